@@ -1,0 +1,1 @@
+"""Encode sequences with Transformer encoders: text, symbols and series in, vectors out."""

@@ -1,0 +1,29 @@
+"""The definition of the encoder: one sequence, any array library, no tricks.
+
+Every function here is written against the Python array API standard, so the same code runs on NumPy,
+torch and JAX arrays. It is the page to read to see how an encoder works, and what every other backend
+is compared with. Read it in this order: `embedding`, `attention`, `block`, `encoder`, `pooling`.
+"""
+
+from bothways.reference.attention import rotate, scaled_dot_product, self_attention, softmax
+from bothways.reference.block import encoder_block
+from bothways.reference.embedding import embed, sinusoids
+from bothways.reference.encoder import Encoded, encode
+from bothways.reference.layers import activate, linear, normalise
+from bothways.reference.pooling import pool
+
+__all__ = [
+    "Encoded",
+    "activate",
+    "embed",
+    "encode",
+    "encoder_block",
+    "linear",
+    "normalise",
+    "pool",
+    "rotate",
+    "scaled_dot_product",
+    "self_attention",
+    "sinusoids",
+    "softmax",
+]

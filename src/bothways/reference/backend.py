@@ -1,0 +1,60 @@
+"""The reference as a backend of `Encoder`: slow, exact, and without any dependency but NumPy."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from bothways.config import EncoderConfig, PoolingMode
+from bothways.packing import PackedBatch, check_batch
+from bothways.reference.encoder import Encoded, encode
+from bothways.reference.pooling import pool
+from bothways.weights import Weights
+
+
+class ReferenceBackend:
+    """Encodes sequence by sequence with NumPy in float32, or `dtype`."""
+
+    name = "reference"
+    device = "cpu"
+    precision = "fp32"
+
+    def __init__(
+        self, config: EncoderConfig, weights: Weights, *, dtype: type[np.floating] = np.float32
+    ) -> None:
+        self.config = config
+        self._dtype = dtype
+        self._weights = {name: np.asarray(a, dtype=dtype) for name, a in weights.items()}
+
+    def pool(
+        self, batch: PackedBatch, modes: Sequence[PoolingMode], *, skip: int = 0
+    ) -> Float[np.ndarray, "B D"]:
+        """One vector a sequence: the pooled vectors of `modes` side by side."""
+        rows = [
+            np.concatenate([pool(encoded.hidden_states[-1], mode, skip=skip) for mode in modes])
+            for encoded in self._encode(batch)
+        ]
+        return np.stack(rows)
+
+    def hidden_states(
+        self, batch: PackedBatch, layers: Sequence[int]
+    ) -> Float[np.ndarray, "layers T D"]:
+        """Hidden states of `layers` (0 the embeddings), for every token of the batch."""
+        encoded = self._encode(batch)
+        return np.stack([np.concatenate([e.hidden_states[i] for e in encoded]) for i in layers])
+
+    def attention(self, batch: PackedBatch, layers: Sequence[int]) -> Float[np.ndarray, "layers H L L"]:
+        """Attention probabilities of `layers` (0 the first block's) for a batch of one sequence."""
+        (encoded,) = self._encode(batch)
+        return np.stack([encoded.probabilities[layer] for layer in layers])
+
+    def _encode(self, batch: PackedBatch) -> list[Encoded]:
+        check_batch(batch, self.config)
+        values = batch.values
+        if self.config.input == "vectors":
+            values = values.astype(self._dtype)
+        segments = None if batch.segments is None else batch.split(batch.segments)
+        return [
+            encode(sequence, self._weights, self.config, None if segments is None else segments[i])
+            for i, sequence in enumerate(batch.split(values))
+        ]

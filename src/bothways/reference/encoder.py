@@ -1,0 +1,51 @@
+"""The encoder: embed, then block after block. One sequence in, every layer's vectors out.
+
+L positions; H heads; D model width.
+"""
+
+from typing import NamedTuple
+
+from jaxtyping import Float, Int, Num
+
+from bothways.config import EncoderConfig
+from bothways.reference.block import encoder_block
+from bothways.reference.embedding import embed
+from bothways.reference.layers import Array, Arrays, normalise, under
+
+
+class Encoded(NamedTuple):
+    """What an encoder makes of one sequence.
+
+    hidden_states: (L, D) for the embeddings and after each layer, so `num_layers + 1` of them; the
+        last has been through the final norm, where there is one.
+    probabilities: attention probabilities (H, L, L) of each layer; rows sum to 1.
+    """
+
+    hidden_states: tuple[Array, ...]
+    probabilities: tuple[Array, ...]
+
+
+def encode(
+    values: Num[Array, "L *C"],
+    weights: Arrays,
+    config: EncoderConfig,
+    segments: Int[Array, "L"] | None = None,
+) -> Encoded:
+    """Encode one sequence of token ids (L,) or vectors (L, C) with the weights of `weights.layout`.
+
+    Values, weights and segments are arrays of one library, on one device.
+    """
+    x_LD: Float[Array, "L D"] = embed(values, weights, config, segments)
+    blocks = [under(f"blocks.{block}", weights) for block in range(config.num_blocks)]
+    relative_bias = weights["relative_bias.weight"] if config.positions == "relative" else None
+
+    hidden_states, probabilities = [x_LD], []
+    for layer in range(config.num_layers):
+        x_LD, prob_HLM = encoder_block(
+            x_LD, blocks[config.block(layer)], config, layer, relative_bias
+        )
+        hidden_states.append(x_LD)
+        probabilities.append(prob_HLM)
+    if config.final_norm:
+        hidden_states[-1] = normalise(x_LD, weights, "final_norm", config)
+    return Encoded(tuple(hidden_states), tuple(probabilities))

@@ -1,0 +1,90 @@
+"""The small parts: a linear map, a norm, an activation, and error functions for them.
+
+L positions of one sequence; I inputs and O outputs of a linear map; D the width of a norm.
+`w` maps the names of `weights.layout`, or the part of them under a prefix, to arrays.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, assert_never
+
+from array_api_compat import array_namespace
+from jaxtyping import Float
+
+from bothways.config import Activation, EncoderConfig
+
+Array = Any
+"""An array of any library that follows the Python array API standard."""
+Arrays = Mapping[str, Array]
+
+
+def under(prefix: str, w: Arrays) -> dict[str, Array]:
+    """The weights whose names begin with `prefix.`, without it."""
+    return {name[len(prefix) + 1 :]: a for name, a in w.items() if name.startswith(prefix + ".")}
+
+
+def linear(x_LI: Float[Array, "L I"], w: Arrays, name: str) -> Float[Array, "L O"]:
+    """x Wᵀ + b, the bias where there is one."""
+    y_LO = x_LI @ w[f"{name}.weight"].T
+    bias = w.get(f"{name}.bias")
+    return y_LO if bias is None else y_LO + bias
+
+
+def normalise(
+    x_LD: Float[Array, "L D"], w: Arrays, name: str, config: EncoderConfig
+) -> Float[Array, "L D"]:
+    """Scale each position to unit variance and apply the gains (and bias) called `name`.
+
+    layer: (x - mean) / sqrt(variance + eps) * gain + bias    Ba et al. 2016, eq. 4
+    rms:   x / sqrt(mean(x²) + eps) * gain                    Zhang and Sennrich 2019, eq. 4
+    """
+    xp = array_namespace(x_LD)
+    match config.norm:
+        case "layer":
+            centred_LD = x_LD - xp.mean(x_LD, axis=-1, keepdims=True)
+        case "rms":
+            centred_LD = x_LD
+        case unknown:
+            assert_never(unknown)
+    variance_L1 = xp.mean(centred_LD * centred_LD, axis=-1, keepdims=True)
+    y_LD = centred_LD / xp.sqrt(variance_L1 + config.norm_eps) * w[f"{name}.weight"]
+    bias = w.get(f"{name}.bias")
+    return y_LD if bias is None else y_LD + bias
+
+
+def activate(x: Float[Array, "L F"], activation: Activation) -> Float[Array, "L F"]:
+    """The nonlinearity of the feed-forward, number by number.
+
+    relu:      max(x, 0)                                     Vaswani et al. 2017, eq. 2
+    gelu:      x Φ(x) = x (1 + erf(x / √2)) / 2              Hendrycks and Gimpel 2016, section 2
+    gelu_tanh: x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2    the same, its approximation
+    silu:      x σ(x) = x / (1 + exp(-x))                    the same, section 2 (also called swish)
+    """
+    xp = array_namespace(x)
+    match activation:
+        case "relu":
+            return xp.where(x > 0, x, xp.zeros_like(x))
+        case "gelu":
+            return x * (1 + erf(x / math.sqrt(2))) / 2
+        case "gelu_tanh":
+            return x * (1 + xp.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))) / 2
+        case "silu":
+            return x / (1 + xp.exp(-x))
+        case unknown:
+            assert_never(unknown)
+
+
+def erf(x: Float[Array, "L F"]) -> Float[Array, "L F"]:
+    """The error function, which the array API standard lacks, to the precision of the array.
+
+    erf(x) = 2/√π exp(-x²) Σ 2ⁿ x²ⁿ⁺¹ / (1·3·5···(2n+1)), NIST DLMF eq. 7.6.2: all terms have one sign,
+    so nothing cancels. Beyond |x| = 6 it is 1 to double precision; there 160 terms are enough.
+    """
+    xp = array_namespace(x)
+    x = xp.clip(x, -6.0, 6.0)
+    term = x
+    total = x
+    for n in range(1, 160):
+        term = term * (2 * x * x / (2 * n + 1))
+        total = total + term
+    return 2 / math.sqrt(math.pi) * xp.exp(-x * x) * total

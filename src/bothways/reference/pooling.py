@@ -1,0 +1,43 @@
+"""Pooling: from one vector per position to one vector per sequence.
+
+L positions; D model width. The modes are those of sentence-transformers (Reimers and Gurevych 2019,
+section 3, and its later releases).
+"""
+
+import math
+from typing import assert_never
+
+from array_api_compat import array_namespace, device
+from jaxtyping import Float
+
+from bothways.config import PoolingMode
+from bothways.reference.layers import Array
+
+
+def pool(x_LD: Float[Array, "L D"], mode: PoolingMode, *, skip: int = 0) -> Float[Array, "D"]:
+    """Pool the positions from `skip` on (a prompt may be left out); `cls` is the first of all.
+
+    cls, last:      the first, the last vector
+    max, mean:      the largest number, the mean of each dimension
+    mean_sqrt_len:  the sum divided by the square root of the number of positions
+    weighted_mean:  the mean weighted by position, counted from 1 (Muennighoff 2022, section 3.1)
+    """
+    xp = array_namespace(x_LD)
+    L = x_LD.shape[0]
+    kept_LD = x_LD[skip:, :]
+    match mode:
+        case "cls":
+            return x_LD[0, :]
+        case "last":
+            return x_LD[-1, :]
+        case "max":
+            return xp.max(kept_LD, axis=0)
+        case "mean":
+            return xp.mean(kept_LD, axis=0)
+        case "mean_sqrt_len":
+            return xp.sum(kept_LD, axis=0) / math.sqrt(L - skip)
+        case "weighted_mean":
+            weight_L1 = xp.arange(skip + 1, L + 1, dtype=x_LD.dtype, device=device(x_LD))[:, None]
+            return xp.sum(kept_LD * weight_L1, axis=0) / xp.sum(weight_L1)
+        case unknown:
+            assert_never(unknown)
