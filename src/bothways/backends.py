@@ -31,7 +31,7 @@ class Backend(Protocol):
     def pool(
         self, batch: PackedBatch, modes: Sequence[PoolingMode], *, skip: int = 0
     ) -> np.ndarray:
-        """Float32 (B, D · modes): the pooled vectors of `modes` side by side, positions from `skip`."""
+        """Float32 (B, D · modes): the vectors of `modes` side by side, pooled from `skip` on."""
 
     def hidden_states(self, batch: PackedBatch, layers: Sequence[int]) -> np.ndarray:
         """Float32 (layers, T, D); 0 is the embeddings, `num_layers` the last layer."""
@@ -48,7 +48,7 @@ def create(
     precision: Precision = "fp32",
     threads: int | None = None,
 ) -> Backend:
-    """The backend called `name`, with these weights. `auto` takes torch, on a GPU where there is one.
+    """The backend called `name`; `auto` takes torch, on a GPU where there is one.
 
     Raises:
         InputError: for a name, precision or number of threads that does not exist.
@@ -58,7 +58,8 @@ def create(
     if name not in get_args(BackendName):
         raise InputError(f"backend={name!r}: expected one of {', '.join(get_args(BackendName))}")
     if precision not in get_args(Precision):
-        raise InputError(f"precision={precision!r}: expected one of {', '.join(get_args(Precision))}")
+        expected = ", ".join(get_args(Precision))
+        raise InputError(f"precision={precision!r}: expected one of {expected}")
     if threads is not None and threads < 1:
         raise InputError(f"threads={threads}: expected at least 1, or None for all cores")
     match name:
