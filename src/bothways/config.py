@@ -32,8 +32,9 @@ Activation = Literal["relu", "gelu", "gelu_tanh", "silu"]
 PoolingMode = Literal["cls", "max", "mean", "mean_sqrt_len", "weighted_mean", "last"]
 
 MASKED_IN_TRAINING = 0.15 * 0.8
-"""Share of positions that were mask tokens when ESM-2 was trained: 15 % chosen, 80 % of them masked
-(Lin et al. 2022, supplementary methods; Devlin et al. 2019, section 3.1). A `rescaled_mask_token` is
+"""Share of positions that were mask tokens when ESM-2 was trained: 15 % chosen, 80 % of them masked.
+
+Lin et al. 2022, supplementary methods; Devlin et al. 2019, section 3.1. A `rescaled_mask_token` is
 compensated for with it."""
 
 _CHOICES: dict[str, tuple[str, ...]] = {
