@@ -186,7 +186,10 @@ def test_a_model_in_the_hubs_cache_is_found_offline_and_nobody_is_asked(
 
 def test_a_half_fetched_model_is_not_used_offline(hub: Hub, tmp_path: Path) -> None:
     hub.broken = True
-    assert "hf:org/whole: could not be fetched: " in pull("org/whole", hub, tmp_path).error
+    assert (
+        "hf:org/whole: could not be fetched from the hub (403"
+        in pull("org/whole", hub, tmp_path).error
+    )
     hub.broken = False
     assert "not wholly" in pull("org/whole", hub, tmp_path, {"HF_HUB_OFFLINE": "1"}).error
     assert pull("org/whole", hub, tmp_path).files() == WHOLE
@@ -214,12 +217,14 @@ def test_what_cannot_be_had_is_an_error_with_its_reason(
     hub.models["org/gated"] = WHOLE
     hub.gated.add("org/gated")
     hub.models["org/pickled"] = {"config.json": b"{}", "pytorch_model.bin": b"pickle"}
-    assert pull(source, hub, tmp_path).error.startswith(message)
+    error = pull(source, hub, tmp_path).error
+    assert error.startswith(message)
+    assert ("Nor is there a folder org/" in error) == source.startswith("org/")
 
 
 def test_a_hub_that_cannot_be_reached_is_named_as_the_reason(hub: Hub, tmp_path: Path) -> None:
     nobody = {"HF_ENDPOINT": "http://127.0.0.1:9"}
-    message = "hf:org/whole: the hub cannot be reached ("
+    message = "hf:org/whole: could not be fetched from the hub ("
     assert pull("org/whole", hub, tmp_path, nobody).error.startswith(message)
 
 

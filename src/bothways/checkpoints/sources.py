@@ -81,7 +81,10 @@ def _resolve(
     if _is_path(source) or (source and _is_there(source)):
         return _local_folder(source)
     if "/" in source and _HUB_FORM.fullmatch(source):
-        return _from_hub(source, progress, offline)
+        try:
+            return _from_hub(source, progress, offline)
+        except SourceError as error:
+            raise SourceError(f"{error}. Nor is there a folder {_expanded(source)} here") from error
     raise SourceError(_unknown(source))
 
 
