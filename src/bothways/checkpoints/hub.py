@@ -78,8 +78,8 @@ def _not_cached(error: Exception, offline: bool) -> str:
             "forbids fetching it; fetch it once with `bothways pull` while online"
         )
     return (
-        f"could not be fetched from the hub ({_first_line(cause or error)}), and the hub's cache has "
-        "no whole copy; check the network"
+        f"could not be fetched from the hub ({_first_line(cause or error)}), and the hub's cache "
+        "has no whole copy; check the network"
     )
 
 
@@ -121,7 +121,7 @@ def _bar_class(progress: PullProgress | None) -> type[Any]:
     lock = threading.Lock()
     bars: list[Any] = []
 
-    class Bar(tqdm):
+    class Bar(tqdm):  # type: ignore[misc]
         def __init__(self, *args: Any, unit: str = "it", **settings: Any) -> None:
             settings["disable"] = True
             super().__init__(*args, unit=unit, **settings)
