@@ -105,6 +105,7 @@ def pair(backend_name: str, point: str, make_weights: Callable[[EncoderConfig], 
 def make_batch(config: EncoderConfig, lengths: tuple[int, ...], *, seed: int = 0) -> PackedBatch:
     """Random sequences; with a mask rule, masks among them and one sequence of nothing else."""
     rng = np.random.default_rng(seed)
+    values: list[np.ndarray]
     if config.input == "vectors":
         values = [rng.standard_normal((n, config.num_channels)) for n in lengths]
     else:
