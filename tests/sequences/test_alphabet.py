@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bothways.errors import CheckpointError, InputError
@@ -39,6 +39,7 @@ def test_an_alphabet_survives_being_saved(alphabet: Alphabet, tmp_path: Path) ->
     assert Alphabet.open(tmp_path / "alphabet.json") == alphabet
 
 
+@settings(deadline=None)
 @given(symbols=st.lists(st.text(min_size=1, max_size=5), min_size=1, unique=True))
 def test_any_symbols_of_whole_characters_survive(
     symbols: list[str], tmp_path_factory: pytest.TempPathFactory

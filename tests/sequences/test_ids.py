@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bothways.errors import InputError
 from bothways.sequences import are_ids, read_ids
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 99), min_size=1, max_size=20))
 def test_ids_are_taken_as_they_are(ids: list[int]) -> None:
     for sequence in (ids, tuple(ids), np.array(ids), np.array(ids, dtype=np.uint8)):

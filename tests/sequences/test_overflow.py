@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bothways.config import EncoderConfig
@@ -186,6 +186,7 @@ def test_windows_of_every_length_give_each_position_back_once(
         np.testing.assert_allclose(merged[:, 0], np.arange(len(tokenized)), rtol=ROUNDING)
 
 
+@settings(deadline=None)
 @given(content=st.integers(1, 200), max_length=st.integers(5, 40), seed=st.integers(0, 99))
 def test_a_position_in_one_window_keeps_its_vector_bit_for_bit(
     content: int, max_length: int, seed: int

@@ -4,7 +4,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bothways.sequences.patterns import (
@@ -91,6 +91,7 @@ def test_what_could_take_for_ever_or_means_something_else_is_refused(
         compile_pattern(pattern)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=r"ab01()[]{}|?*+\^$.-,&~dsw", max_size=12))
 def test_every_pattern_is_compiled_or_refused(pattern: str) -> None:
     try:

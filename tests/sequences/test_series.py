@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -90,6 +90,7 @@ def test_a_prompt_is_refused() -> None:
         reader.read([np.zeros((1, 2))], prompt="query: ")
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         hnp.arrays(
@@ -135,6 +136,7 @@ def test_series_of_no_data_or_of_unequal_channels_are_refused() -> None:
         Series.from_sequences([np.ones((2, 0))])
 
 
+@settings(deadline=None)
 @given(
     channels=st.lists(
         st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.floats(1e-300, 1e300)),

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bothways.sequences.splitting import (
@@ -29,6 +29,7 @@ WAYS: list[Splitting] = [
 
 
 @pytest.mark.parametrize("way", WAYS, ids=repr)
+@settings(deadline=None)
 @given(text=st.text(alphabet="AClB, \n\u2028é", max_size=30))
 def test_every_piece_stands_where_it_says(way: Splitting, text: str) -> None:
     pieces, starts = splitter(way, ["A", "AB", "Cl", "ABC"])(text)
@@ -38,11 +39,13 @@ def test_every_piece_stands_where_it_says(way: Splitting, text: str) -> None:
 
 
 @pytest.mark.parametrize("way", [Longest(), Pattern(r"Cl|[A-Z]"), Kmers(6, 6)], ids=repr)
+@settings(deadline=None)
 @given(text=st.text(alphabet="AClB ", max_size=30))
 def test_pieces_side_by_side_are_the_whole_text(way: Splitting, text: str) -> None:
     assert "".join(splitter(way, ["A", "AB", "Cl", "ABC"])(text)[0]) == text
 
 
+@settings(deadline=None)
 @given(text=st.text(alphabet="ACGT", max_size=30), k=st.integers(1, 7), data=st.data())
 def test_kmers_leave_no_character_out(text: str, k: int, data: st.DataObject) -> None:
     stride = data.draw(st.integers(1, k))

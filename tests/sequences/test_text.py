@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
@@ -94,6 +94,7 @@ def test_a_model_without_segments_gets_none(bert_folder: Path, config_of: Config
     assert reader.read([("the", "river")])[0].segments is None
 
 
+@settings(deadline=None)
 @given(text=st.text(alphabet=st.characters(codec="utf-8"), max_size=60))
 def test_any_text_of_whole_characters_can_be_read(minilm_reader: TextReader, text: str) -> None:
     (tokenized,) = minilm_reader.read([text])
@@ -104,6 +105,7 @@ def test_any_text_of_whole_characters_can_be_read(minilm_reader: TextReader, tex
     assert ((tokenized.offsets >= 0) & (tokenized.offsets <= len(text))).all()
 
 
+@settings(deadline=None)
 @given(
     words=st.lists(st.sampled_from(["river", "bank", "the", "loan", "of", "a"]), max_size=12),
     prompt=st.sampled_from(["", "query: ", "the", "river "]),
