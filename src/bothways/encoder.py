@@ -230,9 +230,7 @@ class Encoder:
         modes = self.folder.pooling.modes if pooling is None else (_pooling_mode(pooling),)
         text = self._prompt(prompt)
         fitted = self._fit(sequences, text, on_overflow)
-        skip = 0
-        if text and self.reader is not None and not self.folder.pooling.include_prompt:
-            skip = self.reader.prompt_length(text)
+        skip = self._prompt_length(text, fitted)
         num_tokens = np.array([f.num_tokens for f in fitted], dtype=np.int64)
         with show(progress, int(num_tokens.sum())) as done:
             pooled = batches.pooled(
@@ -344,6 +342,13 @@ class Encoder:
         return [
             sequences.fit(t, self.max_length, on_overflow, index=i) for i, t in enumerate(tokenized)
         ]
+
+    def _prompt_length(self, prompt: str, fitted: Sequence[Fitted]) -> int:
+        """How many positions pooling leaves out: those of the prompt, where the folder says so."""
+        if self.reader is None or self.folder.pooling.include_prompt:
+            return 0
+        was_put_before = any(f.tokenized.prompt for f in fitted)  # it is not, before ids
+        return self.reader.prompt_length(prompt) if was_put_before else 0
 
     def _finish(
         self, pooled: np.ndarray, normalize: bool | None, dimensions: int | None
