@@ -1,4 +1,5 @@
-# `make run` shows bothways at work; `make test` checks everything. Both start from a bare clone.
+# `make run` shows bothways at work; `make test` checks everything. Both start from a bare clone and
+# need Python 3.11 or later, with its venv and pip, and a network or a pip that does without.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -6,13 +7,16 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SAMPLE := examples/sentences.txt
 OUT    := build/sentences.parquet
+QUERY  := something to keep the rain off
 
+.DELETE_ON_ERROR:
 .PHONY: run test format lint types imports unit clean
 
 run: $(VENV)/run.stamp
+	@mkdir -p $(dir $(OUT))
 	$(BIN)/bothways pull minilm
 	$(BIN)/bothways encode $(SAMPLE) --model minilm --output $(OUT) --overwrite
-	$(BIN)/bothways search "something to keep the rain off" --in $(OUT) -k 5
+	$(BIN)/bothways search "$(QUERY)" --in $(OUT) -k 5
 
 test: format lint types imports unit
 
@@ -28,19 +32,22 @@ types: $(VENV)/dev.stamp
 imports: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 
+# One process per core, one thread per process: torch would take all cores in each.
 unit: $(VENV)/dev.stamp
-	$(BIN)/pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 
 $(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("bothways needs Python 3.11")'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/run.stamp: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) install --constraint constraints.txt --editable '.[torch]'
 	@touch $@
 
-$(VENV)/dev.stamp: $(VENV)/bin/python pyproject.toml constraints.txt
+# After run.stamp, as one pip at a time may work on an environment.
+$(VENV)/dev.stamp: $(VENV)/run.stamp
 	$(PIP) install --constraint constraints.txt --editable '.[dev]'
-	@touch $@ $(VENV)/run.stamp
+	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
