@@ -23,6 +23,7 @@ from bothways.weights import initialise
 install_import_hook(["bothways.reference", "bothways.nn"], "beartype.beartype")
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach a hub
+os.environ.setdefault("BOTHWAYS_OFFLINE", "0")  # but the model of the examples may be fetched
 
 
 def make_weights(config: EncoderConfig, *, seed: int = 0) -> dict[str, np.ndarray]:
