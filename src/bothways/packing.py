@@ -151,13 +151,14 @@ def plan_batches(lengths: Sequence[int] | np.ndarray, max_tokens: int) -> Iterat
 def bytes_per_token(config: EncoderConfig, *, kept_layers: int = 0) -> int:
     """Bytes of activations that one token needs at the widest point of a forward pass in fp32.
 
-    The residual stream, what is added to it and its norm (3 D), and the wider of attention
-    (queries, keys, values, mixed: 4 D) and feed-forward (F, twice if gated, and once more
-    activated). `kept_layers` hidden states of D each are added for those who ask for them.
+    The vectors that entered the block, those within it, their norm and what is added to them (4 D),
+    and the wider of attention (queries, keys, values, mixed: 4 D) and feed-forward (F, twice if
+    gated, and once more activated). `kept_layers` hidden states of D each are added for those who
+    ask for them. A fused kernel needs less.
     """
     D, F = config.d_model, config.d_ff
     widest = max(4 * D, (3 if config.gated else 2) * F)
-    return 4 * (3 * D + widest + kept_layers * D)
+    return 4 * (4 * D + widest + kept_layers * D)
 
 
 def _check_ids(batch: PackedBatch, ids: np.ndarray, limit: int, noun: str, field: str) -> None:

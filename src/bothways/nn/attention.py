@@ -95,7 +95,8 @@ def attend(
     share of probabilities set to 0. No length x length array is built for a long sequence: memory
     grows with the length, or with length x window.
     """
-    match choose_kernel(q_THK, bias_HR is not None, dropout):
+    K = q_THK.shape[-1]
+    match choose_kernel(q_THK.device, q_THK.dtype, K, bias_HR is not None, dropout):
         case "varlen":
             reach = (-1, -1) if window is None else (window, window)
             mixed_THK = varlen_attn(
@@ -121,22 +122,23 @@ def attend(
             assert_never(unknown)
 
 
-def choose_kernel(q_THK: Tensor, has_bias: bool, dropout: float) -> Literal["varlen", "runs"]:
+def choose_kernel(
+    device: torch.device, dtype: torch.dtype, head_width: int, has_bias: bool, dropout: float
+) -> Literal["varlen", "runs"]:
     """`varlen` takes a whole batch, where torch has a kernel for it; `runs` goes by equal lengths.
 
     The kernel is FlashAttention's (Dao 2023): half precision on a GPU of compute capability 8 or
     more, heads of at most 256 in steps of 8, neither a bias nor dropout.
     """
-    K = q_THK.shape[-1]
     if (
-        q_THK.device.type == "cuda"
-        and q_THK.dtype in (torch.float16, torch.bfloat16)
+        device.type == "cuda"
+        and dtype in (torch.float16, torch.bfloat16)
         and not has_bias
         and not dropout
-        and K <= 256
-        and K % 8 == 0
+        and head_width <= 256
+        and head_width % 8 == 0
         and torch.version.cuda is not None  # ROCm's kernel knows no windows
-        and torch.cuda.get_device_capability(q_THK.device) >= (8, 0)
+        and torch.cuda.get_device_capability(device) >= (8, 0)
     ):
         return "varlen"
     return "runs"

@@ -35,12 +35,14 @@ class EncoderBlock(nn.Module):
         """Map (T, D) to (T, D)."""
         match self.norm_placement:
             case "post":  # Vaswani et al. 2017; BERT
-                mixed_TD = self.attention(x_TD, lengths, layer, bias_HR)
-                x_TD = self.attention_norm(x_TD + self.dropout(mixed_TD))
+                x_TD = self.attention_norm(
+                    x_TD + self.dropout(self.attention(x_TD, lengths, layer, bias_HR))
+                )
                 x_TD = self.feed_forward_norm(x_TD + self.dropout(self.feed_forward(x_TD)))
             case "pre":  # Xiong et al. 2020, figure 1b
-                mixed_TD = self.attention(self.attention_norm(x_TD), lengths, layer, bias_HR)
-                x_TD = x_TD + self.dropout(mixed_TD)
+                x_TD = x_TD + self.dropout(
+                    self.attention(self.attention_norm(x_TD), lengths, layer, bias_HR)
+                )
                 x_TD = x_TD + self.dropout(self.feed_forward(self.feed_forward_norm(x_TD)))
             case unknown:
                 assert_never(unknown)

@@ -73,7 +73,7 @@ class Embedding(nn.Module):
 def sinusoids(num_positions: int, width: int, device: torch.device) -> Float[Tensor, "L E"]:
     """Fixed positions, in float64; `reference.sinusoids` has the formula and the source."""
     position_L1 = torch.arange(num_positions, dtype=torch.float64, device=device)[:, None]
-    dimension_E = torch.arange(width, device=device)
+    dimension_E = torch.arange(width, dtype=torch.float64, device=device)
     even_E = dimension_E - dimension_E % 2
     angle_LE = position_L1 / 10_000.0 ** (even_E / width)
     return torch.where(dimension_E % 2 == 0, torch.sin(angle_LE), torch.cos(angle_LE))
@@ -83,7 +83,7 @@ def rescale_masked(
     x_TE: Float[Tensor, "T E"], ids_T: Int[Tensor, "T"], lengths: Lengths, mask_token: int
 ) -> Float[Tensor, "T E"]:
     """Zero the mask tokens and scale each sequence's rest; `reference.rescale_masked` says why."""
-    kept_T = (ids_T != mask_token).to(torch.float32)
+    kept_T = (ids_T != mask_token).double()
     share_B = torch.segment_reduce(kept_T, "mean", lengths=lengths.lengths_B)
     share_B = torch.maximum(share_B, 1 / lengths.lengths_B)
     scale_T = kept_T * lengths.per_token((1 - MASKED_IN_TRAINING) / share_B)

@@ -16,29 +16,30 @@ from bothways.nn.lengths import Lengths
 def pool(
     x_TD: Float[Tensor, "T D"], lengths: Lengths, mode: PoolingMode, *, skip: int = 0
 ) -> Float[Tensor, "B D"]:
-    """Pool the positions from `skip` on, in float32 at least; `cls` is the first of all.
+    """Pool the positions from `skip` on; `cls` is the first of all. In float32 at least.
 
-    `skip` must leave each sequence a position.
+    `skip` must leave each sequence a position. Sums are accumulated in float64: one after the other
+    in float32, the positions of a long sequence lose the fifth digit.
     """
-    x_TD = x_TD.to(torch.promote_types(x_TD.dtype, torch.float32))
     match mode:
         case "cls":
-            return x_TD[lengths.bounds[:-1].long()]
+            pooled_BD = x_TD[lengths.bounds[:-1].long()]
         case "last":
-            return x_TD[lengths.bounds[1:].long() - 1]
+            pooled_BD = x_TD[lengths.bounds[1:].long() - 1]
         case "max":
-            return _reduce(x_TD, "max", lengths, skip)
+            pooled_BD = _reduce(x_TD, "max", lengths, skip)
         case "mean":
-            return _reduce(x_TD, "mean", lengths, skip)
+            pooled_BD = _reduce(x_TD.double(), "mean", lengths, skip)
         case "mean_sqrt_len":
             kept_B1 = (lengths.lengths_B - skip)[:, None]
-            return _reduce(x_TD, "sum", lengths, skip) / kept_B1.to(x_TD.dtype).sqrt()
+            pooled_BD = _reduce(x_TD.double(), "sum", lengths, skip) / kept_B1.sqrt()
         case "weighted_mean":  # Muennighoff 2022, section 3.1
-            weight_T1 = (lengths.position_T + 1)[:, None].to(x_TD.dtype)
+            weight_T1 = (lengths.position_T + 1)[:, None].double()
             total_B1 = _reduce(weight_T1, "sum", lengths, skip)
-            return _reduce(x_TD * weight_T1, "sum", lengths, skip) / total_B1
+            pooled_BD = _reduce(x_TD * weight_T1, "sum", lengths, skip) / total_B1
         case unknown:
             assert_never(unknown)
+    return pooled_BD.to(torch.promote_types(x_TD.dtype, torch.float32))
 
 
 def _reduce(x_TD: Tensor, how: str, lengths: Lengths, skip: int) -> Tensor:

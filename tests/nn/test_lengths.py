@@ -1,0 +1,37 @@
+import numpy as np
+import torch
+
+from bothways.nn import Lengths
+from bothways.nn.lengths import Run
+
+
+def test_neighbours_of_equal_length_are_one_run() -> None:
+    lengths = Lengths([5, 5, 3, 5, 1, 1])
+    assert lengths.runs == (Run(0, 2, 5), Run(10, 1, 3), Run(13, 1, 5), Run(18, 2, 1))
+    assert [run.tokens for run in lengths.runs][-1] == slice(18, 20)
+
+
+def test_positions_count_from_each_sequence_s_start() -> None:
+    lengths = Lengths(np.array([3, 1, 2]))
+    assert lengths.position_T.tolist() == [0, 1, 2, 0, 0, 1]
+    assert lengths.bounds.tolist() == [0, 3, 4, 6]
+    assert lengths.bounds.dtype == torch.int32
+    assert lengths.per_token(torch.tensor([7, 8, 9])).tolist() == [7, 7, 7, 8, 9, 9]
+
+
+def test_rotary_tables_are_computed_once_for_each_set_of_frequencies() -> None:
+    lengths = Lengths([4, 2])
+    cos, sin = lengths.rotary((1.0, 0.5), torch.float64)
+    assert cos.shape == (6, 1, 2)
+    angle = torch.tensor([0.0, 1, 2, 3, 0, 1], dtype=torch.float64)
+    assert torch.equal(cos[:, 0, 0], torch.cos(angle))
+    assert torch.equal(sin[:, 0, 1], torch.sin(angle / 2))
+    assert lengths.rotary((1.0, 0.5), torch.float64)[0] is cos
+    assert lengths.rotary((1.0, 0.25), torch.float64)[0] is not cos
+    assert lengths.rotary((1.0, 0.5), torch.float32)[0].dtype == torch.float32
+
+
+def test_rotary_tables_stay_precise_at_far_positions() -> None:
+    frequency = 10_000.0 ** (-2 / 64)
+    cos, _ = Lengths([8192]).rotary((frequency,), torch.float32)
+    assert abs(float(cos[-1, 0, 0]) - np.cos(8191 * frequency)) < np.finfo(np.float32).eps
