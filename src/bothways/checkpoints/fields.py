@@ -107,7 +107,7 @@ class Fields:
         return {name: self.raw(name) for name in names if name in self._values}
 
     def texts(self, name: str) -> dict[str, str]:
-        """An object of strings; null stands for the empty object, and for the empty string."""
+        """An object of strings; absent or null, it is empty, and so is a string that is null."""
         texts = self.mapping(name) if self.raw(name) is not None else {}
         for key, text in texts.items():
             if text is not None and not isinstance(text, str):
@@ -138,8 +138,8 @@ class Fields:
         for name, value in self._values.items():
             if name not in self._read:
                 raise UnsupportedModel(
-                    f"{self.file}: {name}={brief(value)}: bothways does not know this field of "
-                    f"{subject}, and it may change the result; remove it if it does not"
+                    f"{self.file}: {name[:80]}={brief(value)}: bothways does not know this field "
+                    f"of {subject}, and it may change the result; remove it if it does not"
                 )
 
     def _of_kind(self, name: str, default: Any, kinds: tuple[type, ...], expected: str) -> Any:

@@ -7,12 +7,17 @@ from bothways.checkpoints.family import Family
 from bothways.checkpoints.fields import Fields
 from bothways.checkpoints.table import KeyTable
 from bothways.config import EncoderConfig
+from bothways.errors import CheckpointError
 
 
 def read_groups(fields: Fields, values: dict[str, Any]) -> None:
     """Consecutive layers form groups of equal size, each with one block."""
     layers = values["num_layers"]
     groups = fields.integer("num_hidden_groups", 1, at_least=1)
+    if groups > layers:
+        raise CheckpointError(
+            f"{fields.file}: num_hidden_groups={groups} is more than num_hidden_layers={layers}"
+        )
     values["block_of_layer"] = tuple(int(layer / (layers / groups)) for layer in range(layers))
 
 

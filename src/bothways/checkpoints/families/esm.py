@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from bothways.checkpoints.families import bert
-from bothways.checkpoints.families.roberta import CLASSIFIERS, MASKED_TOKENS
+from bothways.checkpoints.families.roberta import CLASSIFIERS, MASKED_TOKENS, write_offset
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.fields import Fields
+from bothways.checkpoints.json_files import brief
 from bothways.checkpoints.table import KeyTable, Rows
 from bothways.config import EncoderConfig
 from bothways.errors import UnsupportedModel
@@ -37,7 +38,7 @@ def read_variant(fields: Fields, values: dict[str, Any]) -> None:
             values["max_length"] -= values["position_offset"]
         case kind:
             raise UnsupportedModel(
-                f"{fields.file}: position_embedding_type={kind!r}: "
+                f"{fields.file}: position_embedding_type={brief(kind)}: "
                 "bothways runs 'rotary' and 'absolute' positions"
             )
 
@@ -53,11 +54,7 @@ def write_variant(config: EncoderConfig) -> dict[str, Any]:
         theirs["mask_token_id"] = config.rescaled_mask_token
     if config.positions == "rotary":
         return theirs | {"position_embedding_type": "rotary", "rope_theta": config.rotary_base}
-    return theirs | {
-        "position_embedding_type": "absolute",
-        "pad_token_id": config.position_offset - 1,
-        "max_position_embeddings": config.max_length + config.position_offset,
-    }
+    return theirs | {"position_embedding_type": "absolute"} | write_offset(config)
 
 
 def read_frequencies(

@@ -9,6 +9,7 @@ from typing import Any
 
 from bothways.checkpoints.family import Family, activation
 from bothways.checkpoints.fields import MISSING, Fields, same
+from bothways.checkpoints.json_files import brief
 from bothways.checkpoints.table import KeyTable, Rows
 from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError, UnsupportedModel
@@ -73,22 +74,23 @@ def _number(fields: Fields, name: str, original: str, default: float) -> float:
 def _agree(fields: Fields, name: str, original: str) -> None:
     if name in fields and original in fields and not same(fields.raw(name), fields.raw(original)):
         raise CheckpointError(
-            f"{fields.file}: {name}={fields.raw(name)!r} and {original}={fields.raw(original)!r} "
-            "are the same thing, and differ"
+            f"{fields.file}: {name}={brief(fields.raw(name))} and "
+            f"{original}={brief(fields.raw(original))} are the same thing, and differ"
         )
 
 
 def _activation(fields: Fields) -> str:
-    theirs = fields.raw("activation_function")
-    if theirs is not None and theirs not in _ACTIVATIONS:
+    if fields.raw("activation_function") is None:
+        return activation(fields, "hidden_act", "silu")
+    theirs = fields.text("activation_function")
+    if theirs not in _ACTIVATIONS:
         raise UnsupportedModel(
-            f"{fields.file}: activation_function={theirs!r}: "
+            f"{fields.file}: activation_function={brief(theirs)}: "
             f"bothways runs NomicBERT with {' or '.join(_ACTIVATIONS)}"
         )
-    ours = activation(fields, "hidden_act", "silu" if theirs is None else _ACTIVATIONS[theirs])
-    if theirs is not None and _ACTIVATIONS[theirs] != ours:
+    if _ACTIVATIONS[theirs] != activation(fields, "hidden_act", _ACTIVATIONS[theirs]):
         raise CheckpointError(f"{fields.file}: activation_function and hidden_act differ")
-    return ours
+    return _ACTIVATIONS[theirs]
 
 
 def _rotary_base(fields: Fields) -> float:

@@ -34,11 +34,9 @@ def read_offset(fields: Fields, values: dict[str, Any]) -> None:
 
 
 def write_offset(config: EncoderConfig) -> dict[str, Any]:
-    """The inverse of `read_offset`."""
-    return {
-        "pad_token_id": config.position_offset - 1,
-        "max_position_embeddings": config.max_length + config.position_offset,
-    }
+    """The inverse of `read_offset`; there is no padding token before the first id."""
+    padding = max(config.position_offset - 1, 0)
+    return {"pad_token_id": padding, "max_position_embeddings": config.max_length + padding + 1}
 
 
 ROBERTA = Family(

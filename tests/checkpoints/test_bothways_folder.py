@@ -1,0 +1,147 @@
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from bothways.checkpoints.bothways_folder import read_bothways, write_bothways
+from bothways.checkpoints.folder import read_folder
+from bothways.checkpoints.model_folder import Dense, ModelFolder, Normalize, Pooling
+from bothways.checkpoints.weight_files import read_safetensors, write_safetensors
+from bothways.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from tests.checkpoints.conftest import Tiny
+
+
+@pytest.fixture
+def model(tiny: "Tiny") -> ModelFolder:
+    """A model with everything that a folder can say."""
+    return dataclasses.replace(
+        read_folder(tiny.path),
+        heads={"heads.classifier.weight": np.ones((2, 8), dtype=np.float32)},
+        head_settings={"model_type": "bert", "id2label": {"0": "no", "1": "yes"}},
+        lowercase=True,
+        pooling=Pooling(("mean", "last"), include_prompt=False),
+        modules=(
+            Dense(np.ones((4, 16), dtype=np.float32), np.ones(4, dtype=np.float32), "gelu_tanh"),
+            Dense(np.ones((3, 4), dtype=np.float32), None, "identity"),
+            Normalize(),
+        ),
+        prompts={"query": "find: "},
+        default_prompt="query",
+        similarity="dot",
+        max_length=11,
+        dimensions=2,
+    )
+
+
+@pytest.fixture
+def written(model: ModelFolder, tmp_path: Path) -> Path:
+    folder = tmp_path / "written"
+    folder.mkdir()
+    write_bothways(folder, model)
+    return folder
+
+
+def edit(folder: Path, path: list[str | int], value: Any) -> None:
+    settings = json.loads((folder / "bothways.json").read_text())
+    target = settings
+    for step in path[:-1]:
+        target = target[step]
+    target[path[-1]] = value
+    (folder / "bothways.json").write_text(json.dumps(settings))
+
+
+def test_a_folder_is_read_back_whole(model: ModelFolder, written: Path) -> None:
+    back = read_folder(written)
+    assert back.family == "bothways"
+    for field in dataclasses.fields(ModelFolder):
+        if field.name not in ("path", "reader_path", "family", "weights", "heads", "modules"):
+            assert getattr(back, field.name) == getattr(model, field.name), field.name
+    for ours, again in ((model.weights, back.weights), (model.heads, back.heads)):
+        assert again.keys() == ours.keys()
+        assert all(np.array_equal(ours[name], again[name]) for name in ours)
+    first, second, third = back.modules
+    assert isinstance(first, Dense)
+    assert isinstance(second, Dense)
+    assert (first.activation, second.activation, third) == ("gelu_tanh", "identity", Normalize())
+    assert first.bias is not None
+    assert second.bias is None
+    assert first.weight.shape == (4, 16)
+
+
+def test_equal_models_give_equal_files(model: ModelFolder, written: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    again.mkdir()
+    write_bothways(again, read_bothways(written))
+    for name in ("bothways.json", "model.safetensors"):
+        assert (again / name).read_bytes() == (written / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (["format_version"], 2, "format_version=2; this bothways reads 1: update it"),
+        (["format_version"], None, "format_version=None: expected a whole number"),
+        (["encoder", "num_heads"], 3, "encoder: num_heads=3 does not divide"),
+        (["encoder", "num_heads"], 10**12, "encoder: a size of more than"),
+        (["encoder", "num_layers"], 10**9, "encoder: 1,000,000,000 layers"),
+        (["encoder", "colour"], "red", "encoder: unknown field 'colour'"),
+        (["encoder", "activation"], ["gelu"], "encoder: activation="),
+        (["encoder", "windows"], [[1], 2], "encoder: windows[0]"),
+        (["encoder", "block_of_layer"], [{}, 1], "encoder: block_of_layer"),
+        (["encoder"], [], "encoder=[]: expected an object"),
+        (["encoder", "vocab_size"], 21, "has shape (20, 8); the config says (21, 8)"),
+        (["encoder", "num_segments"], 0, "'embedding.segment.weight' is unexpected"),
+        (["encoder", "num_layers"], 3, "'blocks.2.attention.query.weight' is missing"),
+        (["pooling", "modes"], [], "pooling: modes: expected at least one"),
+        (["pooling", "modes"], [["mean"]], "pooling: modes=['mean']: expected cls"),
+        (["pooling", "power"], 2, "pooling: power=2"),
+        (["modules", 0, "type"], "os.system", "module 0: type='os.system'"),
+        (["modules", 0, "activation"], "sin", "module 0: activation='sin'"),
+        (["modules", 1, "type"], "normalize", "module 1: activation='identity'"),
+        (["modules"], [], "no module has the weight 'modules.0.bias'"),
+        (["modules"], ["dense"], "module 0: expected an object"),
+        (["pooling", "modes"], ["mean"], "expected a weight modules.0.weight of shape (any, 8)"),
+        (["prompts"], {"query": 3}, "prompts: 'query'=3"),
+        (["default_prompt"], "document", "default_prompt='document': expected query"),
+        (["similarity"], "maxsim", "similarity='maxsim'"),
+        (["lowercase"], 1, "lowercase=1: expected true or false"),
+        (["max_length"], 0, "max_length=0: expected at least 1"),
+        (["head_settings"], [], "head_settings=[]: expected an object"),
+        (["anything"], 1, "anything=1"),
+    ],
+)
+def test_a_folder_that_was_tampered_with_is_refused(
+    path: list[str | int], value: Any, message: str, written: Path
+) -> None:
+    edit(written, path, value)
+    with pytest.raises(CheckpointError, match=re.escape(message)):
+        read_bothways(written)
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("heads.classifier.weight", np.full((2, 8), np.nan)),
+        ("modules.0.weight", np.full((4, 16), np.inf)),
+        ("embedding.token.weight", np.full((20, 8), np.nan)),
+    ],
+)
+def test_weights_that_are_no_numbers_are_refused(
+    name: str, array: np.ndarray, written: Path
+) -> None:
+    arrays = read_safetensors(written / "model.safetensors")
+    write_safetensors(written / "model.safetensors", arrays | {name: array})
+    with pytest.raises(CheckpointError, match=rf"'{re.escape(name)}' holds NaN or infinity"):
+        read_bothways(written)
+
+
+def test_missing_weights_are_named(written: Path) -> None:
+    (written / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: no such file"):
+        read_bothways(written)

@@ -1,0 +1,218 @@
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from bothways.checkpoints.export import Format, export
+from bothways.checkpoints.folder import read_folder
+from bothways.checkpoints.model_folder import Dense, ModelFolder, Normalize, Pooling
+from bothways.config import EncoderConfig, PoolingMode
+from bothways.errors import DataFileError, UnsupportedModel
+from bothways.weights import initialise
+
+if TYPE_CHECKING:
+    from tests.checkpoints.conftest import Tiny
+
+FORMATS: tuple[Format, ...] = ("bothways", "transformers", "sentence-transformers")
+
+
+def trained(path: Path, **changes: Any) -> ModelFolder:
+    """A model that no other library had a part in."""
+    fields = {"num_layers": 2, "num_heads": 2, "d_model": 8, "d_ff": 12, "vocab_size": 20}
+    config = EncoderConfig(**(fields | changes))
+    return ModelFolder(
+        path=path,
+        reader_path=path,
+        family="bothways",
+        config=config,
+        weights=initialise(config),
+        heads={},
+        head_settings={},
+        max_length=config.max_length,
+    )
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_weights_are_read_back_as_they_were(to: Format, tiny: "Tiny", tmp_path: Path) -> None:
+    export(read_folder(tiny.path), tmp_path / "new" / "out", to)
+    back = read_folder(tmp_path / "new" / "out")
+    assert back.config == tiny.config
+    assert all(np.array_equal(back.weights[name], tiny.weights[name]) for name in tiny.weights)
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_the_files_of_the_tokenizer_go_along(to: Format, tiny: "Tiny", tmp_path: Path) -> None:
+    for name in ("tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json"):
+        (tiny.path / name).write_text("{}")
+    (tiny.path / "README.md").write_text("stays behind")
+    export(read_folder(tiny.path), tmp_path / "out", to)
+    copied = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"tokenizer.json", "vocab.txt", "tokenizer_config.json"} < copied
+    assert "README.md" not in copied
+
+
+@pytest.mark.parametrize(
+    "modes", [("mean",), ("cls", "max"), ("last", "mean"), ("weighted_mean", "mean_sqrt_len")]
+)
+def test_sentence_transformers_settings_are_read_back_as_they_were(
+    modes: tuple[PoolingMode, ...], tiny: "Tiny", tmp_path: Path
+) -> None:
+    width = 8 * len(modes)
+    folder = dataclasses.replace(
+        read_folder(tiny.path),
+        pooling=Pooling(modes, include_prompt=False),
+        modules=(
+            Dense(np.full((4, width), 2, np.float32), np.ones(4, np.float32), "silu"),
+            Dense(np.full((2, 4), 3, np.float32), None, "identity"),
+            Normalize(),
+        ),
+        prompts={"query": "find: "},
+        default_prompt="query",
+        similarity="euclidean",
+        lowercase=True,
+        max_length=9,
+        dimensions=2,
+    )
+    export(folder, tmp_path / "out", "sentence-transformers")
+    back = read_folder(tmp_path / "out")
+    assert (back.pooling, back.prompts, back.default_prompt) == (
+        folder.pooling, folder.prompts, folder.default_prompt,
+    )  # fmt: skip
+    assert (back.similarity, back.lowercase, back.max_length, back.dimensions) == (
+        "euclidean", True, 9, 2,
+    )  # fmt: skip
+    first, second, third = back.modules
+    assert isinstance(first, Dense)
+    assert isinstance(second, Dense)
+    assert isinstance(third, Normalize)
+    assert (first.activation, second.activation, second.bias) == ("silu", "identity", None)
+    assert (first.weight == 2).all()
+    assert (second.weight == 3).all()
+
+
+def test_pooling_is_written_in_flags_where_they_can_say_it(tiny: "Tiny", tmp_path: Path) -> None:
+    folder = read_folder(tiny.path)
+    spellings: dict[str, tuple[PoolingMode, ...]] = {
+        "pooling_mode_cls_token": ("cls", "mean"),
+        "pooling_mode": ("mean", "cls"),  # not the order of the flags
+    }
+    for key, modes in spellings.items():
+        out = tmp_path / key
+        export(dataclasses.replace(folder, pooling=Pooling(modes)), out, "sentence-transformers")
+        assert key in json.loads((out / "1_Pooling" / "config.json").read_text())
+
+
+def test_a_dense_layer_that_the_other_library_lacks_is_refused(
+    tiny: "Tiny", tmp_path: Path
+) -> None:
+    dense = Dense(np.ones((2, 8), np.float32), None, "gelu_tanh")
+    folder = dataclasses.replace(read_folder(tiny.path), modules=(dense,))
+    with pytest.raises(UnsupportedModel, match="activation 'gelu_tanh'"):
+        export(folder, tmp_path / "out", "sentence-transformers")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "model_type"),
+    [
+        ({"num_segments": 2}, "bert"),
+        ({"norm_placement": "pre", "final_norm": True, "positions": "rotary"}, "esm"),
+        ({"embedding_size": 4, "block_of_layer": (0, 0)}, "albert"),
+        ({"embedding_size": 4}, "electra"),
+        ({"positions": "rotary", "gated": True, "activation": "silu", "attention_bias": False,
+          "feed_forward_bias": False, "rotary_base": 500.0}, "nomic_bert"),
+    ],
+)  # fmt: skip
+def test_a_model_of_bothways_goes_to_a_family_that_can_express_it(
+    changes: dict[str, Any], model_type: str, tmp_path: Path
+) -> None:
+    folder = trained(tmp_path, **changes)
+    export(folder, tmp_path / "out", "transformers")
+    back = read_folder(tmp_path / "out")
+    assert back.family == model_type
+    assert back.config == folder.config
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"norm": "rms"}, "norm='rms'"),
+        ({"positions": "sinusoidal"}, "positions='sinusoidal'"),
+        ({"positions": "none"}, "positions='none'"),
+        ({"input": "vectors", "vocab_size": 0, "num_channels": 3}, "vocab"),
+    ],
+)
+def test_what_no_family_can_express_is_named(
+    changes: dict[str, Any], word: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UnsupportedModel, match=f"no family of transformers can .*{word}"):
+        export(trained(tmp_path, **changes), tmp_path / "out", "transformers")
+    assert not (tmp_path / "out").exists()
+    export(trained(tmp_path, **changes), tmp_path / "own", "bothways")
+    assert read_folder(tmp_path / "own").config == trained(tmp_path, **changes).config
+
+
+def test_a_model_keeps_its_family_by_way_of_bothways(tiny: "Tiny", tmp_path: Path) -> None:
+    tiny.edit({"model_type": "xlm-roberta", "pad_token_id": 1, "max_position_embeddings": 18})
+    arrays = tiny.arrays()
+    arrays["embeddings.position_embeddings.weight"] = np.ones((18, 8))
+    tiny.save(arrays)
+    export(read_folder(tiny.path), tmp_path / "own", "bothways")
+    export(read_folder(tmp_path / "own"), tmp_path / "out", "transformers")
+    assert read_folder(tmp_path / "out").family == "xlm-roberta"
+
+
+def test_a_head_that_the_family_lacks_is_named(tiny: "Tiny", tmp_path: Path) -> None:
+    heads = {"heads.contacts.weight": np.ones((1, 4), np.float32)}
+    folder = dataclasses.replace(read_folder(tiny.path), heads=heads)
+    with pytest.raises(UnsupportedModel, match=r"bert has no head .*'heads\.contacts\.weight'"):
+        export(folder, tmp_path / "out", "transformers")
+
+
+def test_nothing_that_exists_is_overwritten(tiny: "Tiny", tmp_path: Path) -> None:
+    folder = read_folder(tiny.path)
+    before = sorted(path.name for path in tiny.path.iterdir())
+    with pytest.raises(DataFileError, match="tiny: exists already"):
+        export(folder, tiny.path, "transformers")
+    assert sorted(path.name for path in tiny.path.iterdir()) == before
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(DataFileError, match="file: exists already"):
+        export(folder, tmp_path / "file", "transformers")
+    (tmp_path / "empty").mkdir()
+    export(folder, tmp_path / "empty", "transformers")
+    assert read_folder(tmp_path / "empty").family == "bert"
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "message"),
+    [
+        (KeyboardInterrupt("stop"), KeyboardInterrupt, "stop"),
+        (OSError(28, "No space left on device"), DataFileError, "out: cannot be written: No space"),
+    ],
+)
+def test_a_broken_off_export_leaves_nothing_behind(
+    error: BaseException,
+    raised: type[BaseException],
+    message: str,
+    tiny: "Tiny",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def break_off(*_: Any) -> None:
+        raise error
+
+    module = sys.modules["bothways.checkpoints.export"]  # the package has the function as `export`
+    monkeypatch.setattr(module, "write_safetensors", break_off)
+    with pytest.raises(raised, match=message):
+        export(read_folder(tiny.path), tmp_path / "out", "transformers")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny"]
+
+
+def test_a_place_below_a_file_is_named(tiny: "Tiny", tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataFileError, match="out: cannot be written"):
+        export(read_folder(tiny.path), tmp_path / "file" / "out", "transformers")

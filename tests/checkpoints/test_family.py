@@ -1,0 +1,197 @@
+import dataclasses
+import re
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bothways.checkpoints.families import FAMILIES
+from bothways.config import EncoderConfig
+from bothways.errors import CheckpointError, UnsupportedModel
+
+SECONDS = 2.0
+"""A config that claims a giant is refused at once; the bound is generous, for a busy machine."""
+
+PLAIN = EncoderConfig(num_layers=2, num_heads=2, d_model=8, d_ff=12, vocab_size=20)
+
+
+def written(model_type: str, **changes: Any) -> dict[str, Any]:
+    config = dataclasses.replace(PLAIN, position_offset=2)
+    return FAMILIES[model_type].write_config(config, {}) | changes
+
+
+def read(model_type: str, values: dict[str, Any]) -> EncoderConfig:
+    return FAMILIES[model_type].read_config(values, "config.json")[0]
+
+
+@pytest.mark.parametrize("model_type", FAMILIES)
+def test_a_config_is_read_back_as_it_was_written(model_type: str) -> None:
+    family = FAMILIES[model_type]
+    config = read(model_type, written(model_type))
+    assert family.obstacle(config) == ""
+    settings = {"architectures": ["X"], "id2label": {"0": "no"}, "problem_type": "regression"}
+    again, kept = family.read_config(family.write_config(config, settings), "config.json")
+    assert again == config
+    assert settings.items() <= kept.items()
+
+
+@pytest.mark.parametrize("model_type", FAMILIES)
+def test_bookkeeping_is_dropped_by_name(model_type: str) -> None:
+    bookkeeping = {
+        "_name_or_path": "somebody/model",
+        "transformers_version": "4.8.2",
+        "torch_dtype": "float16",
+        "use_cache": True,
+        "output_attentions": False,
+        "max_length": 20,
+        "do_sample": False,
+        "gradient_checkpointing": False,
+        "is_decoder": False,
+        "pruned_heads": {},
+        "auto_map": {},
+    }
+    values = written(model_type)
+    assert read(model_type, values | bookkeeping) == read(model_type, values)
+
+
+@pytest.mark.parametrize("model_type", FAMILIES)
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"is_decoder": True}, "is_decoder=True: a decoder"),
+        ({"add_cross_attention": True}, "add_cross_attention=True: cross-attention"),
+        ({"is_encoder_decoder": True}, "is_encoder_decoder=True"),
+        ({"pruned_heads": {"0": [1]}}, "pruned_heads={'0': [1]}: heads have been removed"),
+        ({"rope_scaling": {"type": "yarn", "factor": 2}}, "rope_scaling="),
+        ({"quantization_config": {"bits": 4}}, "quantization_config={'bits': 4}: its weights are"),
+        ({"auto_map": {"AutoModel": "modeling.Model"}}, "auto_map={'AutoModel': 'modeling.Model'}"),
+        ({"auto_map": ["modeling.Model"]}, "never runs the code of a model folder"),
+        ({"trust_remote_code": True}, "trust_remote_code=True: bothways never runs"),
+        ({"custom_pipelines": {"x": {"impl": "code.py"}}}, "custom_pipelines="),
+        ({"window_size": 3}, "window_size=3: bothways does not know this field"),
+        ({"window_size": None}, "window_size=None: bothways does not know this field"),
+    ],
+)
+def test_what_bothways_cannot_follow_is_refused_with_the_reason(
+    model_type: str, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UnsupportedModel, match=rf"config\.json: .*{re.escape(message)}"):
+        read(model_type, written(model_type) | changes)
+
+
+@pytest.mark.parametrize("model_type", sorted(FAMILIES.keys() - {"modernbert"}))  # whose files all have it
+def test_relative_keys_are_refused(model_type: str) -> None:
+    with pytest.raises(UnsupportedModel, match="position_embedding_type='relative_key'"):
+        read(model_type, written(model_type, position_embedding_type="relative_key"))
+
+
+@pytest.mark.parametrize(
+    ("model_type", "changes", "message"),
+    [
+        ("bert", {"hidden_size": "8"}, "hidden_size='8': expected a whole number"),
+        ("bert", {"hidden_size": 8.0}, "hidden_size=8.0: expected a whole number"),
+        ("bert", {"vocab_size": True}, "vocab_size=True: expected a whole number"),
+        ("bert", {"num_hidden_layers": -1}, "num_hidden_layers=-1: expected at least 0"),
+        ("bert", {"num_hidden_layers": 0}, "num_layers=0: expected at least 1"),
+        ("bert", {"num_hidden_layers": 10**9}, "1,000,000,000 layers"),
+        ("bert", {"num_hidden_layers": 10**30}, "expected at least 0"),
+        ("albert", {"num_hidden_layers": 2**31 - 1}, "layers; refused"),
+        ("modernbert", {"num_hidden_layers": 2**31 - 1}, "layers; refused"),
+        ("bert", {"num_attention_heads": 3}, "num_heads=3 does not divide d_model=8"),
+        ("bert", {"num_attention_heads": 2**31 - 1}, "does not divide d_model=8"),
+        ("bert", {"layer_norm_eps": "tiny"}, "layer_norm_eps='tiny': expected a number"),
+        ("bert", {"hidden_dropout_prob": 1.5}, "dropout=1.5"),
+        ("bert", {"hidden_act": "mish"}, "hidden_act='mish': bothways has no such activation"),
+        ("bert", {"hidden_act": None}, "hidden_act=None: expected a string"),
+        ("roberta", {"pad_token_id": None}, "pad_token_id=None: expected a whole number"),
+        ("roberta", {"max_position_embeddings": 1}, "max_length=-1"),
+        ("mpnet", {"relative_attention_num_buckets": 64}, "relative_attention_num_buckets=64"),
+        ("albert", {"inner_group_num": 2}, "inner_group_num=2"),
+        ("albert", {"num_hidden_groups": 3}, "is more than num_hidden_layers=2"),
+        ("albert", {"num_hidden_groups": 0}, "num_hidden_groups=0: expected at least 1"),
+        ("albert", {"gap_size": 1}, "gap_size=1"),
+        ("esm", {"is_folding_model": True}, "is_folding_model=True"),
+        ("esm", {"position_embedding_type": "rotary_2d"}, "position_embedding_type='rotary_2d'"),
+        ("esm", {"token_dropout": True}, "field 'mask_token_id' is missing"),
+        ("esm", {"token_dropout": "yes"}, "token_dropout='yes': expected true or false"),
+        ("modernbert", {"layer_types": ["full_attention"]}, "layer_types has 1 entries"),
+        ("modernbert", {"layer_types": ["full_attention", "mamba"]}, "layer_types holds 'mamba'"),
+        ("modernbert", {"layer_types": 3}, "layer_types=3: expected a list"),
+        ("modernbert", {"rope_parameters": {"full_attention": {"rope_type": "yarn"}}},
+         "full_attention: rope_type='yarn'"),
+        ("modernbert", {"rope_parameters": {"full_attention": {"factor": 2.0}}}, "factor=2.0"),
+        ("modernbert", {"rope_parameters": {"rope_theta": 5.0}}, "rope_theta=5.0"),
+        ("nomic_bert", {"rotary_emb_fraction": 0.5}, "rotary_emb_fraction=0.5"),
+        ("nomic_bert", {"rotary_scaling_factor": 2.0}, "rotary_scaling_factor=2.0"),
+        ("nomic_bert", {"rotary_emb_base": 99}, "rotary bases [10000.0, 99.0] are the same thing"),
+        ("nomic_bert", {"prenorm": True}, "prenorm=True"),
+        ("nomic_bert", {"num_experts": 8}, "num_experts=8"),
+        ("nomic_bert", {"activation_function": "glu"}, "activation_function='glu'"),
+        ("nomic_bert", {"activation_function": ["swiglu"]}, "activation_function=['swiglu']"),
+        ("nomic_bert", {"head_dim": 3}, "head_dim=3"),
+        ("nomic_bert", {"mlp_fc1_bias": True, "mlp_fc2_bias": False}, "mlp_fc2_bias=False"),
+        ("nomic_bert", {"auto_map": {"AutoModel": "evil--modeling_hf_nomic_bert.NomicBertModel"}},
+         "never runs the code"),
+    ],
+)  # fmt: skip
+def test_a_config_that_makes_no_sense_is_refused_by_field(
+    model_type: str, changes: dict[str, Any], message: str
+) -> None:
+    start = time.monotonic()
+    with pytest.raises(CheckpointError, match=rf"config\.json.*{re.escape(message)}"):
+        read(model_type, written(model_type) | changes)
+    assert time.monotonic() - start < SECONDS
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [("gelu", "gelu"), ("gelu_new", "gelu_tanh"), ("gelu_pytorch_tanh", "gelu_tanh"),
+     ("relu", "relu"), ("silu", "silu"), ("swish", "silu")],
+)  # fmt: skip
+def test_activations_have_one_name_here(theirs: str, ours: str) -> None:
+    assert read("bert", written("bert", hidden_act=theirs)).activation == ours
+
+
+@pytest.mark.parametrize("model_type", FAMILIES)
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [({"norm": "rms"}, "norm='rms'"), ({"positions": "sinusoidal"}, "positions='sinusoidal'")],
+)
+def test_what_a_family_cannot_say_is_named(
+    model_type: str, changes: dict[str, Any], word: str
+) -> None:
+    assert word in FAMILIES[model_type].obstacle(dataclasses.replace(PLAIN, **changes))
+
+
+def test_albert_groups_are_consecutive_layers_of_equal_number() -> None:
+    values = written("albert", num_hidden_layers=6, num_hidden_groups=2)
+    assert read("albert", values).block_of_layer == (0, 0, 0, 1, 1, 1)
+
+
+def test_roberta_positions_begin_after_the_padding_token() -> None:
+    config = read("roberta", written("roberta", pad_token_id=1, max_position_embeddings=514))
+    assert (config.position_offset, config.max_length) == (2, 512)
+
+
+def test_windows_of_modernbert_reach_half_of_local_attention_to_each_side() -> None:
+    values = written("modernbert", local_attention=9)
+    values["layer_types"] = ["full_attention", "sliding_attention"]
+    assert read("modernbert", values).windows == (None, 4)
+
+
+def test_esm_frequencies_are_recognised_or_refused() -> None:
+    family = FAMILIES["esm"]
+    values = written("esm", position_embedding_type="rotary", hidden_size=32)
+    config = read("esm", values)
+    exact = np.array(config.rotary_frequencies(0), dtype=np.float32)
+    rounded = exact.astype(np.float16).astype(np.float32)
+    for carried, precision in ((exact, "exact"), (rounded, "float16")):
+        for key in ("esm.rotary_embeddings.inv_freq",
+                    "esm.encoder.layer.1.attention.self.rotary_embeddings.inv_freq"):  # fmt: skip
+            found = family.from_weights(config, {key: carried}, "file")
+            assert found.rotary_precision == precision
+            assert family.obstacle(found) == ""
+    for wrong in (exact * 1.01, exact[:-1]):
+        with pytest.raises(UnsupportedModel, match=r"file: 'rotary_embeddings\.inv_freq' holds"):
+            family.from_weights(config, {"rotary_embeddings.inv_freq": wrong}, "file")

@@ -1,0 +1,134 @@
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from bothways.checkpoints.export import export
+from bothways.checkpoints.folder import fingerprint, read_folder
+from bothways.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from tests.checkpoints.conftest import Tiny
+
+Read = Callable[[Path], object]
+
+
+@pytest.mark.parametrize("read", [read_folder, fingerprint])
+def test_a_path_that_is_no_folder_is_named(read: Read, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"nothing: no such folder; expected the folder"):
+        read(tmp_path / "nothing")
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match="file: is a file, not a folder"):
+        read(tmp_path / "file")
+
+
+def test_an_empty_folder_says_what_was_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(
+        CheckpointError,
+        match=r"looked for config\.json, modules\.json and bothways\.json; there is nothing",
+    ):
+        read_folder(tmp_path)
+
+
+def test_a_folder_of_something_else_says_what_is_there(tmp_path: Path) -> None:
+    for number in range(30):
+        (tmp_path / f"{number:02}.txt").touch()
+    with pytest.raises(
+        CheckpointError, match=r"there is 00\.txt, 01\.txt, .*, 19\.txt and 10 more"
+    ):
+        read_folder(tmp_path)
+
+
+def test_a_folder_of_bothways_is_that_whatever_lies_beside_it(tiny: "Tiny", tmp_path: Path) -> None:
+    export(read_folder(tiny.path), tmp_path / "own", "bothways")
+    shutil.copy(tiny.path / "config.json", tmp_path / "own")
+    (tmp_path / "own" / "modules.json").write_text("[]")
+    assert read_folder(tmp_path / "own").family == "bothways"
+
+
+def test_the_fingerprint_is_that_of_the_content_alone(
+    tiny_sentences: "Tiny", tmp_path: Path
+) -> None:
+    first = fingerprint(tiny_sentences.path)
+    assert re.fullmatch("[0-9a-f]{64}", first)
+    shutil.copytree(tiny_sentences.path, tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "README.md").write_text("a model")
+    (tmp_path / "elsewhere" / "onnx").mkdir()
+    (tmp_path / "elsewhere" / "pytorch_model.bin").write_text("unused beside safetensors")
+    assert fingerprint(tmp_path / "elsewhere") == first
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "config.json",
+        "model.safetensors",
+        "modules.json",
+        "1_Pooling/config.json",
+        "2_Normalize/config.json",
+        "sentence_bert_config.json",
+        "config_sentence_transformers.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "vocab.txt",
+        "alphabet.json",
+    ],
+)
+def test_every_file_that_can_change_a_vector_changes_the_fingerprint(
+    file: str, tiny_sentences: "Tiny"
+) -> None:
+    before = fingerprint(tiny_sentences.path)
+    path = tiny_sentences.path / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes((path.read_bytes() if path.is_file() else b"") + b" ")
+    assert fingerprint(tiny_sentences.path) != before
+
+
+def test_the_fingerprint_covers_modules_and_shards(tiny_sentences: "Tiny") -> None:
+    tiny_sentences.save({"linear.weight": np.ones((2, 8))}, "2_Normalize.safetensors")
+    before = fingerprint(tiny_sentences.path)
+    tiny_sentences.edit({}, "2_Normalize/config.json")
+    tiny_sentences.save({"x": np.ones(1)}, "2_Normalize/model.safetensors")
+    assert fingerprint(tiny_sentences.path) != before
+
+    (tiny_sentences.path / "model.safetensors").unlink()
+    tiny_sentences.edit({"weight_map": {"x": "a.safetensors"}}, "model.safetensors.index.json")
+    tiny_sentences.save({"x": np.ones(1)}, "a.safetensors")
+    sharded = fingerprint(tiny_sentences.path)
+    tiny_sentences.save({"x": np.zeros(1)}, "a.safetensors")
+    assert fingerprint(tiny_sentences.path) != sharded
+
+
+def test_the_fingerprint_of_a_bothways_folder_covers_its_settings(
+    tiny: "Tiny", tmp_path: Path
+) -> None:
+    export(read_folder(tiny.path), tmp_path / "own", "bothways")
+    before = fingerprint(tmp_path / "own")
+    settings = (tmp_path / "own" / "bothways.json").read_text()
+    (tmp_path / "own" / "bothways.json").write_text(settings + " ")
+    assert fingerprint(tmp_path / "own") != before
+
+
+@pytest.mark.parametrize(
+    "save",
+    [
+        pytest.param(lambda arrays, path: torch.save(arrays, path), id="zip"),
+        pytest.param(
+            lambda arrays, path: torch.save(arrays, path, _use_new_zipfile_serialization=False),
+            id="pickle",
+        ),
+    ],
+)
+def test_weights_in_the_format_of_torch_are_the_same_weights(
+    save: Callable[[Any, Path], None], tiny: "Tiny"
+) -> None:
+    state = {name: torch.from_numpy(array.copy()) for name, array in tiny.arrays().items()}
+    (tiny.path / "model.safetensors").unlink()
+    save(state, tiny.path / "pytorch_model.bin")
+    read = read_folder(tiny.path)
+    assert all(np.array_equal(read.weights[name], tiny.weights[name]) for name in tiny.weights)

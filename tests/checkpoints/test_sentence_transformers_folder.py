@@ -1,0 +1,318 @@
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from bothways.checkpoints.folder import read_folder
+from bothways.checkpoints.model_folder import Dense, Normalize, Pooling
+from bothways.errors import CheckpointError, UnsupportedModel
+
+if TYPE_CHECKING:
+    from tests.checkpoints.conftest import Tiny
+
+SetModules = Callable[[list[dict[str, Any]]], None]
+
+TRANSFORMER = {"path": "", "type": "sentence_transformers.models.Transformer"}
+POOLING = {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}
+NORMALIZE = {"path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}
+DENSE = {"path": "2_Dense", "type": "sentence_transformers.models.Dense"}
+
+FLAGS = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len",
+    "pooling_mode_weightedmean_tokens": "weighted_mean",
+    "pooling_mode_lasttoken": "last",
+}
+
+
+def pool(tiny: "Tiny", **settings: Any) -> Pooling:
+    path = tiny.path / "1_Pooling" / "config.json"
+    path.unlink()
+    tiny.edit({"word_embedding_dimension": 8} | settings, "1_Pooling/config.json")
+    return read_folder(tiny.path).pooling
+
+
+def add_dense(
+    tiny: "Tiny", weight: np.ndarray, bias: np.ndarray | None, /, **settings: Any
+) -> None:
+    about = {"in_features": weight.shape[1], "out_features": weight.shape[0]}
+    tiny.edit(about | {"bias": bias is not None} | settings, "2_Dense/config.json")
+    arrays = {"linear.weight": weight} | ({} if bias is None else {"linear.bias": bias})
+    tiny.save(arrays, "2_Dense/model.safetensors")
+
+
+def test_a_folder_is_read_whole(tiny_sentences: "Tiny") -> None:
+    tiny_sentences.edit(
+        {
+            "__version__": {"sentence_transformers": "6.2.0"},
+            "model_type": "SentenceTransformer",
+            "prompts": {"query": "find: ", "document": None},
+            "default_prompt_name": "query",
+            "similarity_fn_name": "dot",
+            "truncate_dim": 4,
+        },
+        "config_sentence_transformers.json",
+    )
+    read = read_folder(tiny_sentences.path)
+    assert read.family == "bert"
+    assert read.pooling == Pooling(("mean",), include_prompt=True)
+    assert read.modules == (Normalize(),)
+    assert read.prompts == {"query": "find: ", "document": ""}
+    assert (read.default_prompt, read.similarity, read.dimensions) == ("query", "dot", 4)
+    assert (read.max_length, read.lowercase) == (10, False)
+    assert read.path == read.reader_path == tiny_sentences.path
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "sentence_transformers.models.{0}",
+        "sentence_transformers.models.{0}.{0}",
+        "sentence_transformers.{1}.{0}",
+    ],
+)
+def test_modules_are_known_in_every_spelling(
+    spelling: str, tiny_sentences: "Tiny", set_modules: SetModules
+) -> None:
+    homes = {
+        "Transformer": "base.modules.transformer",
+        "Pooling": "sentence_transformer.modules.pooling",
+        "Normalize": "base.modules.normalize",
+    }
+    set_modules(
+        [
+            module | {"type": spelling.format(name, home), "kwargs": []}
+            for module, (name, home) in zip(
+                (TRANSFORMER, POOLING, NORMALIZE), homes.items(), strict=True
+            )
+        ]
+    )
+    assert read_folder(tiny_sentences.path).modules == (Normalize(),)
+
+
+def test_the_transformer_may_be_in_a_folder_of_its_own(
+    tiny_sentences: "Tiny", set_modules: SetModules
+) -> None:
+    inner = tiny_sentences.path / "0_Transformer"
+    inner.mkdir()
+    for name in ("config.json", "model.safetensors", "sentence_bert_config.json"):
+        (tiny_sentences.path / name).rename(inner / name)
+    set_modules([TRANSFORMER | {"path": "0_Transformer"}, POOLING])
+    read = read_folder(tiny_sentences.path)
+    assert (read.path, read.reader_path) == (tiny_sentences.path, inner)
+    assert read.max_length == 10
+
+
+@pytest.mark.parametrize(("flag", "mode"), FLAGS.items())
+def test_every_pooling_mode_is_read_from_its_flag(
+    flag: str, mode: str, tiny_sentences: "Tiny"
+) -> None:
+    assert pool(tiny_sentences, **{flag: True}).modes == (mode,)
+
+
+def test_flags_are_concatenated_in_their_order_and_names_in_theirs(tiny_sentences: "Tiny") -> None:
+    every = dict.fromkeys(reversed(FLAGS), True)
+    assert pool(tiny_sentences, **every).modes == tuple(FLAGS.values())
+    assert pool(tiny_sentences, pooling_mode=["lasttoken", "mean"]).modes == ("last", "mean")
+    assert pool(tiny_sentences, pooling_mode="mean_sqrt_len_tokens").modes == ("mean_sqrt_len",)
+    assert pool(tiny_sentences).modes == ("mean",)
+    assert not pool(tiny_sentences, include_prompt=False).include_prompt
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"pooling_mode": "median"}, "pooling_mode='median': expected one of cls"),
+        ({"pooling_mode": [{"a": 1}]}, "pooling_mode={'a': 1}"),
+        ({"pooling_mode_mean_tokens": 1}, "pooling_mode_mean_tokens=1: expected true or false"),
+        ({"word_embedding_dimension": 9}, "pools vectors of 9; the encoder's have 8"),
+        ({"temperature": 2}, "temperature=2: bothways does not know this field of pooling"),
+    ],
+)
+def test_pooling_that_bothways_does_not_know_is_refused(
+    settings: dict[str, Any], message: str, tiny_sentences: "Tiny"
+) -> None:
+    with pytest.raises(CheckpointError, match=rf"1_Pooling/config\.json: {re.escape(message)}"):
+        pool(tiny_sentences, **settings)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("torch.nn.modules.activation.Tanh", "tanh"),
+        ("torch.nn.modules.activation.Sigmoid", "sigmoid"),
+        ("torch.nn.modules.activation.ReLU", "relu"),
+        ("torch.nn.modules.activation.GELU", "gelu"),
+        ("torch.nn.modules.activation.SiLU", "silu"),
+        ("torch.nn.modules.linear.Identity", "identity"),
+    ],
+)
+def test_a_dense_layer_is_read_with_its_activation(
+    theirs: str, ours: str, tiny_sentences: "Tiny", set_modules: SetModules
+) -> None:
+    set_modules([TRANSFORMER, POOLING, DENSE])
+    weight, bias = np.arange(24.0).reshape(3, 8), np.arange(3.0)
+    add_dense(tiny_sentences, weight, bias, activation_function=theirs)
+    (dense,) = read_folder(tiny_sentences.path).modules
+    assert isinstance(dense, Dense)
+    assert dense.activation == ours
+    assert np.array_equal(dense.weight, weight)
+    assert dense.bias is not None
+    assert np.array_equal(dense.bias, bias)
+
+
+def test_a_dense_layer_without_bias_in_the_old_format_is_read(
+    tiny_sentences: "Tiny", set_modules: SetModules
+) -> None:
+    set_modules([TRANSFORMER, POOLING, DENSE, NORMALIZE])
+    tiny_sentences.edit({"in_features": 8, "out_features": 2, "bias": False}, "2_Dense/config.json")
+    torch.save(
+        {"linear.weight": torch.ones(2, 8)}, tiny_sentences.path / "2_Dense/pytorch_model.bin"
+    )
+    dense, normalize = read_folder(tiny_sentences.path).modules
+    assert isinstance(dense, Dense)
+    assert (dense.bias, dense.activation) == (None, "tanh")
+    assert normalize == Normalize()
+
+
+@pytest.mark.parametrize(
+    ("shape", "settings", "message"),
+    [
+        ((3, 7), {}, "in_features=7; what comes before gives 8"),
+        ((3, 8), {"out_features": 4}, "expected {'linear.weight': (4, 8)"),
+        ((3, 8), {"bias": False}, "has {'linear.bias': (3,)"),
+        ((3, 8), {"use_residual": True}, "use_residual=True"),
+        ((3, 8), {"module_input_name": "token_embeddings"}, "module_input_name='token_embeddings'"),
+        ((3, 8), {"activation_function": "os.system"}, "activation_function='os.system'"),
+        ((3, 8), {"activation_function": "torch.nn.modules.activation.Mish"}, "activation.Mish'"),
+        ((3, 8), {"in_features": 0}, "in_features=0: expected at least 1"),
+    ],
+)
+def test_a_dense_layer_that_bothways_cannot_run_is_refused(
+    shape: tuple[int, int],
+    settings: dict[str, Any],
+    message: str,
+    tiny_sentences: "Tiny",
+    set_modules: SetModules,
+) -> None:
+    set_modules([TRANSFORMER, POOLING, DENSE])
+    add_dense(tiny_sentences, np.ones(shape), np.ones(shape[0]), **settings)
+    with pytest.raises(CheckpointError, match=rf"2_Dense/.*{re.escape(message)}"):
+        read_folder(tiny_sentences.path)
+
+
+@pytest.mark.parametrize(
+    ("modules", "message"),
+    [
+        ([], "the list of modules is empty"),
+        ([POOLING], "expected Transformer, Pooling"),
+        ([TRANSFORMER], "expected Transformer, Pooling"),
+        ([TRANSFORMER, NORMALIZE, POOLING], "expected Transformer, Pooling"),
+        ([TRANSFORMER, POOLING, POOLING], "a second Pooling"),
+        ([TRANSFORMER, POOLING, TRANSFORMER], "a second Transformer"),
+        ([TRANSFORMER, POOLING, {"path": "", "type": "sentence_transformers.models.CNN"}],
+         "module 2 is 'sentence_transformers.models.CNN'"),
+        ([TRANSFORMER, POOLING | {"kwargs": ["task"]}], "module 1: kwargs=['task']"),
+        ([TRANSFORMER, POOLING | {"code": "x"}], "module 1: code='x'"),
+        ([TRANSFORMER | {"path": 3}, POOLING], "module 0: path=3: expected a string"),
+        ([TRANSFORMER, {"path": "1_Pooling"}], "module 1: field 'type' is missing"),
+        ([TRANSFORMER | {"path": "0_Elsewhere"}, POOLING], "0_Elsewhere: not a model"),
+    ],
+)  # fmt: skip
+def test_other_modules_are_refused_by_name(
+    modules: list[dict[str, Any]], message: str, tiny_sentences: "Tiny", set_modules: SetModules
+) -> None:
+    set_modules(modules)
+    with pytest.raises(CheckpointError, match=re.escape(message)):
+        read_folder(tiny_sentences.path)
+
+
+def test_modules_json_must_be_a_list_of_objects(tiny_sentences: "Tiny") -> None:
+    for content in ("{}", "[3]", '"x"'):
+        (tiny_sentences.path / "modules.json").write_text(content)
+        with pytest.raises(CheckpointError, match=r"modules\.json: expected a list"):
+            read_folder(tiny_sentences.path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "length", "lowercase"),
+    [
+        ({"max_seq_length": 10, "do_lower_case": True}, 10, True),
+        ({"max_seq_length": 512}, 16, False),
+        ({"max_seq_length": None}, 12, False),
+        (
+            {
+                "transformer_task": "feature-extraction",
+                "modality_config": {
+                    "text": {"method": "forward", "method_output_name": "last_hidden_state"}
+                },
+                "module_output_name": "token_embeddings",
+                "unpad_inputs": True,
+            },
+            12,
+            False,
+        ),
+    ],
+)
+def test_length_and_case_come_from_the_settings_and_then_from_the_tokenizer(
+    settings: dict[str, Any], length: int, lowercase: bool, tiny_sentences: "Tiny"
+) -> None:
+    (tiny_sentences.path / "sentence_bert_config.json").unlink()
+    tiny_sentences.edit(settings, "sentence_roberta_config.json")
+    tiny_sentences.edit({"model_max_length": 12}, "tokenizer_config.json")
+    read = read_folder(tiny_sentences.path)
+    assert (read.max_length, read.lowercase) == (length, lowercase)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"transformer_task": "fill-mask"},
+        {"modality_config": {"image": {"method": "forward"}}},
+        {"query_length": 32},
+        {"model_args": {"trust_remote_code": True}},
+        {"anything": 1},
+        {"max_seq_length": 0},
+        {"do_lower_case": "yes"},
+    ],
+)
+def test_settings_that_bothways_does_not_know_are_refused(
+    settings: dict[str, Any], tiny_sentences: "Tiny"
+) -> None:
+    tiny_sentences.edit(settings, "sentence_bert_config.json")
+    with pytest.raises(
+        CheckpointError, match=rf"sentence_bert_config\.json: {next(iter(settings))}"
+    ):
+        read_folder(tiny_sentences.path)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"prompts": ["find: "]},
+        {"prompts": {"query": 3}},
+        {"default_prompt_name": "query"},
+        {"similarity_fn_name": "maxsim"},
+        {"model_type": "SparseEncoder"},
+        {"truncate_dim": 0},
+        {"anything": 1},
+    ],
+)
+def test_a_description_that_bothways_does_not_know_is_refused(
+    settings: dict[str, Any], tiny_sentences: "Tiny"
+) -> None:
+    tiny_sentences.edit(settings, "config_sentence_transformers.json")
+    name = next(iter(settings))
+    with pytest.raises(CheckpointError, match=rf"config_sentence_transformers\.json: {name}"):
+        read_folder(tiny_sentences.path)
+
+
+def test_normalisation_of_something_else_is_refused(tiny_sentences: "Tiny") -> None:
+    tiny_sentences.edit({"module_input_name": "token_embeddings"}, "2_Normalize/config.json")
+    with pytest.raises(UnsupportedModel, match=r"2_Normalize/config\.json: module_input_name"):
+        read_folder(tiny_sentences.path)

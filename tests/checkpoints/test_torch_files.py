@@ -1,0 +1,131 @@
+import builtins
+import collections
+import io
+import os
+import pickle
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from bothways.checkpoints.torch_files import read_torch
+from bothways.errors import CheckpointError, MissingExtra
+
+
+def old(state: Any, path: Path) -> None:
+    torch.save(state, path, _use_new_zipfile_serialization=False)
+
+
+SAVE = [pytest.param(torch.save, id="zip"), pytest.param(old, id="pickle")]
+
+
+class Payload:
+    """What a pickle can do: run a function when it is read."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.mark),)
+
+
+@pytest.mark.parametrize("save", SAVE)
+def test_both_formats_are_read_in_float32(save: Callable[..., None], tmp_path: Path) -> None:
+    state = collections.OrderedDict(
+        a=torch.randn(3, 4).half(),
+        b=torch.randn(2).bfloat16(),
+        c=torch.randn(4, 3).t(),
+        d=torch.arange(3),
+        e=torch.nn.Parameter(torch.randn(2)),
+    )
+    save(state, tmp_path / "pytorch_model.bin")
+    arrays = read_torch(tmp_path / "pytorch_model.bin")
+    for name, tensor in state.items():
+        assert np.array_equal(arrays[name], tensor.detach().float().numpy())
+    assert {name: str(array.dtype) for name, array in arrays.items()} == {
+        "a": "float32", "b": "float32", "c": "float32", "d": "int64", "e": "float32",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("save", SAVE)
+def test_a_pickle_with_a_payload_is_refused_and_nothing_runs(
+    save: Callable[..., None], tmp_path: Path
+) -> None:
+    mark = tmp_path / "executed"
+    path = tmp_path / "pytorch_model.bin"
+    save({"a": torch.zeros(1), "b": Payload(mark)}, path)
+    torch.load(path, weights_only=False)  # the payload works where it is let
+    mark.rmdir()
+
+    with pytest.raises(CheckpointError, match=r"pytorch_model\.bin.*nothing in it was run"):
+        read_torch(path)
+    assert not mark.exists()
+
+
+def test_a_bare_pickle_with_a_payload_is_refused_and_nothing_runs(tmp_path: Path) -> None:
+    mark = tmp_path / "executed"
+    (tmp_path / "pytorch_model.bin").write_bytes(pickle.dumps(Payload(mark)))
+    with pytest.raises(CheckpointError, match="nothing in it was run"):
+        read_torch(tmp_path / "pytorch_model.bin")
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ([torch.zeros(1)], "holds a list; expected a state dict"),
+        (torch.zeros(1), "holds a Tensor; expected a state dict"),
+        ({"model": {"a": torch.zeros(1)}}, "'model' is a dict; expected a state dict of tensors"),
+        ({"epoch": 3}, "'epoch' is a int"),
+        ({0: torch.zeros(1)}, "0 is a Tensor"),
+        ({"a": torch.zeros(2, dtype=torch.complex64)}, "'a' is complex"),
+        ({"a": torch.eye(2).to_sparse()}, "'a' is not a plain dense tensor"),
+        ({"a": torch.zeros(1).expand(10**9)}, "'a' is larger than its data"),
+    ],
+)
+def test_what_is_no_state_dict_of_dense_tensors_is_refused(
+    state: Any, message: str, tmp_path: Path
+) -> None:
+    torch.save(state, tmp_path / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match=message):
+        read_torch(tmp_path / "pytorch_model.bin")
+
+
+@pytest.mark.parametrize("save", SAVE)
+def test_a_damaged_file_is_named(save: Callable[..., None], tmp_path: Path) -> None:
+    path = tmp_path / "pytorch_model.bin"
+    save({"a": torch.randn(50), "b": torch.randn(50)}, path)
+    content = path.read_bytes()
+    for length in range(0, len(content), 37):
+        path.write_bytes(content[:length])
+        with pytest.raises(CheckpointError, match=r"pytorch_model\.bin"):
+            read_torch(path)
+
+
+def test_a_zip_of_something_else_is_named(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    (tmp_path / "pytorch_model.bin").write_bytes(buffer.getvalue())
+    with pytest.raises(CheckpointError, match=r"pytorch_model\.bin"):
+        read_torch(tmp_path / "pytorch_model.bin")
+
+
+def test_without_torch_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save({}, tmp_path / "pytorch_model.bin")
+    real_import = builtins.__import__
+
+    def no_torch(name: str, *args: Any) -> Any:
+        if name == "torch":
+            raise ModuleNotFoundError(name)
+        return real_import(name, *args)
+
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setattr(builtins, "__import__", no_torch)
+    with pytest.raises(MissingExtra, match=r"reading pytorch_model\.bin .*bothways\[torch\]"):
+        read_torch(tmp_path / "pytorch_model.bin")
