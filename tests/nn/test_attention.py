@@ -8,7 +8,7 @@ from torch import Tensor
 from bothways.config import EncoderConfig
 from bothways.nn import Lengths, attend
 from bothways.nn.attention import (
-    DENSE_CHUNK,
+    DENSE_SCORES,
     WINDOW_CHUNK,
     bias_by_distance,
     choose_kernel,
@@ -65,14 +65,14 @@ def test_every_length_up_to_300_equals_the_definition(window: int | None) -> Non
 
 
 @pytest.mark.parametrize("window", [None, 0, 5, 128, 200, 270])
-@pytest.mark.parametrize("length", [1, 2, 63, 64, 65, 255, 256, 257, 300, 512, 513])
+@pytest.mark.parametrize("length", [1, 2, 63, 64, 65, 257, 300, 511, 512, 513, 600])
 def test_a_bias_by_distance_equals_the_definition(length: int, window: int | None) -> None:
-    lengths = Lengths([600, length, length])  # the bias reaches farther than the sequence
+    lengths = Lengths([601, length, length])  # the bias reaches farther than the sequence
     q, k, v = make_qkv(lengths.num_tokens)
     table = torch.randn(RELATIVE.relative_buckets, 2, dtype=torch.float64)
-    found = attend(q, k, v, lengths, bias_by_distance(table, 600, RELATIVE), window=window)
+    found = attend(q, k, v, lengths, bias_by_distance(table, 601, RELATIVE), window=window)
     bias = reference_bias_by_distance(table, length, RELATIVE)
-    part = slice(600, 600 + length)
+    part = slice(601, 601 + length)
     expected = defined(q[part], k[part], v[part], window, bias)
     assert (found[part] - expected).abs().max() < ROUNDING
 
@@ -100,7 +100,7 @@ def test_chunks_cover_each_query_once_and_every_key_it_sees(
         assert chunk.first_key == max(0, chunk.first_query - reach)
         assert chunk.end_key == min(length, chunk.end_query + reach)
         if dense:
-            assert chunk.end_query - chunk.first_query <= DENSE_CHUNK
+            assert (chunk.end_query - chunk.first_query) * length <= DENSE_SCORES
         if window is not None:
             assert chunk.end_query - chunk.first_query <= WINDOW_CHUNK[1]
 
@@ -142,7 +142,7 @@ def test_dropout_zeroes_its_share_of_probabilities_and_scales_the_rest(length: i
 
 def test_the_gradient_of_a_long_sequence_is_of_the_same_dropout() -> None:
     """Chunks are computed anew for the gradient: they must drop the same probabilities."""
-    length = 2 * DENSE_CHUNK + 3
+    length = 530  # two chunks
     q, k, _ = make_qkv(length)
     q, k = (torch.nn.functional.pad(x, (0, length - 4)) for x in (q, k))
     v = torch.eye(length, dtype=torch.float64)[:, None].repeat(1, 2, 1).requires_grad_()

@@ -17,7 +17,7 @@ NEIGHBOUR_TOLERANCE = 1e-6
 """Of unit scale: a matrix product may sum in another order when the batch has another size."""
 
 CONFIG = EncoderConfig(
-    num_layers=2, num_heads=2, d_model=16, d_ff=32, vocab_size=30, max_length=512
+    num_layers=2, num_heads=2, d_model=16, d_ff=32, vocab_size=30, max_length=8192
 )
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
@@ -191,11 +191,12 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("length", [20, 512])
+@pytest.mark.parametrize("length", [20, 512, 8192])
 def test_the_memory_planned_for_a_token_is_enough_and_not_twice_too_much(
     shape: str, length: int, peak_bytes: Callable[[Callable[[], object]], int]
 ) -> None:
     sizes = {"num_layers": 2, "num_heads": 2, "d_model": 64, "d_ff": 256, "vocab_size": 30}
+    sizes["max_length"] = 8192
     config = EncoderConfig(**sizes | SHAPES[shape])
     backend = TorchBackend(config, initialise(config), device="cpu")
     batch = PackedBatch.of([np.zeros(length, np.int64)] * (8192 // length))

@@ -20,8 +20,9 @@ from bothways.config import EncoderConfig
 from bothways.nn.layers import Linear
 from bothways.nn.lengths import Lengths, Run
 
-DENSE_CHUNK = 256
-"""Queries at a time where their scores with all keys exist in memory (a bias, or dropout)."""
+DENSE_SCORES = 512 * 512
+"""Scores of a head at a time where they exist in memory (a bias, or dropout): sequences of up to 512
+positions are not cut, and 8,192 positions take no more memory than those."""
 WINDOW_CHUNK = (64, 512)
 """Fewest and most queries at a time in a local window: twice the window, between these. Half of the
 scores then computed are inside the window; smaller chunks waste fewer and cost more calls."""
@@ -193,7 +194,7 @@ def chunks(length: int, window: int | None, dense: bool) -> Iterator[Chunk]:
     if window is not None:
         size = min(max(2 * window, WINDOW_CHUNK[0]), WINDOW_CHUNK[1])
     if dense:
-        size = min(size, DENSE_CHUNK)
+        size = min(size, max(DENSE_SCORES // length, 32))
     reach = length if window is None else window
     for first in range(0, length, size):
         end = min(first + size, length)
