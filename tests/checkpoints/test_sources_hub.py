@@ -29,6 +29,7 @@ WHOLE = {
     "tokenizer.json": b"{}",
     "vocab.txt": b"a",
     "merges.txt": b"a b",
+    "sentencepiece.bpe.model": b"pieces",
 }
 UNWANTED = {
     "pytorch_model.bin": b"pickle",

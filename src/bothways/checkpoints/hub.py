@@ -14,7 +14,7 @@ from bothways.errors import MissingExtra, SourceError
 
 __all__ = ["fetch"]
 
-WANTED = ("*.safetensors", "*.json", "*vocab.txt", "*merges.txt")
+WANTED = ("*.safetensors", "*.json", "*vocab.txt", "*merges.txt", "*.model")
 UNWANTED = ("checkpoint-*", "onnx/*", "openvino/*")
 """Copies of the model in other formats, or from earlier in its training."""
 
