@@ -5,6 +5,7 @@ A variant is a `Literal` here; every backend resolves it in one function that en
 """
 
 import dataclasses
+import math
 import struct
 from collections.abc import Mapping
 from typing import Any, Literal, Self, assert_never, get_args
@@ -32,7 +33,7 @@ Activation = Literal["relu", "gelu", "gelu_tanh", "silu"]
 PoolingMode = Literal["cls", "max", "mean", "mean_sqrt_len", "weighted_mean", "last"]
 
 MASKED_IN_TRAINING = 0.15 * 0.8
-"""Share of positions that were mask tokens when ESM-2 was trained: 15 % chosen, 80 % of them masked.
+"""Share of mask tokens when ESM-2 was trained: 15 % chosen, 80 % of those masked.
 
 Lin et al. 2022, supplementary methods; Devlin et al. 2019, section 3.1. A `rescaled_mask_token` is
 compensated for with it."""
@@ -261,8 +262,8 @@ class EncoderConfig:
                 f"num_heads={self.num_heads} does not divide d_model={self.d_model}; "
                 f"choose a divisor such as {', '.join(map(str, near))}"
             )
-        if not self.norm_eps >= 0:
-            raise ConfigError(f"norm_eps={self.norm_eps}: expected a number of at least 0")
+        if not 0 <= self.norm_eps < math.inf:
+            raise ConfigError(f"norm_eps={self.norm_eps}: expected a finite number of at least 0")
         for name in ("dropout", "attention_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name}={getattr(self, name)}: expected at least 0, below 1")
@@ -308,8 +309,8 @@ class EncoderConfig:
             )
         for name in ("rotary_base", "rotary_base_local"):
             base = getattr(self, name)
-            if base is not None and not base > 1:
-                raise ConfigError(f"{name}={base}: expected more than 1")
+            if base is not None and not 1 < base < math.inf:
+                raise ConfigError(f"{name}={base}: expected a finite number above 1")
         if self.relative_buckets < 4 or self.relative_buckets % 4:
             raise ConfigError(
                 f"relative_buckets={self.relative_buckets}: expected a multiple of 4, "
@@ -335,7 +336,7 @@ class EncoderConfig:
         blocks = self.block_of_layer
         if blocks and (
             any(type(block) is not int for block in blocks)
-            or set(blocks) != set(range(max(blocks) + 1))
+            or sorted(set(blocks)) != list(range(len(set(blocks))))
         ):
             raise ConfigError(f"block_of_layer={blocks}: expected blocks numbered from 0, no gaps")
         if not self.first_attention_norm and self.norm_placement != "pre":

@@ -21,8 +21,8 @@ from bothways.nn.layers import Linear
 from bothways.nn.lengths import Lengths, Run
 
 DENSE_SCORES = 512 * 512
-"""Scores of a head at a time where they exist in memory (a bias, or dropout): sequences of up to 512
-positions are not cut, and 8,192 positions take no more memory than those."""
+"""Scores of a head at a time where they exist in memory (a bias, or dropout): sequences of up to
+512 positions are not cut, and 8,192 positions take no more memory than those."""
 WINDOW_CHUNK = (64, 512)
 """Fewest and most queries at a time in a local window: twice the window, between these. Half of the
 scores then computed are inside the window; smaller chunks waste fewer and cost more calls."""
