@@ -87,4 +87,5 @@ def rxnmapper_folder() -> Path:
 @pytest.fixture(scope="session")
 def unidic_folder() -> Path:
     """An ALBERT tagger of Japanese characters."""
-    return model_from_wheel("unidic-lite-imitator-transformers==0.2.1", "")
+    folder = "unidic_lite_imitator_transformers"
+    return model_from_wheel("unidic-lite-imitator-transformers==0.2.1", folder)

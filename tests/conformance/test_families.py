@@ -20,6 +20,7 @@ import transformers
 from bothways.backends import Backend
 from bothways.checkpoints import ModelFolder, export, read_folder
 from bothways.checkpoints.export import Format
+from bothways.checkpoints.families import FAMILIES
 from bothways.errors import CheckpointError
 from bothways.nn.backend import TorchBackend
 from bothways.packing import PackedBatch
@@ -301,6 +302,19 @@ def test_the_rounded_frequencies_of_esm2_matter(scratch: Path) -> None:
     )
     scale = np.abs(exact_states).max()
     assert np.abs(rounded_states - exact_states).max() > 10 * TOLERANCE * scale
+
+
+REQUIRED = {"esm": {"vocab_size": 33, "pad_token_id": 1}}
+"""What the configs of a family cannot do without."""
+
+
+@pytest.mark.parametrize("model_type", FAMILIES)
+def test_an_absent_field_stands_for_what_transformers_takes_it_for(model_type: str) -> None:
+    minimal = {"model_type": model_type} | REQUIRED.get(model_type, {})
+    config = transformers.AutoConfig.for_model(**minimal)
+    full = json.loads(config.to_json_string(use_diff=False))
+    read = FAMILIES[model_type].read_config
+    assert read(minimal, "minimal")[0] == read(full, "full")[0]
 
 
 def edit_config(folder: Path, changes: dict[str, Any], without: tuple[str, ...] = ()) -> None:

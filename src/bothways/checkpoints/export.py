@@ -75,21 +75,23 @@ def _write(out: Path, folder: ModelFolder, to: Format) -> None:
 
 
 def _write_transformers(out: Path, folder: ModelFolder) -> None:
-    family = _family_for(folder)
+    origin = folder.head_settings.get("model_type")
+    family = _family_for(folder, origin)
+    settings = dict(folder.head_settings)
+    if family.model_type != origin:
+        settings.pop("architectures", None)  # classes of the other family
     heads = _heads_for(family, folder)
     table = _table_for(family, heads)
-    config = family.write_config(folder.config, folder.head_settings)
-    write_json(out / "config.json", config)
+    write_json(out / "config.json", family.write_config(folder.config, settings))
     arrays = table.write(folder.weights | heads, family.buffers(folder.config))
     write_safetensors(out / "model.safetensors", arrays)
 
 
-def _family_for(folder: ModelFolder) -> Family:
-    """The family that the folder came from, or one that can express its config."""
-    origin = FAMILIES.get(folder.head_settings.get("model_type", folder.family))
-    candidates = [origin] if origin else list(FAMILIES.values())
-    obstacles = {family.model_type: family.obstacle(folder.config) for family in candidates}
-    for family in candidates:
+def _family_for(folder: ModelFolder, origin: object) -> Family:
+    """A family that can express the config, first of all the one that the model came from."""
+    families = sorted(FAMILIES.values(), key=lambda family: family.model_type != origin)
+    obstacles = {family.model_type: family.obstacle(folder.config) for family in families}
+    for family in families:
         if not obstacles[family.model_type]:
             return family
     nearest = min(obstacles, key=lambda name: len(obstacles[name]))

@@ -38,7 +38,7 @@ READER_FILES = (
     "merges.txt",
     "sentencepiece.bpe.model",
     "spiece.model",
-    "spm.model",
+    "tokenizer.model",
 )
 """Files that say how sequences become tokens; `sequences` reads them, export copies them."""
 

@@ -1,0 +1,203 @@
+"""Fields of config.json files as they were published, all of them: none may come as a surprise."""
+
+from typing import Any
+
+import pytest
+
+from bothways.checkpoints.families import FAMILIES
+
+BERT = {
+    "model_type": "bert",
+    "attention_probs_dropout_prob": 0.1,
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.1,
+    "hidden_size": 768,
+    "initializer_range": 0.02,
+    "intermediate_size": 3072,
+    "layer_norm_eps": 1e-12,
+    "max_position_embeddings": 512,
+    "num_attention_heads": 12,
+    "num_hidden_layers": 12,
+    "pad_token_id": 0,
+    "type_vocab_size": 2,
+    "vocab_size": 30522,
+}
+ROBERTA = BERT | {
+    "model_type": "roberta",
+    "bos_token_id": 0,
+    "eos_token_id": 2,
+    "pad_token_id": 1,
+    "layer_norm_eps": 1e-5,
+    "max_position_embeddings": 514,
+    "type_vocab_size": 1,
+    "vocab_size": 50265,
+}
+
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "bert": BERT
+    | {
+        "architectures": ["BertForMaskedLM"],
+        "gradient_checkpointing": False,
+        "position_embedding_type": "absolute",
+        "transformers_version": "4.6.0.dev0",
+        "use_cache": True,
+    },
+    "multilingual bert": BERT
+    | {
+        "directionality": "bidi",
+        "pooler_fc_size": 768,
+        "pooler_num_attention_heads": 12,
+        "pooler_num_fc_layers": 3,
+        "pooler_size_per_head": 128,
+        "pooler_type": "first_token_transform",
+        "vocab_size": 119547,
+    },
+    "bert of sentence-transformers": BERT
+    | {
+        "_name_or_path": "old_models/paraphrase/0_Transformer",
+        "classifier_dropout": None,
+        "id2label": {"0": "LABEL_0"},
+        "label2id": {"LABEL_0": 0},
+        "torch_dtype": "float32",
+    },
+    "roberta": ROBERTA,
+    "xlm-roberta": ROBERTA
+    | {"model_type": "xlm-roberta", "output_past": True, "vocab_size": 250002},
+    "distilbert": {
+        "model_type": "distilbert",
+        "activation": "gelu",
+        "attention_dropout": 0.1,
+        "dim": 768,
+        "dropout": 0.1,
+        "hidden_dim": 3072,
+        "initializer_range": 0.02,
+        "max_position_embeddings": 512,
+        "n_heads": 12,
+        "n_layers": 6,
+        "pad_token_id": 0,
+        "qa_dropout": 0.1,
+        "seq_classif_dropout": 0.2,
+        "sinusoidal_pos_embds": False,
+        "tie_weights_": True,
+        "vocab_size": 30522,
+    },
+    "electra": BERT
+    | {
+        "model_type": "electra",
+        "embedding_size": 128,
+        "hidden_size": 256,
+        "num_attention_heads": 4,
+        "intermediate_size": 1024,
+        "summary_activation": "gelu",
+        "summary_last_dropout": 0.1,
+        "summary_type": "first",
+        "summary_use_proj": True,
+    },
+    "mpnet": {name: value for name, value in ROBERTA.items() if name != "type_vocab_size"}
+    | {"model_type": "mpnet", "relative_attention_num_buckets": 32, "vocab_size": 30527},
+    "albert": BERT
+    | {
+        "model_type": "albert",
+        "attention_probs_dropout_prob": 0,
+        "bos_token_id": 2,
+        "classifier_dropout_prob": 0.1,
+        "down_scale_factor": 1,
+        "embedding_size": 128,
+        "eos_token_id": 3,
+        "gap_size": 0,
+        "hidden_act": "gelu_new",
+        "inner_group_num": 1,
+        "net_structure_type": 0,
+        "num_hidden_groups": 1,
+        "num_memory_blocks": 0,
+        "vocab_size": 30000,
+    },
+    "esm": {
+        "model_type": "esm",
+        "attention_probs_dropout_prob": 0.0,
+        "classifier_dropout": None,
+        "emb_layer_norm_before": False,
+        "esmfold_config": None,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.0,
+        "hidden_size": 320,
+        "initializer_range": 0.02,
+        "intermediate_size": 1280,
+        "is_folding_model": False,
+        "layer_norm_eps": 1e-5,
+        "mask_token_id": 32,
+        "max_position_embeddings": 1026,
+        "num_attention_heads": 20,
+        "num_hidden_layers": 6,
+        "pad_token_id": 1,
+        "position_embedding_type": "rotary",
+        "token_dropout": True,
+        "use_cache": True,
+        "vocab_list": None,
+        "vocab_size": 33,
+    },
+    "modernbert": {
+        "model_type": "modernbert",
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "bos_token_id": 50281,
+        "classifier_activation": "gelu",
+        "classifier_bias": False,
+        "classifier_dropout": 0.0,
+        "classifier_pooling": "mean",
+        "cls_token_id": 50281,
+        "decoder_bias": True,
+        "deterministic_flash_attn": False,
+        "embedding_dropout": 0.0,
+        "eos_token_id": 50282,
+        "global_attn_every_n_layers": 3,
+        "global_rope_theta": 160000.0,
+        "gradient_checkpointing": False,
+        "hidden_activation": "gelu",
+        "hidden_size": 768,
+        "initializer_cutoff_factor": 2.0,
+        "initializer_range": 0.02,
+        "intermediate_size": 1152,
+        "layer_norm_eps": 1e-5,
+        "local_attention": 128,
+        "local_rope_theta": 10000.0,
+        "max_position_embeddings": 8192,
+        "mlp_bias": False,
+        "mlp_dropout": 0.0,
+        "norm_bias": False,
+        "norm_eps": 1e-5,
+        "num_attention_heads": 12,
+        "num_hidden_layers": 22,
+        "pad_token_id": 50283,
+        "position_embedding_type": "absolute",
+        "sep_token_id": 50282,
+        "tie_word_embeddings": True,
+        "vocab_size": 50368,
+    },
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_configs_hold_no_surprise(name: str) -> None:
+    values = PUBLISHED[name]
+    family = FAMILIES[values["model_type"]]
+    config, _ = family.read_config(values, "config.json")
+    assert family.obstacle(config) == ""
+
+
+def test_what_is_known_of_published_models_is_read() -> None:
+    def read(name: str) -> Any:
+        values = PUBLISHED[name]
+        return FAMILIES[values["model_type"]].read_config(values, "config.json")[0]
+
+    assert (read("roberta").max_length, read("roberta").position_offset) == (512, 2)
+    assert (read("mpnet").max_length, read("mpnet").learned_with_relative) == (512, True)
+    assert (read("albert").num_blocks, read("albert").activation) == (1, "gelu_tanh")
+    assert read("electra").embedding_size == 128
+    assert read("distilbert").num_segments == 0
+    esm = read("esm")
+    assert (esm.rescaled_mask_token, esm.embedding_norm, esm.max_length) == (32, False, 1026)
+    modern = read("modernbert")
+    assert modern.windows[:4] == (None, 64, 64, None)
+    assert (modern.rotary_base_of(0), modern.rotary_base_of(1)) == (160_000.0, 10_000.0)
+    assert (modern.gated, modern.first_attention_norm, modern.norm_bias) == (True, False, False)

