@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bothways.checkpoints.families import FAMILIES
 from bothways.config import EncoderConfig
@@ -12,6 +14,14 @@ from bothways.errors import CheckpointError, UnsupportedModel
 
 SECONDS = 2.0
 """A config that claims a giant is refused at once; the bound is generous, for a busy machine."""
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
 
 PLAIN = EncoderConfig(num_layers=2, num_heads=2, d_model=8, d_ff=12, vocab_size=20)
 
@@ -80,7 +90,9 @@ def test_what_bothways_cannot_follow_is_refused_with_the_reason(
         read(model_type, written(model_type) | changes)
 
 
-@pytest.mark.parametrize("model_type", sorted(FAMILIES.keys() - {"modernbert"}))  # whose files all have it
+@pytest.mark.parametrize(
+    "model_type", sorted(FAMILIES.keys() - {"modernbert"})
+)  # whose files all have it
 def test_relative_keys_are_refused(model_type: str) -> None:
     with pytest.raises(UnsupportedModel, match="position_embedding_type='relative_key'"):
         read(model_type, written(model_type, position_embedding_type="relative_key"))
@@ -142,6 +154,22 @@ def test_a_config_that_makes_no_sense_is_refused_by_field(
     with pytest.raises(CheckpointError, match=rf"config\.json.*{re.escape(message)}"):
         read(model_type, written(model_type) | changes)
     assert time.monotonic() - start < SECONDS
+
+
+@settings(deadline=None, max_examples=300)
+@given(model_type=st.sampled_from(list(FAMILIES)), data=st.data())
+def test_any_value_of_any_field_is_read_or_refused(model_type: str, data: st.DataObject) -> None:
+    family = FAMILIES[model_type]
+    values = written(model_type)
+    known = {*values, *family.only, *family.kept, "layer_types", "rope_parameters", "auto_map",
+             "activation_function", "n_embd", "n_inner", "hidden_act", "pruned_heads"}  # fmt: skip
+    values[data.draw(st.sampled_from(sorted(known)))] = data.draw(JSON)
+    refusal = None
+    try:
+        family.obstacle(family.read_config(values, "config.json")[0])
+    except CheckpointError as error:
+        refusal = str(error)
+    assert refusal is None or "config.json" in refusal
 
 
 @pytest.mark.parametrize(

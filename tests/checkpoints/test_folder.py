@@ -1,3 +1,5 @@
+import dataclasses
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -7,15 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from bothways.checkpoints.export import export
+from bothways.checkpoints.export import Format, export
 from bothways.checkpoints.folder import fingerprint, read_folder
+from bothways.checkpoints.model_folder import Dense, Normalize
 from bothways.errors import CheckpointError
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny
 
 Read = Callable[[Path], object]
+
+FORMATS: tuple[Format, ...] = ("bothways", "sentence-transformers")
 
 
 @pytest.mark.parametrize("read", [read_folder, fingerprint])
@@ -112,6 +119,67 @@ def test_the_fingerprint_of_a_bothways_folder_covers_its_settings(
     settings = (tmp_path / "own" / "bothways.json").read_text()
     (tmp_path / "own" / "bothways.json").write_text(settings + " ")
     assert fingerprint(tmp_path / "own") != before
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+SETTINGS = {
+    "bothways": ["bothways.json"],
+    "sentence-transformers": [
+        "config.json",
+        "modules.json",
+        "sentence_bert_config.json",
+        "config_sentence_transformers.json",
+        "1_Pooling/config.json",
+        "2_Dense/config.json",
+        "3_Normalize/config.json",
+    ],
+}
+
+
+@settings(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+@pytest.mark.parametrize("kind", FORMATS)
+def test_settings_changed_at_any_place_are_read_or_refused(
+    kind: Format, data: st.DataObject, tiny: "Tiny", tmp_path: Path
+) -> None:
+    out = tmp_path / kind
+    if not out.exists():
+        dense = Dense(np.ones((8, 8), np.float32), None, "tanh")
+        modules = (dense, Normalize())
+        export(dataclasses.replace(read_folder(tiny.path), modules=modules), out, kind)
+        (out / "3_Normalize").mkdir(exist_ok=True)
+        (out / "3_Normalize" / "config.json").write_text("{}")
+    path = out / data.draw(st.sampled_from(SETTINGS[kind]))
+    before = path.read_text()
+    value = json.loads(before)
+    target = value
+    while True:  # down to some place in the settings
+        keys = sorted(target) if isinstance(target, dict) else list(range(len(target)))
+        key = data.draw(st.sampled_from(keys)) if keys else "new"
+        inner = target[key] if keys else None
+        if not isinstance(inner, (dict, list)) or not inner or data.draw(st.booleans()):
+            break
+        target = inner
+    if isinstance(target, dict) or keys:
+        target[key] = data.draw(JSON)
+    path.write_text(json.dumps(value))
+    refusal = None
+    try:
+        read_folder(out)
+    except CheckpointError as error:
+        refusal = str(error)
+    finally:
+        path.write_text(before)
+    assert refusal is None or str(out) in refusal
 
 
 @pytest.mark.parametrize(
