@@ -11,11 +11,11 @@ from torch import Tensor
 from bothways.config import EncoderConfig, PoolingMode
 from bothways.errors import BackendError
 from bothways.nn.encoder import TransformerEncoder
-from bothways.nn.layers import Linear, can_pack
+from bothways.nn.layers import can_pack
 from bothways.nn.lengths import Lengths
 from bothways.nn.pooling import pool
 from bothways.packing import PackedBatch, check_batch, check_skip
-from bothways.weights import Weights
+from bothways.weights import Weights, check
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -55,12 +55,11 @@ class TorchBackend:
         self.threads = threads
         with torch.device("meta"):
             encoder = TransformerEncoder(config)
-        self._encoder = encoder.to(dtype).to_empty(device=self._device).eval()
-        self._encoder.load_weights(weights)
+        check(config, weights, "weights")
         if can_pack(self._device, dtype):
-            for module in self._encoder.modules():
-                if isinstance(module, Linear):
-                    module.pack()
+            encoder.pack(weights)
+        self._encoder = encoder.to(dtype).to_empty(device=self._device).eval()
+        self._encoder.fill(weights)
 
     def pool(
         self, batch: PackedBatch, modes: Sequence[PoolingMode], *, skip: int = 0

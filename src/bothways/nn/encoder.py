@@ -16,7 +16,7 @@ from bothways.config import EncoderConfig
 from bothways.nn.attention import bias_by_distance
 from bothways.nn.block import EncoderBlock
 from bothways.nn.embedding import Embedding
-from bothways.nn.layers import make_norm
+from bothways.nn.layers import Linear, make_norm
 from bothways.nn.lengths import Lengths
 from bothways.weights import Weights, check
 
@@ -96,10 +96,22 @@ class TransformerEncoder(nn.Module):
             CheckpointError: if they are not exactly those, in shape and name, and finite.
         """
         check(self.config, weights, "weights")
+        self.fill(weights)
+
+    def fill(self, weights: Weights) -> None:
+        """Copy in weights that have been checked, for those parameters that there are."""
         with torch.no_grad():
             for name, parameter in self.named_parameters():
-                writable = np.require(weights[name], requirements=("C", "W"))
-                parameter.copy_(torch.from_numpy(writable))
+                parameter.copy_(to_tensor(weights[name]))
+
+    def pack(self, weights: Weights) -> None:
+        """Pack the matrices of all linear maps, for inference on a CPU: see `Linear.pack`.
+
+        Done before `fill`, it spares the memory of a plain copy.
+        """
+        for name, module in self.named_modules():
+            if isinstance(module, Linear):
+                module.pack(to_tensor(weights[f"{name}.weight"]).float())
 
     def _block(self, layer: int) -> EncoderBlock:
         return cast(EncoderBlock, self.blocks[self.config.block(layer)])
@@ -108,3 +120,8 @@ class TransformerEncoder(nn.Module):
         if self.relative_bias is None:
             return None
         return bias_by_distance(self.relative_bias.weight, lengths.longest, self.config)
+
+
+def to_tensor(array: np.ndarray) -> Tensor:
+    """A tensor on the array's own memory; on a copy where that is read-only, which torch minds."""
+    return torch.from_numpy(np.require(array, requirements=("C", "W")))

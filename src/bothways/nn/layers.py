@@ -33,9 +33,9 @@ class Linear(nn.Linear):
         y_TO = functional.linear(x_TI, self.weight, self.bias)
         return y_TO if activation is None else activate(y_TO, activation)
 
-    def pack(self) -> None:
-        """Replace the weight by its packed form: for inference alone, and there is no way back."""
-        self._packed = torch.ops.mkldnn._reorder_linear_weight(self.weight.detach())
+    def pack(self, weight_OI: Tensor) -> None:
+        """Compute with `weight_OI`, packed, in place of the parameter: for inference alone."""
+        self._packed = torch.ops.mkldnn._reorder_linear_weight(weight_OI)
         del self.weight
 
 

@@ -16,14 +16,14 @@ from bothways.nn.lengths import Lengths
 def pool(
     x_TD: Float[Tensor, "T D"], lengths: Lengths, mode: PoolingMode, *, skip: int = 0
 ) -> Float[Tensor, "B D"]:
-    """Pool the positions from `skip` on; `cls` is the first of all. In float32 at least.
+    """Pool the positions from `skip` on, in float32 at least.
 
     `skip` must leave each sequence a position. Sums are accumulated in float64: one after the other
     in float32, the positions of a long sequence lose the fifth digit.
     """
     match mode:
         case "cls":
-            pooled_BD = x_TD[lengths.bounds[:-1].long()]
+            pooled_BD = x_TD[lengths.bounds[:-1].long() + skip]
         case "last":
             pooled_BD = x_TD[lengths.bounds[1:].long() - 1]
         case "max":
