@@ -17,7 +17,7 @@ EXPECTED: dict[PoolingMode, list[float]] = {
     "weighted_mean": [(1 + 4 + 18) / 6, (-8 + 15) / 6],
 }
 WITHOUT_THE_FIRST: dict[PoolingMode, list[float]] = {
-    "cls": [1.0, -8.0],
+    "cls": [2.0, 0.0],
     "last": [6.0, 5.0],
     "max": [6.0, 5.0],
     "mean": [4.0, 2.5],

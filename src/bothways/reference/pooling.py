@@ -15,9 +15,9 @@ from bothways.reference.layers import Array
 
 
 def pool(x_LD: Float[Array, "L D"], mode: PoolingMode, *, skip: int = 0) -> Float[Array, "D"]:
-    """Pool the positions from `skip` on (a prompt may be left out); `cls` is the first of all.
+    """Pool the positions from `skip` on: a prompt may be left out.
 
-    cls, last:      the first, the last vector
+    cls, last:      the first, the last of their vectors
     max, mean:      the largest number, the mean of each dimension
     mean_sqrt_len:  the sum divided by the square root of the number of positions
     weighted_mean:  the mean weighted by position, counted from 1 (Muennighoff 2022, section 3.1)
@@ -27,9 +27,9 @@ def pool(x_LD: Float[Array, "L D"], mode: PoolingMode, *, skip: int = 0) -> Floa
     kept_LD = x_LD[skip:, :]
     match mode:
         case "cls":
-            return x_LD[0, :]
+            return kept_LD[0, :]
         case "last":
-            return x_LD[-1, :]
+            return kept_LD[-1, :]
         case "max":
             return xp.max(kept_LD, axis=0)
         case "mean":
