@@ -7,7 +7,6 @@ import numpy as np
 
 from bothways.checkpoints.family import MAX_LAYERS
 from bothways.checkpoints.fields import LARGEST, Fields
-from bothways.checkpoints.json_files import brief, read_object, write_json
 from bothways.checkpoints.model_folder import (
     SIMILARITIES,
     Dense,
@@ -20,6 +19,7 @@ from bothways.checkpoints.transformers_folder import check_heads
 from bothways.checkpoints.weight_files import read_safetensors, write_safetensors
 from bothways.config import EncoderConfig, PoolingMode
 from bothways.errors import CheckpointError, ConfigError
+from bothways.json_files import brief, read_object, write_json
 from bothways.weights import check
 
 __all__ = ["FORMAT_VERSION", "SETTINGS_FILE", "read_bothways", "write_bothways"]

@@ -13,7 +13,6 @@ import numpy as np
 from bothways.checkpoints.bothways_folder import write_bothways
 from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.json_files import write_json
 from bothways.checkpoints.model_folder import READER_FILES, Dense, ModelFolder, Normalize
 from bothways.checkpoints.sentence_transformers_folder import (
     DENSE_ACTIVATIONS,
@@ -24,6 +23,7 @@ from bothways.checkpoints.sentence_transformers_folder import (
 from bothways.checkpoints.table import KeyTable
 from bothways.checkpoints.weight_files import write_safetensors
 from bothways.errors import DataFileError, UnsupportedModel
+from bothways.json_files import write_json
 
 __all__ = ["Format", "export"]
 

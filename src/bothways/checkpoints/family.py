@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from bothways.checkpoints.fields import Fields
-from bothways.checkpoints.json_files import brief
 from bothways.checkpoints.table import KeyTable, Reading
 from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError, ConfigError, UnsupportedModel
+from bothways.json_files import brief
 from bothways.weights import layout
 
 __all__ = ["MAX_LAYERS", "Family"]

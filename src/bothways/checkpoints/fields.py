@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from bothways.checkpoints.json_files import brief
 from bothways.errors import CheckpointError, UnsupportedModel
+from bothways.json_files import brief
 
 __all__ = ["LARGEST", "MISSING", "Fields", "same"]
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import get_args
 
 from bothways.checkpoints.fields import Fields
-from bothways.checkpoints.json_files import brief, read_json, read_object
 from bothways.checkpoints.model_folder import (
     SIMILARITIES,
     Dense,
@@ -22,6 +21,7 @@ from bothways.checkpoints.transformers_folder import check_heads, read_transform
 from bothways.checkpoints.weight_files import inside, read_weights
 from bothways.config import PoolingMode
 from bothways.errors import CheckpointError, UnsupportedModel
+from bothways.json_files import brief, read_json, read_object
 
 __all__ = [
     "DENSE_ACTIVATIONS",

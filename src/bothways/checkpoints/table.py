@@ -26,8 +26,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 
 import numpy as np
 
-from bothways.checkpoints.json_files import brief
 from bothways.errors import CheckpointError
+from bothways.json_files import brief
 
 __all__ = ["KeyTable", "Reading", "Rows"]
 

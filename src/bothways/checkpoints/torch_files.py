@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from bothways.checkpoints.json_files import brief
 from bothways.errors import CheckpointError, MissingExtra
+from bothways.json_files import brief
 
 __all__ = ["read_torch"]
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.json_files import brief, read_object
 from bothways.checkpoints.model_folder import ModelFolder
 from bothways.checkpoints.weight_files import read_weights, what_is_in
 from bothways.errors import CheckpointError, UnsupportedModel
+from bothways.json_files import brief, read_object
 from bothways.weights import check, layout
 
 __all__ = ["read_transformers"]

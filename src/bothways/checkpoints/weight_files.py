@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from bothways.checkpoints.json_files import brief, read_object
 from bothways.errors import CheckpointError
+from bothways.json_files import brief, read_object
 
 __all__ = [
     "find_weights",

@@ -14,8 +14,8 @@ from tokenizers import (
 )
 
 from bothways.errors import CheckpointError, InputError
+from bothways.json_files import read_object, read_text
 from bothways.sequences.alphabet import Alphabet
-from bothways.sequences.json_files import read_object, read_text
 from bothways.sequences.tokenizer_settings import TokenizerSettings
 
 __all__ = ["byte_pair", "symbol_vocabulary", "word_piece"]

@@ -14,10 +14,10 @@ from bothways.checkpoints.families import bert
 from bothways.checkpoints.families.roberta import CLASSIFIERS, MASKED_TOKENS, write_offset
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.fields import Fields
-from bothways.checkpoints.json_files import brief
 from bothways.checkpoints.table import KeyTable, Rows
 from bothways.config import EncoderConfig
 from bothways.errors import UnsupportedModel
+from bothways.json_files import brief
 
 _ROUNDING = 1e-6
 """Frequencies are computed in float32, in one order or another: the last bits may differ."""

@@ -4,10 +4,10 @@ from typing import Any
 
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.fields import Fields
-from bothways.checkpoints.json_files import brief
 from bothways.checkpoints.table import KeyTable, Rows
 from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError, UnsupportedModel
+from bothways.json_files import brief
 
 _FULL, _SLIDING = "full_attention", "sliding_attention"
 _THETA = {_FULL: 160_000.0, _SLIDING: 10_000.0}

@@ -9,10 +9,10 @@ from typing import Any
 
 from bothways.checkpoints.family import Family, activation
 from bothways.checkpoints.fields import MISSING, Fields, same
-from bothways.checkpoints.json_files import brief
 from bothways.checkpoints.table import KeyTable, Rows
 from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError, UnsupportedModel
+from bothways.json_files import brief
 
 _ACTIVATIONS = {"swiglu": "silu", "geglu": "gelu"}
 _CODE = "nomic-ai/nomic-bert-2048--"

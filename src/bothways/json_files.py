@@ -1,4 +1,4 @@
-"""Reading JSON that somebody else wrote, and writing our own.
+"""Reading text and JSON that somebody else wrote, and writing our own.
 
 A model folder is data from strangers: files may be huge, nested without end, in no encoding, or say
 the same key twice. Each is an error here that names the file, and none costs more than its limit.
@@ -12,13 +12,47 @@ from typing import Any
 
 from bothways.errors import CheckpointError
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "brief", "read_json", "read_object", "write_json"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_DEPTH",
+    "MAX_TEXT_BYTES",
+    "brief",
+    "read_json",
+    "read_object",
+    "read_object_if_there",
+    "read_text",
+    "write_json",
+]
 
 MAX_BYTES = 16 * 2**20
 """No settings file is larger; the index of a sharded model of 100,000 weights is about 8 MiB."""
 
+MAX_TEXT_BYTES = 256 * 2**20
+"""The largest tokenizer.json in use, with 250,000 pieces, is a tenth of it."""
+
 MAX_DEPTH = 32
 """Levels of lists and objects inside each other; settings have four."""
+
+
+def read_text(path: Path, *, max_bytes: int = MAX_TEXT_BYTES) -> str:
+    """The UTF-8 text of a file, line ends as they are, without a byte order mark.
+
+    Raises:
+        CheckpointError: if there is no such file, or it is too large, or not UTF-8.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
+    try:
+        with path.open("rb") as file:
+            content = file.read(max_bytes + 1)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if len(content) > max_bytes:
+        raise CheckpointError(f"{path}: larger than {max_bytes:,} bytes; refused")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{path}: byte {error.start} is not UTF-8") from None
 
 
 def read_json(path: Path, *, max_bytes: int = MAX_BYTES) -> Any:
@@ -28,7 +62,7 @@ def read_json(path: Path, *, max_bytes: int = MAX_BYTES) -> Any:
         CheckpointError: if there is no such file, or it is too large, not UTF-8, not JSON, too
             deep, repeats a key, or holds NaN or an infinity (1e999 is one).
     """
-    text = _read_text(path, max_bytes)
+    text = read_text(path, max_bytes=max_bytes)
     try:
         value = json.loads(
             text,
@@ -61,6 +95,11 @@ def read_object(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     return value
 
 
+def read_object_if_there(path: Path) -> dict[str, Any]:
+    """As `read_object`; an empty object where there is no such file."""
+    return read_object(path) if path.is_file() else {}
+
+
 def write_json(path: Path, value: Mapping[str, Any] | list[Any]) -> None:
     """Write `value`, indented and with sorted keys, so that equal settings give equal bytes."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
@@ -71,22 +110,6 @@ def brief(value: Any) -> str:
     """A value from a file, short enough for a message."""
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _read_text(path: Path, max_bytes: int) -> str:
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
-    try:
-        with path.open("rb") as file:
-            content = file.read(max_bytes + 1)
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if len(content) > max_bytes:
-        raise CheckpointError(f"{path}: larger than {max_bytes:,} bytes; refused")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise CheckpointError(f"{path}: byte {error.start} is not UTF-8") from None
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

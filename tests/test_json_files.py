@@ -1,3 +1,5 @@
+"""JSON files that are malformed, huge or hostile are refused by name."""
+
 import json
 import re
 import time
@@ -5,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from bothways.checkpoints.json_files import MAX_BYTES, MAX_DEPTH, read_json, read_object, write_json
 from bothways.errors import CheckpointError
+from bothways.json_files import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    read_json,
+    read_object,
+    read_object_if_there,
+    write_json,
+)
 
 SECONDS = 2.0
 """A refusal reads no more than the limit; the bound is generous, for a busy machine."""
@@ -28,7 +37,6 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         (b'{"a": 1e999}', "1e999"),
         (b'{"a": ' + b"9" * 5000 + b"}", "not valid JSON"),
         (b'{"a": "\xff"}', "byte 7 is not UTF-8"),
-        (b'\xef\xbb\xbf{"a": 1}', "BOM"),
         (b'{"a": 1', "not valid JSON"),
         (b"", "not valid JSON"),
         (b"[" * 100_000, "deeper than"),
@@ -74,3 +82,12 @@ def test_a_missing_file_and_a_folder_of_that_name_are_named(tmp_path: Path) -> N
     (tmp_path / "x.json").mkdir()
     with pytest.raises(CheckpointError, match=r"x\.json: no such file"):
         read_json(tmp_path / "x.json")
+
+
+def test_an_optional_file_may_be_missing(tmp_path: Path) -> None:
+    assert read_object_if_there(tmp_path / "x.json") == {}
+
+
+def test_a_byte_order_mark_is_no_part_of_the_json(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_bytes(b'\xef\xbb\xbf{"a": 1}')
+    assert read_object(tmp_path / "x.json") == {"a": 1}
