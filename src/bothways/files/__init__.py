@@ -4,7 +4,7 @@ Nothing here knows of models; memory is that of a part of a file, never of the w
 """
 
 from bothways.files.formats import STDIN, TextFormat, check_inputs
-from bothways.files.origin import Origin
+from bothways.files.origin import Origin, check_comparable
 from bothways.files.reading import read_rows
 from bothways.files.rows import Kind, Meter, Place, Row
 from bothways.files.search import Found, nearest, read_origin
@@ -24,6 +24,7 @@ __all__ = [
     "TextFormat",
     "VectorOutput",
     "VectorWriter",
+    "check_comparable",
     "check_inputs",
     "nearest",
     "read_origin",

@@ -1,0 +1,120 @@
+"""Messages to people, on standard error, and the exit codes of commands."""
+
+import contextlib
+import functools
+import os
+import re
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import NoReturn, ParamSpec
+
+import typer
+
+from bothways.errors import BothwaysError
+
+__all__ = ["note", "printable", "reporting", "warn"]
+
+P = ParamSpec("P")
+
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+FAILED = 1
+SIGNAL_BASE = 128
+"""A program ended by signal n exits with 128 + n, by the custom of shells."""
+
+
+class Terminated(BaseException):
+    """A signal asked the program to end; like KeyboardInterrupt, nobody handles it on the way."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+def note(message: str) -> None:
+    """Tell of something in passing."""
+    lines = [printable(line) for line in message.split("\n")]
+    print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def warn(message: str) -> None:
+    """Tell of something that should not be missed."""
+    note(f"warning: {message}")
+
+
+def printable(text: str) -> str:
+    """The text on one line, with control characters escaped, so that no file steers a terminal."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def reporting(command: Callable[P, None]) -> Callable[P, None]:
+    """Let a command fail with one line and an exit code rather than with a traceback."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            with _signals_raised(), _warnings_told():
+                command(*args, **kwargs)
+                sys.stdout.flush()
+        except KeyboardInterrupt:
+            _exit(SIGNAL_BASE + signal.SIGINT, "interrupted")
+        except Terminated as end:
+            _exit(SIGNAL_BASE + end.number, f"ended by {end}")
+        except BrokenPipeError:
+            _exit(SIGNAL_BASE + 13)  # SIGPIPE: whoever read our output has seen enough
+        except MemoryError:
+            _exit(FAILED, "error: out of memory; try encode --max-memory, or fewer --threads")
+        except BothwaysError as error:
+            _exit(FAILED, f"error: {error}")
+        except OSError as error:
+            _exit(
+                FAILED, f"error: {error.filename or 'standard output'}: {error.strerror or error}"
+            )
+
+    return run
+
+
+def _exit(code: int, message: str | None = None) -> NoReturn:
+    if message is not None:
+        with contextlib.suppress(OSError):
+            note(message)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Python flushes once more at exit; let that go where it cannot fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise typer.Exit(code)
+
+
+@contextlib.contextmanager
+def _warnings_told() -> Iterator[None]:
+    """Print Python's warnings as our own, without the line of code they come from."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *where: warn(str(message))
+        yield
+
+
+@contextlib.contextmanager
+def _signals_raised() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into exceptions, so that half-written files are removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may handle signals
+        return
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise Terminated(number)
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in before.items():
+        if handler == signal.SIG_DFL:  # one that is ignored, as under nohup, stays ignored
+            signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,185 @@
+"""`bothways doctor`: what this machine and installation can do, found out by trying."""
+
+import dataclasses
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any, get_args
+
+from bothways.backends import BackendName
+from bothways.cli import options as o
+
+__all__ = ["doctor"]
+
+_INSTRUCTION_SETS = (
+    *("sse4_2", "avx", "f16c", "fma", "avx2", "avx_vnni"),
+    *("avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
+    *("amx_tile", "amx_int8", "amx_bf16"),
+    *("asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2"),
+)
+"""Those that decide how fast matrices are multiplied, as Linux spells them."""
+
+_EXTRAS = {"torch": "torch", "hub": "huggingface_hub"}
+"""The distribution that each extra of this package brings."""
+
+
+def doctor(as_json: o.AsJson = False) -> None:
+    """Print what this machine and installation can do.
+
+    That is backends, devices, instruction sets, threads and extras. Each backend is tried with a
+    tiny encoder, so what is said to work has just worked. The last lines say which backend is used
+    by default, and why.
+
+    \b
+        bothways doctor
+        bothways doctor --json
+    """
+    facts = describe()
+    print(json.dumps(facts, indent=2) if as_json else _page(facts))
+
+
+def describe() -> dict[str, Any]:
+    """Everything that is printed, as JSON values."""
+    from bothways import __version__
+    from bothways.checkpoints import cache
+
+    backends = {name: _try_backend(name) for name in get_args(BackendName)}
+    auto = backends.pop("auto")
+    return {
+        "bothways": __version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "cpu": {
+            "name": _cpu_name(),
+            "cores": os.cpu_count(),
+            "usable_cores": _usable_cores(),
+            "instruction_sets": _instruction_sets(),
+        },
+        "extras": {extra: _version(package) for extra, package in _EXTRAS.items()},
+        "torch": _torch(),
+        "environment": {
+            name: os.environ[name]
+            for name in ("OMP_NUM_THREADS", "BOTHWAYS_CACHE", "BOTHWAYS_OFFLINE", "HF_HUB_OFFLINE")
+            if name in os.environ
+        },
+        "cache": str(cache.root()),
+        "backends": backends,
+        "used": auto | {"why": _why(auto, backends)},
+    }
+
+
+def _try_backend(name: BackendName) -> dict[str, Any]:
+    """Encode one short sequence; say what was used, or why it did not work."""
+    import numpy as np
+
+    from bothways.backends import create
+    from bothways.config import EncoderConfig
+    from bothways.errors import BothwaysError
+    from bothways.packing import PackedBatch
+    from bothways.weights import initialise
+
+    config = EncoderConfig(num_layers=1, num_heads=2, d_model=16, d_ff=32, vocab_size=8)
+    try:
+        backend = create(name, config, initialise(config))
+        backend.pool(PackedBatch.of([np.arange(8)]), ["mean"])
+    except (BothwaysError, ImportError, OSError, RuntimeError) as error:  # or a broken install
+        return {"works": False, "because": str(error)}
+    return {"works": True, "backend": backend.name, "device": backend.device}
+
+
+def _why(auto: dict[str, Any], backends: dict[str, dict[str, Any]]) -> str:
+    if not auto["works"]:
+        return auto["because"] + "; --backend reference works, slowly"
+    others = [f"{name} is not to be had" for name, found in backends.items() if not found["works"]]
+    place = "there is a GPU" if auto["device"].startswith("cuda") else "there is no GPU"
+    return ", ".join([f"auto takes the fastest backend there is; {place}", *others])
+
+
+def _torch() -> dict[str, Any] | None:
+    if importlib.util.find_spec("torch") is None:
+        return None
+    try:
+        from bothways.nn.devices import torch_build
+    except (ImportError, OSError) as error:
+        return {"broken": str(error)}
+    return dataclasses.asdict(torch_build())
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _usable_cores() -> int | None:
+    """Cores that this process may run on, which a container may have limited."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def _cpu_name() -> str:
+    name = _cpuinfo().get("model name", "")
+    return name or platform.processor() or platform.machine()
+
+
+def _instruction_sets() -> list[str] | None:
+    """None where the system does not tell."""
+    facts = _cpuinfo()
+    there = (facts.get("flags") or facts.get("Features") or "").split()
+    return [name for name in _INSTRUCTION_SETS if name in there] if there else None
+
+
+def _cpuinfo() -> dict[str, str]:
+    """What Linux says of the first core; nothing on other systems."""
+    path = Path("/proc/cpuinfo")
+    if not path.exists():
+        return {}
+    first, _, _ = path.read_text(encoding="utf-8", errors="replace").partition("\n\n")
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _page(facts: dict[str, Any]) -> str:
+    cpu, torch, used = facts["cpu"], facts["torch"], facts["used"]
+    sets = cpu["instruction_sets"]
+    rows = [
+        ("bothways", facts["bothways"]),
+        ("python", f"{facts['python']} on {facts['system']}"),
+        ("cpu", cpu["name"]),
+        ("cores", f"{cpu['cores']}, of which this process may use {cpu['usable_cores']}"),
+        ("instructions", "not known on this system" if sets is None else " ".join(sets)),
+        *(
+            (f"extra [{name}]", version or "not installed")
+            for name, version in facts["extras"].items()
+        ),
+        *_torch_rows(torch),
+        *facts["environment"].items(),
+        ("model cache", facts["cache"]),
+        *((f"backend {name}", _backend_row(found)) for name, found in facts["backends"].items()),
+        ("used", _backend_row(used)),
+        ("because", used["why"]),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:{width}}  {value}" for name, value in rows)
+
+
+def _torch_rows(torch: dict[str, Any] | None) -> list[tuple[str, str]]:
+    if torch is None:
+        return []
+    if "broken" in torch:
+        return [("torch", f"installed, but cannot be imported: {torch['broken']}")]
+    return [
+        ("torch threads", f"{torch['threads']}, with {torch['cpu_capability']} kernels"),
+        ("GPUs", ", ".join(torch["gpus"]) or "none that torch sees"),
+    ]
+
+
+def _backend_row(found: dict[str, Any]) -> str:
+    if not found["works"]:
+        return f"no: {found['because']}"
+    return f"{found['backend']} on {found['device']}"

@@ -1,0 +1,101 @@
+"""`bothways encode`: files of sequences in, a file of vectors out."""
+
+import contextlib
+import time
+from pathlib import Path
+
+from bothways.cli import models
+from bothways.cli import options as o
+from bothways.cli.console import note, warn
+from bothways.cli.memory import plan_chunks, return_large_blocks
+from bothways.cli.progress import encoding_progress
+from bothways.errors import DataFileError
+
+__all__ = ["encode"]
+
+
+def encode(
+    inputs: o.Inputs,
+    output: o.Output,
+    model: o.Model = "minilm",
+    column: o.Column = None,
+    id_column: o.IdColumn = None,
+    input_format: o.InputFormat = None,
+    pooling: o.Pooling = None,
+    normalize: o.Normalize = None,
+    dimensions: o.Dimensions = None,
+    prompt: o.Prompt = None,
+    on_overflow: o.OnOverflow = "truncate",
+    max_memory: o.MaxMemory = None,
+    backend: o.Backend = "auto",
+    precision: o.PrecisionOption = "fp32",
+    threads: o.Threads = None,
+    overwrite: o.Overwrite = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Encode files of sequences into a file of vectors.
+
+    There is one vector for each row, in order. Rows are read, encoded and written a part at a time,
+    so files may be of any size. A .parquet output has the columns id, text, vector, num_tokens and
+    truncated, and says in its metadata which model and settings made it; .npy has the vectors
+    alone, and the model and settings in a .npy.json beside it; .jsonl has everything in each row.
+
+    \b
+        bothways encode sentences.txt -o sentences.parquet
+        bothways encode reviews.csv --column body --id-column id -o reviews.parquet
+        bothways encode part-*.jsonl.zst -o all.npy --max-memory 1GB
+        zcat log.gz | bothways encode - -o - | head
+    """
+    from bothways.cli.streaming import encode_rows
+    from bothways.files import Meter, check_inputs, read_rows, vector_output
+
+    return_large_blocks()
+    check_inputs(inputs, input_format)
+    _refuse_output_among_inputs(inputs, output)
+    settings = models.EncodeSettings(pooling, normalize, dimensions, prompt, on_overflow)
+    with contextlib.ExitStack() as stack:
+        out = stack.enter_context(vector_output(output, overwrite=overwrite))
+        encoder = models.load(
+            model, backend=backend, precision=precision, threads=threads, quiet=quiet
+        )
+        origin = models.origin_of(encoder, model, settings)
+        writer = out.begin(origin)
+        plan = plan_chunks(
+            max_memory,
+            encoder.config,
+            max_length=encoder.max_length,
+            dimensions=origin.dimensions,
+            windows=on_overflow == "window",
+        )
+        meter = Meter(inputs)
+        rows = read_rows(
+            inputs,
+            kind=models.kind_of(encoder),
+            column=column,
+            id_column=id_column,
+            input_format=input_format,
+            meter=meter,
+        )
+        started = time.monotonic()
+        with encoding_progress(quiet=quiet) as report:
+            totals = encode_rows(
+                encoder, rows, writer, settings=settings, plan=plan, meter=meter, report=report
+            )
+        seconds = time.monotonic() - started
+    if totals.truncated:
+        warn(
+            f"{totals.truncated:,} of {totals.rows:,} rows are longer than the model's "
+            f"{encoder.max_length} positions and were cut; --on-overflow window encodes all of them"
+        )
+    if not quiet:
+        note(
+            f"encoded {totals.rows:,} rows, {totals.tokens:,} tokens, in {seconds:.1f} s "
+            f"({totals.tokens / max(seconds, 1e-3):,.0f} tokens/s)"
+        )
+
+
+def _refuse_output_among_inputs(inputs: list[str], output: str) -> None:
+    for source in inputs:
+        with contextlib.suppress(OSError):  # one of them is no file
+            if Path(output).samefile(source):
+                raise DataFileError(f"{output}: is an input too; give the output another name")

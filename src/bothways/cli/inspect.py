@@ -1,0 +1,108 @@
+"""`bothways inspect`: what a model is, without running it."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from bothways.cli import models
+from bothways.cli import options as o
+from bothways.cli.console import printable
+from bothways.cli.costs import operations, parameters_by_part
+from bothways.cli.memory import readable_bytes
+
+if TYPE_CHECKING:
+    from bothways.checkpoints import ModelFolder
+    from bothways.sequences import SequenceReader
+
+__all__ = ["inspect"]
+
+_LENGTHS = (32, 128, 512, 2048, 8192)
+
+
+def inspect(model: o.ModelArgument, as_json: o.AsJson = False, quiet: o.Quiet = False) -> None:
+    """Print what a model is, and what it costs.
+
+    That is its family, input, pooling, prompts, parameters by part, bytes, operations and config.
+    Operations are multiply-adds for one token; L is the length of its sequence in tokens.
+
+    \b
+        bothways inspect minilm
+        bothways inspect ./my-model --json
+    """
+    from bothways import checkpoints, sequences
+
+    path = models.fetch(model, quiet=quiet)
+    folder = checkpoints.read_folder(path)
+    reader = sequences.open_reader(path, folder.config, lowercase=folder.lowercase)
+    facts = describe(folder, reader, checkpoints.fingerprint(path))
+    if as_json:
+        print(json.dumps(facts, indent=2))
+    else:
+        print(_page(facts))
+
+
+def describe(
+    folder: "ModelFolder", reader: "SequenceReader | None", fingerprint: str
+) -> dict[str, Any]:
+    """Everything that is printed, as JSON values."""
+    config = folder.config
+    parameters = parameters_by_part(config)
+    total = sum(parameters.values())
+    cost = operations(config)
+    lengths = [n for n in _LENGTHS if n < folder.max_length] + [folder.max_length]
+    return {
+        "path": str(folder.path),
+        "family": folder.family,
+        "fingerprint": fingerprint,
+        "max_length": folder.max_length,
+        "input": "ids or vectors" if reader is None else reader.kind,
+        "reader": None if reader is None else type(reader).__name__,
+        "pooling": list(folder.pooling.modes),
+        "after_pooling": [type(module).__name__.lower() for module in folder.modules],
+        "prompts": dict(folder.prompts),
+        "default_prompt": folder.default_prompt,
+        "similarity": folder.similarity,
+        "parameters": {**parameters, "total": total},
+        "heads": {name: int(weight.size) for name, weight in folder.heads.items()},
+        "bytes": {"fp32": 4 * total},
+        "operations_per_token": {
+            "formula": cost.formula(),
+            "at_length": {str(length): cost.at(length) for length in lengths},
+        },
+        "config": config.to_dict(),
+    }
+
+
+def _page(facts: dict[str, Any]) -> str:
+    config, parameters, cost = facts["config"], facts["parameters"], facts["operations_per_token"]
+    after = "".join(f", then {module}" for module in facts["after_pooling"])
+    prompts = ", ".join(f"{name}: {text!r}" for name, text in facts["prompts"].items())
+    rows = [
+        ("folder", facts["path"]),
+        ("family", facts["family"]),
+        ("fingerprint", facts["fingerprint"]),
+        ("input", facts["input"] + (f" ({facts['reader']})" if facts["reader"] else "")),
+        ("max length", f"{facts['max_length']:,} positions"),
+        ("pooling", " + ".join(facts["pooling"]) + after),
+        ("prompts", prompts or "none"),
+        ("similarity", facts["similarity"] or "not said"),
+        *(
+            (name if name != "total" else "parameters", f"{count:,}")
+            for name, count in parameters.items()
+        ),
+        ("bytes in fp32", f"{facts['bytes']['fp32']:,} ({readable_bytes(facts['bytes']['fp32'])})"),
+        (
+            "heads",
+            ", ".join(f"{name} ({size:,})" for name, size in facts["heads"].items()) or "none",
+        ),
+        ("operations", f"{cost['formula']} for each token"),
+        *((f"  at L = {length}", f"{count:,}") for length, count in cost["at_length"].items()),
+        *((f"{name}", _setting(value)) for name, value in config.items()),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:{width}}  {printable(str(value))}" for name, value in rows)
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join("all" if item is None else str(item) for item in value) or "none"
+    return "none" if value is None else str(value)

@@ -1,0 +1,107 @@
+"""Progress of long work: a bar on a terminal, now and then a line elsewhere, nothing if quiet."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from bothways.cli.console import note
+from bothways.cli.memory import readable_bytes
+
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
+
+__all__ = ["encoding_progress", "pull_progress"]
+
+_LINE_SECONDS = 5.0
+
+EncodingReport = Callable[[int, float | None], None]
+"""Called with the tokens encoded, and the share of the work done, from 0 to 1, where known."""
+PullReport = Callable[[int, int | None], None]
+"""Called with the bytes fetched, and the bytes in all, where known."""
+
+
+@contextlib.contextmanager
+def encoding_progress(*, quiet: bool) -> Iterator[EncodingReport]:
+    """Show tokens, tokens/s and, where the share is known, the time left."""
+    started = time.monotonic()
+
+    def status(tokens: int, share: float | None) -> str:
+        seconds = time.monotonic() - started
+        parts = [f"{tokens:,} tokens", f"{tokens / max(seconds, 1e-3):,.0f} tokens/s"]
+        if share:
+            parts = [f"{share:4.0%}", *parts, f"{_clock(seconds * (1 - share) / share)} left"]
+        return ", ".join(parts)
+
+    with _shown("encoding", quiet=quiet) as show:
+        yield lambda tokens, share: show(share, lambda: status(tokens, share))
+
+
+@contextlib.contextmanager
+def pull_progress(source: str, *, quiet: bool) -> Iterator[PullReport]:
+    """Show the bytes fetched of `source`; nothing appears if nothing has to be fetched."""
+
+    def status(here: int, total: int | None) -> str:
+        return readable_bytes(here) + ("" if total is None else f" of {readable_bytes(total)}")
+
+    with _shown(f"fetching {source}", quiet=quiet) as show:
+        yield lambda here, total: show(here / total if total else None, lambda: status(here, total))
+
+
+Show = Callable[[float | None, Callable[[], str]], None]
+
+
+@contextlib.contextmanager
+def _shown(title: str, *, quiet: bool) -> Iterator[Show]:
+    if quiet:
+        yield lambda share, status: None
+    elif sys.stderr.isatty():
+        with _bar(title) as show:
+            yield show
+    else:
+        yield _lines(title)
+
+
+def _lines(title: str) -> Show:
+    last = time.monotonic()
+
+    def show(share: float | None, status: Callable[[], str]) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _LINE_SECONDS:
+            last = time.monotonic()
+            note(f"{title}: {status()}")
+
+    return show
+
+
+@contextlib.contextmanager
+def _bar(title: str) -> Iterator[Show]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns: list[ProgressColumn | str] = [
+        TextColumn(title, markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[status]}", markup=False),
+    ]
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=5)
+    task: Any = None
+
+    def show(share: float | None, status: Callable[[], str]) -> None:
+        nonlocal task
+        if task is None:  # nothing is drawn before there is something to show
+            task = bar.add_task(title, total=None, status="")
+            bar.start()
+        bar.update(task, total=None if share is None else 1.0, completed=share, status=status())
+
+    try:
+        yield show
+    finally:
+        bar.stop()
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -1,0 +1,142 @@
+"""Rows in, vectors out, a chunk at a time: memory is that of a chunk, whatever the file's size."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bothways.cli.memory import ChunkPlan
+from bothways.cli.models import EncodeSettings
+from bothways.cli.progress import EncodingReport
+from bothways.errors import InputError
+from bothways.files import Encoded, Meter, Row, VectorWriter
+
+if TYPE_CHECKING:
+    from bothways.encoder import Encoder, Encodings
+
+__all__ = ["Totals", "chunks", "encode_rows"]
+
+
+@dataclasses.dataclass
+class Totals:
+    """What has been encoded."""
+
+    rows: int = 0
+    tokens: int = 0
+    truncated: int = 0
+
+
+def encode_rows(
+    encoder: "Encoder",
+    rows: Iterable[Row],
+    writer: VectorWriter,
+    *,
+    settings: EncodeSettings,
+    plan: ChunkPlan,
+    meter: Meter,
+    report: EncodingReport,
+) -> Totals:
+    """Encode and write all rows.
+
+    meter: of the reader that gives the rows. report: is called after every batch.
+
+    Raises:
+        InputError: naming file and row of a sequence that cannot be encoded.
+    """
+    totals = Totals()
+    before: float | None = 0.0
+    for chunk in chunks(rows, plan):
+        after = meter.share
+        progress = _within_chunk(report, totals.tokens, before, after)
+        encodings = _encode(encoder, chunk, settings, plan, progress)
+        writer.write(_with_names(chunk, encodings))
+        totals.rows += len(chunk)
+        totals.tokens += int(encodings.num_tokens.sum())
+        totals.truncated += int(encodings.truncated.sum())
+        before = after
+    return totals
+
+
+def chunks(rows: Iterable[Row], plan: ChunkPlan) -> Iterator[list[Row]]:
+    """Rows in lists of at most `plan.rows` rows and `plan.characters` characters.
+
+    A row of more characters is a list by itself. Four numbers count as a character.
+
+    Raises:
+        InputError: if a row is longer than the plan allows.
+    """
+    chunk: list[Row] = []
+    characters = 0
+    for row in rows:
+        size = _size(row.value)
+        if plan.longest_row is not None and size > plan.longest_row:
+            raise InputError(
+                f"{row.place}: {size:,} characters, and --max-memory leaves room for "
+                f"{plan.longest_row:,}; raise it, or shorten the row"
+            )
+        if chunk and (len(chunk) == plan.rows or characters + size > plan.characters):
+            yield chunk
+            chunk, characters = [], 0
+        chunk.append(row)
+        characters += size
+    if chunk:
+        yield chunk
+
+
+def _encode(
+    encoder: "Encoder",
+    chunk: list[Row],
+    settings: EncodeSettings,
+    plan: ChunkPlan,
+    progress: Callable[[int, int], None],
+) -> "Encodings":
+    try:
+        return encoder.encode_detailed(
+            [row.value for row in chunk],
+            pooling=settings.pooling,
+            normalize=settings.normalize,
+            dimensions=settings.dimensions,
+            prompt=settings.prompt,
+            on_overflow=settings.on_overflow,
+            max_tokens=plan.batch_tokens,
+            progress=progress,
+        )
+    except InputError as error:
+        if error.sequence is None:
+            raise
+        raise InputError(f"{chunk[error.sequence].place}: {error.detail}") from error
+
+
+def _within_chunk(
+    report: EncodingReport, tokens: int, before: float | None, after: float | None
+) -> Callable[[int, int], None]:
+    """Progress of a chunk, for the encoder to call, as progress of the whole."""
+
+    def progress(done: int, total: int) -> None:
+        if before is None or after is None:
+            report(tokens + done, None)
+        else:
+            report(tokens + done, before + (after - before) * done / total)
+
+    return progress
+
+
+def _size(value: Any) -> int:
+    match value:
+        case str():
+            return len(value)
+        case np.ndarray():
+            return value.size // 4
+        case _:
+            return sum(len(symbol) + 1 for symbol in value)
+
+
+def _with_names(chunk: list[Row], encodings: "Encodings") -> Encoded:
+    return Encoded(
+        ids=[row.id for row in chunk],
+        texts=[row.value if isinstance(row.value, str) else None for row in chunk],
+        vectors=encodings.vectors,
+        num_tokens=encodings.num_tokens,
+        truncated=encodings.truncated,
+    )
