@@ -1,1 +1,57 @@
-"""Encode sequences with Transformer encoders: text, symbols and series in, vectors out."""
+"""Encode sequences with Transformer encoders: text, symbols and series in, vectors out.
+
+>>> import bothways
+>>> encoder = bothways.load("minilm")
+>>> encoder.encode(["a river bank", "a bank loan"]).shape
+(2, 384)
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from bothways.config import EncoderConfig
+from bothways.errors import BothwaysError
+
+if TYPE_CHECKING:
+    from bothways import nn, reference
+    from bothways.encoder import Contextual, Encoder, Encodings, load, untrained
+    from bothways.sequences import Alphabet, Series
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Alphabet",
+    "BothwaysError",
+    "Contextual",
+    "Encoder",
+    "EncoderConfig",
+    "Encodings",
+    "Series",
+    "load",
+    "nn",
+    "reference",
+    "untrained",
+]
+
+_HOME = {
+    "Alphabet": "bothways.sequences",
+    "Contextual": "bothways.encoder",
+    "Encoder": "bothways.encoder",
+    "Encodings": "bothways.encoder",
+    "Series": "bothways.sequences",
+    "load": "bothways.encoder",
+    "untrained": "bothways.encoder",
+}
+"""Where each public name that is imported on first use lives, so that importing bothways is instant."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    if name in __all__:
+        return importlib.import_module(f"bothways.{name}")
+    raise AttributeError(f"module 'bothways' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,8 +5,9 @@ so a variant that a backend forgets is a type error.
 """
 
 import dataclasses
+import struct
 from collections.abc import Mapping
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, assert_never, get_args
 
 from bothways.errors import ConfigError
 
@@ -18,10 +19,12 @@ __all__ = [
     "NormPlacement",
     "PoolingMode",
     "Positions",
+    "RotaryPrecision",
 ]
 
 Input = Literal["tokens", "vectors"]
 Positions = Literal["learned", "sinusoidal", "rotary", "relative", "none"]
+RotaryPrecision = Literal["exact", "float16"]
 Norm = Literal["layer", "rms"]
 NormPlacement = Literal["post", "pre"]
 Activation = Literal["relu", "gelu", "gelu_tanh", "silu"]
@@ -30,6 +33,7 @@ PoolingMode = Literal["cls", "max", "mean", "mean_sqrt_len", "weighted_mean", "l
 _CHOICES: dict[str, tuple[str, ...]] = {
     "input": get_args(Input),
     "positions": get_args(Positions),
+    "rotary_precision": get_args(RotaryPrecision),
     "norm": get_args(Norm),
     "norm_placement": get_args(NormPlacement),
     "activation": get_args(Activation),
@@ -61,6 +65,8 @@ class EncoderConfig:
         position_offset: row of the position table that the first position uses; RoBERTa's is 2.
         rotary_base, rotary_base_local: base of the rotary wavelengths; the second, where given, for
             layers with a window (ModernBERT, Warner et al. 2024, section 2.1).
+        rotary_precision: `float16` where the frequencies were rounded to half precision when the
+            model was trained, and its weights rely on that (ESM-2's released weights).
         relative_buckets, relative_max_distance: number of buckets (both directions together) and
             the distance from which all share the last one.
 
@@ -106,6 +112,7 @@ class EncoderConfig:
     position_offset: int = 0
     rotary_base: float = 10_000.0
     rotary_base_local: float | None = None
+    rotary_precision: RotaryPrecision = "exact"
     relative_buckets: int = 32
     relative_max_distance: int = 128
 
@@ -173,6 +180,18 @@ class EncoderConfig:
             return self.rotary_base_local
         return self.rotary_base
 
+    def rotary_frequencies(self, layer: int) -> tuple[float, ...]:
+        """Radians per position by which pair i of a head turns in `layer`: base^(-2i/K)."""
+        base, K = self.rotary_base_of(layer), self.head_width
+        exact = tuple(base ** (-2 * i / K) for i in range(K // 2))
+        match self.rotary_precision:
+            case "exact":
+                return exact
+            case "float16":  # computed in float32, then rounded
+                return _round_to("e", _round_to("f", exact))
+            case unknown:
+                assert_never(unknown)
+
     def has_attention_norm(self, block: int) -> bool:
         """Whether `block` has a norm at its attention (all but ModernBERT's first do)."""
         return block > 0 or self.first_attention_norm
@@ -225,7 +244,8 @@ class EncoderConfig:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}={getattr(self, name)}: expected at least 1")
         if self.d_model % self.num_heads:
-            near = [h for h in range(1, 2 * self.num_heads + 1) if self.d_model % h == 0][-3:]
+            limit = min(2 * self.num_heads, 1024)
+            near = [h for h in range(1, limit + 1) if self.d_model % h == 0][-3:]
             raise ConfigError(
                 f"num_heads={self.num_heads} does not divide d_model={self.d_model}; "
                 f"choose a divisor such as {', '.join(map(str, near))}"
@@ -309,6 +329,12 @@ class EncoderConfig:
             raise ConfigError(f"block_of_layer={blocks}: expected blocks numbered from 0, no gaps")
         if not self.first_attention_norm and self.norm_placement != "pre":
             raise ConfigError("first_attention_norm=False needs norm_placement='pre'")
+
+
+def _round_to(code: str, numbers: tuple[float, ...]) -> tuple[float, ...]:
+    """The numbers as `struct` stores them: code f for single precision, e for half."""
+    packed = struct.pack(f"{len(numbers)}{code}", *numbers)
+    return struct.unpack(f"{len(numbers)}{code}", packed)
 
 
 _NONE = type(None)

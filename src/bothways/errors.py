@@ -25,6 +25,7 @@ __all__ = [
     "MissingExtra",
     "SequenceTooLong",
     "SourceError",
+    "TruncationWarning",
     "UnsupportedModel",
 ]
 
@@ -85,3 +86,7 @@ class MissingExtra(BothwaysError, ImportError):
     def __init__(self, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs an extra: pip install 'bothways[{extra}]'")
         self.extra = extra
+
+
+class TruncationWarning(UserWarning):
+    """Sequences were longer than the model takes and were cut: says how many."""

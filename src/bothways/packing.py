@@ -13,7 +13,14 @@ import numpy as np
 from bothways.config import EncoderConfig
 from bothways.errors import InputError
 
-__all__ = ["DEFAULT_MAX_TOKENS", "PackedBatch", "bytes_per_token", "check_batch", "plan_batches"]
+__all__ = [
+    "DEFAULT_MAX_TOKENS",
+    "PackedBatch",
+    "bytes_per_token",
+    "check_batch",
+    "check_skip",
+    "plan_batches",
+]
 
 DEFAULT_MAX_TOKENS = 4096
 """Tokens of a batch where the caller sets no limit: beyond it, a CPU gains nothing."""
@@ -43,7 +50,9 @@ class PackedBatch:
         """
         lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
         if not lengths.size or not lengths.all():
-            raise InputError("a packed batch needs at least one sequence, each of at least one token")
+            raise InputError(
+                "a packed batch needs at least one sequence, each of at least one token"
+            )
         values = np.concatenate(sequences)
         values = values.astype(np.int64 if values.ndim == 1 else np.float32, copy=False)
         if segments is None or all(segment is None for segment in segments):
@@ -62,7 +71,8 @@ class PackedBatch:
     @property
     def starts(self) -> np.ndarray:
         """Index of each sequence's first token, int64 (B,)."""
-        return np.cumsum(self.lengths) - self.lengths
+        starts: np.ndarray = np.cumsum(self.lengths) - self.lengths
+        return starts
 
     def split(self, per_token: np.ndarray) -> list[np.ndarray]:
         """Cut an array with one row a token into one array a sequence."""
@@ -76,7 +86,9 @@ def check_batch(batch: PackedBatch, config: EncoderConfig) -> None:
         InputError: naming the sequence of the batch, the position, and what was expected.
     """
     if (longest := int(batch.lengths.max())) > config.max_length:
-        raise InputError(f"a sequence of {longest} positions; the encoder takes {config.max_length}")
+        raise InputError(
+            f"a sequence of {longest} positions; the encoder takes {config.max_length}"
+        )
     match config.input:
         case "tokens":
             if batch.values.ndim != 1:
@@ -93,6 +105,22 @@ def check_batch(batch: PackedBatch, config: EncoderConfig) -> None:
                 raise InputError(f"{_place(batch, token)}: NaN or infinity")
     if batch.segments is not None:
         _check_ids(batch, batch.segments, max(config.num_segments, 1), "segment", "num_segments")
+
+
+def check_skip(batch: PackedBatch, skip: int) -> None:
+    """Raise unless pooling without the first `skip` positions leaves each sequence at least one.
+
+    Raises:
+        InputError: naming the sequence of the batch that would be left nothing.
+    """
+    if skip < 0:
+        raise InputError(f"skip={skip}: expected at least 0")
+    if (batch.lengths <= skip).any():
+        sequence = int(np.argmax(batch.lengths <= skip))
+        raise InputError(
+            f"sequence {sequence} of the batch: {batch.lengths[sequence]} positions, and pooling "
+            f"leaves out the first {skip}; none is left"
+        )
 
 
 def plan_batches(lengths: Sequence[int] | np.ndarray, max_tokens: int) -> Iterator[np.ndarray]:

@@ -197,7 +197,10 @@ def _engine_config(config: EncoderConfig) -> dict[str, Any]:
         "embedding_projection": config.embedding_size is not None,
         "rescaled_mask_token": -1 if config.rescaled_mask_token is None else config.rescaled_mask_token,
         "position_table": config.has_position_table,
-        "rotary_base": [float(config.rotary_base_of(layer)) for layer in layers],
+        "rotary_frequencies": [
+            list(config.rotary_frequencies(layer)) if config.positions == "rotary" else []
+            for layer in layers
+        ],
         "window": [_window(config, layer) for layer in layers],
         "block": [config.block(layer) for layer in layers],
     }

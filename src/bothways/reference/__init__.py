@@ -1,8 +1,9 @@
 """The definition of the encoder: one sequence, any array library, no tricks.
 
-Every function here is written against the Python array API standard, so the same code runs on NumPy,
-torch and JAX arrays. It is the page to read to see how an encoder works, and what every other backend
-is compared with. Read it in this order: `embedding`, `attention`, `block`, `encoder`, `pooling`.
+Every function here is written against the Python array API standard, so the same code runs on
+NumPy, torch and JAX arrays. It is the page to read to see how an encoder works, and what every
+other backend is compared with. Read it in this order: `embedding`, `attention`, `block`, `encoder`,
+`pooling`.
 """
 
 from bothways.reference.attention import rotate, scaled_dot_product, self_attention, softmax

@@ -4,6 +4,7 @@ L positions as queries, M the same positions as keys; D model width, H heads, K 
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from array_api_compat import array_namespace, device
@@ -33,8 +34,8 @@ def self_attention(
         for name in ("query", "key", "value")
     )
     if config.positions == "rotary":
-        base = config.rotary_base_of(layer)
-        q_HLK, k_HMK = rotate(q_HLK, base), rotate(k_HMK, base)
+        frequencies = config.rotary_frequencies(layer)
+        q_HLK, k_HMK = rotate(q_HLK, frequencies), rotate(k_HMK, frequencies)
     bias_HLM = None
     if relative_bias is not None:
         bias_HLM = bias_by_distance(relative_bias, L, config)
@@ -70,23 +71,22 @@ def scaled_dot_product(
 
 
 def softmax(score: Float[Array, "H L M"]) -> Float[Array, "H L M"]:
-    """exp(score) / Σ exp(score) over the keys; the largest is subtracted first, against overflow."""
+    """exp(score) / Σ exp(score) over the keys; the largest is taken off first, against overflow."""
     xp = array_namespace(score)
     weight = xp.exp(score - xp.max(score, axis=-1, keepdims=True))
     return weight / xp.sum(weight, axis=-1, keepdims=True)
 
 
-def rotate(x_HLK: Float[Array, "H L K"], base: float) -> Float[Array, "H L K"]:
+def rotate(x_HLK: Float[Array, "H L K"], frequencies: Sequence[float]) -> Float[Array, "H L K"]:
     """Turn each pair of numbers by an angle that grows with the position (Su et al. 2021, eq. 34).
 
-    Pair i is (x[i], x[i + K/2]) and turns by p · base^(-2i/K) at position p, so a query and a key
-    meet at an angle that depends on their distance alone.
+    Pair i is (x[i], x[i + K/2]) and turns by p · frequencies[i] at position p, so a query and a key
+    meet at an angle that depends on their distance alone. The frequencies are base^(-2i/K).
     """
     xp = array_namespace(x_HLK)
     L, K = x_HLK.shape[1:]
     kind: dict[str, Any] = {"dtype": x_HLK.dtype, "device": device(x_HLK)}
-    frequency_P = base ** (-2 * xp.arange(K // 2, **kind) / K)
-    angle_LP = xp.arange(L, **kind)[:, None] * frequency_P
+    angle_LP = xp.arange(L, **kind)[:, None] * xp.asarray(frequencies, **kind)
     cos_LP, sin_LP = xp.cos(angle_LP), xp.sin(angle_LP)
     a_HLP, b_HLP = x_HLK[..., : K // 2], x_HLK[..., K // 2 :]
     return xp.concat((a_HLP * cos_LP - b_HLP * sin_LP, b_HLP * cos_LP + a_HLP * sin_LP), axis=-1)
@@ -98,8 +98,8 @@ def bias_by_distance(
     """One learned number per head and bucket of distance, added to the scores.
 
     Raffel et al. 2020, section 2.1: with n buckets for each direction, distances below n/2 have one
-    each; those up to `relative_max_distance` share the rest on a logarithmic scale; all beyond share
-    the last. Keys after the query use the second half of the buckets.
+    each; those up to `relative_max_distance` share the rest on a logarithmic scale; all beyond
+    share the last. Keys after the query use the second half of the buckets.
     """
     xp = array_namespace(bias_by_bucket)
     L, H = num_positions, bias_by_bucket.shape[1]

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from bothways.config import EncoderConfig, PoolingMode
-from bothways.packing import PackedBatch, check_batch
+from bothways.packing import PackedBatch, check_batch, check_skip
 from bothways.reference.encoder import Encoded, encode
 from bothways.reference.pooling import pool
 from bothways.weights import Weights
@@ -30,6 +30,7 @@ class ReferenceBackend:
         self, batch: PackedBatch, modes: Sequence[PoolingMode], *, skip: int = 0
     ) -> Float[np.ndarray, "B D"]:
         """One vector a sequence: the pooled vectors of `modes` side by side."""
+        check_skip(batch, skip)
         rows = [
             np.concatenate([pool(encoded.hidden_states[-1], mode, skip=skip) for mode in modes])
             for encoded in self._encode(batch)
@@ -43,7 +44,9 @@ class ReferenceBackend:
         encoded = self._encode(batch)
         return np.stack([np.concatenate([e.hidden_states[i] for e in encoded]) for i in layers])
 
-    def attention(self, batch: PackedBatch, layers: Sequence[int]) -> Float[np.ndarray, "layers H L L"]:
+    def attention(
+        self, batch: PackedBatch, layers: Sequence[int]
+    ) -> Float[np.ndarray, "layers H L L"]:
         """Attention probabilities of `layers` (0 the first block's) for a batch of one sequence."""
         (encoded,) = self._encode(batch)
         return np.stack([encoded.probabilities[layer] for layer in layers])

@@ -52,7 +52,7 @@ def embed(
 
 
 def sinusoids(num_positions: int, width: int, *, like: Array) -> Float[Array, "L E"]:
-    """Fixed positions whose wavelengths grow from 2π to 10000 · 2π (Vaswani et al. 2017, section 3.5).
+    """Fixed positions of wavelengths from 2π to 10000 · 2π (Vaswani et al. 2017, section 3.5).
 
     PE(p, 2i) = sin(p / 10000^(2i/E)),  PE(p, 2i+1) = cos(p / 10000^(2i/E))
     """

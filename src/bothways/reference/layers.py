@@ -77,8 +77,8 @@ def activate(x: Float[Array, "L F"], activation: Activation) -> Float[Array, "L 
 def erf(x: Float[Array, "L F"]) -> Float[Array, "L F"]:
     """The error function, which the array API standard lacks, to the precision of the array.
 
-    erf(x) = 2/√π exp(-x²) Σ 2ⁿ x²ⁿ⁺¹ / (1·3·5···(2n+1)), NIST DLMF eq. 7.6.2: all terms have one sign,
-    so nothing cancels. Beyond |x| = 6 it is 1 to double precision; there 160 terms are enough.
+    erf(x) = 2/√π exp(-x²) Σ 2ⁿ x²ⁿ⁺¹ / (1·3·5···(2n+1)), NIST DLMF eq. 7.6.2: all terms have one
+    sign, so nothing cancels. Beyond |x| = 6 it is 1 to double precision, and 160 terms reach there.
     """
     xp = array_namespace(x)
     x = xp.clip(x, -6.0, 6.0)

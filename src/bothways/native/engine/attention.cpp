@@ -28,19 +28,18 @@ PositionTables::PositionTables(const EncoderConfig& config, const Weights& weigh
     : max_length_(config.max_length) {
     if (config.positions == Positions::rotary) {
         const int pairs = config.head_width() / 2;
-        for (const double base : config.rotary_base) {
+        for (const std::vector<double>& frequencies : config.rotary_frequencies) {
             std::size_t which = 0;
-            while (which < angles_.size() && angles_[which].base != base) ++which;
+            while (which < angles_.size() && angles_[which].frequencies != frequencies) ++which;
             angles_of_.push_back(static_cast<int>(which));
             if (which < angles_.size()) continue;
             const std::size_t size = static_cast<std::size_t>(max_length_) * pairs;
-            Angles angles{base, Buffer<float>(size), Buffer<float>(size)};
+            Angles angles{frequencies, Buffer<float>(size), Buffer<float>(size)};
             for (int i = 0; i < pairs; ++i) {
-                const double frequency = std::pow(base, -2.0 * i / config.head_width());
                 for (int p = 0; p < max_length_; ++p) {
                     const std::size_t at = static_cast<std::size_t>(p) * pairs + i;
-                    angles.cosine[at] = static_cast<float>(std::cos(p * frequency));
-                    angles.sine[at] = static_cast<float>(std::sin(p * frequency));
+                    angles.cosine[at] = static_cast<float>(std::cos(p * frequencies[i]));
+                    angles.sine[at] = static_cast<float>(std::sin(p * frequencies[i]));
                 }
             }
             angles_.push_back(std::move(angles));

@@ -26,10 +26,10 @@ public:
 
 private:
     struct Angles {
-        double base;
+        std::vector<double> frequencies;
         Buffer<float> cosine, sine;
     };
-    std::vector<Angles> angles_;   // one for each base in use
+    std::vector<Angles> angles_;   // one for each set of frequencies in use
     std::vector<int> angles_of_;   // of each layer, which
     Buffer<float> bias_;           // (H, 2 max_length - 1)
     int max_length_;

@@ -25,7 +25,7 @@ struct EncoderConfig {
     Positions positions = Positions::none;
     bool position_table = false;  // whether learned positions are added
     int position_offset = 0;
-    std::vector<double> rotary_base;  // of each layer
+    std::vector<std::vector<double>> rotary_frequencies;  // of each layer; empty unless rotary
     int relative_buckets = 0, relative_max_distance = 0;
 
     NormKind norm = NormKind::layer;

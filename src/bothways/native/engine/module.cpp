@@ -56,7 +56,7 @@ EncoderConfig read_config(const nb::dict& f) {
                                      {"none", Positions::none}});
     c.position_table = field<bool>(f, "position_table");
     c.position_offset = field<int>(f, "position_offset");
-    c.rotary_base = field<std::vector<double>>(f, "rotary_base");
+    c.rotary_frequencies = field<std::vector<std::vector<double>>>(f, "rotary_frequencies");
     c.relative_buckets = field<int>(f, "relative_buckets");
     c.relative_max_distance = field<int>(f, "relative_max_distance");
     c.norm = choice<NormKind>(f, "norm", {{"layer", NormKind::layer}, {"rms", NormKind::rms}});
@@ -78,9 +78,14 @@ EncoderConfig read_config(const nb::dict& f) {
     bool sound = c.num_layers >= 1 && c.num_heads >= 1 && c.d_model >= c.num_heads &&
                  c.d_model % c.num_heads == 0 && c.d_ff >= 1 && c.max_length >= 1 &&
                  c.embedding_width >= 1 && c.position_offset >= 0 && c.num_segments >= 0 &&
-                 c.rotary_base.size() == layers && c.window.size() == layers &&
+                 c.window.size() == layers &&
                  c.block.size() == layers && c.max_length < (1 << 24);
     for (const int block : c.block) sound = sound && block >= 0 && block < c.num_layers;
+    if (c.positions == Positions::rotary) {
+        sound = sound && c.rotary_frequencies.size() == layers;
+        for (const auto& frequencies : c.rotary_frequencies)
+            sound = sound && 2 * static_cast<int>(frequencies.size()) == c.head_width();
+    }
     if (!sound) throw std::invalid_argument("the encoder config contradicts itself");
     return c;
 }

@@ -1,0 +1,27 @@
+"""Model folders of bothways and of other libraries: found, read and written, and never run."""
+
+from bothways.checkpoints.export import export
+from bothways.checkpoints.folder import (
+    Dense,
+    ModelFolder,
+    Normalize,
+    Pooling,
+    fingerprint,
+    read_folder,
+)
+from bothways.checkpoints.sources import ALIASES, Alias, PullProgress, pull, resolve
+
+__all__ = [
+    "ALIASES",
+    "Alias",
+    "Dense",
+    "ModelFolder",
+    "Normalize",
+    "Pooling",
+    "PullProgress",
+    "export",
+    "fingerprint",
+    "pull",
+    "read_folder",
+    "resolve",
+]

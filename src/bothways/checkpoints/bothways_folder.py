@@ -1,0 +1,186 @@
+"""bothways' own model folder: settings in bothways.json, weights under our own names."""
+
+from pathlib import Path
+from typing import cast, get_args
+
+import numpy as np
+
+from bothways.checkpoints.family import MAX_LAYERS
+from bothways.checkpoints.fields import LARGEST, Fields
+from bothways.checkpoints.json_files import brief, read_object, write_json
+from bothways.checkpoints.model_folder import (
+    SIMILARITIES,
+    Dense,
+    DenseActivation,
+    ModelFolder,
+    Normalize,
+    Pooling,
+)
+from bothways.checkpoints.transformers_folder import check_heads
+from bothways.checkpoints.weight_files import read_safetensors, write_safetensors
+from bothways.config import EncoderConfig, PoolingMode
+from bothways.errors import CheckpointError, ConfigError
+from bothways.weights import check
+
+__all__ = ["FORMAT_VERSION", "SETTINGS_FILE", "read_bothways", "write_bothways"]
+
+FORMAT_VERSION = 1
+SETTINGS_FILE = "bothways.json"
+_WEIGHTS_FILE = "model.safetensors"
+
+_Arrays = dict[str, np.ndarray]
+
+
+def read_bothways(folder: Path) -> ModelFolder:
+    """A folder that `write_bothways` wrote.
+
+    Raises:
+        CheckpointError: if it is of a later format, or a file is missing or malformed.
+    """
+    file = folder / SETTINGS_FILE
+    fields = Fields(read_object(file), str(file))
+    version = fields.integer("format_version")
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{file}: format_version={version}; this bothways reads {FORMAT_VERSION}: update it"
+        )
+    config = _config(fields)
+    weights, heads, rest = _arrays(folder / _WEIGHTS_FILE, config)
+    pooling = _pooling(fields.object("pooling"))
+    prompts = fields.texts("prompts")
+    read = ModelFolder(
+        path=folder,
+        reader_path=folder,
+        family="bothways",
+        config=config,
+        weights=weights,
+        heads=heads,
+        head_settings=fields.mapping("head_settings"),
+        lowercase=fields.flag("lowercase"),
+        pooling=pooling,
+        modules=_modules(fields, rest, config.d_model * len(pooling.modes)),
+        prompts=prompts,
+        default_prompt=fields.one_of("default_prompt", prompts),
+        similarity=fields.one_of("similarity", SIMILARITIES),
+        max_length=min(config.max_length, fields.integer("max_length", at_least=1)),
+        dimensions=fields.optional_integer("dimensions", at_least=1),
+    )
+    fields.finish("a bothways folder")
+    return read
+
+
+def write_bothways(folder: Path, model: ModelFolder) -> None:
+    """Write settings and weights of `model` into an existing folder."""
+    arrays = model.weights | model.heads
+    modules: list[dict[str, str]] = []
+    for number, module in enumerate(model.modules):
+        match module:
+            case Dense():
+                arrays[f"modules.{number}.weight"] = module.weight
+                if module.bias is not None:
+                    arrays[f"modules.{number}.bias"] = module.bias
+                modules.append({"type": "dense", "activation": module.activation})
+            case Normalize():
+                modules.append({"type": "normalize"})
+    settings = {
+        "format_version": FORMAT_VERSION,
+        "encoder": model.config.to_dict(),
+        "pooling": {
+            "modes": list(model.pooling.modes),
+            "include_prompt": model.pooling.include_prompt,
+        },
+        "modules": modules,
+        "prompts": dict(model.prompts),
+        "default_prompt": model.default_prompt,
+        "similarity": model.similarity,
+        "lowercase": model.lowercase,
+        "max_length": model.max_length,
+        "dimensions": model.dimensions,
+        "head_settings": dict(model.head_settings),
+    }
+    write_json(folder / SETTINGS_FILE, settings)
+    write_safetensors(folder / _WEIGHTS_FILE, arrays)
+
+
+def _config(fields: Fields) -> EncoderConfig:
+    encoder = fields.mapping("encoder")
+    if any(type(value) is int and abs(value) > LARGEST for value in encoder.values()):
+        raise CheckpointError(f"{fields.file}: encoder: a size of more than {LARGEST:,}; refused")
+    try:
+        config = EncoderConfig.from_dict(encoder)
+    except ConfigError as error:
+        raise CheckpointError(f"{fields.file}: encoder: {error}") from None
+    if config.num_layers > MAX_LAYERS:
+        raise CheckpointError(f"{fields.file}: encoder: {config.num_layers:,} layers; refused")
+    return config
+
+
+def _arrays(file: Path, config: EncoderConfig) -> tuple[_Arrays, _Arrays, _Arrays]:
+    """The encoder's weights, those of heads, and those of the modules after pooling."""
+    if not file.is_file():
+        raise CheckpointError(f"{file}: no such file")
+    weights: _Arrays = {}
+    heads: _Arrays = {}
+    rest: _Arrays = {}
+    for name, array in read_safetensors(file).items():
+        part = name.partition(".")[0]
+        (heads if part == "heads" else rest if part == "modules" else weights)[name] = array
+    check(config, weights, str(file))
+    check_heads(heads | rest, str(file))
+    return weights, heads, rest
+
+
+def _pooling(fields: Fields) -> Pooling:
+    modes = fields.list("modes")
+    for mode in modes:
+        if mode not in get_args(PoolingMode):
+            raise CheckpointError(
+                f"{fields.file}: modes={brief(mode)}: expected {', '.join(get_args(PoolingMode))}"
+            )
+    if not modes:
+        raise CheckpointError(f"{fields.file}: modes: expected at least one")
+    pooling = Pooling(tuple(modes), fields.flag("include_prompt"))
+    fields.finish("pooling")
+    return pooling
+
+
+def _modules(fields: Fields, arrays: _Arrays, width: int) -> tuple[Dense | Normalize, ...]:
+    modules: list[Dense | Normalize] = []
+    unread = set(arrays)
+    for number, entry in enumerate(fields.list("modules")):
+        if not isinstance(entry, dict):
+            raise CheckpointError(f"{fields.file}: module {number}: expected an object")
+        module = Fields(entry, f"{fields.file}: module {number}")
+        match module.text("type"):
+            case "normalize":
+                modules.append(Normalize())
+            case "dense":
+                dense = _dense(module, arrays, f"modules.{number}", width)
+                width = dense.weight.shape[0]
+                unread -= {f"modules.{number}.weight", f"modules.{number}.bias"}
+                modules.append(dense)
+            case other:
+                raise CheckpointError(
+                    f"{module.file}: type={brief(other)}: expected dense, normalize"
+                )
+        module.finish("a module")
+    if unread:
+        raise CheckpointError(f"{fields.file}: no module has the weight {min(unread)!r}")
+    return tuple(modules)
+
+
+def _dense(module: Fields, arrays: _Arrays, name: str, width: int) -> Dense:
+    activation = module.text("activation")
+    if activation not in get_args(DenseActivation):
+        raise CheckpointError(
+            f"{module.file}: activation={brief(activation)}: "
+            f"expected {', '.join(get_args(DenseActivation))}"
+        )
+    weight, bias = arrays.get(f"{name}.weight"), arrays.get(f"{name}.bias")
+    if weight is None or weight.ndim != 2 or weight.shape[1] != width:
+        raise CheckpointError(
+            f"{module.file}: expected a weight {name}.weight of shape (any, {width})"
+        )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise CheckpointError(f"{module.file}: {name}.bias has shape {bias.shape}")
+    return Dense(weight, bias, cast(DenseActivation, activation))

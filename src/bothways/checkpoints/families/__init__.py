@@ -1,0 +1,30 @@
+"""The families of models that bothways reads and writes, by their `model_type`."""
+
+from bothways.checkpoints.families.albert import ALBERT
+from bothways.checkpoints.families.bert import BERT
+from bothways.checkpoints.families.distilbert import DISTILBERT
+from bothways.checkpoints.families.electra import ELECTRA
+from bothways.checkpoints.families.esm import ESM
+from bothways.checkpoints.families.modernbert import MODERNBERT
+from bothways.checkpoints.families.mpnet import MPNET
+from bothways.checkpoints.families.nomic_bert import NOMIC_BERT
+from bothways.checkpoints.families.roberta import ROBERTA, XLM_ROBERTA
+from bothways.checkpoints.family import Family
+
+__all__ = ["FAMILIES"]
+
+FAMILIES: dict[str, Family] = {
+    family.model_type: family
+    for family in (
+        BERT,
+        ROBERTA,
+        XLM_ROBERTA,
+        DISTILBERT,
+        ELECTRA,
+        MPNET,
+        ALBERT,
+        ESM,
+        MODERNBERT,
+        NOMIC_BERT,
+    )
+}

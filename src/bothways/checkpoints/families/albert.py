@@ -1,0 +1,84 @@
+"""ALBERT (Lan et al. 2020): layers that share weights, and embeddings narrower than the model."""
+
+from typing import Any
+
+from bothways.checkpoints.families import bert
+from bothways.checkpoints.family import Family
+from bothways.checkpoints.fields import Fields
+from bothways.checkpoints.table import KeyTable
+from bothways.config import EncoderConfig
+
+
+def read_groups(fields: Fields, values: dict[str, Any]) -> None:
+    """Consecutive layers form groups of equal size, each with one block."""
+    layers = values["num_layers"]
+    groups = fields.integer("num_hidden_groups", 1, at_least=1)
+    values["block_of_layer"] = tuple(int(layer / (layers / groups)) for layer in range(layers))
+
+
+def write_groups(config: EncoderConfig) -> dict[str, Any]:
+    """The inverse of `read_groups`."""
+    return {
+        "num_hidden_groups": config.num_blocks,
+        "embedding_size": config.embedding_width,
+        "inner_group_num": 1,
+    }
+
+
+_BLOCK = "encoder.albert_layer_groups.{i}.albert_layers.0"
+
+ALBERT = Family(
+    model_type="albert",
+    base_class="AlbertModel",
+    rows=dict(bert.FIELDS)
+    | {
+        "vocab_size": ("vocab_size", 30000),
+        "embedding_size": ("embedding_size", 128),
+        "hidden_size": ("d_model", 4096),
+        "num_attention_heads": ("num_heads", 64),
+        "intermediate_size": ("d_ff", 16384),
+        "hidden_act": ("activation", "gelu_new"),
+        "hidden_dropout_prob": ("dropout", 0.0),
+        "attention_probs_dropout_prob": ("attention_dropout", 0.0),
+    },
+    only={
+        **bert.ABSOLUTE_ONLY,
+        "inner_group_num": (1,),
+        # Variants of the first release that no implementation has.
+        "net_structure_type": (0,),
+        "gap_size": (0,),
+        "num_memory_blocks": (0,),
+        "down_scale_factor": (1,),
+    },
+    kept=("classifier_dropout_prob",),
+    read_quirks=read_groups,
+    write_quirks=write_groups,
+    tables=(
+        KeyTable(
+            bert.EMBEDDING
+            | {
+                "encoder.embedding_hidden_mapping_in.{p}": "embedding.projection.{p}",
+                f"{_BLOCK}.attention.query.{{p}}": "blocks.{i}.attention.query.{p}",
+                f"{_BLOCK}.attention.key.{{p}}": "blocks.{i}.attention.key.{p}",
+                f"{_BLOCK}.attention.value.{{p}}": "blocks.{i}.attention.value.{p}",
+                f"{_BLOCK}.attention.dense.{{p}}": "blocks.{i}.attention.output.{p}",
+                f"{_BLOCK}.attention.LayerNorm.{{p}}": "blocks.{i}.attention_norm.{p}",
+                f"{_BLOCK}.ffn.{{p}}": "blocks.{i}.feed_forward.up.{p}",
+                f"{_BLOCK}.ffn_output.{{p}}": "blocks.{i}.feed_forward.down.{p}",
+                f"{_BLOCK}.full_layer_layer_norm.{{p}}": "blocks.{i}.feed_forward_norm.{p}",
+                "pooler.{p}": "heads.pooler.{p}",
+            },
+            heads={
+                "predictions.dense.{p}": "heads.masked_tokens.dense.{p}",
+                "predictions.LayerNorm.{p}": "heads.masked_tokens.norm.{p}",
+                "predictions.decoder.{p}": "heads.masked_tokens.decoder.{p}",
+                "predictions.bias": "heads.masked_tokens.bias",
+                "sop_classifier.classifier.{p}": "heads.sentence_order.{p}",
+                "classifier.{p}": "heads.classifier.{p}",
+                "qa_outputs.{p}": "heads.answer_span.{p}",
+            },
+            prefixes=("", "albert."),
+            aliases=bert.ALIASES,
+        ),
+    ),
+)

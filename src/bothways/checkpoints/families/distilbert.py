@@ -1,0 +1,56 @@
+"""DistilBERT (Sanh et al. 2019): BERT without segments and pooler, under names of its own."""
+
+from bothways.checkpoints.family import Family
+from bothways.checkpoints.table import KeyTable
+
+DISTILBERT = Family(
+    model_type="distilbert",
+    base_class="DistilBertModel",
+    rows={
+        "vocab_size": ("vocab_size", 30522),
+        "dim": ("d_model", 768),
+        "n_layers": ("num_layers", 6),
+        "n_heads": ("num_heads", 12),
+        "hidden_dim": ("d_ff", 4 * 768),
+        "activation": ("activation", "gelu"),
+        "max_position_embeddings": ("max_length", 512),
+        "dropout": ("dropout", 0.1),
+        "attention_dropout": ("attention_dropout", 0.1),
+    },
+    kept=(
+        "qa_dropout",
+        "seq_classif_dropout",
+        # How the table of positions was drawn before training; the file has the table itself.
+        "sinusoidal_pos_embds",
+    ),
+    dropped=("tie_weights_",),
+    tables=(
+        KeyTable(
+            {
+                "embeddings.word_embeddings.weight": "embedding.token.weight",
+                "embeddings.position_embeddings.weight": "embedding.position.weight",
+                "embeddings.LayerNorm.{p}": "embedding.norm.{p}",
+                "embeddings.position_ids": None,  # a buffer: 0, 1, 2, ...
+                "transformer.layer.{i}.attention.q_lin.{p}": "blocks.{i}.attention.query.{p}",
+                "transformer.layer.{i}.attention.k_lin.{p}": "blocks.{i}.attention.key.{p}",
+                "transformer.layer.{i}.attention.v_lin.{p}": "blocks.{i}.attention.value.{p}",
+                "transformer.layer.{i}.attention.out_lin.{p}": "blocks.{i}.attention.output.{p}",
+                "transformer.layer.{i}.sa_layer_norm.{p}": "blocks.{i}.attention_norm.{p}",
+                "transformer.layer.{i}.ffn.lin1.{p}": "blocks.{i}.feed_forward.up.{p}",
+                "transformer.layer.{i}.ffn.lin2.{p}": "blocks.{i}.feed_forward.down.{p}",
+                "transformer.layer.{i}.output_layer_norm.{p}": "blocks.{i}.feed_forward_norm.{p}",
+            },
+            heads={
+                "vocab_transform.{p}": "heads.masked_tokens.dense.{p}",
+                "vocab_layer_norm.{p}": "heads.masked_tokens.norm.{p}",
+                "vocab_projector.weight": "heads.masked_tokens.decoder.weight",
+                "vocab_projector.bias": "heads.masked_tokens.bias",
+                "pre_classifier.{p}": "heads.classifier.dense.{p}",
+                "classifier.{p}": "heads.classifier.{p}",
+                "qa_outputs.{p}": "heads.answer_span.{p}",
+            },
+            prefixes=("", "distilbert."),
+            aliases={"gamma": "weight", "beta": "bias"},
+        ),
+    ),
+)

@@ -1,0 +1,149 @@
+"""ESM-2 and ESM-1b (Lin et al. 2022, Rives et al. 2021): pre-norm encoders of protein sequences.
+
+ESM-2 has rotary positions, whose frequencies were rounded to half precision when its released
+weights were trained; files carry the frequencies, which tells. ESM-1b has learned positions.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bothways.checkpoints.families import bert
+from bothways.checkpoints.families.roberta import CLASSIFIERS, MASKED_TOKENS
+from bothways.checkpoints.family import Family
+from bothways.checkpoints.fields import Fields
+from bothways.checkpoints.table import KeyTable, Rows
+from bothways.config import EncoderConfig
+from bothways.errors import UnsupportedModel
+
+_ROUNDING = 1e-6
+"""Frequencies are computed in float32, in one order or another: the last bits may differ."""
+
+
+def read_variant(fields: Fields, values: dict[str, Any]) -> None:
+    """Kind of positions, norm of the embeddings, rule for mask tokens."""
+    values["vocab_size"] = fields.integer("vocab_size")
+    values["embedding_norm"] = _flag_or_null(fields, "emb_layer_norm_before")
+    if _flag_or_null(fields, "token_dropout"):
+        values["rescaled_mask_token"] = fields.integer("mask_token_id")
+    rotary_base = fields.number("rope_theta", 10_000.0)
+    match fields.raw("position_embedding_type", "absolute"):
+        case "rotary":
+            values |= {"positions": "rotary", "rotary_base": rotary_base}
+        case "absolute":
+            values["position_offset"] = fields.integer("pad_token_id") + 1
+            values["max_length"] -= values["position_offset"]
+        case kind:
+            raise UnsupportedModel(
+                f"{fields.file}: position_embedding_type={kind!r}: "
+                "bothways runs 'rotary' and 'absolute' positions"
+            )
+
+
+def write_variant(config: EncoderConfig) -> dict[str, Any]:
+    """The inverse of `read_variant`."""
+    theirs = {
+        "vocab_size": config.vocab_size,
+        "emb_layer_norm_before": config.embedding_norm,
+        "token_dropout": config.rescaled_mask_token is not None,
+    }
+    if config.rescaled_mask_token is not None:
+        theirs["mask_token_id"] = config.rescaled_mask_token
+    if config.positions == "rotary":
+        return theirs | {"position_embedding_type": "rotary", "rope_theta": config.rotary_base}
+    return theirs | {
+        "position_embedding_type": "absolute",
+        "pad_token_id": config.position_offset - 1,
+        "max_position_embeddings": config.max_length + config.position_offset,
+    }
+
+
+def read_frequencies(
+    config: EncoderConfig, arrays: Mapping[str, np.ndarray], file: str
+) -> EncoderConfig:
+    """The precision of the rotary frequencies, which a file may carry once or once per layer."""
+    carried = {key: a for key, a in arrays.items() if key.endswith("rotary_embeddings.inv_freq")}
+    if config.positions != "rotary" or not carried:
+        return config
+    for candidate in (config, dataclasses.replace(config, rotary_precision="float16")):
+        expected = np.array(candidate.rotary_frequencies(0))
+        if all(
+            array.shape == expected.shape and np.allclose(array, expected, rtol=_ROUNDING, atol=0)
+            for array in carried.values()
+        ):
+            return candidate
+    raise UnsupportedModel(
+        f"{file}: {next(iter(carried))!r} holds other rotary frequencies than "
+        f"rope_theta={config.rotary_base} gives, exact or rounded to float16"
+    )
+
+
+def write_frequencies(config: EncoderConfig) -> dict[str, np.ndarray]:
+    """The frequencies, which transformers expects in a file."""
+    if config.positions != "rotary":
+        return {}
+    return {"rotary_embeddings.inv_freq": np.array(config.rotary_frequencies(0), dtype=np.float32)}
+
+
+def _flag_or_null(fields: Fields, name: str) -> bool:
+    return fields.raw(name) is not None and fields.flag(name)
+
+
+_ROWS: Rows = bert.POOLER | {
+    "embeddings.word_embeddings.weight": "embedding.token.weight",
+    "embeddings.layer_norm.{p}": "embedding.norm.{p}",
+    "embeddings.position_ids": None,  # a buffer: 0, 1, 2, ...
+    # Read by `read_frequencies`.
+    "rotary_embeddings.inv_freq": None,
+    "encoder.layer.{i}.attention.self.rotary_embeddings.inv_freq": None,
+    "encoder.layer.{i}.attention.self.query.{p}": "blocks.{i}.attention.query.{p}",
+    "encoder.layer.{i}.attention.self.key.{p}": "blocks.{i}.attention.key.{p}",
+    "encoder.layer.{i}.attention.self.value.{p}": "blocks.{i}.attention.value.{p}",
+    "encoder.layer.{i}.attention.output.dense.{p}": "blocks.{i}.attention.output.{p}",
+    "encoder.layer.{i}.attention.LayerNorm.{p}": "blocks.{i}.attention_norm.{p}",
+    "encoder.layer.{i}.intermediate.dense.{p}": "blocks.{i}.feed_forward.up.{p}",
+    "encoder.layer.{i}.output.dense.{p}": "blocks.{i}.feed_forward.down.{p}",
+    "encoder.layer.{i}.LayerNorm.{p}": "blocks.{i}.feed_forward_norm.{p}",
+    "encoder.emb_layer_norm_after.{p}": "final_norm.{p}",
+    "contact_head.regression.{p}": "heads.contacts.{p}",
+}
+
+
+def _table(position_table: str | None) -> KeyTable:
+    return KeyTable(
+        _ROWS | {"embeddings.position_embeddings.weight": position_table},
+        heads=MASKED_TOKENS | CLASSIFIERS,
+        prefixes=("", "esm."),
+        aliases=bert.ALIASES,
+    )
+
+
+ESM = Family(
+    model_type="esm",
+    base_class="EsmModel",
+    rows={
+        "hidden_size": ("d_model", 768),
+        "num_hidden_layers": ("num_layers", 12),
+        "num_attention_heads": ("num_heads", 12),
+        "intermediate_size": ("d_ff", 3072),
+        "max_position_embeddings": ("max_length", 1026),
+        "layer_norm_eps": ("norm_eps", 1e-12),
+        "hidden_dropout_prob": ("dropout", 0.1),
+        "attention_probs_dropout_prob": ("attention_dropout", 0.1),
+    },
+    fixed={"norm_placement": "pre", "final_norm": True, "activation": "gelu"},
+    only={
+        "hidden_act": ("gelu",),
+        "is_folding_model": (False, None),
+        "esmfold_config": (None,),
+        "vocab_list": (None,),
+    },
+    read_quirks=read_variant,
+    write_quirks=write_variant,
+    from_weights=read_frequencies,
+    buffers=write_frequencies,
+    # Files of rotary models may carry a table of positions, which nothing uses.
+    tables=(_table("embedding.position.weight"), _table(None)),
+)

@@ -1,0 +1,177 @@
+"""ModernBERT (Warner et al. 2024): pre-norm, rotary, gated, with windows in most layers."""
+
+from typing import Any
+
+from bothways.checkpoints.family import Family
+from bothways.checkpoints.fields import Fields
+from bothways.checkpoints.json_files import brief
+from bothways.checkpoints.table import KeyTable, Rows
+from bothways.config import EncoderConfig
+from bothways.errors import CheckpointError, UnsupportedModel
+
+_FULL, _SLIDING = "full_attention", "sliding_attention"
+_THETA = {_FULL: 160_000.0, _SLIDING: 10_000.0}
+_OLD_THETA = {_FULL: "global_rope_theta", _SLIDING: "local_rope_theta"}
+
+
+def read_layers(fields: Fields, values: dict[str, Any]) -> None:
+    """Which layers have a window, how wide it is, and the rotary bases of both kinds."""
+    kinds = _layer_types(fields, values["num_layers"])
+    window = fields.integer("local_attention", 128) // 2
+    bases = _rotary_bases(fields)
+    values["rotary_base"] = bases[_FULL]
+    if _SLIDING in kinds:
+        values["windows"] = tuple(window if kind == _SLIDING else None for kind in kinds)
+        if bases[_SLIDING] != bases[_FULL]:
+            values["rotary_base_local"] = bases[_SLIDING]
+
+
+def write_layers(config: EncoderConfig) -> dict[str, Any]:
+    """The inverse of `read_layers`, in the words of transformers 5 and of 4."""
+    windows = config.windows or (None,) * config.num_layers
+    full, sliding = config.rotary_base, config.rotary_base_local or config.rotary_base
+    theirs: dict[str, Any] = {
+        "layer_types": [_FULL if window is None else _SLIDING for window in windows],
+        "rope_parameters": {
+            _FULL: {"rope_type": "default", "rope_theta": full},
+            _SLIDING: {"rope_type": "default", "rope_theta": sliding},
+        },
+        "global_rope_theta": full,
+        "local_rope_theta": sliding,
+    }
+    if sizes := {window for window in windows if window is not None}:
+        theirs["local_attention"] = 2 * max(sizes)
+    for every in range(1, config.num_layers + 1):
+        if all((window is None) == (i % every == 0) for i, window in enumerate(windows)):
+            theirs["global_attn_every_n_layers"] = every
+            break
+    return theirs
+
+
+def _layer_types(fields: Fields, num_layers: int) -> list[str]:
+    every = fields.integer("global_attn_every_n_layers", 3, at_least=1)
+    if fields.raw("layer_types") is None:
+        return [_SLIDING if layer % every else _FULL for layer in range(num_layers)]
+    kinds = fields.list("layer_types")
+    if len(kinds) != num_layers:
+        raise CheckpointError(
+            f"{fields.file}: layer_types has {len(kinds)} entries; "
+            f"expected one for each of num_hidden_layers={num_layers}"
+        )
+    for kind in kinds:
+        if kind not in (_FULL, _SLIDING):
+            raise UnsupportedModel(
+                f"{fields.file}: layer_types holds {brief(kind)}; bothways has {_FULL}, {_SLIDING}"
+            )
+    return kinds
+
+
+def _rotary_bases(fields: Fields) -> dict[str, float]:
+    given = Fields({}, fields.file)
+    if fields.raw("rope_parameters") is not None:
+        given = fields.object("rope_parameters")
+    old = {kind: _old_base(fields, kind) for kind in _THETA}
+    bases = {kind: _base(given, kind, old[kind]) for kind in _THETA}
+    given.finish("rotary positions")
+    return bases
+
+
+def _old_base(fields: Fields, kind: str) -> float:
+    name = _OLD_THETA[kind]
+    if fields.raw(name, _THETA[kind]) is None and kind == _SLIDING:
+        return _old_base(fields, _FULL)
+    return fields.number(name, _THETA[kind])
+
+
+def _base(given: Fields, kind: str, default: float) -> float:
+    if given.raw(kind) is None:
+        return default
+    parameters = given.object(kind)
+    parameters.only("rope_type", "default")
+    parameters.only("type", "default")
+    base = parameters.number("rope_theta", default)
+    parameters.finish("rotary positions")
+    return base
+
+
+_ROWS: Rows = {
+    "embeddings.tok_embeddings.weight": "embedding.token.weight",
+    "embeddings.norm.{p}": "embedding.norm.{p}",
+    "layers.{i}.attn_norm.{p}": "blocks.{i}.attention_norm.{p}",
+    "layers.{i}.attn.Wqkv.{p}": (
+        "blocks.{i}.attention.query.{p}",
+        "blocks.{i}.attention.key.{p}",
+        "blocks.{i}.attention.value.{p}",
+    ),
+    "layers.{i}.attn.Wo.{p}": "blocks.{i}.attention.output.{p}",
+    "layers.{i}.mlp_norm.{p}": "blocks.{i}.feed_forward_norm.{p}",
+    # act(first half) · second half
+    "layers.{i}.mlp.Wi.{p}": ("blocks.{i}.feed_forward.gate.{p}", "blocks.{i}.feed_forward.up.{p}"),
+    "layers.{i}.mlp.Wo.{p}": "blocks.{i}.feed_forward.down.{p}",
+    "final_norm.{p}": "final_norm.{p}",
+}
+
+# Both heads begin with a `head`, so what stands behind it says whose it is.
+_MASKED_TOKENS: Rows = {
+    "head.dense.{p}": "heads.masked_tokens.dense.{p}",
+    "head.norm.{p}": "heads.masked_tokens.norm.{p}",
+    "decoder.weight": "heads.masked_tokens.decoder.weight",
+    "decoder.bias": "heads.masked_tokens.bias",
+}
+_CLASSIFIER: Rows = {
+    "head.dense.{p}": "heads.classifier.dense.{p}",
+    "head.norm.{p}": "heads.classifier.norm.{p}",
+    "classifier.{p}": "heads.classifier.{p}",
+}
+
+MODERNBERT = Family(
+    model_type="modernbert",
+    base_class="ModernBertModel",
+    rows={
+        "vocab_size": ("vocab_size", 50368),
+        "hidden_size": ("d_model", 768),
+        "num_hidden_layers": ("num_layers", 22),
+        "num_attention_heads": ("num_heads", 12),
+        "intermediate_size": ("d_ff", 1152),
+        "hidden_activation": ("activation", "gelu"),
+        "max_position_embeddings": ("max_length", 8192),
+        "norm_eps": ("norm_eps", 1e-5),
+        "norm_bias": ("norm_bias", False),
+        "attention_bias": ("attention_bias", False),
+        "mlp_bias": ("feed_forward_bias", False),
+        "embedding_dropout": ("dropout", 0.0),
+        "attention_dropout": ("attention_dropout", 0.0),
+    },
+    fixed={
+        "positions": "rotary",
+        "norm_placement": "pre",
+        "first_attention_norm": False,
+        "final_norm": True,
+        "gated": True,
+    },
+    kept=(
+        "mlp_dropout",
+        "decoder_bias",
+        "classifier_pooling",
+        "classifier_bias",
+        "classifier_activation",
+        "sparse_prediction",
+        "sparse_pred_ignore_index",
+        "initializer_cutoff_factor",
+    ),
+    dropped=(
+        # In the published files, and read by no implementation: norm_eps and rotary positions rule.
+        "layer_norm_eps",
+        "position_embedding_type",
+        # How it is computed.
+        "deterministic_flash_attn",
+        "reference_compile",
+        "repad_logits_with_grad",
+    ),
+    read_quirks=read_layers,
+    write_quirks=write_layers,
+    tables=(
+        KeyTable(_ROWS, heads=_MASKED_TOKENS, prefixes=("", "model.")),
+        KeyTable(_ROWS, heads=_CLASSIFIER, prefixes=("", "model.")),
+    ),
+)

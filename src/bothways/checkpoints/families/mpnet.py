@@ -1,0 +1,70 @@
+"""MPNet (Song et al. 2020): BERT with a bias by relative position beside the learned positions.
+
+Its implementation fixes what its config could vary: positions begin at row 2 whatever the padding
+token, and distances fall into 32 buckets up to 128.
+"""
+
+from typing import Any
+
+from bothways.checkpoints.families import bert
+from bothways.checkpoints.families.roberta import CLASSIFIERS, MASKED_TOKENS
+from bothways.checkpoints.family import Family
+from bothways.checkpoints.fields import Fields
+from bothways.checkpoints.table import KeyTable
+from bothways.config import EncoderConfig
+
+_OFFSET = 2
+
+
+def read_offset(fields: Fields, values: dict[str, Any]) -> None:
+    """Positions begin at row 2."""
+    values["position_offset"] = _OFFSET
+    values["max_length"] -= _OFFSET
+
+
+def write_offset(config: EncoderConfig) -> dict[str, Any]:
+    """The inverse of `read_offset`."""
+    return {
+        "max_position_embeddings": config.max_length + _OFFSET,
+        "relative_attention_num_buckets": config.relative_buckets,
+    }
+
+
+MPNET = Family(
+    model_type="mpnet",
+    base_class="MPNetModel",
+    rows={name: row for name, row in bert.FIELDS.items() if name != "type_vocab_size"}
+    | {"vocab_size": ("vocab_size", 30527)},
+    fixed={
+        "positions": "relative",
+        "learned_with_relative": True,
+        "relative_buckets": 32,
+        "relative_max_distance": 128,
+    },
+    only={"relative_attention_num_buckets": (32,)},
+    read_quirks=read_offset,
+    write_quirks=write_offset,
+    tables=(
+        KeyTable(
+            bert.POOLER
+            | {
+                "embeddings.word_embeddings.weight": "embedding.token.weight",
+                "embeddings.position_embeddings.weight": "embedding.position.weight",
+                "embeddings.LayerNorm.{p}": "embedding.norm.{p}",
+                "embeddings.position_ids": None,  # a buffer: 0, 1, 2, ...
+                "encoder.relative_attention_bias.weight": "relative_bias.weight",
+                "encoder.layer.{i}.attention.attn.q.{p}": "blocks.{i}.attention.query.{p}",
+                "encoder.layer.{i}.attention.attn.k.{p}": "blocks.{i}.attention.key.{p}",
+                "encoder.layer.{i}.attention.attn.v.{p}": "blocks.{i}.attention.value.{p}",
+                "encoder.layer.{i}.attention.attn.o.{p}": "blocks.{i}.attention.output.{p}",
+                "encoder.layer.{i}.attention.LayerNorm.{p}": "blocks.{i}.attention_norm.{p}",
+                "encoder.layer.{i}.intermediate.dense.{p}": "blocks.{i}.feed_forward.up.{p}",
+                "encoder.layer.{i}.output.dense.{p}": "blocks.{i}.feed_forward.down.{p}",
+                "encoder.layer.{i}.output.LayerNorm.{p}": "blocks.{i}.feed_forward_norm.{p}",
+            },
+            heads=MASKED_TOKENS | CLASSIFIERS,
+            prefixes=("", "mpnet."),
+            aliases=bert.ALIASES,
+        ),
+    ),
+)

@@ -1,0 +1,63 @@
+"""RoBERTa (Liu et al. 2019), XLM-RoBERTa (Conneau et al. 2020): BERT with offset positions.
+
+The first position uses the row after the padding token's id; the rows before it are never used.
+"""
+
+import dataclasses
+from typing import Any
+
+from bothways.checkpoints.families import bert
+from bothways.checkpoints.family import Family
+from bothways.checkpoints.fields import Fields
+from bothways.checkpoints.table import KeyTable, Rows
+from bothways.config import EncoderConfig
+
+MASKED_TOKENS: Rows = {
+    "lm_head.dense.{p}": "heads.masked_tokens.dense.{p}",
+    "lm_head.layer_norm.{p}": "heads.masked_tokens.norm.{p}",
+    "lm_head.decoder.{p}": "heads.masked_tokens.decoder.{p}",
+    "lm_head.bias": "heads.masked_tokens.bias",
+}
+
+CLASSIFIERS: Rows = {
+    "classifier.{p}": "heads.classifier.{p}",
+    "classifier.dense.{p}": "heads.classifier.dense.{p}",
+    "classifier.out_proj.{p}": "heads.classifier.output.{p}",
+    "qa_outputs.{p}": "heads.answer_span.{p}",
+}
+
+
+def read_offset(fields: Fields, values: dict[str, Any]) -> None:
+    """Positions begin after the padding token's id."""
+    values["position_offset"] = fields.integer("pad_token_id", 1) + 1
+    values["max_length"] -= values["position_offset"]
+
+
+def write_offset(config: EncoderConfig) -> dict[str, Any]:
+    """The inverse of `read_offset`."""
+    return {
+        "pad_token_id": config.position_offset - 1,
+        "max_position_embeddings": config.max_length + config.position_offset,
+    }
+
+
+ROBERTA = Family(
+    model_type="roberta",
+    base_class="RobertaModel",
+    rows=dict(bert.FIELDS) | {"vocab_size": ("vocab_size", 50265)},
+    only=bert.ABSOLUTE_ONLY,
+    read_quirks=read_offset,
+    write_quirks=write_offset,
+    tables=(
+        KeyTable(
+            bert.EMBEDDING | bert.BLOCK | bert.POOLER,
+            heads=MASKED_TOKENS | CLASSIFIERS,
+            prefixes=("", "roberta."),
+            aliases=bert.ALIASES,
+        ),
+    ),
+)
+
+XLM_ROBERTA = dataclasses.replace(
+    ROBERTA, model_type="xlm-roberta", base_class="XLMRobertaModel", rows=bert.FIELDS
+)

@@ -1,0 +1,229 @@
+"""A family of models: what its config.json says, and how its weights are called.
+
+A family is data, one file each in `families`. Every field of a config.json is mapped to a field of
+`EncoderConfig`, kept (for heads, training and export), dropped by name, accepted with certain
+values only, or refused: none is skipped in silence.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Set
+from typing import Any
+
+import numpy as np
+
+from bothways.checkpoints.fields import Fields
+from bothways.checkpoints.json_files import brief
+from bothways.checkpoints.table import KeyTable, Reading
+from bothways.config import EncoderConfig
+from bothways.errors import CheckpointError, ConfigError, UnsupportedModel
+from bothways.weights import layout
+
+__all__ = ["MAX_LAYERS", "Family"]
+
+MAX_LAYERS = 1000
+"""No encoder is deeper; a file that says so would only cost memory."""
+
+_ACTIVATIONS = {
+    "relu": "relu",
+    "gelu": "gelu",
+    "gelu_python": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_accurate": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_python_tanh": "gelu_tanh",
+    "silu": "silu",
+    "swish": "silu",
+}
+_THEIR_ACTIVATIONS = {"relu": "relu", "gelu": "gelu", "gelu_tanh": "gelu_new", "silu": "silu"}
+
+_KEPT = (
+    # What a head is, and what its labels mean.
+    "architectures", "id2label", "label2id", "num_labels", "problem_type", "classifier_dropout",
+    "finetuning_task", "tie_word_embeddings",
+    # Ids of special tokens, which the tokenizer has too.
+    "pad_token_id", "bos_token_id", "eos_token_id", "sep_token_id", "cls_token_id", "mask_token_id",
+    "unk_token_id",
+    # How weights were drawn before training.
+    "initializer_range",
+)  # fmt: skip
+
+_DROPPED = (
+    # Who wrote the file, and how.
+    "model_type", "_name_or_path", "name_or_path", "_commit_hash", "transformers_version",
+    "tokenizer_class", "_num_labels", "language",
+    # In what type weights are stored or computed; the files say the first, the caller the second.
+    "torch_dtype", "dtype", "use_bfloat16", "_attn_implementation_autoset", "attn_implementation",
+    "_attn_implementation", "torchscript", "tf_legacy_loss", "chunk_size_feed_forward",
+    "gradient_checkpointing", "xla_device",
+    # What a call returns.
+    "output_attentions", "output_hidden_states", "output_past", "return_dict", "use_cache",
+    "use_return_dict",
+    # How text is generated, which an encoder does not do.
+    "max_length", "min_length", "do_sample", "early_stopping", "num_beams", "num_beam_groups",
+    "diversity_penalty", "temperature", "top_k", "top_p", "typical_p", "repetition_penalty",
+    "length_penalty", "no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "bad_words_ids",
+    "num_return_sequences", "output_scores", "return_dict_in_generate", "forced_bos_token_id",
+    "forced_eos_token_id", "remove_invalid_values", "exponential_decay_length_penalty",
+    "suppress_tokens", "begin_suppress_tokens", "epsilon_cutoff", "eta_cutoff",
+    "encoder_repetition_penalty", "decoder_start_token_id", "eos_token_ids", "prefix",
+    "task_specific_params",
+)  # fmt: skip
+
+_ONLY: Mapping[str, tuple[tuple[Any, ...], str]] = {
+    "is_decoder": ((False, None), "a decoder's positions look one way; bothways runs encoders"),
+    "add_cross_attention": ((False, None), "cross-attention belongs to decoders"),
+    "is_encoder_decoder": ((False, None), "bothways runs encoders without a decoder"),
+    "cross_attention_hidden_size": ((None,), "cross-attention belongs to decoders"),
+    "tie_encoder_decoder": ((False, None), "bothways runs encoders without a decoder"),
+    "pruned_heads": (({}, [], None), "heads have been removed from the weights"),
+    "rope_scaling": ((None,), "stretched rotary positions are not implemented"),
+    "per_layer_config": ((None, {}), "its layers differ from each other"),
+    "quantization_config": (
+        (None,),
+        "its weights are quantised; bothways reads fp32, fp16 and bf16",
+    ),
+    "trust_remote_code": ((False, None), "bothways never runs the code of a model folder"),
+    "custom_pipelines": (({}, None), "bothways never runs the code of a model folder"),
+}
+
+
+def _no_quirks(fields: Fields, values: dict[str, Any]) -> None:
+    pass
+
+
+def _nothing(config: EncoderConfig) -> dict[str, Any]:
+    return {}
+
+
+def _as_it_is(config: EncoderConfig, arrays: Mapping[str, np.ndarray], file: str) -> EncoderConfig:
+    return config
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Family:
+    """Models that share a `model_type` and an implementation.
+
+    model_type: what config.json calls it. base_class: transformers' class of the bare encoder.
+    rows: their field -> (our field, the value that an absent field stands for).
+    fixed: our fields that every member has, where they differ from the defaults.
+    only: their field -> the values that bothways can run.
+    kept, dropped: their fields that change no encoding, beside those of every family.
+    read_quirks(fields, values): what is no plain row, put into our `values`.
+    write_quirks(config): the same, backwards.
+    from_weights(config, arrays, file): what only the weights tell.
+    buffers(config): what is no weight, and transformers expects in a file all the same.
+    tables: the names of weights; the first is written, the first that fits a file reads it.
+    published_code: values of `auto_map` that name the published code of this very architecture.
+    """
+
+    model_type: str
+    base_class: str
+    tables: tuple[KeyTable, ...]
+    rows: Mapping[str, tuple[str, Any]]
+    fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    only: Mapping[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
+    kept: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    read_quirks: Callable[[Fields, dict[str, Any]], None] = _no_quirks
+    write_quirks: Callable[[EncoderConfig], dict[str, Any]] = _nothing
+    from_weights: Callable[[EncoderConfig, Mapping[str, np.ndarray], str], EncoderConfig] = (
+        _as_it_is
+    )
+    buffers: Callable[[EncoderConfig], dict[str, np.ndarray]] = _nothing
+    published_code: frozenset[str] = frozenset()
+
+    def read_config(
+        self, values: Mapping[str, Any], file: str
+    ) -> tuple[EncoderConfig, dict[str, Any]]:
+        """The encoder that a config.json describes, and the fields that are kept besides.
+
+        Raises:
+            CheckpointError: if a field has a wrong value, or they contradict each other.
+            UnsupportedModel: naming a field that bothways does not know, or cannot follow.
+        """
+        fields = Fields(values, file)
+        self._check_code(fields)
+        for name, (accepted, because) in _ONLY.items():
+            fields.only(name, *accepted, because=because)
+        ours: dict[str, Any] = dict(self.fixed)
+        for theirs, (name, default) in self.rows.items():
+            ours[name] = _take(fields, theirs, default)
+        if ours.get("num_layers", 0) > MAX_LAYERS:
+            raise CheckpointError(f"{file}: {ours['num_layers']:,} layers; refused as malformed")
+        self.read_quirks(fields, ours)
+        for name, values_of in self.only.items():
+            fields.only(name, *values_of)
+        settings = fields.keep((*_KEPT, *self.kept))
+        fields.drop((*_DROPPED, *self.dropped))
+        fields.finish(self.model_type)
+        try:
+            return EncoderConfig(**ours), settings
+        except ConfigError as error:
+            raise CheckpointError(f"{file}: {error}") from None
+
+    def write_config(self, config: EncoderConfig, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """A config.json for `config`: `read_config` backwards, where there is no `obstacle`."""
+        known = {*_KEPT, *self.kept}
+        theirs = {name: value for name, value in settings.items() if name in known}
+        for name, (ours, _) in self.rows.items():
+            value = getattr(config, ours)
+            theirs[name] = _THEIR_ACTIVATIONS[value] if ours == "activation" else value
+        theirs |= self.write_quirks(config)
+        theirs.setdefault("architectures", [self.base_class])
+        return theirs | {"model_type": self.model_type, "dtype": "float32"}
+
+    def obstacle(self, config: EncoderConfig) -> str:
+        """What of `config` this family has no way to say; empty if it can be exported to it."""
+        try:
+            back, _ = self.read_config(self.write_config(config, {}), self.model_type)
+        except CheckpointError as error:
+            return str(error)
+        ours, theirs = config.to_dict(), back.to_dict()
+        return ", ".join(f"{n}={ours[n]!r}" for n in ours if ours[n] != theirs[n])
+
+    def fit(self, keys: Set[str], config: EncoderConfig) -> Reading:
+        """The reading by the first table that fits, or by the one with the fewest problems."""
+        expected = layout(config).keys()
+        readings = [table.read(keys, expected) for table in self.tables]
+        return min(readings, key=lambda reading: len(reading.problems))
+
+    def _check_code(self, fields: Fields) -> None:
+        auto_map = fields.raw("auto_map", None)
+        if not auto_map:
+            return
+        named = auto_map.values() if isinstance(auto_map, Mapping) else [auto_map]
+        if not all(isinstance(code, str) and code in self.published_code for code in named):
+            raise UnsupportedModel(
+                f"{fields.file}: auto_map={brief(auto_map)}: this model needs Python code of its "
+                "own, and bothways never runs the code of a model folder"
+            )
+
+
+def _take(fields: Fields, name: str, default: Any) -> Any:
+    match default:
+        case bool():
+            return fields.flag(name, default)
+        case int():
+            return fields.integer(name, default)
+        case float():
+            return fields.number(name, default)
+        case str():
+            return activation(fields, name, default)
+        case _:
+            raise TypeError(f"{name}: a default of {type(default).__name__}")
+
+
+def activation(fields: Fields, name: str, default: str) -> str:
+    """Our name for the activation that a field names.
+
+    Raises:
+        UnsupportedModel: for one that bothways does not have.
+    """
+    theirs = fields.text(name, default)
+    if theirs not in _ACTIVATIONS:
+        raise UnsupportedModel(
+            f"{fields.file}: {name}={brief(theirs)}: bothways has no such activation; "
+            f"it has {', '.join(_ACTIVATIONS)}"
+        )
+    return _ACTIVATIONS[theirs]

@@ -1,0 +1,84 @@
+"""Reading a model folder, whoever wrote it, and the fingerprint of what its vectors depend on."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from bothways.checkpoints.bothways_folder import SETTINGS_FILE, read_bothways
+from bothways.checkpoints.model_folder import (
+    READER_FILES,
+    Dense,
+    ModelFolder,
+    Normalize,
+    Pooling,
+)
+from bothways.checkpoints.sentence_transformers_folder import (
+    SETTINGS_FILES,
+    module_folders,
+    read_sentence_transformers,
+)
+from bothways.checkpoints.transformers_folder import read_transformers
+from bothways.checkpoints.weight_files import find_weights
+from bothways.errors import CheckpointError
+
+__all__ = ["Dense", "ModelFolder", "Normalize", "Pooling", "fingerprint", "read_folder"]
+
+
+def read_folder(path: Path) -> ModelFolder:
+    """Read a model folder: of bothways, of sentence-transformers, or of transformers.
+
+    Raises:
+        CheckpointError: if it is no folder, or a file is missing, malformed, or contradicts others.
+        UnsupportedModel: if bothways cannot run the model faithfully; the message says why.
+        MissingExtra: if its weights are in torch's format and torch is not installed.
+    """
+    _check_is_folder(path)
+    if (path / SETTINGS_FILE).is_file():
+        return read_bothways(path)
+    if (path / "modules.json").is_file():
+        return read_sentence_transformers(path)
+    return read_transformers(path)
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256, in hex, over name and content of every file that can change a vector.
+
+    Renaming the folder, or adding a README, does not change it.
+
+    Raises:
+        CheckpointError: if it is no model folder, or a file cannot be read.
+    """
+    _check_is_folder(path)
+    digest = hashlib.sha256(b"bothways folder 1\n")
+    names = {file.relative_to(path).as_posix(): file for file in _deciding_files(path)}
+    for name in sorted(names):
+        try:
+            with names[name].open("rb") as content:
+                digest.update(f"{name}\n".encode())
+                digest.update(hashlib.file_digest(content, "sha256").digest())
+        except OSError as error:
+            raise CheckpointError(f"{names[name]}: cannot be read: {error.strerror}") from error
+    return digest.hexdigest()
+
+
+def _check_is_folder(path: Path) -> None:
+    if not path.is_dir():
+        what = "is a file, not a folder" if path.exists() else "no such folder"
+        raise CheckpointError(f"{path}: {what}; expected the folder of a model")
+
+
+def _deciding_files(path: Path) -> Iterator[Path]:
+    encoder = path
+    settings = [path / "config.json"]
+    if (path / SETTINGS_FILE).is_file():
+        settings = [path / SETTINGS_FILE]
+    elif (path / "modules.json").is_file():
+        encoder, *modules = module_folders(path)
+        settings = [path / "modules.json", path / "config_sentence_transformers.json"]
+        settings += [folder / "config.json" for folder in (encoder, *modules)]
+        settings += [encoder / name for name in SETTINGS_FILES]
+        for folder in modules:
+            yield from find_weights(folder)
+    yield from find_weights(encoder)
+    settings += [encoder / name for name in READER_FILES]
+    yield from (file for file in settings if file.is_file())

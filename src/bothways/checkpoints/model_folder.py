@@ -1,0 +1,107 @@
+"""What a model folder holds, whoever wrote it: an encoder, heads, and the way to one vector."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from bothways.config import EncoderConfig, PoolingMode
+
+__all__ = [
+    "READER_FILES",
+    "SIMILARITIES",
+    "Dense",
+    "DenseActivation",
+    "ModelFolder",
+    "Normalize",
+    "Pooling",
+]
+
+DenseActivation = Literal["identity", "tanh", "sigmoid", "relu", "gelu", "gelu_tanh", "silu"]
+
+SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
+"""What vectors may be made to be compared with; the distances count negatively."""
+
+READER_FILES = (
+    # Of bothways.
+    "alphabet.json",
+    "series.json",
+    # Of the tokenizers library and of transformers.
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "spm.model",
+)
+"""Files that say how sequences become tokens; `sequences` reads them, export copies them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Pooling:
+    """How the vectors of a sequence become one: the vectors of `modes`, side by side.
+
+    include_prompt: whether the positions of a prompt are pooled too.
+    """
+
+    modes: tuple[PoolingMode, ...] = ("mean",)
+    include_prompt: bool = True
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dense:
+    """A linear layer on pooled vectors: activation(x Wᵀ + b).
+
+    weight: float32 (out, in). bias: float32 (out,), or None.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray | None
+    activation: DenseActivation
+
+
+@dataclasses.dataclass(frozen=True)
+class Normalize:
+    """Pooled vectors divided by their Euclidean length."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelFolder:
+    """A model folder, read and checked.
+
+    path: the folder. reader_path: where the files of its tokenizer, alphabet or series are, which
+        in some old sentence-transformers folders is a folder within.
+    family: `model_type` of the config.json, or `bothways` for folders that bothways wrote.
+    config, weights: the encoder; exactly the names of `weights.layout(config)`, float32.
+    heads: what stands on the encoder in the file, under names that begin with `heads.`, float32.
+    head_settings: fields of the config.json that say what the heads are, their labels, and ids of
+        special tokens; as they stand in the file.
+    lowercase: whether text is lowercased before it is tokenized.
+    pooling, modules: how one vector is made of the last hidden states, and what follows, in order.
+    prompts: texts by name. default_prompt: the name of the one used by default.
+    similarity: the name of the function that vectors are made to be compared with.
+    max_length: the longest sequence, in tokens, special tokens included.
+    dimensions: how many leading dimensions of a vector are kept by default; None for all.
+    """
+
+    path: Path
+    reader_path: Path
+    family: str
+    config: EncoderConfig
+    weights: dict[str, np.ndarray]
+    heads: dict[str, np.ndarray]
+    head_settings: Mapping[str, Any]
+    lowercase: bool = False
+    pooling: Pooling = Pooling()
+    modules: tuple[Dense | Normalize, ...] = ()
+    prompts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    default_prompt: str | None = None
+    similarity: str | None = None
+    max_length: int
+    dimensions: int | None = None

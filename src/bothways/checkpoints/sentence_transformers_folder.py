@@ -1,0 +1,264 @@
+"""Reading a folder that sentence-transformers wrote: an encoder, pooling, and what follows.
+
+Its modules.json names classes to import. Here a name is looked up in a list of what bothways does
+itself, in the spellings of sentence-transformers 1 to 6, and never imported.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import get_args
+
+from bothways.checkpoints.fields import Fields
+from bothways.checkpoints.json_files import brief, read_json, read_object
+from bothways.checkpoints.model_folder import (
+    SIMILARITIES,
+    Dense,
+    DenseActivation,
+    ModelFolder,
+    Normalize,
+    Pooling,
+)
+from bothways.checkpoints.transformers_folder import check_heads, read_transformers
+from bothways.checkpoints.weight_files import inside, read_weights
+from bothways.config import PoolingMode
+from bothways.errors import CheckpointError, UnsupportedModel
+
+__all__ = [
+    "DENSE_ACTIVATIONS",
+    "POOLING_FLAGS",
+    "POOLING_NAMES",
+    "SETTINGS_FILES",
+    "module_folders",
+    "read_sentence_transformers",
+]
+
+SETTINGS_FILES = (
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+)
+"""Where the transformer's own settings may be; the first that exists counts."""
+
+_HOMES = {
+    "Transformer": "base.modules.transformer",
+    "Pooling": "sentence_transformer.modules.pooling",
+    "Dense": "base.modules.dense",
+    "Normalize": "base.modules.normalize",
+}
+_MODULES = {
+    f"sentence_transformers.{spelling}": name
+    for name, home in _HOMES.items()
+    for spelling in (f"models.{name}", f"models.{name}.{name}", f"{home}.{name}")
+}
+
+POOLING_NAMES: dict[str, PoolingMode] = {
+    "cls": "cls",
+    "max": "max",
+    "mean": "mean",
+    "mean_sqrt_len_tokens": "mean_sqrt_len",
+    "weightedmean": "weighted_mean",
+    "lasttoken": "last",
+}
+POOLING_FLAGS: dict[str, PoolingMode] = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len",
+    "pooling_mode_weightedmean_tokens": "weighted_mean",
+    "pooling_mode_lasttoken": "last",
+}
+"""The older spelling, one flag for each; the order of the flags is that of the pooled vectors."""
+
+DENSE_ACTIVATIONS: dict[str, DenseActivation] = {
+    "torch.nn.modules.linear.Identity": "identity",
+    "torch.nn.modules.activation.Tanh": "tanh",
+    "torch.nn.modules.activation.Sigmoid": "sigmoid",
+    "torch.nn.modules.activation.ReLU": "relu",
+    "torch.nn.modules.activation.GELU": "gelu",
+    "torch.nn.modules.activation.SiLU": "silu",
+}
+
+_TEXT_ONLY = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
+
+
+def read_sentence_transformers(folder: Path) -> ModelFolder:
+    """All that a sentence-transformers folder says.
+
+    Raises:
+        CheckpointError: if a file is missing or malformed.
+        UnsupportedModel: naming a module or setting that bothways does not have.
+        MissingExtra: if weights are in torch's format and torch is not installed.
+    """
+    (kind, transformer), *rest = _modules(folder)
+    if kind != "Transformer" or not rest or rest[0][0] != "Pooling":
+        raise UnsupportedModel(
+            f"{folder / 'modules.json'}: expected Transformer, Pooling, then Dense and Normalize"
+        )
+    read = read_transformers(transformer)
+    pooling = _pooling(rest[0][1] / "config.json", read.config.d_model)
+    width = read.config.d_model * len(pooling.modes)
+    modules: list[Dense | Normalize] = []
+    for kind, path in rest[1:]:
+        match kind:
+            case "Dense":
+                dense = _dense(path, width)
+                width = dense.weight.shape[0]
+                modules.append(dense)
+            case "Normalize":
+                _check_normalize(path / "config.json")
+                modules.append(Normalize())
+            case _:
+                raise UnsupportedModel(f"{folder / 'modules.json'}: a second {kind}; expected one")
+    lowercase, max_seq_length = _settings(transformer)
+    if max_seq_length is not None:
+        read = dataclasses.replace(read, max_length=min(read.config.max_length, max_seq_length))
+    read = dataclasses.replace(
+        read, path=folder, lowercase=lowercase, pooling=pooling, modules=tuple(modules)
+    )
+    return _with_prompts(read)
+
+
+def module_folders(folder: Path) -> list[Path]:
+    """The folders of the modules of a sentence-transformers folder, in order.
+
+    Raises:
+        CheckpointError: if modules.json is malformed; UnsupportedModel if it names another module.
+    """
+    return [path for _, path in _modules(folder)]
+
+
+def _modules(folder: Path) -> list[tuple[str, Path]]:
+    file = folder / "modules.json"
+    entries = read_json(file)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise CheckpointError(f"{file}: expected a list of modules, each an object")
+    if not entries:
+        raise CheckpointError(f"{file}: the list of modules is empty")
+    modules = []
+    for number, entry in enumerate(entries):
+        fields = Fields(entry, f"{file}: module {number}")
+        name = fields.text("type")
+        path = inside(folder, fields.text("path"), file)
+        fields.only("kwargs", None, [], {})
+        fields.drop(("idx", "name"))
+        fields.finish("a module")
+        if name not in _MODULES:
+            raise UnsupportedModel(
+                f"{file}: module {number} is {brief(name)}; bothways has {', '.join(_HOMES)} of "
+                "sentence-transformers, and imports nothing that a model folder names"
+            )
+        modules.append((_MODULES[name], path))
+    return modules
+
+
+def _pooling(file: Path, d_model: int) -> Pooling:
+    fields = Fields(read_object(file), str(file))
+    width = "word_embedding_dimension" if "word_embedding_dimension" in fields else None
+    if fields.integer(width or "embedding_dimension") != d_model:
+        raise CheckpointError(
+            f"{file}: pools vectors of {fields.raw(width or 'embedding_dimension')}; "
+            f"the encoder's have {d_model}"
+        )
+    flagged = [mode for flag, mode in POOLING_FLAGS.items() if fields.flag(flag, False)]
+    modes = _pooling_modes(fields) or flagged or ["mean"]
+    pooling = Pooling(tuple(modes), fields.flag("include_prompt", True))
+    fields.finish("pooling")
+    return pooling
+
+
+def _pooling_modes(fields: Fields) -> list[PoolingMode]:
+    given = fields.raw("pooling_mode", [])
+    modes = []
+    for name in given if isinstance(given, list) else [given]:
+        if not isinstance(name, str) or name not in POOLING_NAMES:
+            raise UnsupportedModel(
+                f"{fields.file}: pooling_mode={brief(name)}: "
+                f"expected one of {', '.join(POOLING_NAMES)}"
+            )
+        modes.append(POOLING_NAMES[name])
+    return modes
+
+
+def _dense(folder: Path, width: int) -> Dense:
+    file = folder / "config.json"
+    fields = Fields(read_object(file), str(file))
+    shape = (fields.integer("out_features", at_least=1), fields.integer("in_features", at_least=1))
+    has_bias = fields.flag("bias", True)
+    activation = fields.text("activation_function", "torch.nn.modules.activation.Tanh")
+    _only_sentence_embedding(fields)
+    fields.only("use_residual", False)
+    fields.finish("a dense layer")
+    if activation not in DENSE_ACTIVATIONS:
+        raise UnsupportedModel(
+            f"{file}: activation_function={brief(activation)}: bothways has "
+            f"{', '.join(get_args(DenseActivation))}, and imports nothing that a model folder names"
+        )
+    if shape[1] != width:
+        raise CheckpointError(f"{file}: in_features={shape[1]}; what comes before gives {width}")
+    arrays, weight_file = read_weights(folder)
+    expected = {"linear.weight": shape} | ({"linear.bias": shape[:1]} if has_bias else {})
+    found = {name: array.shape for name, array in arrays.items()}
+    if found != expected:
+        raise CheckpointError(f"{weight_file}: has {brief(found)}; expected {expected}")
+    check_heads(arrays, str(weight_file))
+    return Dense(arrays["linear.weight"], arrays.get("linear.bias"), DENSE_ACTIVATIONS[activation])
+
+
+def _check_normalize(file: Path) -> None:
+    if file.is_file():
+        fields = Fields(read_object(file), str(file))
+        _only_sentence_embedding(fields)
+        fields.finish("normalisation")
+
+
+def _only_sentence_embedding(fields: Fields) -> None:
+    for name in ("module_input_name", "module_output_name"):
+        fields.only(name, "sentence_embedding", None)
+
+
+def _settings(folder: Path) -> tuple[bool, int | None]:
+    """Whether text is lowercased, and the longest sequence, if the transformer's settings say."""
+    file = next((folder / name for name in SETTINGS_FILES if (folder / name).is_file()), None)
+    if file is None:
+        return False, None
+    fields = Fields(read_object(file), str(file))
+    lowercase = fields.flag("do_lower_case", False)
+    length = fields.optional_integer("max_seq_length", at_least=1)
+    fields.only("transformer_task", "feature-extraction")
+    fields.only("module_output_name", "token_embeddings")
+    fields.only("modality_config", _TEXT_ONLY)
+    # Arguments for the libraries that sentence-transformers calls, and other kinds of model.
+    for name in (
+        "model_args", "tokenizer_args", "config_args", "model_kwargs", "processor_kwargs",
+        "config_kwargs", "processing_kwargs", "query_length", "document_length", "query_expansion",
+        "tokenizer_name_or_path",
+    ):  # fmt: skip
+        fields.only(name, None, {})
+    fields.drop(("unpad_inputs",))
+    fields.finish("a sentence-transformers model")
+    return lowercase, length
+
+
+def _with_prompts(read: ModelFolder) -> ModelFolder:
+    file = read.path / "config_sentence_transformers.json"
+    if not file.is_file():
+        return read
+    fields = Fields(read_object(file), str(file))
+    prompts = fields.texts("prompts")
+    default_prompt = fields.one_of("default_prompt_name", prompts)
+    similarity = fields.one_of("similarity_fn_name", SIMILARITIES)
+    dimensions = fields.optional_integer("truncate_dim", at_least=1)
+    fields.only("model_type", "SentenceTransformer")
+    fields.drop(("__version__",))
+    fields.finish("a sentence-transformers model")
+    return dataclasses.replace(
+        read,
+        prompts=prompts,
+        default_prompt=default_prompt,
+        similarity=similarity,
+        dimensions=dimensions,
+    )

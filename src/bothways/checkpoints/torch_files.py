@@ -1,0 +1,66 @@
+"""Weights in torch's own format (`pytorch_model.bin`), the zip archive and the older pickle.
+
+Both are pickles, which can run anything when read. torch's `weights_only` reader runs nothing: it
+knows tensors and plain containers, and fails at all else. No other file of `checkpoints` has torch.
+"""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bothways.checkpoints.json_files import brief
+from bothways.errors import CheckpointError, MissingExtra
+
+__all__ = ["read_torch"]
+
+
+def read_torch(path: Path) -> dict[str, np.ndarray]:
+    """The tensors of a state dict, floating point in float32.
+
+    Raises:
+        MissingExtra: if torch is not installed.
+        CheckpointError: if the file is damaged, or no state dict of dense tensors.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise MissingExtra("torch", f"reading {path.name}") from None
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about storage types of old files, which we do not use
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    # A damaged archive or pickle fails in as many ways as the two formats have parts; whatever the
+    # error, the file is not what it should be, and nothing of it has been run.
+    except Exception as error:
+        raise CheckpointError(
+            f"{path}: damaged, or holds more than weights; nothing in it was run: {_line(error)}"
+        ) from None
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path}: holds a {type(state).__name__}; expected a state dict")
+    return {key: _array(torch, key, value, path) for key, value in state.items()}
+
+
+def _array(torch: Any, key: Any, tensor: Any, path: Path) -> np.ndarray:
+    if not isinstance(key, str) or not isinstance(tensor, torch.Tensor):
+        raise CheckpointError(
+            f"{path}: {brief(key)} is a {type(tensor).__name__}; expected a state dict of tensors"
+        )
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
+        raise CheckpointError(f"{path}: weight {key!r} is not a plain dense tensor")
+    # A few bytes can be viewed as a tensor of any size; nobody saves a weight like that.
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise CheckpointError(f"{path}: weight {key!r} is larger than its data")
+    if tensor.is_complex():
+        raise CheckpointError(f"{path}: weight {key!r} is complex; expected real numbers")
+    if tensor.is_floating_point():
+        tensor = tensor.float()
+    array: np.ndarray = tensor.detach().contiguous().numpy()
+    return array
+
+
+def _line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"

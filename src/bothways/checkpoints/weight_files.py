@@ -1,0 +1,198 @@
+"""Weights on disk: safetensors, whole or in shards, and torch's old files through `torch_files`.
+
+The safetensors library checks a file before anything is read: that its header is of sane size, that
+no two weights overlap, and that they fill the file exactly. So a claimed size costs nothing where
+the bytes are not there. Arrays are views of the mapped file where they can be.
+"""
+
+import json
+import mmap
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from bothways.checkpoints.json_files import brief, read_object
+from bothways.errors import CheckpointError
+
+__all__ = [
+    "find_weights",
+    "inside",
+    "read_safetensors",
+    "read_weights",
+    "what_is_in",
+    "write_safetensors",
+]
+
+_WHOLE = ("model.safetensors", "pytorch_model.bin")
+_INDEX = "{}.index.json"
+
+_STORED = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2",
+    "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
+    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?",
+}  # fmt: skip
+
+
+def find_weights(folder: Path) -> list[Path]:
+    """The files of a folder's weights: one, or an index and its shards; safetensors before .bin.
+
+    An empty list where there are none.
+
+    Raises:
+        CheckpointError: if an index is malformed, or a shard is missing.
+    """
+    for name in _WHOLE:
+        if (folder / name).is_file():
+            return [folder / name]
+        index = folder / _INDEX.format(name)
+        if index.is_file():
+            return [index, *_shards(index)]
+    return []
+
+
+def read_weights(folder: Path) -> tuple[dict[str, np.ndarray], Path]:
+    """The weights of a folder, floating point in float32, and the file to name in messages.
+
+    Raises:
+        CheckpointError: if there are none, or a file is malformed, missing, or not as indexed.
+        MissingExtra: if they are in torch's format and torch is not installed.
+    """
+    files = find_weights(folder)
+    if not files:
+        looked_for = ", ".join([*_WHOLE, *(_INDEX.format(name) for name in _WHOLE)])
+        raise CheckpointError(
+            f"{folder}: no weights: looked for {looked_for}; {what_is_in(folder)}"
+        )
+    first, *shards = files
+    if not shards:
+        return _read_one(first), first
+    weights: dict[str, np.ndarray] = {}
+    shard_of = _weight_map(first)
+    for shard in shards:
+        arrays = _read_one(shard)
+        for key in arrays:
+            if shard_of.get(key) != shard.name:
+                raise CheckpointError(
+                    f"{shard}: weight {brief(key)}: {first.name} says it is in "
+                    f"{shard_of.get(key, 'no shard')}"
+                )
+        weights |= arrays
+    for key, name in shard_of.items():
+        if key not in weights:
+            raise CheckpointError(f"{first}: weight {brief(key)} is not in {name}")
+    return weights, first
+
+
+def read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of one safetensors file, floating point in float32.
+
+    Raises:
+        CheckpointError: if the file is malformed, or holds a type other than F64, F32, F16, BF16
+            and integers.
+    """
+    # Imported here: it loads a shared library, which `import bothways` should not wait for.
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy"):
+            pass
+        with path.open("rb") as file:
+            # A private copy: writable, as torch likes arrays, and copied only where written to.
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: not a valid safetensors file: {error}") from None
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:start])
+    return {
+        key: _array(data, start, entry, f"{path}: weight {brief(key)}")
+        for key, entry in header.items()
+        if key != "__metadata__"
+    }
+
+
+def write_safetensors(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays as float32, with the metadata that transformers asks for."""
+    from safetensors.numpy import save_file
+
+    contiguous = {
+        name: np.ascontiguousarray(arrays[name], dtype=np.float32) for name in sorted(arrays)
+    }
+    path.touch()
+    mode = path.stat().st_mode  # as the user's other new files; the library's are private
+    save_file(contiguous, path, metadata={"format": "pt"})
+    path.chmod(mode)
+
+
+def what_is_in(folder: Path) -> str:
+    """The names in a folder, for a message that says what is missing."""
+    if not folder.is_dir():
+        return "there is no such folder"
+    names = sorted(path.name for path in folder.iterdir())
+    shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    return f"there is {shown or 'nothing'}"
+
+
+def inside(folder: Path, relative: str, file: Path) -> Path:
+    """The path of `relative` in `folder`; `file` is where it is written.
+
+    Raises:
+        CheckpointError: if it could lead out of the folder.
+    """
+    parts = PurePosixPath(relative).parts
+    if relative.startswith("/") or ".." in parts or any(c in relative for c in "\\:\0"):
+        raise CheckpointError(f"{file}: path {brief(relative)} leads out of the folder; refused")
+    return folder.joinpath(*parts)
+
+
+def _read_one(path: Path) -> dict[str, np.ndarray]:
+    if path.suffix == ".safetensors":
+        return read_safetensors(path)
+    from bothways.checkpoints.torch_files import read_torch
+
+    return read_torch(path)
+
+
+def _shards(index: Path) -> list[Path]:
+    suffix = Path(index.name.removesuffix(".index.json")).suffix
+    shards = []
+    for name in sorted(set(_weight_map(index).values())):
+        shard = inside(index.parent, name, index)
+        if shard.parent != index.parent or shard.suffix != suffix:
+            raise CheckpointError(
+                f"{index}: shard {brief(name)}: expected a *{suffix} file beside the index"
+            )
+        if not shard.is_file():
+            raise CheckpointError(f"{index}: shard {name} is missing")
+        shards.append(shard)
+    return shards
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    weight_map = read_object(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise CheckpointError(f"{index}: weight_map: expected an object {{weight: file name}}")
+    for key, name in weight_map.items():
+        if not isinstance(name, str) or not name:
+            raise CheckpointError(f"{index}: weight_map: {brief(key)}: expected a file name")
+    return weight_map
+
+
+def _array(data: mmap.mmap, start: int, entry: Mapping[str, Any], place: str) -> np.ndarray:
+    kind, shape, offset = entry["dtype"], tuple(entry["shape"]), start + entry["data_offsets"][0]
+    stored = _STORED.get(kind)
+    if stored is None:
+        raise CheckpointError(f"{place} is {kind}; bothways reads F32, F16, BF16 and F64")
+    try:
+        array: np.ndarray = np.ndarray(shape, stored, data, offset)
+    except ValueError as error:  # more dimensions, or larger empty ones, than an array can have
+        raise CheckpointError(f"{place} has shape {brief(shape)}: {error}") from None
+    if kind == "BF16":  # the upper half of a float32
+        return (array.astype(np.uint32) << 16).view(np.float32)
+    if kind not in ("F64", "F16", "F32") or (kind == "F32" and array.flags.aligned):
+        return array
+    with np.errstate(over="ignore"):  # what overflows is infinite, and found as such
+        return array.astype(np.float32)

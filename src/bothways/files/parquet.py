@@ -1,0 +1,203 @@
+"""Parquet input: a column of texts, of lists of symbols, of series, or of token ids."""
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, assert_never
+
+import numpy as np
+
+from bothways.errors import DataFileError
+from bothways.files.columns import Selection, choose_column, require_column
+from bothways.files.formats import STDIN, InputFile
+from bothways.files.rows import Kind, Meter, Place
+from bothways.files.values import id_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+__all__ = ["read_parquet"]
+
+_BATCH_BYTES = 1 << 23
+_BATCH_ROWS = 4096
+_BUFFER_BYTES = 1 << 20
+
+
+def read_parquet(
+    file: InputFile, meter: Meter, kind: Kind, selection: Selection
+) -> Iterator[tuple[str | None, Any, Place]]:
+    """The id, value and place of each row. Only the chosen columns are read, a part at a time.
+
+    Raises:
+        DataFileError: if the file is damaged or cut short, a column is missing or of the wrong
+            type, or a value is null.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if file.source == STDIN:
+        raise DataFileError(
+            "standard input cannot be parquet, whose end is read first; give a file"
+        )
+    try:
+        with pq.ParquetFile(file.source, buffer_size=_BUFFER_BYTES, pre_buffer=False) as parquet:
+            yield from _rows(parquet, file, meter, kind, selection)
+    except DataFileError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise DataFileError(f"{file.name}: damaged, cut short or not parquet: {error}") from error
+
+
+def _rows(
+    parquet: "pq.ParquetFile", file: InputFile, meter: Meter, kind: Kind, selection: Selection
+) -> Iterator[tuple[str | None, Any, Place]]:
+    schema = parquet.schema_arrow
+    candidates = [field.name for field in schema if _takes(field.type, kind)]
+    column = choose_column(file.name, schema.names, candidates, selection)
+    convert = _converter(schema.field(column).type, kind, file.name, column)
+    ids = selection.id_column
+    if ids is not None:
+        require_column(file.name, schema.names, ids)
+
+    size, total = Path(file.source).stat().st_size, max(1, parquet.metadata.num_rows)
+    row = 0
+    meter.follow(lambda: size * row // total)
+    wanted = [column] if ids is None else list({column: None, ids: None})
+    for batch in parquet.iter_batches(_batch_rows(parquet, column), columns=wanted):
+        values = batch.column(column)
+        names = None if ids is None else batch.column(ids)
+        for i in range(len(values)):
+            row += 1
+            row_id = None
+            if names is not None:
+                at = Place(file.name, row, field=ids)
+                row_id = id_of(
+                    _text(names[i], at) if _is_text(names.type) else names[i].as_py(), at
+                )
+            place = Place(file.name, row, field=column)
+            yield row_id, convert(values[i], place), place
+    meter.finish()
+
+
+def _batch_rows(parquet: "pq.ParquetFile", column: str) -> int:
+    """Rows that hold about `_BATCH_BYTES` in the row group whose rows are largest."""
+    rows = _BATCH_ROWS
+    metadata = parquet.metadata
+    for group in range(metadata.num_row_groups):
+        chunks = [metadata.row_group(group).column(i) for i in range(metadata.num_columns)]
+        size = sum(
+            chunk.total_uncompressed_size
+            for chunk in chunks
+            if chunk.path_in_schema.split(".")[0] == column
+        )
+        per_row = size / max(1, metadata.row_group(group).num_rows)
+        rows = min(rows, math.floor(_BATCH_BYTES / max(1.0, per_row)))
+    return max(1, rows)
+
+
+def _takes(type_: "pa.DataType", kind: Kind) -> bool:
+    match kind:
+        case "text":
+            return _is_text(type_)
+        case "symbols":
+            return _is_text(type_) or (_is_list(type_) and _is_text(_item(type_)))
+        case "series":
+            inner = _item(type_) if _is_list(type_) else None
+            return inner is not None and _is_number(_item(inner) if _is_list(inner) else inner)
+        case unknown:
+            assert_never(unknown)
+
+
+def _converter(
+    type_: "pa.DataType", kind: Kind, name: str, column: str
+) -> Callable[["pa.Scalar[Any]", Place], Any]:
+    """How to make a sequence of one value of a column of this type."""
+    import pyarrow.types as types
+
+    if kind == "series":
+        if _takes(type_, kind):
+            return _series
+        expected = "lists of numbers, or of lists of numbers"
+    elif _is_text(type_):
+        return _text
+    elif kind == "symbols" and _takes(type_, kind):
+        return _symbols
+    elif _is_list(type_) and types.is_integer(_item(type_)):
+        return _ids
+    else:
+        expected = "text, or lists of " + (
+            "symbols or token ids" if kind == "symbols" else "token ids"
+        )
+    raise DataFileError(f"{name}, column {column!r}: holds {type_}; expected {expected}")
+
+
+def _text(value: "pa.Scalar[Any]", place: Place) -> str:
+    try:
+        text = value.as_py()
+    except UnicodeDecodeError as error:
+        raise DataFileError(f"{place}: byte {error.start} is not valid UTF-8") from error
+    if text is None:
+        raise DataFileError(f"{place}: expected a text, found null")
+    return str(text)
+
+
+def _symbols(value: "pa.Scalar[Any]", place: Place) -> list[str]:
+    return [_text(symbol, place) for symbol in _items(value, "symbols", place)]
+
+
+def _ids(value: "pa.Scalar[Any]", place: Place) -> np.ndarray:
+    return _numbers(_items(value, "token ids", place), place).astype(np.int64)
+
+
+def _series(value: "pa.Scalar[Any]", place: Place) -> np.ndarray:
+    items = _items(value, "numbers", place)
+    if not _is_list(items.type):
+        return _numbers(items, place).astype(np.float64)[:, None]
+    positions = [_numbers(_items(position, "numbers", place), place) for position in items]
+    for index, position in enumerate(positions):
+        if len(position) != len(positions[0]):
+            raise DataFileError(
+                f"{place}, position {index}: {len(position)} numbers, "
+                f"where position 0 has {len(positions[0])}"
+            )
+    return np.array(positions, dtype=np.float64).reshape(len(positions), -1)
+
+
+def _items(value: "pa.Scalar[Any]", what: str, place: Place) -> "pa.Array[Any]":
+    items: pa.Array[Any] | None = value.values  # type: ignore[attr-defined]
+    if items is None:
+        raise DataFileError(f"{place}: expected a list of {what}, found null")
+    return items
+
+
+def _numbers(array: "pa.Array[Any]", place: Place) -> np.ndarray:
+    if array.null_count:
+        missing = array.is_null().to_pylist().index(True)
+        raise DataFileError(f"{place}: entry {missing} of the list is null; expected a number")
+    return np.asarray(array.to_numpy(zero_copy_only=False))
+
+
+def _is_text(type_: "pa.DataType") -> bool:
+    import pyarrow.types as types
+
+    if types.is_dictionary(type_):
+        return _is_text(type_.value_type)
+    return types.is_string(type_) or types.is_large_string(type_) or types.is_string_view(type_)
+
+
+def _is_list(type_: "pa.DataType") -> bool:
+    import pyarrow.types as types
+
+    return types.is_list(type_) or types.is_large_list(type_) or types.is_fixed_size_list(type_)
+
+
+def _item(type_: "pa.DataType") -> "pa.DataType":
+    item: pa.DataType = type_.value_type  # type: ignore[attr-defined]
+    return item
+
+
+def _is_number(type_: "pa.DataType") -> bool:
+    import pyarrow.types as types
+
+    return types.is_floating(type_) or types.is_integer(type_)

@@ -1,0 +1,100 @@
+"""Comma- and tab-separated values: a header, then one row a record.
+
+Quoting is that of the csv module's `excel` dialects (RFC 4180, also for tabs), read strictly: a
+quote out of place is an error, where other readers silently join or split rows. Blank lines at the
+end are skipped.
+"""
+
+import csv
+import itertools
+import threading
+from collections.abc import Iterable, Iterator
+
+from bothways.errors import DataFileError
+from bothways.files.columns import Selection, choose_column, require_column
+from bothways.files.rows import Place
+
+__all__ = ["MAX_FIELD", "read_table"]
+
+MAX_FIELD = 1 << 28
+"""The longest field that is read, in characters. A quote that is never closed swallows the rest of
+a file; this bounds the memory it takes."""
+
+_field_limit = threading.Lock()
+
+
+def read_table(
+    lines: Iterable[str], name: str, delimiter: str, selection: Selection
+) -> Iterator[tuple[str | None, str, Place]]:
+    """The id, text and place of each record; the id is None where no column of ids is named.
+
+    Raises:
+        DataFileError: for a missing column, a record of more or fewer fields than the header, or a
+            quote out of place.
+    """
+    records = _records(lines, name, delimiter)
+    first = next(records, None)
+    if first is None:
+        return  # an empty file
+    _, header = first
+    if not header:
+        raise DataFileError(f"{name}, line 1: blank; expected the names of the columns")
+    column = header.index(choose_column(name, header, header, selection))
+    ids = None
+    if selection.id_column is not None:
+        ids = header.index(require_column(name, header, selection.id_column))
+    blank: Place | None = None
+    for row, (line, fields) in enumerate(records, 1):
+        place = Place(name, row, line, header[column])
+        if not fields:
+            blank = blank or place._replace(field=None)
+            continue
+        if blank:
+            raise DataFileError(f'{blank}: blank; an empty text is written ""')
+        if len(fields) != len(header):
+            raise DataFileError(
+                f"{place._replace(field=None)}: {_count(fields)}, "
+                f"where the header has {len(header)}; "
+                "is a quote or a delimiter missing?"
+            )
+        yield (None if ids is None else fields[ids]), fields[column], place
+
+
+def _records(lines: Iterable[str], name: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The line each record starts on, and its fields."""
+    reader = csv.reader(iter(lines), delimiter=delimiter, strict=True)
+    for row in itertools.count():  # the header is row 0
+        line = reader.line_num + 1
+        try:
+            fields = _next_record(reader)
+        except csv.Error as error:
+            where = f"{name}, line {line}" if row == 0 else str(Place(name, row, line))
+            raise DataFileError(f"{where}: {_explained(str(error))}") from error
+        if fields is None:
+            return
+        yield line, fields
+
+
+def _next_record(reader: Iterator[list[str]]) -> list[str] | None:
+    # The csv module has one limit for the whole process, by default 131,072 characters. It is
+    # raised for this one call, so that other users of the module find it as they left it.
+    with _field_limit:
+        others = csv.field_size_limit(MAX_FIELD)
+        try:
+            return next(reader, None)
+        finally:
+            csv.field_size_limit(others)
+
+
+def _explained(error: str) -> str:
+    if "unexpected end of data" in error:
+        return "a quoted field is never closed"
+    if "new-line character" in error:
+        return "a carriage return inside a field without quotes; quote the field"
+    if "field limit" in error:
+        return f"a field of more than {MAX_FIELD:,} characters; is a closing quote missing?"
+    return f"{error}; a quote inside a quoted field is written twice"
+
+
+def _count(fields: list[str]) -> str:
+    return "1 field" if len(fields) == 1 else f"{len(fields)} fields"

@@ -1,0 +1,35 @@
+"""The encoder in PyTorch, on packed batches: for training, and for GPUs.
+
+It follows `bothways.reference` file by file and name by name, so the two read side by side. Read it
+in this order: `lengths`, `embedding`, `attention`, `block`, `encoder`, `pooling`, `backend`.
+"""
+
+from importlib.util import find_spec
+
+from bothways.errors import MissingExtra
+
+if find_spec("torch") is None:
+    raise MissingExtra("torch", "bothways.nn")
+
+from bothways.nn.attention import MultiHeadSelfAttention, attend
+from bothways.nn.backend import TorchBackend
+from bothways.nn.block import EncoderBlock, FeedForward
+from bothways.nn.embedding import Embedding
+from bothways.nn.encoder import TransformerEncoder
+from bothways.nn.layers import Linear, activate
+from bothways.nn.lengths import Lengths
+from bothways.nn.pooling import pool
+
+__all__ = [
+    "Embedding",
+    "EncoderBlock",
+    "FeedForward",
+    "Lengths",
+    "Linear",
+    "MultiHeadSelfAttention",
+    "TorchBackend",
+    "TransformerEncoder",
+    "activate",
+    "attend",
+    "pool",
+]

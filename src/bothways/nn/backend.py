@@ -1,0 +1,168 @@
+"""torch as a backend of `Encoder`: GPUs, and CPUs where the native engine is not to be had."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from bothways.config import EncoderConfig, PoolingMode
+from bothways.errors import BackendError
+from bothways.nn.encoder import TransformerEncoder
+from bothways.nn.layers import Linear, can_pack
+from bothways.nn.lengths import Lengths
+from bothways.nn.pooling import pool
+from bothways.packing import PackedBatch, check_batch, check_skip
+from bothways.weights import Weights
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class TorchBackend:
+    """Encodes packed batches with torch, for inference alone.
+
+    device: as torch names it ("cpu", "cuda", "cuda:1"); None for a GPU where there is one.
+    precision: `fp32`; on a GPU also `bf16` or `fp16`.
+    threads: of a CPU, for the length of each call; None for as many as torch is set to use.
+
+    The weights are copied: on a CPU once, laid out as its matrix kernels read them.
+
+    Raises:
+        BackendError: if device and precision are not to be had here, or not together.
+        CheckpointError: if the weights are not those of the config.
+    """
+
+    name = "torch"
+
+    def __init__(
+        self,
+        config: EncoderConfig,
+        weights: Weights,
+        *,
+        device: str | None = None,
+        precision: str = "fp32",
+        threads: int | None = None,
+    ) -> None:
+        self._device = _resolve_device(device)
+        dtype = _resolve_precision(precision, self._device)
+        if threads is not None and threads < 1:
+            raise BackendError(f"threads={threads}: expected at least 1, or None for torch's own")
+        self.config = config
+        self.device = str(self._device)
+        self.precision = precision
+        self.threads = threads
+        with torch.device("meta"):
+            encoder = TransformerEncoder(config)
+        self._encoder = encoder.to(dtype).to_empty(device=self._device).eval()
+        self._encoder.load_weights(weights)
+        if can_pack(self._device, dtype):
+            for module in self._encoder.modules():
+                if isinstance(module, Linear):
+                    module.pack()
+
+    def pool(
+        self, batch: PackedBatch, modes: Sequence[PoolingMode], *, skip: int = 0
+    ) -> Float[np.ndarray, "B D"]:
+        """One vector a sequence: the pooled vectors of `modes` side by side.
+
+        Raises:
+            InputError: if the encoder cannot take the batch, or `skip` leaves a sequence nothing.
+        """
+        check_skip(batch, skip)
+        with self._at_work(batch) as (values, lengths, segments_T):
+            (x_TD,) = self._encoder(values, lengths, segments_T)
+            pooled = [pool(x_TD, lengths, mode, skip=skip) for mode in modes]
+            return _to_numpy(torch.cat(pooled, 1))
+
+    def hidden_states(
+        self, batch: PackedBatch, layers: Sequence[int]
+    ) -> Float[np.ndarray, "layers T D"]:
+        """Hidden states of `layers` (0 the embeddings), for every token of the batch.
+
+        Raises:
+            InputError: if the encoder cannot take the batch.
+        """
+        with self._at_work(batch) as (values, lengths, segments_T):
+            return _to_numpy(torch.stack(self._encoder(values, lengths, segments_T, layers)))
+
+    def attention(
+        self, batch: PackedBatch, layers: Sequence[int]
+    ) -> Float[np.ndarray, "layers H L L"]:
+        """Attention probabilities of `layers` (0 the first block's) for a batch of one sequence.
+
+        Raises:
+            InputError: if the encoder cannot take the batch.
+        """
+        with self._at_work(batch) as (values, _, segments_T):
+            found = self._encoder.attention_probabilities(values, segments_T, layers)
+            return _to_numpy(torch.stack(found))
+
+    @contextmanager
+    def _at_work(self, batch: PackedBatch) -> Iterator[tuple[Tensor, Lengths, Tensor | None]]:
+        """The batch on the device, checked; inference, with the threads that were asked for."""
+        check_batch(batch, self.config)
+        lengths = Lengths(batch.lengths, self._device)
+        values = torch.as_tensor(batch.values, device=self._device)
+        if self.config.input == "vectors":
+            values = values.to(_DTYPES[self.precision])
+        segments_T = None
+        if batch.segments is not None:
+            segments_T = torch.as_tensor(batch.segments, device=self._device)
+        with _num_threads(self.threads), torch.inference_mode():
+            yield values, lengths, segments_T
+
+
+@contextmanager
+def _num_threads(threads: int | None) -> Iterator[None]:
+    """Let torch use `threads` of the CPU, and then as many as before.
+
+    The number belongs to the process: calls from several Python threads at once may see each
+    other's. That changes their speed, not their results.
+    """
+    if threads is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _resolve_device(device: str | None) -> torch.device:
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, index = device.partition(":")
+    if kind not in ("cpu", "cuda") or (index and not index.isdecimal()):
+        raise BackendError(f"device={device!r}: expected 'cpu', 'cuda' or 'cuda:N'")
+    if kind == "cpu":
+        return torch.device("cpu")
+    if (count := torch.cuda.device_count()) <= int(index or 0):
+        raise BackendError(
+            f"device={device!r}: torch {torch.__version__} sees {count} GPUs here; "
+            "choose another, device='cpu', or a build of torch for this GPU"
+        )
+    return torch.device(device)
+
+
+def _resolve_precision(precision: str, device: torch.device) -> torch.dtype:
+    if precision == "int8":
+        raise BackendError(
+            "precision='int8' is the native backend's; the torch backend has fp32, bf16 and fp16"
+        )
+    if precision not in _DTYPES:
+        raise BackendError(f"precision={precision!r}: expected {', '.join(_DTYPES)}")
+    if precision != "fp32" and device.type == "cpu":
+        raise BackendError(
+            f"precision={precision!r} needs a GPU; a CPU would emulate it slowly; choose 'fp32'"
+        )
+    if precision == "bf16" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise BackendError("precision='bf16': this GPU would emulate it slowly; choose 'fp16'")
+    return _DTYPES[precision]
+
+
+def _to_numpy(tensor: Tensor) -> np.ndarray:
+    return tensor.to("cpu", torch.float32).numpy()

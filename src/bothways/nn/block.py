@@ -1,0 +1,84 @@
+"""The encoder block: attention, then feed-forward, each added to its input and normalised.
+
+T tokens of all sequences end to end; D model width; F feed-forward width.
+Attribute names are the names in `weights.layout`. Vaswani et al. 2017, section 3.1.
+"""
+
+from typing import assert_never
+
+from torch import Tensor, nn
+
+from bothways.config import EncoderConfig
+from bothways.nn.attention import MultiHeadSelfAttention
+from bothways.nn.layers import Linear, make_norm
+from bothways.nn.lengths import Lengths
+
+
+class EncoderBlock(nn.Module):
+    """One block; several layers may share it, which is why `forward` is told the layer."""
+
+    def __init__(self, config: EncoderConfig, block: int) -> None:
+        super().__init__()
+        D = config.d_model
+        self.norm_placement = config.norm_placement
+        self.attention = MultiHeadSelfAttention(config)
+        self.attention_norm = (
+            make_norm(config, D) if config.has_attention_norm(block) else nn.Identity()
+        )
+        self.feed_forward = FeedForward(config)
+        self.feed_forward_norm = make_norm(config, D)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self, x_TD: Tensor, lengths: Lengths, layer: int, bias_HR: Tensor | None = None
+    ) -> Tensor:
+        """Map (T, D) to (T, D)."""
+        match self.norm_placement:
+            case "post":  # Vaswani et al. 2017; BERT
+                mixed_TD = self.attention(x_TD, lengths, layer, bias_HR)
+                x_TD = self.attention_norm(x_TD + self.dropout(mixed_TD))
+                x_TD = self.feed_forward_norm(x_TD + self.dropout(self.feed_forward(x_TD)))
+            case "pre":  # Xiong et al. 2020, figure 1b
+                mixed_TD = self.attention(self.attention_norm(x_TD), lengths, layer, bias_HR)
+                x_TD = x_TD + self.dropout(mixed_TD)
+                x_TD = x_TD + self.dropout(self.feed_forward(self.feed_forward_norm(x_TD)))
+            case unknown:
+                assert_never(unknown)
+        return x_TD
+
+    def probabilities(
+        self, x_LD: Tensor, lengths: Lengths, layer: int, bias_HR: Tensor | None = None
+    ) -> Tensor:
+        """The attention probabilities (H, L, L) of one sequence that enters the block as `x_LD`."""
+        match self.norm_placement:
+            case "post":
+                return self.attention.probabilities(x_LD, lengths, layer, bias_HR)
+            case "pre":
+                normed_LD = self.attention_norm(x_LD)
+                return self.attention.probabilities(normed_LD, lengths, layer, bias_HR)
+            case unknown:
+                assert_never(unknown)
+
+
+class FeedForward(nn.Module):
+    """Each token by itself: wider, nonlinear, and back (Vaswani et al. 2017, section 3.3).
+
+    down(act(up(x))); gated, down(act(gate(x)) · up(x)) (Shazeer 2020, eq. 6).
+    """
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        D, F, bias = config.d_model, config.d_ff, config.feed_forward_bias
+        self.activation = config.activation
+        self.gate = Linear(D, F, bias=bias) if config.gated else None
+        self.up = Linear(D, F, bias=bias)
+        self.down = Linear(F, D, bias=bias)
+
+    def forward(self, x_TD: Tensor) -> Tensor:
+        """Map (T, D) to (T, D)."""
+        if self.gate is None:
+            hidden_TF = self.up(x_TD, self.activation)
+        else:
+            hidden_TF = self.gate(x_TD, self.activation) * self.up(x_TD)
+        y_TD: Tensor = self.down(hidden_TF)
+        return y_TD

@@ -1,0 +1,91 @@
+"""From a packed batch to vectors: what stands at each position, plus where that is.
+
+T tokens of all sequences end to end; C input channels; E embedding width; D model width.
+Attribute names are the names in `weights.layout`. Devlin et al. 2019, figure 2.
+"""
+
+from typing import assert_never
+
+import torch
+from jaxtyping import Float, Int, Num
+from torch import Tensor, nn
+
+from bothways.config import EncoderConfig
+from bothways.nn.layers import Linear, make_norm
+from bothways.nn.lengths import Lengths
+from bothways.reference.embedding import MASKED_IN_TRAINING
+
+
+class Embedding(nn.Module):
+    """Input + segment + position, normalised, projected; `reference.embed` on a packed batch."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        E = config.embedding_width
+        match config.input:
+            case "tokens":
+                self.token = nn.Embedding(config.vocab_size, E)
+            case "vectors":
+                self.input = Linear(config.num_channels, E)
+            case unknown:
+                assert_never(unknown)
+        if config.num_segments:
+            self.segment = nn.Embedding(config.num_segments, E)
+        if config.has_position_table:
+            self.position = nn.Embedding(config.position_offset + config.max_length, E)
+        self.norm = make_norm(config, E) if config.embedding_norm else nn.Identity()
+        self.dropout = nn.Dropout(config.dropout)
+        self.projection = (
+            nn.Identity() if config.embedding_size is None else Linear(E, config.d_model)
+        )
+
+    def forward(
+        self,
+        values: Num[Tensor, "T *C"],
+        lengths: Lengths,
+        segments_T: Int[Tensor, "T"] | None = None,
+    ) -> Float[Tensor, "T D"]:
+        """Embed token ids (T,) or vectors (T, C)."""
+        config = self.config
+        match config.input:
+            case "tokens":
+                x_TE = self.token(values)
+                if config.rescaled_mask_token is not None:
+                    x_TE = rescale_masked(x_TE, values, lengths, config.rescaled_mask_token)
+            case "vectors":
+                x_TE = self.input(values)
+            case unknown:
+                assert_never(unknown)
+        if config.num_segments:
+            if segments_T is None:
+                x_TE = x_TE + self.segment.weight[0]
+            else:
+                x_TE = x_TE + self.segment(segments_T)
+        if config.has_position_table:
+            x_TE = x_TE + self.position(lengths.position_T + config.position_offset)
+        if config.positions == "sinusoidal":
+            table_LE = sinusoids(lengths.longest, config.embedding_width, lengths.device)
+            x_TE = x_TE + table_LE.to(x_TE.dtype)[lengths.position_T]
+        x_TD: Tensor = self.projection(self.dropout(self.norm(x_TE)))
+        return x_TD
+
+
+def sinusoids(num_positions: int, width: int, device: torch.device) -> Float[Tensor, "L E"]:
+    """Fixed positions, in float64; `reference.sinusoids` has the formula and the source."""
+    position_L1 = torch.arange(num_positions, dtype=torch.float64, device=device)[:, None]
+    dimension_E = torch.arange(width, device=device)
+    even_E = dimension_E - dimension_E % 2
+    angle_LE = position_L1 / 10_000.0 ** (even_E / width)
+    return torch.where(dimension_E % 2 == 0, torch.sin(angle_LE), torch.cos(angle_LE))
+
+
+def rescale_masked(
+    x_TE: Float[Tensor, "T E"], ids_T: Int[Tensor, "T"], lengths: Lengths, mask_token: int
+) -> Float[Tensor, "T E"]:
+    """Zero the mask tokens and scale each sequence's rest; `reference.rescale_masked` says why."""
+    kept_T = (ids_T != mask_token).to(torch.float32)
+    share_B = torch.segment_reduce(kept_T, "mean", lengths=lengths.lengths_B)
+    share_B = torch.maximum(share_B, 1 / lengths.lengths_B)
+    scale_T = kept_T * lengths.per_token((1 - MASKED_IN_TRAINING) / share_B)
+    return x_TE * scale_T[:, None].to(x_TE.dtype)

@@ -1,0 +1,110 @@
+"""The encoder: embed, then block after block. A packed batch in, every token's vectors out.
+
+T tokens of all sequences end to end; D model width.
+Attribute names are the names in `weights.layout`: `state_dict()` has exactly those.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Num
+from torch import Tensor, nn
+
+from bothways.config import EncoderConfig
+from bothways.nn.attention import bias_by_distance
+from bothways.nn.block import EncoderBlock
+from bothways.nn.embedding import Embedding
+from bothways.nn.layers import make_norm
+from bothways.nn.lengths import Lengths
+from bothways.weights import Weights, check
+
+
+class TransformerEncoder(nn.Module):
+    """Every token informed by every other of its sequence, in both directions.
+
+    A new one has fresh weights: matrices and tables normal with standard deviation 0.02, gains 1,
+    biases 0 (Devlin et al. 2019, and BERT's released code). `load_weights` fills in others.
+    """
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = Embedding(config)
+        self.relative_bias = (
+            nn.Embedding(config.relative_buckets, config.num_heads)
+            if config.positions == "relative"
+            else None
+        )
+        self.blocks = nn.ModuleList(EncoderBlock(config, b) for b in range(config.num_blocks))
+        self.final_norm = make_norm(config, config.d_model) if config.final_norm else nn.Identity()
+        for name, weight in self.named_parameters():
+            if weight.ndim > 1:
+                nn.init.normal_(weight, std=0.02)
+            else:
+                nn.init.constant_(weight, 1.0 if name.endswith(".weight") else 0.0)
+
+    def forward(
+        self,
+        values: Num[Tensor, "T *C"],
+        lengths: Lengths,
+        segments_T: Int[Tensor, "T"] | None = None,
+        keep_layers: Sequence[int] | None = None,
+    ) -> tuple[Float[Tensor, "T D"], ...]:
+        """Hidden states of `keep_layers`, one for each; of the last layer alone without.
+
+        values: token ids (T,) or vectors (T, C). lengths: how they are cut into sequences.
+        keep_layers: 0 for the embeddings, i for what layer i gives; the last has been through the
+            final norm, where there is one.
+        """
+        config = self.config
+        keep = (config.num_layers,) if keep_layers is None else tuple(keep_layers)
+        bias_HR = self._relative_bias(lengths)
+        x_TD = self.embedding(values, lengths, segments_T)
+        kept = {0: x_TD} if 0 in keep else {}
+        for layer in range(max(keep, default=0)):
+            x_TD = self._block(layer)(x_TD, lengths, layer, bias_HR)
+            if layer + 1 in keep:
+                kept[layer + 1] = x_TD
+        if config.num_layers in kept:
+            kept[config.num_layers] = self.final_norm(x_TD)
+        return tuple(kept[layer] for layer in keep)
+
+    def attention_probabilities(
+        self,
+        values: Num[Tensor, "L *C"],
+        segments_L: Int[Tensor, "L"] | None,
+        layers: Sequence[int],
+    ) -> tuple[Float[Tensor, "H L L"], ...]:
+        """Attention probabilities of `layers` (0 the first) for one sequence.
+
+        They are recomputed from the hidden states that enter those layers; `forward` has none.
+        """
+        lengths = Lengths([len(values)], values.device)
+        bias_HR = self._relative_bias(lengths)
+        entering = self(values, lengths, segments_L, layers)
+        return tuple(
+            self._block(layer).probabilities(x_LD, lengths, layer, bias_HR)
+            for layer, x_LD in zip(layers, entering, strict=True)
+        )
+
+    def load_weights(self, weights: Weights) -> None:
+        """Copy in the weights of `weights.layout`.
+
+        Raises:
+            CheckpointError: if they are not exactly those, in shape and name, and finite.
+        """
+        check(self.config, weights, "weights")
+        with torch.no_grad():
+            for name, parameter in self.named_parameters():
+                writable = np.require(weights[name], requirements=("C", "W"))
+                parameter.copy_(torch.from_numpy(writable))
+
+    def _block(self, layer: int) -> EncoderBlock:
+        return cast(EncoderBlock, self.blocks[self.config.block(layer)])
+
+    def _relative_bias(self, lengths: Lengths) -> Tensor | None:
+        if self.relative_bias is None:
+            return None
+        return bias_by_distance(self.relative_bias.weight, lengths.longest, self.config)

@@ -1,0 +1,31 @@
+"""What goes in: text, symbols, series or ids, made ready for an encoder."""
+
+from bothways.sequences.alphabet import Alphabet
+from bothways.sequences.ids import are_ids, read_ids
+from bothways.sequences.opening import open_reader, read
+from bothways.sequences.overflow import Fitted, OnOverflow, fit
+from bothways.sequences.reader import SequenceReader, Tokenized, is_one_sequence
+from bothways.sequences.series import Series, SeriesReader
+from bothways.sequences.splitting import Kmers, Longest, Pattern, Separator
+from bothways.sequences.symbols import SymbolReader
+
+__all__ = [
+    "Alphabet",
+    "Fitted",
+    "Kmers",
+    "Longest",
+    "OnOverflow",
+    "Pattern",
+    "Separator",
+    "SequenceReader",
+    "Series",
+    "SeriesReader",
+    "SymbolReader",
+    "Tokenized",
+    "are_ids",
+    "fit",
+    "is_one_sequence",
+    "open_reader",
+    "read",
+    "read_ids",
+]

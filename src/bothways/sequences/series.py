@@ -1,0 +1,191 @@
+"""Numeric series: float arrays (length, channels), standardised as the model was trained."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from bothways.errors import CheckpointError, InputError
+from bothways.sequences.json_files import read_object
+from bothways.sequences.reader import Description, Tokenized, type_name
+
+__all__ = ["SERIES_FILE", "Series", "SeriesReader"]
+
+SERIES_FILE = "series.json"
+_FORMAT = "bothways series 1"
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """What a model's series look like: a mean and a standard deviation for each of C channels.
+
+    A value x of a channel reaches the encoder as (x - mean) / std.
+
+    Raises:
+        InputError: unless there are as many means as deviations, at least one, all of them finite
+            and the deviations above 0.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.mean or len(self.mean) != len(self.std):
+            raise InputError(
+                f"{len(self.mean)} means and {len(self.std)} standard deviations; "
+                "expected one of each for every channel"
+            )
+        for field, values in (("mean", self.mean), ("std", self.std)):
+            for channel, value in enumerate(values):
+                if isinstance(value, bool) or not isinstance(value, int | float):
+                    raise InputError(f"{field}[{channel}] is {type_name(value)}; expected a number")
+                finite = abs(value) <= sys.float_info.max  # also for an int of hundreds of digits
+                if not finite or (field == "std" and value <= 0):
+                    wanted = "a finite number" if field == "mean" else "a finite number above 0"
+                    raise InputError(f"{field}[{channel}]={value}: expected {wanted}")
+
+    @property
+    def num_channels(self) -> int:
+        """C: numbers at each position."""
+        return len(self.mean)
+
+    @classmethod
+    def as_is(cls, num_channels: int) -> Self:
+        """Series that reach the encoder unchanged."""
+        return cls((0.0,) * num_channels, (1.0,) * num_channels)
+
+    @classmethod
+    def from_sequences(cls, sequences: Iterable[Any]) -> Self:
+        """The mean and deviation of every channel over all positions of all sequences.
+
+        A channel that never changes gets a deviation of 1. One pass, merging the moments of each
+        sequence into those of all before (Chan, Golub and LeVeque 1983, eq. 2.1).
+
+        Raises:
+            InputError: if there is no sequence, or naming the one that is no series.
+        """
+        count, mean_C, squares_C = 0, np.empty(0), np.empty(0)
+        for index, sequence in enumerate(sequences):
+            x_LC = _check_values(_as_array(sequence, index), len(mean_C) or None, index)
+            x_LC = x_LC.astype(np.float64)
+            if not count:
+                mean_C, squares_C = np.zeros(x_LC.shape[1]), np.zeros(x_LC.shape[1])
+            own_mean_C, share = x_LC.mean(axis=0), len(x_LC) / (count + len(x_LC))
+            apart_C = own_mean_C - mean_C
+            squares_C += ((x_LC - own_mean_C) ** 2).sum(axis=0) + apart_C**2 * (count * share)
+            mean_C = mean_C + apart_C * share
+            count += len(x_LC)
+        if not count:
+            raise InputError("no sequences: a mean needs at least one")
+        std_C = np.sqrt(squares_C / count)
+        return cls(tuple(mean_C.tolist()), tuple(np.where(std_C > 0, std_C, 1.0).tolist()))
+
+    def save(self, path: Path) -> None:
+        """Write `series.json`."""
+        fields = {"format": _FORMAT, "mean": self.mean, "std": self.std}
+        path.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Read `series.json`.
+
+        Raises:
+            CheckpointError: naming the file and the field that is wrong.
+        """
+        fields = read_object(path)
+        if (found := fields.get("format")) != _FORMAT:
+            raise CheckpointError(f"{path}: format={found!r}; expected {_FORMAT!r}")
+        if set(fields) != {"format", "mean", "std"}:
+            raise CheckpointError(f"{path}: fields {sorted(fields)}; expected format, mean and std")
+        for name in ("mean", "std"):
+            if not isinstance(fields[name], list):
+                raise CheckpointError(
+                    f"{path}: {name} is {type_name(fields[name])}; expected a list"
+                )
+        try:
+            return cls(tuple(fields["mean"]), tuple(fields["std"]))
+        except InputError as error:
+            raise CheckpointError(f"{path}: {error}") from None
+
+
+class SeriesReader:
+    """Reads float arrays (length, channels): a list of them, or one array (n, length, channels)."""
+
+    kind: Literal["series"] = "series"
+
+    def __init__(self, series: Series) -> None:
+        self.series = series
+        self._mean_C = np.array(series.mean)
+        self._std_C = np.array(series.std)
+
+    def read(self, sequences: Sequence[Any], *, prompt: str = "") -> list[Tokenized]:
+        """Each sequence, standardised, as float32 (L, C).
+
+        Raises:
+            InputError: naming the sequence, and the position and channel where it is one value.
+        """
+        if prompt:
+            raise InputError("a prompt is a text, and this model reads series; leave it out")
+        return [self._read_one(sequence, index) for index, sequence in enumerate(sequences)]
+
+    def prompt_length(self, prompt: str) -> int:
+        """0: series have no prompt."""
+        return 0
+
+    def save(self, folder: Path) -> None:
+        """Write `series.json`."""
+        self.series.save(folder / SERIES_FILE)
+
+    def _read_one(self, sequence: Any, index: int) -> Tokenized:
+        x_LC = _check_values(_as_array(sequence, index), self.series.num_channels, index)
+        with np.errstate(over="ignore"):  # what overflows is refused by name below
+            values = ((x_LC - self._mean_C) / self._std_C).astype(np.float32)
+        if not np.isfinite(values).all():
+            position, channel = np.argwhere(~np.isfinite(values))[0].tolist()
+            raise InputError(
+                f"position {position}, channel {channel}: {x_LC[position, channel]} is too large "
+                "for float32 once standardised",
+                sequence=index,
+            )
+        return Tokenized(values, describe=partial(_describe, len(values)))
+
+
+def _as_array(sequence: Any, index: int) -> np.ndarray:
+    expected = "expected numbers (length, channels)"
+    if not isinstance(sequence, np.ndarray | list | tuple):
+        raise InputError(f"got {type_name(sequence)}; {expected}", sequence=index)
+    try:
+        array = np.asarray(sequence)
+    except ValueError:
+        raise InputError(f"rows of unequal length; {expected}", sequence=index) from None
+    if array.dtype.kind not in "fiu" and array.size:
+        raise InputError(f"got {type_name(array)}; {expected}", sequence=index)
+    return array
+
+
+def _check_values(x_LC: np.ndarray, num_channels: int | None, index: int) -> np.ndarray:
+    """Raise unless the array is finite, not empty, and (length, num_channels)."""
+    wanted = "channels" if num_channels is None else num_channels
+    if len(x_LC.shape) and not len(x_LC):
+        raise InputError("a series of length 0; expected at least one position", sequence=index)
+    if x_LC.ndim != 2 or x_LC.shape[1] != (num_channels or x_LC.shape[1] or None):
+        hint = "; write series[:, None] for a single channel" if x_LC.ndim == 1 else ""
+        raise InputError(f"shape {x_LC.shape}; expected (length, {wanted}){hint}", sequence=index)
+    if not np.isfinite(x_LC).all():
+        position, channel = np.argwhere(~np.isfinite(x_LC))[0].tolist()
+        raise InputError(
+            f"position {position}, channel {channel}: {x_LC[position, channel]}; "
+            "expected a finite number: fill gaps before encoding",
+            sequence=index,
+        )
+    return x_LC
+
+
+def _describe(length: int) -> Description:
+    """A position of a series has no name but its number."""
+    return Description([str(position) for position in range(length)], None)

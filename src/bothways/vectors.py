@@ -1,0 +1,76 @@
+"""From pooled vectors to the vectors that a model promises: dense layers, dimensions, unit length.
+
+B sequences; D dimensions.
+"""
+
+from collections.abc import Sequence
+from typing import assert_never
+
+import numpy as np
+
+from bothways.checkpoints import Dense, Normalize
+from bothways.errors import InputError
+from bothways.reference import activate
+
+__all__ = ["apply_modules", "first_dimensions", "to_unit_length"]
+
+_SMALLEST_LENGTH = 1e-12
+"""Vectors shorter than this are left as they are, near 0; the same bound as torch's `normalize`."""
+
+
+def apply_modules(x_BD: np.ndarray, modules: Sequence[Dense | Normalize]) -> np.ndarray:
+    """Run the modules that follow pooling in a model folder, in order.
+
+    Raises:
+        InputError: if a dense layer does not fit the width, as after another pooling.
+    """
+    for module in modules:
+        match module:
+            case Dense():
+                expected = module.weight.shape[1]
+                if x_BD.shape[1] != expected:
+                    raise InputError(
+                        f"this pooling gives {x_BD.shape[1]} dimensions, and the model's dense layer "
+                        f"takes {expected}; use the model's own pooling"
+                    )
+                x_BD = x_BD @ module.weight.T
+                if module.bias is not None:
+                    x_BD = x_BD + module.bias
+                x_BD = _activate(x_BD, module)
+            case Normalize():
+                x_BD = to_unit_length(x_BD)
+    return x_BD.astype(np.float32, copy=False)
+
+
+def first_dimensions(x_BD: np.ndarray, dimensions: int | None) -> np.ndarray:
+    """The first `dimensions` of each vector (Matryoshka, Kusupati et al. 2022, section 3).
+
+    Raises:
+        InputError: if there are not as many.
+    """
+    if dimensions is None:
+        return x_BD
+    if not 1 <= dimensions <= x_BD.shape[1]:
+        raise InputError(f"dimensions={dimensions}: expected 1 to {x_BD.shape[1]}")
+    return np.ascontiguousarray(x_BD[:, :dimensions])
+
+
+def to_unit_length(x_BD: np.ndarray) -> np.ndarray:
+    """Each vector divided by its Euclidean length, so that a dot product is a cosine."""
+    length_B1 = np.sqrt(np.sum(np.square(x_BD, dtype=np.float64), axis=1, keepdims=True))
+    return (x_BD / np.maximum(length_B1, _SMALLEST_LENGTH)).astype(np.float32)
+
+
+def _activate(x_BD: np.ndarray, module: Dense) -> np.ndarray:
+    match module.activation:
+        case "identity":
+            return x_BD
+        case "tanh":
+            return np.tanh(x_BD)
+        case "sigmoid":
+            return 1 / (1 + np.exp(-x_BD))
+        case "relu" | "gelu" | "gelu_tanh" | "silu":
+            activated: np.ndarray = activate(x_BD, module.activation)
+            return activated
+        case unknown:
+            assert_never(unknown)

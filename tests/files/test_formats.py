@@ -1,0 +1,74 @@
+"""What a name says, and what can be known of inputs before reading them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bothways.errors import DataFileError
+from bothways.files import check_inputs
+
+
+@pytest.mark.parametrize(
+    ("name", "format_", "compression"),
+    [
+        ("a.txt", "txt", None),
+        ("a.b.CSV", "csv", None),
+        ("a.tsv.gz", "tsv", "gz"),
+        ("a.jsonl.zst", "jsonl", "zst"),
+        ("a.fa.gz", "fasta", "gz"),
+        ("a.fasta", "fasta", None),
+        ("a.parquet", "parquet", None),
+    ],
+)
+def test_the_name_says_the_format(
+    tmp_path: Path, name: str, format_: str, compression: str | None
+) -> None:
+    path = tmp_path / name
+    path.touch()
+    (file,) = check_inputs([str(path)])
+    assert (file.format, file.compression) == (format_, compression)
+
+
+@pytest.mark.parametrize("name", ["a.docx", "a", "a.gz", "a.parquet.gz", ".txt"])
+def test_an_unknown_format_is_an_error_that_lists_the_known_ones(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.touch()
+    with pytest.raises(DataFileError, match=r"cannot tell its format; .*\.jsonl.*\.parquet"):
+        check_inputs([str(path)])
+
+
+def test_an_unknown_name_is_read_as_the_user_says(tmp_path: Path) -> None:
+    path = tmp_path / "a.log.gz"
+    path.touch()
+    (file,) = check_inputs([str(path)], "txt")
+    assert (file.format, file.compression) == ("txt", "gz")
+
+
+def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataFileError, match=r"none\.txt: there is no such file"):
+        check_inputs([str(tmp_path / "none.txt")])
+
+
+def test_a_directory_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").mkdir()
+    with pytest.raises(DataFileError, match=r"a\.txt: is a directory"):
+        check_inputs([str(tmp_path / "a.txt")])
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all")
+def test_a_file_that_may_not_be_read_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.touch(mode=0o000)
+    with pytest.raises(DataFileError, match=r"a\.txt: cannot be read: .*denied"):
+        check_inputs([str(path)])
+
+
+def test_a_name_with_nul_is_an_error() -> None:
+    with pytest.raises(DataFileError, match="cannot be read"):
+        check_inputs(["a\0.txt"])
+
+
+def test_standard_input_is_read_once() -> None:
+    with pytest.raises(DataFileError, match="only once"):
+        check_inputs(["-", "-"])

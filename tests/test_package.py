@@ -1,0 +1,36 @@
+"""The package as a whole: its public names, what importing it costs, the order of its errors."""
+
+import importlib
+import subprocess
+import sys
+
+import bothways
+from bothways import errors
+
+HEAVY = ("torch", "typer", "click", "rich", "pyarrow", "tokenizers", "huggingface_hub", "transformers")
+
+
+def test_every_public_name_exists_and_is_documented() -> None:
+    for name in bothways.__all__:
+        assert getattr(bothways, name).__doc__, name
+    assert set(bothways.__all__) <= set(dir(bothways))
+
+
+def test_every_name_a_module_exports_exists() -> None:
+    for name in ("config", "weights", "packing", "errors", "encoder", "reference", "nn"):
+        module = importlib.import_module(f"bothways.{name}")
+        assert all(hasattr(module, public) for public in module.__all__), name
+
+
+def test_importing_bothways_imports_nothing_heavy() -> None:
+    code = f"import sys, bothways; print(sorted(set(sys.modules) & set({HEAVY!r})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_error_is_drawn_in_the_hierarchy() -> None:
+    assert errors.__doc__ is not None
+    for name in errors.__all__:
+        kind = getattr(errors, name)
+        if issubclass(kind, errors.BothwaysError):
+            assert name in errors.__doc__
