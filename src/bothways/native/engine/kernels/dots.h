@@ -17,10 +17,14 @@ struct Dots {
         for (int r = 0; r < ROWS; ++r)
             for (int v = 0; v < S::dot_vectors; ++v) sum[r][v] = S::izero();
         for (int step = 0; step < steps; ++step) {
+            decltype(S::weights(weights)) column[S::dot_vectors];
             for (int v = 0; v < S::dot_vectors; ++v)
-                for (int r = 0; r < ROWS; ++r)
-                    sum[r][v] = S::dot(sum[r][v], codes + r * QuantisedRows::group,
-                                       weights + v * S::lanes * 4);
+                column[v] = S::weights(weights + v * S::lanes * 4);
+            for (int r = 0; r < ROWS; ++r) {
+                const auto row = S::four_codes(codes + r * QuantisedRows::group);
+                for (int v = 0; v < S::dot_vectors; ++v)
+                    sum[r][v] = S::dot(sum[r][v], row, column[v]);
+            }
             codes += 4;
             weights += S::dot_vectors * S::lanes * 4;
         }

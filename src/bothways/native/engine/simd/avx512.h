@@ -50,16 +50,18 @@ struct Avx512 {
     static constexpr int dot_vectors = 4;
     static constexpr int code_shift = 0;
     static I izero() { return _mm512_setzero_si512(); }
-    // Without VNNI: widened to 16 bits, because the 8-bit multiply-add saturates.
-    static I dot(I sum, const std::uint8_t* a, const std::int8_t* b) {
-        std::uint32_t four;
+    static I four_codes(const std::uint8_t* a) {
+        std::int32_t four;
         __builtin_memcpy(&four, a, 4);
-        __m512i codes = _mm512_set1_epi32(static_cast<int>(four));
-        __m512i weights = _mm512_loadu_si512(b);
-        __m512i even = _mm512_and_si512(codes, _mm512_set1_epi16(0xff));
-        __m512i odd = _mm512_srli_epi16(codes, 8);
-        __m512i weights_even = _mm512_srai_epi16(_mm512_slli_epi16(weights, 8), 8);
-        __m512i weights_odd = _mm512_srai_epi16(weights, 8);
+        return _mm512_set1_epi32(four);
+    }
+    static I weights(const std::int8_t* b) { return _mm512_loadu_si512(b); }
+    // Without VNNI: widened to 16 bits, because the 8-bit multiply-add saturates.
+    static I dot(I sum, I codes, I weights) {
+        I even = _mm512_and_si512(codes, _mm512_set1_epi16(0xff));
+        I odd = _mm512_srli_epi16(codes, 8);
+        I weights_even = _mm512_srai_epi16(_mm512_slli_epi16(weights, 8), 8);
+        I weights_odd = _mm512_srai_epi16(weights, 8);
         sum = _mm512_add_epi32(sum, _mm512_madd_epi16(even, weights_even));
         return _mm512_add_epi32(sum, _mm512_madd_epi16(odd, weights_odd));
     }
@@ -73,11 +75,15 @@ struct Avx512 {
 #ifdef __AVX512VNNI__
 struct Avx512Vnni : Avx512 {
     static constexpr const char* name = "avx512vnni";
-    static I dot(I sum, const std::uint8_t* a, const std::int8_t* b) {
-        std::uint32_t four;
-        __builtin_memcpy(&four, a, 4);
-        return _mm512_dpbusd_epi32(sum, _mm512_set1_epi32(static_cast<int>(four)),
-                                   _mm512_loadu_si512(b));
+    // As assembly where the compiler reads it: from the intrinsic, GCC 12 moves the sums to memory and
+    // back, at less than half the speed.
+    static I dot(I sum, I codes, I weights) {
+#if defined(__GNUC__) || defined(__clang__)
+        asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(codes), "v"(weights));
+        return sum;
+#else
+        return _mm512_dpbusd_epi32(sum, codes, weights);
+#endif
     }
 };
 #endif

@@ -70,9 +70,8 @@ struct Neon {
         std::memcpy(&four, a, 4);
         return vreinterpretq_s8_u32(vdupq_n_u32(four ^ 0x80808080u));
     }
-    static I dot(I sum, const std::uint8_t* a, const std::int8_t* b) {
-        int8x16_t codes = four_codes(a);
-        int8x16_t weights = vld1q_s8(b);
+    static int8x16_t weights(const std::int8_t* b) { return vld1q_s8(b); }
+    static I dot(I sum, int8x16_t codes, int8x16_t weights) {
         int16x8_t low = vmull_s8(vget_low_s8(codes), vget_low_s8(weights));
         int16x8_t high = vmull_high_s8(codes, weights);
         return vaddq_s32(sum, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
@@ -89,9 +88,7 @@ struct Neon {
 struct NeonDot : Neon {
     static constexpr const char* name = "neondot";
     static constexpr int dot_rows = 6;
-    static I dot(I sum, const std::uint8_t* a, const std::int8_t* b) {
-        return vdotq_s32(sum, four_codes(a), vld1q_s8(b));
-    }
+    static I dot(I sum, int8x16_t codes, int8x16_t weights) { return vdotq_s32(sum, codes, weights); }
 };
 #endif
 

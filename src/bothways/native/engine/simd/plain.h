@@ -101,10 +101,24 @@ struct Plain {
     // wants it signed. The weights' sums correct for it.
     static constexpr int code_shift = 0;
     static I izero() { return I{{0, 0, 0, 0}}; }
-    // Adds, in each lane, the products of the 4 activations at `a` with that lane's 4 weights at `b`.
-    static I dot(I sum, const std::uint8_t* a, const std::int8_t* b) {
-        for (int i = 0; i < lanes; ++i)
-            for (int k = 0; k < 4; ++k) sum.lane[i] += int(a[k]) * int(b[4 * i + k]);
+    // The 4 activations at `a`, for every lane; 4 weights for each lane; and, in each lane, the sum
+    // plus the products of the two.
+    struct Bytes {
+        std::uint8_t byte[16];
+    };
+    static Bytes four_codes(const std::uint8_t* a) {
+        Bytes y;
+        for (int i = 0; i < 16; ++i) y.byte[i] = a[i % 4];
+        return y;
+    }
+    static Bytes weights(const std::int8_t* b) {
+        Bytes y;
+        std::memcpy(y.byte, b, sizeof y.byte);
+        return y;
+    }
+    static I dot(I sum, Bytes codes, Bytes weights) {
+        for (int i = 0; i < 16; ++i)
+            sum.lane[i / 4] += int(codes.byte[i]) * static_cast<std::int8_t>(weights.byte[i]);
         return sum;
     }
     static V to_float(I a) {
