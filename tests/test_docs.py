@@ -1,8 +1,9 @@
 """Every snippet and command of the documentation runs, and prints what the page says it prints.
 
 In README.md, CHANGELOG.md and docs/: ```python blocks are executed, ```pycon blocks compared with
-their output, and in ```console blocks the lines `$ bothways ...` and `$ python ...` are run and, where
-output follows, compared with it (`...` stands for anything). A page is one namespace and one folder.
+their output, and in ```console blocks the lines `$ bothways ...` and `$ python ...` are run and,
+where output follows, compared with it (`...` stands for anything). A page is one namespace and one
+folder.
 """
 
 import doctest
@@ -84,7 +85,9 @@ def run_commands(block: Block, where: str) -> None:
         command, _, expected = re.sub(r"\\\n\s*", "", step).partition("\n")
         program = shlex.split(command)[0]
         if program not in RUN_HERE:
-            assert any(program.startswith(p) for p in RUN_ELSEWHERE), f"{where}: {command} is not run"
+            assert any(program.startswith(p) for p in RUN_ELSEWHERE), (
+                f"{where}: {command} is not run"
+            )
             continue
         done = subprocess.run(
             ["bash", "-o", "pipefail", "-c", command],

@@ -7,7 +7,16 @@ import sys
 import bothways
 from bothways import errors
 
-HEAVY = ("torch", "typer", "click", "rich", "pyarrow", "tokenizers", "huggingface_hub", "transformers")
+HEAVY = (
+    "torch",
+    "typer",
+    "click",
+    "rich",
+    "pyarrow",
+    "tokenizers",
+    "huggingface_hub",
+    "transformers",
+)
 
 
 def test_every_public_name_exists_and_is_documented() -> None:

@@ -14,7 +14,7 @@ from bothways.errors import BothwaysError
 
 if TYPE_CHECKING:
     from bothways import nn, reference
-    from bothways.encoder import Contextual, Encoder, Encodings, load, untrained
+    from bothways.encoder import Contextual, Encoder, Encodings, create, load
     from bothways.sequences import Alphabet, Series
 
 __version__ = "0.1.0"
@@ -27,10 +27,10 @@ __all__ = [
     "EncoderConfig",
     "Encodings",
     "Series",
+    "create",
     "load",
     "nn",
     "reference",
-    "untrained",
 ]
 
 _HOME = {
@@ -39,10 +39,10 @@ _HOME = {
     "Encoder": "bothways.encoder",
     "Encodings": "bothways.encoder",
     "Series": "bothways.sequences",
+    "create": "bothways.encoder",
     "load": "bothways.encoder",
-    "untrained": "bothways.encoder",
 }
-"""Where each public name that is imported on first use lives, so that importing bothways is instant."""
+"""The home of each public name that is imported on first use: importing bothways is instant."""
 
 
 def __getattr__(name: str) -> Any:

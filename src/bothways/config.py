@@ -1,7 +1,7 @@
-"""The architecture of an encoder, in the field's own terms: the only place where a variant is named.
+"""The architecture of an encoder, in the field's own terms: the only place that names a variant.
 
-A variant is a `Literal` here; every backend resolves it in one function that ends in `assert_never`,
-so a variant that a backend forgets is a type error.
+A variant is a `Literal` here; every backend resolves it in one function that ends in
+`assert_never`, so a variant that a backend forgets is a type error.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ from typing import Any, Literal, Self, assert_never, get_args
 from bothways.errors import ConfigError
 
 __all__ = [
+    "MASKED_IN_TRAINING",
     "Activation",
     "EncoderConfig",
     "Input",
@@ -30,6 +31,12 @@ NormPlacement = Literal["post", "pre"]
 Activation = Literal["relu", "gelu", "gelu_tanh", "silu"]
 PoolingMode = Literal["cls", "max", "mean", "mean_sqrt_len", "weighted_mean", "last"]
 
+MASKED_IN_TRAINING = 0.15 * 0.8
+"""Share of positions that were mask tokens when ESM-2 was trained: 15 % chosen, 80 % of them masked.
+
+Lin et al. 2022, supplementary methods; Devlin et al. 2019, section 3.1. A `rescaled_mask_token` is
+compensated for with it."""
+
 _CHOICES: dict[str, tuple[str, ...]] = {
     "input": get_args(Input),
     "positions": get_args(Positions),
@@ -45,7 +52,7 @@ class EncoderConfig:
     """A Transformer encoder (Vaswani et al. 2017, section 3), with the variants in use today.
 
     Sizes:
-        d_model, num_layers, num_heads, d_ff: as in the paper; each head is `d_model / num_heads` wide.
+        d_model, num_layers, num_heads, d_ff: as in the paper; a head is `d_model / num_heads` wide.
         max_length: the longest sequence, in positions, special tokens included.
 
     Input:
@@ -71,8 +78,8 @@ class EncoderConfig:
             the distance from which all share the last one.
 
     Blocks:
-        norm: `layer` (Ba et al. 2016) or `rms` (Zhang and Sennrich 2019); `norm_eps` is added to the
-            variance; `norm_bias` says whether layer norm has a bias (rms never has).
+        norm: `layer` (Ba et al. 2016) or `rms` (Zhang and Sennrich 2019); `norm_eps` is added to
+            the variance; `norm_bias` says whether layer norm has a bias (rms never has).
         norm_placement: `post`, norm(x + f(x)), or `pre`, x + f(norm(x)) (Xiong et al. 2020).
         first_attention_norm: False where the first pre-norm block has no norm before its attention,
             because the embeddings have just been normalised (ModernBERT).
@@ -218,7 +225,11 @@ class EncoderConfig:
         required = [n for n, f in known.items() if f.default is dataclasses.MISSING]
         if missing := [name for name in required if name not in fields]:
             raise ConfigError(f"field {missing[0]!r} is missing; it has no default")
-        return cls(**{n: tuple(v) if isinstance(v, list) else v for n, v in fields.items()})
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in fields.items()
+        }
+        return cls(**values)
 
     # What must hold.
 

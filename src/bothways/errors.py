@@ -2,8 +2,8 @@
 
     BothwaysError
     ├── ConfigError            an encoder config is contradictory, or names what does not exist
-    ├── CheckpointError        a model folder is missing a file, malformed, or not what it says it is
-    │   └── UnsupportedModel   the folder is fine, but bothways cannot run this architecture faithfully
+    ├── CheckpointError        a model folder is incomplete, malformed, or not what it says
+    │   └── UnsupportedModel   the folder is fine, but bothways cannot run it as it was meant
     ├── SourceError            a model could not be found or fetched
     ├── InputError             a sequence, or an argument of a call, cannot be encoded
     │   └── SequenceTooLong    a sequence exceeds the model and `on_overflow="error"`
@@ -11,8 +11,9 @@
     ├── BackendError           the chosen backend, device or precision is not to be had here
     └── MissingExtra           an optional dependency is not installed: names the extra
 
-Each also derives from the built-in that a caller would expect (`ValueError`, `OSError`, ...). A message
-says what was wrong, where, what was expected, and what to do next; the command line prints it as it is.
+Each also derives from the built-in that a caller would expect (`ValueError`, `OSError`, ...). A
+message says what was wrong, where, what was expected, and what to do next; the command line prints
+it as it is.
 """
 
 __all__ = [
@@ -78,9 +79,8 @@ class BackendError(BothwaysError, RuntimeError):
 class MissingExtra(BothwaysError, ImportError):
     """An optional dependency is not installed.
 
-    >>> raise MissingExtra("torch", "reading pytorch_model.bin")
-    Traceback (most recent call last):
-    bothways.errors.MissingExtra: reading pytorch_model.bin needs an extra: pip install 'bothways[torch]'
+    >>> print(MissingExtra("torch", "pytorch_model.bin"))
+    pytorch_model.bin needs an extra: pip install 'bothways[torch]'
     """
 
     def __init__(self, extra: str, purpose: str) -> None:

@@ -8,7 +8,7 @@ from typing import assert_never
 
 import numpy as np
 
-from bothways.checkpoints import Dense, Normalize
+from bothways.checkpoints import Dense, DenseActivation, Normalize
 from bothways.errors import InputError
 from bothways.reference import activate
 
@@ -30,13 +30,13 @@ def apply_modules(x_BD: np.ndarray, modules: Sequence[Dense | Normalize]) -> np.
                 expected = module.weight.shape[1]
                 if x_BD.shape[1] != expected:
                     raise InputError(
-                        f"this pooling gives {x_BD.shape[1]} dimensions, and the model's dense layer "
-                        f"takes {expected}; use the model's own pooling"
+                        f"this pooling gives {x_BD.shape[1]} dimensions, and the model's dense "
+                        f"layer takes {expected}; use the model's own pooling"
                     )
                 x_BD = x_BD @ module.weight.T
                 if module.bias is not None:
                     x_BD = x_BD + module.bias
-                x_BD = _activate(x_BD, module)
+                x_BD = _activate(x_BD, module.activation)
             case Normalize():
                 x_BD = to_unit_length(x_BD)
     return x_BD.astype(np.float32, copy=False)
@@ -58,19 +58,21 @@ def first_dimensions(x_BD: np.ndarray, dimensions: int | None) -> np.ndarray:
 def to_unit_length(x_BD: np.ndarray) -> np.ndarray:
     """Each vector divided by its Euclidean length, so that a dot product is a cosine."""
     length_B1 = np.sqrt(np.sum(np.square(x_BD, dtype=np.float64), axis=1, keepdims=True))
-    return (x_BD / np.maximum(length_B1, _SMALLEST_LENGTH)).astype(np.float32)
+    unit_BD: np.ndarray = x_BD / np.maximum(length_B1, _SMALLEST_LENGTH)
+    return unit_BD.astype(np.float32)
 
 
-def _activate(x_BD: np.ndarray, module: Dense) -> np.ndarray:
-    match module.activation:
+def _activate(x_BD: np.ndarray, activation: DenseActivation) -> np.ndarray:
+    activated_BD: np.ndarray
+    match activation:
         case "identity":
-            return x_BD
+            activated_BD = x_BD
         case "tanh":
-            return np.tanh(x_BD)
+            activated_BD = np.tanh(x_BD)
         case "sigmoid":
-            return 1 / (1 + np.exp(-x_BD))
+            activated_BD = 1 / (1 + np.exp(-x_BD))
         case "relu" | "gelu" | "gelu_tanh" | "silu":
-            activated: np.ndarray = activate(x_BD, module.activation)
-            return activated
+            activated_BD = activate(x_BD, activation)
         case unknown:
             assert_never(unknown)
+    return activated_BD

@@ -64,7 +64,9 @@ def check(config: EncoderConfig, weights: Weights, source: str) -> None:
             raise CheckpointError(f"{source}: weight {name!r} holds NaN or infinity")
 
 
-def initialise(config: EncoderConfig, *, seed: int = 0, scale: float = 0.02) -> dict[str, np.ndarray]:
+def initialise(
+    config: EncoderConfig, *, seed: int = 0, scale: float = 0.02
+) -> dict[str, np.ndarray]:
     """Fresh float32 weights for `config`, the same for the same seed.
 
     Matrices and tables are normal with standard deviation `scale` (Devlin et al. 2019, and BERT's

@@ -3,6 +3,7 @@
 from bothways.checkpoints.export import export
 from bothways.checkpoints.folder import (
     Dense,
+    DenseActivation,
     ModelFolder,
     Normalize,
     Pooling,
@@ -15,6 +16,7 @@ __all__ = [
     "ALIASES",
     "Alias",
     "Dense",
+    "DenseActivation",
     "ModelFolder",
     "Normalize",
     "Pooling",

@@ -177,6 +177,7 @@ class Family:
         """What of `config` this family has no way to say; empty if it can be exported to it."""
         try:
             back, _ = self.read_config(self.write_config(config, {}), self.model_type)
+            back = self.from_weights(back, self.buffers(config), self.model_type)
         except CheckpointError as error:
             return str(error)
         ours, theirs = config.to_dict(), back.to_dict()

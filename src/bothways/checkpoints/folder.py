@@ -8,6 +8,7 @@ from bothways.checkpoints.bothways_folder import SETTINGS_FILE, read_bothways
 from bothways.checkpoints.model_folder import (
     READER_FILES,
     Dense,
+    DenseActivation,
     ModelFolder,
     Normalize,
     Pooling,
@@ -21,7 +22,15 @@ from bothways.checkpoints.transformers_folder import read_transformers
 from bothways.checkpoints.weight_files import find_weights
 from bothways.errors import CheckpointError
 
-__all__ = ["Dense", "ModelFolder", "Normalize", "Pooling", "fingerprint", "read_folder"]
+__all__ = [
+    "Dense",
+    "DenseActivation",
+    "ModelFolder",
+    "Normalize",
+    "Pooling",
+    "fingerprint",
+    "read_folder",
+]
 
 
 def read_folder(path: Path) -> ModelFolder:

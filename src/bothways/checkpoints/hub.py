@@ -3,6 +3,7 @@
 Only safetensors, JSON and tokenizer files are asked for: no code, and no pickled weights.
 """
 
+import importlib
 import threading
 import warnings
 from pathlib import Path
@@ -30,7 +31,7 @@ def fetch(
     """
     source = f"hf:{repository}" + (f"@{revision}" if revision else "")
     try:
-        import httpx2
+        import httpx2  # of huggingface_hub 2 and later
         from huggingface_hub import errors, snapshot_download
     except ImportError as error:
         raise MissingExtra("hub", f"fetching {source}") from error
@@ -62,7 +63,9 @@ def fetch(
     except errors.LocalEntryNotFoundError as error:
         raise SourceError(f"{source}: {_not_cached(error, offline)}") from error
     except (httpx2.HTTPError, OSError) as error:
-        raise SourceError(f"{source}: could not be fetched: {_first_line(error)}") from error
+        raise SourceError(
+            f"{source}: could not be fetched from the hub: {_first_line(error)}"
+        ) from error
     _check(Path(folder), repository, revision, source)
     return Path(folder)
 
@@ -74,9 +77,9 @@ def _not_cached(error: Exception, offline: bool) -> str:
             "not, or not wholly, in the hub's cache, and BOTHWAYS_OFFLINE or HF_HUB_OFFLINE "
             "forbids fetching it; fetch it once with `bothways pull` while online"
         )
-    reason = _first_line(cause or error)
     return (
-        f"the hub cannot be reached ({reason}), and its cache has no whole copy; check the network"
+        f"could not be fetched from the hub ({_first_line(cause or error)}), and the hub's cache "
+        "has no whole copy; check the network"
     )
 
 
@@ -114,12 +117,11 @@ def _is_known_whole(repository: str, revision: str | None) -> bool:
 
 def _bar_class(progress: PullProgress | None) -> type[Any]:
     """A progress bar that draws nothing, and hands the bytes of all files to `progress`."""
-    from huggingface_hub.utils import tqdm
-
+    tqdm: Any = importlib.import_module("huggingface_hub.utils").tqdm  # which has no types
     lock = threading.Lock()
     bars: list[Any] = []
 
-    class Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
+    class Bar(tqdm):  # type: ignore[misc]
         def __init__(self, *args: Any, unit: str = "it", **settings: Any) -> None:
             settings["disable"] = True
             super().__init__(*args, unit=unit, **settings)

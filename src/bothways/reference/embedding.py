@@ -9,12 +9,8 @@ from typing import Any, assert_never
 from array_api_compat import array_namespace, device
 from jaxtyping import Float, Int, Num
 
-from bothways.config import EncoderConfig
+from bothways.config import MASKED_IN_TRAINING, EncoderConfig
 from bothways.reference.layers import Array, Arrays, linear, normalise
-
-MASKED_IN_TRAINING = 0.15 * 0.8
-"""Share of positions that were mask tokens when ESM-2 was trained: 15 % chosen, 80 % of them masked
-(Lin et al. 2022, supplementary methods; Devlin et al. 2019, section 3.1)."""
 
 
 def embed(

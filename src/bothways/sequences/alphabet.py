@@ -67,7 +67,7 @@ class Alphabet:
     mask: hides a symbol in masked-symbol training.
     outside: whether `unknown` stands for `each` piece outside the alphabet, or for `runs` of them,
         with whitespace around symbols skipped.
-    case: `exact`, or `upper` for a string to be read in upper case (A to Z only).
+    case: `exact`, or `upper` for a and A, to z and Z, to be the same symbol.
 
     A special symbol written in a sequence is read as that symbol.
 
@@ -100,6 +100,8 @@ class Alphabet:
                 raise InputError(f"{field}={getattr(self, field)!r}: expected one of {choices}")
         if self.outside == "runs" and self.unknown is None:
             raise InputError("outside='runs' needs an unknown symbol to stand for them")
+        if len(self.ids) != len(self.symbols):
+            raise InputError("case='upper': some symbols differ in their case only")
 
     def __len__(self) -> int:
         """How many symbols there are: the vocabulary of a model for this alphabet."""
@@ -112,20 +114,30 @@ class Alphabet:
 
     @cached_property
     def ids(self) -> Mapping[str, int]:
-        """The id of each symbol."""
-        return {symbol: place for place, symbol in enumerate(self.symbols)}
+        """The id of each symbol, as `fold` writes it."""
+        return {self.fold(symbol): place for place, symbol in enumerate(self.symbols)}
+
+    def id_of(self, symbol: str) -> int:
+        """The id of a symbol.
+
+        Raises:
+            InputError: if it is not in the alphabet.
+        """
+        if (found := self.ids.get(self.fold(symbol))) is None:
+            raise InputError(f"{symbol!r:.80} is not in the alphabet of {self.summary()}")
+        return found
 
     def split(self, text: str) -> Pieces:
         """The symbols a string is written in, also those outside the alphabet, and their places."""
         return self._splitter(self.fold(text))
 
     def fold(self, text: str) -> str:
-        """The string as it is read: in upper case where `case` says so, character for character."""
+        """A string or symbol in upper case where `case` says so, character for character."""
         return text.translate(_TO_UPPER) if self.case == "upper" else text
 
     @cached_property
     def _splitter(self) -> Callable[[str], Pieces]:
-        return splitter(self.splitting, self.symbols)
+        return splitter(self.splitting, tuple(self.ids))
 
     def summary(self) -> str:
         """The alphabet in a few words, for messages."""

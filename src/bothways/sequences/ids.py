@@ -25,7 +25,7 @@ def are_ids(sequence: Any) -> bool:
     return isinstance(sequence, list | tuple) and not (sequence and isinstance(sequence[0], str))
 
 
-def read_ids(sequences: Sequence[Any], vocab_size: int) -> list[Tokenized]:
+def read_ids(sequences: Sequence[Any] | np.ndarray, vocab_size: int) -> list[Tokenized]:
     """Each sequence, a list of ints or an integer array (L,), as int64.
 
     Raises:

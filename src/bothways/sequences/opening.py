@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError, InputError
 from bothways.sequences.alphabet import ALPHABET_FILE, Alphabet
@@ -51,7 +53,7 @@ def open_reader(
 
 
 def read(
-    sequences: Sequence[Any],
+    sequences: Sequence[Any] | np.ndarray,
     reader: SequenceReader | None,
     config: EncoderConfig,
     *,

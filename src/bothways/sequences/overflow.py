@@ -75,29 +75,33 @@ class Fitted:
             raise ValueError(f"{len(vectors)} arrays of vectors for {len(self.pieces)} pieces")
         if len(self.pieces) == 1 or self.places is None:
             return vectors[0]
-        weights = [self._weights(places) for places in self.places]
-        total = np.zeros(len(self.tokenized))
-        for places, weight in zip(self.places, weights, strict=True):
-            total[places] += weight
-        *leading, _, width = vectors[0].shape
+        head, suffix = _frame(self.tokenized)
+        contents = [places[head : len(places) - suffix] for places in self.places]
+        weights = [self._weights(content) for content in contents]
+        total_L = np.zeros(len(self.tokenized))
+        for content, weight in zip(contents, weights, strict=True):
+            total_L[content] += weight
+        *leading, length, width = vectors[0].shape
         merged = np.zeros((*leading, len(self.tokenized), width), dtype=vectors[0].dtype)
-        for places, weight, piece in zip(self.places, weights, vectors, strict=True):
-            share = (weight / total[places]).astype(piece.dtype)
-            merged[..., places, :] += piece * share[:, None]
+        frame = np.zeros((*leading, head + suffix, width))  # float64: a sum over all windows
+        in_frame = [*range(head), *range(length - suffix, length)]
+        for content, weight, piece in zip(contents, weights, vectors, strict=True):
+            share = (weight / total_L[content]).astype(piece.dtype)
+            merged[..., content, :] += piece[..., head : length - suffix, :] * share[:, None]
+            frame += piece[..., in_frame, :]
+        merged[..., [*range(head), *range(-suffix, 0)], :] = frame / len(vectors)
         return merged
 
-    def _weights(self, places: np.ndarray) -> np.ndarray:
-        """For each position of a window, 1 + its distance from the nearer cut; 1 in the frame."""
+    def _weights(self, content: np.ndarray) -> np.ndarray:
+        """For each position of a window's content, 1 + its distance from the nearer cut."""
         head, suffix = _frame(self.tokenized)
-        weights = np.ones(len(places))
-        content = places[head : len(places) - suffix]
-        from_start = np.arange(len(content), dtype=np.float64)
+        from_start = np.arange(1.0, len(content) + 1)
         from_end = from_start[::-1].copy()
         if content[0] == head:  # the sequence begins here: no cut
             from_start[:] = np.inf
         if content[-1] == len(self.tokenized) - suffix - 1:
             from_end[:] = np.inf
-        weights[head : len(places) - suffix] += np.minimum(from_start, from_end)
+        weights: np.ndarray = np.minimum(from_start, from_end)
         return weights
 
 

@@ -78,7 +78,7 @@ class SequenceReader(Protocol):
         """Which kind of input it is."""
         ...
 
-    def read(self, sequences: Sequence[Any], *, prompt: str = "") -> list[Tokenized]:
+    def read(self, sequences: Sequence[Any] | np.ndarray, *, prompt: str = "") -> list[Tokenized]:
         """Each sequence as ids or values, with `prompt` before it, in the order given.
 
         Raises:

@@ -123,7 +123,7 @@ class SeriesReader:
         self._mean_C = np.array(series.mean)
         self._std_C = np.array(series.std)
 
-    def read(self, sequences: Sequence[Any], *, prompt: str = "") -> list[Tokenized]:
+    def read(self, sequences: Sequence[Any] | np.ndarray, *, prompt: str = "") -> list[Tokenized]:
         """Each sequence, standardised, as float32 (L, C).
 
         Raises:

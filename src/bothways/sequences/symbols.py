@@ -25,9 +25,9 @@ class SymbolReader:
         self._begin = _ids_of(alphabet.begin, alphabet)
         self._end = _ids_of(alphabet.end, alphabet)
         # -1 marks what is to be refused.
-        self._unknown = -1 if alphabet.unknown is None else alphabet.ids[alphabet.unknown]
+        self._unknown = -1 if alphabet.unknown is None else alphabet.id_of(alphabet.unknown)
 
-    def read(self, sequences: Sequence[Any], *, prompt: str = "") -> list[Tokenized]:
+    def read(self, sequences: Sequence[Any] | np.ndarray, *, prompt: str = "") -> list[Tokenized]:
         """Each sequence, a str or a list of symbols, as ids between the begin and end symbols.
 
         Raises:
@@ -81,7 +81,7 @@ class SymbolReader:
                     f"item {position} is {type_name(symbol)}; expected a symbol, which is a string",
                     sequence=index,
                 )
-        return sequence, None
+        return [self.alphabet.fold(symbol) for symbol in sequence], None
 
     def _merge_runs(self, text: str) -> Pieces:
         """Neighbours outside the alphabet as one piece; whitespace ends a run and is no symbol."""
@@ -120,4 +120,4 @@ class SymbolReader:
 
 
 def _ids_of(symbol: str | None, alphabet: Alphabet) -> list[int]:
-    return [] if symbol is None else [alphabet.ids[symbol]]
+    return [] if symbol is None else [alphabet.id_of(symbol)]

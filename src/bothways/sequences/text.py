@@ -58,7 +58,7 @@ class TextReader:
         self._check_ids(self._vocabulary.values(), "has ids up to")
         self._template = self._find_template(num_texts=1)
 
-    def read(self, sequences: Sequence[Any], *, prompt: str = "") -> list[Tokenized]:
+    def read(self, sequences: Sequence[Any] | np.ndarray, *, prompt: str = "") -> list[Tokenized]:
         """Each text, or pair of texts as a tuple, with `prompt` before it (the first, of a pair).
 
         Raises:
@@ -154,20 +154,18 @@ class TextReader:
             CheckpointError: if it adds ids that the encoder does not have, or mixes up the texts.
         """
         try:
-            encoding = self._encode_probe(num_texts)
+            bare, encoding = self._encode_probe(num_texts)
         except _TokenizerFailed as failure:
             raise CheckpointError(f"the tokenizer does not work: {failure}") from None
         self._check_ids(encoding.ids, "adds special tokens with ids up to")
         origins = encoding.sequence_ids
-        content = [origin for origin in origins if origin is not None]
         bounds = [
             (origins.index(text), len(origins) - origins[::-1].index(text))
             for text in range(num_texts)
             if text in origins
         ]
-        if len(bounds) != num_texts or content != [
-            text for text, (start, stop) in enumerate(bounds) for _ in range(start, stop)
-        ]:
+        content = [encoding.ids[place] for start, stop in bounds for place in range(start, stop)]
+        if len(bounds) != num_texts or bounds != sorted(bounds) or content != bare.ids:
             raise CheckpointError(
                 "the tokenizer's post_processor does not give each text once, whole and in order: "
                 f"it makes {encoding.tokens} of a short one"
@@ -180,13 +178,19 @@ class TextReader:
         middle = bounds[1][0] - bounds[0][1] if num_texts == 2 else 0
         return _Template(bounds[0][0], middle, len(origins) - bounds[-1][1])
 
-    def _encode_probe(self, num_texts: int) -> Encoding:
-        """A text, or a pair, that the tokenizer finds a token in; not each knows every letter."""
+    def _encode_probe(self, num_texts: int) -> tuple[Encoding, Encoding]:
+        """A short text, or pair, without and with special tokens."""
+        problem = "it finds no token in its own vocabulary"
         for probe in ("a", *itertools.islice(self._vocabulary, 1000)):
-            encoding = _encode(self._tokenizer, probe if num_texts == 1 else (probe, probe))
-            if any(origin is not None for origin in encoding.sequence_ids):
-                return encoding
-        raise _TokenizerFailed("it finds no token in its own vocabulary")
+            text = probe if num_texts == 1 else (probe, probe)
+            try:
+                bare = _encode(self._tokenizer, text, special=False)
+            except _TokenizerFailed as failure:  # a small vocabulary need not know "a"
+                problem = str(failure)
+                continue
+            if bare.ids:
+                return bare, _encode(self._tokenizer, text)
+        raise _TokenizerFailed(problem)
 
     def _check_ids(self, ids: Any, where: str) -> None:
         if ids and max(ids) >= self._vocab_size:
@@ -196,14 +200,15 @@ class TextReader:
             )
 
 
-def _encode(tokenizer: Tokenizer, text: _Text) -> Encoding:
-    """Encode one text or pair.
+def _encode(tokenizer: Tokenizer, text: _Text, *, special: bool = True) -> Encoding:
+    """Encode one text or pair, with special tokens around it or without.
 
     Raises:
         _TokenizerFailed: for whatever the library raises.
     """
     try:
-        return tokenizer.encode(text) if isinstance(text, str) else tokenizer.encode(*text)
+        first, second = (text, None) if isinstance(text, str) else text
+        return tokenizer.encode(first, second, add_special_tokens=special)
     except BaseException as error:
         if _is_of_the_library(error):
             raise _TokenizerFailed(str(error)) from None

@@ -95,9 +95,11 @@ _ROWS: Rows = bert.POOLER | {
     "embeddings.word_embeddings.weight": "embedding.token.weight",
     "embeddings.layer_norm.{p}": "embedding.norm.{p}",
     "embeddings.position_ids": None,  # a buffer: 0, 1, 2, ...
-    # Read by `read_frequencies`.
+    # Read by `read_frequencies`. Files have them once, or in each layer; some releases of
+    # transformers 5 save them once, and with a star.
     "rotary_embeddings.inv_freq": None,
     "encoder.layer.{i}.attention.self.rotary_embeddings.inv_freq": None,
+    "encoder.layer.*.attention.self.rotary_embeddings.inv_freq": None,
     "encoder.layer.{i}.attention.self.query.{p}": "blocks.{i}.attention.query.{p}",
     "encoder.layer.{i}.attention.self.key.{p}": "blocks.{i}.attention.key.{p}",
     "encoder.layer.{i}.attention.self.value.{p}": "blocks.{i}.attention.value.{p}",

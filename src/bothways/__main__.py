@@ -1,0 +1,5 @@
+"""`python -m bothways`: the command line."""
+
+from bothways.cli import main
+
+main()

@@ -1,0 +1,81 @@
+"""Fitted sequences through a backend, batch by batch, and their windows merged.
+
+T tokens of a batch; l positions of a window, L of a sequence; D model width.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from bothways.backends import Backend
+from bothways.config import PoolingMode
+from bothways.packing import PackedBatch, plan_batches
+from bothways.reference import pool
+from bothways.sequences import Fitted
+
+__all__ = ["hidden_states", "pack", "pooled"]
+
+
+def pooled(
+    backend: Backend,
+    fitted: Sequence[Fitted],
+    modes: Sequence[PoolingMode],
+    *,
+    skip: int,
+    max_tokens: int,
+    done: Callable[[int], None],
+) -> np.ndarray:
+    """Float32 (n, D · modes), in the order given; `done` hears the tokens of each batch.
+
+    The backend pools sequences that are whole; windows are merged before they are pooled.
+    """
+    vectors = np.empty((len(fitted), backend.config.d_model * len(modes)), dtype=np.float32)
+    whole = np.array([i for i, f in enumerate(fitted) if len(f.pieces) == 1], dtype=np.int64)
+    for batch in plan_batches([fitted[i].num_tokens for i in whole], max_tokens):
+        packed = pack([fitted[i] for i in whole[batch]])
+        vectors[whole[batch]] = backend.pool(packed, modes, skip=skip)
+        done(packed.num_tokens)
+    for i, f in enumerate(fitted):
+        if len(f.pieces) > 1:
+            (states_LD,) = f.merge(_windows(backend, f, [backend.config.num_layers], max_tokens))
+            vectors[i] = np.concatenate([pool(states_LD, mode, skip=skip) for mode in modes])
+            done(f.num_tokens)
+    return vectors
+
+
+def hidden_states(
+    backend: Backend, fitted: Sequence[Fitted], layers: Sequence[int], *, max_tokens: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Index and hidden states, float32 (layers, L, D), of each sequence, in no certain order."""
+    whole = [i for i, f in enumerate(fitted) if len(f.pieces) == 1]
+    for batch in plan_batches([fitted[i].num_tokens for i in whole], max_tokens):
+        packed = pack([fitted[whole[j]] for j in batch])
+        states = _split(backend.hidden_states(packed, layers), packed)
+        for j, own in zip(batch, states, strict=True):
+            yield whole[j], own.copy()  # not a view, which would keep the batch in memory
+    for i, f in enumerate(fitted):
+        if len(f.pieces) > 1:
+            yield i, f.merge(_windows(backend, f, layers, max_tokens))
+
+
+def pack(fitted: Sequence[Fitted]) -> PackedBatch:
+    """Sequences of one piece each, end to end."""
+    return PackedBatch.of([f.pieces[0] for f in fitted], [f.segments[0] for f in fitted])
+
+
+def _windows(
+    backend: Backend, fitted: Fitted, layers: Sequence[int], max_tokens: int
+) -> list[np.ndarray]:
+    """Hidden states (layers, l, D) of each window of one sequence."""
+    states: list[np.ndarray] = []
+    per_batch = max(1, max_tokens // len(fitted.pieces[0]))
+    for first in range(0, len(fitted.pieces), per_batch):
+        some = slice(first, first + per_batch)
+        packed = PackedBatch.of(fitted.pieces[some], fitted.segments[some])
+        states += _split(backend.hidden_states(packed, layers), packed)
+    return states
+
+
+def _split(states: np.ndarray, packed: PackedBatch) -> list[np.ndarray]:
+    """From (layers, T, D) to (layers, length, D) of each sequence."""
+    return np.split(states, np.cumsum(packed.lengths)[:-1], axis=1)

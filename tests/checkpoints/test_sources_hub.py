@@ -1,0 +1,252 @@
+"""Models of the hub: the real huggingface_hub against a stand-in for the hub on this machine.
+
+The stand-in answers as the hub's API is documented to answer; the hub itself is never asked.
+"""
+
+import http.server
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bothways.checkpoints import sources
+from bothways.errors import MissingExtra
+
+COMMITS = {"main": "a" * 40, "v1": "b" * 40}
+WHOLE = {
+    "config.json": b"{}",
+    "model.safetensors": bytes(300_000),
+    "modules.json": b"[]",
+    "1_Pooling/config.json": b"{}",
+    "2_Dense/model.safetensors": b"dense",
+    "tokenizer.json": b"{}",
+    "vocab.txt": b"a",
+    "merges.txt": b"a b",
+}
+UNWANTED = {
+    "pytorch_model.bin": b"pickle",
+    "modeling_custom.py": b"raise SystemExit",
+    "README.md": b"read me",
+    "onnx/model.onnx": b"onnx",
+    "onnx/config.json": b"{}",
+    "checkpoint-500/model.safetensors": b"earlier",
+}
+RESOLVE = """
+import sys
+from bothways.checkpoints.sources import pull
+from bothways.errors import SourceError
+seen = []
+try:
+    print(pull(sys.argv[1], progress=lambda *bytes_done: seen.append(bytes_done)))
+    print(seen[-1] if seen else None, file=sys.stderr)
+except SourceError as error:
+    sys.exit(f"SourceError: {error}")
+"""
+PATIENCE_SECONDS = 60
+
+
+class Hub:
+    """A stand-in for the hub: its models, those it guards, and what it was asked for."""
+
+    def __init__(self) -> None:
+        self.models: dict[str, dict[str, bytes]] = {}
+        self.gated: set[str] = set()
+        self.broken = False
+        self.asked: list[str] = []
+        hub = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                hub.asked.append(self.path)
+                self.answer(*hub.answer(self.path.partition("?")[0]))
+
+            do_HEAD = do_GET  # noqa: N815 (http.server's name)
+
+            def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                if self.command == "GET":
+                    self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
+        form = r"(?:/api/models)?/(\w+/\w+)/(revision|tree|resolve)/(\w+)(?:/(.+))?"
+        match = re.fullmatch(form, path)
+        if match is None or match[1] not in self.models:
+            return 404, {"X-Error-Code": "RepoNotFound"}, b""
+        repository, question, revision, name = match.groups()
+        commit = COMMITS.get(revision, revision if revision in COMMITS.values() else None)
+        if commit is None:
+            return 404, {"X-Error-Code": "RevisionNotFound"}, b""
+        files = self.models[repository]
+        if question == "revision":
+            about: dict[str, Any] = {"id": repository, "sha": commit, "siblings": []}
+            return 200, {"Content-Type": "application/json"}, json.dumps(about).encode()
+        if question == "tree":
+            listing = [
+                {"type": "file", "path": n, "size": len(c), "oid": self.tag(n)}
+                for n, c in files.items()
+            ]
+            return 200, {"Content-Type": "application/json"}, json.dumps(listing).encode()
+        if repository in self.gated:
+            return 403, {"X-Error-Code": "GatedRepo"}, b""
+        if self.broken:
+            return 403, {}, b""
+        return 200, {"ETag": f'"{self.tag(name)}"', "X-Repo-Commit": commit}, files[name]
+
+    @staticmethod
+    def tag(name: str) -> str:
+        return f"{name.encode().hex():0<40}"[:40]
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    hub = Hub()
+    threading.Thread(target=hub.server.serve_forever, daemon=True).start()
+    hub.models["org/whole"] = WHOLE | UNWANTED
+    yield hub
+    hub.server.shutdown()
+    hub.server.server_close()
+
+
+class Outcome:
+    """What a process that pulled a model printed: a folder, or an error."""
+
+    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
+        self.stderr = done.stderr
+        self.error = done.stderr.partition("SourceError: ")[2].strip() if done.returncode else ""
+        assert done.returncode in (0, 1), done.stderr
+        assert bool(self.error) == bool(done.returncode), done.stderr
+        self.folder = Path(done.stdout.strip()) if not done.returncode else None
+
+    def files(self) -> dict[str, bytes]:
+        assert self.folder is not None, self.error
+        paths = [path for path in self.folder.rglob("*") if path.is_file()]
+        return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def pull(
+    source: str, hub: Hub, tmp_path: Path, environment: dict[str, str] | None = None
+) -> Outcome:
+    settings = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", RESOLVE, source],
+        env=os.environ | settings | {"HF_HUB_DISABLE_XET": "1"} | (environment or {}),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    return Outcome(done)
+
+
+def test_weights_settings_and_tokenizer_are_fetched_and_nothing_else(
+    hub: Hub, tmp_path: Path
+) -> None:
+    outcome = pull("org/whole", hub, tmp_path)
+    assert outcome.files() == WHOLE
+    assert outcome.folder is not None
+    assert outcome.folder.is_relative_to(tmp_path / "hf")
+    size = sum(map(len, WHOLE.values()))
+    assert outcome.stderr.strip().endswith(f"({size}, {size})")  # the progress, and no bar
+    assert not [path for path in hub.asked for name in UNWANTED if path.endswith(f"/{name}")]
+
+
+def test_a_model_in_the_hubs_cache_is_found_offline_and_nobody_is_asked(
+    hub: Hub, tmp_path: Path
+) -> None:
+    online = pull("hf:org/whole@v1", hub, tmp_path)
+    assert online.folder is not None
+    assert online.folder.name == COMMITS["v1"]
+    hub.asked.clear()
+    for variable in ("HF_HUB_OFFLINE", "BOTHWAYS_OFFLINE"):
+        offline = pull("hf:org/whole@v1", hub, tmp_path, {variable: "1"})
+        assert offline.folder == online.folder
+        absent = pull("hf:org/whole", hub, tmp_path, {variable: "1"})
+        assert "not, or not wholly, in the hub's cache" in absent.error
+        assert "`bothways pull` while online" in absent.error
+    assert hub.asked == []
+
+
+def test_a_half_fetched_model_is_not_used_offline(hub: Hub, tmp_path: Path) -> None:
+    hub.broken = True
+    assert (
+        "hf:org/whole: could not be fetched from the hub (403"
+        in pull("org/whole", hub, tmp_path).error
+    )
+    hub.broken = False
+    assert "not wholly" in pull("org/whole", hub, tmp_path, {"HF_HUB_OFFLINE": "1"}).error
+    assert pull("org/whole", hub, tmp_path).files() == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (
+            "org/nothing",
+            "hf:org/nothing: the hub has no such model, or it is private: check the name",
+        ),
+        ("org/whole@v9", "hf:org/whole@v9: the model is there, its revision 'v9' is not"),
+        ("org/gated", "hf:org/gated: access to this model is granted on request: ask for it"),
+        (
+            "org/pickled",
+            "hf:org/pickled: the model has no safetensors, and bothways takes no other",
+        ),
+        ("hf:or--g/x", "hf:or--g/x: not a name the hub could have"),
+    ],
+)
+def test_what_cannot_be_had_is_an_error_with_its_reason(
+    hub: Hub, tmp_path: Path, source: str, message: str
+) -> None:
+    hub.models["org/gated"] = WHOLE
+    hub.gated.add("org/gated")
+    hub.models["org/pickled"] = {"config.json": b"{}", "pytorch_model.bin": b"pickle"}
+    error = pull(source, hub, tmp_path).error
+    assert error.startswith(message)
+    assert ("Nor is there a folder org/" in error) == source.startswith("org/")
+
+
+def test_a_hub_that_cannot_be_reached_is_named_as_the_reason(hub: Hub, tmp_path: Path) -> None:
+    nobody = {"HF_ENDPOINT": "http://127.0.0.1:9"}
+    message = "hf:org/whole: could not be fetched from the hub ("
+    assert pull("org/whole", hub, tmp_path, nobody).error.startswith(message)
+
+
+def test_a_cache_that_may_lack_files_is_used_with_a_warning(hub: Hub, tmp_path: Path) -> None:
+    """Others fetch single files: then nothing says whether a modules.json was left out."""
+    snapshot = tmp_path / "hf" / "hub" / "models--org--whole" / "snapshots" / COMMITS["main"]
+    snapshot.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        (snapshot / name).write_bytes(WHOLE[name])
+    refs = snapshot.parent.parent / "refs"
+    refs.mkdir()
+    (refs / "main").write_text(COMMITS["main"])
+    unsure = pull("org/whole", hub, tmp_path, {"HF_HUB_OFFLINE": "1"})
+    assert unsure.folder == snapshot
+    assert "does not say whether the model has more files than these" in unsure.stderr
+    absent = snapshot.parent.parent / ".no_exist" / COMMITS["main"] / "modules.json"
+    absent.parent.mkdir(parents=True)
+    absent.touch()
+    assert "more files" not in pull("org/whole", hub, tmp_path, {"HF_HUB_OFFLINE": "1"}).stderr
+
+
+def test_without_huggingface_hub_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(MissingExtra, match=r"fetching hf:org/name needs .*bothways\[hub\]"):
+        sources.resolve("hf:org/name", offline=False)

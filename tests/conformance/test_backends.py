@@ -1,0 +1,209 @@
+"""Every variant of the config, in every backend, against the reference in float64."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+
+from bothways import config as config_module
+from bothways.backends import Backend
+from bothways.config import EncoderConfig, PoolingMode
+from bothways.native import NativeBackend, available_isas
+from bothways.nn.backend import TorchBackend
+from bothways.packing import PackedBatch
+from bothways.reference.backend import ReferenceBackend
+from bothways.weights import Weights
+
+TOLERANCE = 1e-5
+"""Of the scale of what is compared: float32 rounding through a few layers, and no more."""
+NEIGHBOUR_TOLERANCE = 1e-6
+"""Of unit scale: a matrix product may sum in another order when the batch has another size."""
+
+MAX_LENGTH = 40
+LENGTHS = (MAX_LENGTH, MAX_LENGTH, 23, 23, 23, 17, 7, 2, 1, 1)
+"""As batches come: longest first, with runs of equal length."""
+MASK = 3
+
+BACKENDS: dict[str, Callable[[EncoderConfig, Weights], Backend]] = {
+    "reference": ReferenceBackend,
+    "torch": lambda config, weights: TorchBackend(config, weights, device="cpu"),
+} | {f"native {isa}": functools.partial(NativeBackend, isa=isa) for isa in available_isas()}
+
+
+def _point(**fields: Any) -> EncoderConfig:
+    sizes = {"num_layers": 3, "num_heads": 2, "d_model": 16, "d_ff": 24, "max_length": MAX_LENGTH}
+    if fields.get("input") != "vectors":
+        sizes["vocab_size"] = 50
+    return EncoderConfig(**sizes | fields)
+
+
+POINTS: dict[str, EncoderConfig] = {
+    "plain": _point(),
+    "segments": _point(num_segments=2),
+    "offset": _point(position_offset=2, num_segments=1),
+    "vectors": _point(input="vectors", num_channels=5, positions="sinusoidal"),
+    "vectors with segments": _point(input="vectors", num_channels=1, num_segments=3),
+    "no positions": _point(positions="none", embedding_norm=False),
+    "sinusoidal, odd width": _point(positions="sinusoidal", d_model=15, num_heads=3),
+    "narrow embedding": _point(embedding_size=6, block_of_layer=(0, 0, 0)),
+    "narrow embedding, sinusoidal": _point(embedding_size=7, positions="sinusoidal"),
+    "blocks shared unevenly": _point(block_of_layer=(0, 1, 0), windows=(None, 4, 2)),
+    "rotary": _point(positions="rotary", rotary_base=500.0),
+    "rotary, rounded": _point(positions="rotary", rotary_precision="float16", d_model=32),
+    "rotary, two bases": _point(
+        positions="rotary", rotary_base_local=100.0, windows=(None, 3, 3), norm_placement="pre"
+    ),
+    "relative": _point(positions="relative", relative_buckets=8, relative_max_distance=20),
+    "relative and learned": _point(
+        positions="relative", learned_with_relative=True, position_offset=2
+    ),
+    "relative in windows": _point(positions="relative", windows=(5, None, 0)),
+    "window 0": _point(windows=(0, 0, 0)),
+    "window 1": _point(windows=(1, 1, 1)),
+    "windows, some none": _point(windows=(None, 6, 39)),
+    "masks rescaled": _point(
+        rescaled_mask_token=MASK, positions="rotary", embedding_norm=False, norm_placement="pre"
+    ),
+    "pre-norm": _point(norm_placement="pre", final_norm=True),
+    "pre-norm, first without": _point(
+        norm_placement="pre", first_attention_norm=False, final_norm=True, norm_bias=False
+    ),
+    "post-norm, final norm": _point(final_norm=True, norm_eps=1e-3),
+    "rms": _point(norm="rms", norm_eps=1e-6),
+    "rms, pre-norm, gated": _point(norm="rms", norm_placement="pre", gated=True),
+    "relu": _point(activation="relu"),
+    "gelu_tanh": _point(activation="gelu_tanh"),
+    "gelu_tanh, gated": _point(activation="gelu_tanh", gated=True, feed_forward_bias=False),
+    "silu, gated": _point(activation="silu", gated=True),
+    "silu": _point(activation="silu"),
+    "no biases": _point(attention_bias=False, feed_forward_bias=False, norm_bias=False),
+    "odd sizes": _point(num_layers=1, num_heads=1, d_model=13, d_ff=29, vocab_size=37),
+    "one number wide": _point(num_heads=5, d_model=5, d_ff=1),
+}
+
+every_backend = pytest.mark.parametrize("backend_name", BACKENDS)
+every_point = pytest.mark.parametrize("point", POINTS)
+
+
+@dataclasses.dataclass
+class Pair:
+    """A backend, and the reference in float64 with the same weights."""
+
+    backend: Backend
+    oracle: ReferenceBackend
+
+
+@pytest.fixture
+def pair(backend_name: str, point: str, make_weights: Callable[[EncoderConfig], Weights]) -> Pair:
+    config = POINTS[point]
+    weights = make_weights(config)
+    oracle = ReferenceBackend(config, weights, dtype=np.float64)
+    return Pair(BACKENDS[backend_name](config, weights), oracle)
+
+
+def make_batch(config: EncoderConfig, lengths: tuple[int, ...], *, seed: int = 0) -> PackedBatch:
+    """Random sequences; with a mask rule, masks among them and one sequence of nothing else."""
+    rng = np.random.default_rng(seed)
+    values: list[np.ndarray]
+    if config.input == "vectors":
+        values = [rng.standard_normal((n, config.num_channels)) for n in lengths]
+    else:
+        values = [rng.integers(0, config.vocab_size, n) for n in lengths]
+    if config.rescaled_mask_token is not None:
+        for sequence in values:
+            sequence[rng.random(len(sequence)) < 0.3] = MASK
+        values[len(values) // 2][:] = MASK
+    if config.num_segments < 2:
+        return PackedBatch.of(values)
+    return PackedBatch.of(
+        values, [np.sort(rng.integers(0, config.num_segments, n)) for n in lengths]
+    )
+
+
+def error(found: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference, as a share of the largest expected number where that is not 0."""
+    assert found.shape == expected.shape
+    scale = np.abs(expected).max() or 1.0
+    return float(np.abs(found - expected).max() / scale)
+
+
+@every_point
+@every_backend
+def test_hidden_states_of_every_layer_equal_the_definition(pair: Pair) -> None:
+    config = pair.oracle.config
+    layers = range(config.num_layers + 1)
+    for lengths in (LENGTHS, (1,), (5, MAX_LENGTH, 1, 5)):
+        batch = make_batch(config, lengths)
+        found = pair.backend.hidden_states(batch, layers)
+        assert found.dtype == np.float32
+        for layer, expected in zip(layers, pair.oracle.hidden_states(batch, layers), strict=True):
+            assert error(found[layer], expected) < TOLERANCE, f"layer {layer}"
+
+
+@every_point
+@every_backend
+def test_attention_probabilities_equal_the_definition(pair: Pair) -> None:
+    config = pair.oracle.config
+    layers = range(config.num_layers)
+    for length in (1, 2, 23, MAX_LENGTH):
+        batch = make_batch(config, (length,))
+        found = pair.backend.attention(batch, layers)
+        expected = pair.oracle.attention(batch, layers)
+        assert np.abs(found - expected).max() < TOLERANCE
+        assert np.abs(found.sum(-1) - 1).max() < TOLERANCE
+        assert (found[expected == 0] == 0).all()
+
+
+@every_point
+@every_backend
+def test_every_pooling_mode_equals_the_definition(pair: Pair) -> None:
+    modes = get_args(PoolingMode)
+    for skip, lengths in ((0, LENGTHS), (3, (MAX_LENGTH, 9, 9, 4))):
+        batch = make_batch(pair.oracle.config, lengths)
+        found = pair.backend.pool(batch, modes, skip=skip)
+        expected = pair.oracle.pool(batch, modes, skip=skip)
+        assert found.dtype == np.float32
+        for mode, a, b in zip(
+            modes, np.split(found, len(modes), 1), np.split(expected, len(modes), 1), strict=True
+        ):
+            assert error(a, b) < TOLERANCE, mode
+
+
+@every_point
+@every_backend
+def test_a_sequence_does_not_depend_on_its_neighbours(pair: Pair) -> None:
+    config = pair.oracle.config
+    batch = make_batch(config, LENGTHS)
+    together = pair.backend.pool(batch, ["mean", "last"])
+    values = batch.split(batch.values)
+    segments = [None] * len(values) if batch.segments is None else batch.split(batch.segments)
+    for index in range(len(LENGTHS)):
+        one = PackedBatch.of([values[index]], [segments[index]])
+        alone = pair.backend.pool(one, ["mean", "last"])[0]
+        scale = max(np.abs(alone).max(), 1.0)
+        assert np.abs(together[index] - alone).max() < NEIGHBOUR_TOLERANCE * scale
+
+
+def test_the_points_cover_every_variant() -> None:
+    for name in ("input", "positions", "rotary_precision", "norm", "norm_placement", "activation"):
+        literal = {f.name: f.type for f in dataclasses.fields(EncoderConfig)}[name]
+        assert {getattr(point, name) for point in POINTS.values()} == set(get_args(literal))
+
+
+def test_the_points_cover_every_literal_that_there_is() -> None:
+    literals = {
+        value for value in vars(config_module).values() if getattr(value, "__args__", None)
+    } - {PoolingMode}
+    fields = {field.type for field in dataclasses.fields(EncoderConfig)}
+    assert literals <= fields
+
+
+def test_the_points_leave_no_field_at_its_default() -> None:
+    only_in_training = {"dropout", "attention_dropout"}
+    for field in dataclasses.fields(EncoderConfig):
+        if field.name not in only_in_training:
+            values = {getattr(point, field.name) for point in POINTS.values()}
+            assert values - {field.default}, field.name

@@ -1,0 +1,401 @@
+"""Every family against its implementation in transformers, on tiny models with random weights.
+
+The models are built here, saved by transformers, read by bothways, and run by both.
+"""
+
+import dataclasses
+import functools
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from bothways.backends import Backend
+from bothways.checkpoints import ModelFolder, export, read_folder
+from bothways.checkpoints.export import Format
+from bothways.errors import CheckpointError
+from bothways.nn.backend import TorchBackend
+from bothways.packing import PackedBatch
+from bothways.reference.backend import ReferenceBackend
+
+TOLERANCE = 1e-5
+"""Of the scale of a layer's hidden states: fp32 rounding through a few layers, and no more."""
+
+VOCABULARY = 60
+SPECIAL = 5
+"""Ids below are special tokens: padding among them, whose position RoBERTa counts differently."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """A tiny model: transformers' class, its config, and the lengths to try.
+
+    mask: an id to sprinkle over the input. half: save the weights in fp16.
+    """
+
+    model: str
+    config: dict[str, Any]
+    lengths: tuple[int, ...] = (1, 2, 3, 7, 12, 16, 16)
+    mask: int | None = None
+    half: bool = False
+
+    @property
+    def segments(self) -> int:
+        return int(self.config.get("type_vocab_size", 0))
+
+
+SMALL = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 16,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 24,
+    "max_position_embeddings": 16,
+}
+WITH_SEGMENTS = SMALL | {"type_vocab_size": 2}
+OFFSET = WITH_SEGMENTS | {"max_position_embeddings": 18}  # positions from row 2, so 16 of them
+DISTIL = {
+    "vocab_size": VOCABULARY,
+    "dim": 16,
+    "n_layers": 2,
+    "n_heads": 2,
+    "hidden_dim": 24,
+    "max_position_embeddings": 16,
+}
+ALBERT = WITH_SEGMENTS | {"embedding_size": 8}
+FAR = SMALL | {"max_position_embeddings": 302}
+FAR_LENGTHS = (1, 2, 17, 40, 129, 300)
+ESM = SMALL | {"mask_token_id": 4, "pad_token_id": 1, "position_embedding_type": "rotary"}
+ESM |= {"max_position_embeddings": 200}
+MODERN = SMALL | {"max_position_embeddings": 64, "local_attention": 8, "pad_token_id": 0}
+MODERN |= {"bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
+AROUND_WINDOWS = (*range(1, 22), 64)
+
+POINTS = {
+    "bert": Point("BertModel", WITH_SEGMENTS),
+    "bert-masked": Point("BertForMaskedLM", WITH_SEGMENTS | {"hidden_act": "gelu_new"}, half=True),
+    "bert-pretraining": Point("BertForPreTraining", WITH_SEGMENTS | {"layer_norm_eps": 1e-5}),
+    "bert-relu": Point(
+        "BertForTokenClassification", SMALL | {"hidden_act": "relu", "type_vocab_size": 1}
+    ),
+    "roberta": Point("RobertaModel", OFFSET | {"type_vocab_size": 1}),
+    "roberta-masked": Point("RobertaForMaskedLM", OFFSET | {"layer_norm_eps": 1e-5}),
+    "roberta-pad-0": Point("RobertaForSequenceClassification", OFFSET | {"pad_token_id": 0}),
+    "xlm-roberta": Point("XLMRobertaModel", OFFSET | {"type_vocab_size": 1}),
+    "xlm-roberta-masked": Point("XLMRobertaForMaskedLM", OFFSET),
+    "xlm-roberta-tokens": Point(
+        "XLMRobertaForTokenClassification", OFFSET | {"hidden_act": "silu"}
+    ),
+    "distilbert": Point("DistilBertModel", DISTIL),
+    "distilbert-masked": Point("DistilBertForMaskedLM", DISTIL | {"sinusoidal_pos_embds": True}),
+    "distilbert-classes": Point(
+        "DistilBertForSequenceClassification", DISTIL | {"activation": "relu"}
+    ),
+    "electra": Point("ElectraModel", WITH_SEGMENTS | {"embedding_size": 16}),
+    "electra-generator": Point("ElectraForMaskedLM", WITH_SEGMENTS | {"embedding_size": 8}),
+    "electra-discriminator": Point("ElectraForPreTraining", WITH_SEGMENTS | {"embedding_size": 24}),
+    "mpnet": Point("MPNetModel", FAR, FAR_LENGTHS),
+    "mpnet-masked": Point("MPNetForMaskedLM", FAR | {"layer_norm_eps": 1e-5}, FAR_LENGTHS),
+    "mpnet-pad-0": Point("MPNetForSequenceClassification", FAR | {"pad_token_id": 0}, FAR_LENGTHS),
+    "albert": Point("AlbertModel", ALBERT | {"num_hidden_layers": 4}),
+    "albert-groups": Point("AlbertForMaskedLM", ALBERT | {"num_hidden_groups": 2}),
+    "albert-wide": Point(
+        "AlbertForPreTraining", ALBERT | {"embedding_size": 16, "hidden_act": "gelu"}
+    ),
+    "esm2": Point("EsmModel", ESM | {"token_dropout": True}, mask=4),
+    "esm2-masked": Point("EsmForMaskedLM", ESM | {"emb_layer_norm_before": True}, (1, 3, 200)),
+    "esm2-half": Point(
+        "EsmForTokenClassification",
+        ESM | {"token_dropout": True, "num_attention_heads": 1},
+        (1, 3, 200),
+        mask=4,
+        half=True,
+    ),
+    "esm1b": Point(
+        "EsmForMaskedLM",
+        ESM
+        | {
+            "position_embedding_type": "absolute",
+            "max_position_embeddings": 18,
+            "emb_layer_norm_before": True,
+            "token_dropout": True,
+        },
+        mask=4,
+    ),
+    "modernbert": Point("ModernBertModel", MODERN | {"num_hidden_layers": 4}, AROUND_WINDOWS),
+    "modernbert-masked": Point(
+        "ModernBertForMaskedLM",
+        MODERN
+        | {
+            "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+            "local_attention": 5,
+            "attention_bias": True,
+            "mlp_bias": True,
+            "norm_bias": True,
+        },
+        AROUND_WINDOWS,
+    ),
+    "modernbert-classes": Point(
+        "ModernBertForSequenceClassification",
+        MODERN | {"global_attn_every_n_layers": 1, "hidden_activation": "silu"},
+        AROUND_WINDOWS,
+    ),
+    "nomic": Point(
+        "NomicBertModel", WITH_SEGMENTS | {"max_position_embeddings": 64}, (1, 2, 16, 64)
+    ),
+    "nomic-masked": Point("NomicBertForMaskedLM", WITH_SEGMENTS | {"hidden_act": "gelu"}),
+    "nomic-classes": Point(
+        "NomicBertForSequenceClassification",
+        WITH_SEGMENTS | {"rope_parameters": {"rope_type": "default", "rope_theta": 50.0}},
+    ),
+}
+
+BACKENDS: dict[str, Callable[[ModelFolder], Backend]] = {
+    "reference": lambda f: ReferenceBackend(f.config, f.weights, dtype=np.float64),
+    "torch": lambda f: TorchBackend(f.config, f.weights, device="cpu"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Built:
+    """A model of transformers in float64, the folder it was saved to, and that folder as read."""
+
+    model: Any
+    path: Path
+    folder: ModelFolder
+
+
+@pytest.fixture(scope="module")
+def scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@functools.cache
+def build(name: str, scratch: Path) -> Built:
+    point = POINTS[name]
+    torch.manual_seed(1)
+    model_class = getattr(transformers, point.model)
+    model = model_class(model_class.config_class(**point.config)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():  # fresh weights are too small to tell layers apart
+            parameter += 0.2 * torch.randn_like(parameter)
+    if point.half:
+        model = model.half()
+    path = scratch / name
+    model.save_pretrained(path)
+    return Built(model.double(), path, read_folder(path))
+
+
+def sequences(point: Point) -> list[np.ndarray]:
+    rng = np.random.default_rng(2)
+    drawn = [rng.integers(SPECIAL, VOCABULARY, length) for length in point.lengths]
+    if point.mask is not None:
+        for ids in drawn:
+            ids[1:][rng.random(len(ids) - 1) < 0.3] = point.mask  # never all: that gives them NaN
+    return drawn
+
+
+def segments_of(point: Point) -> list[np.ndarray] | None:
+    if point.segments < 2:
+        return None
+    rng = np.random.default_rng(3)
+    return [rng.integers(0, point.segments, length) for length in point.lengths]
+
+
+def theirs(model: Any, point: Point) -> list[np.ndarray]:
+    """Hidden states (layers, length, D) of each sequence, by transformers."""
+    segments = segments_of(point)
+    states = []
+    for i, ids in enumerate(sequences(point)):
+        inputs = {"input_ids": torch.tensor(ids[None]), "attention_mask": torch.ones(1, len(ids))}
+        if segments is not None:
+            inputs["token_type_ids"] = torch.tensor(segments[i][None])
+        with torch.no_grad():
+            output = model.base_model(**inputs, output_hidden_states=True)
+        states.append(torch.cat(output.hidden_states).double().numpy())
+        assert np.isfinite(states[-1]).all()
+    return states
+
+
+def check_equal(backend: Backend, point: Point, expected: list[np.ndarray]) -> None:
+    batch = PackedBatch.of(sequences(point), segments_of(point))
+    layers = range(backend.config.num_layers + 1)
+    ours = np.split(backend.hidden_states(batch, layers), np.cumsum(point.lengths)[:-1], axis=1)
+    for states, want in zip(ours, expected, strict=True):
+        for layer in layers:
+            scale = np.abs(want[layer]).max()
+            np.testing.assert_allclose(
+                states[layer],
+                want[layer],
+                rtol=0,
+                atol=TOLERANCE * scale,
+                err_msg=f"layer {layer}, {states.shape[1]} tokens",
+            )
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", POINTS)
+def test_every_layer_equals_transformers(name: str, backend: str, scratch: Path) -> None:
+    built = build(name, scratch)
+    check_equal(BACKENDS[backend](built.folder), POINTS[name], theirs(built.model, POINTS[name]))
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_an_exported_folder_is_the_same_model_to_transformers(
+    name: str, scratch: Path, tmp_path: Path
+) -> None:
+    built, point = build(name, scratch), POINTS[name]
+    export(built.folder, tmp_path / "out", "transformers")
+
+    loader = transformers.AutoModel
+    if not point.model.endswith("Model"):  # the class with the head that the file has
+        loader = getattr(transformers, point.model)
+    model, report = loader.from_pretrained(tmp_path / "out", output_loading_info=True)
+    assert type(model).__name__ == point.model
+    assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    loaded = model.state_dict()
+    for key, parameter in built.model.state_dict().items():  # heads too
+        assert torch.equal(loaded[key].double(), parameter.double()), key
+    for want, states in zip(
+        theirs(built.model, point), theirs(model.double().eval(), point), strict=True
+    ):
+        np.testing.assert_allclose(states, want, rtol=0, atol=TOLERANCE * np.abs(want).max())
+
+
+@pytest.mark.parametrize("to", ["transformers", "bothways"])
+@pytest.mark.parametrize("name", POINTS)
+def test_reading_an_export_gives_the_same_folder(
+    name: str, to: Format, scratch: Path, tmp_path: Path
+) -> None:
+    folder = build(name, scratch).folder
+    export(folder, tmp_path / "out", to)
+
+    back = read_folder(tmp_path / "out")
+    assert back.config == folder.config
+    assert back.max_length == folder.max_length
+    assert back.family == ("bothways" if to == "bothways" else folder.family)
+    settings = dict(folder.head_settings)
+    assert {name: back.head_settings[name] for name in settings} == settings
+    for ours, again in ((folder.weights, back.weights), (folder.heads, back.heads)):
+        assert again.keys() == ours.keys()
+        assert all(np.array_equal(again[name], ours[name]) for name in ours)
+
+
+def test_the_rounded_frequencies_of_esm2_matter(scratch: Path) -> None:
+    folder = build("esm2-half", scratch).folder
+    assert folder.config.rotary_precision == "float16"
+
+    exact = dataclasses.replace(folder.config, rotary_precision="exact")
+    batch = PackedBatch.of(sequences(POINTS["esm2-half"]))
+    rounded_states, exact_states = (
+        ReferenceBackend(config, folder.weights).hidden_states(batch, [config.num_layers])
+        for config in (folder.config, exact)
+    )
+    scale = np.abs(exact_states).max()
+    assert np.abs(rounded_states - exact_states).max() > 10 * TOLERANCE * scale
+
+
+def edit_config(folder: Path, changes: dict[str, Any], without: tuple[str, ...] = ()) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    kept = {name: value for name, value in config.items() if name not in without}
+    (folder / "config.json").write_text(json.dumps(kept | changes))
+
+
+NOMIC_ORIGINAL = {
+    "activation_function": "swiglu",
+    "attn_pdrop": 0.0,
+    "auto_map": {
+        "AutoConfig": "nomic-ai/nomic-bert-2048--configuration_hf_nomic_bert.NomicBertConfig",
+        "AutoModel": "nomic-ai/nomic-bert-2048--modeling_hf_nomic_bert.NomicBertModel",
+    },
+    "causal": False,
+    "dense_seq_output": True,
+    "embd_pdrop": 0.0,
+    "fused_bias_fc": True,
+    "fused_dropout_add_ln": True,
+    "layer_norm_epsilon": 1e-12,
+    "max_trained_positions": 32,
+    "mlp_fc1_bias": False,
+    "mlp_fc2_bias": False,
+    "n_embd": 16,
+    "n_head": 4,
+    "n_inner": 24,
+    "n_layer": 3,
+    "n_positions": 64,
+    "pad_vocab_size_multiple": 4,
+    "parallel_block": False,
+    "parallel_block_tied_norm": False,
+    "prenorm": False,
+    "qkv_proj_bias": False,
+    "reorder_and_upcast_attn": False,
+    "resid_pdrop": 0.0,
+    "rotary_emb_base": 1000,
+    "rotary_emb_fraction": 1.0,
+    "rotary_emb_interleaved": False,
+    "rotary_emb_scale_base": None,
+    "rotary_scaling_factor": None,
+    "scale_attn_by_inverse_layer_idx": False,
+    "scale_attn_weights": True,
+    "summary_activation": None,
+    "summary_first_dropout": 0.0,
+    "summary_proj_to_labels": True,
+    "summary_type": "cls_index",
+    "summary_use_proj": True,
+    "type_vocab_size": 2,
+    "use_flash_attn": True,
+    "use_rms_norm": False,
+    "use_xentropy": True,
+    "vocab_size": VOCABULARY - 3,  # padded to a multiple of 4
+}
+
+
+@pytest.mark.parametrize("words", ["original", "both"])
+def test_nomic_bert_is_read_in_the_words_it_was_published_in(
+    words: str, scratch: Path, tmp_path: Path
+) -> None:
+    built = build("nomic", scratch)
+    folder = tmp_path / "nomic"
+    shutil.copytree(built.path, folder)
+    changes = NOMIC_ORIGINAL | {"model_type": "nomic_bert", "architectures": ["NomicBertModel"]}
+    if words == "original":
+        (folder / "config.json").write_text(json.dumps(changes))
+    else:
+        edit_config(folder, changes | {"max_position_embeddings": 32})
+    assert read_folder(folder).config == built.folder.config
+
+
+def test_nomic_bert_refuses_words_that_disagree(scratch: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "nomic"
+    shutil.copytree(build("nomic", scratch).path, folder)
+    edit_config(folder, {"n_embd": 32})
+    with pytest.raises(CheckpointError, match="hidden_size=16 and n_embd=32"):
+        read_folder(folder)
+
+
+def test_modernbert_is_read_in_the_words_of_transformers_4(scratch: Path, tmp_path: Path) -> None:
+    built = build("modernbert", scratch)
+    folder = tmp_path / "modernbert"
+    shutil.copytree(built.path, folder)
+    edit_config(
+        folder,
+        {
+            "global_attn_every_n_layers": 3,
+            "global_rope_theta": 160000.0,
+            "local_rope_theta": 10000.0,
+            "layer_norm_eps": 1e-5,
+            "position_embedding_type": "absolute",
+            "reference_compile": None,
+        },
+        without=("layer_types", "rope_parameters"),
+    )
+    assert read_folder(folder).config == built.folder.config
+    edit_config(folder, {"local_rope_theta": None})  # the same as the global one
+    assert read_folder(folder).config.rotary_base_of(1) == 160000.0

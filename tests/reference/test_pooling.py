@@ -1,0 +1,37 @@
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from bothways.config import PoolingMode
+from bothways.reference.pooling import pool
+
+X = np.array([[1.0, -8.0], [2.0, 0.0], [6.0, 5.0]])
+
+EXPECTED: dict[PoolingMode, list[float]] = {
+    "cls": [1.0, -8.0],
+    "last": [6.0, 5.0],
+    "max": [6.0, 5.0],
+    "mean": [3.0, -1.0],
+    "mean_sqrt_len": [9 / 3**0.5, -3 / 3**0.5],
+    "weighted_mean": [(1 + 4 + 18) / 6, (-8 + 15) / 6],
+}
+WITHOUT_THE_FIRST: dict[PoolingMode, list[float]] = {
+    "cls": [1.0, -8.0],
+    "last": [6.0, 5.0],
+    "max": [6.0, 5.0],
+    "mean": [4.0, 2.5],
+    "mean_sqrt_len": [8 / 2**0.5, 5 / 2**0.5],
+    "weighted_mean": [(4 + 18) / 5, 15 / 5],
+}
+
+
+@pytest.mark.parametrize("mode", get_args(PoolingMode))
+def test_each_mode_by_hand(mode: PoolingMode) -> None:
+    assert pool(X, mode) == pytest.approx(EXPECTED[mode])
+    assert pool(X, mode, skip=1) == pytest.approx(WITHOUT_THE_FIRST[mode])
+
+
+@pytest.mark.parametrize("mode", get_args(PoolingMode))
+def test_one_position_pools_to_itself(mode: PoolingMode) -> None:
+    assert pool(X[:1], mode).tolist() == X[0].tolist()
