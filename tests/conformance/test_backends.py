@@ -29,8 +29,10 @@ MASK = 3
 
 BACKENDS: dict[str, Callable[[EncoderConfig, Weights], Backend]] = {
     "reference": ReferenceBackend,
-    "torch": lambda config, weights: TorchBackend(config, weights, device="cpu"),
-} | {f"native {isa}": functools.partial(NativeBackend, isa=isa) for isa in available_isas()}
+    "torch": functools.partial(TorchBackend, device="cpu"),
+}
+for isa in available_isas():
+    BACKENDS[f"native {isa}"] = functools.partial(NativeBackend, isa=isa)
 
 
 def _point(**fields: Any) -> EncoderConfig:

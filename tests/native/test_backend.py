@@ -57,7 +57,9 @@ def test_an_environment_that_makes_no_sense_is_refused(
 
 
 def test_a_precision_of_gpus_is_refused(weights: Weights) -> None:
-    with pytest.raises(BackendError, match="precision='fp16': the native engine computes in fp32 or"):
+    with pytest.raises(
+        BackendError, match="precision='fp16': the native engine computes in fp32 or"
+    ):
         NativeBackend(CONFIG, weights, precision="fp16")
 
 
@@ -101,7 +103,9 @@ def test_the_engine_itself_refuses_what_would_reach_beyond_its_arrays(weights: W
         pool(out=np.empty((1, 47), np.float32))
     for layers in ([3], [-1]):
         with pytest.raises(ValueError, match="expected 0 to 2"):
-            engine.hidden_states(ids * 0, np.array([4]), None, layers, np.empty((1, 4, 48), np.float32))
+            engine.hidden_states(
+                ids * 0, np.array([4]), None, layers, np.empty((1, 4, 48), np.float32)
+            )
 
 
 def test_layers_may_be_asked_for_twice_and_from_the_end(weights: Weights) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bothways.config import EncoderConfig
+from bothways.config import EncoderConfig, PoolingMode
 from bothways.native import NativeBackend, available_isas
 from bothways.packing import PackedBatch
 from bothways.weights import Weights
@@ -43,7 +43,7 @@ def test_neighbours_place_batch_and_threads_change_no_bit(
         NativeBackend(config, weights, precision=precision, threads=threads, isa=isa)
         for threads in (1, 2, 5)
     ]
-    modes = ["mean", "max", "last"]
+    modes: list[PoolingMode] = ["mean", "max", "last"]
     alone = [backends[0].pool(PackedBatch.of([sequence]), modes)[0] for sequence in sequences]
     hidden = [
         backends[0].hidden_states(PackedBatch.of([sequence]), [config.num_layers])[0]

@@ -76,9 +76,8 @@ class NativeBackend:
     ) -> None:
         _require_engine()
         if precision not in get_args(Precision):
-            raise BackendError(
-                f"precision={precision!r}: the native engine computes in {' or '.join(get_args(Precision))}"
-            )
+            known = " or ".join(get_args(Precision))
+            raise BackendError(f"precision={precision!r}: the native engine computes in {known}")
         check(config, weights, "weights")
         self.config = config
         self.precision: str = precision
@@ -114,7 +113,7 @@ class NativeBackend:
         """One vector a sequence: the pooled vectors of `modes` side by side.
 
         Raises:
-            InputError: if the encoder cannot take the batch, or `skip` leaves nothing of a sequence.
+            InputError: if the encoder cannot take the batch, or `skip` leaves a sequence nothing.
         """
         values, lengths, segments = self._take(batch)
         check_skip(batch, skip)
@@ -136,12 +135,14 @@ class NativeBackend:
         self._engine.hidden_states(values, lengths, segments, chosen, out)
         return out
 
-    def attention(self, batch: PackedBatch, layers: Sequence[int]) -> Float[np.ndarray, "layers H L L"]:
+    def attention(
+        self, batch: PackedBatch, layers: Sequence[int]
+    ) -> Float[np.ndarray, "layers H L L"]:
         """Attention probabilities of `layers` (0 the first block's) for a batch of one sequence.
 
         Raises:
-            InputError: if the encoder cannot take the batch, it has several sequences, or the encoder
-                has no such layer.
+            InputError: if the encoder cannot take the batch or has no such layer, or the batch
+                has several sequences.
         """
         values, lengths, segments = self._take(batch)
         if len(lengths) != 1:
@@ -165,8 +166,8 @@ class NativeBackend:
 def _require_engine() -> None:
     if _MISSING is not None:
         raise BackendError(
-            f"the native engine is not installed ({_MISSING}); install a C++ compiler and reinstall "
-            "bothways, or choose backend='torch' or backend='reference'"
+            f"the native engine is not installed ({_MISSING}); install a C++ compiler and "
+            "reinstall bothways, or choose backend='torch' or backend='reference'"
         ) from _MISSING
 
 
@@ -182,7 +183,11 @@ def _num_threads(threads: int | None) -> int:
     if threads is None:
         setting = os.environ.get("BOTHWAYS_THREADS", "")
         if not setting:
-            return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            return (
+                len(os.sched_getaffinity(0))
+                if hasattr(os, "sched_getaffinity")
+                else os.cpu_count() or 1
+            )
         if not setting.isdecimal():
             raise BackendError(f"BOTHWAYS_THREADS={setting}: expected a whole number of at least 1")
         threads = int(setting)
@@ -202,7 +207,9 @@ def _engine_config(config: EncoderConfig) -> dict[str, Any]:
     )  # fmt: skip
     return {name: getattr(config, name) for name in same} | {
         "embedding_projection": config.embedding_size is not None,
-        "rescaled_mask_token": -1 if config.rescaled_mask_token is None else config.rescaled_mask_token,
+        "rescaled_mask_token": -1
+        if config.rescaled_mask_token is None
+        else config.rescaled_mask_token,
         "position_table": config.has_position_table,
         "rotary_frequencies": [
             list(config.rotary_frequencies(layer)) if config.positions == "rotary" else []
