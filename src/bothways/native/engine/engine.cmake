@@ -23,11 +23,14 @@ else()
     set(flags_neondot -march=armv8.2-a+dotprod)
 endif()
 
-add_library(bothways_engine STATIC
-    attention.cpp batch.cpp block.cpp embedding.cpp encoder.cpp isa.cpp linear.cpp pooling.cpp threads.cpp)
+set(here ${CMAKE_CURRENT_LIST_DIR})
+add_library(bothways_engine STATIC)
+foreach(part attention batch block embedding encoder isa linear pooling threads)
+    target_sources(bothways_engine PRIVATE ${here}/${part}.cpp)
+endforeach()
 foreach(isa IN LISTS isas)
-    target_sources(bothways_engine PRIVATE isa/${isa}.cpp)
-    set_source_files_properties(isa/${isa}.cpp PROPERTIES COMPILE_OPTIONS "${flags_${isa}}")
+    target_sources(bothways_engine PRIVATE ${here}/isa/${isa}.cpp)
+    set_source_files_properties(${here}/isa/${isa}.cpp PROPERTIES COMPILE_OPTIONS "${flags_${isa}}")
 endforeach()
 set_target_properties(bothways_engine PROPERTIES POSITION_INDEPENDENT_CODE ON
                       CXX_VISIBILITY_PRESET hidden)
