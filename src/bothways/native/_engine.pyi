@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 def isas() -> list[str]: ...
+def peaks(isa: str) -> tuple[float, float]: ...
 
 class Encoder:
     def __init__(

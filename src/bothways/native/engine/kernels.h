@@ -102,6 +102,10 @@ struct Kernels {
     // sequence, counted from 0.
     void (*pool)(const float* x, std::ptrdiff_t stride, int rows, int width, int first, PoolingMode,
                  float* y);
+    // Do as many multiply-adds, of floats and of bytes, as the machine can on one thread; return how
+    // many operations that were. `result` holds 12 numbers.
+    double (*fma_peak)(long rounds, float* result);
+    double (*dot_peak)(long rounds, float* result);
 };
 
 }  // namespace bothways

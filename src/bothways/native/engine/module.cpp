@@ -3,8 +3,11 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/map.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
+
+#include <chrono>
 
 #include "encoder.h"
 #include "isa.h"
@@ -205,6 +208,25 @@ std::vector<std::string> isas() {
     return names;
 }
 
+// Operations a second of one thread: the best of many bursts, so that other processes matter little.
+std::pair<double, double> peaks(const std::string& isa) {
+    using Clock = std::chrono::steady_clock;
+    const Kernels& kernels = choose(isa);
+    const nb::gil_scoped_release released;
+    const auto best = [](double (*peak)(long, float*)) {
+        double most = 0;
+        for (int burst = 0; burst < 400; ++burst) {
+            float result[12] = {1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+            const auto start = Clock::now();
+            const double done = peak(20000, result);
+            const std::chrono::duration<double> seconds = Clock::now() - start;
+            most = std::max(most, done / seconds.count());
+        }
+        return most;
+    };
+    return {best(kernels.fma_peak), best(kernels.dot_peak)};
+}
+
 }  // namespace
 }  // namespace bothways
 
@@ -212,6 +234,8 @@ NB_MODULE(_engine, m) {
     using bothways::PythonEncoder;
     m.doc() = "The native CPU engine of bothways; use bothways.native.NativeBackend.";
     m.def("isas", &bothways::isas, "Instruction sets that can run here, best first.");
+    m.def("peaks", &bothways::peaks, "isa"_a,
+          "Operations a second that one thread can do in products of float32, and of int8.");
     nb::class_<PythonEncoder>(m, "Encoder")
         .def(nb::init<const nb::dict&, std::map<std::string, bothways::Floats>, bool, int,
                       const std::string&>(),

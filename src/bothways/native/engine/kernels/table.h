@@ -2,6 +2,7 @@
 #pragma once
 
 #include "attention.h"
+#include "peaks.h"
 #include "product.h"
 #include "rows.h"
 
@@ -23,6 +24,8 @@ constexpr Kernels table() {
     k.head_scratch = Attention<S>::scratch;
     k.rotate = RowKernels<S>::rotate;
     k.pool = RowKernels<S>::pool;
+    k.fma_peak = Peaks<S>::fma;
+    k.dot_peak = Peaks<S>::dot;
     return k;
 }
 
