@@ -46,7 +46,7 @@ else()
         target_compile_options(bothways_engine PRIVATE -Wno-maybe-uninitialized -Wno-uninitialized)
     endif()
     if(BOTHWAYS_SANITIZE)
-        target_compile_options(bothways_engine PUBLIC -g -fsanitize=address,undefined
+        target_compile_options(bothways_engine PUBLIC -O1 -g -fsanitize=address,undefined
                                -fno-sanitize-recover=all -fno-omit-frame-pointer)
         target_link_options(bothways_engine PUBLIC -fsanitize=address,undefined)
     endif()
