@@ -1,8 +1,10 @@
 """What a backend is, and which one to use."""
 
 import importlib.util
+import sys
 from collections.abc import Sequence
-from typing import Literal, Protocol, get_args
+from pathlib import Path
+from typing import Literal, Protocol, assert_never, get_args
 
 import numpy as np
 
@@ -15,6 +17,9 @@ __all__ = ["Backend", "BackendName", "Precision", "create"]
 
 BackendName = Literal["auto", "native", "torch", "reference"]
 Precision = Literal["fp32", "int8", "bf16", "fp16"]
+
+_GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+"""What the drivers that torch can use make: NVIDIA's, its like under Windows' Linux, and AMD's."""
 
 
 class Backend(Protocol):
@@ -48,7 +53,8 @@ def create(
     precision: Precision = "fp32",
     threads: int | None = None,
 ) -> Backend:
-    """The backend called `name`; `auto` takes torch, on a GPU where there is one.
+    """The backend called `name`; `auto` takes torch on a GPU where there
+    is one, and the native engine otherwise.
 
     Raises:
         InputError: for a name, precision or number of threads that does not exist.
@@ -62,8 +68,10 @@ def create(
         raise InputError(f"precision={precision!r}: expected one of {expected}")
     if threads is not None and threads < 1:
         raise InputError(f"threads={threads}: expected at least 1, or None for all cores")
+    if name == "auto":
+        name = _best(precision)
     match name:
-        case "auto" | "torch":
+        case "torch":
             if importlib.util.find_spec("torch") is None:
                 raise MissingExtra("torch", "the torch backend")
             from bothways.nn.backend import TorchBackend
@@ -76,4 +84,28 @@ def create(
 
             return ReferenceBackend(config, weights)
         case "native":
-            raise BackendError("this build has no native backend; choose 'torch' or 'reference'")
+            from bothways.native import NativeBackend
+
+            return NativeBackend(config, weights, precision=precision, threads=threads)
+        case unknown:
+            assert_never(unknown)
+
+
+def _best(precision: Precision) -> Literal["native", "torch"]:
+    """torch where a GPU is at hand, or for what only a GPU does; otherwise the native engine."""
+    from bothways.native import is_built
+
+    if precision in ("bf16", "fp16") or not is_built():
+        return "torch"
+    return "torch" if precision != "int8" and _has_gpu() else "native"
+
+
+def _has_gpu() -> bool:
+    # Asking torch costs its import, seconds in a cold process: first see whether there is a driver.
+    if importlib.util.find_spec("torch") is None:
+        return False
+    if sys.platform != "win32" and not any(Path(device).exists() for device in _GPU_DEVICES):
+        return False
+    from bothways.nn.backend import has_gpu
+
+    return has_gpu()

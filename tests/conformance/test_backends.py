@@ -1,6 +1,7 @@
 """Every variant of the config, in every backend, against the reference in float64."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, get_args
 
@@ -10,6 +11,7 @@ import pytest
 from bothways import config as config_module
 from bothways.backends import Backend
 from bothways.config import EncoderConfig, PoolingMode
+from bothways.native import NativeBackend, available_isas
 from bothways.nn.backend import TorchBackend
 from bothways.packing import PackedBatch
 from bothways.reference.backend import ReferenceBackend
@@ -27,8 +29,10 @@ MASK = 3
 
 BACKENDS: dict[str, Callable[[EncoderConfig, Weights], Backend]] = {
     "reference": ReferenceBackend,
-    "torch": lambda config, weights: TorchBackend(config, weights, device="cpu"),
+    "torch": functools.partial(TorchBackend, device="cpu"),
 }
+for isa in available_isas():
+    BACKENDS[f"native {isa}"] = functools.partial(NativeBackend, isa=isa)
 
 
 def _point(**fields: Any) -> EncoderConfig:

@@ -131,9 +131,14 @@ def _num_threads(threads: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def has_gpu() -> bool:
+    """Whether torch sees a GPU here that it can use."""
+    return torch.cuda.is_available()
+
+
 def _resolve_device(device: str | None) -> torch.device:
     if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cuda" if has_gpu() else "cpu")
     kind, _, index = device.partition(":")
     if kind not in ("cpu", "cuda") or (index and not index.isdecimal()):
         raise BackendError(f"device={device!r}: expected 'cpu', 'cuda' or 'cuda:N'")

@@ -1,0 +1,50 @@
+"""Types of the extension module that `engine/module.cpp` builds."""
+
+from typing import Any
+
+import numpy as np
+
+def isas() -> list[str]: ...
+def peaks(isa: str) -> tuple[float, float]: ...
+
+class Encoder:
+    def __init__(
+        self,
+        config: dict[str, Any],
+        weights: dict[str, np.ndarray],
+        *,
+        int8: bool,
+        threads: int,
+        isa: str,
+    ) -> None: ...
+    @property
+    def isa(self) -> str: ...
+    @property
+    def threads(self) -> int: ...
+    @property
+    def packed_bytes(self) -> int: ...
+    def pool(
+        self,
+        values: np.ndarray,
+        lengths: np.ndarray,
+        segments: np.ndarray | None,
+        modes: list[str],
+        skip: int,
+        out: np.ndarray,
+    ) -> None: ...
+    def hidden_states(
+        self,
+        values: np.ndarray,
+        lengths: np.ndarray,
+        segments: np.ndarray | None,
+        layers: list[int],
+        out: np.ndarray,
+    ) -> None: ...
+    def attention(
+        self,
+        values: np.ndarray,
+        lengths: np.ndarray,
+        segments: np.ndarray | None,
+        layers: list[int],
+        out: np.ndarray,
+    ) -> None: ...

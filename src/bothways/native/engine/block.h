@@ -1,0 +1,33 @@
+// The encoder block: attention, then feed-forward, each added to its input and normalised.
+// Vaswani et al. 2017, section 3.1; Xiong et al. 2020, figure 1b.
+//
+// R rows (tokens of a chunk); D model width; F feed-forward width.
+#pragma once
+
+#include "attention.h"
+#include "norm.h"
+
+namespace bothways {
+
+class Block {
+public:
+    Block(const Kernels& kernels, const EncoderConfig& config, const Weights& weights,
+          Precision precision, int number);
+
+    // Takes work.x (R, D) through the block. The whole team calls it, and may go on once it returns.
+    void forward(const Team& team, const Chunk& chunk, Workspace& work, int layer,
+                 const PositionTables& positions, float* probabilities) const;
+
+    std::size_t bytes() const { return attention_.bytes() + gate_.bytes() + up_.bytes() + down_.bytes(); }
+
+private:
+    void feed_forward(const Team& team, const float* from, int rows, Workspace& work) const;
+
+    const EncoderConfig& config_;
+    SelfAttention attention_;
+    bool has_attention_norm_;
+    NormLayer attention_norm_, feed_forward_norm_;
+    Linear gate_, up_, down_;
+};
+
+}  // namespace bothways

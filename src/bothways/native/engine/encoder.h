@@ -1,0 +1,57 @@
+// The encoder: embed, then block after block, over the chunks of a packed batch.
+//
+// B sequences; T tokens; D model width; H heads; L positions.
+#pragma once
+
+#include <mutex>
+#include <optional>
+
+#include "block.h"
+#include "embedding.h"
+#include "pooling.h"
+
+namespace bothways {
+
+// What is wanted of a batch. Pointers are to memory of the caller.
+struct Request {
+    std::optional<Pooling> pooling;
+    std::vector<int> hidden_layers;  // 0 the embeddings, num_layers after the last block and norm
+    float* hidden = nullptr;         // (layers, T, D)
+    std::vector<int> attention_layers;
+    float* probabilities = nullptr;  // (layers, H, L, L), for a batch of one sequence
+};
+
+class Encoder {
+public:
+    // The embedding tables of `weights` are read in place and must outlive the encoder.
+    Encoder(const Kernels& kernels, EncoderConfig config, const Weights& weights, Precision precision,
+            int threads);
+
+    const EncoderConfig& config() const { return config_; }
+    const Kernels& kernels() const { return kernels_; }
+    int threads() const { return pool_.size(); }
+    std::size_t packed_bytes() const;  // of weights made here
+
+    // Throws std::bad_alloc and std::invalid_argument. One batch at a time: others wait.
+    void run(const Batch& batch, const Request& request);
+
+private:
+    void check(const Batch& batch, const Request& request) const;
+    void forward(const Team& team, const Chunk& chunk, Workspace& work, const Request& request) const;
+    void keep(const Team& team, const Chunk& chunk, const float* x, int layer,
+              const Request& request) const;
+
+    const Kernels& kernels_;
+    const EncoderConfig config_;
+    const Precision precision_;
+    Embedding embedding_;
+    PositionTables positions_;
+    std::vector<Block> blocks_;
+    std::optional<NormLayer> final_norm_;
+
+    std::mutex mutex_;
+    ThreadPool pool_;
+    std::vector<Workspace> workspaces_;
+};
+
+}  // namespace bothways

@@ -1,0 +1,9 @@
+// The kernels for avx512; compiled with that instruction set's flags, see CMakeLists.txt.
+#include "../simd/avx512.h"
+
+#include "../kernels/table.h"
+
+namespace bothways {
+extern const Kernels kernels_avx512;
+const Kernels kernels_avx512 = table<Avx512>();
+}  // namespace bothways

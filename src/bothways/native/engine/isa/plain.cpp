@@ -1,0 +1,9 @@
+// The kernels for plain; compiled with that instruction set's flags, see CMakeLists.txt.
+#include "../simd/plain.h"
+
+#include "../kernels/table.h"
+
+namespace bothways {
+extern const Kernels kernels_plain;
+const Kernels kernels_plain = table<Plain>();
+}  // namespace bothways

@@ -1,0 +1,164 @@
+// Linear maps over packed weights, in fp32 and int8, with what follows them: activation, residual.
+//
+// A panel is a block of outputs whose weights lie together. Panels run outermost, so a panel's weights
+// stay in cache while all the rows pass by.
+#pragma once
+
+#include "dots.h"
+#include "mathematics.h"
+#include "tile.h"
+
+namespace bothways {
+namespace {
+
+template <class S>
+struct Products {
+    using V = typename S::V;
+    static constexpr int panel = S::lanes * S::tile_vectors;
+    static constexpr int int8_panel = S::lanes * S::dot_vectors;
+    static constexpr int widest = panel > int8_panel ? panel : int8_panel;
+    static constexpr int most_rows = S::tile_rows > S::dot_rows ? S::tile_rows : S::dot_rows;
+
+    // Results of one tile on their way from registers to y.
+    struct Tile {
+        alignas(64) float at[most_rows * widest];
+        int rows;
+        int width;
+        int columns;  // of `width`, those that exist
+    };
+
+    static void product(const Product& p) {
+        RowBlocks blocks(p.in.count, S::tile_rows);
+        for (int number = p.first_panel; number < p.last_panel; ++number)
+            for (int block = 0; block < blocks.blocks; ++block)
+                with_constant<S::tile_rows>(blocks.first(block + 1) - blocks.first(block),
+                                            Fp32{p, number, blocks.first(block)});
+    }
+
+    static void product_int8(const Product& p) {
+        RowBlocks blocks(p.in.count, S::dot_rows);
+        for (int number = p.first_panel; number < p.last_panel; ++number)
+            for (int block = 0; block < blocks.blocks; ++block)
+                with_constant<S::dot_rows>(blocks.first(block + 1) - blocks.first(block),
+                                           Int8{p, number, blocks.first(block)});
+    }
+
+    struct Fp32 {
+        const Product& p;
+        int number, row;
+
+        template <int ROWS>
+        void run() const {
+            constexpr int VECTORS = S::tile_vectors;
+            const float* bias = p.bias + std::ptrdiff_t(number) * panel;
+            V sum[ROWS][VECTORS];
+            for (int r = 0; r < ROWS; ++r)
+                for (int v = 0; v < VECTORS; ++v) sum[r][v] = S::load(bias + v * S::lanes);
+            multiply_add<S, ROWS, VECTORS>(sum, p.in.x + row * p.in.stride, p.in.stride,
+                                           p.panels + std::ptrdiff_t(number) * p.inputs * panel,
+                                           panel, p.inputs);
+            Tile tile;
+            for (int r = 0; r < ROWS; ++r)
+                for (int v = 0; v < VECTORS; ++v)
+                    S::store(tile.at + r * panel + v * S::lanes, sum[r][v]);
+            tile.rows = ROWS;
+            tile.width = panel;
+            finish(p, tile, row, number);
+        }
+    };
+
+    struct Int8 {
+        const Product& p;
+        int number, row;
+
+        template <int ROWS>
+        void run() const {
+            constexpr int VECTORS = S::dot_vectors;
+            constexpr int group = QuantisedRows::group;
+            const QuantisedRows& q = p.in.quantised;
+            const int groups = (p.inputs + group - 1) / group;
+            const int quads = (p.inputs + 3) / 4;
+            const std::int8_t* weights =
+                p.codes + std::ptrdiff_t(number) * quads * int8_panel * 4;
+            const float* bias = p.bias + std::ptrdiff_t(number) * int8_panel;
+            Tile tile;
+            for (int r = 0; r < ROWS; ++r)
+                for (int v = 0; v < VECTORS; ++v)
+                    S::store(tile.at + r * int8_panel + v * S::lanes, S::load(bias + v * S::lanes));
+            for (int g = 0; g < groups; ++g) {
+                const std::ptrdiff_t at = std::ptrdiff_t(g) * q.capacity + row;
+                const int steps = g + 1 < groups ? group / 4 : quads - g * (group / 4);
+                const std::ptrdiff_t w = (std::ptrdiff_t(number) * groups + g) * int8_panel;
+                add_group<ROWS>(tile.at, q.codes + at * group, weights, steps, q.scale + at,
+                                q.offset + at, p.weight_scale + w, p.weight_sum + w);
+                weights += std::ptrdiff_t(steps) * int8_panel * 4;
+            }
+            tile.rows = ROWS;
+            tile.width = int8_panel;
+            finish(p, tile, row, number);
+        }
+
+        // y += scale * weight_scale * (codes · weights) + offset * weight_sum for one group of inputs.
+        template <int ROWS>
+        static void add_group(float* y, const std::uint8_t* codes, const std::int8_t* weights,
+                              int steps, const float* scale, const float* offset,
+                              const float* weight_scale, const float* weight_sum) {
+            constexpr int VECTORS = S::dot_vectors;
+            typename S::I sum[ROWS][VECTORS];
+            Dots<S, ROWS>::run(sum, codes, weights, steps);
+            for (int v = 0; v < VECTORS; ++v) {
+                V by = S::load(weight_scale + v * S::lanes), total = S::load(weight_sum + v * S::lanes);
+                for (int r = 0; r < ROWS; ++r) {
+                    float* at = y + r * int8_panel + v * S::lanes;
+                    V part = S::fma(total, S::set(offset[r]), S::load(at));
+                    V product = S::mul(by, S::to_float(sum[r][v]));
+                    S::store(at, S::fma(product, S::set(scale[r]), part));
+                }
+            }
+        }
+    };
+
+    // Activates a tile and puts it where it belongs.
+    static void finish(const Product& p, Tile& tile, int row, int number) {
+        const int column = number * tile.width;
+        tile.columns = p.outputs - column < tile.width ? p.outputs - column : tile.width;
+        switch (p.activation) {
+            case Activation::none: break;
+            case Activation::relu: map(tile, [](V x) { return Mathematics<S>::relu(x); }); break;
+            case Activation::gelu: map(tile, [](V x) { return Mathematics<S>::gelu(x); }); break;
+            case Activation::gelu_tanh:
+                map(tile, [](V x) { return Mathematics<S>::gelu_tanh(x); });
+                break;
+            case Activation::silu: map(tile, [](V x) { return Mathematics<S>::silu(x); }); break;
+        }
+        float* y = p.y + row * p.y_stride + column;
+        switch (p.into) {
+            case Into::store: put(tile, y, p.y_stride, [](V, V x) { return x; }); break;
+            case Into::add: put(tile, y, p.y_stride, [](V old, V x) { return S::add(old, x); }); break;
+            case Into::multiply:
+                put(tile, y, p.y_stride, [](V old, V x) { return S::mul(old, x); });
+                break;
+        }
+    }
+
+    template <class F>
+    static void map(Tile& tile, F f) {
+        for (int i = 0; i < tile.rows * tile.width; i += S::lanes)
+            S::store(tile.at + i, f(S::load(tile.at + i)));
+    }
+
+    template <class F>
+    static void put(const Tile& tile, float* y, std::ptrdiff_t stride, F f) {
+        for (int r = 0; r < tile.rows; ++r, y += stride) {
+            const float* from = tile.at + r * tile.width;
+            int c = 0;
+            for (; c + S::lanes <= tile.columns; c += S::lanes)
+                S::store(y + c, f(S::load(y + c), S::load(from + c)));
+            if (const int left = tile.columns - c)
+                S::store_first(y + c, f(S::load_first(y + c, left), S::load(from + c)), left);
+        }
+    }
+};
+
+}  // namespace
+}  // namespace bothways

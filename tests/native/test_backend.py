@@ -1,0 +1,171 @@
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from bothways.config import EncoderConfig
+from bothways.errors import BackendError, CheckpointError, InputError
+from bothways.native import NativeBackend, available_isas
+from bothways.packing import PackedBatch
+from bothways.weights import Weights
+
+CONFIG = EncoderConfig(
+    num_layers=2, num_heads=3, d_model=48, d_ff=150, max_length=600, vocab_size=50, num_segments=2
+)
+MakeWeights = Callable[[EncoderConfig], Weights]
+
+
+@pytest.fixture
+def weights(make_weights: MakeWeights) -> Weights:
+    return make_weights(CONFIG)
+
+
+def batch_of(*lengths: int, seed: int = 0) -> PackedBatch:
+    rng = np.random.default_rng(seed)
+    return PackedBatch.of([rng.integers(0, CONFIG.vocab_size, length) for length in lengths])
+
+
+@pytest.mark.parametrize("threads", [0, -1, 2000])
+def test_an_impossible_number_of_threads_is_refused(weights: Weights, threads: int) -> None:
+    with pytest.raises(BackendError, match=f"threads={threads}: expected 1 to 1024"):
+        NativeBackend(CONFIG, weights, threads=threads)
+
+
+def test_the_environment_sets_threads_and_instruction_set(
+    weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOTHWAYS_THREADS", "3")
+    monkeypatch.setenv("BOTHWAYS_ISA", "plain")
+    backend = NativeBackend(CONFIG, weights)
+    assert (backend.threads, backend.isa) == (3, "plain")
+
+
+def test_an_environment_that_makes_no_sense_is_refused(
+    weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOTHWAYS_THREADS", "many")
+    with pytest.raises(BackendError, match="BOTHWAYS_THREADS=many"):
+        NativeBackend(CONFIG, weights)
+    monkeypatch.setenv("BOTHWAYS_THREADS", "1")
+    monkeypatch.setenv("BOTHWAYS_ISA", "abacus")
+    with pytest.raises(BackendError, match=r"'abacus' cannot run here; expected one of .*plain"):
+        NativeBackend(CONFIG, weights)
+
+
+def test_a_precision_of_gpus_is_refused(weights: Weights) -> None:
+    with pytest.raises(
+        BackendError, match="precision='fp16': the native engine computes in fp32 or"
+    ):
+        NativeBackend(CONFIG, weights, precision="fp16")
+
+
+def test_weights_of_another_encoder_are_refused(weights: Weights) -> None:
+    with pytest.raises(CheckpointError, match="missing"):
+        NativeBackend(CONFIG, {n: a for n, a in weights.items() if "up" not in n})
+
+
+@pytest.mark.parametrize("ids", [[-1], [50], [2**40]])
+def test_ids_outside_the_vocabulary_are_refused(weights: Weights, ids: list[int]) -> None:
+    with pytest.raises(InputError, match="expected at least 0 and below vocab_size=50"):
+        NativeBackend(CONFIG, weights).pool(PackedBatch.of([np.array(ids)]), ["mean"])
+
+
+def test_the_engine_itself_refuses_what_would_reach_beyond_its_arrays(weights: Weights) -> None:
+    engine = NativeBackend(CONFIG, weights)._engine
+    ids, out = np.zeros(4, np.int64), np.empty((1, 48), np.float32)
+
+    def pool(
+        ids: np.ndarray = ids,
+        lengths: tuple[int, ...] = (4,),
+        segments: np.ndarray | None = None,
+        skip: int = 0,
+        out: np.ndarray = out,
+    ) -> None:
+        engine.pool(ids, np.array(lengths), segments, ["mean"], skip, out)
+
+    pool()
+    for lengths in ((5,), (3,), (2, 2, 1), (4, 0), (-1, 5), (), (2**62, 2**62)):
+        with pytest.raises(ValueError, match=r"length|sequence|output"):
+            pool(lengths=lengths)
+    for ids in (np.array([0, 1, 2, 50]), np.array([0, 1, -1, 2])):
+        with pytest.raises(ValueError, match="expected at least 0 and below 50"):
+            pool(ids=ids)
+    for segments in (np.zeros(3, np.int64), np.array([0, 0, 0, 2])):
+        with pytest.raises(ValueError, match="segment"):
+            pool(segments=segments)
+    with pytest.raises(ValueError, match="skip"):
+        pool(skip=4)
+    with pytest.raises(ValueError, match="output"):
+        pool(out=np.empty((1, 47), np.float32))
+    for layers in ([3], [-1]):
+        with pytest.raises(ValueError, match="expected 0 to 2"):
+            engine.hidden_states(
+                ids * 0, np.array([4]), None, layers, np.empty((1, 4, 48), np.float32)
+            )
+
+
+def test_layers_may_be_asked_for_twice_and_from_the_end(weights: Weights) -> None:
+    backend = NativeBackend(CONFIG, weights)
+    batch = batch_of(9)
+    first, again, last = backend.attention(batch, [0, 0, -1])
+    np.testing.assert_array_equal(first, again)
+    assert (first != last).any()
+    hidden = backend.hidden_states(batch, [2, -1, 2])
+    np.testing.assert_array_equal(hidden[0], hidden[1])
+
+
+def test_asking_for_attention_changes_no_vector(weights: Weights) -> None:
+    backend = NativeBackend(CONFIG, weights)
+    batch = batch_of(33)
+    before = backend.hidden_states(batch, [2])
+    backend.attention(batch, [0, 1])
+    np.testing.assert_array_equal(backend.hidden_states(batch, [2]), before)
+
+
+def test_threads_of_the_caller_may_share_a_backend(weights: Weights) -> None:
+    backend = NativeBackend(CONFIG, weights, threads=2)
+    batches = [batch_of(*range(1, 40), seed=seed) for seed in range(8)]
+    expected = [backend.pool(batch, ["mean"]) for batch in batches]
+    found: list[np.ndarray | None] = [None] * len(batches)
+
+    def encode(index: int) -> None:
+        found[index] = backend.pool(batches[index], ["mean"])
+
+    threads = [threading.Thread(target=encode, args=(i,)) for i in range(len(batches))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for a, b in zip(found, expected, strict=True):
+        assert a is not None
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_can_go_on_encoding() -> None:
+    program = """
+import os, numpy as np
+from bothways.config import EncoderConfig
+from bothways.native import NativeBackend
+from bothways.packing import PackedBatch
+from bothways.weights import initialise
+config = EncoderConfig(num_layers=1, num_heads=2, d_model=8, d_ff=8, vocab_size=9)
+backend = NativeBackend(config, initialise(config), threads=2)
+batch = PackedBatch.of([np.arange(9) % 9] * 40)
+before = backend.pool(batch, ["mean"])
+child = os.fork()
+same = (backend.pool(batch, ["mean"]) == before).all()
+if child == 0:
+    os._exit(0 if same else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_the_best_instruction_set_comes_first(weights: Weights) -> None:
+    assert available_isas()[-1] == "plain"
+    assert NativeBackend(CONFIG, weights, isa=None if "BOTHWAYS_ISA" in os.environ else "").isa

@@ -1,0 +1,81 @@
+"""int8 is measured: the worst text's cosine to fp32, not the mean's alone."""
+
+import ast
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bothways
+from bothways.config import EncoderConfig
+from bothways.native import NativeBackend, available_isas
+from bothways.packing import PackedBatch
+from bothways.weights import initialise, layout
+
+WORST_COSINE = 0.995
+MEAN_COSINE = 0.9985
+NUM_TEXTS = 2000
+
+
+def standard_library_paragraphs(count: int) -> list[str]:
+    """Real prose of mixed lengths that every machine has: the docstrings of Python's library."""
+    texts: list[str] = []
+    for path in sorted(Path(ast.__file__).parent.rglob("*.py")):
+        if "site-packages" in path.parts or "test" in path.parts:
+            continue
+        try:
+            tree = ast.parse(path.read_bytes())
+        except (SyntaxError, ValueError):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                paragraphs = (ast.get_docstring(node) or "").split("\n\n")
+                texts += [text for p in paragraphs if len(text := " ".join(p.split())) > 10]
+        if len(texts) > 4 * count:
+            break
+    return list(np.random.default_rng(0).permutation(sorted(set(texts)))[:count])
+
+
+@pytest.mark.filterwarnings("ignore::bothways.errors.TruncationWarning")
+def test_the_worst_of_many_real_texts_keeps_its_direction(minilm_folder: Path) -> None:
+    texts = [str(text) for text in standard_library_paragraphs(NUM_TEXTS)]
+    assert len(texts) == NUM_TEXTS, sys.version
+    exact, rounded = (
+        bothways.load(minilm_folder, backend="native", precision=precision).encode(texts)
+        for precision in ("fp32", "int8")
+    )
+    cosine = (exact * rounded).sum(axis=1)
+    assert cosine.min() >= WORST_COSINE
+    assert cosine.mean() >= MEAN_COSINE
+
+
+@pytest.mark.parametrize("isa", available_isas())
+@pytest.mark.parametrize("width", [128, 130, 260, 12])
+def test_int8_is_near_fp32_whatever_the_width(isa: str, width: int) -> None:
+    config = EncoderConfig(
+        num_layers=2, num_heads=2, d_model=width, d_ff=3 * width - 1, max_length=50, vocab_size=90
+    )
+    weights = initialise(config, scale=width**-0.5)  # a map then keeps the scale of its input
+    rng = np.random.default_rng(0)
+    batch = PackedBatch.of([rng.integers(0, 90, length) for length in (1, 7, 50)])
+    exact, rounded = (
+        NativeBackend(config, weights, precision=precision, isa=isa).hidden_states(batch, [2])[0]
+        for precision in ("fp32", "int8")
+    )
+    norms = np.linalg.norm(exact, axis=1) * np.linalg.norm(rounded, axis=1)
+    assert ((exact * rounded).sum(axis=1) / norms).min() > WORST_COSINE
+
+
+def test_constant_inputs_are_exact_enough() -> None:
+    """A group of equal numbers has no range to be cut into 255 steps."""
+    config = EncoderConfig(
+        num_layers=1, num_heads=1, d_model=4, d_ff=4, input="vectors", num_channels=1
+    )
+    weights = {name: np.ones(shape, np.float32) for name, shape in layout(config).items()}
+    batch = PackedBatch.of([np.ones((3, 1), np.float32)])
+    exact, rounded = (
+        NativeBackend(config, weights, precision=precision).pool(batch, ["mean"])
+        for precision in ("fp32", "int8")
+    )
+    np.testing.assert_allclose(rounded, exact, atol=1e-5)

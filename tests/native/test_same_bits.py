@@ -1,0 +1,61 @@
+"""A sequence's vectors are the same to the last bit, whatever is computed with it."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from bothways.config import EncoderConfig, PoolingMode
+from bothways.native import NativeBackend, available_isas
+from bothways.packing import PackedBatch
+from bothways.weights import Weights
+
+CONFIGS = {
+    "post-norm": EncoderConfig(
+        num_layers=2, num_heads=2, d_model=40, d_ff=150, max_length=400, vocab_size=50
+    ),
+    "pre-norm, windows, rotary, gated": EncoderConfig(
+        num_layers=3, num_heads=2, d_model=24, d_ff=70, max_length=400, vocab_size=50,
+        positions="rotary", norm="rms", norm_placement="pre", final_norm=True, gated=True,
+        activation="silu", windows=(None, 3, 40),
+    ),
+    "relative, narrow embedding": EncoderConfig(
+        num_layers=2, num_heads=3, d_model=48, d_ff=64, max_length=400, vocab_size=50,
+        positions="relative", embedding_size=20, activation="gelu_tanh",
+    ),
+}  # fmt: skip
+LENGTHS = [1, 2, 3, 5, 7, 13, 14, 15, 16, 17, 29, 31, 33, 64, 65, 100, 127, 129, 257, 400]
+BATCHES = 300
+"""Random batches of each config, precision and instruction set: thousands together."""
+
+
+@pytest.mark.parametrize("isa", available_isas())
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_neighbours_place_batch_and_threads_change_no_bit(
+    name: str, precision: str, isa: str, make_weights: Callable[[EncoderConfig], Weights]
+) -> None:
+    config = CONFIGS[name]
+    weights = make_weights(config)
+    rng = np.random.default_rng(0)
+    sequences = [rng.integers(0, config.vocab_size, length) for length in LENGTHS]
+    backends = [
+        NativeBackend(config, weights, precision=precision, threads=threads, isa=isa)
+        for threads in (1, 2, 5)
+    ]
+    modes: list[PoolingMode] = ["mean", "max", "last"]
+    alone = [backends[0].pool(PackedBatch.of([sequence]), modes)[0] for sequence in sequences]
+    hidden = [
+        backends[0].hidden_states(PackedBatch.of([sequence]), [config.num_layers])[0]
+        for sequence in sequences
+    ]
+    for number in range(BATCHES // (1 if isa == available_isas()[0] else 10)):
+        chosen = rng.integers(0, len(sequences), rng.integers(1, 12))
+        batch = PackedBatch.of([sequences[i] for i in chosen])
+        backend = backends[number % len(backends)]
+        pooled = backend.pool(batch, modes)
+        for index, vector in zip(chosen, pooled, strict=True):
+            assert (vector == alone[index]).all()
+        together = batch.split(backend.hidden_states(batch, [config.num_layers])[0])
+        for index, vectors in zip(chosen, together, strict=True):
+            assert (vectors == hidden[index]).all()
