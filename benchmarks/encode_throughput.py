@@ -1,187 +1,194 @@
-"""Tokens per second of `minilm` on real text: bothways with torch against sentence-transformers.
+"""Tokens per second of `minilm`: bothways and its peers, side by side.
 
-The text is English prose about mathematics and its programs: paragraphs of the docstrings of scipy,
-in the version that constraints.txt pins (it comes with sentence-transformers). Every docstring of a
-module, class or function is cut at blank lines, paragraphs under 10 characters and repetitions are
-left out, and a sample is drawn with a fixed seed. Lengths are as prose has them: many short, a long
-tail, cut by the model at 256 tokens.
+The claim: on an ordinary CPU nothing encodes faster, in fp32 or in int8, and sentence-transformers
+is the slowest of all. The text is English prose from docstrings (benchmarks/corpus.py): `short`
+texts of at most 16 tokens, `mixed` as they come, and `long` ones of 512.
 
-All contenders run in one process, on the same cores, from text to unit vectors in NumPy, each with
-its own tokenisation inside. Rounds are interleaved, so that a busy minute of the machine meets all
-alike; the median of the rounds counts. Their vectors are compared too.
+Every contender has a process of its own, the same cores and as many threads, sorts sequences by
+length, and pads each batch to its longest (bothways does without). The best setting of each is
+found first, for each kind of text, on a part of it: tokens in a batch, and one batch at a time by
+all threads or one by each. Two rows are as they come: sentence-transformers with its default
+batches of 32, and bothways with its default. Ids go in and unit vectors in NumPy come out;
+`from text` is the same with tokenisation inside, by the same library for all. Rounds are
+interleaved, so that a busy minute of the machine meets all alike; medians count. The vectors of
+each are compared with those of sentence-transformers: `worst` and `mean` are cosines.
 
-    python benchmarks/encode_throughput.py --cores 2 --output benchmarks/results/NAME.json
+The fraction of the peak is that of the operations of the matrix products, without padding, of what
+the machine's multiply-add (fp32) or dot product (int8) instruction could do (benchmarks/peaks.py).
+
+    pip install -r benchmarks/requirements.txt
+    python benchmarks/encode_throughput.py
+    python benchmarks/encode_throughput.py --quick --peers 'bothways*' 'ONNX*' --texts mixed
 """
 
 import argparse
-import ast
-import datetime
-import importlib.metadata
-import json
-import os
-import platform
-import random
+import contextlib
+import fnmatch
 import statistics
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-Contender = Callable[[list[str]], np.ndarray]
+import record
+from bothways.checkpoints import read_folder, resolve
+from corpus import PACKAGES, Workload, make_workload
+from peaks import operations, peaks
+from peers import PEERS, missing
+from peers.peer import Setting
+from peers.process import Worker
 
-LIBRARIES = ("bothways", "numpy", "scipy", "sentence-transformers", "tokenizers", "torch")
-BASELINES = ("sentence-transformers", "sentence-transformers, batches of 128")
+REFERENCE = "sentence-transformers"
+WORKLOADS = ("short", "mixed", "long")
+FROM_TEXT = "mixed"
+TUNED_ON = 4  # each fourth text
 
 
 def main() -> None:
-    """Run the rounds, print a table and write the figures."""
+    """Run the rounds, print a table for each kind of text and write the figures."""
     options = _arguments()
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
-    os.environ["HF_HUB_OFFLINE"] = "1"  # the model comes from a wheel
-    texts = sample_paragraphs(options.texts)
-    contenders, num_tokens = make_contenders(texts)
-    vectors = {name: encode(texts) for name, encode in contenders.items()}  # and warm up
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for number in range(options.rounds):
-        for name in _rotated(list(contenders), number):
-            start = time.perf_counter()
-            contenders[name](texts)
-            seconds[name].append(time.perf_counter() - start)
-    report = make_report(seconds, num_tokens, vectors)
-    print_report(report)
-    if options.output:
-        options.output.write_text(json.dumps(report, indent=2) + "\n")
+    record.use_cores(options.cores)
+    report = record.circumstances()
+    model = resolve("minilm")
+    config = read_folder(model).config
+    workloads = [make_workload(name, options.tokens, model) for name in options.texts]
+    report["peaks"] = peaks(options.cores)
+    report["docstrings_of"] = PACKAGES
+    report["skipped"] = {name: absent for name in options.peers if (absent := missing(name))}
+    with contextlib.ExitStack() as stack:
+        workers = {
+            name: stack.enter_context(
+                contextlib.closing(Worker(name, options.cores, workloads, model))
+            )
+            for name in options.peers
+            if name not in report["skipped"]
+        }
+        report["texts"] = {}
+        for workload in workloads:
+            measured = measure(workers, workload, rounds=options.rounds, tune=not options.quick)
+            measured["operations"] = operations(config, workload.num_tokens)
+            report["texts"][workload.name] = measured
+            print_table(workload.name, measured, report["peaks"])
+    for name, absent in report["skipped"].items():
+        print(f"skipped: {name}, for want of {', '.join(absent)}")
+    record.write(report, options.output, "encode_throughput")
 
 
-def sample_paragraphs(count: int) -> list[str]:
-    """Paragraphs of scipy's docstrings: the same for the same version of scipy."""
-    package = Path(str(importlib.metadata.distribution("scipy").locate_file("scipy")))
-    found: dict[str, None] = {}
-    for source in sorted(package.rglob("*.py")):
-        for node in ast.walk(ast.parse(source.read_text())):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-                for paragraph in (ast.get_docstring(node) or "").split("\n\n"):
-                    text = " ".join(paragraph.split())
-                    if len(text) >= 10:
-                        found[text] = None
-    return random.Random(0).sample(list(found), count)  # noqa: S311
-
-
-def make_contenders(texts: list[str]) -> tuple[dict[str, Contender], np.ndarray]:
-    """Those who encode, by name; and how many tokens each text has, special tokens included."""
-    import torch
-    from sentence_transformers import SentenceTransformer
-
-    import bothways
-    from bothways.checkpoints import read_folder, resolve
-    from bothways.nn import TorchBackend
-    from bothways.packing import DEFAULT_MAX_TOKENS, PackedBatch, plan_batches
-    from bothways.sequences import SequenceReader, open_reader
-
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    path = resolve("minilm")
-    folder = read_folder(path)
-    reader = cast(SequenceReader, open_reader(folder.reader_path, folder.config))
-    backend = TorchBackend(folder.config, folder.weights, device="cpu")
-    encoder = bothways.load("minilm", backend="torch")
-    rival = SentenceTransformer(str(path), device="cpu")
-
-    def through_the_backend(texts: list[str]) -> np.ndarray:
-        ids = [_cut(tokenized.values, folder.max_length) for tokenized in reader.read(texts)]
-        vectors: np.ndarray = np.empty((len(ids), folder.config.d_model), np.float32)
-        for batch in plan_batches([len(i) for i in ids], DEFAULT_MAX_TOKENS):
-            vectors[batch] = backend.pool(PackedBatch.of([ids[i] for i in batch]), ["mean"])
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        return vectors
-
-    contenders: dict[str, Contender] = {
-        "bothways": lambda texts: encoder.encode_detailed(texts).vectors,
-        "bothways, the backend alone": through_the_backend,
-        BASELINES[0]: lambda texts: rival.encode(texts),
-        BASELINES[1]: lambda texts: rival.encode(texts, batch_size=128),
-    }
-    return contenders, encoder.encode_detailed(texts).num_tokens
-
-
-def make_report(
-    seconds: dict[str, list[float]], num_tokens: np.ndarray, vectors: dict[str, np.ndarray]
+def measure(
+    workers: dict[str, Worker], workload: Workload, *, rounds: int, tune: bool
 ) -> dict[str, Any]:
-    """Everything that a reader needs to judge the figures, and the figures."""
-    total = int(num_tokens.sum())
-    per_second = {name: total / statistics.median(times) for name, times in seconds.items()}
-    best_baseline = max(per_second[name] for name in BASELINES)
+    """Settings, seconds of each round and cosines of each contender on one kind of text."""
+    chosen = {name: best_setting(w, workload, tune=tune) for name, w in workers.items()}
+    vectors = {name: w.vectors(workload.name, chosen[name][0]) for name, w in workers.items()}
+    names = list(workers)
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    from_text: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(rounds):
+        for name in _rotated(names, number):
+            seconds[name].append(workers[name].seconds(workload.name, chosen[name][0]))
+        for name in _rotated(names, number) if workload.name == FROM_TEXT else ():
+            from_text[name].append(workers[name].seconds_of_text(workload.name, chosen[name][0]))
+    lengths = workload.num_tokens
     return {
-        "command": " ".join(["python", *sys.argv]),
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "machine": {
-            "processor": _processor(),
-            "cores": len(os.sched_getaffinity(0)),
-            "system": platform.platform(),
-            "python": platform.python_version(),
-        },
-        "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
-        "text": {
-            "sequences": len(num_tokens),
-            "tokens": total,
-            "mean_length": float(num_tokens.mean()),
-            "median_length": float(np.median(num_tokens)),
-            "longest": int(num_tokens.max()),
-        },
-        "seconds": seconds,
-        "tokens_per_second": per_second,
-        "ratio_to_the_best_baseline": {
-            name: rate / best_baseline for name, rate in per_second.items()
-        },
-        "largest_difference_from_the_baseline": {
-            name: float(np.abs(found - vectors[BASELINES[0]]).max())
-            for name, found in vectors.items()
+        "sequences": len(lengths),
+        "tokens": int(lengths.sum()),
+        "mean_length": float(lengths.mean()),
+        "longest": int(lengths.max()),
+        "contenders": {
+            name: {
+                "precision": PEERS[name].precision,
+                "setting": str(chosen[name][0]),
+                "tried": chosen[name][1],
+                "seconds": seconds[name],
+                "seconds_from_text": from_text[name],
+                **_cosines(vectors[name], vectors.get(REFERENCE)),
+            }
+            for name in names
         },
     }
 
 
-def print_report(report: dict[str, Any]) -> None:
-    """The table."""
-    text, machine = report["text"], report["machine"]
+def best_setting(
+    worker: Worker, workload: Workload, *, tune: bool
+) -> tuple[Setting, dict[str, float]]:
+    """The fastest of a worker's settings, and the seconds of each: the better of two tries."""
+    if not tune or len(worker.settings) == 1:
+        return worker.settings[0], {}
+    tried = {
+        setting: min(worker.seconds(workload.name, setting, share=TUNED_ON) for _ in range(2))
+        for setting in worker.settings
+    }
+    return min(tried, key=lambda setting: tried[setting]), {str(s): t for s, t in tried.items()}
+
+
+def print_table(name: str, measured: dict[str, Any], most: dict[str, Any] | None) -> None:
+    """Tokens a second, their ratios, and how much of the machine that is."""
     print(
-        f"{text['sequences']} texts, {text['tokens']} tokens "
-        f"(mean {text['mean_length']:.1f}, median {text['median_length']:.0f}, "
-        f"longest {text['longest']}); {machine['processor']}, {machine['cores']} cores"
+        f"\n{name}: {measured['sequences']} texts, {measured['tokens']} tokens "
+        f"(mean {measured['mean_length']:.1f}, longest {measured['longest']})"
     )
-    print(f"{'':38}{'tokens/s':>10}{'ratio':>8}{'difference':>12}")
-    for name, rate in report["tokens_per_second"].items():
-        ratio = report["ratio_to_the_best_baseline"][name]
-        difference = report["largest_difference_from_the_baseline"][name]
-        print(f"{name:38}{rate:10.0f}{ratio:8.2f}{difference:12.1e}")
+    heads = ("tokens/s", "spread", "x default", "x best", "of peak", "from text", "worst", "mean")
+    print(f"{'':34}" + "".join(f"{head:>10}" for head in heads) + "  batches")
+    contenders = measured["contenders"]
+    rate = {c: measured["tokens"] / statistics.median(f["seconds"]) for c, f in contenders.items()}
+    for contender, figures in contenders.items():
+        precision = figures["precision"]
+        rivals = [
+            r
+            for c, r in rate.items()
+            if not c.startswith("bothways") and contenders[c]["precision"] == precision
+        ]
+        best = f"{rate[contender] / max(rivals):.2f}" if rivals else "-"
+        default = f"{rate[contender] / rate[REFERENCE]:.2f}" if REFERENCE in rate else "-"
+        done = measured["operations"] / statistics.median(figures["seconds"])
+        of_peak = f"{done / most[precision]:.0%}" if most else "-"
+        slow, fast = max(figures["seconds"]), min(figures["seconds"])
+        times = figures["seconds_from_text"]
+        from_text = f"{measured['tokens'] / statistics.median(times):.0f}" if times else "-"
+        worst, mean = (_written(figures[f"{which}_cosine"]) for which in ("worst", "mean"))
+        cells = (
+            f"{rate[contender]:.0f}", f"{slow / fast - 1:.0%}", default, best, of_peak, from_text,
+            worst, mean,
+        )  # fmt: skip
+        print(
+            f"{contender:34}" + "".join(f"{cell:>10}" for cell in cells) + f"  {figures['setting']}"
+        )
+
+
+def _cosines(vectors: np.ndarray, reference: np.ndarray | None) -> dict[str, float | None]:
+    if reference is None:
+        return {"worst_cosine": None, "mean_cosine": None}
+    cosines = (vectors.astype(np.float64) * reference).sum(axis=1)
+    return {"worst_cosine": float(cosines.min()), "mean_cosine": float(cosines.mean())}
+
+
+def _written(cosine: float | None) -> str:
+    return "-" if cosine is None else f"{cosine:.5f}"
+
+
+def _rotated(names: Sequence[str], by: int) -> list[str]:
+    """The names from another start each round: none is always the first."""
+    by %= len(names)
+    return [*names[by:], *names[:by]]
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--texts", type=int, default=2000, help="how many paragraphs")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds that are measured")
-    parser.add_argument("--cores", type=int, default=2, help="cores that the process may use")
+    parser.add_argument("--peers", nargs="+", default=["*"], help="names or patterns of them")
+    parser.add_argument("--texts", nargs="+", choices=WORKLOADS, default=WORKLOADS)
+    parser.add_argument("--tokens", type=int, help="of each kind of text (24000)")
+    parser.add_argument("--rounds", type=int, help="rounds that are measured (7)")
+    parser.add_argument("--cores", type=int, default=2, help="cores and threads of each (2)")
+    parser.add_argument("--quick", action="store_true", help="little text, nothing tuned")
     parser.add_argument("--output", type=Path, help="a JSON file for the figures")
-    return parser.parse_args()
-
-
-def _cut(ids: np.ndarray, length: int) -> np.ndarray:
-    """The first ids and the closing special token."""
-    return ids if len(ids) <= length else np.append(ids[: length - 1], ids[-1])
-
-
-def _rotated(names: list[str], by: int) -> list[str]:
-    """The names in another order each round: none always follows the same one."""
-    by %= len(names)
-    return names[by:] + names[:by]
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
+    options = parser.parse_args()
+    options.tokens = options.tokens or (2000 if options.quick else 24000)
+    options.rounds = options.rounds or (2 if options.quick else 7)
+    options.peers = [n for n in PEERS if any(fnmatch.fnmatch(n, p) for p in options.peers)]
+    if not options.peers:
+        parser.error(f"--peers: expected some of {', '.join(PEERS)}")
+    return options
 
 
 if __name__ == "__main__":

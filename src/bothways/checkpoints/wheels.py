@@ -142,9 +142,9 @@ def _bytes_done(log: Path, scratch: Path) -> tuple[int, int | None]:
     if lines:
         return int(lines[-1][0]), int(lines[-1][1]) or None
     done = 0
-    for path in scratch.rglob("*.whl"):
+    for path in scratch.rglob("*.whl"):  # one wheel; pip may be copying it from here to there
         try:
-            done += path.stat().st_size
+            done = max(done, path.stat().st_size)
         except FileNotFoundError:  # pip has moved it since
             continue
     return done, None

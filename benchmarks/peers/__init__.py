@@ -1,0 +1,64 @@
+"""Those that bothways is measured against, and bothways itself, behind one interface.
+
+    peer.py         the interface: id arrays in, unit vectors out; batches of like lengths, padded
+    process.py      one peer in a process of its own, that does what it is told
+    models.py       where models converted for a peer are kept
+    ours.py         bothways
+    sentence.py     sentence-transformers
+    onnx.py         ONNX Runtime
+    vino.py         OpenVINO
+    ctranslate.py   CTranslate2
+
+All start from the folder of `minilm`; nothing is fetched.
+"""
+
+import dataclasses
+import importlib.util
+
+__all__ = ["PEERS", "Listing", "missing"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """One contender: where it is made, and what must be installed for it.
+
+    opener: `module:function` of this package; called with the precision and the number of threads.
+    """
+
+    opener: str
+    precision: str
+    requires: tuple[str, ...]
+
+
+_ONNX = ("onnxruntime", "onnx", "torch", "transformers")
+_VINO = ("openvino", "nncf", "torch", "transformers")
+_CTRANSLATE = ("ctranslate2", "torch", "transformers")
+
+PEERS = {
+    "bothways fp32": Listing("ours:open_native", "fp32", ("bothways",)),
+    "bothways int8": Listing("ours:open_native", "int8", ("bothways",)),
+    "bothways torch": Listing("ours:open_torch", "fp32", ("bothways", "torch")),
+    "sentence-transformers": Listing("sentence:open_default", "fp32", ("sentence_transformers",)),
+    "sentence-transformers, best batch": Listing(
+        "sentence:open_tuned", "fp32", ("sentence_transformers",)
+    ),
+    "ONNX Runtime fp32": Listing("onnx:open_peer", "fp32", _ONNX),
+    "ONNX Runtime int8": Listing("onnx:open_peer", "int8", _ONNX),
+    "OpenVINO fp32": Listing("vino:open_peer", "fp32", _VINO),
+    "OpenVINO int8": Listing("vino:open_peer", "int8", _VINO),
+    "CTranslate2 fp32": Listing("ctranslate:open_peer", "fp32", _CTRANSLATE),
+    "CTranslate2 int8": Listing("ctranslate:open_peer", "int8", _CTRANSLATE),
+}
+
+
+def missing(name: str) -> list[str]:
+    """What would have to be installed before `name` can be measured."""
+    listing = PEERS[name]
+    absent = [module for module in listing.requires if importlib.util.find_spec(module) is None]
+    if not absent and listing.opener == "ours:open_native":
+        if importlib.util.find_spec("bothways.native") is None:
+            return ["bothways.native"]
+        from bothways.native import is_built
+
+        return [] if is_built() else ["bothways.native"]
+    return absent

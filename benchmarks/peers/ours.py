@@ -1,0 +1,43 @@
+"""bothways: its own batches of tokens, without padding, at its default size."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from bothways.backends import BackendName, Precision, create
+from bothways.checkpoints import read_folder, resolve
+from bothways.encoder import Encoder
+from bothways.packing import DEFAULT_MAX_TOKENS
+from peers.peer import Setting
+
+__all__ = ["OurPeer", "open_native", "open_torch"]
+
+
+class OurPeer:
+    """`Encoder.encode_detailed`."""
+
+    settings = (Setting(DEFAULT_MAX_TOKENS, "tokens"),)
+
+    def __init__(self, backend: BackendName, precision: Precision, threads: int) -> None:
+        folder = read_folder(resolve("minilm"))
+        engine = create(
+            backend, folder.config, folder.weights, precision=precision, threads=threads
+        )
+        # The folder's limit of 256 tokens is for text as it was trained; the model takes 512.
+        whole = dataclasses.replace(folder, max_length=folder.config.max_length)
+        self._encoder = Encoder(whole, None, engine)
+
+    def encode_ids(self, ids: Sequence[np.ndarray], setting: Setting) -> np.ndarray:
+        """As `Peer.encode_ids`."""
+        return self._encoder.encode_detailed(ids, max_tokens=setting.size).vectors
+
+
+def open_native(precision: Precision, threads: int) -> OurPeer:
+    """The native engine, fp32 or int8."""
+    return OurPeer("native", precision, threads)
+
+
+def open_torch(precision: Precision, threads: int) -> OurPeer:
+    """The torch backend, fp32."""
+    return OurPeer("torch", precision, threads)

@@ -1,0 +1,118 @@
+"""The interface that all contenders have, and what most of them share: padded batches.
+
+B sequences of a batch, L positions of its longest, D width of a vector.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal, Protocol
+
+import numpy as np
+
+__all__ = ["PADDED_SETTINGS", "PaddedPeer", "Peer", "Run", "Setting", "mean_pool", "to_unit_length"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """How sequences are put into batches, and how many batches are computed at a time.
+
+    size, unit: the most that a batch holds: sequences, tokens, or tokens with their padding.
+    streams: batches at a time; the threads are shared between them.
+    """
+
+    size: int
+    unit: Literal["sequences", "padded tokens", "tokens"]
+    streams: int = 1
+
+    def __str__(self) -> str:
+        at_a_time = f", {self.streams} at a time" if self.streams > 1 else ""
+        return f"{self.size} {self.unit}{at_a_time}"
+
+
+class Peer(Protocol):
+    """A library with `minilm` loaded."""
+
+    settings: tuple[Setting, ...]
+    """Those worth trying; the first where nothing is tried. Latency is measured with the first."""
+
+    def encode_ids(self, ids: Sequence[np.ndarray], setting: Setting) -> np.ndarray:
+        """Unit vectors (n, D), float32, in the order given, of sequences of ids (length,)."""
+
+
+Run = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Ids (B, L) and mask (B, L), both int64, to pooled vectors (B, D), of whatever length."""
+
+PADDED_SETTINGS = tuple(
+    Setting(size, "padded tokens", streams)
+    for streams in (1, 2)
+    for size in (2048, 512, 1024, 4096)
+)
+
+
+class PaddedPeer:
+    """Sequences sorted by length, each batch padded to its longest.
+
+    open_run: makes what encodes a batch, given the number of batches at a time.
+    """
+
+    def __init__(
+        self, open_run: Callable[[int], Run], settings: tuple[Setting, ...] = PADDED_SETTINGS
+    ) -> None:
+        self.settings = settings
+        self._open_run = open_run
+        self._runs: dict[int, Run] = {}
+
+    def encode_ids(self, ids: Sequence[np.ndarray], setting: Setting) -> np.ndarray:
+        """As `Peer.encode_ids`."""
+        if setting.streams not in self._runs:
+            self._runs = {setting.streams: self._open_run(setting.streams)}  # one at a time
+        run = self._runs[setting.streams]
+        batches = list(_plan([len(i) for i in ids], setting))
+
+        def encode(batch: np.ndarray) -> np.ndarray:
+            return run(*_pad([ids[i] for i in batch]))
+
+        if setting.streams == 1:
+            vectors = [encode(batch) for batch in batches]
+        else:
+            with ThreadPoolExecutor(setting.streams) as pool:
+                vectors = list(pool.map(encode, batches))
+        out = np.empty((len(ids), vectors[0].shape[1]), np.float32)
+        out[np.concatenate(batches)] = np.concatenate(vectors)
+        return to_unit_length(out)
+
+
+def mean_pool(hidden_BLD: np.ndarray, mask_BL: np.ndarray) -> np.ndarray:
+    """The mean over the positions that are no padding."""
+    weights = mask_BL.astype(np.float32)
+    weights /= weights.sum(axis=1, keepdims=True)
+    pooled: np.ndarray = np.matmul(weights[:, None], hidden_BLD)[:, 0]
+    return pooled
+
+
+def to_unit_length(vectors: np.ndarray) -> np.ndarray:
+    """Each row divided by its length."""
+    unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
+
+
+def _plan(lengths: Sequence[int], setting: Setting) -> Iterator[np.ndarray]:
+    """Indices of the sequences of each batch, longest first."""
+    order = np.argsort(-np.asarray(lengths), kind="stable")
+    start = 0
+    while start < len(order):
+        longest = lengths[order[start]]
+        per_batch = setting.size if setting.unit == "sequences" else setting.size // longest
+        stop = start + max(1, per_batch)
+        yield order[start:stop]
+        start = stop
+
+
+def _pad(ids: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    shape = len(ids), max(len(i) for i in ids)
+    padded, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for row, own in enumerate(ids):
+        padded[row, : len(own)] = own
+        mask[row, : len(own)] = 1
+    return padded, mask

@@ -1,0 +1,69 @@
+"""What was measured, where, when and how: the JSON files of `results/`."""
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["circumstances", "use_cores", "write"]
+
+RESULTS = Path(__file__).parent / "results"
+
+_OF_INTEREST = (
+    "bothways", "ctranslate2", "nncf", "numpy", "onnx", "onnxruntime", "openvino", "scikit-learn",
+    "scipy", "sentence-transformers", "tokenizers", "torch", "transformers",
+)  # fmt: skip
+
+
+def use_cores(count: int) -> None:
+    """Keep this process, and those it starts, on so many cores."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+
+
+def circumstances(distributions: Sequence[str] = _OF_INTEREST) -> dict[str, Any]:
+    """Command, date, machine and versions."""
+    return {
+        "command": shlex.join(["python", *sys.argv]),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "machine": {
+            "processor": _processor(),
+            "cores": len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count(),
+            "load_before": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+            "system": platform.platform(),
+            "python": platform.python_version(),
+        },
+        "versions": {name: v for name in distributions if (v := _version(name)) is not None},
+    }
+
+
+def write(report: dict[str, Any], output: Path | None, default: str) -> None:
+    """Write the figures to `output`, or to results/DEFAULT.json."""
+    path = output or RESULTS / f"{default}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(f"figures in {path}")
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
