@@ -7,6 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SAMPLE := examples/sentences.txt
 OUT    := build/sentences.parquet
+ENGINE := $(shell find src/bothways/native/engine -type f)
 QUERY  := something to keep the rain off
 
 .DELETE_ON_ERROR:
@@ -40,8 +41,8 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("bothways needs Python 3.11")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/run.stamp: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) install --constraint constraints.txt --editable '.[torch]'
+$(VENV)/run.stamp: $(VENV)/bin/python pyproject.toml constraints.txt $(ENGINE)
+	$(PIP) install --constraint constraints.txt --editable .
 	@touch $@
 
 # After run.stamp, as one pip at a time may work on an environment.
