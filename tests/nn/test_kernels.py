@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from bothways.config import EncoderConfig
-from bothways.nn import Lengths, attend
+from bothways.nn import Lengths, TransformerEncoder, attend, kernels
 from bothways.nn.attention import bias_by_distance
 from bothways.nn.kernels import DENSE_SCORES, WINDOW_CHUNK, choose_kernel, chunks
 from bothways.reference.attention import bias_by_distance as reference_bias_by_distance
@@ -166,6 +166,62 @@ def test_the_kernel_for_whole_batches_is_chosen_where_it_can_be(
         assert choose_kernel(cpu, dtype, width, bias, dropout) == "runs"
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
     assert choose_kernel(gpu, torch.float16, 32, False, 0.0) == "runs"
+
+
+@pytest.mark.parametrize("window", [None, 0, 5])
+def test_the_kernel_for_whole_batches_is_told_bounds_and_window(
+    monkeypatch: pytest.MonkeyPatch, window: int | None
+) -> None:
+    """By a stand-in that computes from its arguments alone what the kernel documents."""
+
+    def varlen(
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        queries: Tensor,
+        keys: Tensor,
+        most_queries: int,
+        most_keys: int,
+        *,
+        window_size: tuple[int, int],
+        num_splits: int,
+    ) -> Tensor:
+        assert queries.dtype == keys.dtype == torch.int32
+        assert (most_queries, most_keys, num_splits) == (30, 30, 1)
+        assert window_size == ((-1, -1) if window is None else (window, window))
+        bounds = list(itertools.pairwise(queries.tolist()))
+        return torch.cat([defined(q[a:b], k[a:b], v[a:b], window) for a, b in bounds])
+
+    lengths = Lengths([30, 30, 7, 1])
+    q, k, v = make_qkv(lengths.num_tokens)
+    by_runs = attend(q, k, v, lengths, window=window)
+    monkeypatch.setattr(kernels, "choose_kernel", lambda *_: "varlen")
+    monkeypatch.setattr(kernels, "varlen_attn", varlen)
+    assert (attend(q, k, v, lengths, window=window) - by_runs).abs().max() < ROUNDING
+
+
+@pytest.mark.parametrize("window", [None, 5])
+def test_the_kernel_for_whole_batches_takes_the_call_and_has_a_gradient(
+    monkeypatch: pytest.MonkeyPatch, window: int | None
+) -> None:
+    """torch's own, on tensors without memory: their shapes and types are checked, no GPU needed."""
+    monkeypatch.setattr(kernels, "choose_kernel", lambda *_: "varlen")
+    config = EncoderConfig(
+        num_layers=2,
+        num_heads=2,
+        d_model=32,
+        d_ff=64,
+        vocab_size=20,
+        positions="rotary",
+        windows=(None, window),
+    )
+    encoder = TransformerEncoder(config).to(torch.bfloat16).to("meta")
+    lengths = Lengths([30, 30, 7, 1], "meta")
+    (x_TD,) = encoder(torch.zeros(68, dtype=torch.int64, device="meta"), lengths)
+    assert x_TD.shape == (68, 32)
+    assert x_TD.dtype == torch.bfloat16
+    torch.autograd.backward(x_TD.sum())
+    assert all(weight.grad is not None for weight in encoder.parameters())
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
