@@ -10,6 +10,7 @@ long tail, some 40 tokens of `minilm` on average.
 
 import ast
 import dataclasses
+import functools
 import importlib.metadata
 import random
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ PACKAGES = ("scipy", "scikit-learn", "numpy")
 
 _FOLDERS = {"scikit-learn": "sklearn"}
 _NOT_PROSE = (">>>", "----", "====")
+_PER_LONG_TEXT = 30
+"""Paragraphs of a long text: more than twice the tokens it is cut to."""
 
 TextName = str
 """`short` (at most 16 tokens), `mixed` (as they come, cut at 256) or `long` (512 tokens each)."""
@@ -49,8 +52,7 @@ def sample_paragraphs(count: int, packages: tuple[str, ...] = PACKAGES) -> list[
     Raises:
         ValueError: if there are not so many.
     """
-    found = list(dict.fromkeys(text for package in packages for text in _paragraphs(package)))
-    return random.Random(0).sample(found, count)  # noqa: S311
+    return random.Random(0).sample(_all_paragraphs(packages), count)  # noqa: S311
 
 
 def tokenizer(model: Path, max_length: int) -> Tokenizer:
@@ -67,10 +69,9 @@ def make_workload(name: TextName, tokens: int, model: Path) -> Workload:
         return _take(name, sample_paragraphs(8000), 256, 256, tokens, model)
     if name == "short":
         return _take(name, sample_paragraphs(8000), 512, 16, tokens, model)
-    paragraphs = iter(sample_paragraphs(12000))
-    joined = [
-        " ".join(text for text, _ in zip(paragraphs, range(40), strict=False)) for _ in range(290)
-    ]
+    count = tokens // 512 + 1
+    paragraphs = sample_paragraphs(_PER_LONG_TEXT * count)
+    joined = [" ".join(paragraphs[start::count]) for start in range(count)]
     return _take(name, joined, 512, 512, tokens, model)
 
 
@@ -89,6 +90,11 @@ def _take(
     return Workload(
         name, [texts[i] for i in kept], max_length, np.array([lengths[i] for i in kept], np.int64)
     )
+
+
+@functools.cache
+def _all_paragraphs(packages: tuple[str, ...]) -> list[str]:
+    return list(dict.fromkeys(text for package in packages for text in _paragraphs(package)))
 
 
 def _paragraphs(package: str) -> Iterator[str]:

@@ -16,7 +16,7 @@ each are compared with those of sentence-transformers: `worst` and `mean` are co
 The fraction of the peak is that of the operations of the matrix products, without padding, of what
 the machine's multiply-add (fp32) or dot product (int8) instruction could do (benchmarks/peaks.py).
 
-    pip install -r benchmarks/requirements.txt
+    pip install . -r benchmarks/requirements.txt
     python benchmarks/encode_throughput.py
     python benchmarks/encode_throughput.py --quick --peers 'bothways*' 'ONNX*' --texts mixed
 """
@@ -128,32 +128,48 @@ def print_table(name: str, measured: dict[str, Any], most: dict[str, Any] | None
         f"\n{name}: {measured['sequences']} texts, {measured['tokens']} tokens "
         f"(mean {measured['mean_length']:.1f}, longest {measured['longest']})"
     )
-    heads = ("tokens/s", "spread", "x default", "x best", "of peak", "from text", "worst", "mean")
+    heads = (
+        "tokens/s", "spread", "x default", "x best", "of peak", "from text", "x default",
+        "worst", "mean",
+    )  # fmt: skip
     print(f"{'':34}" + "".join(f"{head:>10}" for head in heads) + "  batches")
     contenders = measured["contenders"]
-    rate = {c: measured["tokens"] / statistics.median(f["seconds"]) for c, f in contenders.items()}
+    rate = {c: _rate(measured, f["seconds"]) for c, f in contenders.items()}
+    rate_of_text = {c: _rate(measured, f["seconds_from_text"]) for c, f in contenders.items()}
     for contender, figures in contenders.items():
-        precision = figures["precision"]
+        precision, seconds = figures["precision"], figures["seconds"]
         rivals = [
-            r
-            for c, r in rate.items()
-            if not c.startswith("bothways") and contenders[c]["precision"] == precision
+            rate[c]
+            for c, f in contenders.items()
+            if not c.startswith("bothways") and f["precision"] == precision
         ]
-        best = f"{rate[contender] / max(rivals):.2f}" if rivals else "-"
-        default = f"{rate[contender] / rate[REFERENCE]:.2f}" if REFERENCE in rate else "-"
-        done = measured["operations"] / statistics.median(figures["seconds"])
-        of_peak = f"{done / most[precision]:.0%}" if most else "-"
-        slow, fast = max(figures["seconds"]), min(figures["seconds"])
-        times = figures["seconds_from_text"]
-        from_text = f"{measured['tokens'] / statistics.median(times):.0f}" if times else "-"
-        worst, mean = (_written(figures[f"{which}_cosine"]) for which in ("worst", "mean"))
+        of_peak = (
+            measured["operations"] / statistics.median(seconds) / most[precision] if most else 0
+        )
+        text = rate_of_text[contender]
         cells = (
-            f"{rate[contender]:.0f}", f"{slow / fast - 1:.0%}", default, best, of_peak, from_text,
-            worst, mean,
-        )  # fmt: skip
+            f"{rate[contender]:.0f}",
+            f"{max(seconds) / min(seconds) - 1:.0%}",
+            _ratio(rate[contender], rate.get(REFERENCE)),
+            _ratio(rate[contender], max(rivals, default=None)),
+            f"{of_peak:.0%}" if most else "-",
+            f"{text:.0f}" if text else "-",
+            _ratio(text, rate_of_text.get(REFERENCE)),
+            _written(figures["worst_cosine"]),
+            _written(figures["mean_cosine"]),
+        )
         print(
             f"{contender:34}" + "".join(f"{cell:>10}" for cell in cells) + f"  {figures['setting']}"
         )
+
+
+def _rate(measured: dict[str, Any], seconds: list[float]) -> float:
+    """Tokens a second; 0 where nothing was measured."""
+    return float(measured["tokens"] / statistics.median(seconds)) if seconds else 0.0
+
+
+def _ratio(rate: float, other: float | None) -> str:
+    return f"{rate / other:.2f}" if rate and other else "-"
 
 
 def _cosines(vectors: np.ndarray, reference: np.ndarray | None) -> dict[str, float | None]:

@@ -49,5 +49,3 @@ def operations(config: EncoderConfig, lengths: np.ndarray) -> float:
     positions = config.num_layers * 2 * D
     lengths = lengths.astype(np.float64)
     return float(2 * (weights * lengths + positions * lengths**2).sum())
-
-

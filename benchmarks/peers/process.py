@@ -34,9 +34,7 @@ class PeerFailed(Exception):
 class Worker:
     """A peer that waits for orders. To be closed."""
 
-    def __init__(
-        self, name: str, threads: int, workloads: Sequence[Workload], model: Path
-    ) -> None:
+    def __init__(self, name: str, threads: int, workloads: Sequence[Workload], model: Path) -> None:
         os.environ |= {
             "HF_HUB_OFFLINE": "1",
             "OMP_NUM_THREADS": str(threads),
