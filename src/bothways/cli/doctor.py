@@ -9,7 +9,9 @@ import platform
 from pathlib import Path
 from typing import Any, get_args
 
-from bothways.backends import BackendName
+import numpy as np
+
+from bothways.backends import BackendName, Precision
 from bothways.cli import options as o
 
 __all__ = ["doctor"]
@@ -21,6 +23,12 @@ _INSTRUCTION_SETS = (
     *("asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2"),
 )
 """Those that decide how fast matrices are multiplied, as Linux spells them."""
+
+_ENVIRONMENT = (
+    *("BOTHWAYS_THREADS", "BOTHWAYS_ISA", "OMP_NUM_THREADS"),
+    *("BOTHWAYS_CACHE", "BOTHWAYS_OFFLINE", "HF_HUB_OFFLINE"),
+)
+"""Variables that change what is used."""
 
 _EXTRAS = {"torch": "torch", "hub": "huggingface_hub"}
 """The distribution that each extra of this package brings."""
@@ -60,11 +68,8 @@ def describe() -> dict[str, Any]:
         },
         "extras": {extra: _version(package) for extra, package in _EXTRAS.items()},
         "torch": _torch(),
-        "environment": {
-            name: os.environ[name]
-            for name in ("OMP_NUM_THREADS", "BOTHWAYS_CACHE", "BOTHWAYS_OFFLINE", "HF_HUB_OFFLINE")
-            if name in os.environ
-        },
+        "native": _native(),
+        "environment": {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
         "cache": str(cache.root()),
         "backends": backends,
         "used": auto | {"why": _why(auto, backends)},
@@ -72,9 +77,22 @@ def describe() -> dict[str, Any]:
 
 
 def _try_backend(name: BackendName) -> dict[str, Any]:
-    """Encode one short sequence; say what was used, or why it did not work."""
-    import numpy as np
+    """Encode one short sequence in each precision; say what was used, or why it did not work."""
+    tried = {precision: _try(name, precision) for precision in get_args(Precision)}
+    working = [precision for precision, found in tried.items() if not isinstance(found, str)]
+    if not working:
+        return {"works": False, "because": tried["fp32"]}
+    backend = tried[working[0]]
+    return {
+        "works": True,
+        "backend": backend.name,
+        "device": backend.device,
+        "precisions": working,
+    }
 
+
+def _try(name: BackendName, precision: Precision) -> Any:
+    """The backend, after it has worked, or why it does not."""
     from bothways.backends import create
     from bothways.config import EncoderConfig
     from bothways.errors import BothwaysError
@@ -83,19 +101,21 @@ def _try_backend(name: BackendName) -> dict[str, Any]:
 
     config = EncoderConfig(num_layers=1, num_heads=2, d_model=16, d_ff=32, vocab_size=8)
     try:
-        backend = create(name, config, initialise(config))
+        backend = create(name, config, initialise(config), precision=precision)
         backend.pool(PackedBatch.of([np.arange(8)]), ["mean"])
     except (BothwaysError, ImportError, OSError, RuntimeError) as error:  # or a broken install
-        return {"works": False, "because": str(error)}
-    return {"works": True, "backend": backend.name, "device": backend.device}
+        return str(error)
+    return backend
 
 
 def _why(auto: dict[str, Any], backends: dict[str, dict[str, Any]]) -> str:
     if not auto["works"]:
-        return auto["because"] + "; --backend reference works, slowly"
-    others = [f"{name} is not to be had" for name, found in backends.items() if not found["works"]]
-    place = "there is a GPU" if auto["device"].startswith("cuda") else "there is no GPU"
-    return ", ".join([f"auto takes the fastest backend there is; {place}", *others])
+        return f"{auto['because']}; --backend reference works, slowly"
+    if auto["device"] != "cpu":
+        return "torch sees a GPU"
+    if auto["backend"] == "native":
+        return "torch sees no GPU, and native is the fastest on a CPU"
+    return f"native does not work here: {backends['native'].get('because', 'unknown')}"
 
 
 def _torch() -> dict[str, Any] | None:
@@ -106,6 +126,13 @@ def _torch() -> dict[str, Any] | None:
     except (ImportError, OSError) as error:
         return {"broken": str(error)}
     return dataclasses.asdict(torch_build())
+
+
+def _native() -> list[str] | None:
+    """The instruction sets that the native engine can use, best first; None without the engine."""
+    from bothways.native import available_isas, is_built
+
+    return available_isas() if is_built() else None
 
 
 def _version(package: str) -> str | None:
@@ -158,6 +185,7 @@ def _page(facts: dict[str, Any]) -> str:
             for name, version in facts["extras"].items()
         ),
         *_torch_rows(torch),
+        ("native kernels", ", ".join(facts["native"] or ["none in this build"])),
         *facts["environment"].items(),
         ("model cache", facts["cache"]),
         *((f"backend {name}", _backend_row(found)) for name, found in facts["backends"].items()),
@@ -182,4 +210,4 @@ def _torch_rows(torch: dict[str, Any] | None) -> list[tuple[str, str]]:
 def _backend_row(found: dict[str, Any]) -> str:
     if not found["works"]:
         return f"no: {found['because']}"
-    return f"{found['backend']} on {found['device']}"
+    return f"{found['backend']} on {found['device']}, in {', '.join(found['precisions'])}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from bothways.cli import models
 from bothways.cli import options as o
 from bothways.cli.console import note, warn
-from bothways.cli.memory import plan_chunks, return_large_blocks
+from bothways.cli.memory import hold_on_to_little, plan_chunks
 from bothways.cli.progress import encoding_progress
 from bothways.errors import DataFileError
 
@@ -49,7 +49,7 @@ def encode(
     from bothways.cli.streaming import encode_rows
     from bothways.files import Meter, check_inputs, read_rows, vector_output
 
-    return_large_blocks()
+    hold_on_to_little()
     check_inputs(inputs, input_format)
     _refuse_output_among_inputs(inputs, output)
     settings = models.EncodeSettings(pooling, normalize, dimensions, prompt, on_overflow)
@@ -62,8 +62,7 @@ def encode(
         writer = out.begin(origin)
         plan = plan_chunks(
             max_memory,
-            encoder.config,
-            max_length=encoder.max_length,
+            encoder,
             dimensions=origin.dimensions,
             windows=on_overflow == "window",
         )

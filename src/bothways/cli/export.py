@@ -12,8 +12,9 @@ def export(
 ) -> None:
     """Write a model as a folder for another library.
 
-    bothways export minilm -o minilm-transformers --to transformers
-    bothways export ./trained -o ./for-others --to sentence-transformers
+    \b
+        bothways export minilm -o minilm-transformers --to transformers
+        bothways export ./trained -o ./for-others --to sentence-transformers
     """
     from bothways import checkpoints
 

@@ -2,17 +2,22 @@
 
 import ctypes
 import dataclasses
+import os
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, assert_never
 
+import numpy as np
 import typer
 
-from bothways.config import EncoderConfig
 from bothways.errors import InputError
-from bothways.packing import DEFAULT_MAX_TOKENS, bytes_per_token
+from bothways.packing import DEFAULT_MAX_TOKENS, PackedBatch, bytes_per_token
 
-__all__ = ["ChunkPlan", "parse_bytes", "plan_chunks", "readable_bytes", "return_large_blocks"]
+if TYPE_CHECKING:
+    from bothways.encoder import Encoder
+
+__all__ = ["ChunkPlan", "hold_on_to_little", "parse_bytes", "plan_chunks", "readable_bytes"]
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BINARY_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -29,11 +34,12 @@ _OVERHEAD = 2.0
 """How much more than its activations a batch may take: the backend's workspace, and memory that was
 freed and not yet given back."""
 
-_OUTPUT_BYTES = 48 << 20
-"""The writer's row group, its copy in the file's encoding, and libraries loaded on first use."""
+_OUTPUT_BYTES = 64 << 20
+"""The writer's row group, its copy in the file's encoding, and the tokenizer's threads."""
 
 _M_MMAP_THRESHOLD = -3
-_LARGE_BLOCK = 4 << 20
+_LARGE_BLOCK = 1 << 20
+_KERNELS_KEPT = "16"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,15 +57,23 @@ class ChunkPlan:
     longest_row: int | None = None
 
 
-def return_large_blocks() -> None:
-    """Let memory of 4 MiB and more go back to the system whenever it is freed.
+def hold_on_to_little() -> None:
+    """Make libraries give memory back, so that what a process takes is what it uses.
 
-    glibc raises that threshold as a program runs, up to 32 MiB (mallopt(3)); activations, of a new
-    size in each batch, then leave holes that add up to several times what is in use.
+    To be called before a model is loaded. Batches have ever new numbers of tokens, and two habits
+    make a process grow with each until it has several times what it uses, for no gain in speed:
+
+    - torch and oneDNN, which multiplies its matrices, keep kernels of half a megabyte and more for
+      each of the last 1024 shapes (oneDNN's manual, "Primitive Cache"; pytorch issue 29893). One
+      batch needs a few.
+    - glibc raises the size from which freed memory goes back to the system, up to 32 MiB
+      (mallopt(3)), and activations of many sizes then leave holes between them.
     """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _KERNELS_KEPT)
+    os.environ.setdefault("LRU_CACHE_CAPACITY", _KERNELS_KEPT)
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
-        if hasattr(libc, "mallopt"):  # other C libraries have no such habit
+        if hasattr(libc, "mallopt"):  # glibc alone has it
             libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
 
 
@@ -87,23 +101,25 @@ def readable_bytes(count: float) -> str:
 
 
 def plan_chunks(
-    limit: int | None, config: EncoderConfig, *, max_length: int, dimensions: int, windows: bool
+    limit: int | None, encoder: "Encoder", *, dimensions: int, windows: bool
 ) -> ChunkPlan:
-    """Chunks and batches that keep the whole process below `limit` bytes.
+    """Chunks and batches that keep the whole process below `limit` bytes; None for no limit.
 
-    To be called when the model is loaded. What is left of the limit is shared between activations
-    (half), rows being tokenized (three eighths) and their vectors.
+    What is left of the limit by the loaded model is shared between activations (half), rows being
+    tokenized (three eighths) and their vectors.
 
-    max_length: of a sequence, in tokens. windows: whether longer ones are encoded whole, which
-        holds a vector for every token of one row.
+    windows: whether rows longer than the model are encoded whole, which holds a vector for every
+        token of one row.
 
     Raises:
         InputError: if the limit cannot be kept, with the least one that can.
     """
     if limit is None:
         return ChunkPlan()
+    _warm_up(encoder)
+    config = encoder.config
     per_token = bytes_per_token(config) * _OVERHEAD
-    least = int(2 * max_length * per_token) + _OUTPUT_BYTES
+    least = int(encoder.max_length * per_token) + _OUTPUT_BYTES
     resident, peak = _resident_bytes(), _peak_bytes()
     needed = max(peak, resident + least)
     if limit < needed:
@@ -114,14 +130,26 @@ def plan_chunks(
             f"give at least {_rounded_up(needed)}"
         )
     free = limit - resident - _OUTPUT_BYTES
-    for_text = free * 3 // 8
     per_character = _BYTES_PER_CHARACTER + (8 * config.d_model if windows else 0)
     return ChunkPlan(
         rows=_between(1, free // 8 // (16 * dimensions + 1024), MAX_ROWS),
-        characters=_between(1, for_text // _BYTES_PER_CHARACTER, MAX_CHARACTERS),
+        characters=_between(1, free * 3 // 8 // _BYTES_PER_CHARACTER, MAX_CHARACTERS),
         batch_tokens=_between(1, int(free / 2 / per_token), DEFAULT_MAX_TOKENS),
         longest_row=free // per_character,
     )
+
+
+def _warm_up(encoder: "Encoder") -> None:
+    """Encode a little, so that the backend's own code and threads count as taken."""
+    length = min(32, encoder.max_length)
+    match encoder.config.input:
+        case "tokens":
+            values = np.zeros(length, np.int64)
+        case "vectors":
+            values = np.zeros((length, encoder.config.num_channels), np.float32)
+        case unknown:
+            assert_never(unknown)
+    encoder.backend.pool(PackedBatch.of([values]), ["mean"])
 
 
 def _between(least: int, value: int, most: int) -> int:

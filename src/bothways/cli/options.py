@@ -115,7 +115,10 @@ Backend = Annotated[
     BackendName, typer.Option(help="What computes; see `bothways doctor` for what there is.")
 ]
 PrecisionOption = Annotated[
-    Precision, typer.Option("--precision", help="fp32 anywhere; bf16 and fp16 on a GPU.")
+    Precision,
+    typer.Option(
+        "--precision", help="fp32 anywhere; int8 on a CPU, with native; bf16 and fp16 on a GPU."
+    ),
 ]
 Threads = Annotated[
     int | None,

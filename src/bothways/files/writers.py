@@ -19,7 +19,7 @@ from bothways.files.pending import PendingFile, write_error
 
 __all__ = ["Encoded", "JsonlWriter", "NpyWriter", "ParquetWriter", "Sink", "VectorWriter"]
 
-_ROW_GROUP_BYTES = 1 << 24
+_ROW_GROUP_BYTES = 1 << 23
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Sink(io.RawIOBase):
 
 
 class ParquetWriter:
-    """Parquet in row groups of about 16 MiB."""
+    """Parquet in row groups of about 8 MiB."""
 
     def __init__(self, sink: Sink, origin: Origin) -> None:
         import pyarrow as pa
