@@ -54,14 +54,16 @@ def test_what_exists_is_replaced_only_by_a_whole_file(tmp_path: Path) -> None:
     assert path.read_bytes() == b"new"
 
 
-def test_what_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
-    path = tmp_path / "out.bin"
-    with (
-        pytest.raises(DataFileError, match="exists"),
-        PendingFile(path, overwrite=False) as pending,
-    ):
+def _write_while_another_does(path: Path) -> None:
+    with PendingFile(path, overwrite=False) as pending:
         pending.file.write(b"ours")
         path.write_bytes(b"theirs")
+
+
+def test_what_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "out.bin"
+    with pytest.raises(DataFileError, match="exists"):
+        _write_while_another_does(path)
     assert path.read_bytes() == b"theirs"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -67,13 +67,17 @@ def encode(
             windows=on_overflow == "window",
         )
         meter = Meter(inputs)
-        rows = read_rows(
-            inputs,
-            kind=models.kind_of(encoder),
-            column=column,
-            id_column=id_column,
-            input_format=input_format,
-            meter=meter,
+        rows = stack.enter_context(
+            contextlib.closing(
+                read_rows(
+                    inputs,
+                    kind=models.kind_of(encoder),
+                    column=column,
+                    id_column=id_column,
+                    input_format=input_format,
+                    meter=meter,
+                )
+            )
         )
         started = time.monotonic()
         with encoding_progress(quiet=quiet) as report:

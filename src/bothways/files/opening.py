@@ -5,7 +5,7 @@ import gzip
 import io
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, assert_never, cast
 
@@ -19,7 +19,7 @@ MAX_LINE_BYTES = 1 << 28
 """The longest line that is read, 256 MiB: beyond it a file is taken for one that has no lines."""
 
 
-def byte_lines(file: InputFile, meter: Meter) -> Iterator[bytes]:
+def byte_lines(file: InputFile, meter: Meter) -> Generator[bytes]:
     """The lines of a file, each with its end, as they come: memory is that of one line.
 
     Raises:

@@ -1,7 +1,7 @@
 """Parquet input: a column of texts, of lists of symbols, of series, or of token ids."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -26,7 +26,7 @@ _BUFFER_BYTES = 1 << 20
 
 def read_parquet(
     file: InputFile, meter: Meter, kind: Kind, selection: Selection
-) -> Iterator[tuple[str | None, Any, Place]]:
+) -> Generator[tuple[str | None, Any, Place]]:
     """The id, value and place of each row. Only the chosen columns are read, a part at a time.
 
     Raises:

@@ -1,6 +1,8 @@
 """Rows from any input, as a stream: memory is that of a row, not of a file."""
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from typing import Any, assert_never
 
 from bothways.errors import DataFileError
@@ -26,7 +28,7 @@ def read_rows(
     id_column: str | None = None,
     input_format: TextFormat | None = None,
     meter: Meter | None = None,
-) -> Iterator[Row]:
+) -> Generator[Row]:
     """The rows of all files, in order.
 
     sources: paths, or `-` for standard input.
@@ -46,17 +48,18 @@ def read_rows(
     meter = meter or Meter(sources)
     number = 0
     for file in files:
-        for row_id, value, place in _read(file, meter, kind, selection):
-            yield Row(str(number) if row_id is None else row_id, value, place)
-            number += 1
+        with contextlib.ExitStack() as opened:  # closed also if the caller wants no more rows
+            for row_id, value, place in _read(file, meter, kind, selection, opened):
+                yield Row(str(number) if row_id is None else row_id, value, place)
+                number += 1
 
 
 def _read(
-    file: InputFile, meter: Meter, kind: Kind, selection: Selection
+    file: InputFile, meter: Meter, kind: Kind, selection: Selection, opened: contextlib.ExitStack
 ) -> Iterator[tuple[str | None, Any, Place]]:
     if file.format == "parquet":
-        return read_parquet(file, meter, kind, selection)
-    lines = decoded_lines(byte_lines(file, meter), file.name)
+        return opened.enter_context(closing(read_parquet(file, meter, kind, selection)))
+    lines = decoded_lines(opened.enter_context(closing(byte_lines(file, meter))), file.name)
     if file.format == "jsonl":
         return read_jsonl(lines, file.name, kind, selection)
     if kind == "series":
