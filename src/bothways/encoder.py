@@ -68,8 +68,9 @@ def load(
 
     source: `minilm`; a folder; `org/name` or `hf:org/name@revision`;
         `pypi:package==version/path/in/wheel`.
-    backend: `torch` or `reference`; `auto` takes torch, on a GPU where there is one.
-    precision: `fp32`; `bf16` or `fp16` on a GPU.
+    backend: `native`, `torch` or `reference`; `auto` takes torch on a GPU where there is one, and
+        the native engine otherwise.
+    precision: `fp32`; `int8` with the native engine; `bf16` or `fp16` on a GPU.
     threads: CPU threads of this encoder; None for as many as the backend takes by itself.
 
     Raises:
