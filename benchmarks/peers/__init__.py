@@ -44,8 +44,9 @@ PEERS = {
     ),
     "ONNX Runtime fp32": Listing("onnx:open_peer", "fp32", _ONNX),
     "ONNX Runtime int8": Listing("onnx:open_peer", "int8", _ONNX),
-    "OpenVINO fp32": Listing("vino:open_peer", "fp32", _VINO),
-    "OpenVINO int8": Listing("vino:open_peer", "int8", _VINO),
+    "OpenVINO fp32": Listing("vino:open_fp32", "fp32", _VINO),
+    "OpenVINO int8, dynamic": Listing("vino:open_dynamic", "int8", _VINO),
+    "OpenVINO int8, static": Listing("vino:open_static", "int8", _VINO),
     "CTranslate2 fp32": Listing("ctranslate:open_peer", "fp32", _CTRANSLATE),
     "CTranslate2 int8": Listing("ctranslate:open_peer", "int8", _CTRANSLATE),
 }

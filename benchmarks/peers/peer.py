@@ -10,7 +10,16 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-__all__ = ["PADDED_SETTINGS", "PaddedPeer", "Peer", "Run", "Setting", "mean_pool", "to_unit_length"]
+__all__ = [
+    "PADDED_SETTINGS",
+    "PaddedPeer",
+    "Peer",
+    "Run",
+    "Setting",
+    "mean_pool",
+    "pad",
+    "to_unit_length",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +53,7 @@ Run = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Ids (B, L) and mask (B, L), both int64, to pooled vectors (B, D), of whatever length."""
 
 PADDED_SETTINGS = tuple(
-    Setting(size, "padded tokens", streams)
-    for streams in (1, 2)
-    for size in (2048, 512, 1024, 4096)
+    Setting(size, "padded tokens", streams) for streams in (1, 2) for size in (512, 256, 1024, 2048)
 )
 
 
@@ -71,7 +78,7 @@ class PaddedPeer:
         batches = list(_plan([len(i) for i in ids], setting))
 
         def encode(batch: np.ndarray) -> np.ndarray:
-            return run(*_pad([ids[i] for i in batch]))
+            return run(*pad([ids[i] for i in batch]))
 
         if setting.streams == 1:
             vectors = [encode(batch) for batch in batches]
@@ -109,7 +116,8 @@ def _plan(lengths: Sequence[int], setting: Setting) -> Iterator[np.ndarray]:
         start = stop
 
 
-def _pad(ids: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def pad(ids: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Ids and mask, both int64 (B, L), of sequences padded to the longest."""
     shape = len(ids), max(len(i) for i in ids)
     padded, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     for row, own in enumerate(ids):

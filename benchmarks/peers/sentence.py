@@ -17,7 +17,7 @@ def open_default(precision: str, threads: int) -> PaddedPeer:
 
 def open_tuned(precision: str, threads: int) -> PaddedPeer:
     """With the batches that suit it best."""
-    sizes = tuple(Setting(size, "padded tokens") for size in (512, 1024, 2048, 4096))
+    sizes = tuple(Setting(size, "padded tokens") for size in (256, 512, 1024, 2048, 4096))
     return PaddedPeer(lambda streams: _open_run(threads), (_DEFAULT, *sizes))
 
 
