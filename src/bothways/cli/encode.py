@@ -2,7 +2,9 @@
 
 import contextlib
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bothways.cli import models
 from bothways.cli import options as o
@@ -10,6 +12,9 @@ from bothways.cli.console import note, warn
 from bothways.cli.memory import hold_on_to_little, plan_chunks
 from bothways.cli.progress import encoding_progress
 from bothways.errors import DataFileError
+
+if TYPE_CHECKING:
+    from bothways.files import Row
 
 __all__ = ["encode"]
 
@@ -82,7 +87,13 @@ def encode(
         started = time.monotonic()
         with encoding_progress(quiet=quiet) as report:
             totals = encode_rows(
-                encoder, rows, writer, settings=settings, plan=plan, meter=meter, report=report
+                encoder,
+                rows if quiet or column else _announced(rows),
+                writer,
+                settings=settings,
+                plan=plan,
+                meter=meter,
+                report=report,
             )
         seconds = time.monotonic() - started
     if totals.truncated:
@@ -97,8 +108,24 @@ def encode(
         )
 
 
+def _announced(rows: "Iterable[Row]") -> "Iterator[Row]":
+    """Say which column of a table was chosen: without a header, it is the first row's text."""
+    file = None
+    for row in rows:
+        name, _, line, column = row.place
+        if name != file and line is not None and column is not None:
+            note(f"{name}: encoding column {column!r}")
+        file = name
+        yield row
+
+
 def _refuse_output_among_inputs(inputs: list[str], output: str) -> None:
-    for source in inputs:
-        with contextlib.suppress(OSError):  # one of them is no file
-            if Path(output).samefile(source):
-                raise DataFileError(f"{output}: is an input too; give the output another name")
+    if any(_is_same_file(source, output) for source in inputs):
+        raise DataFileError(f"{output}: is an input too; give the output another name")
+
+
+def _is_same_file(source: str, output: str) -> bool:
+    try:
+        return Path(output).samefile(source)
+    except OSError:  # one of them is no file
+        return False

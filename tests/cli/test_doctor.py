@@ -1,0 +1,83 @@
+"""What the doctor finds, also on machines that lack something."""
+
+import importlib.util
+import sys
+from typing import Any
+
+import pytest
+
+from bothways import backends
+from bothways.cli import doctor
+from bothways.errors import BackendError, MissingExtra
+
+
+def test_what_is_said_to_work_has_been_tried() -> None:
+    facts = doctor.describe()
+    assert facts["backends"]["reference"] == {
+        "works": True,
+        "backend": "reference",
+        "device": "cpu",
+        "precisions": ["fp32"],
+    }
+    assert facts["used"]["works"]
+    assert facts["used"]["backend"] in facts["backends"]
+    assert facts["cpu"]["usable_cores"] >= 1
+
+
+def test_a_backend_that_is_missing_or_broken_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    create = backends.create
+
+    def create_some(name: Any, *arguments: Any, **options: Any) -> Any:
+        match name:
+            case "native":
+                raise BackendError("this build has no engine")
+            case "torch":
+                raise MissingExtra("torch", "the torch backend")
+            case "auto":
+                raise OSError("libsomething.so.7 is missing")
+        return create(name, *arguments, **options)
+
+    monkeypatch.setattr(backends, "create", create_some)
+    facts = doctor.describe()
+    assert facts["backends"]["native"] == {"works": False, "because": "this build has no engine"}
+    assert "bothways[torch]" in facts["backends"]["torch"]["because"]
+    assert facts["backends"]["reference"]["works"]
+    assert "libsomething" in facts["used"]["why"]
+    assert "--backend reference" in facts["used"]["why"]
+    assert "no: this build has no engine" in doctor._page(facts)
+
+
+@pytest.mark.parametrize(
+    ("auto", "why"),
+    [
+        ({"works": True, "backend": "torch", "device": "cuda"}, "torch sees a GPU"),
+        ({"works": True, "backend": "native", "device": "cpu"}, "native is the fastest on a CPU"),
+        (
+            {"works": True, "backend": "torch", "device": "cpu"},
+            "native does not work here: no engine",
+        ),
+    ],
+)
+def test_the_reason_is_that_of_the_choice(auto: dict[str, Any], why: str) -> None:
+    assert why in doctor._why(auto, {"native": {"works": False, "because": "no engine"}})
+
+
+def test_a_torch_that_cannot_be_imported_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bothways.nn.devices", None)  # importing it fails
+    assert "broken" in (doctor._torch() or {})
+    assert "cannot be imported" in doctor._torch_rows({"broken": "no libtorch"})[0][1]
+
+
+def test_without_torch_there_is_nothing_to_say_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert doctor._torch() is None
+    assert doctor._torch_rows(None) == []
+
+
+def test_instruction_sets_are_not_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_cpuinfo", dict)
+    assert doctor._instruction_sets() is None
+    monkeypatch.setattr(doctor, "_cpuinfo", lambda: {"flags": "fpu avx2 avx512f"})
+    assert doctor._instruction_sets() == ["avx2", "avx512f"]
+    monkeypatch.setattr(doctor, "_cpuinfo", lambda: {"Features": "fp asimd i8mm"})
+    assert doctor._instruction_sets() == ["asimd", "i8mm"]

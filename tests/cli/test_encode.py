@@ -1,0 +1,283 @@
+"""What `bothways encode` takes besides lines of text, and what it tells."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import bothways
+from bothways import Alphabet, EncoderConfig, Series
+from bothways.cli.app import app
+from bothways.sequences import SequenceReader, SeriesReader, SymbolReader
+
+SAME = 1e-6
+"""fp32 through another order of additions."""
+
+Run = Callable[..., tuple[int, str, str]]
+PROTEINS = Alphabet.protein()
+
+
+@pytest.fixture(scope="module")
+def proteins(tmp_path_factory: pytest.TempPathFactory) -> str:
+    config = EncoderConfig(
+        num_layers=1, num_heads=2, d_model=8, d_ff=16, vocab_size=len(PROTEINS), max_length=32
+    )
+    reader: SequenceReader = SymbolReader(PROTEINS)
+    return str(bothways.create(tmp_path_factory.mktemp("models") / "proteins", config, reader))
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory: pytest.TempPathFactory) -> str:
+    config = EncoderConfig(
+        num_layers=1,
+        num_heads=2,
+        d_model=8,
+        d_ff=16,
+        input="vectors",
+        num_channels=2,
+        max_length=32,
+    )
+    reader: SequenceReader = SeriesReader(Series.as_is(2))
+    return str(bothways.create(tmp_path_factory.mktemp("models") / "series", config, reader))
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in a folder of its own: exit code, standard output and error."""
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as end:
+            app([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return int(end.value.code or 0), out, err
+
+    return invoke
+
+
+def test_fasta_keeps_the_names_of_its_records(run: Run, proteins: str) -> None:
+    Path("x.fasta").write_text(">P1 first\nMKV\nLAT\n>P2\nMK\n")
+    code, _, err = run("encode", "x.fasta", "-o", "x.parquet", "--model", proteins)
+    assert code == 0, err
+    table = pq.read_table("x.parquet")
+    assert table["id"].to_pylist() == ["P1", "P2"]
+    np.testing.assert_allclose(
+        np.array(table["vector"].to_pylist()),
+        bothways.load(proteins).encode(["MKVLAT", "MK"]),
+        atol=SAME,
+    )
+
+
+def test_series_are_read_from_lists_of_numbers(run: Run, series: str) -> None:
+    values = [[[1.0, 2.0], [3.0, 4.0]], [[0.5, -1.0]]]
+    Path("x.jsonl").write_text("".join(json.dumps({"values": v}) + "\n" for v in values))
+    pq.write_table(pa.table({"values": pa.array(values)}), "x.parquet")
+    expected = bothways.load(series).encode([np.array(v) for v in values])
+    for source in ("x.jsonl", "x.parquet"):
+        code, _, err = run("encode", source, "-o", "o.npy", "--model", series, "--overwrite")
+        assert code == 0, err
+        np.testing.assert_allclose(np.load("o.npy"), expected, atol=SAME)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ("[[1, NaN]]", "x.jsonl, row 2, column 'values': position 0"),
+        ("[[1, Infinity]]", "x.jsonl, row 2, column 'values': position 0"),
+        ("[]", "x.jsonl, row 2, column 'values'"),
+        ("[[1, 2, 3]]", "x.jsonl, row 2, column 'values'"),
+        ("[1, 2]", "x.jsonl, row 2, column 'values'"),
+    ],
+)
+def test_a_series_that_cannot_be_is_named_by_its_place(
+    run: Run, series: str, values: str, message: str
+) -> None:
+    Path("x.jsonl").write_text(f'{{"values": [[1, 2]]}}\n{{"values": {values}}}\n')
+    code, _, err = run("encode", "x.jsonl", "-o", "o.npy", "--model", series)
+    assert code == 1
+    assert message in err
+    assert not Path("o.npy").exists()
+
+
+@pytest.mark.parametrize("bad", [-1, len(PROTEINS)])
+def test_ids_from_parquet_are_taken_as_they_are(run: Run, proteins: str, bad: int) -> None:
+    ids = [[1, 4, 5], [2, 6]]
+    pq.write_table(pa.table({"ids": ids}), "x.parquet")
+    code, _, err = run("encode", "x.parquet", "-o", "o.npy", "--model", proteins, "--column", "ids")
+    assert code == 0, err
+    expected = bothways.load(proteins).encode([np.array(row) for row in ids])
+    np.testing.assert_allclose(np.load("o.npy"), expected, atol=SAME)
+
+    pq.write_table(pa.table({"ids": [[1], [4, bad]]}), "bad.parquet")
+    code, _, err = run(
+        "encode", "bad.parquet", "-o", "bad.npy", "--model", proteins, "--column", "ids"
+    )
+    assert code == 1
+    assert "bad.parquet, row 2, column 'ids'" in err
+    assert f"id {bad}" in err
+
+
+def test_a_symbol_outside_the_alphabet_is_named_by_its_place(run: Run, tmp_path: Path) -> None:
+    alphabet = Alphabet(symbols=("A", "C"))
+    config = EncoderConfig(num_layers=1, num_heads=1, d_model=8, d_ff=8, vocab_size=2)
+    model = bothways.create(tmp_path / "strict", config, SymbolReader(alphabet))
+    Path("x.fa").write_text(">one\nACCA\n>two\nAC\nXA\n")
+    code, _, err = run("encode", "x.fa", "-o", "o.npy", "--model", model)
+    assert code == 1
+    assert "x.fa, row 2 (line 3): character 2 is 'X'" in err
+
+
+def test_a_row_that_is_too_long_is_an_error_if_asked_for(run: Run, proteins: str) -> None:
+    Path("x.txt").write_text("MKV\n" + "MKV" * 20 + "\n")
+    options = ("-o", "o.npy", "--model", proteins, "--on-overflow", "error")
+    code, _, err = run("encode", "x.txt", *options)
+    assert code == 1
+    assert "x.txt, row 2: " in err
+
+
+def test_a_row_that_is_too_long_is_whole_in_windows(run: Run, proteins: str) -> None:
+    Path("x.txt").write_text("MKV" * 20 + "\n")
+    options = ("-o", "o.parquet", "--model", proteins, "--on-overflow", "window")
+    code, _, err = run("encode", "x.txt", *options)
+    assert code == 0
+    assert "warning" not in err
+    table = pq.read_table("o.parquet")
+    assert table["truncated"].to_pylist() == [False]
+    assert table["num_tokens"].to_pylist() == [62]  # 60 residues, begin and end
+
+
+def test_the_column_that_was_chosen_is_told(run: Run, proteins: str) -> None:
+    Path("x.csv").write_text("MKV\nMK\n")  # no header: the first row is taken for one
+    _, _, err = run("encode", "x.csv", "-o", "o.npy", "--model", proteins)
+    assert err.startswith("x.csv: encoding column 'MKV'\nencoded 1 rows")
+    _, _, err = run("encode", "x.csv", "-o", "p.npy", "--model", proteins, "--column", "MKV")
+    assert err.startswith("encoded 1 rows")
+
+
+def test_quiet_work_tells_only_of_what_was_cut(run: Run, proteins: str) -> None:
+    Path("x.csv").write_text("text\nMK\n")
+    options = ("--model", proteins, "--quiet")
+    assert run("encode", "x.csv", "-o", "o.npy", *options) == (0, "", "")
+    Path("y.csv").write_text(f"text\n{'MK' * 40}\n")
+    code, _, err = run("encode", "y.csv", "-o", "p.npy", *options)
+    assert code == 0
+    assert err.startswith("warning: 1 of 1 rows")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
+def test_an_input_is_not_made_the_output(
+    run: Run, proteins: str, overwrite: tuple[str, ...]
+) -> None:
+    Path("x.jsonl").write_text('{"text": "MK"}\n')
+    Path("link.jsonl").symlink_to("x.jsonl")
+    code, _, err = run("encode", "x.jsonl", "-o", "link.jsonl", "--model", proteins, *overwrite)
+    assert code == 1
+    assert "is an input too" in err
+    assert Path("x.jsonl").read_text() == '{"text": "MK"}\n'
+
+
+def test_inputs_are_checked_before_the_model_is_looked_for(run: Run) -> None:
+    code, _, err = run("encode", "none.txt", "-o", "o.npy", "--model", "no such model")
+    assert code == 1
+    assert err == "error: none.txt: there is no such file\n"
+
+
+def test_dimensions_pooling_and_length_are_those_asked_for(run: Run, proteins: str) -> None:
+    Path("x.txt").write_text("MKV\nLAT\n")
+    options = ("--dimensions", 3, "--pooling", "cls", "--normalize", "--model", proteins)
+    assert run("encode", "x.txt", "-o", "o.npy", *options)[0] == 0
+    found = np.load("o.npy")
+    expected = bothways.load(proteins).encode(
+        ["MKV", "LAT"], dimensions=3, pooling="cls", normalize=True
+    )
+    np.testing.assert_allclose(found, expected, atol=SAME)
+    assert json.loads(Path("o.npy.json").read_text())["pooling"] == "cls"
+
+
+def test_a_vector_does_not_depend_on_the_limit_on_memory(run: Run, proteins: str) -> None:
+    Path("x.txt").write_text("".join(f"{'MKVLAT'[: i % 7]}\n" for i in range(500)))
+    run("encode", "x.txt", "-o", "wide.npy", "--model", proteins)
+    _, _, err = run("encode", "x.txt", "-o", "o.npy", "--model", proteins, "--max-memory", "1MB")
+    limit = err.split("give at least ")[1].strip()
+    code, _, err = run(
+        "encode", "x.txt", "-o", "narrow.npy", "--model", proteins, "--max-memory", limit
+    )
+    assert code == 0, err
+    np.testing.assert_allclose(np.load("narrow.npy"), np.load("wide.npy"), atol=SAME)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
+def test_an_interrupt_in_the_middle_of_encoding_leaves_nothing(
+    proteins: str, tmp_path: Path
+) -> None:
+    (tmp_path / "x.txt").write_text("MKVLATMKVLAT\n" * 2_000_000)
+    command = [sys.executable, "-m", "bothways", "encode", "x.txt", "-o", "o.parquet"]
+    running = subprocess.Popen(
+        [*command, "--model", proteins, "--backend", "reference"],  # the slowest
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list(tmp_path.glob(".o.parquet.*")):
+        time.sleep(0.05)
+    time.sleep(2)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert err.splitlines()[-1] == "interrupted"
+    assert "Traceback" not in err
+    assert [path.name for path in tmp_path.iterdir()] == ["x.txt"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a small disk")
+def test_a_full_disk_leaves_nothing_under_the_name(run: Run, proteins: str, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounting = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(disk)],
+        capture_output=True,
+        check=False,
+    )
+    if mounting.returncode:
+        pytest.skip("only root may mount a disk")
+    try:
+        Path("x.txt").write_text("MKV\n" * 10_000)
+        code, _, err = run("encode", "x.txt", "-o", disk / "o.parquet", "--model", proteins)
+        assert code == 1
+        assert "o.parquet: writing failed: No space left on device" in err
+        assert "Traceback" not in err
+        assert list(disk.iterdir()) == []
+    finally:
+        with contextlib.suppress(OSError):
+            subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a disk")
+def test_a_read_only_disk_is_found_before_the_model_is_looked_for(run: Run, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounting = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "ro", "none", str(disk)], capture_output=True, check=False
+    )
+    if mounting.returncode:
+        pytest.skip("only root may mount a disk")
+    try:
+        Path("x.txt").write_text("MKV\n")
+        code, _, err = run("encode", "x.txt", "-o", disk / "o.npy", "--model", "no such model")
+        assert code == 1
+        assert "o.npy: cannot be written: Read-only file system" in err
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

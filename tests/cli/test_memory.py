@@ -1,0 +1,145 @@
+"""Limits on memory: how they are written, what they allow, and that they are kept."""
+
+import dataclasses
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+import bothways
+from bothways import Alphabet, Encoder, EncoderConfig
+from bothways.cli import memory
+from bothways.cli.memory import ChunkPlan, parse_bytes, plan_chunks, readable_bytes
+from bothways.errors import InputError
+from bothways.sequences import SymbolReader
+
+GIGABYTE = 10**9
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model whose activations weigh more than its weights."""
+    alphabet = Alphabet.protein()
+    config = EncoderConfig(
+        num_layers=2, num_heads=4, d_model=64, d_ff=4096, vocab_size=len(alphabet), max_length=512
+    )
+    folder = tmp_path_factory.mktemp("models") / "proteins"
+    return bothways.create(folder, config, SymbolReader(alphabet))
+
+
+@pytest.fixture(scope="module")
+def encoder(model: Path) -> Encoder:
+    return bothways.load(model)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("4096", 4096),
+        ("512MB", 512 * 10**6),
+        ("512m", 512 * 10**6),
+        ("2 GB", 2 * 10**9),
+        ("1.5GiB", 3 << 29),
+        ("100KiB", 100 << 10),
+        ("1T", 10**12),
+    ],
+)
+def test_sizes_are_read(text: str, count: int) -> None:
+    assert parse_bytes(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "lots", "-1GB", "1XB", "1iB", "GB", "1e9", "nan"])
+def test_what_is_no_size_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match=r"512MB, 2GB or 1\.5GiB"):
+        parse_bytes(text)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (90_261_504, "90 MB"),
+        (2.5e9, "2.5 GB"),
+        (1e15, "1000 TB"),
+    ],
+)
+def test_sizes_are_written_for_people(count: float, text: str) -> None:
+    assert readable_bytes(count) == text
+
+
+def test_no_limit_takes_the_usual_chunks(encoder: Encoder) -> None:
+    plan = plan_chunks(None, encoder, dimensions=64, windows=False)
+    assert plan == ChunkPlan()
+    assert plan.longest_row is None
+
+
+def test_a_lower_limit_takes_smaller_chunks(encoder: Encoder) -> None:
+    wide, narrow = (
+        plan_chunks(limit, encoder, dimensions=64, windows=False)
+        for limit in (8 * GIGABYTE, _least(encoder) + 20 * 10**6)
+    )
+    assert wide == dataclasses.replace(ChunkPlan(), longest_row=wide.longest_row)
+    assert narrow.batch_tokens < wide.batch_tokens
+    assert narrow.characters < wide.characters
+    assert 0 < (narrow.longest_row or 0) < (wide.longest_row or 0)
+
+
+def test_windows_leave_room_for_shorter_rows(encoder: Encoder) -> None:
+    cut, windowed = (
+        plan_chunks(GIGABYTE, encoder, dimensions=64, windows=windows).longest_row or 0
+        for windows in (False, True)
+    )
+    assert 0 < windowed < cut
+
+
+def test_a_limit_that_cannot_be_kept_is_refused_with_one_that_can(encoder: Encoder) -> None:
+    with pytest.raises(InputError, match=r"--max-memory 1\.0 MB cannot be kept"):
+        plan_chunks(10**6, encoder, dimensions=64, windows=False)
+    assert plan_chunks(_least(encoder), encoder, dimensions=64, windows=False).batch_tokens > 0
+
+
+def _least(encoder: Encoder) -> int:
+    with pytest.raises(InputError) as refusal:
+        plan_chunks(1, encoder, dimensions=64, windows=False)
+    found = re.search(r"give at least (\d+MB)", str(refusal.value))
+    assert found is not None
+    return parse_bytes(found[1])
+
+
+def test_where_the_system_tells_nothing_of_memory_the_limit_still_plans(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "_resident_bytes", lambda: 0)
+    monkeypatch.setattr(memory, "_peak_bytes", lambda: 0)
+    assert plan_chunks(GIGABYTE, encoder, dimensions=64, windows=False).batch_tokens > 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs the peak of a process's memory")
+def test_the_least_limit_that_is_offered_is_kept(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.fasta").write_text("".join(f">{i}\n{'MKVLAT' * 60}\n" for i in range(3000)))
+    code = (
+        "import sys, resource; from bothways.cli.app import app\n"
+        "try: app(sys.argv[1:])\n"
+        "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+
+    def run(limit: str) -> "subprocess.CompletedProcess[str]":
+        arguments = ["encode", "x.fasta", "-o", "x.npy", "--model", str(model), "--overwrite"]
+        return subprocess.run(
+            [sys.executable, "-c", code, *arguments, "--max-memory", limit],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    offered = re.search(r"give at least (\d+MB)", run("1MB").stderr)
+    assert offered is not None
+    done = run(offered[1])
+    assert done.returncode == 0, done.stderr
+    unit = 1 if sys.platform == "darwin" else 1024
+    assert int(done.stdout.split()[-1]) * unit <= parse_bytes(offered[1])

@@ -1,0 +1,134 @@
+"""Progress: a bar on a terminal, lines elsewhere, nothing if quiet."""
+
+import io
+import re
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from bothways.cli import progress
+from bothways.cli.progress import encoding_progress, pull_progress
+
+
+class Clock:
+    """Time that passes when told."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[], io.StringIO]:
+    """Make standard error a terminal; to be called in the test, for pytest sets it before."""
+
+    def switch() -> io.StringIO:
+        screen = io.StringIO()
+        monkeypatch.setattr(screen, "isatty", lambda: True)
+        monkeypatch.setattr(sys, "stderr", screen)
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("COLUMNS", "120")
+        return screen
+
+    return switch
+
+
+def test_away_from_a_terminal_there_is_a_line_every_few_seconds(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with encoding_progress(quiet=False) as report:
+        for second in range(1, 13):
+            clock.now = 100.0 + second
+            report(1000 * second, second / 20)
+    assert capsys.readouterr().err.splitlines() == [
+        "encoding:  25%, 5,000 tokens, 1,000 tokens/s, 0:15 left",
+        "encoding:  50%, 10,000 tokens, 1,000 tokens/s, 0:10 left",
+    ]
+
+
+def test_where_the_end_is_not_known_no_time_is_said_to_be_left(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with encoding_progress(quiet=False) as report:
+        clock.now += 10
+        report(5000, None)
+    assert capsys.readouterr().err == "encoding: 5,000 tokens, 500 tokens/s\n"
+
+
+def test_long_times_are_told_in_hours(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with encoding_progress(quiet=False) as report:
+        clock.now += 60
+        report(10, 0.01)
+    assert capsys.readouterr().err.endswith(" 1:39:00 left\n")
+
+
+def test_short_work_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with encoding_progress(quiet=False) as report:
+        report(10, 1.0)
+    assert capsys.readouterr().err == ""
+
+
+def test_quiet_work_says_nothing(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with encoding_progress(quiet=True) as report, pull_progress("x", quiet=True) as pulled:
+        clock.now += 100
+        report(10, 0.5)
+        pulled(10, 20)
+    assert capsys.readouterr().err == ""
+
+
+def test_fetching_tells_bytes(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with pull_progress("minilm", quiet=False) as report:
+        clock.now += 6
+        report(45_000_000, 90_000_000)
+        clock.now += 6
+        report(60_000_000, None)
+    assert capsys.readouterr().err.splitlines() == [
+        "fetching minilm: 45 MB of 90 MB",
+        "fetching minilm: 60 MB",
+    ]
+
+
+def test_on_a_terminal_there_is_a_bar_with_speed_and_time_left(
+    clock: Clock, terminal: Callable[[], io.StringIO]
+) -> None:
+    screen = terminal()
+    with encoding_progress(quiet=False) as report:
+        clock.now += 10
+        report(5000, 0.5)
+    drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
+    assert "encoding" in drawn
+    assert "50%, 5,000 tokens, 500 tokens/s, 0:10 left" in drawn
+
+
+def test_a_bar_goes_also_after_an_error(terminal: Callable[[], io.StringIO]) -> None:
+    screen = terminal()
+
+    class Broken(Exception):
+        pass
+
+    def work() -> None:
+        with encoding_progress(quiet=False) as report:
+            report(10, None)
+            raise Broken
+
+    with pytest.raises(Broken):
+        work()
+    shown, hidden = (screen.getvalue().rfind(code) for code in ("\x1b[?25h", "\x1b[?25l"))
+    assert shown > hidden >= 0  # the cursor is back
+
+
+def test_nothing_is_drawn_where_nothing_is_fetched(terminal: Callable[[], io.StringIO]) -> None:
+    screen = terminal()
+    with pull_progress("minilm", quiet=False):
+        pass
+    assert screen.getvalue() == ""

@@ -1,0 +1,137 @@
+"""What `bothways search` refuses, and how it prints."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+import bothways
+from bothways import Alphabet, EncoderConfig, Series
+from bothways.cli.app import app
+from bothways.sequences import SeriesReader, SymbolReader
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    alphabet = Alphabet(symbols=tuple("abc \t\x1b\u2028"))
+    config = EncoderConfig(num_layers=1, num_heads=2, d_model=8, d_ff=8, vocab_size=len(alphabet))
+    folder = tmp_path_factory.mktemp("models") / "letters"
+    return bothways.create(folder, config, SymbolReader(alphabet))
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as end:
+            app([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return int(end.value.code or 0), out, err
+
+    return invoke
+
+
+@pytest.fixture
+def encoded(run: Run, model: Path) -> Callable[..., None]:
+    def encode(texts: list[str], *options: object) -> None:
+        Path("x.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in texts))
+        code, _, err = run("encode", "x.jsonl", "-o", "x.parquet", "--model", model, *options)
+        assert code == 0, err
+
+    return encode
+
+
+def test_a_text_is_printed_on_one_line_and_steers_no_terminal(
+    run: Run, encoded: Callable[..., None]
+) -> None:
+    encoded(["a\tb\x1bc\u2028a"])
+    _, out, _ = run("search", "a", "--in", "x.parquet")
+    score, row_id, text = out.rstrip("\n").split("\t")
+    assert (row_id, text) == ("0", "a\\tb\\x1bc\\u2028a")
+    assert -1 <= float(score) <= 1
+
+
+def test_json_has_the_text_as_it_is(run: Run, encoded: Callable[..., None]) -> None:
+    encoded(["a\tb\x1bc", "cc"])
+    _, out, _ = run("search", "a\tb\x1bc", "--in", "x.parquet", "-k", "1", "--json")
+    (hit,) = [json.loads(line) for line in out.splitlines()]
+    assert (hit["rank"], hit["row"], hit["id"], hit["text"]) == (1, 0, "0", "a\tb\x1bc")
+    assert hit["score"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--pooling", "cls"), ("--dimensions", "3"), ("--normalize",), ("--pooling", "weighted_mean")],
+)
+def test_a_query_is_encoded_as_the_file_was(
+    run: Run, encoded: Callable[..., None], options: tuple[str, ...]
+) -> None:
+    encoded(["abc", "cba", "bb"], *options)
+    _, out, err = run("search", "cba", "--in", "x.parquet", "-k", "1")
+    assert err == ""
+    assert out.split("\t")[0::2] == ["1.0000", "cba\n"]
+
+
+def test_fewer_rows_than_asked_for_are_all(run: Run, encoded: Callable[..., None]) -> None:
+    encoded(["a", "b"])
+    _, out, _ = run("search", "a", "--in", "x.parquet", "-k", "100")
+    assert len(out.splitlines()) == 2
+
+
+def test_a_file_without_rows_gives_nothing(run: Run, model: Path) -> None:
+    Path("x.txt").write_text("")
+    run("encode", "x.txt", "-o", "x.parquet", "--model", model)
+    assert run("search", "a", "--in", "x.parquet") == (0, "", "")
+
+
+def test_a_file_that_names_a_stranger_s_model_does_not_have_it_fetched(
+    run: Run, encoded: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded(["a"])
+    table = pq.read_table("x.parquet")
+    metadata = {**table.schema.metadata, b"bothways.model": b"pypi:stranger==1.0/model"}
+    pq.write_table(table.replace_schema_metadata(metadata), "hostile.parquet")
+
+    def connect(*_: object) -> None:
+        pytest.fail("a file of vectors made its reader connect")
+
+    monkeypatch.setattr("socket.socket.connect", connect)
+    monkeypatch.setattr("subprocess.Popen", connect)
+    code, _, err = run("search", "a", "--in", "hostile.parquet")
+    assert code == 1
+    assert "'pypi:stranger==1.0/model'" in err
+    assert "--model" in err
+
+
+def test_a_file_in_another_folder_is_searched_with_the_same_model(
+    run: Run, encoded: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded(["a"])
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert run("search", "a", "--in", "../x.parquet")[0] == 0
+
+
+def test_a_model_of_series_has_no_queries(run: Run, tmp_path: Path) -> None:
+    config = EncoderConfig(
+        num_layers=1, num_heads=1, d_model=8, d_ff=8, input="vectors", num_channels=1
+    )
+    model = bothways.create(tmp_path / "series", config, SeriesReader(Series.as_is(1)))
+    Path("x.jsonl").write_text('{"x": [1, 2]}\n')
+    assert run("encode", "x.jsonl", "-o", "x.parquet", "--model", model)[0] == 0
+    code, _, err = run("search", "1 2", "--in", "x.parquet")
+    assert code == 1
+    assert "this model reads series" in err
+
+
+def test_a_file_that_is_not_there_is_an_error(run: Run) -> None:
+    assert run("search", "a", "--in", "none.parquet") == (
+        1,
+        "",
+        "error: none.parquet: there is no such file\n",
+    )
