@@ -19,10 +19,21 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-__all__ = ["PACKAGES", "TextName", "Workload", "make_workload", "sample_paragraphs", "tokenizer"]
+__all__ = [
+    "NUM_SAMPLED",
+    "PACKAGES",
+    "TextName",
+    "Workload",
+    "make_workload",
+    "sample_paragraphs",
+    "tokenizer",
+]
 
 PACKAGES = ("scipy", "scikit-learn", "numpy")
 """Whose docstrings are read; each as its distribution is called."""
+
+NUM_SAMPLED = 8000
+"""Paragraphs that short and mixed texts are taken from, in order, until there are enough tokens."""
 
 _FOLDERS = {"scikit-learn": "sklearn"}
 _NOT_PROSE = (">>>", "----", "====")
@@ -66,9 +77,9 @@ def tokenizer(model: Path, max_length: int) -> Tokenizer:
 def make_workload(name: TextName, tokens: int, model: Path) -> Workload:
     """About so many tokens of text in all."""
     if name == "mixed":
-        return _take(name, sample_paragraphs(8000), 256, 256, tokens, model)
+        return _take(name, sample_paragraphs(NUM_SAMPLED), 256, 256, tokens, model)
     if name == "short":
-        return _take(name, sample_paragraphs(8000), 512, 16, tokens, model)
+        return _take(name, sample_paragraphs(NUM_SAMPLED), 512, 16, tokens, model)
     count = tokens // 512 + 1
     paragraphs = sample_paragraphs(_PER_LONG_TEXT * count)
     joined = [" ".join(paragraphs[start::count]) for start in range(count)]
