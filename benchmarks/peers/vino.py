@@ -97,6 +97,6 @@ def _convert(folder: Path) -> None:
 def _calibration_batches() -> list[tuple[np.ndarray, np.ndarray]]:
     """Ids and mask of one text each."""
     read = tokenizer(resolve("minilm"), _CALIBRATION_LENGTH)
-    # None that is measured: workloads take theirs from the first NUM_SAMPLED of the same sample.
+    # No short or mixed text that is measured: those are the first NUM_SAMPLED of this sample.
     texts = sample_paragraphs(NUM_SAMPLED + _NUM_CALIBRATION_TEXTS)[NUM_SAMPLED:]
     return [pad([np.array(e.ids, np.int64)]) for e in read.encode_batch_fast(texts)]
