@@ -296,25 +296,3 @@ def test_a_reader_that_has_seen_enough_ends_the_run_quietly(model: str, tmp_path
     )
     assert len(done.stdout.splitlines()) == 1
     assert done.stderr == ""
-
-
-def test_memory_does_not_grow_with_the_file(model: str, tmp_path: Path) -> None:
-    code = (
-        "import sys, resource; from bothways.cli.app import app\n"
-        "try: app(sys.argv[1:])\n"
-        "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-    )
-    peaks = []
-    for count in (10_000, 100_000):
-        (tmp_path / "lines.txt").write_text("a short line of letters\n" * count)
-        arguments = ["encode", "lines.txt", "-o", f"{count}.npy", "--model", model, "--quiet"]
-        done = subprocess.run(
-            [sys.executable, "-c", code, *arguments],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        peaks.append(int(done.stdout.split()[-1]))
-        assert np.load(tmp_path / f"{count}.npy", mmap_mode="r").shape == (count, 8)
-    assert peaks[1] < 1.15 * peaks[0]  # ten times the rows; the allocator's habits take a tenth

@@ -141,7 +141,7 @@ def test_no_message_steers_a_terminal(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_full_standard_output_is_an_error() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "bothways", "doctor"],
+            [sys.executable, "-m", "bothways", "pull", "."],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

@@ -173,10 +173,14 @@ def _resident_bytes() -> int:
 
 def _peak_bytes() -> int:
     """The most memory that this process has had; 0 where the system does not tell."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage(2) would count what the parent process had when it forked
+        (peak,) = re.findall(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE)
+        return int(peak) * 1024
     if sys.platform == "win32":
         return 0
     import resource
 
-    # Linux counts in kibibytes, macOS in bytes (getrusage(2) of each).
+    # macOS counts in bytes, other systems in kibibytes (getrusage(2) of each).
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
