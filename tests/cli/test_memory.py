@@ -118,28 +118,62 @@ def test_where_the_system_tells_nothing_of_memory_the_limit_still_plans(
     assert plan_chunks(GIGABYTE, encoder, dimensions=64, windows=False).batch_tokens > 0
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs the peak of a process's memory")
-def test_the_least_limit_that_is_offered_is_kept(model: Path, tmp_path: Path) -> None:
-    (tmp_path / "x.fasta").write_text("".join(f">{i}\n{'MKVLAT' * 60}\n" for i in range(500)))
+def run_and_measure(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command in a process of its own, which prints the most memory that it had, in bytes."""
     code = (
         "import sys; from bothways.cli import memory; from bothways.cli.app import app\n"
         "try: app(sys.argv[1:])\n"
         "finally: print(memory._peak_bytes())"
     )
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs the peak of a process's memory")
+def test_the_least_limit_that_is_offered_is_kept(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.fasta").write_text("".join(f">{i}\n{'MKVLAT' * 60}\n" for i in range(500)))
 
     def run(limit: str) -> "subprocess.CompletedProcess[str]":
-        arguments = ["encode", "x.fasta", "-o", "x.npy", "--model", str(model), "--overwrite"]
-        return subprocess.run(
-            [sys.executable, "-c", code, *arguments, "--max-memory", limit],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        arguments = ("encode", "x.fasta", "-o", "x.npy", "--model", str(model), "--overwrite")
+        return run_and_measure(tmp_path, *arguments, "--max-memory", limit)
 
     offered = re.search(r"give at least (\d+MB)", run("1MB").stderr)
     assert offered is not None
     done = run(offered[1])
     assert done.returncode == 0, done.stderr
-
     assert int(done.stdout.split()[-1]) <= parse_bytes(offered[1])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs the peak of a process's memory")
+@pytest.mark.parametrize("output", ["x.npy", "x.jsonl", "x.parquet"])
+def test_memory_does_not_grow_with_the_file(output: str, tmp_path: Path) -> None:
+    config = EncoderConfig(num_layers=1, num_heads=1, d_model=8, d_ff=8, vocab_size=32)
+    model = bothways.create(tmp_path / "tiny", config, SymbolReader(Alphabet.protein()))
+    peaks = []
+    for count in (20_000, 200_000):
+        (tmp_path / "x.txt").write_text("MKVLAT\n" * count)
+        arguments = ("encode", "x.txt", "-o", output, "--model", str(model), "--overwrite")
+        done = run_and_measure(tmp_path, *arguments)
+        assert f"encoded {count:,} rows" in done.stderr
+        peaks.append(int(done.stdout.split()[-1]))
+    # A row group of Parquet is held until it is full, and these rows take 16 MB in all.
+    allowance = (1 << 24) if output == "x.parquet" else 0
+    assert peaks[1] < 1.1 * peaks[0] + allowance
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="known on Linux alone")
+def test_a_process_is_not_blamed_for_its_parent() -> None:
+    child = "from bothways.cli import memory; print(memory._peak_bytes())"
+    parent = (
+        "import subprocess, sys; held = b'x' * 400_000_000\n"
+        f"subprocess.run([sys.executable, '-c', {child!r}], check=True)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", parent], capture_output=True, text=True, check=True
+    )
+    assert 0 < int(done.stdout) < 200_000_000

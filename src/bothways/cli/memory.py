@@ -174,9 +174,10 @@ def _resident_bytes() -> int:
 def _peak_bytes() -> int:
     """The most memory that this process has had; 0 where the system does not tell."""
     status = Path("/proc/self/status")
-    if status.exists():  # getrusage(2) would count what the parent process had when it forked
-        (peak,) = re.findall(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE)
-        return int(peak) * 1024
+    # Where there is one: getrusage(2) would count what the parent process had when it forked.
+    text = status.read_text() if status.exists() else ""
+    if peak := re.search(r"^VmHWM:\s+(\d+) kB$", text, re.MULTILINE):
+        return int(peak[1]) * 1024
     if sys.platform == "win32":
         return 0
     import resource
