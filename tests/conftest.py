@@ -4,6 +4,7 @@ Real models are carried by wheels, downloaded once, never installed or imported.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -89,3 +90,13 @@ def unidic_folder() -> Path:
     """An ALBERT tagger of Japanese characters."""
     folder = "unidic_lite_imitator_transformers"
     return model_from_wheel("unidic-lite-imitator-transformers==0.2.1", folder)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _signals_are_heard() -> None:
+    """Let tests send signals also where the test run itself was started with them ignored."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_IGN:
+            heard = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
+            signal.signal(number, heard)
