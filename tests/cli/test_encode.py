@@ -17,7 +17,6 @@ import pytest
 
 import bothways
 from bothways import Alphabet, EncoderConfig, Series
-from bothways.cli.app import app
 from bothways.sequences import SequenceReader, SeriesReader, SymbolReader
 
 SAME = 1e-6
@@ -49,20 +48,6 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> str:
     )
     reader: SequenceReader = SeriesReader(Series.as_is(2))
     return str(bothways.create(tmp_path_factory.mktemp("models") / "series", config, reader))
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command in a folder of its own: exit code, standard output and error."""
-    monkeypatch.chdir(tmp_path)
-
-    def invoke(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            app([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return int(end.value.code or 0), out, err
-
-    return invoke
 
 
 def test_fasta_keeps_the_names_of_its_records(run: Run, proteins: str) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 import bothways
 from bothways import Alphabet, EncoderConfig, Series
-from bothways.cli.app import app
 from bothways.sequences import SeriesReader, SymbolReader
 
 Run = Callable[..., tuple[int, str, str]]
@@ -21,19 +20,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = EncoderConfig(num_layers=1, num_heads=2, d_model=8, d_ff=8, vocab_size=len(alphabet))
     folder = tmp_path_factory.mktemp("models") / "letters"
     return bothways.create(folder, config, SymbolReader(alphabet))
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    monkeypatch.chdir(tmp_path)
-
-    def invoke(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            app([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return int(end.value.code or 0), out, err
-
-    return invoke
 
 
 @pytest.fixture
