@@ -8,8 +8,10 @@ from bothways.sequences.reader import SequenceReader, Tokenized, is_one_sequence
 from bothways.sequences.series import Series, SeriesReader
 from bothways.sequences.splitting import Kmers, Longest, Pattern, Separator
 from bothways.sequences.symbols import SymbolReader
+from bothways.sequences.words import NO_POSITION, Words, as_words, first_positions
 
 __all__ = [
+    "NO_POSITION",
     "Alphabet",
     "Fitted",
     "Kmers",
@@ -22,7 +24,10 @@ __all__ = [
     "SeriesReader",
     "SymbolReader",
     "Tokenized",
+    "Words",
     "are_ids",
+    "as_words",
+    "first_positions",
     "fit",
     "is_one_sequence",
     "open_reader",
