@@ -1,0 +1,115 @@
+"""Heads in PyTorch, on a packed batch: for training them together with their encoder.
+
+`reference.heads` is the definition. T tokens of all sequences end to end; N rows: sequences,
+positions, or some of the positions; D model width; I inputs and O outputs of a layer or head; V
+vocabulary, E embedding width.
+"""
+
+from collections.abc import Mapping
+from typing import assert_never
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bothways.config import EncoderConfig
+from bothways.heads import Head, HeadActivation, HeadLayer, head_layout
+from bothways.nn.encoder import to_tensor
+from bothways.nn.layers import activate
+from bothways.nn.lengths import Lengths
+from bothways.nn.pooling import pool
+
+_STREAM = 1
+"""Of chance: fresh heads are drawn apart from the encoders of the same seed."""
+
+
+class HeadModule(nn.Module):
+    """What stands on an encoder; its parameters have exactly the names of `heads.head_layout`.
+
+    A new one has the weights of `initialise_head`.
+    """
+
+    def __init__(self, head: Head, config: EncoderConfig, *, seed: int = 0) -> None:
+        super().__init__()
+        self.head = head
+        for name, array in initialise_head(head, config, seed=seed).items():
+            part: nn.Module = self
+            *path, last = name.split(".")
+            for step in path:
+                part = _part_of(part, step)
+            part.register_parameter(last, nn.Parameter(to_tensor(array)))
+
+    def forward(
+        self,
+        x_TD: Float[Tensor, "T D"],
+        lengths: Lengths,
+        table_VE: Float[Tensor, "V E"] | None = None,
+        chosen_N: Int[Tensor, "N"] | None = None,
+    ) -> Float[Tensor, "N O"]:
+        """The outputs for each sequence, or position, as the head says.
+
+        table_VE: the token embeddings, which a tied layer needs.
+        chosen_N: the tokens whose outputs are wanted of a head on positions; None for all.
+        """
+        if self.head.pooling is not None:
+            x_TD = pool(x_TD, lengths, self.head.pooling)
+        elif chosen_N is not None:
+            x_TD = x_TD[chosen_N]
+        weights = dict(self.named_parameters())
+        *hidden, last = self.head.layers
+        for layer in hidden:
+            x_TD = _layer(layer, x_TD, weights, table_VE)
+        x_TD = functional.dropout(x_TD, self.head.dropout, self.training)
+        return _layer(last, x_TD, weights, table_VE)
+
+
+def initialise_head(head: Head, config: EncoderConfig, *, seed: int = 0) -> dict[str, np.ndarray]:
+    """Fresh float32 weights for a head, the same for the same seed.
+
+    Matrices are normal with standard deviation 0.02, gains 1, biases 0, as the encoder's are.
+    """
+    rng = np.random.default_rng([seed, _STREAM])
+    weights = {}
+    for name, shape in head_layout(head, config).items():
+        if len(shape) > 1:
+            weights[name] = np.float32(0.02) * rng.standard_normal(shape, dtype=np.float32)
+        else:
+            weights[name] = np.full(shape, name.endswith(".weight"), dtype=np.float32)
+    return weights
+
+
+def _layer(
+    layer: HeadLayer, x_NI: Tensor, weights: Mapping[str, Tensor], table_VE: Tensor | None
+) -> Tensor:
+    matrix_OI = table_VE if layer.tied else weights[f"{layer.name}.weight"]
+    if matrix_OI is None:
+        raise ValueError(f"{layer.name} is tied to the token embeddings, which were not given")
+    y_NO = functional.linear(x_NI, matrix_OI, weights.get(f"{layer.name}.bias"))
+    y_NO = _activate(y_NO, layer.activation)
+    if layer.norm is None:
+        return y_NO
+    gain_O, bias_O = weights[f"{layer.norm}.weight"], weights.get(f"{layer.norm}.bias")
+    return functional.layer_norm(y_NO, (layer.outputs,), gain_O, bias_O, layer.norm_eps)
+
+
+def _part_of(parent: nn.Module, name: str) -> nn.Module:
+    """The part of that name, a new one where there is none: names with dots are trees of parts."""
+    children = dict(parent.named_children())
+    if name not in children:
+        children[name] = nn.Module()
+        parent.add_module(name, children[name])
+    return children[name]
+
+
+def _activate(x: Tensor, activation: HeadActivation) -> Tensor:
+    match activation:
+        case "identity":
+            return x
+        case "tanh":
+            return torch.tanh(x)
+        case "relu" | "gelu" | "gelu_tanh" | "silu":
+            return activate(x, activation)
+        case unknown:
+            assert_never(unknown)
