@@ -1,7 +1,6 @@
 """Every variant of the config, in every backend, against the reference in float64."""
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any, get_args
 
@@ -11,8 +10,6 @@ import pytest
 from bothways import config as config_module
 from bothways.backends import Backend
 from bothways.config import EncoderConfig, PoolingMode
-from bothways.native import NativeBackend, available_isas
-from bothways.nn.backend import TorchBackend
 from bothways.packing import PackedBatch
 from bothways.reference.backend import ReferenceBackend
 from bothways.weights import Weights
@@ -26,13 +23,6 @@ MAX_LENGTH = 40
 LENGTHS = (MAX_LENGTH, MAX_LENGTH, 23, 23, 23, 17, 7, 2, 1, 1)
 """As batches come: longest first, with runs of equal length."""
 MASK = 3
-
-BACKENDS: dict[str, Callable[[EncoderConfig, Weights], Backend]] = {
-    "reference": ReferenceBackend,
-    "torch": functools.partial(TorchBackend, device="cpu"),
-}
-for isa in available_isas():
-    BACKENDS[f"native {isa}"] = functools.partial(NativeBackend, isa=isa)
 
 
 def _point(**fields: Any) -> EncoderConfig:
@@ -86,7 +76,6 @@ POINTS: dict[str, EncoderConfig] = {
     "one number wide": _point(num_heads=5, d_model=5, d_ff=1),
 }
 
-every_backend = pytest.mark.parametrize("backend_name", BACKENDS)
 every_point = pytest.mark.parametrize("point", POINTS)
 
 
@@ -99,11 +88,15 @@ class Pair:
 
 
 @pytest.fixture
-def pair(backend_name: str, point: str, make_weights: Callable[[EncoderConfig], Weights]) -> Pair:
+def pair(
+    make_backend: Callable[[EncoderConfig, Weights], Backend],
+    point: str,
+    make_weights: Callable[[EncoderConfig], Weights],
+) -> Pair:
     config = POINTS[point]
     weights = make_weights(config)
     oracle = ReferenceBackend(config, weights, dtype=np.float64)
-    return Pair(BACKENDS[backend_name](config, weights), oracle)
+    return Pair(make_backend(config, weights), oracle)
 
 
 def make_batch(config: EncoderConfig, lengths: tuple[int, ...], *, seed: int = 0) -> PackedBatch:
@@ -133,7 +126,6 @@ def error(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 @every_point
-@every_backend
 def test_hidden_states_of_every_layer_equal_the_definition(pair: Pair) -> None:
     config = pair.oracle.config
     layers = range(config.num_layers + 1)
@@ -146,7 +138,6 @@ def test_hidden_states_of_every_layer_equal_the_definition(pair: Pair) -> None:
 
 
 @every_point
-@every_backend
 def test_attention_probabilities_equal_the_definition(pair: Pair) -> None:
     config = pair.oracle.config
     layers = range(config.num_layers)
@@ -160,7 +151,6 @@ def test_attention_probabilities_equal_the_definition(pair: Pair) -> None:
 
 
 @every_point
-@every_backend
 def test_every_pooling_mode_equals_the_definition(pair: Pair) -> None:
     modes = get_args(PoolingMode)
     for skip, lengths in ((0, LENGTHS), (3, (MAX_LENGTH, 9, 9, 4))):
@@ -175,7 +165,6 @@ def test_every_pooling_mode_equals_the_definition(pair: Pair) -> None:
 
 
 @every_point
-@every_backend
 def test_a_sequence_does_not_depend_on_its_neighbours(pair: Pair) -> None:
     config = pair.oracle.config
     batch = make_batch(config, LENGTHS)
