@@ -1,7 +1,8 @@
 """Parquet input: a column of texts, of lists of symbols, of series, or of token ids."""
 
+import contextlib
 import math
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-__all__ = ["read_parquet"]
+__all__ = ["read_parquet", "read_parquet_records"]
 
 _BATCH_BYTES = 1 << 23
 _BATCH_ROWS = 4096
@@ -33,6 +34,33 @@ def read_parquet(
         DataFileError: if the file is damaged or cut short, a column is missing or of the wrong
             type, or a value is null.
     """
+    with _opened(file) as parquet:
+        yield from _rows(parquet, file, meter, kind, selection)
+
+
+def read_parquet_records(
+    file: InputFile, meter: Meter, columns: Sequence[str] | None
+) -> Generator[tuple[dict[str, Any], Place]]:
+    """The fields of each row as JSON would have them, and its place.
+
+    columns: those that are read; None for all.
+
+    Raises:
+        DataFileError: if the file is damaged or cut short, or a column is missing.
+    """
+    with _opened(file) as parquet:
+        names = parquet.schema_arrow.names
+        wanted = [
+            require_column(file.name, names, column)
+            for column in (names if columns is None else dict.fromkeys(columns))
+        ]
+        for row, part, i in _each_row(parquet, file, meter, wanted):
+            place = Place(file.name, row)
+            yield {name: _plain(part[name][i], place, name) for name in wanted}, place
+
+
+@contextlib.contextmanager
+def _opened(file: InputFile) -> "Iterator[pq.ParquetFile]":
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -42,7 +70,7 @@ def read_parquet(
         )
     try:
         with pq.ParquetFile(file.source, buffer_size=_BUFFER_BYTES, pre_buffer=False) as parquet:
-            yield from _rows(parquet, file, meter, kind, selection)
+            yield parquet
     except DataFileError:
         raise
     except (pa.ArrowException, OSError) as error:
@@ -60,27 +88,36 @@ def _rows(
     if ids is not None:
         require_column(file.name, schema.names, ids)
 
+    wanted = [column] if ids is None else list({column: None, ids: None})
+    for row, part, i in _each_row(parquet, file, meter, wanted):
+        row_id = None
+        if ids is not None:
+            names = part[ids]
+            at = Place(file.name, row, field=ids)
+            row_id = id_of(_text(names[i], at) if _is_text(names.type) else names[i].as_py(), at)
+        place = Place(file.name, row, field=column)
+        yield row_id, convert(part[column][i], place), place
+
+
+def _each_row(
+    parquet: "pq.ParquetFile", file: InputFile, meter: Meter, columns: Sequence[str]
+) -> "Iterator[tuple[int, Mapping[str, pa.Array[Any]], int]]":
+    """Each row: its number from 1; columns, a part of about `_BATCH_BYTES`; its index in these.
+
+    The meter moves with the rows.
+    """
     size, total = Path(file.source).stat().st_size, max(1, parquet.metadata.num_rows)
     row = 0
     meter.follow(lambda: size * row // total)
-    wanted = [column] if ids is None else list({column: None, ids: None})
-    for batch in parquet.iter_batches(_batch_rows(parquet, column), columns=wanted):
-        values = batch.column(column)
-        names = None if ids is None else batch.column(ids)
-        for i in range(len(values)):
+    for batch in parquet.iter_batches(_batch_rows(parquet, columns), columns=list(columns)):
+        part = {name: batch.column(name) for name in columns}
+        for i in range(batch.num_rows):
             row += 1
-            row_id = None
-            if names is not None:
-                at = Place(file.name, row, field=ids)
-                row_id = id_of(
-                    _text(names[i], at) if _is_text(names.type) else names[i].as_py(), at
-                )
-            place = Place(file.name, row, field=column)
-            yield row_id, convert(values[i], place), place
+            yield row, part, i
     meter.finish()
 
 
-def _batch_rows(parquet: "pq.ParquetFile", column: str) -> int:
+def _batch_rows(parquet: "pq.ParquetFile", columns: Sequence[str]) -> int:
     """Rows that hold about `_BATCH_BYTES` in the row group whose rows are largest."""
     rows = _BATCH_ROWS
     metadata = parquet.metadata
@@ -89,7 +126,7 @@ def _batch_rows(parquet: "pq.ParquetFile", column: str) -> int:
         size = sum(
             chunk.total_uncompressed_size
             for chunk in chunks
-            if chunk.path_in_schema.split(".")[0] == column
+            if chunk.path_in_schema.split(".")[0] in columns
         )
         per_row = size / max(1, metadata.row_group(group).num_rows)
         rows = min(rows, math.floor(_BATCH_BYTES / max(1.0, per_row)))
@@ -130,6 +167,14 @@ def _converter(
             "symbols or token ids" if kind == "symbols" else "token ids"
         )
     raise DataFileError(f"{name}, column {column!r}: holds {type_}; expected {expected}")
+
+
+def _plain(value: "pa.Scalar[Any]", place: Place, column: str) -> Any:
+    try:
+        return value.as_py()
+    except UnicodeDecodeError as error:
+        place = place._replace(field=column)
+        raise DataFileError(f"{place}: byte {error.start} is not valid UTF-8") from error
 
 
 def _text(value: "pa.Scalar[Any]", place: Place) -> str:

@@ -14,7 +14,7 @@ from bothways.errors import DataFileError
 from bothways.files.columns import Selection, choose_column, require_column
 from bothways.files.rows import Place
 
-__all__ = ["MAX_FIELD", "read_table"]
+__all__ = ["MAX_FIELD", "read_table", "read_table_records"]
 
 MAX_FIELD = 1 << 28
 """The longest field that is read, in characters. A quote that is never closed swallows the rest of
@@ -32,32 +32,59 @@ def read_table(
         DataFileError: for a missing column, a record of more or fewer fields than the header, or a
             quote out of place.
     """
-    records = _records(lines, name, delimiter)
-    first = next(records, None)
-    if first is None:
+    rows = _rows(lines, name, delimiter)
+    header = next(rows, (Place(name, 0), None))[1]
+    if header is None:
         return  # an empty file
-    _, header = first
-    if not header:
-        raise DataFileError(f"{name}, line 1: blank; expected the names of the columns")
     column = header.index(choose_column(name, header, header, selection))
     ids = None
     if selection.id_column is not None:
         ids = header.index(require_column(name, header, selection.id_column))
+    for place, fields in rows:
+        place = place._replace(field=header[column])
+        yield (None if ids is None else fields[ids]), fields[column], place
+
+
+def read_table_records(
+    lines: Iterable[str], name: str, delimiter: str
+) -> Iterator[tuple[dict[str, str], Place]]:
+    """All fields of each record by their column, and its place.
+
+    Raises:
+        DataFileError: as `read_table` does, and for columns of one name.
+    """
+    rows = _rows(lines, name, delimiter)
+    header = next(rows, (Place(name, 0), []))[1]
+    for column in header:
+        require_column(name, header, column)
+    for place, fields in rows:
+        yield dict(zip(header, fields, strict=True)), place
+
+
+def _rows(lines: Iterable[str], name: str, delimiter: str) -> Iterator[tuple[Place, list[str]]]:
+    """Place and fields of the header, row 0, and of each record, which has as many."""
+    records = _records(lines, name, delimiter)
+    first = next(records, None)
+    if first is None:
+        return
+    line, header = first
+    if not header:
+        raise DataFileError(f"{name}, line 1: blank; expected the names of the columns")
+    yield Place(name, 0, line), header
     blank: Place | None = None
     for row, (line, fields) in enumerate(records, 1):
-        place = Place(name, row, line, header[column])
+        place = Place(name, row, line)
         if not fields:
-            blank = blank or place._replace(field=None)
+            blank = blank or place
             continue
         if blank:
             raise DataFileError(f'{blank}: blank; an empty text is written ""')
         if len(fields) != len(header):
             raise DataFileError(
-                f"{place._replace(field=None)}: {_count(fields)}, "
-                f"where the header has {len(header)}; "
+                f"{place}: {_count(fields)}, where the header has {len(header)}; "
                 "is a quote or a delimiter missing?"
             )
-        yield (None if ids is None else fields[ids]), fields[column], place
+        yield place, fields
 
 
 def _records(lines: Iterable[str], name: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
