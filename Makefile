@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SAMPLE := examples/sentences.txt
-OUT    := build/sentences.parquet
+OUT    := build/sentences.jsonl
 ENGINE := $(shell find src/bothways/native/engine -type f)
 QUERY  := something to keep the rain off
 

@@ -1,6 +1,8 @@
 """What `bothways search` refuses, and how it prints."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,6 +63,41 @@ def test_a_query_is_encoded_as_the_file_was(
     _, out, err = run("search", "cba", "--in", "x.parquet", "-k", "1")
     assert err == ""
     assert out.split("\t")[0::2] == ["1.0000", "cba\n"]
+
+
+@pytest.mark.parametrize(
+    ("output", "text"), [("out.jsonl", "cba"), ("x.npy", ""), ("x.parquet", "cba")]
+)
+def test_every_output_of_encode_can_be_searched(
+    run: Run, model: Path, output: str, text: str
+) -> None:
+    Path("x.txt").write_text("abc\ncba\nbb\n")
+    assert run("encode", "x.txt", "-o", output, "--model", model)[0] == 0
+    assert run("search", "cba", "--in", output, "-k", "1") == (0, f"1.0000\t1\t{text}\n", "")
+
+
+def test_a_core_install_encodes_and_searches(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("abc\ncba\nbb\n")
+    code = """
+import sys
+for name in ("pyarrow", "torch", "transformers", "sklearn"):
+    sys.modules[name] = None  # importing it fails
+from bothways.cli import main
+sys.argv = ["bothways", *sys.argv[1:]]
+main()
+"""
+
+    def bothways(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    encode = ("encode", "x.txt", "--model", model, "--backend", "reference", "--quiet")
+    search = ("search", "cba", "--backend", "reference", "-k", "1")
+    assert bothways(*encode, "-o", "x.jsonl").stderr == ""
+    assert bothways(*search, "--in", "x.jsonl").stdout == "1.0000\t1\tcba\n"
+    refused = bothways(*encode, "-o", "x.parquet")
+    assert refused.returncode == 1
+    assert refused.stderr == ("error: x.parquet needs an extra: pip install 'bothways[parquet]'\n")
 
 
 def test_fewer_rows_than_asked_for_are_all(run: Run, encoded: Callable[..., None]) -> None:

@@ -1,5 +1,6 @@
 """What the tests of data files share: an origin, rows, and what reading a file gives."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bothways.files import Encoded, Origin, read_rows
+from bothways.files import Encoded, Origin, read_rows, vector_output
 
 
 @pytest.fixture
@@ -40,6 +41,27 @@ def encoded() -> Callable[..., Encoded]:
 
 
 @pytest.fixture
+def store() -> Callable[..., str]:
+    """Write vectors to a file of the format its name says; the ids are id-0, id-1, ..."""
+
+    def write(
+        path: Path, origin: Origin, vectors: np.ndarray, texts: list[str | None] | None = None
+    ) -> str:
+        texts = [f"text {i}" for i in range(len(vectors))] if texts is None else texts
+        with vector_output(str(path)) as output:
+            writer = output.begin(origin)
+            for start in range(0, len(vectors), 100):
+                part = slice(start, min(start + 100, len(vectors)))
+                count = part.stop - part.start
+                ids = [f"id-{i}" for i in range(part.start, part.stop)]
+                tokens, truncated = np.full(count, 3), np.zeros(count, bool)
+                writer.write(Encoded(ids, texts[part], vectors[part], tokens, truncated))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
 def read(tmp_path: Path) -> Callable[..., list[Any]]:
     """Write bytes to a file of this name and read its values."""
 
@@ -49,3 +71,11 @@ def read(tmp_path: Path) -> Callable[..., list[Any]]:
         return [row.value for row in read_rows([str(path)], **options)]
 
     return values
+
+
+@pytest.fixture
+def no_pyarrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a core install: importing pyarrow fails."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pyarrow"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bothways.errors import DataFileError
+from bothways.errors import DataFileError, MissingExtra
 from bothways.files import check_inputs
 
 
@@ -72,3 +72,10 @@ def test_a_name_with_nul_is_an_error() -> None:
 def test_standard_input_is_read_once() -> None:
     with pytest.raises(DataFileError, match="only once"):
         check_inputs(["-", "-"])
+
+
+def test_parquet_without_its_library_names_the_extra(tmp_path: Path, no_pyarrow: None) -> None:
+    path = tmp_path / "a.parquet"
+    path.touch()
+    with pytest.raises(MissingExtra, match=r"a\.parquet needs an extra: .*bothways\[parquet\]"):
+        check_inputs([str(path)])

@@ -108,3 +108,9 @@ def test_the_meter_goes_from_0_to_1(tmp_path: Path, suffix: str) -> None:
 
 def test_the_meter_of_standard_input_knows_no_share() -> None:
     assert Meter(["-"]).share is None
+
+
+def test_zstd_is_read_without_pyarrow(read: Callable[..., list[Any]], request: Any) -> None:
+    content = zstd(b"a\nb\n")
+    request.getfixturevalue("no_pyarrow")
+    assert read("x.txt.zst", content) == ["a", "b"]

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from bothways.errors import DataFileError
+from bothways.errors import DataFileError, MissingExtra
 from bothways.files import Encoded, Origin, read_origin, vector_output
 
 MakeRows = Callable[..., Encoded]
@@ -86,9 +86,10 @@ def test_jsonl_holds_one_object_a_row_and_the_origin_in_each(
     write(path, origin, [part])
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert [list(row) for row in rows] == [
-        ["id", "vector", "num_tokens", "truncated", "origin"]
+        ["id", "text", "vector", "num_tokens", "truncated", "origin"]
     ] * 3
     assert [row["id"] for row in rows] == part.ids
+    assert [row["text"] for row in rows] == part.texts
     assert [row["truncated"] for row in rows] == [False, True, False]
     assert [row["num_tokens"] for row in rows] == [3, 4, 5]
     assert all(row["origin"] == dataclasses.asdict(origin) for row in rows)
@@ -207,3 +208,22 @@ def test_an_unknown_format_is_an_error_that_lists_the_known_ones(tmp_path: Path,
         vector_output(str(tmp_path / name)),
     ):
         pytest.fail("the block must not be entered")
+
+
+def test_parquet_without_its_library_names_the_extra_before_there_is_anything_to_write(
+    tmp_path: Path, no_pyarrow: None
+) -> None:
+    with (
+        pytest.raises(MissingExtra, match=r"out\.parquet needs an extra: .*bothways\[parquet\]"),
+        vector_output(str(tmp_path / "out.parquet")),
+    ):
+        pytest.fail("the block must not be entered")
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".jsonl"])
+def test_other_formats_are_written_without_pyarrow(
+    tmp_path: Path, origin: Origin, encoded: MakeRows, suffix: str, no_pyarrow: None
+) -> None:
+    path = tmp_path / f"out{suffix}"
+    write(path, origin, [encoded(3)])
+    assert read_origin(str(path)) == origin

@@ -48,8 +48,8 @@ def _program(
     work failed, 2 the command was wrong, 130 interrupted.
 
     \b
-        bothways encode sentences.txt -o sentences.parquet
-        bothways search "keep the rain off" --in sentences.parquet -k 5
+        bothways encode sentences.txt -o sentences.jsonl
+        bothways search "keep the rain off" --in sentences.jsonl -k 5
     """
 
 

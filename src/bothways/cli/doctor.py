@@ -30,7 +30,7 @@ _ENVIRONMENT = (
 )
 """Variables that change what is used."""
 
-_EXTRAS = {"torch": "torch", "hub": "huggingface_hub"}
+_EXTRAS = {"torch": "torch", "parquet": "pyarrow", "hub": "huggingface_hub"}
 """The distribution that each extra of this package brings."""
 
 

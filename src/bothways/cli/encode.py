@@ -41,12 +41,13 @@ def encode(
     """Encode files of sequences into a file of vectors.
 
     There is one vector for each row, in order. Rows are read, encoded and written a part at a time,
-    so files may be of any size. A .parquet output has the columns id, text, vector, num_tokens and
-    truncated, and says in its metadata which model and settings made it; .npy has the vectors
-    alone, and the model and settings in a .npy.json beside it; .jsonl has everything in each row.
+    so files may be of any size. A .jsonl output has id, text, vector, num_tokens and truncated in
+    each row, and which model and settings made it; .parquet has the same as columns, with the model
+    and settings in its metadata, in a third of the space (it needs the extra [parquet]); .npy has
+    the vectors alone, and the model and settings in a .npy.json beside it.
 
     \b
-        bothways encode sentences.txt -o sentences.parquet
+        bothways encode sentences.txt -o sentences.jsonl
         bothways encode reviews.csv --column body --id-column id -o reviews.parquet
         bothways encode part-*.jsonl.zst -o all.npy --max-memory 1GB
         zcat log.gz | bothways encode - -o - | head

@@ -188,7 +188,7 @@ VectorsFile = Annotated[
     typer.Option(
         "--in",
         metavar="FILE",
-        help="A .parquet file that `bothways encode` wrote.",
+        help="A .parquet, .npy or .jsonl file that `bothways encode` wrote.",
         show_default=False,
     ),
 ]

@@ -32,11 +32,11 @@ def search(
     Each line has the cosine of its vector and the query's, the id and the text, separated by tabs;
     with --json it is an object with rank, score, row, id and text. The search is exact: every
     vector is compared, in the memory of a part of the file. The query is encoded as the file was,
-    with the model, pooling and dimensions that its metadata names; a model whose vectors cannot be
-    compared with the file's is refused.
+    with the model, pooling and dimensions that it names; a model whose vectors cannot be compared
+    with the file's is refused. A .npy file holds vectors alone: its rows are named by number.
 
     \b
-        bothways search "something to keep the rain off" --in sentences.parquet
+        bothways search "something to keep the rain off" --in sentences.jsonl
         bothways search "late delivery" --in reviews.parquet -k 20 --json
     """
     from bothways.files import check_comparable, nearest, read_origin

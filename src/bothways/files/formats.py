@@ -1,10 +1,11 @@
 """Which formats there are, and what a file's name says about its own."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
-from bothways.errors import DataFileError
+from bothways.errors import DataFileError, MissingExtra
 
 __all__ = [
     "STDIN",
@@ -13,7 +14,9 @@ __all__ = [
     "InputFile",
     "TextFormat",
     "check_inputs",
+    "check_readable",
     "input_file",
+    "require_parquet",
 ]
 
 STDIN = "-"
@@ -76,17 +79,35 @@ def check_inputs(sources: Sequence[str], input_format: TextFormat | None = None)
     Raises:
         DataFileError: for a file that is not there, is a directory, may not be read, or whose
             format is unknown; and for standard input given twice.
+        MissingExtra: for parquet, where the library for it is not installed.
     """
     if list(sources).count(STDIN) > 1:
         raise DataFileError("standard input (-) can be read only once")
     files = [input_file(source, input_format) for source in sources]
     for file in files:
         if file.source != STDIN:
-            _check_readable(file.source)
+            check_readable(file.source)
+        if file.format == "parquet":
+            require_parquet(file.name)
     return files
 
 
-def _check_readable(source: str) -> None:
+def require_parquet(name: str) -> None:
+    """Raise where the file called `name` needs pyarrow, and that is not installed.
+
+    Raises:
+        MissingExtra: naming the extra that brings it.
+    """
+    if find_spec("pyarrow") is None:
+        raise MissingExtra("parquet", name)
+
+
+def check_readable(source: str) -> None:
+    """Raise if there is no file at this path that may be read.
+
+    Raises:
+        DataFileError: saying why not.
+    """
     path = Path(source)
     if path.is_dir():
         raise DataFileError(f"{source}: is a directory; give the files in it")

@@ -9,7 +9,7 @@ from bothways.files.columns import Selection, choose_column, listed
 from bothways.files.rows import Kind, Place
 from bothways.files.values import could_hold, found, id_of, value_of
 
-__all__ = ["read_jsonl"]
+__all__ = ["field_of", "object_of", "objects", "read_jsonl"]
 
 
 def read_jsonl(
@@ -21,6 +21,24 @@ def read_jsonl(
         DataFileError: for a line that is no JSON object, lacks a field, or holds the wrong thing.
     """
     column: str | None = None
+    for fields, place in objects(lines, name):
+        if column is None:
+            candidates = [field for field, value in fields.items() if could_hold(value, kind)]
+            column = choose_column(str(place), list(fields), candidates, selection)
+        row_id = None
+        if selection.id_column is not None:
+            at = place._replace(field=selection.id_column)
+            row_id = id_of(field_of(fields, at), at)
+        place = place._replace(field=column)
+        yield row_id, value_of(field_of(fields, place), kind, place), place
+
+
+def objects(lines: Iterable[str], name: str) -> Iterator[tuple[dict[str, Any], Place]]:
+    """The object and place of each line.
+
+    Raises:
+        DataFileError: for a line that is no JSON object, and a blank one before the end.
+    """
     blank: Place | None = None
     for number, line in enumerate(lines, 1):
         place = Place(name, number)
@@ -29,19 +47,15 @@ def read_jsonl(
             continue
         if blank:
             raise DataFileError(f"{blank}: blank; expected a JSON object")
-        fields = _object(line, place)
-        if column is None:
-            candidates = [field for field, value in fields.items() if could_hold(value, kind)]
-            column = choose_column(str(place), list(fields), candidates, selection)
-        row_id = None
-        if selection.id_column is not None:
-            at = place._replace(field=selection.id_column)
-            row_id = id_of(_field(fields, at), at)
-        place = place._replace(field=column)
-        yield row_id, value_of(_field(fields, place), kind, place), place
+        yield object_of(line, place), place
 
 
-def _object(line: str, place: Place) -> dict[str, Any]:
+def object_of(line: str, place: Place) -> dict[str, Any]:
+    """The object that a line is.
+
+    Raises:
+        DataFileError: if it is none.
+    """
     try:
         value = json.loads(line)
     except RecursionError as error:
@@ -55,7 +69,12 @@ def _object(line: str, place: Place) -> dict[str, Any]:
     return value
 
 
-def _field(fields: dict[str, Any], place: Place) -> Any:
+def field_of(fields: dict[str, Any], place: Place) -> Any:
+    """The value of the field that `place` names.
+
+    Raises:
+        DataFileError: if there is none, listing the fields that there are.
+    """
     try:
         return fields[place.field or ""]
     except KeyError as error:

@@ -2,16 +2,20 @@
 
 import contextlib
 import gzip
-import io
 import sys
 import zlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, assert_never, cast
+from typing import BinaryIO, assert_never, cast
 
 from bothways.errors import DataFileError
 from bothways.files.formats import STDIN, InputFile
 from bothways.files.rows import Meter
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 __all__ = ["MAX_LINE_BYTES", "byte_lines"]
 
@@ -56,28 +60,9 @@ def _decompressed(compressed: BinaryIO, file: InputFile) -> BinaryIO:
         case "gz":
             return cast(BinaryIO, gzip.GzipFile(fileobj=compressed))
         case "zst":
-            import pyarrow as pa
-
-            source = pa.PythonFile(cast(Any, compressed), mode="r")
-            stream = pa.CompressedInputStream(source, "zstd")
-            return cast(BinaryIO, io.BufferedReader(_Raw(stream.read), 1 << 18))
+            return cast(BinaryIO, zstd.ZstdFile(compressed))
         case unknown:
             assert_never(unknown)
-
-
-class _Raw(io.RawIOBase):
-    """A raw stream made of a function that reads up to so many bytes, and none at the end."""
-
-    def __init__(self, read: Callable[[int], bytes]) -> None:
-        self._read = read
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
 
 
 @contextlib.contextmanager
@@ -91,12 +76,7 @@ def _reading(file: InputFile) -> Iterator[None]:
         raise DataFileError(
             f"{file.name}: the compressed file is cut short; fetch or write it again"
         ) from error
-    except (OSError, zlib.error) as error:
-        reason = str(error).lower()
-        if "truncated" in reason:
-            raise DataFileError(
-                f"{file.name}: the compressed file is cut short; fetch or write it again"
-            ) from error
+    except (OSError, zlib.error, zstd.ZstdError) as error:
         if file.compression and not getattr(error, "errno", None):
             raise DataFileError(
                 f"{file.name}: not a sound .{file.compression} file: {error}"

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 from bothways.errors import DataFileError
 
@@ -49,11 +49,35 @@ class Origin:
                 )
             fields[field.name] = value.decode("utf-8", errors="replace")
         dimensions = fields.pop("dimensions")
-        if not dimensions.isdecimal():
+        if not dimensions.isdecimal() or int(dimensions) == 0:
             raise DataFileError(
-                f"{name}: {_PREFIX}dimensions is {dimensions!r}; expected a whole number"
+                f"{name}: {_PREFIX}dimensions is {dimensions!r}; expected a whole number from 1 on"
             )
         return cls(**fields, dimensions=int(dimensions))
+
+    @classmethod
+    def from_json(cls, value: Any, where: str) -> Self:
+        """An origin from the object that stands for it in JSON, where it may have other keys too.
+
+        Raises:
+            DataFileError: if it is no such object, or a key is missing or malformed.
+        """
+        fields = {}
+        for field in dataclasses.fields(cls):
+            if not isinstance(value, dict) or field.name not in value:
+                raise DataFileError(
+                    f"{where}: says no {field.name}; expected what bothways encode writes there"
+                )
+            found = value[field.name]
+            if field.name == "dimensions":
+                if type(found) is not int or found < 1:
+                    raise DataFileError(
+                        f"{where}: dimensions is {found!r}; expected a whole number from 1 on"
+                    )
+            elif not isinstance(found, str):
+                raise DataFileError(f"{where}: {field.name} is {found!r}; expected a text")
+            fields[field.name] = found
+        return cls(**fields)
 
 
 def check_comparable(query: Origin, file: Origin, name: str) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bothways.errors import DataFileError
+from bothways.files.formats import require_parquet
 from bothways.files.origin import Origin
 from bothways.files.pending import PendingFile, check_output
+from bothways.files.stored_npy import sidecar_of
 from bothways.files.writers import JsonlWriter, NpyWriter, ParquetWriter, Sink, VectorWriter
 
 __all__ = ["STDOUT", "VectorOutput", "vector_output"]
@@ -29,7 +31,7 @@ class VectorOutput:
             case ".parquet":
                 self._writer = ParquetWriter(self._sink, origin)
             case ".npy":
-                self._writer = NpyWriter(self._sink, origin, _sidecar(self._name))
+                self._writer = NpyWriter(self._sink, origin, sidecar_of(self._name))
             case _:
                 self._writer = JsonlWriter(self._sink, origin)
         return self._writer
@@ -55,6 +57,7 @@ def vector_output(output: str, *, overwrite: bool = False) -> Iterator[VectorOut
 
     Raises:
         DataFileError: if it cannot, exists and is not to be overwritten, or has an unknown suffix.
+        MissingExtra: for parquet, where the library for it is not installed.
     """
     if output == STDOUT:
         out = VectorOutput("standard output", ".jsonl", Sink(sys.stdout.buffer, "standard output"))
@@ -68,8 +71,10 @@ def vector_output(output: str, *, overwrite: bool = False) -> Iterator[VectorOut
             f"{output}: cannot tell the format to write; supported are {', '.join(_FORMATS)}, "
             "or - for .jsonl on standard output"
         )
+    if suffix == ".parquet":
+        require_parquet(output)
     if suffix == ".npy":
-        check_output(_sidecar(output), overwrite=overwrite)
+        check_output(sidecar_of(output), overwrite=overwrite)
     with PendingFile(path, overwrite=overwrite) as pending:
         out = VectorOutput(output, suffix, Sink(pending.file, output))
         try:
@@ -78,7 +83,3 @@ def vector_output(output: str, *, overwrite: bool = False) -> Iterator[VectorOut
         except BaseException:
             out.abandon()
             raise
-
-
-def _sidecar(output: str) -> Path:
-    return Path(f"{output}.json")

@@ -2,8 +2,8 @@
 
 .parquet  columns id, text, vector, num_tokens, truncated; the origin in the schema's metadata
 .npy      the vectors alone, float32 (n, d); origin and number of rows in NAME.npy.json beside it
-.jsonl    one object a row: id, vector, num_tokens, truncated, origin. The origin is in every row,
-          so that rows keep it when files are cut, joined or piped.
+.jsonl    one object a row: id, text, vector, num_tokens, truncated, origin. The origin is in every
+          row, so that rows keep it when files are cut, joined or piped.
 """
 
 import dataclasses
@@ -193,7 +193,8 @@ class JsonlWriter:
             numbers = ",".join(rows.vectors[i].astype(str).tolist())
             truncated = "true" if rows.truncated[i] else "false"
             self._sink.write(
-                f'{{"id": {json.dumps(row_id)}, "vector": [{numbers}], '
+                f'{{"id": {json.dumps(row_id)}, "text": {json.dumps(rows.texts[i])}, '
+                f'"vector": [{numbers}], '
                 f'"num_tokens": {int(rows.num_tokens[i])}, "truncated": {truncated}, '
                 f'"origin": {self._origin}}}\n'.encode()
             )

@@ -1,0 +1,105 @@
+"""What is refused as a .jsonl file of vectors, and that rows may be joined and compressed."""
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bothways.errors import DataFileError
+from bothways.files import Origin, nearest, read_origin
+
+Store = Callable[..., str]
+EYE = np.eye(4, dtype=np.float32)
+
+
+@pytest.fixture
+def path(tmp_path: Path, origin: Origin, store: Store) -> Path:
+    store(tmp_path / "v.jsonl", origin, EYE)
+    return tmp_path / "v.jsonl"
+
+
+def change(path: Path, row: int, **fields: Any) -> None:
+    lines = path.read_text().splitlines()
+    lines[row] = json.dumps(json.loads(lines[row]) | fields)
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_compressed_rows_are_searched(path: Path, origin: Origin) -> None:
+    compressed = path.with_name("v.jsonl.gz")
+    compressed.write_bytes(gzip.compress(path.read_bytes()))
+    assert nearest(str(compressed), EYE[2], origin, 1)[0].id == "id-2"
+
+
+def test_files_joined_end_to_end_are_searched_as_one(path: Path, origin: Origin) -> None:
+    path.write_text(path.read_text() * 2)
+    assert [hit.row for hit in nearest(str(path), EYE[2], origin, 2)] == [2, 6]
+
+
+def test_joined_rows_of_different_origin_are_refused(path: Path, origin: Origin) -> None:
+    other = {**json.loads(path.read_text().splitlines()[0])["origin"], "pooling": "cls"}
+    change(path, 2, origin=other)
+    with pytest.raises(DataFileError, match=r"v\.jsonl, row 3: its vectors have pooling cls"):
+        nearest(str(path), EYE[0], origin, 1)
+
+
+@pytest.mark.parametrize("text", [3, None, ["a"]])
+def test_what_is_no_text_is_not_printed_as_one(path: Path, origin: Origin, text: object) -> None:
+    change(path, 2, text=text)
+    assert nearest(str(path), EYE[2], origin, 1)[0].text is None
+
+
+@pytest.mark.parametrize(
+    "vector",
+    [
+        None,
+        "1234",
+        {},
+        [1, 2, 3],
+        [1, 2, 3, None],
+        ["1", "2", "3", "4"],
+        [[1], [2], [3], [4]],
+        [1, [2], 3, 4],
+        [1, 2, 3, 1e39],
+        [1, 2, 3, 10**400],
+        [1, 2, 3, float("nan")],
+        [True] * 4,
+    ],
+    ids=str,
+)
+def test_what_is_no_vector_is_an_error_that_names_the_row(
+    path: Path, origin: Origin, vector: object
+) -> None:
+    change(path, 1, vector=vector)
+    with pytest.raises(DataFileError, match=r"v\.jsonl, row 2"):
+        nearest(str(path), EYE[0], origin, 1)
+
+
+@pytest.mark.parametrize("origin_given", [None, "minilm", {}, {"model": "minilm"}])
+def test_a_row_without_an_origin_is_an_error(
+    path: Path, origin: Origin, origin_given: object
+) -> None:
+    change(path, 1, origin=origin_given)
+    with pytest.raises(DataFileError, match=r"v\.jsonl, row 2, column 'origin': says no"):
+        nearest(str(path), EYE[0], origin, 1)
+
+
+def test_a_file_that_bothways_did_not_write_is_refused(path: Path) -> None:
+    path.write_text("{}\n")
+    with pytest.raises(DataFileError, match=r"row 1: no column 'origin'"):
+        read_origin(str(path))
+
+
+def test_a_file_without_rows_says_nothing_of_its_origin(path: Path) -> None:
+    path.write_text("")
+    with pytest.raises(DataFileError, match=r"v\.jsonl: has no rows, so nothing says"):
+        read_origin(str(path))
+
+
+def test_a_file_cut_short_is_an_error(path: Path, origin: Origin) -> None:
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(DataFileError, match=r"v\.jsonl, row 4: not JSON"):
+        nearest(str(path), EYE[0], origin, 1)
