@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from bothways.errors import MissingExtra
 from bothways.training import plots
 from bothways.training.metrics import class_counts, confusion_matrix, reliability
 from bothways.training.plots import (
@@ -125,6 +126,16 @@ def test_a_label_with_a_formula_is_drawn_as_text(tmp_path: Path) -> None:
     draw_confusion(tmp_path / "confusion.png", confusion, labels)
     draw_class_scores(tmp_path / "scores.png", class_counts(confusion), labels)
     draw_parity(tmp_path / "parity.png", np.arange(3.0), np.arange(3.0), labels[0])
+
+
+def test_without_matplotlib_drawing_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plots, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"pip install 'bothways\[plots\]'"):
+        draw_confusion(tmp_path / "c.png", np.eye(2), ["a", "b"])
+    with pytest.raises(MissingExtra, match="plots"):
+        draw_reliability(tmp_path / "r.png", reliability(np.ones(1), np.ones(1)))
 
 
 def test_drawing_leaves_matplotlib_as_it_was(tmp_path: Path) -> None:

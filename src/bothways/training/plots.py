@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -22,16 +22,13 @@ from bothways.training.metrics import (
     root_mean_squared_error,
 )
 
-if find_spec("matplotlib") is None:
-    raise MissingExtra("plots", "drawing figures")
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont, get_font
-from matplotlib.ticker import MaxNLocator
+if TYPE_CHECKING:  # matplotlib takes its time, and is there only where figures are wanted
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = [
     "Curve",
+    "can_draw",
     "draw_class_scores",
     "draw_confusion",
     "draw_learning_curve",
@@ -78,6 +75,11 @@ class Curve:
         return total / weight
 
 
+def can_draw() -> bool:
+    """Whether matplotlib is installed; without it, drawing raises `MissingExtra`."""
+    return find_spec("matplotlib") is not None
+
+
 def draw_learning_curve(
     path: Path,
     *,
@@ -95,7 +97,7 @@ def draw_learning_curve(
     """
     own_panel = metric != "loss" and len(monitored) > 0
     heights = (3.0, 1.6, 1.0) if own_panel else (3.0, 1.0)
-    figure = Figure((7, sum(heights)), layout="constrained")
+    figure = _figure(7, sum(heights))
     panels = list(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights))
     losses, rates = _plain_axes(panels[0]), _plain_axes(panels[-1])
 
@@ -119,7 +121,7 @@ def draw_learning_curve(
     rates.set_ylim(bottom=0)
     rates.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2), useMathText=True)
     rates.set_xlabel("step")
-    rates.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    rates.locator_params(axis="x", integer=True, steps=[1, 2, 5, 10])
     _save(figure, path)
 
 
@@ -132,7 +134,7 @@ def draw_confusion(path: Path, confusion: np.ndarray, labels: Sequence[str]) -> 
     count = len(names)
     cell, text = (0.52, 8.0) if count <= 12 else (0.36, 6.5) if count <= 24 else (0.3, 5.0)
     side = max(3.0, cell * count)
-    figure = Figure((side + 2.2, side + 1.6), layout="constrained")
+    figure = _figure(side + 2.2, side + 1.6)
     axes = figure.subplots()
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -160,7 +162,7 @@ def draw_class_scores(path: Path, counts: Counts, labels: Sequence[str]) -> None
     names = _drawable(labels)
     shown = np.sort(np.argsort(-counts.actual, kind="stable")[:MAX_CLASSES])
     height = 0.26 * len(shown) + 1.3
-    figure = Figure((7, height), layout="constrained")
+    figure = _figure(7, height)
     axes = _plain_axes(figure.subplots())
     rows = np.arange(len(shown))
     axes.barh(rows, counts.f1[shown], height=0.7, color="#A6CBE3", label="F1")
@@ -178,7 +180,7 @@ def draw_class_scores(path: Path, counts: Counts, labels: Sequence[str]) -> None
 
 def draw_reliability(path: Path, bins: Reliability) -> None:
     """How often predictions of each confidence are right, over how many there are."""
-    figure = Figure((5, 5.6), layout="constrained")
+    figure = _figure(5, 5.6)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     _plain_axes(upper), _plain_axes(lower)
     edges = np.linspace(0, 1, len(bins.counts) + 1)
@@ -205,8 +207,8 @@ def draw_reliability(path: Path, bins: Reliability) -> None:
 def draw_parity(path: Path, predicted: np.ndarray, target: np.ndarray, name: str) -> None:
     """Predicted against actual values, both (n,); `name` says what they are, unit included."""
     kept = np.linspace(0, len(target) - 1, min(len(target), MAX_POINTS)).astype(int)
+    figure = _figure(5, 5)
     (title,) = _drawable([name])
-    figure = Figure((5, 5), layout="constrained")
     axes = _plain_axes(figure.subplots())
     both = np.concatenate([predicted, target])
     low, high = float(both.min()), float(both.max())
@@ -233,7 +235,20 @@ def draw_parity(path: Path, predicted: np.ndarray, target: np.ndarray, name: str
 # What the figures share
 
 
-def _plain_axes(axes: Axes) -> Axes:
+def _figure(width: float, height: float) -> "Figure":
+    """An empty figure of so many inches."""
+    _require_matplotlib()
+    from matplotlib.figure import Figure
+
+    return Figure((width, height), layout="constrained")
+
+
+def _require_matplotlib() -> None:
+    if not can_draw():
+        raise MissingExtra("plots", "drawing figures")
+
+
+def _plain_axes(axes: "Axes") -> "Axes":
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, color="#EEEEEE")
     axes.set_axisbelow(True)
@@ -241,7 +256,7 @@ def _plain_axes(axes: Axes) -> Axes:
 
 
 def _mark_best(
-    panels: Sequence[Axes], monitored: Curve, metric: str, better: Literal["higher", "lower"]
+    panels: Sequence["Axes"], monitored: Curve, metric: str, better: Literal["higher", "lower"]
 ) -> None:
     values = monitored.values if better == "higher" else -monitored.values
     best = int(np.nanargmax(values))
@@ -256,7 +271,7 @@ def _points(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
     return curve.steps, curve.values
 
 
-def _label_ends(axes: Axes, curves: Mapping[str, tuple[Curve, str]]) -> None:
+def _label_ends(axes: "Axes", curves: Mapping[str, tuple[Curve, str]]) -> None:
     """Write each curve's name after its last point, and the higher one higher if they are close."""
     shown = [(c.values[-1], c, name, colour) for name, (c, colour) in curves.items() if len(c)]
     shown.sort(key=lambda end: end[0])
@@ -268,7 +283,7 @@ def _label_ends(axes: Axes, curves: Mapping[str, tuple[Curve, str]]) -> None:
                       color=colour, va="center", annotation_clip=False)  # fmt: skip
 
 
-def _leave_out_outliers(axes: Axes, values: np.ndarray) -> None:
+def _leave_out_outliers(axes: "Axes", values: np.ndarray) -> None:
     """Let the axis show the course of the curve rather than its first, highest values."""
     values = values[np.isfinite(values)]
     if len(values) > 1:
@@ -280,6 +295,9 @@ def _leave_out_outliers(axes: Axes, values: np.ndarray) -> None:
 
 def _drawable(labels: Sequence[str]) -> list[str]:
     """Labels, cut if long; the number of one that has characters which the font has not."""
+    _require_matplotlib()
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
     known = get_font(findfont(FontProperties())).get_charmap()
     cut = [label if len(label) <= MAX_LABEL else label[: MAX_LABEL - 1] + "…" for label in labels]
     return [
@@ -307,5 +325,5 @@ def _short_count(count: int) -> str:
     return f"{count / 1000:.0f}k" if count >= 10_000 else str(count)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def _save(figure: "Figure", path: Path) -> None:
     figure.savefig(path, dpi=150)
