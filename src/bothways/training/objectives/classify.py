@@ -1,0 +1,176 @@
+"""Classes: one of the labels for a sequence, or any number of them.
+
+B sequences; K labels.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from bothways.heads import Head
+from bothways.training.dataset import Example
+from bothways.training.metrics import accuracy, class_counts, confusion_matrix, label_counts
+from bothways.training.model import Batch, TrainedModel
+from bothways.training.objectives.arrays import at_least_float32, pack, stack_targets, to_array
+from bothways.training.objectives.cross_entropy import (
+    check_smoothing,
+    check_weights,
+    cross_entropy,
+    weighted_mean,
+)
+from bothways.training.objectives.objective import Evaluated, Monitor, Objective, Prepared
+
+__all__ = ["Classify", "ClassifyMany", "balanced_positive_weights", "balanced_weights"]
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class Classify(Objective):
+    """One of the labels for each sequence.
+
+    class_weights: how much a sequence of each class counts, float (K,); None for 1 each.
+    label_smoothing: the share of the target that is spread over all labels evenly.
+
+    Raises:
+        ConfigError: naming the field, its value, and what it may be.
+    """
+
+    head: Head
+    class_weights: np.ndarray | None = None
+    label_smoothing: float = 0.0
+
+    name = "classify"
+    monitor = Monitor("accuracy", "higher")
+
+    def __post_init__(self) -> None:
+        check_smoothing(self.label_smoothing)
+        if self.class_weights is not None:
+            check_weights("class_weights", self.class_weights, self.head)
+
+    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> Prepared:
+        """Targets: `labels` (B,) and `weights` (B,)."""
+        label_B = stack_targets(examples)
+        weight_B = np.ones(len(label_B), np.float32)
+        if self.class_weights is not None:
+            weight_B = self.class_weights.astype(np.float32)[label_B]
+        return Prepared(
+            packed=pack([example.pieces[0] for example in examples]),
+            targets={"labels": label_B, "weights": weight_B},
+            weight=float(weight_B.sum(dtype=np.float64)),
+            places=[example.place for example in examples],
+        )
+
+    def loss(self, model: TrainedModel, batch: Batch) -> Tensor:
+        """Cross entropy, weighted and summed over sequences."""
+        return self._loss_by_sequence(at_least_float32(model(batch)), batch).sum()
+
+    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluated:
+        """`probabilities` (B, K), `targets` (B,), and `loss` and `weights` (B,)."""
+        logit_BK = at_least_float32(model(batch))
+        return {
+            "probabilities": to_array(torch.softmax(logit_BK, 1)),
+            "targets": to_array(batch.targets["labels"]),
+            "loss": to_array(self._loss_by_sequence(logit_BK, batch)),
+            "weights": to_array(batch.targets["weights"]),
+        }
+
+    def metrics(self, evaluated: Evaluated) -> dict[str, float]:
+        """Loss; the share of right labels; F1, the mean over the labels that occur."""
+        predicted, target = evaluated["probabilities"].argmax(1), evaluated["targets"]
+        confusion = confusion_matrix(predicted, target, self.head.num_outputs)
+        return {
+            "loss": weighted_mean(evaluated["loss"], evaluated["weights"]),
+            "accuracy": accuracy(predicted, target),
+            "macro_f1": class_counts(confusion).macro_f1,
+        }
+
+    def _loss_by_sequence(self, logit_BK: Tensor, batch: Batch) -> Tensor:
+        loss_B = cross_entropy(logit_BK, batch.targets["labels"], self.label_smoothing)
+        return loss_B * batch.targets["weights"]
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class ClassifyMany(Objective):
+    """Any number of the labels for each sequence.
+
+    positive_weights: how much a label that is there counts, against one that is not, float (K,);
+        None for as much.
+
+    Raises:
+        ConfigError: naming the field, its value, and what it may be.
+    """
+
+    head: Head
+    positive_weights: np.ndarray | None = None
+
+    name = "classify"
+    monitor = Monitor("micro_f1", "higher")
+
+    def __post_init__(self) -> None:
+        if self.positive_weights is not None:
+            check_weights("positive_weights", self.positive_weights, self.head)
+
+    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> Prepared:
+        """Targets: `labels` (B, K), 0 and 1, and `weights` (B, K)."""
+        label_BK = stack_targets(examples).astype(np.float32, copy=False)
+        weight_BK = np.ones_like(label_BK)
+        if self.positive_weights is not None:
+            weight_BK += label_BK * (self.positive_weights.astype(np.float32) - 1)
+        return Prepared(
+            packed=pack([example.pieces[0] for example in examples]),
+            targets={"labels": label_BK, "weights": weight_BK},
+            weight=float(weight_BK.sum(dtype=np.float64)),
+            places=[example.place for example in examples],
+        )
+
+    def loss(self, model: TrainedModel, batch: Batch) -> Tensor:
+        """Cross entropy of each label's presence, weighted and summed over all."""
+        return _binary_cross_entropy(at_least_float32(model(batch)), batch).sum()
+
+    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluated:
+        """`probabilities`, `targets`, `loss` and `weights`, (B, K) all."""
+        logit_BK = at_least_float32(model(batch))
+        return {
+            "probabilities": to_array(torch.sigmoid(logit_BK)),
+            "targets": to_array(batch.targets["labels"]),
+            "loss": to_array(_binary_cross_entropy(logit_BK, batch)),
+            "weights": to_array(batch.targets["weights"]),
+        }
+
+    def metrics(self, evaluated: Evaluated) -> dict[str, float]:
+        """Loss; the share of sequences of which all labels are right; F1 over all, and by label."""
+        predicted, target = evaluated["probabilities"] > 0.5, evaluated["targets"] > 0.5
+        counts = label_counts(predicted, target)
+        return {
+            "loss": weighted_mean(evaluated["loss"], evaluated["weights"]),
+            "accuracy": float(np.mean((predicted == target).all(1))),
+            "micro_f1": counts.micro_f1,
+            "macro_f1": counts.macro_f1,
+        }
+
+
+def balanced_weights(counts: np.ndarray) -> np.ndarray:
+    """Weights (K,) under which all classes that occur count the same: n / (classes x count).
+
+    counts: how often each class occurs in the training data, (K,). King and Zeng 2001, "Logistic
+    regression in rare events data", section 4.2, as in scikit-learn's `balanced`.
+    """
+    occurring = counts > 0
+    return np.where(occurring, counts.sum() / (occurring.sum() * np.maximum(counts, 1)), 0.0)
+
+
+def balanced_positive_weights(counts: np.ndarray, num_sequences: int) -> np.ndarray:
+    """Weights under which a label's presence and absence count the same in all, (K,).
+
+    counts: how many of the sequences have each label, (K,).
+    """
+    return np.where(counts > 0, (num_sequences - counts) / np.maximum(counts, 1), 1.0)
+
+
+def _binary_cross_entropy(logit_BK: Tensor, batch: Batch) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(
+        logit_BK, batch.targets["labels"], batch.targets["weights"], reduction="none"
+    )

@@ -1,0 +1,137 @@
+"""Values: one number or several for a sequence.
+
+B sequences; V values.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+from torch import Tensor
+from torch.nn import functional
+
+from bothways.errors import ConfigError
+from bothways.heads import Head
+from bothways.training.dataset import Example
+from bothways.training.metrics import mean_absolute_error, r_squared, root_mean_squared_error
+from bothways.training.model import Batch, TrainedModel
+from bothways.training.objectives.arrays import at_least_float32, pack, stack_targets, to_array
+from bothways.training.objectives.objective import Evaluated, Monitor, Objective, Prepared
+from bothways.weights import Weights
+
+__all__ = ["Regress"]
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class Regress(Objective):
+    """Numbers in their users' units, learned standardised: (value - mean) / scale.
+
+    mean, scale: of each value in the training data, float64 (V,).
+    huber: where a standardised error's square gives way to its size, so that outliers pull no
+        harder (Huber 1964, "Robust estimation of a location parameter"); None for the square
+        throughout.
+
+    The trained folder's head gives the users' units: its last layer takes up mean and scale.
+
+    Raises:
+        ConfigError: naming the field, its value, and what it may be.
+    """
+
+    head: Head
+    mean: np.ndarray
+    scale: np.ndarray
+    huber: float | None = None
+
+    name = "regress"
+    monitor = Monitor("loss", "lower")
+
+    def __post_init__(self) -> None:
+        last = self.head.layers[-1]
+        if last.activation != "identity" or last.norm is not None or not last.bias or last.tied:
+            raise ConfigError("the last layer of a head of values must be linear, with a bias")
+        for name in ("mean", "scale"):
+            if getattr(self, name).shape != (self.head.num_outputs,):
+                raise ConfigError(f"{name}: expected {self.head.num_outputs} numbers")
+        if self.huber is not None and not self.huber > 0:
+            raise ConfigError(f"huber={self.huber}: expected above 0, or None")
+
+    @classmethod
+    def on(cls, head: Head, target_BV: np.ndarray, *, huber: float | None = None) -> Self:
+        """Standardised by the targets of the training data.
+
+        A value that never varies has scale 1.
+        """
+        scale = target_BV.std(axis=0, dtype=np.float64)
+        mean = target_BV.mean(axis=0, dtype=np.float64)
+        return cls(head=head, mean=mean, scale=np.where(scale > 0, scale, 1.0), huber=huber)
+
+    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> Prepared:
+        """Targets: `values` (B, V), standardised."""
+        value_BV = (stack_targets(examples) - self.mean) / self.scale
+        return Prepared(
+            packed=pack([example.pieces[0] for example in examples]),
+            targets={"values": value_BV.astype(np.float32)},
+            weight=float(value_BV.size),
+            places=[example.place for example in examples],
+        )
+
+    def loss(self, model: TrainedModel, batch: Batch) -> Tensor:
+        """Squared error, or Huber's loss, summed over values."""
+        return self._loss_by_value(at_least_float32(model(batch)), batch.targets["values"]).sum()
+
+    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluated:
+        """`predictions` and `targets` in the users' units, float64, and `loss`; (B, V) all."""
+        predicted_BV, value_BV = at_least_float32(model(batch)), batch.targets["values"]
+        return {
+            "predictions": to_array(predicted_BV) * self.scale + self.mean,
+            "targets": to_array(value_BV) * self.scale + self.mean,
+            "loss": to_array(self._loss_by_value(predicted_BV, value_BV)),
+        }
+
+    def metrics(self, evaluated: Evaluated) -> dict[str, float]:
+        """Loss; mean absolute error, root mean squared error and R2.
+
+        Of several values, R2 is the mean, and errors have the value's name: `mae of y`.
+        """
+        predicted, target = evaluated["predictions"], evaluated["targets"]
+        found = {
+            "loss": float(evaluated["loss"].mean(dtype=np.float64)),
+            "r2": float(r_squared(predicted, target).mean()),
+        }
+        for name, error in (("mae", mean_absolute_error), ("rmse", root_mean_squared_error)):
+            by_value = error(predicted, target).tolist()
+            labels = self.head.labels if len(by_value) > 1 else ()
+            names = [f"{name} of {label}" for label in labels] or [name]
+            found |= dict(zip(names, by_value, strict=True))
+        return found
+
+    def to_folder(self, weights: Weights) -> dict[str, np.ndarray]:
+        """The last layer in the users' units: scale W, scale b + mean."""
+        weight, bias = (weights[name].astype(np.float64) for name in self._last)
+        return self._with_last(weights, weight * self.scale[:, None], bias * self.scale + self.mean)
+
+    def from_folder(self, weights: Weights) -> dict[str, np.ndarray]:
+        """The last layer, where it is among the weights, on this standardisation."""
+        if self._last[0] not in weights:
+            return dict(weights)
+        weight, bias = (weights[name].astype(np.float64) for name in self._last)
+        return self._with_last(
+            weights, weight / self.scale[:, None], (bias - self.mean) / self.scale
+        )
+
+    @property
+    def _last(self) -> tuple[str, str]:
+        name = self.head.layers[-1].name
+        return f"{name}.weight", f"{name}.bias"
+
+    def _with_last(
+        self, weights: Weights, weight: np.ndarray, bias: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        last = zip(self._last, (weight, bias), strict=True)
+        return dict(weights) | {name: array.astype(np.float32) for name, array in last}
+
+    def _loss_by_value(self, predicted_BV: Tensor, value_BV: Tensor) -> Tensor:
+        if self.huber is None:
+            return functional.mse_loss(predicted_BV, value_BV, reduction="none")
+        return functional.huber_loss(predicted_BV, value_BV, reduction="none", delta=self.huber)
