@@ -135,20 +135,28 @@ class Contrast(JointObjective):
         """
         vectors_P, count_B = torch.from_numpy(evaluated["vectors"]), evaluated["pieces"]
         found = {"loss": self._loss_in_groups(vectors_P, count_B)}
+        for width in reversed(self._widths):
+            rank_B = self.ranks_of_positives(evaluated, width)
+            of = "" if width == self._widths[-1] else f" of {width} dimensions"
+            found |= {f"recall@{k}{of}": recall_at(k, rank_B) for k in (1, 10)}
+            found[f"mrr{of}"] = mean_reciprocal_rank(rank_B)
+        return found
+
+    def ranks_of_positives(self, evaluated: Evaluated, width: int | None = None) -> np.ndarray:
+        """The rank of each anchor's positive among all that was evaluated, from 1, (B,).
+
+        width: compares the first so many dimensions; None for all.
+        """
+        vectors_P, count_B = torch.from_numpy(evaluated["vectors"]), evaluated["pieces"]
         anchor_B = np.cumsum(count_B) - count_B
         key_P = to_array(keys_of(vectors_P[:, -NUM_COLUMNS:]))
         is_candidate_P = np.ones(len(key_P), dtype=bool)
         is_candidate_P[anchor_B] = False
         key_C, document_C = np.unique(key_P[is_candidate_P], return_index=True)
         right_B = np.searchsorted(key_C, key_P[anchor_B + 1])
-        for width in reversed(self._widths):
-            scaled_PD = to_array(self._scaled(vectors_P[:, :width]))
-            documents = scaled_PD[is_candidate_P][document_C]
-            rank_B = ranks(scaled_PD[anchor_B], documents, right_B)
-            of = "" if width == self._widths[-1] else f" of {width} dimensions"
-            found |= {f"recall@{k}{of}": recall_at(k, rank_B) for k in (1, 10)}
-            found[f"mrr{of}"] = mean_reciprocal_rank(rank_B)
-        return found
+        scaled_PD = to_array(self._scaled(vectors_P[:, : width or self._widths[-1]]))
+        documents = scaled_PD[is_candidate_P][document_C]
+        return ranks(scaled_PD[anchor_B], documents, right_B)
 
     def _scaled(self, vector_PD: Tensor) -> Tensor:
         """Vectors whose dot products are similarities divided by the temperature."""
