@@ -12,9 +12,21 @@ from bothways.checkpoints.folder import read_folder
 from bothways.checkpoints.model_folder import Dense, ModelFolder, Normalize, Pooling
 from bothways.checkpoints.weight_files import read_safetensors, write_safetensors
 from bothways.errors import CheckpointError
+from bothways.heads import Head, HeadLayer
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny
+
+TOPICS = Head(
+    task="classes",
+    layers=(HeadLayer(name="heads.classifier", outputs=2),),
+    pooling="mean",
+    labels=("no", "yes"),
+    dropout=0.2,
+)
+WORDS = Head(
+    task="masked_tokens", layers=(HeadLayer(name="heads.masked_tokens", outputs=20, tied=True),)
+)
 
 
 @pytest.fixture
@@ -22,7 +34,12 @@ def model(tiny: "Tiny") -> ModelFolder:
     """A model with everything that a folder can say."""
     return dataclasses.replace(
         read_folder(tiny.path),
-        heads={"heads.classifier.weight": np.ones((2, 8), dtype=np.float32)},
+        heads={
+            "heads.classifier.weight": np.ones((2, 8), dtype=np.float32),
+            "heads.classifier.bias": np.ones(2, dtype=np.float32),
+            "heads.masked_tokens.bias": np.ones(20, dtype=np.float32),
+        },
+        head_configs=(TOPICS, WORDS),
         head_settings={"model_type": "bert", "id2label": {"0": "no", "1": "yes"}},
         lowercase=True,
         pooling=Pooling(("mean", "last"), include_prompt=False),
@@ -85,7 +102,8 @@ def test_equal_models_give_equal_files(model: ModelFolder, written: Path, tmp_pa
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (["format_version"], 2, "format_version=2; this bothways reads 1: update it"),
+        (["format_version"], 3, "format_version=3; this bothways reads 1 to 2: update it"),
+        (["format_version"], 0, "format_version=0; this bothways reads 1 to 2"),
         (["format_version"], None, "format_version=None: expected a whole number"),
         (["encoder", "num_heads"], 3, "encoder: num_heads=3 does not divide"),
         (["encoder", "num_heads"], 10**12, "encoder: a size of more than"),
@@ -113,6 +131,23 @@ def test_equal_models_give_equal_files(model: ModelFolder, written: Path, tmp_pa
         (["lowercase"], 1, "lowercase=1: expected true or false"),
         (["max_length"], 0, "max_length=0: expected at least 1"),
         (["head_settings"], [], "head_settings=[]: expected an object"),
+        (["heads"], {}, "heads={}: expected a list"),
+        (["heads", 0], 3, "head 0: expected an object"),
+        (["heads", 0, "task"], "os.system", "head 0: task='os.system'"),
+        (["heads", 0, "labels"], ["no"], "head 0: 1 labels for a head of 2 outputs"),
+        (["heads", 0, "labels"], ["no", 1], "head 0: labels: expected strings"),
+        (["heads", 0, "layers"], [], "head 0: a head needs at least one layer"),
+        (["heads", 0, "layers"], [3], "head 0: layers of a head: expected objects"),
+        (["heads", 0, "layers", 0, "outputs"], 10**12, "head 0: 2 labels for a head of 1000"),
+        (["heads", 1, "layers", 0, "outputs"], 10**12, "head 1: a size of more than"),
+        (["heads", 1, "layers", 0, "outputs"], 21, "21 outputs; the encoder has 20 of them"),
+        (["heads", 1, "layers", 0, "tied"], False, "'heads.masked_tokens.weight' of the head is"),
+        (["heads", 0, "layers", 0, "name"], "embedding", "begins with heads."),
+        (["heads", 0, "layers", 0, "name"], "heads.x", "'heads.x.weight' of the head is missing"),
+        (["heads", 0, "layers", 0, "colour"], 1, "head 0: unknown field 'colour'"),
+        (["heads", 0, "dropout"], 1, "head 0: dropout=1"),
+        (["heads", 0, "pooling"], None, "head 0: pooling=None does not go with task='classes'"),
+        (["heads", 1], TOPICS.to_dict(), "head 1: a second head for classes"),
         (["anything"], 1, "anything=1"),
     ],
 )
@@ -122,6 +157,17 @@ def test_a_folder_that_was_tampered_with_is_refused(
     edit(written, path, value)
     with pytest.raises(CheckpointError, match=re.escape(message)):
         read_bothways(written)
+
+
+def test_a_folder_from_before_heads_were_described_still_loads(written: Path) -> None:
+    edit(written, ["format_version"], 1)
+    settings = json.loads((written / "bothways.json").read_text())
+    del settings["heads"]
+    (written / "bothways.json").write_text(json.dumps(settings))
+    back = read_bothways(written)
+    assert back.head_configs == ()
+    assert sorted(back.heads)[0] == "heads.classifier.bias"
+    assert "no head of the folder has the weight 'heads.classifier.bias'" in back.unread_heads
 
 
 @pytest.mark.parametrize(

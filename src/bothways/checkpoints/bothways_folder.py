@@ -7,6 +7,7 @@ import numpy as np
 
 from bothways.checkpoints.family import MAX_LAYERS
 from bothways.checkpoints.fields import LARGEST, Fields
+from bothways.checkpoints.head_forms import unused_weights
 from bothways.checkpoints.model_folder import (
     SIMILARITIES,
     Dense,
@@ -19,12 +20,15 @@ from bothways.checkpoints.transformers_folder import check_heads
 from bothways.checkpoints.weight_files import read_safetensors, write_safetensors
 from bothways.config import EncoderConfig, PoolingMode
 from bothways.errors import CheckpointError, ConfigError
+from bothways.heads import Head, check_head
 from bothways.json_files import brief, read_object, write_json
 from bothways.weights import check
 
 __all__ = ["FORMAT_VERSION", "SETTINGS_FILE", "read_bothways", "write_bothways"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""2 says what the heads are; 1 had their weights alone."""
+
 SETTINGS_FILE = "bothways.json"
 _WEIGHTS_FILE = "model.safetensors"
 
@@ -40,12 +44,14 @@ def read_bothways(folder: Path) -> ModelFolder:
     file = folder / SETTINGS_FILE
     fields = Fields(read_object(file), str(file))
     version = fields.integer("format_version")
-    if version != FORMAT_VERSION:
+    if not 1 <= version <= FORMAT_VERSION:
         raise CheckpointError(
-            f"{file}: format_version={version}; this bothways reads {FORMAT_VERSION}: update it"
+            f"{file}: format_version={version}; this bothways reads 1 to {FORMAT_VERSION}: "
+            "update it"
         )
     config = _config(fields)
     weights, heads, rest = _arrays(folder / _WEIGHTS_FILE, config)
+    head_configs = _heads(fields, config, heads) if version > 1 else ()
     pooling = _pooling(fields.object("pooling"))
     prompts = fields.texts("prompts")
     read = ModelFolder(
@@ -55,6 +61,8 @@ def read_bothways(folder: Path) -> ModelFolder:
         config=config,
         weights=weights,
         heads=heads,
+        head_configs=head_configs,
+        unread_heads=_unread(file, heads, config, head_configs),
         head_settings=fields.mapping("head_settings"),
         lowercase=fields.flag("lowercase"),
         pooling=pooling,
@@ -96,6 +104,7 @@ def write_bothways(folder: Path, model: ModelFolder) -> None:
         "lowercase": model.lowercase,
         "max_length": model.max_length,
         "dimensions": model.dimensions,
+        "heads": [head.to_dict() for head in model.head_configs],
         "head_settings": dict(model.head_settings),
     }
     write_json(folder / SETTINGS_FILE, settings)
@@ -113,6 +122,30 @@ def _config(fields: Fields) -> EncoderConfig:
     if config.num_layers > MAX_LAYERS:
         raise CheckpointError(f"{fields.file}: encoder: {config.num_layers:,} layers; refused")
     return config
+
+
+def _heads(fields: Fields, config: EncoderConfig, arrays: _Arrays) -> tuple[Head, ...]:
+    heads: list[Head] = []
+    for number, entry in enumerate(fields.list("heads")):
+        place = f"{fields.file}: head {number}"
+        if not isinstance(entry, dict):
+            raise CheckpointError(f"{place}: expected an object")
+        try:
+            head = Head.from_dict(entry)
+        except ConfigError as error:
+            raise CheckpointError(f"{place}: {error}") from None
+        if any(layer.outputs > LARGEST for layer in head.layers):
+            raise CheckpointError(f"{place}: a size of more than {LARGEST:,}; refused")
+        if any(head.task == other.task for other in heads):
+            raise CheckpointError(f"{place}: a second head for {head.task}; expected one of a task")
+        check_head(head, config, arrays, place)
+        heads.append(head)
+    return tuple(heads)
+
+
+def _unread(file: Path, arrays: _Arrays, config: EncoderConfig, heads: tuple[Head, ...]) -> str:
+    unused = unused_weights(heads, config, arrays)
+    return f"{file}: no head of the folder has the weight {unused[0]!r}" if unused else ""
 
 
 def _arrays(file: Path, config: EncoderConfig) -> tuple[_Arrays, _Arrays, _Arrays]:

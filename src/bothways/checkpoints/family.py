@@ -12,18 +12,19 @@ from typing import Any
 import numpy as np
 
 from bothways.checkpoints.fields import Fields
+from bothways.checkpoints.head_forms import HeadForm
 from bothways.checkpoints.table import KeyTable, Reading
-from bothways.config import EncoderConfig
+from bothways.config import Activation, EncoderConfig
 from bothways.errors import CheckpointError, ConfigError, UnsupportedModel
 from bothways.json_files import brief
 from bothways.weights import layout
 
-__all__ = ["MAX_LAYERS", "Family"]
+__all__ = ["MAX_LAYERS", "THEIR_ACTIVATIONS", "Family", "activation"]
 
 MAX_LAYERS = 1000
 """No encoder is deeper; a file that says so would only cost memory."""
 
-_ACTIVATIONS = {
+_ACTIVATIONS: dict[str, Activation] = {
     "relu": "relu",
     "gelu": "gelu",
     "gelu_python": "gelu",
@@ -35,7 +36,12 @@ _ACTIVATIONS = {
     "silu": "silu",
     "swish": "silu",
 }
-_THEIR_ACTIVATIONS = {"relu": "relu", "gelu": "gelu", "gelu_tanh": "gelu_new", "silu": "silu"}
+THEIR_ACTIVATIONS: dict[str, str] = {
+    "relu": "relu",
+    "gelu": "gelu",
+    "gelu_tanh": "gelu_new",
+    "silu": "silu",
+}
 
 _KEPT = (
     # What a head is, and what its labels mean.
@@ -114,12 +120,14 @@ class Family:
     from_weights(config, arrays, file): what only the weights tell.
     buffers(config): what is no weight, and transformers expects in a file all the same.
     tables: the names of weights; the first is written, the first that fits a file reads it.
+    heads: the forms of the heads that its classes have.
     published_code: values of `auto_map` that name the published code of this very architecture.
     """
 
     model_type: str
     base_class: str
     tables: tuple[KeyTable, ...]
+    heads: tuple[HeadForm, ...]
     rows: Mapping[str, tuple[str, Any]]
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     only: Mapping[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
@@ -132,6 +140,11 @@ class Family:
     )
     buffers: Callable[[EncoderConfig], dict[str, np.ndarray]] = _nothing
     published_code: frozenset[str] = frozenset()
+
+    @property
+    def stem(self) -> str:
+        """How the names of transformers' classes begin: `Bert` of `BertForMaskedLM`."""
+        return self.base_class.removesuffix("Model")
 
     def read_config(
         self, values: Mapping[str, Any], file: str
@@ -168,7 +181,7 @@ class Family:
         theirs = {name: value for name, value in settings.items() if name in known}
         for name, (ours, _) in self.rows.items():
             value = getattr(config, ours)
-            theirs[name] = _THEIR_ACTIVATIONS[value] if ours == "activation" else value
+            theirs[name] = THEIR_ACTIVATIONS[value] if ours == "activation" else value
         theirs |= self.write_quirks(config)
         theirs.setdefault("architectures", [self.base_class])
         return theirs | {"model_type": self.model_type, "dtype": "float32"}
@@ -215,7 +228,7 @@ def _take(fields: Fields, name: str, default: Any) -> Any:
             raise TypeError(f"{name}: a default of {type(default).__name__}")
 
 
-def activation(fields: Fields, name: str, default: str) -> str:
+def activation(fields: Fields, name: str, default: str) -> Activation:
     """Our name for the activation that a field names.
 
     Raises:

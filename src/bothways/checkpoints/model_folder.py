@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bothways.config import EncoderConfig, PoolingMode
+from bothways.heads import Head
 
 __all__ = [
     "READER_FILES",
@@ -80,6 +81,8 @@ class ModelFolder:
     family: `model_type` of the config.json, or `bothways` for folders that bothways wrote.
     config, weights: the encoder; exactly the names of `weights.layout(config)`, float32.
     heads: what stands on the encoder in the file, under names that begin with `heads.`, float32.
+    head_configs: what computes with them; at most one head of each task. unread_heads: why some of
+        them belong to none of these; "" if all do.
     head_settings: fields of the config.json that say what the heads are, their labels, and ids of
         special tokens; as they stand in the file.
     lowercase: whether text is lowercased before it is tokenized.
@@ -97,6 +100,8 @@ class ModelFolder:
     weights: dict[str, np.ndarray]
     heads: dict[str, np.ndarray]
     head_settings: Mapping[str, Any]
+    head_configs: tuple[Head, ...] = ()
+    unread_heads: str = ""
     lowercase: bool = False
     pooling: Pooling = Pooling()
     modules: tuple[Dense | Normalize, ...] = ()

@@ -7,6 +7,7 @@ import numpy as np
 
 from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.family import Family
+from bothways.checkpoints.head_forms import DECODER, read_heads
 from bothways.checkpoints.model_folder import ModelFolder
 from bothways.checkpoints.weight_files import read_weights, what_is_in
 from bothways.errors import CheckpointError, UnsupportedModel
@@ -41,7 +42,8 @@ def read_transformers(folder: Path) -> ModelFolder:
     weights = {name: named[name] for name in layout(config)}
     check(config, weights, str(file))
     check_heads(heads, str(file))
-    _untie(heads, weights, settings)
+    _settle_decoder(heads, weights, settings)
+    head_configs, unread = read_heads(family.heads, family.stem, config, settings, heads)
     return ModelFolder(
         path=folder,
         reader_path=folder,
@@ -49,6 +51,8 @@ def read_transformers(folder: Path) -> ModelFolder:
         config=config,
         weights=weights,
         heads=heads,
+        head_configs=head_configs,
+        unread_heads=unread and f"{config_file}: {unread}",
         head_settings=settings | {"model_type": family.model_type},
         max_length=min(config.max_length, _tokenizer_length(folder) or config.max_length),
     )
@@ -76,21 +80,22 @@ def _family(model_type: object, file: Path) -> Family:
     return FAMILIES[model_type]
 
 
-def _untie(
+def _settle_decoder(
     heads: dict[str, np.ndarray], weights: dict[str, np.ndarray], settings: dict[str, Any]
 ) -> None:
     """Leave out a decoder that is the embedding once more, and a bias that is there twice."""
-    decoder = heads.get("heads.masked_tokens.decoder.weight")
-    if settings.get("tie_word_embeddings") is False:
-        return
-    if decoder is not None:
-        if not np.array_equal(decoder, weights["embedding.token.weight"]):
+    tied = settings.get("tie_word_embeddings") is not False
+    decoder = heads.get(f"{DECODER}.weight")
+    if tied and decoder is not None:
+        tied = np.array_equal(decoder, weights["embedding.token.weight"])
+        if tied:
+            del heads[f"{DECODER}.weight"]
+        else:
             settings["tie_word_embeddings"] = False
-            return
-        del heads["heads.masked_tokens.decoder.weight"]
-    bias = heads.get("heads.masked_tokens.decoder.bias")
-    if bias is not None and np.array_equal(bias, heads.get("heads.masked_tokens.bias", bias)):
-        heads["heads.masked_tokens.bias"] = heads.pop("heads.masked_tokens.decoder.bias")
+    own, of_decoder = heads.get(f"{DECODER}.bias"), heads.get(f"{DECODER}.decoder.bias")
+    # Untied, the decoder's own bias is the one that counts.
+    if of_decoder is not None and (own is None or not tied or np.array_equal(own, of_decoder)):
+        heads[f"{DECODER}.bias"] = heads.pop(f"{DECODER}.decoder.bias")
 
 
 def _tokenizer_length(folder: Path) -> int | None:

@@ -5,6 +5,7 @@ from typing import Any
 from bothways.checkpoints.families import bert
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.fields import Fields
+from bothways.checkpoints.head_forms import POOLER, classifier, masked_tokens
 from bothways.checkpoints.table import KeyTable
 from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError
@@ -58,6 +59,7 @@ ALBERT = Family(
     kept=("classifier_dropout_prob",),
     read_quirks=read_groups,
     write_quirks=write_groups,
+    heads=(masked_tokens(None, "ForPreTraining"), *classifier(POOLER, "tanh")),
     tables=(
         KeyTable(
             bert.EMBEDDING
@@ -76,7 +78,8 @@ ALBERT = Family(
             heads={
                 "predictions.dense.{p}": "heads.masked_tokens.dense.{p}",
                 "predictions.LayerNorm.{p}": "heads.masked_tokens.norm.{p}",
-                "predictions.decoder.{p}": "heads.masked_tokens.decoder.{p}",
+                "predictions.decoder.weight": "heads.masked_tokens.weight",
+                "predictions.decoder.bias": "heads.masked_tokens.decoder.bias",
                 "predictions.bias": "heads.masked_tokens.bias",
                 "sop_classifier.classifier.{p}": "heads.sentence_order.{p}",
                 "classifier.{p}": "heads.classifier.{p}",

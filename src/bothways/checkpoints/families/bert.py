@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bothways.checkpoints.family import Family
+from bothways.checkpoints.head_forms import POOLER as POOLER_NAME
+from bothways.checkpoints.head_forms import classifier, masked_tokens
 from bothways.checkpoints.table import KeyTable, Rows
 
 FIELDS: Mapping[str, tuple[str, Any]] = {
@@ -64,13 +66,15 @@ BERT = Family(
     rows=FIELDS,
     only=ABSOLUTE_ONLY,
     dropped=UNUSED,
+    heads=(masked_tokens(None, "ForPreTraining"), *classifier(POOLER_NAME, "tanh")),
     tables=(
         KeyTable(
             EMBEDDING | BLOCK | POOLER,
             heads={
                 "cls.predictions.transform.dense.{p}": "heads.masked_tokens.dense.{p}",
                 "cls.predictions.transform.LayerNorm.{p}": "heads.masked_tokens.norm.{p}",
-                "cls.predictions.decoder.{p}": "heads.masked_tokens.decoder.{p}",
+                "cls.predictions.decoder.weight": "heads.masked_tokens.weight",
+                "cls.predictions.decoder.bias": "heads.masked_tokens.decoder.bias",
                 "cls.predictions.bias": "heads.masked_tokens.bias",
                 "cls.seq_relationship.{p}": "heads.next_sentence.{p}",
                 "classifier.{p}": "heads.classifier.{p}",

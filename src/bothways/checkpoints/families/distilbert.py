@@ -1,6 +1,7 @@
 """DistilBERT (Sanh et al. 2019): BERT without segments and pooler, under names of its own."""
 
 from bothways.checkpoints.family import Family
+from bothways.checkpoints.head_forms import classifier, masked_tokens
 from bothways.checkpoints.table import KeyTable
 
 DISTILBERT = Family(
@@ -24,6 +25,7 @@ DISTILBERT = Family(
         "sinusoidal_pos_embds",
     ),
     dropped=("tie_weights_",),
+    heads=(masked_tokens(), *classifier("heads.classifier.dense", "relu")),
     tables=(
         KeyTable(
             {
@@ -43,7 +45,7 @@ DISTILBERT = Family(
             heads={
                 "vocab_transform.{p}": "heads.masked_tokens.dense.{p}",
                 "vocab_layer_norm.{p}": "heads.masked_tokens.norm.{p}",
-                "vocab_projector.weight": "heads.masked_tokens.decoder.weight",
+                "vocab_projector.weight": "heads.masked_tokens.weight",
                 "vocab_projector.bias": "heads.masked_tokens.bias",
                 "pre_classifier.{p}": "heads.classifier.dense.{p}",
                 "classifier.{p}": "heads.classifier.{p}",

@@ -5,6 +5,7 @@ from typing import Any
 from bothways.checkpoints.families import bert
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.fields import Fields
+from bothways.checkpoints.head_forms import classifier, masked_tokens
 from bothways.checkpoints.table import KeyTable
 from bothways.config import EncoderConfig
 
@@ -33,6 +34,10 @@ ELECTRA = Family(
     kept=("summary_type", "summary_use_proj", "summary_activation", "summary_last_dropout"),
     read_quirks=read_embedding_size,
     write_quirks=write_embedding_size,
+    heads=(
+        masked_tokens("gelu"),
+        *classifier("heads.classifier.dense", "gelu", "heads.classifier.output"),
+    ),
     tables=(
         KeyTable(
             bert.EMBEDDING | bert.BLOCK | {"embeddings_project.{p}": "embedding.projection.{p}"},
@@ -43,7 +48,7 @@ ELECTRA = Family(
                 ),
                 "generator_predictions.dense.{p}": "heads.masked_tokens.dense.{p}",
                 "generator_predictions.LayerNorm.{p}": "heads.masked_tokens.norm.{p}",
-                "generator_lm_head.weight": "heads.masked_tokens.decoder.weight",
+                "generator_lm_head.weight": "heads.masked_tokens.weight",
                 "generator_lm_head.bias": "heads.masked_tokens.bias",
                 "sequence_summary.summary.{p}": "heads.summary.{p}",
                 "classifier.{p}": "heads.classifier.{p}",

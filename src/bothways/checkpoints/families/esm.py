@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 
 from bothways.checkpoints.families import bert
-from bothways.checkpoints.families.roberta import CLASSIFIERS, MASKED_TOKENS, write_offset
+from bothways.checkpoints.families.roberta import (
+    CLASSIFIERS,
+    HEADS,
+    MASKED_TOKENS,
+    write_offset,
+)
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.fields import Fields
 from bothways.checkpoints.table import KeyTable, Rows
@@ -143,6 +148,7 @@ ESM = Family(
     write_quirks=write_variant,
     from_weights=read_frequencies,
     buffers=write_frequencies,
+    heads=HEADS,
     # Files of rotary models may carry a table of positions, which nothing uses.
     tables=(_table("embedding.position.weight"), _table(None)),
 )

@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from bothways.checkpoints.family import Family
+from bothways.checkpoints.family import THEIR_ACTIVATIONS, Family, activation
 from bothways.checkpoints.fields import Fields
+from bothways.checkpoints.head_forms import DECODER, HeadForm, Settings
 from bothways.checkpoints.table import KeyTable, Rows
-from bothways.config import EncoderConfig
+from bothways.config import EncoderConfig, PoolingMode
 from bothways.errors import CheckpointError, UnsupportedModel
+from bothways.heads import Head, HeadLayer
 from bothways.json_files import brief
 
 _FULL, _SLIDING = "full_attention", "sliding_attention"
@@ -115,7 +117,7 @@ _ROWS: Rows = {
 _MASKED_TOKENS: Rows = {
     "head.dense.{p}": "heads.masked_tokens.dense.{p}",
     "head.norm.{p}": "heads.masked_tokens.norm.{p}",
-    "decoder.weight": "heads.masked_tokens.decoder.weight",
+    "decoder.weight": "heads.masked_tokens.weight",
     "decoder.bias": "heads.masked_tokens.bias",
 }
 _CLASSIFIER: Rows = {
@@ -123,6 +125,84 @@ _CLASSIFIER: Rows = {
     "head.norm.{p}": "heads.classifier.norm.{p}",
     "classifier.{p}": "heads.classifier.{p}",
 }
+
+_POOLINGS: dict[str, PoolingMode] = {"cls": "cls", "mean": "mean"}
+
+
+def dense_and_norm(config: EncoderConfig, settings: Settings, name: str) -> HeadLayer:
+    """The layer that every head begins with, as the fields about classifiers say."""
+    fields = Fields(settings, "config.json")
+    return HeadLayer(
+        name=f"{name}.dense",
+        outputs=config.d_model,
+        bias=fields.flag("classifier_bias", False),
+        activation=activation(fields, "classifier_activation", "gelu"),
+        norm=f"{name}.norm",
+        norm_bias=config.norm_bias,
+        norm_eps=config.norm_eps,
+    )
+
+
+def logits_of_tokens(
+    config: EncoderConfig, settings: Settings, outputs: int
+) -> tuple[HeadLayer, ...]:
+    """The layers of a masked-token head."""
+    bias = Fields(settings, "config.json").flag("decoder_bias", True)
+    decoder = HeadLayer(name=DECODER, outputs=outputs, bias=bias, tied=True)
+    return dense_and_norm(config, settings, DECODER), decoder
+
+
+def logits_of_labels(
+    config: EncoderConfig, settings: Settings, outputs: int
+) -> tuple[HeadLayer, ...]:
+    """The layers of a head for labels."""
+    dense = dense_and_norm(config, settings, "heads.classifier")
+    return dense, HeadLayer(name="heads.classifier", outputs=outputs)
+
+
+def read_pooling(settings: Settings) -> PoolingMode:
+    """How positions become one vector."""
+    name = Fields(settings, "config.json").text("classifier_pooling", "cls")
+    if name not in _POOLINGS:
+        raise CheckpointError(f"classifier_pooling={brief(name)}: expected cls or mean")
+    return _POOLINGS[name]
+
+
+def write_head(head: Head) -> dict[str, Any]:
+    """The fields that the functions above read, for a head that could have their form."""
+    first, last = head.layers[0], head.layers[-1]
+    theirs: dict[str, Any] = {
+        "classifier_bias": first.bias,
+        "classifier_activation": THEIR_ACTIVATIONS.get(first.activation, "gelu"),
+    }
+    if head.task == "masked_tokens":
+        theirs["decoder_bias"] = last.bias
+    if head.pooling in _POOLINGS:
+        theirs["classifier_pooling"] = head.pooling
+    return theirs
+
+
+_HEADS = (
+    HeadForm(
+        classes=("ForMaskedLM",),
+        outputs="vocabulary",
+        layers=logits_of_tokens,
+        settings=write_head,
+    ),
+    HeadForm(
+        classes=("ForSequenceClassification",),
+        outputs="sequence",
+        layers=logits_of_labels,
+        pooling=read_pooling,
+        settings=write_head,
+    ),
+    HeadForm(
+        classes=("ForTokenClassification",),
+        outputs="positions",
+        layers=logits_of_labels,
+        settings=write_head,
+    ),
+)
 
 MODERNBERT = Family(
     model_type="modernbert",
@@ -170,6 +250,7 @@ MODERNBERT = Family(
     ),
     read_quirks=read_layers,
     write_quirks=write_layers,
+    heads=_HEADS,
     tables=(
         KeyTable(_ROWS, heads=_MASKED_TOKENS, prefixes=("", "model.")),
         KeyTable(_ROWS, heads=_CLASSIFIER, prefixes=("", "model.")),

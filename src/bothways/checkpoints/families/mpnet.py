@@ -7,7 +7,7 @@ token, and distances fall into 32 buckets up to 128.
 from typing import Any
 
 from bothways.checkpoints.families import bert
-from bothways.checkpoints.families.roberta import CLASSIFIERS, MASKED_TOKENS
+from bothways.checkpoints.families.roberta import CLASSIFIERS, HEADS, MASKED_TOKENS
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.fields import Fields
 from bothways.checkpoints.table import KeyTable
@@ -44,6 +44,7 @@ MPNET = Family(
     only={"relative_attention_num_buckets": (32,)},
     read_quirks=read_offset,
     write_quirks=write_offset,
+    heads=HEADS,
     tables=(
         KeyTable(
             bert.POOLER

@@ -9,6 +9,7 @@ from typing import Any
 
 from bothways.checkpoints.family import Family, activation
 from bothways.checkpoints.fields import MISSING, Fields, same
+from bothways.checkpoints.head_forms import POOLER, classifier, masked_tokens
 from bothways.checkpoints.table import KeyTable, Rows
 from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError, UnsupportedModel
@@ -136,7 +137,8 @@ _EMBEDDING: Rows = {
 _HEADS: Rows = {
     "cls.predictions.transform.dense.{p}": "heads.masked_tokens.dense.{p}",
     "cls.predictions.transform.layer_norm.{p}": "heads.masked_tokens.norm.{p}",
-    "cls.predictions.decoder.{p}": "heads.masked_tokens.decoder.{p}",
+    "cls.predictions.decoder.weight": "heads.masked_tokens.weight",
+    "cls.predictions.decoder.bias": "heads.masked_tokens.decoder.bias",
     "cls.predictions.bias": "heads.masked_tokens.bias",
     "classifier.{p}": "heads.classifier.{p}",
     "qa_outputs.{p}": "heads.answer_span.{p}",
@@ -224,5 +226,6 @@ NOMIC_BERT = Family(
     read_quirks=read_both,
     write_quirks=write_transformers,
     published_code=_PUBLISHED_CODE,
+    heads=(masked_tokens(None, "ForPreTraining"), *classifier(POOLER, "tanh")),
     tables=(_TRANSFORMERS, _ORIGINAL),
 )

@@ -9,13 +9,15 @@ from typing import Any
 from bothways.checkpoints.families import bert
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.fields import Fields
+from bothways.checkpoints.head_forms import classifier, masked_tokens
 from bothways.checkpoints.table import KeyTable, Rows
 from bothways.config import EncoderConfig
 
 MASKED_TOKENS: Rows = {
     "lm_head.dense.{p}": "heads.masked_tokens.dense.{p}",
     "lm_head.layer_norm.{p}": "heads.masked_tokens.norm.{p}",
-    "lm_head.decoder.{p}": "heads.masked_tokens.decoder.{p}",
+    "lm_head.decoder.weight": "heads.masked_tokens.weight",
+    "lm_head.decoder.bias": "heads.masked_tokens.decoder.bias",
     "lm_head.bias": "heads.masked_tokens.bias",
 }
 
@@ -25,6 +27,11 @@ CLASSIFIERS: Rows = {
     "classifier.out_proj.{p}": "heads.classifier.output.{p}",
     "qa_outputs.{p}": "heads.answer_span.{p}",
 }
+
+HEADS = (
+    masked_tokens("gelu"),
+    *classifier("heads.classifier.dense", "tanh", "heads.classifier.output"),
+)
 
 
 def read_offset(fields: Fields, values: dict[str, Any]) -> None:
@@ -46,6 +53,7 @@ ROBERTA = Family(
     only=bert.ABSOLUTE_ONLY,
     read_quirks=read_offset,
     write_quirks=write_offset,
+    heads=HEADS,
     tables=(
         KeyTable(
             bert.EMBEDDING | bert.BLOCK | bert.POOLER,

@@ -1,0 +1,305 @@
+"""The heads of a family: how a class of transformers makes outputs of hidden states, as data.
+
+A form is read forwards (a file and its config give a `Head`) and backwards (a `Head` that has the
+form of a class can be exported to it). A head of another class, or of none that the file names, is
+left unread: its weights are kept, and what it would give is not guessed.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+from bothways.config import EncoderConfig, PoolingMode
+from bothways.errors import CheckpointError, ConfigError
+from bothways.heads import Head, HeadActivation, HeadLayer, HeadTask, check_head, head_layout
+from bothways.json_files import brief
+
+__all__ = [
+    "DECODER",
+    "POOLER",
+    "HeadForm",
+    "Placed",
+    "Settings",
+    "class_named",
+    "classifier",
+    "masked_tokens",
+    "place_head",
+    "read_heads",
+    "unused_weights",
+]
+
+Settings = Mapping[str, Any]
+T = TypeVar("T")
+
+DECODER = "heads.masked_tokens"
+"""The layer that gives the logits of masked tokens; tied, its bias alone is a weight."""
+
+POOLER = "heads.pooler"
+"""A dense layer that published encoders carry, whether or not a head goes through it."""
+
+_PROBLEMS: dict[str, HeadTask] = {
+    "single_label_classification": "classes",
+    "multi_label_classification": "multilabel",
+    "regression": "values",
+}
+
+
+def _first_position(settings: Settings) -> PoolingMode:
+    return "cls"
+
+
+def _no_settings(head: Head) -> dict[str, Any]:
+    return {}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HeadForm:
+    """A head as one class of a family's has it.
+
+    classes: how the names of such classes end, as `ForMaskedLM`; the first is the one exported.
+    outputs: of what: the vocabulary at each position, or labels of a sequence or of each position.
+    layers(config, settings, outputs): its layers, the last with so many outputs.
+    pooling(settings): how positions become one vector, where the outputs are of a sequence.
+    settings(head): fields of the config.json that a head of this form needs.
+    """
+
+    classes: tuple[str, ...]
+    outputs: Literal["vocabulary", "sequence", "positions"]
+    layers: Callable[[EncoderConfig, Settings, int], tuple[HeadLayer, ...]]
+    pooling: Callable[[Settings], PoolingMode] = _first_position
+    settings: Callable[[Head], dict[str, Any]] = _no_settings
+
+
+def masked_tokens(activation: HeadActivation | None = None, *classes: str) -> HeadForm:
+    """dense, activation, norm, then the embeddings as decoder (Devlin et al. 2019, released code).
+
+    activation: None for that of the encoder. classes: that have it, beside `ForMaskedLM`.
+    """
+
+    def layers(config: EncoderConfig, settings: Settings, outputs: int) -> tuple[HeadLayer, ...]:
+        dense = HeadLayer(
+            name=f"{DECODER}.dense",
+            outputs=config.embedding_width,
+            activation=activation or config.activation,
+            norm=f"{DECODER}.norm",
+            norm_eps=config.norm_eps,
+        )
+        return dense, HeadLayer(name=DECODER, outputs=outputs, tied=True)
+
+    return HeadForm(classes=("ForMaskedLM", *classes), outputs="vocabulary", layers=layers)
+
+
+def classifier(
+    dense: str, activation: HeadActivation, output: str = "heads.classifier"
+) -> tuple[HeadForm, HeadForm]:
+    """The first position through a dense layer, then labels; and labels of positions, at once.
+
+    dense, output: our names of the two layers of a sequence's head.
+    """
+
+    def of_sequence(
+        config: EncoderConfig, settings: Settings, outputs: int
+    ) -> tuple[HeadLayer, ...]:
+        first = HeadLayer(name=dense, outputs=config.d_model, activation=activation)
+        return first, HeadLayer(name=output, outputs=outputs)
+
+    def of_positions(
+        config: EncoderConfig, settings: Settings, outputs: int
+    ) -> tuple[HeadLayer, ...]:
+        return (HeadLayer(name="heads.classifier", outputs=outputs),)
+
+    return (
+        HeadForm(classes=("ForSequenceClassification",), outputs="sequence", layers=of_sequence),
+        HeadForm(classes=("ForTokenClassification",), outputs="positions", layers=of_positions),
+    )
+
+
+def read_heads(
+    forms: Sequence[HeadForm],
+    stem: str,
+    config: EncoderConfig,
+    settings: Settings,
+    arrays: Mapping[str, np.ndarray],
+) -> tuple[tuple[Head, ...], str]:
+    """The heads in a file, and why the rest of its head weights make none; "" if all are used.
+
+    stem: how the names of the family's classes begin. settings: the kept fields of the config.json.
+    """
+    heads: list[Head] = []
+    problems: list[str] = []
+    for form in forms:
+        named = class_named(form, stem, settings) is not None
+        # The weights of a masked-token head have names that no other head has.
+        if named or (form.outputs == "vocabulary" and f"{DECODER}.dense.weight" in arrays):
+            try:
+                heads.append(_read(form, config, settings, arrays))
+            except (CheckpointError, ConfigError) as problem:
+                problems.append(str(problem))
+    unused = unused_weights(heads, config, arrays)
+    if unused and not problems:
+        classes = ", ".join(stem + form.classes[0] for form in forms)
+        problems.append(
+            f"architectures={brief(settings.get('architectures'))}: the weight {unused[0]!r} "
+            f"belongs to no head that bothways runs, which are those of {classes}"
+        )
+    return tuple(heads), "; ".join(problems)
+
+
+def unused_weights(
+    heads: Sequence[Head], config: EncoderConfig, arrays: Iterable[str]
+) -> list[str]:
+    """The names of weights that belong to no head, in order; a pooler is not missed."""
+    used = {name for head in heads for name in head_layout(head, config)}
+    return sorted(n for n in arrays if n not in used and not n.startswith(f"{POOLER}."))
+
+
+@dataclasses.dataclass(frozen=True)
+class Placed:
+    """Where a head goes in a family.
+
+    class_name: of the class to load it with. names: from those of its weights to those that the
+    family's table knows. settings: fields of the config.json that say what it is, where those that
+    there were do not.
+    """
+
+    class_name: str
+    names: Mapping[str, str]
+    settings: Mapping[str, Any]
+
+
+def place_head(
+    forms: Sequence[HeadForm], stem: str, config: EncoderConfig, head: Head, given: Settings
+) -> Placed | None:
+    """The place of a head in a family; None if no class of it computes what the head does.
+
+    given: the fields of the config.json so far.
+    """
+    kind = {"masked_tokens": "vocabulary", "tags": "positions", "masked_values": None}
+    for form in forms:
+        if form.outputs != kind.get(head.task, "sequence"):
+            continue
+        settings = form.settings(head)
+        if head.pooling is not None and form.pooling(settings) != head.pooling:
+            continue
+        layers = form.layers(config, settings, head.num_outputs)
+        if [_without_names(layer) for layer in layers] != [
+            _without_names(layer) for layer in head.layers
+        ]:
+            continue
+        names: dict[str, str] = {}
+        for ours, theirs in zip(head.layers, layers, strict=True):
+            names |= _parameters(ours.name, theirs.name)
+            if ours.norm is not None and theirs.norm is not None:
+                names |= _parameters(ours.norm, theirs.norm)
+        class_name = class_named(form, stem, given) or stem + form.classes[0]
+        return Placed(class_name, names, settings | _labelling(head, given))
+    return None
+
+
+def class_named(form: HeadForm, stem: str, settings: Settings) -> str | None:
+    """The class of this form that a config.json names; None if it names none of them."""
+    named = settings.get("architectures")
+    for name in named if isinstance(named, list) else ():
+        if name in [stem + ending for ending in form.classes]:
+            return str(name)
+    return None
+
+
+def _read(
+    form: HeadForm, config: EncoderConfig, settings: Settings, arrays: Mapping[str, np.ndarray]
+) -> Head:
+    """The head of this form.
+
+    Raises:
+        CheckpointError, ConfigError: saying why the file does not have it.
+    """
+    if form.outputs == "vocabulary":
+        *others, last = form.layers(config, settings, config.vocab_size)
+        last = dataclasses.replace(last, tied=settings.get("tie_word_embeddings") is not False)
+        head = Head(task="masked_tokens", layers=(*others, last))
+        if f"{DECODER}.decoder.bias" in arrays:
+            raise CheckpointError("the masked-token head has two biases, and they differ")
+    else:
+        name = form.layers(config, settings, 1)[-1].name
+        weight = arrays.get(f"{name}.weight")
+        if weight is None or weight.ndim != 2 or not weight.size:
+            raise CheckpointError(f"the file has no matrix {name}.weight")
+        task = _task(settings, len(weight)) if form.outputs == "sequence" else "tags"
+        head = Head(
+            task=task,
+            layers=form.layers(config, settings, len(weight)),
+            pooling=form.pooling(settings) if form.outputs == "sequence" else None,
+            labels=_labels(settings, len(weight)),
+            dropout=_dropout(settings, config),
+        )
+    check_head(head, config, arrays, "the file")
+    return head
+
+
+def _task(settings: Settings, outputs: int) -> HeadTask:
+    """What the labels of a sequence are; where the file does not say, as transformers decides.
+
+    That is its pipeline for text classification, and the loss of its classes for one label.
+    """
+    problem = settings.get("problem_type")
+    if problem is None:
+        return "values" if outputs == 1 else "classes"
+    task = _PROBLEMS.get(problem) if isinstance(problem, str) else None
+    if task is None or (task == "classes" and outputs == 1):
+        raise CheckpointError(f"problem_type={brief(problem)} with {outputs} labels")
+    return task
+
+
+def _labels(settings: Settings, outputs: int) -> tuple[str, ...]:
+    """The names of the outputs; those that transformers makes up, where the file has none."""
+    named = settings.get("id2label")
+    if named is None:
+        return tuple(f"LABEL_{index}" for index in range(outputs))
+    labels = named if isinstance(named, dict) else {}
+    if sorted(labels) != sorted(str(index) for index in range(outputs)):
+        raise CheckpointError(
+            f"id2label={brief(named)}: expected a label for each of {outputs} outputs, from '0' on"
+        )
+    return tuple(str(labels[str(index)]) for index in range(outputs))
+
+
+def _dropout(settings: Settings, config: EncoderConfig) -> float:
+    given = settings.get("classifier_dropout")
+    return config.dropout if given is None else given
+
+
+def _labelling(head: Head, given: Settings) -> dict[str, Any]:
+    """The fields of a config.json that `_task` and `_labels` read, where they do not yet say it."""
+    outputs = head.num_outputs
+    fields: dict[str, Any] = {}
+    if head.task == "masked_tokens":
+        tied = given.get("tie_word_embeddings") is not False
+        return {} if tied == head.layers[-1].tied else {"tie_word_embeddings": not tied}
+    if _or_none(lambda: _labels(given, outputs)) != head.labels:
+        fields["id2label"] = {str(index): label for index, label in enumerate(head.labels)}
+        fields["label2id"] = {label: index for index, label in enumerate(head.labels)}
+    problem = {task: problem for problem, task in _PROBLEMS.items()}.get(head.task)
+    if problem is not None and _or_none(lambda: _task(given, outputs)) != head.task:
+        fields["problem_type"] = problem
+    return fields
+
+
+def _or_none(read: Callable[[], T]) -> T | None:
+    try:
+        return read()
+    except CheckpointError:
+        return None
+
+
+def _without_names(layer: HeadLayer) -> HeadLayer:
+    """The layer with what makes no difference to its outputs settled."""
+    same = dataclasses.replace(layer, name="heads.layer", tied=False)
+    if layer.norm is None:
+        return dataclasses.replace(same, norm_bias=True, norm_eps=0.0)
+    return dataclasses.replace(same, norm="heads.norm")
+
+
+def _parameters(ours: str, theirs: str) -> dict[str, str]:
+    return {f"{ours}.{p}": f"{theirs}.{p}" for p in ("weight", "bias")}

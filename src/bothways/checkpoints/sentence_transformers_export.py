@@ -1,0 +1,86 @@
+"""Writing what sentence-transformers has beside a folder of transformers: pooling and the rest."""
+
+from pathlib import Path
+
+from bothways.checkpoints.model_folder import Dense, ModelFolder, Normalize
+from bothways.checkpoints.sentence_transformers_folder import (
+    DENSE_ACTIVATIONS,
+    POOLING_FLAGS,
+    POOLING_NAMES,
+    SETTINGS_FILES,
+)
+from bothways.checkpoints.weight_files import write_safetensors
+from bothways.errors import UnsupportedModel
+from bothways.json_files import write_json
+
+__all__ = ["write_modules"]
+
+
+def write_modules(out: Path, folder: ModelFolder) -> None:
+    """Write pooling, dense layers, normalisation and prompts into a folder of transformers.
+
+    Raises:
+        UnsupportedModel: if a dense layer has an activation that the other library lacks.
+    """
+    modules = [("Transformer", ""), ("Pooling", "1_Pooling")]
+    _write_pooling(out / "1_Pooling", folder)
+    for number, module in enumerate(folder.modules, start=2):
+        name = type(module).__name__
+        modules.append((name, f"{number}_{name}"))
+        match module:
+            case Dense():
+                _write_dense(out / f"{number}_Dense", module)
+            case Normalize():
+                (out / f"{number}_Normalize").mkdir()
+    entries = [
+        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{name}"}
+        for i, (name, path) in enumerate(modules)
+    ]
+    write_json(out / "modules.json", entries)
+    settings = {"max_seq_length": folder.max_length, "do_lower_case": folder.lowercase}
+    write_json(out / SETTINGS_FILES[0], settings)
+    about: dict[str, object] = {
+        "model_type": "SentenceTransformer",
+        "prompts": dict(folder.prompts),
+        "default_prompt_name": folder.default_prompt,
+        "similarity_fn_name": folder.similarity,
+    }
+    if folder.dimensions is not None:
+        about["truncate_dim"] = folder.dimensions
+    write_json(out / "config_sentence_transformers.json", about)
+
+
+def _write_pooling(out: Path, folder: ModelFolder) -> None:
+    out.mkdir()
+    modes = folder.pooling.modes
+    settings: dict[str, object] = {
+        "word_embedding_dimension": folder.config.d_model,
+        "include_prompt": folder.pooling.include_prompt,
+    }
+    flags = {flag: mode in modes for flag, mode in POOLING_FLAGS.items()}
+    if modes == tuple(mode for flag, mode in POOLING_FLAGS.items() if flags[flag]):
+        settings |= flags  # which every release reads
+    else:
+        names = {mode: name for name, mode in POOLING_NAMES.items()}
+        settings["pooling_mode"] = [names[mode] for mode in modes]
+    write_json(out / "config.json", settings)
+
+
+def _write_dense(out: Path, dense: Dense) -> None:
+    names = {activation: name for name, activation in DENSE_ACTIVATIONS.items()}
+    if dense.activation not in names:
+        raise UnsupportedModel(
+            f"sentence-transformers has no dense layer with activation {dense.activation!r}"
+        )
+    out.mkdir()
+    settings = {
+        "in_features": dense.weight.shape[1],
+        "out_features": dense.weight.shape[0],
+        "bias": dense.bias is not None,
+        "activation_function": names[dense.activation],
+    }
+    write_json(out / "config.json", settings)
+    arrays = {"linear.weight": dense.weight}
+    if dense.bias is not None:
+        arrays["linear.bias"] = dense.bias
+    write_safetensors(out / "model.safetensors", arrays)
