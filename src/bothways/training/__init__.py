@@ -1,0 +1,54 @@
+"""Training encoders: one loop for every objective.
+
+    result = fit(model, objective, train, validation, TrainingSettings(), Path("runs/topic"), ...)
+
+`loop.fit` is the loop; what is learned is an `objectives.Objective`, from a `dataset.Dataset`.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bothways.training.dataset import Dataset, Example, Piece
+    from bothways.training.divergence import TrainingDiverged
+    from bothways.training.journal import Progress, StepEvent, ValidationEvent, read_events
+    from bothways.training.loop import TrainingResult, fit
+    from bothways.training.settings import TrainingSettings
+    from bothways.training.signals import TrainingInterrupted
+
+__all__ = [
+    "Dataset",
+    "Example",
+    "Piece",
+    "Progress",
+    "StepEvent",
+    "TrainingDiverged",
+    "TrainingInterrupted",
+    "TrainingResult",
+    "TrainingSettings",
+    "ValidationEvent",
+    "fit",
+    "read_events",
+]
+
+_HOME = {
+    "Dataset": "dataset",
+    "Example": "dataset",
+    "Piece": "dataset",
+    "Progress": "journal",
+    "StepEvent": "journal",
+    "TrainingDiverged": "divergence",
+    "TrainingInterrupted": "signals",
+    "TrainingResult": "loop",
+    "TrainingSettings": "settings",
+    "ValidationEvent": "journal",
+    "fit": "loop",
+    "read_events": "journal",
+}
+"""The home of each public name: settings can be read, and help be shown, without torch."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,35 @@
+"""The learning rate of each step: a linear warm-up, then a decay."""
+
+import math
+from typing import Literal, assert_never
+
+__all__ = ["Schedule", "learning_rate"]
+
+Schedule = Literal["linear", "cosine", "constant"]
+
+
+def learning_rate(
+    step: int, total_steps: int, *, peak: float, warmup_steps: int, schedule: Schedule
+) -> float:
+    """The learning rate of the update that step `step`, from 0, makes.
+
+    It grows in equal parts to `peak` at the last of the warm-up's steps, as in Devlin et al. 2019
+    (appendix A.2), and then falls to 0 just after the last step: no step goes without an update.
+    Cosine: Loshchilov and Hutter 2017, "SGDR", eq. 5, without restarts.
+
+    >>> [learning_rate(step, 4, peak=1.0, warmup_steps=2, schedule="linear") for step in range(4)]
+    [0.5, 1.0, 0.6666666666666666, 0.33333333333333337]
+    """
+    if step < warmup_steps:
+        return peak * (step + 1) / warmup_steps
+    # The share of the decay that is over: 0 at the warm-up's last step, 1 just after the last.
+    passed = (step + 1 - warmup_steps) / (total_steps + 1 - warmup_steps)
+    match schedule:
+        case "linear":
+            return peak * (1 - passed)
+        case "cosine":
+            return peak * (1 + math.cos(math.pi * passed)) / 2
+        case "constant":
+            return peak
+        case unknown:
+            assert_never(unknown)

@@ -1,0 +1,224 @@
+"""Every option of the training loop, with its unit and default, from Python or a TOML file."""
+
+import dataclasses
+import math
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Self, Union, get_args, get_origin
+
+from bothways.errors import ConfigError
+from bothways.json_files import brief
+from bothways.packing import DEFAULT_MAX_TOKENS
+from bothways.training.schedule import Schedule
+
+__all__ = ["Precision", "ResolvedSettings", "Sharding", "TrainingSettings", "read_toml"]
+
+Precision = Literal["fp32", "bf16"]
+Sharding = Literal["replicated", "sharded"]
+
+_AT_LEAST_ONE = (
+    "max_steps", "batch_tokens", "micro_tokens", "threads", "validate_every", "patience",
+    "checkpoint_every", "keep_checkpoints", "log_every",
+)  # fmt: skip
+_ABOVE_ZERO = ("epochs", "learning_rate", "epsilon", "clip_norm")
+_SHARES = ("warmup", "beta1", "beta2")
+_FREE = (
+    "checkpoint_every", "keep_checkpoints", "log_every", "tensorboard", "device", "threads",
+    "sharding",
+)  # fmt: skip
+"""What changes no weight, but for rounding: a resumed run may have another."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """How to train. None, but for `clip_norm`, `patience` and `max_steps`, means "chosen for me".
+
+    How long:
+    epochs: times that every example is seen; may be a fraction. Chosen: 20 for fresh weights, 4
+        from a checkpoint (Devlin et al. 2019, appendix A.3), as many as `max_steps` needs with it.
+    max_steps: updates after which training ends, whatever `epochs` says.
+    patience: validations without a new best after which training ends; None never ends it early.
+
+    A step:
+    batch_tokens: tokens of a step, of all processes together; it has few less or more.
+    micro_tokens: the most tokens that are computed at a time, which bounds memory. Chosen: 4,096
+        on a CPU, 32,768 on a GPU.
+    learning_rate: the highest. Chosen: 5e-4 for fresh weights, 5e-5 from a checkpoint.
+    schedule: what follows the warm-up: `linear` and `cosine` fall to 0, `constant` stays.
+    warmup: the share of all steps in which the learning rate grows to its highest.
+    weight_decay, beta1, beta2, epsilon: of AdamW; matrices alone decay.
+    clip_norm: the largest norm of the gradient of all weights together; None for no limit.
+    seed: of the order of examples, of what is masked, and of dropout; from 0 on.
+
+    Along the way, in steps:
+    validate_every: Chosen: an epoch, or a tenth of the run where that is less.
+    checkpoint_every: Chosen: as `validate_every`.
+    keep_checkpoints: the newest that are kept.
+    log_every: a line in metrics.jsonl. Chosen: 1, or more where there would be over 10,000 lines.
+    tensorboard: whether to write files for TensorBoard too.
+
+    The machine:
+    device: as torch names it; None for a GPU where there is one. Under torchrun, its kind.
+    precision: `fp32`, or `bf16` for the products of matrices. Chosen: bf16 on a GPU that has it.
+    threads: of a CPU; None for as many as torch is set to use.
+    sharding: `replicated` keeps all weights on every process; `sharded` a share of them (FSDP).
+    """
+
+    epochs: float | None = None
+    max_steps: int | None = None
+    patience: int | None = None
+    batch_tokens: int = 4096
+    micro_tokens: int | None = None
+    learning_rate: float | None = None
+    schedule: Schedule = "linear"
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    clip_norm: float | None = 1.0
+    seed: int = 0
+    validate_every: int | None = None
+    checkpoint_every: int | None = None
+    keep_checkpoints: int = 2
+    log_every: int | None = None
+    tensorboard: bool = False
+    device: str | None = None
+    precision: Precision | None = None
+    threads: int | None = None
+    sharding: Sharding = "replicated"
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            _check_type(field.name, getattr(self, field.name), field.type)
+        self._require(_AT_LEAST_ONE, lambda value: value >= 1, "at least 1")
+        self._require(_ABOVE_ZERO, lambda value: value > 0, "more than 0")
+        self._require(_SHARES, lambda value: 0 <= value < 1, "at least 0 and below 1")
+        self._require(("weight_decay", "seed"), lambda value: value >= 0, "at least 0")
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], source: str) -> Self:
+        """Settings with these fields; `source` is what a message calls the place they are from.
+
+        Raises:
+            ConfigError: naming the source and the field that there is not, or has a wrong value.
+        """
+        names = [field.name for field in dataclasses.fields(cls)]
+        for name in values:
+            if name not in names:
+                raise ConfigError(f"{source}: no setting {name!r}; there are {', '.join(names)}")
+        try:
+            return cls(**values)
+        except ConfigError as error:
+            raise ConfigError(f"{source}: {error}") from None
+
+    def resolved(
+        self, *, steps_per_epoch: int, fresh: bool, gpu: bool, bf16: bool
+    ) -> "ResolvedSettings":
+        """These settings with all that was left to be chosen.
+
+        fresh: whether training starts from random weights. gpu: whether it runs on one; bf16:
+        whether that has bf16.
+        """
+        epochs = self.epochs
+        if epochs is None:
+            epochs = 20.0 if fresh else 4.0
+            if self.max_steps is not None:
+                epochs = self.max_steps / steps_per_epoch
+        chosen: dict[str, Any] = {
+            "epochs": epochs,
+            "micro_tokens": 32_768 if gpu else DEFAULT_MAX_TOKENS,
+            "learning_rate": 5e-4 if fresh else 5e-5,
+            "precision": "bf16" if gpu and bf16 else "fp32",
+        }
+        total = _total_steps(epochs, self.max_steps, steps_per_epoch)
+        chosen["validate_every"] = min(steps_per_epoch, math.ceil(total / 10))
+        chosen["checkpoint_every"] = self.validate_every or chosen["validate_every"]
+        chosen["log_every"] = math.ceil(total / 10_000)
+        given = {name: value for name, value in self.to_dict().items() if value is not None}
+        return ResolvedSettings(**chosen | given)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name, for JSON."""
+        return dataclasses.asdict(self)
+
+    def difference(self, earlier: Mapping[str, Any]) -> str | None:
+        """A field that changes weights and is not as in `earlier`, a `to_dict`; None if none is."""
+        for field in dataclasses.fields(self):
+            if field.name in _FREE:
+                continue
+            if field.name not in earlier or earlier[field.name] != getattr(self, field.name):
+                return field.name
+        return None
+
+    def _require(self, names: tuple[str, ...], holds: Any, expected: str) -> None:
+        for name in names:
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and holds(value)):
+                raise ConfigError(f"{name}={value!r}: expected {expected}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ResolvedSettings(TrainingSettings):
+    """Settings of which nothing is left to be chosen; see `TrainingSettings.resolved`."""
+
+    epochs: float
+    micro_tokens: int
+    learning_rate: float
+    validate_every: int
+    checkpoint_every: int
+    log_every: int
+    precision: Precision
+
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """How many updates the run makes."""
+        return _total_steps(self.epochs, self.max_steps, steps_per_epoch)
+
+
+def read_toml(path: Path, tables: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """The tables of a TOML file by name; those that it does not have are empty.
+
+    Raises:
+        ConfigError: if it cannot be read, is not TOML, or has a key that is none of these tables.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    for key, value in content.items():
+        if key not in tables or not isinstance(value, dict):
+            expected = ", ".join(f"[{name}]" for name in tables)
+            raise ConfigError(f"{path}: {key}: expected one of the tables {expected}")
+    return {name: content.get(name, {}) for name in tables}
+
+
+def _total_steps(epochs: float, max_steps: int | None, steps_per_epoch: int) -> int:
+    steps = max(round(epochs * steps_per_epoch), 1)
+    return steps if max_steps is None else min(steps, max_steps)
+
+
+def _check_type(name: str, value: Any, kind: Any) -> None:
+    """Raise unless `value` is of the annotated type; a whole number is a float too, no bool is."""
+    options = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    for option in options:
+        if get_origin(option) is Literal:
+            if value in get_args(option):
+                return
+        elif option is float:
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                return
+        elif type(value) is option:
+            return
+    words = [_in_words(option) for option in options]
+    raise ConfigError(f"{name}={brief(value)}: expected {' or '.join(words)}")
+
+
+def _in_words(option: Any) -> str:
+    if get_origin(option) is Literal:
+        return ", ".join(get_args(option))
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    return "nothing" if option is NoneType else names[option]

@@ -1,0 +1,63 @@
+"""Weights that are spread over processes: each keeps a share of every one (FSDP2)."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from bothways.nn.encoder import TransformerEncoder, to_tensor
+from bothways.training.model import TrainedModel
+
+__all__ = ["assign", "local", "postpone_reduction", "shard", "whole"]
+
+
+def shard(model: TrainedModel) -> None:
+    """Spread the weights over all processes; a block's are gathered while it computes.
+
+    Gradients are summed over processes, not averaged: losses are sums.
+    """
+    encoder = model.encoder
+    if isinstance(encoder, TransformerEncoder) and (
+        encoder.config.num_blocks == encoder.config.num_layers
+    ):  # blocks that several layers share stay with the rest: they are gathered once
+        for block in encoder.blocks:
+            fully_shard(block)
+    fully_shard(model)
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.set_gradient_divide_factor(1.0)
+            module.set_force_sum_reduction_for_comms(True)  # all that gloo has
+
+
+def postpone_reduction(model: TrainedModel, *, postponed: bool) -> None:
+    """Whether the next backward passes leave their gradients on this process, to be reduced later.
+
+    Of a model that is not sharded nothing is reduced during the backward pass anyway.
+    """
+    if isinstance(model, FSDPModule):
+        model.set_requires_gradient_sync(not postponed)
+
+
+def local(total: Tensor) -> Tensor:
+    """A number that was computed from shares, as every process knows it in the end."""
+    return total.full_tensor() if isinstance(total, DTensor) else total
+
+
+def whole(tensor: Tensor) -> np.ndarray:
+    """The whole of a tensor as a float32 array of its own; every process calls it."""
+    if isinstance(tensor, DTensor):
+        tensor = tensor.full_tensor()
+    array: np.ndarray = tensor.detach().to("cpu", torch.float32, copy=True).numpy()
+    return array
+
+
+@torch.no_grad()
+def assign(tensor: Tensor, array: np.ndarray) -> None:
+    """Copy the whole of an array into a tensor, of which this process may keep a share."""
+    given = to_tensor(array).to(tensor.device)
+    if isinstance(tensor, DTensor):
+        spread = distribute_tensor(given, tensor.device_mesh, tensor.placements)
+        tensor.to_local().copy_(spread.to_local())
+    else:
+        tensor.copy_(given)

@@ -1,0 +1,163 @@
+"""What the tests of training share: a tiny run, of a tiny objective, that can be cut anywhere."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from torch import Tensor
+from torch.nn import functional
+
+from bothways.checkpoints import ModelFolder
+from bothways.config import EncoderConfig
+from bothways.heads import Head, HeadLayer
+from bothways.packing import PackedBatch
+from bothways.training import (
+    Dataset,
+    Example,
+    Piece,
+    Progress,
+    TrainingResult,
+    TrainingSettings,
+    fit,
+)
+from bothways.training.model import Batch, TrainedModel
+from bothways.training.objectives.objective import Evaluated, Monitor, Objective, Prepared
+from bothways.weights import initialise
+
+VOCABULARY = 11
+CONFIG = EncoderConfig(
+    num_layers=2, num_heads=2, d_model=8, d_ff=16, vocab_size=VOCABULARY, max_length=16,
+    dropout=0.1, attention_dropout=0.1,
+)  # fmt: skip
+HEAD = Head(
+    task="classes",
+    layers=(HeadLayer(name="heads.classifier", outputs=2),),
+    pooling="mean",
+    labels=("no", "yes"),
+    dropout=0.1,
+)
+
+
+class HasThree(Objective):
+    """Whether a sequence has the token 3, as one of two classes."""
+
+    name = "classify"
+    head = HEAD
+    monitor = Monitor("loss", "lower")
+
+    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> Prepared:
+        """Now and then a token is replaced, so that chance matters."""
+        values = [np.array(example.pieces[0].values) for example in examples]
+        for sequence in values:
+            if rng.random() < 0.1:
+                sequence[rng.integers(len(sequence))] = rng.integers(4, VOCABULARY)
+        return Prepared(
+            packed=PackedBatch.of(values),
+            targets={"labels": np.stack([np.asarray(e.target) for e in examples])},
+            weight=float(len(examples)),
+            places=[example.place for example in examples],
+        )
+
+    def loss(self, model: TrainedModel, batch: Batch) -> Tensor:
+        """Cross entropy."""
+        return functional.cross_entropy(model(batch), batch.targets["labels"], reduction="sum")
+
+    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluated:
+        """The loss of each sequence, and whether it was right."""
+        outputs, labels = model(batch), batch.targets["labels"]
+        losses = functional.cross_entropy(outputs, labels, reduction="none")
+        return {"loss": losses.numpy(), "right": (outputs.argmax(1) == labels).numpy()}
+
+    def metrics(self, evaluated: Evaluated) -> dict[str, float]:
+        """Mean loss, and accuracy."""
+        return {
+            "loss": float(evaluated["loss"].mean(dtype=np.float64)),
+            "accuracy": float(evaluated["right"].mean()),
+        }
+
+
+def make_dataset(count: int, seed: int) -> Dataset:
+    """Sequences of 2 to 12 tokens, half of them with the token 3."""
+    rng = np.random.default_rng(seed)
+    examples = []
+    for number in range(count):
+        ids = rng.integers(4, VOCABULARY, size=rng.integers(2, 13))
+        label = number % 2
+        if label:
+            ids[rng.integers(len(ids))] = 3
+        piece = Piece(ids, None, slice(0, len(ids)))
+        examples.append(Example((piece,), np.array(label), f"data.csv, row {number + 1}"))
+    lengths = np.array([example.num_tokens for example in examples], dtype=np.int64)
+    return Dataset(examples, lengths)
+
+
+def make_template(config: EncoderConfig, path: Path) -> ModelFolder:
+    """The folder that a run's becomes."""
+    return ModelFolder(
+        path=path,
+        reader_path=path,
+        family="bothways",
+        config=config,
+        weights={},
+        heads={},
+        head_settings={},
+        max_length=config.max_length,
+    )
+
+
+@dataclasses.dataclass
+class TinyRun:
+    """A run of 12 steps, of 3 batches or so each, with a validation every 4 and checkpoints."""
+
+    out: Path
+    objective: Objective = dataclasses.field(default_factory=HasThree)
+    train: Dataset = dataclasses.field(default_factory=lambda: make_dataset(36, 1))
+    validation: Dataset | None = dataclasses.field(default_factory=lambda: make_dataset(16, 2))
+    settings: TrainingSettings = dataclasses.field(
+        default_factory=lambda: TrainingSettings(
+            max_steps=12,
+            batch_tokens=64,
+            micro_tokens=24,
+            learning_rate=3e-3,
+            validate_every=4,
+            checkpoint_every=3,
+            device="cpu",
+        )
+    )
+    about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    model: TrainedModel | None = None
+
+    def with_settings(self, **changed: Any) -> "TinyRun":
+        """The same run with other settings."""
+        return dataclasses.replace(self, settings=dataclasses.replace(self.settings, **changed))
+
+    def start(self, *, resume: bool = False, progress: Progress | None = None) -> TrainingResult:
+        """Begin the run, or go on with it, from the same fresh weights."""
+        head = self.objective.head
+        self.model = TrainedModel.build(CONFIG, initialise(CONFIG, seed=3), head, seed=4)
+        return fit(
+            self.model,
+            self.objective,
+            self.train,
+            self.validation,
+            self.settings,
+            self.out,
+            template=make_template(CONFIG, self.out.parent),
+            fresh=True,
+            about=self.about,
+            resume=resume,
+            progress=progress,
+        )
+
+
+@pytest.fixture
+def tiny_run(tmp_path: Path) -> Callable[..., TinyRun]:
+    """A run in a folder of that name."""
+
+    def make(name: str = "run") -> TinyRun:
+        return TinyRun(tmp_path / name)
+
+    return make
