@@ -1,0 +1,30 @@
+"""What a report says of contrast: how far down the right one was found, and where farthest.
+
+B anchors, each with its positive.
+"""
+
+import numpy as np
+
+from bothways.training.metrics import recall_at
+from bothways.training.report.held_out import HeldOut, Section
+from bothways.training.report.markdown import plain, table
+
+__all__ = ["retrieval"]
+
+CUT_OFFS = (1, 3, 10, 30, 100)
+MAX_MISTAKES = 20
+
+
+def retrieval(held_out: HeldOut, ranks: np.ndarray) -> tuple[Section, Section]:
+    """Sections on the rank of each anchor's positive among all positives and negatives, (B,)."""
+    found = ([f"first {k}", f"{100 * recall_at(k, ranks):.1f} %"] for k in CUT_OFFS)
+    text = (
+        f"Each of {len(ranks):,} anchors looks for its positive among all the positives and "
+        f"negatives of them all. Half are found at rank {np.median(ranks):.0f} or before."
+    )
+    worst = np.argsort(-ranks, kind="stable")[:MAX_MISTAKES].tolist()
+    rows = ([plain(held_out.place(i)), f"{ranks[i]:,}", plain(held_out.text(i))] for i in worst)
+    return (
+        Section("Retrieval", f"{text}\n\n{table(['among the', 'positives found'], found)}"),
+        Section("Found last", table(["where", "rank", "text"], rows)),
+    )

@@ -1,0 +1,60 @@
+"""What a report says of tags: scores by tag and by span, what is taken for what, and the worst.
+
+N labelled positions of n sequences.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from bothways.training.dataset import IGNORED
+from bothways.training.metrics import class_counts, confusion_matrix, span_counts
+from bothways.training.report.classes import calibration, confusions, scores
+from bothways.training.report.held_out import HeldOut, Section
+from bothways.training.report.markdown import plain, table
+
+__all__ = ["tags"]
+
+MAX_SEQUENCES = 20
+
+
+def tags(held_out: HeldOut, labels: Sequence[str], *, spans: bool) -> Iterator[Section]:
+    """Sections on a tagger; `spans` says whether the labels mark spans."""
+    evaluated = held_out.evaluated
+    predicted, target = evaluated["predictions"], evaluated["targets"]
+    first = np.flatnonzero(evaluated["begins"])
+    if spans:
+        lengths = np.diff(first, append=len(target))
+        kinds, counts = span_counts(predicted, target, lengths, labels)
+        yield scores(counts, kinds, "span")
+    confusion = confusion_matrix(predicted, target, len(labels))
+    yield scores(class_counts(confusion), labels, "tag")
+    yield confusions(confusion, labels)
+    yield calibration(evaluated["confidence"], predicted == target)
+    yield _worst(held_out, predicted != target, first)
+
+
+def _worst(held_out: HeldOut, wrong: np.ndarray, first: np.ndarray) -> Section:
+    """The sequences with the most wrong tags. Those without any labelled position are not among
+    the evaluated; `first` holds where the others begin, (n,).
+    """
+    labelled = [
+        place for place, i in enumerate(held_out.order.tolist()) if _is_labelled(held_out, i)
+    ]
+    mistakes = np.add.reduceat(wrong.astype(np.int64), first)
+    sizes = np.diff(first, append=len(wrong))
+    with_any = np.flatnonzero(mistakes)
+    worst = with_any[np.argsort(-mistakes[with_any], kind="stable")][:MAX_SEQUENCES].tolist()
+    rows = (
+        [plain(held_out.place(labelled[i])), f"{mistakes[i]:,}", f"{sizes[i]:,}",
+         plain(held_out.text(labelled[i]))]
+        for i in worst
+    )  # fmt: skip
+    told = f"{len(with_any):,} of {len(first):,} sequences have a wrong tag."
+    rows_of = table(["where", "wrong", "of", "text"], rows)
+    return Section("Mistakes", f"{told} Those with the most:\n\n{rows_of}" if worst else told)
+
+
+def _is_labelled(held_out: HeldOut, index: int) -> bool:
+    target = held_out.dataset[index].target
+    return target is not None and bool((target != IGNORED).any())
