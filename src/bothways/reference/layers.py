@@ -33,21 +33,26 @@ def linear(x_LI: Float[Array, "L I"], w: Arrays, name: str) -> Float[Array, "L O
 def normalise(
     x_LD: Float[Array, "L D"], w: Arrays, name: str, config: EncoderConfig
 ) -> Float[Array, "L D"]:
-    """Scale each position to unit variance and apply the gains (and bias) called `name`.
-
-    layer: (x - mean) / sqrt(variance + eps) * gain + bias    Ba et al. 2016, eq. 4
-    rms:   x / sqrt(mean(x²) + eps) * gain                    Zhang and Sennrich 2019, eq. 4
-    """
-    xp = array_namespace(x_LD)
+    """Scale each position to unit variance and apply the gains (and bias) called `name`."""
     match config.norm:
         case "layer":
-            centred_LD = x_LD - xp.mean(x_LD, axis=-1, keepdims=True)
+            return layer_norm(x_LD, w, name, config.norm_eps)
         case "rms":
-            centred_LD = x_LD
+            return _scale(x_LD, w, name, config.norm_eps)
         case unknown:
             assert_never(unknown)
-    variance_L1 = xp.mean(centred_LD * centred_LD, axis=-1, keepdims=True)
-    y_LD = centred_LD / xp.sqrt(variance_L1 + config.norm_eps) * w[f"{name}.weight"]
+
+
+def layer_norm(x_LD: Float[Array, "L D"], w: Arrays, name: str, eps: float) -> Float[Array, "L D"]:
+    """(x - mean) / sqrt(variance + eps) * gain + bias    Ba et al. 2016, eq. 4."""
+    xp = array_namespace(x_LD)
+    return _scale(x_LD - xp.mean(x_LD, axis=-1, keepdims=True), w, name, eps)
+
+
+def _scale(x_LD: Float[Array, "L D"], w: Arrays, name: str, eps: float) -> Float[Array, "L D"]:
+    """x / sqrt(mean(x²) + eps) * gain    Zhang and Sennrich 2019, eq. 4."""
+    xp = array_namespace(x_LD)
+    y_LD = x_LD / xp.sqrt(xp.mean(x_LD * x_LD, axis=-1, keepdims=True) + eps) * w[f"{name}.weight"]
     bias = w.get(f"{name}.bias")
     return y_LD if bias is None else y_LD + bias
 
@@ -78,13 +83,15 @@ def erf(x: Float[Array, "L F"]) -> Float[Array, "L F"]:
     """The error function, which the array API standard lacks, to the precision of the array.
 
     erf(x) = 2/√π exp(-x²) Σ 2ⁿ x²ⁿ⁺¹ / (1·3·5···(2n+1)), NIST DLMF eq. 7.6.2: all terms have one
-    sign, so nothing cancels. Beyond |x| = 6 it is 1 to double precision, and 160 terms reach there.
+    sign, so nothing cancels. Beyond |x| = 6 it is 1 to double precision, and 160 terms reach there;
+    beyond |x| = 4 to single precision, with 60 terms.
     """
     xp = array_namespace(x)
-    x = xp.clip(x, -6.0, 6.0)
+    limit, terms = (6.0, 160) if xp.finfo(x.dtype).bits > 32 else (4.0, 60)
+    x = xp.clip(x, -limit, limit)
     term = x
     total = x
-    for n in range(1, 160):
+    for n in range(1, terms):
         term = term * (2 * x * x / (2 * n + 1))
         total = total + term
     return 2 / math.sqrt(math.pi) * xp.exp(-x * x) * total

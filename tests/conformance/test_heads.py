@@ -1,0 +1,213 @@
+"""Every family's heads against transformers: tiny models of each class with random weights.
+
+The models are built here, saved by transformers, read by bothways, and run by both.
+"""
+
+import dataclasses
+import functools
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from bothways.backends import Backend
+from bothways.checkpoints import ModelFolder, export, read_folder
+from bothways.heads import HeadTask
+from bothways.native import NativeBackend, is_built
+from bothways.nn.backend import TorchBackend
+from bothways.packing import PackedBatch
+from bothways.reference import head_outputs
+from bothways.reference.backend import ReferenceBackend
+
+TOLERANCE = 1e-5
+"""Of the scale of the logits: fp32 rounding through a few layers and the head, and no more."""
+
+VOCABULARY = 60
+LENGTHS = (1, 2, 7, 16)
+
+SMALL = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 24,
+    "max_position_embeddings": 18,
+    "pad_token_id": 1,
+}
+DISTIL = {
+    "vocab_size": VOCABULARY,
+    "dim": 16,
+    "n_layers": 2,
+    "n_heads": 2,
+    "hidden_dim": 24,
+    "max_position_embeddings": 16,
+}
+ESM = SMALL | {"position_embedding_type": "rotary", "mask_token_id": 4}
+MODERN = SMALL | {"bos_token_id": 2, "eos_token_id": 3, "cls_token_id": 2, "sep_token_id": 3}
+
+STEMS: dict[str, dict[str, Any]] = {
+    "Bert": SMALL,
+    "Roberta": SMALL | {"layer_norm_eps": 1e-5},
+    "XLMRoberta": SMALL,
+    "DistilBert": DISTIL,
+    "Electra": SMALL | {"embedding_size": 8},
+    "MPNet": SMALL,
+    "Albert": SMALL | {"embedding_size": 8},
+    "Esm": ESM,
+    "ModernBert": MODERN,
+    "NomicBert": SMALL,
+}
+LABELS = {"id2label": {0: "low", 1: "mid", 2: "high"}}
+ENDINGS: dict[str, tuple[str, dict[str, Any], HeadTask]] = {
+    "tokens": ("ForMaskedLM", {}, "masked_tokens"),
+    "classes": ("ForSequenceClassification", LABELS, "classes"),
+    "tags": ("ForTokenClassification", LABELS, "tags"),
+}
+VARIANTS: dict[str, tuple[str, dict[str, Any], HeadTask]] = {
+    "bert, relu": ("BertForMaskedLM", SMALL | {"hidden_act": "relu"}, "masked_tokens"),
+    "bert, untied": ("BertForMaskedLM", SMALL | {"tie_word_embeddings": False}, "masked_tokens"),
+    "roberta, silu": ("RobertaForMaskedLM", SMALL | {"hidden_act": "silu"}, "masked_tokens"),
+    "albert, gelu": ("AlbertForPreTraining", SMALL | {"hidden_act": "gelu"}, "masked_tokens"),
+    "bert, two heads": ("BertForPreTraining", SMALL, "masked_tokens"),
+    "modern, mean": (
+        "ModernBertForSequenceClassification",
+        MODERN | LABELS | {"classifier_pooling": "mean"},
+        "classes",
+    ),
+    "modern, biases": (
+        "ModernBertForTokenClassification",
+        MODERN
+        | LABELS
+        | {"classifier_bias": True, "norm_bias": True, "classifier_activation": "silu"},
+        "tags",
+    ),
+    "modern, no bias": (
+        "ModernBertForMaskedLM",
+        MODERN | {"decoder_bias": False, "norm_bias": True},
+        "masked_tokens",
+    ),
+    "several labels": (
+        "BertForSequenceClassification",
+        SMALL | LABELS | {"problem_type": "multi_label_classification"},
+        "multilabel",
+    ),
+    "one value": ("RobertaForSequenceClassification", SMALL | {"num_labels": 1}, "values"),
+    "three values": (
+        "DistilBertForSequenceClassification",
+        DISTIL | LABELS | {"problem_type": "regression"},
+        "values",
+    ),
+}
+POINTS = {
+    f"{stem}, {kind}": (stem + ending, config | more, task)
+    for stem, config in STEMS.items()
+    for kind, (ending, more, task) in ENDINGS.items()
+} | VARIANTS
+
+BACKENDS: dict[str, Callable[[ModelFolder], Backend]] = {
+    "reference": lambda f: ReferenceBackend(f.config, f.weights),
+    "torch": lambda f: TorchBackend(f.config, f.weights, device="cpu"),
+}
+if is_built():
+    BACKENDS["native"] = lambda f: NativeBackend(f.config, f.weights, threads=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Built:
+    """A model of transformers in float64, and the folder that it was saved to, as read."""
+
+    model: Any
+    folder: ModelFolder
+
+
+@pytest.fixture(scope="module")
+def scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@functools.cache
+def build(name: str, scratch: Path) -> Built:
+    class_name, config, _ = POINTS[name]
+    torch.manual_seed(1)
+    model_class = getattr(transformers, class_name)
+    model = model_class(model_class.config_class(**config)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():  # fresh weights are too small to tell layers apart
+            parameter += 0.2 * torch.randn_like(parameter)
+    path = scratch / name
+    model.save_pretrained(path)
+    return Built(model.double(), read_folder(path))
+
+
+def sequences() -> list[np.ndarray]:
+    rng = np.random.default_rng(2)
+    return [rng.integers(5, VOCABULARY, length) for length in LENGTHS]
+
+
+def theirs(model: Any) -> list[np.ndarray]:
+    """The logits of each sequence by itself."""
+    outputs = []
+    for ids in sequences():
+        with torch.no_grad():
+            output = model(torch.tensor(ids[None]), attention_mask=torch.ones(1, len(ids)))
+        logits = output["prediction_logits" if "prediction_logits" in output else "logits"]
+        outputs.append(logits[0].double().numpy())
+    return outputs
+
+
+def agree(found: np.ndarray, wanted: np.ndarray) -> None:
+    assert np.isfinite(wanted).all()
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=TOLERANCE * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", POINTS)
+def test_every_head_equals_transformers(name: str, backend: str, scratch: Path) -> None:
+    built = build(name, scratch)
+    folder = built.folder
+    (head,) = folder.head_configs
+    assert head.task == POINTS[name][2]
+    batch = PackedBatch.of(sequences())
+    (states_TD,) = BACKENDS[backend](folder).hidden_states(batch, [folder.config.num_layers])
+    weights = folder.weights | folder.heads
+    for x_LD, wanted in zip(batch.split(states_TD), theirs(built.model), strict=True):
+        agree(head_outputs(x_LD, weights, head), wanted)
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_an_exported_head_equals_the_one_that_was_read(
+    name: str, scratch: Path, tmp_path: Path
+) -> None:
+    built = build(name, scratch)
+    assert export(built.folder, tmp_path / "out", "transformers") == ()
+    model_class = getattr(transformers, POINTS[name][0])
+    model, report = model_class.from_pretrained(tmp_path / "out", output_loading_info=True)
+    assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    for found, wanted in zip(theirs(model.double().eval()), theirs(built.model), strict=True):
+        agree(found, wanted)
+    back = read_folder(tmp_path / "out")
+    assert back.head_configs == built.folder.head_configs
+    assert bool(back.unread_heads) == bool(built.folder.unread_heads)
+
+
+def test_labels_are_those_of_the_config(scratch: Path) -> None:
+    for name, (_, config, task) in POINTS.items():
+        if "id2label" in config:
+            (head,) = build(name, scratch).folder.head_configs
+            assert head.labels == ("low", "mid", "high")
+        elif task == "values":
+            assert build(name, scratch).folder.head_configs[0].labels == ("LABEL_0",)
+
+
+def test_a_class_that_bothways_does_not_run_is_left_unread(scratch: Path) -> None:
+    model = transformers.BertForMultipleChoice(transformers.BertConfig(**SMALL))
+    model.save_pretrained(scratch / "choice")
+    folder = read_folder(scratch / "choice")
+    assert folder.head_configs == ()
+    assert "architectures=['BertForMultipleChoice']" in folder.unread_heads
