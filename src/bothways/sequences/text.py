@@ -58,6 +58,11 @@ class TextReader:
         self._check_ids(self._vocabulary.values(), "has ids up to")
         self._template = self._find_template(num_texts=1)
 
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The library's own, to look things up in; nobody may change it."""
+        return self._tokenizer
+
     def read(self, sequences: Sequence[Any] | np.ndarray, *, prompt: str = "") -> list[Tokenized]:
         """Each text, or pair of texts as a tuple, with `prompt` before it (the first, of a pair).
 
