@@ -1,0 +1,142 @@
+"""What a row says is to be learned: classes, tags or numbers, read from what a file holds."""
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from bothways.errors import DataFileError
+from bothways.files.rows import Kind, Place
+from bothways.files.values import found
+
+__all__ = ["label_order", "parse_classes", "parse_number", "parse_tags", "type_of_label"]
+
+_WHOLE_NUMBER = re.compile("-?[0-9]{1,18}")
+
+Classes = str | tuple[str, ...]
+"""One class; or any number of labels."""
+
+
+def parse_classes(value: Any, separator: str | None, place: Place) -> Classes:
+    """The class of a row, or its labels: a list, also as JSON in a text, or parted by `separator`.
+
+    Raises:
+        DataFileError: if there is none, or it is neither text, whole number nor truth.
+    """
+    if isinstance(value, str) and separator is not None:
+        value = [part.strip() for part in value.split(separator) if part.strip()]
+    elif isinstance(value, str) and value.startswith("[") and value.endswith("]"):
+        value = _list_in(value)
+    if isinstance(value, list):
+        labels = tuple(_name(label, place) for label in value)
+        if len(set(labels)) < len(labels):
+            twice = next(label for label in labels if labels.count(label) > 1)
+            raise DataFileError(f"{place}: the label {twice[:40]!r} is there twice")
+        return labels
+    return _name(value, place)
+
+
+def parse_tags(value: Any, kind: Kind, place: Place) -> list[str]:
+    """The tags of a row: a list, or a text parted by spaces; of symbols also a letter for each.
+
+    Raises:
+        DataFileError: if there are none, or one is neither text, whole number nor truth.
+    """
+    if isinstance(value, str) and value.strip():
+        parts = value.split()
+        return list(value) if kind == "symbols" and len(parts) == 1 else parts
+    if not isinstance(value, list):
+        raise DataFileError(f"{place}: expected a list of tags, found {_found(value)}")
+    return [_name(tag, place) for tag in value]
+
+
+def parse_number(value: Any, place: Place) -> float:
+    """A number to predict.
+
+    Raises:
+        DataFileError: if it is missing, no number, NaN or infinite.
+    """
+    if _is_missing(value):
+        raise _unlabeled(place)
+    if isinstance(value, str):
+        # Python alone reads 1_000 as a number.
+        number = _float(value) if "_" not in value else None
+    else:
+        number = float(value) if type(value) in (int, float) else None
+    if number is None or not math.isfinite(number):
+        raise DataFileError(
+            f"{place}: expected a finite number, found {_found(value)}; correct it, or remove "
+            "the row"
+        )
+    return number
+
+
+def type_of_label(value: Any) -> str:
+    """What kind of label a value is, for a message; rows of one file must agree."""
+    match value:
+        case bool():
+            return "a truth value"
+        case int():
+            return "a number"
+        case list():
+            return "a list"
+        case _:
+            return "a text"
+
+
+def label_order(labels: Sequence[str], preferred: Sequence[str] = ()) -> tuple[str, ...]:
+    """Labels in the order that a head has them: numbers by value, others by their characters.
+
+    preferred: the order of a head that is to be trained on; kept where it knows all of them.
+    """
+    if set(labels) <= set(preferred):
+        return tuple(preferred)
+    if all(map(_WHOLE_NUMBER.fullmatch, labels)):
+        return tuple(sorted(labels, key=lambda label: (int(label), label)))
+    return tuple(sorted(labels))
+
+
+def _name(value: Any, place: Place) -> str:
+    if _is_missing(value):
+        raise _unlabeled(place)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, int):
+        return str(value)
+    raise DataFileError(
+        f"{place}: expected a label, a text or a whole number, found {_found(value)}; numbers are "
+        "predicted by: bothways train regress"
+    )
+
+
+def _is_missing(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isnan(value)
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _unlabeled(place: Place) -> DataFileError:
+    return DataFileError(f"{place}: has no label; fill it in, or remove the row")
+
+
+def _found(value: Any) -> str:
+    return "nothing" if value == "" else found(value)
+
+
+def _float(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _list_in(text: str) -> Any:
+    """The list that a text is in JSON; the text itself if it is none."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, list) else text
