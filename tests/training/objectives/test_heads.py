@@ -51,6 +51,8 @@ def test_tokens_come_from_the_embeddings_own_table_whatever_its_width(make_confi
         "heads.masked_tokens.bias": (24,),
     }
     assert (head.layers[0].activation, head.layers[0].norm_eps) == ("relu", 1e-5)
+    without = head_for("masked_tokens", make_config(norm_bias=False))
+    assert "heads.masked_tokens.norm.bias" not in head_layout(without, config)
 
 
 def test_values_of_a_series_have_an_output_for_each_channel(make_config: Configs) -> None:

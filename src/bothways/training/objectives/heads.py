@@ -67,6 +67,7 @@ def _token_layers(config: EncoderConfig) -> tuple[HeadLayer, ...]:
         outputs=config.embedding_width,
         activation=config.activation,
         norm="heads.masked_tokens.norm",
+        norm_bias=config.norm_bias,
         norm_eps=config.norm_eps,
     )
     output = HeadLayer(name="heads.masked_tokens", outputs=config.vocab_size, tied=True)
