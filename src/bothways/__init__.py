@@ -15,6 +15,7 @@ from bothways.errors import BothwaysError
 if TYPE_CHECKING:
     from bothways import nn, reference
     from bothways.encoder import Contextual, Encoder, Encodings, create, load
+    from bothways.predictions import Classified, Filled, Reranked, Sparse, Tagged
     from bothways.sequences import Alphabet, Series
 
 __version__ = "0.1.0"
@@ -22,11 +23,16 @@ __version__ = "0.1.0"
 __all__ = [
     "Alphabet",
     "BothwaysError",
+    "Classified",
     "Contextual",
     "Encoder",
     "EncoderConfig",
     "Encodings",
+    "Filled",
+    "Reranked",
     "Series",
+    "Sparse",
+    "Tagged",
     "create",
     "load",
     "nn",
@@ -35,10 +41,15 @@ __all__ = [
 
 _HOME = {
     "Alphabet": "bothways.sequences",
+    "Classified": "bothways.predictions",
     "Contextual": "bothways.encoder",
     "Encoder": "bothways.encoder",
     "Encodings": "bothways.encoder",
+    "Filled": "bothways.predictions",
+    "Reranked": "bothways.predictions",
     "Series": "bothways.sequences",
+    "Sparse": "bothways.predictions",
+    "Tagged": "bothways.predictions",
     "create": "bothways.encoder",
     "load": "bothways.encoder",
 }

@@ -3,17 +3,32 @@
 T tokens of a batch; l positions of a window, L of a sequence; D model width.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from bothways.backends import Backend
 from bothways.config import PoolingMode
-from bothways.packing import PackedBatch, plan_batches
+from bothways.errors import InputError, TruncationWarning
+from bothways.packing import DEFAULT_MAX_TOKENS, PackedBatch, plan_batches
 from bothways.reference import pool
 from bothways.sequences import Fitted
 
-__all__ = ["hidden_states", "pack", "pooled"]
+__all__ = ["batch_tokens", "hidden_states", "pack", "pooled", "warn_of_truncation"]
+
+
+def batch_tokens(max_tokens: int | None) -> int:
+    """Tokens of one batch, where the caller asks for so many, or for none in particular.
+
+    Raises:
+        InputError: if there is no room for any.
+    """
+    if max_tokens is None:
+        return DEFAULT_MAX_TOKENS
+    if max_tokens < 1:
+        raise InputError(f"max_tokens={max_tokens}: expected at least 1, or None")
+    return max_tokens
 
 
 def pooled(
@@ -61,6 +76,20 @@ def hidden_states(
 def pack(fitted: Sequence[Fitted]) -> PackedBatch:
     """Sequences of one piece each, end to end."""
     return PackedBatch.of([f.pieces[0] for f in fitted], [f.segments[0] for f in fitted])
+
+
+def warn_of_truncation(truncated: np.ndarray, max_length: int, *, stacklevel: int = 3) -> None:
+    """Warn if any sequence was cut, with how many were.
+
+    stacklevel: how far up the caller is whom it concerns, counted from here.
+    """
+    if cut := int(truncated.sum()):
+        warnings.warn(
+            f"{cut} of {len(truncated)} sequences were longer than {max_length} tokens and were "
+            "cut; on_overflow='window' encodes them whole, 'error' refuses them",
+            TruncationWarning,
+            stacklevel=stacklevel,
+        )
 
 
 def _windows(

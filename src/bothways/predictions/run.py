@@ -1,0 +1,78 @@
+"""Sequences on their way through an encoder to a head.
+
+Heads that pool take the vectors that the backend has pooled; the others take hidden states,
+position by position. Windows of a long sequence are merged before either, so that a head sees a
+long sequence as it sees a short one.
+
+n sequences; L positions of one; N vectors; D model width; O outputs.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from bothways import batches
+from bothways.backends import Backend
+from bothways.heads import Head
+from bothways.progress import Progress, show
+from bothways.reference.heads import apply_layers, probabilities
+from bothways.sequences import Fitted
+from bothways.weights import Weights
+
+__all__ = ["Run"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Run:
+    """Sequences on their way through `backend` to `head`, whose weights are `weights`."""
+
+    backend: Backend
+    head: Head
+    weights: Weights
+    fitted: Sequence[Fitted]
+    max_tokens: int
+    progress: bool | Progress = False
+
+    @property
+    def truncated(self) -> np.ndarray:
+        """Whether each sequence was cut, bool (n,)."""
+        return np.array([f.truncated for f in self.fitted], dtype=bool)
+
+    @property
+    def num_tokens(self) -> np.ndarray:
+        """Tokens of each sequence that are encoded, int64 (n,)."""
+        return np.array([f.num_tokens for f in self.fitted], dtype=np.int64)
+
+    def of_sequences(self) -> np.ndarray:
+        """The head's outputs for each sequence, float32 (n, O)."""
+        if self.head.pooling is None:
+            raise ValueError(f"a head for {self.head.task} has outputs for each position")
+        with show(self.progress, int(self.num_tokens.sum())) as done:
+            pooled = batches.pooled(
+                self.backend,
+                self.fitted,
+                [self.head.pooling],
+                skip=0,
+                max_tokens=self.max_tokens,
+                done=done,
+            )
+        return np.asarray(apply_layers(pooled, self.weights, self.head), dtype=np.float32)
+
+    def of_positions(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Index and last hidden states, float32 (L, D), of each sequence, in no certain order."""
+        last = [self.backend.config.num_layers]
+        with show(self.progress, int(self.num_tokens.sum())) as done:
+            for i, states in batches.hidden_states(
+                self.backend, self.fitted, last, max_tokens=self.max_tokens
+            ):
+                yield i, states[0]
+                done(self.fitted[i].num_tokens)
+
+    def layers(self, x_ND: np.ndarray) -> np.ndarray:
+        """The head's outputs for each vector, float32 (N, O)."""
+        return np.asarray(apply_layers(x_ND, self.weights, self.head), dtype=np.float32)
+
+    def probabilities(self, logit_NO: np.ndarray) -> np.ndarray:
+        """What outputs mean, float32 (N, O)."""
+        return np.asarray(probabilities(logit_NO, self.head.task), dtype=np.float32)
