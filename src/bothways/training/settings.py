@@ -13,7 +13,14 @@ from bothways.json_files import brief
 from bothways.packing import DEFAULT_MAX_TOKENS
 from bothways.training.schedule import Schedule
 
-__all__ = ["Precision", "ResolvedSettings", "Sharding", "TrainingSettings", "read_toml"]
+__all__ = [
+    "Precision",
+    "ResolvedSettings",
+    "Sharding",
+    "TrainingSettings",
+    "check_type",
+    "read_toml",
+]
 
 Precision = Literal["fp32", "bf16"]
 Sharding = Literal["replicated", "sharded"]
@@ -22,7 +29,7 @@ _AT_LEAST_ONE = (
     "max_steps", "batch_tokens", "micro_tokens", "threads", "validate_every", "patience",
     "checkpoint_every", "keep_checkpoints", "log_every",
 )  # fmt: skip
-_ABOVE_ZERO = ("epochs", "learning_rate", "epsilon", "clip_norm")
+_ABOVE_ZERO = ("epochs", "learning_rate", "epsilon")
 _SHARES = ("warmup", "beta1", "beta2")
 _FREE = (
     "checkpoint_every", "keep_checkpoints", "log_every", "tensorboard", "device", "threads",
@@ -33,7 +40,7 @@ _FREE = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """How to train. None, but for `clip_norm`, `patience` and `max_steps`, means "chosen for me".
+    """How to train. None, but for `patience` and `max_steps`, means "chosen for me".
 
     How long:
     epochs: times that every example is seen; may be a fraction. Chosen: 20 for fresh weights, 4
@@ -49,7 +56,7 @@ class TrainingSettings:
     schedule: what follows the warm-up: `linear` and `cosine` fall to 0, `constant` stays.
     warmup: the share of all steps in which the learning rate grows to its highest.
     weight_decay, beta1, beta2, epsilon: of AdamW; matrices alone decay.
-    clip_norm: the largest norm of the gradient of all weights together; None for no limit.
+    clip_norm: the largest norm of the gradient of all weights together; 0 for no limit.
     seed: of the order of examples, of what is masked, and of dropout; from 0 on.
 
     Along the way, in steps:
@@ -78,7 +85,7 @@ class TrainingSettings:
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
-    clip_norm: float | None = 1.0
+    clip_norm: float = 1.0
     seed: int = 0
     validate_every: int | None = None
     checkpoint_every: int | None = None
@@ -92,11 +99,11 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            _check_type(field.name, getattr(self, field.name), field.type)
+            check_type(field.name, getattr(self, field.name), field.type)
         self._require(_AT_LEAST_ONE, lambda value: value >= 1, "at least 1")
         self._require(_ABOVE_ZERO, lambda value: value > 0, "more than 0")
         self._require(_SHARES, lambda value: 0 <= value < 1, "at least 0 and below 1")
-        self._require(("weight_decay", "seed"), lambda value: value >= 0, "at least 0")
+        self._require(("weight_decay", "clip_norm", "seed"), lambda value: value >= 0, "at least 0")
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], source: str) -> Self:
@@ -201,7 +208,7 @@ def _total_steps(epochs: float, max_steps: int | None, steps_per_epoch: int) -> 
     return steps if max_steps is None else min(steps, max_steps)
 
 
-def _check_type(name: str, value: Any, kind: Any) -> None:
+def check_type(name: str, value: Any, kind: Any) -> None:
     """Raise unless `value` is of the annotated type; a whole number is a float too, no bool is."""
     options = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
     for option in options:

@@ -5,7 +5,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, assert_never
+from typing import Any, assert_never
 
 from tokenizers import (
     Tokenizer,
@@ -19,15 +19,24 @@ from tokenizers import (
 
 from bothways.errors import ConfigError, InputError
 from bothways.sequences import Alphabet, Separator
+from bothways.training.options import Vocabulary
 
-__all__ = ["MASK", "Vocabulary", "choose_alphabet", "train_tokenizer"]
+__all__ = ["SPECIAL_TOKENS", "choose_alphabet", "train_tokenizer"]
 
-Vocabulary = Literal["wordpiece", "bpe", "unigram"]
 Texts = Callable[[], Iterable[str]]
 """The texts of a corpus, as often as they are asked for."""
 
-PAD, UNKNOWN, BEGIN, END, MASK = _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-"""Special tokens under BERT's names, which other libraries know too; their ids are 0 to 4."""
+SPECIAL_TOKENS = {
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "mask_token": "[MASK]",
+}
+"""By their role, as other libraries call it, under BERT's names; their ids are 0 to 4."""
+
+UNKNOWN, BEGIN, END = "[UNK]", "[CLS]", "[SEP]"
+_SPECIAL = tuple(SPECIAL_TOKENS.values())
 
 _MAX_CHARACTERS = 1000
 """Characters in a WordPiece vocabulary, the most frequent; words with others are unknown, as they

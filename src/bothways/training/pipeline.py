@@ -1,0 +1,309 @@
+"""From files to a trained model folder with its report: what `bothways train` does.
+
+Read, check and split the data; start a model; tokenise; train; evaluate what was held out; report.
+"""
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bothways.checkpoints import fingerprint, resolve
+from bothways.errors import DataFileError, TruncationWarning
+from bothways.packing import plan_batches
+from bothways.training.assembly import choose_objective, labels_of_head, make_model
+from bothways.training.data.examples import PackedExamples
+from bothways.training.data.training_data import Examples, TrainingData
+from bothways.training.dataset import Dataset
+from bothways.training.distributed import Workers, working_together
+from bothways.training.evaluation import evaluate
+from bothways.training.journal import METRICS_FILE, Progress, read_events
+from bothways.training.loop import TrainingResult, fit
+from bothways.training.model import TrainedModel
+from bothways.training.objectives.objective import Objective
+from bothways.training.options import TrainingPlan
+from bothways.training.report import HeldOut, write_report
+from bothways.training.start import Start, go_on_from, has_reader, start_fresh, write_reader
+
+__all__ = ["Trained", "train"]
+
+Tell = Callable[[str], None]
+"""Called on the main process with what is worth knowing on the way, a line at a time."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A finished run.
+
+    folder: the trained model. report: the path of its report. result: how the training went.
+    metrics: the objective's figures on what was held out; None where nothing was.
+    """
+
+    folder: Path
+    report: Path
+    result: TrainingResult
+    metrics: Mapping[str, float] | None
+
+
+def train(
+    plan: TrainingPlan,
+    *,
+    resume: bool = False,
+    how_to_resume: str = "resume=True",
+    progress: Progress | None = None,
+    tell: Tell | None = None,
+) -> Trained:
+    """Make a run of a plan, and of its folder `plan.out` a model folder with a report.
+
+    resume: go on with the run that is in the folder. how_to_resume: what messages call that.
+    progress: called with each step and validation. tell: with lines about the data and the model.
+
+    Raises:
+        DataFileError: naming file, row and column of data that cannot be learned from, before
+            anything is trained; or if the folder is taken or cannot be written.
+        ConfigError, InputError: if the plan contradicts itself, the data or the model.
+        SourceError, CheckpointError: if the model to start from cannot be had, or the run not be
+            resumed.
+        TrainingInterrupted, TrainingDiverged, BackendError: as `loop.fit`.
+    """
+    out = Path(plan.out)
+    with working_together(plan.settings.device) as workers:
+        say = tell if tell is not None and workers.is_main else _nothing
+        workers.on_main(lambda: _check_out(out, resume=resume))
+        run = _prepare(plan, out, workers, say)
+        _warn_of_losses(run.examples, run.start.folder.max_length, workers)
+        result = fit(
+            run.model,
+            run.objective,
+            run.train,
+            run.validation,
+            plan.settings,
+            out,
+            template=run.start.folder,
+            fresh=run.start.fresh,
+            about=_about(plan, run),
+            resume=resume,
+            how_to_resume=how_to_resume,
+            progress=progress,
+        )
+        held_out = _evaluate(run, result, workers)
+        report = workers.on_main(
+            lambda: write_report(
+                out,
+                run.objective,
+                held_out,
+                facts=_facts(plan, run, result),
+                settings=result.settings.to_dict(),
+                events=read_events(out / METRICS_FILE),
+            )
+        )
+    return Trained(
+        folder=out,
+        report=report,
+        result=result,
+        metrics=None if held_out is None else held_out.metrics,
+    )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Prepared:
+    """All that a run needs, before its first step."""
+
+    data: TrainingData
+    start: Start
+    examples: Examples
+    objective: Objective
+    model: TrainedModel
+
+    @cached_property
+    def train(self) -> Dataset:
+        return self.examples.train.to_dataset()
+
+    @cached_property
+    def validation(self) -> Dataset | None:
+        held_out = self.examples.validation
+        return None if held_out is None else held_out.to_dataset()
+
+
+def _prepare(plan: TrainingPlan, out: Path, workers: Workers, say: Tell) -> _Prepared:
+    seed, fresh = plan.settings.seed, plan.fresh
+    own = None
+    if plan.source is not None:
+        own = go_on_from(resolve(plan.source), fields=fresh.fields, max_length=fresh.max_length)
+    kind = own.reader.kind if own else "symbols" if fresh.alphabet else None
+    data = TrainingData.read(
+        plan.task,
+        plan.files,
+        plan.data,
+        kind=kind,
+        preferred=labels_of_head(plan.task, own),
+        seed=seed,
+    )
+    say(_counted(data))
+    start = own or _start_fresh(plan, data, out, workers, say)
+    examples = data.tokenise(start.reader, start.folder.max_length)
+    objective = choose_objective(plan.task, plan.objective, start, data.survey, examples.train)
+    model = make_model(objective, start, seed=seed)
+    say(_described(start))
+    return _Prepared(data, start, examples, objective, model)
+
+
+def _start_fresh(
+    plan: TrainingPlan, data: TrainingData, out: Path, workers: Workers, say: Tell
+) -> Start:
+    """A fresh model; its vocabulary is made once, and read by all processes from the run's folder.
+
+    A run that goes on has one there already.
+    """
+    kind, fresh = data.source.kind, plan.fresh
+
+    def make_reader() -> None:
+        if not has_reader(out, kind):
+            out.mkdir(parents=True, exist_ok=True)
+            write_reader(out, kind, fresh, plan.task, data.sequences)
+
+    workers.on_main(make_reader)
+    return start_fresh(
+        out, kind, fresh, plan.task, longest=data.survey.longest, seed=plan.settings.seed
+    )
+
+
+def _check_out(out: Path, *, resume: bool) -> None:
+    """Before hours of work, see that the folder is free."""
+    if out.exists() and not out.is_dir():
+        raise DataFileError(f"{out}: is a file; give the name of a folder")
+    if not resume and out.is_dir() and any(out.iterdir()):
+        raise DataFileError(
+            f"{out}: exists and is not empty; go on with the run that is there with --resume "
+            "(resume=True), or choose another folder"
+        )
+
+
+def _warn_of_losses(examples: Examples, max_length: int, workers: Workers) -> None:
+    if not workers.is_main:
+        return
+    if examples.truncated:
+        warnings.warn(
+            f"{examples.truncated:,} sequences are longer than {max_length} positions and were cut",
+            TruncationWarning,
+            stacklevel=3,
+        )
+    if examples.untagged:
+        warnings.warn(
+            f"{examples.untagged:,} tagged words have no token in this vocabulary, and are not "
+            "learned from",
+            stacklevel=3,
+        )
+
+
+def _evaluate(run: _Prepared, result: TrainingResult, workers: Workers) -> HeldOut | None:
+    """The kept weights on what was held out, for the report; on the main process alone."""
+    dataset, held_out = run.validation, run.examples.validation
+    if dataset is None or held_out is None:
+        return None
+    settings = result.settings
+    evaluated = evaluate(run.model, run.objective, dataset, settings, workers)
+    if not workers.is_main:
+        return None
+    return HeldOut(
+        name=_held_out_name(run.data),
+        chose_weights=True,
+        evaluated=evaluated,
+        metrics=run.objective.metrics(evaluated),
+        dataset=dataset,
+        order=np.concatenate(list(plan_batches(dataset.lengths, settings.micro_tokens))),
+        text_of=_Texts(run.data, held_out).of,
+    )
+
+
+class _Texts:
+    """The texts of what was held out, read from its files again when the first is wanted."""
+
+    def __init__(self, data: TrainingData, examples: PackedExamples) -> None:
+        self._data, self._examples = data, examples
+
+    @cached_property
+    def _texts(self) -> dict[tuple[str, int], str]:
+        return self._data.texts_held_out()
+
+    def of(self, index: int) -> str:
+        """What shows an example in a line."""
+        place = self._examples.place(index)
+        return self._texts[place.file, place.row]
+
+
+# What is said of a run.
+
+
+def _counted(data: TrainingData) -> str:
+    rows = f"{data.num_training:,} rows to learn from"
+    if data.num_held_out:
+        rows += f", {data.num_held_out:,} to validate on"
+    parts = [f"{rows} ({_held_out_name(data)})" if data.num_held_out else rows]
+    if labels := data.survey.labels:
+        parts.append(f"{len(labels)} labels" if len(labels) > 1 else f"predicting {labels[0]}")
+    if data.shared:
+        parts.append(f"{data.shared:,} of those to validate on are learned from too")
+    return "; ".join(parts)
+
+
+def _held_out_name(data: TrainingData) -> str:
+    if data.validation is not None:
+        return ", ".join(Path(file.name).name for file in data.validation.files)
+    names = ", ".join(Path(file.name).name for file in data.source.files)
+    return f"{data.num_held_out / data.survey.num_rows:.1%} of {names}"
+
+
+def _described(start: Start) -> str:
+    config = start.folder.config
+    count = sum(math.prod(array.shape) for array in start.folder.weights.values())
+    what = "a fresh encoder" if start.fresh else f"the encoder of {start.folder.path}"
+    reads = (
+        f"{config.vocab_size:,} tokens" if config.vocab_size else f"{config.num_channels} channels"
+    )
+    return (
+        f"{what}: {config.num_layers} layers of {config.d_model}, {reads}, up to "
+        f"{start.folder.max_length} positions, {count / 1e6:.1f} million weights"
+    )
+
+
+def _about(plan: TrainingPlan, run: _Prepared) -> dict[str, Any]:
+    """What the run depends on, beside its settings, for training.json."""
+    return {
+        "task": plan.task,
+        "data": run.data.provenance(),
+        # The files to validate on are among the data.
+        "read": dataclasses.asdict(dataclasses.replace(plan.data, validation=())),
+        "model": {
+            "from": plan.source,
+            "fingerprint": None if run.start.fresh else fingerprint(run.start.folder.path),
+        },
+        "objective": dataclasses.asdict(plan.objective),
+        "labels": list(run.data.survey.labels),
+    }
+
+
+def _facts(plan: TrainingPlan, run: _Prepared, result: TrainingResult) -> dict[str, str]:
+    """What the report says was trained on what."""
+    data = run.data
+    facts = {
+        "task": plan.task,
+        "data": ", ".join(file.name for file in data.source.files),
+        "rows to learn from": f"{data.num_training:,}",
+        "rows to validate on": f"{data.num_held_out:,}",
+        "started from": plan.source or "random weights",
+        "encoder": _described(run.start),
+    }
+    if data.survey.labels:
+        facts["labels"] = f"{len(data.survey.labels)}"
+    steps = f"{result.steps:,} steps, {result.tokens:,} tokens, {result.seconds:,.0f} seconds"
+    return facts | {"training": steps, "ended by": result.ending}
+
+
+def _nothing(_: str) -> None:
+    pass
