@@ -43,7 +43,7 @@ def apply_layer(x_NI: Float[Array, "N I"], w: Arrays, layer: HeadLayer) -> Float
     return y_NO if layer.norm is None else layer_norm(y_NO, w, layer.norm, layer.norm_eps)
 
 
-def probabilities(logit_NO: Float[Array, "N O"], task: HeadTask) -> Float[Array, "N O"]:
+def probabilities(logit_NO: Float[Array, "... O"], task: HeadTask) -> Float[Array, "... O"]:
     """What outputs mean: one label of all, each label by itself, or the values that they are.
 
     classes, tags, masked_tokens: exp(z) / Σ exp(z)    softmax, summing to 1 over the outputs
