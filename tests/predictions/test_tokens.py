@@ -26,7 +26,9 @@ def test_terms_do_not_depend_on_the_rows_at_a_time(
     encoder = bothways.load(make_model(TOKENS))
     whole = encoder.sparse(TEXTS).to_scipy().toarray()
     filled = encoder.fill_mask(TEXTS[2])
-    monkeypatch.setattr(sys.modules["bothways.predictions.tokens"], "_LOGIT_BYTES", rows * 4 * 16)
+    module = sys.modules["bothways.predictions.tokens"]
+    monkeypatch.setattr(module, "_LOGIT_BYTES", 0)
+    monkeypatch.setattr(module, "_LEAST_ROWS", rows)
     np.testing.assert_allclose(encoder.sparse(TEXTS).to_scipy().toarray(), whole, rtol=0, atol=SAME)
     for mask, again in zip(filled, encoder.fill_mask(TEXTS[2]), strict=True):
         assert again.position == mask.position

@@ -10,6 +10,7 @@ from bothways.cli.doctor import doctor
 from bothways.cli.encode import encode
 from bothways.cli.export import export
 from bothways.cli.inspect import inspect
+from bothways.cli.predict import predict
 from bothways.cli.pull import pull
 from bothways.cli.search import search
 
@@ -23,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (encode, search, inspect, pull, export, doctor):
+for command in (encode, search, predict, inspect, pull, export, doctor):
     app.command()(reporting(command))
 
 

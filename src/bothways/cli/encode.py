@@ -16,7 +16,7 @@ from bothways.errors import DataFileError
 if TYPE_CHECKING:
     from bothways.files import Row
 
-__all__ = ["encode"]
+__all__ = ["encode", "refuse_output_among_inputs"]
 
 
 def encode(
@@ -57,7 +57,7 @@ def encode(
 
     hold_on_to_little()
     check_inputs(inputs, input_format)
-    _refuse_output_among_inputs(inputs, output)
+    refuse_output_among_inputs(inputs, output)
     settings = models.EncodeSettings(pooling, normalize, dimensions, prompt, on_overflow)
     with contextlib.ExitStack() as stack:
         out = stack.enter_context(vector_output(output, overwrite=overwrite))
@@ -120,7 +120,12 @@ def _announced(rows: "Iterable[Row]") -> "Iterator[Row]":
         yield row
 
 
-def _refuse_output_among_inputs(inputs: list[str], output: str) -> None:
+def refuse_output_among_inputs(inputs: list[str], output: str) -> None:
+    """Raise if the output would overwrite what is to be read.
+
+    Raises:
+        DataFileError: naming it.
+    """
     if any(_is_same_file(source, output) for source in inputs):
         raise DataFileError(f"{output}: is an input too; give the output another name")
 

@@ -13,8 +13,9 @@ from bothways.errors import SourceError
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
     from bothways.files import Kind, Origin
+    from bothways.heads import Head
 
-__all__ = ["EncodeSettings", "fetch", "kind_of", "load", "origin_of"]
+__all__ = ["EncodeSettings", "fetch", "head_origin", "kind_of", "load", "origin_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +97,17 @@ def origin_of(encoder: "Encoder", source: str, settings: EncodeSettings) -> "Ori
         prompt="" if prompt is None else folder.prompts.get(prompt, prompt),
         version=bothways.__version__,
     )
+
+
+def head_origin(encoder: "Encoder", source: str, head: "Head") -> dict[str, str]:
+    """What a file says about the predictions that `encoder` makes with a head."""
+    return {
+        "model": _lasting_name(source),
+        "fingerprint": encoder.fingerprint,
+        "head": head.task,
+        "precision": encoder.backend.precision,
+        "version": bothways.__version__,
+    }
 
 
 def _lasting_name(source: str) -> str:

@@ -12,6 +12,7 @@ from bothways.files.formats import TextFormat
 
 __all__ = [
     "AsJson",
+    "AtWords",
     "Backend",
     "Column",
     "Dimensions",
@@ -28,14 +29,21 @@ __all__ = [
     "OnOverflow",
     "Output",
     "Overwrite",
+    "PairColumn",
     "Pooling",
     "PrecisionOption",
+    "PredictInputs",
+    "PredictOutput",
     "Prompt",
     "Query",
+    "QueryOption",
     "Quiet",
     "SearchModel",
     "SourceArgument",
+    "Task",
     "Threads",
+    "Threshold",
+    "Top",
     "VectorsFile",
 ]
 
@@ -206,4 +214,66 @@ ExportFolder = Annotated[
 ExportForm = Annotated[
     Literal["transformers", "sentence-transformers", "bothways"],
     typer.Option("--to", help="Whose form the folder has.", show_default=False),
+]
+
+# Predictions.
+
+PredictInputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...",
+        help="Files of sequences: .txt, .csv, .tsv, .jsonl, .fasta or .fa (each also .gz or .zst), "
+        ".parquet, or - for standard input.",
+        show_default=False,
+    ),
+]
+PredictOutput = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Where the predictions go: .jsonl, .csv, .tsv or .parquet, or - for .jsonl on "
+        "standard output. A file appears only when it is whole.",
+        show_default=False,
+    ),
+]
+Task = Annotated[
+    Literal["classify", "predict", "tag", "fill-mask", "sparse"] | None,
+    typer.Option(
+        help="What is wanted: labels of rows, numbers, labels of tokens or words, tokens for "
+        "masks, or weights of terms. By default the only one that the model can do.",
+        show_default=False,
+    ),
+]
+Threshold = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=1,
+        metavar="SHARE",
+        help="Where a row may have several labels, the probability that one needs.",
+    ),
+]
+Top = Annotated[int, typer.Option(min=1, metavar="COUNT", help="Tokens for each mask.")]
+AtWords = Annotated[
+    bool,
+    typer.Option("--words", help="Cut texts at spaces, and tag words rather than tokens."),
+]
+PairColumn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="The column of the second text, for models that read pairs; --column is the first.",
+        show_default=False,
+    ),
+]
+QueryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--query",
+        metavar="TEXT",
+        help="The first text of every pair, of which a row is the second: to score rows by it.",
+        show_default=False,
+    ),
 ]

@@ -1,5 +1,6 @@
 """Rows in, vectors out, a chunk at a time: memory is that of a chunk, whatever the file's size."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from bothways.files import Encoded, Meter, Row, VectorWriter
 if TYPE_CHECKING:
     from bothways.encoder import Encoder, Encodings
 
-__all__ = ["Totals", "chunks", "encode_rows"]
+__all__ = ["Totals", "chunks", "encode_rows", "naming_rows", "within_chunk"]
 
 
 @dataclasses.dataclass
@@ -48,7 +49,7 @@ def encode_rows(
     before: float | None = 0.0
     for chunk in chunks(rows, plan):
         after = meter.share
-        progress = _within_chunk(report, totals.tokens, before, after)
+        progress = within_chunk(report, totals.tokens, before, after)
         encodings = _encode(encoder, chunk, settings, plan, progress)
         writer.write(_with_names(chunk, encodings))
         totals.rows += len(chunk)
@@ -91,7 +92,7 @@ def _encode(
     plan: ChunkPlan,
     progress: Callable[[int, int], None],
 ) -> "Encodings":
-    try:
+    with naming_rows(chunk):
         return encoder.encode_detailed(
             [row.value for row in chunk],
             pooling=settings.pooling,
@@ -102,13 +103,20 @@ def _encode(
             max_tokens=plan.batch_tokens,
             progress=progress,
         )
+
+
+@contextlib.contextmanager
+def naming_rows(chunk: list[Row]) -> Iterator[None]:
+    """Name file and row of a sequence that cannot be encoded, rather than its place in a chunk."""
+    try:
+        yield
     except InputError as error:
         if error.sequence is None:
             raise
         raise InputError(f"{chunk[error.sequence].place}: {error.detail}") from error
 
 
-def _within_chunk(
+def within_chunk(
     report: EncodingReport, tokens: int, before: float | None, after: float | None
 ) -> Callable[[int, int], None]:
     """Progress of a chunk, for the encoder to call, as progress of the whole."""

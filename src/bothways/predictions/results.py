@@ -60,12 +60,14 @@ class Filled:
 
     position: of the mask in the sequence, special tokens counted.
     tokens, ids: what could stand there. probabilities: float32, of the whole vocabulary.
+    truncated: whether the sequence was cut.
     """
 
     position: int
     tokens: list[str]
     ids: np.ndarray
     probabilities: np.ndarray
+    truncated: bool
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -15,9 +15,11 @@ from bothways.sequences import Fitted
 
 __all__ = ["fill", "sparse"]
 
-_LOGIT_BYTES = 1 << 26
-"""Of logits over a vocabulary that are held at a time: enough rows that reading the decoder's
-matrix is a small part of using it."""
+_LOGIT_BYTES = 1 << 24
+"""Of logits over a vocabulary that are held at a time."""
+
+_LEAST_ROWS = 64
+"""Rows of logits at a time, at the least: so many use what is read of the decoder's matrix."""
 
 
 def fill(run: Run, mask: int, top: int, tokens: Sequence[str]) -> list[list[Filled]]:
@@ -39,7 +41,8 @@ def fill(run: Run, mask: int, top: int, tokens: Sequence[str]) -> list[list[Fill
             share_NV = run.probabilities(run.layers(states[i][rows]))
             for place, share_V in zip(places[rows].tolist(), share_NV, strict=True):
                 best = _largest(share_V, top)
-                own.append(Filled(place, [tokens[j] for j in best], best, share_V[best]))
+                names = [tokens[j] for j in best]
+                own.append(Filled(place, names, best, share_V[best], run.fitted[i].truncated))
         found.append(own)
     return found
 
@@ -94,7 +97,7 @@ def _largest_logits(run: Run, group: Group, vocab_size: int) -> Iterator[tuple[i
 
 
 def _rows_at_a_time(vocab_size: int) -> int:
-    return max(1, _LOGIT_BYTES // (4 * vocab_size))
+    return max(_LEAST_ROWS, _LOGIT_BYTES // (4 * vocab_size))
 
 
 def _few(count: int, vocab_size: int) -> Iterator[slice]:
