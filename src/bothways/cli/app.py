@@ -9,10 +9,12 @@ from bothways.cli.console import reporting
 from bothways.cli.doctor import doctor
 from bothways.cli.encode import encode
 from bothways.cli.export import export
+from bothways.cli.grouped import GroupedCommand
 from bothways.cli.inspect import inspect
 from bothways.cli.predict import predict
 from bothways.cli.pull import pull
 from bothways.cli.search import search
+from bothways.cli.train import train
 
 __all__ = ["app", "main"]
 
@@ -24,8 +26,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (encode, search, predict, inspect, pull, export, doctor):
-    app.command()(reporting(command))
+for command in (encode, search, train, predict, inspect, pull, export, doctor):
+    app.command(cls=GroupedCommand)(reporting(command))
 
 
 def _print_version(wanted: bool) -> None:
@@ -51,6 +53,8 @@ def _program(
     \b
         bothways encode sentences.txt -o sentences.jsonl
         bothways search "keep the rain off" --in sentences.jsonl -k 5
+        bothways train classify train.csv --label y --out runs/topic --from minilm
+        bothways predict runs/topic new.csv -o topics.csv
     """
 
 

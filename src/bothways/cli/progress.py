@@ -4,6 +4,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bothways.cli.console import note
@@ -12,7 +13,9 @@ from bothways.cli.memory import readable_bytes
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
-__all__ = ["encoding_progress", "pull_progress"]
+    from bothways.training.journal import Progress, TrainingEvent
+
+__all__ = ["encoding_progress", "pull_progress", "training_progress"]
 
 _LINE_SECONDS = 5.0
 
@@ -36,6 +39,40 @@ def encoding_progress(*, quiet: bool) -> Iterator[EncodingReport]:
 
     with _shown("encoding", quiet=quiet) as show:
         yield lambda tokens, share: show(share, lambda: status(tokens, share))
+
+
+@contextlib.contextmanager
+def training_progress(*, quiet: bool) -> Iterator["Progress"]:
+    """Show the step, loss, tokens/s and time left, and what validations find."""
+    from bothways.training.journal import StepEvent
+
+    found = ""
+
+    def status(event: StepEvent) -> str:
+        parts = [
+            f"{event.step / event.total_steps:4.0%}",
+            f"step {event.step:,} of {event.total_steps:,}",
+            f"epoch {event.epoch:.1f}",
+            f"loss {event.loss:.3g}",
+            f"{event.tokens_per_second:,.0f} tokens/s",
+            f"{_clock(event.seconds_left)} left",
+        ]
+        return ", ".join([*parts, found] if found else parts)
+
+    with _shown("training", quiet=quiet) as show:
+
+        def tell(event: "TrainingEvent") -> None:
+            nonlocal found
+            if isinstance(event, StepEvent):
+                show(event.step / event.total_steps, partial(status, event))
+                return
+            figures = ", ".join(f"{name} {value:.3g}" for name, value in event.metrics.items())
+            found = f"held out: {figures}"
+            if not quiet and not sys.stderr.isatty():
+                best = ", the best so far" if event.best else ""
+                note(f"training: step {event.step:,}: {found}{best}")
+
+        yield tell
 
 
 @contextlib.contextmanager

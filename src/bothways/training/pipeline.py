@@ -149,7 +149,7 @@ def _prepare(plan: TrainingPlan, out: Path, workers: Workers, say: Tell) -> _Pre
     examples = data.tokenise(start.reader, start.folder.max_length)
     objective = choose_objective(plan.task, plan.objective, start, data.survey, examples.train)
     model = make_model(objective, start, seed=seed)
-    say(_described(start))
+    say(_described(plan, start))
     return _Prepared(data, start, examples, objective, model)
 
 
@@ -256,13 +256,13 @@ def _held_out_name(data: TrainingData) -> str:
     if data.validation is not None:
         return ", ".join(Path(file.name).name for file in data.validation.files)
     names = ", ".join(Path(file.name).name for file in data.source.files)
-    return f"{data.num_held_out / data.survey.num_rows:.1%} of {names}"
+    return f"{100 * data.num_held_out / data.survey.num_rows:.1f} % of {names}"
 
 
-def _described(start: Start) -> str:
+def _described(plan: TrainingPlan, start: Start) -> str:
     config = start.folder.config
     count = sum(math.prod(array.shape) for array in start.folder.weights.values())
-    what = "a fresh encoder" if start.fresh else f"the encoder of {start.folder.path}"
+    what = "a fresh encoder" if start.fresh else f"the encoder of {plan.source}"
     reads = (
         f"{config.vocab_size:,} tokens" if config.vocab_size else f"{config.num_channels} channels"
     )
@@ -297,7 +297,7 @@ def _facts(plan: TrainingPlan, run: _Prepared, result: TrainingResult) -> dict[s
         "rows to learn from": f"{data.num_training:,}",
         "rows to validate on": f"{data.num_held_out:,}",
         "started from": plan.source or "random weights",
-        "encoder": _described(run.start),
+        "encoder": _described(plan, run.start),
     }
     if data.survey.labels:
         facts["labels"] = f"{len(data.survey.labels)}"
