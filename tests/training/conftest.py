@@ -1,6 +1,8 @@
 """What the tests of training share: a tiny run, of a tiny objective, that can be cut anywhere."""
 
 import dataclasses
+import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from bothways.training import (
     TrainingResult,
     TrainingSettings,
     fit,
+    read_events,
 )
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.objective import Evaluated, Monitor, Objective, Prepared
@@ -151,6 +154,36 @@ class TinyRun:
             resume=resume,
             progress=progress,
         )
+
+
+@pytest.fixture(autouse=True)
+def _quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare waiting for the disk: no test pulls the plug."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+def everything_in(out: Path) -> dict[str, Any]:
+    """What a run has written, by file; without what a clock says."""
+    found: dict[str, Any] = {}
+    for path in sorted(out.rglob("*")):
+        name = str(path.relative_to(out))
+        if path.name == "state.json":
+            found[name] = {**json.loads(path.read_text()), "seconds": 0}
+        elif path.name == "metrics.jsonl":
+            clocked = ("seconds", "tokens_per_second")
+            found[name] = [
+                {key: value for key, value in event.items() if key not in clocked}
+                for event in read_events(path)
+            ]
+        elif path.is_file():
+            found[name] = path.read_bytes()
+    return found
+
+
+@pytest.fixture(name="everything_in")
+def everything_in_fixture() -> Callable[[Path], dict[str, Any]]:
+    """`everything_in` for the test files, which import nothing from one another."""
+    return everything_in
 
 
 @pytest.fixture

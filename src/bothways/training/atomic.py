@@ -39,8 +39,7 @@ def writing(path: Path) -> Iterator[None]:
     except WritingFailed:
         raise
     except OSError as error:
-        name = path if error.filename is None else error.filename
-        raise WritingFailed(f"{name}: writing failed: {error.strerror or error}") from error
+        raise WritingFailed(f"{path}: writing failed: {error.strerror or error}") from error
     except SafetensorError as error:
         raise WritingFailed(f"{path}: writing failed: {error}") from error
 

@@ -15,9 +15,16 @@ import numpy as np
 from bothways.checkpoints.weight_files import read_safetensors, write_safetensors
 from bothways.errors import CheckpointError
 from bothways.json_files import read_object, write_json
-from bothways.training.atomic import new_folder
+from bothways.training.atomic import new_folder, writing
 
-__all__ = ["Checkpoint", "RunState", "checkpoints_in", "load_checkpoint", "save_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "RunState",
+    "checkpoints_in",
+    "drop_old",
+    "load_checkpoint",
+    "save_checkpoint",
+]
 
 _WEIGHTS, _MOMENTS, _STATE = "model.safetensors", "optimizer.safetensors", "state.json"
 
@@ -84,12 +91,20 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
     if path.exists():  # of a run that was resumed where it had ended
         shutil.rmtree(path)
     with new_folder(path) as hidden:
-        write_safetensors(hidden / _WEIGHTS, checkpoint.weights)
-        write_safetensors(hidden / _MOMENTS, checkpoint.moments)
-        write_json(hidden / _STATE, dataclasses.asdict(checkpoint.state))
+        with writing(path / _WEIGHTS):
+            write_safetensors(hidden / _WEIGHTS, checkpoint.weights)
+        with writing(path / _MOMENTS):
+            write_safetensors(hidden / _MOMENTS, checkpoint.moments)
+        with writing(path / _STATE):
+            write_json(hidden / _STATE, dataclasses.asdict(checkpoint.state))
+    drop_old(folder, keep)
+    return path
+
+
+def drop_old(folder: Path, keep: int) -> None:
+    """Remove all checkpoints but the newest `keep`."""
     for old in checkpoints_in(folder)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
-    return path
 
 
 def checkpoints_in(folder: Path) -> list[Path]:

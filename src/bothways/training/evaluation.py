@@ -14,6 +14,7 @@ from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Evaluated, Objective
 from bothways.training.order import share
 from bothways.training.settings import ResolvedSettings
+from bothways.training.sharding import spread_again
 
 __all__ = ["evaluate", "validate"]
 
@@ -51,6 +52,7 @@ def evaluate(
             mine = dict(_evaluate(model, objective, data, batches, settings, workers))
     finally:
         model.train(was_training)
+        spread_again(model)
     found: dict[int, Evaluated] = {}
     for theirs in workers.to_main(mine):
         found |= theirs

@@ -230,14 +230,15 @@ def clear(model: nn.Module) -> None:
             parameter.grad = torch.zeros_like(parameter, requires_grad=False)
 
 
-def clip(model: nn.Module, limit: float | None) -> float:
-    """The norm of all gradients together; they are scaled down to `limit` if it is larger.
+def clip(model: nn.Module, limit: float) -> float:
+    """The norm of all gradients together; if it is above `limit`, which 0 does not set,
+    they are scaled down to it.
 
     Pascanu et al. 2013, algorithm 1.
     """
     found = gradients(model)
     norm = float(local(torch.nn.utils.get_total_norm(found)))
-    if limit is not None and math.isfinite(norm) and norm > limit:
+    if limit and math.isfinite(norm) and norm > limit:
         torch._foreach_mul_(found, limit / norm)
     return norm
 

@@ -171,6 +171,11 @@ def _plan(
     train: Dataset, settings: TrainingSettings, fresh: bool, workers: Workers
 ) -> tuple[ResolvedSettings, Order]:
     """The settings with all that was to be chosen, and the order of the examples under them."""
+    if settings.sharding == "sharded" and workers.size == 1:
+        raise ConfigError(
+            "sharding='sharded' spreads weights over processes, and there is one: start more with "
+            "torchrun --nproc-per-node, or choose 'replicated'"
+        )
     gpu = workers.device.type == "cuda"
     bf16 = gpu and torch.cuda.is_bf16_supported(including_emulation=False)
     if settings.precision == "bf16" and not bf16:

@@ -28,6 +28,7 @@ from bothways.training.atomic import remove_partial, replaced_file, replaced_fil
 from bothways.training.checkpoint import (
     Checkpoint,
     checkpoints_in,
+    drop_old,
     load_checkpoint,
     save_checkpoint,
 )
@@ -40,6 +41,7 @@ __all__ = ["RUN_FILE", "RunFolder"]
 RUN_FILE = "training.json"
 _CHECKPOINTS = "checkpoints"
 _BEST = "best.safetensors"
+_MODEL = "model.safetensors"
 
 
 class RunFolder:
@@ -61,14 +63,15 @@ class RunFolder:
         Raises:
             DataFileError: if a run is there already, or it cannot be written.
         """
-        for taken in (RUN_FILE, METRICS_FILE, _CHECKPOINTS, SETTINGS_FILE, "config.json"):
+        for taken in (RUN_FILE, METRICS_FILE, SETTINGS_FILE, "config.json"):
             if (self.path / taken).exists():
                 raise DataFileError(
                     f"{self.path}: has a {taken} already; go on with the run that is there with "
                     "--resume (resume=True), or choose another folder"
                 )
         with writing(self.path):
-            self.checkpoints.mkdir(parents=True)
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            self._clear_away()
         with replaced_file(self.path / RUN_FILE) as hidden:
             write_json(hidden, description)
 
@@ -94,8 +97,8 @@ class RunFolder:
             raise _changed(file, *found)
         with writing(self.path):
             self.checkpoints.mkdir(exist_ok=True)
-            remove_partial(self.path)
-            remove_partial(self.checkpoints)
+            self._clear_away()
+            drop_old(self.checkpoints, settings.keep_checkpoints)
 
     def load(self) -> Checkpoint | None:
         """The newest checkpoint, if there is one.
@@ -136,10 +139,17 @@ class RunFolder:
         with replaced_file(self.checkpoints / _BEST) as hidden:
             write_safetensors(hidden, weights)
         with replaced_files(self.path, last=SETTINGS_FILE) as hidden:
-            write_bothways(hidden, trained_folder(weights, objective, template))
+            with writing(self.path / _MODEL):
+                write_bothways(hidden, trained_folder(weights, objective, template))
             for name in READER_FILES:
                 if (template.reader_path / name).is_file():
-                    shutil.copyfile(template.reader_path / name, hidden / name)
+                    with writing(self.path / name):
+                        shutil.copyfile(template.reader_path / name, hidden / name)
+
+    def _clear_away(self) -> None:
+        """Remove what was left half written when the run was killed."""
+        remove_partial(self.path)
+        remove_partial(self.checkpoints)
 
     def best(self) -> dict[str, np.ndarray]:
         """The best weights so far, as they are trained."""

@@ -21,7 +21,7 @@ def learning_rate(
     [0.5, 1.0, 0.6666666666666666, 0.33333333333333337]
     """
     if step < warmup_steps:
-        return peak * (step + 1) / warmup_steps
+        return peak * ((step + 1) / warmup_steps)
     # The share of the decay that is over: 0 at the warm-up's last step, 1 just after the last.
     passed = (step + 1 - warmup_steps) / (total_steps + 1 - warmup_steps)
     match schedule:

@@ -36,6 +36,8 @@ _FREE = (
     "sharding",
 )  # fmt: skip
 """What changes no weight, but for rounding: a resumed run may have another."""
+_FOLLOWING = ("epochs", "validate_every")
+"""What may have been chosen to suit the others, which are therefore to be named before it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -153,11 +155,10 @@ class TrainingSettings:
 
     def difference(self, earlier: Mapping[str, Any]) -> str | None:
         """A field that changes weights and is not as in `earlier`, a `to_dict`; None if none is."""
-        for field in dataclasses.fields(self):
-            if field.name in _FREE:
-                continue
-            if field.name not in earlier or earlier[field.name] != getattr(self, field.name):
-                return field.name
+        names = [field.name for field in dataclasses.fields(self) if field.name not in _FREE]
+        for name in sorted(names, key=_FOLLOWING.__contains__):
+            if name not in earlier or earlier[name] != getattr(self, name):
+                return name
         return None
 
     def _require(self, names: tuple[str, ...], holds: Any, expected: str) -> None:

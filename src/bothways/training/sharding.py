@@ -9,7 +9,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from bothways.nn.encoder import TransformerEncoder, to_tensor
 from bothways.training.model import TrainedModel
 
-__all__ = ["assign", "local", "postpone_reduction", "shard", "whole"]
+__all__ = ["assign", "local", "postpone_reduction", "shard", "spread_again", "whole"]
 
 
 def shard(model: TrainedModel) -> None:
@@ -37,6 +37,15 @@ def postpone_reduction(model: TrainedModel, *, postponed: bool) -> None:
     """
     if isinstance(model, FSDPModule):
         model.set_requires_gradient_sync(not postponed)
+
+
+def spread_again(model: TrainedModel) -> None:
+    """Give up the weights that a forward pass has gathered, where no backward pass will.
+
+    Until then the model's parameters are not those that the optimizer and the gradients belong to.
+    """
+    if isinstance(model, FSDPModule):
+        model.reshard()
 
 
 def local(total: Tensor) -> Tensor:
