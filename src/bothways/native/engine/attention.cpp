@@ -6,6 +6,9 @@ namespace bothways {
 
 namespace {
 
+// Kernels take scores in units of log 2, and make powers of 2 of them.
+constexpr double log2_e = 1.4426950408889634;
+
 // Raffel et al. 2020, section 2.1: with n buckets for each direction, distances below n/2 have one each;
 // those up to max_distance share the rest on a logarithmic scale; all beyond share the last. Keys
 // after the query use the second half of the buckets.
@@ -53,7 +56,8 @@ PositionTables::PositionTables(const EncoderConfig& config, const Weights& weigh
             const int row =
                 bucket(i - (max_length_ - 1), config.relative_buckets, config.relative_max_distance);
             for (int h = 0; h < H; ++h)
-                bias_[static_cast<std::size_t>(h) * distances + i] = by_bucket[row * H + h];
+                bias_[static_cast<std::size_t>(h) * distances + i] =
+                    static_cast<float>(by_bucket[row * H + h] * log2_e);
         }
     }
 }
@@ -83,9 +87,9 @@ SelfAttention::SelfAttention(const Kernels& kernels, const EncoderConfig& config
                       weights.find(name + part + ".bias", {D}), D, static_cast<float>(factor)};
     };
     // Scores are divided by the root of the head's width: in the queries' weights it costs nothing.
-    const double root = std::sqrt(static_cast<double>(config.head_width()));
+    const double factor = log2_e / std::sqrt(static_cast<double>(config.head_width()));
     query_key_value_ = Linear(kernels, precision, D,
-                              {matrix("query", 1 / root), matrix("key", 1), matrix("value", 1)});
+                              {matrix("query", factor), matrix("key", 1), matrix("value", 1)});
     output_ = Linear(kernels, precision, D, {matrix("output", 1)});
 }
 

@@ -65,7 +65,8 @@ struct Norm {
     std::ptrdiff_t y_stride;
 };
 
-// One head of one sequence. Queries are already divided by the square root of the head's width.
+// One head of one sequence. Queries are already divided by the square root of the head's width; they and
+// the bias are multiplied with log2 e, so that the weight of a score is a power of 2.
 struct Head {
     const float* query;  // (length, width), and key and value too
     const float* key;

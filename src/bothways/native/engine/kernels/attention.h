@@ -3,7 +3,7 @@
 //
 // Milakov and Gimelshein 2018, algorithm 3 (the running softmax); Dao et al. 2022, section 3.1 (tiles).
 // Blocks of queries and tiles of keys lie on a grid that the sequence's length alone determines, so the
-// order of every sum is the sequence's own.
+// order of every sum is the sequence's own. Scores are in units of log 2, so that weights are powers of 2.
 #pragma once
 
 #include <cmath>
@@ -19,23 +19,54 @@ template <class S>
 struct Attention {
     using V = typename S::V;
     using Row = RowKernels<S>;
-    static constexpr int panel = S::lanes * S::tile_vectors;
+    static constexpr int lanes = S::lanes;
+    static constexpr int panel = lanes * S::tile_vectors;
     static constexpr int most_keys = panel * (128 / panel);  // of a tile
-    static constexpr int most_rows = S::tile_rows;
+    static constexpr int most_rows = (S::tile_rows + lanes - 1) / lanes * lanes;
+    // Longer sequences have their values moved together: rows that are a power of 2 apart, or nearly,
+    // share few places in the cache.
+    static constexpr int most_values_in_place = 64;
+    static constexpr float hidden = -HUGE_VALF;
 
-    static int panels(int keys) { return (keys + panel - 1) / panel; }
+    static int rounded_up(int n, int step) { return (n + step - 1) / step * step; }
+
+    // What a head's scratch holds, in floats.
+    struct Scratch {
+        float *keys;    // (panels, width, panel)
+        float *values;  // (length, width rounded up), where they are moved
+        float *score;   // (rows of a block, most_keys)
+        float *best;    // (rows of a block, lanes), each lane's largest score
+        explicit Scratch(const Head& head) {
+            keys = head.scratch;
+            values = keys + std::ptrdiff_t(rounded_up(head.length, panel)) * head.width;
+            score = values + (head.length > most_values_in_place
+                                  ? std::ptrdiff_t(head.length) * rounded_up(head.width, lanes)
+                                  : 0);
+            best = score + most_rows * most_keys;
+        }
+    };
 
     static std::size_t scratch(int length, int width) {
-        return static_cast<std::size_t>(panels(length)) * panel * width + most_rows * most_keys;
+        Head head{};
+        head.length = length, head.width = width;
+        const Scratch at(head);
+        return static_cast<std::size_t>(at.best - at.keys) + most_rows * lanes;
     }
 
     static void attend(const Head& head, float* mixed, std::ptrdiff_t stride) {
         pack_keys(head);
+        const float* values = head.value;
+        std::ptrdiff_t apart = head.stride;
+        if (head.length > most_values_in_place) {
+            values = pack_values(head);
+            apart = rounded_up(head.width, lanes);
+        }
         RowBlocks blocks(head.length, S::tile_rows);
         for (int block = 0; block < blocks.blocks; ++block) {
             const int first = blocks.first(block);
-            with_constant<S::tile_rows>(blocks.first(block + 1) - first,
-                                        Block{head, mixed + first * stride, stride, first});
+            with_constant<S::tile_rows>(
+                blocks.first(block + 1) - first,
+                Block{head, first, values, apart, mixed + first * stride, stride});
         }
     }
 
@@ -49,36 +80,30 @@ struct Attention {
         }
     }
 
-    // Keys transposed, (panels, width, panel): the right-hand side of the scores. Missing keys are 0.
+    // Keys transposed: the right-hand side of the scores. Missing keys of a vector are 0.
     static void pack_keys(const Head& head) {
-        for (int p = 0; p < panels(head.length); ++p) {
-            float* to = head.scratch + std::ptrdiff_t(p) * head.width * panel;
-            const int keys = head.length - p * panel < panel ? head.length - p * panel : panel;
-            const float* from = head.key + std::ptrdiff_t(p) * panel * head.stride;
-            for (int d = 0; d < head.width; ++d)
-                for (int j = 0; j < panel; ++j)
-                    to[d * panel + j] = j < keys ? from[j * head.stride + d] : 0.0f;
+        float* keys = Scratch(head).keys;
+        for (int key = 0; key < head.length; key += lanes) {
+            float* to = keys + std::ptrdiff_t(key / panel) * head.width * panel + key % panel;
+            const int left = head.length - key < lanes ? head.length - key : lanes;
+            for (int d = 0; d < head.width; d += lanes) {
+                V row[lanes];
+                const float* from = head.key + key * head.stride + d;
+                for (int j = 0; j < lanes; ++j)
+                    row[j] = j < left ? S::load(from + j * head.stride) : S::zero();
+                S::transpose(row);
+                for (int i = 0; i < lanes && d + i < head.width; ++i)
+                    S::store(to + (d + i) * panel, row[i]);
+            }
         }
     }
 
-    // score (ROWS, panels * panel), rows most_keys apart: queries from `query` times packed keys.
-    template <int ROWS>
-    static void scores(const Head& head, int query, int first_panel, int num_panels, float* score) {
-        for (int p = 0; p < num_panels; ++p) {
-            V sum[ROWS][S::tile_vectors];
-            for (int r = 0; r < ROWS; ++r)
-                for (int v = 0; v < S::tile_vectors; ++v) sum[r][v] = S::zero();
-            multiply_add<S, ROWS, S::tile_vectors>(
-                sum, head.query + query * head.stride, head.stride,
-                head.scratch + std::ptrdiff_t(first_panel + p) * head.width * panel, panel, head.width);
-            for (int r = 0; r < ROWS; ++r)
-                for (int v = 0; v < S::tile_vectors; ++v)
-                    S::store(score + r * most_keys + p * panel + v * S::lanes, sum[r][v]);
-        }
-    }
-
-    static float* score_scratch(const Head& head) {
-        return head.scratch + std::ptrdiff_t(panels(head.length)) * panel * head.width;
+    static const float* pack_values(const Head& head) {
+        float* to = Scratch(head).values;
+        const float* from = head.value;
+        for (int j = 0; j < head.length; ++j, from += head.stride)
+            for (int d = 0; d < head.width; d += lanes, to += lanes) S::store(to, S::load(from + d));
+        return Scratch(head).values;
     }
 
     // The keys that position `query` sees: [first, last).
@@ -91,118 +116,168 @@ struct Attention {
         }
     };
 
-    // Adds the bias, hides what the query does not see, and returns the largest score; minus infinity
-    // if it sees none of these keys, which start at position `key`.
-    static float mask(const Head& head, int query, int key, int keys, float* score) {
-        constexpr float hidden = -HUGE_VALF;
-        const Span seen(head, query);
-        V largest = S::set(hidden);
-        for (int j = 0; j < keys; j += S::lanes) {
-            V x = S::load(score + j);
-            if (head.bias) {
-                const int left = keys - j < S::lanes ? keys - j : S::lanes;
-                x = S::add(x, Row::load(head.bias + (key + j - query), left));
+    // Scores of ROWS queries from `query` against `keys` keys from `key`, the first of a panel. What a
+    // query does not see is minus infinity.
+    template <int ROWS>
+    struct Scores {
+        const Head& head;
+        const Scratch& at;
+        int query, key, keys;
+
+        void run() const {
+            for (int r = 0; r < ROWS; ++r) S::store(at.best + r * lanes, S::set(hidden));
+            for (int first = 0; first < keys; first += panel) {
+                const int left = keys - first < panel ? keys - first : panel;
+                with_constant<S::tile_vectors>(rounded_up(left, lanes) / lanes, Panel{*this, first, left});
             }
-            const int first = within(seen.first - key - j), last = within(seen.last - key - j);
-            if (first > 0 || last < S::lanes) x = S::keep_between(x, first, last, hidden);
-            S::store(score + j, x);
-            largest = S::max(largest, x);
         }
-        return S::largest(largest);
-    }
 
-    static int within(int lane) { return lane < 0 ? 0 : lane > S::lanes ? S::lanes : lane; }
+        struct Panel {
+            const Scores& all;
+            int first, left;
 
-    // score := exp(score - largest); returns the sum.
-    static float exponentials(int keys, float largest, float* score) {
-        V total = S::zero();
-        const V shift = S::set(largest);
-        for (int j = 0; j < keys; j += S::lanes) {
-            V weight = Mathematics<S>::exp(S::sub(S::load(score + j), shift));
-            S::store(score + j, weight);
-            total = S::add(total, weight);
+            template <int VECTORS>
+            void run() const {
+                const Head& head = all.head;
+                V sum[ROWS][VECTORS];
+                for (int r = 0; r < ROWS; ++r)
+                    for (int v = 0; v < VECTORS; ++v) sum[r][v] = S::zero();
+                multiply_add<S, ROWS, VECTORS>(
+                    sum, head.query + all.query * head.stride, head.stride,
+                    all.at.keys + std::ptrdiff_t(all.key + first) * head.width, panel, head.width,
+                    NoPrefetch{});
+                const bool all_seen = !head.bias && head.window < 0 && left == VECTORS * lanes;
+                float* score = all.at.score + first;
+                for (int r = 0; r < ROWS; ++r) {
+                    V high = S::load(all.at.best + r * lanes);
+                    for (int v = 0; v < VECTORS; ++v) {
+                        V x = sum[r][v];
+                        if (!all_seen) x = mask(x, head, all.query + r, all.key + first + v * lanes);
+                        S::store(score + r * most_keys + v * lanes, x);
+                        high = S::max(high, x);
+                    }
+                    S::store(all.at.best + r * lanes, high);
+                }
+            }
+        };
+
+        // Adds the bias to the scores of the keys from `key`, and hides what the query does not see.
+        static V mask(V x, const Head& head, int query, int key) {
+            if (head.bias) x = S::add(x, S::load(head.bias + (key - query)));
+            const Span seen(head, query);
+            const int first = within(seen.first - key), last = within(seen.last - key);
+            return first > 0 || last < lanes ? S::keep_between(x, first, last, hidden) : x;
         }
-        return S::sum(total);
-    }
+        static int within(int lane) { return lane < 0 ? 0 : lane > lanes ? lanes : lane; }
+    };
 
     // A block of queries against every tile of keys.
     struct Block {
         const Head& head;
-        float* mixed;
-        std::ptrdiff_t stride;
         int query;
+        const float* values;
+        std::ptrdiff_t apart;  // of values
+        float* mixed;
+        std::ptrdiff_t stride;  // of mixed
 
         template <int ROWS>
         void run() const {
-            float* score = score_scratch(head);
-            float largest[ROWS] = {}, sum[ROWS] = {}, shrink[ROWS] = {};
-            const int begin = Span(head, query).first / panel;
-            const int end = panels(Span(head, query + ROWS - 1).last);
-            for (int first = begin; first < end; first += most_keys / panel) {
-                const int left = end - first;
-                const int count = left < most_keys / panel ? left : most_keys / panel;
-                const int key = first * panel;
-                const int keys = head.length - key < count * panel ? head.length - key : count * panel;
-                scores<ROWS>(head, query, first, count, score);
-                for (int r = 0; r < ROWS; ++r) {
-                    const float before = first == begin ? -HUGE_VALF : largest[r];
-                    const float here = mask(head, query + r, key, keys, score + r * most_keys);
-                    largest[r] = here > before ? here : before;
-                    // A row that has seen no key yet keeps weights of exactly 0.
-                    const float shift = largest[r] == -HUGE_VALF ? 0.0f : largest[r];
-                    const float total = exponentials(keys, shift, score + r * most_keys);
-                    shrink[r] = before == -HUGE_VALF ? 0.0f : decay(before - shift);
-                    sum[r] = first == begin ? total : sum[r] * shrink[r] + total;
-                }
-                mix<ROWS>(score, key, keys, first == begin, shrink);
+            const Scratch at(head);
+            // Of each row: its largest score, the sum of its weights, and what both were worth before.
+            alignas(64) float largest[most_rows], sum[most_rows], factor[most_rows];
+            const int begin = Span(head, query).first / panel * panel;
+            const int end = Span(head, query + ROWS - 1).last;
+            for (int key = begin; key < end; key += most_keys) {
+                const int keys = end - key < most_keys ? end - key : most_keys;
+                const bool is_first = key == begin;
+                Scores<ROWS>{head, at, query, key, keys}.run();
+                weigh<ROWS>(at, keys, is_first, largest, sum, factor);
+                mix<ROWS>(at.score, key, keys, is_first ? nullptr : factor);
             }
+            for (int r = 0; r < most_rows; r += lanes)
+                S::store(factor + r, S::div(S::set(1.0f), S::load(sum + r)));
             for (int r = 0; r < ROWS; ++r) {
-                const V factor = S::set(1.0f / sum[r]);
+                const V by = S::set(factor[r]);
                 float* y = mixed + r * stride;
-                Row::vectors(head.width, [&](int i, int lanes) {
-                    Row::store(y + i, S::mul(Row::load(y + i, lanes), factor), lanes);
+                Row::vectors(head.width, [&](int i, int n) {
+                    Row::store(y + i, S::mul(Row::load(y + i, n), by), n);
                 });
             }
         }
 
-        // e^x by the kernel's own exp, so that it is the same on every machine of an instruction set.
-        static float decay(float x) {
-            float y[S::lanes];
-            S::store(y, Mathematics<S>::exp(S::set(x)));
-            return y[0];
-        }
-
-        // mixed := mixed * shrink + weights · values, `panel` columns of the head at a time.
+        // Turns the scores of a tile into weights 2^(score - largest so far) and adds them up. A row that
+        // has seen no key yet has a largest score of minus infinity, and weights of exactly 0.
         template <int ROWS>
-        void mix(const float* weight, int key, int keys, bool is_first, const float* shrink) const {
-            const float* value = head.value + key * head.stride;
-            int column = 0;
-            for (; column + panel <= head.width; column += panel)
-                mix_columns<ROWS, S::tile_vectors>(weight, value, keys, column, panel, is_first, shrink);
-            for (; column < head.width; column += S::lanes) {
-                const int left = head.width - column < S::lanes ? head.width - column : S::lanes;
-                mix_columns<ROWS, 1>(weight, value, keys, column, left, is_first, shrink);
+        static void weigh(const Scratch& at, int keys, bool is_first, float* largest, float* sum,
+                          float* factor) {
+            alignas(64) float here[most_rows] = {}, shift[most_rows], total[most_rows] = {};
+            for (int r = 0; r < ROWS; ++r) here[r] = S::largest(S::load(at.best + r * lanes));
+            for (int r = 0; r < most_rows; r += lanes) {
+                V now = S::load(here + r);
+                if (!is_first) now = S::max(now, S::load(largest + r));
+                const V from = S::max(now, S::set(-1e30f));
+                if (!is_first)
+                    S::store(factor + r, Mathematics<S>::falling_power(S::sub(S::load(largest + r), from)));
+                S::store(largest + r, now);
+                S::store(shift + r, from);
+            }
+            for (int r = 0; r < ROWS; ++r) {
+                float* score = at.score + r * most_keys;
+                const V from = S::set(shift[r]);
+                V all = S::zero();
+                for (int j = 0; j < keys; j += lanes) {
+                    const V weight = Mathematics<S>::falling_power(S::sub(S::load(score + j), from));
+                    S::store(score + j, weight);
+                    all = S::add(all, weight);
+                }
+                total[r] = S::sum(all);
+            }
+            for (int r = 0; r < most_rows; r += lanes) {
+                V all = S::load(total + r);
+                if (!is_first) all = S::fma(S::load(sum + r), S::load(factor + r), all);
+                S::store(sum + r, all);
             }
         }
 
-        // The last vector may reach beyond the head: values are readable there, but not written.
-        template <int ROWS, int VECTORS>
-        void mix_columns(const float* weight, const float* value, int keys, int column, int width,
-                         bool is_first, const float* shrink) const {
-            V sum[ROWS][VECTORS];
-            const int last = width - (VECTORS - 1) * S::lanes;
-            for (int r = 0; r < ROWS; ++r)
-                for (int v = 0; v < VECTORS; ++v) {
-                    const float* y = mixed + r * stride + column + v * S::lanes;
-                    const int lanes = v + 1 < VECTORS ? S::lanes : last;
-                    sum[r][v] = is_first ? S::zero() : S::mul(Row::load(y, lanes), S::set(shrink[r]));
-                }
-            multiply_add<S, ROWS, VECTORS>(sum, weight, most_keys, value + column, head.stride, keys);
-            for (int r = 0; r < ROWS; ++r)
-                for (int v = 0; v < VECTORS; ++v)
-                    Row::store(mixed + r * stride + column + v * S::lanes, sum[r][v],
-                               v + 1 < VECTORS ? S::lanes : last);
+        // mixed := mixed * factor + weights · values, some columns of the head at a time.
+        template <int ROWS>
+        void mix(const float* weight, int key, int keys, const float* factor) const {
+            for (int column = 0; column < head.width; column += panel) {
+                const int left = head.width - column < panel ? head.width - column : panel;
+                with_constant<S::tile_vectors>(rounded_up(left, lanes) / lanes,
+                                               Columns<ROWS>{*this, weight, key, keys, factor, column, left});
+            }
         }
+
+        template <int ROWS>
+        struct Columns {
+            const Block& all;
+            const float* weight;
+            int key, keys;
+            const float* factor;
+            int column, left;
+
+            // The last vector may reach beyond the head: values are readable there, but not written.
+            template <int VECTORS>
+            void run() const {
+                V sum[ROWS][VECTORS];
+                const int last = left - (VECTORS - 1) * lanes;
+                for (int r = 0; r < ROWS; ++r)
+                    for (int v = 0; v < VECTORS; ++v) {
+                        const float* y = all.mixed + r * all.stride + column + v * lanes;
+                        sum[r][v] = !factor ? S::zero()
+                                            : S::mul(Row::load(y, v + 1 < VECTORS ? lanes : last),
+                                                     S::set(factor[r]));
+                    }
+                multiply_add<S, ROWS, VECTORS>(sum, weight, most_keys,
+                                               all.values + key * all.apart + column, all.apart, keys,
+                                               NoPrefetch{});
+                for (int r = 0; r < ROWS; ++r)
+                    for (int v = 0; v < VECTORS; ++v)
+                        Row::store(all.mixed + r * all.stride + column + v * lanes, sum[r][v],
+                                   v + 1 < VECTORS ? lanes : last);
+            }
+        };
     };
 
     // Whole rows of probabilities, for those who ask to see them.
@@ -213,22 +288,14 @@ struct Attention {
 
         template <int ROWS>
         void run() const {
-            float* score = score_scratch(head);
+            const Scratch at(head);
             const int length = head.length;
-            for (int r = 0; r < ROWS; ++r) {
-                float* row = probability + std::ptrdiff_t(query + r) * length;
-                for (int j = 0; j < length; ++j) row[j] = 0;
-            }
-            for (int first = 0; first < panels(length); first += most_keys / panel) {
-                const int left = panels(length) - first;
-                const int key = first * panel;
+            for (int key = 0; key < length; key += most_keys) {
                 const int keys = length - key < most_keys ? length - key : most_keys;
-                scores<ROWS>(head, query, first, left < most_keys / panel ? left : most_keys / panel,
-                             score);
+                Scores<ROWS>{head, at, query, key, keys}.run();
                 for (int r = 0; r < ROWS; ++r) {
-                    mask(head, query + r, key, keys, score + r * most_keys);
                     float* row = probability + std::ptrdiff_t(query + r) * length + key;
-                    for (int j = 0; j < keys; ++j) row[j] = score[r * most_keys + j];
+                    for (int j = 0; j < keys; ++j) row[j] = at.score[r * most_keys + j];
                 }
             }
             for (int r = 0; r < ROWS; ++r)
@@ -236,20 +303,20 @@ struct Attention {
         }
 
         static void softmax(float* row, int length) {
-            V largest = S::set(-HUGE_VALF);
-            Row::vectors(length, [&](int j, int lanes) {
-                largest = S::max(largest, S::keep_between(Row::load(row + j, lanes), 0, lanes, -HUGE_VALF));
+            V largest = S::set(hidden);
+            Row::vectors(length, [&](int j, int n) {
+                largest = S::max(largest, S::keep_between(Row::load(row + j, n), 0, n, hidden));
             });
             const V shift = S::set(S::largest(largest));
             V total = S::zero();
-            Row::vectors(length, [&](int j, int lanes) {
-                V weight = Mathematics<S>::exp(S::sub(Row::load(row + j, lanes), shift));
-                Row::store(row + j, weight, lanes);
-                total = S::add(total, S::keep_between(weight, 0, lanes, 0.0f));
+            Row::vectors(length, [&](int j, int n) {
+                V weight = Mathematics<S>::falling_power(S::sub(Row::load(row + j, n), shift));
+                Row::store(row + j, weight, n);
+                total = S::add(total, S::keep_between(weight, 0, n, 0.0f));
             });
             const V factor = S::set(1.0f / S::sum(total));
-            Row::vectors(length, [&](int j, int lanes) {
-                Row::store(row + j, S::mul(Row::load(row + j, lanes), factor), lanes);
+            Row::vectors(length, [&](int j, int n) {
+                Row::store(row + j, S::mul(Row::load(row + j, n), factor), n);
             });
         }
     };

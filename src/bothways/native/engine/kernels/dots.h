@@ -13,7 +13,7 @@ template <class S, int ROWS>
 struct Dots {
     static BOTHWAYS_INLINE void run(typename S::I (&sum)[ROWS][S::dot_vectors],
                                     const std::uint8_t* codes, const std::int8_t* weights,
-                                    int steps) {
+                                    int steps, Prefetch ahead) {
         for (int r = 0; r < ROWS; ++r)
             for (int v = 0; v < S::dot_vectors; ++v) sum[r][v] = S::izero();
         for (int step = 0; step < steps; ++step) {
@@ -25,6 +25,7 @@ struct Dots {
                 for (int v = 0; v < S::dot_vectors; ++v)
                     sum[r][v] = S::dot(sum[r][v], row, column[v]);
             }
+            ahead.fetch(step);
             codes += 4;
             weights += S::dot_vectors * S::lanes * 4;
         }

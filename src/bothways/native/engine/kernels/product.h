@@ -11,6 +11,22 @@
 namespace bothways {
 namespace {
 
+// The next panel, brought into cache a little with each step of each block of rows that meets this one:
+// there are more weights than the cache holds, and they would otherwise be waited for.
+struct Ahead {
+    const char* next;
+    std::ptrdiff_t per_step, per_block;
+
+    template <class T>
+    Ahead(const T* panels, std::ptrdiff_t bytes, int number, int last_panel, int blocks, int steps)
+        : next(reinterpret_cast<const char*>(panels) + (number + 1) * bytes),
+          per_step(bytes / (std::ptrdiff_t(blocks) * steps) + 1),
+          per_block(per_step * steps) {
+        if (number + 1 == last_panel) next -= bytes, per_step = per_block = 0;
+    }
+    Prefetch block(int number) const { return {next + number * per_block, per_step}; }
+};
+
 template <class S>
 struct Products {
     using V = typename S::V;
@@ -29,23 +45,33 @@ struct Products {
 
     static void product(const Product& p) {
         RowBlocks blocks(p.in.count, S::tile_rows);
-        for (int number = p.first_panel; number < p.last_panel; ++number)
-            for (int block = 0; block < blocks.blocks; ++block)
+        const std::ptrdiff_t bytes = std::ptrdiff_t(sizeof(float)) * panel * p.inputs;
+        for (int number = p.first_panel; number < p.last_panel; ++number) {
+            const Ahead ahead(p.panels, bytes, number, p.last_panel, blocks.blocks, p.inputs);
+            for (int block = 0; block < blocks.blocks; ++block) {
                 with_constant<S::tile_rows>(blocks.first(block + 1) - blocks.first(block),
-                                            Fp32{p, number, blocks.first(block)});
+                                            Fp32{p, number, blocks.first(block), ahead.block(block)});
+            }
+        }
     }
 
     static void product_int8(const Product& p) {
         RowBlocks blocks(p.in.count, S::dot_rows);
-        for (int number = p.first_panel; number < p.last_panel; ++number)
-            for (int block = 0; block < blocks.blocks; ++block)
+        const int quads = (p.inputs + 3) / 4;
+        const std::ptrdiff_t bytes = std::ptrdiff_t(4) * int8_panel * quads;
+        for (int number = p.first_panel; number < p.last_panel; ++number) {
+            const Ahead ahead(p.codes, bytes, number, p.last_panel, blocks.blocks, quads);
+            for (int block = 0; block < blocks.blocks; ++block) {
                 with_constant<S::dot_rows>(blocks.first(block + 1) - blocks.first(block),
-                                           Int8{p, number, blocks.first(block)});
+                                           Int8{p, number, blocks.first(block), ahead.block(block)});
+            }
+        }
     }
 
     struct Fp32 {
         const Product& p;
         int number, row;
+        Prefetch ahead;
 
         template <int ROWS>
         void run() const {
@@ -56,7 +82,7 @@ struct Products {
                 for (int v = 0; v < VECTORS; ++v) sum[r][v] = S::load(bias + v * S::lanes);
             multiply_add<S, ROWS, VECTORS>(sum, p.in.x + row * p.in.stride, p.in.stride,
                                            p.panels + std::ptrdiff_t(number) * p.inputs * panel,
-                                           panel, p.inputs);
+                                           panel, p.inputs, ahead);
             Tile tile;
             for (int r = 0; r < ROWS; ++r)
                 for (int v = 0; v < VECTORS; ++v)
@@ -70,6 +96,7 @@ struct Products {
     struct Int8 {
         const Product& p;
         int number, row;
+        Prefetch ahead;
 
         template <int ROWS>
         void run() const {
@@ -90,7 +117,8 @@ struct Products {
                 const int steps = g + 1 < groups ? group / 4 : quads - g * (group / 4);
                 const std::ptrdiff_t w = (std::ptrdiff_t(number) * groups + g) * int8_panel;
                 add_group<ROWS>(tile.at, q.codes + at * group, weights, steps, q.scale + at,
-                                q.offset + at, p.weight_scale + w, p.weight_sum + w);
+                                q.offset + at, p.weight_scale + w, p.weight_sum + w,
+                                ahead.after(g * (group / 4)));
                 weights += std::ptrdiff_t(steps) * int8_panel * 4;
             }
             tile.rows = ROWS;
@@ -102,10 +130,10 @@ struct Products {
         template <int ROWS>
         static void add_group(float* y, const std::uint8_t* codes, const std::int8_t* weights,
                               int steps, const float* scale, const float* offset,
-                              const float* weight_scale, const float* weight_sum) {
+                              const float* weight_scale, const float* weight_sum, Prefetch ahead) {
             constexpr int VECTORS = S::dot_vectors;
             typename S::I sum[ROWS][VECTORS];
-            Dots<S, ROWS>::run(sum, codes, weights, steps);
+            Dots<S, ROWS>::run(sum, codes, weights, steps, ahead);
             for (int v = 0; v < VECTORS; ++v) {
                 V by = S::load(weight_scale + v * S::lanes), total = S::load(weight_sum + v * S::lanes);
                 for (int r = 0; r < ROWS; ++r) {

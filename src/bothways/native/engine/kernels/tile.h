@@ -8,18 +8,37 @@
 
 #if defined(__GNUC__) || defined(__clang__)
 #define BOTHWAYS_INLINE inline __attribute__((always_inline))
+#define BOTHWAYS_PREFETCH(p) __builtin_prefetch(p, 0, 2)
 #else
+#include <intrin.h>
 #define BOTHWAYS_INLINE __forceinline
+#if defined(_M_ARM64)
+#define BOTHWAYS_PREFETCH(p) __prefetch(p)
+#else
+#define BOTHWAYS_PREFETCH(p) _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1)
+#endif
 #endif
 
 namespace bothways {
 namespace {
 
+// Memory that will be wanted soon, brought into the second level of cache a little with each step.
+struct Prefetch {
+    const char* from;
+    std::ptrdiff_t per_step;
+    void fetch(int step) const { BOTHWAYS_PREFETCH(from + step * per_step); }
+    Prefetch after(int steps) const { return {from + steps * per_step, per_step}; }
+};
+
+struct NoPrefetch {
+    void fetch(int) const {}
+};
+
 // sum (ROWS, VECTORS) += a (ROWS, depth) b (depth, VECTORS).
-template <class S, int ROWS, int VECTORS>
+template <class S, int ROWS, int VECTORS, class P>
 BOTHWAYS_INLINE void multiply_add(typename S::V (&sum)[ROWS][VECTORS], const float* a,
                                   std::ptrdiff_t a_stride, const float* b, std::ptrdiff_t b_stride,
-                                  int depth) {
+                                  int depth, P ahead) {
     for (int k = 0; k < depth; ++k) {
         typename S::V column[VECTORS];
         for (int v = 0; v < VECTORS; ++v) column[v] = S::load(b + v * S::lanes);
@@ -27,6 +46,7 @@ BOTHWAYS_INLINE void multiply_add(typename S::V (&sum)[ROWS][VECTORS], const flo
             typename S::V row = S::set(a[r * a_stride + k]);
             for (int v = 0; v < VECTORS; ++v) sum[r][v] = S::fma(row, column[v], sum[r][v]);
         }
+        ahead.fetch(k);
         b += b_stride;
     }
 }

@@ -36,6 +36,7 @@ struct Avx2 {
     static V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
     static V fnma(V a, V b, V c) { return _mm256_fnmadd_ps(a, b, c); }
     static V round(V a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+    static constexpr float vanishing = -127;
     static V scale_by_power(V a, V n) {
         __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
         return mul(a, _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
@@ -46,6 +47,23 @@ struct Avx2 {
     static V keep_between(V x, int first, int last, float other) {
         __m256i keep = _mm256_andnot_si256(first_lanes(first), first_lanes(last));
         return _mm256_blendv_ps(set(other), x, _mm256_castsi256_ps(keep));
+    }
+    static void transpose(V (&row)[lanes]) {
+        V t[lanes];
+        for (int i = 0; i < lanes; i += 2) {
+            t[i] = _mm256_unpacklo_ps(row[i], row[i + 1]);
+            t[i + 1] = _mm256_unpackhi_ps(row[i], row[i + 1]);
+        }
+        for (int i = 0; i < lanes; i += 4)
+            for (int j = 0; j < 2; ++j) {
+                row[i + 2 * j] = _mm256_shuffle_ps(t[i + j], t[i + j + 2], 0x44);
+                row[i + 2 * j + 1] = _mm256_shuffle_ps(t[i + j], t[i + j + 2], 0xee);
+            }
+        for (int j = 0; j < 4; ++j) {
+            t[j] = _mm256_permute2f128_ps(row[j], row[j + 4], 0x20);
+            t[j + 4] = _mm256_permute2f128_ps(row[j], row[j + 4], 0x31);
+        }
+        for (int i = 0; i < lanes; ++i) row[i] = t[i];
     }
     static __m128 halves(V a, __m128 (*join)(__m128, __m128)) {
         __m128 four = join(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));

@@ -33,6 +33,7 @@ struct Avx512 {
     static V fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
     static V fnma(V a, V b, V c) { return _mm512_fnmadd_ps(a, b, c); }
     static V round(V a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT); }
+    static constexpr float vanishing = -152;  // beyond the smallest float there is, 2^-149
     static V scale_by_power(V a, V n) { return _mm512_scalef_ps(a, n); }
     static V zero_below(V y, V x, float limit) {
         return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, set(limit), _CMP_GE_OQ), y);
@@ -40,6 +41,32 @@ struct Avx512 {
     static V keep_between(V x, int first, int last, float other) {
         __mmask16 keep = static_cast<__mmask16>(first_lanes(last) & ~first_lanes(first));
         return _mm512_mask_mov_ps(set(other), keep, x);
+    }
+    static V pairs(__m512d a) { return _mm512_castpd_ps(a); }
+    static __m512d doubles(V a) { return _mm512_castps_pd(a); }
+    // In squares of 2, of 4, then of squares of 4.
+    static void transpose(V (&row)[lanes]) {
+        V t[lanes];
+        for (int i = 0; i < lanes; i += 2) {
+            t[i] = _mm512_unpacklo_ps(row[i], row[i + 1]);
+            t[i + 1] = _mm512_unpackhi_ps(row[i], row[i + 1]);
+        }
+        for (int i = 0; i < lanes; i += 4)
+            for (int j = 0; j < 2; ++j) {
+                row[i + 2 * j] = pairs(_mm512_unpacklo_pd(doubles(t[i + j]), doubles(t[i + j + 2])));
+                row[i + 2 * j + 1] = pairs(_mm512_unpackhi_pd(doubles(t[i + j]), doubles(t[i + j + 2])));
+            }
+        for (int j = 0; j < 4; ++j) {
+            const V low = _mm512_shuffle_f32x4(row[j], row[j + 4], 0x88);
+            const V high = _mm512_shuffle_f32x4(row[j + 8], row[j + 12], 0x88);
+            const V low_odd = _mm512_shuffle_f32x4(row[j], row[j + 4], 0xdd);
+            const V high_odd = _mm512_shuffle_f32x4(row[j + 8], row[j + 12], 0xdd);
+            t[j] = _mm512_shuffle_f32x4(low, high, 0x88);
+            t[j + 8] = _mm512_shuffle_f32x4(low, high, 0xdd);
+            t[j + 4] = _mm512_shuffle_f32x4(low_odd, high_odd, 0x88);
+            t[j + 12] = _mm512_shuffle_f32x4(low_odd, high_odd, 0xdd);
+        }
+        for (int i = 0; i < lanes; ++i) row[i] = t[i];
     }
     static float sum(V a) { return _mm512_reduce_add_ps(a); }
     static float largest(V a) { return _mm512_reduce_max_ps(a); }

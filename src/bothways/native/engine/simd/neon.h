@@ -41,6 +41,7 @@ struct Neon {
     static V fma(V a, V b, V c) { return vfmaq_f32(c, a, b); }
     static V fnma(V a, V b, V c) { return vfmsq_f32(c, a, b); }
     static V round(V a) { return vrndnq_f32(a); }
+    static constexpr float vanishing = -127;
     static V scale_by_power(V a, V n) {
         int32x4_t exponent = vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127));
         return mul(a, vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23)));
@@ -55,6 +56,13 @@ struct Neon {
         uint32x4_t keep =
             vandq_u32(vcgeq_s32(lane, vdupq_n_s32(first)), vcltq_s32(lane, vdupq_n_s32(last)));
         return vbslq_f32(keep, x, set(other));
+    }
+    static void transpose(V (&row)[lanes]) {
+        const float32x4x2_t a = vtrnq_f32(row[0], row[1]), b = vtrnq_f32(row[2], row[3]);
+        row[0] = vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0]));
+        row[1] = vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1]));
+        row[2] = vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0]));
+        row[3] = vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
     }
     static float sum(V a) { return vaddvq_f32(a); }
     static float largest(V a) { return vmaxvq_f32(a); }

@@ -62,7 +62,8 @@ struct Plain {
     static V round(V a) {
         return each([&](int i) { return std::nearbyint(a.lane[i]); });
     }
-    // a * 2^n for whole n of -126 to 127.
+    // a * 2^n for whole n of -126 to 127, and 0 for n = `vanishing`.
+    static constexpr float vanishing = -127;
     static V scale_by_power(V a, V n) {
         return each([&](int i) {
             std::uint32_t bits = static_cast<std::uint32_t>(static_cast<int>(n.lane[i]) + 127) << 23;
@@ -78,6 +79,15 @@ struct Plain {
     // x in the lanes from `first` up to, not including, `last`; `other` elsewhere.
     static V keep_between(V x, int first, int last, float other) {
         return each([&](int i) { return i >= first && i < last ? x.lane[i] : other; });
+    }
+    // Rows become columns.
+    static void transpose(V (&row)[lanes]) {
+        for (int i = 0; i < lanes; ++i)
+            for (int j = 0; j < i; ++j) {
+                const float a = row[i].lane[j];
+                row[i].lane[j] = row[j].lane[i];
+                row[j].lane[i] = a;
+            }
     }
     static float sum(V a) { return (a.lane[0] + a.lane[2]) + (a.lane[1] + a.lane[3]); }
     static float largest(V a) {
