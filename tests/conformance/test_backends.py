@@ -2,6 +2,8 @@
 
 import dataclasses
 from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -9,8 +11,12 @@ import pytest
 
 from bothways import config as config_module
 from bothways.backends import Backend
+from bothways.checkpoints.model_folder import ModelFolder, Pooling
+from bothways.checkpoints.onnx.writing import output_names, write_onnx
 from bothways.config import EncoderConfig, PoolingMode
+from bothways.heads import Head, HeadLayer, head_layout
 from bothways.packing import PackedBatch
+from bothways.reference import head_outputs
 from bothways.reference.backend import ReferenceBackend
 from bothways.weights import Weights
 
@@ -176,6 +182,87 @@ def test_a_sequence_does_not_depend_on_its_neighbours(pair: Pair) -> None:
         alone = pair.backend.pool(one, ["mean", "last"])[0]
         scale = max(np.abs(alone).max(), 1.0)
         assert np.abs(together[index] - alone).max() < NEIGHBOUR_TOLERANCE * scale
+
+
+def heads_of(config: EncoderConfig) -> tuple[Head, ...]:
+    """One that pools, one for positions, and one that is tied where it can be."""
+    dense = HeadLayer(
+        name="heads.dense",
+        outputs=config.embedding_width,
+        activation=config.activation,
+        norm="heads.norm",
+        norm_bias=config.norm_bias,
+    )
+    last = HeadLayer(name="heads.classes", outputs=3, bias=False)
+    heads = [
+        Head(task="classes", layers=(dense, last), pooling="weighted_mean", labels=("a", "b", "c")),
+        Head(task="tags", layers=(HeadLayer(name="heads.tags", outputs=4),), labels=tuple("abcd")),
+    ]
+    if config.input == "tokens":
+        tied = HeadLayer(name="heads.tokens", outputs=config.vocab_size, tied=True)
+        heads.append(Head(task="masked_tokens", layers=(dense, tied)))
+    return tuple(heads)
+
+
+@pytest.mark.skipif(not find_spec("onnxruntime"), reason="onnxruntime is not installed")
+@every_point
+def test_an_exported_graph_equals_the_definition(
+    point: str, make_weights: Callable[..., dict[str, np.ndarray]], tmp_path: Path
+) -> None:
+    import onnxruntime
+
+    config, heads = POINTS[point], heads_of(POINTS[point])
+    rng = np.random.default_rng(9)
+    shapes = {name: s for head in heads for name, s in head_layout(head, config).items()}
+    weights = make_weights(config)
+    folder = ModelFolder(
+        path=tmp_path,
+        reader_path=tmp_path,
+        family="bothways",
+        config=config,
+        weights=weights,
+        heads={name: rng.standard_normal(s, dtype=np.float32) for name, s in shapes.items()},
+        head_settings={},
+        head_configs=heads,
+        pooling=Pooling(get_args(PoolingMode)),
+        max_length=config.max_length,
+    )
+    write_onnx(tmp_path, folder)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    oracle = ReferenceBackend(config, weights, dtype=np.float64)
+    for lengths in (LENGTHS, (1,), (7, 7)):
+        batch = make_batch(config, lengths)
+        names = ["last_hidden_state", "sentence_embedding", *output_names(heads).values()]
+        found = dict(zip(names, session.run(names, padded(config, batch)), strict=True))
+        (states,) = oracle.hidden_states(batch, [config.num_layers])
+        pooled = oracle.pool(batch, get_args(PoolingMode))
+        assert error(found["sentence_embedding"], pooled) < TOLERANCE
+        arrays = weights | folder.heads
+        for i, x_LD in enumerate(batch.split(states)):
+            real = slice(0, lengths[i])
+            assert error(found["last_hidden_state"][i, real], x_LD) < TOLERANCE
+            for head in heads:
+                logits = found[output_names(heads)[head.task]][i]
+                ours = logits if head.pooling else logits[real]
+                assert error(ours, head_outputs(x_LD, arrays, head)) < TOLERANCE, head.task
+
+
+def padded(config: EncoderConfig, batch: PackedBatch) -> dict[str, np.ndarray]:
+    """The inputs of a graph, with anything for padding."""
+    rng = np.random.default_rng(3)
+    shape = (len(batch.lengths), int(batch.lengths.max()))
+    mask = (np.arange(shape[1]) < batch.lengths[:, None]).astype(np.int64)
+    values: np.ndarray = rng.integers(0, max(config.vocab_size, 1), shape)
+    if config.input == "vectors":
+        values = rng.standard_normal((*shape, config.num_channels), dtype=np.float32)
+    values[mask == 1] = batch.values
+    inputs = {"input_ids" if config.input == "tokens" else "values": values}
+    if config.num_segments > 1:
+        segments = np.zeros(shape, np.int64)
+        if batch.segments is not None:
+            segments[mask == 1] = batch.segments
+        inputs["token_type_ids"] = segments
+    return inputs | {"attention_mask": mask}
 
 
 def test_the_points_cover_every_variant() -> None:

@@ -1,4 +1,4 @@
-"""Writing a model folder for others: for transformers, for sentence-transformers, or for bothways.
+"""Writing a model folder for others: for transformers, sentence-transformers, ONNX, or bothways.
 
 A folder appears under its name only when it is whole: it is written beside it and then renamed.
 """
@@ -10,24 +10,27 @@ from typing import Literal, assert_never
 
 from bothways.checkpoints.bothways_folder import write_bothways
 from bothways.checkpoints.model_folder import READER_FILES, ModelFolder
+from bothways.checkpoints.onnx import write_onnx
 from bothways.checkpoints.sentence_transformers_export import write_modules
 from bothways.checkpoints.transformers_export import write_transformers
 from bothways.errors import DataFileError
 
 __all__ = ["Format", "export"]
 
-Format = Literal["bothways", "transformers", "sentence-transformers"]
+Format = Literal["bothways", "transformers", "sentence-transformers", "onnx"]
 
 
 def export(folder: ModelFolder, out: Path, to: Format) -> tuple[str, ...]:
     """Write a model in the format of another library, or of bothways; say what had to be left out.
 
     A transformers folder has the encoder, and the heads that a class of its family computes;
-    pooling, prompts and what follows pooling belong to sentence-transformers and bothways. What is
-    returned names each head that is not in the folder, and why.
+    pooling, prompts and what follows pooling belong to sentence-transformers and bothways. A folder
+    for ONNX has one graph that computes all of it. What is returned names each head that is not in
+    the folder, and why.
 
     Raises:
         UnsupportedModel: if the format has no words for the encoder; the message names the field.
+        MissingExtra: for ONNX, if it is not installed.
         DataFileError: if `out` exists and is not empty, or cannot be written.
     """
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
@@ -59,6 +62,8 @@ def _write(out: Path, folder: ModelFolder, to: Format) -> list[str]:
         case "sentence-transformers":
             left_out = write_transformers(out, folder)
             write_modules(out, folder)
+        case "onnx":
+            left_out = write_onnx(out, folder)
         case unknown:
             assert_never(unknown)
     for name in READER_FILES:

@@ -212,7 +212,7 @@ ExportFolder = Annotated[
     typer.Option("--output", "-o", metavar="DIR", help="The folder to make.", show_default=False),
 ]
 ExportForm = Annotated[
-    Literal["transformers", "sentence-transformers", "bothways"],
+    Literal["transformers", "sentence-transformers", "onnx", "bothways"],
     typer.Option("--to", help="Whose form the folder has.", show_default=False),
 ]
 

@@ -1,0 +1,62 @@
+"""The encoder: embed, then block after block, over a padded batch."""
+
+from typing import assert_never
+
+from bothways.checkpoints.onnx.attention import Attention
+from bothways.checkpoints.onnx.embedding import embed
+from bothways.checkpoints.onnx.graph import Graph, Value
+from bothways.checkpoints.onnx.inputs import Inputs
+from bothways.checkpoints.onnx.layers import activate, linear, normalise
+from bothways.config import EncoderConfig
+from bothways.weights import Weights
+
+__all__ = ["encode"]
+
+
+def encode(graph: Graph, inputs: Inputs, weights: Weights, config: EncoderConfig) -> Value:
+    """The last hidden states, float32 (B, L, D); those of padding are of no use."""
+    x = embed(graph, inputs, weights, config)
+    attention = Attention(graph, inputs, weights, config)
+    for layer in range(config.num_layers):
+        x = _block(graph, x, weights, config, layer, attention)
+    if config.final_norm:
+        x = normalise(graph, x, weights, "final_norm", config)
+    return x
+
+
+def _block(
+    graph: Graph,
+    x: Value,
+    w: Weights,
+    config: EncoderConfig,
+    layer: int,
+    attention: Attention,
+) -> Value:
+    """Attention, then feed-forward, each added to its input and normalised."""
+    name = f"blocks.{config.block(layer)}"
+    match config.norm_placement:
+        case "post":
+            mixed = attention.layer(x, w, f"{name}.attention", layer)
+            x = normalise(graph, graph.op("Add", x, mixed), w, f"{name}.attention_norm", config)
+            added = graph.op("Add", x, _feed_forward(graph, x, w, name, config))
+            return normalise(graph, added, w, f"{name}.feed_forward_norm", config)
+        case "pre":
+            normed = x
+            if config.has_attention_norm(config.block(layer)):
+                normed = normalise(graph, x, w, f"{name}.attention_norm", config)
+            x = graph.op("Add", x, attention.layer(normed, w, f"{name}.attention", layer))
+            normed = normalise(graph, x, w, f"{name}.feed_forward_norm", config)
+            return graph.op("Add", x, _feed_forward(graph, normed, w, name, config))
+        case unknown:
+            assert_never(unknown)
+
+
+def _feed_forward(graph: Graph, x: Value, w: Weights, name: str, config: EncoderConfig) -> Value:
+    """down(act(up(x))); gated, down(act(gate(x)) · up(x))."""
+    up = linear(graph, x, w, f"{name}.feed_forward.up")
+    if config.gated:
+        gate = linear(graph, x, w, f"{name}.feed_forward.gate")
+        inner = graph.op("Mul", activate(graph, gate, config.activation), up)
+    else:
+        inner = activate(graph, up, config.activation)
+    return linear(graph, inner, w, f"{name}.feed_forward.down")

@@ -1,0 +1,36 @@
+"""The outputs of heads, before probabilities are made of them."""
+
+from bothways.checkpoints.onnx.graph import Graph, Value
+from bothways.checkpoints.onnx.inputs import Inputs
+from bothways.checkpoints.onnx.layers import activate, layer_norm, linear
+from bothways.checkpoints.onnx.pooling import pool
+from bothways.config import EncoderConfig
+from bothways.heads import Head, HeadLayer
+from bothways.weights import Weights
+
+__all__ = ["head_outputs"]
+
+
+def head_outputs(
+    graph: Graph, x: Value, inputs: Inputs, w: Weights, config: EncoderConfig, head: Head
+) -> Value:
+    """What a head makes of hidden states: (B, O) if it pools, else (B, L, O)."""
+    if head.pooling is not None:
+        x = pool(graph, x, inputs, head.pooling, config.max_length)
+    for layer in head.layers:
+        x = _layer(graph, x, w, layer)
+    return x
+
+
+def _layer(graph: Graph, x: Value, w: Weights, layer: HeadLayer) -> Value:
+    if layer.tied:
+        # The table that embeds tokens, turned in the graph, so that the file has it once.
+        table = graph.weight("embedding.token.weight", w["embedding.token.weight"])
+        y = graph.op("MatMul", x, graph.transpose(table, 1, 0))
+        if layer.bias:
+            name = f"{layer.name}.bias"
+            y = graph.op("Add", y, graph.weight(name, w[name]))
+    else:
+        y = linear(graph, x, w, layer.name)
+    y = activate(graph, y, layer.activation)
+    return y if layer.norm is None else layer_norm(graph, y, w, layer.norm, layer.norm_eps)

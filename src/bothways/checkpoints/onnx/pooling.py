@@ -1,0 +1,91 @@
+"""From one vector per position to one per sequence, padding left out; and what follows."""
+
+from typing import assert_never
+
+import numpy as np
+
+from bothways.checkpoints.model_folder import Dense, ModelFolder, Normalize
+from bothways.checkpoints.onnx.graph import Graph, Value
+from bothways.checkpoints.onnx.inputs import Inputs
+from bothways.checkpoints.onnx.layers import activate
+from bothways.config import PoolingMode
+
+__all__ = ["embedding", "pool"]
+
+_SMALLEST_LENGTH = 1e-12
+"""Vectors shorter than this are left as they are, near 0, as `bothways.vectors` leaves them."""
+
+
+def pool(graph: Graph, x: Value, inputs: Inputs, mode: PoolingMode, max_length: int) -> Value:
+    """The positions of each sequence as one vector, (B, D); the modes are those of `reference`."""
+    match mode:
+        case "cls":
+            return graph.op("Gather", x, graph.constant(0, np.int64), attributes={"axis": 1})
+        case "last":
+            place = _places(graph, inputs, max_length)
+            is_last = graph.op("Equal", place, graph.total(inputs.real, 1, keep=True))
+            return graph.total(graph.op("Mul", x, graph.cast(is_last, np.float32)), 1)
+        case "max":
+            lowest = graph.constant(float(np.finfo(np.float32).min))
+            kept = graph.op("Where", graph.cast(inputs.real, np.bool_), x, lowest)
+            return graph.op("ReduceMax", kept, attributes={"axes": [1], "keepdims": 0})
+        case "mean":
+            return graph.op("Div", _sum(graph, x, inputs), graph.total(inputs.real, 1))
+        case "mean_sqrt_len":
+            root = graph.op("Sqrt", graph.total(inputs.real, 1))
+            return graph.op("Div", _sum(graph, x, inputs), root)
+        case "weighted_mean":
+            weight = graph.op("Mul", _places(graph, inputs, max_length), inputs.real)
+            weighted = graph.total(graph.op("Mul", x, weight), 1)
+            return graph.op("Div", weighted, graph.total(weight, 1))
+        case unknown:
+            assert_never(unknown)
+
+
+def embedding(graph: Graph, x: Value, inputs: Inputs, folder: ModelFolder) -> tuple[Value, int]:
+    """The vector that a model folder promises for each sequence, and its length."""
+    pooled = [
+        pool(graph, x, inputs, mode, folder.config.max_length) for mode in folder.pooling.modes
+    ]
+    vector = pooled[0]
+    if len(pooled) > 1:
+        vector = graph.op("Concat", *pooled, attributes={"axis": 1})
+    width = folder.config.d_model * len(pooled)
+    modules = folder.modules
+    is_normalised = bool(modules) and isinstance(modules[-1], Normalize)
+    for number, module in enumerate(modules[:-1] if is_normalised else modules):
+        match module:
+            case Dense():
+                vector = _dense(graph, vector, module, f"modules.{number}")
+                width = module.weight.shape[0]
+            case Normalize():
+                vector = _unit_length(graph, vector)
+    if folder.dimensions is not None and folder.dimensions < width:
+        bounds = (graph.constant([n], np.int64) for n in (0, folder.dimensions, 1))
+        vector, width = graph.op("Slice", vector, *bounds), folder.dimensions
+    return (_unit_length(graph, vector) if is_normalised else vector), width
+
+
+def _places(graph: Graph, inputs: Inputs, max_length: int) -> Value:
+    """The positions counted from 1, float32 (L, 1)."""
+    table = graph.weight("places", np.arange(1, max_length + 1, dtype=np.float32))
+    return graph.expand(graph.first(table, inputs.length), 1)
+
+
+def _sum(graph: Graph, x: Value, inputs: Inputs) -> Value:
+    return graph.total(graph.op("Mul", x, inputs.real), 1)
+
+
+def _dense(graph: Graph, x: Value, dense: Dense, name: str) -> Value:
+    y = graph.op("MatMul", x, graph.weight(f"{name}.weight", dense.weight.T))
+    if dense.bias is not None:
+        y = graph.op("Add", y, graph.weight(f"{name}.bias", dense.bias))
+    if dense.activation == "sigmoid":
+        return graph.op("Sigmoid", y)
+    return activate(graph, y, dense.activation)
+
+
+def _unit_length(graph: Graph, x: Value) -> Value:
+    square = graph.total(graph.op("Mul", x, x), 1, keep=True)
+    length = graph.op("Max", graph.op("Sqrt", square), graph.constant(_SMALLEST_LENGTH))
+    return graph.op("Div", x, length)

@@ -1,0 +1,87 @@
+"""Writing the graph of a model folder to a file."""
+
+import json
+from pathlib import Path
+
+from bothways.checkpoints.model_folder import ModelFolder
+from bothways.checkpoints.onnx.encoder import encode
+from bothways.checkpoints.onnx.graph import Graph
+from bothways.checkpoints.onnx.heads import head_outputs
+from bothways.checkpoints.onnx.inputs import Inputs
+from bothways.checkpoints.onnx.pooling import embedding
+from bothways.heads import Head
+
+__all__ = ["ONNX_FILE", "write_onnx"]
+
+ONNX_FILE = "model.onnx"
+_DATA_FILE = "model.onnx.data"
+
+_LARGEST_FILE = 1 << 30
+"""Weights beyond this go into a file of their own: a message of protobuf ends at 2 GiB."""
+
+
+def write_onnx(out: Path, folder: ModelFolder) -> list[str]:
+    """Write `model.onnx`; what it does not do, in words.
+
+    Inputs: `input_ids` (or `values`), `attention_mask`, and `token_type_ids` where there are
+    segments, padded at the end. Outputs: `last_hidden_state`, `sentence_embedding`, and `logits` of
+    a head, or `{task}_logits` of several.
+
+    Raises:
+        MissingExtra: if onnx is not installed.
+    """
+    graph = Graph()
+    config, weights = folder.config, folder.weights | folder.heads
+    inputs = Inputs.of(graph, config)
+    x = encode(graph, inputs, weights, config)
+    graph.output(x, "last_hidden_state", ("batch", "length", config.d_model))
+    vector, width = embedding(graph, x, inputs, folder)
+    graph.output(vector, "sentence_embedding", ("batch", width))
+    names = output_names(folder.head_configs)
+    for head in folder.head_configs:
+        logits = head_outputs(graph, x, inputs, weights, config, head)
+        positions = () if head.pooling is not None else ("length",)
+        graph.output(logits, names[head.task], ("batch", *positions, head.num_outputs))
+    _save(graph, out / ONNX_FILE, _metadata(folder), sum(a.nbytes for a in weights.values()))
+    return _left_out(folder)
+
+
+def output_names(heads: tuple[Head, ...]) -> dict[str, str]:
+    """The output of each head, by its task."""
+    if len(heads) == 1:
+        return {heads[0].task: "logits"}
+    return {head.task: f"{head.task}_logits" for head in heads}
+
+
+def _save(graph: Graph, path: Path, metadata: dict[str, str], size: int) -> None:
+    import onnx
+
+    model = graph.to_model("bothways", metadata)
+    onnx.save_model(
+        model,
+        path,
+        save_as_external_data=size > _LARGEST_FILE,
+        all_tensors_to_one_file=True,
+        location=_DATA_FILE,
+    )
+    onnx.checker.check_model(path)
+
+
+def _metadata(folder: ModelFolder) -> dict[str, str]:
+    """What a program that runs the graph has to know, as JSON values."""
+    facts = {
+        "max_length": folder.max_length,
+        "pooling": list(folder.pooling.modes),
+        "lowercase": folder.lowercase,
+        "prompts": dict(folder.prompts),
+        "default_prompt": folder.default_prompt,
+        "outputs": output_names(folder.head_configs),
+        "labels": {head.task: list(head.labels) for head in folder.head_configs if head.labels},
+    }
+    return {f"bothways.{name}": json.dumps(value) for name, value in facts.items()}
+
+
+def _left_out(folder: ModelFolder) -> list[str]:
+    if folder.prompts and not folder.pooling.include_prompt:
+        return ["prompts are not left out of pooling in the graph; sentence_embedding has them too"]
+    return []
