@@ -1,0 +1,260 @@
+"""Does pretraining help? Masked tokens on WordNet's glosses, then classes with few labels.
+
+A gloss is a definition, such as "a tool with a flat blade used as a lever". The lexicographers kept
+it in one of 45 files by what it defines: artifacts, animals, acts, verbs of motion, ... Told 20
+glosses of each file, which file is another gloss from?
+
+1. An encoder is pretrained to fill in masked tokens of 110,000 glosses, without any labels.
+2. It is trained on to classify, from few labels; so is the same encoder from random weights, on the
+   same glosses in as many steps. Each with the learning rate that is best for it on validation.
+3. Both classify glosses that neither pretraining nor training has seen. And so does a logistic
+   regression on the words in them, which knows the labelled ones alone.
+
+    python examples/pretrain_wordnet.py
+
+Everything is repeated with several draws of labelled glosses, each with other chance in training.
+"""
+
+import argparse
+import gzip
+import json
+import random
+import re
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+import bothways
+from bothways.training.journal import TrainingEvent, ValidationEvent
+from bothways.training.options import TrainingPlan
+from bothways.training.pipeline import train
+from fetching import debian_package
+from outcome import circumstances, use_cores, write
+
+ENCODER = {"num_layers": 4, "d_model": 128, "num_heads": 4}
+VOCABULARY = 8000
+
+
+class Budget(NamedTuple):
+    """How long, and how often; `labelled` glosses of each lexicographer file are told."""
+
+    labelled: int = 20
+    pretraining_epochs: float = 5.0
+    fine_tuning_epochs: float = 20.0
+    learning_rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3)
+    draws: int = 5
+
+
+QUICK = Budget(
+    labelled=4, pretraining_epochs=1.0, fine_tuning_epochs=1.0, learning_rates=(1e-3,), draws=2
+)
+
+
+class Gloss(NamedTuple):
+    """A definition, and the lexicographer file that it is in: noun.animal, verb.motion, ..."""
+
+    text: str
+    label: str
+
+
+def read_glosses(share: Path) -> list[Gloss]:
+    """All definitions of WordNet (under `usr/share` of the package), each only once.
+
+    A definition that is in several lexicographer files is in none of ours.
+    """
+    manual = gzip.decompress((share / "man/man5/lexnames.5WN.gz").read_bytes()).decode()
+    label_of_number = dict(re.findall(r"^(\d\d)\t(\S+)", manual, re.MULTILINE))
+    labels: dict[str, set[str]] = defaultdict(set)
+    for part_of_speech in ("noun", "verb", "adj", "adv"):
+        data = (share / f"wordnet/data.{part_of_speech}").read_text(encoding="utf-8")
+        for number, text in read_synsets(data):
+            labels[text].add(label_of_number[number])
+    return [Gloss(text, *of) for text, of in labels.items() if len(of) == 1]
+
+
+def read_synsets(data: str) -> Iterator[tuple[str, str]]:
+    """The number of the lexicographer file and the definition of each synset (see wndb(5WN)).
+
+    Examples, which stand in quotes after a definition, are left out.
+    """
+    for line in data.splitlines():
+        if not line.startswith("  "):  # the licence
+            fields, _, gloss = line.partition(" | ")
+            definition = re.split(r';? *"', gloss)[0].strip(" ;")
+            if definition:
+                yield fields.split()[1], definition
+
+
+class Parts(NamedTuple):
+    """Glosses by their use; none is in two parts but those of `pool`, which all are unlabelled too.
+
+    pool: of the larger lexicographer files, to draw the few labelled ones from.
+    unlabelled: texts to pretrain on.
+    """
+
+    test: list[Gloss]
+    validation: list[Gloss]
+    pool: dict[str, list[Gloss]]
+    unlabelled: list[str]
+
+
+def split(glosses: list[Gloss], *, test: int, validation: int, fewest: int, seed: int) -> Parts:
+    """Hold out so many glosses of each lexicographer file that has at least `fewest`.
+
+    Neither those of `test` nor of `validation` are seen in pretraining.
+    """
+    of_label: dict[str, list[Gloss]] = defaultdict(list)
+    for gloss in glosses:
+        of_label[gloss.label].append(gloss)
+    parts = Parts([], [], {}, [])
+    rng = random.Random(seed)
+    for label, of_this in sorted(of_label.items()):
+        rng.shuffle(of_this)
+        if len(of_this) >= fewest:
+            parts.test.extend(of_this[:test])
+            parts.validation.extend(of_this[test : test + validation])
+            parts.pool[label] = of_this[test + validation :]
+        parts.unlabelled.extend(gloss.text for gloss in parts.pool.get(label, of_this))
+    return parts
+
+
+def draw(parts: Parts, labelled: int, seed: int) -> list[Gloss]:
+    """The glosses that are told: so many of each lexicographer file."""
+    rng = random.Random(seed)
+    return [gloss for of_this in parts.pool.values() for gloss in rng.sample(of_this, labelled)]
+
+
+def sliver(parts: Parts) -> Parts:
+    """A few glosses of a few lexicographer files."""
+    labels = sorted(parts.pool)[:3]
+    test, validation = ([g for g in part if g.label in labels] for part in parts[:2])
+    pool = {label: parts.pool[label] for label in labels}
+    return Parts(test, validation, pool, parts.unlabelled[:300])
+
+
+def pretrain(texts: Sequence[str], out: Path, epochs: float) -> None:
+    """Learn to fill in masked tokens, as `bothways train mlm` does; a tenth is held out."""
+    file = out.with_suffix(".txt")
+    file.write_text("\n".join(texts), encoding="utf-8")
+    tables: dict[str, dict[str, Any]] = {
+        "model": {"size": "tiny", "vocab_size": VOCABULARY},
+        "encoder": ENCODER,
+        "training": {"epochs": epochs, "learning_rate": 2e-3, "batch_tokens": 4096},
+    }
+    train(TrainingPlan.of("mlm", [str(file)], str(out), tables), progress=show, tell=print)
+
+
+def fine_tune(start: Path, glosses: Sequence[Gloss], rate: float, epochs: float, seed: int) -> Path:
+    """Learn to classify from a folder's weights, as `bothways train classify --from` does."""
+    out = start.parent / f"{start.name}-{rate}-{seed}"
+    file = out.with_suffix(".jsonl")
+    file.write_text("\n".join(json.dumps(gloss._asdict()) for gloss in glosses), encoding="utf-8")
+    tables: dict[str, dict[str, Any]] = {
+        "data": {"held_out": 0.0},
+        "model": {"from": str(start)},
+        "training": {"epochs": epochs, "learning_rate": rate, "batch_tokens": 512, "seed": seed},
+    }
+    train(TrainingPlan.of("classify", [str(file)], str(out), tables))
+    return out
+
+
+def accuracy(predicted: Sequence[Any], glosses: Sequence[Gloss]) -> float:
+    """The share that is right; of each lexicographer file there are as many glosses."""
+    return statistics.fmean(p == gloss.label for p, gloss in zip(predicted, glosses, strict=True))
+
+
+def accuracy_of_model(folder: Path, glosses: Sequence[Gloss]) -> float:
+    """Of a trained folder."""
+    encoder = bothways.load(folder)
+    return accuracy(encoder.classify([gloss.text for gloss in glosses]).labels, glosses)
+
+
+def accuracy_of_words(labelled: Sequence[Gloss], glosses: Sequence[Gloss]) -> float:
+    """Of a logistic regression on the words of a gloss, rare ones counting more."""
+    model = make_pipeline(
+        TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=10, max_iter=500)
+    )
+    model.fit([gloss.text for gloss in labelled], [gloss.label for gloss in labelled])
+    return accuracy(model.predict([gloss.text for gloss in glosses]), glosses)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Pretrain, fine-tune, print a table and write the figures."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a sliver of it, to see that it runs")
+    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    options = parser.parse_args(arguments)
+    report = circumstances()
+    use_cores(2)
+    budget = QUICK if options.quick else Budget()
+    glosses = read_glosses(debian_package("wordnet-base") / "usr/share")
+    parts = split(glosses, test=100, validation=20, fewest=200, seed=0)
+    if options.quick:
+        parts = sliver(parts)
+    accuracies: dict[str, list[float]] = defaultdict(list)
+    with tempfile.TemporaryDirectory() as scratch:
+        starts = {"pretrained": Path(scratch) / "pretrained", "from scratch": Path(scratch) / "new"}
+        started = time.process_time()
+        pretrain(parts.unlabelled, starts["pretrained"], budget.pretraining_epochs)
+        seconds = time.process_time() - started
+        encoder = bothways.load(starts["pretrained"])
+        assert encoder.reader is not None
+        bothways.create(starts["from scratch"], encoder.config, encoder.reader, seed=0)
+        search = {name: search_rate(start, parts, budget) for name, start in starts.items()}
+        rates = {name: max(found, key=found.__getitem__) for name, found in search.items()}
+        for seed in range(budget.draws):
+            labelled = draw(parts, budget.labelled, seed)
+            accuracies["words"].append(accuracy_of_words(labelled, parts.test))
+            for name, start in starts.items():
+                epochs = budget.fine_tuning_epochs
+                folder = fine_tune(start, labelled, rates[name], epochs, seed)
+                accuracies[name].append(accuracy_of_model(folder, parts.test))
+            print(f"draw {seed}: " + ", ".join(f"{k} {v[-1]:.2%}" for k, v in accuracies.items()))
+    print(f"\n{'':15}{'accuracy':>10}{'lowest':>9}{'highest':>9}   of {budget.draws} draws")
+    for name, found in accuracies.items():
+        print(f"{name:15}{statistics.mean(found):10.2%}{min(found):9.2%}{max(found):9.2%}")
+    details = {
+        "glosses": {
+            "pretraining": len(parts.unlabelled),
+            "classes": len(parts.pool),
+            "validation": len(parts.validation),
+            "test": len(parts.test),
+        },
+        "encoder": ENCODER,
+        "vocabulary": VOCABULARY,
+        "budget": budget._asdict(),
+        "pretraining_cpu_seconds": seconds,
+        "validation_by_learning_rate": search,
+        "learning_rates": rates,
+        "accuracies": accuracies,
+    }
+    write(report | details, options.output, "pretrain_wordnet")
+
+
+def search_rate(start: Path, parts: Parts, budget: Budget) -> dict[float, float]:
+    """The accuracy on validation by learning rate, from a draw that is not reported on."""
+    seed = budget.draws
+    labelled = draw(parts, budget.labelled, seed)
+    folders = {
+        rate: fine_tune(start, labelled, rate, budget.fine_tuning_epochs, seed)
+        for rate in budget.learning_rates
+    }
+    return {rate: accuracy_of_model(out, parts.validation) for rate, out in folders.items()}
+
+
+def show(event: TrainingEvent) -> None:
+    """A line for each validation."""
+    if isinstance(event, ValidationEvent):
+        print(f"step {event.step}: " + ", ".join(f"{k} {v:.4f}" for k, v in event.metrics.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""The examples read their data as they say, and run to their end on a sliver of it."""
+
+import json
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+import contrast_packages
+import pretrain_wordnet
+import recurrent
+import tags_brown
+from bothways.config import EncoderConfig
+from bothways.heads import Head, HeadLayer
+from bothways.nn.lengths import Lengths
+from fetching import FetchError
+
+SAME = 1e-6
+"""Of vectors computed together and apart: fp32, in another order."""
+
+
+# tags_brown
+
+
+@pytest.mark.parametrize(
+    ("tag", "kept"),
+    [
+        ("nn", "nn"),
+        ("nn-tl", "nn"),
+        ("vbn-tl-hl", "vbn"),
+        ("ppss+md-nc", "ppss"),
+        ("fw-at+nn-tl", "fw"),
+        ("md*", "md*"),
+        ("--", "--"),
+        ("---hl", "--"),
+        ("*-hl", "*"),
+    ],
+)
+def test_a_tag_keeps_the_part_of_speech_alone(tag: str, kept: str) -> None:
+    assert tags_brown.simple(tag) == kept
+
+
+def test_a_word_may_hold_a_slash_as_its_tag_does_not() -> None:
+    (sentence,) = tags_brown.read_sentences("\n\n\tand/or/cc 1/2/cd ./.\n\n")
+    assert sentence == tags_brown.Sentence(["and/or", "1/2", "."], ["cc", "cd", "."])
+
+
+def test_files_are_held_out_whole_and_fiction_is_left_out(tmp_path: Path) -> None:
+    for name in ("ca01", "ca05", "ca10", "cj70", "ck01", "cats.txt"):
+        (tmp_path / name).write_text(f"{name}/nn\n")
+    parts = tags_brown.read_parts(tmp_path)
+    words = [[sentence.tokens[0] for sentence in part] for part in parts]
+    assert words == [["ca01"], ["ca05"], ["ca10", "cj70"]]
+
+
+def test_an_unknown_word_is_tagged_as_rare_words_are() -> None:
+    text = "the/at run/nn the/at run/nn They/pp run/vb Ann/np Bob/np the/at fog/nn"
+    baseline = tags_brown.MostFrequentTag(list(tags_brown.read_sentences(text)))
+    assert baseline.tag(["run", "Zoe", "zebra"]) == ["nn", "np", "nn"]
+
+
+# recurrent
+
+
+@pytest.fixture
+def lstm() -> recurrent.BidirectionalLstm:
+    torch.manual_seed(0)
+    return recurrent.BidirectionalLstm(10, 6, 4, num_layers=2, dropout=0.1).eval()
+
+
+def test_an_lstm_reads_each_sequence_as_if_it_were_alone(
+    lstm: recurrent.BidirectionalLstm,
+) -> None:
+    sequences = [torch.tensor([1, 2, 3]), torch.tensor([4]), torch.tensor([5, 6, 7, 8, 9])]
+    (together,) = lstm(torch.cat(sequences), Lengths([3, 1, 5]))
+    apart = torch.cat([lstm(sequence, Lengths([len(sequence)]))[0] for sequence in sequences])
+    torch.testing.assert_close(together, apart, atol=SAME, rtol=0)
+
+
+@pytest.mark.parametrize(("changed", "seen"), [(0, 0), (0, 3), (3, 0), (3, 3)])
+def test_an_lstm_sees_both_ways(lstm: recurrent.BidirectionalLstm, changed: int, seen: int) -> None:
+    values = torch.tensor([1, 2, 3, 4])
+    (before,) = lstm(values, Lengths([4]))
+    values[changed] = 9
+    (after,) = lstm(values, Lengths([4]))
+    assert not torch.allclose(before[seen], after[seen], atol=SAME)
+
+
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_an_lstm_is_as_large_as_it_may_be(num_layers: int) -> None:
+    config = EncoderConfig(num_layers=1, num_heads=2, d_model=16, d_ff=16, vocab_size=50)
+    head = Head(
+        task="tags", layers=(HeadLayer(name="heads.classifier", outputs=3),), labels=("a", "b", "c")
+    )
+    model = recurrent.lstm_of_size(20_000, config, head, num_layers, seed=0)
+    assert 19_000 < recurrent.count_weights(model) <= 20_000
+
+
+# pretrain_wordnet
+
+
+def test_a_gloss_is_read_without_its_examples() -> None:
+    data = (
+        "  1 This software and database is being provided to you\n"
+        '00001740 29 v 01 breathe 0 000 01 + 02 00 | draw air; expel it; "breathe in"; "Out"\n'
+        "00001930 03 n 01 entity 0 000 | that which is (living or not)  \n"
+        '00002000 03 n 01 nothing 0 000 | "an example alone"\n'
+    )
+    found = list(pretrain_wordnet.read_synsets(data))
+    assert found == [("29", "draw air; expel it"), ("03", "that which is (living or not)")]
+
+
+def test_no_gloss_that_is_held_out_is_pretrained_on() -> None:
+    glosses = [
+        pretrain_wordnet.Gloss(f"{label} {i}", label)
+        for label, count in (("act", 30), ("food", 25), ("rare", 5))
+        for i in range(count)
+    ]
+    parts = pretrain_wordnet.split(glosses, test=6, validation=4, fewest=20, seed=0)
+    held_out = {gloss.text for gloss in parts.test + parts.validation}
+    assert len(held_out) == 2 * (6 + 4)
+    assert held_out.isdisjoint(parts.unlabelled)
+    assert len(parts.unlabelled) == 60 - 20
+    labelled = pretrain_wordnet.draw(parts, 3, seed=1)
+    assert sorted(gloss.label for gloss in labelled) == ["act"] * 3 + ["food"] * 3
+    assert {gloss.text for gloss in labelled} <= set(parts.unlabelled)
+
+
+# contrast_packages
+
+LONG = "shows documents of many kinds and turns their pages when asked to do so"
+
+
+@pytest.fixture
+def lists(tmp_path: Path) -> Path:
+    """Lists of packages: two of one source, two that differ in a number, one that says little."""
+    described = {
+        "viewer": ("viewer", "lightweight PDF viewer", LONG),
+        "viewer-doc": ("viewer", "lightweight PDF viewer - manual", f"{LONG} (manual)"),
+        "gcc-11": ("gcc-11", "GNU C compiler 11", f"compiles and {LONG} 11"),
+        "gcc-12": ("gcc-12", "GNU C compiler 12", f"compiles and {LONG} 12"),
+        "terse": ("terse", "a terse package", "says little"),
+    }
+    packages, descriptions = [], []
+    for package, (source, short, long) in described.items():
+        packages.append(f"Package: {package}\nSource: {source} (1.0)\nVersion: 1.0\n")
+        wrapped = long.replace(" of ", "\n .\n of ")
+        descriptions.append(
+            f"Package: {package}\nDescription-md5: 0\nDescription-en: {short}\n {wrapped}\n"
+        )
+    (tmp_path / "a_main_Packages").write_text("\n".join(packages))
+    (tmp_path / "a_main_Translation-en").write_text("\n".join(descriptions))
+    return tmp_path
+
+
+def test_one_package_is_taken_of_those_that_say_the_same(lists: Path) -> None:
+    first, second = contrast_packages.read_pairs(lists)
+    assert first == contrast_packages.Pair("gcc-11", "GNU C compiler 11", f"compiles and {LONG} 11")
+    assert second == contrast_packages.Pair("viewer", "lightweight PDF viewer", LONG)
+
+
+def test_a_tie_is_no_success() -> None:
+    similarity = np.array([[0.9, 0.1, 0.2], [0.8, 0.5, 0.5], [0.3, 0.2, 0.1]])
+    assert contrast_packages.ranks(similarity).tolist() == [1, 3, 3]
+
+
+# All of them
+
+
+@pytest.mark.filterwarnings("ignore::bothways.errors.TruncationWarning")
+@pytest.mark.parametrize("example", [tags_brown, pretrain_wordnet, contrast_packages])
+def test_an_example_runs_to_its_end(
+    example: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(example, "use_cores", lambda count: None)  # of the tests' own process
+    output = tmp_path / "figures.json"
+    try:
+        example.main(["--quick", "--output", str(output)])
+    except FetchError as error:
+        pytest.skip(str(error))
+    assert json.loads(output.read_text())["machine"]
