@@ -1,11 +1,18 @@
+import dataclasses
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bothways.checkpoints import ModelFolder, export, read_folder
 from bothways.config import EncoderConfig
 from bothways.errors import ConfigError
 from bothways.heads import head_layout
+from bothways.nn.heads import initialise_head
 from bothways.training.objectives.heads import head_for
+from bothways.training.sizes import new_config
+from bothways.weights import initialise
 
 Configs = Callable[..., EncoderConfig]
 
@@ -17,6 +24,22 @@ def test_classes_are_read_off_the_mean_by_one_linear_layer(make_config: Configs)
         "heads.classifier.bias": (2,),
     }
     assert (head.pooling, head.labels) == ("mean", ("no", "yes"))
+
+
+@pytest.mark.parametrize("task", ["classes", "multilabel", "values", "tags"])
+def test_encoders_with_norms_before_have_a_dense_layer_first(
+    task: str, make_config: Configs
+) -> None:
+    config = make_config(norm_placement="pre", norm_bias=False, activation="silu")
+    head = head_for(task, config, ["a"])  # type: ignore[arg-type]
+    assert list(head_layout(head, config)) == [
+        "heads.classifier.dense.weight",
+        "heads.classifier.dense.bias",
+        "heads.classifier.norm.weight",
+        "heads.classifier.weight",
+        "heads.classifier.bias",
+    ]
+    assert [layer.activation for layer in head.layers] == ["silu", "identity"]
 
 
 @pytest.mark.parametrize("task", ["classes", "multilabel", "values"])
@@ -74,3 +97,27 @@ def test_what_does_not_go_together_is_refused(make_config: Configs) -> None:
         head_for("masked_tokens", series)
     with pytest.raises(ConfigError, match="at least one label"):
         head_for("classes", make_config())
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+@pytest.mark.parametrize("task", ["masked_tokens", "classes", "multilabel", "values", "tags"])
+def test_a_fresh_encoder_s_heads_can_be_exported(task: Any, pooling: Any, tmp_path: Path) -> None:
+    config = new_config("tiny", vocab_size=24, fields={})
+    labels = () if task == "masked_tokens" else ("a", "b")
+    head = head_for(task, config, labels, pooling=pooling)
+    folder = ModelFolder(
+        path=tmp_path,
+        reader_path=tmp_path,
+        family="bothways",
+        config=config,
+        weights=initialise(config),
+        heads=initialise_head(head, config),
+        head_configs=(head,),
+        head_settings={},
+        max_length=config.max_length,
+    )
+    export(folder, tmp_path / "exported", "transformers")
+    back = read_folder(tmp_path / "exported")
+    assert [dataclasses.replace(found, dropout=head.dropout) for found in back.head_configs] == [
+        head
+    ]

@@ -21,10 +21,12 @@ def head_for(
     """The usual head for a task on an encoder of `config`.
 
     labels: of classes, tags or values; none for masked tokens and masked values.
-    pooling: of heads on whole sequences. With `cls`, a dense layer with tanh stands between, which
-        makes the first position a summary (Devlin et al. 2019, and BERT's released code); other
-        poolings go to the output layer directly.
+    pooling: of heads on whole sequences.
     dropout: None for the encoder's.
+
+    A linear layer gives the labels. Before it, encoders with norms before their sublayers have a
+    dense layer with activation and norm (Warner et al. 2024, released code); others, for `cls`
+    pooling, one with tanh, which makes the first position a summary (Devlin et al. 2019, likewise).
 
     Raises:
         ConfigError: if labels are missing, or the encoder's input does not go with the task.
@@ -40,19 +42,27 @@ def head_for(
             output = HeadLayer(name="heads.masked_values", outputs=config.num_channels)
             return Head(task=task, layers=(output,), dropout=0.0)
         case "tags":
-            return Head(task=task, layers=(_output(names),), labels=names, dropout=rate)
+            layers = _label_layers(names, config, pooling=None)
+            return Head(task=task, layers=layers, labels=names, dropout=rate)
         case "classes" | "multilabel" | "values":
-            pooler = HeadLayer(name="heads.pooler", outputs=config.d_model, activation="tanh")
-            layers = (*([pooler] if pooling == "cls" else []), _output(names))
+            layers = _label_layers(names, config, pooling)
             return Head(task=task, layers=layers, pooling=pooling, labels=names, dropout=rate)
         case unknown:
             assert_never(unknown)
 
 
-def _output(labels: tuple[str, ...]) -> HeadLayer:
+def _label_layers(
+    labels: tuple[str, ...], config: EncoderConfig, pooling: PoolingMode | None
+) -> tuple[HeadLayer, ...]:
     if not labels:
         raise ConfigError("a head of classes, tags or values needs at least one label")
-    return HeadLayer(name="heads.classifier", outputs=len(labels))
+    output = HeadLayer(name="heads.classifier", outputs=len(labels))
+    if config.norm_placement == "pre":
+        return _dense("heads.classifier", config.d_model, config), output
+    if pooling == "cls":
+        summary = HeadLayer(name="heads.pooler", outputs=config.d_model, activation="tanh")
+        return summary, output
+    return (output,)
 
 
 def _token_layers(config: EncoderConfig) -> tuple[HeadLayer, ...]:
@@ -62,13 +72,17 @@ def _token_layers(config: EncoderConfig) -> tuple[HeadLayer, ...]:
     """
     if config.input != "tokens":
         raise ConfigError("masked tokens are for encoders with input='tokens'")
-    dense = HeadLayer(
-        name="heads.masked_tokens.dense",
-        outputs=config.embedding_width,
+    output = HeadLayer(name="heads.masked_tokens", outputs=config.vocab_size, tied=True)
+    return _dense("heads.masked_tokens", config.embedding_width, config), output
+
+
+def _dense(name: str, outputs: int, config: EncoderConfig) -> HeadLayer:
+    """A dense layer with activation and norm, before the output layer of that name."""
+    return HeadLayer(
+        name=f"{name}.dense",
+        outputs=outputs,
         activation=config.activation,
-        norm="heads.masked_tokens.norm",
+        norm=f"{name}.norm",
         norm_bias=config.norm_bias,
         norm_eps=config.norm_eps,
     )
-    output = HeadLayer(name="heads.masked_tokens", outputs=config.vocab_size, tied=True)
-    return dense, output
