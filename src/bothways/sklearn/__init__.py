@@ -1,0 +1,16 @@
+"""bothways among scikit-learn's estimators.
+
+make_pipeline(SequenceEncoder("minilm"), LogisticRegression())
+"""
+
+from importlib.util import find_spec
+
+from bothways.errors import MissingExtra
+
+if find_spec("sklearn") is None:
+    raise MissingExtra("sklearn", "bothways.sklearn")
+
+from bothways.sklearn.classifier import SequenceClassifier
+from bothways.sklearn.encoder import SequenceEncoder
+
+__all__ = ["SequenceClassifier", "SequenceEncoder"]

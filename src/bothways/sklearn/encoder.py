@@ -1,0 +1,131 @@
+"""`SequenceEncoder`: sequences to vectors, as a step of a pipeline."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+import bothways
+from bothways.backends import BackendName, Precision
+from bothways.config import PoolingMode
+from bothways.encoder import Encoder
+from bothways.errors import CheckpointError
+from bothways.sequences import OnOverflow
+from bothways.sklearn.inputs import as_sequences
+
+__all__ = ["SequenceEncoder"]
+
+
+class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Encode sequences with a model that is there: one vector each.
+
+        make_pipeline(SequenceEncoder("minilm"), LogisticRegression()).fit(texts, labels)
+
+    `fit` learns nothing; it loads the model. The parameters are those of `bothways.load` and of
+    `Encoder.encode`; None means as the model folder says.
+
+    X: texts, lists of symbols or series, as the model takes; for a model of series with one channel
+        also a table of numbers, each row a series.
+
+    encoder_: the model, loaded. n_features_in_: of a table, the length of its series.
+
+    A pickle holds no weights but the model's name, and what they hash to: opened where the model is
+    another, it refuses to work.
+    """
+
+    def __init__(
+        self,
+        model: str = "minilm",
+        *,
+        pooling: PoolingMode | None = None,
+        normalize: bool | None = None,
+        dimensions: int | None = None,
+        prompt: str | None = None,
+        on_overflow: OnOverflow = "truncate",
+        max_tokens: int | None = None,
+        backend: BackendName = "auto",
+        precision: Precision = "fp32",
+        threads: int | None = None,
+    ) -> None:
+        self.model = model
+        self.pooling = pooling
+        self.normalize = normalize
+        self.dimensions = dimensions
+        self.prompt = prompt
+        self.on_overflow = on_overflow
+        self.max_tokens = max_tokens
+        self.backend = backend
+        self.precision = precision
+        self.threads = threads
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Load the model, and see that X is what it takes.
+
+        Raises:
+            SourceError, CheckpointError: if the model cannot be loaded, as `bothways.load`.
+            InputError: if the first sequence cannot be encoded.
+        """
+        sequences = as_sequences(self, X, reset=True)
+        self.encoder_ = self._load()
+        self._n_features_out = self._encode(sequences[:1]).shape[1]
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """One vector for each sequence, float32 (n, d).
+
+        Raises:
+            InputError: naming the sequence that cannot be encoded.
+        """
+        check_is_fitted(self)
+        return self._encode(as_sequences(self, X, reset=False))
+
+    def _encode(self, sequences: Sequence[Any]) -> np.ndarray:
+        return self.encoder_.encode(
+            sequences,
+            pooling=self.pooling,
+            normalize=self.normalize,
+            dimensions=self.dimensions,
+            prompt=self.prompt,
+            on_overflow=self.on_overflow,
+            max_tokens=self.max_tokens,
+        )
+
+    def _load(self) -> Encoder:
+        return bothways.load(
+            self.model, backend=self.backend, precision=self.precision, threads=self.threads
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The parameters, and which weights they mean."""
+        state = dict(super().__getstate__())
+        encoder: Encoder | None = state.pop("encoder_", None)
+        if encoder is not None:
+            state["_fingerprint"] = encoder.fingerprint
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Load the model again, and see that it is the same.
+
+        Raises:
+            CheckpointError: if it is not.
+        """
+        meant = state.pop("_fingerprint", None)
+        super().__setstate__(state)
+        if meant is not None:
+            self.encoder_ = self._load()
+            if self.encoder_.fingerprint != meant:
+                raise CheckpointError(
+                    f"{self.model}: not the model that was pickled: its files hash to "
+                    f"{self.encoder_.fingerprint}, those that were meant to {meant}"
+                )
+
+    def __sklearn_tags__(self) -> Tags:
+        """Which kinds of X there are."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags

@@ -1,0 +1,63 @@
+"""What scikit-learn hands over as X: tables of numbers, and sequences that are no table.
+
+n sequences; L positions; C channels.
+"""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
+
+__all__ = ["as_sequences"]
+
+
+def as_sequences(estimator: BaseEstimator, X: Any, *, reset: bool) -> list[Any]:
+    """The sequences in X as a reader takes them, n of them.
+
+    X: texts, or lists of symbols (a list, a 1D array, a column of a table); series (L, C) in a list
+        or as an array (n, L, C); or a table of numbers (n, L), each row the series of one channel.
+    reset: in `fit`, which remembers how wide a table is; other methods want one as wide.
+
+    A table is validated as scikit-learn validates any, and `n_features_in_` is its L. What is no
+    table is checked where it is read, sequence by sequence.
+
+    Raises:
+        ValueError: if X is a single text, or a table that scikit-learn would refuse.
+        TypeError: if a table is of what are no numbers.
+    """
+    if isinstance(X, str | bytes):
+        raise ValueError("X is a single text; put it in a list")  # noqa: TRY004
+    if _is_table(X):
+        table = validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32])
+        return list(table[:, :, None])
+    if reset and hasattr(estimator, "n_features_in_"):
+        del estimator.n_features_in_
+    sequences = [_with_channels(sequence) for sequence in X]
+    if not sequences:
+        raise ValueError("Found array with 0 sample(s), while a minimum of 1 is required.")
+    return sequences
+
+
+def _is_table(X: Any) -> bool:
+    """Whether X is for scikit-learn to validate: numbers (n, L), or nothing that we know."""
+    if isinstance(X, list | tuple):
+        if not X or isinstance(X[0], str):
+            return False
+        if np.ndim(X[0]) != 1:  # series (L, C), or no sequence at all
+            return np.ndim(X[0]) == 0
+        return not isinstance(X[0][0], str) and len({np.shape(row) for row in X}) == 1
+    match getattr(X, "ndim", None):
+        case 1:
+            return np.asarray(X).dtype.kind in "biufc"
+        case 3:
+            return False
+        case _:
+            return True
+
+
+def _with_channels(sequence: Any) -> Any:
+    """A series of one channel, given without it, as (L, 1); anything else as it is."""
+    is_flat = isinstance(sequence, np.ndarray | list | tuple) and np.ndim(sequence) == 1
+    array = np.asarray(sequence) if is_flat else None
+    return array[:, None] if array is not None and array.dtype.kind in "fiu" else sequence

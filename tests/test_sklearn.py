@@ -1,0 +1,271 @@
+import gc
+import importlib
+import pickle
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+
+import bothways
+from bothways.config import EncoderConfig
+from bothways.errors import CheckpointError, InputError, MissingExtra, TruncationWarning
+from bothways.sequences import Alphabet, Series, SeriesReader, SymbolReader
+from bothways.sklearn import SequenceClassifier, SequenceEncoder
+from bothways.training import loop
+
+SMALL: dict[str, Any] = {"num_layers": 1, "d_model": 16}
+TEXTS = ["the cat sat", "a dog ran", "the cat ran", "a dog sat"] * 5
+ANIMALS = ["cat", "dog"] * 10
+
+
+def _small_classifier(**parameters: Any) -> SequenceClassifier:
+    quick: dict[str, Any] = {"fields": SMALL, "epochs": 3, "threads": 1, "random_state": 0}
+    return SequenceClassifier(**quick | parameters)
+
+
+@pytest.fixture(scope="module")
+def series_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A fresh encoder of series with one channel."""
+    out = tmp_path_factory.mktemp("models") / "series"
+    config = EncoderConfig(
+        num_layers=1, num_heads=2, d_model=8, d_ff=16, max_length=64, input="vectors",
+        num_channels=1,
+    )  # fmt: skip
+    return str(bothways.create(out, config, SeriesReader(Series.as_is(1))))
+
+
+@pytest.fixture(scope="module")
+def letters_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A fresh encoder of single characters."""
+    alphabet = Alphabet.from_sequences(["abcdefghijklmnopqrstuvwxyz "])
+    config = EncoderConfig(
+        num_layers=1, num_heads=2, d_model=16, d_ff=16, max_length=32, vocab_size=len(alphabet)
+    )
+    out = tmp_path_factory.mktemp("models") / "letters"
+    return str(bothways.create(out, config, SymbolReader(alphabet)))
+
+
+# SequenceEncoder
+
+
+def test_the_encoder_passes_scikit_learns_checks(series_folder: str) -> None:
+    results = check_estimator(SequenceEncoder(series_folder, threads=1), on_skip=None)
+    passed = [result for result in results if result["status"] == "passed"]
+    assert len(passed) >= 40  # of about 47; none fails, and those skipped want other libraries
+
+
+def test_vectors_are_those_of_the_model(letters_folder: str) -> None:
+    encoder = SequenceEncoder(letters_folder, pooling="max", normalize=True, dimensions=8)
+    vectors = encoder.fit_transform(TEXTS)
+    expected = bothways.load(letters_folder).encode(
+        TEXTS, pooling="max", normalize=True, dimensions=8
+    )
+    assert np.array_equal(vectors, expected)
+    assert encoder.get_feature_names_out().tolist() == [f"sequenceencoder{i}" for i in range(8)]
+
+
+@pytest.mark.parametrize("container", [list, tuple, np.array, lambda x: np.array(x, dtype=object)])
+def test_texts_may_come_in_any_container(letters_folder: str, container: Any) -> None:
+    encoder = SequenceEncoder(letters_folder)
+    expected = encoder.fit_transform(TEXTS)
+    assert np.array_equal(encoder.fit_transform(container(TEXTS)), expected)
+
+
+def test_series_of_any_length_are_read_as_series(series_folder: str) -> None:
+    encoder = SequenceEncoder(series_folder)
+    table = np.random.default_rng(0).normal(size=(4, 6))
+    expected = encoder.fit_transform(table)
+    assert encoder.n_features_in_ == 6
+    for same in (table[:, :, None], list(table[:, :, None]), table.tolist(), list(table)):
+        assert np.array_equal(encoder.fit_transform(same), expected)
+    ragged = encoder.fit_transform([table[0], table[1, :3]])
+    assert np.array_equal(ragged[0], expected[0])
+    assert not hasattr(encoder, "n_features_in_")
+    numbers = encoder.fit_transform([[1.0, 2.0], [3.0]])
+    assert np.array_equal(numbers[1], encoder.transform([np.array([[3.0]])])[0])
+
+
+def test_what_is_no_sequence_is_refused(letters_folder: str, series_folder: str) -> None:
+    with pytest.raises(ValueError, match="a single text; put it in a list"):
+        SequenceEncoder(letters_folder).fit("one text")
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        SequenceEncoder(letters_folder).fit([])
+    with pytest.raises(ValueError, match="Expected 2D array, got 1D array"):
+        SequenceEncoder(series_folder).fit([1.0, 2.0])
+    with pytest.raises(InputError, match="sequence 0"):
+        SequenceEncoder(series_folder).fit(TEXTS)
+    with pytest.raises(InputError, match="sequence 0"):
+        SequenceEncoder(letters_folder).fit(np.zeros((3, 2)))
+
+
+def test_a_pipeline_with_the_encoder_is_searched(letters_folder: str) -> None:
+    pipeline = make_pipeline(SequenceEncoder(letters_folder, threads=1), LogisticRegression())
+    grid = {"sequenceencoder__pooling": ["mean", "max"], "logisticregression__C": [0.1, 100.0]}
+    search = GridSearchCV(pipeline, grid, cv=2).fit(TEXTS, ANIMALS)
+    assert search.best_score_ > 0.9
+    assert search.predict(["a dog sat"]).tolist() == ["dog"]
+
+
+def test_a_pickled_encoder_gives_the_same_bits(letters_folder: str) -> None:
+    encoder = SequenceEncoder(letters_folder, pooling="max").fit(TEXTS)
+    again = pickle.loads(pickle.dumps(encoder))  # noqa: S301
+    assert np.array_equal(again.transform(TEXTS), encoder.transform(TEXTS))
+    unfitted = pickle.loads(pickle.dumps(clone(encoder)))  # noqa: S301
+    with pytest.raises(NotFittedError):
+        unfitted.transform(TEXTS)
+
+
+def test_a_pickled_encoder_works_with_no_other_model(letters_folder: str, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(letters_folder, tmp_path / "model"))
+    pickled = pickle.dumps(SequenceEncoder(str(folder)).fit(TEXTS))
+    config = bothways.load(folder).config
+    alphabet = Alphabet.from_sequences(["abcdefghijklmnopqrstuvwxyz "])
+    shutil.rmtree(folder)
+    bothways.create(folder, config, SymbolReader(alphabet), seed=1)
+    with pytest.raises(CheckpointError, match="not the model that was pickled"):
+        pickle.loads(pickled)  # noqa: S301
+
+
+# SequenceClassifier
+
+
+QUICK_LEARNER = _small_classifier(epochs=10, batch_tokens=128, learning_rate=1e-2)
+"""Good enough in 50 steps for the checks that want to see something learned."""
+
+
+@parametrize_with_checks([QUICK_LEARNER])  # type: ignore[untyped-decorator]
+def test_the_classifier_passes_scikit_learns_checks(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    ("X", "parameters"),
+    [
+        (TEXTS, {"vocab_size": 60}),
+        (TEXTS, {"alphabet": "characters"}),
+        ([list(text) for text in TEXTS], {}),
+        ([np.full((len(t) - i % 3, 2), float("cat" in t)) for i, t in enumerate(TEXTS)], {}),
+        (np.array([[[float("cat" in t)]] * 3 for t in TEXTS]), {}),
+    ],
+    ids=["texts", "characters", "symbols", "series", "series in an array"],
+)
+def test_every_kind_of_sequence_is_learned(X: Any, parameters: dict[str, Any]) -> None:
+    classifier = _small_classifier(epochs=30, learning_rate=3e-3, **parameters).fit(X, ANIMALS)
+    assert classifier.score(X, ANIMALS) == 1
+    assert classifier.classes_.tolist() == ["cat", "dog"]
+
+
+def test_a_model_is_trained_on(letters_folder: str) -> None:
+    classifier = _small_classifier(
+        model=letters_folder, fields=None, epochs=30, learning_rate=3e-3
+    ).fit(TEXTS, ANIMALS)
+    assert classifier.score(TEXTS, ANIMALS) == 1
+    assert classifier.model_.encoder.config == bothways.load(letters_folder).config
+
+
+@pytest.mark.parametrize("y", [[3, -1] * 10, [True, False] * 10, [2.0, 1.0] * 10, ANIMALS])
+def test_predictions_are_classes_as_they_were_given(y: list[Any]) -> None:
+    X = np.array([[1.0, 0.0], [0.0, 1.0]] * 10)
+    classifier = _small_classifier(epochs=30, learning_rate=3e-3).fit(X, y)
+    assert classifier.predict(X).tolist() == y
+    assert classifier.predict(X).dtype == np.asarray(y).dtype
+
+
+def test_the_random_state_decides_everything() -> None:
+    first, same, other = (
+        _small_classifier(random_state=seed).fit(TEXTS, ANIMALS).predict_proba(TEXTS)
+        for seed in (1, 1, 2)
+    )
+    assert np.array_equal(first, same)
+    assert not np.array_equal(first, other)
+
+
+def test_a_pickle_holds_the_whole_model() -> None:
+    classifier = _small_classifier().fit(TEXTS, ANIMALS)
+    expected = classifier.predict_proba(TEXTS)
+    pickled = pickle.dumps(classifier)
+    del classifier
+    gc.collect()
+    again = pickle.loads(pickled)  # noqa: S301
+    assert np.array_equal(again.predict_proba(TEXTS), expected)
+
+
+def test_the_trained_model_is_a_model_folder(tmp_path: Path) -> None:
+    classifier = _small_classifier().fit(TEXTS, ANIMALS)
+    classifier.model_.save(tmp_path / "model")
+    encoder = bothways.load(tmp_path / "model")
+    assert encoder.classify(TEXTS).labels == classifier.predict(TEXTS).tolist()
+    assert {path.name for path in (tmp_path / "model").iterdir()} == {
+        "bothways.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"
+    }  # fmt: skip
+
+
+def test_the_models_folder_goes_with_its_estimator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    classifier = _small_classifier().fit(TEXTS, ANIMALS)
+    assert len(list(tmp_path.iterdir())) == 1
+    del classifier
+    gc.collect()
+    assert not list(tmp_path.iterdir())
+
+
+def test_parameters_are_searched() -> None:
+    X, y = np.tile(np.arange(4.0)[:, None], (10, 3)), list("wxyz") * 10
+    grid = {"learning_rate": [1e-9, 1e-2], "epochs": [10]}
+    search = GridSearchCV(_small_classifier(), grid, cv=2).fit(X, y)
+    assert search.best_params_["learning_rate"] == 1e-2
+    assert search.best_score_ == 1
+
+
+def test_the_best_weights_on_what_is_held_out_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    validated = []
+
+    def see(*arguments: Any, **options: Any) -> Any:
+        validated.append(len(arguments[3]))
+        return loop.fit(*arguments, **options)
+
+    monkeypatch.setattr("bothways.sklearn.learning.fit", see)
+    classifier = _small_classifier(validation_fraction=0.2, patience=1, epochs=50)
+    classifier.fit(TEXTS, ANIMALS)
+    assert validated == [4]
+
+
+def test_weights_of_classes_shift_predictions() -> None:
+    X, y = np.zeros((20, 2)), [0] * 15 + [1] * 5
+    plain = _small_classifier(epochs=10).fit(X, y).predict_proba(X[:1])
+    balanced = _small_classifier(epochs=10, class_weight="balanced").fit(X, y).predict_proba(X[:1])
+    rare = _small_classifier(epochs=10, class_weight={0: 1, 1: 100}).fit(X, y).predict_proba(X[:1])
+    assert plain[0, 1] < balanced[0, 1] < rare[0, 1]
+
+
+def test_cut_sequences_are_counted() -> None:
+    with pytest.warns(TruncationWarning, match="20 of 20 sequences were longer than 4"):
+        _small_classifier(max_length=4, alphabet="characters").fit(TEXTS, ANIMALS)
+
+
+def test_one_class_alone_is_refused() -> None:
+    with pytest.raises(ValueError, match="one class alone, 'x'; there is nothing to tell apart"):
+        _small_classifier().fit(TEXTS, ["x"] * 20)
+
+
+def test_sequences_and_classes_must_be_as_many() -> None:
+    with pytest.raises(ValueError, match="20 sequences and 3 classes"):
+        _small_classifier().fit(TEXTS, ["x", "y", "x"])
+
+
+def test_without_scikit_learn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.delitem(sys.modules, "bothways.sklearn")
+    with pytest.raises(MissingExtra, match=r"bothways\[sklearn\]"):
+        importlib.import_module("bothways.sklearn")
