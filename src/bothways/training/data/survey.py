@@ -161,16 +161,14 @@ class _Finder:
     def _see_classes(self, row: DataRow) -> None:
         place, value = row.at_label(), row.labels[0]
         parsed = parse_classes(value, self.separator, place)
-        self._check_type(value if isinstance(parsed, str) else [], place)
-        several = not isinstance(parsed, str)
-        self.several = several
+        self.several = not isinstance(parsed, str)
+        self._check_type("a list" if self.several else type_of_label(value), value, place)
         for label in parsed if isinstance(parsed, tuple) else (parsed,):
             self._count(label, place)
         if isinstance(parsed, str):
             self.of_row.append(parsed)
 
-    def _check_type(self, value: Any, place: Place) -> None:
-        kind = type_of_label(value)
+    def _check_type(self, kind: str, value: Any, place: Place) -> None:
         if self.first_type is None:
             self.first_type = kind, place
         elif kind != self.first_type[0]:

@@ -1,0 +1,105 @@
+"""Which columns are meant."""
+
+from typing import Any
+
+import pytest
+
+from bothways.errors import DataFileError
+from bothways.training.data.columns import ColumnNames, Columns, Task, choose_columns
+
+
+def chosen(task: Task, fields: dict[str, Any] | str, **names: Any) -> Columns:
+    if isinstance(fields, str):
+        fields = dict.fromkeys(fields.split(), "a value")
+    return choose_columns(task, "x.csv", fields, ColumnNames(**names))
+
+
+@pytest.mark.parametrize(
+    ("task", "fields", "inputs", "labels"),
+    [
+        ("classify", "text label", ("text",), ("label",)),
+        ("classify", "id sentence category", ("sentence",), ("category",)),
+        ("classify", "Text Class", ("Text",), ("Class",)),
+        ("classify", "text genre", ("text",), ("genre",)),
+        ("regress", "name smiles y", ("smiles",), ("y",)),
+        ("regress", "sequence half_life", ("sequence",), ("half_life",)),
+        ("mlm", "text", ("text",), ()),
+        ("mlm", "anything", ("anything",), ()),
+    ],
+)
+def test_usual_names_and_single_choices_need_not_be_named(
+    task: Task, fields: str, inputs: tuple[str, ...], labels: tuple[str, ...]
+) -> None:
+    columns = chosen(task, fields)
+    assert (columns.inputs, columns.labels) == (inputs, labels)
+
+
+def test_tags_stand_beside_tokens() -> None:
+    fields = {"id": 3, "text": "a b", "tokens": ["a", "b"], "tags": ["X", "Y"]}
+    assert chosen("tag", fields) == Columns(("tokens",), ("tags",))
+
+
+def test_only_texts_and_lists_can_be_sequences() -> None:
+    assert chosen("classify", {"id": 7, "x": [1.0], "y": "a"}).inputs == ("x",)
+    with pytest.raises(DataFileError, match="no column could hold the sequences"):
+        chosen("mlm", {"id": 7})
+
+
+def test_named_columns_are_taken() -> None:
+    columns = chosen("classify", "a b c", inputs=("a", "b"), labels=("c",))
+    assert (columns.inputs, columns.labels) == (("a", "b"), ("c",))
+    assert chosen("regress", "text p q", labels=("p", "q")).labels == ("p", "q")
+
+
+@pytest.mark.parametrize(
+    ("task", "fields", "names", "message"),
+    [
+        ("classify", "text a b", {}, "which column holds the labels? Name it with --label: "),
+        ("regress", "text a b", {}, "the numbers to predict? Name it with --target: "),
+        ("classify", "a b label", {}, "which column holds the sequences? Name it with --column"),
+        ("classify", "text", {}, "has only 'text'; classify needs the labels beside the"),
+        ("classify", "text", {"inputs": ("text",)}, "has only 'text'; classify needs"),
+        ("classify", "text label", {"labels": ("y",)}, "no column 'y'; the file has 'text', "),
+        ("classify", "text label", {"group": "doc"}, "no column 'doc'"),
+        ("mlm", "a b", {"inputs": ("a", "b")}, "2 columns of input, 'a', 'b'; mlm takes 1"),
+        ("contrast", "a b c", {}, "which columns hold the pairs? Name the anchor"),
+        ("contrast", "a b", {"inputs": ("a",)}, "contrast learns from pairs; name two columns"),
+    ],
+)
+def test_what_could_mean_several_is_asked_for(
+    task: Task, fields: str, names: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DataFileError, match=message.replace("?", r"\?")):
+        chosen(task, fields, **names)
+
+
+@pytest.mark.parametrize(
+    ("fields", "pair"),
+    [
+        ("anchor positive negative", ("anchor", "positive")),
+        ("id query passage hard_neg_1 negatives", ("query", "passage")),
+        ("short long", ("short", "long")),
+        ("sentence1 sentence2 score", ("sentence1", "sentence2")),
+    ],
+)
+def test_pairs_are_found(fields: str, pair: tuple[str, str]) -> None:
+    assert chosen("contrast", fields).inputs == pair
+
+
+def test_negatives_are_found_in_each_row_or_named() -> None:
+    row = dict.fromkeys(["anchor", "positive", "negative_1", "neg2", "note"], "")
+    assert chosen("contrast", row).negatives_in({"negatives": ""}) == ("negatives",)
+    assert chosen("contrast", row).negatives_in(row) == ("negative_1", "neg2")
+    named = chosen("contrast", row, inputs=("anchor", "positive", "note"))
+    assert named.negatives_in(row) == ("note",)
+    assert chosen("contrast", row, inputs=("anchor", "note")).negatives_in(row) == ()
+
+
+def test_only_needed_columns_are_read() -> None:
+    row = dict.fromkeys(["id", "anchor", "positive", "negative", "doc"], "")
+    columns = chosen("contrast", row, group="doc")
+    assert columns.needed(row) == ["anchor", "positive", "negative", "doc"]
+
+
+def test_a_file_can_be_what_the_split_goes_by() -> None:
+    assert chosen("classify", "text label", group="file").group == "file"

@@ -1,0 +1,185 @@
+"""Rows of each task from each format."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bothways.errors import DataFileError
+from bothways.training.data.columns import ColumnNames
+from bothways.training.data.source import Source
+
+OpenSource = Callable[..., Source]
+Write = Callable[[str, Any], str]
+
+
+def inputs(source: Source) -> list[tuple[Any, ...]]:
+    return [row.inputs for row in source.rows()]
+
+
+def labels(source: Source) -> list[tuple[Any, ...]]:
+    return [row.labels for row in source.rows()]
+
+
+def test_a_table_of_labelled_texts(open_source: OpenSource) -> None:
+    source = open_source("classify", "label,text\nx,one\ny,two\n")
+    assert source.kind == "text"
+    assert inputs(source) == [("one",), ("two",)]
+    assert labels(source) == [("x",), ("y",)]
+    assert str(next(source.rows()).at_label()) == "x.csv, row 1 (line 2), column 'label'"
+
+
+def test_pairs_of_texts_are_one_input(open_source: OpenSource) -> None:
+    source = open_source("classify", "a,b,y\np,q,1\n", columns=["a", "b"], labels=["y"])
+    assert inputs(source) == [(("p", "q"),)]
+
+
+def test_several_targets(open_source: OpenSource) -> None:
+    source = open_source("regress", "text,p,q\nx,1,2\n", labels=["p", "q"])
+    assert labels(source) == [("1", "2")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "kind"),
+    [
+        ([{"text": "a b"}], "text"),
+        ([{"x": ["a", "b"]}], "symbols"),
+        ([{"x": [1.5, 2]}], "series"),
+        ([{"x": [[1, 2], [3, 4]]}], "series"),
+    ],
+)
+def test_the_first_row_tells_what_sequences_are(
+    open_source: OpenSource, rows: list[Any], kind: str
+) -> None:
+    assert open_source("mlm", rows).kind == kind
+
+
+def test_fasta_holds_symbols(open_source: OpenSource) -> None:
+    source = open_source("mlm", ">p\nMK\nT\n", "x.fasta")
+    assert source.kind == "symbols"
+    assert inputs(source) == [("MKT",)]
+
+
+def test_words_with_tags_are_text_in_every_format(open_source: OpenSource) -> None:
+    rows = [{"tokens": ["a", "b"], "tags": ["X", "Y"]}]
+    for source in (
+        open_source("tag", rows),
+        open_source("tag", "a X\nb Y\n", "x.conll"),
+        open_source("tag", "a\tX\nb\tY\n", "x.txt"),
+        open_source("tag", "a\tX\nb\tY\n", "x.tsv"),
+        open_source("tag", "tokens,tags\na b,X Y\n"),
+    ):
+        assert source.kind == "text"
+        assert inputs(source) == [(["a", "b"],)]
+        assert labels(source) == [(["X", "Y"],)]
+
+
+def test_symbols_with_a_tag_each(open_source: OpenSource) -> None:
+    source = open_source("tag", "seq,ss\nMKT,HHE\n", kind="symbols", labels=["ss"])
+    (row,) = source.rows()
+    assert (row.inputs, row.labels) == (("MKT",), (["H", "H", "E"],))
+
+
+def test_columns_of_conll_are_numbered(open_source: OpenSource) -> None:
+    source = open_source("tag", "a X 1\n", "x.conll", columns=["3"], labels=["2"])
+    (row,) = source.rows()
+    assert (row.inputs, row.labels) == ((["1"],), (["X"],))
+    with pytest.raises(DataFileError, match="column 'word': the columns of CoNLL files have no"):
+        open_source("tag", "a X 1\n", "x.conll", columns=["word"])
+
+
+def test_contrast_has_anchor_positive_and_negatives(open_source: OpenSource) -> None:
+    rows = [
+        {"anchor": "a", "positive": "p"},
+        {"anchor": "b", "positive": "q", "negatives": ["m", "", "n"], "negative_2": "o"},
+        {"anchor": "c", "positive": "r", "negative": None},
+    ]
+    expected = [("a", "p"), ("b", "q", "m", "n", "o"), ("c", "r")]
+    assert inputs(open_source("contrast", rows)) == expected
+    table = "query,answer,negative\na,p,\nb,q,n\n"
+    assert inputs(open_source("contrast", table)) == [("a", "p"), ("b", "q", "n")]
+
+
+def test_blank_lines_part_paragraphs_of_a_corpus(open_source: OpenSource) -> None:
+    source = open_source("mlm", "one\n\n  \ntwo\n", "x.txt")
+    assert [(row.inputs, row.place.row) for row in source.rows()] == [(("one",), 1), (("two",), 4)]
+
+
+@pytest.mark.parametrize(
+    ("task", "content", "message"),
+    [
+        ("classify", "text,label\na,x\n,y\n", r"row 2 \(line 3\), column 'text': empty; fill"),
+        ("classify", 'text,label\n" ",x\n', "column 'text': blank; fill it in"),
+        ("contrast", "a,b\nx,\n", r"row 1 \(line 2\), column 'b': empty"),
+        ("contrast", [{"anchor": "a", "positive": None}], "expected a text, found null"),
+        ("classify", [{"text": 3, "label": "a"}], "no column could hold the sequences"),
+        ("classify", [{"text": "a", "label": "x"}, {"text": 3, "label": "x"}],
+         "row 2, column 'text': expected a text, found the number 3"),
+        ("classify", [{"text": "a", "label": "x"}, {"label": "x"}],
+         "row 2: no column 'text'; the file has 'label'"),
+        ("tag", [{"tokens": ["a", "b"], "tags": ["X"]}],
+         "row 1, column 'tags': 1 tags for 2 in column 'tokens'; each needs one"),
+        ("tag", [{"tokens": ["a", 3], "tags": ["X", "Y"]}], "column 'tokens': word 1 is int"),
+        ("tag", [{"tokens": ["a", ""], "tags": ["X", "Y"]}], "word 1 is empty; leave it out"),
+        ("tag", [{"tokens": [], "tags": []}], "expected a list of words, found a list of 0"),
+        ("tag", [{"tokens": ["a"], "tags": None}], "expected a list of tags, found null"),
+    ],
+)  # fmt: skip
+def test_a_row_that_cannot_be_learned_from_is_named(
+    open_source: OpenSource, task: Any, content: Any, message: str
+) -> None:
+    with pytest.raises(DataFileError, match=message):
+        list(open_source(task, content).rows())
+
+
+@pytest.mark.parametrize(("name", "content"), [("x.csv", "text,label\n"), ("x.txt", "")])
+def test_an_empty_file_is_an_error(open_source: OpenSource, name: str, content: str) -> None:
+    with pytest.raises(DataFileError, match=f"{name}: has no rows; there is nothing to learn from"):
+        open_source("mlm", content, name)
+
+
+def test_a_file_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(DataFileError, match=r"none\.csv: there is no such file"):
+        Source.open(["none.csv"], "mlm")
+
+
+def test_standard_input_cannot_be_read_twice() -> None:
+    with pytest.raises(DataFileError, match="training reads its data more than once"):
+        Source.open(["-"], "mlm")
+
+
+def test_parquet_has_texts_symbols_series_and_tags(write: Write) -> None:
+    columns = {"x": [[1.0, 2.0], [3.0]], "words": [["a", "b"], ["c"]], "tags": [["X", "Y"], ["X"]]}
+    write("x.parquet", "")
+    pq.write_table(pa.table(columns | {"y": [1, 2]}), "x.parquet")
+    names = ColumnNames(inputs=("x",), labels=("y",))
+    series = Source.open(["x.parquet"], "regress", names=names)
+    assert series.kind == "series"
+    (first,) = inputs(series)[0]
+    assert np.array_equal(first, [[1.0], [2.0]])
+    names = ColumnNames(inputs=("words",), labels=("tags",))
+    tagged = Source.open(["x.parquet"], "tag", names=names)
+    assert labels(tagged) == [(["X", "Y"],), (["X"],)]
+
+
+def test_each_file_has_its_own_columns(write: Write) -> None:
+    files = [write("a.csv", "text,label\na,x\n"), write("b.jsonl", [{"class": 1, "text": "b"}])]
+    source = Source.open(files, "classify")
+    assert labels(source) == [("x",), (1,)]
+    assert [row.place.file for row in source.rows()] == files
+
+
+def test_rows_know_what_the_split_goes_by(write: Write) -> None:
+    table = write("a.csv", "text,label,doc\na,x,7\n")
+    by_column = Source.open([table], "classify", names=ColumnNames(group="doc"))
+    assert [row.group for row in by_column.rows()] == ["7"]
+    by_file = Source.open([table], "classify", names=ColumnNames(labels=("label",), group="file"))
+    assert [row.group for row in by_file.rows()] == ["a.csv"]
+    conll = write("a.conll", "-DOCSTART- O\n\na X\n\n-DOCSTART- O\n\nb Y\n")
+    by_document = Source.open([conll], "tag", names=ColumnNames(group="document"))
+    assert len({row.group for row in by_document.rows()}) == 2
+    by_nothing = Source.open([conll], "tag")
+    assert {row.group for row in by_nothing.rows()} == {None}
