@@ -145,6 +145,10 @@ class ExampleWriter:
         self._example_ends.append(len(self._piece_ends) - 1)
         self._places.extend((self._file_number[place.file], place.row, place.line or 0))
 
+    def __len__(self) -> int:
+        """How many examples there are so far."""
+        return len(self._example_ends) - 1
+
     def finish(self) -> PackedExamples:
         """The examples, on the memory that was written."""
         values = np.frombuffer(self._values, np.float32 if self._channels else np.int32)

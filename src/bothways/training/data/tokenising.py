@@ -37,7 +37,7 @@ _CHUNK_ROWS = 2048
 class Tokenised:
     """What became of the rows.
 
-    train: the examples to learn from. validation: those held out, None if there are none.
+    train, validation: the examples to learn from, and those held out; None if there are none.
     truncated: how many sequences were cut.
     untagged: how many words have a tag and no token, which is not learned.
     """
@@ -158,10 +158,8 @@ class _Tokeniser:
 
     def finish(self) -> Tokenised:
         """All examples."""
-        if False in self._writers:
-            self._done.train = self._writers[False].finish()
-        if True in self._writers:
-            self._done.validation = self._writers[True].finish()
+        finished = {side: writer.finish() for side, writer in self._writers.items() if len(writer)}
+        self._done.train, self._done.validation = finished.get(False), finished.get(True)
         return self._done
 
     def _as_read(self, row: DataRow) -> tuple[tuple[object, ...], np.ndarray | None]:
