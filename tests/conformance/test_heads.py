@@ -17,12 +17,14 @@ import transformers
 
 from bothways.backends import Backend
 from bothways.checkpoints import ModelFolder, export, read_folder
-from bothways.heads import HeadTask
+from bothways.config import EncoderConfig
+from bothways.heads import HeadTask, head_layout
 from bothways.native import NativeBackend, is_built
 from bothways.nn.backend import TorchBackend
 from bothways.packing import PackedBatch
 from bothways.reference import head_outputs
 from bothways.reference.backend import ReferenceBackend
+from bothways.training.objectives.heads import head_for
 
 TOLERANCE = 1e-5
 """Of the scale of the logits: fp32 rounding through a few layers and the head, and no more."""
@@ -61,6 +63,14 @@ STEMS: dict[str, dict[str, Any]] = {
     "Esm": ESM,
     "ModernBert": MODERN,
     "NomicBert": SMALL,
+}
+SIZES: dict[str, Any] = {
+    "num_layers": 2,
+    "num_heads": 4,
+    "d_model": 16,
+    "d_ff": 24,
+    "vocab_size": VOCABULARY,
+    "max_length": 16,
 }
 LABELS = {"id2label": {0: "low", 1: "mid", 2: "high"}}
 ENDINGS: dict[str, tuple[str, dict[str, Any], HeadTask]] = {
@@ -211,3 +221,80 @@ def test_a_class_that_bothways_does_not_run_is_left_unread(scratch: Path) -> Non
     folder = read_folder(scratch / "choice")
     assert folder.head_configs == ()
     assert "architectures=['BertForMultipleChoice']" in folder.unread_heads
+
+
+TRAINED = {
+    "with segments": EncoderConfig(**SIZES, num_segments=2),
+    "without segments": EncoderConfig(**SIZES),
+    "narrow embedding": EncoderConfig(**SIZES, embedding_size=8, block_of_layer=(0, 0)),
+    "pre-norm, gated": EncoderConfig(
+        **SIZES,
+        positions="rotary",
+        norm_placement="pre",
+        first_attention_norm=False,
+        final_norm=True,
+        gated=True,
+        norm_bias=False,
+        windows=(None, 3),
+    ),
+}
+PRE_NORM = EncoderConfig(**SIZES, positions="rotary", norm_placement="pre", final_norm=True)
+LOADERS: dict[HeadTask, Any] = {
+    "classes": transformers.AutoModelForSequenceClassification,
+    "multilabel": transformers.AutoModelForSequenceClassification,
+    "values": transformers.AutoModelForSequenceClassification,
+    "tags": transformers.AutoModelForTokenClassification,
+    "masked_tokens": transformers.AutoModelForMaskedLM,
+}
+PROBLEMS = {
+    "classes": "single_label_classification",
+    "multilabel": "multi_label_classification",
+    "values": "regression",
+}
+
+
+@pytest.mark.parametrize(
+    ("config", "task"),
+    [
+        *(
+            pytest.param(config, task, id=f"{name}-{task}")
+            for name, config in TRAINED.items()
+            for task in LOADERS
+        ),
+        pytest.param(PRE_NORM, "masked_tokens", id="pre-norm-masked_tokens"),
+    ],
+)
+def test_a_head_that_bothways_trained_loads_in_transformers(
+    config: EncoderConfig,
+    task: HeadTask,
+    make_weights: Callable[..., dict[str, np.ndarray]],
+    tmp_path: Path,
+) -> None:
+    labels = () if task == "masked_tokens" else ("low", "mid", "high")
+    head = head_for(task, config, labels, pooling="cls")
+    rng = np.random.default_rng(4)
+    shapes = head_layout(head, config)
+    folder = ModelFolder(
+        path=tmp_path,
+        reader_path=tmp_path,
+        family="bothways",
+        config=config,
+        weights=make_weights(config),
+        heads={n: rng.standard_normal(s, dtype=np.float32) for n, s in shapes.items()},
+        head_settings={},
+        head_configs=(head,),
+        max_length=config.max_length,
+    )
+    assert export(folder, tmp_path / "out", "transformers") == ()
+    model, report = LOADERS[task].from_pretrained(tmp_path / "out", output_loading_info=True)
+    assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    if labels:
+        assert model.config.id2label == {0: "low", 1: "mid", 2: "high"}
+    if task in PROBLEMS:
+        assert model.config.problem_type == PROBLEMS[task]
+    backend = ReferenceBackend(config, folder.weights, dtype=np.float64)
+    for ids, wanted in zip(sequences(), theirs(model.double().eval()), strict=True):
+        (states,) = backend.hidden_states(PackedBatch.of([ids]), [config.num_layers])
+        agree(np.asarray(head_outputs(states, folder.weights | folder.heads, head)), wanted)
+    back = read_folder(tmp_path / "out")
+    assert [(h.task, h.labels) for h in back.head_configs] == [(task, labels)]

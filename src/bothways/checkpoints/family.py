@@ -116,9 +116,10 @@ class Family:
     only: their field -> the values that bothways can run.
     kept, dropped: their fields that change no encoding, beside those of every family.
     read_quirks(fields, values): what is no plain row, put into our `values`.
-    write_quirks(config): the same, backwards.
+    write_quirks(config): the same, backwards. needed: fields that transformers cannot do without,
+        written where nothing else says them.
     from_weights(config, arrays, file): what only the weights tell.
-    buffers(config): what is no weight, and transformers expects in a file all the same.
+    buffers(config): what transformers expects in a file, where it is no weight of the model.
     tables: the names of weights; the first is written, the first that fits a file reads it.
     heads: the forms of the heads that its classes have.
     published_code: values of `auto_map` that name the published code of this very architecture.
@@ -135,6 +136,7 @@ class Family:
     dropped: tuple[str, ...] = ()
     read_quirks: Callable[[Fields, dict[str, Any]], None] = _no_quirks
     write_quirks: Callable[[EncoderConfig], dict[str, Any]] = _nothing
+    needed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     from_weights: Callable[[EncoderConfig, Mapping[str, np.ndarray], str], EncoderConfig] = (
         _as_it_is
     )
@@ -178,7 +180,8 @@ class Family:
     def write_config(self, config: EncoderConfig, settings: Mapping[str, Any]) -> dict[str, Any]:
         """A config.json for `config`: `read_config` backwards, where there is no `obstacle`."""
         known = {*_KEPT, *self.kept}
-        theirs = {name: value for name, value in settings.items() if name in known}
+        theirs = dict(self.needed)
+        theirs |= {name: value for name, value in settings.items() if name in known}
         for name, (ours, _) in self.rows.items():
             value = getattr(config, ours)
             theirs[name] = THEIR_ACTIVATIONS[value] if ours == "activation" else value

@@ -193,8 +193,9 @@ def place_head(
             names |= _parameters(ours.name, theirs.name)
             if ours.norm is not None and theirs.norm is not None:
                 names |= _parameters(ours.norm, theirs.norm)
-        class_name = class_named(form, stem, given) or stem + form.classes[0]
-        return Placed(class_name, names, settings | _labelling(head, given))
+        named = class_named(form, stem, given)
+        labelling = _labelling(head, given if named else _UNLABELLED)
+        return Placed(named or stem + form.classes[0], names, settings | labelling)
     return None
 
 
@@ -268,6 +269,10 @@ def _labels(settings: Settings, outputs: int) -> tuple[str, ...]:
 def _dropout(settings: Settings, config: EncoderConfig) -> float:
     given = settings.get("classifier_dropout")
     return config.dropout if given is None else given
+
+
+_UNLABELLED: Settings = {"problem_type": "", "id2label": {}}
+"""Of a folder that has had no such head: nothing is left to what an absent field stands for."""
 
 
 def _labelling(head: Head, given: Settings) -> dict[str, Any]:

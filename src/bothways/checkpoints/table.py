@@ -129,7 +129,7 @@ class KeyTable:
     def write(
         self, ours: Mapping[str, np.ndarray], buffers: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        """The arrays under their names, and `buffers` that have no name of ours.
+        """The arrays under their names, and `buffers` where there is no such weight.
 
         Where heads stand beside the encoder, the encoder's names get the second prefix.
 
@@ -151,7 +151,7 @@ class KeyTable:
                 raise CheckpointError(f"weight {key!r} is fused, and a part of it is missing")
             whole = [found[index] for index in range(counts[key])]
             theirs[key] = whole[0] if len(whole) == 1 else np.concatenate(whole)
-        return theirs | {prefix + key: array for key, array in buffers.items()}
+        return {prefix + key: array for key, array in buffers.items()} | theirs
 
     def _ours(self, key: str) -> tuple[str, ...] | None:
         for pattern, row in self._patterns:

@@ -82,11 +82,17 @@ def read_frequencies(
     )
 
 
-def write_frequencies(config: EncoderConfig) -> dict[str, np.ndarray]:
-    """The frequencies, which transformers expects in a file."""
-    if config.positions != "rotary":
-        return {}
-    return {"rotary_embeddings.inv_freq": np.array(config.rotary_frequencies(0), dtype=np.float32)}
+def write_buffers(config: EncoderConfig) -> dict[str, np.ndarray]:
+    """What transformers expects in any file: the frequencies, and a head for contacts."""
+    maps = config.num_layers * config.num_heads
+    buffers = {
+        "contact_head.regression.weight": np.zeros((1, maps), np.float32),
+        "contact_head.regression.bias": np.zeros(1, np.float32),
+    }
+    if config.positions == "rotary":
+        frequencies = np.array(config.rotary_frequencies(0), dtype=np.float32)
+        buffers["rotary_embeddings.inv_freq"] = frequencies
+    return buffers
 
 
 def _flag_or_null(fields: Fields, name: str) -> bool:
@@ -146,8 +152,9 @@ ESM = Family(
     },
     read_quirks=read_variant,
     write_quirks=write_variant,
+    needed={"pad_token_id": 1},
     from_weights=read_frequencies,
-    buffers=write_frequencies,
+    buffers=write_buffers,
     heads=HEADS,
     # Files of rotary models may carry a table of positions, which nothing uses.
     tables=(_table("embedding.position.weight"), _table(None)),

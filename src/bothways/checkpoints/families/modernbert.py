@@ -250,6 +250,7 @@ MODERNBERT = Family(
     ),
     read_quirks=read_layers,
     write_quirks=write_layers,
+    needed={"pad_token_id": 0},  # its default is beyond most vocabularies
     heads=_HEADS,
     tables=(
         KeyTable(_ROWS, heads=_MASKED_TOKENS, prefixes=("", "model.")),
