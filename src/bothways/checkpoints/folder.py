@@ -15,9 +15,9 @@ from bothways.checkpoints.model_folder import (
 )
 from bothways.checkpoints.sentence_transformers_folder import (
     SETTINGS_FILES,
-    module_folders,
     read_sentence_transformers,
 )
+from bothways.checkpoints.sentence_transformers_modules import module_folders
 from bothways.checkpoints.transformers_folder import read_transformers
 from bothways.checkpoints.weight_files import find_weights
 from bothways.errors import CheckpointError

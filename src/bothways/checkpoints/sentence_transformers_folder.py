@@ -1,12 +1,15 @@
-"""Reading a folder that sentence-transformers wrote: an encoder, pooling, and what follows.
+"""Reading a folder that sentence-transformers wrote: an encoder, and what it is for.
+
+That is vectors, with pooling and what follows; or scores of pairs, by a head of the encoder; or
+weights of terms (SPLADE), by its masked-token head.
 
 Its modules.json names classes to import. Here a name is looked up in a list of what bothways does
-itself, in the spellings of sentence-transformers 1 to 6, and never imported.
+itself, and never imported.
 """
 
 import dataclasses
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
 from bothways.checkpoints.fields import Fields
 from bothways.checkpoints.model_folder import (
@@ -17,18 +20,18 @@ from bothways.checkpoints.model_folder import (
     Normalize,
     Pooling,
 )
+from bothways.checkpoints.sentence_transformers_modules import modules_of
 from bothways.checkpoints.transformers_folder import check_heads, read_transformers
-from bothways.checkpoints.weight_files import inside, read_weights
+from bothways.checkpoints.weight_files import read_weights
 from bothways.config import PoolingMode
 from bothways.errors import CheckpointError, UnsupportedModel
-from bothways.json_files import brief, read_json, read_object
+from bothways.json_files import brief, read_object, read_object_if_there
 
 __all__ = [
     "DENSE_ACTIVATIONS",
     "POOLING_FLAGS",
     "POOLING_NAMES",
     "SETTINGS_FILES",
-    "module_folders",
     "read_sentence_transformers",
 ]
 
@@ -43,17 +46,26 @@ SETTINGS_FILES = (
 )
 """Where the transformer's own settings may be; the first that exists counts."""
 
-_HOMES = {
-    "Transformer": "base.modules.transformer",
-    "Pooling": "sentence_transformer.modules.pooling",
-    "Dense": "base.modules.dense",
-    "Normalize": "base.modules.normalize",
-}
-_MODULES = {
-    f"sentence_transformers.{spelling}": name
-    for name, home in _HOMES.items()
-    for spelling in (f"models.{name}", f"models.{name}.{name}", f"{home}.{name}")
-}
+
+class _Purpose(NamedTuple):
+    """What a folder is for, in the words of its settings."""
+
+    model_type: str
+    task: str
+    output: str
+    method_output: str
+
+
+_VECTORS = _Purpose(
+    "SentenceTransformer", "feature-extraction", "token_embeddings", "last_hidden_state"
+)
+_SCORES = _Purpose("CrossEncoder", "sequence-classification", "scores", "logits")
+_TERMS = _Purpose("SparseEncoder", "fill-mask", "token_embeddings", "logits")
+
+_RISING = ("torch.nn.modules.linear.Identity", "torch.nn.modules.activation.Sigmoid", None)
+"""Activations on scores that leave their order as it is; bothways gives the scores before them."""
+
+_ABOUT_FILE = "config_sentence_transformers.json"
 
 POOLING_NAMES: dict[str, PoolingMode] = {
     "cls": "cls",
@@ -82,8 +94,6 @@ DENSE_ACTIVATIONS: dict[str, DenseActivation] = {
     "torch.nn.modules.activation.SiLU": "silu",
 }
 
-_TEXT_ONLY = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
-
 
 def read_sentence_transformers(folder: Path) -> ModelFolder:
     """All that a sentence-transformers folder says.
@@ -93,10 +103,17 @@ def read_sentence_transformers(folder: Path) -> ModelFolder:
         UnsupportedModel: naming a module or setting that bothways does not have.
         MissingExtra: if weights are in torch's format and torch is not installed.
     """
-    (kind, transformer), *rest = _modules(folder)
-    if kind != "Transformer" or not rest or rest[0][0] != "Pooling":
+    (kind, transformer), *rest = modules_of(folder)
+    kinds = [kind, *(kind for kind, _ in rest)]
+    if kinds in (["Transformer", "SpladePooling"], ["MLMTransformer", "SpladePooling"]):
+        _check_terms(rest[0][1] / "config.json")
+        return _of_heads(folder, transformer, _TERMS)
+    if kinds == ["Transformer"] and _is_for_scores(folder):
+        return _of_heads(folder, transformer, _SCORES)
+    if kinds[:2] != ["Transformer", "Pooling"]:
         raise UnsupportedModel(
-            f"{folder / 'modules.json'}: expected Transformer, Pooling, then Dense and Normalize"
+            f"{folder / 'modules.json'}: expected Transformer, Pooling, then Dense and Normalize; "
+            "or for scores a Transformer, for terms one and SpladePooling"
         )
     read = read_transformers(transformer)
     pooling = _pooling(rest[0][1] / "config.json", read.config.d_model)
@@ -113,46 +130,29 @@ def read_sentence_transformers(folder: Path) -> ModelFolder:
                 modules.append(Normalize())
             case _:
                 raise UnsupportedModel(f"{folder / 'modules.json'}: a second {kind}; expected one")
-    lowercase, max_seq_length = _settings(transformer)
-    if max_seq_length is not None:
-        read = dataclasses.replace(read, max_length=min(read.config.max_length, max_seq_length))
-    read = dataclasses.replace(
-        read, path=folder, lowercase=lowercase, pooling=pooling, modules=tuple(modules)
-    )
-    return _with_prompts(read)
+    read = _with_settings(read, transformer, _VECTORS)
+    read = dataclasses.replace(read, path=folder, pooling=pooling, modules=tuple(modules))
+    return _with_prompts(read, _VECTORS)
 
 
-def module_folders(folder: Path) -> list[Path]:
-    """The folders of the modules of a sentence-transformers folder, in order.
-
-    Raises:
-        CheckpointError: if modules.json is malformed; UnsupportedModel if it names another module.
-    """
-    return [path for _, path in _modules(folder)]
+def _of_heads(folder: Path, transformer: Path, purpose: _Purpose) -> ModelFolder:
+    """An encoder that is used through a head."""
+    read = _with_settings(read_transformers(transformer), transformer, purpose)
+    return _with_prompts(dataclasses.replace(read, path=folder), purpose)
 
 
-def _modules(folder: Path) -> list[tuple[str, Path]]:
-    file = folder / "modules.json"
-    entries = read_json(file)
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise CheckpointError(f"{file}: expected a list of modules, each an object")
-    if not entries:
-        raise CheckpointError(f"{file}: the list of modules is empty")
-    modules = []
-    for number, entry in enumerate(entries):
-        fields = Fields(entry, f"{file}: module {number}")
-        name = fields.text("type")
-        path = inside(folder, fields.text("path"), file)
-        fields.only("kwargs", None, [], {})
-        fields.drop(("idx", "name"))
-        fields.finish("a module")
-        if name not in _MODULES:
-            raise UnsupportedModel(
-                f"{file}: module {number} is {brief(name)}; bothways has {', '.join(_HOMES)} of "
-                "sentence-transformers, and imports nothing that a model folder names"
-            )
-        modules.append((_MODULES[name], path))
-    return modules
+def _is_for_scores(folder: Path) -> bool:
+    about = read_object_if_there(folder / _ABOUT_FILE)
+    return about.get("model_type") == _SCORES.model_type
+
+
+def _check_terms(file: Path) -> None:
+    """Weights of terms as SPLADE v2 has them, and no other way."""
+    fields = Fields(read_object(file), str(file))
+    fields.only("pooling_strategy", "max")
+    fields.only("activation_function", "relu")
+    fields.drop(("embedding_dimension", "word_embedding_dimension", "chunk_size"))
+    fields.finish("SpladePooling")
 
 
 def _pooling(file: Path, d_model: int) -> Pooling:
@@ -220,7 +220,15 @@ def _only_sentence_embedding(fields: Fields) -> None:
         fields.only(name, "sentence_embedding", None)
 
 
-def _settings(folder: Path) -> tuple[bool, int | None]:
+def _with_settings(read: ModelFolder, transformer: Path, purpose: _Purpose) -> ModelFolder:
+    """With what the transformer's settings say of lowercasing and of the longest sequence."""
+    lowercase, max_seq_length = _settings(transformer, purpose)
+    if max_seq_length is not None:
+        read = dataclasses.replace(read, max_length=min(read.config.max_length, max_seq_length))
+    return dataclasses.replace(read, lowercase=lowercase)
+
+
+def _settings(folder: Path, purpose: _Purpose) -> tuple[bool, int | None]:
     """Whether text is lowercased, and the longest sequence, if the transformer's settings say."""
     file = next((folder / name for name in SETTINGS_FILES if (folder / name).is_file()), None)
     if file is None:
@@ -228,9 +236,10 @@ def _settings(folder: Path) -> tuple[bool, int | None]:
     fields = Fields(read_object(file), str(file))
     lowercase = fields.flag("do_lower_case", False)
     length = fields.optional_integer("max_seq_length", at_least=1)
-    fields.only("transformer_task", "feature-extraction")
-    fields.only("module_output_name", "token_embeddings")
-    fields.only("modality_config", _TEXT_ONLY)
+    fields.only("transformer_task", purpose.task)
+    fields.only("module_output_name", purpose.output)
+    text = {"method": "forward", "method_output_name": purpose.method_output}
+    fields.only("modality_config", {"text": text})
     # Arguments for the libraries that sentence-transformers calls, and other kinds of model.
     for name in (
         "model_args", "tokenizer_args", "config_args", "model_kwargs", "processor_kwargs",
@@ -243,8 +252,8 @@ def _settings(folder: Path) -> tuple[bool, int | None]:
     return lowercase, length
 
 
-def _with_prompts(read: ModelFolder) -> ModelFolder:
-    file = read.path / "config_sentence_transformers.json"
+def _with_prompts(read: ModelFolder, purpose: _Purpose) -> ModelFolder:
+    file = read.path / _ABOUT_FILE
     if not file.is_file():
         return read
     fields = Fields(read_object(file), str(file))
@@ -252,7 +261,8 @@ def _with_prompts(read: ModelFolder) -> ModelFolder:
     default_prompt = fields.one_of("default_prompt_name", prompts)
     similarity = fields.one_of("similarity_fn_name", SIMILARITIES)
     dimensions = fields.optional_integer("truncate_dim", at_least=1)
-    fields.only("model_type", "SentenceTransformer")
+    fields.only("model_type", purpose.model_type)
+    fields.only("activation_fn", *_RISING)
     fields.drop(("__version__",))
     fields.finish("a sentence-transformers model")
     return dataclasses.replace(

@@ -1,0 +1,65 @@
+"""The modules that a sentence-transformers folder names: looked up in a list, never imported.
+
+In the spellings of sentence-transformers 1 to 6.
+"""
+
+from pathlib import Path
+
+from bothways.checkpoints.fields import Fields
+from bothways.checkpoints.weight_files import inside
+from bothways.errors import CheckpointError, UnsupportedModel
+from bothways.json_files import brief, read_json
+
+__all__ = ["module_folders", "modules_of"]
+
+_HOMES = {
+    "Transformer": ("models", "base.modules.transformer"),
+    "Pooling": ("models", "sentence_transformer.modules.pooling"),
+    "Dense": ("models", "base.modules.dense"),
+    "Normalize": ("models", "base.modules.normalize"),
+    "MLMTransformer": ("sparse_encoder.models", "sparse_encoder.modules.mlm_transformer"),
+    "SpladePooling": ("sparse_encoder.models", "sparse_encoder.modules.splade_pooling"),
+}
+_MODULES = {
+    f"sentence_transformers.{spelling}": name
+    for name, (old, home) in _HOMES.items()
+    for spelling in (f"{old}.{name}", f"{old}.{name}.{name}", f"{home}.{name}")
+}
+
+
+def module_folders(folder: Path) -> list[Path]:
+    """The folders of the modules of a sentence-transformers folder, in order.
+
+    Raises:
+        CheckpointError: if modules.json is malformed; UnsupportedModel if it names another module.
+    """
+    return [path for _, path in modules_of(folder)]
+
+
+def modules_of(folder: Path) -> list[tuple[str, Path]]:
+    """Name and folder of each module, in order.
+
+    Raises:
+        CheckpointError: if modules.json is malformed; UnsupportedModel if it names another module.
+    """
+    file = folder / "modules.json"
+    entries = read_json(file)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise CheckpointError(f"{file}: expected a list of modules, each an object")
+    if not entries:
+        raise CheckpointError(f"{file}: the list of modules is empty")
+    modules = []
+    for number, entry in enumerate(entries):
+        fields = Fields(entry, f"{file}: module {number}")
+        name = fields.text("type")
+        path = inside(folder, fields.text("path"), file)
+        fields.only("kwargs", None, [], {})
+        fields.drop(("idx", "name"))
+        fields.finish("a module")
+        if name not in _MODULES:
+            raise UnsupportedModel(
+                f"{file}: module {number} is {brief(name)}; bothways has {', '.join(_HOMES)} of "
+                "sentence-transformers, and imports nothing that a model folder names"
+            )
+        modules.append((_MODULES[name], path))
+    return modules
