@@ -1,0 +1,170 @@
+"""From files to a trained folder with a report, for each task and each kind of sequence."""
+
+import json
+import math
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bothways
+from bothways.errors import CheckpointError, DataFileError, TruncationWarning
+from bothways.training.options import TrainingPlan
+from bothways.training.pipeline import Trained, train
+
+Run = Callable[..., Trained]
+
+SENTENCES = [f"{a} {b} {c}" for a in ("the", "a") for b in ("red", "blue") for c in ("cat", "dog")]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Make a run of a few steps on rows of JSON, or on a text."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("bothways.training.report.can_draw", lambda: False)  # it takes its time
+
+    def make(task: Any, content: list[Any] | str, name: str = "x.jsonl", **options: Any) -> Trained:
+        if isinstance(content, list):
+            content = "".join(json.dumps(row) + "\n" for row in content)
+        Path(name).write_text(content)
+        tables: dict[str, Any] = {
+            "model": {"size": "tiny"},
+            "encoder": {"d_model": 16, "num_layers": 1},
+            "training": {"max_steps": 2},
+        }
+        if "from" in options.get("model", {}):
+            tables["model"], tables["encoder"] = {}, {}
+        for table in ("data", "model", "encoder", "objective", "training"):
+            tables[table] = tables.get(table, {}) | options.pop(table, {})
+        out = options.pop("out", "out")
+        return train(TrainingPlan.of(task, [name], out, tables), **options)
+
+    return make
+
+
+@pytest.mark.parametrize("task", ["mlm", "classify", "tag", "regress", "contrast"])
+@pytest.mark.parametrize("kind", ["text", "symbols", "series"])
+def test_every_task_learns_from_every_kind_of_sequence(run: Run, task: str, kind: str) -> None:
+    rows: list[dict[str, Any]] = []
+    for i, sentence in enumerate(SENTENCES):
+        words = sentence.split()
+        sequence: Any = {
+            "text": words if task == "tag" else sentence,
+            "symbols": words,
+            "series": [[0.5 * i, float(j)] for j in range(len(words))],
+        }[kind]
+        row = {"anchor": sequence, "positive": sequence} if task == "contrast" else {"x": sequence}
+        label: Any = {"classify": "pq"[i % 2], "regress": i / 7, "tag": [*"PQP"]}.get(task)
+        rows.append(row if label is None else row | {"y": label})
+    data: dict[str, Any] = {} if task in ("mlm", "contrast") else {"labels": ["y"]}
+    model = {"alphabet": "words"} if kind == "symbols" and task == "tag" else {}
+    trained = run(task, rows, data=data, model=model)
+    assert trained.metrics is not None
+    assert all(math.isfinite(value) for value in trained.metrics.values())
+    encoder = bothways.load(trained.folder)
+    assert encoder.reader is not None
+    assert encoder.reader.kind == kind
+    assert np.isfinite(encoder.encode([np.ones((3, 2)) if kind == "series" else "a red cat"])).all()
+    assert trained.report.is_file()
+
+
+def test_several_labels_and_pairs_of_texts(run: Run) -> None:
+    rows = [{"a": s, "b": "why", "y": ["p"] * (i % 2)} for i, s in enumerate(SENTENCES)]
+    rows[0]["y"] = ["p", "q"]
+    trained = run("classify", rows, data={"columns": ["a", "b"], "labels": ["y"]})
+    assert trained.metrics is not None
+    assert "micro_f1" in trained.metrics
+
+
+def test_a_run_goes_on_from_another_run_s_folder(run: Run) -> None:
+    first = run("mlm", "\n".join(SENTENCES), "x.txt")
+    rows = [{"text": s, "label": "pq"[i % 2]} for i, s in enumerate(SENTENCES)]
+    lines: list[str] = []
+    second = run(
+        "classify", rows, model={"from": str(first.folder)}, out="second", tell=lines.append
+    )
+    assert (second.folder / "tokenizer.json").read_bytes() == (
+        first.folder / "tokenizer.json"
+    ).read_bytes()
+    assert lines[1].startswith("the encoder of out: 1 layers of 16")
+    facts = json.loads((second.folder / "training.json").read_text())["bound"]["about"]
+    assert facts["model"]["from"] == "out"
+    assert facts["model"]["fingerprint"] == bothways.load("out").fingerprint
+    assert facts["data"]["files"][0]["name"] == "x.jsonl"
+    assert facts["labels"] == ["p", "q"]
+
+
+def test_without_anything_held_out_there_are_no_figures(run: Run) -> None:
+    trained = run("mlm", "\n".join(SENTENCES), "x.txt", data={"held_out": 0})
+    assert trained.metrics is None
+    assert bothways.load(trained.folder).dimensions == 16
+
+
+def test_files_to_validate_on_give_the_figures(run: Run) -> None:
+    Path("v.csv").write_text("text,label\na red cat,p\n")
+    rows = [{"text": s, "label": "pq"[i % 2]} for i, s in enumerate(SENTENCES)]
+    lines: list[str] = []
+    trained = run("classify", rows, data={"validation": ["v.csv"]}, tell=lines.append)
+    assert "8 rows to learn from, 1 to validate on (v.csv)" in lines[0]
+    assert "1 of those to validate on are learned from too" in lines[0]
+    assert "a red cat" in trained.report.read_text() or trained.metrics == {"accuracy": 1.0}
+
+
+def test_what_is_cut_is_counted(run: Run) -> None:
+    rows = [{"text": s, "label": "pq"[i % 2]} for i, s in enumerate(SENTENCES)]
+    with pytest.warns(TruncationWarning, match="8 sequences are longer than 4 positions and were"):
+        run("classify", rows, model={"max_length": 4})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run("mlm", "\n".join(SENTENCES), "x.txt", model={"max_length": 4}, out="mlm")
+
+
+def test_words_without_tokens_are_counted(run: Run) -> None:
+    rows = [{"tokens": s.split(), "tags": [*"PQP"]} for s in SENTENCES]
+    rows += [{"tokens": ["\u0000", "a"], "tags": ["P", "Q"]}]
+    with pytest.warns(UserWarning, match="1 tagged words have no token in this vocabulary"):
+        run("tag", rows)
+
+
+def test_bad_data_stops_a_run_before_it_begins(run: Run) -> None:
+    rows = [{"text": "a", "label": "p"}, {"text": "b", "label": None}]
+    with pytest.raises(DataFileError, match=r"x\.jsonl, row 2, column 'label': has no label"):
+        run("classify", rows)
+    assert not Path("out").exists()
+
+
+def test_a_folder_that_is_not_empty_is_refused(run: Run) -> None:
+    Path("out").mkdir()
+    Path("out/mine.txt").write_text("precious")
+    with pytest.raises(DataFileError, match="out: exists and is not empty; go on with the run"):
+        run("mlm", "a\nb\n", "x.txt")
+    Path("file").write_text("")
+    with pytest.raises(DataFileError, match="file: is a file; give the name of a folder"):
+        run("mlm", "a\nb\n", "x.txt", out="file")
+
+
+def test_a_finished_run_can_be_resumed_to_no_effect(run: Run) -> None:
+    first = run("mlm", "\n".join(SENTENCES), "x.txt")
+    weights = (first.folder / "model.safetensors").read_bytes()
+    again = run("mlm", "\n".join(SENTENCES), "x.txt", resume=True)
+    assert (again.folder / "model.safetensors").read_bytes() == weights
+    assert again.metrics == first.metrics
+
+
+def test_a_run_is_not_resumed_on_other_data(run: Run) -> None:
+    run("mlm", "\n".join(SENTENCES), "x.txt")
+    with pytest.raises(CheckpointError, match=r"training\.json: about\.data\.files was"):
+        run("mlm", "\n".join(SENTENCES[1:]), "x.txt", resume=True)
+
+
+def test_the_same_run_twice_has_the_same_weights(run: Run) -> None:
+    weights = {
+        (
+            run("mlm", "\n".join(SENTENCES), "x.txt", out=out).folder / "model.safetensors"
+        ).read_bytes()
+        for out in ("one", "two")
+    }
+    assert len(weights) == 1
