@@ -10,7 +10,8 @@ import pytest
 from bothways.checkpoints import export, read_folder
 from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.head_forms import place_head, read_heads
+from bothways.checkpoints.head_forms import read_heads
+from bothways.checkpoints.head_places import place_head
 from bothways.config import EncoderConfig, PoolingMode
 from bothways.heads import Head, HeadLayer, HeadTask, head_layout
 
@@ -207,6 +208,9 @@ def test_an_untied_decoder_is_a_weight_of_the_head() -> None:
     assert not head.layers[-1].tied
     assert "heads.masked_tokens.weight" in head_layout(head, CONFIG)
     assert placed(head).settings == {"tie_word_embeddings": False}
+    assert placed(WORDS, given={"tie_word_embeddings": False}).settings == {
+        "tie_word_embeddings": True
+    }
 
 
 def trained(tiny: "Tiny", *heads: Head) -> Any:

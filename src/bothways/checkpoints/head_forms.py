@@ -1,13 +1,13 @@
 """The heads of a family: how a class of transformers makes outputs of hidden states, as data.
 
-A form is read forwards (a file and its config give a `Head`) and backwards (a `Head` that has the
-form of a class can be exported to it). A head of another class, or of none that the file names, is
-left unread: its weights are kept, and what it would give is not guessed.
+A form is read forwards here (a file and its config give a `Head`), and backwards in `head_places`.
+A head of another class, or of none that the file names, is left unread: its weights are kept, and
+what it would give is not guessed.
 """
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,19 +19,19 @@ from bothways.json_files import brief
 __all__ = [
     "DECODER",
     "POOLER",
+    "PROBLEMS",
     "HeadForm",
-    "Placed",
     "Settings",
     "class_named",
     "classifier",
+    "labels_in",
     "masked_tokens",
-    "place_head",
     "read_heads",
+    "task_in",
     "unused_weights",
 ]
 
 Settings = Mapping[str, Any]
-T = TypeVar("T")
 
 DECODER = "heads.masked_tokens"
 """The layer that gives the logits of masked tokens; tied, its bias alone is a weight."""
@@ -39,7 +39,7 @@ DECODER = "heads.masked_tokens"
 POOLER = "heads.pooler"
 """A dense layer that published encoders carry, whether or not a head goes through it."""
 
-_PROBLEMS: dict[str, HeadTask] = {
+PROBLEMS: dict[str, HeadTask] = {
     "single_label_classification": "classes",
     "multi_label_classification": "multilabel",
     "regression": "values",
@@ -155,50 +155,6 @@ def unused_weights(
     return sorted(n for n in arrays if n not in used and not n.startswith(f"{POOLER}."))
 
 
-@dataclasses.dataclass(frozen=True)
-class Placed:
-    """Where a head goes in a family.
-
-    class_name: of the class to load it with. names: from those of its weights to those that the
-    family's table knows. settings: fields of the config.json that say what it is, where those that
-    there were do not.
-    """
-
-    class_name: str
-    names: Mapping[str, str]
-    settings: Mapping[str, Any]
-
-
-def place_head(
-    forms: Sequence[HeadForm], stem: str, config: EncoderConfig, head: Head, given: Settings
-) -> Placed | None:
-    """The place of a head in a family; None if no class of it computes what the head does.
-
-    given: the fields of the config.json so far.
-    """
-    kind = {"masked_tokens": "vocabulary", "tags": "positions", "masked_values": None}
-    for form in forms:
-        if form.outputs != kind.get(head.task, "sequence"):
-            continue
-        settings = form.settings(head)
-        if head.pooling is not None and form.pooling(settings) != head.pooling:
-            continue
-        layers = form.layers(config, settings, head.num_outputs)
-        if [_without_names(layer) for layer in layers] != [
-            _without_names(layer) for layer in head.layers
-        ]:
-            continue
-        names: dict[str, str] = {}
-        for ours, theirs in zip(head.layers, layers, strict=True):
-            names |= _parameters(ours.name, theirs.name)
-            if ours.norm is not None and theirs.norm is not None:
-                names |= _parameters(ours.norm, theirs.norm)
-        named = class_named(form, stem, given)
-        labelling = _labelling(head, given if named else _UNLABELLED)
-        return Placed(named or stem + form.classes[0], names, settings | labelling)
-    return None
-
-
 def class_named(form: HeadForm, stem: str, settings: Settings) -> str | None:
     """The class of this form that a config.json names; None if it names none of them."""
     named = settings.get("architectures")
@@ -227,19 +183,19 @@ def _read(
         weight = arrays.get(f"{name}.weight")
         if weight is None or weight.ndim != 2 or not weight.size:
             raise CheckpointError(f"the file has no matrix {name}.weight")
-        task = _task(settings, len(weight)) if form.outputs == "sequence" else "tags"
+        task = task_in(settings, len(weight)) if form.outputs == "sequence" else "tags"
         head = Head(
             task=task,
             layers=form.layers(config, settings, len(weight)),
             pooling=form.pooling(settings) if form.outputs == "sequence" else None,
-            labels=_labels(settings, len(weight)),
+            labels=labels_in(settings, len(weight)),
             dropout=_dropout(settings, config),
         )
     check_head(head, config, arrays, "the file")
     return head
 
 
-def _task(settings: Settings, outputs: int) -> HeadTask:
+def task_in(settings: Settings, outputs: int) -> HeadTask:
     """What the labels of a sequence are; where the file does not say, as transformers decides.
 
     That is its pipeline for text classification, and the loss of its classes for one label.
@@ -247,13 +203,13 @@ def _task(settings: Settings, outputs: int) -> HeadTask:
     problem = settings.get("problem_type")
     if problem is None:
         return "values" if outputs == 1 else "classes"
-    task = _PROBLEMS.get(problem) if isinstance(problem, str) else None
+    task = PROBLEMS.get(problem) if isinstance(problem, str) else None
     if task is None or (task == "classes" and outputs == 1):
         raise CheckpointError(f"problem_type={brief(problem)} with {outputs} labels")
     return task
 
 
-def _labels(settings: Settings, outputs: int) -> tuple[str, ...]:
+def labels_in(settings: Settings, outputs: int) -> tuple[str, ...]:
     """The names of the outputs; those that transformers makes up, where the file has none."""
     named = settings.get("id2label")
     if named is None:
@@ -269,42 +225,3 @@ def _labels(settings: Settings, outputs: int) -> tuple[str, ...]:
 def _dropout(settings: Settings, config: EncoderConfig) -> float:
     given = settings.get("classifier_dropout")
     return config.dropout if given is None else given
-
-
-_UNLABELLED: Settings = {"problem_type": "", "id2label": {}}
-"""Of a folder that has had no such head: nothing is left to what an absent field stands for."""
-
-
-def _labelling(head: Head, given: Settings) -> dict[str, Any]:
-    """The fields of a config.json that `_task` and `_labels` read, where they do not yet say it."""
-    outputs = head.num_outputs
-    fields: dict[str, Any] = {}
-    if head.task == "masked_tokens":
-        tied = given.get("tie_word_embeddings") is not False
-        return {} if tied == head.layers[-1].tied else {"tie_word_embeddings": not tied}
-    if _or_none(lambda: _labels(given, outputs)) != head.labels:
-        fields["id2label"] = {str(index): label for index, label in enumerate(head.labels)}
-        fields["label2id"] = {label: index for index, label in enumerate(head.labels)}
-    problem = {task: problem for problem, task in _PROBLEMS.items()}.get(head.task)
-    if problem is not None and _or_none(lambda: _task(given, outputs)) != head.task:
-        fields["problem_type"] = problem
-    return fields
-
-
-def _or_none(read: Callable[[], T]) -> T | None:
-    try:
-        return read()
-    except CheckpointError:
-        return None
-
-
-def _without_names(layer: HeadLayer) -> HeadLayer:
-    """The layer with what makes no difference to its outputs settled."""
-    same = dataclasses.replace(layer, name="heads.layer", tied=False)
-    if layer.norm is None:
-        return dataclasses.replace(same, norm_bias=True, norm_eps=0.0)
-    return dataclasses.replace(same, norm="heads.norm")
-
-
-def _parameters(ours: str, theirs: str) -> dict[str, str]:
-    return {f"{ours}.{p}": f"{theirs}.{p}" for p in ("weight", "bias")}

@@ -9,11 +9,8 @@ import numpy as np
 
 from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.head_forms import (
-    DECODER,
-    Placed,
-    place_head,
-)
+from bothways.checkpoints.head_forms import DECODER
+from bothways.checkpoints.head_places import Placed, place_head
 from bothways.checkpoints.model_folder import ModelFolder
 from bothways.checkpoints.weight_files import write_safetensors
 from bothways.config import EncoderConfig

@@ -1,0 +1,109 @@
+"""Where a head goes in a family: `head_forms` read backwards, for export."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from bothways.checkpoints.head_forms import (
+    PROBLEMS,
+    HeadForm,
+    Settings,
+    class_named,
+    labels_in,
+    task_in,
+)
+from bothways.config import EncoderConfig
+from bothways.errors import CheckpointError
+from bothways.heads import Head, HeadLayer
+
+__all__ = ["Placed", "place_head"]
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Placed:
+    """Where a head goes in a family.
+
+    class_name: of the class to load it with. names: from those of its weights to those that the
+    family's table knows. settings: fields of the config.json that say what it is, where those that
+    there were do not.
+    """
+
+    class_name: str
+    names: Mapping[str, str]
+    settings: Mapping[str, Any]
+
+
+def place_head(
+    forms: Sequence[HeadForm], stem: str, config: EncoderConfig, head: Head, given: Settings
+) -> Placed | None:
+    """The place of a head in a family; None if no class of it computes what the head does.
+
+    given: the fields of the config.json so far.
+    """
+    kind = {"masked_tokens": "vocabulary", "tags": "positions", "masked_values": None}
+    for form in forms:
+        if form.outputs != kind.get(head.task, "sequence"):
+            continue
+        settings = form.settings(head)
+        if head.pooling is not None and form.pooling(settings) != head.pooling:
+            continue
+        layers = form.layers(config, settings, head.num_outputs)
+        if [_without_names(layer) for layer in layers] != [
+            _without_names(layer) for layer in head.layers
+        ]:
+            continue
+        names: dict[str, str] = {}
+        for ours, theirs in zip(head.layers, layers, strict=True):
+            names |= _parameters(ours.name, theirs.name)
+            if ours.norm is not None and theirs.norm is not None:
+                names |= _parameters(ours.norm, theirs.norm)
+        named = class_named(form, stem, given)
+        settings |= _tie(head, given) | _labelling(head, given if named else _UNLABELLED)
+        return Placed(named or stem + form.classes[0], names, settings)
+    return None
+
+
+_UNLABELLED: Settings = {"problem_type": "", "id2label": {}}
+"""Of a folder that has had no such head: nothing is left to what an absent field stands for."""
+
+
+def _tie(head: Head, given: Settings) -> dict[str, Any]:
+    """Whether the decoder is the embedding, where the config.json says otherwise."""
+    if head.task != "masked_tokens":
+        return {}
+    tied = given.get("tie_word_embeddings") is not False
+    return {} if tied == head.layers[-1].tied else {"tie_word_embeddings": not tied}
+
+
+def _labelling(head: Head, given: Settings) -> dict[str, Any]:
+    """The fields that `task_in` and `labels_in` read, where they do not yet say it."""
+    outputs = head.num_outputs
+    fields: dict[str, Any] = {}
+    if head.labels and _or_none(lambda: labels_in(given, outputs)) != head.labels:
+        fields["id2label"] = {str(index): label for index, label in enumerate(head.labels)}
+        fields["label2id"] = {label: index for index, label in enumerate(head.labels)}
+    problem = {task: problem for problem, task in PROBLEMS.items()}.get(head.task)
+    if problem is not None and _or_none(lambda: task_in(given, outputs)) != head.task:
+        fields["problem_type"] = problem
+    return fields
+
+
+def _or_none(read: Callable[[], T]) -> T | None:
+    try:
+        return read()
+    except CheckpointError:
+        return None
+
+
+def _without_names(layer: HeadLayer) -> HeadLayer:
+    """The layer with what makes no difference to its outputs settled."""
+    same = dataclasses.replace(layer, name="heads.layer", tied=False)
+    if layer.norm is None:
+        return dataclasses.replace(same, norm_bias=True, norm_eps=0.0)
+    return dataclasses.replace(same, norm="heads.norm")
+
+
+def _parameters(ours: str, theirs: str) -> dict[str, str]:
+    return {f"{ours}.{p}": f"{theirs}.{p}" for p in ("weight", "bias")}
