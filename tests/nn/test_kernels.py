@@ -121,6 +121,34 @@ def test_memory_grows_with_the_length_not_with_its_square(
     assert peaks[8192] < 8192 * 8192 * 4  # the probabilities of one of the two heads
 
 
+@pytest.mark.parametrize("window", [None, 0, 2, 5, 39, 100])
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_in_training_results_and_gradients_equal_the_definition_s(
+    window: int | None, with_bias: bool
+) -> None:
+    """Of runs that are taken together, and of those that a window or a bias sets apart."""
+    lengths = Lengths([40, 40, 7, 6, 6, 1, 30])
+    qkv = make_qkv(lengths.num_tokens)
+    table = torch.randn(RELATIVE.relative_buckets, 2, dtype=torch.float64)
+    weight = torch.randn_like(qkv[0])
+    for x in (*qkv, table):
+        x.requires_grad_()
+    bias = bias_by_distance(table, lengths.longest, RELATIVE) if with_bias else None
+    found = attend(*qkv, lengths, bias, window=window)
+    expected = []
+    for run in lengths.runs:
+        own = reference_bias_by_distance(table, run.length, RELATIVE) if with_bias else None
+        for start in range(run.start, run.tokens.stop, run.length):
+            q, k, v = (x[start : start + run.length] for x in qkv)
+            expected.append(defined(q, k, v, window, own))
+    wanted = (*qkv, table) if with_bias else qkv
+    gradients = torch.autograd.grad((found * weight).sum(), wanted)
+    theirs = torch.autograd.grad((torch.cat(expected) * weight).sum(), wanted)
+    assert (found - torch.cat(expected)).abs().max() < ROUNDING
+    for mine, other in zip(gradients, theirs, strict=True):
+        assert (mine - other).abs().max() < ROUNDING * lengths.num_tokens
+
+
 @pytest.mark.parametrize("length", [40, 600])
 def test_dropout_zeroes_its_share_of_probabilities_and_scales_the_rest(length: int) -> None:
     """Values that are rows of the identity make the output the probabilities themselves."""

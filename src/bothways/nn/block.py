@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from bothways.config import EncoderConfig
 from bothways.nn.attention import MultiHeadSelfAttention
+from bothways.nn.dropout import Dropout
 from bothways.nn.layers import Linear, make_norm
 from bothways.nn.lengths import Lengths
 
@@ -27,7 +28,7 @@ class EncoderBlock(nn.Module):
         )
         self.feed_forward = FeedForward(config)
         self.feed_forward_norm = make_norm(config, D)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(
         self, x_TD: Tensor, lengths: Lengths, layer: int, bias_HR: Tensor | None = None

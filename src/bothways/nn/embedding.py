@@ -11,6 +11,7 @@ from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
 from bothways.config import MASKED_IN_TRAINING, EncoderConfig
+from bothways.nn.dropout import Dropout
 from bothways.nn.layers import Linear, make_norm
 from bothways.nn.lengths import Lengths
 
@@ -34,7 +35,7 @@ class Embedding(nn.Module):
         if config.has_position_table:
             self.position = nn.Embedding(config.position_offset + config.max_length, E)
         self.norm = make_norm(config, E) if config.embedding_norm else nn.Identity()
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.projection = (
             nn.Identity() if config.embedding_size is None else Linear(E, config.d_model)
         )

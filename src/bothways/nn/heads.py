@@ -20,6 +20,7 @@ from bothways.nn.encoder import to_tensor
 from bothways.nn.layers import activate
 from bothways.nn.lengths import Lengths
 from bothways.nn.pooling import pool
+from bothways.nn.products import linear
 
 _STREAM = 1
 """Of chance: fresh heads are drawn apart from the encoders of the same seed."""
@@ -86,7 +87,7 @@ def _layer(
     matrix_OI = table_VE if layer.tied else weights[f"{layer.name}.weight"]
     if matrix_OI is None:
         raise ValueError(f"{layer.name} is tied to the token embeddings, which were not given")
-    y_NO = functional.linear(x_NI, matrix_OI, weights.get(f"{layer.name}.bias"))
+    y_NO = linear(x_NI, matrix_OI, weights.get(f"{layer.name}.bias"))
     y_NO = _activate(y_NO, layer.activation)
     if layer.norm is None:
         return y_NO

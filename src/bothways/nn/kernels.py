@@ -4,8 +4,9 @@ T tokens of all sequences end to end; B sequences of one length, L of their posi
 as keys; H heads, K head width; R = 2 · longest - 1 distances.
 """
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple, assert_never, cast
 
 import torch
@@ -15,6 +16,7 @@ from torch.nn import functional
 from torch.nn.attention.varlen import varlen_attn
 from torch.utils.checkpoint import checkpoint
 
+from bothways.nn.attention_by_runs import attend_by_runs
 from bothways.nn.lengths import Lengths, Run
 
 DENSE_SCORES = 512 * 512
@@ -58,12 +60,7 @@ def attend(
             )
             return cast(Tensor, mixed_THK)  # a pair only where the log-sum-exp is asked for
         case "runs":
-            return torch.cat(
-                [
-                    _attend_run(q_THK, k_THK, v_THK, run, bias_HR, window, dropout)
-                    for run in lengths.runs
-                ]
-            )
+            return _attend_runs(q_THK, k_THK, v_THK, lengths.runs, bias_HR, window, dropout)
         case unknown:
             assert_never(unknown)
 
@@ -138,6 +135,49 @@ def mask_of(
     return mask_HLM
 
 
+def _attend_runs(
+    q_THK: Tensor,
+    k_THK: Tensor,
+    v_THK: Tensor,
+    runs: Sequence[Run],
+    bias_HR: Tensor | None,
+    window: int | None,
+    dropout: float,
+) -> Tensor:
+    """Attention within each sequence, run by run; in training on a CPU many runs at a time."""
+    trained = (
+        q_THK.device.type == "cpu"
+        and bias_HR is None
+        and torch.is_grad_enabled()
+        and any(x_THK.requires_grad for x_THK in (q_THK, k_THK, v_THK))
+        and not torch.compiler.is_compiling()
+    )
+
+    def together(run: Run) -> bool:
+        whole = window is None or window >= run.length - 1
+        return trained and whole and (dropout == 0 or run.length**2 <= DENSE_SCORES)
+
+    stretches = list(_stretches(runs, together))
+    # Not slices, of each of which the gradient would be a whole batch of zeros.
+    sizes = [sum(run.num_tokens for run in stretch) for stretch in stretches]
+    q_each, k_each, v_each = (torch.functional.split(x, sizes) for x in (q_THK, k_THK, v_THK))
+    mixed_THK = [
+        attend_by_runs(q, k, v, stretch, dropout)
+        if together(stretch[0])
+        else _attend_run(q, k, v, stretch[0], bias_HR, window, dropout)
+        for stretch, q, k, v in zip(stretches, q_each, k_each, v_each, strict=True)
+    ]
+    return mixed_THK[0] if len(mixed_THK) == 1 else torch.cat(mixed_THK)
+
+
+def _stretches(runs: Sequence[Run], together: Callable[[Run], bool]) -> Iterator[list[Run]]:
+    """Neighbouring runs that go together, and each of the others by itself; starting from 0."""
+    for joined, group in itertools.groupby(runs, together):
+        members = list(group)
+        for stretch in [members] if joined else [[run] for run in members]:
+            yield [run._replace(start=run.start - stretch[0].start) for run in stretch]
+
+
 def _attend_run(
     q_THK: Tensor,
     k_THK: Tensor,
@@ -147,9 +187,9 @@ def _attend_run(
     window: int | None,
     dropout: float,
 ) -> Tensor:
-    """Attention within each of a run's sequences, (run's tokens, H, K)."""
+    """Attention within each of a run's sequences, (T, H, K) for the run's tokens alone."""
     q_BHLK, k_BHMK, v_BHMK = (
-        x_THK[run.tokens].view(run.num_sequences, run.length, *x_THK.shape[1:]).transpose(1, 2)
+        x_THK.view(run.num_sequences, run.length, *x_THK.shape[1:]).transpose(1, 2)
         for x_THK in (q_THK, k_THK, v_THK)
     )
     if window is not None and window >= run.length - 1:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bothways.config import Activation, EncoderConfig
+from bothways.nn.products import linear
 
 
 class Linear(nn.Linear):
@@ -30,7 +31,7 @@ class Linear(nn.Linear):
                 x_TI, self._packed, self.bias, name, [], algorithm
             )
             return packed_TO
-        y_TO = functional.linear(x_TI, self.weight, self.bias)
+        y_TO = linear(x_TI, self.weight, self.bias)
         return y_TO if activation is None else activate(y_TO, activation)
 
     def pack(self, weight_OI: Tensor) -> None:

@@ -23,9 +23,14 @@ class Run(NamedTuple):
     length: int
 
     @property
+    def num_tokens(self) -> int:
+        """Of all its sequences together."""
+        return self.num_sequences * self.length
+
+    @property
     def tokens(self) -> slice:
         """The tokens of the run within the packed batch."""
-        return slice(self.start, self.start + self.num_sequences * self.length)
+        return slice(self.start, self.start + self.num_tokens)
 
 
 class Lengths:
