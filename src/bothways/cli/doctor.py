@@ -30,7 +30,14 @@ _ENVIRONMENT = (
 )
 """Variables that change what is used."""
 
-_EXTRAS = {"torch": "torch", "parquet": "pyarrow", "hub": "huggingface_hub"}
+_EXTRAS = {
+    "torch": "torch",
+    "parquet": "pyarrow",
+    "plots": "matplotlib",
+    "sklearn": "scikit-learn",
+    "onnx": "onnx",
+    "hub": "huggingface_hub",
+}
 """The distribution that each extra of this package brings."""
 
 

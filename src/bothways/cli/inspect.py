@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["inspect"]
 
 _LENGTHS = (32, 128, 512, 2048, 8192)
+_LABELS_SHOWN = 20
 
 
 def inspect(model: o.ModelArgument, as_json: o.AsJson = False, quiet: o.Quiet = False) -> None:
@@ -63,6 +64,11 @@ def describe(
         "similarity": folder.similarity,
         "parameters": {**parameters, "total": total},
         "heads": {name: int(weight.size) for name, weight in folder.heads.items()},
+        "predicts": [
+            {"task": head.task, "pooling": head.pooling, "labels": list(head.labels)}
+            for head in folder.head_configs
+        ],
+        "unread_heads": folder.unread_heads,
         "bytes": {"fp32": 4 * total},
         "operations_per_token": {
             "formula": cost.formula(),
@@ -94,12 +100,23 @@ def _page(facts: dict[str, Any]) -> str:
             "heads",
             ", ".join(f"{name} ({size:,})" for name, size in facts["heads"].items()) or "none",
         ),
+        ("predicts", "; ".join(_head(head) for head in facts["predicts"]) or "nothing"),
+        *([("unread heads", facts["unread_heads"])] if facts["unread_heads"] else []),
         ("operations", f"{cost['formula']} for each token"),
         *((f"  at L = {length}", f"{count:,}") for length, count in cost["at_length"].items()),
         *((f"{name}", _setting(value)) for name, value in config.items()),
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:{width}}  {printable(str(value))}" for name, value in rows)
+
+
+def _head(head: dict[str, Any]) -> str:
+    """A head for people: `classes (mean pooling): red, green, blue`."""
+    labels: list[str] = head["labels"]
+    more = "" if len(labels) <= _LABELS_SHOWN else f" and {len(labels) - _LABELS_SHOWN} more"
+    pooling = f" ({head['pooling']} pooling)" if head["pooling"] else ""
+    named = f": {', '.join(labels[:_LABELS_SHOWN])}{more}" if labels else ""
+    return f"{head['task']}{pooling}{named}"
 
 
 def _setting(value: Any) -> str:
