@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from bothways.cli import progress
-from bothways.cli.progress import encoding_progress, pull_progress
+from bothways.cli.progress import encoding_progress, pull_progress, training_progress
+from bothways.training.journal import StepEvent, ValidationEvent
 
 
 class Clock:
@@ -132,3 +133,55 @@ def test_nothing_is_drawn_where_nothing_is_fetched(terminal: Callable[[], io.Str
     with pull_progress("minilm", quiet=False):
         pass
     assert screen.getvalue() == ""
+
+
+def step(number: int, total: int) -> StepEvent:
+    return StepEvent(
+        step=number,
+        total_steps=total,
+        epoch=number / 4,
+        loss=0.4567,
+        learning_rate=1e-3,
+        gradient_norm=1.0,
+        tokens=100 * number,
+        tokens_per_second=1234.5,
+        seconds=number,
+        seconds_left=total - number,
+    )
+
+
+VALIDATION = ValidationEvent(
+    step=2, epoch=0.5, metrics={"loss": 0.5, "accuracy": 0.91}, best=True, seconds=2.0
+)
+
+
+def test_training_tells_of_each_validation_and_now_and_then_of_a_step(
+    capsys: pytest.CaptureFixture[str], clock: Clock
+) -> None:
+    with training_progress(quiet=False) as report:
+        report(step(1, 100))
+        report(VALIDATION)
+        clock.now += 6
+        report(step(3, 100))
+    assert capsys.readouterr().err.splitlines() == [
+        "training: step 2: held out: loss 0.5, accuracy 0.91, the best so far",
+        "training:   3%, step 3 of 100, epoch 0.8, loss 0.457, 1,234 tokens/s, 1:37 left, "
+        "held out: loss 0.5, accuracy 0.91",
+    ]
+
+
+def test_training_is_quiet_if_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    with training_progress(quiet=True) as report:
+        report(step(1, 2))
+        report(VALIDATION)
+    assert capsys.readouterr().err == ""
+
+
+def test_on_a_terminal_training_is_one_bar(terminal: Callable[[], io.StringIO]) -> None:
+    screen = terminal()
+    with training_progress(quiet=False) as report:
+        report(VALIDATION)
+        report(step(50, 100))
+    assert "50%, step 50 of 100" in screen.getvalue()
+    assert "held out: loss 0.5" in screen.getvalue()
+    assert "the best so far" not in screen.getvalue()

@@ -1,9 +1,9 @@
 """`bothways train`: from data files to a trained model, and a report on how good it is."""
 
-import importlib.util
 import json
 import os
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +87,7 @@ def train(
     Ctrl-C finishes the step and saves; the same command with --resume goes on. On several
     processes: torchrun --nproc-per-node 2 -m bothways train ...
     """
-    if importlib.util.find_spec("torch") is None:
+    if find_spec("torch") is None:
         raise MissingExtra("torch", "training")
     given: Tables = {
         "data": {
