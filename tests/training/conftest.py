@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from bothways.checkpoints import ModelFolder
+from bothways.checkpoints import ModelFolder, Pooling
 from bothways.config import EncoderConfig
 from bothways.heads import Head, HeadLayer
 from bothways.packing import PackedBatch
@@ -26,8 +26,13 @@ from bothways.training import (
     fit,
     read_events,
 )
+from bothways.training.distributed import Workers
+from bothways.training.gradients import Pass, prepare_step
 from bothways.training.model import Batch, TrainedModel
+from bothways.training.objectives.contrast import Contrast
 from bothways.training.objectives.objective import Evaluated, Monitor, Objective, Prepared
+from bothways.training.order import Order
+from bothways.training.sharding import whole
 from bothways.weights import initialise
 
 VOCABULARY = 11
@@ -97,6 +102,22 @@ def make_dataset(count: int, seed: int) -> Dataset:
     return Dataset(examples, lengths)
 
 
+def make_pairs(count: int, seed: int) -> Dataset:
+    """Anchors, positives that are like them, and for every third a hard negative."""
+    rng = np.random.default_rng(seed)
+    examples = []
+    for number in range(count):
+        anchor = rng.integers(4, VOCABULARY, size=rng.integers(2, 9))
+        positive = np.append(anchor[::-1], rng.integers(4, VOCABULARY))
+        sequences = [anchor, positive]
+        if number % 3 == 0:
+            sequences.append(rng.integers(4, VOCABULARY, size=4))
+        pieces = tuple(Piece(ids, None, slice(0, len(ids))) for ids in sequences)
+        examples.append(Example(pieces, None, f"pairs.csv, row {number + 1}"))
+    lengths = np.array([example.num_tokens for example in examples], dtype=np.int64)
+    return Dataset(examples, lengths)
+
+
 def make_template(config: EncoderConfig, path: Path) -> ModelFolder:
     """The folder that a run's becomes."""
     return ModelFolder(
@@ -109,6 +130,12 @@ def make_template(config: EncoderConfig, path: Path) -> ModelFolder:
         head_settings={},
         max_length=config.max_length,
     )
+
+
+def gradient_of(parameter: nn.Parameter) -> Tensor:
+    """What it has."""
+    assert parameter.grad is not None
+    return parameter.grad
 
 
 @dataclasses.dataclass
@@ -133,14 +160,37 @@ class TinyRun:
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     model: TrainedModel | None = None
 
+    @classmethod
+    def of_pairs(cls, out: Path) -> "TinyRun":
+        """The same for an objective whose loss compares all examples of a step."""
+        objective = Contrast(config=CONFIG, pooling=Pooling())
+        return cls(out, objective, make_pairs(24, 1), make_pairs(12, 2))
+
     def with_settings(self, **changed: Any) -> "TinyRun":
         """The same run with other settings."""
         return dataclasses.replace(self, settings=dataclasses.replace(self.settings, **changed))
 
+    def make_model(self) -> TrainedModel:
+        """A model of the same fresh weights each time."""
+        return TrainedModel.build(CONFIG, initialise(CONFIG, seed=3), self.objective.head, seed=4)
+
+    def gradient(self, step: int, workers: Workers) -> dict[str, np.ndarray]:
+        """The gradient of a step by weight, of the fresh weights."""
+        model = self.make_model().train()
+        s = self.settings.resolved(steps_per_epoch=5, fresh=True, gpu=False, bf16=False)
+        order = Order(
+            self.train.lengths,
+            batch_tokens=s.batch_tokens,
+            micro_tokens=s.micro_tokens,
+            seed=s.seed,
+        )
+        parts = prepare_step(self.objective, self.train, step, order.batches(step), workers, s)
+        Pass(model, self.objective, workers, s).run(step, parts)
+        return {name: whole(gradient_of(weight)) for name, weight in model.named_weights()}
+
     def start(self, *, resume: bool = False, progress: Progress | None = None) -> TrainingResult:
-        """Begin the run, or go on with it, from the same fresh weights."""
-        head = self.objective.head
-        self.model = TrainedModel.build(CONFIG, initialise(CONFIG, seed=3), head, seed=4)
+        """Begin the run, or go on with it."""
+        self.model = self.make_model()
         return fit(
             self.model,
             self.objective,
@@ -192,5 +242,15 @@ def tiny_run(tmp_path: Path) -> Callable[..., TinyRun]:
 
     def make(name: str = "run") -> TinyRun:
         return TinyRun(tmp_path / name)
+
+    return make
+
+
+@pytest.fixture
+def pairs_run(tmp_path: Path) -> Callable[..., TinyRun]:
+    """A run with a joint loss in a folder of that name."""
+
+    def make(name: str = "run") -> TinyRun:
+        return TinyRun.of_pairs(tmp_path / name)
 
     return make

@@ -15,6 +15,8 @@ from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from bothways.errors import BackendError
 
@@ -146,9 +148,17 @@ def working_together(device: str | None) -> Iterator[Workers]:
         return
     if found.type == "cuda":
         torch.cuda.set_device(found)
-    backend = "nccl" if found.type == "cuda" else "gloo"
+    store, rank, size = next(rendezvous("env://", timeout=_TIMEOUT))
+    # A process may join more than once, for one run after another: each time under another name,
+    # or it would find the addresses that the others had the time before.
+    times = store.add(f"bothways/joined/{rank}", 1)
     distributed.init_process_group(
-        backend, timeout=_TIMEOUT, device_id=found if found.type == "cuda" else None
+        "nccl" if found.type == "cuda" else "gloo",
+        timeout=_TIMEOUT,
+        store=PrefixStore(f"bothways/{times}", store),
+        rank=rank,
+        world_size=size,
+        device_id=found if found.type == "cuda" else None,
     )
     try:
         yield _present(found)
