@@ -3,6 +3,7 @@
 A folder appears under its name only when it is whole: it is written beside it and then renamed.
 """
 
+import os
 import secrets
 import shutil
 from pathlib import Path
@@ -20,7 +21,7 @@ __all__ = ["Format", "export"]
 Format = Literal["bothways", "transformers", "sentence-transformers", "onnx"]
 
 
-def export(folder: ModelFolder, out: Path, to: Format) -> tuple[str, ...]:
+def export(folder: ModelFolder, out: str | os.PathLike[str], to: Format) -> tuple[str, ...]:
     """Write a model in the format of another library, or of bothways; say what had to be left out.
 
     A transformers folder has the encoder, and the heads that a class of its family computes;
@@ -33,6 +34,7 @@ def export(folder: ModelFolder, out: Path, to: Format) -> tuple[str, ...]:
         MissingExtra: for ONNX, if it is not installed.
         DataFileError: if `out` exists and is not empty, or cannot be written.
     """
+    out = Path(out)
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise DataFileError(f"{out}: exists already; choose another name, or remove it")
     partial = out.parent / f".{out.name}.{secrets.token_hex(4)}.partial"
