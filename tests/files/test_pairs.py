@@ -1,0 +1,51 @@
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bothways.errors import DataFileError
+from bothways.files import Meter
+from bothways.files.pairs import read_pairs
+
+RECORDS = [
+    {"name": "x", "first": "a river", "second": "a bank", "other": 1},
+    {"name": "y", "first": "", "second": "a loan", "other": 2},
+]
+
+
+@pytest.fixture(params=["csv", "tsv", "jsonl", "parquet"])
+def file(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    path = tmp_path / f"pairs.{request.param}"
+    match request.param:
+        case "jsonl":
+            path.write_text("".join(json.dumps(record) + "\n" for record in RECORDS))
+        case "parquet":
+            pq.write_table(pa.Table.from_pylist(RECORDS), path)
+        case kind:
+            delimiter = "," if kind == "csv" else "\t"
+            lines = [list(RECORDS[0]), *(list(record.values()) for record in RECORDS)]
+            path.write_text("".join(delimiter.join(map(str, line)) + "\n" for line in lines))
+    return str(path)
+
+
+def test_two_columns_are_a_pair(file: str) -> None:
+    meter = Meter([file])
+    rows = list(read_pairs([file, file], columns=("first", "second"), meter=meter))
+    assert [row.value for row in rows] == [("a river", "a bank"), ("", "a loan")] * 2
+    assert [row.id for row in rows] == ["0", "1", "2", "3"]
+    named = read_pairs([file], columns=("second", "first"), id_column="name")
+    assert [(row.id, row.value[0]) for row in named] == [("x", "a bank"), ("y", "a loan")]
+
+
+def test_a_column_that_is_not_there_is_named(file: str) -> None:
+    with pytest.raises(DataFileError, match=r"no column 'third'; .*'first'"):
+        list(read_pairs([file], columns=("first", "third")))
+
+
+def test_what_is_no_text_is_named_by_row_and_column(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"a": "x", "b": "y"}\n{"a": "x", "b": null}\n')
+    with pytest.raises(DataFileError, match="row 2, column 'b': expected a text, found null"):
+        list(read_pairs([str(path)], columns=("a", "b")))
