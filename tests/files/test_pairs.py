@@ -9,7 +9,7 @@ from bothways.errors import DataFileError
 from bothways.files import Meter
 from bothways.files.pairs import read_pairs
 
-RECORDS = [
+RECORDS: list[dict[str, str | int]] = [
     {"name": "x", "first": "a river", "second": "a bank", "other": 1},
     {"name": "y", "first": "", "second": "a loan", "other": 2},
 ]
@@ -25,8 +25,8 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> str:
             pq.write_table(pa.Table.from_pylist(RECORDS), path)
         case kind:
             delimiter = "," if kind == "csv" else "\t"
-            lines = [list(RECORDS[0]), *(list(record.values()) for record in RECORDS)]
-            path.write_text("".join(delimiter.join(map(str, line)) + "\n" for line in lines))
+            lines = [list(RECORDS[0]), *([str(v) for v in record.values()] for record in RECORDS)]
+            path.write_text("".join(delimiter.join(line) + "\n" for line in lines))
     return str(path)
 
 
