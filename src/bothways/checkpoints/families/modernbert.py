@@ -204,6 +204,8 @@ _HEADS = (
     ),
 )
 
+_SPECIAL_IDS = ("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")
+
 MODERNBERT = Family(
     model_type="modernbert",
     base_class="ModernBertModel",
@@ -250,7 +252,7 @@ MODERNBERT = Family(
     ),
     read_quirks=read_layers,
     write_quirks=write_layers,
-    needed={"pad_token_id": 0},  # its default is beyond most vocabularies
+    needed={"pad_token_id": 0} | dict.fromkeys(_SPECIAL_IDS),  # defaults lie beyond the vocabulary
     heads=_HEADS,
     tables=(
         KeyTable(_ROWS, heads=_MASKED_TOKENS, prefixes=("", "model.")),
