@@ -6,12 +6,13 @@ H hidden width of one direction.
 
 import copy
 import itertools
+import math
 
 import torch
 from torch import Tensor, nn
 
 from bothways.config import EncoderConfig
-from bothways.heads import Head
+from bothways.heads import Head, head_layout
 from bothways.nn.heads import HeadModule
 from bothways.nn.lengths import Lengths
 from bothways.training.dataset import Dataset
@@ -82,22 +83,25 @@ def lstm_of_size(
     Its embeddings are as wide as those of `config`, and its dropout is the same.
     """
 
+    def width(hidden: int) -> EncoderConfig:
+        """Of a config, a head asks for the width alone."""
+        return EncoderConfig(
+            num_layers=1, num_heads=1, d_model=2 * hidden, d_ff=1, vocab_size=config.vocab_size
+        )
+
     def size(hidden: int) -> int:
         widths = [config.d_model] + [2 * hidden] * (num_layers - 1)
         # Four gates in two directions, each with two biases in torch.
-        layers = sum(8 * hidden * (width + hidden + 2) for width in widths)
-        return config.vocab_size * config.d_model + layers + (2 * hidden + 1) * head.num_outputs
+        layers = sum(8 * hidden * (below + hidden + 2) for below in widths)
+        of_head = sum(math.prod(shape) for shape in head_layout(head, width(hidden)).values())
+        return config.vocab_size * config.d_model + layers + of_head
 
     hidden = next(h for h in itertools.count(1) if size(h + 1) > num_weights)
     torch.manual_seed(seed)
     encoder = BidirectionalLstm(
         config.vocab_size, config.d_model, hidden, num_layers, config.dropout
     )
-    # Of a config, a head asks for the width alone.
-    width = EncoderConfig(
-        num_layers=1, num_heads=1, d_model=2 * hidden, d_ff=1, vocab_size=config.vocab_size
-    )
-    return TrainedModel(encoder, HeadModule(head, width, seed=seed))
+    return TrainedModel(encoder, HeadModule(head, width(hidden), seed=seed))
 
 
 def count_weights(model: nn.Module) -> int:

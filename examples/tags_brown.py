@@ -42,7 +42,7 @@ from outcome import circumstances, use_cores, write
 SEED = 0
 VOCABULARY = 8000
 ENCODER = {"num_layers": 4, "d_model": 128, "num_heads": 4}
-LSTM_LAYERS = 2
+LSTM_LAYERS = 1
 
 
 class Budget(NamedTuple):
