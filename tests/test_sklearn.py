@@ -105,6 +105,10 @@ def test_what_is_no_sequence_is_refused(letters_folder: str, series_folder: str)
         SequenceEncoder(series_folder).fit(TEXTS)
     with pytest.raises(InputError, match="sequence 0"):
         SequenceEncoder(letters_folder).fit(np.zeros((3, 2)))
+    with pytest.raises(ValueError, match=r"a table of texts; pass one column"):
+        SequenceEncoder(letters_folder).fit(np.array([["a", "b"], ["c", "d"]]))
+    with pytest.raises(InputError, match="sequence 1: got None; expected a text"):
+        SequenceEncoder(letters_folder).fit(["a", None])
 
 
 def test_a_pipeline_with_the_encoder_is_searched(letters_folder: str) -> None:

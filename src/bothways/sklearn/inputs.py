@@ -9,6 +9,9 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
+from bothways.errors import InputError
+from bothways.sequences.reader import type_name
+
 __all__ = ["as_sequences"]
 
 
@@ -23,12 +26,14 @@ def as_sequences(estimator: BaseEstimator, X: Any, *, reset: bool) -> list[Any]:
     table is checked where it is read, sequence by sequence.
 
     Raises:
-        ValueError: if X is a single text, or a table that scikit-learn would refuse.
+        ValueError: if X is a single text, a table of texts, or one that scikit-learn would refuse.
+        InputError: if there is something else among texts: names the sequence.
         TypeError: if a table is of what are no numbers.
     """
     if isinstance(X, str | bytes):
         raise ValueError("X is a single text; put it in a list")  # noqa: TRY004
     if _is_table(X):
+        _refuse_texts_in_a_table(X)
         table = validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32])
         return list(table[:, :, None])
     if reset and hasattr(estimator, "n_features_in_"):
@@ -36,6 +41,12 @@ def as_sequences(estimator: BaseEstimator, X: Any, *, reset: bool) -> list[Any]:
     sequences = [_with_channels(sequence) for sequence in X]
     if not sequences:
         raise ValueError("Found array with 0 sample(s), while a minimum of 1 is required.")
+    if isinstance(sequences[0], str):
+        for index, sequence in enumerate(sequences):
+            if not isinstance(sequence, str):
+                raise InputError(
+                    f"got {type_name(sequence)}; expected a text, as the first is", sequence=index
+                )
     return sequences
 
 
@@ -54,6 +65,13 @@ def _is_table(X: Any) -> bool:
             return False
         case _:
             return True
+
+
+def _refuse_texts_in_a_table(X: Any) -> None:
+    """Say what to do with a table of texts, which scikit-learn would try to make numbers of."""
+    is_table = isinstance(X, np.ndarray) or hasattr(X, "columns")
+    if is_table and any(isinstance(value, str) for value in np.asarray(X[:1]).flat):
+        raise ValueError("X is a table of texts; pass one column of it, such as X['text']")
 
 
 def _with_channels(sequence: Any) -> Any:
