@@ -174,6 +174,10 @@ class TinyRun:
         """A model of the same fresh weights each time."""
         return TrainedModel.build(CONFIG, initialise(CONFIG, seed=3), self.objective.head, seed=4)
 
+    def make_template(self) -> ModelFolder:
+        """The folder that the run's becomes, but for weights and heads."""
+        return make_template(CONFIG, self.out.parent)
+
     def gradient(self, step: int, workers: Workers) -> dict[str, np.ndarray]:
         """The gradient of a step by weight, of the fresh weights."""
         model = self.make_model().train()
@@ -198,7 +202,7 @@ class TinyRun:
             self.validation,
             self.settings,
             self.out,
-            template=make_template(CONFIG, self.out.parent),
+            template=self.make_template(),
             fresh=True,
             about=self.about,
             resume=resume,

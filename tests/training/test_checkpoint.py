@@ -26,6 +26,7 @@ def make_checkpoint(step: int) -> Checkpoint:
         seconds=1 / 3,
         best_step=2,
         best_value=0.1,
+        best_loss=0.2,
         validations_since_best=3,
         validation_is_due=True,
         finished=True,

@@ -103,11 +103,19 @@ def test_training_ends_when_validations_stop_getting_better(tiny_run: MakeRun) -
 
     def metrics(_: Evaluated) -> dict[str, float]:
         counts.append(len(counts))
-        return {"count": float(counts[-1])}
+        return {"count": float(counts[-1]), "loss": 1.0}
 
     run.objective.metrics = metrics
     result = run.start()
     assert (result.ending, result.steps, result.best_step) == ("no better validation", 12, 4)
+
+
+def test_of_equal_figures_that_of_the_lower_loss_is_the_best(tiny_run: MakeRun) -> None:
+    run = tiny_run()
+    run.objective.monitor = Monitor("accuracy", "higher")
+    figures = iter([(0.9, 0.5), (0.9, 0.4), (0.9, 0.6)])
+    run.objective.metrics = lambda _: dict(zip(("accuracy", "loss"), next(figures), strict=True))
+    assert run.start().best_step == 8
 
 
 def test_a_figure_that_is_no_number_is_never_the_best(tiny_run: MakeRun) -> None:

@@ -111,7 +111,7 @@ def test_a_run_killed_while_it_writes_goes_on_as_if_nothing_had_been(
         death.watch(patch)
         with pytest.raises(Killed):
             run.start()
-    run.start(resume=(run.out / "training.json").exists())
+    run.start(resume=run.out.exists())
     uncut = everything_uncut("small", whole, small(tiny_run("whole")), everything_in)
     assert everything_in(run.out) == uncut
 
@@ -286,8 +286,21 @@ def test_what_changes_no_weight_may_be_changed(tiny_run: MakeRun) -> None:
 
 
 def test_where_there_is_no_run_none_is_resumed(tiny_run: MakeRun) -> None:
-    with pytest.raises(CheckpointError, match=r"there is no run to resume: no training\.json"):
-        tiny_run().start(resume=True)
+    run = tiny_run()
+    for files in ((), ("notes.txt",)):
+        for name in files:
+            run.out.mkdir()
+            (run.out / name).touch()
+        with pytest.raises(CheckpointError, match=r"there is no run to resume: no training\.json"):
+            run.start(resume=True)
+
+
+def test_a_run_killed_before_it_said_what_it_is_begins(tiny_run: MakeRun) -> None:
+    run = tiny_run().with_settings(max_steps=1)
+    (run.out / "checkpoints").mkdir(parents=True)
+    for name in ("tokenizer.json", ".training.json.12345678.partial"):
+        (run.out / name).touch()
+    assert run.start(resume=True).steps == 1
 
 
 def test_the_seconds_of_all_parts_are_counted(tiny_run: MakeRun) -> None:

@@ -1,7 +1,9 @@
 """Training encoders: one loop for every objective.
 
-    result = fit(model, objective, train, validation, TrainingSettings(), Path("runs/topic"), ...)
+    plan = TrainingPlan.of("classify", ["train.csv"], "runs/topic", {"model": {"from": "minilm"}})
+    trained = train(plan)
 
+`train` goes from files to a model folder with a report, as `bothways train` does. Under it,
 `loop.fit` is the loop; what is learned is an `objectives.Objective`, from a `dataset.Dataset`.
 """
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from bothways.training.divergence import TrainingDiverged
     from bothways.training.journal import Progress, StepEvent, ValidationEvent, read_events
     from bothways.training.loop import TrainingResult, fit
+    from bothways.training.options import TrainingPlan
+    from bothways.training.pipeline import Trained, train
     from bothways.training.settings import TrainingSettings
     from bothways.training.signals import TrainingInterrupted
 
@@ -22,13 +26,16 @@ __all__ = [
     "Piece",
     "Progress",
     "StepEvent",
+    "Trained",
     "TrainingDiverged",
     "TrainingInterrupted",
+    "TrainingPlan",
     "TrainingResult",
     "TrainingSettings",
     "ValidationEvent",
     "fit",
     "read_events",
+    "train",
 ]
 
 _HOME = {
@@ -37,13 +44,16 @@ _HOME = {
     "Piece": "dataset",
     "Progress": "journal",
     "StepEvent": "journal",
+    "Trained": "pipeline",
     "TrainingDiverged": "divergence",
     "TrainingInterrupted": "signals",
+    "TrainingPlan": "options",
     "TrainingResult": "loop",
     "TrainingSettings": "settings",
     "ValidationEvent": "journal",
     "fit": "loop",
     "read_events": "journal",
+    "train": "pipeline",
 }
 """The home of each public name: settings can be read, and help be shown, without torch."""
 

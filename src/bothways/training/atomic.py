@@ -13,6 +13,7 @@ from bothways.errors import DataFileError
 
 __all__ = [
     "WritingFailed",
+    "is_partial",
     "new_folder",
     "remove_partial",
     "replaced_file",
@@ -95,9 +96,14 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def is_partial(path: Path) -> bool:
+    """Whether a file or folder is what a writer that was killed has left."""
+    return path.name.startswith(".") and path.name.endswith(_PARTIAL)
+
+
 def remove_partial(folder: Path) -> None:
     """Remove what writers that were killed have left in a folder."""
-    for path in folder.glob(f".*{_PARTIAL}"):
+    for path in filter(is_partial, list(folder.iterdir())):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:

@@ -8,7 +8,7 @@ import dataclasses
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,8 @@ __all__ = [
     "save_checkpoint",
 ]
 
+_N = TypeVar("_N", int, float)
+
 _WEIGHTS, _MOMENTS, _STATE = "model.safetensors", "optimizer.safetensors", "state.json"
 
 
@@ -33,8 +35,8 @@ _WEIGHTS, _MOMENTS, _STATE = "model.safetensors", "optimizer.safetensors", "stat
 class RunState:
     """Where a run is.
 
-    step: updates made. tokens: seen, of all processes. seconds: spent. best_step and best_value: of
-    the validation that was best so far, and its monitored figure; None before there is one.
+    step: updates made. tokens: seen, of all processes. seconds: spent. best_step, best_value and
+    best_loss: of the validation that was best so far; None before there is one.
     validations_since_best: as it says. validation_is_due: whether the weights are still to be
     validated, of a run that was stopped before it came to that. finished: whether all is done.
     """
@@ -44,6 +46,7 @@ class RunState:
     seconds: float = 0.0
     best_step: int | None = None
     best_value: float | None = None
+    best_loss: float | None = None
     validations_since_best: int = 0
     validation_is_due: bool = False
     finished: bool = False
@@ -57,13 +60,13 @@ class RunState:
         """
         values = read_object(path)
         try:
-            best_value = values["best_value"]
             return cls(
                 step=int(values["step"]),
                 tokens=int(values["tokens"]),
                 seconds=float(values["seconds"]),
-                best_step=None if values["best_step"] is None else int(values["best_step"]),
-                best_value=None if best_value is None else float(best_value),
+                best_step=_optional(int, values["best_step"]),
+                best_value=_optional(float, values["best_value"]),
+                best_loss=_optional(float, values["best_loss"]),
                 validations_since_best=int(values["validations_since_best"]),
                 validation_is_due=bool(values["validation_is_due"]),
                 finished=bool(values["finished"]),
@@ -123,3 +126,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         read_safetensors(path / _WEIGHTS),
         read_safetensors(path / _MOMENTS),
     )
+
+
+def _optional(kind: type[_N], value: Any) -> _N | None:
+    return None if value is None else kind(value)

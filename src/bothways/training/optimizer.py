@@ -37,7 +37,7 @@ def make_optimizer(model: nn.Module, settings: ResolvedSettings) -> torch.optim.
         lr=0.0,  # `set_learning_rate` says, step by step
         betas=(settings.beta1, settings.beta2),
         eps=settings.epsilon,
-        foreach=True,
+        fused=True,  # one pass over the weights; the others take ten
     )
 
 

@@ -1,5 +1,6 @@
 """One run as the loop sees it: what is trained, where it is kept, and how far it has come."""
 
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -106,13 +107,12 @@ class Run:
     def judge(self, metrics: Mapping[str, float]) -> ValidationEvent:
         """Note what a validation found; keep the weights if none were better."""
         state, monitor = self.state, self.objective.monitor
-        value = float(metrics[monitor.metric])
-        ahead = state.best_value is None or (
-            value > state.best_value if monitor.better == "higher" else value < state.best_value
-        )
-        best = ahead and np.isfinite(value).item()
+        value, loss = float(metrics[monitor.metric]), float(metrics["loss"])
+        best = math.isfinite(value) and self._is_ahead(value, loss)
         if best:
-            state.best_step, state.best_value, state.validations_since_best = state.step, value, 0
+            state.best_step, state.best_value = state.step, value
+            state.best_loss = loss if math.isfinite(loss) else None  # as JSON has it
+            state.validations_since_best = 0
             self.keep_weights()
         else:
             state.validations_since_best += 1
@@ -154,6 +154,20 @@ class Run:
         """Give the model the weights that the folder keeps."""
         self._load_weights(self.folder.best())
         self.model.eval()
+
+    def _is_ahead(self, value: float, loss: float) -> bool:
+        """Whether a figure is better than the best so far, or as good at a lower loss.
+
+        Of few rows, many weights get as many right.
+        """
+        best_value, best_loss = self.state.best_value, self.state.best_loss
+        if best_value is None:
+            return True
+        if value == best_value:
+            return loss < (math.inf if best_loss is None else best_loss)
+        return (
+            value > best_value if self.objective.monitor.better == "higher" else value < best_value
+        )
 
     def _is_needed(self) -> bool:
         """Whether this process takes part in putting weights together to be written."""

@@ -24,7 +24,13 @@ from bothways.checkpoints.model_folder import READER_FILES
 from bothways.checkpoints.weight_files import read_safetensors, write_safetensors
 from bothways.errors import CheckpointError, DataFileError
 from bothways.json_files import brief, read_object, write_json
-from bothways.training.atomic import remove_partial, replaced_file, replaced_files, writing
+from bothways.training.atomic import (
+    is_partial,
+    remove_partial,
+    replaced_file,
+    replaced_files,
+    writing,
+)
 from bothways.training.checkpoint import (
     Checkpoint,
     checkpoints_in,
@@ -78,12 +84,17 @@ class RunFolder:
     def resume(self, description: Mapping[str, Any], settings: TrainingSettings) -> None:
         """Make sure that the run in the folder is this one, and clear away what was half written.
 
+        A run that was cut before it could say what it is begins.
+
         Raises:
             CheckpointError: if there is none, or a setting or the data differ: names the field.
         """
         file = self.path / RUN_FILE
         if not file.is_file():
-            raise CheckpointError(f"{self.path}: there is no run to resume: no {RUN_FILE}")
+            if not self._was_hardly_begun():
+                raise CheckpointError(f"{self.path}: there is no run to resume: no {RUN_FILE}")
+            self.begin(description)
+            return
         earlier = read_object(file)
         before = earlier.get("settings")
         name = settings.difference(before if isinstance(before, dict) else {})
@@ -145,6 +156,13 @@ class RunFolder:
                 if (template.reader_path / name).is_file():
                     with writing(self.path / name):
                         shutil.copyfile(template.reader_path / name, hidden / name)
+
+    def _was_hardly_begun(self) -> bool:
+        """Whether the folder holds what a run makes before its training.json, and nothing else."""
+        early = {*READER_FILES, _CHECKPOINTS}
+        return self.path.is_dir() and all(
+            path.name in early or is_partial(path) for path in self.path.iterdir()
+        )
 
     def _clear_away(self) -> None:
         """Remove what was left half written when the run was killed."""
