@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
-from torch.nn.attention.varlen import varlen_attn
 from torch.utils.checkpoint import checkpoint
 
 from bothways.nn.attention_by_runs import attend_by_runs
@@ -46,6 +45,9 @@ def attend(
     K = q_THK.shape[-1]
     match choose_kernel(q_THK.device, q_THK.dtype, K, bias_HR is not None, dropout):
         case "varlen":
+            # Here, as it imports torch's compiler, which takes as long as all the rest of torch.
+            from torch.nn.attention.varlen import varlen_attn
+
             reach = (-1, -1) if window is None else (window, window)
             mixed_THK = varlen_attn(
                 q_THK,
