@@ -1,5 +1,6 @@
 """Models that people use, against the libraries that they come from."""
 
+import dataclasses
 import json
 import random
 import shutil
@@ -17,11 +18,13 @@ import bothways
 from bothways.backends import BackendName
 from bothways.checkpoints import ModelFolder, export, read_folder
 from bothways.errors import CheckpointError, TruncationWarning
+from bothways.heads import head_layout
 from bothways.native import is_built
 from bothways.nn.backend import TorchBackend
 from bothways.packing import PackedBatch
 from bothways.reference import head_outputs
 from bothways.reference.backend import ReferenceBackend
+from bothways.training.objectives.heads import head_for
 
 TOLERANCE = 1e-5
 """Of a unit vector, and of the scale of hidden states: fp32 rounding through the layers."""
@@ -223,6 +226,24 @@ def test_the_albert_tagger_runs_once_its_config_says_what_it_is(
     folder = read_folder(tmp_path)
     assert "heads.masked_tokens.dense.weight" in folder.heads
     hidden_states_agree(folder, transformers.AlbertModel.from_pretrained(tmp_path).eval())
+
+
+def test_a_head_does_not_get_in_the_way_of_sentence_transformers(
+    minilm_folder: Path, sentence_transformer: SentenceTransformer, tmp_path: Path
+) -> None:
+    folder = read_folder(minilm_folder)
+    head = head_for("classes", folder.config, ("low", "high"), pooling="cls")
+    rng = np.random.default_rng(8)
+    shapes = head_layout(head, folder.config)
+    heads = {name: rng.standard_normal(s, dtype=np.float32) for name, s in shapes.items()}
+    with_head = dataclasses.replace(folder, heads=heads, head_configs=(head,))
+    assert export(with_head, tmp_path / "out", "sentence-transformers") == ()
+    again = SentenceTransformer(str(tmp_path / "out"), device="cpu", local_files_only=True)
+    sentences = texts(20)[10:]
+    np.testing.assert_allclose(
+        again.encode(sentences), sentence_transformer.encode(sentences), rtol=0, atol=TOLERANCE
+    )
+    assert bothways.load(tmp_path / "out").tasks == ("classes",)
 
 
 @pytest.mark.parametrize("spelling", ["as saved", "a field of config.json"])
