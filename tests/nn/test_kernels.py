@@ -149,6 +149,26 @@ def test_in_training_results_and_gradients_equal_the_definition_s(
         assert (mine - other).abs().max() < ROUNDING * lengths.num_tokens
 
 
+@pytest.mark.parametrize("window", [None, 5])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_dropout_is_the_same_with_and_without_a_gradient(
+    window: int | None, dtype: torch.dtype
+) -> None:
+    """Gradient caching computes a batch without one first, and then with one."""
+    lengths = Lengths([530, 40, 40, 3])
+    qkv = make_qkv(lengths.num_tokens, dtype)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        first = attend(*qkv, lengths, window=window, dropout=0.5)
+    torch.manual_seed(0)
+    for x in qkv:
+        x.requires_grad_()
+    second = attend(*qkv, lengths, window=window, dropout=0.5)
+    assert torch.equal(first == 0, second == 0)
+    tolerance = ROUNDING if dtype == torch.float64 else FLOAT32_ROUNDING
+    assert (first - second).abs().max() < tolerance
+
+
 @pytest.mark.parametrize("length", [40, 600])
 def test_dropout_zeroes_its_share_of_probabilities_and_scales_the_rest(length: int) -> None:
     """Values that are rows of the identity make the output the probabilities themselves."""

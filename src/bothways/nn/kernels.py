@@ -147,11 +147,12 @@ def _attend_runs(
     dropout: float,
 ) -> Tensor:
     """Attention within each sequence, run by run; in training on a CPU many runs at a time."""
+    # Dropout decides alike whether or not there will be a gradient: a batch that is computed twice,
+    # once without, sees the same.
     trained = (
         q_THK.device.type == "cpu"
         and bias_HR is None
-        and torch.is_grad_enabled()
-        and any(x_THK.requires_grad for x_THK in (q_THK, k_THK, v_THK))
+        and (dropout > 0 or _wants_gradient(q_THK, k_THK, v_THK))
         and not torch.compiler.is_compiling()
     )
 
@@ -170,6 +171,10 @@ def _attend_runs(
         for stretch, q, k, v in zip(stretches, q_each, k_each, v_each, strict=True)
     ]
     return mixed_THK[0] if len(mixed_THK) == 1 else torch.cat(mixed_THK)
+
+
+def _wants_gradient(*tensors: Tensor) -> bool:
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
 def _stretches(runs: Sequence[Run], together: Callable[[Run], bool]) -> Iterator[list[Run]]:
