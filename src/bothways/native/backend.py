@@ -45,9 +45,9 @@ def available_isas() -> list[str]:
 class NativeBackend:
     """Encodes packed batches on the CPU.
 
-    precision: `fp32`, or `int8`: weights in 8 bits, symmetric, with a scale for each output and 128
-        inputs; activations in 8 bits, with a scale and an offset for each token and 128 inputs,
-        quantised on the fly; everything else in fp32.
+    precision: `fp32`, or `int8`: weights in 8 bits, symmetric, with a step for each output;
+        activations in 8 bits, with a step and an offset for each token and 128 inputs, quantised on
+        the fly; everything else in fp32.
     threads: how many threads compute; None takes `BOTHWAYS_THREADS`, or as many as the process may
         use. Results do not depend on it.
 

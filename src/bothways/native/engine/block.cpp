@@ -2,6 +2,24 @@
 
 namespace bothways {
 
+namespace {
+
+// What the inputs of the feed-forward's second map are known to be: no less than the activation's least
+// value, unless something was multiplied with it.
+Coding coding_between(const EncoderConfig& config) {
+    if (config.gated) return {};
+    switch (config.activation) {
+        case Activation::relu: return {0.0f};
+        case Activation::gelu: return {-0.17f};
+        case Activation::gelu_tanh: return {-0.1701f};
+        case Activation::silu: return {-0.2785f};
+        case Activation::none: break;
+    }
+    return {};
+}
+
+}  // namespace
+
 Block::Block(const Kernels& kernels, const EncoderConfig& config, const Weights& weights,
              Precision precision, int number)
     : config_(config),
@@ -13,14 +31,14 @@ Block::Block(const Kernels& kernels, const EncoderConfig& config, const Weights&
     if (has_attention_norm_)
         attention_norm_ = NormLayer(kernels, config, weights, name + "attention_norm", D);
     feed_forward_norm_ = NormLayer(kernels, config, weights, name + "feed_forward_norm", D);
-    const auto linear = [&](const std::string& part, int inputs, int outputs) {
+    const auto linear = [&](const std::string& part, int inputs, int outputs, Coding coding) {
         const float* weight = weights.get(name + "feed_forward." + part + ".weight", {outputs, inputs});
         const float* bias = weights.find(name + "feed_forward." + part + ".bias", {outputs});
-        return Linear(kernels, precision, inputs, {{weight, bias, outputs}});
+        return Linear(kernels, precision, inputs, {{weight, bias, outputs}}, coding);
     };
-    if (config.gated) gate_ = linear("gate", D, F);
-    up_ = linear("up", D, F);
-    down_ = linear("down", F, D);
+    if (config.gated) gate_ = linear("gate", D, F, {});
+    up_ = linear("up", D, F, {});
+    down_ = linear("down", F, D, coding_between(config));
 }
 
 void Block::forward(const Team& team, const Chunk& chunk, Workspace& work, int layer,

@@ -4,6 +4,7 @@
 // T rows (tokens); I inputs and O outputs of a linear map; strides count floats from row to row.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -14,13 +15,20 @@ enum class Activation { none, relu, gelu, gelu_tanh, silu };
 // What happens to a result: it is stored, added to what is there, or multiplied with it.
 enum class Into { store, add, multiply };
 
-// Activations quantised for int8: codes in groups of 128 inputs, each group of a row with its own
-// scale and offset, so that x = scale * code + offset.
-//   codes (groups, capacity, 128); scale, offset (groups, capacity)
+// How activations become codes of 0 to 255: the code 0 is `least`, which is the same for all; or, where
+// it is minus infinity, the least of each group of a row.
+struct Coding {
+    float least = -HUGE_VALF;
+    bool is_measured() const { return least == -HUGE_VALF; }
+};
+
+// Activations quantised for int8: codes in groups of 128 inputs, each group of a row with its own step and
+// offset, so that x = step * code + offset; where the coding is not measured, + least instead.
+//   codes (groups, capacity, 128); step (groups, capacity); offset (capacity, groups)
 struct QuantisedRows {
     static constexpr int group = 128;
     std::uint8_t* codes;
-    float* scale;
+    float* step;
     float* offset;
     int capacity;  // rows that there is room for
 };
@@ -42,8 +50,8 @@ struct Product {
     const float* bias;            // (O rounded up to panels)
     const float* panels;          // fp32: (panels, I, panel)
     const std::int8_t* codes;     // int8: (panels, I / 4 rounded up, panel, 4)
-    const float* weight_scale;    // int8: (panels, groups, panel)
-    const float* weight_sum;      // int8: (panels, groups, panel), the sum of the group's weights
+    const float* weight_step;     // int8: (panels, panel)
+    const float* weight_sum;      // int8: (panels, groups, panel), in steps; null without offsets
     int first_panel, last_panel;
     Activation activation;
     Into into;
@@ -85,11 +93,12 @@ struct Kernels {
     const char* name;
     int panel;       // outputs of an fp32 panel
     int int8_panel;  // outputs of an int8 panel
+    int code_shift;  // what the dot products add to each code of an activation
 
     void (*product)(const Product&);
     void (*product_int8)(const Product&);
     // Quantises rows [first, last) of `in.x`, which are `inputs` wide, into `in.quantised`.
-    void (*quantise)(const Rows& in, int inputs, int first, int last);
+    void (*quantise)(const Rows& in, int inputs, int first, int last, Coding);
     void (*norm)(const Norm&);
     // mixed (length, width): what the head's probabilities make of the values.
     void (*attend)(const Head&, float* mixed, std::ptrdiff_t stride);

@@ -30,17 +30,19 @@ std::vector<Output> side_by_side(const std::vector<Matrix>& parts, int inputs) {
 
 void QuantisedBuffer::reserve(std::size_t cells) {
     codes_.reserve(cells * group);
-    scale_.reserve(cells);
+    step_.reserve(cells);
     offset_.reserve(cells);
 }
 
 QuantisedRows QuantisedBuffer::rows(int count) {
-    return {codes_.data(), scale_.data(), offset_.data(), count};
+    return {codes_.data(), step_.data(), offset_.data(), count};
 }
 
 Linear::Linear(const Kernels& kernels, Precision precision, int inputs,
-               const std::vector<Matrix>& parts)
-    : kernels_(&kernels), precision_(precision), inputs_(inputs) {
+               const std::vector<Matrix>& parts, Coding coding)
+    : kernels_(&kernels), precision_(precision),
+      // Where the dot products shift codes, there are offsets in any case.
+      coding_(kernels.code_shift ? Coding{} : coding), inputs_(inputs) {
     for (const Matrix& part : parts) outputs_ += part.outputs;
     panel_ = precision == Precision::fp32 ? kernels.panel : kernels.int8_panel;
     num_panels_ = (outputs_ + panel_ - 1) / panel_;
@@ -69,41 +71,47 @@ void Linear::pack_fp32(const std::vector<Matrix>& parts) {
     }
 }
 
-// Symmetric codes of -127 to 127 with one scale for each output and group of 128 inputs.
+// Symmetric codes of -127 to 127 with one step for each output.
 void Linear::pack_int8(const std::vector<Matrix>& parts) {
     const std::vector<Output> outputs = side_by_side(parts, inputs_);
     const int quads = (inputs_ + 3) / 4, num_groups = groups(inputs_);
-    codes_ = Buffer<std::int8_t>(static_cast<std::size_t>(num_panels_) * panel_ * quads * 4);
+    const std::size_t padded = static_cast<std::size_t>(num_panels_) * panel_;
+    codes_ = Buffer<std::int8_t>(padded * quads * 4);
     codes_.fill_zero();
-    weight_scale_ = Buffer<float>(static_cast<std::size_t>(num_panels_) * panel_ * num_groups);
-    weight_sum_ = Buffer<float>(weight_scale_.size());
-    weight_scale_.fill_zero();
+    weight_step_ = Buffer<float>(padded);
+    weight_step_.fill_zero();
+    weight_sum_ = Buffer<float>(coding_.is_measured() ? padded * num_groups : 0);
     weight_sum_.fill_zero();
     for (int o = 0; o < outputs_; ++o) {
         const int p = o / panel_, c = o % panel_;
         std::int8_t* codes = codes_.data() + static_cast<std::ptrdiff_t>(p) * panel_ * quads * 4 + 4 * c;
+        const float* weight = outputs[o].weight;
+        float largest = 0;
+        for (int k = 0; k < inputs_; ++k) largest = std::max(largest, std::fabs(weight[k]));
+        const float factor = largest > 0 ? 127.0f / largest : 0.0f;
+        weight_step_[o] = largest / 127.0f * outputs[o].factor;
+        int all = 0;
         for (int g = 0; g < num_groups; ++g) {
-            const int first = g * group, last = std::min(first + group, inputs_);
-            const float* weight = outputs[o].weight;
-            float largest = 0;
-            for (int k = first; k < last; ++k) largest = std::max(largest, std::fabs(weight[k]));
-            const float factor = largest > 0 ? 127.0f / largest : 0.0f;
             int sum = 0;
-            for (int k = first; k < last; ++k) {
-                const int code = static_cast<int>(std::nearbyint(weight[k] * factor));
+            for (int k = g * group; k < std::min((g + 1) * group, inputs_); ++k) {
+                const int code =
+                    std::clamp(static_cast<int>(std::nearbyint(weight[k] * factor)), -127, 127);
                 codes[static_cast<std::ptrdiff_t>(k / 4) * panel_ * 4 + k % 4] =
-                    static_cast<std::int8_t>(std::clamp(code, -127, 127));
+                    static_cast<std::int8_t>(code);
                 sum += code;
             }
-            const std::ptrdiff_t at = (static_cast<std::ptrdiff_t>(p) * num_groups + g) * panel_ + c;
-            weight_scale_[at] = largest / 127.0f * outputs[o].factor;
-            weight_sum_[at] = weight_scale_[at] * static_cast<float>(sum);
+            all += sum;
+            if (coding_.is_measured())
+                weight_sum_[(static_cast<std::ptrdiff_t>(p) * num_groups + g) * panel_ + c] =
+                    static_cast<float>(sum);
         }
+        if (!coding_.is_measured())
+            bias_[o] += coding_.least * weight_step_[o] * static_cast<float>(all);
     }
 }
 
 std::size_t Linear::bytes() const {
-    return codes_.size() + sizeof(float) * (bias_.size() + panels_.size() + weight_scale_.size() +
+    return codes_.size() + sizeof(float) * (bias_.size() + panels_.size() + weight_step_.size() +
                                             weight_sum_.size());
 }
 
@@ -112,7 +120,7 @@ Rows Linear::prepare(const Team& team, const float* x, std::ptrdiff_t stride, in
     Rows rows{x, stride, count, quantised.rows(count)};
     if (precision_ == Precision::int8) {
         const Range mine = team.share(count);
-        kernels_->quantise(rows, inputs_, mine.first, mine.last);
+        kernels_->quantise(rows, inputs_, mine.first, mine.last, coding_);
         team.wait();
     }
     return rows;
@@ -128,8 +136,8 @@ void Linear::apply(const Team& team, const Rows& rows, float* y, std::ptrdiff_t 
     product.bias = bias_.data();
     product.panels = panels_.data();
     product.codes = codes_.data();
-    product.weight_scale = weight_scale_.data();
-    product.weight_sum = weight_sum_.data();
+    product.weight_step = weight_step_.data();
+    product.weight_sum = coding_.is_measured() ? weight_sum_.data() : nullptr;
     product.first_panel = mine.first;
     product.last_panel = mine.last;
     product.activation = activation;

@@ -35,13 +35,15 @@ public:
 
 private:
     Buffer<std::uint8_t> codes_;
-    Buffer<float> scale_, offset_;
+    Buffer<float> step_, offset_;
 };
 
 class Linear {
 public:
     Linear() = default;
-    Linear(const Kernels& kernels, Precision precision, int inputs, const std::vector<Matrix>& parts);
+    // coding: how an int8 map's inputs become codes.
+    Linear(const Kernels& kernels, Precision precision, int inputs, const std::vector<Matrix>& parts,
+           Coding coding = {});
 
     int outputs() const { return outputs_; }
     bool empty() const { return inputs_ == 0; }
@@ -62,8 +64,9 @@ private:
 
     const Kernels* kernels_ = nullptr;
     Precision precision_ = Precision::fp32;
+    Coding coding_;
     int inputs_ = 0, outputs_ = 0, panel_ = 0, num_panels_ = 0;
-    Buffer<float> bias_, panels_, weight_scale_, weight_sum_;
+    Buffer<float> bias_, panels_, weight_step_, weight_sum_;
     Buffer<std::int8_t> codes_;
 };
 

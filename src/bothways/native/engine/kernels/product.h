@@ -89,7 +89,7 @@ struct Products {
                     S::store(tile.at + r * panel + v * S::lanes, sum[r][v]);
             tile.rows = ROWS;
             tile.width = panel;
-            finish(p, tile, row, number);
+            finish<Mathematics<S>>(p, tile, row, number);
         }
     };
 
@@ -107,57 +107,62 @@ struct Products {
             const int quads = (p.inputs + 3) / 4;
             const std::int8_t* weights =
                 p.codes + std::ptrdiff_t(number) * quads * int8_panel * 4;
-            const float* bias = p.bias + std::ptrdiff_t(number) * int8_panel;
-            Tile tile;
-            for (int r = 0; r < ROWS; ++r)
-                for (int v = 0; v < VECTORS; ++v)
-                    S::store(tile.at + r * int8_panel + v * S::lanes, S::load(bias + v * S::lanes));
+            V total[ROWS][VECTORS];
+            start(total, groups);
             for (int g = 0; g < groups; ++g) {
                 const std::ptrdiff_t at = std::ptrdiff_t(g) * q.capacity + row;
                 const int steps = g + 1 < groups ? group / 4 : quads - g * (group / 4);
-                const std::ptrdiff_t w = (std::ptrdiff_t(number) * groups + g) * int8_panel;
-                add_group<ROWS>(tile.at, q.codes + at * group, weights, steps, q.scale + at,
-                                q.offset + at, p.weight_scale + w, p.weight_sum + w,
-                                ahead.after(g * (group / 4)));
+                typename S::I sum[ROWS][VECTORS];
+                Dots<S, ROWS>::run(sum, q.codes + at * group, weights, steps,
+                                   ahead.after(g * (group / 4)));
+                BOTHWAYS_UNROLL
+                for (int r = 0; r < ROWS; ++r) {
+                    const V step = S::set(q.step[at + r]);
+                    BOTHWAYS_UNROLL
+                    for (int v = 0; v < VECTORS; ++v)
+                        total[r][v] = S::fma(S::to_float(sum[r][v]), step, total[r][v]);
+                }
                 weights += std::ptrdiff_t(steps) * int8_panel * 4;
             }
+            const std::ptrdiff_t column = std::ptrdiff_t(number) * int8_panel;
+            Tile tile;
+            BOTHWAYS_UNROLL
+            for (int r = 0; r < ROWS; ++r)
+                BOTHWAYS_UNROLL
+                for (int v = 0; v < VECTORS; ++v) {
+                    const V step = S::load(p.weight_step + column + v * S::lanes);
+                    const V bias = S::load(p.bias + column + v * S::lanes);
+                    S::store(tile.at + r * int8_panel + v * S::lanes, S::fma(total[r][v], step, bias));
+                }
             tile.rows = ROWS;
             tile.width = int8_panel;
-            finish(p, tile, row, number);
+            finish<CoarseMathematics<S>>(p, tile, row, number);
         }
 
-        // y += scale * weight_scale * (codes · weights) + offset * weight_sum for one group of inputs.
+        // total = what the offsets of all groups make, in steps of the weights.
         template <int ROWS>
-        static void add_group(float* y, const std::uint8_t* codes, const std::int8_t* weights,
-                              int steps, const float* scale, const float* offset,
-                              const float* weight_scale, const float* weight_sum, Prefetch ahead) {
-            constexpr int VECTORS = S::dot_vectors;
-            typename S::I sum[ROWS][VECTORS];
-            Dots<S, ROWS>::run(sum, codes, weights, steps, ahead);
-            for (int v = 0; v < VECTORS; ++v) {
-                V by = S::load(weight_scale + v * S::lanes), total = S::load(weight_sum + v * S::lanes);
-                for (int r = 0; r < ROWS; ++r) {
-                    float* at = y + r * int8_panel + v * S::lanes;
-                    V part = S::fma(total, S::set(offset[r]), S::load(at));
-                    V product = S::mul(by, S::to_float(sum[r][v]));
-                    S::store(at, S::fma(product, S::set(scale[r]), part));
-                }
-            }
+        BOTHWAYS_INLINE void start(V (&total)[ROWS][S::dot_vectors], int groups) const {
+            for (int r = 0; r < ROWS; ++r)
+                for (int v = 0; v < S::dot_vectors; ++v) total[r][v] = S::zero();
+            if (p.weight_sum)
+                multiply_add<S, ROWS, S::dot_vectors>(
+                    total, p.in.quantised.offset + std::ptrdiff_t(row) * groups, groups,
+                    p.weight_sum + std::ptrdiff_t(number) * groups * int8_panel, int8_panel, groups,
+                    NoPrefetch{});
         }
     };
 
     // Activates a tile and puts it where it belongs.
+    template <class M>
     static void finish(const Product& p, Tile& tile, int row, int number) {
         const int column = number * tile.width;
         tile.columns = p.outputs - column < tile.width ? p.outputs - column : tile.width;
         switch (p.activation) {
             case Activation::none: break;
-            case Activation::relu: map(tile, [](V x) { return Mathematics<S>::relu(x); }); break;
-            case Activation::gelu: map(tile, [](V x) { return Mathematics<S>::gelu(x); }); break;
-            case Activation::gelu_tanh:
-                map(tile, [](V x) { return Mathematics<S>::gelu_tanh(x); });
-                break;
-            case Activation::silu: map(tile, [](V x) { return Mathematics<S>::silu(x); }); break;
+            case Activation::relu: map(tile, [](V x) { return M::relu(x); }); break;
+            case Activation::gelu: map(tile, [](V x) { return M::gelu(x); }); break;
+            case Activation::gelu_tanh: map(tile, [](V x) { return M::gelu_tanh(x); }); break;
+            case Activation::silu: map(tile, [](V x) { return M::silu(x); }); break;
         }
         float* y = p.y + row * p.y_stride + column;
         switch (p.into) {

@@ -59,35 +59,45 @@ struct RowKernels {
         return S::sum(total);
     }
 
-    static void quantise(const Rows& in, int inputs, int first, int last) {
+    static void quantise(const Rows& in, int inputs, int first, int last, Coding coding) {
         constexpr int group = QuantisedRows::group;
         const QuantisedRows& q = in.quantised;
+        const int groups = (inputs + group - 1) / group;
         for (int row = first; row < last; ++row) {
-            for (int g = 0; g * group < inputs; ++g) {
+            for (int g = 0; g < groups; ++g) {
                 const float* x = in.x + row * in.stride + g * group;
                 const int width = inputs - g * group < group ? inputs - g * group : group;
                 const std::ptrdiff_t at = std::ptrdiff_t(g) * q.capacity + row;
-                quantise_group(x, width, q.codes + at * group, q.scale + at, q.offset + at);
+                const float least = coding.is_measured() ? measured_least(x, width) : coding.least;
+                q.step[at] = quantise_group(x, width, least, q.codes + at * group);
+                q.offset[std::ptrdiff_t(row) * groups + g] =
+                    least - static_cast<float>(S::code_shift) * q.step[at];
             }
         }
     }
 
-    static void quantise_group(const float* x, int width, std::uint8_t* codes, float* scale,
-                               float* offset) {
-        V low = S::set(x[0]), high = low;
-        vectors(width, [&](int i, int lanes) {
-            V v = load(x + i, lanes);
-            if (lanes < S::lanes) v = S::keep_between(v, 0, lanes, x[0]);
-            low = S::min(low, v);
-            high = S::max(high, v);
-        });
-        const float least = S::smallest(low), range = S::largest(high) - least;
-        *scale = range / 255.0f;
-        *offset = least - static_cast<float>(S::code_shift) * *scale;
+    static float measured_least(const float* x, int width) {
+        V low = S::set(x[0]);
+        vectors(width, [&](int i, int lanes) { low = S::min(low, or_first(x, i, lanes)); });
+        return S::smallest(low);
+    }
+
+    // The lanes from i, and where there are none, the first.
+    static V or_first(const float* x, int i, int lanes) {
+        const V v = load(x + i, lanes);
+        return lanes < S::lanes ? S::keep_between(v, 0, lanes, x[0]) : v;
+    }
+
+    // Writes codes, and returns their step.
+    static float quantise_group(const float* x, int width, float least, std::uint8_t* codes) {
+        V high = S::set(x[0]);
+        vectors(width, [&](int i, int lanes) { high = S::max(high, or_first(x, i, lanes)); });
+        const float range = S::largest(high) - least;
         const V factor = S::set(range > 0 ? 255.0f / range : 0.0f), shift = S::set(least);
         vectors(width, [&](int i, int lanes) {
             S::store_codes(codes + i, S::mul(S::sub(load(x + i, lanes), shift), factor));
         });
+        return range > 0 ? range / 255.0f : 0.0f;
     }
 
     // Su et al. 2021, eq. 34.

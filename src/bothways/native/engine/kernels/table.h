@@ -15,6 +15,7 @@ constexpr Kernels table() {
     k.name = S::name;
     k.panel = Products<S>::panel;
     k.int8_panel = Products<S>::int8_panel;
+    k.code_shift = S::code_shift;
     k.product = Products<S>::product;
     k.product_int8 = Products<S>::product_int8;
     k.quantise = RowKernels<S>::quantise;

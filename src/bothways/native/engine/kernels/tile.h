@@ -9,9 +9,16 @@
 #if defined(__GNUC__) || defined(__clang__)
 #define BOTHWAYS_INLINE inline __attribute__((always_inline))
 #define BOTHWAYS_PREFETCH(p) __builtin_prefetch(p, 0, 2)
+// The loops over a tile of registers: not unrolled, they would keep it in memory.
+#ifdef __clang__
+#define BOTHWAYS_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define BOTHWAYS_UNROLL _Pragma("GCC unroll 16")
+#endif
 #else
 #include <intrin.h>
 #define BOTHWAYS_INLINE __forceinline
+#define BOTHWAYS_UNROLL
 #if defined(_M_ARM64)
 #define BOTHWAYS_PREFETCH(p) __prefetch(p)
 #else

@@ -112,7 +112,7 @@ struct Avx2 {
 #ifdef __AVXVNNI__
 struct Avx2Vnni : Avx2 {
     static constexpr const char* name = "avx2vnni";
-    static constexpr int dot_rows = 6;
+    static constexpr int dot_rows = 4;
     // As assembly where the compiler reads it: from the intrinsic, GCC 12 moves the sums to memory and
     // back, at less than half the speed.
     static I dot(I sum, I codes, I weights) {

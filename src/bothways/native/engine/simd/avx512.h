@@ -73,7 +73,7 @@ struct Avx512 {
     static float smallest(V a) { return _mm512_reduce_min_ps(a); }
 
     using I = __m512i;
-    static constexpr int dot_rows = 6;
+    static constexpr int dot_rows = 4;
     static constexpr int dot_vectors = 4;
     static constexpr int code_shift = 0;
     static I izero() { return _mm512_setzero_si512(); }

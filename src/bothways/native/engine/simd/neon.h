@@ -95,7 +95,7 @@ struct Neon {
 #ifdef __ARM_FEATURE_DOTPROD
 struct NeonDot : Neon {
     static constexpr const char* name = "neondot";
-    static constexpr int dot_rows = 6;
+    static constexpr int dot_rows = 4;
     static I dot(I sum, int8x16_t codes, int8x16_t weights) { return vdotq_s32(sum, codes, weights); }
 };
 #endif
