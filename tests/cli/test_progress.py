@@ -8,7 +8,12 @@ from collections.abc import Callable
 import pytest
 
 from bothways.cli import progress
-from bothways.cli.progress import encoding_progress, pull_progress, training_progress
+from bothways.cli.progress import (
+    encoding_progress,
+    pull_progress,
+    stage_progress,
+    training_progress,
+)
 from bothways.training.journal import StepEvent, ValidationEvent
 
 
@@ -133,6 +138,16 @@ def test_nothing_is_drawn_where_nothing_is_fetched(terminal: Callable[[], io.Str
     with pull_progress("minilm", quiet=False):
         pass
     assert screen.getvalue() == ""
+
+
+def test_a_stage_tells_its_share_where_that_is_known(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with stage_progress("reading", quiet=False) as report:
+        report(0.1)
+        clock.now += 6
+        report(0.5)
+    assert capsys.readouterr().err == "reading:  50%\n"
 
 
 def step(number: int, total: int) -> StepEvent:

@@ -4,6 +4,7 @@ import json
 import math
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +169,14 @@ def test_the_same_run_twice_has_the_same_weights(run: Run) -> None:
         for out in ("one", "two")
     }
     assert len(weights) == 1
+
+
+def test_what_takes_a_while_is_named(run: Run) -> None:
+    stages: list[str] = []
+
+    def stage(name: str) -> AbstractContextManager[Callable[[float | None], None]]:
+        stages.append(name)
+        return nullcontext(lambda share: None)
+
+    run("mlm", "\n".join(SENTENCES), "x.txt", stage=stage)
+    assert stages == ["reading", "making a vocabulary", "tokenising"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from bothways.training.journal import Progress, TrainingEvent
 
-__all__ = ["encoding_progress", "pull_progress", "training_progress"]
+__all__ = ["encoding_progress", "pull_progress", "stage_progress", "training_progress"]
 
 _LINE_SECONDS = 5.0
 
@@ -39,6 +39,13 @@ def encoding_progress(*, quiet: bool) -> Iterator[EncodingReport]:
 
     with _shown("encoding", quiet=quiet) as show:
         yield lambda tokens, share: show(share, lambda: status(tokens, share))
+
+
+@contextlib.contextmanager
+def stage_progress(title: str, *, quiet: bool) -> Iterator[Callable[[float | None], None]]:
+    """Show the share of some work that is done, where that is known."""
+    with _shown(title, quiet=quiet) as show:
+        yield lambda share: show(share, lambda: "" if share is None else f"{share:4.0%}")
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from bothways.cli import models
 from bothways.cli import options as o
 from bothways.cli import train_options as t
 from bothways.cli.console import SIGNAL_BASE, note
-from bothways.cli.progress import training_progress
+from bothways.cli.progress import stage_progress, training_progress
 from bothways.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
@@ -165,6 +166,7 @@ def _run(
                 how_to_resume="the same command and --resume",
                 progress=progress,
                 tell=None if quiet else note,
+                stage=partial(stage_progress, quiet=quiet),
             )
     except TrainingInterrupted as stop:
         note(str(stop))

@@ -7,7 +7,8 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from bothways.errors import DataFileError, TruncationWarning
 from bothways.packing import plan_batches
 from bothways.training.assembly import choose_objective, labels_of_head, make_model
 from bothways.training.data.examples import PackedExamples
+from bothways.training.data.source import Report
 from bothways.training.data.training_data import Examples, TrainingData
 from bothways.training.dataset import Dataset
 from bothways.training.distributed import Workers, working_together
@@ -34,6 +36,9 @@ __all__ = ["Trained", "train"]
 
 Tell = Callable[[str], None]
 """Called on the main process with what is worth knowing on the way, a line at a time."""
+
+Stage = Callable[[str], AbstractContextManager[Report]]
+"""Given the name of what may take a while, the context of it, with what hears of its progress."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,11 +62,13 @@ def train(
     how_to_resume: str = "resume=True",
     progress: Progress | None = None,
     tell: Tell | None = None,
+    stage: Stage | None = None,
 ) -> Trained:
     """Make a run of a plan, and of its folder `plan.out` a model folder with a report.
 
     resume: go on with the run that is in the folder. how_to_resume: what messages call that.
     progress: called with each step and validation. tell: with lines about the data and the model.
+    stage: called with what is done before the first step, to show how far that is.
 
     Raises:
         DataFileError: naming file, row and column of data that cannot be learned from, before
@@ -75,7 +82,8 @@ def train(
     with working_together(plan.settings.device) as workers:
         say = tell if tell is not None and workers.is_main else _nothing
         workers.on_main(lambda: _check_out(out, resume=resume))
-        run = _prepare(plan, out, workers, say)
+        within = stage if stage is not None and workers.is_main else _unseen
+        run = _prepare(plan, out, workers, say, within)
         _warn_of_losses(run.examples, run.start.folder.max_length, workers)
         result = fit(
             run.model,
@@ -130,23 +138,28 @@ class _Prepared:
         return None if held_out is None else held_out.to_dataset()
 
 
-def _prepare(plan: TrainingPlan, out: Path, workers: Workers, say: Tell) -> _Prepared:
+def _prepare(
+    plan: TrainingPlan, out: Path, workers: Workers, say: Tell, within: Stage
+) -> _Prepared:
     seed, fresh = plan.settings.seed, plan.fresh
     own = None
     if plan.source is not None:
         own = go_on_from(resolve(plan.source), fields=fresh.fields, max_length=fresh.max_length)
     kind = own.reader.kind if own else "symbols" if fresh.alphabet else None
-    data = TrainingData.read(
-        plan.task,
-        plan.files,
-        plan.data,
-        kind=kind,
-        preferred=labels_of_head(plan.task, own),
-        seed=seed,
-    )
+    with within("reading") as report:
+        data = TrainingData.read(
+            plan.task,
+            plan.files,
+            plan.data,
+            kind=kind,
+            preferred=labels_of_head(plan.task, own),
+            seed=seed,
+            report=report,
+        )
     say(_counted(data))
-    start = own or _start_fresh(plan, data, out, workers, say)
-    examples = data.tokenise(start.reader, start.folder.max_length)
+    start = own or _start_fresh(plan, data, out, workers, within)
+    with within("tokenising") as report:
+        examples = data.tokenise(start.reader, start.folder.max_length, report=report)
     objective = choose_objective(plan.task, plan.objective, start, data.survey, examples.train)
     model = make_model(objective, start, seed=seed)
     say(_described(plan, start))
@@ -154,7 +167,7 @@ def _prepare(plan: TrainingPlan, out: Path, workers: Workers, say: Tell) -> _Pre
 
 
 def _start_fresh(
-    plan: TrainingPlan, data: TrainingData, out: Path, workers: Workers, say: Tell
+    plan: TrainingPlan, data: TrainingData, out: Path, workers: Workers, within: Stage
 ) -> Start:
     """A fresh model; its vocabulary is made once, and read by all processes from the run's folder.
 
@@ -165,7 +178,8 @@ def _start_fresh(
     def make_reader() -> None:
         if not has_reader(out, kind):
             out.mkdir(parents=True, exist_ok=True)
-            write_reader(out, kind, fresh, plan.task, data.sequences)
+            with within("making a vocabulary") as report:
+                write_reader(out, kind, fresh, plan.task, partial(data.sequences, report))
 
     workers.on_main(make_reader)
     return start_fresh(
@@ -305,5 +319,9 @@ def _facts(plan: TrainingPlan, run: _Prepared, result: TrainingResult) -> dict[s
     return facts | {"training": steps, "ended by": result.ending}
 
 
-def _nothing(_: str) -> None:
+def _nothing(_: object) -> None:
     pass
+
+
+def _unseen(_: str) -> AbstractContextManager[Report]:
+    return nullcontext(_nothing)

@@ -183,3 +183,12 @@ def test_rows_know_what_the_split_goes_by(write: Write) -> None:
     assert len({row.group for row in by_document.rows()}) == 2
     by_nothing = Source.open([conll], "tag")
     assert {row.group for row in by_nothing.rows()} == {None}
+
+
+def test_reading_tells_how_far_it_has_come(write: Write) -> None:
+    files = [write("a.txt", "line\n" * 1500), write("b.txt", "line\n" * 1500)]
+    shares: list[float | None] = []
+    assert sum(1 for _ in Source.open(files, "mlm").rows(shares.append)) == 3000
+    assert len(shares) == 3
+    assert shares == sorted(share for share in shares if share is not None)
+    assert shares[-1] == 1

@@ -4,7 +4,7 @@ A source is read several times: to check it, for a vocabulary, and to tokenise i
 """
 
 import dataclasses
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -28,7 +28,13 @@ from bothways.training.data.columns import ColumnNames, Columns, Task, choose_co
 from bothways.training.data.conll import read_conll
 from bothways.training.data.labels import parse_tags
 
-__all__ = ["DataRow", "Source", "guess_kind"]
+__all__ = ["DataRow", "Report", "Source", "guess_kind"]
+
+Report = Callable[[float | None], None]
+"""Called with the share of some work that is done, from 0 to 1, or None where that is not known."""
+
+_REPORT_EVERY = 1000
+"""Rows between two reports."""
 
 _CONLL_SUFFIXES = (".conll", ".conllu", ".conll2003", ".iob", ".iob2", ".bio", ".bioes")
 
@@ -93,15 +99,23 @@ class Source:
         source = cls(files, task, kind or "text", names or ColumnNames())
         return source if kind else dataclasses.replace(source, kind=guess_kind(source))
 
-    def rows(self, meter: Meter | None = None) -> Generator[DataRow]:
+    def rows(self, report: Report | None = None) -> Generator[DataRow]:
         """All rows, in order; for mlm without the blank ones, which part paragraphs.
+
+        report: called now and then with the share of the bytes that have been read, where known.
 
         Raises:
             DataFileError: naming file, row and column.
         """
+        meter = Meter([file.source for file in self.files])
+        number = 0
         for file in self.files:
             with closing(self._records(file, meter)) as records:
-                yield from self._rows_of(file, records)
+                for row in self._rows_of(file, records):
+                    yield row
+                    number += 1
+                    if report is not None and number % _REPORT_EVERY == 0:
+                        report(meter.share)
 
     def first_records(self) -> Iterator[tuple[InputFile, Mapping[str, Any], Columns]]:
         """The fields of the first row of each file that has one, and their columns.
@@ -110,7 +124,7 @@ class Source:
             DataFileError: if the columns cannot be told.
         """
         for file in self.files:
-            with closing(self._records(file, None)) as records:
+            with closing(self._records(file, Meter([file.source]))) as records:
                 first = next(records, None)
             if first is not None:
                 yield file, first.fields, self._columns(file, first.fields)
@@ -125,10 +139,10 @@ class Source:
                     continue
             yield _Reading(self, file, columns, record).row()
 
-    def _records(self, file: InputFile, meter: Meter | None) -> Generator[Record]:
+    def _records(self, file: InputFile, meter: Meter) -> Generator[Record]:
         if _is_conll(file, self.task):
             token, tag = (_column_number(names) for names in (self.names.inputs, self.names.labels))
-            with closing(byte_lines(file, meter or Meter([file.source]))) as lines:
+            with closing(byte_lines(file, meter)) as lines:
                 yield from read_conll(
                     decoded_lines(lines, file.name), file.name, token=token, tag=tag
                 )

@@ -13,7 +13,7 @@ import numpy as np
 
 from bothways.errors import DataFileError
 from bothways.files.columns import listed
-from bothways.files.rows import Meter, Place
+from bothways.files.rows import Place
 from bothways.files.values import found
 from bothways.training.data.labels import (
     label_order,
@@ -21,7 +21,7 @@ from bothways.training.data.labels import (
     parse_number,
     type_of_label,
 )
-from bothways.training.data.source import DataRow, Source
+from bothways.training.data.source import DataRow, Report, Source
 
 __all__ = ["Survey", "survey"]
 
@@ -60,7 +60,7 @@ def survey(
     separator: str | None = None,
     known: Sequence[str] | None = None,
     preferred: Sequence[str] = (),
-    meter: Meter | None = None,
+    report: Report | None = None,
 ) -> Survey:
     """Read every row once and see that it can be learned from.
 
@@ -68,12 +68,13 @@ def survey(
     known: the labels of the training data, where this is data to validate on; they need not all
         occur here, and others must not.
     preferred: the order of labels, where it knows them all.
+    report: as `Source.rows` takes it.
 
     Raises:
         DataFileError: naming file, row and column of what is wrong, and what to do.
     """
     finder = _Finder(source, separator)
-    for row in source.rows(meter):
+    for row in source.rows(report):
         finder.see(row)
     if not finder.keys:
         raise DataFileError(f"{source.files[0].name}: has no rows; there is nothing to learn from")

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 from bothways.errors import DataFileError, InputError
-from bothways.files.rows import Meter
 from bothways.sequences import (
     NO_POSITION,
     SequenceReader,
@@ -23,7 +22,7 @@ from bothways.sequences import (
 )
 from bothways.training.data.examples import ExampleWriter, PackedExamples, TargetForm
 from bothways.training.data.labels import parse_classes, parse_number
-from bothways.training.data.source import DataRow, Source
+from bothways.training.data.source import DataRow, Report, Source
 from bothways.training.data.survey import Survey
 from bothways.training.dataset import IGNORED
 
@@ -63,11 +62,12 @@ def tokenise(
     *,
     max_length: int,
     separator: str | None = None,
-    meter: Meter | None = None,
+    report: Report | None = None,
 ) -> Tokenised:
     """The examples of a source, in the order of its rows.
 
     held_out: of the rows of the survey, bool (n,). separator: as the survey had it.
+    report: as `Source.rows` takes it.
 
     What is longer than `max_length` becomes several examples where each position is learned from by
     itself (mlm, tag); otherwise it is cut, and counted.
@@ -78,7 +78,7 @@ def tokenise(
     """
     tokeniser = _Tokeniser(source, survey, reader, max_length, separator)
     number = 0
-    with closing(source.rows(meter)) as rows:
+    with closing(source.rows(report)) as rows:
         for chunk in iter(lambda: list(itertools.islice(rows, _CHUNK_ROWS)), []):
             for row, read in zip(chunk, tokeniser.read(chunk), strict=True):
                 if number < survey.num_rows:

@@ -15,7 +15,7 @@ from bothways.files.rows import Kind
 from bothways.sequences import SequenceReader
 from bothways.training.data.columns import Task
 from bothways.training.data.examples import PackedExamples
-from bothways.training.data.source import DataRow, Source
+from bothways.training.data.source import DataRow, Report, Source
 from bothways.training.data.split import choose_held_out
 from bothways.training.data.survey import Survey, survey
 from bothways.training.data.tokenising import tokenise
@@ -64,11 +64,13 @@ class TrainingData:
         kind: Kind | None,
         preferred: Sequence[str] = (),
         seed: int,
+        report: Report | None = None,
     ) -> Self:
         """Read and check the files, and choose what is held out.
 
         kind: of the sequences; None to tell it by the first row.
         preferred: the order of labels, where it knows them all.
+        report: as `Source.rows` takes it.
 
         Raises:
             DataFileError: naming file, row and column of what is wrong, and what to do.
@@ -76,7 +78,7 @@ class TrainingData:
         names, separator = options.names, options.label_separator
         form = options.input_format
         source = Source.open(files, task, kind=kind, names=names, input_format=form)
-        found = survey(source, separator=separator, preferred=preferred)
+        found = survey(source, separator=separator, preferred=preferred, report=report)
         if not options.validation:
             held_out = choose_held_out(
                 found, share=options.held_out, seed=seed, name=source.files[0].name
@@ -105,14 +107,16 @@ class TrainingData:
         """Rows to learn from."""
         return self.survey.num_rows - int(self.held_out.sum())
 
-    def sequences(self) -> Iterator[Any]:
+    def sequences(self, report: Report | None = None) -> Iterator[Any]:
         """Every sequence to learn from, for a vocabulary: words of a sentence as one text."""
-        with closing(self.source.rows()) as rows:
+        with closing(self.source.rows(report)) as rows:
             for row in itertools.compress(rows, ~self.held_out):
                 for sequence in row.inputs:
                     yield from _parts(sequence, self.source.kind)
 
-    def tokenise(self, reader: SequenceReader, max_length: int) -> Examples:
+    def tokenise(
+        self, reader: SequenceReader, max_length: int, *, report: Report | None = None
+    ) -> Examples:
         """The examples.
 
         Raises:
@@ -125,6 +129,7 @@ class TrainingData:
             reader,
             max_length=max_length,
             separator=self.separator,
+            report=report,
         )
         if found.train is None:
             raise DataFileError(f"{self.source.files[0].name}: no row has anything to learn from")
