@@ -25,11 +25,11 @@ class Killed(BaseException):
 
 
 class Death:
-    """Kills the run at a certain touch of the disk, and lets it clean up nothing afterwards."""
+    """Kills a run at a certain touch of its folder, and lets it clean up nothing afterwards."""
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, folder: Path, at: int) -> None:
         self.touches = 0
-        self._at = at
+        self._folder, self._at = folder, at
 
     @property
     def has_come(self) -> bool:
@@ -47,7 +47,7 @@ class Death:
 
     def _deadly(self, work: Callable[..., Any]) -> Callable[..., Any]:
         def touch(*args: Any, **kwargs: Any) -> Any:
-            self.touches += 1
+            self.touches += Path(args[0]).is_relative_to(self._folder)
             if self.has_come:
                 raise Killed
             return work(*args, **kwargs)
@@ -73,18 +73,6 @@ def small(run: Any) -> Any:
     return run.with_settings(max_steps=5, validate_every=2, checkpoint_every=2, keep_checkpoints=1)
 
 
-TOUCHES = 34
-"""How often `small` touches the disk in ways that `Death` watches; the test below counts."""
-
-
-def test_all_touches_of_the_disk_are_counted(tiny_run: MakeRun) -> None:
-    death = Death(10**9)
-    with pytest.MonkeyPatch.context() as patch:
-        death.watch(patch)
-        small(tiny_run()).start()
-    assert death.touches == TOUCHES
-
-
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What runs write that were never cut, by name; filled by the first test that needs one."""
@@ -100,19 +88,30 @@ def everything_uncut(
     return whole[name]
 
 
-# Every third: a checkpoint with its validation takes ten, so in the end each of them is met.
-@pytest.mark.parametrize("at", range(1, TOUCHES + 1, 3))
+DEATHS = 12
+
+
+@pytest.mark.parametrize("death_number", range(1, DEATHS + 1))
 def test_a_run_killed_while_it_writes_goes_on_as_if_nothing_had_been(
-    tiny_run: MakeRun, whole: Any, everything_in: Everything, at: int
+    tiny_run: MakeRun,
+    tmp_path: Path,
+    whole: Any,
+    everything_in: Everything,
+    death_number: int,
 ) -> None:
+    """Deaths are spread evenly over all touches of the disk: each kind meets one or another."""
+    never = Death(tmp_path, at=10**9)
+    with pytest.MonkeyPatch.context() as patch:
+        never.watch(patch)
+        uncut = everything_uncut("small", whole, small(tiny_run("whole")), everything_in)
+    touches = whole.setdefault("touches of small", never.touches)
     run = small(tiny_run())
-    death = Death(at)
+    death = Death(tmp_path, touches * death_number // DEATHS)
     with pytest.MonkeyPatch.context() as patch:
         death.watch(patch)
         with pytest.raises(Killed):
             run.start()
     run.start(resume=run.out.exists())
-    uncut = everything_uncut("small", whole, small(tiny_run("whole")), everything_in)
     assert everything_in(run.out) == uncut
 
 
@@ -210,6 +209,18 @@ def test_patience_and_the_best_outlast_a_cut(tiny_run: MakeRun, everything_in: E
             run.start(progress=cut_at(StepEvent, step))
         assert run.start(resume=True).best_step == result.best_step
         assert everything_in(run.out) == everything_in(uncut.out)
+
+
+def test_a_checkpoint_by_the_clock_changes_nothing(
+    tiny_run: MakeRun, whole: Any, everything_in: Everything
+) -> None:
+    run = tiny_run().with_settings(checkpoint_minutes=1e-9, keep_checkpoints=99)
+    run.start()
+    assert len(list(run.out.glob("checkpoints/step-*"))) == 12
+    uncut = everything_uncut("tiny", whole, tiny_run("whole"), everything_in)
+    found = without_older_checkpoints(everything_in(run.out))
+    assert found.pop("training.json") != uncut["training.json"]
+    assert all(uncut[name] == content for name, content in found.items())
 
 
 def test_a_finished_run_is_not_gone_on_with(tiny_run: MakeRun, everything_in: Everything) -> None:

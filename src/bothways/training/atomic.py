@@ -89,7 +89,7 @@ def _sync(path: Path) -> None:
     """Make a file, or the names in a folder, outlast a power cut, where the system can."""
     if path.is_dir() and os.name != "posix":
         return
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:

@@ -150,7 +150,7 @@ def _train(
                 raise _diverged(run, done.loss, norm, places)
             tell(run.update(done, norm))
 
-        stopping = workers.sum([stop.number])[0] > 0
+        stopping, overdue = (count > 0 for count in workers.sum([stop.number, run.is_overdue]))
         if state.validation_is_due and not stopping:
             if validation is not None:
                 metrics = validate(run.model, run.objective, validation, settings, workers)
@@ -159,7 +159,7 @@ def _train(
 
         is_last = state.step == run.total_steps or run.has_settled
         state.finished = is_last and not state.validation_is_due
-        if state.finished or stopping or run.is_due(settings.checkpoint_every):
+        if state.finished or stopping or overdue or run.is_due(settings.checkpoint_every):
             if state.best_step is None:  # nothing says that earlier weights were better
                 run.keep_weights()
             saved = run.save()

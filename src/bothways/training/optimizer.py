@@ -81,7 +81,8 @@ def load_moments(
                 raise CheckpointError(f"no state {key!r} of the shape of weight {name!r}")
             state[key] = torch.zeros_like(parameter, requires_grad=False)
             assign(state[key], array)
-        state[_STEP] = torch.tensor(float(arrays[f"{name}.{_STEP}"][0]))
+        step = float(arrays[f"{name}.{_STEP}"][0])
+        state[_STEP] = torch.tensor(step, device=parameter.device)
         optimizer.state[parameter] = state
 
 

@@ -55,6 +55,7 @@ class Run:
         self._optimizer = make_optimizer(model, settings)
         self.state = RunState()
         self._pace = Pace(self.state)
+        self._saved = time.monotonic()
 
     def begin(self, bound: Mapping[str, Any], *, resume: bool) -> None:
         """Take the folder; go on from its newest checkpoint if that is wanted and there is one.
@@ -137,13 +138,20 @@ class Run:
         """Whether the last update was one of every so many."""
         return self.state.step % every == 0
 
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the last checkpoint was so long ago that one is wanted by the clock."""
+        return time.monotonic() - self._saved > 60 * self.settings.checkpoint_minutes
+
     def save(self) -> Path:
         """Write a checkpoint, from which the run can go on as if it had never stopped."""
         weights = self._weights()
         found = moments(self._optimizer, self._parameters()) if self._is_needed() else {}
         checkpoint = Checkpoint(self.state, weights, found)
         keep = self.settings.keep_checkpoints
-        return self.workers.on_main(lambda: self.folder.save(checkpoint, keep=keep))
+        saved = self.workers.on_main(lambda: self.folder.save(checkpoint, keep=keep))
+        self._saved = time.monotonic()
+        return saved
 
     def keep_weights(self) -> None:
         """Make the weights as they are now the model of the folder."""

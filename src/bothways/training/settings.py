@@ -29,11 +29,11 @@ _AT_LEAST_ONE = (
     "max_steps", "batch_tokens", "micro_tokens", "threads", "validate_every", "patience",
     "checkpoint_every", "keep_checkpoints", "log_every",
 )  # fmt: skip
-_ABOVE_ZERO = ("epochs", "learning_rate", "epsilon")
+_ABOVE_ZERO = ("epochs", "learning_rate", "epsilon", "checkpoint_minutes")
 _SHARES = ("warmup", "beta1", "beta2")
 _FREE = (
-    "checkpoint_every", "keep_checkpoints", "log_every", "tensorboard", "device", "threads",
-    "sharding",
+    "checkpoint_every", "checkpoint_minutes", "keep_checkpoints", "log_every", "tensorboard",
+    "device", "threads", "sharding",
 )  # fmt: skip
 """What changes no weight, but for rounding: a resumed run may have another."""
 _FOLLOWING = ("epochs", "validate_every")
@@ -61,9 +61,10 @@ class TrainingSettings:
     clip_norm: the largest norm of the gradient of all weights together; 0 for no limit.
     seed: of the order of examples, of what is masked, and of dropout; from 0 on.
 
-    Along the way, in steps:
+    Along the way, in steps but where it says otherwise:
     validate_every: Chosen: an epoch, or a tenth of the run where that is less.
     checkpoint_every: Chosen: as `validate_every`.
+    checkpoint_minutes: the longest between two checkpoints, whatever `checkpoint_every` says.
     keep_checkpoints: the newest that are kept.
     log_every: a line in metrics.jsonl. Chosen: 1, or more where there would be over 10,000 lines.
     tensorboard: whether to write files for TensorBoard too.
@@ -91,6 +92,7 @@ class TrainingSettings:
     seed: int = 0
     validate_every: int | None = None
     checkpoint_every: int | None = None
+    checkpoint_minutes: float = 15.0
     keep_checkpoints: int = 2
     log_every: int | None = None
     tensorboard: bool = False
