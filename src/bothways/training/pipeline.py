@@ -4,17 +4,15 @@ Read, check and split the data; start a model; tokenise; train; evaluate what wa
 """
 
 import dataclasses
-import math
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from bothways.checkpoints import fingerprint, resolve
+from bothways.checkpoints import resolve
 from bothways.errors import DataFileError, TruncationWarning
 from bothways.packing import plan_batches
 from bothways.training.assembly import choose_objective, labels_of_head, make_model
@@ -31,6 +29,7 @@ from bothways.training.objectives.objective import Objective
 from bothways.training.options import TrainingPlan
 from bothways.training.report import HeldOut, write_report
 from bothways.training.start import Start, go_on_from, has_reader, start_fresh, write_reader
+from bothways.training.told import about, counted, described, facts, held_out_name
 
 __all__ = ["Trained", "train"]
 
@@ -94,7 +93,7 @@ def train(
             out,
             template=run.start.folder,
             fresh=run.start.fresh,
-            about=_about(plan, run),
+            about=about(plan, run.data, run.start),
             resume=resume,
             how_to_resume=how_to_resume,
             progress=progress,
@@ -105,7 +104,7 @@ def train(
                 out,
                 run.objective,
                 held_out,
-                facts=_facts(plan, run, result),
+                facts=facts(plan, run.data, run.start, result),
                 settings=result.settings.to_dict(),
                 events=read_events(out / METRICS_FILE),
             )
@@ -156,13 +155,13 @@ def _prepare(
             seed=seed,
             report=report,
         )
-    say(_counted(data))
+    say(counted(data))
     start = own or _start_fresh(plan, data, out, workers, within)
     with within("tokenising") as report:
         examples = data.tokenise(start.reader, start.folder.max_length, report=report)
     objective = choose_objective(plan.task, plan.objective, start, data.survey, examples.train)
     model = make_model(objective, start, seed=seed)
-    say(_described(plan, start))
+    say(described(plan, start))
     return _Prepared(data, start, examples, objective, model)
 
 
@@ -225,7 +224,7 @@ def _evaluate(run: _Prepared, result: TrainingResult, workers: Workers) -> HeldO
     if not workers.is_main:
         return None
     return HeldOut(
-        name=_held_out_name(run.data),
+        name=held_out_name(run.data),
         chose_weights=True,
         evaluated=evaluated,
         metrics=run.objective.metrics(evaluated),
@@ -249,74 +248,6 @@ class _Texts:
         """What shows an example in a line."""
         place = self._examples.place(index)
         return self._texts[place.file, place.row]
-
-
-# What is said of a run.
-
-
-def _counted(data: TrainingData) -> str:
-    rows = f"{data.num_training:,} rows to learn from"
-    if data.num_held_out:
-        rows += f", {data.num_held_out:,} to validate on"
-    parts = [f"{rows} ({_held_out_name(data)})" if data.num_held_out else rows]
-    if labels := data.survey.labels:
-        parts.append(f"{len(labels)} labels" if len(labels) > 1 else f"predicting {labels[0]}")
-    if data.shared:
-        parts.append(f"{data.shared:,} of those to validate on are learned from too")
-    return "; ".join(parts)
-
-
-def _held_out_name(data: TrainingData) -> str:
-    if data.validation is not None:
-        return ", ".join(Path(file.name).name for file in data.validation.files)
-    names = ", ".join(Path(file.name).name for file in data.source.files)
-    return f"{100 * data.num_held_out / data.survey.num_rows:.1f} % of {names}"
-
-
-def _described(plan: TrainingPlan, start: Start) -> str:
-    config = start.folder.config
-    count = sum(math.prod(array.shape) for array in start.folder.weights.values())
-    what = "a fresh encoder" if start.fresh else f"the encoder of {plan.source}"
-    reads = (
-        f"{config.vocab_size:,} tokens" if config.vocab_size else f"{config.num_channels} channels"
-    )
-    return (
-        f"{what}: {config.num_layers} layers of {config.d_model}, {reads}, up to "
-        f"{start.folder.max_length} positions, {count / 1e6:.1f} million weights"
-    )
-
-
-def _about(plan: TrainingPlan, run: _Prepared) -> dict[str, Any]:
-    """What the run depends on, beside its settings, for training.json."""
-    return {
-        "task": plan.task,
-        "data": run.data.provenance(),
-        # The files to validate on are among the data.
-        "read": dataclasses.asdict(dataclasses.replace(plan.data, validation=())),
-        "model": {
-            "from": plan.source,
-            "fingerprint": None if run.start.fresh else fingerprint(run.start.folder.path),
-        },
-        "objective": dataclasses.asdict(plan.objective),
-        "labels": list(run.data.survey.labels),
-    }
-
-
-def _facts(plan: TrainingPlan, run: _Prepared, result: TrainingResult) -> dict[str, str]:
-    """What the report says was trained on what."""
-    data = run.data
-    facts = {
-        "task": plan.task,
-        "data": ", ".join(file.name for file in data.source.files),
-        "rows to learn from": f"{data.num_training:,}",
-        "rows to validate on": f"{data.num_held_out:,}",
-        "started from": plan.source or "random weights",
-        "encoder": _described(plan, run.start),
-    }
-    if data.survey.labels:
-        facts["labels"] = f"{len(data.survey.labels)}"
-    steps = f"{result.steps:,} steps, {result.tokens:,} tokens, {result.seconds:,.0f} seconds"
-    return facts | {"training": steps, "ended by": result.ending}
 
 
 def _nothing(_: object) -> None:

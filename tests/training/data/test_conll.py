@@ -37,7 +37,8 @@ def test_the_last_column_is_the_tag_unless_another_is_named() -> None:
 
 def test_documents_are_counted() -> None:
     text = "a X\n\n-DOCSTART- O\n\nb X\n\nc X\n\n-DOCSTART- O\nd X\n"
-    assert [record.fields["document"] for record in read(text)] == ["0", "1", "1", "2"]
+    documents = [record.fields["document"] for record in read(text)]
+    assert documents == ["x.conll 0", "x.conll 1", "x.conll 1", "x.conll 2"]
 
 
 def test_conll_u_gives_forms_and_universal_tags() -> None:

@@ -21,7 +21,7 @@ _FORM, _UPOS = 1, 3
 def read_conll(
     lines: Iterable[str], name: str, *, token: int | None = None, tag: int | None = None
 ) -> Iterator[Record]:
-    """The sentences of a file as records of `tokens`, `tags` and `document`, a number as text.
+    """The sentences of a file as records of `tokens`, `tags` and `document`, as `x.conll 3`.
 
     token, tag: which columns hold them, counted from 1. By default the first and the last; of ten
         columns, which are CoNLL-U's, the form and the universal part of speech.
@@ -65,7 +65,8 @@ def read_conll(
 
 
 def _record(tokens: list[str], tags: list[str], document: int, place: Place) -> Record:
-    return Record({"tokens": tokens, "tags": tags, "document": str(document)}, place)
+    fields = {"tokens": tokens, "tags": tags, "document": f"{place.file} {document}"}
+    return Record(fields, place)
 
 
 def _fields(line: str) -> list[str]:

@@ -1,15 +1,11 @@
-"""The rows of training data: each a sequence, or several to be compared, and what is to be learned.
-
-A source is read several times: to check it, for a vocabulary, and to tokenise it.
-"""
+"""Files of training data, as rows: read several times, to check, for a vocabulary, to tokenise."""
 
 import dataclasses
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import Any
 
-from bothways.errors import DataFileError, InputError
-from bothways.files.columns import require_column
+from bothways.errors import DataFileError
 from bothways.files.formats import (
     STDIN,
     InputFile,
@@ -21,14 +17,12 @@ from bothways.files.formats import (
 from bothways.files.lines import decoded_lines
 from bothways.files.opening import byte_lines
 from bothways.files.records import Record, read_records
-from bothways.files.rows import Kind, Meter, Place
-from bothways.files.values import found, value_of
-from bothways.sequences import as_words
+from bothways.files.rows import Kind, Meter
 from bothways.training.data.columns import ColumnNames, Columns, Task, choose_columns
 from bothways.training.data.conll import read_conll
-from bothways.training.data.labels import parse_tags
+from bothways.training.data.rows import DataRow, RowReading, is_blank
 
-__all__ = ["DataRow", "Report", "Source", "guess_kind"]
+__all__ = ["Report", "Source", "guess_kind"]
 
 Report = Callable[[float | None], None]
 """Called with the share of some work that is done, from 0 to 1, or None where that is not known."""
@@ -37,27 +31,6 @@ _REPORT_EVERY = 1000
 """Rows between two reports."""
 
 _CONLL_SUFFIXES = (".conll", ".conllu", ".conll2003", ".iob", ".iob2", ".bio", ".bioes")
-
-
-class DataRow(NamedTuple):
-    """One row of data.
-
-    inputs: what a reader takes: one sequence (a tuple of two texts for a pair); for contrast an
-        anchor, its positive and any negatives; of tagged words, one list of them.
-    labels: what stands in each column of labels; for tags one list of str.
-    group: the value that decides with which rows it is split; None where the sequence decides.
-    place: of the row. fields: the columns of the inputs and of the labels.
-    """
-
-    inputs: tuple[Any, ...]
-    labels: tuple[Any, ...]
-    group: str | None
-    place: Place
-    label_columns: tuple[str, ...]
-
-    def at_label(self, index: int = 0) -> Place:
-        """The place of a label, for messages."""
-        return self.place._replace(field=self.label_columns[index])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,9 +108,9 @@ class Source:
             columns = columns or self._columns(file, record.fields)
             if self.task == "mlm":
                 value = record.fields.get(columns.inputs[0])
-                if isinstance(value, str) and _is_blank(value):
+                if isinstance(value, str) and is_blank(value):
                     continue
-            yield _Reading(self, file, columns, record).row()
+            yield RowReading(self.task, self.kind, columns, record).row()
 
     def _records(self, file: InputFile, meter: Meter) -> Generator[Record]:
         if _is_conll(file, self.task):
@@ -160,93 +133,6 @@ class Source:
         if _is_conll(file, self.task):
             names = dataclasses.replace(names, inputs=("tokens",), labels=("tags",))
         return choose_columns(self.task, file.name, fields, names)
-
-
-class _Reading(NamedTuple):
-    """One record on its way to a row."""
-
-    source: Source
-    file: InputFile
-    columns: Columns
-    record: Record
-
-    def row(self) -> DataRow:
-        labels = tuple(self._field(column)[0] for column in self.columns.labels)
-        match self.source.task:
-            case "contrast":
-                inputs = self._compared()
-            case "tag":
-                inputs = (self._words(),)
-                value, place = self._field(self.columns.labels[0])
-                tags = parse_tags(value, self.source.kind, place)
-                self._check_lengths(inputs[0], tags, place)
-                labels = (tags,)
-            case _ if len(self.columns.inputs) == 2:
-                first, second = (self._sequence(column) for column in self.columns.inputs)
-                inputs = ((first, second),)
-            case _:
-                inputs = (self._sequence(self.columns.inputs[0]),)
-        return DataRow(inputs, labels, self._group(), self.record.place, self.columns.labels)
-
-    def _field(self, column: str) -> tuple[Any, Place]:
-        require_column(str(self.record.place), list(self.record.fields), column)
-        return self.record.fields[column], self.record.place._replace(field=column)
-
-    def _sequence(self, column: str) -> Any:
-        value, place = self._field(column)
-        sequence = value_of(value, self.source.kind, place)
-        if not len(sequence):
-            raise DataFileError(f"{place}: empty; fill it in, or remove the row")
-        if isinstance(sequence, str) and self.source.kind == "text" and not sequence.strip():
-            raise DataFileError(f"{place}: blank; fill it in, or remove the row")
-        return sequence
-
-    def _compared(self) -> tuple[Any, ...]:
-        """Anchor, positive and negatives; a field of negatives may hold a list, or nothing."""
-        pair = tuple(self._sequence(column) for column in self.columns.inputs)
-        negatives: list[Any] = []
-        for column in self.columns.negatives_in(self.record.fields):
-            value, place = self._field(column)
-            several = isinstance(value, list) and self.source.kind == "text"
-            given = [one for one in (value if several else [value]) if not _is_blank(one)]
-            negatives += [value_of(one, self.source.kind, place) for one in given]
-        return (*pair, *negatives)
-
-    def _words(self) -> Any:
-        value, place = self._field(self.columns.inputs[0])
-        if self.source.kind == "series" or (
-            self.source.kind == "symbols" and isinstance(value, str)
-        ):
-            return value_of(value, self.source.kind, place)
-        words = value.split() if isinstance(value, str) else value
-        if not isinstance(words, list) or not words:
-            raise DataFileError(f"{place}: expected a list of words, found {found(value)}")
-        try:
-            as_words(words, self.source.kind)
-        except InputError as error:
-            raise DataFileError(f"{place}: {error}") from None
-        return words
-
-    def _check_lengths(self, words: Any, tags: Sequence[str], place: Place) -> None:
-        # How many symbols a string has, its alphabet says; that is seen when it is read.
-        if not isinstance(words, str) and len(words) != len(tags):
-            raise DataFileError(
-                f"{place}: {len(tags)} tags for {len(words)} in column "
-                f"{self.columns.inputs[0]!r}; each needs one"
-            )
-
-    def _group(self) -> str | None:
-        column = self.columns.group
-        if column is None:
-            return None
-        if column == "file" and column not in self.record.fields:
-            return self.file.name
-        value, place = self._field(column)
-        if isinstance(value, str | int) and value != "":
-            # A document of CoNLL is one of its file.
-            is_conll = _is_conll(self.file, self.source.task)
-            return f"{self.file.name}\n{value}" if is_conll else str(value)
-        raise DataFileError(f"{place}: expected what the split goes by, found {found(value)}")
 
 
 def guess_kind(source: Source) -> Kind:
@@ -293,7 +179,3 @@ def _column_number(names: tuple[str, ...]) -> int | None:
             f"column {names[0]!r}: the columns of CoNLL files have no names; give a number from 1"
         )
     return int(names[0])
-
-
-def _is_blank(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())

@@ -21,7 +21,8 @@ from bothways.training.data.labels import (
     parse_number,
     type_of_label,
 )
-from bothways.training.data.source import DataRow, Report, Source
+from bothways.training.data.rows import DataRow
+from bothways.training.data.source import Report, Source
 
 __all__ = ["Survey", "survey"]
 

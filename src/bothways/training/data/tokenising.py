@@ -22,7 +22,8 @@ from bothways.sequences import (
 )
 from bothways.training.data.examples import ExampleWriter, PackedExamples, TargetForm
 from bothways.training.data.labels import parse_classes, parse_number
-from bothways.training.data.source import DataRow, Report, Source
+from bothways.training.data.rows import DataRow
+from bothways.training.data.source import Report, Source
 from bothways.training.data.survey import Survey
 from bothways.training.dataset import IGNORED
 

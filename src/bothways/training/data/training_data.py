@@ -15,7 +15,8 @@ from bothways.files.rows import Kind
 from bothways.sequences import SequenceReader
 from bothways.training.data.columns import Task
 from bothways.training.data.examples import PackedExamples
-from bothways.training.data.source import DataRow, Report, Source
+from bothways.training.data.rows import DataRow
+from bothways.training.data.source import Report, Source
 from bothways.training.data.split import choose_held_out
 from bothways.training.data.survey import Survey, survey
 from bothways.training.data.tokenising import tokenise
