@@ -14,14 +14,21 @@ constexpr int chunk_tokens = 256;
 // the weights once each would cost them more than waiting for each other.
 constexpr int fewest_tokens_alone = 32;
 
-std::vector<Chunk> cut(const Batch& batch, int tokens) {
+// Cuts a batch into chunks of whole sequences, nearly alike, of about `tokens` each, and as many as
+// `members` can share fairly.
+std::vector<Chunk> cut(const Batch& batch, int tokens, int members) {
+    const std::int64_t all = batch.tokens();
+    const std::int64_t count = ((all + tokens - 1) / tokens + members - 1) / members * members;
     std::vector<Chunk> chunks;
     int first = 0;
-    for (int s = 1; s <= batch.sequences(); ++s)
-        if (s == batch.sequences() || batch.start[s + 1] - batch.start[first] > tokens) {
+    for (int s = 1; s <= batch.sequences(); ++s) {
+        const std::int64_t end = (static_cast<std::int64_t>(chunks.size()) + 1) * all / count;
+        // The boundary between sequences that is nearest to where the chunk should end.
+        if (s == batch.sequences() || batch.start[s] + batch.start[s + 1] > 2 * end) {
             chunks.push_back({batch, first, s});
             first = s;
         }
+    }
     return chunks;
 }
 
@@ -51,8 +58,7 @@ void Encoder::run(const Batch& batch, const Request& request) {
     const int threads = pool_.size(), tokens = batch.tokens();
     const bool alone = threads == 1 || (batch.sequences() >= threads &&
                                         tokens >= threads * fewest_tokens_alone);
-    const int fair = (tokens + threads - 1) / threads;
-    const std::vector<Chunk> chunks = cut(batch, alone ? std::min(chunk_tokens, fair) : chunk_tokens);
+    const std::vector<Chunk> chunks = cut(batch, chunk_tokens, alone ? threads : 1);
     int rows = 0, longest = 0;
     for (const Chunk& chunk : chunks) rows = std::max(rows, chunk.rows());
     for (int s = 0; s < batch.sequences(); ++s) longest = std::max(longest, batch.length(s));
