@@ -22,7 +22,7 @@ from bothways.training.gradients import Pass, clip, prepare_step
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Objective
 from bothways.training.optimizer import make_optimizer, set_learning_rate
-from bothways.training.order import Order, steps_per_epoch
+from bothways.training.order import Order
 from bothways.training.schedule import learning_rate
 from bothways.training.settings import TrainingSettings
 
@@ -121,8 +121,7 @@ def fit(
     The model has the weights of the best validation in the end, whose figure is returned.
     """
     workers = Workers(0, 1, torch.device("cpu"))
-    steps = steps_per_epoch(train.lengths, settings.batch_tokens)
-    chosen = settings.resolved(steps_per_epoch=steps, fresh=True, gpu=False, bf16=False)
+    chosen = settings.resolved(train.lengths, fresh=True, gpu=False, bf16=False)
     order = Order(
         train.lengths,
         batch_tokens=chosen.batch_tokens,
@@ -161,5 +160,5 @@ def fit(
 
 def evaluate(model: TrainedModel, objective: Objective, data: Dataset) -> dict[str, float]:
     """The objective's figures on other examples."""
-    chosen = TrainingSettings().resolved(steps_per_epoch=1, fresh=True, gpu=False, bf16=False)
+    chosen = TrainingSettings().resolved(data.lengths, fresh=True, gpu=False, bf16=False)
     return validate(model, objective, data, chosen, Workers(0, 1, torch.device("cpu")))

@@ -181,7 +181,7 @@ class TinyRun:
     def gradient(self, step: int, workers: Workers) -> dict[str, np.ndarray]:
         """The gradient of a step by weight, of the fresh weights."""
         model = self.make_model().train()
-        s = self.settings.resolved(steps_per_epoch=5, fresh=True, gpu=False, bf16=False)
+        s = self.settings.resolved(self.train.lengths, fresh=True, gpu=False, bf16=False)
         order = Order(
             self.train.lengths,
             batch_tokens=s.batch_tokens,

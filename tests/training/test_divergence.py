@@ -13,7 +13,7 @@ ALONE = Workers(0, 1, torch.device("cpu"))
 
 
 def make_work(run: Any, batches: list[list[int]]) -> tuple[Pass, list[Any]]:
-    settings = run.settings.resolved(steps_per_epoch=5, fresh=True, gpu=False, bf16=False)
+    settings = run.settings.resolved(run.train.lengths, fresh=True, gpu=False, bf16=False)
     arrays = [np.array(batch) for batch in batches]
     parts = prepare_step(run.objective, run.train, 0, arrays, ALONE, settings)
     return Pass(run.make_model(), run.objective, ALONE, settings), parts

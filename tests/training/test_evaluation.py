@@ -15,7 +15,7 @@ ALONE = Workers(0, 1, torch.device("cpu"))
 
 def resolve(run: Any) -> ResolvedSettings:
     settings: ResolvedSettings = run.settings.resolved(
-        steps_per_epoch=5, fresh=True, gpu=False, bf16=False
+        run.train.lengths, fresh=True, gpu=False, bf16=False
     )
     return settings
 

@@ -27,7 +27,7 @@ HALF = 0.03
 
 def resolve(run: Any) -> ResolvedSettings:
     settings: ResolvedSettings = run.settings.resolved(
-        steps_per_epoch=5, fresh=True, gpu=False, bf16=False
+        run.train.lengths, fresh=True, gpu=False, bf16=False
     )
     return settings
 

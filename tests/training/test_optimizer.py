@@ -25,7 +25,7 @@ def make_model() -> TrainedModel:
 
 def make_settings(**changed: float) -> ResolvedSettings:
     settings = TrainingSettings(**changed)  # type: ignore[arg-type]
-    return settings.resolved(steps_per_epoch=1, fresh=True, gpu=False, bf16=False)
+    return settings.resolved(np.array([8]), fresh=True, gpu=False, bf16=False)
 
 
 def one_step(

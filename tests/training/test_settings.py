@@ -3,12 +3,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bothways.errors import ConfigError
 from bothways.training.settings import TrainingSettings, read_toml
 
-SOME = {"steps_per_epoch": 50, "fresh": True, "gpu": False, "bf16": False}
+SOME: dict[str, Any] = {"lengths": np.full(4096, 50), "fresh": True, "gpu": False, "bf16": False}
+"""Fifty steps of 4,096 tokens."""
 
 
 def resolved(settings: TrainingSettings, **changed: Any) -> Any:
@@ -45,6 +47,18 @@ def test_max_steps_alone_says_how_long() -> None:
     assert resolved(TrainingSettings(max_steps=10_000)).total_steps(50) == 10_000
     assert resolved(TrainingSettings(max_steps=7)).total_steps(50) == 7
     assert resolved(TrainingSettings(max_steps=700, epochs=2)).total_steps(50) == 100
+
+
+def test_little_data_makes_many_small_steps() -> None:
+    def chosen(count: int) -> int:
+        tokens: int = resolved(TrainingSettings(), lengths=np.full(count, 20)).batch_tokens
+        return tokens
+
+    assert chosen(100_000) == 4096
+    assert chosen(3200) == 3200 * 20 // 32
+    assert chosen(100) == 8 * 20
+    given = TrainingSettings(batch_tokens=999)
+    assert resolved(given, lengths=np.full(100, 20)).batch_tokens == 999
 
 
 def test_a_short_run_is_validated_ten_times_and_a_long_one_each_epoch() -> None:

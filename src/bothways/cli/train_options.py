@@ -262,7 +262,7 @@ BatchTokens = Annotated[
     int | None,
     _option(
         _TRAINING,
-        "Tokens of an update, of all processes together; by default 4,096.",
+        "Tokens of an update, of all processes together; by default 4,096, fewer of little data.",
         metavar="COUNT",
     ),
 ]

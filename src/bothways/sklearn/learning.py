@@ -1,7 +1,6 @@
 """Sequences and classes in memory to a trained model folder: what `SequenceClassifier.fit` does."""
 
 import dataclasses
-import math
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -27,13 +26,6 @@ from bothways.training.start import Start, go_on_from, start_fresh, write_reader
 
 __all__ = ["learn_classes"]
 
-ENOUGH_STEPS = 32
-"""In an epoch, where the size of a step is left to us. Of 270 short series, 20 epochs of 2, 5 and
-17 steps gave 82, 96 and 97 % of right classes in cross-validation."""
-
-ENOUGH_SEQUENCES = 8
-"""In a step, where its size is left to us, for a gradient that is more than noise."""
-
 
 def learn_classes(
     out: Path,
@@ -53,8 +45,7 @@ def learn_classes(
 
     target: the index of each sequence's class, (n,). names: of the classes. class_weights: by
         class, or None. source: the model to train on; None for a fresh one.
-    batch_tokens: of a step; None for the settings', or fewer where the data is so little that an
-        epoch would be a step or two.
+    batch_tokens: of a step; None for as many as suit the data.
 
     Raises:
         BothwaysError: as `training.start` and `training.loop` raise them; an InputError names the
@@ -77,7 +68,7 @@ def learn_classes(
             objective,
             learned,
             None if validation is None else _dataset(examples, validation),
-            dataclasses.replace(settings, batch_tokens=batch_tokens or _enough(learned, settings)),
+            dataclasses.replace(settings, batch_tokens=batch_tokens),
             out,
             template=start.folder,
             fresh=start.fresh,
@@ -121,9 +112,3 @@ def _examples(start: Start, sequences: Sequence[Any], target: np.ndarray) -> lis
 def _dataset(examples: Sequence[Example], chosen: np.ndarray) -> Dataset:
     own = [examples[index] for index in chosen.tolist()]
     return Dataset(own, np.array([example.num_tokens for example in own]))
-
-
-def _enough(data: Dataset, settings: TrainingSettings) -> int:
-    """The tokens of a step, for so much data."""
-    few = float(max(data.lengths.sum() / ENOUGH_STEPS, data.lengths.mean() * ENOUGH_SEQUENCES))
-    return min(math.ceil(few), settings.batch_tokens)

@@ -29,7 +29,7 @@ from bothways.training.journal import Progress, journal, tensorboard_writer
 from bothways.training.machine import torch_for_training
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Objective
-from bothways.training.order import Order, steps_per_epoch
+from bothways.training.order import Order
 from bothways.training.run import Run
 from bothways.training.run_folder import RunFolder
 from bothways.training.settings import ResolvedSettings, TrainingSettings
@@ -182,8 +182,7 @@ def _plan(
         raise BackendError(
             "precision='bf16' needs a GPU that has it; a CPU would emulate it slowly: choose 'fp32'"
         )
-    steps = steps_per_epoch(train.lengths, settings.batch_tokens)
-    resolved = settings.resolved(steps_per_epoch=steps, fresh=fresh, gpu=gpu, bf16=bf16)
+    resolved = settings.resolved(train.lengths, fresh=fresh, gpu=gpu, bf16=bf16)
     order = Order(
         train.lengths,
         batch_tokens=resolved.batch_tokens,

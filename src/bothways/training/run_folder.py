@@ -96,16 +96,15 @@ class RunFolder:
             self.begin(description)
             return
         earlier = read_object(file)
-        before = earlier.get("settings")
-        name = settings.difference(before if isinstance(before, dict) else {})
-        if name is not None:
-            now = settings.to_dict()[name]
-            was = before.get(name) if isinstance(before, dict) else None
-            raise _changed(file, f"settings.{name}", was, now)
         bound = json.loads(json.dumps(description["bound"]))
         found = first_difference(earlier.get("bound"), bound, "")
         if found is not None:
             raise _changed(file, *found)
+        before = earlier.get("settings")
+        before = before if isinstance(before, dict) else {}
+        name = settings.difference(before)  # after the data, which some are chosen by
+        if name is not None:
+            raise _changed(file, f"settings.{name}", before.get(name), settings.to_dict()[name])
         with writing(self.path):
             self.checkpoints.mkdir(exist_ok=True)
             self._clear_away()
