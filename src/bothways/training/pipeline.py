@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from bothways.checkpoints import resolve
-from bothways.errors import DataFileError, TruncationWarning
+from bothways.errors import CheckpointError, DataFileError, TruncationWarning
 from bothways.packing import plan_batches
 from bothways.training.assembly import choose_objective, labels_of_head, make_model
 from bothways.training.data.examples import PackedExamples
@@ -28,6 +28,7 @@ from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Objective
 from bothways.training.options import TrainingPlan
 from bothways.training.report import HeldOut, write_report
+from bothways.training.run_folder import RUN_FILE
 from bothways.training.start import Start, go_on_from, has_reader, start_fresh, write_reader
 from bothways.training.told import about, counted, described, facts, held_out_name
 
@@ -187,7 +188,7 @@ def _start_fresh(
 
 
 def _check_out(out: Path, *, resume: bool) -> None:
-    """Before hours of work, see that the folder is free."""
+    """Before hours of work, see that the folder is free, or that there is something to resume."""
     if out.exists() and not out.is_dir():
         raise DataFileError(f"{out}: is a file; give the name of a folder")
     if not resume and out.is_dir() and any(out.iterdir()):
@@ -195,6 +196,8 @@ def _check_out(out: Path, *, resume: bool) -> None:
             f"{out}: exists and is not empty; go on with the run that is there with --resume "
             "(resume=True), or choose another folder"
         )
+    if resume and not out.is_dir():
+        raise CheckpointError(f"{out}: there is no run to resume: no {RUN_FILE}")
 
 
 def _warn_of_losses(examples: Examples, max_length: int, workers: Workers) -> None:
