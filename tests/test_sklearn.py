@@ -178,7 +178,7 @@ def test_a_model_is_trained_on(letters_folder: str) -> None:
 
 @pytest.mark.parametrize("y", [[3, -1] * 10, [True, False] * 10, [2.0, 1.0] * 10, ANIMALS])
 def test_predictions_are_classes_as_they_were_given(y: list[Any]) -> None:
-    X = np.array([[1.0, 0.0], [0.0, 1.0]] * 10)
+    X = np.array([[1.0, 1.0], [0.0, 0.0]] * 10)
     classifier = _small_classifier(epochs=30, learning_rate=3e-3).fit(X, y)
     assert classifier.predict(X).tolist() == y
     assert classifier.predict(X).dtype == np.asarray(y).dtype
