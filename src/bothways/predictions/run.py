@@ -57,7 +57,10 @@ class Run:
                 max_tokens=self.max_tokens,
                 done=done,
             )
-        return np.asarray(apply_layers(pooled, self.weights, self.head), dtype=np.float32)
+        # In float64: a product may round a row otherwise among other rows, and float32 shows it.
+        wide = {name: weight.astype(np.float64) for name, weight in self.weights.items()}
+        outputs = apply_layers(pooled.astype(np.float64), wide, self.head)
+        return np.asarray(outputs, dtype=np.float32)
 
     def of_positions(self) -> Iterator[tuple[int, np.ndarray]]:
         """Index and last hidden states, float32 (L, D), of each sequence, in no certain order."""
