@@ -7,8 +7,9 @@ encodes them; its peak is the most memory it ever had resident, as the system co
 process ends.
 
 Two ways are measured. `encode` of Python holds all texts and vectors, and what it plans is what the
-process has when model and texts are loaded, plus ids and vectors of all texts, plus the activations
-of one batch (`bothways.packing.bytes_per_token`). `bothways encode --max-memory` streams, and what
+process has when model and texts are loaded, plus ids, notes and vectors of all texts
+(`bothways.packing.encoding_bytes`), plus the activations of the engine's threads
+(`NativeBackend.workspace_bytes`). `bothways encode --max-memory` streams, and what
 it plans is the limit that it was given.
 
     pip install . -r benchmarks/requirements.txt
@@ -36,7 +37,7 @@ IN_PYTHON = """
 import json, resource, sys
 from pathlib import Path
 import bothways
-from bothways.packing import DEFAULT_MAX_TOKENS, bytes_per_token
+from bothways.packing import DEFAULT_MAX_TOKENS, encoding_bytes
 texts = Path(sys.argv[1]).read_text(encoding="utf-8").splitlines()
 encoder = bothways.load("minilm", backend="native", precision=sys.argv[2])
 statm = Path("/proc/self/statm").read_text().split()
@@ -45,9 +46,10 @@ loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 encodings = encoder.encode_detailed(texts)
 parts = {
     "resident_when_loaded": resident,
-    "ids": 8 * int(encodings.num_tokens.sum()),
-    "vectors": encodings.vectors.nbytes,
-    "activations": bytes_per_token(encoder.config) * DEFAULT_MAX_TOKENS,
+    "sequences_and_vectors": encoding_bytes(
+        len(texts), int(encodings.num_tokens.sum()), encodings.vectors.shape[1]
+    ),
+    "activations": encoder.backend.workspace_bytes(DEFAULT_MAX_TOKENS),
 }
 print(json.dumps({
     "planned_parts": parts,

@@ -14,6 +14,7 @@ from bothways.packing import (
     bytes_per_token,
     check_batch,
     check_skip,
+    encoding_bytes,
     plan_batches,
 )
 
@@ -148,3 +149,9 @@ def test_a_default_batch_is_small_beside_a_laptop_s_memory() -> None:
         num_layers=24, num_heads=16, d_model=1024, d_ff=4096, vocab_size=10, gated=True
     )
     assert DEFAULT_MAX_TOKENS * bytes_per_token(large) < 2**30
+
+
+def test_vectors_of_many_sequences_count_twice_and_ids_once() -> None:
+    none, some = encoding_bytes(1000, 0, 384), encoding_bytes(1000, 50_000, 384)
+    assert some - none == 50_000 * 8
+    assert encoding_bytes(1000, 0, 768) - none == 2 * 1000 * 384 * 4

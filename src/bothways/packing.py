@@ -19,8 +19,12 @@ __all__ = [
     "bytes_per_token",
     "check_batch",
     "check_skip",
+    "encoding_bytes",
     "plan_batches",
 ]
+
+_NOTED_BYTES = 1400
+"""Of one sequence, as Python's objects take them: what was read and what was kept of it."""
 
 DEFAULT_MAX_TOKENS = 4096
 """Tokens of a batch where the caller sets no limit.
@@ -164,6 +168,15 @@ def bytes_per_token(config: EncoderConfig, *, kept_layers: int = 0) -> int:
     D, F = config.d_model, config.d_ff
     widest = max(4 * D, (3 if config.gated else 2) * F)
     return 4 * (4 * D + widest + kept_layers * D)
+
+
+def encoding_bytes(num_sequences: int, num_tokens: int, width: int) -> int:
+    """Bytes that `encode` holds for sequences of token ids beside the activations of a batch.
+
+    Ids in 8 bytes each, what is noted of each sequence, and two sets of vectors of `width`: as they
+    were pooled, and as they are returned.
+    """
+    return 8 * num_tokens + (_NOTED_BYTES + 2 * 4 * width) * num_sequences
 
 
 def _check_ids(batch: PackedBatch, ids: np.ndarray, limit: int, noun: str, field: str) -> None:

@@ -57,9 +57,12 @@ def first_dimensions(x_BD: np.ndarray, dimensions: int | None) -> np.ndarray:
 
 def to_unit_length(x_BD: np.ndarray) -> np.ndarray:
     """Each vector divided by its Euclidean length, so that a dot product is a cosine."""
-    length_B1 = np.sqrt(np.sum(np.square(x_BD, dtype=np.float64), axis=1, keepdims=True))
-    unit_BD: np.ndarray = x_BD / np.maximum(length_B1, _SMALLEST_LENGTH)
-    return unit_BD.astype(np.float32)
+    # In float64, but never all of them at once: there may be millions.
+    length_B = np.sqrt(np.einsum("bd,bd->b", x_BD, x_BD, dtype=np.float64))
+    unit_BD = np.empty(x_BD.shape, np.float32)
+    length_B1 = np.maximum(length_B, _SMALLEST_LENGTH)[:, None]
+    np.divide(x_BD, length_B1, out=unit_BD, casting="same_kind")
+    return unit_BD
 
 
 def _activate(x_BD: np.ndarray, activation: DenseActivation) -> np.ndarray:

@@ -169,3 +169,9 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 def test_the_best_instruction_set_comes_first(weights: Weights) -> None:
     assert available_isas()[-1] == "plain"
     assert NativeBackend(CONFIG, weights, isa=None if "BOTHWAYS_ISA" in os.environ else "").isa
+
+
+def test_more_threads_and_longer_sequences_take_more_room(weights: Weights) -> None:
+    one, two = (NativeBackend(CONFIG, weights, threads=threads) for threads in (1, 2))
+    assert 2 * one.workspace_bytes(4096) == two.workspace_bytes(4096)
+    assert one.workspace_bytes(1) < one.workspace_bytes(600) < one.workspace_bytes(4096)

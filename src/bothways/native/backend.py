@@ -107,6 +107,11 @@ class NativeBackend:
         """Bytes of the weights as the engine keeps them, without the embedding tables."""
         return self._engine.packed_bytes
 
+    def workspace_bytes(self, max_tokens: int) -> int:
+        """The most bytes that all threads need for the activations of batches of `max_tokens`."""
+        longest = min(max_tokens, self.config.max_length)
+        return self._engine.workspace_bytes(max_tokens, longest)
+
     def pool(
         self, batch: PackedBatch, modes: Sequence[PoolingMode], *, skip: int = 0
     ) -> Float[np.ndarray, "B D"]:

@@ -52,6 +52,12 @@ std::size_t Encoder::packed_bytes() const {
     return bytes;
 }
 
+std::size_t Encoder::workspace_bytes(int tokens, int longest) const {
+    const int alone = std::min(tokens, chunk_tokens + longest);
+    const Workspace::Sizes sizes(config_, kernels_, precision_, alone, std::min(tokens, longest));
+    return static_cast<std::size_t>(pool_.size()) * sizes.bytes(1);
+}
+
 void Encoder::run(const Batch& batch, const Request& request) {
     check(batch, request);
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -63,16 +69,17 @@ void Encoder::run(const Batch& batch, const Request& request) {
     for (const Chunk& chunk : chunks) rows = std::max(rows, chunk.rows());
     for (int s = 0; s < batch.sequences(); ++s) longest = std::max(longest, batch.length(s));
 
+    const Workspace::Sizes sizes(config_, kernels_, precision_, rows, longest);
     if (alone) {
         for (Workspace& work : workspaces_)
-            work.reserve(config_, kernels_, precision_, rows, longest, 1);
+            work.reserve(sizes, 1);
         std::atomic<std::size_t> next{0};
         pool_.run(threads, [&](int rank) {
             for (std::size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < chunks.size();)
                 forward(Team{}, chunks[i], workspaces_[rank], request);
         });
     } else {
-        workspaces_[0].reserve(config_, kernels_, precision_, rows, longest, threads);
+        workspaces_[0].reserve(sizes, threads);
         Barrier barrier(threads);
         pool_.run(threads, [&](int rank) {
             for (const Chunk& chunk : chunks)

@@ -31,6 +31,8 @@ public:
     const Kernels& kernels() const { return kernels_; }
     int threads() const { return pool_.size(); }
     std::size_t packed_bytes() const;  // of weights made here
+    // The most that all threads need for batches of so many tokens, of sequences of at most `longest`.
+    std::size_t workspace_bytes(int tokens, int longest) const;
 
     // Throws std::bad_alloc and std::invalid_argument. One batch at a time: others wait.
     void run(const Batch& batch, const Request& request);

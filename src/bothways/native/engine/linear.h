@@ -27,6 +27,9 @@ class QuantisedBuffer {
 public:
     void reserve(std::size_t cells);  // rows x groups of 128 inputs
     QuantisedRows rows(int count);
+    static std::size_t bytes(std::size_t cells) {
+        return cells * (QuantisedRows::group + 2 * sizeof(float));
+    }
 
     static std::size_t cells(int rows, int inputs) {
         constexpr int group = QuantisedRows::group;

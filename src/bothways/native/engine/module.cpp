@@ -108,6 +108,12 @@ public:
     int threads() const { return encoder_.threads(); }
     std::size_t packed_bytes() const { return encoder_.packed_bytes(); }
 
+    std::size_t workspace_bytes(int tokens, int longest) const {
+        if (tokens < 1 || longest < 1 || longest > encoder_.config().max_length)
+            throw std::invalid_argument("expected at least one token, and no more than max_length");
+        return encoder_.workspace_bytes(tokens, longest);
+    }
+
     void pool(const nb::object& values, const Ids& lengths, const nb::object& segments,
               const std::vector<std::string>& modes, int skip, Filled out) {
         Request request;
@@ -243,6 +249,7 @@ NB_MODULE(_engine, m) {
         .def_prop_ro("isa", &PythonEncoder::isa)
         .def_prop_ro("threads", &PythonEncoder::threads)
         .def_prop_ro("packed_bytes", &PythonEncoder::packed_bytes)
+        .def("workspace_bytes", &PythonEncoder::workspace_bytes, "tokens"_a, "longest"_a)
         .def("pool", &PythonEncoder::pool, "values"_a, "lengths"_a, "segments"_a.none(), "modes"_a,
              "skip"_a, "out"_a)
         .def("hidden_states", &PythonEncoder::hidden_states, "values"_a, "lengths"_a,

@@ -22,21 +22,36 @@ struct Workspace {
     QuantisedBuffer quantised;
     std::vector<Buffer<float>> scratch;  // one for each member of the team
 
-    // Makes room for chunks of `rows` tokens whose longest sequence has `longest`.
-    void reserve(const EncoderConfig& config, const Kernels& kernels, Precision precision, int rows,
-                 int longest, int members) {
-        const auto numbers = [](int count, int width) { return static_cast<std::size_t>(count) * width; };
-        const int D = config.d_model, F = config.d_ff, inner = std::min(rows, feed_forward_rows);
-        x.reserve(numbers(rows, D));
-        side.reserve(numbers(rows, D));
-        wide.reserve(std::max(numbers(rows, 3 * D), numbers(inner, F)));
-        if (config.embedding_projection) embedded.reserve(numbers(rows, config.embedding_width));
-        if (precision == Precision::int8)
-            quantised.reserve(
-                std::max(QuantisedBuffer::cells(rows, D), QuantisedBuffer::cells(inner, F)));
+    // How much of what chunks of `rows` tokens need, whose longest sequence has `longest`.
+    struct Sizes {
+        std::size_t x, wide, embedded, cells, scratch;
+
+        Sizes(const EncoderConfig& config, const Kernels& kernels, Precision precision, int rows,
+              int longest) {
+            const int D = config.d_model, F = config.d_ff, inner = std::min(rows, feed_forward_rows);
+            x = numbers(rows, D);
+            wide = std::max(numbers(rows, 3 * D), numbers(inner, F));
+            embedded = config.embedding_projection ? numbers(rows, config.embedding_width) : 0;
+            cells = precision == Precision::int8 ? std::max(QuantisedBuffer::cells(rows, D),
+                                                            QuantisedBuffer::cells(inner, F))
+                                                 : 0;
+            scratch = kernels.head_scratch(longest, config.head_width());
+        }
+        static std::size_t numbers(int count, int width) { return static_cast<std::size_t>(count) * width; }
+        std::size_t bytes(int members) const {
+            return sizeof(float) * (2 * x + wide + embedded + static_cast<std::size_t>(members) * scratch) +
+                   QuantisedBuffer::bytes(cells);
+        }
+    };
+
+    void reserve(const Sizes& sizes, int members) {
+        x.reserve(sizes.x);
+        side.reserve(sizes.x);
+        wide.reserve(sizes.wide);
+        embedded.reserve(sizes.embedded);
+        quantised.reserve(sizes.cells);
         scratch.resize(std::max(scratch.size(), static_cast<std::size_t>(members)));
-        for (int member = 0; member < members; ++member)
-            scratch[member].reserve(kernels.head_scratch(longest, config.head_width()));
+        for (int member = 0; member < members; ++member) scratch[member].reserve(sizes.scratch);
     }
 };
 
