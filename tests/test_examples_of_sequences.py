@@ -19,7 +19,7 @@ def test_the_header_of_the_news_is_no_news(tmp_path: Path) -> None:
     file.write_text("Category\tText\nd\tstring\nclass\t\n\nearn\tprofits rose \nacq\ta bid\n")
     texts = text_r8.read_texts(file)
     assert texts == text_r8.Texts(["profits rose ", "a bid"], ["earn", "acq"])
-    assert texts.first(1) == text_r8.Texts(["profits rose "], ["earn"])
+    assert texts.sliver(1) == text_r8.Texts(["profits rose "], ["earn"])
 
 
 def test_channels_of_a_series_become_columns(tmp_path: Path) -> None:
