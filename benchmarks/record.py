@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["circumstances", "use_cores", "write"]
+__all__ = ["OF_INTEREST", "circumstances", "use_cores", "write"]
 
 RESULTS = Path(__file__).parent / "results"
 
-_OF_INTEREST = (
+OF_INTEREST = (
     "bothways", "ctranslate2", "nncf", "numpy", "onnx", "onnxruntime", "openvino", "scikit-learn",
     "scipy", "sentence-transformers", "tokenizers", "torch", "transformers",
 )  # fmt: skip
@@ -27,7 +27,7 @@ def use_cores(count: int) -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
 
 
-def circumstances(distributions: Sequence[str] = _OF_INTEREST) -> dict[str, Any]:
+def circumstances(distributions: Sequence[str] = OF_INTEREST) -> dict[str, Any]:
     """Command, date, machine and versions."""
     return {
         "command": shlex.join(["python", *sys.argv]),
