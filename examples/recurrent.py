@@ -18,11 +18,12 @@ from bothways.nn.lengths import Lengths
 from bothways.training.dataset import Dataset
 from bothways.training.distributed import Workers
 from bothways.training.evaluation import validate
-from bothways.training.gradients import Pass, clip, prepare_step
+from bothways.training.gradients import Pass, clip
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Objective
 from bothways.training.optimizer import make_optimizer, set_learning_rate
 from bothways.training.order import Order
+from bothways.training.parts import prepare_step
 from bothways.training.schedule import learning_rate
 from bothways.training.settings import TrainingSettings
 

@@ -27,11 +27,12 @@ from bothways.training import (
     read_events,
 )
 from bothways.training.distributed import Workers
-from bothways.training.gradients import Pass, prepare_step
+from bothways.training.gradients import Pass
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.contrast import Contrast
 from bothways.training.objectives.objective import Evaluated, Monitor, Objective, Prepared
 from bothways.training.order import Order
+from bothways.training.parts import prepare_step
 from bothways.training.sharding import whole
 from bothways.weights import initialise
 

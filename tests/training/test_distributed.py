@@ -1,5 +1,6 @@
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import torch
 from safetensors.numpy import load_file
 
 from bothways.checkpoints import read_folder
-from bothways.errors import BackendError
+from bothways.errors import BackendError, BothwaysError, MissingExtra
 from bothways.training import distributed, read_events
 from bothways.training.distributed import Workers, process_rank, working_together
 from bothways.training.order import Order
@@ -27,7 +28,7 @@ SAME_RUN = 1e-5
 """Of the largest weight: what a dozen steps of Adam make of that. Adam divides by the size of a
 gradient, so for a weight that hardly matters a last bit may count for more than elsewhere."""
 
-SECONDS = 120
+SECONDS = 300
 """Until two processes, of which each imports torch, are given up."""
 
 
@@ -38,19 +39,17 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script = Path(__file__).with_name("two_processes.py")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", "2", str(script), str(out)]
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    try:
-        _, errors = process.communicate(timeout=SECONDS)
-    finally:
-        process.terminate()  # torchrun ends its processes
-        process.wait()
-    assert process.returncode == 0, errors[-4000:]
+    errors = out / "errors.txt"
+    with errors.open("w") as file:
+        process = subprocess.Popen(
+            command, stdout=file, stderr=file, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
+        try:
+            process.wait(timeout=SECONDS)
+        finally:
+            process.terminate()  # torchrun ends its processes
+            process.wait()
+    assert process.returncode == 0, errors.read_text()[-4000:]
     return out
 
 
@@ -125,8 +124,11 @@ def test_a_signal_to_one_process_stops_both_and_they_go_on_to_the_same_bits(
     }
 
 
-def test_rows_that_one_process_met_are_named_by_both(both: Path, tiny_run: MakeRun) -> None:
-    first, second = (json.loads((both / f"places-{rank}.json").read_text()) for rank in (0, 1))
+@pytest.mark.parametrize("kind", ["replicated", "sharded"])
+def test_rows_that_one_process_met_are_named_by_both(both: Path, kind: str) -> None:
+    first, second = (
+        json.loads((both / f"places-{kind}-{rank}.json").read_text()) for rank in (0, 1)
+    )
     assert first == second
     assert first
     assert all(place.startswith("data.csv, row ") for place in first)
@@ -142,6 +144,13 @@ def test_alone_there_is_one_process_and_no_group(monkeypatch: pytest.MonkeyPatch
         assert workers.from_main("a") == workers.on_main(lambda: "a") == "a"
         assert not torch.distributed.is_initialized()
     assert process_rank() == 0
+
+
+def test_an_error_that_cannot_travel_to_another_process_sends_its_message() -> None:
+    for error in (MissingExtra("tensorboard", "a file"), BackendError("no device")):
+        found = pickle.loads(pickle.dumps(distributed._portable(error)))  # noqa: S301
+        assert isinstance(found, BothwaysError)
+        assert str(error) in str(found)
 
 
 def test_a_rank_is_known_before_there_is_a_group(monkeypatch: pytest.MonkeyPatch) -> None:

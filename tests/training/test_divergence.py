@@ -6,7 +6,8 @@ import torch
 
 from bothways.training.distributed import Workers
 from bothways.training.divergence import find_rows, in_words
-from bothways.training.gradients import Pass, prepare_step
+from bothways.training.gradients import Pass
+from bothways.training.parts import prepare_step
 
 MakeRun = Callable[..., Any]
 ALONE = Workers(0, 1, torch.device("cpu"))

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from bothways.training.distributed import Workers
-from bothways.training.gradients import Part, Pass, clip, prepare_step, to_device
+from bothways.training.gradients import Pass, clip
 from bothways.training.model import TrainedModel
+from bothways.training.parts import Part, prepare_step, to_device
 from bothways.training.settings import ResolvedSettings
 
 MakeRun = Callable[..., Any]
@@ -141,15 +142,6 @@ def test_a_batch_that_does_not_count_adds_nothing(tiny_run: MakeRun, pairs_run: 
         )
         assert other_loss == loss
         assert_close(found, expected)
-
-
-def test_a_process_without_a_batch_computes_one_that_does_not_count(tiny_run: MakeRun) -> None:
-    run = tiny_run()
-    (part,) = parts_of(run, CUTS[1], Workers(2, 3, torch.device("cpu")))
-    assert (part.number, part.counts) == (0, False)
-    run = run.with_settings(sharding="sharded")
-    parts = parts_of(run, [[0], [1], [2]], Workers(1, 2, torch.device("cpu")))
-    assert [(part.number, part.counts) for part in parts] == [(1, True), (0, False)]
 
 
 def test_a_step_without_targets_has_no_gradient(tiny_run: MakeRun) -> None:

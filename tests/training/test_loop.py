@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from bothways.checkpoints import read_folder
-from bothways.errors import BackendError, CheckpointError, ConfigError, DataFileError
+from bothways.errors import BackendError, CheckpointError, ConfigError, DataFileError, MissingExtra
 from bothways.training import (
     StepEvent,
     TrainingDiverged,
@@ -175,6 +176,16 @@ def test_half_precision_on_a_cpu_and_sharding_alone_are_refused(tiny_run: MakeRu
         tiny_run().with_settings(sharding="sharded").start()
     with pytest.raises(BackendError, match="device='tpu'"):
         tiny_run().with_settings(device="tpu").start()
+
+
+def test_a_missing_tensorboard_is_told_before_anything_is_begun(
+    tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    run = tiny_run().with_settings(tensorboard=True)
+    with pytest.raises(MissingExtra, match="tensorboard"):
+        run.start()
+    assert not run.out.exists()
 
 
 class Odd:

@@ -70,8 +70,9 @@ def main(out: Path) -> None:
     tiny.TinyRun(out / "classes").start()
     tiny.TinyRun.of_pairs(out / "pairs").start()
     stopped_and_resumed(tiny.TinyRun(out / "stopped"), rank)
-    places = diverging(tiny.TinyRun(out / "diverging"))
-    (out / f"places-{rank}.json").write_text(json.dumps(places))
+    for sharding in ("replicated", "sharded"):
+        run = tiny.TinyRun(out / f"diverging-{sharding}").with_settings(sharding=sharding)
+        (out / f"places-{sharding}-{rank}.json").write_text(json.dumps(diverging(run)))
     for name, run in (
         ("classes-sharded", tiny.TinyRun(out / "classes-sharded")),
         ("pairs-sharded", tiny.TinyRun.of_pairs(out / "pairs-sharded")),

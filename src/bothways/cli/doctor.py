@@ -36,6 +36,7 @@ _EXTRAS = {
     "plots": "matplotlib",
     "sklearn": "scikit-learn",
     "onnx": "onnx",
+    "tensorboard": "tensorboard",
     "hub": "huggingface_hub",
 }
 """The distribution that each extra of this package brings."""

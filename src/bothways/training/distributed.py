@@ -8,7 +8,9 @@ would add up in another order.
 """
 
 import contextlib
+import gc
 import os
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar, cast
@@ -18,7 +20,7 @@ from torch import Tensor, distributed, nn
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from bothways.errors import BackendError
+from bothways.errors import BackendError, BothwaysError
 
 __all__ = ["Workers", "process_rank", "working_together"]
 
@@ -119,7 +121,7 @@ class Workers:
             try:
                 result = work()
             except Exception as raised:  # it is raised again below, on every process
-                error = raised
+                error = _portable(raised)
         result, error = self.from_main((result, error))
         if error is not None:
             raise error
@@ -163,6 +165,7 @@ def working_together(device: str | None) -> Iterator[Workers]:
     try:
         yield _present(found)
     finally:
+        gc.collect()  # what holds on to the group would keep its threads until the program's end
         distributed.destroy_process_group()
 
 
@@ -170,6 +173,15 @@ def _present(device: torch.device) -> Workers:
     if not distributed.is_initialized():
         return Workers(0, 1, device)
     return Workers(distributed.get_rank(), distributed.get_world_size(), device)
+
+
+def _portable(error: Exception) -> Exception:
+    """The error, or its message where it cannot travel to another process."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own, made on this line
+    except Exception:  # whatever its own way to be made raises
+        return BothwaysError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _resolve_device(device: str | None, *, several: bool) -> torch.device:

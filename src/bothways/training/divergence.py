@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import torch
 
 from bothways.errors import BothwaysError
-from bothways.training.gradients import Part, Pass, backward, clear, gradients
+from bothways.training.gradients import Pass, backward, clear, gradients
 from bothways.training.objectives.objective import JointObjective
+from bothways.training.parts import Part
 from bothways.training.sharding import local, postpone_reduction
 
 __all__ = ["TrainingDiverged", "find_rows", "in_words"]
@@ -54,5 +55,6 @@ def _is_bad(work: Pass, step: int, part: Part) -> bool:
     else:
         result = work.loss(step, part)
         backward(result)
-    found = [result, *gradients(work.model)]
-    return not all(bool(local(torch.isfinite(tensor).all())) for tensor in found)
+    # All are looked at, whatever is found on the way: shares are put together by all processes.
+    finite = [local(torch.isfinite(tensor).all()) for tensor in (result, *gradients(work.model))]
+    return not all(bool(is_finite) for is_finite in finite)

@@ -9,10 +9,11 @@ from bothways.packing import plan_batches
 from bothways.training.chance import generator
 from bothways.training.dataset import Dataset
 from bothways.training.distributed import Workers
-from bothways.training.gradients import autocast, to_device
+from bothways.training.gradients import autocast
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Evaluated, Objective
 from bothways.training.order import share
+from bothways.training.parts import to_device
 from bothways.training.settings import ResolvedSettings
 from bothways.training.sharding import spread_again
 

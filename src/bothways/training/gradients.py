@@ -8,22 +8,18 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bothways.nn.lengths import Lengths
-from bothways.training.chance import generator, torch_seed
-from bothways.training.dataset import Dataset
+from bothways.training.chance import torch_seed
 from bothways.training.distributed import Workers
-from bothways.training.model import Batch, TrainedModel
-from bothways.training.objectives.objective import JointObjective, Objective, Prepared
-from bothways.training.order import share
+from bothways.training.model import TrainedModel
+from bothways.training.objectives.objective import JointObjective, Objective
+from bothways.training.parts import Part, to_device
 from bothways.training.settings import ResolvedSettings
 from bothways.training.sharding import local, postpone_reduction
 
 __all__ = [
-    "Part",
     "Pass",
     "StepLoss",
     "autocast",
@@ -31,24 +27,7 @@ __all__ = [
     "clear",
     "clip",
     "gradients",
-    "prepare_step",
-    "to_device",
 ]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Part:
-    """A batch of a step: what one process computes at a time.
-
-    number: which batch of the step it is, over all processes.
-    pieces: how many sequences each of its examples has.
-    counts: whether it is learned from; False for one that is computed to keep step with others.
-    """
-
-    number: int
-    prepared: Prepared
-    pieces: tuple[int, ...]
-    counts: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,32 +39,6 @@ class StepLoss:
 
     loss: float
     tokens: int
-
-
-def prepare_step(
-    objective: Objective,
-    data: Dataset,
-    step: int,
-    batches: Sequence[np.ndarray],
-    workers: Workers,
-    settings: ResolvedSettings,
-) -> list[Part]:
-    """This process' share of a step's batches, ready to be computed.
-
-    Sharded weights are gathered by all processes together, and joint losses compare vectors of all,
-    so there is something to compute for each: who has no batch left computes the step's first once
-    more, and it does not count.
-    """
-    mine = [(number, batch, True) for number, batch in share(batches, workers.rank, workers.size)]
-    wanted = math.ceil(len(batches) / workers.size) if settings.sharding == "sharded" else 1
-    mine += [(0, batches[0], False)] * (wanted - len(mine))
-    parts = []
-    for number, batch, counts in mine:
-        examples = [data[index] for index in batch.tolist()]
-        rng = generator(settings.seed, "targets", step, number)
-        pieces = tuple(len(example.pieces) for example in examples)
-        parts.append(Part(number, objective.prepare(examples, rng), pieces, counts))
-    return parts
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -250,18 +203,3 @@ def autocast(
     if settings.precision != "bf16":
         return contextlib.nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
-
-
-def to_device(prepared: Prepared, device: torch.device) -> Batch:
-    """A prepared batch as tensors on a device."""
-
-    def to_tensor(array: np.ndarray) -> Tensor:
-        return torch.as_tensor(array).to(device, non_blocking=True)
-
-    packed = prepared.packed
-    return Batch(
-        values=to_tensor(packed.values),
-        lengths=Lengths(packed.lengths, device),
-        segments=None if packed.segments is None else to_tensor(packed.segments),
-        targets={name: to_tensor(array) for name, array in prepared.targets.items()},
-    )

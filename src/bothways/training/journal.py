@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from bothways.errors import DataFileError, MissingExtra
 from bothways.training.atomic import replaced_file, writing
@@ -21,6 +21,7 @@ __all__ = [
     "StepEvent",
     "TrainingEvent",
     "ValidationEvent",
+    "find_tensorboard",
     "forget_after",
     "journal",
     "read_events",
@@ -123,12 +124,21 @@ def tensorboard_writer(folder: Path, step: int) -> ScalarWriter:
     Raises:
         MissingExtra: if TensorBoard is not installed.
     """
+    writer: ScalarWriter = find_tensorboard()(str(folder), purge_step=step + 1)
+    return writer
+
+
+def find_tensorboard() -> Callable[..., ScalarWriter]:
+    """What makes writers of TensorBoard's files.
+
+    Raises:
+        MissingExtra: if it is not installed.
+    """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise MissingExtra("tensorboard", "writing files for TensorBoard") from error
-    writer: ScalarWriter = SummaryWriter(str(folder), purge_step=step + 1)
-    return writer
+    return cast(Callable[..., ScalarWriter], SummaryWriter)
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:

@@ -8,7 +8,6 @@ to the very weights it would have had.
 import contextlib
 import dataclasses
 import math
-import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -17,23 +16,24 @@ from typing import Any, Literal
 import torch
 
 from bothways.checkpoints import ModelFolder
-from bothways.errors import BackendError, ConfigError, DataFileError
-from bothways.training.atomic import WritingFailed
+from bothways.errors import BackendError, ConfigError
 from bothways.training.dataset import Dataset
 from bothways.training.distributed import Workers, working_together
-from bothways.training.divergence import TrainingDiverged, find_rows, in_words
+from bothways.training.divergence import find_rows
+from bothways.training.endings import advice, diverged, interrupted
 from bothways.training.evaluation import validate
 from bothways.training.fingerprint import fingerprint
-from bothways.training.gradients import Pass, clip, prepare_step
-from bothways.training.journal import Progress, journal, tensorboard_writer
+from bothways.training.gradients import Pass, clip
+from bothways.training.journal import Progress, find_tensorboard, journal, tensorboard_writer
 from bothways.training.machine import torch_for_training
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Objective
 from bothways.training.order import Order
+from bothways.training.parts import prepare_step
 from bothways.training.run import Run
 from bothways.training.run_folder import RunFolder
 from bothways.training.settings import ResolvedSettings, TrainingSettings
-from bothways.training.signals import StopRequest, TrainingInterrupted, heed_signals
+from bothways.training.signals import StopRequest, heed_signals
 
 __all__ = ["TrainingResult", "fit"]
 
@@ -93,10 +93,13 @@ def fit(
         DataFileError: if `out` is taken, or cannot be written: a full disk, say.
         ConfigError: if there is nothing to learn from, or to validate with.
         BackendError: if the device or its precision is not to be had.
+        MissingExtra: if files for TensorBoard are wanted, and it is not installed.
     """
     for name, data in (("training", train), ("validation", validation)):
         if data is not None and not len(data):
             raise ConfigError(f"the {name} data has no examples")
+    if settings.tensorboard:
+        find_tensorboard()
     with (
         working_together(settings.device) as workers,
         torch_for_training(workers.device, settings.threads),
@@ -113,12 +116,13 @@ def fit(
             "about": dict(about),
         }
         run.begin(bound, resume=resume)
-        with _advice(run, how_to_resume), _journal(run, progress) as tell:
+        with advice(run, how_to_resume), _journal(run, progress) as tell:
             _train(run, train, validation, stop, tell, how_to_resume)
-        run.take_best()
-    state = run.state
+        model.to(workers.device).eval().load_weights(run.folder.best())
+        state, total_steps = run.state, run.total_steps
+        del run  # and with it weights that are spread over processes, before these part
     return TrainingResult(
-        ending="all steps" if state.step == run.total_steps else "no better validation",
+        ending="all steps" if state.step == total_steps else "no better validation",
         settings=resolved,
         steps=state.step,
         tokens=state.tokens,
@@ -147,7 +151,7 @@ def _train(
             norm = clip(run.model, settings.clip_norm)
             if not (math.isfinite(done.loss) and math.isfinite(norm)):
                 places = find_rows(work, state.step, parts)
-                raise _diverged(run, done.loss, norm, places)
+                raise diverged(run, done.loss, norm, places)
             tell(run.update(done, norm))
 
         stopping, overdue = (count > 0 for count in workers.sum([stop.number, run.is_overdue]))
@@ -164,7 +168,7 @@ def _train(
                 run.keep_weights()
             saved = run.save()
             if stopping and not state.finished:
-                raise _interrupted(run, stop, saved, how_to_resume)
+                raise interrupted(run, stop, saved, how_to_resume)
 
 
 def _plan(
@@ -205,43 +209,3 @@ def _journal(run: Run, progress: Progress | None) -> Iterator[Progress]:
     every = settings.log_every
     with journal(folder.metrics, log_every=every, scalars=scalars, progress=progress) as tell:
         yield tell
-
-
-@contextlib.contextmanager
-def _advice(run: Run, how_to_resume: str) -> Iterator[None]:
-    """Say of a file that could not be written what remains, and how to go on."""
-    try:
-        yield
-    except WritingFailed as error:
-        remains = _what_remains(run)
-        raise DataFileError(
-            f"{error}; {remains}; make room, and go on with {how_to_resume}"
-        ) from error
-
-
-def _diverged(run: Run, loss: float, norm: float, places: list[str]) -> TrainingDiverged:
-    figures = f"the loss is {loss:.4g} and the norm of its gradient {norm:.4g}"
-    return TrainingDiverged(
-        f"step {run.state.step + 1}: {figures}; the weights were left as they were; "
-        f"{_what_remains(run)}; the batch: {in_words(places)}; look for what is odd in these rows, "
-        "or start anew with a lower learning rate",
-        places,
-    )
-
-
-def _interrupted(
-    run: Run, stop: StopRequest, saved: Path, how_to_resume: str
-) -> TrainingInterrupted:
-    number = max(run.workers.everyones(stop.number))
-    name = signal.Signals(number).name
-    return TrainingInterrupted(
-        f"stopped by {name} after step {run.state.step} of {run.total_steps}, which is saved in "
-        f"{saved}; go on with {how_to_resume}",
-        number,
-        saved,
-    )
-
-
-def _what_remains(run: Run) -> str:
-    last = run.folder.last_good
-    return "there is no checkpoint yet" if last is None else f"the last good checkpoint is {last}"

@@ -1,5 +1,6 @@
 """One run as the loop sees it: what is trained, where it is kept, and how far it has come."""
 
+import copy
 import math
 import time
 from collections.abc import Mapping
@@ -43,16 +44,18 @@ class Run:
         folder: RunFolder,
         template: ModelFolder,
     ) -> None:
-        self.model, self.objective, self.order = model, objective, order
+        # The caller's model stays whole: sharded weights hold on to the group of processes.
+        self.model = copy.deepcopy(model) if settings.sharding == "sharded" else model
+        self.objective, self.order = objective, order
         self.settings, self.workers, self.folder = settings, workers, folder
         self._template = template
         self.total_steps = settings.total_steps(order.steps_per_epoch)
         self._warmup_steps = round(settings.warmup * self.total_steps)
-        model.to(workers.device).train()
-        workers.equalise(model)
+        self.model.to(workers.device).train()
+        workers.equalise(self.model)
         if settings.sharding == "sharded":
-            shard(model)
-        self._optimizer = make_optimizer(model, settings)
+            shard(self.model)
+        self._optimizer = make_optimizer(self.model, settings)
         self.state = RunState()
         self._pace = Pace(self.state)
         self._saved = time.monotonic()
@@ -157,11 +160,6 @@ class Run:
         """Make the weights as they are now the model of the folder."""
         weights = self._weights()
         self.workers.on_main(lambda: self.folder.keep_best(weights, self.objective, self._template))
-
-    def take_best(self) -> None:
-        """Give the model the weights that the folder keeps."""
-        self._load_weights(self.folder.best())
-        self.model.eval()
 
     def _is_ahead(self, value: float, loss: float) -> bool:
         """Whether a figure is better than the best so far, or as good at a lower loss.

@@ -54,10 +54,13 @@ def local(total: Tensor) -> Tensor:
 
 
 def whole(tensor: Tensor) -> np.ndarray:
-    """The whole of a tensor as a float32 array of its own; every process calls it."""
+    """The whole of a tensor as a float32 array, on its own memory where that can be.
+
+    Every process calls it.
+    """
     if isinstance(tensor, DTensor):
         tensor = tensor.full_tensor()
-    array: np.ndarray = tensor.detach().to("cpu", torch.float32, copy=True).numpy()
+    array: np.ndarray = tensor.detach().to("cpu", torch.float32).numpy()
     return array
 
 

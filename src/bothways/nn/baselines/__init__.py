@@ -1,0 +1,1 @@
+"""Encoders that stand where the Transformer stands: packed tokens in, a vector per position out."""
