@@ -6,7 +6,7 @@ import pytest
 from matplotlib.image import imread
 
 from bothways.errors import MissingExtra
-from bothways.training import plots
+from bothways.training import drawing, plots
 from bothways.training.metrics import class_counts, confusion_matrix, reliability
 from bothways.training.plots import (
     MAX_CLASSES,
@@ -113,13 +113,6 @@ def test_any_number_of_values_is_drawn(tmp_path: Path, points: int) -> None:
     _drawn(tmp_path / "parity.png")
 
 
-def test_labels_are_no_formulae_and_never_boxes() -> None:
-    known = ["price $", "a", "ä"]
-    assert plots._drawable([*known, "日本", ""]) == [*known, "#3", "#4"]
-    (cut,) = plots._drawable(["x" * 100])
-    assert len(cut) == plots.MAX_LABEL
-
-
 def test_a_label_with_a_formula_is_drawn_as_text(tmp_path: Path) -> None:
     labels = [r"$\broken{", "$x$"]  # the first would raise
     confusion = np.eye(2, dtype=int)
@@ -131,7 +124,7 @@ def test_a_label_with_a_formula_is_drawn_as_text(tmp_path: Path) -> None:
 def test_without_matplotlib_drawing_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plots, "find_spec", lambda name: None)
+    monkeypatch.setattr(drawing, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"pip install 'bothways\[plots\]'"):
         draw_confusion(tmp_path / "c.png", np.eye(2), ["a", "b"])
     with pytest.raises(MissingExtra, match="plots"):

@@ -1,18 +1,26 @@
-"""The figures of a report, as PNG files: drawn with matplotlib's objects, without its global state.
-
-Colours are those of Okabe and Ito 2008, "Color universal design", which colour-blind readers tell
-apart. n targets, C classes.
-"""
+"""The figures of a training's report, as PNG files; n targets, C classes."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bothways.errors import MissingExtra
+from bothways.training.drawing import (
+    BLUE,
+    FAINT,
+    GREEN,
+    GREY,
+    ORANGE,
+    VERMILION,
+    CurveEnd,
+    drawable,
+    label_ends,
+    new_figure,
+    plain_axes,
+    save,
+)
 from bothways.training.metrics import (
     Counts,
     Reliability,
@@ -24,11 +32,9 @@ from bothways.training.metrics import (
 
 if TYPE_CHECKING:  # matplotlib takes its time, and is there only where figures are wanted
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = [
     "Curve",
-    "can_draw",
     "draw_class_scores",
     "draw_confusion",
     "draw_learning_curve",
@@ -36,14 +42,8 @@ __all__ = [
     "draw_reliability",
 ]
 
-BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-GREY, FAINT = "#555555", "#CCCCCC"
-
 MAX_CLASSES = 40
 """More than these are not told apart on a page; the rarest are drawn as one."""
-
-MAX_LABEL = 24
-"""Characters of a label; longer ones are cut."""
 
 MAX_POINTS = 20_000
 """Points of a parity plot; of more, an even choice is drawn."""
@@ -75,11 +75,6 @@ class Curve:
         return total / weight
 
 
-def can_draw() -> bool:
-    """Whether matplotlib is installed; without it, drawing raises `MissingExtra`."""
-    return find_spec("matplotlib") is not None
-
-
 def draw_learning_curve(
     path: Path,
     *,
@@ -97,9 +92,9 @@ def draw_learning_curve(
     """
     own_panel = metric != "loss" and len(monitored) > 0
     heights = (3.0, 1.6, 1.0) if own_panel else (3.0, 1.0)
-    figure = _figure(7, sum(heights))
+    figure = new_figure(7, sum(heights))
     panels = list(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights))
-    losses, rates = _plain_axes(panels[0]), _plain_axes(panels[-1])
+    losses, rates = plain_axes(panels[0]), plain_axes(panels[-1])
 
     losses.plot(loss.steps, loss.values, color=FAINT, linewidth=0.8)
     training = Curve(loss.steps, loss.smoothed())
@@ -107,10 +102,14 @@ def draw_learning_curve(
     losses.plot(*_points(validation_loss), color=VERMILION, marker="o", markersize=3.5)
     losses.set_ylabel("loss, mean of a target")
     _leave_out_outliers(losses, np.concatenate([training.values, validation_loss.values]))
-    _label_ends(losses, {"training": (training, BLUE), "validation": (validation_loss, VERMILION)})
+    ends = (("training", training, BLUE), ("validation", validation_loss, VERMILION))
+    label_ends(
+        losses,
+        [CurveEnd(c.steps[-1], c.values[-1], name, colour) for name, c, colour in ends if len(c)],
+    )
 
     if own_panel:
-        measured = _plain_axes(panels[1])
+        measured = plain_axes(panels[1])
         measured.plot(*_points(monitored), color=GREEN, marker="o", markersize=3.5)
         measured.set_ylabel(f"{metric},\nvalidation")
     if len(monitored):
@@ -122,7 +121,7 @@ def draw_learning_curve(
     rates.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2), useMathText=True)
     rates.set_xlabel("step")
     rates.locator_params(axis="x", integer=True, steps=[1, 2, 5, 10])
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_confusion(path: Path, confusion: np.ndarray, labels: Sequence[str]) -> None:
@@ -130,11 +129,11 @@ def draw_confusion(path: Path, confusion: np.ndarray, labels: Sequence[str]) -> 
 
     Cells are coloured by the share of their row, and say their count.
     """
-    confusion, names = _with_rarest_merged(confusion, _drawable(labels))
+    confusion, names = _with_rarest_merged(confusion, drawable(labels))
     count = len(names)
     cell, text = (0.52, 8.0) if count <= 12 else (0.36, 6.5) if count <= 24 else (0.3, 5.0)
     side = max(3.0, cell * count)
-    figure = _figure(side + 2.2, side + 1.6)
+    figure = new_figure(side + 2.2, side + 1.6)
     axes = figure.subplots()
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -151,7 +150,7 @@ def draw_confusion(path: Path, confusion: np.ndarray, labels: Sequence[str]) -> 
     axes.tick_params(length=0)
     bar = figure.colorbar(image, ax=axes, shrink=min(1.0, 2.5 / side), pad=0.02)
     bar.set_label("share of the actual class")
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_class_scores(path: Path, counts: Counts, labels: Sequence[str]) -> None:
@@ -159,11 +158,11 @@ def draw_class_scores(path: Path, counts: Counts, labels: Sequence[str]) -> None
 
     Of more classes than fit, the most frequent.
     """
-    names = _drawable(labels)
+    names = drawable(labels)
     shown = np.sort(np.argsort(-counts.actual, kind="stable")[:MAX_CLASSES])
     height = 0.26 * len(shown) + 1.3
-    figure = _figure(7, height)
-    axes = _plain_axes(figure.subplots())
+    figure = new_figure(7, height)
+    axes = plain_axes(figure.subplots())
     rows = np.arange(len(shown))
     axes.barh(rows, counts.f1[shown], height=0.7, color="#A6CBE3", label="F1")
     axes.plot(counts.precision[shown], rows, ">", color=VERMILION, markersize=5, label="precision")
@@ -175,14 +174,14 @@ def draw_class_scores(path: Path, counts: Counts, labels: Sequence[str]) -> None
     axes.set_xlabel("score; in brackets, how many there are")
     axes.grid(visible=False, axis="y")
     figure.legend(loc="outside upper right", ncols=3, frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_reliability(path: Path, bins: Reliability) -> None:
     """How often predictions of each confidence are right, over how many there are."""
-    figure = _figure(5, 5.6)
+    figure = new_figure(5, 5.6)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-    _plain_axes(upper), _plain_axes(lower)
+    plain_axes(upper), plain_axes(lower)
     edges = np.linspace(0, 1, len(bins.counts) + 1)
     width = 1 / len(bins.counts)
     filled = bins.counts > 0
@@ -201,15 +200,15 @@ def draw_reliability(path: Path, bins: Reliability) -> None:
     lower.bar(starts, bins.counts[filled], color=FAINT, **bars)
     lower.set_ylabel("predictions")
     lower.set_xlabel("confidence, the probability of the prediction")
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_parity(path: Path, predicted: np.ndarray, target: np.ndarray, name: str) -> None:
     """Predicted against actual values, both (n,); `name` says what they are, unit included."""
     kept = np.linspace(0, len(target) - 1, min(len(target), MAX_POINTS)).astype(int)
-    figure = _figure(5, 5)
-    (title,) = _drawable([name])
-    axes = _plain_axes(figure.subplots())
+    figure = new_figure(5, 5)
+    (title,) = drawable([name])
+    axes = plain_axes(figure.subplots())
     both = np.concatenate([predicted, target])
     low, high = float(both.min()), float(both.max())
     margin = 0.04 * (high - low) or 1.0
@@ -229,30 +228,10 @@ def draw_parity(path: Path, predicted: np.ndarray, target: np.ndarray, name: str
     )
     lines = [f"{label} {float(score(predicted, target)):.4g}" for label, score in scores]
     axes.text(0.03, 0.97, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=9)
-    _save(figure, path)
+    save(figure, path)
 
 
 # What the figures share
-
-
-def _figure(width: float, height: float) -> "Figure":
-    """An empty figure of so many inches."""
-    _require_matplotlib()
-    from matplotlib.figure import Figure
-
-    return Figure((width, height), layout="constrained")
-
-
-def _require_matplotlib() -> None:
-    if not can_draw():
-        raise MissingExtra("plots", "drawing figures")
-
-
-def _plain_axes(axes: "Axes") -> "Axes":
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(visible=True, color="#EEEEEE")
-    axes.set_axisbelow(True)
-    return axes
 
 
 def _mark_best(
@@ -271,18 +250,6 @@ def _points(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
     return curve.steps, curve.values
 
 
-def _label_ends(axes: "Axes", curves: Mapping[str, tuple[Curve, str]]) -> None:
-    """Write each curve's name after its last point, and the higher one higher if they are close."""
-    shown = [(c.values[-1], c, name, colour) for name, (c, colour) in curves.items() if len(c)]
-    shown.sort(key=lambda end: end[0])
-    bottom, top = axes.get_ylim()
-    close = len(shown) > 1 and shown[1][0] - shown[0][0] < 0.08 * (top - bottom)
-    for place, (height, curve, name, colour) in enumerate(shown):
-        beside = (6, 12 * place if close else 0)  # in points
-        axes.annotate(name, (curve.steps[-1], height), beside, textcoords="offset points",
-                      color=colour, va="center", annotation_clip=False)  # fmt: skip
-
-
 def _leave_out_outliers(axes: "Axes", values: np.ndarray) -> None:
     """Let the axis show the course of the curve rather than its first, highest values."""
     values = values[np.isfinite(values)]
@@ -291,19 +258,6 @@ def _leave_out_outliers(axes: "Axes", values: np.ndarray) -> None:
         margin = 0.08 * (high - low)
         if margin > 0:
             axes.set_ylim(low - margin, high + 2 * margin)
-
-
-def _drawable(labels: Sequence[str]) -> list[str]:
-    """Labels, cut if long; the number of one that has characters which the font has not."""
-    _require_matplotlib()
-    from matplotlib.font_manager import FontProperties, findfont, get_font
-
-    known = get_font(findfont(FontProperties())).get_charmap()
-    cut = [label if len(label) <= MAX_LABEL else label[: MAX_LABEL - 1] + "…" for label in labels]
-    return [
-        label if label and all(ord(c) in known for c in label) else f"#{number}"
-        for number, label in enumerate(cut)
-    ]
 
 
 def _with_rarest_merged(
@@ -323,7 +277,3 @@ def _with_rarest_merged(
 
 def _short_count(count: int) -> str:
     return f"{count / 1000:.0f}k" if count >= 10_000 else str(count)
-
-
-def _save(figure: "Figure", path: Path) -> None:
-    figure.savefig(path, dpi=150)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from bothways.training.atomic import replaced_file, writing
+from bothways.training.drawing import can_draw
 from bothways.training.objectives.contrast import Contrast
 from bothways.training.objectives.objective import Objective
 from bothways.training.objectives.tag import mark_spans
-from bothways.training.plots import can_draw
 from bothways.training.report.classes import one_class, several_classes
 from bothways.training.report.course import learning_curve
 from bothways.training.report.held_out import Figure, HeldOut, Section
