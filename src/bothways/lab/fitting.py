@@ -1,0 +1,158 @@
+"""Train a small model on batches that a task makes as they are asked for, and do so fairly.
+
+No files, no validation along the way, no dataset: what is left of the training loop when examples
+never end. Its optimizer, schedule and clipping are those of `bothways.training`, so that what the
+lab finds of an encoder holds for `bothways train`.
+"""
+
+import dataclasses
+import functools
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bothways.training.chance import torch_seed
+from bothways.training.gradients import backward, clear, clip
+from bothways.training.machine import torch_for_training
+from bothways.training.model import Batch
+from bothways.training.optimizer import make_optimizer, set_learning_rate
+from bothways.training.schedule import learning_rate
+from bothways.training.settings import ResolvedSettings, TrainingSettings
+
+__all__ = ["LEARNING_RATES", "Fitted", "Search", "fit", "search"]
+
+LEARNING_RATES = (5e-4, 1.5e-3, 5e-3)
+"""The one grid of highest learning rates, for every encoder: a factor of 3 apart, around the rate
+that suits small models."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """What a run came to.
+
+    losses: of each step, before its update. seconds: of the whole run. tokens: that the encoder
+    read. finished: False if the run ended early, at a loss or gradient that was not a finite
+    number; the weights are those before that step.
+    """
+
+    losses: tuple[float, ...]
+    seconds: float
+    tokens: int
+    finished: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name, for JSON."""
+        return {**dataclasses.asdict(self), "losses": list(self.losses)}
+
+
+def fit(
+    model: nn.Module,
+    batches: Callable[[int], Batch],
+    loss: Callable[[nn.Module, Batch], Tensor],
+    *,
+    steps: int,
+    peak_rate: float,
+    seed: int,
+    watch: Callable[[int, nn.Module], None] | None = None,
+) -> Fitted:
+    """Train `model` in place, for `steps` updates; the same arguments give the same bits.
+
+    batches: the batch of a step, from 0 on. loss: the mean over the batch's targets. seed: of
+    dropout. watch: called in each step with its number and the model, when the model holds the
+    step's gradient, before that is clipped and used; what it raises ends the run.
+
+    The rate grows for a tenth of the steps to `peak_rate` and falls to 0 in a straight line, AdamW
+    lets matrices decay, gradients are clipped at norm 1: the defaults of `bothways train`.
+    """
+    settings = _settings(steps, peak_rate, seed)
+    warmup_steps = round(settings.warmup * steps)
+    losses: list[float] = []
+    tokens, finished, begun = 0, True, time.perf_counter()
+    with torch_for_training(torch.device("cpu"), None):
+        optimizer = make_optimizer(model.train(), settings)
+        for step in range(steps):
+            batch = batches(step)
+            torch.manual_seed(torch_seed(seed, step))
+            clear(model)
+            found = loss(model, batch)
+            backward(found)
+            losses.append(float(found.detach()))
+            tokens += batch.lengths.num_tokens
+            if watch is not None:
+                watch(step, model)
+            norm = clip(model, settings.clip_norm)
+            if not (math.isfinite(losses[-1]) and math.isfinite(norm)):
+                finished = False
+                break
+            rate = learning_rate(
+                step,
+                steps,
+                peak=peak_rate,
+                warmup_steps=warmup_steps,
+                schedule=settings.schedule,
+            )
+            set_learning_rate(optimizer, rate)
+            optimizer.step()
+    model.eval()
+    return Fitted(tuple(losses), time.perf_counter() - begun, tokens, finished)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Search:
+    """The rate that was chosen, and the models of all seeds at that rate.
+
+    scores: of the first seed at each rate of the grid, on the validation stream. models, fitted:
+    one for each seed.
+    """
+
+    rate: float
+    scores: dict[float, float]
+    models: tuple[nn.Module, ...]
+    fitted: tuple[Fitted, ...]
+
+
+def search(
+    build: Callable[[int], nn.Module],
+    batches: Callable[[int, int], Batch],
+    loss: Callable[[nn.Module, Batch], Tensor],
+    score: Callable[[nn.Module], float],
+    *,
+    steps: int,
+    seeds: Sequence[int],
+    rates: Sequence[float] = LEARNING_RATES,
+    watch: Callable[[int, nn.Module], None] | None = None,
+) -> Search:
+    """Choose a learning rate for a kind of model, then train it from every seed.
+
+    The first seed is trained at each rate, for as long as any other; the rate of the best `score`
+    (on examples that are neither trained on nor reported) is used for all seeds. So every kind of
+    model gets the same number of trials, and none a rate that suits another.
+
+    build: a fresh model from a seed. batches: of a seed and a step: each seed has its own stream.
+    score: higher is better; of equal scores the smaller rate is taken.
+    """
+
+    def train(seed: int, rate: float) -> tuple[nn.Module, Fitted]:
+        model = build(seed)
+        stream = functools.partial(batches, seed)
+        fitted = fit(model, stream, loss, steps=steps, peak_rate=rate, seed=seed, watch=watch)
+        return model, fitted
+
+    tried = {rate: train(seeds[0], rate) for rate in sorted(rates)}
+    scores = {rate: score(model) for rate, (model, _) in tried.items()}
+    best = max(scores, key=scores.__getitem__)
+    trained = [tried[best], *(train(seed, best) for seed in seeds[1:])]
+    models, fitted = zip(*trained, strict=True)
+    return Search(best, scores, models, fitted)
+
+
+def _settings(steps: int, peak_rate: float, seed: int) -> ResolvedSettings:
+    """The settings of `bothways train`, as far as they concern an update."""
+    chosen = TrainingSettings(max_steps=steps, learning_rate=peak_rate, seed=seed)
+    # There are no examples to count: a step's tokens are the task's business.
+    return chosen.resolved(np.ones(1, np.int64), fresh=True, gpu=False, bf16=False)
