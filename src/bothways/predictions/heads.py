@@ -5,9 +5,10 @@ from bothways.errors import InputError
 from bothways.heads import Head, HeadTask, check_head, head_layout
 from bothways.weights import Weights
 
-__all__ = ["Heads"]
+__all__ = ["TIED_TO", "Heads"]
 
-_TABLE = "embedding.token.weight"
+TIED_TO = "embedding.token.weight"
+"""The weight of the encoder that a tied layer of a head uses as its own."""
 
 _OBJECTIVES: dict[HeadTask, str] = {
     "masked_tokens": "mlm",
@@ -71,7 +72,7 @@ class Heads:
         """
         names = list(head_layout(head, self._config))
         if head.layers[-1].tied:
-            names.append(_TABLE)
+            names.append(TIED_TO)
         if any(name not in self._weights for name in names):
             folder = read_folder(self._path)
             check_head(head, folder.config, folder.heads, str(self._path))

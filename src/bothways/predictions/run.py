@@ -15,8 +15,9 @@ import numpy as np
 from bothways import batches
 from bothways.backends import Backend
 from bothways.heads import Head
+from bothways.predictions.heads import TIED_TO
 from bothways.progress import Progress, show
-from bothways.reference.heads import apply_layers, probabilities
+from bothways.reference.heads import apply_layer, apply_layers, probabilities
 from bothways.sequences import Fitted
 from bothways.weights import Weights
 
@@ -75,6 +76,23 @@ class Run:
     def layers(self, x_ND: np.ndarray) -> np.ndarray:
         """The head's outputs for each vector, float32 (N, O)."""
         return np.asarray(apply_layers(x_ND, self.weights, self.head), dtype=np.float32)
+
+    def outputs_by_column(
+        self, x_ND: np.ndarray, columns: int
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """The head's outputs for all vectors, so many at a time: which, float32 (N, columns)."""
+        *inner, last = self.head.layers
+        for layer in inner:
+            x_ND = apply_layer(x_ND, self.weights, layer)
+        if last.norm is not None:  # which needs all outputs of a vector
+            columns = last.outputs
+        of_last = [f"{last.name}.weight", f"{last.name}.bias", f"{last.norm}.weight",
+                   f"{last.norm}.bias", TIED_TO]  # fmt: skip
+        matrices = {name: self.weights[name] for name in of_last if name in self.weights}
+        for start in range(0, last.outputs, columns):
+            part = slice(start, start + columns)
+            own = {name: weight[part] for name, weight in matrices.items()}
+            yield part, np.asarray(apply_layer(x_ND, own, last), dtype=np.float32)
 
     def probabilities(self, logit_NO: np.ndarray) -> np.ndarray:
         """What outputs mean, float32 (N, O)."""

@@ -1,9 +1,10 @@
 """Tokens of the vocabulary: what could stand at a mask, and the terms that a text is about.
 
-L positions of a sequence; N of several; D model width; V vocabulary.
+L positions of a sequence; N of B sequences; D model width; V vocabulary; O some of its tokens.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,10 +17,16 @@ from bothways.sequences import Fitted
 __all__ = ["fill", "sparse"]
 
 _LOGIT_BYTES = 1 << 24
-"""Of logits over a vocabulary that are held at a time."""
+"""Of logits that are held at a time: what a processor's cache holds, or nearly."""
+
+_LARGEST_BYTES = 1 << 25
+"""Of the largest logits of sequences that are held at a time."""
+
+_POSITIONS = 1024
+"""Positions whose logits are made at a time: so many use what is read of the decoder's matrix."""
 
 _LEAST_ROWS = 64
-"""Rows of logits at a time, at the least: so many use what is read of the decoder's matrix."""
+"""Rows of logits at a time where each has the whole vocabulary, at the least, for the same."""
 
 
 def fill(run: Run, mask: int, top: int, tokens: Sequence[str]) -> list[list[Filled]]:
@@ -50,8 +57,9 @@ def fill(run: Run, mask: int, top: int, tokens: Sequence[str]) -> list[list[Fill
 def sparse(run: Run, tokens: tuple[str, ...]) -> Sparse:
     """The weights of terms of each sequence (SPLADE v2, Formal et al. 2021)."""
     rows: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-    for group in _groups(run.of_positions(), _rows_at_a_time(len(tokens))):
-        for i, largest_V in _largest_logits(run, group, len(tokens)):
+    for group in _groups(run.of_positions(), max(1, _LARGEST_BYTES // (4 * len(tokens)))):
+        largest_BV = _largest_logits(run, [x_LD for _, x_LD in group], len(tokens))
+        for (i, _), largest_V in zip(group, largest_BV, strict=True):
             present = np.flatnonzero(largest_V > 0)  # the others weigh nothing
             weights = np.asarray(term_weights(largest_V[None, present]), dtype=np.float32)
             rows[i] = present.astype(np.int32), weights
@@ -69,12 +77,12 @@ def sparse(run: Run, tokens: tuple[str, ...]) -> Sparse:
 Group = list[tuple[int, np.ndarray]]
 
 
-def _groups(states: Iterator[tuple[int, np.ndarray]], rows: int) -> Iterator[Group]:
-    """Sequences with at most so many positions together, or a longer one by itself."""
+def _groups(states: Iterator[tuple[int, np.ndarray]], sequences: int) -> Iterator[Group]:
+    """At most so many sequences, and positions, together; or a longer sequence by itself."""
     group: Group = []
     held = 0
     for i, x_LD in states:
-        if group and held + len(x_LD) > rows:
+        if group and (held + len(x_LD) > _POSITIONS or len(group) == sequences):
             yield group
             group, held = [], 0
         group.append((i, x_LD))
@@ -83,18 +91,20 @@ def _groups(states: Iterator[tuple[int, np.ndarray]], rows: int) -> Iterator[Gro
         yield group
 
 
-def _largest_logits(run: Run, group: Group, vocab_size: int) -> Iterator[tuple[int, np.ndarray]]:
-    """For each sequence of a group, the largest logit of each token over its positions, (V,)."""
-    if len(group) == 1:
-        (i, x_LD), *_ = group
-        parts = [run.layers(x_LD[rows]).max(axis=0) for rows in _few(len(x_LD), vocab_size)]
-        yield i, np.max(parts, axis=0)
-        return
-    logit_NV = run.layers(np.concatenate([x_LD for _, x_LD in group]))
-    start = 0
-    for i, x_LD in group:  # one by one: NumPy's reduceat takes as long as making the logits
-        yield i, logit_NV[start : start + len(x_LD)].max(axis=0)
-        start += len(x_LD)
+def _largest_logits(run: Run, group: Sequence[np.ndarray], vocab_size: int) -> np.ndarray:
+    """The largest logit of each token over the positions of each sequence, (B, V).
+
+    Some tokens at a time, for all positions: that is the order that multiplies fastest, and its
+    logits are still in a cache when they are compared.
+    """
+    largest_BV = np.empty((len(group), vocab_size), np.float32)
+    x_ND = np.concatenate(group)
+    ends = np.cumsum([len(x_LD) for x_LD in group]).tolist()
+    for part, logit_NO in run.outputs_by_column(x_ND, max(1, _LOGIT_BYTES // (4 * len(x_ND)))):
+        # One by one: NumPy's reduceat takes as long as making the logits.
+        for row, (start, end) in enumerate(pairwise([0, *ends])):
+            logit_NO[start:end].max(axis=0, out=largest_BV[row, part])
+    return largest_BV
 
 
 def _rows_at_a_time(vocab_size: int) -> int:
