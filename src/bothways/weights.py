@@ -11,7 +11,7 @@ import numpy as np
 from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError
 
-__all__ = ["Shape", "Weights", "check", "initialise", "layout"]
+__all__ = ["Shape", "Weights", "check", "check_layout", "initialise", "layout"]
 
 Shape = tuple[int, ...]
 Weights = Mapping[str, np.ndarray]
@@ -42,7 +42,15 @@ def check(config: EncoderConfig, weights: Weights, source: str) -> None:
     Raises:
         CheckpointError: naming the weight, with expected and found shape.
     """
-    expected = layout(config)
+    check_layout(layout(config), weights, source)
+
+
+def check_layout(expected: Mapping[str, Shape], weights: Weights, source: str) -> None:
+    """Raise unless `weights` is exactly what is expected, in floating point and finite.
+
+    Raises:
+        CheckpointError: as `check`.
+    """
     if missing := [name for name in expected if name not in weights]:
         raise CheckpointError(
             f"{source}: weight {missing[0]!r} is missing ({len(missing)} of {len(expected)} are)"

@@ -7,8 +7,6 @@ Attribute names are the names in `weights.layout`: `state_dict()` has exactly th
 from collections.abc import Sequence
 from typing import cast
 
-import numpy as np
-import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
@@ -16,12 +14,12 @@ from bothways.config import EncoderConfig
 from bothways.nn.attention import bias_by_distance
 from bothways.nn.block import EncoderBlock
 from bothways.nn.embedding import Embedding
-from bothways.nn.layers import Linear, make_norm
+from bothways.nn.layers import make_norm
 from bothways.nn.lengths import Lengths
-from bothways.weights import Weights, check
+from bothways.nn.packed_encoder import PackedEncoder
 
 
-class TransformerEncoder(nn.Module):
+class TransformerEncoder(PackedEncoder):
     """Every token informed by every other of its sequence, in both directions.
 
     A new one has fresh weights: matrices and tables normal with standard deviation 0.02, gains 1,
@@ -30,7 +28,7 @@ class TransformerEncoder(nn.Module):
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        self.config = config
+        self.config: EncoderConfig = config
         self.embedding = Embedding(config)
         self.relative_bias = (
             nn.Embedding(config.relative_buckets, config.num_heads)
@@ -89,30 +87,6 @@ class TransformerEncoder(nn.Module):
             for layer, x_LD in zip(layers, entering, strict=True)
         )
 
-    def load_weights(self, weights: Weights) -> None:
-        """Copy in the weights of `weights.layout`.
-
-        Raises:
-            CheckpointError: if they are not exactly those, in shape and name, and finite.
-        """
-        check(self.config, weights, "weights")
-        self.fill(weights)
-
-    def fill(self, weights: Weights) -> None:
-        """Copy in weights that have been checked, for those parameters that there are."""
-        with torch.no_grad():
-            for name, parameter in self.named_parameters():
-                parameter.copy_(to_tensor(weights[name]))
-
-    def pack(self, weights: Weights) -> None:
-        """Pack the matrices of all linear maps, for inference on a CPU: see `Linear.pack`.
-
-        Done before `fill`, it spares the memory of a plain copy.
-        """
-        for name, module in self.named_modules():
-            if isinstance(module, Linear):
-                module.pack(to_tensor(weights[f"{name}.weight"]).float())
-
     def _block(self, layer: int) -> EncoderBlock:
         return cast(EncoderBlock, self.blocks[self.config.block(layer)])
 
@@ -120,8 +94,3 @@ class TransformerEncoder(nn.Module):
         if self.relative_bias is None:
             return None
         return bias_by_distance(self.relative_bias.weight, lengths.longest, self.config)
-
-
-def to_tensor(array: np.ndarray) -> Tensor:
-    """A tensor on the array's own memory; on a copy where that is read-only, which torch minds."""
-    return torch.from_numpy(np.require(array, requirements=("C", "W")))

@@ -16,9 +16,9 @@ from torch.nn import functional
 
 from bothways.config import EncoderConfig
 from bothways.heads import Head, HeadActivation, HeadLayer, head_layout
-from bothways.nn.encoder import to_tensor
 from bothways.nn.layers import activate
 from bothways.nn.lengths import Lengths
+from bothways.nn.packed_encoder import to_tensor
 from bothways.nn.pooling import pool
 from bothways.nn.products import linear
 

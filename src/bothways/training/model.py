@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError
 from bothways.heads import Head
-from bothways.nn.encoder import TransformerEncoder, to_tensor
+from bothways.nn.encoder import TransformerEncoder
 from bothways.nn.heads import HeadModule
 from bothways.nn.lengths import Lengths
+from bothways.nn.packed_encoder import to_tensor
 from bothways.weights import Weights
 
 __all__ = ["Batch", "TrainedModel"]

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bothways.nn.encoder import to_tensor
 from bothways.nn.lengths import Lengths
+from bothways.nn.packed_encoder import to_tensor
 from bothways.training.chance import generator
 from bothways.training.dataset import Dataset
 from bothways.training.distributed import Workers

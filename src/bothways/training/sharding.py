@@ -6,7 +6,8 @@ from torch import Tensor
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from bothways.nn.encoder import TransformerEncoder, to_tensor
+from bothways.nn.encoder import TransformerEncoder
+from bothways.nn.packed_encoder import to_tensor
 from bothways.training.model import TrainedModel
 
 __all__ = ["assign", "local", "postpone_reduction", "shard", "spread_again", "whole"]

@@ -12,9 +12,9 @@ from torch.nn import functional
 
 from bothways.checkpoints import Dense, DenseActivation, Normalize, Pooling
 from bothways.config import EncoderConfig
-from bothways.nn.encoder import to_tensor
 from bothways.nn.layers import activate
 from bothways.nn.lengths import Lengths
+from bothways.nn.packed_encoder import to_tensor
 from bothways.nn.pooling import pool
 
 __all__ = ["pooled_vectors", "width_of"]

@@ -1,0 +1,77 @@
+"""A dilated convolution on packed batches, and, seeing no neighbours at all, a bag of embeddings.
+
+T tokens of all sequences end to end; E embedding width, which all vectors have; S = kernel size · E
+numbers that a position sees; W width of the hidden layer.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bothways.baselines import BaselineConfig
+from bothways.nn.baselines.encoder import BaselineEncoder
+from bothways.nn.dropout import Dropout
+from bothways.nn.layers import Linear
+from bothways.nn.lengths import Lengths
+
+__all__ = ["ConvolutionEncoder"]
+
+
+class ConvolutionEncoder(BaselineEncoder):
+    """Residual blocks, each seeing twice as far as the one before.
+
+    Kalchbrenner et al. 2016, "Neural machine translation in linear time" (ByteNet), sections 3.3
+    and 3.6, in both directions as their encoder; Bai et al. 2018, section 3.4. A bag of embeddings
+    is the same with a kernel of one position: a network for each position alone.
+    """
+
+    def __init__(self, config: BaselineConfig) -> None:
+        super().__init__(config)
+        self.layers = nn.ModuleList(Block(config, i) for i in range(config.num_layers))
+
+    def outputs(self, x_TE: Tensor, lengths: Lengths) -> Iterator[Tensor]:
+        """What each block gives, (T, E)."""
+        for block in self.layers:
+            x_TE = block(x_TE, lengths)
+            yield x_TE
+
+
+class Block(nn.Module):
+    """x + down(gelu(up(what is seen of norm(x)))): the pre-norm feed-forward, with neighbours."""
+
+    def __init__(self, config: BaselineConfig, layer: int) -> None:
+        super().__init__()
+        E, W = config.embedding_width, config.width
+        reach = config.kernel_size // 2
+        self.offsets = [config.dilation(layer) * step for step in range(-reach, reach + 1)]
+        self.norm = nn.LayerNorm(E, config.norm_eps)
+        self.up = Linear(config.kernel_size * E, W)
+        self.down = Linear(W, E)
+        self.activation = config.activation
+        self.dropout = Dropout(config.dropout)
+
+    def forward(self, x_TE: Float[Tensor, "T E"], lengths: Lengths) -> Float[Tensor, "T E"]:
+        """Map (T, E) to (T, E)."""
+        seen_TS = neighbours(self.norm(x_TE), lengths, self.offsets)
+        added_TE: Tensor = self.dropout(self.down(self.up(seen_TS, self.activation)))
+        return x_TE + added_TE
+
+
+def neighbours(
+    x_TE: Float[Tensor, "T E"], lengths: Lengths, offsets: list[int]
+) -> Float[Tensor, "T S"]:
+    """The vectors so many positions further on, end to end; 0 where a sequence has none there."""
+    if offsets == [0]:
+        return x_TE
+    length_T = lengths.per_token(lengths.lengths_B)
+    seen = []
+    for offset in offsets:
+        position_T = lengths.position_T + offset
+        is_there_T = (position_T >= 0) & (position_T < length_T)
+        before, after = max(-offset, 0), max(offset, 0)
+        shifted_TE = functional.pad(x_TE, (0, 0, before, after))[after : after + len(x_TE)]
+        seen.append(torch.where(is_there_T[:, None], shifted_TE, 0.0))
+    return torch.cat(seen, 1)

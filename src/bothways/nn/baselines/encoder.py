@@ -1,0 +1,79 @@
+"""What all baselines have in common: embeddings before their layers, and a norm behind them.
+
+T tokens of all sequences end to end; C input channels; E embedding width; D width of what comes
+out. Attribute names are the names in `baselines.layout`.
+"""
+
+import abc
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import assert_never
+
+from jaxtyping import Float, Int, Num
+from torch import Tensor, nn
+
+from bothways.baselines import BaselineConfig
+from bothways.nn.dropout import Dropout
+from bothways.nn.layers import Linear
+from bothways.nn.lengths import Lengths
+from bothways.nn.packed_encoder import PackedEncoder
+
+__all__ = ["BaselineEncoder"]
+
+
+class BaselineEncoder(PackedEncoder):
+    """Embeddings, layers of some kind, and a last norm."""
+
+    def __init__(self, config: BaselineConfig) -> None:
+        super().__init__()
+        self.config: BaselineConfig = config
+        self.embedding = InputEmbedding(config)
+        self.final_norm = nn.LayerNorm(config.d_model, config.norm_eps)
+
+    @abc.abstractmethod
+    def outputs(self, x_TE: Tensor, lengths: Lengths) -> Iterator[Tensor]:
+        """What each layer gives for these embeddings, computed when it is asked for."""
+
+    def forward(
+        self,
+        values: Num[Tensor, "T *C"],
+        lengths: Lengths,
+        segments_T: Int[Tensor, "T"] | None = None,
+        keep_layers: Sequence[int] | None = None,
+    ) -> tuple[Float[Tensor, "T _"], ...]:
+        """As every encoder; there are no segments, and those given, all 0, are not looked at.
+
+        Embeddings may be of another width than what layers give.
+        """
+        last = self.config.num_layers
+        keep = (last,) if keep_layers is None else tuple(keep_layers)
+        x_TE = self.embedding(values)
+        states = itertools.chain([x_TE], self.outputs(x_TE, lengths))
+        wanted = itertools.islice(states, max(keep, default=0) + 1)
+        kept = {layer: x_TD for layer, x_TD in enumerate(wanted) if layer in keep}
+        if last in kept:
+            kept[last] = self.final_norm(kept[last])
+        return tuple(kept[layer] for layer in keep)
+
+
+class InputEmbedding(nn.Module):
+    """A row of a table for each token id, or a linear map of each vector; normalised."""
+
+    def __init__(self, config: BaselineConfig) -> None:
+        super().__init__()
+        match config.input:
+            case "tokens":
+                self.token = nn.Embedding(config.vocab_size, config.embedding_width)
+            case "vectors":
+                self.input = Linear(config.num_channels, config.embedding_width)
+            case unknown:
+                assert_never(unknown)
+        self.of_tokens = config.input == "tokens"
+        self.norm = nn.LayerNorm(config.embedding_width, config.norm_eps)
+        self.dropout = Dropout(config.dropout)
+
+    def forward(self, values: Num[Tensor, "T *C"]) -> Float[Tensor, "T E"]:
+        """Embed token ids (T,) or vectors (T, C)."""
+        x_TE = self.token(values) if self.of_tokens else self.input(values)
+        embedded_TE: Tensor = self.dropout(self.norm(x_TE))
+        return embedded_TE
