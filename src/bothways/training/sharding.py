@@ -1,14 +1,23 @@
-"""Weights that are spread over processes: each keeps a share of every one (FSDP2)."""
+"""Weights that are spread over processes: each keeps a share of every one (FSDP2).
+
+What torch has for it takes as long to import as half of torch, so `shard` alone imports it; until
+then nothing can be spread.
+"""
+
+import sys
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch import Tensor, nn
 
 from bothways.nn.encoder import TransformerEncoder
 from bothways.nn.packed_encoder import to_tensor
 from bothways.training.model import TrainedModel
+
+if TYPE_CHECKING:
+    from torch.distributed.fsdp import FSDPModule
+    from torch.distributed.tensor import DTensor
 
 __all__ = ["assign", "local", "postpone_reduction", "shard", "spread_again", "whole"]
 
@@ -18,6 +27,8 @@ def shard(model: TrainedModel) -> None:
 
     Gradients are summed over processes, not averaged: losses are sums.
     """
+    from torch.distributed.fsdp import fully_shard
+
     encoder = model.encoder
     if isinstance(encoder, TransformerEncoder) and (
         encoder.config.num_blocks == encoder.config.num_layers
@@ -26,7 +37,7 @@ def shard(model: TrainedModel) -> None:
             fully_shard(block)
     fully_shard(model)
     for module in model.modules():
-        if isinstance(module, FSDPModule):
+        if _is_sharded(module):
             module.set_gradient_divide_factor(1.0)
             module.set_force_sum_reduction_for_comms(True)  # all that gloo has
 
@@ -36,7 +47,7 @@ def postpone_reduction(model: TrainedModel, *, postponed: bool) -> None:
 
     Of a model that is not sharded nothing is reduced during the backward pass anyway.
     """
-    if isinstance(model, FSDPModule):
+    if _is_sharded(model):
         model.set_requires_gradient_sync(not postponed)
 
 
@@ -45,13 +56,13 @@ def spread_again(model: TrainedModel) -> None:
 
     Until then the model's parameters are not those that the optimizer and the gradients belong to.
     """
-    if isinstance(model, FSDPModule):
+    if _is_sharded(model):
         model.reshard()
 
 
 def local(total: Tensor) -> Tensor:
     """A number that was computed from shares, as every process knows it in the end."""
-    return total.full_tensor() if isinstance(total, DTensor) else total
+    return total.full_tensor() if _is_share(total) else total
 
 
 def whole(tensor: Tensor) -> np.ndarray:
@@ -59,7 +70,7 @@ def whole(tensor: Tensor) -> np.ndarray:
 
     Every process calls it.
     """
-    if isinstance(tensor, DTensor):
+    if _is_share(tensor):
         tensor = tensor.full_tensor()
     array: np.ndarray = tensor.detach().to("cpu", torch.float32).numpy()
     return array
@@ -69,8 +80,21 @@ def whole(tensor: Tensor) -> np.ndarray:
 def assign(tensor: Tensor, array: np.ndarray) -> None:
     """Copy the whole of an array into a tensor, of which this process may keep a share."""
     given = to_tensor(array).to(tensor.device)
-    if isinstance(tensor, DTensor):
+    if _is_share(tensor):
+        from torch.distributed.tensor import distribute_tensor
+
         spread = distribute_tensor(given, tensor.device_mesh, tensor.placements)
         tensor.to_local().copy_(spread.to_local())
     else:
         tensor.copy_(given)
+
+
+def _is_sharded(module: nn.Module) -> "TypeGuard[FSDPModule]":
+    fsdp = sys.modules.get("torch.distributed.fsdp")
+    return fsdp is not None and isinstance(module, fsdp.FSDPModule)
+
+
+def _is_share(tensor: Tensor) -> "TypeGuard[DTensor]":
+    """Whether it stands for a tensor of which each process has a share."""
+    spread = sys.modules.get("torch.distributed.tensor")
+    return spread is not None and isinstance(tensor, spread.DTensor)
