@@ -147,13 +147,27 @@ struct Attention {
                     all.at.keys + std::ptrdiff_t(all.key + first) * head.width, panel, head.width,
                     NoPrefetch{});
                 const bool all_seen = !head.bias && head.window < 0 && left == VECTORS * lanes;
-                float* score = all.at.score + first;
+                BOTHWAYS_UNROLL
                 for (int r = 0; r < ROWS; ++r) {
                     V high = S::load(all.at.best + r * lanes);
+                    BOTHWAYS_UNROLL
                     for (int v = 0; v < VECTORS; ++v) {
-                        V x = sum[r][v];
-                        if (!all_seen) x = mask(x, head, all.query + r, all.key + first + v * lanes);
-                        S::store(score + r * most_keys + v * lanes, x);
+                        S::store(all.at.score + r * most_keys + first + v * lanes, sum[r][v]);
+                        high = S::max(high, sum[r][v]);
+                    }
+                    if (all_seen) S::store(all.at.best + r * lanes, high);
+                }
+                if (!all_seen) hide(VECTORS);
+            }
+
+            // The bias, and what is not seen: in a second pass, so that the first stays in registers.
+            void hide(int vectors) const {
+                for (int r = 0; r < ROWS; ++r) {
+                    V high = S::load(all.at.best + r * lanes);
+                    for (int v = 0; v < vectors; ++v) {
+                        float* score = all.at.score + r * most_keys + first + v * lanes;
+                        const V x = mask(S::load(score), all.head, all.query + r, all.key + first + v * lanes);
+                        S::store(score, x);
                         high = S::max(high, x);
                     }
                     S::store(all.at.best + r * lanes, high);
@@ -183,8 +197,10 @@ struct Attention {
         template <int ROWS>
         void run() const {
             const Scratch at(head);
-            // Of each row: its largest score, the sum of its weights, and what both were worth before.
-            alignas(64) float largest[most_rows], sum[most_rows], factor[most_rows];
+            // Of each row: its largest score, and what the sums so far are worth since that grew; and in
+            // each lane, the sum of its weights.
+            alignas(64) float largest[most_rows], factor[most_rows] = {};
+            alignas(64) float sum[ROWS * lanes];
             const int begin = Span(head, query).first / panel * panel;
             const int end = Span(head, query + ROWS - 1).last;
             for (int key = begin; key < end; key += most_keys) {
@@ -194,8 +210,9 @@ struct Attention {
                 weigh<ROWS>(at, keys, is_first, largest, sum, factor);
                 mix<ROWS>(at.score, key, keys, is_first ? nullptr : factor);
             }
+            for (int r = 0; r < ROWS; ++r) factor[r] = S::sum(S::load(sum + r * lanes));
             for (int r = 0; r < most_rows; r += lanes)
-                S::store(factor + r, S::div(S::set(1.0f), S::load(sum + r)));
+                S::store(factor + r, S::div(S::set(1.0f), S::load(factor + r)));
             for (int r = 0; r < ROWS; ++r) {
                 const V by = S::set(factor[r]);
                 float* y = mixed + r * stride;
@@ -210,7 +227,7 @@ struct Attention {
         template <int ROWS>
         static void weigh(const Scratch& at, int keys, bool is_first, float* largest, float* sum,
                           float* factor) {
-            alignas(64) float here[most_rows] = {}, shift[most_rows], total[most_rows] = {};
+            alignas(64) float here[most_rows] = {}, shift[most_rows];
             for (int r = 0; r < ROWS; ++r) here[r] = S::largest(S::load(at.best + r * lanes));
             for (int r = 0; r < most_rows; r += lanes) {
                 V now = S::load(here + r);
@@ -224,18 +241,13 @@ struct Attention {
             for (int r = 0; r < ROWS; ++r) {
                 float* score = at.score + r * most_keys;
                 const V from = S::set(shift[r]);
-                V all = S::zero();
+                V all = is_first ? S::zero() : S::mul(S::load(sum + r * lanes), S::set(factor[r]));
                 for (int j = 0; j < keys; j += lanes) {
                     const V weight = Mathematics<S>::falling_power(S::sub(S::load(score + j), from));
                     S::store(score + j, weight);
                     all = S::add(all, weight);
                 }
-                total[r] = S::sum(all);
-            }
-            for (int r = 0; r < most_rows; r += lanes) {
-                V all = S::load(total + r);
-                if (!is_first) all = S::fma(S::load(sum + r), S::load(factor + r), all);
-                S::store(sum + r, all);
+                S::store(sum + r * lanes, all);
             }
         }
 
@@ -262,19 +274,27 @@ struct Attention {
             void run() const {
                 V sum[ROWS][VECTORS];
                 const int last = left - (VECTORS - 1) * lanes;
-                for (int r = 0; r < ROWS; ++r)
-                    for (int v = 0; v < VECTORS; ++v) {
-                        const float* y = all.mixed + r * all.stride + column + v * lanes;
-                        sum[r][v] = !factor ? S::zero()
-                                            : S::mul(Row::load(y, v + 1 < VECTORS ? lanes : last),
-                                                     S::set(factor[r]));
-                    }
+                float* y = all.mixed + column;
+                if (factor) {
+                    BOTHWAYS_UNROLL
+                    for (int r = 0; r < ROWS; ++r)
+                        BOTHWAYS_UNROLL
+                        for (int v = 0; v < VECTORS; ++v)
+                            sum[r][v] = S::mul(Row::load(y + r * all.stride + v * lanes,
+                                                         v + 1 < VECTORS ? lanes : last),
+                                               S::set(factor[r]));
+                } else {
+                    for (int r = 0; r < ROWS; ++r)
+                        for (int v = 0; v < VECTORS; ++v) sum[r][v] = S::zero();
+                }
                 multiply_add<S, ROWS, VECTORS>(sum, weight, most_keys,
                                                all.values + key * all.apart + column, all.apart, keys,
                                                NoPrefetch{});
+                BOTHWAYS_UNROLL
                 for (int r = 0; r < ROWS; ++r)
+                    BOTHWAYS_UNROLL
                     for (int v = 0; v < VECTORS; ++v)
-                        Row::store(all.mixed + r * all.stride + column + v * lanes, sum[r][v],
+                        Row::store(y + r * all.stride + v * lanes, sum[r][v],
                                    v + 1 < VECTORS ? lanes : last);
             }
         };

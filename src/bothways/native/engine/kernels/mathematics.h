@@ -31,17 +31,16 @@ struct Mathematics {
 
     // 2^x for x <= 0, to 2e-7 of it; exactly 0 from about -127 on, and for minus infinity.
     //
-    // x = n + r with |r| <= 1/2, exact, then 1 + r p(r), with p fitted to the least relative error, 9e-8.
+    // x = n + r with whole n and 0 <= r < 1, then 1 + r p(r), with p fitted to the least relative error, 9e-8.
     static V falling_power(V x) {
-        V inside = S::max(x, S::set(S::vanishing));
-        V n = S::round(inside);
-        V r = S::sub(inside, n);
-        V p = S::set(0.001326472721f);
-        p = S::fma(p, r, S::set(0.009671512813f));
-        p = S::fma(p, r, S::set(0.05550733745f));
-        p = S::fma(p, r, S::set(0.2402224208f));
-        p = S::fma(p, r, S::set(0.6931469776f));
-        return S::scale_by_power(S::fma(p, r, S::set(1.0f)), n);
+        V inside = S::not_vanishing(x);
+        V r = S::fraction(inside);
+        V p = S::set(0.0018669526f);
+        p = S::fma(p, r, S::set(0.009017481f));
+        p = S::fma(p, r, S::set(0.055799514f));
+        p = S::fma(p, r, S::set(0.2401646f));
+        p = S::fma(p, r, S::set(0.6931513f));
+        return S::scale_by_power(S::fma(p, r, S::set(1.0f)), inside);
     }
 
     // erf to 3e-7. Odd rational function fitted to |x| <= 3.92, beyond which erf rounds to 1; its own

@@ -36,9 +36,10 @@ struct Avx2 {
     static V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
     static V fnma(V a, V b, V c) { return _mm256_fnmadd_ps(a, b, c); }
     static V round(V a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-    static constexpr float vanishing = -127;
-    static V scale_by_power(V a, V n) {
-        __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    static V fraction(V a) { return sub(a, _mm256_floor_ps(a)); }
+    static V not_vanishing(V a) { return max(a, set(-127)); }
+    static V scale_by_power(V a, V x) {
+        __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(_mm256_floor_ps(x)), _mm256_set1_epi32(127));
         return mul(a, _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
     }
     static V zero_below(V y, V x, float limit) {

@@ -33,8 +33,9 @@ struct Avx512 {
     static V fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
     static V fnma(V a, V b, V c) { return _mm512_fnmadd_ps(a, b, c); }
     static V round(V a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT); }
-    static constexpr float vanishing = -152;  // beyond the smallest float there is, 2^-149
-    static V scale_by_power(V a, V n) { return _mm512_scalef_ps(a, n); }
+    static V fraction(V a) { return _mm512_reduce_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+    static V not_vanishing(V a) { return a; }
+    static V scale_by_power(V a, V x) { return _mm512_scalef_ps(a, x); }
     static V zero_below(V y, V x, float limit) {
         return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, set(limit), _CMP_GE_OQ), y);
     }

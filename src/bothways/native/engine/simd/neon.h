@@ -41,9 +41,10 @@ struct Neon {
     static V fma(V a, V b, V c) { return vfmaq_f32(c, a, b); }
     static V fnma(V a, V b, V c) { return vfmsq_f32(c, a, b); }
     static V round(V a) { return vrndnq_f32(a); }
-    static constexpr float vanishing = -127;
-    static V scale_by_power(V a, V n) {
-        int32x4_t exponent = vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127));
+    static V fraction(V a) { return sub(a, vrndmq_f32(a)); }
+    static V not_vanishing(V a) { return max(a, set(-127)); }
+    static V scale_by_power(V a, V x) {
+        int32x4_t exponent = vaddq_s32(vcvtmq_s32_f32(x), vdupq_n_s32(127));
         return mul(a, vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23)));
     }
     static V zero_below(V y, V x, float limit) {

@@ -62,11 +62,18 @@ struct Plain {
     static V round(V a) {
         return each([&](int i) { return std::nearbyint(a.lane[i]); });
     }
-    // a * 2^n for whole n of -126 to 127, and 0 for n = `vanishing`.
-    static constexpr float vanishing = -127;
-    static V scale_by_power(V a, V n) {
+    // What is left of a number when the largest whole number that is not above it is taken away.
+    static V fraction(V a) {
+        return each([&](int i) { return a.lane[i] - std::floor(a.lane[i]); });
+    }
+    // The nearest number that scale_by_power can take: where it makes 0 of what is there, at the least.
+    static V not_vanishing(V a) { return max(a, set(-127)); }
+    // a * 2^floor(x) for floor(x) of -126 to 127, and 0 where it is -127 or, if the instruction set makes
+    // floats below 2^-126, where those end.
+    static V scale_by_power(V a, V x) {
         return each([&](int i) {
-            std::uint32_t bits = static_cast<std::uint32_t>(static_cast<int>(n.lane[i]) + 127) << 23;
+            const int exponent = static_cast<int>(std::floor(x.lane[i])) + 127;
+            std::uint32_t bits = static_cast<std::uint32_t>(exponent) << 23;
             float power;
             std::memcpy(&power, &bits, sizeof power);
             return a.lane[i] * power;
