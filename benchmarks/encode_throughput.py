@@ -51,7 +51,7 @@ def main() -> None:
     record.use_cores(options.cores)
     report = record.circumstances()
     model = resolve("minilm")
-    config = read_folder(model).config
+    config = read_folder(model).transformer
     workloads = [make_workload(name, options.tokens, model) for name in options.texts]
     report["peaks"] = peaks(options.cores)
     report["docstrings_of"] = PACKAGES

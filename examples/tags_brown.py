@@ -201,7 +201,7 @@ class Lstm:
         assert self.examples.validation is not None
         head, settings = self.objective.head, self.budget.settings(rate, epochs)
         model = recurrent.lstm_of_size(
-            self.num_weights, self.encoder.config, head, LSTM_LAYERS, SEED
+            self.num_weights, self.encoder.folder.transformer, head, LSTM_LAYERS, SEED
         )
         best = recurrent.fit(
             model,

@@ -8,7 +8,9 @@ from typing import Literal, Protocol, assert_never, get_args
 
 import numpy as np
 
-from bothways.config import EncoderConfig, PoolingMode
+from bothways.baselines import AnyConfig, BaselineConfig
+from bothways.baselines.any_encoder import require_transformer
+from bothways.config import EncoderShape, PoolingMode
 from bothways.errors import BackendError, InputError, MissingExtra
 from bothways.packing import PackedBatch
 from bothways.weights import Weights
@@ -28,7 +30,10 @@ class Backend(Protocol):
     B sequences, T tokens, D model width, H heads, L positions of a batch of one sequence.
     """
 
-    config: EncoderConfig
+    @property
+    def config(self) -> EncoderShape:
+        """Of the encoder."""
+
     name: str
     device: str
     precision: str
@@ -47,19 +52,20 @@ class Backend(Protocol):
 
 def create(
     name: BackendName,
-    config: EncoderConfig,
+    config: AnyConfig,
     weights: Weights,
     *,
     precision: Precision = "fp32",
     threads: int | None = None,
 ) -> Backend:
-    """The backend called `name`; `auto` takes torch on a GPU where there
-    is one, and the native engine otherwise.
+    """The backend called `name`; `auto` takes torch on a GPU where there is one, and for baselines,
+    which torch alone runs; the native engine otherwise.
 
     Raises:
         InputError: for a name, precision or number of threads that does not exist.
         BackendError: if the backend or its precision is not to be had here.
         MissingExtra: if the backend is not installed.
+        UnsupportedModel: if it does not run such an encoder.
     """
     if name not in get_args(BackendName):
         raise InputError(f"backend={name!r}: expected one of {', '.join(get_args(BackendName))}")
@@ -69,24 +75,27 @@ def create(
     if threads is not None and threads < 1:
         raise InputError(f"threads={threads}: expected at least 1, or None for all cores")
     if name == "auto":
-        name = _best(precision)
-    match name:
-        case "torch":
-            if importlib.util.find_spec("torch") is None:
-                raise MissingExtra("torch", "the torch backend")
-            from bothways.nn.backend import TorchBackend
+        name = "torch" if isinstance(config, BaselineConfig) else _best(precision)
+    if name == "torch":
+        if importlib.util.find_spec("torch") is None:
+            raise MissingExtra("torch", "the torch backend")
+        from bothways.nn.backend import TorchBackend
 
-            return TorchBackend(config, weights, precision=precision, threads=threads)
+        return TorchBackend(config, weights, precision=precision, threads=threads)
+    transformer = require_transformer(
+        config, f"the {name} backend runs", "load it with backend='torch'"
+    )
+    match name:
         case "reference":
             if precision != "fp32":
                 raise BackendError(f"the reference backend runs in fp32, not in {precision}")
             from bothways.reference.backend import ReferenceBackend
 
-            return ReferenceBackend(config, weights)
+            return ReferenceBackend(transformer, weights)
         case "native":
             from bothways.native import NativeBackend
 
-            return NativeBackend(config, weights, precision=precision, threads=threads)
+            return NativeBackend(transformer, weights, precision=precision, threads=threads)
         case unknown:
             assert_never(unknown)
 

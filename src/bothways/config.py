@@ -8,7 +8,7 @@ import dataclasses
 import math
 import struct
 from collections.abc import Mapping
-from typing import Any, Literal, Self, assert_never, get_args
+from typing import Any, Literal, Protocol, Self, assert_never, get_args, runtime_checkable
 
 from bothways.errors import ConfigError
 
@@ -16,6 +16,7 @@ __all__ = [
     "MASKED_IN_TRAINING",
     "Activation",
     "EncoderConfig",
+    "EncoderShape",
     "Input",
     "Norm",
     "NormPlacement",
@@ -46,6 +47,43 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "norm_placement": get_args(NormPlacement),
     "activation": get_args(Activation),
 }
+
+
+@runtime_checkable
+class EncoderShape(Protocol):
+    """What readers, batches and heads ask of the config of an encoder, of whatever kind that is."""
+
+    @property
+    def num_layers(self) -> int:
+        """After so many layers hidden states are to be had."""
+
+    @property
+    def d_model(self) -> int:
+        """Width of the vectors that come out."""
+
+    @property
+    def max_length(self) -> int:
+        """The longest sequence, in positions."""
+
+    @property
+    def input(self) -> Input:
+        """Token ids or vectors."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Token ids are below it; 0 for vectors."""
+
+    @property
+    def num_channels(self) -> int:
+        """Numbers of a vector; 0 for tokens."""
+
+    @property
+    def num_segments(self) -> int:
+        """How many segments there are; 0 for none."""
+
+    @property
+    def embedding_width(self) -> int:
+        """Width of the table of tokens."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

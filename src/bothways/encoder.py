@@ -14,14 +14,15 @@ import numpy as np
 
 from bothways import backends, batches, checkpoints, sequences
 from bothways.backends import Backend, BackendName, Precision
+from bothways.baselines import AnyConfig
+from bothways.baselines.any_encoder import initialise, require_transformer
 from bothways.checkpoints import ModelFolder, Normalize, Pooling
-from bothways.config import EncoderConfig, PoolingMode
+from bothways.config import PoolingMode
 from bothways.errors import InputError
 from bothways.predictions import Heads, Predicting
 from bothways.progress import Progress, show
 from bothways.sequences import Fitted, OnOverflow, SequenceReader, is_one_sequence
 from bothways.vectors import apply_modules, first_dimensions, to_unit_length
-from bothways.weights import initialise
 
 __all__ = ["Contextual", "Encoder", "Encodings", "create", "load"]
 
@@ -88,7 +89,7 @@ def load(
 
 def create(
     out: str | os.PathLike[str],
-    config: EncoderConfig,
+    config: AnyConfig,
     reader: SequenceReader,
     *,
     pooling: PoolingMode = "mean",
@@ -145,7 +146,7 @@ class Encoder(Predicting):
         )
 
     @property
-    def config(self) -> EncoderConfig:
+    def config(self) -> AnyConfig:
         """The architecture."""
         return self.folder.config
 
@@ -324,8 +325,11 @@ class Encoder(Predicting):
 
         Raises:
             InputError: if the sequence is too long, or a layer or head does not exist.
+            UnsupportedModel: if the encoder is no Transformer.
         """
-        config = self.config
+        config = require_transformer(
+            self.config, "attention maps are of", "contextualize gives its hidden states"
+        )
         if layers is None:
             layers = range(config.num_layers)
         if heads is None:

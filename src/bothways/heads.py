@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
-from bothways.config import Activation, EncoderConfig, PoolingMode
+from bothways.config import Activation, EncoderShape, PoolingMode
 from bothways.errors import CheckpointError, ConfigError
 
 __all__ = ["Head", "HeadActivation", "HeadLayer", "HeadTask", "check_head", "head_layout"]
@@ -158,7 +158,7 @@ class Head:
         return cls(**(values | {"layers": tuple(layers), "labels": labels}))
 
 
-def head_layout(head: Head, config: EncoderConfig) -> dict[str, tuple[int, ...]]:
+def head_layout(head: Head, config: EncoderShape) -> dict[str, tuple[int, ...]]:
     """Name and shape of every weight of a head on an encoder; matrices are (out, in)."""
     names: dict[str, tuple[int, ...]] = {}
     width = config.d_model
@@ -176,7 +176,7 @@ def head_layout(head: Head, config: EncoderConfig) -> dict[str, tuple[int, ...]]
 
 
 def check_head(
-    head: Head, config: EncoderConfig, arrays: Mapping[str, np.ndarray], source: str
+    head: Head, config: EncoderShape, arrays: Mapping[str, np.ndarray], source: str
 ) -> None:
     """Raise unless a head fits the encoder, and all its weights are there.
 
@@ -195,7 +195,7 @@ def check_head(
             )
 
 
-def _check_ends(head: Head, config: EncoderConfig, source: str) -> None:
+def _check_ends(head: Head, config: EncoderShape, source: str) -> None:
     last = head.layers[-1]
     expected = {"masked_tokens": config.vocab_size, "masked_values": config.num_channels}
     if head.num_outputs != expected.get(head.task, head.num_outputs):

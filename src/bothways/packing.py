@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from bothways.config import EncoderConfig
+from bothways.baselines import AnyConfig, BaselineConfig
+from bothways.baselines.layout import GATES
+from bothways.config import EncoderShape
 from bothways.errors import InputError
 
 __all__ = [
@@ -88,7 +90,7 @@ class PackedBatch:
         return np.split(per_token, np.cumsum(self.lengths)[:-1])
 
 
-def check_batch(batch: PackedBatch, config: EncoderConfig) -> None:
+def check_batch(batch: PackedBatch, config: EncoderShape) -> None:
     """Raise unless the encoder can take every value of `batch`: the edge of each backend.
 
     Raises:
@@ -157,15 +159,27 @@ def plan_batches(lengths: Sequence[int] | np.ndarray, max_tokens: int) -> Iterat
         yield np.array(batch)
 
 
-def bytes_per_token(config: EncoderConfig, *, kept_layers: int = 0) -> int:
+def bytes_per_token(config: AnyConfig, *, kept_layers: int = 0) -> int:
     """Bytes of activations that one token needs at the widest point of a forward pass in fp32.
 
     The vectors that entered the block, those within it, their norm and what is added to them (4 D),
     and the wider of attention (queries, keys, values, mixed: 4 D) and feed-forward (F, twice if
     gated, and once more activated). `kept_layers` hidden states of D each are added for those who
     ask for them. A fused kernel needs less.
+
+    Of a recurrent layer: what enters it and leaves it, and, for at most twice as many places as
+    there are tokens, its input, gates and states in one direction. Of a convolution: what is seen,
+    twice, and the hidden layer, twice.
     """
-    D, F = config.d_model, config.d_ff
+    D = config.d_model
+    if isinstance(config, BaselineConfig):
+        E, W = config.embedding_width, config.width
+        if config.cell is None:
+            within = 2 * config.kernel_size * E + 2 * W
+        else:
+            within = 2 * (max(D, E) + (GATES[config.cell] + 1) * W)
+        return 4 * (2 * (D + E) + within + kept_layers * D)
+    F = config.d_ff
     widest = max(4 * D, (3 if config.gated else 2) * F)
     return 4 * (4 * D + widest + kept_layers * D)
 

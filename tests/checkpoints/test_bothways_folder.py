@@ -102,8 +102,9 @@ def test_equal_models_give_equal_files(model: ModelFolder, written: Path, tmp_pa
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (["format_version"], 3, "format_version=3; this bothways reads 1 to 2: update it"),
-        (["format_version"], 0, "format_version=0; this bothways reads 1 to 2"),
+        (["format_version"], 4, "format_version=4; this bothways reads 1 to 3: update it"),
+        (["format_version"], 3, "encoder: unknown field 'activation'; BaselineConfig has kind"),
+        (["format_version"], 0, "format_version=0; this bothways reads 1 to 3"),
         (["format_version"], None, "format_version=None: expected a whole number"),
         (["encoder", "num_heads"], 3, "encoder: num_heads=3 does not divide"),
         (["encoder", "num_heads"], 10**12, "encoder: a size of more than"),

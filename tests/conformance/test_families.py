@@ -159,7 +159,7 @@ POINTS = {
 }
 
 BACKENDS: dict[str, Callable[[ModelFolder], Backend]] = {
-    "reference": lambda f: ReferenceBackend(f.config, f.weights, dtype=np.float64),
+    "reference": lambda f: ReferenceBackend(f.transformer, f.weights, dtype=np.float64),
     "torch": lambda f: TorchBackend(f.config, f.weights, device="cpu"),
 }
 
@@ -292,13 +292,13 @@ def test_reading_an_export_gives_the_same_folder(
 
 def test_the_rounded_frequencies_of_esm2_matter(scratch: Path) -> None:
     folder = build("esm2-half", scratch).folder
-    assert folder.config.rotary_precision == "float16"
+    assert folder.transformer.rotary_precision == "float16"
 
-    exact = dataclasses.replace(folder.config, rotary_precision="exact")
+    exact = dataclasses.replace(folder.transformer, rotary_precision="exact")
     batch = PackedBatch.of(sequences(POINTS["esm2-half"]))
     rounded_states, exact_states = (
         ReferenceBackend(config, folder.weights).hidden_states(batch, [config.num_layers])
-        for config in (folder.config, exact)
+        for config in (folder.transformer, exact)
     )
     scale = np.abs(exact_states).max()
     assert np.abs(rounded_states - exact_states).max() > 10 * TOLERANCE * scale
@@ -412,4 +412,4 @@ def test_modernbert_is_read_in_the_words_of_transformers_4(scratch: Path, tmp_pa
     )
     assert read_folder(folder).config == built.folder.config
     edit_config(folder, {"local_rope_theta": None})  # the same as the global one
-    assert read_folder(folder).config.rotary_base_of(1) == 160000.0
+    assert read_folder(folder).transformer.rotary_base_of(1) == 160000.0

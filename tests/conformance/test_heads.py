@@ -120,11 +120,11 @@ POINTS = {
 } | VARIANTS
 
 BACKENDS: dict[str, Callable[[ModelFolder], Backend]] = {
-    "reference": lambda f: ReferenceBackend(f.config, f.weights),
+    "reference": lambda f: ReferenceBackend(f.transformer, f.weights),
     "torch": lambda f: TorchBackend(f.config, f.weights, device="cpu"),
 }
 if is_built():
-    BACKENDS["native"] = lambda f: NativeBackend(f.config, f.weights, threads=1)
+    BACKENDS["native"] = lambda f: NativeBackend(f.transformer, f.weights, threads=1)
 
 
 @dataclasses.dataclass(frozen=True)

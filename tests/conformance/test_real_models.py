@@ -48,7 +48,7 @@ def hidden_states_agree(folder: ModelFolder, model: Any) -> None:
     batch = PackedBatch.of(sequences)
     layers = range(folder.config.num_layers + 1)
     for backend in (
-        ReferenceBackend(folder.config, folder.weights, dtype=np.float64),
+        ReferenceBackend(folder.transformer, folder.weights, dtype=np.float64),
         TorchBackend(folder.config, folder.weights, device="cpu"),
     ):
         states = np.split(backend.hidden_states(batch, layers), np.cumsum(LENGTHS)[:-1], axis=1)
@@ -65,7 +65,7 @@ def hidden_states_agree(folder: ModelFolder, model: Any) -> None:
 
 def logits_agree(folder: ModelFolder, model: Any) -> None:
     ids = np.random.default_rng(6).integers(1, folder.config.vocab_size, 40)
-    backend = ReferenceBackend(folder.config, folder.weights, dtype=np.float64)
+    backend = ReferenceBackend(folder.transformer, folder.weights, dtype=np.float64)
     (states,) = backend.hidden_states(PackedBatch.of([ids]), [folder.config.num_layers])
     (head,) = folder.head_configs
     assert head.task == "masked_tokens"
@@ -204,7 +204,7 @@ def test_masks_are_filled_as_transformers_fills_them(
 
 def test_an_albert_over_smiles_in_an_old_file_equals_transformers(rxnmapper_folder: Path) -> None:
     folder = read_folder(rxnmapper_folder)
-    assert folder.config.num_blocks == 1
+    assert folder.transformer.num_blocks == 1
     model = transformers.AlbertForMaskedLM.from_pretrained(rxnmapper_folder).eval()
     hidden_states_agree(folder, model.albert)
     logits_agree(folder, model)

@@ -41,7 +41,7 @@ def test_a_fresh_model_of_text_fits_its_vocabulary(tmp_path: Path) -> None:
     assert has_reader(tmp_path, "text")
     assert start.fresh
     assert start.folder.config.max_length == start.folder.max_length == 512
-    assert start.folder.weights.keys() == layout(start.folder.config).keys()
+    assert start.folder.weights.keys() == layout(start.folder.transformer).keys()
     (tokenized,) = start.reader.read(["a river"])
     assert tokenized.tokens == ["[CLS]", "a", "river", "[SEP]"]
     assert max(tokenized.values) < start.folder.config.vocab_size

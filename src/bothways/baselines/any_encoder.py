@@ -37,14 +37,16 @@ def name_of(config: AnyConfig) -> EncoderName:
     return config.kind if isinstance(config, BaselineConfig) else "transformer"
 
 
-def require_transformer(config: AnyConfig, purpose: str) -> EncoderConfig:
+def require_transformer(config: AnyConfig, who: str, instead: str) -> EncoderConfig:
     """The config, if it is a Transformer's.
 
-    purpose: what needs one, and what to do without, for the message: `attention maps ...`.
+    who: what needs one, to complete `... Transformers alone`; instead: what to do. For the message.
 
     Raises:
         UnsupportedModel: if it is a baseline's.
     """
     if isinstance(config, BaselineConfig):
-        raise UnsupportedModel(f"the encoder is of the kind {config.kind!r}; {purpose}")
+        raise UnsupportedModel(
+            f"{who} Transformers alone, and this encoder is of the kind {config.kind!r}; {instead}"
+        )
     return config

@@ -5,6 +5,8 @@ from typing import cast, get_args
 
 import numpy as np
 
+from bothways.baselines import AnyConfig, BaselineConfig
+from bothways.baselines.any_encoder import layout
 from bothways.checkpoints.family import MAX_LAYERS
 from bothways.checkpoints.fields import LARGEST, Fields
 from bothways.checkpoints.head_forms import unused_weights
@@ -18,16 +20,18 @@ from bothways.checkpoints.model_folder import (
 )
 from bothways.checkpoints.transformers_folder import check_heads
 from bothways.checkpoints.weight_files import read_safetensors, write_safetensors
-from bothways.config import EncoderConfig, PoolingMode
+from bothways.config import EncoderConfig, EncoderShape, PoolingMode
 from bothways.errors import CheckpointError, ConfigError
 from bothways.heads import Head, check_head
 from bothways.json_files import brief, read_object, write_json
-from bothways.weights import check
+from bothways.weights import check_layout
 
 __all__ = ["FORMAT_VERSION", "SETTINGS_FILE", "read_bothways", "write_bothways"]
 
-FORMAT_VERSION = 2
-"""2 says what the heads are; 1 had their weights alone."""
+FORMAT_VERSION = 3
+"""3 has an encoder that is no Transformer; 2 says what the heads are; 1 had their weights alone.
+
+A folder is written in the first version that can say what is in it, for older readers."""
 
 SETTINGS_FILE = "bothways.json"
 _WEIGHTS_FILE = "model.safetensors"
@@ -49,7 +53,7 @@ def read_bothways(folder: Path) -> ModelFolder:
             f"{file}: format_version={version}; this bothways reads 1 to {FORMAT_VERSION}: "
             "update it"
         )
-    config = _config(fields)
+    config = _config(fields, version)
     weights, heads, rest = _arrays(folder / _WEIGHTS_FILE, config)
     head_configs = _heads(fields, config, heads) if version > 1 else ()
     pooling = _pooling(fields.object("pooling"))
@@ -91,7 +95,7 @@ def write_bothways(folder: Path, model: ModelFolder) -> None:
             case Normalize():
                 modules.append({"type": "normalize"})
     settings = {
-        "format_version": FORMAT_VERSION,
+        "format_version": 3 if isinstance(model.config, BaselineConfig) else 2,
         "encoder": model.config.to_dict(),
         "pooling": {
             "modes": list(model.pooling.modes),
@@ -111,12 +115,13 @@ def write_bothways(folder: Path, model: ModelFolder) -> None:
     write_safetensors(folder / _WEIGHTS_FILE, arrays)
 
 
-def _config(fields: Fields) -> EncoderConfig:
+def _config(fields: Fields, version: int) -> AnyConfig:
     encoder = fields.mapping("encoder")
     if any(type(value) is int and abs(value) > LARGEST for value in encoder.values()):
         raise CheckpointError(f"{fields.file}: encoder: a size of more than {LARGEST:,}; refused")
     try:
-        config = EncoderConfig.from_dict(encoder)
+        kind = BaselineConfig if version > 2 else EncoderConfig
+        config: AnyConfig = kind.from_dict(encoder)
     except ConfigError as error:
         raise CheckpointError(f"{fields.file}: encoder: {error}") from None
     if config.num_layers > MAX_LAYERS:
@@ -124,7 +129,7 @@ def _config(fields: Fields) -> EncoderConfig:
     return config
 
 
-def _heads(fields: Fields, config: EncoderConfig, arrays: _Arrays) -> tuple[Head, ...]:
+def _heads(fields: Fields, config: EncoderShape, arrays: _Arrays) -> tuple[Head, ...]:
     heads: list[Head] = []
     for number, entry in enumerate(fields.list("heads")):
         place = f"{fields.file}: head {number}"
@@ -143,12 +148,12 @@ def _heads(fields: Fields, config: EncoderConfig, arrays: _Arrays) -> tuple[Head
     return tuple(heads)
 
 
-def _unread(file: Path, arrays: _Arrays, config: EncoderConfig, heads: tuple[Head, ...]) -> str:
+def _unread(file: Path, arrays: _Arrays, config: EncoderShape, heads: tuple[Head, ...]) -> str:
     unused = unused_weights(heads, config, arrays)
     return f"{file}: no head of the folder has the weight {unused[0]!r}" if unused else ""
 
 
-def _arrays(file: Path, config: EncoderConfig) -> tuple[_Arrays, _Arrays, _Arrays]:
+def _arrays(file: Path, config: AnyConfig) -> tuple[_Arrays, _Arrays, _Arrays]:
     """The encoder's weights, those of heads, and those of the modules after pooling."""
     if not file.is_file():
         raise CheckpointError(f"{file}: no such file")
@@ -158,7 +163,7 @@ def _arrays(file: Path, config: EncoderConfig) -> tuple[_Arrays, _Arrays, _Array
     for name, array in read_safetensors(file).items():
         part = name.partition(".")[0]
         (heads if part == "heads" else rest if part == "modules" else weights)[name] = array
-    check(config, weights, str(file))
+    check_layout(layout(config), weights, str(file))
     check_heads(heads | rest, str(file))
     return weights, heads, rest
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bothways.config import EncoderConfig, PoolingMode
+from bothways.config import EncoderConfig, EncoderShape, PoolingMode
 from bothways.errors import CheckpointError, ConfigError
 from bothways.heads import Head, HeadActivation, HeadLayer, HeadTask, check_head, head_layout
 from bothways.json_files import brief
@@ -147,9 +147,7 @@ def read_heads(
     return tuple(heads), "; ".join(problems)
 
 
-def unused_weights(
-    heads: Sequence[Head], config: EncoderConfig, arrays: Iterable[str]
-) -> list[str]:
+def unused_weights(heads: Sequence[Head], config: EncoderShape, arrays: Iterable[str]) -> list[str]:
     """The names of weights that belong to no head, in order; a pooler is not missed."""
     used = {name for head in heads for name in head_layout(head, config)}
     return sorted(n for n in arrays if n not in used and not n.startswith(f"{POOLER}."))

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bothways.baselines import AnyConfig
+from bothways.baselines.any_encoder import require_transformer
 from bothways.config import EncoderConfig, PoolingMode
 from bothways.heads import Head
 
@@ -79,7 +81,7 @@ class ModelFolder:
     path: the folder. reader_path: where the files of its tokenizer, alphabet or series are, which
         in some old sentence-transformers folders is a folder within.
     family: `model_type` of the config.json, or `bothways` for folders that bothways wrote.
-    config, weights: the encoder; exactly the names of `weights.layout(config)`, float32.
+    config, weights: the encoder, a Transformer or a baseline; exactly its layout, float32.
     heads: what stands on the encoder in the file, under names that begin with `heads.`, float32.
     head_configs: what computes with them; at most one head of each task. unread_heads: why some of
         them belong to none of these; "" if all do.
@@ -96,7 +98,7 @@ class ModelFolder:
     path: Path
     reader_path: Path
     family: str
-    config: EncoderConfig
+    config: AnyConfig
     weights: dict[str, np.ndarray]
     heads: dict[str, np.ndarray]
     head_settings: Mapping[str, Any]
@@ -110,3 +112,16 @@ class ModelFolder:
     similarity: str | None = None
     max_length: int
     dimensions: int | None = None
+
+    @property
+    def transformer(self) -> EncoderConfig:
+        """The config, for those who know Transformers alone: other libraries, the reference.
+
+        Raises:
+            UnsupportedModel: if the encoder is another.
+        """
+        return require_transformer(
+            self.config,
+            f"{self.path}: other libraries take",
+            "bothways alone runs it, on its torch backend",
+        )

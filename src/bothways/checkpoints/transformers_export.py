@@ -28,18 +28,19 @@ def write_transformers(out: Path, folder: ModelFolder) -> list[str]:
     """Write the encoder, and the heads that its family has a class for; what is left out, in words.
 
     Raises:
-        UnsupportedModel: if no family has words for the encoder.
+        UnsupportedModel: if no family has words for the encoder, or it is no Transformer.
     """
-    family = _family_for(folder)
-    config, weights = _with_segment(family, folder.config), dict(folder.weights)
-    if config.num_segments != folder.config.num_segments:
+    own = folder.transformer
+    family = _family_for(folder, own)
+    config, weights = _with_segment(family, own), dict(folder.weights)
+    if config.num_segments != own.num_segments:
         weights[_SEGMENTS] = np.zeros((1, config.embedding_width), np.float32)
     settings = dict(folder.head_settings)
     same_family = settings.get("model_type") == family.model_type
     if not same_family:
         for name in _OF_HEADS:  # in the words of the other family
             settings.pop(name, None)
-    heads, placed, notes = _place_heads(family, folder, settings)
+    heads, placed, notes = _place_heads(family, folder, own, settings)
     settings = _settings_of(family, settings, placed, keeps_others=bool(heads) and same_family)
     table = next(table for table in family.tables if table.knows(heads))
     write_json(out / "config.json", family.write_config(config, settings))
@@ -48,11 +49,11 @@ def write_transformers(out: Path, folder: ModelFolder) -> list[str]:
     return notes
 
 
-def _family_for(folder: ModelFolder) -> Family:
+def _family_for(folder: ModelFolder, config: EncoderConfig) -> Family:
     """A family that can express the config: that of the model; or one that has its heads too."""
     origin = folder.head_settings.get("model_type")
     obstacles = {
-        family.model_type: family.obstacle(_with_segment(family, folder.config))
+        family.model_type: family.obstacle(_with_segment(family, config))
         for family in FAMILIES.values()
     }
     able = [family for family in FAMILIES.values() if not obstacles[family.model_type]]
@@ -64,8 +65,8 @@ def _family_for(folder: ModelFolder) -> Family:
         )
 
     def distance(family: Family) -> tuple[bool, int, bool]:
-        lacking = [h for h in folder.head_configs if _placed(family, folder.config, h, {}) is None]
-        as_it_is = _with_segment(family, folder.config) == folder.config
+        lacking = [h for h in folder.head_configs if _placed(family, config, h, {}) is None]
+        as_it_is = _with_segment(family, config) == config
         return family.model_type != origin, len(lacking), not as_it_is
 
     return min(able, key=distance)
@@ -85,7 +86,7 @@ def _placed(
 
 
 def _place_heads(
-    family: Family, folder: ModelFolder, settings: Mapping[str, Any]
+    family: Family, folder: ModelFolder, config: EncoderConfig, settings: Mapping[str, Any]
 ) -> tuple[dict[str, np.ndarray], list[Placed], list[str]]:
     """The weights of heads under names that the family knows, the heads' places, and what is left.
 
@@ -95,11 +96,11 @@ def _place_heads(
     places: list[Placed] = []
     notes: list[str] = []
     for head in sorted(folder.head_configs, key=lambda head: not head.labels):
-        placed = _placed(family, folder.config, head, settings)
+        placed = _placed(family, config, head, settings)
         if placed is None:
             notes.append(_why_left_out(family, head))
             continue
-        own = {placed.names[name]: folder.heads[name] for name in head_layout(head, folder.config)}
+        own = {placed.names[name]: folder.heads[name] for name in head_layout(head, config)}
         if own.keys() & arrays.keys() or not _knows(family, arrays | _twice(family, own)):
             notes.append(f"the head for {head.task}: a file of this family has room for one head")
             continue

@@ -6,18 +6,20 @@ D model width, F feed-forward width, E embedding width, C input channels, L leng
 import dataclasses
 import math
 
-from bothways.config import EncoderConfig
-from bothways.weights import layout
+from bothways.baselines import AnyConfig, BaselineConfig
+from bothways.baselines.any_encoder import layout
 
 __all__ = ["Operations", "operations", "parameters_by_part"]
 
 
-def parameters_by_part(config: EncoderConfig) -> dict[str, int]:
+def parameters_by_part(config: AnyConfig) -> dict[str, int]:
     """Parameters of the embedding, of all blocks' attention, feed-forward and norms, and the rest.
 
-    Blocks that several layers share are counted once.
+    Blocks that several layers share are counted once. Baselines have layers of one part.
     """
     parts = {"embedding": 0, "attention": 0, "feed-forward": 0, "norms": 0}
+    if isinstance(config, BaselineConfig):
+        parts = {"embedding": 0, "layers": 0, "norms": 0}
     for name, shape in layout(config).items():
         if name.startswith("embedding."):
             part = "embedding"
@@ -25,6 +27,8 @@ def parameters_by_part(config: EncoderConfig) -> dict[str, int]:
             part = "attention"
         elif ".feed_forward." in name:
             part = "feed-forward"
+        elif name.startswith("layers.") and ".norm." not in name:
+            part = "layers"
         else:
             part = "norms"
         parts[part] += math.prod(shape)
@@ -61,9 +65,14 @@ class Operations:
         return " + ".join(terms)
 
 
-def operations(config: EncoderConfig) -> Operations:
+def operations(config: AnyConfig) -> Operations:
     """Multiply-adds of matrix products; norms, activations and softmax are small beside them."""
-    D, F = config.d_model, config.d_ff
+    D = config.d_model
+    if isinstance(config, BaselineConfig):  # every matrix but the table, once for each token
+        shapes = {n: s for n, s in layout(config).items() if n != "embedding.token.weight"}
+        fixed = sum(math.prod(shape) for shape in shapes.values() if len(shape) > 1)
+        return Operations(fixed=fixed, full_layers=0, windows=(), d_model=D)
+    F = config.d_ff
     block = 4 * D * D + (3 if config.gated else 2) * D * F
     embedding = config.num_channels * config.embedding_width
     if config.embedding_size is not None:

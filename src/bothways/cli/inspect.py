@@ -3,6 +3,7 @@
 import json
 from typing import TYPE_CHECKING, Any
 
+from bothways.baselines.any_encoder import name_of
 from bothways.cli import models
 from bothways.cli import options as o
 from bothways.cli.console import printable
@@ -53,6 +54,7 @@ def describe(
     return {
         "path": str(folder.path),
         "family": folder.family,
+        "encoder": name_of(config),
         "fingerprint": fingerprint,
         "max_length": folder.max_length,
         "input": "ids or vectors" if reader is None else reader.kind,
@@ -85,6 +87,7 @@ def _page(facts: dict[str, Any]) -> str:
     rows = [
         ("folder", facts["path"]),
         ("family", facts["family"]),
+        ("encoder", facts["encoder"]),
         ("fingerprint", facts["fingerprint"]),
         ("input", facts["input"] + (f" ({facts['reader']})" if facts["reader"] else "")),
         ("max length", f"{facts['max_length']:,} positions"),

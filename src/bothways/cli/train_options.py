@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bothways.baselines import EncoderName
 from bothways.config import PoolingMode
 from bothways.files.formats import TextFormat
 from bothways.training.data.columns import Task
@@ -151,6 +152,15 @@ ArchitectureOption = Annotated[
         "Of a fresh model: rotary positions, norms before, gated (the default); or learned "
         "positions, norms behind.",
         "--architecture",
+    ),
+]
+EncoderOption = Annotated[
+    EncoderName | None,
+    _option(
+        _MODEL,
+        "Train, in place of a fresh Transformer of that size, another kind of encoder with as many "
+        "weights, to compare the two.",
+        "--encoder",
     ),
 ]
 AlphabetOption = Annotated[

@@ -8,14 +8,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bothways.config import EncoderConfig, PoolingMode
-from bothways.errors import BackendError
+from bothways.baselines import AnyConfig
+from bothways.baselines.any_encoder import layout
+from bothways.config import PoolingMode
+from bothways.errors import BackendError, InputError, UnsupportedModel
+from bothways.nn.baselines.build import build_encoder
 from bothways.nn.encoder import TransformerEncoder
 from bothways.nn.layers import can_pack
 from bothways.nn.lengths import Lengths
 from bothways.nn.pooling import pool
 from bothways.packing import PackedBatch, check_batch, check_skip
-from bothways.weights import Weights, check
+from bothways.weights import Weights, check_layout
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -38,7 +41,7 @@ class TorchBackend:
 
     def __init__(
         self,
-        config: EncoderConfig,
+        config: AnyConfig,
         weights: Weights,
         *,
         device: str | None = None,
@@ -54,8 +57,8 @@ class TorchBackend:
         self.precision = precision
         self.threads = threads
         with torch.device("meta"):
-            encoder = TransformerEncoder(config)
-        check(config, weights, "weights")
+            encoder = build_encoder(config)
+        check_layout(layout(config), weights, "weights")
         if can_pack(self._device, dtype):
             encoder.pack(weights)
         self._encoder = encoder.to(dtype).to_empty(device=self._device).eval()
@@ -81,10 +84,13 @@ class TorchBackend:
         """Hidden states of `layers` (0 the embeddings), for every token of the batch.
 
         Raises:
-            InputError: if the encoder cannot take the batch.
+            InputError: if the encoder cannot take the batch, or layers are not of one width.
         """
         with self._at_work(batch) as (values, lengths, segments_T):
-            return _to_numpy(torch.stack(self._encoder(values, lengths, segments_T, layers)))
+            states = self._encoder(values, lengths, segments_T, layers)
+            if len({x_TD.shape[1] for x_TD in states}) > 1:  # the embeddings of some baselines
+                raise InputError("layer 0 is of another width than the others; ask for it alone")
+            return _to_numpy(torch.stack(states))
 
     def attention(
         self, batch: PackedBatch, layers: Sequence[int]
@@ -93,7 +99,10 @@ class TorchBackend:
 
         Raises:
             InputError: if the encoder cannot take the batch.
+            UnsupportedModel: if the encoder is no Transformer.
         """
+        if not isinstance(self._encoder, TransformerEncoder):
+            raise UnsupportedModel("attention maps are of Transformers alone")
         with self._at_work(batch) as (values, _, segments_T):
             found = self._encoder.attention_probabilities(values, segments_T, layers)
             return _to_numpy(torch.stack(found))

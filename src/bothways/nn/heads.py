@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bothways.config import EncoderConfig
+from bothways.config import EncoderShape
 from bothways.heads import Head, HeadActivation, HeadLayer, head_layout
 from bothways.nn.layers import activate
 from bothways.nn.lengths import Lengths
@@ -32,7 +32,7 @@ class HeadModule(nn.Module):
     A new one has the weights of `initialise_head`.
     """
 
-    def __init__(self, head: Head, config: EncoderConfig, *, seed: int = 0) -> None:
+    def __init__(self, head: Head, config: EncoderShape, *, seed: int = 0) -> None:
         super().__init__()
         self.head = head
         for name, array in initialise_head(head, config, seed=seed).items():
@@ -66,7 +66,7 @@ class HeadModule(nn.Module):
         return _layer(last, x_TD, weights, table_VE)
 
 
-def initialise_head(head: Head, config: EncoderConfig, *, seed: int = 0) -> dict[str, np.ndarray]:
+def initialise_head(head: Head, config: EncoderShape, *, seed: int = 0) -> dict[str, np.ndarray]:
     """Fresh float32 weights for a head, the same for the same seed.
 
     Matrices are normal with standard deviation 0.02, gains 1, biases 0, as the encoder's are.

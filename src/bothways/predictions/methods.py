@@ -8,7 +8,7 @@ import numpy as np
 
 from bothways import batches
 from bothways.backends import Backend
-from bothways.config import EncoderConfig
+from bothways.config import EncoderShape
 from bothways.errors import InputError
 from bothways.heads import HeadTask
 from bothways.predictions import labels, tokens
@@ -39,7 +39,7 @@ class Predicting(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def config(self) -> EncoderConfig:
+    def config(self) -> EncoderShape:
         """The architecture."""
 
     @property

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bothways.config import EncoderConfig
+from bothways.config import EncoderShape
 from bothways.errors import CheckpointError, InputError
 from bothways.sequences.alphabet import ALPHABET_FILE, Alphabet
 from bothways.sequences.ids import are_ids, read_ids
@@ -18,7 +18,7 @@ __all__ = ["open_reader", "read"]
 
 
 def open_reader(
-    folder: Path, config: EncoderConfig, *, lowercase: bool = False
+    folder: Path, config: EncoderShape, *, lowercase: bool = False
 ) -> SequenceReader | None:
     """The reader for a model folder; None if nothing in it says how ids are made.
 
@@ -55,7 +55,7 @@ def open_reader(
 def read(
     sequences: Sequence[Any] | np.ndarray,
     reader: SequenceReader | None,
-    config: EncoderConfig,
+    config: EncoderShape,
     *,
     prompt: str = "",
 ) -> list[Tokenized]:
@@ -95,7 +95,7 @@ def read(
     return reader.read(sequences, prompt=prompt)
 
 
-def _open_series(folder: Path, config: EncoderConfig) -> SeriesReader:
+def _open_series(folder: Path, config: EncoderShape) -> SeriesReader:
     """Without `series.json`, values reach the encoder as they are."""
     if (folder / ALPHABET_FILE).is_file():
         raise CheckpointError(
@@ -111,7 +111,7 @@ def _open_series(folder: Path, config: EncoderConfig) -> SeriesReader:
 
 
 def _symbol_reader(
-    alphabet: Alphabet, folder: Path, config: EncoderConfig, lowercase: bool
+    alphabet: Alphabet, folder: Path, config: EncoderShape, lowercase: bool
 ) -> SymbolReader:
     if len(alphabet) > config.vocab_size:
         raise CheckpointError(

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bothways.config import EncoderConfig
+from bothways.baselines import AnyConfig
 from bothways.errors import CheckpointError
 from bothways.heads import Head
-from bothways.nn.encoder import TransformerEncoder
+from bothways.nn.baselines import build_encoder
 from bothways.nn.heads import HeadModule
 from bothways.nn.lengths import Lengths
 from bothways.nn.packed_encoder import to_tensor
@@ -51,22 +51,22 @@ class TrainedModel(nn.Module):
     @classmethod
     def build(
         cls,
-        config: EncoderConfig,
+        config: AnyConfig,
         weights: Weights,
         head: Head | None = None,
         head_weights: Weights | None = None,
         *,
         seed: int = 0,
     ) -> Self:
-        """A Transformer with these weights, and a head with these, or fresh ones from the seed.
+        """An encoder with these weights, and a head with these, or fresh ones from the seed.
 
-        weights: exactly those of `weights.layout`. head_weights: of those that `head_layout` names;
-            what is not among them is fresh.
+        weights: exactly those of the config's layout. head_weights: of those that `head_layout`
+            names; what is not among them is fresh.
 
         Raises:
             CheckpointError: if a weight is not of the shape that config or head say.
         """
-        encoder = TransformerEncoder(config)
+        encoder = build_encoder(config)
         encoder.load_weights(weights)
         if head is None:
             return cls(encoder)

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self, TypeVar, get_args, get_origin
 
+from bothways.baselines import EncoderName
 from bothways.config import PoolingMode
 from bothways.errors import ConfigError
 from bothways.files.formats import TextFormat
@@ -70,7 +71,8 @@ class DataOptions:
 class FreshModel:
     """How a fresh model is made.
 
-    size, architecture, fields: of the encoder, as `sizes.new_config` takes them.
+    size, architecture, fields: of a Transformer, as `sizes.new_config` takes them.
+    encoder: `transformer`; or a baseline with as many weights as that would have.
     max_length: the longest sequence, in positions; None for 512, or more for symbols and series
         that are longer.
     alphabet: of symbols, as `vocabulary.choose_alphabet` takes it; None for those that occur.
@@ -80,6 +82,7 @@ class FreshModel:
 
     size: SizeName = "small"
     architecture: Architecture = "modern"
+    encoder: EncoderName = "transformer"
     max_length: int | None = None
     alphabet: str | None = None
     vocabulary: Vocabulary = "wordpiece"
@@ -153,7 +156,15 @@ _USED_BY: Mapping[str, tuple[Task, ...]] = {
     "dimensions": ("contrast",),
 }
 
-_FRESH_ONLY = ("size", "architecture", "alphabet", "vocabulary", "vocab_size", "lowercase")
+_FRESH_ONLY = (
+    "size",
+    "architecture",
+    "encoder",
+    "alphabet",
+    "vocabulary",
+    "vocab_size",
+    "lowercase",
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,9 @@ from typing import Any, assert_never
 
 from tokenizers import Tokenizer
 
+from bothways.baselines import AnyConfig, matched_config
+from bothways.baselines.any_encoder import initialise
 from bothways.checkpoints import ModelFolder, Normalize, read_folder
-from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError, ConfigError
 from bothways.files.rows import Kind
 from bothways.json_files import write_json
@@ -23,7 +24,6 @@ from bothways.training.data.columns import Task
 from bothways.training.options import FreshModel
 from bothways.training.sizes import SIZES, new_config
 from bothways.training.vocabulary import SPECIAL_TOKENS, choose_alphabet, train_tokenizer
-from bothways.weights import initialise
 
 __all__ = ["Start", "go_on_from", "has_reader", "start_fresh", "write_reader"]
 
@@ -113,8 +113,8 @@ def start_fresh(
         needed = USUAL_LENGTH if kind == "text" else longest + 2  # a beginning and an end
         max_length = min(max(needed, USUAL_LENGTH), MOST_LENGTH)
 
-    def config_for(*, vocab_size: int = 0, num_channels: int = 0) -> EncoderConfig:
-        return new_config(
+    def config_for(*, vocab_size: int = 0, num_channels: int = 0) -> AnyConfig:
+        transformer = new_config(
             fresh.size,
             architecture=fresh.architecture,
             vocab_size=vocab_size,
@@ -122,6 +122,9 @@ def start_fresh(
             max_length=max_length,
             fields=fresh.fields,
         )
+        if fresh.encoder == "transformer":
+            return transformer
+        return matched_config(fresh.encoder, transformer)
 
     reader: SequenceReader
     match kind:
@@ -171,10 +174,11 @@ def go_on_from(path: Path, *, fields: Mapping[str, Any], max_length: int | None 
         raise CheckpointError(
             f"{path}: has no tokenizer that bothways knows; put an alphabet.json in the folder"
         )
+    changeable = [name for name in _TRAINING_FIELDS if hasattr(folder.config, name)]
     for name in fields:
-        if name not in _TRAINING_FIELDS:
+        if name not in changeable:
             raise ConfigError(
-                f"{name}: is given by the weights of {path}; only {' and '.join(_TRAINING_FIELDS)} "
+                f"{name}: is given by the weights of {path}; only {' and '.join(changeable)} "
                 "may change"
             )
     config = dataclasses.replace(folder.config, **fields)

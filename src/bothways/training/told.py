@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from bothways.baselines.any_encoder import name_of
 from bothways.checkpoints import fingerprint
 from bothways.training.data.training_data import TrainingData
 from bothways.training.loop import TrainingResult
@@ -39,7 +40,8 @@ def described(plan: TrainingPlan, start: Start) -> str:
     """The model that training starts from, in a line."""
     config = start.folder.config
     count = sum(math.prod(array.shape) for array in start.folder.weights.values())
-    what = "a fresh encoder" if start.fresh else f"the encoder of {plan.source}"
+    kind = "encoder" if name_of(config) == "transformer" else f"{name_of(config)} encoder"
+    what = f"a fresh {kind}" if start.fresh else f"the {kind} of {plan.source}"
     reads = (
         f"{config.vocab_size:,} tokens" if config.vocab_size else f"{config.num_channels} channels"
     )

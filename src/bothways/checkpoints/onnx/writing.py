@@ -29,9 +29,10 @@ def write_onnx(out: Path, folder: ModelFolder) -> list[str]:
 
     Raises:
         MissingExtra: if onnx is not installed.
+        UnsupportedModel: if the encoder is no Transformer.
     """
     graph = Graph()
-    config, weights = folder.config, folder.weights | folder.heads
+    config, weights = folder.transformer, folder.weights | folder.heads
     inputs = Inputs.of(graph, config)
     x = encode(graph, inputs, weights, config)
     graph.output(x, "last_hidden_state", ("batch", "length", config.d_model))

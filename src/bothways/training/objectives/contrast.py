@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from bothways.checkpoints import Dense, Normalize, Pooling
-from bothways.config import EncoderConfig
+from bothways.config import EncoderShape
 from bothways.errors import ConfigError
 from bothways.training.dataset import Example
 from bothways.training.metrics import mean_reciprocal_rank, ranks, recall_at
@@ -56,7 +56,7 @@ class Contrast(JointObjective):
         ConfigError: naming the field, its value, and what it may be.
     """
 
-    config: EncoderConfig
+    config: EncoderShape
     pooling: Pooling
     modules: tuple[Dense | Normalize, ...] = ()
     similarity: Similarity = "cosine"

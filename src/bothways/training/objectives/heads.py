@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import assert_never
 
-from bothways.config import EncoderConfig, PoolingMode
+from bothways.baselines import AnyConfig
+from bothways.config import PoolingMode
 from bothways.errors import ConfigError
 from bothways.heads import Head, HeadLayer, HeadTask
 
@@ -12,7 +13,7 @@ __all__ = ["head_for"]
 
 def head_for(
     task: HeadTask,
-    config: EncoderConfig,
+    config: AnyConfig,
     labels: Sequence[str] = (),
     *,
     pooling: PoolingMode = "mean",
@@ -52,7 +53,7 @@ def head_for(
 
 
 def _label_layers(
-    labels: tuple[str, ...], config: EncoderConfig, pooling: PoolingMode | None
+    labels: tuple[str, ...], config: AnyConfig, pooling: PoolingMode | None
 ) -> tuple[HeadLayer, ...]:
     if not labels:
         raise ConfigError("a head of classes, tags or values needs at least one label")
@@ -65,7 +66,7 @@ def _label_layers(
     return (output,)
 
 
-def _token_layers(config: EncoderConfig) -> tuple[HeadLayer, ...]:
+def _token_layers(config: AnyConfig) -> tuple[HeadLayer, ...]:
     """A dense layer, and the embeddings' own table as output (Devlin et al. 2019, released code).
 
     Press and Wolf 2017, "Using the output embedding to improve language models", for the table.
@@ -76,7 +77,7 @@ def _token_layers(config: EncoderConfig) -> tuple[HeadLayer, ...]:
     return _dense("heads.masked_tokens", config.embedding_width, config), output
 
 
-def _dense(name: str, outputs: int, config: EncoderConfig) -> HeadLayer:
+def _dense(name: str, outputs: int, config: AnyConfig) -> HeadLayer:
     """A dense layer with activation and norm, before the output layer of that name."""
     return HeadLayer(
         name=f"{name}.dense",

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from bothways.checkpoints import Dense, DenseActivation, Normalize, Pooling
-from bothways.config import EncoderConfig
+from bothways.config import EncoderShape
 from bothways.nn.layers import activate
 from bothways.nn.lengths import Lengths
 from bothways.nn.packed_encoder import to_tensor
@@ -36,7 +36,7 @@ def pooled_vectors(
     return y_BD
 
 
-def width_of(config: EncoderConfig, pooling: Pooling, modules: Sequence[Dense | Normalize]) -> int:
+def width_of(config: EncoderShape, pooling: Pooling, modules: Sequence[Dense | Normalize]) -> int:
     """How many dimensions those vectors have."""
     widths = [len(module.weight) for module in modules if isinstance(module, Dense)]
     return widths[-1] if widths else config.d_model * len(pooling.modes)
