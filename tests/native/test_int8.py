@@ -3,6 +3,7 @@
 import ast
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,15 +51,31 @@ def test_the_worst_of_many_real_texts_keeps_its_direction(minilm_folder: Path) -
     assert cosine.mean() >= MEAN_COSINE
 
 
+LENGTHS = (1, 7, 47, 50, 64, 301)
+"""On both sides of where scores come from codes, and beyond a tile of keys."""
+
+
 @pytest.mark.parametrize("isa", available_isas())
 @pytest.mark.parametrize("width", [128, 130, 260, 12])
 def test_int8_is_near_fp32_whatever_the_width(isa: str, width: int) -> None:
-    config = EncoderConfig(
-        num_layers=2, num_heads=2, d_model=width, d_ff=3 * width - 1, max_length=50, vocab_size=90
-    )
-    weights = initialise(config, scale=width**-0.5)  # a map then keeps the scale of its input
+    _expect_near_fp32(isa, num_heads=2, d_model=width, d_ff=3 * width - 1)
+
+
+@pytest.mark.parametrize("isa", available_isas())
+def test_int8_is_near_fp32_in_windows(isa: str) -> None:
+    _expect_near_fp32(isa, num_heads=3, d_model=66, d_ff=90, windows=(3, 40))
+
+
+@pytest.mark.parametrize("isa", available_isas())
+def test_int8_is_near_fp32_with_relative_positions(isa: str) -> None:
+    _expect_near_fp32(isa, num_heads=3, d_model=66, d_ff=90, positions="relative")
+
+
+def _expect_near_fp32(isa: str, **chosen: Any) -> None:
+    config = EncoderConfig(num_layers=2, max_length=max(LENGTHS), vocab_size=90, **chosen)
+    weights = initialise(config, scale=config.d_model**-0.5)  # a map keeps the scale of its input
     rng = np.random.default_rng(0)
-    batch = PackedBatch.of([rng.integers(0, 90, length) for length in (1, 7, 50)])
+    batch = PackedBatch.of([rng.integers(0, 90, length) for length in LENGTHS])
     exact, rounded = (
         NativeBackend(config, weights, precision=precision, isa=isa).hidden_states(batch, [2])[0]
         for precision in ("fp32", "int8")

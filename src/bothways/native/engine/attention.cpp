@@ -80,7 +80,7 @@ std::size_t PositionTables::bytes() const {
 
 SelfAttention::SelfAttention(const Kernels& kernels, const EncoderConfig& config,
                              const Weights& weights, Precision precision, const std::string& name)
-    : kernels_(kernels), config_(config) {
+    : kernels_(kernels), config_(config), precision_(precision) {
     const int D = config.d_model;
     const auto matrix = [&](const std::string& part, double factor) {
         return Matrix{weights.get(name + part + ".weight", {D, D}),
@@ -145,6 +145,7 @@ Head SelfAttention::head_of(const Chunk& chunk, Workspace& work, const Team& tea
             K,
             config_.window[layer],
             positions.bias(head),
+            precision_ == Precision::int8,
             work.scratch[team.rank].data()};
 }
 

@@ -55,6 +55,7 @@ private:
 
     const Kernels& kernels_;
     const EncoderConfig& config_;
+    Precision precision_;
     Linear query_key_value_, output_;
 };
 

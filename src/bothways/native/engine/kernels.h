@@ -84,6 +84,7 @@ struct Head {
     int width;
     int window;         // the largest distance that is seen, or -1 for all
     const float* bias;  // bias[key position - query position] is added to the score; or null
+    bool coded;         // scores may come from codes of 8 bits
     float* scratch;     // `Kernels::head_scratch(length, width)` floats, aligned to 64 bytes
 };
 

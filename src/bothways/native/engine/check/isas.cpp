@@ -17,8 +17,9 @@ namespace {
 
 using namespace bothways;
 
-// Of the scale of hidden states: fp32 rounding; and int8, whose codes may round the other way.
-constexpr float fp32_tolerance = 1e-5f, int8_tolerance = 5e-2f;
+// Of the scale of hidden states: fp32 rounding; and int8, whose codes may round the other way, and whose
+// scores are of codes only where the machine has the instruction for it.
+constexpr float fp32_tolerance = 1e-5f, int8_tolerance = 1e-1f;
 
 struct Variant {
     const char* name;

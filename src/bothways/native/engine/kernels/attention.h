@@ -8,6 +8,7 @@
 
 #include <cmath>
 
+#include "coded.h"
 #include "mathematics.h"
 #include "rows.h"
 #include "tile.h"
@@ -19,6 +20,7 @@ template <class S>
 struct Attention {
     using V = typename S::V;
     using Row = RowKernels<S>;
+    using Codes = Coded<S>;
     static constexpr int lanes = S::lanes;
     static constexpr int panel = lanes * S::tile_vectors;
     static constexpr int most_keys = panel * (128 / panel);  // of a tile
@@ -26,23 +28,40 @@ struct Attention {
     // Longer sequences have their values moved together: rows that are a power of 2 apart, or nearly,
     // share few places in the cache.
     static constexpr int most_values_in_place = 64;
+    // Of shorter sequences, making codes takes as long as they save.
+    static constexpr int fewest_coded = 48;
     static constexpr float hidden = -HUGE_VALF;
 
     static int rounded_up(int n, int step) { return (n + step - 1) / step * step; }
 
-    // What a head's scratch holds, in floats.
+    static bool is_coded(const Head& head) {
+        return S::has_dot && head.coded && head.length >= fewest_coded;
+    }
+
+    // What a head's scratch holds.
     struct Scratch {
-        float *keys;    // (panels, width, panel)
+        float *keys;    // (panels, width, panel); or codes in their place
         float *values;  // (length, width rounded up), where they are moved
         float *score;   // (rows of a block, most_keys)
         float *best;    // (rows of a block, lanes), each lane's largest score
+        typename Codes::Keys coded;
+        std::uint8_t* queries;  // (rows of a block, Coded::query_stride)
+        float *step, *end;      // (rows of a block) of the queries
         explicit Scratch(const Head& head) {
+            const std::ptrdiff_t padded = rounded_up(head.length, panel);
+            const int quads = Codes::quads(head.width);
             keys = head.scratch;
-            values = keys + std::ptrdiff_t(rounded_up(head.length, panel)) * head.width;
+            coded.codes = reinterpret_cast<std::int8_t*>(keys);
+            coded.step = keys + padded * quads;
+            coded.offset = coded.step + padded;
+            values = keys + padded * (head.width > quads + 2 ? head.width : quads + 2);
             score = values + (head.length > most_values_in_place
                                   ? std::ptrdiff_t(head.length) * rounded_up(head.width, lanes)
                                   : 0);
             best = score + most_rows * most_keys;
+            queries = reinterpret_cast<std::uint8_t*>(best + most_rows * lanes);
+            step = best + most_rows * (lanes + rounded_up(head.width, 4 * lanes) / 4);
+            end = step + most_rows;
         }
     };
 
@@ -50,11 +69,11 @@ struct Attention {
         Head head{};
         head.length = length, head.width = width;
         const Scratch at(head);
-        return static_cast<std::size_t>(at.best - at.keys) + most_rows * lanes;
+        return static_cast<std::size_t>(at.end - at.keys);
     }
 
     static void attend(const Head& head, float* mixed, std::ptrdiff_t stride) {
-        pack_keys(head);
+        pack(head);
         const float* values = head.value;
         std::ptrdiff_t apart = head.stride;
         if (head.length > most_values_in_place) {
@@ -71,13 +90,17 @@ struct Attention {
     }
 
     static void probabilities(const Head& head, float* probability) {
-        pack_keys(head);
+        pack(head);
         RowBlocks blocks(head.length, S::tile_rows);
         for (int block = 0; block < blocks.blocks; ++block) {
             const int first = blocks.first(block);
             with_constant<S::tile_rows>(blocks.first(block + 1) - first,
                                         Whole{head, probability, first});
         }
+    }
+
+    static void pack(const Head& head) {
+        is_coded(head) ? Codes::pack(head, Scratch(head).coded) : pack_keys(head);
     }
 
     // Keys transposed: the right-hand side of the scores. Missing keys of a vector are 0.
@@ -124,11 +147,23 @@ struct Attention {
         const Scratch& at;
         int query, key, keys;
 
+        // Once for the block, before its first tile.
+        void prepare() const {
+            if (is_coded(head))
+                Codes::quantise(head.query + query * head.stride, head.stride, ROWS, head.width,
+                                at.queries, at.step);
+        }
+
         void run() const {
             for (int r = 0; r < ROWS; ++r) S::store(at.best + r * lanes, S::set(hidden));
             for (int first = 0; first < keys; first += panel) {
                 const int left = keys - first < panel ? keys - first : panel;
-                with_constant<S::tile_vectors>(rounded_up(left, lanes) / lanes, Panel{*this, first, left});
+                const Panel panel_of_keys{*this, first, left};
+                const int vectors = rounded_up(left, lanes) / lanes;
+                if (is_coded(head))
+                    with_constant<S::tile_vectors>(vectors, CodedPanel{panel_of_keys});
+                else
+                    with_constant<S::tile_vectors>(vectors, panel_of_keys);
             }
         }
 
@@ -146,14 +181,21 @@ struct Attention {
                     sum, head.query + all.query * head.stride, head.stride,
                     all.at.keys + std::ptrdiff_t(all.key + first) * head.width, panel, head.width,
                     NoPrefetch{});
-                const bool all_seen = !head.bias && head.window < 0 && left == VECTORS * lanes;
+                keep<VECTORS>([&](int r, int v) { return sum[r][v]; });
+            }
+
+            // Stores the scores of each row and vector, and which are the largest.
+            template <int VECTORS, class F>
+            BOTHWAYS_INLINE void keep(F score_of) const {
+                const bool all_seen = !all.head.bias && all.head.window < 0 && left == VECTORS * lanes;
                 BOTHWAYS_UNROLL
                 for (int r = 0; r < ROWS; ++r) {
                     V high = S::load(all.at.best + r * lanes);
                     BOTHWAYS_UNROLL
                     for (int v = 0; v < VECTORS; ++v) {
-                        S::store(all.at.score + r * most_keys + first + v * lanes, sum[r][v]);
-                        high = S::max(high, sum[r][v]);
+                        const V x = score_of(r, v);
+                        S::store(all.at.score + r * most_keys + first + v * lanes, x);
+                        high = S::max(high, x);
                     }
                     if (all_seen) S::store(all.at.best + r * lanes, high);
                 }
@@ -172,6 +214,29 @@ struct Attention {
                     }
                     S::store(all.at.best + r * lanes, high);
                 }
+            }
+        };
+
+        // The same from codes.
+        struct CodedPanel {
+            const Panel& to;
+
+            template <int VECTORS>
+            void run() const {
+                const Scratch& at = to.all.at;
+                const int key = to.all.key + to.first, quads = Codes::quads(to.all.head.width);
+                typename S::I sum[ROWS][VECTORS];
+                dots<S, ROWS, VECTORS>(sum, at.queries, Codes::query_stride(to.all.head.width),
+                                       at.coded.codes + std::ptrdiff_t(key) * quads * 4, panel * 4, quads,
+                                       NoPrefetch{});
+                V step[VECTORS], offset[VECTORS];
+                for (int v = 0; v < VECTORS; ++v) {
+                    step[v] = S::load(at.coded.step + key + v * lanes);
+                    offset[v] = S::load(at.coded.offset + key + v * lanes);
+                }
+                to.template keep<VECTORS>([&](int r, int v) {
+                    return S::mul(S::fma(S::to_float(sum[r][v]), step[v], offset[v]), S::set(at.step[r]));
+                });
             }
         };
 
@@ -203,6 +268,7 @@ struct Attention {
             alignas(64) float sum[ROWS * lanes];
             const int begin = Span(head, query).first / panel * panel;
             const int end = Span(head, query + ROWS - 1).last;
+            Scores<ROWS>{head, at, query, begin, 0}.prepare();
             for (int key = begin; key < end; key += most_keys) {
                 const int keys = end - key < most_keys ? end - key : most_keys;
                 const bool is_first = key == begin;
@@ -310,6 +376,7 @@ struct Attention {
         void run() const {
             const Scratch at(head);
             const int length = head.length;
+            Scores<ROWS>{head, at, query, 0, 0}.prepare();
             for (int key = 0; key < length; key += most_keys) {
                 const int keys = length - key < most_keys ? length - key : most_keys;
                 Scores<ROWS>{head, at, query, key, keys}.run();

@@ -7,30 +7,26 @@
 namespace bothways {
 namespace {
 
-// sum (ROWS, dot_vectors) = codes (ROWS, 4 steps) · weights (steps, dot_vectors * lanes, 4);
-// rows of codes are `QuantisedRows::group` bytes apart.
-template <class S, int ROWS>
-struct Dots {
-    static BOTHWAYS_INLINE void run(typename S::I (&sum)[ROWS][S::dot_vectors],
-                                    const std::uint8_t* codes, const std::int8_t* weights,
-                                    int steps, Prefetch ahead) {
-        for (int r = 0; r < ROWS; ++r)
-            for (int v = 0; v < S::dot_vectors; ++v) sum[r][v] = S::izero();
-        for (int step = 0; step < steps; ++step) {
-            decltype(S::weights(weights)) column[S::dot_vectors];
-            for (int v = 0; v < S::dot_vectors; ++v)
-                column[v] = S::weights(weights + v * S::lanes * 4);
-            for (int r = 0; r < ROWS; ++r) {
-                const auto row = S::four_codes(codes + r * QuantisedRows::group);
-                for (int v = 0; v < S::dot_vectors; ++v)
-                    sum[r][v] = S::dot(sum[r][v], row, column[v]);
-            }
-            ahead.fetch(step);
-            codes += 4;
-            weights += S::dot_vectors * S::lanes * 4;
+// sum (ROWS, VECTORS) = codes (ROWS, 4 steps) · weights (steps, VECTORS * lanes, 4); rows of codes are
+// `stride` bytes apart, and the weights of a step `apart` bytes from those of the one before.
+template <class S, int ROWS, int VECTORS, class P>
+BOTHWAYS_INLINE void dots(typename S::I (&sum)[ROWS][VECTORS], const std::uint8_t* codes,
+                          std::ptrdiff_t stride, const std::int8_t* weights, std::ptrdiff_t apart,
+                          int steps, P ahead) {
+    for (int r = 0; r < ROWS; ++r)
+        for (int v = 0; v < VECTORS; ++v) sum[r][v] = S::izero();
+    for (int step = 0; step < steps; ++step) {
+        decltype(S::weights(weights)) column[VECTORS];
+        for (int v = 0; v < VECTORS; ++v) column[v] = S::weights(weights + v * S::lanes * 4);
+        for (int r = 0; r < ROWS; ++r) {
+            const auto row = S::four_codes(codes + r * stride);
+            for (int v = 0; v < VECTORS; ++v) sum[r][v] = S::dot(sum[r][v], row, column[v]);
         }
+        ahead.fetch(step);
+        codes += 4;
+        weights += apart;
     }
-};
+}
 
 }  // namespace
 }  // namespace bothways

@@ -113,8 +113,8 @@ struct Products {
                 const std::ptrdiff_t at = std::ptrdiff_t(g) * q.capacity + row;
                 const int steps = g + 1 < groups ? group / 4 : quads - g * (group / 4);
                 typename S::I sum[ROWS][VECTORS];
-                Dots<S, ROWS>::run(sum, q.codes + at * group, weights, steps,
-                                   ahead.after(g * (group / 4)));
+                dots<S, ROWS, VECTORS>(sum, q.codes + at * group, group, weights, int8_panel * 4, steps,
+                                       ahead.after(g * (group / 4)));
                 BOTHWAYS_UNROLL
                 for (int r = 0; r < ROWS; ++r) {
                     const V step = S::set(q.step[at + r]);

@@ -85,6 +85,7 @@ struct Avx2 {
     static constexpr int dot_rows = 4;
     static constexpr int dot_vectors = 2;
     static constexpr int code_shift = 0;
+    static constexpr bool has_dot = false;
     static I izero() { return _mm256_setzero_si256(); }
     static I four_codes(const std::uint8_t* a) {
         std::int32_t four;
@@ -108,11 +109,20 @@ struct Avx2 {
             _mm_packus_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
         _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
     }
+    static void store_quads(std::int8_t* p, V a, V b, V c, V d) {
+        const __m256i low = _mm256_set1_epi32(0xff);
+        const __m256i ab = _mm256_or_si256(_mm256_and_si256(_mm256_cvtps_epi32(a), low),
+                                           _mm256_slli_epi32(_mm256_and_si256(_mm256_cvtps_epi32(b), low), 8));
+        const __m256i cd = _mm256_or_si256(_mm256_and_si256(_mm256_cvtps_epi32(c), low),
+                                           _mm256_slli_epi32(_mm256_cvtps_epi32(d), 8));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_or_si256(ab, _mm256_slli_epi32(cd, 16)));
+    }
 };
 
 #ifdef __AVXVNNI__
 struct Avx2Vnni : Avx2 {
     static constexpr const char* name = "avx2vnni";
+    static constexpr bool has_dot = true;
     static constexpr int dot_rows = 4;
     // As assembly where the compiler reads it: from the intrinsic, GCC 12 moves the sums to memory and
     // back, at less than half the speed.

@@ -77,6 +77,7 @@ struct Avx512 {
     static constexpr int dot_rows = 4;
     static constexpr int dot_vectors = 4;
     static constexpr int code_shift = 0;
+    static constexpr bool has_dot = false;
     static I izero() { return _mm512_setzero_si512(); }
     static I four_codes(const std::uint8_t* a) {
         std::int32_t four;
@@ -98,11 +99,20 @@ struct Avx512 {
         __m512i whole = _mm512_max_epi32(_mm512_cvtps_epi32(a), _mm512_setzero_si512());
         _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtusepi32_epi8(whole));
     }
+    static void store_quads(std::int8_t* p, V a, V b, V c, V d) {
+        const __m512i low = _mm512_set1_epi32(0xff);
+        const __m512i ab = _mm512_or_si512(_mm512_and_si512(_mm512_cvtps_epi32(a), low),
+                                           _mm512_slli_epi32(_mm512_and_si512(_mm512_cvtps_epi32(b), low), 8));
+        const __m512i cd = _mm512_or_si512(_mm512_and_si512(_mm512_cvtps_epi32(c), low),
+                                           _mm512_slli_epi32(_mm512_cvtps_epi32(d), 8));
+        _mm512_storeu_si512(p, _mm512_or_si512(ab, _mm512_slli_epi32(cd, 16)));
+    }
 };
 
 #ifdef __AVX512VNNI__
 struct Avx512Vnni : Avx512 {
     static constexpr const char* name = "avx512vnni";
+    static constexpr bool has_dot = true;
     // As assembly where the compiler reads it: from the intrinsic, GCC 12 moves the sums to memory and
     // back, at less than half the speed.
     static I dot(I sum, I codes, I weights) {

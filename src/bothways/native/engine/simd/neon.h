@@ -73,6 +73,7 @@ struct Neon {
     static constexpr int dot_rows = 4;
     static constexpr int dot_vectors = 4;
     static constexpr int code_shift = -128;
+    static constexpr bool has_dot = false;
     static I izero() { return vdupq_n_s32(0); }
     static int8x16_t four_codes(const std::uint8_t* a) {
         std::uint32_t four;
@@ -91,11 +92,20 @@ struct Neon {
         uint8x8_t bytes = vqmovn_u16(vcombine_u16(words, words));
         vst1_lane_u32(reinterpret_cast<std::uint32_t*>(p), vreinterpret_u32_u8(bytes), 0);
     }
+    static void store_quads(std::int8_t* p, V a, V b, V c, V d) {
+        // Each shift leaves the lower bits as they are.
+        int32x4_t quads = vcvtnq_s32_f32(a);
+        quads = vsliq_n_s32(quads, vcvtnq_s32_f32(b), 8);
+        quads = vsliq_n_s32(quads, vcvtnq_s32_f32(c), 16);
+        quads = vsliq_n_s32(quads, vcvtnq_s32_f32(d), 24);
+        vst1q_s8(p, vreinterpretq_s8_s32(quads));
+    }
 };
 
 #ifdef __ARM_FEATURE_DOTPROD
 struct NeonDot : Neon {
     static constexpr const char* name = "neondot";
+    static constexpr bool has_dot = true;
     static constexpr int dot_rows = 4;
     static I dot(I sum, int8x16_t codes, int8x16_t weights) { return vdotq_s32(sum, codes, weights); }
 };

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 
 namespace bothways {
 namespace {
@@ -117,6 +118,8 @@ struct Plain {
     // What is added to an activation's code (0 to 255) before the product, because the instruction
     // wants it signed. The weights' sums correct for it.
     static constexpr int code_shift = 0;
+    // Whether the machine has the dot product as one instruction.
+    static constexpr bool has_dot = false;
     static I izero() { return I{{0, 0, 0, 0}}; }
     // The 4 activations at `a`, for every lane; 4 weights for each lane; and, in each lane, the sum
     // plus the products of the two.
@@ -148,6 +151,12 @@ struct Plain {
             whole = whole >= 0 ? whole : 0;  // NaN too
             p[i] = static_cast<std::uint8_t>(whole <= 255 ? whole : 255);
         }
+    }
+    // Rounds four numbers of each lane, of -127 to 127, and stores them side by side as signed bytes.
+    static void store_quads(std::int8_t* p, V a, V b, V c, V d) {
+        for (int i = 0; i < lanes; ++i)
+            for (const V* v : {&a, &b, &c, &d})
+                *p++ = static_cast<std::int8_t>(std::nearbyint(v->lane[i]));
     }
 };
 
