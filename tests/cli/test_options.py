@@ -11,7 +11,7 @@ from bothways.checkpoints import export
 from bothways.cli import options
 from bothways.sequences import OnOverflow
 
-COMMANDS = ("encode", "search", "inspect", "pull", "export", "doctor")
+COMMANDS = ("encode", "search", "compare", "inspect", "pull", "export", "doctor")
 
 
 def choices(option: object) -> tuple[str, ...]:

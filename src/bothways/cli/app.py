@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from bothways import __version__
+from bothways.cli.compare import compare
 from bothways.cli.console import reporting
 from bothways.cli.doctor import doctor
 from bothways.cli.encode import encode
@@ -26,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (encode, search, train, predict, inspect, pull, export, doctor):
+for command in (encode, search, train, predict, compare, inspect, pull, export, doctor):
     app.command(cls=GroupedCommand)(reporting(command))
 
 

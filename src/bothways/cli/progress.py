@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
     from bothways.training.journal import Progress, TrainingEvent
 
-__all__ = ["encoding_progress", "pull_progress", "stage_progress", "training_progress"]
+__all__ = [
+    "clock",
+    "comparison_progress",
+    "encoding_progress",
+    "pull_progress",
+    "stage_progress",
+    "training_progress",
+]
 
 _LINE_SECONDS = 5.0
 
@@ -34,7 +41,7 @@ def encoding_progress(*, quiet: bool) -> Iterator[EncodingReport]:
         seconds = time.monotonic() - started
         parts = [f"{tokens:,} tokens", f"{tokens / max(seconds, 1e-3):,.0f} tokens/s"]
         if share:
-            parts = [f"{share:4.0%}", *parts, f"{_clock(seconds * (1 - share) / share)} left"]
+            parts = [f"{share:4.0%}", *parts, f"{clock(seconds * (1 - share) / share)} left"]
         return ", ".join(parts)
 
     with _shown("encoding", quiet=quiet) as show:
@@ -46,6 +53,20 @@ def stage_progress(title: str, *, quiet: bool) -> Iterator[Callable[[float | Non
     """Show the share of some work that is done, where that is known."""
     with _shown(title, quiet=quiet) as show:
         yield lambda share: show(share, lambda: "" if share is None else f"{share:4.0%}")
+
+
+@contextlib.contextmanager
+def comparison_progress(*, quiet: bool) -> Iterator[Callable[[str, float], None]]:
+    """Show what is being done, the share of all the work that is done, and the time left."""
+    started = time.monotonic()
+
+    def status(doing: str, share: float) -> str:
+        seconds = time.monotonic() - started
+        left = f", {clock(seconds * (1 - share) / share)} left" if share > 0.02 else ""
+        return f"{share:4.0%}, {doing}{left}"
+
+    with _shown("comparing", quiet=quiet) as show:
+        yield lambda doing, share: show(share, lambda: status(doing, share))
 
 
 @contextlib.contextmanager
@@ -62,7 +83,7 @@ def training_progress(*, quiet: bool) -> Iterator["Progress"]:
             f"epoch {event.epoch:.1f}",
             f"loss {event.loss:.3g}",
             f"{event.tokens_per_second:,.0f} tokens/s",
-            f"{_clock(event.seconds_left)} left",
+            f"{clock(event.seconds_left)} left",
         ]
         return ", ".join([*parts, found] if found else parts)
 
@@ -145,7 +166,8 @@ def _bar(title: str) -> Iterator[Show]:
         bar.stop()
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Minutes and seconds, after an hour hours too: 2:05."""
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

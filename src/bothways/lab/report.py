@@ -31,6 +31,7 @@ __all__ = [
     "ReportFigure",
     "Section",
     "Table",
+    "make_folder",
     "write_report",
 ]
 
@@ -104,16 +105,27 @@ def write_report(out: Path, report: Report) -> Path:
     figures = [figure for section in report.sections for figure in section.figures]
     if len({figure.name for figure in figures}) < len(figures):
         raise ValueError("two figures of a report have one name")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataFileError(f"{out}: no folder for the report: {error.strerror}") from error
+    make_folder(out)
     with replaced_files(out, last=REPORT_FILE) as folder:
         images = {figure.name: _drawn(figure, folder) for figure in figures}
         text = json.dumps(_plain(_facts(report)), indent=1, ensure_ascii=False) + "\n"
         _write(folder / RAW_FILE, text)
         _write(folder / REPORT_FILE, page(report, images))
     return out / REPORT_FILE
+
+
+def make_folder(out: Path) -> None:
+    """Make the folder of a report, if it is not there.
+
+    Raises:
+        DataFileError: if it cannot be made.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataFileError(
+            f"{out}: no folder for the report can be made: {error.strerror}; choose another"
+        ) from error
 
 
 def _drawn(figure: ReportFigure, folder: Path) -> str:

@@ -1,0 +1,203 @@
+"""`bothways compare`: why self-attention, as a report of what was measured on this machine."""
+
+import contextlib
+import dataclasses
+import shlex
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
+
+from bothways.baselines.any_encoder import EncoderName
+from bothways.cli import options as o
+from bothways.cli.progress import clock, comparison_progress
+from bothways.errors import MissingExtra
+from bothways.lab.subjects import Scale, Subject
+
+if TYPE_CHECKING:
+    from bothways.lab.comparison import Comparison
+
+__all__ = ["compare"]
+
+SubjectArgument = Annotated[
+    Subject,
+    typer.Argument(
+        metavar="SUBJECT",
+        help="speed: time by length, and what explains it.",
+        show_default=False,
+    ),
+]
+FileArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="[FILE]", help="For data: the labelled rows.", show_default=False),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="DIR",
+        help="The folder of the report. By default compare-SUBJECT, here.",
+        show_default=False,
+    ),
+]
+Full = Annotated[
+    bool, typer.Option("--full", help="The long version. Without, ten minutes at most.")
+]
+Quick = Annotated[
+    bool, typer.Option("--quick", help="Seconds, to see that it works: its figures say nothing.")
+]
+Seeds = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N,N,...", help="The seeds that each is trained from.", show_default=False
+    ),
+]
+Encoders = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,NAME,...",
+        help=f"What is compared, of {', '.join(get_args(EncoderName))}.",
+        show_default=False,
+    ),
+]
+Threads = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COUNT",
+        help="CPU threads; for speed maybe several, as 1,2. By default as torch chooses.",
+        show_default=False,
+    ),
+]
+
+
+def compare(
+    subject: SubjectArgument,
+    file: FileArgument = None,
+    out: Out = None,
+    full: Full = False,
+    quick: Quick = False,
+    seeds: Seeds = None,
+    encoders: Encoders = None,
+    threads: Threads = None,
+    quiet: o.Quiet = False,
+) -> None:
+    """Hold the Transformer against recurrent encoders, and against itself with parts left out.
+
+    A report comes of it: report.html, which any browser shows without a network, its figures beside
+    it, and raw.json with all numbers. What is compared has the same number of weights and the same
+    budget; the report says what they are.
+
+    \b
+        bothways compare speed
+        bothways compare speed --full --out reports/speed
+    """
+    if find_spec("torch") is None:
+        raise MissingExtra("torch", "comparing")
+    if find_spec("matplotlib") is None:
+        raise MissingExtra("plots", "comparing")
+    if full and quick:
+        raise typer.BadParameter("one of the two", param_hint="--full, --quick")
+    given = {
+        "file": file,
+        "seeds": _numbers(seeds, "--seeds", least=0),
+        "encoders": _parts(encoders),
+        "threads": _numbers(threads, "--threads", least=1),
+    }
+    words = [subject, *([] if file is None else [file])]
+    for name, value in (("seeds", seeds), ("encoders", encoders), ("threads", threads)):
+        words += [] if value is None else [f"--{name}", value]
+    words += ["--full"] if full else ["--quick"] if quick else []
+    _make(
+        subject,
+        "full" if full else "quick" if quick else "default",
+        {name: value for name, value in given.items() if value is not None},
+        out or Path(f"compare-{subject}"),
+        command=shlex.join(["bothways", "compare", *words]),
+        quiet=quiet,
+    )
+
+
+def _make(
+    subject: Subject,
+    scale: Scale,
+    given: dict[str, Any],
+    out: Path,
+    *,
+    command: str,
+    quiet: bool,
+) -> None:
+    from bothways.lab.circumstances import circumstances
+    from bothways.lab.comparison import find
+    from bothways.lab.report import Report, make_folder, write_report
+
+    comparison = find(subject)
+    count = _count_of_threads(comparison, given)
+    settings = _with_options(subject, comparison.settings[scale], given)
+    make_folder(out)  # what cannot be written is better known before the work
+    facts, begun = circumstances(), time.monotonic()
+    with comparison_progress(quiet=quiet) as progress, _threads_set(count):
+        result = comparison.run(settings, progress)
+    sections = tuple(comparison.sections(result))
+    facts["time taken"] = clock(time.monotonic() - begun)
+    facts |= {
+        field.name.replace("_", " "): _told(getattr(settings, field.name))
+        for field in dataclasses.fields(settings)
+    }
+    report = Report(comparison.title, command, facts, sections, result.to_dict())
+    path = write_report(out, report)
+    print(sections[0].paragraphs[0])
+    print(f"report\t{path}")
+
+
+def _with_options(subject: Subject, settings: Any, given: dict[str, Any]) -> Any:
+    """The settings, with the options that were given in their fields' places."""
+    fields = {field.name for field in dataclasses.fields(settings)}
+    if "file" in fields and "file" not in given:
+        raise typer.BadParameter(f"{subject} needs a file of labelled rows", param_hint="FILE")
+    for name in given:
+        if name not in fields:
+            shown = "FILE" if name == "file" else f"--{name}"
+            raise typer.BadParameter(f"{subject} takes none", param_hint=shown)
+    return dataclasses.replace(settings, **given)
+
+
+def _count_of_threads(comparison: "Comparison[Any, Any]", given: dict[str, Any]) -> int | None:
+    """How many threads to set, where that is not itself a matter of the comparison."""
+    fields = {field.name for field in dataclasses.fields(comparison.settings["default"])}
+    if "threads" in fields or "threads" not in given:
+        return None
+    count, *others = given.pop("threads")
+    if others:
+        raise typer.BadParameter("expected one number", param_hint="--threads")
+    return int(count)
+
+
+def _threads_set(count: int | None) -> contextlib.AbstractContextManager[None]:
+    from bothways.lab.timing import torch_threads
+
+    return contextlib.nullcontext() if count is None else torch_threads(count)
+
+
+def _parts(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(","))
+
+
+def _numbers(text: str | None, option: str, *, least: int) -> tuple[int, ...] | None:
+    parts = _parts(text)
+    if parts is None:
+        return None
+    if not all(part.isdecimal() and int(part) >= least for part in parts):
+        raise typer.BadParameter(
+            f"{text!r}: expected numbers from {least} on, with commas between", param_hint=option
+        )
+    return tuple(int(part) for part in parts)
+
+
+def _told(value: object) -> str:
+    """A setting's value for the page: several with commas between."""
+    if isinstance(value, tuple | list):
+        return ", ".join(map(str, value)) or "none"
+    return f"{value:,}" if isinstance(value, int) else str(value)

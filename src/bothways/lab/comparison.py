@@ -1,0 +1,54 @@
+"""What a comparison is: settings in, raw results out, and the sections of a report made of them.
+
+Each has a file of its own; `find` gives them by the names that the command line knows.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar, assert_never
+
+from bothways.lab.report import Section
+from bothways.lab.subjects import Scale, Subject
+
+__all__ = ["Comparison", "Progress", "Result", "find"]
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done, and the share of all the work that is done, from 0 to 1."""
+
+S = TypeVar("S")
+
+
+class Result(Protocol):
+    """What a comparison found: raw numbers, with every seed."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The numbers as JSON knows them."""
+        ...
+
+
+R = TypeVar("R", bound=Result)
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison(Generic[S, R]):
+    """One comparison.
+
+    settings: a dataclass for each scale, whose fields the command line's options replace.
+    sections: what the report shows; the first paragraph of the first one is the main finding.
+    """
+
+    title: str
+    settings: Mapping[Scale, S]
+    run: Callable[[S, Progress], R]
+    sections: Callable[[R], Sequence[Section]]
+
+
+def find(name: Subject) -> Comparison[Any, Any]:
+    """The comparison of that name; the others are not imported."""
+    match name:
+        case "speed":
+            from bothways.lab import speed_sections
+
+            return speed_sections.COMPARISON
+        case unknown:
+            assert_never(unknown)

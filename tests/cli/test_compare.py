@@ -1,0 +1,84 @@
+"""`bothways compare`, from the command to the page."""
+
+import json
+from collections.abc import Callable
+from importlib import util
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from bothways.cli import compare
+from bothways.lab.comparison import find
+from bothways.lab.subjects import Subject
+
+Run = Callable[..., tuple[int, str, str]]
+
+FEW = ("--encoders", "transformer,lstm")
+
+
+def test_a_comparison_ends_with_what_it_found_and_where_it_is_told(run: Run) -> None:
+    code, out, err = run("compare", "speed", "--quick", *FEW, "--out", "r")
+    assert code == 0, err
+    finding, report = out.splitlines()
+    assert finding.startswith("The Transformer against recurrent encoders")
+    assert report == f"report\t{Path('r') / 'report.html'}"
+    raw = json.loads(Path("r/raw.json").read_text())
+    assert raw["command"] == "bothways compare speed --encoders transformer,lstm --quick"
+    assert raw["facts"]["encoders"] == "transformer, lstm"
+    assert {"date", "processor", "torch", "time taken"} < set(raw["facts"])
+
+
+def test_quiet_says_nothing_and_the_folder_has_a_name_of_its_own(run: Run) -> None:
+    code, _, err = run("compare", "speed", "--quick", *FEW, "--threads", "1", "--quiet")
+    assert (code, err) == (0, "")
+    assert Path("compare-speed/report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("taste",), "taste"),
+        (("speed", "--full", "--quick"), "one of the two"),
+        (("speed", "rows.csv"), "speed takes none"),
+        (("speed", "--seeds", "1"), "speed takes none"),
+        (("speed", "--threads", "0"), "numbers from 1 on"),
+        (("speed", "--threads", "two"), "numbers from 1 on"),
+    ],
+)
+def test_a_wrong_command_says_what_is_wrong(run: Run, words: tuple[str, ...], message: str) -> None:
+    code, out, err = run("compare", *words)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert not Path("compare-speed").exists()
+
+
+def test_an_encoder_that_there_is_not_is_named(run: Run) -> None:
+    code, _, err = run("compare", "speed", "--encoders", "transformer,abacus")
+    assert code == 1
+    assert err.startswith("error: encoder 'abacus': expected one of transformer")
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_the_work(run: Run) -> None:
+    Path("taken").write_text("")
+    code, _, err = run("compare", "speed", "--out", "taken")
+    assert code == 1
+    assert "taken" in err
+
+
+@pytest.mark.parametrize(("package", "extra"), [("torch", "torch"), ("matplotlib", "plots")])
+def test_a_missing_extra_is_named_before_the_work(
+    run: Run, monkeypatch: pytest.MonkeyPatch, package: str, extra: str
+) -> None:
+    found = util.find_spec
+    monkeypatch.setattr(compare, "find_spec", lambda name: None if name == package else found(name))
+    code, _, err = run("compare", "speed")
+    assert code == 1
+    assert f"bothways[{extra}]" in err
+
+
+@pytest.mark.parametrize("subject", get_args(Subject))
+def test_every_subject_can_be_compared_at_every_scale(subject: Subject) -> None:
+    comparison = find(subject)
+    assert set(comparison.settings) == {"quick", "default", "full"}
+    assert comparison.title

@@ -1,0 +1,54 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from bothways.lab import timing
+from bothways.lab.timing import SHORTEST, take_turns, torch_threads
+
+
+@pytest.fixture
+def taking(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, float], Callable[[], object]]:
+    """Makes calls that take so many seconds of a clock that nothing else moves."""
+    now = 0.0
+    seen: list[str] = []
+
+    def make(name: str, seconds: float) -> Callable[[], object]:
+        def call() -> None:
+            nonlocal now
+            now += seconds
+            seen.append(name)
+
+        return call
+
+    monkeypatch.setattr(timing, "perf_counter", lambda: now)
+    make.seen = seen  # type: ignore[attr-defined]
+    return make
+
+
+def test_threads_are_set_for_a_while_even_if_that_ends_badly() -> None:
+    before = torch.get_num_threads()
+    with torch_threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    with pytest.raises(KeyError), torch_threads(before + 1):
+        raise KeyError
+    assert torch.get_num_threads() == before
+
+
+def test_calls_take_turns_and_the_first_turn_does_not_count(
+    taking: Callable[[str, float], Callable[[], object]],
+) -> None:
+    shares: list[float] = []
+    found = take_turns({"a": taking("a", 1.0), "b": taking("b", 2.0)}, 2, shares.append)
+    assert "".join(taking.seen) == "ababab"  # type: ignore[attr-defined]
+    assert found == {"a": [1.0, 1.0], "b": [2.0, 2.0]}
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+def test_what_is_short_is_called_often_and_its_time_is_that_of_one_call(
+    taking: Callable[[str, float], Callable[[], object]],
+) -> None:
+    found = take_turns({"short": taking("s", SHORTEST / 4)}, 3)
+    assert found["short"] == pytest.approx([SHORTEST / 4] * 3)
+    assert len(taking.seen) == 2 + 3 * 4  # type: ignore[attr-defined]
