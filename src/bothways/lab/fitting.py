@@ -10,7 +10,7 @@ import functools
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +25,9 @@ from bothways.training.schedule import learning_rate
 from bothways.training.settings import ResolvedSettings, TrainingSettings
 
 __all__ = ["LEARNING_RATES", "Fitted", "Search", "fit", "search"]
+
+M = TypeVar("M", bound=nn.Module)
+"""A kind of model."""
 
 LEARNING_RATES = (5e-4, 1.5e-3, 5e-3)
 """The one grid of highest learning rates, for every encoder: a factor of 3 apart, around the rate
@@ -51,14 +54,14 @@ class Fitted:
 
 
 def fit(
-    model: nn.Module,
+    model: M,
     batches: Callable[[int], Batch],
-    loss: Callable[[nn.Module, Batch], Tensor],
+    loss: Callable[[M, Batch], Tensor],
     *,
     steps: int,
     peak_rate: float,
     seed: int,
-    watch: Callable[[int, nn.Module], None] | None = None,
+    watch: Callable[[int, M], None] | None = None,
 ) -> Fitted:
     """Train `model` in place, for `steps` updates; the same arguments give the same bits.
 
@@ -103,7 +106,7 @@ def fit(
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Search:
+class Search(Generic[M]):
     """The rate that was chosen, and the models of all seeds at that rate.
 
     scores: of the first seed at each rate of the grid, on the validation stream. models, fitted:
@@ -112,21 +115,21 @@ class Search:
 
     rate: float
     scores: dict[float, float]
-    models: tuple[nn.Module, ...]
+    models: tuple[M, ...]
     fitted: tuple[Fitted, ...]
 
 
 def search(
-    build: Callable[[int], nn.Module],
+    build: Callable[[int], M],
     batches: Callable[[int, int], Batch],
-    loss: Callable[[nn.Module, Batch], Tensor],
-    score: Callable[[nn.Module], float],
+    loss: Callable[[M, Batch], Tensor],
+    score: Callable[[M], float],
     *,
     steps: int,
     seeds: Sequence[int],
     rates: Sequence[float] = LEARNING_RATES,
-    watch: Callable[[int, nn.Module], None] | None = None,
-) -> Search:
+    watch: Callable[[int, M], None] | None = None,
+) -> Search[M]:
     """Choose a learning rate for a kind of model, then train it from every seed.
 
     The first seed is trained at each rate, for as long as any other; the rate of the best `score`
@@ -137,7 +140,7 @@ def search(
     score: higher is better; of equal scores the smaller rate is taken.
     """
 
-    def train(seed: int, rate: float) -> tuple[nn.Module, Fitted]:
+    def train(seed: int, rate: float) -> tuple[M, Fitted]:
         model = build(seed)
         stream = functools.partial(batches, seed)
         fitted = fit(model, stream, loss, steps=steps, peak_rate=rate, seed=seed, watch=watch)
