@@ -53,15 +53,18 @@ def described(plan: TrainingPlan, start: Start) -> str:
 
 def about(plan: TrainingPlan, data: TrainingData, start: Start) -> dict[str, Any]:
     """What the run depends on, beside its settings, for training.json."""
+    model = {
+        "from": plan.source,
+        "fingerprint": None if start.fresh else fingerprint(start.folder.path),
+    }
+    kind = name_of(start.folder.config)
     return {
         "task": plan.task,
         "data": data.provenance(),
         # The files to validate on are among the data.
         "read": dataclasses.asdict(dataclasses.replace(plan.data, validation=())),
-        "model": {
-            "from": plan.source,
-            "fingerprint": None if start.fresh else fingerprint(start.folder.path),
-        },
+        # Runs of Transformers say nothing of it, as before there were others.
+        "model": model if kind == "transformer" else model | {"encoder": kind},
         "objective": dataclasses.asdict(plan.objective),
         "labels": list(data.survey.labels),
     }
