@@ -25,7 +25,8 @@ SubjectArgument = Annotated[
     Subject,
     typer.Argument(
         metavar="SUBJECT",
-        help="speed: time by length, and what explains it.",
+        help="bottleneck: accuracy by length, with one vector of a sequence or attention to all "
+        "its states. speed: time by length, and what explains it.",
         show_default=False,
     ),
 ]

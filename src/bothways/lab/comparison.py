@@ -46,6 +46,10 @@ class Comparison(Generic[S, R]):
 def find(name: Subject) -> Comparison[Any, Any]:
     """The comparison of that name; the others are not imported."""
     match name:
+        case "bottleneck":
+            from bothways.lab import bottleneck_sections
+
+            return bottleneck_sections.COMPARISON
         case "speed":
             from bothways.lab import speed_sections
 

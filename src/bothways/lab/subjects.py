@@ -4,7 +4,7 @@ from typing import Literal
 
 __all__ = ["Scale", "Subject"]
 
-Subject = Literal["speed"]
+Subject = Literal["bottleneck", "speed"]
 
 Scale = Literal["quick", "default", "full"]
 """How long it takes: seconds, to see that it works; at most ten minutes on two cores; longer."""
