@@ -104,9 +104,18 @@ def _best(precision: Precision) -> Literal["native", "torch"]:
     """torch where a GPU is at hand, or for what only a GPU does; otherwise the native engine."""
     from bothways.native import is_built
 
-    if precision in ("bf16", "fp16") or not is_built():
+    if precision in ("bf16", "fp16"):
         return "torch"
-    return "torch" if precision != "int8" and _has_gpu() else "native"
+    if precision == "int8":  # which nothing else has: where it is missing, it says so
+        return "native"
+    if is_built():
+        return "torch" if _has_gpu() else "native"
+    if importlib.util.find_spec("torch") is None:
+        raise BackendError(
+            "neither the native engine nor torch is installed: pip install 'bothways[torch]', or "
+            "install a C++ compiler and then bothways once more"
+        )
+    return "torch"
 
 
 def _has_gpu() -> bool:

@@ -16,7 +16,7 @@ from bothways.packing import PackedBatch, check_batch, check_skip
 from bothways.weights import Weights, check
 
 try:
-    from bothways.native import _engine
+    import bothways.native._engine as _engine  # so that it is what is said to be missing
 except ImportError as missing:
     _MISSING: ImportError | None = missing
 else:
