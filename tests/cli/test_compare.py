@@ -42,6 +42,9 @@ def test_quiet_says_nothing_and_the_folder_has_a_name_of_its_own(run: Run) -> No
         (("speed", "--full", "--quick"), "one of the two"),
         (("speed", "rows.csv"), "speed takes none"),
         (("speed", "--seeds", "1"), "speed takes none"),
+        (("speed", "--label", "y"), "speed takes none"),
+        (("data",), "data needs a file of labelled rows"),
+        (("data", "rows.csv", "--task", "mlm"), "mlm"),
         (("speed", "--threads", "0"), "numbers from 1 on"),
         (("speed", "--threads", "two"), "numbers from 1 on"),
     ],
@@ -51,6 +54,29 @@ def test_a_wrong_command_says_what_is_wrong(run: Run, words: tuple[str, ...], me
     assert (code, out) == (2, "")
     assert message in err
     assert not Path("compare-speed").exists()
+
+
+def test_a_file_of_labelled_rows_can_be_compared_on(run: Run) -> None:
+    rows = "".join(f"{'good' if i % 2 else 'bad'} thing {i},{i % 2}\n" for i in range(40))
+    Path("rows.csv").write_text("review,liked\n" + rows)
+    words = ("--column", "review", "--label", "liked", "--encoders", "bag", "--threads", "1")
+    code, out, err = run("compare", "data", "rows.csv", "--quick", *words)
+    assert code == 0, err
+    assert out.startswith("On rows.csv, bag does best: ")
+    raw = json.loads(Path("compare-data/raw.json").read_text())
+    assert raw["command"] == (
+        "bothways compare data rows.csv --column review --label liked --encoders bag --threads 1 "
+        "--quick"
+    )
+    assert raw["facts"]["label"] == "liked"
+
+
+def test_rows_without_labels_are_told_as_train_tells_it(run: Run) -> None:
+    Path("rows.csv").write_text("text,label\na,p\nb,\n")
+    code, _, err = run("compare", "data", "rows.csv", "--quick")
+    assert code == 1
+    assert err.splitlines()[-1].startswith("error: ")
+    assert "rows.csv, row 2 (line 3), column 'label'" in err
 
 
 def test_an_encoder_that_there_is_not_is_named(run: Run) -> None:

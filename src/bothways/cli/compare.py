@@ -14,7 +14,7 @@ from bothways.baselines.any_encoder import EncoderName
 from bothways.cli import options as o
 from bothways.cli.progress import clock, comparison_progress
 from bothways.errors import MissingExtra
-from bothways.lab.subjects import Scale, Subject
+from bothways.lab.subjects import Labelled, Scale, Subject
 
 if TYPE_CHECKING:
     from bothways.lab.comparison import Comparison
@@ -26,7 +26,8 @@ SubjectArgument = Annotated[
     typer.Argument(
         metavar="SUBJECT",
         help="bottleneck: accuracy by length, with one vector of a sequence or attention to all "
-        "its states. speed: time by length, and what explains it.",
+        "its states. data: scores, time and weights on a file of yours. speed: time by length, and "
+        "what explains it.",
         show_default=False,
     ),
 ]
@@ -64,6 +65,33 @@ Encoders = Annotated[
         show_default=False,
     ),
 ]
+TaskOption = Annotated[
+    Labelled | None,
+    typer.Option(
+        "--task",
+        help="For data: what is learned of its rows; by default classify.",
+        show_default=False,
+    ),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="NAME",
+        help="For data: the column of the sequences; twice for a pair of texts.",
+        show_default=False,
+    ),
+]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label",
+        "--target",
+        metavar="NAME",
+        help="For data: the column of the labels, tags or numbers; several of numbers.",
+        show_default=False,
+    ),
+]
 Threads = Annotated[
     str | None,
     typer.Option(
@@ -77,6 +105,9 @@ Threads = Annotated[
 def compare(
     subject: SubjectArgument,
     file: FileArgument = None,
+    task: TaskOption = None,
+    column: Columns = None,
+    label: Labels = None,
     out: Out = None,
     full: Full = False,
     quick: Quick = False,
@@ -94,6 +125,7 @@ def compare(
     \b
         bothways compare speed
         bothways compare speed --full --out reports/speed
+        bothways compare data train.csv --label topic
     """
     if find_spec("torch") is None:
         raise MissingExtra("torch", "comparing")
@@ -103,12 +135,22 @@ def compare(
         raise typer.BadParameter("one of the two", param_hint="--full, --quick")
     given = {
         "file": file,
+        "task": task,
+        "column": tuple(column) if column else None,
+        "label": tuple(label) if label else None,
         "seeds": _numbers(seeds, "--seeds", least=0),
         "encoders": _parts(encoders),
         "threads": _numbers(threads, "--threads", least=1),
     }
     words = [subject, *([] if file is None else [file])]
-    for name, value in (("seeds", seeds), ("encoders", encoders), ("threads", threads)):
+    for name, values in (("column", column), ("label", label)):
+        words += [word for value in values or () for word in (f"--{name}", value)]
+    for name, value in (
+        ("task", task),
+        ("seeds", seeds),
+        ("encoders", encoders),
+        ("threads", threads),
+    ):
         words += [] if value is None else [f"--{name}", value]
     words += ["--full"] if full else ["--quick"] if quick else []
     _make(

@@ -50,6 +50,10 @@ def find(name: Subject) -> Comparison[Any, Any]:
             from bothways.lab import bottleneck_sections
 
             return bottleneck_sections.COMPARISON
+        case "data":
+            from bothways.lab import data_sections
+
+            return data_sections.COMPARISON
         case "speed":
             from bothways.lab import speed_sections
 

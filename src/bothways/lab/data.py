@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from bothways.baselines import EncoderName
 from bothways.errors import ConfigError, DataFileError
 from bothways.lab.comparison import Progress
 from bothways.lab.fitting import LEARNING_RATES, Search, search
+from bothways.lab.subjects import Labelled
 from bothways.nn.baselines import count_parameters
 from bothways.training.assembly import choose_objective, make_model
 from bothways.training.chance import generator
@@ -36,10 +37,7 @@ from bothways.training.settings import ResolvedSettings, TrainingSettings
 from bothways.training.sizes import SizeName
 from bothways.training.start import Start, start_fresh, write_reader
 
-__all__ = ["DataResult", "DataSettings", "Found", "Labelled", "run_data"]
-
-Labelled = Literal["classify", "tag", "regress"]
-"""What is learned of labelled rows, as `bothways train` calls it."""
+__all__ = ["DataResult", "DataSettings", "Found", "run_data"]
 
 _WEIGHT = "weight of the batch"
 
@@ -49,7 +47,7 @@ class DataSettings:
     """What is compared.
 
     file: of labelled rows, as `bothways train` takes it. task: what is learned of them.
-    columns, labels: of the file; empty for those with usual names.
+    column, label: columns of the file; empty for those with usual names.
     encoders: of `baselines.EncoderName`.
     tokens: that each run learns from, and epochs: as often as it sees a row at most.
     held_out: share of the rows that is not learned from: one half of it chooses the rates, and on
@@ -63,8 +61,8 @@ class DataSettings:
 
     file: str = ""
     task: Labelled = "classify"
-    columns: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
+    column: tuple[str, ...] = ()
+    label: tuple[str, ...] = ()
     encoders: tuple[str, ...] = ("transformer", "rnn", "lstm", "gru", "convolution", "bag")
     tokens: int = 100_000
     epochs: int = 20
@@ -196,7 +194,7 @@ def run_data(settings: DataSettings, progress: Progress) -> DataResult:
 
 def _read(settings: DataSettings, scratch: Path) -> _Rows:
     options = DataOptions(
-        columns=settings.columns, labels=settings.labels, held_out=settings.held_out
+        columns=settings.column, labels=settings.label, held_out=settings.held_out
     )
     data = TrainingData.read(settings.task, [settings.file], options, kind=None, seed=0)
     kind, fresh = data.source.kind, FreshModel(size=settings.size)

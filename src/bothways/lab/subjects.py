@@ -2,9 +2,12 @@
 
 from typing import Literal
 
-__all__ = ["Scale", "Subject"]
+__all__ = ["Labelled", "Scale", "Subject"]
 
-Subject = Literal["bottleneck", "speed"]
+Subject = Literal["bottleneck", "data", "speed"]
 
 Scale = Literal["quick", "default", "full"]
 """How long it takes: seconds, to see that it works; at most ten minutes on two cores; longer."""
+
+Labelled = Literal["classify", "tag", "regress"]
+"""What is learned of rows with labels, as `bothways train` calls it."""
