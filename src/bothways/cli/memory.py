@@ -1,10 +1,7 @@
 """A limit on memory, and how it is kept: by the size of chunks of rows and of batches of tokens."""
 
-import ctypes
 import dataclasses
-import os
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
@@ -12,6 +9,7 @@ import numpy as np
 import typer
 
 from bothways.errors import InputError
+from bothways.held_memory import keep_few_kernels, return_freed_blocks
 from bothways.packing import DEFAULT_MAX_TOKENS, PackedBatch, bytes_per_token
 
 if TYPE_CHECKING:
@@ -37,10 +35,6 @@ freed and not yet given back."""
 _OUTPUT_BYTES = 64 << 20
 """The writer's row group, its copy in the file's encoding, and the tokenizer's threads."""
 
-_M_MMAP_THRESHOLD = -3
-_LARGE_BLOCK = 1 << 20
-_KERNELS_KEPT = "16"
-
 
 @dataclasses.dataclass(frozen=True)
 class ChunkPlan:
@@ -60,21 +54,10 @@ class ChunkPlan:
 def hold_on_to_little() -> None:
     """Make libraries give memory back, so that what a process takes is what it uses.
 
-    To be called before a model is loaded. Batches have ever new numbers of tokens, and two habits
-    make a process grow with each until it has several times what it uses, for no gain in speed:
-
-    - torch and oneDNN, which multiplies its matrices, keep kernels of half a megabyte and more for
-      each of the last 1024 shapes (oneDNN's manual, "Primitive Cache"; pytorch issue 29893). One
-      batch needs a few.
-    - glibc raises the size from which freed memory goes back to the system, up to 32 MiB
-      (mallopt(3)), and activations of many sizes then leave holes between them.
+    To be called before a model is loaded.
     """
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _KERNELS_KEPT)
-    os.environ.setdefault("LRU_CACHE_CAPACITY", _KERNELS_KEPT)
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        if hasattr(libc, "mallopt"):  # glibc alone has it
-            libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
+    keep_few_kernels()
+    return_freed_blocks()
 
 
 def parse_bytes(text: str) -> int:

@@ -48,6 +48,7 @@ class TorchBackend:
         precision: str = "fp32",
         threads: int | None = None,
     ) -> None:
+        keep_few_kernels()
         self._device = _resolve_device(device)
         dtype = _resolve_precision(precision, self._device)
         if threads is not None and threads < 1:

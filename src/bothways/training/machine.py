@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import torch
 from torch.utils import deterministic
 
+from bothways.held_memory import keep_few_kernels
+
 __all__ = ["torch_for_training"]
 
 
@@ -22,6 +24,7 @@ def torch_for_training(device: torch.device, threads: int | None) -> Iterator[No
     )
     filled = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     before = torch.get_num_threads()
+    keep_few_kernels()
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True)
         deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
