@@ -25,9 +25,9 @@ SubjectArgument = Annotated[
     Subject,
     typer.Argument(
         metavar="SUBJECT",
-        help="bottleneck: accuracy by length, with one vector of a sequence or attention to all "
-        "its states. data: scores, time and weights on a file of yours. speed: time by length, and "
-        "what explains it.",
+        help="ablation: the encoder block without each of its parts. bottleneck: accuracy by "
+        "length, with one vector of a sequence or attention to all its states. data: scores, time "
+        "and weights on a file of yours. speed: time by length, and what explains it.",
         show_default=False,
     ),
 ]
@@ -123,6 +123,7 @@ def compare(
     budget; the report says what they are.
 
     \b
+        bothways compare ablation
         bothways compare speed
         bothways compare speed --full --out reports/speed
         bothways compare data train.csv --label topic

@@ -46,6 +46,14 @@ class Comparison(Generic[S, R]):
 def find(name: Subject) -> Comparison[Any, Any]:
     """The comparison of that name; the others are not imported."""
     match name:
+        case "ablation":
+            from bothways.lab import ablation_sections
+
+            return ablation_sections.COMPARISON
+        case "distance":
+            from bothways.lab import distance_sections
+
+            return distance_sections.COMPARISON
         case "bottleneck":
             from bothways.lab import bottleneck_sections
 

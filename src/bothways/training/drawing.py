@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from bothways.errors import MissingExtra
 
 if TYPE_CHECKING:  # matplotlib takes its time, and is there only where figures are wanted
@@ -113,19 +115,20 @@ def label_ends(axes: "Axes", ends: Sequence[CurveEnd], *, size: float = 10) -> N
     axes.figure.draw_without_rendering()  # type: ignore[union-attr]  # lays the axes out
     box = axes.get_window_extent()
     points = 72 / axes.figure.dpi
-    shown = sorted(ends, key=lambda end: axes.transData.transform((end.x, end.y))[1])
-    heights = [
-        min(max(axes.transData.transform((end.x, end.y))[1], box.y0), box.y1) * points
-        for end in shown
-    ]
-    names = drawable([end.label for end in shown])
-    for end, name, at, placed in zip(
-        shown, names, heights, spread(heights, _LINE_POINTS * size / 10), strict=True
+    places = sorted(
+        ((axes.transData.transform((end.x, end.y)), end) for end in ends),
+        key=lambda place: float(place[0][1]),
+    )
+    # What ends above or below the axes is named at their edge.
+    heights = [float(np.clip(place[1], box.y0, box.y1)) * points for place, _ in places]
+    names = drawable([end.label for _, end in places])
+    for (place, end), name, at, placed in zip(
+        places, names, heights, spread(heights, _LINE_POINTS * size / 10), strict=True
     ):
         line = {"arrowstyle": "-", "color": end.colour, "linewidth": 0.6, "shrinkA": 0}
         axes.annotate(
             name,
-            (end.x, end.y),
+            tuple(axes.transData.inverted().transform((place[0], at / points))),
             (10, placed - at),  # in points
             textcoords="offset points",
             color=end.colour,
