@@ -27,7 +27,8 @@ SubjectArgument = Annotated[
         metavar="SUBJECT",
         help="ablation: the encoder block without each of its parts. bottleneck: accuracy by "
         "length, with one vector of a sequence or attention to all its states. data: scores, time "
-        "and weights on a file of yours. speed: time by length, and what explains it.",
+        "and weights on a file of yours. distance: recall by distance, and gradients. speed: time "
+        "by length, and what explains it.",
         show_default=False,
     ),
 ]

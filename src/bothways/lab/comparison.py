@@ -50,14 +50,14 @@ def find(name: Subject) -> Comparison[Any, Any]:
             from bothways.lab import ablation_sections
 
             return ablation_sections.COMPARISON
-        case "distance":
-            from bothways.lab import distance_sections
-
-            return distance_sections.COMPARISON
         case "bottleneck":
             from bothways.lab import bottleneck_sections
 
             return bottleneck_sections.COMPARISON
+        case "distance":
+            from bothways.lab import distance_sections
+
+            return distance_sections.COMPARISON
         case "data":
             from bothways.lab import data_sections
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 __all__ = ["Labelled", "Scale", "Subject"]
 
-Subject = Literal["ablation", "bottleneck", "distance", "data", "speed"]
+Subject = Literal["ablation", "bottleneck", "data", "distance", "speed"]
 
 Scale = Literal["quick", "default", "full"]
 """How long it takes: seconds, to see that it works; at most ten minutes on two cores; longer."""
