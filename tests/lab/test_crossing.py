@@ -14,14 +14,15 @@ def test_a_crossing_is_where_the_straight_lines_between_lengths_meet() -> None:
 
 
 def test_without_a_crossing_it_says_by_how_much() -> None:
-    assert str(race(LENGTHS, [1, 2, 3, 4], [2, 4, 6, 16])) == "faster at every length, 2 to 4×"
-    assert str(race(LENGTHS, [2, 2, 2, 2], [1, 1, 1, 1])) == "slower at every length, 2×"
+    assert str(race(LENGTHS, [1, 2, 3, 4], [2, 4, 6, 16])) == "2.0 to 4.0× faster at every length"
+    assert str(race(LENGTHS, [2, 2, 2, 2], [1, 1, 1, 1])) == "2.0× slower at every length"
 
 
 def test_differences_that_mean_nothing_are_no_crossing() -> None:
     found = race(LENGTHS, [1.0, 1.02, 0.98, 1.0], [1.0, 1.0, 1.0, 1.0])
     assert str(found) == "as fast at every length"
-    assert race(LENGTHS, [0.5, 1.02, 0.5, 0.5], [1, 1, 1, 1]).crossings == ()
+    mostly = race(LENGTHS, [0.5, 1.02, 0.004, 0.5], [1, 1, 1, 1])
+    assert str(mostly) == "never slower, up to 250× faster"
 
 
 def test_several_crossings_are_all_told() -> None:

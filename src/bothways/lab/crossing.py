@@ -31,10 +31,7 @@ class Race(NamedTuple):
         if self.first is None:
             return "as fast at every length"
         if not self.crossings:
-            shares = (1 / self.most, 1 / self.least) if self.first == "faster" else self[2:]
-            low, high = (f"{share:.2g}" for share in shares)
-            by = f"{low}×" if low == high else f"{low} to {high}×"
-            return f"{self.first} at every length, {by}"
+            return self._without_crossing(self.first)
         words = (self.first, "slower" if self.first == "faster" else "faster")
         parts = [f"{words[0]} up to {_told(self.crossings[0])} tokens"]
         for number, (start, end) in enumerate(
@@ -43,6 +40,15 @@ class Race(NamedTuple):
             to = "" if end is None else f" to {_told(end)}"
             parts.append(f"{words[(number + 1) % 2]} from {_told(start)}{to}")
         return parts[0] if len(parts) == 2 else ", ".join(parts)
+
+    def _without_crossing(self, standing: Standing) -> str:
+        times = (1 / self.most, 1 / self.least) if standing == "faster" else self[2:]
+        low, high = (_told(share) for share in times)
+        if times[0] < 1 + ALIKE:  # at some lengths there is no telling
+            return (
+                f"never {'slower' if standing == 'faster' else 'faster'}, up to {high}× {standing}"
+            )
+        return f"{low if low == high else f'{low} to {high}'}× {standing} at every length"
 
 
 def race(lengths: Sequence[int], ours: Sequence[float], theirs: Sequence[float]) -> Race:
@@ -65,7 +71,7 @@ def race(lengths: Sequence[int], ours: Sequence[float], theirs: Sequence[float])
     return Race(first, tuple(crossings), min(ratios), max(ratios))
 
 
-def _told(length: float) -> str:
+def _told(number: float) -> str:
     """To two digits: more are not known."""
-    digits = max(0, math.floor(math.log10(length)) - 1)
-    return f"{round(length, -digits):,.0f}"
+    digits = 1 - math.floor(math.log10(number))
+    return f"{round(number, digits):,.{max(0, digits)}f}"
