@@ -60,10 +60,10 @@ def speed_sections(result: SpeedResult) -> list[Section]:
             (
                 f"Each time was taken {settings.repeats} times, the encoders in turns: curves are "
                 "medians, bands reach from the shortest to the longest. In batches, as many "
-                f"sequences as make {tokens} are taken together; then the steps of a recurrent encoder are "
-                "made for all of them at once, and only long sequences, of which few fit, show "
-                "what waiting costs. Training is the forward pass and the gradients of all "
-                "weights, without the update, which is the same for all.",
+                f"sequences as make {tokens} are taken together; then the steps of a recurrent "
+                "encoder are made for all of them at once, and only long sequences, of which few "
+                "fit, show what waiting costs. Training is the forward pass and the gradients of "
+                "all weights, without the update, which is the same for all.",
             ),
             tuple(_figure(result, *kind) for kind in _KINDS),
         ),
