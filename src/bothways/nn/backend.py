@@ -12,6 +12,7 @@ from bothways.baselines import AnyConfig
 from bothways.baselines.any_encoder import layout
 from bothways.config import PoolingMode
 from bothways.errors import BackendError, InputError, UnsupportedModel
+from bothways.held_memory import keep_few_kernels
 from bothways.nn.baselines.build import build_encoder
 from bothways.nn.encoder import TransformerEncoder
 from bothways.nn.layers import can_pack
