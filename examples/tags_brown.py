@@ -3,8 +3,8 @@
 A word's part of speech depends on what stands around it: "they *run*", "the *run* of the mill".
 Learned from the same sentences, in the same order and in steps of the same size, are
 
-- a Transformer, trained by `bothways.training`, as `bothways train tag` does it;
-- a bidirectional LSTM with as many weights, trained by the parts of the same loop (recurrent.py);
+- a Transformer, as `bothways train tag` makes and trains it;
+- a bidirectional LSTM of one layer with as many weights, as `--encoder lstm` makes it;
 
 and as a baseline each word gets the tag that it has most often.
 
@@ -29,20 +29,18 @@ from typing import Any, NamedTuple
 from safetensors.numpy import load_file
 
 import bothways
-import recurrent
-from bothways.training.data.training_data import Examples, TrainingData
-from bothways.training.objectives.heads import head_for
-from bothways.training.objectives.tag import Tag
-from bothways.training.options import DataOptions, TrainingPlan
+from bothways.training.options import TrainingPlan
 from bothways.training.pipeline import train
-from bothways.training.settings import TrainingSettings
 from fetching import npm_package
 from outcome import circumstances, use_cores, write
 
 SEED = 0
 VOCABULARY = 8000
 ENCODER = {"num_layers": 4, "d_model": 128, "num_heads": 4}
-LSTM_LAYERS = 1
+KINDS: dict[str, dict[str, Any]] = {
+    "Transformer": {"encoder": "transformer"},
+    "LSTM": {"encoder": "lstm", "encoder_layers": 1},
+}
 
 
 class Budget(NamedTuple):
@@ -160,19 +158,21 @@ def choose_and_train(model: Train, budget: Budget) -> dict[str, Any]:
     }
 
 
-class Transformer:
-    """Trains Transformers on the files in `folder`; the last is in `out`."""
+class Tagger:
+    """Trains encoders of one kind on the files in `folder`; the last is in `out`."""
 
-    def __init__(self, folder: Path, test: Sequence[Sentence], budget: Budget) -> None:
-        self.folder, self.test, self.budget = folder, test, budget
+    def __init__(
+        self, kind: dict[str, Any], folder: Path, test: Sequence[Sentence], budget: Budget
+    ) -> None:
+        self.kind, self.folder, self.test, self.budget = kind, folder, test, budget
         self.out = folder
 
     def __call__(self, rate: float, epochs: float) -> Learned:
         """Train one, as `bothways train tag train.jsonl --validation validation.jsonl` does."""
-        self.out = self.folder / f"transformer-{rate}-{epochs}"
+        self.out = self.folder / f"{self.kind['encoder']}-{rate}-{epochs}"
         tables: dict[str, dict[str, Any]] = {
             "data": {"validation": [str(self.folder / "validation.jsonl")]},
-            "model": {"size": "tiny", "vocab_size": VOCABULARY},
+            "model": {"size": "tiny", "vocab_size": VOCABULARY} | self.kind,
             "encoder": ENCODER,
             "training": self.budget.settings(rate, epochs),
         }
@@ -184,48 +184,6 @@ class Transformer:
     def _test(self) -> float:
         tagged = bothways.load(self.out).tag([sentence.tokens for sentence in self.test])
         return accuracy((labels.labels for labels in tagged), self.test)
-
-
-class Lstm:
-    """Trains LSTMs of the size of a Transformer, on its tokens."""
-
-    def __init__(self, folder: Path, like: Path, num_weights: int, budget: Budget) -> None:
-        self.folder, self.num_weights, self.budget = folder, num_weights, budget
-        self.encoder = bothways.load(like)
-        self.examples, labels = self._examples("validation.jsonl")
-        self.held_out, _ = self._examples("test.jsonl")
-        self.objective = Tag(head=head_for("tags", self.encoder.config, labels))
-
-    def __call__(self, rate: float, epochs: float) -> Learned:
-        """Train one."""
-        assert self.examples.validation is not None
-        head, settings = self.objective.head, self.budget.settings(rate, epochs)
-        model = recurrent.lstm_of_size(
-            self.num_weights, self.encoder.folder.transformer, head, LSTM_LAYERS, SEED
-        )
-        best = recurrent.fit(
-            model,
-            self.objective,
-            self.examples.train.to_dataset(),
-            self.examples.validation.to_dataset(),
-            TrainingSettings(**settings),
-        )
-
-        def test() -> float:
-            assert self.held_out.validation is not None
-            data = self.held_out.validation.to_dataset()
-            return recurrent.evaluate(model, self.objective, data)["accuracy"]
-
-        return Learned(best, test, recurrent.count_weights(model))
-
-    def _examples(self, held_out: str) -> tuple[Examples, tuple[str, ...]]:
-        """The training files and those of a file that is held out as tokens, and the labels."""
-        options = DataOptions(validation=(str(self.folder / held_out),))
-        files = [str(self.folder / "train.jsonl")]
-        data = TrainingData.read("tag", files, options, kind="text", seed=SEED)
-        reader = self.encoder.reader
-        assert reader is not None
-        return data.tokenise(reader, self.encoder.max_length), data.survey.labels
 
 
 def accuracy(predicted: Iterable[Sequence[str | None]], sentences: Sequence[Sentence]) -> float:
@@ -260,10 +218,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name, sentences in parts._asdict().items():
             lines = [json.dumps(sentence._asdict()) for sentence in sentences]
             (folder / f"{name}.jsonl").write_text("\n".join(lines), encoding="utf-8")
-        transformer = Transformer(folder, parts.test, budget)
-        figures["Transformer"] = choose_and_train(transformer, budget)
-        lstm = Lstm(folder, transformer.out, figures["Transformer"]["weights"], budget)
-        figures["LSTM"] = choose_and_train(lstm, budget)
+        for name, kind in KINDS.items():
+            figures[name] = choose_and_train(Tagger(kind, folder, parts.test, budget), budget)
     print(f"\n{'':20}{'accuracy':>10}{'weights':>12}{'learning rate':>15}{'CPU seconds':>13}")
     for name, row in figures.items():
         print(f"{name:20}{row['test']:10.2%}", end="")
@@ -279,7 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     details = {
         "data": sizes,
         "encoder": ENCODER,
-        "lstm_layers": LSTM_LAYERS,
+        "kinds": KINDS,
         "vocabulary": VOCABULARY,
     }
     write(

@@ -6,20 +6,11 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-import torch
 
 import contrast_packages
 import pretrain_wordnet
-import recurrent
 import tags_brown
-from bothways.config import EncoderConfig
-from bothways.heads import Head, HeadLayer
-from bothways.nn.lengths import Lengths
 from fetching import FetchError
-
-SAME = 1e-6
-"""Of vectors computed together and apart: fp32, in another order."""
-
 
 # tags_brown
 
@@ -59,43 +50,6 @@ def test_an_unknown_word_is_tagged_as_rare_words_are() -> None:
     text = "the/at run/nn the/at run/nn They/pp run/vb Ann/np Bob/np the/at fog/nn"
     baseline = tags_brown.MostFrequentTag(list(tags_brown.read_sentences(text)))
     assert baseline.tag(["run", "Zoe", "zebra"]) == ["nn", "np", "nn"]
-
-
-# recurrent
-
-
-@pytest.fixture
-def lstm() -> recurrent.BidirectionalLstm:
-    torch.manual_seed(0)
-    return recurrent.BidirectionalLstm(10, 6, 4, num_layers=2, dropout=0.1).eval()
-
-
-def test_an_lstm_reads_each_sequence_as_if_it_were_alone(
-    lstm: recurrent.BidirectionalLstm,
-) -> None:
-    sequences = [torch.tensor([1, 2, 3]), torch.tensor([4]), torch.tensor([5, 6, 7, 8, 9])]
-    (together,) = lstm(torch.cat(sequences), Lengths([3, 1, 5]))
-    apart = torch.cat([lstm(sequence, Lengths([len(sequence)]))[0] for sequence in sequences])
-    torch.testing.assert_close(together, apart, atol=SAME, rtol=0)
-
-
-@pytest.mark.parametrize(("changed", "seen"), [(0, 0), (0, 3), (3, 0), (3, 3)])
-def test_an_lstm_sees_both_ways(lstm: recurrent.BidirectionalLstm, changed: int, seen: int) -> None:
-    values = torch.tensor([1, 2, 3, 4])
-    (before,) = lstm(values, Lengths([4]))
-    values[changed] = 9
-    (after,) = lstm(values, Lengths([4]))
-    assert not torch.allclose(before[seen], after[seen], atol=SAME)
-
-
-@pytest.mark.parametrize("num_layers", [1, 2])
-def test_an_lstm_is_as_large_as_it_may_be(num_layers: int) -> None:
-    config = EncoderConfig(num_layers=1, num_heads=2, d_model=16, d_ff=16, vocab_size=50)
-    head = Head(
-        task="tags", layers=(HeadLayer(name="heads.classifier", outputs=3),), labels=("a", "b", "c")
-    )
-    model = recurrent.lstm_of_size(20_000, config, head, num_layers, seed=0)
-    assert 19_000 < recurrent.count_weights(model) <= 20_000
 
 
 # pretrain_wordnet

@@ -67,6 +67,14 @@ def test_embeddings_are_nearly_as_wide_as_the_transformers(name: BaselineName) -
         assert 0 <= found.embedding_width - transformer.d_model <= transformer.d_model / 4
 
 
+@pytest.mark.parametrize("name", BASELINES)
+def test_another_depth_has_as_many_weights(name: BaselineName) -> None:
+    target = count(weights.layout(LIKE["tiny"]))
+    found = matched_config(name, LIKE["tiny"], num_layers=3)
+    assert found.num_layers == 3
+    assert abs(count(layout(found)) - target) <= TOLERANCE * target
+
+
 def test_a_transformer_too_small_to_match_is_refused() -> None:
     fields: dict[str, Any] = {"num_layers": 1, "num_heads": 1, "d_model": 1, "d_ff": 1}
     with pytest.raises(ConfigError, match="no lstm has within 5%"):

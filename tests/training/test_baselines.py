@@ -143,6 +143,14 @@ def test_a_model_that_is_there_has_its_own_encoder() -> None:
         TrainingPlan.of("mlm", ["x"], "out", {"model": {"from": "minilm", "encoder": "lstm"}})
 
 
+def test_another_depth_may_be_asked_for_of_a_baseline_alone() -> None:
+    asked = plan("classify", rows_for("classify", SENTENCES), "gru", model={"encoder_layers": 3})
+    config = bothways.load(train(asked).folder).config
+    assert config.num_layers == 3
+    with pytest.raises(ConfigError, match=r"\[model\] encoder_layers is for other encoders"):
+        plan("classify", [], "transformer", model={"encoder_layers": 3})
+
+
 def test_an_encoder_that_there_is_not_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"\[model\] encoder='cnn': expected transformer, rnn"):
         TrainingPlan.of("mlm", ["x"], "out", {"model": {"encoder": "cnn"}})

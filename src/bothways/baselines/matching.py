@@ -15,26 +15,29 @@ TOLERANCE = 0.05
 """How far, as a share of the Transformer's, the number of weights may be off."""
 
 
-def matched_config(name: BaselineName, like: EncoderConfig) -> BaselineConfig:
+def matched_config(
+    name: BaselineName, like: EncoderConfig, *, num_layers: int | None = None
+) -> BaselineConfig:
     """The baseline of that name with as many weights as the Transformer, within 5 %.
 
     All weights of both encoders count, embeddings included. Input, vocabulary, longest sequence and
-    dropout are the Transformer's. So is the depth, but that a convolution has as many layers as it
-    takes for each position to see all others, if those are more. Embeddings begin as wide as the
-    Transformer's; layers are then as wide as the weights allow, and embeddings after that.
+    dropout are the Transformer's. So is the depth, unless another is asked for by `num_layers`, but
+    that a convolution has as many layers as it takes for each position to see all others, if those
+    are more. Embeddings begin as wide as the Transformer's; layers are then as wide as the weights
+    allow, and embeddings after that.
 
     Raises:
         ConfigError: if the Transformer is so small that no width comes near.
     """
     target = sum(math.prod(shape) for shape in weights.layout(like).values())
-    num_layers = like.num_layers
-    if name == "convolution":
-        num_layers = max(num_layers, layers_to_see(like.max_length))
+    depth = like.num_layers if num_layers is None else num_layers
+    if num_layers is None and name == "convolution":
+        depth = max(depth, layers_to_see(like.max_length))
 
     def config(width: int, embedding_width: int) -> BaselineConfig:
         return BaselineConfig(
             kind=name,
-            num_layers=num_layers,
+            num_layers=depth,
             width=width,
             embedding_width=embedding_width,
             max_length=like.max_length,

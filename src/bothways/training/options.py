@@ -72,7 +72,8 @@ class FreshModel:
     """How a fresh model is made.
 
     size, architecture, fields: of a Transformer, as `sizes.new_config` takes them.
-    encoder: `transformer`; or a baseline with as many weights as that would have.
+    encoder: `transformer`; or a baseline with as many weights as that would have, and as many
+        layers, unless `encoder_layers` says otherwise.
     max_length: the longest sequence, in positions; None for 512, or more for symbols and series
         that are longer.
     alphabet: of symbols, as `vocabulary.choose_alphabet` takes it; None for those that occur.
@@ -83,12 +84,20 @@ class FreshModel:
     size: SizeName = "small"
     architecture: Architecture = "modern"
     encoder: EncoderName = "transformer"
+    encoder_layers: int | None = None
     max_length: int | None = None
     alphabet: str | None = None
     vocabulary: Vocabulary = "wordpiece"
     vocab_size: int | None = None
     lowercase: bool | None = None
     fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.encoder_layers is not None and self.encoder == "transformer":
+            raise ConfigError(
+                "encoder_layers is for other encoders than the Transformer, whose num_layers is a "
+                "field of [encoder]"
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -160,6 +169,7 @@ _FRESH_ONLY = (
     "size",
     "architecture",
     "encoder",
+    "encoder_layers",
     "alphabet",
     "vocabulary",
     "vocab_size",

@@ -124,7 +124,7 @@ def start_fresh(
         )
         if fresh.encoder == "transformer":
             return transformer
-        return matched_config(fresh.encoder, transformer)
+        return matched_config(fresh.encoder, transformer, num_layers=fresh.encoder_layers)
 
     reader: SequenceReader
     match kind:
