@@ -55,19 +55,19 @@ def data_sections(result: DataResult) -> list[Section]:
 
 
 def _finding(result: DataResult) -> str:
-    """Who is best, and whether the seeds tell it apart from the Transformer."""
-    ranked = _ranked(result)
-    best, found = ranked[0], result.found[ranked[0]]
-    told = [f"On {Path(result.settings.file).name}, {best} does best: {_spread(result, best)}"]
-    if len(ranked) > 1:
-        other = "transformer" if "transformer" in ranked[1:] else ranked[1]
-        word = "beside" if _overlap(found, result.found[other]) else "before"
-        told.append(f"{word} {other}: {_spread(result, other)}")
-        if word == "beside":
-            told.append("which the seeds do not tell apart")
+    """Who is best, whom the seeds do not tell apart from it, and where the Transformer stands."""
+    best, *others = _ranked(result)
+    peers = [name for name in others if _overlap(result.found[best], result.found[name])]
+    told = [f"On {Path(result.settings.file).name}, {best} does best: {_spread(result, best)}."]
+    if peers:
+        told.append(f"The seeds do not tell it apart from {' and '.join(peers)}.")
+    if "transformer" in others and "transformer" not in peers:
+        told.append(f"The transformer comes to {_spread(result, 'transformer')}.")
+    elif best == "transformer" and others:
+        told.append(f"Next is {others[0]}: {_spread(result, others[0])}.")
     if result.guess is not None:
-        told.append(f"guessing comes to {_number(result, result.guess)}")
-    return ", ".join(told[:-1]) + "; " + told[-1] + "." if len(told) > 1 else told[0] + "."
+        told.append(f"Guessing comes to {_number(result, result.guess)}.")
+    return " ".join(told)
 
 
 def _overlap(first: Found, second: Found) -> bool:
