@@ -1,14 +1,19 @@
 """`bothways compare`, from the command to the page."""
 
 import json
+import re
+import shlex
 from collections.abc import Callable
 from importlib import util
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from bothways.cli import compare
+from bothways.cli.app import app
 from bothways.lab.comparison import find
 from bothways.lab.subjects import Subject
 
@@ -108,3 +113,17 @@ def test_every_subject_can_be_compared_at_every_scale(subject: Subject) -> None:
     comparison = find(subject)
     assert set(comparison.settings) == {"quick", "default", "full"}
     assert comparison.title
+
+
+def test_the_commands_of_the_page_are_commands() -> None:
+    page = Path(__file__).parents[2] / "docs" / "why-self-attention.md"
+    lines = re.findall(r"^bothways (compare .*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert lines
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    for line in lines:
+        name, *words = shlex.split(line)
+        with group.make_context("bothways", [name, *words]) as context:
+            command = group.get_command(context, name)
+            assert command is not None
+            command.make_context(name, words, parent=context)  # raises if it is wrong
