@@ -5,6 +5,8 @@ import math
 import pytest
 
 from bothways import EncoderConfig
+from bothways.baselines import BASELINES, BaselineConfig, BaselineName
+from bothways.baselines import layout as baseline
 from bothways.cli.costs import operations, parameters_by_part
 from bothways.weights import layout
 
@@ -84,3 +86,23 @@ def test_a_window_bounds_the_positions_that_attention_costs() -> None:
 
 def test_a_series_costs_a_product_with_its_channels() -> None:
     assert operations(CONFIGS["series"]).fixed == 3 * 8 + 4 * 64 + 2 * 8 * 16
+
+
+@pytest.mark.parametrize("kind", BASELINES)
+def test_a_baseline_s_parts_add_up_and_cost_the_same_at_any_length(kind: BaselineName) -> None:
+    config = BaselineConfig(
+        kind=kind, num_layers=2, width=4, embedding_width=6, input="vectors", num_channels=3
+    )
+    shapes = baseline.layout(config).values()
+    parts = parameters_by_part(config)
+    assert sum(parts.values()) == sum(math.prod(shape) for shape in shapes)
+    assert parts["embedding"] == 3 * 6 + 6 + 2 * 6
+    cost = operations(config)
+    assert cost.at(8) == cost.at(512) == sum(math.prod(s) for s in shapes if len(s) > 1)
+
+
+def test_a_table_of_tokens_is_looked_up_and_not_multiplied() -> None:
+    config = BaselineConfig(
+        kind="rnn-forward", num_layers=1, width=4, embedding_width=6, vocab_size=100
+    )
+    assert operations(config).formula() == f"{4 * 6 + 4 * 4}"

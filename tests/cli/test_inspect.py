@@ -7,9 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import bothways
+from bothways.baselines import BaselineConfig
 from bothways.checkpoints import export, read_folder
 from bothways.cli.app import app
 from bothways.heads import Head, HeadLayer
+from bothways.sequences import SymbolReader
+from bothways.sequences.alphabet import Alphabet
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -38,6 +42,22 @@ def test_programs_get_every_fact(minilm_folder: Path, capsys: pytest.CaptureFixt
     assert facts["operations_per_token"]["at_length"]["256"] == 10_616_832 + 4_608 * 256
     assert facts["config"]["num_layers"] == 6
     assert len(facts["fingerprint"]) == 64
+
+
+def test_encoders_that_are_no_transformers_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reader = SymbolReader(Alphabet.from_sequences(["abc"]))
+    config = BaselineConfig(
+        kind="gru", num_layers=1, width=4, embedding_width=6, vocab_size=len(reader.alphabet)
+    )
+    bothways.create(tmp_path / "made", config, reader)
+    facts = json.loads(printed(capsys, str(tmp_path / "made"), "--json"))
+    assert facts["encoder"] == "gru"
+    assert facts["parameters"]["layers"] == 2 * (3 * 4 * (6 + 4) + 2 * 3 * 4)
+    assert ["encoder", "gru"] in [
+        line.split() for line in printed(capsys, str(tmp_path / "made")).splitlines()
+    ]
 
 
 def test_people_get_a_page(minilm_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

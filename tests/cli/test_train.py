@@ -42,6 +42,7 @@ def data(run: Run) -> None:
         "train tag      train.jsonl          --out runs/pos",
         "train regress  data.csv --target y  --out runs/boil  --alphabet smiles",
         "train contrast pairs.jsonl          --out runs/pairs --from minilm",
+        "train classify train.csv            --out runs/lstm  --encoder lstm --size tiny",
     ],
 )
 @pytest.mark.usefixtures("minilm_folder")

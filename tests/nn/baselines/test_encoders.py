@@ -1,16 +1,19 @@
 """What holds for every baseline in torch, whatever its kind."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from bothways.baselines import BASELINES, BaselineConfig, BaselineName, matched_config
-from bothways.baselines.layout import layout
+from bothways.baselines.layout import initialise, layout
 from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError
-from bothways.nn import Lengths, TransformerEncoder
+from bothways.nn import Lengths, TorchBackend, TransformerEncoder
 from bothways.nn.baselines import count_parameters, make_encoder
+from bothways.packing import PackedBatch, bytes_per_token
 
 ROUNDING = 1e-5
 """Of vectors of about unit scale in float32, whose sums torch takes in another order for another
@@ -166,3 +169,17 @@ def test_weights_of_another_shape_are_refused(name: BaselineName) -> None:
     weights["final_norm.weight"] = np.ones(3, np.float32)
     with pytest.raises(CheckpointError, match="final_norm"):
         encoder.load_weights(weights)
+
+
+@pytest.mark.parametrize("lengths", [[64] * 16, list(range(127, 0, -8))], ids=["equal", "unlike"])
+@pytest.mark.parametrize("name", BASELINES)
+def test_activations_stay_within_what_is_planned_for(
+    name: BaselineName, lengths: list[int], peak_bytes: Callable[[Callable[[], object]], int]
+) -> None:
+    like = EncoderConfig(num_layers=2, num_heads=2, d_model=64, d_ff=256, vocab_size=20)
+    config = baseline(name, like)
+    backend = TorchBackend(config, initialise(config, seed=0), device="cpu")
+    batch = PackedBatch.of([np.zeros(length, np.int64) for length in lengths])
+    backend.pool(batch, ["mean"])
+    peak = peak_bytes(lambda: backend.pool(batch, ["mean"])) / sum(lengths)
+    assert 0.2 * bytes_per_token(config) < peak < bytes_per_token(config)
