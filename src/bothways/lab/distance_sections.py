@@ -5,19 +5,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bothways.baselines import EncoderName
 from bothways.lab.comparison import Comparison
 from bothways.lab.distance import DistanceResult, DistanceSettings, run_distance
-from bothways.lab.figures import Line, draw_lines
+from bothways.lab.figures import STYLES, Line, draw_lines
 from bothways.lab.recaller import path_length
 from bothways.lab.report import ReportFigure, Section, Table
+from bothways.training.drawing import new_figure, plain_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["COMPARISON", "distance_sections"]
 
 FAINTEST = 1e-9
-"""The bottom of the figures of gradients: single precision has 7 digits."""
+"""The bottom of the figure of gradients: single precision has 7 digits."""
 
 BySeed = Mapping[int, Mapping[int, float]]
 """Numbers by seed and distance."""
@@ -68,14 +71,13 @@ def distance_sections(result: DistanceResult) -> list[Section]:
                 "has gone through all that lies between, and is mixed with it.",
             ),
             (
-                _gradients(result, "fresh", "before training"),
-                _gradients(result, "trained", "after training"),
                 ReportFigure(
-                    "distance-path",
-                    lambda axes: _draw_paths(axes, result),
-                    "The length of the path between question and answer, in layers or steps.",
-                    "Path length against distance: recurrent encoders rise with it, the "
-                    "convolution with its logarithm, the Transformer stays at 1.",
+                    "distance-gradient",
+                    _drawn_gradients(result),
+                    "Left, the path between question and answer in theory; then the gradient "
+                    "before training and after it. What has left a panel below is less than "
+                    f"{FAINTEST:g} of what it is at distance 1.",
+                    _told_gradients(result),
                 ),
             ),
             (_faded(result),),
@@ -151,54 +153,66 @@ def _relative(numbers: BySeed) -> list[list[float]]:
     return [(row / row[0]).tolist() for row in rows]
 
 
-def _gradients(result: DistanceResult, which: str, when: str) -> ReportFigure:
-    numbers = {
-        name: found.fresh if which == "fresh" else found.trained
-        for name, found in result.found.items()
-    }
-
-    def draw(axes: "Axes") -> None:
+def _drawn_gradients(result: DistanceResult) -> "Figure":
+    figure = new_figure(13, 4.6)
+    paths, fresh, trained = (plain_axes(axes) for axes in figure.subplots(1, 3))
+    paths.set_title("path length", fontsize=10, loc="left")
+    _draw_paths(paths, result)
+    fresh.set_title("gradient before training", fontsize=10, loc="left")
+    trained.set_title("gradient after training", fontsize=10, loc="left")
+    both = (
+        (fresh, {name: _relative(found.fresh) for name, found in result.found.items()}),
+        (trained, {name: _relative(found.trained) for name, found in result.found.items()}),
+    )
+    every = np.concatenate([np.ravel(rows) for _, curves in both for rows in curves.values()])
+    limits = max(float(every.min()) / 3, FAINTEST), max(float(every.max()) * 3, 10)
+    for axes, curves in both:
         draw_lines(
             axes,
-            [
-                Line(name, result.settings.distances, _relative(by_seed))
-                for name, by_seed in numbers.items()
-            ],
-            x_label="distance between question and answer, positions",
-            y_label="gradient, as a multiple of that at distance 1",
+            [Line(name, result.settings.distances, rows) for name, rows in curves.items()],
+            x_label="distance, positions",
+            y_label="as a multiple of that at distance 1",
             x_scale="log2",
             y_scale="log10",
-            y_limits=(FAINTEST, 1e3),
+            y_limits=limits,
         )
-
-    far = result.settings.distances[-1]
-    ends = [
-        f"{name} {float(np.median([row[-1] for row in _relative(by_seed)])):.2g}"
-        for name, by_seed in numbers.items()
-    ]
-    return ReportFigure(
-        f"distance-gradient-{which}",
-        draw,
-        f"The gradient {when}, by distance. What has left the figure below is less than "
-        f"{FAINTEST:g} of what it is at distance 1.",
-        f"Gradient against distance {when}; at distance {far}, as a multiple of that at distance "
-        f"1: {'; '.join(ends)}.",
-    )
+    return figure
 
 
 def _draw_paths(axes: "Axes", result: DistanceResult) -> None:
+    """A curve for all encoders whose paths are as long."""
     distances = result.settings.distances
-    lines = []
+    together: dict[tuple[int, ...], list[EncoderName]] = {}
     for name in result.found:
-        lengths = [path_length(name, distance) for distance in distances]
-        lines.append(Line(name, distances, [[n or float("nan") for n in lengths]]))
+        lengths = tuple(n for d in distances if (n := path_length(name, d)) is not None)
+        if lengths:
+            together.setdefault(lengths, []).append(name)
     draw_lines(
         axes,
-        lines,
-        x_label="distance between question and answer, positions",
-        y_label="path length, layers or steps",
+        [
+            Line(", ".join(names), distances, [lengths], STYLES[names[0]])
+            for lengths, names in together.items()
+        ],
+        x_label="distance, positions",
+        y_label="layers or steps",
         x_scale="log2",
         y_scale="log10",
+    )
+
+
+def _told_gradients(result: DistanceResult) -> str:
+    """The figure in words, for those who do not see it."""
+    far = result.settings.distances[-1]
+    ends = []
+    for name, found in result.found.items():
+        fresh, trained = (
+            float(np.median([row[-1] for row in _relative(numbers)]))
+            for numbers in (found.fresh, found.trained)
+        )
+        ends.append(f"{name}, path {path_length(name, far)}, {fresh:.2g} and {trained:.2g}")
+    return (
+        f"Path length and gradient against distance. At distance {far}, the gradient as a multiple "
+        f"of that at distance 1, before and after training: {'; '.join(ends)}."
     )
 
 
