@@ -77,7 +77,7 @@ class BottleneckSettings:
     longest: int = 40
     every: int = 5
     examples: int = 200
-    steps: int = 1200
+    steps: int = 1000
     batch_symbols: int = 1024
     seeds: tuple[int, ...] = (0, 1, 2)
     rates: tuple[float, ...] = LEARNING_RATES

@@ -42,7 +42,7 @@ class DistanceSettings:
     """
 
     encoders: tuple[str, ...] = ("transformer", "convolution", "lstm", "gru", "rnn")
-    length: int = 129
+    length: int = 65
     num_pairs: int = 4
     num_keys: int = 8
     num_values: int = 8

@@ -34,7 +34,7 @@ class Recall:
     The keys of a sequence differ; its values need not. A position that holds nothing is all zeros.
     """
 
-    length: int = 129
+    length: int = 65
     num_pairs: int = 4
     num_keys: int = 8
     num_values: int = 8
