@@ -64,7 +64,7 @@ class DataSettings:
     column: tuple[str, ...] = ()
     label: tuple[str, ...] = ()
     encoders: tuple[str, ...] = ("transformer", "rnn", "lstm", "gru", "convolution", "bag")
-    tokens: int = 100_000
+    tokens: int = 150_000
     epochs: int = 20
     held_out: float = 0.2
     judged: int = 2000

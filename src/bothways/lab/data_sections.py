@@ -100,8 +100,8 @@ def _conditions(result: DataResult) -> tuple[str, ...]:
         "wide as what it stands on.",
         "All begin from random weights and see these rows alone. It says nothing of encoders that "
         "have read other texts before, which is what most Transformers are used for, nor of larger "
-        "ones or longer training: with --full, the budget is ten times as large. Times are those "
-        "of this machine, and of one process that had it to itself, if it had.",
+        "ones or longer training; --full has ten times the usual budget. Times are those of this "
+        "machine, and of a process that had it to itself, if it had.",
     ]
     if "bag" in result.found:
         paragraphs.append(
@@ -216,7 +216,7 @@ COMPARISON = Comparison(
         "default": DataSettings(),
         "full": DataSettings(
             encoders=("transformer", *BASELINES),
-            tokens=1_000_000,
+            tokens=1_500_000,
             judged=10_000,
             seeds=tuple(range(5)),
         ),
