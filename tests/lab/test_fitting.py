@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bothways.lab.fitting import Fitted, fit, search
+from bothways.lab.fitting import Fitted, fit, search, thinned
 from bothways.nn.lengths import Lengths
 from bothways.training.model import Batch
 
@@ -130,3 +130,9 @@ def test_a_search_takes_the_best_rate_of_the_first_seed_for_all_seeds() -> None:
     assert built == [4, 4, 4, 5, 6]
     assert len(found.models) == len(found.fitted) == 3
     assert all(score(model) > -0.2 for model in found.models)
+
+
+def test_a_thinned_curve_keeps_its_course() -> None:
+    assert thinned([1.0, 2.0, 3.0]) == [1.0, 2.0, 3.0]
+    curve = thinned([float(step) for step in range(1000)], points=10)
+    assert curve == [49.5 + 100 * part for part in range(10)]
