@@ -36,7 +36,12 @@ from outcome import circumstances, use_cores, write
 
 SEED = 0
 VOCABULARY = 8000
-ENCODER = {"num_layers": 4, "d_model": 128, "num_heads": 4}
+ENCODER: dict[str, Any] = {
+    "num_layers": 4,
+    "d_model": 128,
+    "num_heads": 4,
+    "windows": [2, 2, None, None],  # what stands beside a word says most about it
+}
 KINDS: dict[str, dict[str, Any]] = {
     "Transformer": {"encoder": "transformer"},
     "LSTM": {"encoder": "lstm", "encoder_layers": 1},
