@@ -65,7 +65,7 @@ class TrainingSettings:
         8 sequences.
     micro_tokens: the most tokens that are computed at a time, which bounds memory. Chosen: 4,096
         on a CPU, 32,768 on a GPU.
-    learning_rate: the highest. Chosen: 5e-4 for fresh weights, 5e-5 from a checkpoint.
+    learning_rate: the highest. Chosen: 1e-3 for fresh weights, 5e-5 from a checkpoint.
     schedule: what follows the warm-up: `linear` and `cosine` fall to 0, `constant` stays.
     warmup: the share of all steps in which the learning rate grows to its highest.
     weight_decay, beta1, beta2, epsilon: of AdamW; matrices alone decay.
@@ -155,7 +155,7 @@ class TrainingSettings:
             "epochs": epochs,
             "batch_tokens": batch_tokens,
             "micro_tokens": 32_768 if gpu else DEFAULT_MAX_TOKENS,
-            "learning_rate": 5e-4 if fresh else 5e-5,
+            "learning_rate": 1e-3 if fresh else 5e-5,
             "precision": "bf16" if gpu and bf16 else "fp32",
         }
         total = _total_steps(epochs, self.max_steps, steps)
