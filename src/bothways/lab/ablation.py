@@ -2,7 +2,7 @@
 
 The task: add to each symbol the one that stands in its mirror image's place, modulo the number of
 symbols. It needs all parts of a block: attention to bring the other symbol, positions to know which
-one it is, the feed-forward for a sum that is no sum of vectors.
+one it is, and something that is not linear for a sum that is no sum of vectors.
 
 T tokens of all sequences end to end; B sequences; L positions; D model width; V symbols.
 """

@@ -38,8 +38,9 @@ def ablation_sections(result: AblationResult) -> list[Section]:
                 _finding(result),
                 f"The task: add to each of {settings.length} symbols the one in its mirror image's "
                 f"place, modulo {settings.num_symbols}. Attention has to bring the other symbol, "
-                "positions have to say which one it is, and the sum of the two is no sum of "
-                "vectors: it takes the feed-forward. Guessing is right in "
+                "positions have to say which one it is, and the sum of the two, being no sum of "
+                "vectors, takes something that is not linear: the feed-forward, or what can be "
+                "had of softmax and norms without one. Guessing is right in "
                 f"{100 / settings.num_symbols:.1f} %.",
             ),
             tables=(_accuracies(result), _rates(result)),
@@ -68,9 +69,9 @@ def ablation_sections(result: AblationResult) -> list[Section]:
                 "each position keeps what it came with.",
                 "Without norms each layer adds to a sum that only grows, the next one multiplies "
                 "what it reads by its weights, and sizes and gradients multiply from layer to "
-                "layer. With the far smaller weights that BERT and bothways begin with (standard "
-                "deviation 0.02) they start out tame, and grow in training. Without both there is "
-                "nothing to hold the size, whichever way it goes.",
+                "layer. Weights that begin far smaller, as those of BERT and bothways do (standard "
+                "deviation 0.02), put that off. Without both, nothing holds the size, whichever "
+                "way it goes.",
             ),
             (
                 _by_layer(

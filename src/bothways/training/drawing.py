@@ -122,21 +122,29 @@ def label_ends(axes: "Axes", ends: Sequence[CurveEnd], *, size: float = 10) -> N
     # What ends above or below the axes is named at their edge.
     heights = [float(np.clip(place[1], box.y0, box.y1)) * points for place, _ in places]
     names = drawable([end.label for _, end in places])
-    for (place, end), name, at, placed in zip(
-        places, names, heights, spread(heights, _LINE_POINTS * size / 10), strict=True
-    ):
-        line = {"arrowstyle": "-", "color": end.colour, "linewidth": 0.6, "shrinkA": 0}
+    gap = _LINE_POINTS * size / 10
+    placed = spread(heights, gap)
+    # Beside the axes, as far as there is room: below are the numbers of the other axis.
+    placed = [max(at, box.y0 * points + (i + 0.5) * gap) for i, at in enumerate(placed)]
+    for (place, end), name, at, moved in zip(places, names, heights, placed, strict=True):
+        line = {
+            "arrowstyle": "-",
+            "color": end.colour,
+            "linewidth": 0.6,
+            "shrinkA": 0,
+            "relpos": (0, 0.5),  # from where the name begins, not from its middle
+        }
         axes.annotate(
             name,
             tuple(axes.transData.inverted().transform((place[0], at / points))),
-            (10, placed - at),  # in points
+            (10, moved - at),  # in points
             textcoords="offset points",
             color=end.colour,
             fontsize=size,
             va="center",
             annotation_clip=False,
             parse_math=False,
-            arrowprops=line if abs(placed - at) > _LINE_POINTS / 3 else None,
+            arrowprops=line if abs(moved - at) > _LINE_POINTS / 3 else None,
         )
 
 
