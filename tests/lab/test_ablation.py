@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from bothways.errors import ConfigError
+from bothways.lab.ablated_block import AblatedEncoder
 from bothways.lab.ablation import (
     VARIANTS,
     AblationResult,
@@ -137,3 +138,18 @@ def test_the_report_shows_every_variant(result: AblationResult, tmp_path: Path) 
 def test_settings_that_cannot_be_are_refused(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         dataclasses.replace(QUICK, **wrong)  # type: ignore[arg-type]
+
+
+def test_small_weights_tame_gradients_but_let_positions_become_alike() -> None:
+    settings = AblationSettings()
+    starts = {}
+    for name in ("no normalisation", "no skip connections"):
+        torch.manual_seed(0)
+        model = Adder(settings, VARIANTS[name], 8, seed=0)
+        # As training begins: see `TransformerEncoder`.
+        fresh = AblatedEncoder(model.encoder.config, VARIANTS[name].without)
+        model.encoder.load_state_dict(fresh.state_dict())
+        starts[name] = look(settings, model, 0)
+    tame = starts["no normalisation"].gradients
+    assert tame[0] < 10 * tame[-1]
+    assert starts["no skip connections"].differences[-1] < 0.02
