@@ -28,6 +28,9 @@ __all__ = ["STYLES", "Line", "Scale", "Style", "draw_lines", "numbered_styles"]
 
 Scale = Literal["linear", "log2", "log10"]
 
+MAX_TICKS = 24
+"""Characters of the names of all ticks of an axis; if they are more, names are turned."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Style:
@@ -140,7 +143,8 @@ def draw_lines(
     _set_scale(axes, "y", y_scale)
     if x_scale == "log2":
         ticks = sorted({float(x) for line in lines for x in line.x})
-        axes.set_xticks(ticks, [f"{x:,.0f}" for x in ticks], rotation=45 if len(ticks) > 9 else 0)
+        names = [f"{x:,.0f}" for x in ticks]
+        axes.set_xticks(ticks, names, rotation=45 if sum(map(len, names)) > MAX_TICKS else 0)
         axes.minorticks_off()
     if y_limits is not None:
         axes.set_ylim(y_limits)
@@ -154,3 +158,11 @@ def _set_scale(axes: "Axes", which: Literal["x", "y"], scale: Scale) -> None:
         return
     set_scale = axes.set_xscale if which == "x" else axes.set_yscale
     set_scale("log", base=2 if scale == "log2" else 10)
+    low, high = axes.get_ylim()
+    if which == "y" and scale == "log10" and high < 500 * low:
+        from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+        # Powers of ten alone would be few.
+        axes.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())

@@ -64,7 +64,7 @@ class SpeedSettings:
     lengths: tuple[int, ...] = tuple(2**i for i in range(4, 13))
     threads: tuple[int, ...] = (1, 2)
     batch_tokens: int = 4096
-    repeats: int = 3
+    repeats: int = 5
     num_layers: int = 2
     d_model: int = 128
     vocab_size: int = 256
