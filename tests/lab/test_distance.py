@@ -33,18 +33,19 @@ def test_encoders_have_as_many_weights_within_five_percent(scale: str) -> None:
         assert abs(count - counts["transformer"]) <= 0.05 * counts["transformer"], name
 
 
-def test_distances_are_doublings_up_to_the_farthest_position() -> None:
-    assert DistanceSettings(length=129).distances == (1, 2, 4, 8, 16, 32, 64, 128)
-    assert DistanceSettings(length=128).distances == (1, 2, 4, 8, 16, 32, 64)
+def test_distances_are_doublings_from_the_nearest_to_the_farthest() -> None:
+    assert DistanceSettings(length=66).distances == (2, 4, 8, 16, 32, 64)
+    assert DistanceSettings(length=65).distances == (2, 4, 8, 16, 32)
+    assert DistanceSettings(length=66, num_pairs=3).distances == (3, 6, 12, 24, 48)
 
 
 def test_training_practises_each_doubling_alike() -> None:
-    settings = DistanceSettings(length=129, batch=100)
+    settings = DistanceSettings(length=130, batch=100)
     drawn = np.concatenate([training_distances(settings, 0, step) for step in range(30)])
-    assert drawn.min() == 1
+    assert drawn.min() == 2
     assert 120 < drawn.max() <= 128
-    counts = np.array([np.sum((drawn >= 2**i) & (drawn < 2 ** (i + 1))) for i in range(7)])
-    expected = 3000 * np.log(2) / np.log(129)
+    counts = np.array([np.sum((drawn >= 2**i) & (drawn < 2 ** (i + 1))) for i in range(1, 7)])
+    expected = 3000 * np.log(2) / np.log(129 / 2)
     assert np.abs(counts - expected).max() < 4 * expected**0.5
 
 
@@ -75,7 +76,7 @@ def test_progress_rises_to_the_end() -> None:
 
 def test_the_sections_say_every_encoder_and_distance(result: DistanceResult) -> None:
     recall, gradients, _ = distance_sections(result)
-    assert recall.tables[0].columns == ("encoder", "1", "2", "4", "8")
+    assert recall.tables[0].columns == ("encoder", "2", "4", "8")
     assert [row[0] for row in recall.tables[0].rows] == ["transformer", "rnn", "lstm"]
     paths = {row[0]: row[1:3] for row in gradients.tables[0].rows}
     assert paths == {"transformer": (1, 1), "rnn": (4, 8), "lstm": (4, 8)}

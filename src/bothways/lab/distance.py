@@ -31,8 +31,8 @@ __all__ = ["DistanceResult", "DistanceSettings", "Found", "run_distance", "train
 class DistanceSettings:
     """What is compared.
 
-    encoders: of `baselines.EncoderName`. length: of all sequences, in positions; the farthest that
-        a pair can be is one less. num_pairs, num_keys, num_values: see `tasks.recall.Recall`.
+    encoders: of `baselines.EncoderName`. length: of all sequences, in positions; num_pairs,
+        num_keys, num_values: see `tasks.recall.Recall`.
     steps: updates of each run; batch: sequences of a step. examples: of each distance, judged.
     seeds: of weights and sequences; the first chooses the rate, of `rates`.
     d_model, num_layers, num_heads: of the Transformer; the others have as many weights.
@@ -42,8 +42,8 @@ class DistanceSettings:
     """
 
     encoders: tuple[str, ...] = ("transformer", "convolution", "lstm", "gru", "rnn")
-    length: int = 65
-    num_pairs: int = 4
+    length: int = 66
+    num_pairs: int = 2
     num_keys: int = 8
     num_values: int = 8
     steps: int = 600
@@ -75,8 +75,10 @@ class DistanceSettings:
 
     @property
     def distances(self) -> tuple[int, ...]:
-        """Those that are judged: powers of two."""
-        return tuple(2**i for i in range((self.length - 1).bit_length()))
+        """Those that are judged: the nearest, and its doublings."""
+        task = self.task
+        doublings = range((task.farthest // task.nearest).bit_length())
+        return tuple(task.nearest * 2**i for i in doublings)
 
     @property
     def runs(self) -> int:
@@ -204,8 +206,10 @@ def training_distances(settings: DistanceSettings, seed: int, step: int) -> list
     So each doubling is practised as much as the next; drawn evenly themselves, half of them would
     be in the last.
     """
+    task = settings.task
     share = generator(seed, "order", step).random(settings.batch)
-    return [int(distance) for distance in settings.length**share]
+    drawn = task.nearest * ((task.farthest + 1) / task.nearest) ** share
+    return [int(distance) for distance in drawn]
 
 
 def _training_batch(settings: DistanceSettings, seed: int, step: int) -> Batch:

@@ -37,17 +37,18 @@ def distance_sections(result: DistanceResult) -> list[Section]:
                 _finding(result),
                 f"Of {settings.length} positions, {settings.num_pairs} hold a key and a value and "
                 "the others nothing; the last holds one of the keys, and its value is asked for. "
-                "So there is little to remember, and nothing to tell far from near but the "
-                f"positions between. Curves are the median of {seeds}, bands reach from the worst "
-                f"to the best; {settings.examples} new sequences of each distance.",
+                "How many of the other pairs stand nearer than the one that is asked for is drawn "
+                "apart from its distance, so that giving the nearest value is no better nearby "
+                f"than far away. Curves are the median of {seeds}, bands reach from the worst to "
+                f"the best; {settings.examples} new sequences of each distance.",
             ),
             (
                 ReportFigure(
                     "distance-accuracy",
                     lambda axes: _draw_accuracy(axes, result),
-                    f"Right answers by distance. Guessing makes {100 / settings.num_values:.1f} % "
-                    "of them right, and guessing among the values that are there about "
-                    f"{100 / settings.num_pairs:.0f} %.",
+                    "Right answers by distance. Whoever does not heed the key, and gives one of "
+                    f"the values that are there, has {100 * _heedless(settings):.0f} % right; "
+                    f"whoever gives any value, {100 / settings.num_values:.1f} %.",
                     _told(result),
                 ),
             ),
@@ -58,8 +59,8 @@ def distance_sections(result: DistanceResult) -> list[Section]:
             (
                 "The gradient of the right answer's score by the input that holds it says how "
                 "much a change there is felt, and so what training can learn from. Each curve is "
-                "divided by its value at distance 1: sizes differ between encoders for reasons "
-                "that have nothing to do with distance.",
+                f"divided by its value at distance {settings.distances[0]}: sizes differ between "
+                "encoders for reasons that have nothing to do with distance.",
                 "Beside it, the length of the path as Vaswani et al. 2017 count it (section 4 and "
                 "table 1): the layers or steps that a signal goes through at least. Where each "
                 "step scales what it passes on, a path of n steps scales it n times over (Bengio "
@@ -76,7 +77,7 @@ def distance_sections(result: DistanceResult) -> list[Section]:
                     _drawn_gradients(result),
                     "Left, the path between question and answer in theory; then the gradient "
                     "before training and after it. What has left a panel below is less than "
-                    f"{FAINTEST:g} of what it is at distance 1.",
+                    f"{FAINTEST:g} of what it is at distance {settings.distances[0]}.",
                     _told_gradients(result),
                 ),
             ),
@@ -110,6 +111,12 @@ def _finding(result: DistanceResult) -> str:
         for name, found in result.found.items()
     ]
     return f"Right answers: {'; '.join(told)}."
+
+
+def _heedless(settings: DistanceSettings) -> float:
+    """The share of right answers if one of the values is given, whichever key is asked for."""
+    asked = 1 / settings.num_pairs
+    return asked + (1 - asked) / settings.num_values
 
 
 def _at(numbers: BySeed, distance: int) -> list[float]:
@@ -171,7 +178,7 @@ def _drawn_gradients(result: DistanceResult) -> "Figure":
             axes,
             [Line(name, result.settings.distances, rows) for name, rows in curves.items()],
             x_label="distance, positions",
-            y_label="as a multiple of that at distance 1",
+            y_label=f"as a multiple of that at distance {result.settings.distances[0]}",
             x_scale="log2",
             y_scale="log10",
             y_limits=limits,
@@ -202,7 +209,7 @@ def _draw_paths(axes: "Axes", result: DistanceResult) -> None:
 
 def _told_gradients(result: DistanceResult) -> str:
     """The figure in words, for those who do not see it."""
-    far = result.settings.distances[-1]
+    near, far = result.settings.distances[0], result.settings.distances[-1]
     ends = []
     for name, found in result.found.items():
         fresh, trained = (
@@ -212,7 +219,7 @@ def _told_gradients(result: DistanceResult) -> str:
         ends.append(f"{name}, path {path_length(name, far)}, {fresh:.2g} and {trained:.2g}")
     return (
         f"Path length and gradient against distance. At distance {far}, the gradient as a multiple "
-        f"of that at distance 1, before and after training: {'; '.join(ends)}."
+        f"of that at distance {near}, before and after training: {'; '.join(ends)}."
     )
 
 
@@ -245,7 +252,8 @@ def _faded(result: DistanceResult) -> Table:
         paths = [path_length(name, d) for d in (middle, distances[-1])]
         rows.append((name, *paths, *cells))
     return Table(
-        "Path length, and the gradient as a multiple of that at distance 1 (median of the seeds)",
+        "Path length, and the gradient as a multiple of that at distance "
+        f"{distances[0]} (median of the seeds)",
         (
             "encoder",
             *(f"path at {d}" for d in (middle, distances[-1])),
@@ -279,7 +287,7 @@ COMPARISON = Comparison(
     settings={
         "quick": DistanceSettings(
             encoders=("transformer", "lstm", "rnn"),
-            length=9,
+            length=10,
             steps=4,
             batch=8,
             examples=8,
@@ -290,7 +298,7 @@ COMPARISON = Comparison(
         "default": DistanceSettings(),
         "full": DistanceSettings(
             encoders=("transformer", "convolution", "lstm", "gru", "rnn", "lstm-forward"),
-            length=257,
+            length=258,
             steps=3000,
             examples=500,
             seeds=(0, 1, 2, 3, 4),

@@ -5,7 +5,7 @@ from bothways.errors import InputError
 from bothways.lab.tasks.recall import Recall, solve
 
 TASK = Recall(length=20, num_pairs=4, num_keys=6, num_values=5)
-DISTANCES = [1, 19, 7, 7, 2] * 20
+DISTANCES = [4, 16, 7, 7, 5] * 20
 
 
 def read(vectors: np.ndarray) -> dict[str, tuple[str, int]]:
@@ -41,11 +41,24 @@ def test_every_place_key_and_value_is_drawn() -> None:
     assert np.bincount(made.answers, minlength=5).min() > 50  # of 500, five values
 
 
-def test_other_pairs_stand_anywhere_whatever_the_distance() -> None:
-    """So that how many there are between question and answer tells nothing but the distance."""
-    near = TASK.sample([1] * 400, seed=0, step=0).vectors[:, :18].any(axis=2).sum(axis=0)
-    expected = 400 * 3 / 18
-    assert np.abs(near - expected).max() < 4 * expected**0.5
+@pytest.mark.parametrize("distance", [4, 10, 16])
+def test_how_many_pairs_stand_nearer_says_nothing_of_the_distance(distance: int) -> None:
+    made = TASK.sample([distance] * 400, seed=0, step=0)
+    nearer = made.vectors[:, 20 - distance : 19].any(axis=2).sum(axis=1)
+    counts = np.bincount(nearer, minlength=4)
+    assert len(counts) == 4
+    assert np.abs(counts - 100).max() < 4 * (400 / 4 * 3 / 4) ** 0.5  # standard deviations
+
+
+@pytest.mark.parametrize("distance", [4, 10, 16])
+def test_the_nearest_value_is_as_often_the_answer_at_every_distance(distance: int) -> None:
+    made = TASK.sample([distance] * 400, seed=0, step=0)
+    right = 0
+    for vectors, answer in zip(made.vectors, made.answers, strict=True):
+        place = np.flatnonzero(vectors[:-1].any(axis=1)).max()
+        right += vectors[place, 6 + answer] == 1
+    expected = 1 / 4 + 3 / 4 / 5  # it is the one that is asked for, or has its value by chance
+    assert abs(right / 400 - expected) < 4 * (expected * (1 - expected) / 400) ** 0.5
 
 
 def test_a_sample_is_a_function_of_seed_step_and_stream() -> None:
@@ -57,12 +70,14 @@ def test_a_sample_is_a_function_of_seed_step_and_stream() -> None:
     assert drawn(0, 0) != drawn(1, 0)
 
 
-@pytest.mark.parametrize("distance", [0, 20])
+@pytest.mark.parametrize("distance", [3, 17])
 def test_a_distance_outside_the_sequence_is_refused(distance: int) -> None:
-    with pytest.raises(InputError, match="from 1 to 19"):
-        TASK.sample([3, distance], seed=0, step=0)
+    with pytest.raises(InputError, match="from 4 to 16"):
+        TASK.sample([8, distance], seed=0, step=0)
 
 
 def test_more_pairs_than_keys_are_refused() -> None:
     with pytest.raises(InputError, match="num_pairs=7"):
         Recall(num_pairs=7, num_keys=6)
+    with pytest.raises(InputError, match="num_pairs=3"):
+        Recall(length=5, num_pairs=3)
