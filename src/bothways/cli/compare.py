@@ -62,7 +62,8 @@ Encoders = Annotated[
     str | None,
     typer.Option(
         metavar="NAME,NAME,...",
-        help=f"What is compared, of {', '.join(get_args(EncoderName))}.",
+        help=f"What is compared, of {', '.join(get_args(EncoderName))}; for speed also of "
+        "transformer-window.",
         show_default=False,
     ),
 ]
