@@ -17,7 +17,7 @@ from bothways.config import EncoderConfig
 from bothways.errors import ConfigError
 from bothways.lab.comparison import Progress
 from bothways.lab.decoder import Decoder, View
-from bothways.lab.fitting import LEARNING_RATES, search, thinned
+from bothways.lab.fitting import LEARNING_RATES, recorded, search
 from bothways.lab.tasks.copying import Copying, Order
 from bothways.lab.tasks.examples import Stream
 from bothways.lab.transduction import Accuracy, Transducer, accuracy, pack, symbol_loss
@@ -183,12 +183,10 @@ class BottleneckResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, for JSON; of the losses, their course."""
-        found = {
-            name: dataclasses.asdict(found)
-            | {"losses": {seed: thinned(losses) for seed, losses in found.losses.items()}}
-            for name, found in self.found.items()
+        return {
+            "settings": dataclasses.asdict(self.settings),
+            "found": {name: recorded(found) for name, found in self.found.items()},
         }
-        return {"settings": dataclasses.asdict(self.settings), "found": found}
 
 
 def run_bottleneck(settings: BottleneckSettings, progress: Progress) -> BottleneckResult:

@@ -14,6 +14,7 @@ from bothways.lab.bottleneck import (
 from bothways.lab.comparison import Comparison
 from bothways.lab.figures import Line, draw_lines, numbered_styles
 from bothways.lab.report import ReportFigure, Section, Table
+from bothways.lab.shares import typical, typical_and_range
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,15 +83,11 @@ def bottleneck_sections(result: BottleneckResult) -> list[Section]:
 def _finding(result: BottleneckResult) -> str:
     short, long = result.settings.lengths[0], result.settings.lengths[-1]
     told = [
-        f"{name}: {_percent(found.exact(short))} of sequences of {short} symbols wholly right, "
-        f"{_percent(found.exact(long))} of {long}"
+        f"{name}: {typical(found.exact(short))} of sequences of {short} symbols wholly right, "
+        f"{typical(found.exact(long))} of {long}"
         for name, found in result.found.items()
     ]
     return "; ".join(told) + "."
-
-
-def _percent(values: list[float]) -> str:
-    return f"{100 * float(np.median(values)):.0f} %"
 
 
 def _draw(axes: "Axes", result: BottleneckResult, measure: Measure) -> None:
@@ -125,7 +122,7 @@ def _told(result: BottleneckResult, measure: Measure, what: str) -> str:
     lengths = result.settings.lengths
     ends = []
     for name, found in result.found.items():
-        shares = [_percent(values) for values in _by_length(found, lengths, measure)]
+        shares = [typical(values) for values in _by_length(found, lengths, measure)]
         ends.append(f"{name}, {shares[0]} at {lengths[0]} to {shares[-1]} at {lengths[-1]}")
     return f"{what} against length: {'; '.join(ends)}."
 
@@ -136,10 +133,7 @@ def _table(result: BottleneckResult, measure: Measure) -> Table:
     lengths = result.settings.lengths
     rows: list[tuple[str, ...]] = []
     for name, found in result.found.items():
-        cells = [
-            f"{_percent(values)} ({100 * min(values):.0f} to {100 * max(values):.0f})"
-            for values in _by_length(found, lengths, measure)
-        ]
+        cells = [typical_and_range(values) for values in _by_length(found, lengths, measure)]
         rows.append((name, *cells))
     return Table(
         f"By length, the share of {what[measure]}: median of the seeds (worst to best)",

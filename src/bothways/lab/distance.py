@@ -15,7 +15,7 @@ from bothways.baselines import AnyConfig, EncoderName, matched_config
 from bothways.config import EncoderConfig
 from bothways.errors import ConfigError
 from bothways.lab.comparison import Progress
-from bothways.lab.fitting import LEARNING_RATES, search, thinned
+from bothways.lab.fitting import LEARNING_RATES, recorded, search
 from bothways.lab.recaller import Recaller, answer_loss, gradient_size, pack, share_right
 from bothways.lab.tasks.examples import Stream
 from bothways.lab.tasks.recall import Recall
@@ -143,12 +143,10 @@ class DistanceResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, for JSON; of the losses, their course."""
-        found = {
-            name: dataclasses.asdict(found)
-            | {"losses": {seed: thinned(losses) for seed, losses in found.losses.items()}}
-            for name, found in self.found.items()
+        return {
+            "settings": dataclasses.asdict(self.settings),
+            "found": {name: recorded(found) for name, found in self.found.items()},
         }
-        return {"settings": dataclasses.asdict(self.settings), "found": found}
 
 
 def run_distance(settings: DistanceSettings, progress: Progress) -> DistanceResult:

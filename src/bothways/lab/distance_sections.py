@@ -11,6 +11,7 @@ from bothways.lab.distance import DistanceResult, DistanceSettings, run_distance
 from bothways.lab.figures import STYLES, Line, draw_lines
 from bothways.lab.recaller import path_length
 from bothways.lab.report import ReportFigure, Section, Table
+from bothways.lab.shares import typical, typical_and_range
 from bothways.training.drawing import new_figure, plain_axes
 
 if TYPE_CHECKING:
@@ -106,8 +107,8 @@ def distance_sections(result: DistanceResult) -> list[Section]:
 def _finding(result: DistanceResult) -> str:
     near, far = result.settings.distances[0], result.settings.distances[-1]
     told = [
-        f"{name} {_percent(_at(found.accuracies, near))} at distance {near}, "
-        f"{_percent(_at(found.accuracies, far))} at {far}"
+        f"{name} {typical(_at(found.accuracies, near))} at distance {near}, "
+        f"{typical(_at(found.accuracies, far))} at {far}"
         for name, found in result.found.items()
     ]
     return f"Right answers: {'; '.join(told)}."
@@ -122,10 +123,6 @@ def _heedless(settings: DistanceSettings) -> float:
 def _at(numbers: BySeed, distance: int) -> list[float]:
     """The numbers of a distance, by seed."""
     return [by_distance[distance] for by_distance in numbers.values()]
-
-
-def _percent(values: list[float]) -> str:
-    return f"{100 * float(np.median(values)):.0f} %"
 
 
 def _draw_accuracy(axes: "Axes", result: DistanceResult) -> None:
@@ -146,8 +143,7 @@ def _draw_accuracy(axes: "Axes", result: DistanceResult) -> None:
 def _told(result: DistanceResult) -> str:
     """The figure in words, for those who do not see it."""
     curves = [
-        f"{name} "
-        + ", ".join(_percent(_at(found.accuracies, d)) for d in result.settings.distances)
+        f"{name} " + ", ".join(typical(_at(found.accuracies, d)) for d in result.settings.distances)
         for name, found in result.found.items()
     ]
     distances = ", ".join(map(str, result.settings.distances))
@@ -228,10 +224,7 @@ def _accuracies(result: DistanceResult) -> Table:
     rows: list[tuple[str, ...]] = []
     for name, found in result.found.items():
         by_distance = [_at(found.accuracies, d) for d in result.settings.distances]
-        cells = [
-            f"{_percent(values)} ({100 * min(values):.0f} to {100 * max(values):.0f})"
-            for values in by_distance
-        ]
+        cells = [typical_and_range(values) for values in by_distance]
         rows.append((name, *cells))
     return Table(
         "Right answers by distance: median of the seeds (worst to best)",

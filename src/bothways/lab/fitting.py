@@ -9,8 +9,8 @@ import dataclasses
 import functools
 import math
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from bothways.training.optimizer import make_optimizer, set_learning_rate
 from bothways.training.schedule import learning_rate
 from bothways.training.settings import ResolvedSettings, TrainingSettings
 
-__all__ = ["LEARNING_RATES", "Fitted", "Search", "fit", "search", "thinned"]
+__all__ = ["LEARNING_RATES", "Fitted", "Search", "fit", "recorded", "search", "thinned"]
 
 M = TypeVar("M", bound=nn.Module)
 """A kind of model."""
@@ -162,6 +162,22 @@ def thinned(losses: Sequence[float], points: int = 50) -> list[float]:
     """
     stretches = np.array_split(np.asarray(losses, float), min(points, len(losses)))
     return [float(f"{stretch.mean():.4g}") for stretch in stretches]
+
+
+class HasLosses(Protocol):
+    """A dataclass of what was found, with the losses of training by seed."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def losses(self) -> Mapping[int, Sequence[float]]:
+        """Of each step."""
+
+
+def recorded(found: HasLosses) -> dict[str, Any]:
+    """What was found, for JSON; of the losses, their course."""
+    losses = {seed: thinned(curve) for seed, curve in found.losses.items()}
+    return dataclasses.asdict(found) | {"losses": losses}
 
 
 def _settings(steps: int, peak_rate: float, seed: int) -> ResolvedSettings:
