@@ -48,7 +48,7 @@ def test_every_system_reads_as_many_symbols(result: BottleneckResult) -> None:
 
 
 def test_each_step_has_sequences_of_each_quarter_of_the_lengths() -> None:
-    settings = BottleneckSettings(shortest=5, longest=40, batch_symbols=800)
+    settings = BottleneckSettings(shortest=5, judged=40, longest=40, batch_symbols=800)
     seen = set()
     for step in range(60):
         lengths = sorted(set(training_batch(settings, 0, step).lengths.each))
@@ -98,7 +98,7 @@ def test_the_encoders_are_the_transformer_and_what_matches_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"shortest": 9, "longest": 8}, {"seeds": ()}, {"steps": 0}, {"rates": ()}]
+    "wrong", [{"shortest": 50}, {"judged": 46}, {"seeds": ()}, {"steps": 0}, {"rates": ()}]
 )
 def test_settings_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):

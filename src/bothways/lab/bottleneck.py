@@ -17,7 +17,7 @@ from bothways.config import EncoderConfig
 from bothways.errors import ConfigError
 from bothways.lab.comparison import Progress
 from bothways.lab.decoder import Decoder, View
-from bothways.lab.fitting import LEARNING_RATES, recorded, search
+from bothways.lab.fitting import TASK_LEARNING_RATES, recorded, search
 from bothways.lab.tasks.copying import Copying, Order
 from bothways.lab.tasks.examples import Stream
 from bothways.lab.transduction import Accuracy, Transducer, accuracy, pack, symbol_loss
@@ -62,7 +62,8 @@ class BottleneckSettings:
 
     order: whether sequences are said again forwards or backwards. num_symbols: they are made of.
     shortest, longest: of sequences in training, in symbols; each length is as likely.
-    every: lengths are judged from the shortest on, at these intervals. examples: of each.
+    judged, every: lengths are judged from the shortest to this one, at these intervals: inside of
+        what is practised, so that length is seen and not the edge. examples: of each.
     steps: updates of each run; batch_symbols: of the sources of a step, about.
     seeds: of weights and sequences; the first chooses the rate, of `rates`.
     d_model, num_layers, num_heads: of the Transformer; the decoder is as wide.
@@ -74,22 +75,23 @@ class BottleneckSettings:
     order: Order = "copy"
     num_symbols: int = 8
     shortest: int = 5
-    longest: int = 40
+    longest: int = 45
+    judged: int = 40
     every: int = 5
     examples: int = 200
     steps: int = 1000
     batch_symbols: int = 1024
     seeds: tuple[int, ...] = (0, 1, 2)
-    rates: tuple[float, ...] = LEARNING_RATES
+    rates: tuple[float, ...] = TASK_LEARNING_RATES
     d_model: int = 64
     num_layers: int = 2
     num_heads: int = 4
 
     def __post_init__(self) -> None:
-        if not 1 <= self.shortest <= self.longest:
+        if not 1 <= self.shortest <= self.judged <= self.longest:
             raise ConfigError(
-                f"shortest={self.shortest}, longest={self.longest}: expected 1 or more, and the "
-                "longest not to be shorter"
+                f"shortest={self.shortest}, judged={self.judged}, longest={self.longest}: expected "
+                "1 or more, each no less than the one before"
             )
         for name in ("seeds", "rates"):
             if not getattr(self, name):
@@ -101,7 +103,7 @@ class BottleneckSettings:
     @property
     def lengths(self) -> tuple[int, ...]:
         """Those that are judged."""
-        return tuple(range(self.shortest, self.longest + 1, self.every))
+        return tuple(range(self.shortest, self.judged + 1, self.every))
 
     @property
     def runs(self) -> int:
@@ -151,7 +153,8 @@ class Found:
     """Of one system.
 
     parameters: of encoder and decoder together. width: of the encoder's states. rate: the highest
-    learning rate, chosen by `scores`, the share of right symbols of the first seed at each rate.
+    learning rate, chosen by `scores`: the share of wholly right sequences of the first seed, the
+    mean over lengths, at each rate.
     accuracies: by seed and length. losses: of training, by seed and step. tokens: of all sources,
     by seed. seconds: of the training of all seeds at that rate.
     """
@@ -213,7 +216,7 @@ def _find(settings: BottleneckSettings, system: System, progress: Callable[[int]
 
     def score(model: Transducer) -> float:
         found = _judge(settings, model, seed=settings.seeds[0], stream="validation")
-        return float(np.mean([accuracy.symbols for accuracy in found.values()]))
+        return float(np.mean([accuracy.exact for accuracy in found.values()]))
 
     searched = search(
         functools.partial(settings.build, system),

@@ -67,8 +67,8 @@ def bottleneck_sections(result: BottleneckResult) -> list[Section]:
                 f"Budgets are equal: {settings.steps:,} steps of about "
                 f"{settings.batch_symbols:,} symbols for each run, of lengths from "
                 f"{settings.shortest} to {settings.longest}. The first seed is trained at each "
-                "rate of the same grid, and the rate of the best share of right symbols, on "
-                "sequences that are not reported, is used for all seeds.",
+                "rate of the same grid, and the rate that makes most sequences wholly right, of "
+                "some that are not reported, is used for all seeds.",
                 "It shows what this budget buys. A larger vector or longer training moves the "
                 "length at which one vector fails; it does not remove it. Nor is copying what "
                 "encoders are for: it is the task that needs every symbol, and so the one where "
@@ -165,7 +165,8 @@ COMPARISON = Comparison(
     settings={
         "quick": BottleneckSettings(
             shortest=2,
-            longest=6,
+            longest=7,
+            judged=6,
             every=2,
             examples=8,
             steps=4,
@@ -176,7 +177,9 @@ COMPARISON = Comparison(
             num_layers=1,
         ),
         "default": BottleneckSettings(),
-        "full": BottleneckSettings(longest=60, steps=5000, seeds=(0, 1, 2, 3, 4), examples=500),
+        "full": BottleneckSettings(
+            longest=66, judged=60, steps=5000, seeds=(0, 1, 2, 3, 4), examples=500
+        ),
     },
     run=run_bottleneck,
     sections=bottleneck_sections,

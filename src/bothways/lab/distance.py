@@ -15,7 +15,7 @@ from bothways.baselines import AnyConfig, EncoderName, matched_config
 from bothways.config import EncoderConfig
 from bothways.errors import ConfigError
 from bothways.lab.comparison import Progress
-from bothways.lab.fitting import LEARNING_RATES, recorded, search
+from bothways.lab.fitting import TASK_LEARNING_RATES, recorded, search
 from bothways.lab.recaller import Recaller, answer_loss, gradient_size, pack, share_right
 from bothways.lab.tasks.examples import Stream
 from bothways.lab.tasks.recall import Recall
@@ -50,7 +50,7 @@ class DistanceSettings:
     batch: int = 32
     examples: int = 200
     seeds: tuple[int, ...] = (0, 1, 2)
-    rates: tuple[float, ...] = LEARNING_RATES
+    rates: tuple[float, ...] = TASK_LEARNING_RATES
     d_model: int = 32
     num_layers: int = 2
     num_heads: int = 4

@@ -24,7 +24,16 @@ from bothways.training.optimizer import make_optimizer, set_learning_rate
 from bothways.training.schedule import learning_rate
 from bothways.training.settings import ResolvedSettings, TrainingSettings
 
-__all__ = ["LEARNING_RATES", "Fitted", "Search", "fit", "recorded", "search", "thinned"]
+__all__ = [
+    "LEARNING_RATES",
+    "TASK_LEARNING_RATES",
+    "Fitted",
+    "Search",
+    "fit",
+    "recorded",
+    "search",
+    "thinned",
+]
 
 M = TypeVar("M", bound=nn.Module)
 """A kind of model."""
@@ -32,6 +41,10 @@ M = TypeVar("M", bound=nn.Module)
 LEARNING_RATES = (5e-4, 1.5e-3, 5e-3)
 """The one grid of highest learning rates, for every encoder: a factor of 3 apart, around the rate
 that suits small models."""
+
+TASK_LEARNING_RATES = (1.5e-3, 5e-3, 1.5e-2)
+"""The same for models as small as those of generated tasks, `d_model` 64 and less: a step higher,
+so that for none of them the best rate is the highest of the grid."""
 
 
 @dataclasses.dataclass(frozen=True)
