@@ -98,8 +98,19 @@ def test_the_encoders_are_the_transformer_and_what_matches_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"shortest": 50}, {"judged": 46}, {"seeds": ()}, {"steps": 0}, {"rates": ()}]
+    "wrong",
+    [{"shortest": 50}, {"judged": 46}, {"seeds": ()}, {"task": "tag"}, {"steps": 0}, {"rates": ()}],
 )
 def test_settings_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         BottleneckSettings(**wrong)  # type: ignore[arg-type]
+
+
+def test_dates_are_compared_at_the_lengths_that_they_have() -> None:
+    settings = dataclasses.replace(QUICK, task="dates", longest=12, judged=12)
+    assert settings.lengths == (8, 10, 12)
+    assert set(training_batch(settings, 0, 0).lengths.each) <= set(range(8, 13))
+    result = run_bottleneck(settings, lambda told, share: None)
+    first = bottleneck_sections(result)[0]
+    assert "ISO 8601" in first.paragraphs[1]
+    assert first.tables[0].columns == ("system", "8", "10", "12")

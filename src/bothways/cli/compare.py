@@ -14,7 +14,7 @@ from bothways.baselines.any_encoder import EncoderName
 from bothways.cli import options as o
 from bothways.cli.progress import clock, comparison_progress
 from bothways.errors import MissingExtra
-from bothways.lab.subjects import Labelled, Scale, Subject
+from bothways.lab.subjects import LabTask, Scale, Subject
 
 if TYPE_CHECKING:
     from bothways.lab.comparison import Comparison
@@ -68,10 +68,11 @@ Encoders = Annotated[
     ),
 ]
 TaskOption = Annotated[
-    Labelled | None,
+    LabTask | None,
     typer.Option(
         "--task",
-        help="For data: what is learned of its rows; by default classify.",
+        help="For bottleneck: what is said of a sequence; by default copy. For data: what is "
+        "learned of its rows; by default classify.",
         show_default=False,
     ),
 ]

@@ -260,7 +260,7 @@ COMPARISON = Comparison(
             rates=(1.5e-3,),
         ),
         "default": AblationSettings(),
-        "full": AblationSettings(length=12, sequences=64, steps=1500, seeds=(0, 1, 2)),
+        "full": AblationSettings(length=12, steps=600, seeds=(0, 1, 2)),
     },
     run=run_ablation,
     sections=ablation_sections,

@@ -7,7 +7,7 @@ states need not. Nothing else differs: the decoder is the same, and so are depth
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, assert_never, get_args
 
 import numpy as np
 import torch
@@ -18,8 +18,10 @@ from bothways.errors import ConfigError
 from bothways.lab.comparison import Progress
 from bothways.lab.decoder import Decoder, View
 from bothways.lab.fitting import TASK_LEARNING_RATES, recorded, search
-from bothways.lab.tasks.copying import Copying, Order
-from bothways.lab.tasks.examples import Stream
+from bothways.lab.subjects import Said
+from bothways.lab.tasks.copying import Copying
+from bothways.lab.tasks.dates import Dates
+from bothways.lab.tasks.examples import Stream, Transduction
 from bothways.lab.transduction import Accuracy, Transducer, accuracy, pack, symbol_loss
 from bothways.nn.baselines import count_parameters, make_encoder
 from bothways.training.chance import generator
@@ -60,8 +62,10 @@ SYSTEMS: Mapping[str, System] = {
 class BottleneckSettings:
     """What is compared.
 
-    order: whether sequences are said again forwards or backwards. num_symbols: they are made of.
-    shortest, longest: of sequences in training, in symbols; each length is as likely.
+    task: what is said of a sequence: itself, forwards or backwards; or of a date, as people write
+        it, ISO 8601. num_symbols: of which sequences are made that are said again.
+    shortest, longest: of sequences in training, in symbols; each length is as likely. Of those that
+        the task has: no date has fewer than 8 characters.
     judged, every: lengths are judged from the shortest to this one, at these intervals: inside of
         what is practised, so that length is seen and not the edge. examples: of each.
     steps: updates of each run; batch_symbols: of the sources of a step, about.
@@ -72,7 +76,7 @@ class BottleneckSettings:
         ConfigError: naming the field, its value, and what it may be.
     """
 
-    order: Order = "copy"
+    task: Said = "copy"
     num_symbols: int = 8
     shortest: int = 5
     longest: int = 45
@@ -93,6 +97,8 @@ class BottleneckSettings:
                 f"shortest={self.shortest}, judged={self.judged}, longest={self.longest}: expected "
                 "1 or more, each no less than the one before"
             )
+        if self.task not in get_args(Said):
+            raise ConfigError(f"task={self.task!r}: expected one of {', '.join(get_args(Said))}")
         for name in ("seeds", "rates"):
             if not getattr(self, name):
                 raise ConfigError(f"{name}: expected at least one")
@@ -101,9 +107,26 @@ class BottleneckSettings:
                 raise ConfigError(f"{name}={getattr(self, name)}: expected at least 1")
 
     @property
+    def transduction(self) -> Transduction:
+        """The task."""
+        match self.task:
+            case "copy" | "reverse":
+                return Copying(self.task, self.num_symbols)
+            case "dates":
+                return Dates()
+            case unknown:
+                assert_never(unknown)
+
+    @property
+    def practised(self) -> range:
+        """Lengths of sequences in training."""
+        nearest = self.transduction.nearest_length
+        return range(nearest(self.shortest), nearest(self.longest) + 1)
+
+    @property
     def lengths(self) -> tuple[int, ...]:
         """Those that are judged."""
-        return tuple(range(self.shortest, self.judged + 1, self.every))
+        return tuple(self.practised[: self.judged - self.shortest + 1 : self.every])
 
     @property
     def runs(self) -> int:
@@ -120,8 +143,8 @@ class BottleneckSettings:
         """
         return new_config(
             "tiny",
-            vocab_size=self.num_symbols,
-            max_length=self.longest,
+            vocab_size=len(self.transduction.alphabet),
+            max_length=self.practised[-1],
             fields={
                 "num_layers": self.num_layers,
                 "d_model": self.d_model,
@@ -139,11 +162,11 @@ class BottleneckSettings:
 
     def build(self, system: System, seed: int) -> Transducer:
         """A fresh model."""
-        config = self.encoder(system)
+        config, num_answers = self.encoder(system), len(self.transduction.answers)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             decoder = Decoder(
-                self.d_model, config.d_model, self.num_symbols + 1, system.view, self.num_heads
+                self.d_model, config.d_model, num_answers + 1, system.view, self.num_heads
             )
         return Transducer(make_encoder(config, seed=seed), decoder)
 
@@ -252,9 +275,9 @@ short ones alone, and all that are equally long go through the encoder side by s
 def training_batch(settings: BottleneckSettings, seed: int, step: int) -> Batch:
     """Sequences of a step: as many symbols of each of some lengths."""
     chance = generator(seed, "order", step)
-    possible = np.arange(settings.shortest, settings.longest + 1)
+    practised = settings.practised
     lengths: list[int] = []
-    for part in np.array_split(possible, min(LENGTHS_A_STEP, len(possible))):
+    for part in np.array_split(practised, min(LENGTHS_A_STEP, len(practised))):
         length = int(chance.choice(part))
         lengths += [length] * max(1, settings.batch_symbols // LENGTHS_A_STEP // length)
     return _batch(settings, lengths, seed, step, "train")
@@ -275,6 +298,6 @@ def _judge(
 def _batch(
     settings: BottleneckSettings, lengths: list[int], seed: int, step: int, stream: Stream
 ) -> Batch:
-    task = Copying(settings.order, settings.num_symbols)
+    task = settings.transduction
     pairs = task.pairs(lengths, seed=seed, step=step, stream=stream)
-    return pack(pairs, end=settings.num_symbols)
+    return pack(pairs, end=len(task.answers))

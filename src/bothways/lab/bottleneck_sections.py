@@ -1,6 +1,6 @@
 """The report of `bothways compare bottleneck`: accuracy by length, for three ways to see."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, assert_never
 
 import numpy as np
 
@@ -13,8 +13,10 @@ from bothways.lab.bottleneck import (
 )
 from bothways.lab.comparison import Comparison
 from bothways.lab.figures import Line, draw_lines, numbered_styles
+from bothways.lab.fitting import TASK_LEARNING_RATES
 from bothways.lab.report import ReportFigure, Section, Table
 from bothways.lab.shares import typical, typical_and_range
+from bothways.lab.tasks.dates import FORMS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,14 +29,12 @@ Measure = Literal["exact", "symbols"]
 def bottleneck_sections(result: BottleneckResult) -> list[Section]:
     """What was found, by length, and how it was made sure that nothing else differs."""
     settings = result.settings
-    said = {"copy": "say it again", "reverse": "say it backwards"}[settings.order]
     return [
         Section(
             "Accuracy by length",
             (
                 _finding(result),
-                f"Each system reads a sequence of {settings.num_symbols} symbols, drawn at random, "
-                f"and has to {said}. Curves are the median of {len(settings.seeds)} seeds, bands "
+                f"{_asked(settings)} Curves are the median of {len(settings.seeds)} seeds, bands "
                 f"reach from the worst to the best; {settings.examples} new sequences of each "
                 "length, each step taking the likeliest symbol after those that it took before.",
             ),
@@ -48,8 +48,7 @@ def bottleneck_sections(result: BottleneckResult) -> list[Section]:
                 ReportFigure(
                     "bottleneck-symbols",
                     lambda axes: _draw(axes, result, "symbols"),
-                    "Symbols in the right place. Guessing makes "
-                    f"{100 / settings.num_symbols:.0f} % of them right.",
+                    "Symbols in the right place.",
                     _told(result, "symbols", "Share of symbols in the right place"),
                 ),
             ),
@@ -66,18 +65,54 @@ def bottleneck_sections(result: BottleneckResult) -> list[Section]:
                 "feed-forward of as many weights. The LSTM reads in both directions.",
                 f"Budgets are equal: {settings.steps:,} steps of about "
                 f"{settings.batch_symbols:,} symbols for each run, of lengths from "
-                f"{settings.shortest} to {settings.longest}. The first seed is trained at each "
-                "rate of the same grid, and the rate that makes most sequences wholly right, of "
-                "some that are not reported, is used for all seeds.",
-                "It shows what this budget buys. A larger vector or longer training moves the "
-                "length at which one vector fails; it does not remove it. Nor is copying what "
-                "encoders are for: it is the task that needs every symbol, and so the one where "
-                "the bottleneck is felt first. A vector that stands for a text's meaning may leave "
-                "most of it out, and pooled vectors, as bothways makes them for search, do.",
+                f"{settings.practised[0]} to {settings.practised[-1]}. The first seed is trained "
+                "at each rate of the same grid, and the rate that makes most sequences wholly "
+                "right, of some that are not reported, is used for all seeds.",
+                _limits(settings),
             ),
             tables=(_systems(result),),
         ),
     ]
+
+
+def _asked(settings: BottleneckSettings) -> str:
+    match settings.task:
+        case "copy" | "reverse":
+            how = "again" if settings.task == "copy" else "backwards"
+            return (
+                f"Each system reads a sequence of {settings.num_symbols} symbols, drawn at random, "
+                f"and has to say it {how}. Guessing makes {100 / settings.num_symbols:.0f} % of "
+                "the symbols right."
+            )
+        case "dates":
+            return (
+                "Each system reads a date as people write it, in words or in numbers, in one of "
+                f"{len(FORMS)} forms, and has to write it as ISO 8601 does: year, month and day, "
+                "ten characters."
+            )
+        case unknown:
+            assert_never(unknown)
+
+
+def _limits(settings: BottleneckSettings) -> str:
+    """What the comparison does not show."""
+    match settings.task:
+        case "copy" | "reverse":
+            return (
+                "It shows what this budget buys. A larger vector or longer training moves the "
+                "length at which one vector fails; it does not remove it. Nor is copying what "
+                "encoders are for: it is the task that needs every symbol, and so the one where "
+                "the bottleneck is felt first. A vector that stands for a text's meaning may leave "
+                "most of it out, and pooled vectors, as bothways makes them for search, do."
+            )
+        case "dates":
+            return (
+                "It shows what this budget buys. A date is one of some ten thousand days, however "
+                "long the text that says it: what one vector has to hold does not grow with the "
+                "source, as it does where the source is copied."
+            )
+        case unknown:
+            assert_never(unknown)
 
 
 def _finding(result: BottleneckResult) -> str:
@@ -178,7 +213,12 @@ COMPARISON = Comparison(
         ),
         "default": BottleneckSettings(),
         "full": BottleneckSettings(
-            longest=66, judged=60, steps=5000, seeds=(0, 1, 2, 3, 4), examples=500
+            longest=66,
+            judged=60,
+            steps=2500,
+            seeds=(0, 1, 2, 3, 4),
+            rates=(5e-4, *TASK_LEARNING_RATES),
+            examples=500,
         ),
     },
     run=run_bottleneck,

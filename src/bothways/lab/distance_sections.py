@@ -9,6 +9,7 @@ from bothways.baselines import EncoderName
 from bothways.lab.comparison import Comparison
 from bothways.lab.distance import DistanceResult, DistanceSettings, run_distance
 from bothways.lab.figures import STYLES, Line, draw_lines
+from bothways.lab.fitting import TASK_LEARNING_RATES
 from bothways.lab.recaller import path_length
 from bothways.lab.report import ReportFigure, Section, Table
 from bothways.lab.shares import typical, typical_and_range
@@ -291,10 +292,11 @@ COMPARISON = Comparison(
         "default": DistanceSettings(),
         "full": DistanceSettings(
             encoders=("transformer", "convolution", "lstm", "gru", "rnn", "lstm-forward"),
-            length=258,
-            steps=3000,
+            length=130,
+            steps=1500,
             examples=500,
             seeds=(0, 1, 2, 3, 4),
+            rates=(5e-4, *TASK_LEARNING_RATES),
         ),
     },
     run=run_distance,

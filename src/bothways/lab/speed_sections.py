@@ -279,9 +279,7 @@ COMPARISON = Comparison(
         "full": SpeedSettings(
             lengths=tuple(2**i for i in range(4, 14)),
             batch_tokens=8192,
-            repeats=7,
-            num_layers=4,
-            d_model=256,
+            repeats=9,
         ),
     },
     run=run_speed,

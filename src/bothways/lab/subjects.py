@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-__all__ = ["Labelled", "Scale", "Subject"]
+__all__ = ["LabTask", "Labelled", "Said", "Scale", "Subject"]
 
 Subject = Literal["ablation", "bottleneck", "data", "distance", "speed"]
 
@@ -11,3 +11,9 @@ Scale = Literal["quick", "default", "full"]
 
 Labelled = Literal["classify", "tag", "regress"]
 """What is learned of rows with labels, as `bothways train` calls it."""
+
+Said = Literal["copy", "reverse", "dates"]
+"""What a decoder says of a sequence: the same, the same backwards, or of a date ISO 8601."""
+
+LabTask = Literal[Said, Labelled]
+"""Of all comparisons that know several."""

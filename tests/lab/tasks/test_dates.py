@@ -3,7 +3,8 @@ import re
 
 import pytest
 
-from bothways.lab.tasks.dates import ALPHABET, ANSWERS, FORMS, Dates
+from bothways.errors import InputError
+from bothways.lab.tasks.dates import ALPHABET, ANSWERS, FORMS, LENGTHS, Dates
 
 READ_BY = (
     "%d %B %Y", "%d %b %Y", "%d-%b-%Y", "%d%b%Y", "%B %d, %Y", "%b. %d, %Y", "%d of %B %Y",
@@ -28,7 +29,7 @@ def readings(text: str) -> set[datetime.date]:
 
 
 def test_each_text_can_be_read_as_its_answer_and_as_no_other_date() -> None:
-    pairs = Dates().pairs(1500, seed=0, step=0)
+    pairs = Dates().pairs([*LENGTHS] * 80, seed=0, step=0)
     for source, target in zip(pairs.sources, pairs.targets, strict=True):
         text, answer = "".join(ALPHABET.spell(source)), "".join(ANSWERS.spell(target))
         assert readings(text) == {datetime.date.fromisoformat(answer)}, text
@@ -65,7 +66,7 @@ def test_all_characters_of_all_forms_are_in_the_alphabet_and_no_others() -> None
 
 
 def test_all_forms_and_years_are_drawn() -> None:
-    pairs = Dates(first_year=2000, last_year=2003).pairs(400, seed=0, step=0)
+    pairs = Dates(first_year=2000, last_year=2003).pairs([*LENGTHS] * 20, seed=0, step=0)
     years = {"".join(ANSWERS.spell(target))[:4] for target in pairs.targets}
     assert years == {"2000", "2001", "2002", "2003"}
     shapes = {
@@ -77,8 +78,22 @@ def test_all_forms_and_years_are_drawn() -> None:
 
 def test_a_sample_is_a_function_of_seed_step_and_stream() -> None:
     def spelled(seed: int, step: int) -> list[list[int]]:
-        return [source.tolist() for source in Dates().pairs(5, seed=seed, step=step).sources]
+        return [source.tolist() for source in Dates().pairs([10] * 5, seed=seed, step=step).sources]
 
     assert spelled(0, 0) == spelled(0, 0)
     assert spelled(0, 0) != spelled(0, 1)
     assert spelled(0, 0) != spelled(1, 0)
+
+
+def test_texts_have_the_lengths_that_are_asked_for_in_their_order() -> None:
+    lengths = [26, 8, 8, 13, 26]
+    pairs = Dates().pairs(lengths, seed=0, step=0)
+    assert [len(source) for source in pairs.sources] == lengths
+    assert all(len(target) == 10 for target in pairs.targets)
+
+
+@pytest.mark.parametrize("length", [7, 27])
+def test_lengths_that_hardly_any_date_has_are_refused(length: int) -> None:
+    with pytest.raises(InputError, match="from 8 to 26"):
+        Dates().pairs([length], seed=0, step=0)
+    assert Dates().nearest_length(length) in (8, 26)

@@ -22,8 +22,17 @@ class Copying:
 
     @property
     def alphabet(self) -> Alphabet:
-        """Of sources and targets: a, b, c, ..."""
+        """Of sources: a, b, c, ..."""
         return Alphabet(tuple(chr(ord("a") + number) for number in range(self.num_symbols)))
+
+    @property
+    def answers(self) -> Alphabet:
+        """Of targets: the same."""
+        return self.alphabet
+
+    def nearest_length(self, length: int) -> int:
+        """Any from 1 on is possible."""
+        return max(length, 1)
 
     def pairs(
         self, lengths: Sequence[int], *, seed: int, step: int, stream: Stream = "train"

@@ -6,11 +6,15 @@ one order for each sign between them (day.month.year, month/day/year, year-month
 
 import dataclasses
 import datetime
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 
+import numpy as np
+
+from bothways.errors import InputError
 from bothways.lab.tasks.examples import Alphabet, Pairs, Stream, generator
 
-__all__ = ["ALPHABET", "ANSWERS", "FORMS", "Dates"]
+__all__ = ["ALPHABET", "ANSWERS", "FORMS", "LENGTHS", "Dates"]
 
 MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September",
@@ -52,6 +56,9 @@ travel papers, German, Czech, Polish, American, Japanese and Chinese numbers, IS
 _IN_WORDS = "".join((*MONTHS, *WEEKDAYS, *ROMAN, *(month[:3].upper() for month in MONTHS)))
 ALPHABET = Alphabet(tuple(sorted({*"0123456789 ,./-:D", *"stndrdthofthe", *_IN_WORDS})))
 ANSWERS = Alphabet(tuple("0123456789-"))
+LENGTHS = range(8, 27)
+"""In characters: of 3.3.2021, and of what all but a hundredth of the dates do not exceed. Of each
+there are some in a hundred."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,22 +68,57 @@ class Dates:
     first_year: int = 1900
     last_year: int = 2099
 
-    def pairs(self, count: int, *, seed: int, step: int, stream: Stream = "train") -> Pairs:
-        """Dates in forms of `FORMS`, each as likely, and the ten characters of ISO 8601."""
+    @property
+    def alphabet(self) -> Alphabet:
+        """Of dates as people write them: characters."""
+        return ALPHABET
+
+    @property
+    def answers(self) -> Alphabet:
+        """Of ISO 8601: digits and the hyphen."""
+        return ANSWERS
+
+    def nearest_length(self, length: int) -> int:
+        """That of `LENGTHS` which is nearest."""
+        return min(max(length, LENGTHS[0]), LENGTHS[-1])
+
+    def pairs(
+        self, lengths: Sequence[int], *, seed: int, step: int, stream: Stream = "train"
+    ) -> Pairs:
+        """A date of each of these lengths, in characters, and the ten characters of ISO 8601.
+
+        Of one length, each day in each of its `FORMS` is as likely.
+
+        Raises:
+            InputError: for a length that is not in `LENGTHS`.
+        """
+        if not all(length in LENGTHS for length in lengths):
+            raise InputError(f"lengths: expected from {LENGTHS[0]} to {LENGTHS[-1]} characters")
         chance = generator(seed, step, stream)
+        missing = Counter(lengths)
+        found: dict[int, list[tuple[str, datetime.date]]] = {length: [] for length in missing}
+        while missing:
+            for text, date in self._draw(chance, count=200):
+                if missing[len(text)]:
+                    found[len(text)].append((text, date))
+                    missing[len(text)] -= 1
+            missing = +missing  # without those of which none is missing
+        chosen = [found[length].pop() for length in lengths]
+        return Pairs(
+            [ALPHABET.ids(text) for text, _ in chosen],
+            [ANSWERS.ids(date.isoformat()) for _, date in chosen],
+        )
+
+    def _draw(self, chance: np.random.Generator, count: int) -> list[tuple[str, datetime.date]]:
+        """Days in forms of `FORMS`, of any length."""
         first = datetime.date(self.first_year, 1, 1).toordinal()
         last = datetime.date(self.last_year, 12, 31).toordinal()
         forms = tuple(FORMS.values())
-        texts, answers = [], []
-        for day, form in zip(
-            chance.integers(first, last + 1, size=count).tolist(),
-            chance.integers(len(forms), size=count).tolist(),
-            strict=True,
-        ):
-            date = datetime.date.fromordinal(day)
-            texts.append(ALPHABET.ids(forms[form](date)))
-            answers.append(ANSWERS.ids(date.isoformat()))
-        return Pairs(texts, answers)
+        dates = map(
+            datetime.date.fromordinal, chance.integers(first, last + 1, size=count).tolist()
+        )
+        drawn = chance.integers(len(forms), size=count).tolist()
+        return [(forms[form](date), date) for form, date in zip(drawn, dates, strict=True)]
 
 
 def _month(date: datetime.date) -> str:

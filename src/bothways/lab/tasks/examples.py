@@ -2,11 +2,11 @@
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
-__all__ = ["Alphabet", "Pairs", "Stream", "generator"]
+__all__ = ["Alphabet", "Pairs", "Stream", "Transduction", "generator"]
 
 Stream = Literal["train", "validation", "test"]
 
@@ -45,3 +45,23 @@ class Pairs:
 
     sources: Sequence[np.ndarray]
     targets: Sequence[np.ndarray]
+
+
+class Transduction(Protocol):
+    """A task of sequences that are said in another way, whose sources have chosen lengths."""
+
+    @property
+    def alphabet(self) -> Alphabet:
+        """Of sources."""
+
+    @property
+    def answers(self) -> Alphabet:
+        """Of targets."""
+
+    def nearest_length(self, length: int) -> int:
+        """The length that sources may have which is nearest to this one, in symbols."""
+
+    def pairs(
+        self, lengths: Sequence[int], *, seed: int, step: int, stream: Stream = "train"
+    ) -> Pairs:
+        """A source of each of these lengths, all of which are possible, and its target."""
