@@ -1,5 +1,6 @@
 """The examples on texts, series and symbols read their data as they say."""
 
+import csv
 import json
 from pathlib import Path
 from types import ModuleType
@@ -8,9 +9,11 @@ import numpy as np
 import pytest
 
 import boiling_points
+import labelled_file
 import peptides_amp
 import series_vowels
 import text_r8
+from bothways.lab.tasks.lists import solve
 from fetching import FetchError
 
 
@@ -109,6 +112,28 @@ def test_stereoisomers_are_on_one_side() -> None:
     assert all(len(part) and len(part) % 3 == 0 for part in parts)
     centres = [boiling_points.Molecule(f"C[C{mark}H](F)Cl", 1.0) for mark in ("@", "@@")]
     assert sorted(map(len, boiling_points.split(iter(centres)))) == [0, 0, 2]
+
+
+# labelled_file
+
+
+def test_a_file_of_lists_has_their_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labelled_file, "NUM_LISTS", 50)
+    labelled_file.main(["lists", str(tmp_path / "lists.csv")])
+    header, *rows = csv.reader((tmp_path / "lists.csv").read_text(encoding="utf-8").splitlines())
+    assert header == ["sequence", "label"]
+    assert len(rows) == 50
+    assert all(str(solve(expression.split())) == value for expression, value in rows)
+
+
+def test_a_file_of_peptides_has_each_once(tmp_path: Path) -> None:
+    try:
+        labelled_file.main(["peptides", str(tmp_path / "peptides.csv")])
+    except FetchError as error:
+        pytest.skip(str(error))
+    _, *rows = csv.reader((tmp_path / "peptides.csv").read_text(encoding="utf-8").splitlines())
+    assert len({sequence for sequence, _ in rows}) == len(rows) > 4000
+    assert {label for _, label in rows} == set(peptides_amp.CLASSES)
 
 
 @pytest.mark.filterwarnings("ignore")  # of scikit-learn, on a sliver of data

