@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 import bothways
+from bothways.baselines import BaselineConfig
 from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError, InputError, MissingExtra, TruncationWarning
 from bothways.sequences import Alphabet, Series, SeriesReader, SymbolReader
@@ -166,6 +167,16 @@ def test_every_kind_of_sequence_is_learned(X: Any, parameters: dict[str, Any]) -
     classifier = _small_classifier(epochs=30, learning_rate=3e-3, **parameters).fit(X, ANIMALS)
     assert classifier.score(X, ANIMALS) == 1
     assert classifier.classes_.tolist() == ["cat", "dog"]
+
+
+def test_a_recurrent_encoder_is_chosen_by_a_search() -> None:
+    search = GridSearchCV(
+        _small_classifier(alphabet="characters", epochs=30, learning_rate=1e-2),
+        {"encoder": ["lstm", "bag"]},
+        cv=2,
+    ).fit(TEXTS, ANIMALS)
+    assert search.cv_results_["mean_test_score"].min() == 1
+    assert isinstance(search.best_estimator_.model_.encoder.config, BaselineConfig)
 
 
 def test_a_model_is_trained_on(letters_folder: str) -> None:

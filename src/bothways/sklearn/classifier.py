@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from bothways.backends import BackendName
+from bothways.baselines import EncoderName
 from bothways.config import PoolingMode
 from bothways.sklearn.inputs import as_sequences
 from bothways.sklearn.kept import KeptModel
@@ -37,6 +38,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     model: what to train on, as `bothways.load` takes it; None for fresh weights.
     size, fields: of a fresh model: `tiny`, `small` or `base`, and fields of its `EncoderConfig`
         that are to be otherwise; of one that is there, `dropout` may be.
+    encoder: of a fresh model: `transformer`, or what has as many weights: `lstm`, `gru`, `rnn`,
+        `convolution`, `bag`, and the others of `bothways train --encoder`.
     alphabet, vocab_size: of a fresh model: how symbols are read, as in `bothways train`; how many
         tokens its vocabulary has, which is made of the texts.
     max_length: the longest sequence, in positions; longer ones are cut. None for the model's own.
@@ -62,6 +65,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         size: SizeName = "tiny",
         fields: Mapping[str, Any] | None = None,
+        encoder: EncoderName = "transformer",
         alphabet: str | None = None,
         vocab_size: int | None = None,
         max_length: int | None = None,
@@ -81,6 +85,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.model = model
         self.size = size
         self.fields = fields
+        self.encoder = encoder
         self.alphabet = alphabet
         self.vocab_size = vocab_size
         self.max_length = max_length
@@ -189,6 +194,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _fresh_model(self) -> FreshModel:
         return FreshModel(
             size=self.size,
+            encoder=self.encoder,
             alphabet=self.alphabet,
             vocab_size=self.vocab_size,
             max_length=self.max_length,
