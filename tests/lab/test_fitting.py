@@ -79,20 +79,18 @@ def test_gradients_are_clipped_as_in_training() -> None:
     assert abs(float(model.slope.detach()) - SLOPE) < 0.15  # without: 2.7
 
 
-def test_who_watches_sees_the_gradient_of_each_step_unclipped() -> None:
-    seen: dict[int, float] = {}
+def test_the_share_of_steps_that_is_done_is_told() -> None:
+    told: list[float] = []
+    fit(Line(), lambda step: points(0, step), squared_error, steps=4, peak_rate=0.1, seed=0,
+        told=told.append)  # fmt: skip
+    assert told == [0.25, 0.5, 0.75, 1]
 
-    def watch(step: int, model: nn.Module) -> None:
-        (parameter,) = model.parameters()
-        assert parameter.grad is not None
-        seen[step] = float(parameter.grad)
 
-    fit(Line(), lambda step: points(0, step), squared_error, steps=3, peak_rate=0.1, seed=0,
-        watch=watch)  # fmt: skip
-    assert list(seen) == [0, 1, 2]
-    x = points(0, 0).values
-    assert seen[0] == pytest.approx(float((-2 * SLOPE * x * x).mean()), rel=1e-5)  # of float32
-    assert abs(seen[0]) > 1  # what clipping would leave
+def test_a_search_tells_the_share_of_all_its_runs() -> None:
+    told: list[float] = []
+    search(lambda seed: Line(), points, squared_error, lambda model: 0.0, steps=2, seeds=(0, 1),
+           rates=(0.1, 0.2), told=told.append)  # fmt: skip
+    assert told == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1])
 
 
 def test_a_run_ends_at_a_loss_that_is_no_number_with_the_weights_before_it() -> None:

@@ -20,7 +20,7 @@ from torch.nn import functional
 from bothways.config import EncoderConfig
 from bothways.errors import ConfigError
 from bothways.lab.ablated_block import AblatedEncoder, Part, draw_weights
-from bothways.lab.comparison import Progress
+from bothways.lab.comparison import Progress, part
 from bothways.lab.fitting import LEARNING_RATES, search
 from bothways.lab.tasks.copying import Copying
 from bothways.lab.tasks.examples import Stream
@@ -97,11 +97,6 @@ class AblationSettings:
             if getattr(self, field) < 1:
                 raise ConfigError(f"{field}={getattr(self, field)}: expected at least 1")
         self.config(VARIANTS["whole"], self.depths[0])
-
-    @property
-    def runs(self) -> int:
-        """How many times each variant is trained at each depth."""
-        return len(self.rates) + len(self.seeds) - 1
 
     def config(self, variant: Variant, depth: int) -> EncoderConfig:
         """What is built. Positions are learned: a mirror image is no matter of distances."""
@@ -185,25 +180,15 @@ def run_ablation(settings: AblationSettings, progress: Progress) -> AblationResu
         runs[depth] = {}
         for name, variant in VARIANTS.items():
             passed = sum(len(of_depth) * layers for layers, of_depth in runs.items())
-            tell = functools.partial(_tell, progress, name, depth, passed, total)
-            runs[depth][name] = _run(settings, variant, depth, tell)
+            # A run's share of all the work goes by its layers.
+            told = part(progress, f"training {name}, {depth} layers", passed / total, depth / total)
+            runs[depth][name] = _run(settings, variant, depth, told)
     return AblationResult(settings, runs)
-
-
-def _tell(progress: Progress, name: str, depth: int, passed: int, total: int, share: float) -> None:
-    """A run's share of all the work goes by its layers."""
-    progress(f"training {name}, {depth} layers", (passed + share * depth) / total)
 
 
 def _run(
     settings: AblationSettings, variant: Variant, depth: int, told: Callable[[float], None]
 ) -> Run:
-    total = settings.runs * settings.steps
-    done = iter(range(1, total + 1))
-
-    def watch(step: int, model: nn.Module) -> None:
-        told(next(done) / total)
-
     searched = search(
         functools.partial(Adder, settings, variant, depth),
         functools.partial(make_batch, settings, settings.sequences),
@@ -212,7 +197,7 @@ def _run(
         steps=settings.steps,
         seeds=settings.seeds,
         rates=settings.rates,
-        watch=watch,
+        told=told,
     )
     fitted = dict(zip(settings.seeds, searched.fitted, strict=True))
     return Run(

@@ -15,7 +15,7 @@ import torch
 from bothways.baselines import AnyConfig, BaselineName, matched_config
 from bothways.config import EncoderConfig
 from bothways.errors import ConfigError
-from bothways.lab.comparison import Progress
+from bothways.lab.comparison import Progress, part
 from bothways.lab.decoder import Decoder, View
 from bothways.lab.fitting import TASK_LEARNING_RATES, recorded, search
 from bothways.lab.subjects import Said
@@ -129,11 +129,6 @@ class BottleneckSettings:
         return tuple(self.practised[: self.judged - self.shortest + 1 : self.every])
 
     @property
-    def runs(self) -> int:
-        """How many times a model is trained, for each system."""
-        return len(self.rates) + len(self.seeds) - 1
-
-    @property
     def transformer(self) -> EncoderConfig:
         """As `bothways train` makes it, but for two things.
 
@@ -219,24 +214,12 @@ def run_bottleneck(settings: BottleneckSettings, progress: Progress) -> Bottlene
     """Train each system from every seed, and judge it at every length."""
     found = {}
     for number, (name, system) in enumerate(SYSTEMS.items()):
-        share = functools.partial(_share, number, settings, progress, name)
-        found[name] = _find(settings, system, share)
+        told = part(progress, f"training {name}", number / len(SYSTEMS), 1 / len(SYSTEMS))
+        found[name] = _find(settings, system, told)
     return BottleneckResult(settings, found)
 
 
-def _share(
-    number: int, settings: BottleneckSettings, progress: Progress, name: str, step: int
-) -> None:
-    done = number + step / (settings.runs * settings.steps)
-    progress(f"training {name}", done / len(SYSTEMS))
-
-
-def _find(settings: BottleneckSettings, system: System, progress: Callable[[int], None]) -> Found:
-    done = iter(range(1, settings.runs * settings.steps + 1))
-
-    def watch(step: int, model: Transducer) -> None:
-        progress(next(done))
-
+def _find(settings: BottleneckSettings, system: System, told: Callable[[float], None]) -> Found:
     def score(model: Transducer) -> float:
         found = _judge(settings, model, seed=settings.seeds[0], stream="validation")
         return float(np.mean([accuracy.exact for accuracy in found.values()]))
@@ -249,7 +232,7 @@ def _find(settings: BottleneckSettings, system: System, progress: Callable[[int]
         steps=settings.steps,
         seeds=settings.seeds,
         rates=settings.rates,
-        watch=watch,
+        told=told,
     )
     fitted = dict(zip(settings.seeds, searched.fitted, strict=True))
     return Found(
@@ -277,8 +260,8 @@ def training_batch(settings: BottleneckSettings, seed: int, step: int) -> Batch:
     chance = generator(seed, "order", step)
     practised = settings.practised
     lengths: list[int] = []
-    for part in np.array_split(practised, min(LENGTHS_A_STEP, len(practised))):
-        length = int(chance.choice(part))
+    for quarter in np.array_split(practised, min(LENGTHS_A_STEP, len(practised))):
+        length = int(chance.choice(quarter))
         lengths += [length] * max(1, settings.batch_symbols // LENGTHS_A_STEP // length)
     return _batch(settings, lengths, seed, step, "train")
 

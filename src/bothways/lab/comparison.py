@@ -10,10 +10,20 @@ from typing import Any, Generic, Protocol, TypeVar, assert_never
 from bothways.lab.report import Section
 from bothways.lab.subjects import Scale, Subject
 
-__all__ = ["Comparison", "Progress", "Result", "find"]
+__all__ = ["Comparison", "Progress", "Result", "find", "part"]
 
 Progress = Callable[[str, float], None]
 """Called with what is being done, and the share of all the work that is done, from 0 to 1."""
+
+
+def part(progress: Progress, what: str, begin: float, size: float) -> Callable[[float], None]:
+    """Tells `progress` the share of a part of the work as a share of all: from `begin` on."""
+
+    def told(share: float) -> None:
+        progress(what, begin + share * size)
+
+    return told
+
 
 S = TypeVar("S")
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from bothways.baselines import EncoderName
 from bothways.errors import ConfigError, DataFileError
 from bothways.files.rows import Kind
-from bothways.lab.comparison import Progress
+from bothways.lab.comparison import Progress, part
 from bothways.lab.fitting import LEARNING_RATES, Search, search
 from bothways.lab.subjects import Labelled
 from bothways.nn.baselines import count_parameters
@@ -176,10 +176,7 @@ def run_data(settings: DataSettings, progress: Progress) -> DataResult:
         found: dict[str, Found] = {}
         guess, metric = None, ""
         for number, name in enumerate(chosen):
-
-            def told(share: float, number: int = number, name: str = name) -> None:
-                progress(f"training {name}", (number + share) / len(chosen))
-
+            told = part(progress, f"training {name}", number / len(chosen), 1 / len(chosen))
             contest = _Contest(settings, rows, plan, name, told)
             found[name], metric = contest.found(), contest.metric
             guess = contest.guess()
@@ -275,8 +272,6 @@ class _Contest:
         self.objective = rows.objective(start)
         self.metric = "r2" if settings.task == "regress" else self.objective.monitor.metric
         self._told = told
-        self._runs = len(settings.rates) + len(settings.seeds) - 1
-        self._steps_done = 0
         self._order = functools.cache(plan.order)
 
     def found(self) -> Found:
@@ -289,7 +284,7 @@ class _Contest:
             steps=self.plan.steps,
             seeds=self.settings.seeds,
             rates=self.settings.rates,
-            watch=self._watch,
+            told=self._told,
         )
         scores, speeds = [], []
         for model in trained.models:
@@ -336,7 +331,3 @@ class _Contest:
 
     def _score(self, evaluated: Evaluated) -> float:
         return self.objective.metrics(evaluated)[self.metric]
-
-    def _watch(self, step: int, model: TrainedModel) -> None:
-        self._steps_done += 1
-        self._told(self._steps_done / (self._runs * self.plan.steps))

@@ -14,7 +14,7 @@ import torch
 from bothways.baselines import AnyConfig, EncoderName, matched_config
 from bothways.config import EncoderConfig
 from bothways.errors import ConfigError
-from bothways.lab.comparison import Progress
+from bothways.lab.comparison import Progress, part
 from bothways.lab.fitting import TASK_LEARNING_RATES, recorded, search
 from bothways.lab.recaller import Recaller, answer_loss, gradient_size, pack, share_right
 from bothways.lab.tasks.examples import Stream
@@ -79,11 +79,6 @@ class DistanceSettings:
         task = self.task
         doublings = range((task.farthest // task.nearest).bit_length())
         return tuple(task.nearest * 2**i for i in doublings)
-
-    @property
-    def runs(self) -> int:
-        """How many times each encoder is trained."""
-        return len(self.rates) + len(self.seeds) - 1
 
     def encoder(self, name: EncoderName) -> AnyConfig:
         """The Transformer that `bothways train` makes of series, or what has as many weights.
@@ -154,22 +149,12 @@ def run_distance(settings: DistanceSettings, progress: Progress) -> DistanceResu
     chosen = [name for name in get_args(EncoderName) if name in settings.encoders]
     found = {}
     for number, name in enumerate(chosen):
-
-        def told(share: float, number: int = number, name: str = name) -> None:
-            progress(f"training {name}", (number + share) / len(chosen))
-
+        told = part(progress, f"training {name}", number / len(chosen), 1 / len(chosen))
         found[name] = _find(settings, name, told)
     return DistanceResult(settings, found)
 
 
 def _find(settings: DistanceSettings, name: EncoderName, told: Callable[[float], None]) -> Found:
-    steps_done = 0
-
-    def watch(step: int, model: Recaller) -> None:
-        nonlocal steps_done
-        steps_done += 1
-        told(steps_done / (settings.runs * settings.steps))
-
     searched = search(
         functools.partial(settings.build, name),
         functools.partial(_training_batch, settings),
@@ -178,7 +163,7 @@ def _find(settings: DistanceSettings, name: EncoderName, told: Callable[[float],
         steps=settings.steps,
         seeds=settings.seeds,
         rates=settings.rates,
-        watch=watch,
+        told=told,
     )
     fitted = dict(zip(settings.seeds, searched.fitted, strict=True))
     models = dict(zip(settings.seeds, searched.models, strict=True))

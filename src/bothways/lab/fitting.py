@@ -7,6 +7,7 @@ lab finds of an encoder holds for `bothways train`.
 
 import dataclasses
 import functools
+import itertools
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -74,13 +75,12 @@ def fit(
     steps: int,
     peak_rate: float,
     seed: int,
-    watch: Callable[[int, M], None] | None = None,
+    told: Callable[[float], None] | None = None,
 ) -> Fitted:
     """Train `model` in place, for `steps` updates; the same arguments give the same bits.
 
     batches: the batch of a step, from 0 on. loss: the mean over the batch's targets. seed: of
-    dropout. watch: called in each step with its number and the model, when the model holds the
-    step's gradient, before that is clipped and used; what it raises ends the run.
+    dropout. told: called in each step with the share of steps that is done.
 
     The rate grows for a tenth of the steps to `peak_rate` and falls to 0 in a straight line, AdamW
     lets matrices decay, gradients are clipped at norm 1: the defaults of `bothways train`.
@@ -99,8 +99,8 @@ def fit(
             backward(found)
             losses.append(float(found.detach()))
             tokens += batch.lengths.num_tokens
-            if watch is not None:
-                watch(step, model)
+            if told is not None:
+                told((step + 1) / steps)
             norm = clip(model, settings.clip_norm)
             if not (math.isfinite(losses[-1]) and math.isfinite(norm)):
                 finished = False
@@ -141,7 +141,7 @@ def search(
     steps: int,
     seeds: Sequence[int],
     rates: Sequence[float] = LEARNING_RATES,
-    watch: Callable[[int, M], None] | None = None,
+    told: Callable[[float], None] | None = None,
 ) -> Search[M]:
     """Choose a learning rate for a kind of model, then train it from every seed.
 
@@ -150,13 +150,24 @@ def search(
     model gets the same number of trials, and none a rate that suits another.
 
     build: a fresh model from a seed. batches: of a seed and a step: each seed has its own stream.
-    score: higher is better; of equal scores the smaller rate is taken.
+    score: higher is better; of equal scores the smaller rate is taken. told: called in each step
+    with the share of all steps that is done.
     """
 
+    runs = len(rates) + len(seeds) - 1
+    numbers = itertools.count()
+
     def train(seed: int, rate: float) -> tuple[M, Fitted]:
-        model = build(seed)
-        stream = functools.partial(batches, seed)
-        fitted = fit(model, stream, loss, steps=steps, peak_rate=rate, seed=seed, watch=watch)
+        model, number = build(seed), next(numbers)
+        fitted = fit(
+            model,
+            functools.partial(batches, seed),
+            loss,
+            steps=steps,
+            peak_rate=rate,
+            seed=seed,
+            told=None if told is None else lambda share: told((number + share) / runs),
+        )
         return model, fitted
 
     tried = {rate: train(seeds[0], rate) for rate in sorted(rates)}

@@ -1,7 +1,6 @@
 """How long encoders take, by the length of the sequence, and why: `bothways compare speed`."""
 
 import dataclasses
-import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, assert_never
@@ -12,7 +11,7 @@ from torch import Tensor
 from bothways.baselines import BASELINES, AnyConfig, matched_config
 from bothways.errors import ConfigError
 from bothways.lab.circumstances import usable_cores
-from bothways.lab.comparison import Progress
+from bothways.lab.comparison import Progress, part
 from bothways.lab.timing import take_turns, torch_threads
 from bothways.lab.work import Work, count_work
 from bothways.nn.baselines import count_parameters, make_encoder
@@ -191,9 +190,12 @@ def run_speed(settings: SpeedSettings, progress: Progress) -> SpeedResult:
     seconds: dict[Case, tuple[float, ...]] = {}
     for turn, threads in enumerate(settings.usable_threads):
         calls = dict(_calls(encoders, threads, settings))
-        done = functools.partial(_share, progress, turn, threads, len(settings.usable_threads))
+        told = f"taking times on {threads} {'thread' if threads == 1 else 'threads'}"
+        size = (1 - COUNTING) / len(settings.usable_threads)
         with torch_threads(threads):
-            found = take_turns(calls, settings.repeats, done)
+            found = take_turns(
+                calls, settings.repeats, part(progress, told, COUNTING + turn * size, size)
+            )
         seconds |= {case: tuple(times) for case, times in found.items()}
     return SpeedResult(
         settings,
@@ -206,11 +208,6 @@ def run_speed(settings: SpeedSettings, progress: Progress) -> SpeedResult:
 
 COUNTING = 0.05
 """About the share of all the time that the counting of operations takes."""
-
-
-def _share(progress: Progress, turn: int, threads: int, turns: int, share: float) -> None:
-    told = f"taking times on {threads} {'thread' if threads == 1 else 'threads'}"
-    progress(told, COUNTING + (1 - COUNTING) * (turn + share) / turns)
 
 
 def _calls(
