@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import shlex
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
@@ -158,24 +159,26 @@ def compare(
         "encoders": _parts(encoders),
         "threads": _numbers(threads, "--threads", least=1),
     }
-    words = [subject, *([] if file is None else [file])]
-    for name, values in (("column", column), ("label", label)):
-        words += [word for value in values or () for word in (f"--{name}", value)]
-    for name, value in (
-        ("task", task),
-        ("alphabet", alphabet),
-        ("seeds", seeds),
-        ("encoders", encoders),
-        ("threads", threads),
-    ):
-        words += [] if value is None else [f"--{name}", value]
+    options: dict[str, Sequence[str | None]] = {
+        "column": column or [],
+        "label": label or [],
+        "task": [task],
+        "alphabet": [alphabet],
+        "seeds": [seeds],
+        "encoders": [encoders],
+        "threads": [threads],
+    }
+    words = ["bothways", "compare", subject, *([] if file is None else [file])]
+    for name, values in options.items():
+        for value in values:
+            words += [] if value is None else [f"--{name}", value]
     words += ["--full"] if full else ["--quick"] if quick else []
     _make(
         subject,
         "full" if full else "quick" if quick else "default",
         {name: value for name, value in given.items() if value is not None},
         out or Path(f"compare-{subject}"),
-        command=shlex.join(["bothways", "compare", *words]),
+        command=shlex.join(words),
         quiet=quiet,
     )
 
