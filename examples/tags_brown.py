@@ -40,7 +40,7 @@ ENCODER: dict[str, Any] = {
     "num_layers": 4,
     "d_model": 128,
     "num_heads": 4,
-    "windows": [2, 2, None, None],  # what stands beside a word says most about it
+    "windows": [1, 1, 2, 4],  # what stands beside a word says most about it
 }
 KINDS: dict[str, dict[str, Any]] = {
     "Transformer": {"encoder": "transformer"},
@@ -51,16 +51,16 @@ KINDS: dict[str, dict[str, Any]] = {
 class Budget(NamedTuple):
     """How long both train: to choose among learning rates, and then for good."""
 
-    learning_rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)
+    learning_rates: tuple[float, ...] = (1e-3, 2e-3, 5e-3, 1e-2)
     search_epochs: float = 0.5
-    epochs: float = 3.0
+    epochs: float = 5.0
 
     def settings(self, rate: float, epochs: float) -> dict[str, Any]:
         """The loop's settings, the same for both."""
-        return {"learning_rate": rate, "epochs": epochs, "batch_tokens": 1024, "seed": SEED}
+        return {"learning_rate": rate, "epochs": epochs, "batch_tokens": 512, "seed": SEED}
 
 
-QUICK = Budget(learning_rates=(3e-3,), search_epochs=0.2, epochs=1.0)
+QUICK = Budget(learning_rates=(2e-3,), search_epochs=0.2, epochs=1.0)
 
 
 class Sentence(NamedTuple):
