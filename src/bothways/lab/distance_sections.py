@@ -194,7 +194,13 @@ def _draw_paths(axes: "Axes", result: DistanceResult) -> None:
     draw_lines(
         axes,
         [
-            Line(", ".join(names), distances, [lengths], STYLES[names[0]])
+            # Only recurrent encoders have paths in common, and maybe more than fit beside a curve.
+            Line(
+                ", ".join(names) if len(names) <= 3 else "recurrent",
+                distances,
+                [lengths],
+                STYLES[names[0]],
+            )
             for lengths, names in together.items()
         ],
         x_label="distance, positions",
