@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from bothways.errors import ConfigError, DataFileError
-from bothways.lab.data import DataResult, DataSettings, Found, run_data
+from bothways.lab.data import DataResult, DataSettings, Found, Plan, run_data
 from bothways.lab.data_sections import COMPARISON, data_sections
 from bothways.lab.report import Report, write_report
+from bothways.training.dataset import Dataset
+from bothways.training.settings import TrainingSettings
 
 WORDS = ("red", "blue", "old", "new", "big", "odd")
 QUICK: dict[str, Any] = {"encoders": ("bag", "lstm"), "tokens": 300, "seeds": (0, 1)}
@@ -72,6 +74,18 @@ def test_a_row_is_seen_so_often_at_most(tmp_path: Path) -> None:
     assert ran(rows_file(tmp_path), tokens=10**9, epochs=2, seeds=(0,), rates=(1e-2,)).tokens == (
         2 * per_epoch
     )
+
+
+def test_steps_are_smaller_where_they_would_be_few() -> None:
+    lengths = np.full(4000, 30)
+    train = Dataset([], lengths)
+    usual = TrainingSettings().resolved(lengths, fresh=True, gpu=False, bf16=False).batch_tokens
+    assert usual is not None
+    plan = Plan.of(DataSettings(tokens=60_000), train)
+    assert plan.resolved.batch_tokens == 300 < usual
+    assert plan.steps == pytest.approx(200, rel=0.1)
+    assert Plan.of(DataSettings(tokens=5_000), train).resolved.batch_tokens == 256
+    assert Plan.of(DataSettings(tokens=10**9), train).resolved.batch_tokens == usual
 
 
 @pytest.mark.parametrize("task", ["tag", "regress"])

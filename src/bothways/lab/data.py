@@ -38,9 +38,15 @@ from bothways.training.settings import ResolvedSettings, TrainingSettings
 from bothways.training.sizes import SizeName
 from bothways.training.start import Start, start_fresh, write_reader
 
-__all__ = ["DataResult", "DataSettings", "Found", "run_data"]
+__all__ = ["DataResult", "DataSettings", "Found", "Plan", "run_data"]
 
 _WEIGHT = "weight of the batch"
+
+LEAST_STEPS = 200
+"""Of a run, where its tokens suffice for as many: with fewer, none of the encoders learns much."""
+
+LEAST_TOKENS = 256
+"""Of a step."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -171,7 +177,7 @@ def run_data(settings: DataSettings, progress: Progress) -> DataResult:
     progress(f"reading {Path(settings.file).name}", 0.0)
     with TemporaryDirectory() as scratch:
         rows = _read(settings, Path(scratch))
-        plan = _Plan.of(settings, rows.train)
+        plan = Plan.of(settings, rows.train)
         chosen = [name for name in get_args(EncoderName) if name in settings.encoders]
         found: dict[str, Found] = {}
         guess, metric = None, ""
@@ -231,18 +237,23 @@ def _read(settings: DataSettings, scratch: Path) -> _Rows:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Plan:
-    """The steps of every run: as large as `bothways train` makes them, as many as are paid for."""
+class Plan:
+    """The steps of every run: as large as `bothways train` makes them, or smaller lest they be few,
+    and as many as are paid for.
+    """
 
     lengths: np.ndarray
     resolved: ResolvedSettings
     steps: int
 
     @classmethod
-    def of(cls, settings: DataSettings, train: Dataset) -> "_Plan":
-        resolved = TrainingSettings().resolved(train.lengths, fresh=True, gpu=False, bf16=False)
+    def of(cls, settings: DataSettings, train: Dataset) -> "Plan":
+        """Of the rows to learn from."""
+        usual = TrainingSettings().resolved(train.lengths, fresh=True, gpu=False, bf16=False)
         total = int(train.lengths.sum())
         epochs = min(settings.tokens / total, settings.epochs)
+        small = max(round(epochs * total / LEAST_STEPS), LEAST_TOKENS)
+        resolved = dataclasses.replace(usual, batch_tokens=min(usual.batch_tokens, small))
         plan = cls(train.lengths, resolved, 0)
         steps = math.ceil(epochs * plan.order(0).steps_per_epoch)
         return dataclasses.replace(plan, steps=steps)
@@ -262,7 +273,7 @@ class _Contest:
         self,
         settings: DataSettings,
         rows: _Rows,
-        plan: _Plan,
+        plan: Plan,
         name: EncoderName,
         told: Callable[[float], None],
     ) -> None:
