@@ -107,7 +107,7 @@ def _limits(settings: BottleneckSettings) -> str:
             )
         case "dates":
             return (
-                "It shows what this budget buys. A date is one of some ten thousand days, however "
+                "It shows what this budget buys. A date is one of some 73,000 days here, however "
                 "long the text that says it: what one vector has to hold does not grow with the "
                 "source, as it does where the source is copied."
             )
