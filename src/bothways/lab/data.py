@@ -19,7 +19,6 @@ from torch import Tensor
 
 from bothways.baselines import EncoderName
 from bothways.errors import ConfigError, DataFileError
-from bothways.files.rows import Kind
 from bothways.lab.comparison import Progress, part
 from bothways.lab.fitting import LEARNING_RATES, Search, search
 from bothways.lab.subjects import Labelled
@@ -203,8 +202,7 @@ def _read(settings: DataSettings, scratch: Path) -> _Rows:
         columns=settings.column, labels=settings.label, held_out=settings.held_out
     )
     fresh = FreshModel(size=settings.size, alphabet=settings.alphabet or None)
-    kind: Kind | None = "symbols" if fresh.alphabet else None
-    data = TrainingData.read(settings.task, [settings.file], options, kind=kind, seed=0)
+    data = TrainingData.read(settings.task, [settings.file], options, kind=fresh.kind, seed=0)
     kind = data.source.kind
     write_reader(scratch, kind, fresh, settings.task, data.sequences)
 

@@ -9,7 +9,7 @@ from bothways.baselines import EncoderName
 from bothways.lab.comparison import Comparison
 from bothways.lab.distance import DistanceResult, DistanceSettings, run_distance
 from bothways.lab.figures import STYLES, Line, draw_lines
-from bothways.lab.fitting import TASK_LEARNING_RATES
+from bothways.lab.fitting import ALL_LEARNING_RATES
 from bothways.lab.recaller import path_length
 from bothways.lab.report import ReportFigure, Section, Table
 from bothways.lab.shares import typical, typical_and_range
@@ -302,7 +302,7 @@ COMPARISON = Comparison(
             steps=1500,
             examples=500,
             seeds=(0, 1, 2, 3, 4),
-            rates=(5e-4, *TASK_LEARNING_RATES),
+            rates=ALL_LEARNING_RATES,
         ),
     },
     run=run_distance,

@@ -26,6 +26,7 @@ from bothways.training.schedule import learning_rate
 from bothways.training.settings import ResolvedSettings, TrainingSettings
 
 __all__ = [
+    "ALL_LEARNING_RATES",
     "LEARNING_RATES",
     "TASK_LEARNING_RATES",
     "Fitted",
@@ -45,7 +46,10 @@ that suits small models."""
 
 TASK_LEARNING_RATES = (1.5e-3, 5e-3, 1.5e-2)
 """The same for models as small as those of generated tasks, `d_model` 64 and less: a step higher,
-so that for none of them the best rate is the highest of the grid."""
+as many of them had their best rate at the highest of the other grid."""
+
+ALL_LEARNING_RATES = (LEARNING_RATES[0], *TASK_LEARNING_RATES)
+"""Both grids in one, for long versions."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,7 @@ from bothways.baselines import EncoderName
 from bothways.config import PoolingMode
 from bothways.errors import ConfigError
 from bothways.files.formats import TextFormat
+from bothways.files.rows import Kind
 from bothways.training.data.columns import ColumnNames, Task
 from bothways.training.settings import TrainingSettings, check_type
 from bothways.training.sizes import Architecture, SizeName
@@ -98,6 +99,11 @@ class FreshModel:
                 "encoder_layers is for other encoders than the Transformer, whose num_layers is a "
                 "field of [encoder]"
             )
+
+    @property
+    def kind(self) -> Kind | None:
+        """What an alphabet says the sequences are; None without one: the data tell."""
+        return "symbols" if self.alphabet else None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -145,7 +145,7 @@ def _prepare(
     own = None
     if plan.source is not None:
         own = go_on_from(resolve(plan.source), fields=fresh.fields, max_length=fresh.max_length)
-    kind = own.reader.kind if own else "symbols" if fresh.alphabet else None
+    kind = own.reader.kind if own else fresh.kind
     with within("reading") as report:
         data = TrainingData.read(
             plan.task,
