@@ -11,7 +11,6 @@ from bothways.config import PoolingMode
 from bothways.files.formats import TextFormat
 
 __all__ = [
-    "ALPHABETS",
     "AsJson",
     "AtWords",
     "Backend",
