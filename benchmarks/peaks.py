@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bothways.config import EncoderConfig
+from bothways.model.config import EncoderConfig
 
 __all__ = ["operations", "peaks"]
 

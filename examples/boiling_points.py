@@ -30,8 +30,8 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 from sklearn.pipeline import make_pipeline
 
 import bothways
-from bothways.training.options import TrainingPlan
 from bothways.training.pipeline import train
+from bothways.training.plan import TrainingPlan
 from fetching import python_package
 from outcome import circumstances, use_cores, write
 

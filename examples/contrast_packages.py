@@ -27,10 +27,10 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 import bothways
-from bothways.training.journal import TrainingEvent, ValidationEvent
-from bothways.training.metrics import mean_reciprocal_rank, recall_at
-from bothways.training.options import TrainingPlan
+from bothways.training.objectives.metrics import mean_reciprocal_rank, recall_at
 from bothways.training.pipeline import train
+from bothways.training.plan import TrainingPlan
+from bothways.training.runs.events import TrainingEvent, ValidationEvent
 from fetching import debian_lists
 from outcome import circumstances, use_cores, write
 

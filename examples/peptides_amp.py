@@ -32,8 +32,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import bothways
-from bothways.training.options import TrainingPlan
 from bothways.training.pipeline import train
+from bothways.training.plan import TrainingPlan
 from fetching import python_package
 from outcome import circumstances, use_cores, write
 

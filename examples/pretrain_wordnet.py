@@ -33,9 +33,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 import bothways
-from bothways.training.journal import TrainingEvent, ValidationEvent
-from bothways.training.options import TrainingPlan
 from bothways.training.pipeline import train
+from bothways.training.plan import TrainingPlan
+from bothways.training.runs.events import TrainingEvent, ValidationEvent
 from fetching import debian_package
 from outcome import circumstances, use_cores, write
 

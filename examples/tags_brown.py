@@ -29,8 +29,8 @@ from typing import Any, NamedTuple
 from safetensors.numpy import load_file
 
 import bothways
-from bothways.training.options import TrainingPlan
 from bothways.training.pipeline import train
+from bothways.training.plan import TrainingPlan
 from fetching import npm_package
 from outcome import circumstances, use_cores, write
 

@@ -27,8 +27,8 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import make_pipeline
 
 import bothways
-from bothways.training.options import TrainingPlan
 from bothways.training.pipeline import train
+from bothways.training.plan import TrainingPlan
 from fetching import python_package
 from outcome import circumstances, use_cores, write
 

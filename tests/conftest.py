@@ -17,8 +17,8 @@ import platformdirs
 import pytest
 from jaxtyping import install_import_hook
 
-from bothways.config import EncoderConfig
-from bothways.weights import initialise
+from bothways.model.config import EncoderConfig
+from bothways.model.weights import initialise
 
 # Before the first import of these: from there on, a wrong shape at an edge of a backend raises.
 install_import_hook(["bothways.reference", "bothways.nn"], "beartype.beartype")

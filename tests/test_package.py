@@ -26,7 +26,15 @@ def test_every_public_name_exists_and_is_documented() -> None:
 
 
 def test_every_name_a_module_exports_exists() -> None:
-    for name in ("config", "weights", "packing", "errors", "encoder", "reference", "nn"):
+    for name in (
+        "model.config",
+        "model.weights",
+        "model.packing",
+        "errors",
+        "encoder",
+        "reference",
+        "nn",
+    ):
         module = importlib.import_module(f"bothways.{name}")
         assert all(hasattr(module, public) for public in module.__all__), name
 

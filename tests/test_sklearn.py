@@ -16,12 +16,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 import bothways
-from bothways.baselines import BaselineConfig
-from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError, InputError, MissingExtra, TruncationWarning
+from bothways.model.baselines import BaselineConfig
+from bothways.model.config import EncoderConfig
 from bothways.sequences import Alphabet, Series, SeriesReader, SymbolReader
 from bothways.sklearn import SequenceClassifier, SequenceEncoder
-from bothways.training import loop
+from bothways.training.engine import loop
 
 SMALL: dict[str, Any] = {"num_layers": 1, "d_model": 16}
 TEXTS = ["the cat sat", "a dog ran", "the cat ran", "a dog sat"] * 5

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bothways.backends import BackendName, Precision, create
 from bothways.checkpoints import read_folder, resolve
 from bothways.encoder import Encoder
-from bothways.packing import DEFAULT_MAX_TOKENS
+from bothways.inference.backends import BackendName, Precision, create
+from bothways.model.packing import DEFAULT_MAX_TOKENS
 from peers.peer import Setting
 
 __all__ = ["OurPeer", "open_native", "open_torch"]

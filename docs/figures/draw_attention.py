@@ -19,7 +19,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 
 import bothways
-from bothways.training.drawing import VERMILION, save
+from bothways.plotting.style import VERMILION, save
 
 __all__ = ["HEADS", "SENTENCE", "View", "draw", "main"]
 

@@ -9,13 +9,13 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from bothways.config import EncoderConfig
 from bothways.errors import BothwaysError
+from bothways.model.config import EncoderConfig
 
 if TYPE_CHECKING:
     from bothways import nn, reference
     from bothways.encoder import Contextual, Encoder, Encodings, create, load
-    from bothways.predictions import Classified, Filled, Reranked, Sparse, Tagged
+    from bothways.inference.predict import Classified, Filled, Reranked, Sparse, Tagged
     from bothways.sequences import Alphabet, Series
 
 __version__ = "0.1.0"
@@ -41,15 +41,15 @@ __all__ = [
 
 _HOME = {
     "Alphabet": "bothways.sequences",
-    "Classified": "bothways.predictions",
+    "Classified": "bothways.inference.predict",
     "Contextual": "bothways.encoder",
     "Encoder": "bothways.encoder",
     "Encodings": "bothways.encoder",
-    "Filled": "bothways.predictions",
-    "Reranked": "bothways.predictions",
+    "Filled": "bothways.inference.predict",
+    "Reranked": "bothways.inference.predict",
     "Series": "bothways.sequences",
-    "Sparse": "bothways.predictions",
-    "Tagged": "bothways.predictions",
+    "Sparse": "bothways.inference.predict",
+    "Tagged": "bothways.inference.predict",
     "create": "bothways.encoder",
     "load": "bothways.encoder",
 }

@@ -12,17 +12,18 @@ from typing import Any, get_args, overload
 
 import numpy as np
 
-from bothways import backends, batches, checkpoints, sequences
-from bothways.backends import Backend, BackendName, Precision
-from bothways.baselines import AnyConfig
-from bothways.baselines.any_encoder import initialise, require_transformer
+from bothways import checkpoints, sequences
 from bothways.checkpoints import ModelFolder, Normalize, Pooling
-from bothways.config import PoolingMode
 from bothways.errors import InputError
-from bothways.predictions import Heads, Predicting
-from bothways.progress import Progress, show
+from bothways.inference import backends, runner
+from bothways.inference.backends import Backend, BackendName, Precision
+from bothways.inference.postprocessing import apply_modules, first_dimensions, to_unit_length
+from bothways.inference.predict import Heads, Predicting
+from bothways.io.progress import Progress, show
+from bothways.model.baselines import AnyConfig
+from bothways.model.baselines.any_encoder import initialise, require_transformer
+from bothways.model.config import PoolingMode
 from bothways.sequences import Fitted, OnOverflow, SequenceReader, is_one_sequence
-from bothways.vectors import apply_modules, first_dimensions, to_unit_length
 
 __all__ = ["Contextual", "Encoder", "Encodings", "create", "load"]
 
@@ -213,7 +214,7 @@ class Encoder(Predicting):
             max_tokens=max_tokens,
             progress=progress,
         )
-        batches.warn_of_truncation(encodings.truncated, self.max_length)
+        runner.warn_of_truncation(encodings.truncated, self.max_length)
         vectors: np.ndarray = encodings.vectors[0] if single else encodings.vectors
         return vectors
 
@@ -240,12 +241,12 @@ class Encoder(Predicting):
         skip = self._prompt_length(text, fitted)
         num_tokens = np.array([f.num_tokens for f in fitted], dtype=np.int64)
         with show(progress, int(num_tokens.sum())) as done:
-            pooled = batches.pooled(
+            pooled = runner.pooled(
                 self.backend,
                 fitted,
                 modes,
                 skip=skip,
-                max_tokens=batches.batch_tokens(max_tokens),
+                max_tokens=runner.batch_tokens(max_tokens),
                 done=done,
             )
         vectors = self._finish(pooled, normalize, dimensions)
@@ -300,11 +301,11 @@ class Encoder(Predicting):
         chosen = [_index(layer, self.config.num_layers + 1, "layer") for layer in layers]
         rows = [sequences] if single else sequences
         fitted = self._fit(rows, self._prompt(prompt), on_overflow)
-        batches.warn_of_truncation(np.array([f.truncated for f in fitted]), self.max_length)
+        runner.warn_of_truncation(np.array([f.truncated for f in fitted]), self.max_length)
         found: dict[int, Contextual] = {}
         with show(progress, sum(f.num_tokens for f in fitted)) as done:
-            for i, states in batches.hidden_states(
-                self.backend, fitted, chosen, max_tokens=batches.batch_tokens(max_tokens)
+            for i, states in runner.hidden_states(
+                self.backend, fitted, chosen, max_tokens=runner.batch_tokens(max_tokens)
             ):
                 f = fitted[i]
                 vectors = states[0] if len(chosen) == 1 else states
@@ -337,7 +338,7 @@ class Encoder(Predicting):
         chosen = [_index(layer, config.num_layers, "layer") for layer in layers]
         kept = [_index(head, config.num_heads, "head") for head in heads]
         fitted = self._fit([sequence], self._prompt(None), "error")
-        return self.backend.attention(batches.pack(fitted), chosen)[:, kept]
+        return self.backend.attention(runner.pack(fitted), chosen)[:, kept]
 
     # The steps, in order.
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import bothways
-from bothways.baselines import BASELINES, BaselineConfig, BaselineName
 from bothways.checkpoints import ModelFolder, export, read_folder
 from bothways.checkpoints.export import Format
 from bothways.errors import CheckpointError, InputError, UnsupportedModel
+from bothways.model.baselines import BASELINES, BaselineConfig, BaselineName
 from bothways.sequences import SymbolReader
 from bothways.sequences.alphabet import Alphabet
 

@@ -12,7 +12,7 @@ from bothways.checkpoints.folder import read_folder
 from bothways.checkpoints.model_folder import Dense, ModelFolder, Normalize, Pooling
 from bothways.checkpoints.weight_files import read_safetensors, write_safetensors
 from bothways.errors import CheckpointError
-from bothways.heads import Head, HeadLayer
+from bothways.model.heads import Head, HeadLayer
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny

@@ -10,9 +10,9 @@ from bothways.checkpoints import transformers_export
 from bothways.checkpoints.export import Format, export
 from bothways.checkpoints.folder import read_folder
 from bothways.checkpoints.model_folder import Dense, ModelFolder, Normalize, Pooling
-from bothways.config import EncoderConfig, PoolingMode
 from bothways.errors import DataFileError, UnsupportedModel
-from bothways.weights import initialise
+from bothways.model.config import EncoderConfig, PoolingMode
+from bothways.model.weights import initialise
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny

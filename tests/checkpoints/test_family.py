@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bothways.checkpoints.families import FAMILIES
-from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError, UnsupportedModel
+from bothways.model.config import EncoderConfig
 
 SECONDS = 2.0
 """A config that claims a giant is refused at once; the bound is generous, for a busy machine."""

@@ -12,8 +12,8 @@ from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.head_forms import read_heads
 from bothways.checkpoints.head_places import place_head
-from bothways.config import EncoderConfig, PoolingMode
-from bothways.heads import Head, HeadLayer, HeadTask, head_layout
+from bothways.model.config import EncoderConfig, PoolingMode
+from bothways.model.heads import Head, HeadLayer, HeadTask, head_layout
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny

@@ -13,8 +13,8 @@ from tokenizers import Tokenizer
 import bothways
 from bothways.checkpoints import Dense, ModelFolder, Normalize, Pooling, export, read_folder
 from bothways.errors import MissingExtra
-from bothways.heads import Head, HeadLayer
-from bothways.vectors import apply_modules
+from bothways.inference.postprocessing import apply_modules
+from bothways.model.heads import Head, HeadLayer
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny

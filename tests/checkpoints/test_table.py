@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.table import KeyTable, Rows
-from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError
-from bothways.weights import layout
+from bothways.model.config import EncoderConfig
+from bothways.model.weights import layout
 
 TOY: Rows = {
     "tokens.weight": "embedding.token.weight",

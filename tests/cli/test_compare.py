@@ -15,7 +15,7 @@ from typer.main import get_command
 from bothways.cli import compare
 from bothways.cli.app import app
 from bothways.lab.comparison import find
-from bothways.lab.subjects import Subject
+from bothways.lab.registry import Subject
 
 Run = Callable[..., tuple[int, str, str]]
 

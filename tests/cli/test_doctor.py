@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bothways import backends
 from bothways.cli import doctor
 from bothways.errors import BackendError, MissingExtra
+from bothways.inference import backends
 
 
 def test_what_is_said_to_work_has_been_tried() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bothways.checkpoints import export, read_folder
-from bothways.heads import Head, HeadLayer
+from bothways.model.heads import Head, HeadLayer
 
 Run = Callable[..., tuple[int, str, str]]
 

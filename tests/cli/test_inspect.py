@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import bothways
-from bothways.baselines import BaselineConfig
 from bothways.checkpoints import export, read_folder
 from bothways.cli.app import app
-from bothways.heads import Head, HeadLayer
+from bothways.model.baselines import BaselineConfig
+from bothways.model.heads import Head, HeadLayer
 from bothways.sequences import SymbolReader
 from bothways.sequences.alphabet import Alphabet
 

@@ -13,7 +13,7 @@ import pytest
 import bothways
 from bothways import Alphabet, EncoderConfig
 from bothways.checkpoints import ModelFolder, export
-from bothways.heads import Head, HeadLayer, HeadTask, head_layout
+from bothways.model.heads import Head, HeadLayer, HeadTask, head_layout
 from bothways.sequences import SequenceReader, SymbolReader
 from bothways.sequences.text import TextReader
 from bothways.sequences.tokenizer_files import open_tokenizer

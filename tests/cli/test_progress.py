@@ -14,7 +14,7 @@ from bothways.cli.progress import (
     stage_progress,
     training_progress,
 )
-from bothways.training.journal import StepEvent, ValidationEvent
+from bothways.training.runs.events import StepEvent, ValidationEvent
 
 
 class Clock:

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import pytest
 
-from bothways.backends import Backend
-from bothways.config import EncoderConfig
+from bothways.inference.backends import Backend
+from bothways.model.config import EncoderConfig
+from bothways.model.weights import Weights
 from bothways.native import NativeBackend, available_isas
 from bothways.nn.backend import TorchBackend
 from bothways.reference.backend import ReferenceBackend
-from bothways.weights import Weights
 
 BACKENDS: dict[str, Callable[[EncoderConfig, Weights], Backend]] = {
     "reference": ReferenceBackend,

@@ -9,16 +9,16 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from bothways import config as config_module
-from bothways.backends import Backend
 from bothways.checkpoints.model_folder import ModelFolder, Pooling
 from bothways.checkpoints.onnx.writing import output_names, write_onnx
-from bothways.config import EncoderConfig, PoolingMode
-from bothways.heads import Head, HeadLayer, head_layout
-from bothways.packing import PackedBatch
+from bothways.inference.backends import Backend
+from bothways.model import config as config_module
+from bothways.model.config import EncoderConfig, PoolingMode
+from bothways.model.heads import Head, HeadLayer, head_layout
+from bothways.model.packing import PackedBatch
+from bothways.model.weights import Weights
 from bothways.reference import head_outputs
 from bothways.reference.backend import ReferenceBackend
-from bothways.weights import Weights
 
 TOLERANCE = 1e-5
 """Of the scale of what is compared: float32 rounding through a few layers, and no more."""

@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from bothways.backends import Backend
-from bothways.config import EncoderConfig
-from bothways.packing import PackedBatch
-from bothways.weights import Weights, initialise
+from bothways.inference.backends import Backend
+from bothways.model.config import EncoderConfig
+from bothways.model.packing import PackedBatch
+from bothways.model.weights import Weights, initialise
 
 MakeBackend = Callable[[EncoderConfig, Weights], Backend]
 

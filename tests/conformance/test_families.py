@@ -17,13 +17,13 @@ import pytest
 import torch
 import transformers
 
-from bothways.backends import Backend
 from bothways.checkpoints import ModelFolder, export, read_folder
 from bothways.checkpoints.export import Format
 from bothways.checkpoints.families import FAMILIES
 from bothways.errors import CheckpointError
+from bothways.inference.backends import Backend
+from bothways.model.packing import PackedBatch
 from bothways.nn.backend import TorchBackend
-from bothways.packing import PackedBatch
 from bothways.reference.backend import ReferenceBackend
 
 TOLERANCE = 1e-5

@@ -15,13 +15,13 @@ import pytest
 import torch
 import transformers
 
-from bothways.backends import Backend
 from bothways.checkpoints import ModelFolder, export, read_folder
-from bothways.config import EncoderConfig
-from bothways.heads import HeadTask, head_layout
+from bothways.inference.backends import Backend
+from bothways.model.config import EncoderConfig
+from bothways.model.heads import HeadTask, head_layout
+from bothways.model.packing import PackedBatch
 from bothways.native import NativeBackend, is_built
 from bothways.nn.backend import TorchBackend
-from bothways.packing import PackedBatch
 from bothways.reference import head_outputs
 from bothways.reference.backend import ReferenceBackend
 from bothways.training.objectives.heads import head_for

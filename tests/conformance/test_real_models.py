@@ -15,13 +15,13 @@ from sentence_transformers import CrossEncoder, SentenceTransformer, SparseEncod
 from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling
 
 import bothways
-from bothways.backends import BackendName
 from bothways.checkpoints import ModelFolder, export, read_folder
 from bothways.errors import CheckpointError, TruncationWarning
-from bothways.heads import head_layout
+from bothways.inference.backends import BackendName
+from bothways.model.heads import head_layout
+from bothways.model.packing import PackedBatch
 from bothways.native import is_built
 from bothways.nn.backend import TorchBackend
-from bothways.packing import PackedBatch
 from bothways.reference import head_outputs
 from bothways.reference.backend import ReferenceBackend
 from bothways.training.objectives.heads import head_for

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bothways.config import EncoderConfig
 from bothways.errors import BackendError, CheckpointError, InputError
+from bothways.model.config import EncoderConfig
+from bothways.model.packing import PackedBatch
+from bothways.model.weights import Weights
 from bothways.native import NativeBackend, available_isas
-from bothways.packing import PackedBatch
-from bothways.weights import Weights
 
 CONFIG = EncoderConfig(
     num_layers=2, num_heads=3, d_model=48, d_ff=150, max_length=600, vocab_size=50, num_segments=2
@@ -149,10 +149,10 @@ def test_threads_of_the_caller_may_share_a_backend(weights: Weights) -> None:
 def test_a_forked_process_can_go_on_encoding() -> None:
     program = """
 import os, numpy as np
-from bothways.config import EncoderConfig
+from bothways.model.config import EncoderConfig
 from bothways.native import NativeBackend
-from bothways.packing import PackedBatch
-from bothways.weights import initialise
+from bothways.model.packing import PackedBatch
+from bothways.model.weights import initialise
 config = EncoderConfig(num_layers=1, num_heads=2, d_model=8, d_ff=8, vocab_size=9)
 backend = NativeBackend(config, initialise(config), threads=2)
 batch = PackedBatch.of([np.arange(9) % 9] * 40)

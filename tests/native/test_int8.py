@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import bothways
-from bothways.config import EncoderConfig
+from bothways.model.config import EncoderConfig
+from bothways.model.packing import PackedBatch
+from bothways.model.weights import initialise, layout
 from bothways.native import NativeBackend, available_isas
-from bothways.packing import PackedBatch
-from bothways.weights import initialise, layout
 
 WORST_COSINE = 0.995
 MEAN_COSINE = 0.9985

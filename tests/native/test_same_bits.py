@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bothways.config import EncoderConfig, PoolingMode
+from bothways.model.config import EncoderConfig, PoolingMode
+from bothways.model.packing import PackedBatch
+from bothways.model.weights import Weights
 from bothways.native import NativeBackend, available_isas
-from bothways.packing import PackedBatch
-from bothways.weights import Weights
 
 CONFIGS = {
     "post-norm": EncoderConfig(

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from bothways.config import EncoderConfig
+from bothways.model.config import EncoderConfig
 from bothways.nn import Lengths, MultiHeadSelfAttention
 from bothways.nn.attention import bias_by_distance, rotate
 from bothways.reference import rotate as reference_rotate

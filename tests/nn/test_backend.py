@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from bothways.config import EncoderConfig, PoolingMode
 from bothways.errors import BackendError, CheckpointError, InputError
+from bothways.model.config import EncoderConfig, PoolingMode
+from bothways.model.packing import PackedBatch, bytes_per_token
+from bothways.model.weights import initialise
 from bothways.nn import TorchBackend
-from bothways.packing import PackedBatch, bytes_per_token
-from bothways.weights import initialise
 
 NEIGHBOUR_TOLERANCE = 1e-6
 """Of unit scale: a matrix product may sum in another order when the batch has another size."""

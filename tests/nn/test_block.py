@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bothways.config import EncoderConfig, NormPlacement
+from bothways.model.config import EncoderConfig, NormPlacement
 from bothways.nn import EncoderBlock, FeedForward, Lengths
 
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError
+from bothways.model.config import EncoderConfig
+from bothways.model.weights import initialise, layout
 from bothways.nn import Lengths, TransformerEncoder
 from bothways.reference import encode
-from bothways.weights import initialise, layout
 
 GRADIENT_ROUNDING = 1e-9
 """Of the largest gradient of a weight: float64 sums over hundreds of tokens in another order."""

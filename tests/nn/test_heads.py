@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from bothways.config import EncoderConfig
-from bothways.heads import Head, HeadLayer, head_layout
+from bothways.model.config import EncoderConfig
+from bothways.model.heads import Head, HeadLayer, head_layout
 from bothways.nn.heads import HeadModule, initialise_head
 from bothways.nn.lengths import Lengths
 from bothways.reference import head_outputs

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bothways.config import EncoderConfig
+from bothways.model.config import EncoderConfig
 from bothways.nn import Lengths, TransformerEncoder, attend, kernels
 from bothways.nn.attention import bias_by_distance
 from bothways.nn.kernels import DENSE_SCORES, WINDOW_CHUNK, choose_kernel, chunks

@@ -3,7 +3,7 @@ from typing import get_args
 import pytest
 import torch
 
-from bothways.config import Activation
+from bothways.model.config import Activation
 from bothways.nn.layers import Linear, activate, can_pack
 from bothways.reference import activate as reference_activate
 

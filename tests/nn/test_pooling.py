@@ -3,7 +3,7 @@ from typing import get_args
 import pytest
 import torch
 
-from bothways.config import PoolingMode
+from bothways.model.config import PoolingMode
 from bothways.nn import Lengths, pool
 from bothways.reference import pool as reference_pool
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from bothways.config import EncoderConfig
+from bothways.model.config import EncoderConfig
+from bothways.model.weights import initialise
 from bothways.nn import Lengths, TransformerEncoder, attend, pool
 from bothways.reference import encode, softmax
-from bothways.weights import initialise
 
 CONFIG = EncoderConfig(num_layers=1, num_heads=2, d_model=8, d_ff=4, vocab_size=9)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bothways.config import EncoderConfig
+from bothways.model.config import EncoderConfig
 from bothways.reference.attention import (
     bias_by_distance,
     rotate,

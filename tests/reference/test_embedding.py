@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bothways.config import MASKED_IN_TRAINING, EncoderConfig
+from bothways.model.config import MASKED_IN_TRAINING, EncoderConfig
 from bothways.reference.embedding import embed, rescale_masked, sinusoids
 
 ROUNDING = 1e-14

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bothways.config import EncoderConfig
+from bothways.model.config import EncoderConfig
 from bothways.reference import encode, normalise
 
 

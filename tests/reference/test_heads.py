@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from bothways.config import EncoderConfig
-from bothways.heads import Head, HeadActivation, HeadLayer, HeadTask, head_layout
+from bothways.model.config import EncoderConfig
+from bothways.model.heads import Head, HeadActivation, HeadLayer, HeadTask, head_layout
 from bothways.reference import head_outputs, probabilities, term_weights
 
 EXACT = 1e-12

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from bothways.config import EncoderConfig, Norm
+from bothways.model.config import EncoderConfig, Norm
 from bothways.reference.layers import activate, erf, linear, normalise, under
 
 ROUNDING = 1e-14

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from bothways.config import EncoderConfig, PoolingMode
+from bothways.model.config import EncoderConfig, PoolingMode
 from bothways.reference import encode, pool
 
 AGREEMENT = 1e-12

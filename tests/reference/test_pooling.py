@@ -3,7 +3,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from bothways.config import PoolingMode
+from bothways.model.config import PoolingMode
 from bothways.reference.pooling import pool
 
 X = np.array([[1.0, -8.0], [2.0, 0.0], [6.0, 5.0]])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from bothways.config import EncoderConfig
+from bothways.model.config import EncoderConfig
 
 WORDS = ["a", "river", "bank", "loan", "shore", "of", "stream", "water", "##s", "##ing", "##ed"]
 WORDS += ["un", "##able", ",", ".", "!", "?", "中", "é", "##é", "the", "##a"]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError, InputError
+from bothways.model.config import EncoderConfig
 from bothways.sequences import (
     Alphabet,
     Series,

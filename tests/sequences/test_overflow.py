@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bothways.config import EncoderConfig
 from bothways.errors import InputError, SequenceTooLong
+from bothways.model.config import EncoderConfig
 from bothways.sequences import (
     Alphabet,
     Fitted,

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError, InputError
+from bothways.model.config import EncoderConfig
 from bothways.sequences import open_reader
 from bothways.sequences.text import TextReader
 

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bothways.checkpoints import ModelFolder, Pooling
-from bothways.config import EncoderConfig
-from bothways.heads import Head, HeadLayer
-from bothways.packing import PackedBatch
+from bothways.model.config import EncoderConfig
+from bothways.model.heads import Head, HeadLayer
+from bothways.model.packing import PackedBatch
+from bothways.model.weights import initialise
 from bothways.training import (
     Dataset,
     Example,
@@ -26,15 +27,14 @@ from bothways.training import (
     fit,
     read_events,
 )
-from bothways.training.distributed import Workers
-from bothways.training.gradients import Pass
+from bothways.training.distributed.processes import Workers
+from bothways.training.distributed.sharding import whole
+from bothways.training.engine.microbatches import prepare_step
+from bothways.training.engine.sampler import Order
+from bothways.training.engine.step import Pass
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.contrast import Contrast
 from bothways.training.objectives.objective import Evaluated, Monitor, Objective, Prepared
-from bothways.training.order import Order
-from bothways.training.parts import prepare_step
-from bothways.training.sharding import whole
-from bothways.weights import initialise
 
 VOCABULARY = 11
 CONFIG = EncoderConfig(

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import bothways
-from bothways.baselines import BASELINES, BaselineConfig, BaselineName
-from bothways.baselines.any_encoder import EncoderName
 from bothways.errors import CheckpointError, ConfigError, MissingExtra
-from bothways.training.options import TrainingPlan
+from bothways.model.baselines import BASELINES, BaselineConfig, BaselineName
+from bothways.model.baselines.any_encoder import EncoderName
 from bothways.training.pipeline import train
-from bothways.training.signals import TrainingInterrupted
+from bothways.training.plan import TrainingPlan
+from bothways.training.runs.signals import TrainingInterrupted
 
 SENTENCES = [f"{a} {b} {c}" for a in ("the", "a") for b in ("red", "blue") for c in ("cat", "dog")]
 SERIES = [[[0.5 * i, float(j)] for j in range(3 + i % 2)] for i in range(8)]
@@ -158,6 +158,6 @@ def test_an_encoder_that_there_is_not_is_refused() -> None:
 
 def test_without_torch_a_folder_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     train(plan("classify", rows_for("classify", SENTENCES), "lstm"))
-    monkeypatch.setattr("bothways.backends.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("bothways.inference.backends.importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"bothways\[torch\]"):
         bothways.load("out")

@@ -3,12 +3,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError
-from bothways.heads import Head, HeadLayer, head_layout
+from bothways.model.config import EncoderConfig
+from bothways.model.heads import Head, HeadLayer, head_layout
+from bothways.model.weights import initialise, layout
 from bothways.nn.lengths import Lengths
 from bothways.training.model import Batch, TrainedModel
-from bothways.weights import initialise, layout
 
 CONFIG = EncoderConfig(num_layers=1, num_heads=2, d_model=8, d_ff=8, vocab_size=12, max_length=8)
 CLASSES = Head(

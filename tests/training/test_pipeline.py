@@ -13,8 +13,8 @@ import pytest
 
 import bothways
 from bothways.errors import CheckpointError, DataFileError, TruncationWarning
-from bothways.training.options import TrainingPlan
 from bothways.training.pipeline import Trained, train
+from bothways.training.plan import TrainingPlan
 
 Run = Callable[..., Trained]
 

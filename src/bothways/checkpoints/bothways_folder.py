@@ -5,8 +5,6 @@ from typing import cast, get_args
 
 import numpy as np
 
-from bothways.baselines import AnyConfig, BaselineConfig
-from bothways.baselines.any_encoder import layout
 from bothways.checkpoints.family import MAX_LAYERS
 from bothways.checkpoints.fields import LARGEST, Fields
 from bothways.checkpoints.head_forms import unused_weights
@@ -20,11 +18,13 @@ from bothways.checkpoints.model_folder import (
 )
 from bothways.checkpoints.transformers_folder import check_heads
 from bothways.checkpoints.weight_files import read_safetensors, write_safetensors
-from bothways.config import EncoderConfig, EncoderShape, PoolingMode
 from bothways.errors import CheckpointError, ConfigError
-from bothways.heads import Head, check_head
-from bothways.json_files import brief, read_object, write_json
-from bothways.weights import check_layout
+from bothways.io.json_files import brief, read_object, write_json
+from bothways.model.baselines import AnyConfig, BaselineConfig
+from bothways.model.baselines.any_encoder import layout
+from bothways.model.config import EncoderConfig, EncoderShape, PoolingMode
+from bothways.model.heads import Head, check_head
+from bothways.model.weights import check_layout
 
 __all__ = ["FORMAT_VERSION", "SETTINGS_FILE", "read_bothways", "write_bothways"]
 

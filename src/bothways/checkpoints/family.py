@@ -14,10 +14,10 @@ import numpy as np
 from bothways.checkpoints.fields import Fields
 from bothways.checkpoints.head_forms import HeadForm
 from bothways.checkpoints.table import KeyTable, Reading
-from bothways.config import Activation, EncoderConfig
 from bothways.errors import CheckpointError, ConfigError, UnsupportedModel
-from bothways.json_files import brief
-from bothways.weights import layout
+from bothways.io.json_files import brief
+from bothways.model.config import Activation, EncoderConfig
+from bothways.model.weights import layout
 
 __all__ = ["MAX_LAYERS", "THEIR_ACTIVATIONS", "Family", "activation"]
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from bothways.errors import CheckpointError, UnsupportedModel
-from bothways.json_files import brief
+from bothways.io.json_files import brief
 
 __all__ = ["LARGEST", "MISSING", "Fields", "same"]
 

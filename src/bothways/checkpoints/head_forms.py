@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bothways.config import EncoderConfig, EncoderShape, PoolingMode
 from bothways.errors import CheckpointError, ConfigError
-from bothways.heads import Head, HeadActivation, HeadLayer, HeadTask, check_head, head_layout
-from bothways.json_files import brief
+from bothways.io.json_files import brief
+from bothways.model.config import EncoderConfig, EncoderShape, PoolingMode
+from bothways.model.heads import Head, HeadActivation, HeadLayer, HeadTask, check_head, head_layout
 
 __all__ = [
     "DECODER",

@@ -12,9 +12,9 @@ from bothways.checkpoints.head_forms import (
     labels_in,
     task_in,
 )
-from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError
-from bothways.heads import Head, HeadLayer
+from bothways.model.config import EncoderConfig
+from bothways.model.heads import Head, HeadLayer
 
 __all__ = ["Placed", "place_head"]
 

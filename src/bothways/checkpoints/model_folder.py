@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bothways.baselines import AnyConfig
-from bothways.baselines.any_encoder import require_transformer
-from bothways.config import EncoderConfig, PoolingMode
-from bothways.heads import Head
+from bothways.model.baselines import AnyConfig
+from bothways.model.baselines.any_encoder import require_transformer
+from bothways.model.config import EncoderConfig, PoolingMode
+from bothways.model.heads import Head
 
 __all__ = [
     "READER_FILES",

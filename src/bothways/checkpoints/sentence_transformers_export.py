@@ -11,7 +11,7 @@ from bothways.checkpoints.sentence_transformers_folder import (
 )
 from bothways.checkpoints.weight_files import write_safetensors
 from bothways.errors import UnsupportedModel
-from bothways.json_files import write_json
+from bothways.io.json_files import write_json
 
 __all__ = ["write_modules"]
 

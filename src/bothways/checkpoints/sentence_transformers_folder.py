@@ -23,9 +23,9 @@ from bothways.checkpoints.model_folder import (
 from bothways.checkpoints.sentence_transformers_modules import modules_of
 from bothways.checkpoints.transformers_folder import check_heads, read_transformers
 from bothways.checkpoints.weight_files import read_weights
-from bothways.config import PoolingMode
 from bothways.errors import CheckpointError, UnsupportedModel
-from bothways.json_files import brief, read_object, read_object_if_there
+from bothways.io.json_files import brief, read_object, read_object_if_there
+from bothways.model.config import PoolingMode
 
 __all__ = [
     "DENSE_ACTIVATIONS",

@@ -8,7 +8,7 @@ from pathlib import Path
 from bothways.checkpoints.fields import Fields
 from bothways.checkpoints.weight_files import inside
 from bothways.errors import CheckpointError, UnsupportedModel
-from bothways.json_files import brief, read_json
+from bothways.io.json_files import brief, read_json
 
 __all__ = ["module_folders", "modules_of"]
 

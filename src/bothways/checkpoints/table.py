@@ -27,7 +27,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 import numpy as np
 
 from bothways.errors import CheckpointError
-from bothways.json_files import brief
+from bothways.io.json_files import brief
 
 __all__ = ["KeyTable", "Reading", "Rows"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bothways.errors import CheckpointError, MissingExtra
-from bothways.json_files import brief
+from bothways.io.json_files import brief
 
 __all__ = ["read_torch"]
 

@@ -13,10 +13,10 @@ from bothways.checkpoints.head_forms import DECODER
 from bothways.checkpoints.head_places import Placed, place_head
 from bothways.checkpoints.model_folder import ModelFolder
 from bothways.checkpoints.weight_files import write_safetensors
-from bothways.config import EncoderConfig
 from bothways.errors import UnsupportedModel
-from bothways.heads import Head, head_layout
-from bothways.json_files import write_json
+from bothways.io.json_files import write_json
+from bothways.model.config import EncoderConfig
+from bothways.model.heads import Head, head_layout
 
 __all__ = ["write_transformers"]
 

@@ -11,8 +11,8 @@ from bothways.checkpoints.head_forms import DECODER, read_heads
 from bothways.checkpoints.model_folder import ModelFolder
 from bothways.checkpoints.weight_files import read_weights, what_is_in
 from bothways.errors import CheckpointError, UnsupportedModel
-from bothways.json_files import brief, read_object
-from bothways.weights import check, layout
+from bothways.io.json_files import brief, read_object
+from bothways.model.weights import check, layout
 
 __all__ = ["read_transformers"]
 

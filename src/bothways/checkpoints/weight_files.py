@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bothways.errors import CheckpointError
-from bothways.json_files import brief, read_object
+from bothways.io.json_files import brief, read_object
 
 __all__ = [
     "find_weights",

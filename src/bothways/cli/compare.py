@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from bothways.baselines.any_encoder import EncoderName
 from bothways.cli import options as o
 from bothways.cli.progress import clock, comparison_progress
 from bothways.errors import MissingExtra
-from bothways.lab.subjects import LabTask, Scale, Subject
+from bothways.lab.registry import LabTask, Scale, Subject
+from bothways.model.baselines.any_encoder import EncoderName
 
 if TYPE_CHECKING:
     from bothways.lab.comparison import Comparison
@@ -192,9 +192,9 @@ def _make(
     command: str,
     quiet: bool,
 ) -> None:
-    from bothways.lab.circumstances import circumstances
     from bothways.lab.comparison import find
-    from bothways.lab.report import Report, make_folder, write_report
+    from bothways.lab.report.environment import circumstances
+    from bothways.lab.report.page import Report, make_folder, write_report
 
     comparison = find(subject)
     count = _count_of_threads(comparison, given)

@@ -11,8 +11,8 @@ from typing import Any, get_args
 
 import numpy as np
 
-from bothways.backends import BackendName, Precision
 from bothways.cli import options as o
+from bothways.inference.backends import BackendName, Precision
 
 __all__ = ["doctor"]
 
@@ -101,11 +101,11 @@ def _try_backend(name: BackendName) -> dict[str, Any]:
 
 def _try(name: BackendName, precision: Precision) -> Any:
     """The backend, after it has worked, or why it does not."""
-    from bothways.backends import create
-    from bothways.config import EncoderConfig
     from bothways.errors import BothwaysError
-    from bothways.packing import PackedBatch
-    from bothways.weights import initialise
+    from bothways.inference.backends import create
+    from bothways.model.config import EncoderConfig
+    from bothways.model.packing import PackedBatch
+    from bothways.model.weights import initialise
 
     config = EncoderConfig(num_layers=1, num_heads=2, d_model=16, d_ff=32, vocab_size=8)
     try:

@@ -3,12 +3,12 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from bothways.baselines.any_encoder import name_of
 from bothways.cli import models
 from bothways.cli import options as o
 from bothways.cli.console import printable
-from bothways.cli.costs import operations, parameters_by_part
 from bothways.cli.memory import readable_bytes
+from bothways.model.baselines.any_encoder import name_of
+from bothways.model.costs import operations, parameters_by_part
 
 if TYPE_CHECKING:
     from bothways.checkpoints import ModelFolder

@@ -10,8 +10,8 @@ import numpy as np
 import typer
 
 from bothways.errors import InputError
-from bothways.held_memory import keep_few_kernels, return_freed_blocks
-from bothways.packing import DEFAULT_MAX_TOKENS, PackedBatch, bytes_per_token
+from bothways.io.process_memory import keep_few_kernels, return_freed_blocks
+from bothways.model.packing import DEFAULT_MAX_TOKENS, PackedBatch, bytes_per_token
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import bothways
-from bothways.backends import BackendName, Precision
 from bothways.cli.progress import pull_progress
-from bothways.config import PoolingMode
 from bothways.errors import SourceError
+from bothways.inference.backends import BackendName, Precision
+from bothways.model.config import PoolingMode
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
     from bothways.files import Kind, Origin
-    from bothways.heads import Head
+    from bothways.model.heads import Head
 
 __all__ = ["EncodeSettings", "fetch", "head_origin", "kind_of", "load", "origin_of"]
 

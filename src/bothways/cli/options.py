@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from bothways.backends import BackendName, Precision
 from bothways.cli.memory import parse_bytes
-from bothways.config import PoolingMode
 from bothways.files.formats import TextFormat
+from bothways.inference.backends import BackendName, Precision
+from bothways.model.config import PoolingMode
 
 __all__ = [
     "AsJson",

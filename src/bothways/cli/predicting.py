@@ -13,11 +13,11 @@ from bothways.cli.streaming import Totals, chunks, naming_rows, within_chunk
 from bothways.errors import InputError, TruncationWarning
 from bothways.files import Meter, Row
 from bothways.files.record_writers import ColumnType, RecordWriter
-from bothways.heads import Head, HeadTask
+from bothways.model.heads import Head, HeadTask
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
-    from bothways.predictions import Classified, Filled, Sparse, Tagged
+    from bothways.inference.predict import Classified, Filled, Sparse, Tagged
 
 __all__ = ["HEADS", "PredictTask", "Predictor", "choose_task", "predict_rows"]
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, get_args
 from bothways.cli import models
 from bothways.cli import options as o
 from bothways.cli.console import printable
-from bothways.config import PoolingMode
 from bothways.errors import InputError
+from bothways.model.config import PoolingMode
 
 if TYPE_CHECKING:
     from bothways.files import Found, Origin

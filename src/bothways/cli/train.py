@@ -152,9 +152,9 @@ def _run(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    from bothways.training.options import TrainingPlan
     from bothways.training.pipeline import train as make_run
-    from bothways.training.signals import TrainingInterrupted
+    from bothways.training.plan import TrainingPlan
+    from bothways.training.runs.signals import TrainingInterrupted
 
     quiet = quiet or os.environ.get("RANK", "0") != "0"  # of torchrun's processes one speaks
     plan = TrainingPlan.of(task, data, out, tables)
@@ -179,7 +179,7 @@ def _run(
 
 def _together(config: Path | None, given: Tables, assignments: Sequence[str]) -> Tables:
     """The tables of the TOML file, over them what was given, and over that what was set."""
-    from bothways.training.options import TABLES
+    from bothways.training.plan import TABLES
     from bothways.training.settings import read_toml
 
     tables: Tables = {name: {} for name in TABLES} if config is None else read_toml(config, TABLES)

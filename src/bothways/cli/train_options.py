@@ -8,14 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from bothways.baselines import EncoderName
 from bothways.cli.options import ALPHABETS
-from bothways.config import PoolingMode
 from bothways.files.formats import TextFormat
+from bothways.model.baselines import EncoderName
+from bothways.model.config import PoolingMode
 from bothways.training.data.columns import Task
-from bothways.training.options import Vocabulary
+from bothways.training.plan import Vocabulary
 from bothways.training.settings import Precision, Sharding
-from bothways.training.sizes import Architecture, SizeName
+from bothways.training.setup.sizes import Architecture, SizeName
 
 _DATA, _MODEL = "Data", "Model"
 _OBJECTIVE, _TRAINING = "What is learned", "Training"

@@ -10,7 +10,7 @@ import numpy as np
 
 from bothways.errors import CheckpointError, DataFileError
 from bothways.files.origin import Origin
-from bothways.json_files import read_json
+from bothways.io.json_files import read_json
 
 __all__ = ["StoredNpy", "sidecar_of"]
 

@@ -7,8 +7,8 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar, assert_never
 
-from bothways.lab.report import Section
-from bothways.lab.subjects import Scale, Subject
+from bothways.lab.registry import Scale, Subject
+from bothways.lab.report.page import Section
 
 __all__ = ["Comparison", "Progress", "Result", "find", "part"]
 
@@ -57,24 +57,24 @@ def find(name: Subject) -> Comparison[Any, Any]:
     """The comparison of that name; the others are not imported."""
     match name:
         case "ablation":
-            from bothways.lab import ablation_sections
+            from bothways.lab.comparisons.ablation import report as ablation
 
-            return ablation_sections.COMPARISON
+            return ablation.COMPARISON
         case "bottleneck":
-            from bothways.lab import bottleneck_sections
+            from bothways.lab.comparisons.bottleneck import report as bottleneck
 
-            return bottleneck_sections.COMPARISON
+            return bottleneck.COMPARISON
         case "distance":
-            from bothways.lab import distance_sections
+            from bothways.lab.comparisons.distance import report as distance
 
-            return distance_sections.COMPARISON
+            return distance.COMPARISON
         case "data":
-            from bothways.lab import data_sections
+            from bothways.lab.comparisons.data import report as data
 
-            return data_sections.COMPARISON
+            return data.COMPARISON
         case "speed":
-            from bothways.lab import speed_sections
+            from bothways.lab.comparisons.speed import report as speed
 
-            return speed_sections.COMPARISON
+            return speed.COMPARISON
         case unknown:
             assert_never(unknown)

@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bothways.training.chance import torch_seed
-from bothways.training.gradients import backward, clear, clip
-from bothways.training.machine import torch_for_training
+from bothways.training.engine.optimizer import make_optimizer, set_learning_rate
+from bothways.training.engine.rng import torch_seed
+from bothways.training.engine.schedule import learning_rate
+from bothways.training.engine.step import backward, clear, clip
+from bothways.training.engine.torch_setup import torch_for_training
 from bothways.training.model import Batch
-from bothways.training.optimizer import make_optimizer, set_learning_rate
-from bothways.training.schedule import learning_rate
 from bothways.training.settings import ResolvedSettings, TrainingSettings
 
 __all__ = [

@@ -10,10 +10,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 from jaxtyping import Float
 
-from bothways.config import EncoderConfig, PoolingMode
 from bothways.errors import BackendError, InputError
-from bothways.packing import PackedBatch, check_batch, check_skip
-from bothways.weights import Weights, check
+from bothways.model.config import EncoderConfig, PoolingMode
+from bothways.model.packing import PackedBatch, check_batch, check_skip
+from bothways.model.weights import Weights, check
 
 try:
     import bothways.native._engine as _engine  # so that it is what is said to be missing

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bothways.config import EncoderConfig
+from bothways.model.config import EncoderConfig
 from bothways.nn.kernels import Chunk, attend, mask_of
 from bothways.nn.layers import Linear
 from bothways.nn.lengths import Lengths

@@ -8,18 +8,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bothways.baselines import AnyConfig
-from bothways.baselines.any_encoder import layout
-from bothways.config import PoolingMode
 from bothways.errors import BackendError, InputError, UnsupportedModel
-from bothways.held_memory import keep_few_kernels
+from bothways.io.process_memory import keep_few_kernels
+from bothways.model.baselines import AnyConfig
+from bothways.model.baselines.any_encoder import layout
+from bothways.model.config import PoolingMode
+from bothways.model.packing import PackedBatch, check_batch, check_skip
+from bothways.model.weights import Weights, check_layout
 from bothways.nn.baselines.build import build_encoder
 from bothways.nn.encoder import TransformerEncoder
 from bothways.nn.layers import can_pack
 from bothways.nn.lengths import Lengths
 from bothways.nn.pooling import pool
-from bothways.packing import PackedBatch, check_batch, check_skip
-from bothways.weights import Weights, check_layout
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

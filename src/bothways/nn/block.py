@@ -8,7 +8,7 @@ from typing import assert_never
 
 from torch import Tensor, nn
 
-from bothways.config import EncoderConfig
+from bothways.model.config import EncoderConfig
 from bothways.nn.attention import MultiHeadSelfAttention
 from bothways.nn.dropout import Dropout
 from bothways.nn.layers import Linear, make_norm

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
-from bothways.config import MASKED_IN_TRAINING, EncoderConfig
+from bothways.model.config import MASKED_IN_TRAINING, EncoderConfig
 from bothways.nn.dropout import Dropout
 from bothways.nn.layers import Linear, make_norm
 from bothways.nn.lengths import Lengths

@@ -10,7 +10,7 @@ from typing import cast
 from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
-from bothways.config import EncoderConfig
+from bothways.model.config import EncoderConfig
 from bothways.nn.attention import bias_by_distance
 from bothways.nn.block import EncoderBlock
 from bothways.nn.embedding import Embedding

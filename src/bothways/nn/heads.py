@@ -14,8 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bothways.config import EncoderShape
-from bothways.heads import Head, HeadActivation, HeadLayer, head_layout
+from bothways.model.config import EncoderShape
+from bothways.model.heads import Head, HeadActivation, HeadLayer, head_layout
 from bothways.nn.layers import activate
 from bothways.nn.lengths import Lengths
 from bothways.nn.packed_encoder import to_tensor

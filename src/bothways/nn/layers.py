@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bothways.config import Activation, EncoderConfig
+from bothways.model.config import Activation, EncoderConfig
 from bothways.nn.products import linear
 
 

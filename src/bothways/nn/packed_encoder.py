@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
-from bothways.baselines import any_encoder
-from bothways.baselines.any_encoder import AnyConfig
+from bothways.model.baselines import any_encoder
+from bothways.model.baselines.any_encoder import AnyConfig
+from bothways.model.weights import Weights, check_layout
 from bothways.nn.layers import Linear
 from bothways.nn.lengths import Lengths
-from bothways.weights import Weights, check_layout
 
 __all__ = ["PackedEncoder", "to_tensor"]
 

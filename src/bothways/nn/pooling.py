@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bothways.config import PoolingMode
+from bothways.model.config import PoolingMode
 from bothways.nn.lengths import Lengths
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from array_api_compat import array_namespace, device
 from jaxtyping import Float
 
-from bothways.config import EncoderConfig
+from bothways.model.config import EncoderConfig
 from bothways.reference.layers import Array, Arrays, linear
 
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from bothways.config import EncoderConfig, PoolingMode
-from bothways.packing import PackedBatch, check_batch, check_skip
+from bothways.model.config import EncoderConfig, PoolingMode
+from bothways.model.packing import PackedBatch, check_batch, check_skip
+from bothways.model.weights import Weights
 from bothways.reference.encoder import Encoded, encode
 from bothways.reference.pooling import pool
-from bothways.weights import Weights
 
 
 class ReferenceBackend:

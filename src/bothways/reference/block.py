@@ -7,7 +7,7 @@ from typing import assert_never
 
 from jaxtyping import Float
 
-from bothways.config import EncoderConfig
+from bothways.model.config import EncoderConfig
 from bothways.reference.attention import self_attention
 from bothways.reference.layers import Array, Arrays, activate, linear, normalise
 

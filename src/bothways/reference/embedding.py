@@ -9,7 +9,7 @@ from typing import Any, assert_never
 from array_api_compat import array_namespace, device
 from jaxtyping import Float, Int, Num
 
-from bothways.config import MASKED_IN_TRAINING, EncoderConfig
+from bothways.model.config import MASKED_IN_TRAINING, EncoderConfig
 from bothways.reference.layers import Array, Arrays, linear, normalise
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from jaxtyping import Float, Int, Num
 
-from bothways.config import EncoderConfig
+from bothways.model.config import EncoderConfig
 from bothways.reference.block import encoder_block
 from bothways.reference.embedding import embed
 from bothways.reference.layers import Array, Arrays, normalise, under

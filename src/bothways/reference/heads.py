@@ -10,7 +10,7 @@ from typing import assert_never
 from array_api_compat import array_namespace
 from jaxtyping import Float
 
-from bothways.heads import Head, HeadActivation, HeadLayer, HeadTask
+from bothways.model.heads import Head, HeadActivation, HeadLayer, HeadTask
 from bothways.reference.layers import Array, Arrays, activate, layer_norm, linear
 from bothways.reference.pooling import pool
 

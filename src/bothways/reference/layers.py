@@ -11,7 +11,7 @@ from typing import Any, assert_never
 from array_api_compat import array_namespace
 from jaxtyping import Float
 
-from bothways.config import Activation, EncoderConfig
+from bothways.model.config import Activation, EncoderConfig
 
 Array = Any
 """An array of any library that follows the Python array API standard."""

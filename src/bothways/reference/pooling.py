@@ -10,7 +10,7 @@ from typing import assert_never
 from array_api_compat import array_namespace, device
 from jaxtyping import Float
 
-from bothways.config import PoolingMode
+from bothways.model.config import PoolingMode
 from bothways.reference.layers import Array
 
 

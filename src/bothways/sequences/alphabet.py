@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from bothways.errors import CheckpointError, InputError
-from bothways.json_files import read_object
+from bothways.io.json_files import read_object
 from bothways.sequences.patterns import LONGEST_SYMBOL
 from bothways.sequences.splitting import (
     Kmers,

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from bothways.config import EncoderShape
 from bothways.errors import CheckpointError, InputError
+from bothways.model.config import EncoderShape
 from bothways.sequences.alphabet import ALPHABET_FILE, Alphabet
 from bothways.sequences.ids import are_ids, read_ids
 from bothways.sequences.reader import SequenceReader, Tokenized, type_name

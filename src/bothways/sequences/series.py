@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from bothways.errors import CheckpointError, InputError
-from bothways.json_files import read_object
+from bothways.io.json_files import read_object
 from bothways.sequences.reader import Description, Tokenized, type_name
 
 __all__ = ["SERIES_FILE", "Series", "SeriesReader"]

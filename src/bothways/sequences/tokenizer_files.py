@@ -10,7 +10,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, normalizers
 
 from bothways.errors import CheckpointError, UnsupportedModel
-from bothways.json_files import read_text
+from bothways.io.json_files import read_text
 from bothways.sequences.alphabet import Alphabet
 from bothways.sequences.tokenizer_settings import TokenizerSettings
 from bothways.sequences.vocabularies import byte_pair, symbol_vocabulary, word_piece

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from tokenizers import AddedToken
 
 from bothways.errors import CheckpointError
-from bothways.json_files import read_object_if_there
+from bothways.io.json_files import read_object_if_there
 
 __all__ = ["TokenizerSettings"]
 

@@ -14,7 +14,7 @@ from tokenizers import (
 )
 
 from bothways.errors import CheckpointError, InputError
-from bothways.json_files import read_object, read_text
+from bothways.io.json_files import read_object, read_text
 from bothways.sequences.alphabet import Alphabet
 from bothways.sequences.tokenizer_settings import TokenizerSettings
 

@@ -11,14 +11,14 @@ from sklearn.utils import Tags, assert_all_finite, check_random_state, compute_c
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from bothways.backends import BackendName
-from bothways.baselines import EncoderName
-from bothways.config import PoolingMode
+from bothways.inference.backends import BackendName
+from bothways.model.baselines import EncoderName
+from bothways.model.config import PoolingMode
 from bothways.sklearn.inputs import as_sequences
 from bothways.sklearn.kept import KeptModel
-from bothways.training.options import FreshModel
+from bothways.training.plan import FreshModel
 from bothways.training.settings import TrainingSettings
-from bothways.training.sizes import SizeName
+from bothways.training.setup.sizes import SizeName
 
 __all__ = ["SequenceClassifier"]
 

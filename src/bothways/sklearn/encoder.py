@@ -9,10 +9,10 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 import bothways
-from bothways.backends import BackendName, Precision
-from bothways.config import PoolingMode
 from bothways.encoder import Encoder
 from bothways.errors import CheckpointError
+from bothways.inference.backends import BackendName, Precision
+from bothways.model.config import PoolingMode
 from bothways.sequences import OnOverflow
 from bothways.sklearn.inputs import as_sequences
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import bothways
-from bothways.backends import BackendName
 from bothways.checkpoints.bothways_folder import SETTINGS_FILE
 from bothways.checkpoints.model_folder import READER_FILES
 from bothways.encoder import Encoder
+from bothways.inference.backends import BackendName
 
 __all__ = ["KeptModel"]
 

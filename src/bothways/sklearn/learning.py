@@ -11,18 +11,18 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from bothways.checkpoints import resolve
-from bothways.config import PoolingMode
 from bothways.errors import TruncationWarning
 from bothways.files.rows import Kind
+from bothways.model.config import PoolingMode
 from bothways.sequences import fit as make_fit
-from bothways.training.assembly import make_model
-from bothways.training.dataset import Dataset, Example, Piece
-from bothways.training.loop import fit
+from bothways.training.data.dataset import Dataset, Example, Piece
+from bothways.training.engine.loop import fit
 from bothways.training.objectives.classify import Classify
 from bothways.training.objectives.heads import head_for
-from bothways.training.options import FreshModel
+from bothways.training.plan import FreshModel
 from bothways.training.settings import TrainingSettings
-from bothways.training.start import Start, go_on_from, start_fresh, write_reader
+from bothways.training.setup.base_model import Start, go_on_from, start_fresh, write_reader
+from bothways.training.setup.build import make_model
 
 __all__ = ["learn_classes"]
 

@@ -11,14 +11,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bothways.training.dataset import Dataset, Example, Piece
-    from bothways.training.divergence import TrainingDiverged
-    from bothways.training.journal import Progress, StepEvent, ValidationEvent, read_events
-    from bothways.training.loop import TrainingResult, fit
-    from bothways.training.options import TrainingPlan
+    from bothways.training.data.dataset import Dataset, Example, Piece
+    from bothways.training.engine.divergence import TrainingDiverged
+    from bothways.training.engine.loop import TrainingResult, fit
     from bothways.training.pipeline import Trained, train
+    from bothways.training.plan import TrainingPlan
+    from bothways.training.runs.events import Progress, StepEvent, ValidationEvent, read_events
+    from bothways.training.runs.signals import TrainingInterrupted
     from bothways.training.settings import TrainingSettings
-    from bothways.training.signals import TrainingInterrupted
 
 __all__ = [
     "Dataset",

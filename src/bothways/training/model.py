@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bothways.baselines import AnyConfig
 from bothways.errors import CheckpointError
-from bothways.heads import Head
+from bothways.model.baselines import AnyConfig
+from bothways.model.heads import Head
+from bothways.model.weights import Weights
 from bothways.nn.baselines import build_encoder
 from bothways.nn.heads import HeadModule
 from bothways.nn.lengths import Lengths
 from bothways.nn.packed_encoder import to_tensor
-from bothways.weights import Weights
 
 __all__ = ["Batch", "TrainedModel"]
 

@@ -14,23 +14,29 @@ import numpy as np
 
 from bothways.checkpoints import resolve
 from bothways.errors import CheckpointError, DataFileError, TruncationWarning
-from bothways.packing import plan_batches
-from bothways.training.assembly import choose_objective, labels_of_head, make_model
+from bothways.model.packing import plan_batches
+from bothways.training.data.dataset import Dataset
 from bothways.training.data.examples import PackedExamples
 from bothways.training.data.source import Report
 from bothways.training.data.training_data import Examples, TrainingData
-from bothways.training.dataset import Dataset
-from bothways.training.distributed import Workers, working_together
-from bothways.training.evaluation import evaluate
-from bothways.training.journal import METRICS_FILE, Progress, read_events
-from bothways.training.loop import TrainingResult, fit
+from bothways.training.distributed.processes import Workers, working_together
+from bothways.training.engine.evaluation import evaluate
+from bothways.training.engine.loop import TrainingResult, fit
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Objective
-from bothways.training.options import TrainingPlan
+from bothways.training.plan import TrainingPlan
 from bothways.training.report import HeldOut, write_report
-from bothways.training.run_folder import RUN_FILE
-from bothways.training.start import Start, go_on_from, has_reader, start_fresh, write_reader
-from bothways.training.told import about, counted, described, facts, held_out_name
+from bothways.training.report.summary import about, counted, described, facts, held_out_name
+from bothways.training.runs.events import METRICS_FILE, Progress, read_events
+from bothways.training.runs.folder import RUN_FILE
+from bothways.training.setup.base_model import (
+    Start,
+    go_on_from,
+    has_reader,
+    start_fresh,
+    write_reader,
+)
+from bothways.training.setup.build import choose_objective, labels_of_head, make_model
 
 __all__ = ["Trained", "train"]
 

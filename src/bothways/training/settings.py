@@ -11,10 +11,10 @@ from typing import Any, Literal, Self, Union, get_args, get_origin
 import numpy as np
 
 from bothways.errors import ConfigError
-from bothways.json_files import brief
-from bothways.packing import DEFAULT_MAX_TOKENS
-from bothways.training.order import steps_per_epoch
-from bothways.training.schedule import Schedule
+from bothways.io.json_files import brief
+from bothways.model.packing import DEFAULT_MAX_TOKENS
+from bothways.training.engine.sampler import steps_per_epoch
+from bothways.training.engine.schedule import Schedule
 
 __all__ = [
     "Precision",

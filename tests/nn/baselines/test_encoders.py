@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from bothways.baselines import BASELINES, BaselineConfig, BaselineName, matched_config
-from bothways.baselines.layout import initialise, layout
-from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError
+from bothways.model.baselines import BASELINES, BaselineConfig, BaselineName, matched_config
+from bothways.model.baselines.layout import initialise, layout
+from bothways.model.config import EncoderConfig
+from bothways.model.packing import PackedBatch, bytes_per_token
 from bothways.nn import Lengths, TorchBackend, TransformerEncoder
 from bothways.nn.baselines import count_parameters, make_encoder
-from bothways.packing import PackedBatch, bytes_per_token
 
 ROUNDING = 1e-5
 """Of vectors of about unit scale in float32, whose sums torch takes in another order for another

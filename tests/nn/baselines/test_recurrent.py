@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from bothways.baselines import BaselineConfig
+from bothways.model.baselines import BaselineConfig
 from bothways.nn import Lengths
 from bothways.nn.baselines.recurrent import Rectangles, RecurrentLayer
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bothways.files.rows import Place
+from bothways.training.data.dataset import IGNORED
 from bothways.training.data.examples import ExampleWriter
-from bothways.training.dataset import IGNORED
 
 PLACES = [Place("a.csv", 1, 2), Place("b.csv", 7, 7), Place("b.csv", 8)]
 

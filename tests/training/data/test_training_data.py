@@ -10,8 +10,8 @@ from bothways.errors import DataFileError
 from bothways.sequences import Alphabet, SymbolReader
 from bothways.sequences.text import TextReader
 from bothways.training.data.training_data import TrainingData
-from bothways.training.options import DataOptions
-from bothways.training.vocabulary import train_tokenizer
+from bothways.training.plan import DataOptions
+from bothways.training.setup.vocabulary import train_tokenizer
 
 Write = Callable[[str, Any], str]
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from bothways.config import EncoderConfig
-from bothways.heads import Head
+from bothways.model.config import EncoderConfig
+from bothways.model.heads import Head
+from bothways.model.weights import initialise
 from bothways.nn.lengths import Lengths
-from bothways.training.dataset import Example, Piece
+from bothways.training.data.dataset import Example, Piece
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.objective import Objective, Prepared
-from bothways.weights import initialise
 
 FIRST_ORDINARY = 4
 """Ids below it are special: begin, end, unknown, mask."""

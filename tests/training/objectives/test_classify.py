@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from bothways.config import EncoderConfig
 from bothways.errors import ConfigError
-from bothways.heads import Head
-from bothways.training.dataset import Example
+from bothways.model.config import EncoderConfig
+from bothways.model.heads import Head
+from bothways.training.data.dataset import Example
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.classify import (
     Classify,

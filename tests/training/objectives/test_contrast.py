@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from bothways.checkpoints import Pooling
-from bothways.config import EncoderConfig
 from bothways.errors import ConfigError
-from bothways.training.dataset import Example, Piece
+from bothways.model.config import EncoderConfig
+from bothways.training.data.dataset import Example, Piece
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.contrast import Contrast
 

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from bothways.checkpoints import ModelFolder, export, read_folder
-from bothways.config import EncoderConfig
 from bothways.errors import ConfigError
-from bothways.heads import head_layout
+from bothways.model.config import EncoderConfig
+from bothways.model.heads import head_layout
+from bothways.model.weights import initialise
 from bothways.nn.heads import initialise_head
 from bothways.training.objectives.heads import head_for
-from bothways.training.sizes import new_config
-from bothways.weights import initialise
+from bothways.training.setup.sizes import new_config
 
 Configs = Callable[..., EncoderConfig]
 

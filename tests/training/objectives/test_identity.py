@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from bothways.training.dataset import Piece
+from bothways.training.data.dataset import Piece
 from bothways.training.objectives.identity import identify, keys_of
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from bothways.config import EncoderConfig
 from bothways.errors import ConfigError
-from bothways.training.dataset import Example, Piece
+from bothways.model.config import EncoderConfig
+from bothways.training.data.dataset import Example, Piece
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.heads import head_for
 from bothways.training.objectives.masked_tokens import MaskedTokens, MaskingRecipe

@@ -3,9 +3,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bothways.config import EncoderConfig
 from bothways.errors import ConfigError
-from bothways.training.dataset import Example, Piece
+from bothways.model.config import EncoderConfig
+from bothways.training.data.dataset import Example, Piece
 from bothways.training.objectives.heads import head_for
 from bothways.training.objectives.masked_values import MaskedValues
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bothways.training.dataset import Piece
+from bothways.training.data.dataset import Piece
 from bothways.training.objectives.masking import choose, content_of
 
 SAMPLING = 0.01

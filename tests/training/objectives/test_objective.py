@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from bothways.checkpoints import Pooling
-from bothways.config import EncoderConfig
-from bothways.packing import PackedBatch
-from bothways.training.dataset import IGNORED, Example, Piece
+from bothways.model.config import EncoderConfig
+from bothways.model.packing import PackedBatch
+from bothways.training.data.dataset import IGNORED, Example, Piece
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.classify import Classify, ClassifyMany
 from bothways.training.objectives.contrast import Contrast

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from bothways.checkpoints import Dense, Normalize, Pooling
-from bothways.config import EncoderConfig
+from bothways.inference.postprocessing import apply_modules
+from bothways.model.config import EncoderConfig
 from bothways.nn.lengths import Lengths
 from bothways.reference import pool
 from bothways.training.objectives.pooled import pooled_vectors, width_of
-from bothways.vectors import apply_modules
 
 ROUNDING = 1e-5
 """Of float32."""

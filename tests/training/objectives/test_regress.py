@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from bothways.config import EncoderConfig
 from bothways.errors import ConfigError
-from bothways.heads import Head, HeadLayer
-from bothways.training.dataset import Example
+from bothways.model.config import EncoderConfig
+from bothways.model.heads import Head, HeadLayer
+from bothways.training.data.dataset import Example
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.heads import head_for
 from bothways.training.objectives.regress import Regress

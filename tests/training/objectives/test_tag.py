@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from bothways.config import EncoderConfig
-from bothways.heads import Head
-from bothways.training.dataset import IGNORED, Example, Piece
+from bothways.model.config import EncoderConfig
+from bothways.model.heads import Head
+from bothways.training.data.dataset import IGNORED, Example, Piece
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.heads import head_for
 from bothways.training.objectives.tag import Tag, mark_spans

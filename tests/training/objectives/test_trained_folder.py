@@ -10,11 +10,11 @@ import pytest
 
 import bothways
 from bothways.checkpoints import ModelFolder, Normalize, Pooling
-from bothways.config import EncoderConfig
+from bothways.model.config import EncoderConfig
 from bothways.sequences import Alphabet
 from bothways.training import Dataset, Example, Piece, TrainingSettings, fit
-from bothways.training.dataset import IGNORED
-from bothways.training.evaluation import evaluate
+from bothways.training.data.dataset import IGNORED
+from bothways.training.engine.evaluation import evaluate
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.classify import Classify, ClassifyMany
 from bothways.training.objectives.contrast import Contrast

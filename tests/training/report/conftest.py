@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from bothways.training.dataset import Dataset, Example, Piece
+from bothways.training.data.dataset import Dataset, Example, Piece
 from bothways.training.report.held_out import HeldOut
 
 Hold = Callable[..., HeldOut]

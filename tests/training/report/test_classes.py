@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bothways.training.metrics import label_counts
+from bothways.training.objectives.metrics import label_counts
 from bothways.training.report.classes import (
     MAX_ROWS,
     calibration,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bothways.checkpoints import Pooling
-from bothways.config import EncoderConfig
-from bothways.heads import HeadTask
+from bothways.model.config import EncoderConfig
+from bothways.model.heads import HeadTask
 from bothways.training import report
 from bothways.training.objectives.classify import Classify, ClassifyMany
 from bothways.training.objectives.contrast import Contrast

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bothways.training.dataset import IGNORED
+from bothways.training.data.dataset import IGNORED
 from bothways.training.report.held_out import HeldOut
 from bothways.training.report.tags import tags
 

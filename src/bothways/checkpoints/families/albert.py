@@ -7,8 +7,8 @@ from bothways.checkpoints.family import Family
 from bothways.checkpoints.fields import Fields
 from bothways.checkpoints.head_forms import POOLER, classifier, masked_tokens
 from bothways.checkpoints.table import KeyTable
-from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError
+from bothways.model.config import EncoderConfig
 
 
 def read_groups(fields: Fields, values: dict[str, Any]) -> None:

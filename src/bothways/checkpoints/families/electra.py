@@ -7,7 +7,7 @@ from bothways.checkpoints.family import Family
 from bothways.checkpoints.fields import Fields
 from bothways.checkpoints.head_forms import classifier, masked_tokens
 from bothways.checkpoints.table import KeyTable
-from bothways.config import EncoderConfig
+from bothways.model.config import EncoderConfig
 
 
 def read_embedding_size(fields: Fields, values: dict[str, Any]) -> None:

@@ -20,9 +20,9 @@ from bothways.checkpoints.families.roberta import (
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.fields import Fields
 from bothways.checkpoints.table import KeyTable, Rows
-from bothways.config import EncoderConfig
 from bothways.errors import UnsupportedModel
-from bothways.json_files import brief
+from bothways.io.json_files import brief
+from bothways.model.config import EncoderConfig
 
 _ROUNDING = 1e-6
 """Frequencies are computed in float32, in one order or another: the last bits may differ."""

@@ -6,10 +6,10 @@ from bothways.checkpoints.family import THEIR_ACTIVATIONS, Family, activation
 from bothways.checkpoints.fields import Fields
 from bothways.checkpoints.head_forms import DECODER, HeadForm, Settings
 from bothways.checkpoints.table import KeyTable, Rows
-from bothways.config import EncoderConfig, PoolingMode
 from bothways.errors import CheckpointError, UnsupportedModel
-from bothways.heads import Head, HeadLayer
-from bothways.json_files import brief
+from bothways.io.json_files import brief
+from bothways.model.config import EncoderConfig, PoolingMode
+from bothways.model.heads import Head, HeadLayer
 
 _FULL, _SLIDING = "full_attention", "sliding_attention"
 _THETA = {_FULL: 160_000.0, _SLIDING: 10_000.0}

@@ -11,7 +11,7 @@ from bothways.checkpoints.families.roberta import CLASSIFIERS, HEADS, MASKED_TOK
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.fields import Fields
 from bothways.checkpoints.table import KeyTable
-from bothways.config import EncoderConfig
+from bothways.model.config import EncoderConfig
 
 _OFFSET = 2
 

@@ -11,9 +11,9 @@ from bothways.checkpoints.family import Family, activation
 from bothways.checkpoints.fields import MISSING, Fields, same
 from bothways.checkpoints.head_forms import POOLER, classifier, masked_tokens
 from bothways.checkpoints.table import KeyTable, Rows
-from bothways.config import EncoderConfig
 from bothways.errors import CheckpointError, UnsupportedModel
-from bothways.json_files import brief
+from bothways.io.json_files import brief
+from bothways.model.config import EncoderConfig
 
 _ACTIVATIONS = {"swiglu": "silu", "geglu": "gelu"}
 _CODE = "nomic-ai/nomic-bert-2048--"

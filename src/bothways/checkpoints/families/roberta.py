@@ -11,7 +11,7 @@ from bothways.checkpoints.family import Family
 from bothways.checkpoints.fields import Fields
 from bothways.checkpoints.head_forms import classifier, masked_tokens
 from bothways.checkpoints.table import KeyTable, Rows
-from bothways.config import EncoderConfig
+from bothways.model.config import EncoderConfig
 
 MASKED_TOKENS: Rows = {
     "lm_head.dense.{p}": "heads.masked_tokens.dense.{p}",

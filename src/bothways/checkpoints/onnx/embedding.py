@@ -7,8 +7,8 @@ import numpy as np
 from bothways.checkpoints.onnx.graph import Graph, Value
 from bothways.checkpoints.onnx.inputs import Inputs
 from bothways.checkpoints.onnx.layers import linear, normalise
-from bothways.config import MASKED_IN_TRAINING, EncoderConfig
-from bothways.weights import Weights
+from bothways.model.config import MASKED_IN_TRAINING, EncoderConfig
+from bothways.model.weights import Weights
 
 __all__ = ["embed"]
 

@@ -4,9 +4,9 @@ from bothways.checkpoints.onnx.graph import Graph, Value
 from bothways.checkpoints.onnx.inputs import Inputs
 from bothways.checkpoints.onnx.layers import activate, layer_norm, linear
 from bothways.checkpoints.onnx.pooling import pool
-from bothways.config import EncoderConfig
-from bothways.heads import Head, HeadLayer
-from bothways.weights import Weights
+from bothways.model.config import EncoderConfig
+from bothways.model.heads import Head, HeadLayer
+from bothways.model.weights import Weights
 
 __all__ = ["head_outputs"]
 

@@ -6,7 +6,7 @@ from typing import assert_never
 import numpy as np
 
 from bothways.checkpoints.onnx.graph import Graph, Value
-from bothways.config import EncoderConfig
+from bothways.model.config import EncoderConfig
 
 __all__ = ["Inputs"]
 

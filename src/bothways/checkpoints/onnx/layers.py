@@ -6,9 +6,9 @@ from typing import assert_never
 import numpy as np
 
 from bothways.checkpoints.onnx.graph import Graph, Value
-from bothways.config import EncoderConfig
-from bothways.heads import HeadActivation
-from bothways.weights import Weights
+from bothways.model.config import EncoderConfig
+from bothways.model.heads import HeadActivation
+from bothways.model.weights import Weights
 
 __all__ = ["activate", "layer_norm", "linear", "normalise"]
 

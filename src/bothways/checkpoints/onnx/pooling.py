@@ -8,12 +8,12 @@ from bothways.checkpoints.model_folder import Dense, ModelFolder, Normalize
 from bothways.checkpoints.onnx.graph import Graph, Value
 from bothways.checkpoints.onnx.inputs import Inputs
 from bothways.checkpoints.onnx.layers import activate
-from bothways.config import PoolingMode
+from bothways.model.config import PoolingMode
 
 __all__ = ["embedding", "pool"]
 
 _SMALLEST_LENGTH = 1e-12
-"""Vectors shorter than this are left as they are, near 0, as `bothways.vectors` leaves them."""
+"""Shorter vectors are left as they are, as in `bothways.inference.postprocessing`."""
 
 
 def pool(graph: Graph, x: Value, inputs: Inputs, mode: PoolingMode, max_length: int) -> Value:

@@ -9,7 +9,7 @@ from bothways.checkpoints.onnx.graph import Graph
 from bothways.checkpoints.onnx.heads import head_outputs
 from bothways.checkpoints.onnx.inputs import Inputs
 from bothways.checkpoints.onnx.pooling import embedding
-from bothways.heads import Head
+from bothways.model.heads import Head
 
 __all__ = ["ONNX_FILE", "write_onnx"]
 

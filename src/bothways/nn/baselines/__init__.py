@@ -1,6 +1,6 @@
 """Encoders that stand where the Transformer stands: packed tokens in, a vector per position out.
 
-What they are, `bothways.baselines` says; read `encoder` first, then `recurrent` and `convolution`.
+`bothways.model.baselines` defines them. Read `encoder` first, then `recurrent` and `convolution`.
 """
 
 from bothways.nn.baselines.build import build_encoder, count_parameters, make_encoder

@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from bothways.baselines import AnyConfig, BaselineConfig
-from bothways.baselines.any_encoder import initialise
+from bothways.model.baselines import AnyConfig, BaselineConfig
+from bothways.model.baselines.any_encoder import initialise
 from bothways.nn.baselines.convolution import ConvolutionEncoder
 from bothways.nn.baselines.recurrent import RecurrentEncoder
 from bothways.nn.encoder import TransformerEncoder

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bothways.baselines import BaselineConfig
+from bothways.model.baselines import BaselineConfig
 from bothways.nn.baselines.encoder import BaselineEncoder
 from bothways.nn.dropout import Dropout
 from bothways.nn.layers import Linear

@@ -12,7 +12,7 @@ from typing import assert_never
 from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
-from bothways.baselines import BaselineConfig
+from bothways.model.baselines import BaselineConfig
 from bothways.nn.dropout import Dropout
 from bothways.nn.layers import Linear
 from bothways.nn.lengths import Lengths

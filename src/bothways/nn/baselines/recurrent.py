@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from bothways.baselines import BaselineConfig
+from bothways.model.baselines import BaselineConfig
 from bothways.nn.baselines.encoder import BaselineEncoder
 from bothways.nn.dropout import Dropout
 from bothways.nn.lengths import Lengths

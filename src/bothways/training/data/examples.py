@@ -11,7 +11,7 @@ from typing import Literal, overload
 import numpy as np
 
 from bothways.files.rows import Place
-from bothways.training.dataset import Dataset, Example, Piece
+from bothways.training.data.dataset import Dataset, Example, Piece
 
 __all__ = ["ExampleWriter", "PackedExamples", "TargetForm"]
 

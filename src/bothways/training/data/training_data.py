@@ -19,8 +19,8 @@ from bothways.training.data.rows import DataRow
 from bothways.training.data.source import Report, Source
 from bothways.training.data.split import choose_held_out
 from bothways.training.data.survey import Survey, survey
-from bothways.training.data.tokenising import tokenise
-from bothways.training.options import DataOptions
+from bothways.training.data.tokenization import tokenise
+from bothways.training.plan import DataOptions
 
 __all__ = ["Examples", "TrainingData"]
 

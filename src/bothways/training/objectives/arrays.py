@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bothways.packing import PackedBatch
-from bothways.training.dataset import Example, Piece
+from bothways.model.packing import PackedBatch
+from bothways.training.data.dataset import Example, Piece
 
 __all__ = ["at_least_float32", "pack", "stack_targets", "to_array"]
 

@@ -19,14 +19,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from bothways.checkpoints import Dense, Normalize, Pooling
-from bothways.config import EncoderShape
 from bothways.errors import ConfigError
-from bothways.training.dataset import Example
-from bothways.training.metrics import mean_reciprocal_rank, ranks, recall_at
+from bothways.model.config import EncoderShape
+from bothways.training.data.dataset import Example
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.arrays import pack, to_array
 from bothways.training.objectives.identity import NUM_COLUMNS, identify, keys_of
 from bothways.training.objectives.info_nce import info_nce
+from bothways.training.objectives.metrics import mean_reciprocal_rank, ranks, recall_at
 from bothways.training.objectives.objective import Evaluated, JointObjective, Monitor, Prepared
 from bothways.training.objectives.pooled import pooled_vectors, width_of
 

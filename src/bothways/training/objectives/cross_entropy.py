@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from bothways.errors import ConfigError
-from bothways.heads import Head
+from bothways.model.heads import Head
 
 __all__ = ["check_smoothing", "check_weights", "cross_entropy", "weighted_mean"]
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import assert_never
 
-from bothways.baselines import AnyConfig
-from bothways.config import PoolingMode
 from bothways.errors import ConfigError
-from bothways.heads import Head, HeadLayer, HeadTask
+from bothways.model.baselines import AnyConfig
+from bothways.model.config import PoolingMode
+from bothways.model.heads import Head, HeadLayer, HeadTask
 
 __all__ = ["head_for"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bothways.training.dataset import Piece
+from bothways.training.data.dataset import Piece
 
 __all__ = ["NUM_COLUMNS", "identify", "keys_of"]
 

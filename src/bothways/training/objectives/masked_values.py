@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from bothways.errors import ConfigError
-from bothways.heads import Head
-from bothways.training.dataset import Example
-from bothways.training.metrics import r_squared
+from bothways.model.heads import Head
+from bothways.training.data.dataset import Example
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.arrays import at_least_float32, pack, to_array
 from bothways.training.objectives.masking import choose, content_of
+from bothways.training.objectives.metrics import r_squared
 from bothways.training.objectives.objective import Evaluated, Monitor, Objective, Prepared
 
 __all__ = ["MaskedValues"]

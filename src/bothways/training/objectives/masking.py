@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bothways.training.dataset import Piece
+from bothways.training.data.dataset import Piece
 
 __all__ = ["choose", "content_of"]
 

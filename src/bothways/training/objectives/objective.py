@@ -12,11 +12,11 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from torch import Tensor
 
-from bothways.heads import Head
-from bothways.packing import PackedBatch
-from bothways.training.dataset import Example
+from bothways.model.heads import Head
+from bothways.model.packing import PackedBatch
+from bothways.model.weights import Weights
+from bothways.training.data.dataset import Example
 from bothways.training.model import Batch, TrainedModel
-from bothways.weights import Weights
 
 __all__ = ["Evaluated", "JointObjective", "Monitor", "Objective", "Prepared"]
 

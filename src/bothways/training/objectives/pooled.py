@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from bothways.checkpoints import Dense, DenseActivation, Normalize, Pooling
-from bothways.config import EncoderShape
+from bothways.model.config import EncoderShape
 from bothways.nn.layers import activate
 from bothways.nn.lengths import Lengths
 from bothways.nn.packed_encoder import to_tensor

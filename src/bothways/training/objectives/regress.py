@@ -12,13 +12,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from bothways.errors import ConfigError
-from bothways.heads import Head
-from bothways.training.dataset import Example
-from bothways.training.metrics import mean_absolute_error, r_squared, root_mean_squared_error
+from bothways.model.heads import Head
+from bothways.model.weights import Weights
+from bothways.training.data.dataset import Example
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.arrays import at_least_float32, pack, stack_targets, to_array
+from bothways.training.objectives.metrics import (
+    mean_absolute_error,
+    r_squared,
+    root_mean_squared_error,
+)
 from bothways.training.objectives.objective import Evaluated, Monitor, Objective, Prepared
-from bothways.weights import Weights
 
 __all__ = ["Regress"]
 

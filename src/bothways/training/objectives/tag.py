@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bothways.heads import Head
-from bothways.training.dataset import IGNORED, Example
-from bothways.training.metrics import accuracy, class_counts, confusion_matrix, span_counts
+from bothways.model.heads import Head
+from bothways.training.data.dataset import IGNORED, Example
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.arrays import at_least_float32, pack, to_array
 from bothways.training.objectives.cross_entropy import (
@@ -21,6 +20,12 @@ from bothways.training.objectives.cross_entropy import (
     check_weights,
     cross_entropy,
     weighted_mean,
+)
+from bothways.training.objectives.metrics import (
+    accuracy,
+    class_counts,
+    confusion_matrix,
+    span_counts,
 )
 from bothways.training.objectives.objective import Evaluated, Monitor, Objective, Prepared
 

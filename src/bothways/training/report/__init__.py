@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, assert_never
 
-from bothways.training.atomic import replaced_file, writing
-from bothways.training.drawing import can_draw
+from bothways.io.atomic import replaced_file, writing
+from bothways.plotting.style import can_draw
 from bothways.training.objectives.contrast import Contrast
 from bothways.training.objectives.objective import Objective
 from bothways.training.objectives.tag import mark_spans

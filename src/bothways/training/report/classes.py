@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from bothways.training.metrics import (
+from bothways.training.objectives.metrics import (
     Counts,
     class_counts,
     confusion_matrix,
@@ -16,9 +16,9 @@ from bothways.training.metrics import (
     label_counts,
     reliability,
 )
-from bothways.training.plots import draw_class_scores, draw_confusion, draw_reliability
 from bothways.training.report.held_out import Figure, HeldOut, Section
 from bothways.training.report.markdown import number, plain, table
+from bothways.training.report.plots import draw_class_scores, draw_confusion, draw_reliability
 
 __all__ = [
     "calibration",

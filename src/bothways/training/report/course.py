@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from bothways.training.objectives.objective import Monitor
-from bothways.training.plots import Curve, draw_learning_curve
 from bothways.training.report.held_out import Figure, Section
 from bothways.training.report.markdown import number, plain, table
+from bothways.training.report.plots import Curve, draw_learning_curve
 
 __all__ = ["learning_curve"]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bothways.training.dataset import Dataset
+from bothways.training.data.dataset import Dataset
 from bothways.training.objectives.objective import Evaluated
 
 __all__ = ["Figure", "HeldOut", "Section"]

@@ -5,7 +5,7 @@ B anchors, each with its positive.
 
 import numpy as np
 
-from bothways.training.metrics import recall_at
+from bothways.training.objectives.metrics import recall_at
 from bothways.training.report.held_out import HeldOut, Section
 from bothways.training.report.markdown import plain, table
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from bothways.training.dataset import IGNORED
-from bothways.training.metrics import class_counts, confusion_matrix, span_counts
+from bothways.training.data.dataset import IGNORED
+from bothways.training.objectives.metrics import class_counts, confusion_matrix, span_counts
 from bothways.training.report.classes import calibration, confusions, scores
 from bothways.training.report.held_out import HeldOut, Section
 from bothways.training.report.markdown import plain, table

@@ -8,10 +8,14 @@ from functools import partial
 
 import numpy as np
 
-from bothways.training.metrics import mean_absolute_error, r_squared, root_mean_squared_error
-from bothways.training.plots import draw_parity
+from bothways.training.objectives.metrics import (
+    mean_absolute_error,
+    r_squared,
+    root_mean_squared_error,
+)
 from bothways.training.report.held_out import Figure, HeldOut, Section
 from bothways.training.report.markdown import number, plain, table
+from bothways.training.report.plots import draw_parity
 
 __all__ = ["values"]
 

@@ -1,0 +1,1 @@
+"""Running an encoder: backends, batches, postprocessing and predictions."""

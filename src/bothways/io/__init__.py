@@ -1,0 +1,1 @@
+"""Reading JSON from strangers, writing files atomically, and reporting progress."""

@@ -1,0 +1,1 @@
+"""The comparisons: an experiment and a report for each."""

@@ -1,0 +1,1 @@
+"""The ablation comparison: what each part of the encoder block contributes."""

@@ -1,0 +1,1 @@
+"""The bottleneck comparison: one vector, or attention, between encoder and decoder."""

@@ -1,0 +1,1 @@
+"""The data comparison: encoders on labeled rows of one's own."""

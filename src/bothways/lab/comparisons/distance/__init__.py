@@ -1,0 +1,1 @@
+"""The distance comparison: recall over growing distances."""

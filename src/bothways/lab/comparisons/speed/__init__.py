@@ -1,0 +1,1 @@
+"""The speed comparison: time by sequence length."""

@@ -1,0 +1,14 @@
+"""Encoders to hold the Transformer against: what they are, and how large. No torch; see `nn`."""
+
+from bothways.model.baselines.any_encoder import AnyConfig, EncoderName
+from bothways.model.baselines.config import BASELINES, BaselineConfig, BaselineName
+from bothways.model.baselines.matching import matched_config
+
+__all__ = [
+    "BASELINES",
+    "AnyConfig",
+    "BaselineConfig",
+    "BaselineName",
+    "EncoderName",
+    "matched_config",
+]

@@ -1,0 +1,52 @@
+"""What holds for any encoder, a Transformer or a baseline: weights, and who needs a Transformer."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+
+from bothways.errors import UnsupportedModel
+from bothways.model import weights
+from bothways.model.baselines import layout as baseline
+from bothways.model.baselines.config import BaselineConfig, BaselineName
+from bothways.model.config import EncoderConfig
+from bothways.model.weights import Shape
+
+__all__ = ["AnyConfig", "EncoderName", "initialise", "layout", "name_of", "require_transformer"]
+
+AnyConfig = EncoderConfig | BaselineConfig
+EncoderName = Literal["transformer", BaselineName]
+
+
+def layout(config: AnyConfig) -> Mapping[str, Shape]:
+    """Name and shape of every weight of an encoder."""
+    if isinstance(config, BaselineConfig):
+        return baseline.layout(config)
+    return weights.layout(config)
+
+
+def initialise(config: AnyConfig, *, seed: int = 0) -> dict[str, np.ndarray]:
+    """Fresh float32 weights, the same for the same seed."""
+    if isinstance(config, BaselineConfig):
+        return baseline.initialise(config, seed=seed)
+    return weights.initialise(config, seed=seed)
+
+
+def name_of(config: AnyConfig) -> EncoderName:
+    """What the command line calls such an encoder."""
+    return config.kind if isinstance(config, BaselineConfig) else "transformer"
+
+
+def require_transformer(config: AnyConfig, who: str, instead: str) -> EncoderConfig:
+    """The config, if it is a Transformer's.
+
+    who: what needs one, to complete `... Transformers alone`; instead: what to do. For the message.
+
+    Raises:
+        UnsupportedModel: if it is a baseline's.
+    """
+    if isinstance(config, BaselineConfig):
+        raise UnsupportedModel(
+            f"{who} Transformers alone, and this encoder is of the kind {config.kind!r}; {instead}"
+        )
+    return config

@@ -1,0 +1,76 @@
+"""How large a baseline is that has as many weights as a Transformer."""
+
+import math
+from collections.abc import Callable
+
+from bothways.errors import ConfigError
+from bothways.model import weights
+from bothways.model.baselines import layout as baseline
+from bothways.model.baselines.config import BaselineConfig, BaselineName, layers_to_see
+from bothways.model.config import EncoderConfig
+
+__all__ = ["TOLERANCE", "matched_config"]
+
+TOLERANCE = 0.05
+"""How far, as a share of the Transformer's, the number of weights may be off."""
+
+
+def matched_config(
+    name: BaselineName, like: EncoderConfig, *, num_layers: int | None = None
+) -> BaselineConfig:
+    """The baseline of that name with as many weights as the Transformer, within 5 %.
+
+    All weights of both encoders count, embeddings included. Input, vocabulary, longest sequence and
+    dropout are the Transformer's. So is the depth, unless another is asked for by `num_layers`, but
+    that a convolution has as many layers as it takes for each position to see all others, if those
+    are more. Embeddings begin as wide as the Transformer's; layers are then as wide as the weights
+    allow, and embeddings after that.
+
+    Raises:
+        ConfigError: if the Transformer is so small that no width comes near.
+    """
+    target = sum(math.prod(shape) for shape in weights.layout(like).values())
+    depth = like.num_layers if num_layers is None else num_layers
+    if num_layers is None and name == "convolution":
+        depth = max(depth, layers_to_see(like.max_length))
+
+    def config(width: int, embedding_width: int) -> BaselineConfig:
+        return BaselineConfig(
+            kind=name,
+            num_layers=depth,
+            width=width,
+            embedding_width=embedding_width,
+            max_length=like.max_length,
+            input=like.input,
+            vocab_size=like.vocab_size,
+            num_channels=like.num_channels,
+            dropout=like.dropout,
+        )
+
+    def fits(width: int, embedding_width: int) -> bool:
+        return _count(config(width, embedding_width)) <= target
+
+    width = _largest(lambda width: fits(width, like.embedding_width))
+    embedding_width = _largest(lambda embedding_width: fits(width, embedding_width))
+    found = config(width, embedding_width)
+    if abs(_count(found) - target) > TOLERANCE * target:
+        raise ConfigError(
+            f"no {name} has within {TOLERANCE:.0%} of the {target:,} weights of this Transformer; "
+            f"the nearest has {_count(found):,}: choose a larger d_model"
+        )
+    return found
+
+
+def _count(config: BaselineConfig) -> int:
+    return sum(math.prod(shape) for shape in baseline.layout(config).values())
+
+
+def _largest(holds: Callable[[int], bool]) -> int:
+    """The largest number of at least 1 for which it holds, of what holds up to some number."""
+    low, high = 1, 2
+    while holds(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low

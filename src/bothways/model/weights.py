@@ -1,0 +1,139 @@
+"""The weights of an encoder: their names and shapes, checking, and safetensors files.
+
+`layout` is the only list of weight names. The reference and the engine index by it, torch's
+`state_dict()` equals it, saved files use it, and `checkpoints` maps other people's names to it.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from bothways.errors import CheckpointError
+from bothways.model.config import EncoderConfig
+
+__all__ = ["Shape", "Weights", "check", "check_layout", "initialise", "layout"]
+
+Shape = tuple[int, ...]
+Weights = Mapping[str, np.ndarray]
+
+
+def layout(config: EncoderConfig) -> dict[str, Shape]:
+    """Name and shape of every weight of an encoder; matrices are (out, in).
+
+    >>> config = EncoderConfig(num_layers=1, num_heads=2, d_model=8, d_ff=32, vocab_size=100)
+    >>> layout(config)["blocks.0.feed_forward.up.weight"]
+    (32, 8)
+    """
+    names = dict(_embedding(config))
+    if config.positions == "relative":
+        names["relative_bias.weight"] = (config.relative_buckets, config.num_heads)
+    for block in range(config.num_blocks):
+        names |= {f"blocks.{block}.{name}": shape for name, shape in _block(config, block)}
+    if config.final_norm:
+        names |= dict(_norm(config, "final_norm", config.d_model))
+    return names
+
+
+def check(config: EncoderConfig, weights: Weights, source: str) -> None:
+    """Raise unless `weights` is exactly the layout of `config`, in floating point and finite.
+
+    `source` is the file that the message names.
+
+    Raises:
+        CheckpointError: naming the weight, with expected and found shape.
+    """
+    check_layout(layout(config), weights, source)
+
+
+def check_layout(expected: Mapping[str, Shape], weights: Weights, source: str) -> None:
+    """Raise unless `weights` is exactly what is expected, in floating point and finite.
+
+    Raises:
+        CheckpointError: as `check`.
+    """
+    if missing := [name for name in expected if name not in weights]:
+        raise CheckpointError(
+            f"{source}: weight {missing[0]!r} is missing ({len(missing)} of {len(expected)} are)"
+        )
+    if extra := [name for name in weights if name not in expected]:
+        raise CheckpointError(
+            f"{source}: weight {extra[0]!r} is unexpected ({len(extra)} are); "
+            "the config describes an encoder without it"
+        )
+    for name, shape in expected.items():
+        array = weights[name]
+        if array.shape != shape:
+            raise CheckpointError(
+                f"{source}: weight {name!r} has shape {array.shape}; the config says {shape}"
+            )
+        if not np.issubdtype(array.dtype, np.floating):
+            raise CheckpointError(f"{source}: weight {name!r} is {array.dtype}, not floating point")
+        if not _is_finite(array):
+            raise CheckpointError(f"{source}: weight {name!r} holds NaN or infinity")
+
+
+def initialise(
+    config: EncoderConfig, *, seed: int = 0, scale: float = 0.02
+) -> dict[str, np.ndarray]:
+    """Fresh float32 weights for `config`, the same for the same seed.
+
+    Matrices and tables are normal with standard deviation `scale` (Devlin et al. 2019, and BERT's
+    released code), gains 1, biases 0.
+    """
+    rng = np.random.default_rng(seed)
+    weights = {}
+    for name, shape in layout(config).items():
+        if len(shape) > 1:
+            weights[name] = scale * rng.standard_normal(shape, dtype=np.float32)
+        else:
+            fill = 1 if name.endswith(".weight") else 0
+            weights[name] = np.full(shape, fill, dtype=np.float32)
+    return weights
+
+
+def _embedding(config: EncoderConfig) -> Iterator[tuple[str, Shape]]:
+    width = config.embedding_width
+    match config.input:
+        case "tokens":
+            yield "embedding.token.weight", (config.vocab_size, width)
+        case "vectors":
+            yield from _linear("embedding.input", config.num_channels, width, bias=True)
+    if config.num_segments:
+        yield "embedding.segment.weight", (config.num_segments, width)
+    if config.has_position_table:
+        yield "embedding.position.weight", (config.position_offset + config.max_length, width)
+    if config.embedding_norm:
+        yield from _norm(config, "embedding.norm", width)
+    if config.embedding_size is not None:
+        yield from _linear("embedding.projection", width, config.d_model, bias=True)
+
+
+def _block(config: EncoderConfig, block: int) -> Iterator[tuple[str, Shape]]:
+    D, F = config.d_model, config.d_ff
+    for name in ("query", "key", "value", "output"):
+        yield from _linear(f"attention.{name}", D, D, bias=config.attention_bias)
+    if config.has_attention_norm(block):
+        yield from _norm(config, "attention_norm", D)
+    for name in ("gate", "up") if config.gated else ("up",):
+        yield from _linear(f"feed_forward.{name}", D, F, bias=config.feed_forward_bias)
+    yield from _linear("feed_forward.down", F, D, bias=config.feed_forward_bias)
+    yield from _norm(config, "feed_forward_norm", D)
+
+
+def _linear(name: str, inputs: int, outputs: int, *, bias: bool) -> Iterator[tuple[str, Shape]]:
+    yield f"{name}.weight", (outputs, inputs)
+    if bias:
+        yield f"{name}.bias", (outputs,)
+
+
+def _norm(config: EncoderConfig, name: str, width: int) -> Iterator[tuple[str, Shape]]:
+    yield f"{name}.weight", (width,)
+    if config.norm_has_bias:
+        yield f"{name}.bias", (width,)
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    # A sum is NaN or infinite if any term is; overflow of finite terms is settled term by term.
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.sum(array, dtype=np.float64)
+    return bool(np.isfinite(total)) or bool(np.isfinite(array).all())

@@ -1,0 +1,1 @@
+"""Figures: one style for the reports of training and of the lab."""

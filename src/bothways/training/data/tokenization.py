@@ -1,0 +1,239 @@
+"""The last reading of training data: rows to examples that fit the encoder.
+
+L positions of a sequence; W its words; K labels.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import NamedTuple
+
+import numpy as np
+
+from bothways.errors import DataFileError, InputError
+from bothways.sequences import (
+    NO_POSITION,
+    SequenceReader,
+    Tokenized,
+    as_words,
+    first_positions,
+    fit,
+)
+from bothways.training.data.dataset import IGNORED
+from bothways.training.data.examples import ExampleWriter, PackedExamples, TargetForm
+from bothways.training.data.labels import parse_classes, parse_number
+from bothways.training.data.rows import DataRow
+from bothways.training.data.source import Report, Source
+from bothways.training.data.survey import Survey
+
+__all__ = ["Tokenised", "tokenise"]
+
+_CHUNK_ROWS = 2048
+"""Read at a time: enough to keep all cores busy with tokenising."""
+
+
+@dataclasses.dataclass
+class Tokenised:
+    """What became of the rows.
+
+    train, validation: the examples to learn from, and those held out; None if there are none.
+    truncated: how many sequences were cut.
+    untagged: how many words have a tag and no token, which is not learned.
+    """
+
+    train: PackedExamples | None = None
+    validation: PackedExamples | None = None
+    truncated: int = 0
+    untagged: int = 0
+
+
+class _Read(NamedTuple):
+    """A row's sequences, and the characters of its words, int64 (W, 2), where it has words."""
+
+    sequences: list[Tokenized]
+    spans: np.ndarray | None
+
+
+def tokenise(
+    source: Source,
+    survey: Survey,
+    held_out: np.ndarray,
+    reader: SequenceReader,
+    *,
+    max_length: int,
+    separator: str | None = None,
+    report: Report | None = None,
+) -> Tokenised:
+    """The examples of a source, in the order of its rows.
+
+    held_out: of the rows of the survey, bool (n,). separator: as the survey had it.
+    report: as `Source.rows` takes it.
+
+    What is longer than `max_length` becomes several examples where each position is learned from by
+    itself (mlm, tag); otherwise it is cut, and counted.
+
+    Raises:
+        DataFileError: naming file and row of a sequence that cannot be read, or if the files have
+            changed since the survey.
+    """
+    tokeniser = _Tokeniser(source, survey, reader, max_length, separator)
+    number = 0
+    with closing(source.rows(report)) as rows:
+        for chunk in iter(lambda: list(itertools.islice(rows, _CHUNK_ROWS)), []):
+            for row, read in zip(chunk, tokeniser.read(chunk), strict=True):
+                if number < survey.num_rows:
+                    tokeniser.add(row, read, held_out=bool(held_out[number]))
+                number += 1
+    if number != survey.num_rows:
+        raise DataFileError(
+            f"{source.files[0].name}: had {survey.num_rows} rows and then {number}; do not change "
+            "the data while it is read"
+        )
+    return tokeniser.finish()
+
+
+class _Tokeniser:
+    """Turns rows into examples, on either side of the split."""
+
+    def __init__(
+        self,
+        source: Source,
+        survey: Survey,
+        reader: SequenceReader,
+        max_length: int,
+        separator: str | None,
+    ) -> None:
+        self._source, self._reader = source, reader
+        self._max_length, self._separator = max_length, separator
+        self._labels = survey.labels
+        self._label_number = {label: number for number, label in enumerate(survey.labels)}
+        self._form = _form(source, survey)
+        self._channels = survey.channels
+        self._writers: dict[bool, ExampleWriter] = {}
+        self._done = Tokenised()
+
+    def read(self, rows: Sequence[DataRow]) -> Iterator[_Read]:
+        """The sequences of each row.
+
+        Raises:
+            DataFileError: naming file and row of one that the reader refuses.
+        """
+        spans: list[np.ndarray | None] = []
+        inputs: list[object] = []
+        for row in rows:
+            own, spans_W2 = self._as_read(row)
+            inputs += own
+            spans.append(spans_W2)
+        owners = [row for row in rows for _ in row.inputs]
+        try:
+            tokenized = iter(self._reader.read(inputs))
+        except InputError as error:
+            if error.sequence is None:
+                raise
+            raise DataFileError(f"{owners[error.sequence].place}: {error.detail}") from error
+        for row, spans_W2 in zip(rows, spans, strict=True):
+            yield _Read(list(itertools.islice(tokenized, len(row.inputs))), spans_W2)
+
+    def add(self, row: DataRow, read: _Read, *, held_out: bool) -> None:
+        """Make examples of a row."""
+        if held_out not in self._writers:
+            self._writers[held_out] = self._new_writer(read.sequences[0])
+        writer = self._writers[held_out]
+        try:
+            match self._source.task:
+                case "mlm":
+                    for piece in self._pieces(read.sequences[0]):
+                        if len(piece) > read.sequences[0].prefix + read.sequences[0].suffix:
+                            values = read.sequences[0].values[piece]
+                            writer.add([values], None, None, row.place)
+                case "tag":
+                    self._add_tagged(writer, row, read)
+                case "classify" | "regress" | "contrast":
+                    fitted = [fit(each, self._max_length, "truncate") for each in read.sequences]
+                    self._done.truncated += sum(each.truncated for each in fitted)
+                    pieces = [each.pieces[0] for each in fitted]
+                    writer.add(pieces, fitted[0].segments[0], self._target(row), row.place)
+        except InputError as error:
+            raise DataFileError(f"{row.place}: {error.detail}") from error
+
+    def finish(self) -> Tokenised:
+        """All examples."""
+        finished = {side: writer.finish() for side, writer in self._writers.items() if len(writer)}
+        self._done.train, self._done.validation = finished.get(False), finished.get(True)
+        return self._done
+
+    def _as_read(self, row: DataRow) -> tuple[tuple[object, ...], np.ndarray | None]:
+        if self._source.task != "tag" or not isinstance(row.inputs[0], list):
+            return row.inputs, None
+        sequence, spans = as_words(row.inputs[0], self._reader.kind)
+        return (sequence,), spans
+
+    def _new_writer(self, first: Tokenized) -> ExampleWriter:
+        return ExampleWriter(
+            self._form,
+            [file.name for file in self._source.files],
+            prefix=first.prefix,
+            suffix=first.suffix,
+            channels=self._channels,
+            num_targets=len(self._labels),
+        )
+
+    def _add_tagged(self, writer: ExampleWriter, row: DataRow, read: _Read) -> None:
+        (tokenized,) = read.sequences
+        tags: list[str] = row.labels[0]
+        whole = fit(tokenized, max(len(tokenized), self._max_length), "error")
+        position_W = first_positions(whole, read.spans)
+        if len(position_W) != len(tags):
+            raise DataFileError(
+                f"{row.at_label()}: {len(tags)} tags for {len(position_W)} symbols; each needs one"
+            )
+        has_token_W = position_W != NO_POSITION
+        self._done.untagged += int((~has_token_W).sum())
+        target_L = np.full(len(tokenized), IGNORED)
+        numbers_W = np.array([self._label_number[tag] for tag in tags], dtype=np.int64)
+        target_L[position_W[has_token_W]] = numbers_W[has_token_W]
+        for piece in self._pieces(tokenized):
+            if (target_L[piece] != IGNORED).any():
+                writer.add([tokenized.values[piece]], None, target_L[piece], row.place)
+
+    def _pieces(self, tokenized: Tokenized) -> list[np.ndarray]:
+        """The positions of the parts of a sequence, special tokens around each; like in length."""
+        length, suffix = len(tokenized), tokenized.suffix
+        if length <= self._max_length:
+            return [np.arange(length)]
+        room = self._max_length - tokenized.prefix - suffix
+        if room < 1:
+            raise InputError(f"max_length={self._max_length} leaves no room for a token")
+        content = np.arange(tokenized.prefix, length - suffix)
+        begin, end = np.arange(tokenized.prefix), np.arange(length - suffix, length)
+        parts = np.array_split(content, -(-len(content) // room))
+        return [np.concatenate([begin, part, end]) for part in parts]
+
+    def _target(self, row: DataRow) -> np.ndarray | None:
+        match self._form:
+            case "class" | "labels":
+                labels = parse_classes(row.labels[0], self._separator, row.at_label())
+                if isinstance(labels, str):
+                    return np.array(self._label_number[labels])
+                target_K = np.zeros(len(self._labels))
+                target_K[[self._label_number[label] for label in labels]] = 1
+                return target_K
+            case "values":
+                return np.array(
+                    [parse_number(v, row.at_label(i)) for i, v in enumerate(row.labels)]
+                )
+            case _:
+                return None
+
+
+def _form(source: Source, survey: Survey) -> TargetForm:
+    match source.task:
+        case "classify":
+            return "labels" if survey.several else "class"
+        case "regress":
+            return "values"
+        case "tag":
+            return "tags"
+        case "mlm" | "contrast":
+            return "none"

@@ -1,0 +1,1 @@
+"""Training on several processes: communication and sharded weights."""

@@ -1,0 +1,279 @@
+"""The figures of a training's report, as PNG files; n targets, C classes."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from bothways.plotting.style import (
+    BLUE,
+    FAINT,
+    GREEN,
+    GREY,
+    ORANGE,
+    VERMILION,
+    CurveEnd,
+    drawable,
+    label_ends,
+    new_figure,
+    plain_axes,
+    save,
+)
+from bothways.training.objectives.metrics import (
+    Counts,
+    Reliability,
+    expected_calibration_error,
+    mean_absolute_error,
+    r_squared,
+    root_mean_squared_error,
+)
+
+if TYPE_CHECKING:  # matplotlib takes its time, and is there only where figures are wanted
+    from matplotlib.axes import Axes
+
+__all__ = [
+    "Curve",
+    "draw_class_scores",
+    "draw_confusion",
+    "draw_learning_curve",
+    "draw_parity",
+    "draw_reliability",
+]
+
+MAX_CLASSES = 40
+"""More than these are not told apart on a page; the rarest are drawn as one."""
+
+MAX_POINTS = 20_000
+"""Points of a parity plot; of more, an even choice is drawn."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Curve:
+    """A figure by step, such as the loss of training: steps int (n,), values (n,)."""
+
+    steps: np.ndarray
+    values: np.ndarray
+
+    def __len__(self) -> int:
+        """How many points it has."""
+        return len(self.steps)
+
+    def smoothed(self) -> np.ndarray:
+        """The values, each a mean of those around it that weigh less the farther they are, (n,).
+
+        Half of the weight is on about a twentieth of the curve, so that a curve of any length shows
+        its course and little of its noise.
+        """
+        reach = max(1, len(self.values) // 20)
+        weights = np.bartlett(2 * reach + 3)[1:-1]  # a triangle, its zeros left out
+        total, weight = (
+            np.convolve(a, weights)[reach : reach + len(a)]
+            for a in (self.values, np.ones(len(self.values)))
+        )
+        return total / weight
+
+
+def draw_learning_curve(
+    path: Path,
+    *,
+    loss: Curve,
+    learning_rate: Curve,
+    validation_loss: Curve,
+    monitored: Curve,
+    metric: str,
+    better: Literal["higher", "lower"],
+) -> None:
+    """Losses by step over the learning rate, and the best validation marked.
+
+    monitored: the validation's `metric` that says which weights are best, drawn by itself unless
+        it is the loss. The curves of a validation may be empty.
+    """
+    own_panel = metric != "loss" and len(monitored) > 0
+    heights = (3.0, 1.6, 1.0) if own_panel else (3.0, 1.0)
+    figure = new_figure(7, sum(heights))
+    panels = list(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights))
+    losses, rates = plain_axes(panels[0]), plain_axes(panels[-1])
+
+    losses.plot(loss.steps, loss.values, color=FAINT, linewidth=0.8)
+    training = Curve(loss.steps, loss.smoothed())
+    losses.plot(training.steps, training.values, color=BLUE)
+    losses.plot(*_points(validation_loss), color=VERMILION, marker="o", markersize=3.5)
+    losses.set_ylabel("loss, mean of a target")
+    _leave_out_outliers(losses, np.concatenate([training.values, validation_loss.values]))
+    ends = (("training", training, BLUE), ("validation", validation_loss, VERMILION))
+    label_ends(
+        losses,
+        [CurveEnd(c.steps[-1], c.values[-1], name, colour) for name, c, colour in ends if len(c)],
+    )
+
+    if own_panel:
+        measured = plain_axes(panels[1])
+        measured.plot(*_points(monitored), color=GREEN, marker="o", markersize=3.5)
+        measured.set_ylabel(f"{metric},\nvalidation")
+    if len(monitored):
+        _mark_best(panels, monitored, metric, better)
+
+    rates.plot(learning_rate.steps, learning_rate.values, color=GREY)
+    rates.set_ylabel("learning rate")
+    rates.set_ylim(bottom=0)
+    rates.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2), useMathText=True)
+    rates.set_xlabel("step")
+    rates.locator_params(axis="x", integer=True, steps=[1, 2, 5, 10])
+    save(figure, path)
+
+
+def draw_confusion(path: Path, confusion: np.ndarray, labels: Sequence[str]) -> None:
+    """A confusion matrix (C, C): rows are actual classes, columns predicted ones.
+
+    Cells are coloured by the share of their row, and say their count.
+    """
+    confusion, names = _with_rarest_merged(confusion, drawable(labels))
+    count = len(names)
+    cell, text = (0.52, 8.0) if count <= 12 else (0.36, 6.5) if count <= 24 else (0.3, 5.0)
+    side = max(3.0, cell * count)
+    figure = new_figure(side + 2.2, side + 1.6)
+    axes = figure.subplots()
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in zip(*np.nonzero(confusion), strict=True):
+        shade = "white" if shares[row, column] > 0.55 else "black"
+        number = _short_count(int(confusion[row, column]))
+        axes.text(column, row, number, ha="center", va="center", fontsize=text, color=shade,
+                  in_layout=False)  # fmt: skip
+    size = 9 if count <= 24 else 7
+    axes.set_xticks(range(count), names, rotation=90, fontsize=size, parse_math=False)
+    axes.set_yticks(range(count), names, fontsize=size, parse_math=False)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("actual")
+    axes.tick_params(length=0)
+    bar = figure.colorbar(image, ax=axes, shrink=min(1.0, 2.5 / side), pad=0.02)
+    bar.set_label("share of the actual class")
+    save(figure, path)
+
+
+def draw_class_scores(path: Path, counts: Counts, labels: Sequence[str]) -> None:
+    """F1 of each class as a bar, with its precision and recall; how often it occurs after its name.
+
+    Of more classes than fit, the most frequent.
+    """
+    names = drawable(labels)
+    shown = np.sort(np.argsort(-counts.actual, kind="stable")[:MAX_CLASSES])
+    height = 0.26 * len(shown) + 1.3
+    figure = new_figure(7, height)
+    axes = plain_axes(figure.subplots())
+    rows = np.arange(len(shown))
+    axes.barh(rows, counts.f1[shown], height=0.7, color="#A6CBE3", label="F1")
+    axes.plot(counts.precision[shown], rows, ">", color=VERMILION, markersize=5, label="precision")
+    axes.plot(counts.recall[shown], rows, "o", color=BLUE, markersize=4, label="recall")
+    ticks = [f"{names[i]} ({counts.actual[i]:,})" for i in shown]
+    axes.set_yticks(rows, ticks, fontsize=8, parse_math=False)
+    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.set_xlim(0, 1.02)
+    axes.set_xlabel("score; in brackets, how many there are")
+    axes.grid(visible=False, axis="y")
+    figure.legend(loc="outside upper right", ncols=3, frameon=False)
+    save(figure, path)
+
+
+def draw_reliability(path: Path, bins: Reliability) -> None:
+    """How often predictions of each confidence are right, over how many there are."""
+    figure = new_figure(5, 5.6)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    plain_axes(upper), plain_axes(lower)
+    edges = np.linspace(0, 1, len(bins.counts) + 1)
+    width = 1 / len(bins.counts)
+    filled = bins.counts > 0
+    starts = edges[:-1][filled]
+    bars = {"width": width, "align": "edge", "edgecolor": "white"}
+    upper.bar(starts, bins.accuracy[filled], color="#A6CBE3", **bars)
+    upper.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
+    upper.plot(bins.confidence[filled], bins.accuracy[filled], "o", color=BLUE, markersize=5)
+    behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8}
+    upper.text(0.03, 0.93, "dashed: as often right as it says", color=GREY, fontsize=9, bbox=behind)
+    error = expected_calibration_error(bins)
+    upper.set_title(f"expected calibration error {error:.3f}", fontsize=10, loc="left")
+    upper.set_ylabel("share that is right")
+    upper.set_xlim(0, 1)
+    upper.set_ylim(0, 1.02)
+    lower.bar(starts, bins.counts[filled], color=FAINT, **bars)
+    lower.set_ylabel("predictions")
+    lower.set_xlabel("confidence, the probability of the prediction")
+    save(figure, path)
+
+
+def draw_parity(path: Path, predicted: np.ndarray, target: np.ndarray, name: str) -> None:
+    """Predicted against actual values, both (n,); `name` says what they are, unit included."""
+    kept = np.linspace(0, len(target) - 1, min(len(target), MAX_POINTS)).astype(int)
+    figure = new_figure(5, 5)
+    (title,) = drawable([name])
+    axes = plain_axes(figure.subplots())
+    both = np.concatenate([predicted, target])
+    low, high = float(both.min()), float(both.max())
+    margin = 0.04 * (high - low) or 1.0
+    limits = (low - margin, high + margin)
+    axes.plot(limits, limits, color=GREY, linestyle="--", linewidth=1)
+    opacity = float(np.clip(150 / len(kept), 0.08, 0.7))
+    axes.plot(target[kept], predicted[kept], "o", color=BLUE, markersize=4, alpha=opacity, mew=0)
+    axes.set_xlim(limits)
+    axes.set_ylim(limits)
+    axes.set_aspect("equal")
+    axes.set_xlabel(f"actual {title}", parse_math=False)
+    axes.set_ylabel(f"predicted {title}", parse_math=False)
+    scores = (
+        ("mean absolute error", mean_absolute_error),
+        ("root mean squared error", root_mean_squared_error),
+        ("R²", r_squared),
+    )
+    lines = [f"{label} {float(score(predicted, target)):.4g}" for label, score in scores]
+    axes.text(0.03, 0.97, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=9)
+    save(figure, path)
+
+
+# What the figures share
+
+
+def _mark_best(
+    panels: Sequence["Axes"], monitored: Curve, metric: str, better: Literal["higher", "lower"]
+) -> None:
+    values = monitored.values if better == "higher" else -monitored.values
+    best = int(np.nanargmax(values))
+    step = int(monitored.steps[best])
+    for axes in panels[:-1]:
+        axes.axvline(step, color=ORANGE, linewidth=1.2)
+    shown = f"best {metric} {monitored.values[best]:.4g}, step {step:,}"
+    panels[0].set_title(shown, fontsize=10, color="#8A5F00", loc="left", parse_math=False)
+
+
+def _points(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
+    return curve.steps, curve.values
+
+
+def _leave_out_outliers(axes: "Axes", values: np.ndarray) -> None:
+    """Let the axis show the course of the curve rather than its first, highest values."""
+    values = values[np.isfinite(values)]
+    if len(values) > 1:
+        low, high = float(values.min()), float(np.quantile(values, 0.98))
+        margin = 0.08 * (high - low)
+        if margin > 0:
+            axes.set_ylim(low - margin, high + 2 * margin)
+
+
+def _with_rarest_merged(
+    confusion: np.ndarray, names: Sequence[str]
+) -> tuple[np.ndarray, Sequence[str]]:
+    """At most `MAX_CLASSES` classes, the last of them all those that are rarest."""
+    if len(names) <= MAX_CLASSES:
+        return confusion, names
+    frequency = confusion.sum(axis=0) + confusion.sum(axis=1)
+    kept = np.sort(np.argsort(-frequency, kind="stable")[: MAX_CLASSES - 1])
+    place = np.full(len(names), len(kept))
+    place[kept] = np.arange(len(kept))
+    merged = np.zeros((len(kept) + 1, len(kept) + 1), np.int64)
+    np.add.at(merged, (place[:, None], place[None, :]), confusion)
+    return merged, [*(names[i] for i in kept), f"{len(names) - len(kept)} others"]
+
+
+def _short_count(count: int) -> str:
+    return f"{count / 1000:.0f}k" if count >= 10_000 else str(count)

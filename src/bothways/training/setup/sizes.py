@@ -1,0 +1,105 @@
+"""How large a new encoder is, and how it is built, where the user does not say."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, assert_never
+
+from bothways.errors import ConfigError
+from bothways.model.config import EncoderConfig
+
+__all__ = ["SIZES", "Architecture", "Size", "SizeName", "new_config"]
+
+SizeName = Literal["tiny", "small", "base"]
+Architecture = Literal["modern", "classic"]
+"""`modern`: rotary positions, norms before, a gated feed-forward, no biases, as Warner et al. 2024,
+section 2.1. `classic`: learned positions, norms behind, as Devlin et al. 2019."""
+
+
+class Size(NamedTuple):
+    """Layers, width, and the vocabulary that goes with them, in tokens."""
+
+    num_layers: int
+    d_model: int
+    vocab_size: int
+
+
+SIZES: Mapping[SizeName, Size] = {
+    "tiny": Size(2, 128, 8_192),
+    "small": Size(4, 256, 16_384),
+    "base": Size(12, 768, 30_528),
+}
+
+HEAD_WIDTH = 64
+"""As in the base models of Devlin et al. 2019 and Warner et al. 2024."""
+
+_FROM_DATA = ("input", "vocab_size", "num_channels")
+
+
+def new_config(
+    size: SizeName,
+    *,
+    architecture: Architecture = "modern",
+    vocab_size: int = 0,
+    num_channels: int = 0,
+    max_length: int = 512,
+    fields: Mapping[str, Any],
+) -> EncoderConfig:
+    """The config of a new encoder of tokens, or of series where there are channels.
+
+    fields: of `EncoderConfig`, that the user wants otherwise. Heads and the width of the
+        feed-forward follow `d_model` where they are not among them.
+
+    Raises:
+        ConfigError: naming a field that is wrong, that there is not, or that follows from the data.
+    """
+    for name in _FROM_DATA:
+        if name in fields:
+            raise ConfigError(f"{name} follows from the data; leave it out")
+    values: dict[str, Any] = {
+        "num_layers": SIZES[size].num_layers,
+        "d_model": SIZES[size].d_model,
+        "max_length": max_length,
+        "input": "vectors" if num_channels else "tokens",
+        "vocab_size": vocab_size,
+        "num_channels": num_channels,
+        # Attention without dropout runs in fused kernels, and the rest has enough of it.
+        "attention_dropout": 0.0,
+    }
+    d_model = fields.get("d_model")
+    if type(d_model) is not int or d_model < 1:  # if it is something else, the config says so
+        d_model = SIZES[size].d_model
+    values["num_heads"] = _heads(d_model)
+    values["d_ff"] = _feed_forward(d_model, architecture)
+    match architecture:
+        case "modern":
+            values |= {
+                "positions": "rotary",
+                "norm_placement": "pre",
+                "first_attention_norm": False,
+                "final_norm": True,
+                "norm_eps": 1e-5,
+                "norm_bias": False,
+                "gated": True,
+                "attention_bias": False,
+                "feed_forward_bias": False,
+            }
+        case "classic":
+            values["num_segments"] = 0 if num_channels else 2
+        case unknown:
+            assert_never(unknown)
+    return EncoderConfig.from_dict(values | dict(fields))
+
+
+def _heads(d_model: int) -> int:
+    """Heads of about `HEAD_WIDTH`, of an even width, as rotary positions need it."""
+    for heads in range(max(d_model // HEAD_WIDTH, 1), 0, -1):
+        if d_model % heads == 0 and (d_model // heads) % 2 == 0:
+            return heads
+    return 1
+
+
+def _feed_forward(d_model: int, architecture: Architecture) -> int:
+    """Four times the model's width (Vaswani et al. 2017, section 3.3), or, gated, two thirds of
+    that, which is as many weights (Shazeer 2020, section 2); a multiple of 32.
+    """
+    width = 4 * d_model if architecture == "classic" else 8 * d_model / 3
+    return max(32 * round(width / 32), 32)

@@ -1,0 +1,78 @@
+import dataclasses
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import bothways
+from bothways.checkpoints import read_folder
+from bothways.errors import CheckpointError, InputError
+from bothways.inference.predict import Heads
+from bothways.model.heads import Head, HeadLayer
+
+if TYPE_CHECKING:
+    from tests.inference.predict.conftest import MakeModel
+
+CLASSES = Head(
+    task="classes",
+    layers=(HeadLayer(name="heads.classifier", outputs=2),),
+    pooling="mean",
+    labels=("no", "yes"),
+)
+TOKENS = Head(task="masked_tokens", layers=(HeadLayer(name="heads.tokens", outputs=16, tied=True),))
+
+
+def test_small_heads_outlive_the_folder(make_model: "MakeModel") -> None:
+    path = make_model(CLASSES)
+    encoder = bothways.load(path)
+    shutil.rmtree(path)
+    assert encoder.classify(["a bank"]).probabilities.shape == (1, 2)
+
+
+def test_heads_as_large_as_the_vocabulary_are_read_when_they_are_used(
+    make_model: "MakeModel",
+) -> None:
+    path = make_model(TOKENS)
+    encoder = bothways.load(path)
+    before = encoder.sparse(["a bank"])
+    shutil.rmtree(path)
+    np.testing.assert_array_equal(encoder.sparse(["a bank"]).data, before.data)  # read already
+
+
+def test_a_folder_that_is_gone_or_has_lost_its_head_is_named(make_model: "MakeModel") -> None:
+    path = make_model(TOKENS)
+    encoder, again = bothways.load(path), bothways.load(path)
+    settings = (path / "bothways.json").read_text()
+    (path / "bothways.json").write_text(settings.replace("heads.tokens", "heads.others"))
+    with pytest.raises(CheckpointError, match=r"heads\.others\.bias"):
+        encoder.sparse(["a bank"])
+    shutil.rmtree(path)
+    with pytest.raises(CheckpointError, match="model: no such folder"):
+        again.sparse(["a bank"])
+
+
+def test_a_tied_head_takes_the_table_of_tokens_along(make_model: "MakeModel") -> None:
+    folder = read_folder(make_model(TOKENS))
+    heads = Heads(folder)
+    found = heads.weights(heads.find("masked_tokens", purpose="sparse"))
+    assert sorted(found) == ["embedding.token.weight", "heads.tokens.bias"]
+    np.testing.assert_array_equal(
+        found["embedding.token.weight"], folder.weights["embedding.token.weight"]
+    )
+
+
+def test_the_first_head_there_is_is_found(make_model: "MakeModel") -> None:
+    heads = Heads(read_folder(make_model(CLASSES, TOKENS)))
+    assert heads.tasks == ("classes", "masked_tokens")
+    assert heads.find("values", "classes", purpose="rerank") == CLASSES
+
+
+def test_a_head_that_was_left_unread_is_mentioned(make_model: "MakeModel") -> None:
+    folder = read_folder(make_model(CLASSES))
+    unread = dataclasses.replace(folder, head_configs=(), unread_heads="config.json: why not")
+    with pytest.raises(
+        InputError,
+        match=r"has none; some of its weights are no head that can be used: config\.json: why not;",
+    ):
+        Heads(unread).find("classes", purpose="classify")

@@ -1,0 +1,25 @@
+"""Progress is told to whoever asked, and to nobody else."""
+
+import pytest
+
+from bothways.io.progress import show
+
+
+def test_a_callback_hears_the_running_total() -> None:
+    heard: list[tuple[int, int]] = []
+    with show(lambda done, total: heard.append((done, total)), 5) as advance:
+        advance(2)
+        advance(3)
+    assert heard == [(2, 5), (5, 5)]
+
+
+def test_nothing_is_printed_unasked(capsys: pytest.CaptureFixture[str]) -> None:
+    with show(False, 5) as advance:
+        advance(5)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_bar_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    with show(True, 5) as advance:
+        advance(5)
+    assert capsys.readouterr().out == ""

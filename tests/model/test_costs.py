@@ -1,0 +1,108 @@
+"""Parameters and operations, counted by hand."""
+
+import math
+
+import pytest
+
+from bothways import EncoderConfig
+from bothways.model.baselines import BASELINES, BaselineConfig, BaselineName
+from bothways.model.baselines import layout as baseline
+from bothways.model.costs import operations, parameters_by_part
+from bothways.model.weights import layout
+
+CONFIGS = {
+    "bert": EncoderConfig(
+        num_layers=6, num_heads=12, d_model=384, d_ff=1536, vocab_size=30522, num_segments=2
+    ),
+    "shared": EncoderConfig(
+        num_layers=3,
+        num_heads=2,
+        d_model=8,
+        d_ff=16,
+        vocab_size=10,
+        embedding_size=4,
+        block_of_layer=(0, 0, 0),
+    ),
+    "gated": EncoderConfig(
+        num_layers=3,
+        num_heads=2,
+        d_model=8,
+        d_ff=16,
+        vocab_size=10,
+        gated=True,
+        positions="rotary",
+        windows=(None, 2, 2),
+        final_norm=True,
+        norm_placement="pre",
+    ),
+    "relative": EncoderConfig(
+        num_layers=1, num_heads=2, d_model=8, d_ff=16, vocab_size=10, positions="relative"
+    ),
+    "series": EncoderConfig(
+        num_layers=1, num_heads=2, d_model=8, d_ff=16, input="vectors", num_channels=3
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_parts_are_the_whole(name: str) -> None:
+    whole = sum(math.prod(shape) for shape in layout(CONFIGS[name]).values())
+    assert sum(parameters_by_part(CONFIGS[name]).values()) == whole
+
+
+def test_parameters_are_counted_by_part() -> None:
+    D, F = 384, 1536
+    assert parameters_by_part(CONFIGS["bert"]) == {
+        "embedding": (30522 + 512 + 2) * D + 2 * D,
+        "attention": 6 * 4 * (D * D + D),
+        "feed-forward": 6 * (2 * D * F + F + D),
+        "norms": 6 * 4 * D,
+    }
+
+
+def test_weights_that_layers_share_are_counted_once() -> None:
+    assert parameters_by_part(CONFIGS["shared"])["attention"] == 4 * (8 * 8 + 8)
+
+
+def test_a_bias_by_distance_is_of_attention() -> None:
+    assert parameters_by_part(CONFIGS["relative"])["attention"] == 4 * (8 * 8 + 8) + 32 * 2
+
+
+def test_operations_are_those_of_every_layer_shared_or_not() -> None:
+    D, F = 384, 1536
+    cost = operations(CONFIGS["bert"])
+    assert cost.at(128) == 6 * (4 * D * D + 2 * D * F + 2 * D * 128)
+    assert cost.formula() == "10,616,832 + 4,608 L"
+    assert operations(CONFIGS["shared"]).at(10) == 4 * 8 + 3 * (4 * 64 + 2 * 8 * 16 + 2 * 8 * 10)
+
+
+def test_a_window_bounds_the_positions_that_attention_costs() -> None:
+    cost = operations(CONFIGS["gated"])
+    fixed = 3 * (4 * 64 + 3 * 8 * 16)
+    assert cost.at(4) == fixed + 2 * 8 * (4 + 4 + 4)
+    assert cost.at(100) == fixed + 2 * 8 * (100 + 5 + 5)
+    assert cost.formula() == f"{fixed:,} + 16 L + 32 min(L, 5)"
+
+
+def test_a_series_costs_a_product_with_its_channels() -> None:
+    assert operations(CONFIGS["series"]).fixed == 3 * 8 + 4 * 64 + 2 * 8 * 16
+
+
+@pytest.mark.parametrize("kind", BASELINES)
+def test_a_baseline_s_parts_add_up_and_cost_the_same_at_any_length(kind: BaselineName) -> None:
+    config = BaselineConfig(
+        kind=kind, num_layers=2, width=4, embedding_width=6, input="vectors", num_channels=3
+    )
+    shapes = baseline.layout(config).values()
+    parts = parameters_by_part(config)
+    assert sum(parts.values()) == sum(math.prod(shape) for shape in shapes)
+    assert parts["embedding"] == 3 * 6 + 6 + 2 * 6
+    cost = operations(config)
+    assert cost.at(8) == cost.at(512) == sum(math.prod(s) for s in shapes if len(s) > 1)
+
+
+def test_a_table_of_tokens_is_looked_up_and_not_multiplied() -> None:
+    config = BaselineConfig(
+        kind="rnn-forward", num_layers=1, width=4, embedding_width=6, vocab_size=100
+    )
+    assert operations(config).formula() == f"{4 * 6 + 4 * 4}"

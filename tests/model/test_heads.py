@@ -1,0 +1,111 @@
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bothways.errors import CheckpointError, ConfigError
+from bothways.model.config import EncoderConfig
+from bothways.model.heads import Head, HeadLayer, check_head, head_layout
+
+CONFIG = EncoderConfig(
+    num_layers=1, num_heads=2, d_model=8, d_ff=12, vocab_size=20, embedding_size=4
+)
+TAGS = Head(
+    task="tags", layers=(HeadLayer(name="heads.classifier", outputs=2),), labels=("noun", "verb")
+)
+WORDS = Head(
+    task="masked_tokens",
+    layers=(
+        HeadLayer(name="heads.dense", outputs=4, activation="gelu", norm="heads.norm"),
+        HeadLayer(name="heads.words", outputs=20, tied=True),
+    ),
+)
+
+
+def test_a_layout_names_every_weight_and_its_shape() -> None:
+    assert head_layout(WORDS, CONFIG) == {
+        "heads.dense.weight": (4, 8),
+        "heads.dense.bias": (4,),
+        "heads.norm.weight": (4,),
+        "heads.norm.bias": (4,),
+        "heads.words.bias": (20,),  # the matrix is the embedding's
+    }
+    assert head_layout(TAGS, CONFIG)["heads.classifier.weight"] == (2, 8)
+
+
+@pytest.mark.parametrize("head", [TAGS, WORDS])
+def test_a_head_is_read_back_from_json_values_as_it_was(head: Head) -> None:
+    assert Head.from_dict(head.to_dict()) == head
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"task": "poetry"}, "task='poetry': expected one of masked_tokens"),
+        ({"pooling": "mean"}, "pooling='mean' does not go with task='tags'"),
+        ({"task": "classes"}, "pooling=None does not go with task='classes'"),
+        ({"task": "classes", "pooling": "median"}, "pooling='median' does not go"),
+        ({"labels": ("noun",)}, "1 labels for a head of 2 outputs"),
+        ({"task": "masked_tokens"}, "labels for task='masked_tokens'"),
+        ({"layers": ()}, "at least one layer"),
+        ({"dropout": 1.0}, "dropout=1.0: expected at least 0, below 1"),
+        ({"dropout": "0.1"}, "dropout='0.1'"),
+        ({"layers": TAGS.layers * 2}, "a name of its own for each"),
+        ({"layers": (WORDS.layers[1], TAGS.layers[0])}, "only the last layer"),
+    ],
+)
+def test_a_head_that_contradicts_itself_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        dataclasses.replace(TAGS, **change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "classifier"}, "begins with heads."),
+        ({"norm": "norm"}, "begins with heads."),
+        ({"outputs": 0}, "outputs=0: expected at least 1"),
+        ({"outputs": 2.0}, "outputs=2.0 of a head's layer: expected int"),
+        ({"outputs": True}, "outputs=True of a head's layer: expected int"),
+        ({"norm": 3}, "norm=3 of a head's layer: expected str or None"),
+        ({"activation": "sine"}, "activation='sine': expected one of identity, tanh, relu"),
+        ({"norm_eps": -1.0}, "norm_eps=-1.0: expected at least 0"),
+    ],
+)
+def test_a_layer_that_cannot_be_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        dataclasses.replace(TAGS.layers[0], **change)
+
+
+def test_a_field_that_does_not_exist_or_is_missing_is_named() -> None:
+    with pytest.raises(ConfigError, match="unknown field 'color'; Head has task, layers"):
+        Head.from_dict(TAGS.to_dict() | {"color": 1})
+    with pytest.raises(ConfigError, match="field 'outputs' of HeadLayer is missing"):
+        Head.from_dict(TAGS.to_dict() | {"layers": [{"name": "heads.x"}]})
+
+
+def weights_of(head: Head) -> dict[str, np.ndarray]:
+    return {name: np.zeros(shape) for name, shape in head_layout(head, CONFIG).items()}
+
+
+def test_weights_of_a_head_are_checked_by_name_and_shape() -> None:
+    weights = weights_of(WORDS)
+    check_head(WORDS, CONFIG, weights | {"heads.other": np.zeros(1)}, "m")
+    with pytest.raises(CheckpointError, match=r"m: weight 'heads\.dense\.bias' .* is missing"):
+        check_head(
+            WORDS, CONFIG, {n: a for n, a in weights.items() if n != "heads.dense.bias"}, "m"
+        )
+    with pytest.raises(CheckpointError, match=r"m: weight 'heads\.norm\.bias' has shape \(5,\)"):
+        check_head(WORDS, CONFIG, weights | {"heads.norm.bias": np.zeros(5)}, "m")
+
+
+def test_a_head_that_does_not_fit_its_encoder_is_refused() -> None:
+    dense, words = WORDS.layers
+    for layers, message in (
+        ((words,), "tied to the token embeddings, and has 8 inputs"),
+        ((dense, dataclasses.replace(words, outputs=21)), "21 outputs; the encoder has 20"),
+    ):
+        head = dataclasses.replace(WORDS, layers=layers)
+        with pytest.raises(CheckpointError, match=message):
+            check_head(head, CONFIG, weights_of(head), "m")

@@ -1,0 +1,55 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bothways.errors import MissingExtra
+from bothways.plotting import style
+from bothways.plotting.style import (
+    BLUE,
+    GREEN,
+    MAX_LABEL,
+    CurveEnd,
+    drawable,
+    label_ends,
+    new_figure,
+    plain_axes,
+    spread,
+)
+
+
+def test_labels_are_no_formulae_and_never_boxes() -> None:
+    known = ["price $", "a", "ä"]
+    assert drawable([*known, "日本", ""]) == [*known, "#3", "#4"]
+    (cut,) = drawable(["x" * 100])
+    assert len(cut) == MAX_LABEL
+
+
+def test_without_matplotlib_a_figure_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(style, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"pip install 'bothways\[plots\]'"):
+        new_figure(1, 1)
+
+
+@given(st.lists(st.floats(-1e3, 1e3), max_size=9).map(sorted))
+def test_places_that_are_spread_keep_their_order_middle_and_distance(places: list[float]) -> None:
+    moved = spread(places, 5.0)
+    assert all(b - a >= 5.0 - 1e-9 for a, b in itertools.pairwise(moved))
+    assert np.sum(moved) == pytest.approx(np.sum(places), abs=1e-6)  # pools keep their means
+
+
+def test_places_that_are_far_enough_apart_stay() -> None:
+    assert spread([0.0, 5.0, 11.0], 5.0) == [0.0, 5.0, 11.0]
+
+
+def test_names_at_ends_that_meet_do_not_overlap() -> None:
+    figure = new_figure(4, 3)
+    axes = plain_axes(figure.subplots())
+    axes.plot([0, 1], [0, 1])
+    label_ends(axes, [CurveEnd(1, 1, "up", BLUE), CurveEnd(1, 1, "also up", GREEN)])
+    figure.draw_without_rendering()
+    first, second = (text.get_window_extent() for text in axes.texts)
+    assert {text.get_text() for text in axes.texts} == {"up", "also up"}
+    assert not first.overlaps(second)

@@ -1,0 +1,21 @@
+import subprocess
+import sys
+
+import torch
+
+from bothways.training.distributed.sharding import local, whole
+
+
+def test_what_torch_shards_with_is_not_imported_before_anything_is_sharded() -> None:
+    code = (
+        "import sys, bothways.training.engine.run; "
+        "print('torch' in sys.modules, 'torch.distributed.fsdp' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
+
+
+def test_what_was_not_spread_is_whole() -> None:
+    total = torch.tensor([2.0, 3.0], requires_grad=True)
+    assert local(total) is total
+    assert whole(total).tolist() == [2.0, 3.0]

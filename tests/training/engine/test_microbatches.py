@@ -1,0 +1,54 @@
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from bothways.training.distributed.processes import Workers
+from bothways.training.engine.microbatches import Part, prepare_step, to_device
+
+MakeRun = Callable[..., Any]
+CPU = torch.device("cpu")
+
+
+def parts_of(run: Any, batches: Sequence[Sequence[int]], rank: int, size: int) -> list[Part]:
+    settings = run.settings.resolved(run.train.lengths, fresh=True, gpu=False, bf16=False)
+    arrays = [np.array(batch) for batch in batches]
+    return prepare_step(run.objective, run.train, 0, arrays, Workers(rank, size, CPU), settings)
+
+
+def test_processes_prepare_what_one_would(tiny_run: MakeRun) -> None:
+    """Chance included: what is replaced depends on the batch, and not on who prepares it."""
+    run = tiny_run()
+    batches = [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9], [10, 11, 12, 13, 14]]
+    alone = parts_of(run, batches, 0, 1)
+    shared = sorted(
+        parts_of(run, batches, 0, 2) + parts_of(run, batches, 1, 2), key=lambda part: part.number
+    )
+    for one, other in zip(alone, shared, strict=True):
+        assert one.number == other.number
+        assert one.prepared.places == other.prepared.places
+        assert np.array_equal(one.prepared.packed.values, other.prepared.packed.values)
+
+
+def test_a_process_without_a_batch_computes_one_that_does_not_count(tiny_run: MakeRun) -> None:
+    run = tiny_run()
+    (part,) = parts_of(run, [[0, 1], [2]], 2, 3)
+    assert (part.number, part.counts) == (0, False)
+    run = run.with_settings(sharding="sharded")
+    parts = parts_of(run, [[0], [1], [2]], 1, 2)
+    assert [(part.number, part.counts) for part in parts] == [(1, True), (0, False)]
+
+
+def test_the_pieces_of_each_example_are_counted(pairs_run: MakeRun) -> None:
+    (part,) = parts_of(pairs_run(), [[0, 1, 2]], 0, 1)
+    assert part.pieces == (3, 2, 2)
+
+
+def test_a_batch_becomes_tensors_of_the_same_numbers(tiny_run: MakeRun) -> None:
+    (part,) = parts_of(tiny_run(), [[3, 1]], 0, 1)
+    batch = to_device(part.prepared, CPU)
+    assert batch.values.tolist() == part.prepared.packed.values.tolist()
+    assert batch.lengths.each == tuple(part.prepared.packed.lengths)
+    assert batch.targets["labels"].tolist() == [1, 1]
+    assert batch.segments is None

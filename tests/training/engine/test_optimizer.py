@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+import torch
+
+from bothways.errors import CheckpointError
+from bothways.model.config import EncoderConfig
+from bothways.model.heads import Head, HeadLayer
+from bothways.model.weights import initialise
+from bothways.training.engine.optimizer import (
+    load_moments,
+    make_optimizer,
+    moments,
+    set_learning_rate,
+)
+from bothways.training.model import TrainedModel
+from bothways.training.settings import ResolvedSettings, TrainingSettings
+
+CONFIG = EncoderConfig(num_layers=1, num_heads=2, d_model=8, d_ff=8, vocab_size=9, max_length=8)
+HEAD = Head(
+    task="classes",
+    layers=(HeadLayer(name="heads.classifier", outputs=2),),
+    pooling="mean",
+    labels=("no", "yes"),
+)
+
+
+def make_model() -> TrainedModel:
+    return TrainedModel.build(CONFIG, initialise(CONFIG), HEAD)
+
+
+def make_settings(**changed: float) -> ResolvedSettings:
+    settings = TrainingSettings(**changed)  # type: ignore[arg-type]
+    return settings.resolved(np.array([8]), fresh=True, gpu=False, bf16=False)
+
+
+def one_step(
+    model: TrainedModel, optimizer: torch.optim.AdamW, gradient: float, rate: float = 0.1
+) -> None:
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, gradient)
+    set_learning_rate(optimizer, rate)
+    optimizer.step()
+
+
+def test_matrices_decay_and_nothing_else() -> None:
+    model = make_model()
+    before = model.to_weights()
+    one_step(model, make_optimizer(model, make_settings(weight_decay=0.5)), gradient=0.0)
+    decayed = {
+        name
+        for name, array in model.to_weights().items()
+        if not np.array_equal(array, before[name])
+    }
+    linear = ("query", "key", "value", "output", "up", "down", "classifier")
+    assert decayed == {
+        name for name in before if name.endswith("weight") and name.split(".")[-2] in linear
+    }
+    for name in decayed:
+        assert np.allclose(model.to_weights()[name], before[name] * (1 - 0.1 * 0.5))
+
+
+def test_the_first_step_moves_every_weight_by_the_learning_rate() -> None:
+    model = make_model()
+    before = model.to_weights()
+    one_step(model, make_optimizer(model, make_settings(weight_decay=0)), gradient=3.0)
+    for name, array in model.to_weights().items():
+        assert np.allclose(before[name] - array, 0.1, atol=1e-6), name
+
+
+def test_the_settings_reach_the_optimizer() -> None:
+    settings = make_settings(beta1=0.5, beta2=0.6, epsilon=0.7)
+    for group in make_optimizer(make_model(), settings).param_groups:
+        assert (group["betas"], group["eps"]) == ((0.5, 0.6), 0.7)
+
+
+def test_frozen_weights_are_left_out() -> None:
+    model = make_model()
+    model.encoder.requires_grad_(False)
+    optimizer = make_optimizer(model, make_settings())
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == 2
+
+
+def test_an_optimizer_goes_on_from_its_moments_as_if_nothing_had_been() -> None:
+    one, other = make_model(), make_model()
+    settings = make_settings()
+    first = make_optimizer(one, settings)
+    for gradient in (0.5, -0.2, 0.3):
+        one_step(one, first, gradient)
+    saved = moments(first, dict(one.named_weights()))
+    other.load_weights(one.to_weights())
+    second = make_optimizer(other, settings)
+    load_moments(second, dict(other.named_weights()), saved)
+    for model, optimizer in ((one, first), (other, second)):
+        one_step(model, optimizer, 0.7)
+    found = other.to_weights()
+    assert all(np.array_equal(array, found[name]) for name, array in one.to_weights().items())
+
+
+def test_moments_of_another_model_are_refused_by_the_name_of_the_weight() -> None:
+    model = make_model()
+    optimizer = make_optimizer(model, make_settings())
+    with pytest.raises(CheckpointError, match=r"'exp_avg'.*'embedding\.token\.weight'"):
+        load_moments(optimizer, dict(model.named_weights()), {})

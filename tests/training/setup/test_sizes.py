@@ -1,0 +1,73 @@
+"""The configs of new encoders."""
+
+import itertools
+from typing import Any, get_args
+
+import pytest
+
+from bothways.checkpoints.families import FAMILIES
+from bothways.errors import ConfigError
+from bothways.training.setup.sizes import SIZES, Architecture, SizeName, new_config
+
+SIZE_NAMES: tuple[SizeName, ...] = get_args(SizeName)
+ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("size", SIZE_NAMES)
+def test_every_new_text_encoder_can_be_exported_to_transformers(
+    size: SizeName, architecture: Architecture
+) -> None:
+    config = new_config(size, architecture=architecture, vocab_size=100, fields={})
+    assert any(not family.obstacle(config) for family in FAMILIES.values())
+
+
+def test_sizes_grow_in_every_way() -> None:
+    sizes = [SIZES[name] for name in SIZE_NAMES]
+    for smaller, larger in itertools.pairwise(sizes):
+        assert all(a < b for a, b in zip(smaller, larger, strict=True))
+
+
+def test_gated_and_plain_feed_forwards_have_as_many_weights() -> None:
+    modern, classic = (
+        new_config("base", architecture=a, vocab_size=9, fields={}) for a in ARCHITECTURES
+    )
+    assert 3 * modern.d_ff == 2 * classic.d_ff
+    assert modern.gated
+    assert not classic.gated
+
+
+@pytest.mark.parametrize("d_model", [2, 32, 100, 130, 1000, 1022])
+def test_heads_and_feed_forward_follow_the_width(d_model: int) -> None:
+    config = new_config("tiny", vocab_size=9, fields={"d_model": d_model})
+    assert config.head_width % 2 == 0
+    assert abs(config.d_ff - 8 * d_model / 3) <= 32
+
+
+def test_fields_of_the_user_win() -> None:
+    fields: dict[str, Any] = {"num_layers": 3, "d_ff": 7, "activation": "silu", "dropout": 0.3}
+    config = new_config("tiny", vocab_size=9, max_length=77, fields=fields)
+    assert {name: getattr(config, name) for name in fields} == fields
+    assert config.max_length == 77
+
+
+def test_series_have_channels_and_no_vocabulary() -> None:
+    config = new_config("tiny", num_channels=3, fields={})
+    assert (config.input, config.num_channels, config.vocab_size) == ("vectors", 3, 0)
+    classic = new_config("tiny", architecture="classic", num_channels=3, fields={})
+    assert classic.num_segments == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"vocab_size": 5}, "vocab_size follows from the data"),
+        ({"depth": 5}, "unknown field 'depth'"),
+        ({"d_model": 100, "num_heads": 7}, "does not divide"),
+        ({"d_model": "wide"}, "d_model='wide': expected int"),
+        ({"positions": "rotating"}, "expected one of learned"),
+    ],
+)
+def test_what_is_wrong_is_named(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        new_config("tiny", vocab_size=9, fields=fields)
