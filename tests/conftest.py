@@ -18,7 +18,7 @@ import pytest
 from jaxtyping import install_import_hook
 
 from bothways.model.config import EncoderConfig
-from bothways.model.weights import initialise
+from bothways.model.weights import initialize
 
 # Before the first import of these: from there on, a wrong shape at an edge of a backend raises.
 install_import_hook(["bothways.reference", "bothways.nn"], "beartype.beartype")
@@ -30,7 +30,7 @@ os.environ.setdefault("BOTHWAYS_OFFLINE", "0")  # but the model of the examples 
 def make_weights(config: EncoderConfig, *, seed: int = 0) -> dict[str, np.ndarray]:
     """Random weights under which everything matters: attention not uniform, gains not 1."""
     rng = np.random.default_rng(seed)
-    weights = initialise(config, seed=seed, scale=0.3)
+    weights = initialize(config, seed=seed, scale=0.3)
     for name, array in weights.items():
         if array.ndim == 1:
             weights[name] = array + 0.3 * rng.standard_normal(array.shape, dtype=np.float32)

@@ -75,11 +75,11 @@ def test_no_gloss_that_is_held_out_is_pretrained_on() -> None:
     parts = pretrain_wordnet.split(glosses, test=6, validation=4, fewest=20, seed=0)
     held_out = {gloss.text for gloss in parts.test + parts.validation}
     assert len(held_out) == 2 * (6 + 4)
-    assert held_out.isdisjoint(parts.unlabelled)
-    assert len(parts.unlabelled) == 60 - 20
-    labelled = pretrain_wordnet.draw(parts, 3, seed=1)
-    assert sorted(gloss.label for gloss in labelled) == ["act"] * 3 + ["food"] * 3
-    assert {gloss.text for gloss in labelled} <= set(parts.unlabelled)
+    assert held_out.isdisjoint(parts.unlabeled)
+    assert len(parts.unlabeled) == 60 - 20
+    labeled = pretrain_wordnet.draw(parts, 3, seed=1)
+    assert sorted(gloss.label for gloss in labeled) == ["act"] * 3 + ["food"] * 3
+    assert {gloss.text for gloss in labeled} <= set(parts.unlabeled)
 
 
 # contrast_packages

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import boiling_points
-import labelled_file
+import labeled_file
 import peptides_amp
 import series_vowels
 import text_r8
@@ -110,16 +110,16 @@ def test_stereoisomers_are_on_one_side() -> None:
     parts = boiling_points.split(iter(molecules))
     assert sum(map(len, parts)) == len(molecules)
     assert all(len(part) and len(part) % 3 == 0 for part in parts)
-    centres = [boiling_points.Molecule(f"C[C{mark}H](F)Cl", 1.0) for mark in ("@", "@@")]
-    assert sorted(map(len, boiling_points.split(iter(centres)))) == [0, 0, 2]
+    centers = [boiling_points.Molecule(f"C[C{mark}H](F)Cl", 1.0) for mark in ("@", "@@")]
+    assert sorted(map(len, boiling_points.split(iter(centers)))) == [0, 0, 2]
 
 
-# labelled_file
+# labeled_file
 
 
 def test_a_file_of_lists_has_their_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(labelled_file, "NUM_LISTS", 50)
-    labelled_file.main(["lists", str(tmp_path / "lists.csv")])
+    monkeypatch.setattr(labeled_file, "NUM_LISTS", 50)
+    labeled_file.main(["lists", str(tmp_path / "lists.csv")])
     header, *rows = csv.reader((tmp_path / "lists.csv").read_text(encoding="utf-8").splitlines())
     assert header == ["sequence", "label"]
     assert len(rows) == 50
@@ -128,7 +128,7 @@ def test_a_file_of_lists_has_their_values(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_file_of_peptides_has_each_once(tmp_path: Path) -> None:
     try:
-        labelled_file.main(["peptides", str(tmp_path / "peptides.csv")])
+        labeled_file.main(["peptides", str(tmp_path / "peptides.csv")])
     except FetchError as error:
         pytest.skip(str(error))
     _, *rows = csv.reader((tmp_path / "peptides.csv").read_text(encoding="utf-8").splitlines())

@@ -1,9 +1,9 @@
-"""ONNX Runtime with its fused graph of BERT, in fp32 and quantised dynamically to int8.
+"""ONNX Runtime with its fused graph of BERT, in fp32 and quantized dynamically to int8.
 
 The model of transformers is exported with mean pooling, then onnxruntime.transformers.optimizer
 fuses its embedding, attention, GELU and norms. It finds the attention only in what torch's older
 exporter writes of transformers' `eager` attention, hence these. For int8, the weights of all matrix
-products are quantised per output channel, signed, and activations per tensor on the fly.
+products are quantized per output channel, signed, and activations per tensor on the fly.
 """
 
 from pathlib import Path

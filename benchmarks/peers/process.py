@@ -57,7 +57,7 @@ class Worker:
         return float(self._call("seconds", workload, setting, share))
 
     def seconds_of_text(self, workload: str, setting: Setting) -> float:
-        """What encoding a workload takes with tokenisation."""
+        """What encoding a workload takes with tokenization."""
         time.sleep(_PAUSE)
         return float(self._call("seconds_of_text", workload, setting))
 

@@ -1,7 +1,7 @@
 """OpenVINO in fp32, and in int8 in the two ways there are.
 
 Its CPU plugin would compute fp32 models in a shorter type where the machine has one; fp32 is asked
-for in so many words. Dynamic int8: nncf puts the weights into 8 bits, and the plugin quantises the
+for in so many words. Dynamic int8: nncf puts the weights into 8 bits, and the plugin quantizes the
 activations of each token in groups, on the fly. Static int8: nncf runs the model on sample texts,
 as its settings for Transformers have it, and fixes the ranges of the activations by them. It is
 faster, but needs such texts, and other text may go beyond the ranges.
@@ -32,7 +32,7 @@ def open_fp32(precision: str, threads: int) -> PaddedPeer:
 
 
 def open_dynamic(precision: str, threads: int) -> PaddedPeer:
-    """Weights in int8, activations quantised on the fly."""
+    """Weights in int8, activations quantized on the fly."""
     return _open_peer("dynamic", threads, {"DYNAMIC_QUANTIZATION_GROUP_SIZE": _GROUP})
 
 
@@ -41,12 +41,12 @@ def open_static(precision: str, threads: int) -> PaddedPeer:
     return _open_peer("static", threads, {})
 
 
-def _open_peer(name: str, threads: int, quantised: dict[str, str]) -> PaddedPeer:
+def _open_peer(name: str, threads: int, quantized: dict[str, str]) -> PaddedPeer:
     file = converted("openvino", "openvino", _convert) / f"{name}.xml"
-    return PaddedPeer(lambda streams: _open_run(file, threads, streams, quantised))
+    return PaddedPeer(lambda streams: _open_run(file, threads, streams, quantized))
 
 
-def _open_run(file: Path, threads: int, streams: int, quantised: dict[str, str]) -> Run:
+def _open_run(file: Path, threads: int, streams: int, quantized: dict[str, str]) -> Run:
     import openvino
 
     model = openvino.Core().compile_model(
@@ -56,7 +56,7 @@ def _open_run(file: Path, threads: int, streams: int, quantised: dict[str, str])
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": streams,
-            **quantised,
+            **quantized,
         },
     )
     requests: queue.SimpleQueue[openvino.InferRequest] = queue.SimpleQueue()

@@ -1,6 +1,6 @@
 """Boxes, arrows and labels on a page of inches: what the drawings of `draw_block.py` are made of.
 
-x to the right, y upwards. Fills are tints of the colours of Okabe and Ito 2008, "Color universal
+x to the right, y upwards. Fills are tints of the colors of Okabe and Ito 2008, "Color universal
 design", and every box says in words what its fill says.
 """
 
@@ -162,12 +162,12 @@ class Page:
         text: str,
         *,
         size: float = 9.0,
-        colour: str = INK,
+        color: str = INK,
         align: str = "center",
         code: bool = False,
         bold: bool = False,
     ) -> None:
-        """Words at a place, `align` to the left or right of it or centred."""
+        """Words at a place, `align` to the left or right of it or centered."""
         lines = text.split("\n")
         for number, line in enumerate(lines):
             above = (len(lines) - 1) / 2 - number
@@ -176,7 +176,7 @@ class Page:
                 y + (above * _LINE_HEIGHT - _HALF_LETTER) * size / 72,
                 line,
                 fontsize=size,
-                color=colour,
+                color=color,
                 ha=align,
                 va="baseline",
                 family="monospace" if code else "sans-serif",

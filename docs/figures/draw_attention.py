@@ -63,7 +63,7 @@ HEADS = (
 
 
 def draw(encoder: bothways.Encoder, sentence: str, views: Sequence[View]) -> Figure:
-    """A map for each view, two in a row; all share the words and the scale of colours."""
+    """A map for each view, two in a row; all share the words and the scale of colors."""
     tokens = encoder.contextualize(sentence).tokens
     rows = (len(views) + 1) // 2
     side = 1.5 + 0.17 * len(tokens)

@@ -33,7 +33,7 @@ def encoder() -> Page:
     page.arrow(total.top, attention.bottom)
     for side, letter in ((-0.6, "Q"), (0.0, "K"), (0.6, "V")):
         page.arrow((x, 3.33), (x + side, 3.33), (x + side, attention.bottom[1]))
-        page.text(x + side + 0.07, 3.47, letter, align="left", size=8, colour=SOFT)
+        page.text(x + side + 0.07, 3.47, letter, align="left", size=8, color=SOFT)
     for below, above in ((attention, first), (first, forward), (forward, second)):
         page.arrow(below.top, above.bottom)
     page.arrow((x, 3.14), (skip, 3.14), (skip, first.y), first.left)
@@ -43,19 +43,19 @@ def encoder() -> Page:
     for box, code, note in (
         (embedding, "embed(values, w, config)", "from (L,) to (L, D), positions and all"),
         (attention, "self_attention(x, w, …)", "mixes the positions, in H heads"),
-        (first, "normalise(x + mixed, w, …)", "each position by itself"),
+        (first, "normalize(x + mixed, w, …)", "each position by itself"),
         (forward, "feed_forward(x, w, config)", "each by itself: D, F, and D wide again"),
-        (second, "normalise(x + …, w, …)", "each position by itself"),
+        (second, "normalize(x + …, w, …)", "each position by itself"),
     ):
         page.leader((box.right[0] + 0.06, box.y), (4.6, box.y))
         page.text(4.67, box.y + 0.09, code, code=True, align="left")
-        page.text(4.67, box.y - 0.11, note, colour=SOFT, align="left", size=8.5)
+        page.text(4.67, box.y - 0.11, note, color=SOFT, align="left", size=8.5)
     return page
 
 
 def _input(page: Page, x: float) -> tuple[Box, Box]:
     """Tokens, their embedding, and the sum with their positions."""
-    page.text(x, 0.24, "L tokens", colour=SOFT)
+    page.text(x, 0.24, "L tokens", color=SOFT)
     embedding = page.box(x, 1.5, "Input embedding", EMBEDDING)
     for place, word in enumerate(WORDS):
         token = page.box(x + PITCH * (place - 2), 0.62, word, PLAIN, width=0.56, height=0.3)
@@ -66,14 +66,14 @@ def _input(page: Page, x: float) -> tuple[Box, Box]:
     page.text(1.24, 2.2, "Positions", align="right", size=10.5)
     page.arrow(embedding.top, total.bottom)
     page.arrow(positions.right, total.left)
-    page.text(x + 0.1, 2.62, "(L, D)", align="left", size=8.5, colour=SOFT)
+    page.text(x + 0.1, 2.62, "(L, D)", align="left", size=8.5, color=SOFT)
     return embedding, total
 
 
 def _output(page: Page, last: Box) -> None:
     """A vector above each token."""
     page.arrow(last.top, (last.x, 7.25))
-    page.text(last.x + 0.1, 7.1, "(L, D)", align="left", size=8.5, colour=SOFT)
+    page.text(last.x + 0.1, 7.1, "(L, D)", align="left", size=8.5, color=SOFT)
     for place in range(len(WORDS)):
         shades = [((3 * place + 5 * row) % 7) / 8 for row in range(4)]
         page.vector(last.x + PITCH * (place - 2), 7.6, shades)
@@ -91,7 +91,7 @@ def placements() -> Page:
 def _stack(page: Page, x: float, order: Sequence[str], title: str, source: str) -> None:
     """Both sublayers of a block, their pieces in `order` from below."""
     page.text(x, 5.75, title, size=12, bold=True)
-    page.text(x, 5.52, source, size=9, colour=SOFT)
+    page.text(x, 5.52, source, size=9, color=SOFT)
     page.text(x, 0.22, "x", size=11)
     below, y = (x, 0.38), 0.66
     for name, fill in (("Self-attention", ATTENTION), ("Feed-forward", FEED_FORWARD)):
@@ -120,7 +120,7 @@ def attention() -> Page:
         (asked, "y  (M, D)", "the sequence that is asked"),
     ):
         page.text(x, 0.46, shape, size=11)
-        page.text(x, 0.2, words, colour=SOFT)
+        page.text(x, 0.2, words, color=SOFT)
     page.text((q + asked) / 2, 0.46, "self-attention: x = y", size=9.5)
 
     query, key, value = (
@@ -136,27 +136,27 @@ def attention() -> Page:
     for box, shape, side in ((query, "q  (H, L, K)", -0.5), (key, "k  (H, M, K)", 0.5)):
         into = middle + side
         page.arrow(box.top, (box.x, 2.2), (into, 2.2), (into, scores.bottom[1]))
-        page.text(box.x + 0.12, 2.02, shape, align="left", size=8.5, colour=SOFT)
+        page.text(box.x + 0.12, 2.02, shape, align="left", size=8.5, color=SOFT)
     softmax = page.box(middle, 3.75, "Softmax over the keys", PLAIN, copies=3)
     mixed = page.box(asked, 4.85, "Probabilities × values", PLAIN, copies=3)
     _probabilities(page, softmax)
     page.arrow(scores.top, softmax.bottom)
     page.arrow(softmax.top, (middle, mixed.y), mixed.left)
     page.arrow(value.top, (v, 4.2), (asked + 0.5, 4.2), (asked + 0.5, mixed.bottom[1]))
-    page.text(v + 0.12, 2.02, "v  (H, M, K)", align="left", size=8.5, colour=SOFT)
+    page.text(v + 0.12, 2.02, "v  (H, M, K)", align="left", size=8.5, color=SOFT)
     for x, y in ((middle, 3.4), (middle, 4.3)):
-        page.text(x - 0.1, y, "(H, L, M)", align="right", size=8.5, colour=SOFT)
+        page.text(x - 0.1, y, "(H, L, M)", align="right", size=8.5, color=SOFT)
 
     joined = page.box(asked, 5.8, "Heads side by side", PLAIN)
     output = page.box(asked, 6.55, "Output", ATTENTION, width=1.3)
     for below, above, shape in ((mixed, joined, "(H, L, K)"), (joined, output, "(L, D)")):
         page.arrow(below.top, above.bottom)
         height = above.bottom[1] - 0.16
-        page.text(asked - 0.1, height, shape, align="right", size=8.5, colour=SOFT)
+        page.text(asked - 0.1, height, shape, align="right", size=8.5, color=SOFT)
     page.arrow(output.top, (asked, 7.05))
     page.text(asked, 7.22, "what x draws from y  (L, D)", size=10.5)
     page.box(0.5, 6.55, "", ATTENTION, width=0.36, height=0.24)
-    page.text(0.78, 6.55, "a linear map, learned", align="left", colour=SOFT)
+    page.text(0.78, 6.55, "a linear map, learned", align="left", color=SOFT)
     return page
 
 
@@ -167,7 +167,7 @@ def _probabilities(page: Page, softmax: Box) -> None:
     shares = [[weight / sum(row) for weight in row] for row in weights]
     page.grid(0.62, softmax.y + 0.02, shares)
     page.leader((1.05, softmax.y), (softmax.left[0] - 0.06, softmax.y))
-    page.text(0.62, softmax.y - 0.5, "rows sum to 1", size=8.5, colour=SOFT)
+    page.text(0.62, softmax.y - 0.5, "rows sum to 1", size=8.5, color=SOFT)
 
 
 FIGURES = {"encoder-block": encoder, "norm-placement": placements, "attention": attention}

@@ -21,7 +21,7 @@ from bothways.inference.postprocessing import apply_modules, first_dimensions, t
 from bothways.inference.predict import Heads, Predicting
 from bothways.io.progress import Progress, show
 from bothways.model.baselines import AnyConfig
-from bothways.model.baselines.any_encoder import initialise, require_transformer
+from bothways.model.baselines.any_encoder import initialize, require_transformer
 from bothways.model.config import PoolingMode
 from bothways.sequences import Fitted, OnOverflow, SequenceReader, is_one_sequence
 
@@ -109,7 +109,7 @@ def create(
             reader_path=Path(scratch),
             family="bothways",
             config=config,
-            weights=initialise(config, seed=seed),
+            weights=initialize(config, seed=seed),
             heads={},
             head_settings={},
             pooling=Pooling((_pooling_mode(pooling),)),

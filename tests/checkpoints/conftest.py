@@ -12,7 +12,7 @@ import pytest
 from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.weight_files import write_safetensors
 from bothways.model.config import EncoderConfig
-from bothways.model.weights import initialise
+from bothways.model.weights import initialize
 
 TINY = EncoderConfig(
     num_layers=2, num_heads=2, d_model=8, d_ff=12, max_length=16, vocab_size=20, num_segments=2
@@ -46,7 +46,7 @@ class Tiny:
 @pytest.fixture
 def tiny(tmp_path: Path) -> Tiny:
     """A BERT folder as transformers writes it."""
-    folder = Tiny(tmp_path / "tiny", TINY, initialise(TINY))
+    folder = Tiny(tmp_path / "tiny", TINY, initialize(TINY))
     folder.path.mkdir()
     folder.edit(FAMILIES["bert"].write_config(TINY, {}))
     folder.save(folder.arrays())
@@ -55,7 +55,7 @@ def tiny(tmp_path: Path) -> Tiny:
 
 @pytest.fixture
 def tiny_sentences(tiny: Tiny) -> Tiny:
-    """The same as a sentence-transformers folder: mean pooling and normalisation."""
+    """The same as a sentence-transformers folder: mean pooling and normalization."""
     modules = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Normalize", "2_Normalize")]
     (tiny.path / "modules.json").write_text(
         json.dumps(

@@ -12,7 +12,7 @@ from bothways.checkpoints.folder import read_folder
 from bothways.checkpoints.model_folder import Dense, ModelFolder, Normalize, Pooling
 from bothways.errors import DataFileError, UnsupportedModel
 from bothways.model.config import EncoderConfig, PoolingMode
-from bothways.model.weights import initialise
+from bothways.model.weights import initialize
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny
@@ -29,7 +29,7 @@ def trained(path: Path, **changes: Any) -> ModelFolder:
         reader_path=path,
         family="bothways",
         config=config,
-        weights=initialise(config),
+        weights=initialize(config),
         heads={},
         head_settings={},
         max_length=config.max_length,

@@ -208,7 +208,7 @@ def test_windows_of_modernbert_reach_half_of_local_attention_to_each_side() -> N
     assert read("modernbert", values).windows == (None, 4)
 
 
-def test_esm_frequencies_are_recognised_or_refused() -> None:
+def test_esm_frequencies_are_recognized_or_refused() -> None:
     family = FAMILIES["esm"]
     values = written("esm", position_embedding_type="rotary", hidden_size=32)
     config = read("esm", values)

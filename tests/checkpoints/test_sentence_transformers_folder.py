@@ -312,7 +312,7 @@ def test_a_description_that_bothways_does_not_know_is_refused(
         read_folder(tiny_sentences.path)
 
 
-def test_normalisation_of_something_else_is_refused(tiny_sentences: "Tiny") -> None:
+def test_normalization_of_something_else_is_refused(tiny_sentences: "Tiny") -> None:
     tiny_sentences.edit({"module_input_name": "token_embeddings"}, "2_Normalize/config.json")
     with pytest.raises(UnsupportedModel, match=r"2_Normalize/config\.json: module_input_name"):
         read_folder(tiny_sentences.path)

@@ -48,7 +48,7 @@ def test_quiet_says_nothing_and_the_folder_has_a_name_of_its_own(run: Run) -> No
         (("speed", "rows.csv"), "speed takes none"),
         (("speed", "--seeds", "1"), "speed takes none"),
         (("speed", "--label", "y"), "speed takes none"),
-        (("data",), "data needs a file of labelled rows"),
+        (("data",), "data needs a file of labeled rows"),
         (("data", "rows.csv", "--task", "mlm"), "mlm"),
         (("speed", "--threads", "0"), "numbers from 1 on"),
         (("speed", "--threads", "two"), "numbers from 1 on"),
@@ -61,7 +61,7 @@ def test_a_wrong_command_says_what_is_wrong(run: Run, words: tuple[str, ...], me
     assert not Path("compare-speed").exists()
 
 
-def test_a_file_of_labelled_rows_can_be_compared_on(run: Run) -> None:
+def test_a_file_of_labeled_rows_can_be_compared_on(run: Run) -> None:
     rows = "".join(f"{'good' if i % 2 else 'bad'} thing {i},{i % 2}\n" for i in range(40))
     Path("rows.csv").write_text("review,liked\n" + rows)
     words = ("--column", "review", "--label", "liked", "--encoders", "bag", "--threads", "1")

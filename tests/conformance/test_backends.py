@@ -22,7 +22,7 @@ from bothways.reference.backend import ReferenceBackend
 
 TOLERANCE = 1e-5
 """Of the scale of what is compared: float32 rounding through a few layers, and no more."""
-NEIGHBOUR_TOLERANCE = 1e-6
+NEIGHBOR_TOLERANCE = 1e-6
 """Of unit scale: a matrix product may sum in another order when the batch has another size."""
 
 MAX_LENGTH = 40
@@ -171,7 +171,7 @@ def test_every_pooling_mode_equals_the_definition(pair: Pair) -> None:
 
 
 @every_point
-def test_a_sequence_does_not_depend_on_its_neighbours(pair: Pair) -> None:
+def test_a_sequence_does_not_depend_on_its_neighbors(pair: Pair) -> None:
     config = pair.oracle.config
     batch = make_batch(config, LENGTHS)
     together = pair.backend.pool(batch, ["mean", "last"])
@@ -181,7 +181,7 @@ def test_a_sequence_does_not_depend_on_its_neighbours(pair: Pair) -> None:
         one = PackedBatch.of([values[index]], [segments[index]])
         alone = pair.backend.pool(one, ["mean", "last"])[0]
         scale = max(np.abs(alone).max(), 1.0)
-        assert np.abs(together[index] - alone).max() < NEIGHBOUR_TOLERANCE * scale
+        assert np.abs(together[index] - alone).max() < NEIGHBOR_TOLERANCE * scale
 
 
 def heads_of(config: EncoderConfig) -> tuple[Head, ...]:

@@ -18,7 +18,7 @@ import numpy as np
 from bothways.inference.backends import Backend
 from bothways.model.config import EncoderConfig
 from bothways.model.packing import PackedBatch
-from bothways.model.weights import Weights, initialise
+from bothways.model.weights import Weights, initialize
 
 MakeBackend = Callable[[EncoderConfig, Weights], Backend]
 
@@ -55,7 +55,7 @@ class Hand:
         )
         self.weights = {
             name: array if "norm" in name else np.zeros_like(array)
-            for name, array in initialise(self.config).items()
+            for name, array in initialize(self.config).items()
         }
         for name in ("token", "position"):
             self._take(f"embedding.{name}.weight", name, slice(None))

@@ -22,7 +22,7 @@ def test_modules_run_in_their_order() -> None:
 
 @pytest.mark.parametrize("activation", get_args(DenseActivation))
 def test_every_activation_of_a_dense_layer_is_known(activation: DenseActivation) -> None:
-    formulae = {
+    formulas = {
         "identity": 0.5,
         "tanh": 0.46211716,
         "sigmoid": 0.62245933,
@@ -33,7 +33,7 @@ def test_every_activation_of_a_dense_layer_is_known(activation: DenseActivation)
     }
     dense = Dense(np.eye(1, dtype=np.float32), None, activation)
     found = apply_modules(np.array([[0.5]], dtype=np.float32), (dense,))
-    np.testing.assert_allclose(found, formulae[activation], atol=EXACT)
+    np.testing.assert_allclose(found, formulas[activation], atol=EXACT)
 
 
 def test_a_dense_layer_of_another_width_is_refused() -> None:

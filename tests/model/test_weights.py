@@ -5,7 +5,7 @@ import pytest
 
 from bothways.errors import CheckpointError
 from bothways.model.config import EncoderConfig
-from bothways.model.weights import check, initialise, layout
+from bothways.model.weights import check, initialize, layout
 
 BERT_LIKE = EncoderConfig(
     num_layers=2, num_heads=2, d_model=4, d_ff=6, vocab_size=9, max_length=7, num_segments=2
@@ -104,11 +104,11 @@ def test_shared_blocks_are_listed_once() -> None:
 
 def test_weights_that_fit_pass() -> None:
     for config in (BERT_LIKE, MODERN_LIKE):
-        check(config, initialise(config), "model.safetensors")
+        check(config, initialize(config), "model.safetensors")
 
 
 def _broken(name: str, array: np.ndarray | None) -> dict[str, np.ndarray]:
-    weights = initialise(BERT_LIKE)
+    weights = initialize(BERT_LIKE)
     if array is None:
         del weights[name]
     else:
@@ -149,16 +149,16 @@ def test_huge_finite_weights_are_finite() -> None:
 
 
 def test_fresh_weights_depend_on_the_seed_alone() -> None:
-    first, again, other = (initialise(BERT_LIKE, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (initialize(BERT_LIKE, seed=seed) for seed in (1, 1, 2))
     assert all((first[name] == again[name]).all() for name in first)
     assert (first[TOKENS] != other[TOKENS]).all()
     assert {array.dtype for array in first.values()} == {np.dtype(np.float32)}
 
 
 def test_fresh_gains_are_one_and_biases_zero() -> None:
-    weights = initialise(BERT_LIKE, scale=0.5)
+    weights = initialize(BERT_LIKE, scale=0.5)
     assert (weights["blocks.1.attention_norm.weight"] == 1).all()
     assert not weights["blocks.1.attention_norm.bias"].any()
     assert not weights["blocks.0.feed_forward.up.bias"].any()
     wide = EncoderConfig(num_layers=1, num_heads=1, d_model=64, d_ff=64, vocab_size=1000)
-    assert abs(initialise(wide, scale=0.5)[TOKENS].std() - 0.5) < 0.01  # of 64,000 numbers
+    assert abs(initialize(wide, scale=0.5)[TOKENS].std() - 0.5) < 0.01  # of 64,000 numbers

@@ -11,7 +11,7 @@ import pytest
 import bothways
 from bothways.model.config import EncoderConfig
 from bothways.model.packing import PackedBatch
-from bothways.model.weights import initialise, layout
+from bothways.model.weights import initialize, layout
 from bothways.native import NativeBackend, available_isas
 
 WORST_COSINE = 0.995
@@ -73,7 +73,7 @@ def test_int8_is_near_fp32_with_relative_positions(isa: str) -> None:
 
 def _expect_near_fp32(isa: str, **chosen: Any) -> None:
     config = EncoderConfig(num_layers=2, max_length=max(LENGTHS), vocab_size=90, **chosen)
-    weights = initialise(config, scale=config.d_model**-0.5)  # a map keeps the scale of its input
+    weights = initialize(config, scale=config.d_model**-0.5)  # a map keeps the scale of its input
     rng = np.random.default_rng(0)
     batch = PackedBatch.of([rng.integers(0, 90, length) for length in LENGTHS])
     exact, rounded = (

@@ -10,10 +10,10 @@ import torch
 from bothways.errors import BackendError, CheckpointError, InputError
 from bothways.model.config import EncoderConfig, PoolingMode
 from bothways.model.packing import PackedBatch, bytes_per_token
-from bothways.model.weights import initialise
+from bothways.model.weights import initialize
 from bothways.nn import TorchBackend
 
-NEIGHBOUR_TOLERANCE = 1e-6
+NEIGHBOR_TOLERANCE = 1e-6
 """Of unit scale: a matrix product may sum in another order when the batch has another size."""
 
 CONFIG = EncoderConfig(
@@ -30,38 +30,38 @@ def backend(make_weights: Callable[..., dict[str, np.ndarray]]) -> TorchBackend:
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precision_on_a_cpu_is_refused_with_the_reason(precision: str) -> None:
     with pytest.raises(BackendError, match=r"needs a GPU.*choose 'fp32'"):
-        TorchBackend(CONFIG, initialise(CONFIG), device="cpu", precision=precision)
+        TorchBackend(CONFIG, initialize(CONFIG), device="cpu", precision=precision)
 
 
 def test_int8_is_refused_with_the_backend_that_has_it() -> None:
     with pytest.raises(BackendError, match="'int8' is the native backend's"):
-        TorchBackend(CONFIG, initialise(CONFIG), device="cpu", precision="int8")
+        TorchBackend(CONFIG, initialize(CONFIG), device="cpu", precision="int8")
 
 
 def test_an_unknown_precision_is_refused_with_those_there_are() -> None:
     with pytest.raises(BackendError, match="'fp8': expected fp32, bf16, fp16"):
-        TorchBackend(CONFIG, initialise(CONFIG), precision="fp8")
+        TorchBackend(CONFIG, initialize(CONFIG), precision="fp8")
 
 
 @pytest.mark.parametrize("device", ["mps", "gpu", "cuda:x", "", "cuda:-1"])
 def test_an_unknown_device_is_refused(device: str) -> None:
     with pytest.raises(BackendError, match=r"expected 'cpu', 'cuda' or 'cuda:N'"):
-        TorchBackend(CONFIG, initialise(CONFIG), device=device)
+        TorchBackend(CONFIG, initialize(CONFIG), device=device)
 
 
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     missing = f"cuda:{torch.cuda.device_count()}"
     with pytest.raises(BackendError, match=f"'{missing}': torch .* sees .* GPUs here"):
-        TorchBackend(CONFIG, initialise(CONFIG), device=missing)
+        TorchBackend(CONFIG, initialize(CONFIG), device=missing)
 
 
 def test_a_device_is_chosen_where_none_is_named() -> None:
     expected = "cuda" if torch.cuda.is_available() else "cpu"
-    assert TorchBackend(CONFIG, initialise(CONFIG)).device == expected
+    assert TorchBackend(CONFIG, initialize(CONFIG)).device == expected
 
 
 def test_weights_are_checked() -> None:
-    weights = initialise(CONFIG)
+    weights = initialize(CONFIG)
     weights["embedding.norm.bias"][3] = np.nan
     with pytest.raises(CheckpointError, match="NaN"):
         TorchBackend(CONFIG, weights)
@@ -89,7 +89,7 @@ def test_threads_are_as_before_after_a_call(make_weights: Callable[..., Any]) ->
 @pytest.mark.parametrize("threads", [0, -1])
 def test_fewer_threads_than_one_are_refused(threads: int) -> None:
     with pytest.raises(BackendError, match="expected at least 1"):
-        TorchBackend(CONFIG, initialise(CONFIG), threads=threads)
+        TorchBackend(CONFIG, initialize(CONFIG), threads=threads)
 
 
 def test_nothing_global_is_changed_by_importing() -> None:
@@ -115,7 +115,7 @@ def test_encoding_draws_no_random_numbers(backend: TorchBackend) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_extreme_neighbours_change_nothing(make_weights: Callable[..., Any]) -> None:
+def test_extreme_neighbors_change_nothing(make_weights: Callable[..., Any]) -> None:
     """Vectors of 10,000 beside vectors of 1, lengths of 512 beside 1, in any place."""
     config = EncoderConfig(
         num_layers=2,
@@ -141,7 +141,7 @@ def test_extreme_neighbours_change_nothing(make_weights: Callable[..., Any]) -> 
         alone = backend.pool(PackedBatch.of([arranged[place]]), modes)[0]
         assert np.abs(alone).max() > 0.5
         scale = max(float(np.abs(alone).max()), 1.0)
-        assert np.abs(together[place] - alone).max() < NEIGHBOUR_TOLERANCE * scale
+        assert np.abs(together[place] - alone).max() < NEIGHBOR_TOLERANCE * scale
 
 
 def test_not_a_number_is_refused_at_the_edge(make_weights: Callable[..., Any]) -> None:
@@ -198,7 +198,7 @@ def test_the_memory_planned_for_a_token_is_enough_and_not_twice_too_much(
     sizes = {"num_layers": 2, "num_heads": 2, "d_model": 64, "d_ff": 256, "vocab_size": 30}
     sizes["max_length"] = 8192
     config = EncoderConfig(**sizes | SHAPES[shape])
-    backend = TorchBackend(config, initialise(config), device="cpu")
+    backend = TorchBackend(config, initialize(config), device="cpu")
     batch = PackedBatch.of([np.zeros(length, np.int64)] * (8192 // length))
     peak = peak_bytes(lambda: backend.pool(batch, ["mean"])) / batch.num_tokens
     assert 0.5 * bytes_per_token(config) < peak < bytes_per_token(config)

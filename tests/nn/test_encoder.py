@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bothways.errors import CheckpointError
 from bothways.model.config import EncoderConfig
-from bothways.model.weights import initialise, layout
+from bothways.model.weights import initialize, layout
 from bothways.nn import Lengths, TransformerEncoder
 from bothways.reference import encode
 
@@ -187,9 +187,9 @@ def test_each_dropout_has_its_own_rate() -> None:
     assert not torch.equal(mixed, mixed_again)
 
 
-def test_fresh_weights_are_those_of_initialise_in_distribution() -> None:
+def test_fresh_weights_are_those_of_initialize_in_distribution() -> None:
     config = EncoderConfig(num_layers=1, num_heads=2, d_model=64, d_ff=128, vocab_size=500)
-    for name, expected in initialise(config).items():
+    for name, expected in initialize(config).items():
         found = TransformerEncoder(config).state_dict()[name].numpy()
         if expected.ndim == 1:
             assert (found == expected).all(), name
@@ -201,23 +201,23 @@ def test_fresh_weights_are_those_of_initialise_in_distribution() -> None:
 def test_training_lowers_a_loss() -> None:
     torch.manual_seed(0)
     encoder = TransformerEncoder(EncoderConfig(**SIZES, vocab_size=20)).train()
-    optimiser = torch.optim.AdamW(encoder.parameters(), lr=3e-3)
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=3e-3)
     lengths = Lengths([9, 9, 4])
     ids, target = torch.randint(20, (22,)), torch.randn(22, 8)
     losses = []
     for _ in range(60):
         (x_TD,) = encoder(ids, lengths)
         loss = ((x_TD - target) ** 2).mean()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         torch.autograd.backward(loss)
-        optimiser.step()
+        optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.7 * losses[0]
 
 
 def test_weights_that_are_not_the_config_s_are_refused() -> None:
     config = POINTS["bert"]
-    weights = initialise(config)
+    weights = initialize(config)
     encoder = TransformerEncoder(config)
     del weights["embedding.norm.bias"]
     with pytest.raises(CheckpointError, match=r"'embedding\.norm\.bias' is missing"):
@@ -226,7 +226,7 @@ def test_weights_that_are_not_the_config_s_are_refused() -> None:
 
 def test_loaded_weights_are_copies_also_of_arrays_that_cannot_be_written() -> None:
     config = POINTS["bert"]
-    weights = initialise(config)
+    weights = initialize(config)
     for array in weights.values():
         array.flags.writeable = False
     encoder = TransformerEncoder(config)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head, HeadLayer, head_layout
-from bothways.nn.heads import HeadModule, initialise_head
+from bothways.nn.heads import HeadModule, initialize_head
 from bothways.nn.lengths import Lengths
 from bothways.reference import head_outputs
 
@@ -144,7 +144,7 @@ def test_a_tied_layer_asks_for_the_embeddings(x_TD: Tensor) -> None:
 @every_head
 def test_fresh_heads_are_small_and_the_same_for_the_same_seed(name: str) -> None:
     head = HEADS[name]
-    first, again, other = (initialise_head(head, CONFIG, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (initialize_head(head, CONFIG, seed=seed) for seed in (1, 1, 2))
     for key, array in first.items():
         assert array.dtype == np.float32
         assert np.array_equal(array, again[key])
@@ -163,7 +163,7 @@ def test_a_fresh_head_is_not_a_copy_of_the_encoder_s_weights(
     config = EncoderConfig(num_layers=1, num_heads=1, d_model=8, d_ff=8, vocab_size=8)
     layer = HeadLayer(name="heads.classifier", outputs=8)
     head = Head(task="tags", layers=(layer,), labels=tuple("abcdefgh"))
-    fresh = initialise_head(head, config, seed=0)["heads.classifier.weight"]
+    fresh = initialize_head(head, config, seed=0)["heads.classifier.weight"]
     table = make_weights(config, seed=0)["embedding.token.weight"]
     assert abs(np.corrcoef(fresh.ravel(), table.ravel())[0, 1]) < 0.5
 

@@ -5,7 +5,7 @@ from bothways.nn import Lengths
 from bothways.nn.lengths import Run
 
 
-def test_neighbours_of_equal_length_are_one_run() -> None:
+def test_neighbors_of_equal_length_are_one_run() -> None:
     lengths = Lengths([5, 5, 3, 5, 1, 1])
     assert lengths.runs == (Run(0, 2, 5), Run(10, 1, 3), Run(13, 1, 5), Run(18, 2, 1))
     assert [run.tokens for run in lengths.runs][-1] == slice(18, 20)

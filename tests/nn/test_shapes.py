@@ -6,7 +6,7 @@ import torch
 from jaxtyping import TypeCheckError
 
 from bothways.model.config import EncoderConfig
-from bothways.model.weights import initialise
+from bothways.model.weights import initialize
 from bothways.nn import Lengths, TransformerEncoder, attend, pool
 from bothways.reference import encode, softmax
 
@@ -30,4 +30,4 @@ def test_a_wrong_shape_raises_in_the_reference() -> None:
     with pytest.raises(TypeCheckError, match="score"):
         softmax(np.zeros(3))
     with pytest.raises(TypeCheckError, match="segments"):
-        encode(np.arange(4), initialise(CONFIG), CONFIG, np.zeros(3, np.int64))
+        encode(np.arange(4), initialize(CONFIG), CONFIG, np.zeros(3, np.int64))

@@ -20,7 +20,7 @@ from bothways.plotting.style import (
 )
 
 
-def test_labels_are_no_formulae_and_never_boxes() -> None:
+def test_labels_are_no_formulas_and_never_boxes() -> None:
     known = ["price $", "a", "ä"]
     assert drawable([*known, "日本", ""]) == [*known, "#3", "#4"]
     (cut,) = drawable(["x" * 100])

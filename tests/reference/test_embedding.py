@@ -40,7 +40,7 @@ def test_token_segment_and_position_are_summed() -> None:
     assert embed(ids, w, config)[:, 5].tolist() == [401.0, 2.0, 803.0]
 
 
-def test_embeddings_are_normalised_before_they_are_projected(
+def test_embeddings_are_normalized_before_they_are_projected(
     make_weights: Callable[..., dict[str, np.ndarray]],
 ) -> None:
     config = _config(embedding_size=4, positions="none")
@@ -50,7 +50,7 @@ def test_embeddings_are_normalised_before_they_are_projected(
         "embedding.projection.weight": np.ones((6, 4)),
         "embedding.projection.bias": np.full(6, 5.0),
     }
-    found = embed(np.array([1, 2]), w, config)  # a normalised vector sums to 0
+    found = embed(np.array([1, 2]), w, config)  # a normalized vector sums to 0
     assert np.abs(found - 5.0).max() < 1e-6  # weights are float32
 
 

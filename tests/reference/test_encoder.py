@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bothways.model.config import EncoderConfig
-from bothways.reference import encode, normalise
+from bothways.reference import encode, normalize
 
 
 def _config(**fields: object) -> EncoderConfig:
@@ -29,7 +29,7 @@ def test_the_final_norm_is_applied_to_the_last_hidden_state_alone(
     plain = encode(np.arange(5), weights, _config()).hidden_states
     for a, b in zip(found[:-1], plain[:-1], strict=True):
         assert (a == b).all()
-    assert (found[-1] == normalise(plain[-1], weights, "final_norm", with_norm)).all()
+    assert (found[-1] == normalize(plain[-1], weights, "final_norm", with_norm)).all()
 
 
 def test_layers_that_share_a_block_equal_layers_with_equal_weights(

@@ -1,4 +1,4 @@
-"""Heads by the reference, against the same formulae in torch, and across array libraries."""
+"""Heads by the reference, against the same formulas in torch, and across array libraries."""
 
 from typing import Any, get_args
 

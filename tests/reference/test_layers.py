@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bothways.model.config import EncoderConfig, Norm
-from bothways.reference.layers import activate, erf, linear, normalise, under
+from bothways.reference.layers import activate, erf, linear, normalize, under
 
 ROUNDING = 1e-14
 """float64 rounding of a few operations on numbers near 1."""
@@ -60,7 +60,7 @@ def test_a_norm_has_unit_variance_then_gain_and_bias(norm: Norm) -> None:
         num_layers=1, num_heads=1, d_model=2, d_ff=1, vocab_size=1, norm=norm, norm_eps=0.5
     )
     w = {"n.weight": np.array([2.0, 3.0]), "n.bias": np.array([10.0, 20.0])}
-    found = normalise(np.array([[1.0, 5.0]]), w, "n", config)
+    found = normalize(np.array([[1.0, 5.0]]), w, "n", config)
     if norm == "layer":  # mean 3, variance 4
         expected = [10 - 2 * 2 / math.sqrt(4.5), 20 + 2 * 3 / math.sqrt(4.5)]
     else:  # mean square 13

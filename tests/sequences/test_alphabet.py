@@ -163,7 +163,7 @@ def edited(path: Path, **changes: Any) -> Path:
         ({"format": "bothways alphabet 2"}, "format='bothways alphabet 2'"),
         ({"format": ...}, "format=None"),
         ({"symbols": ...}, "'symbols' is missing"),
-        ({"colour": "red"}, "'colour' is unknown"),
+        ({"color": "red"}, "'color' is unknown"),
         ({"symbols": "ab"}, "symbols: expected a list"),
         ({"symbols": []}, "at least one"),
         ({"symbols": ["a", None]}, r"symbols\[1\]=None"),

@@ -58,7 +58,7 @@ def test_an_alphabet_comes_before_a_tokenizer(
     assert reader.alphabet == Alphabet.protein()
 
 
-def test_series_are_standardised_as_the_folder_says_or_not_at_all(
+def test_series_are_standardized_as_the_folder_says_or_not_at_all(
     tmp_path: Path, config_of: Config
 ) -> None:
     bare = open_reader(tmp_path, config_of(num_channels=2))

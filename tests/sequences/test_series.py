@@ -1,4 +1,4 @@
-"""Numeric series: standardised, saved, and refused by position and channel."""
+"""Numeric series: standardized, saved, and refused by position and channel."""
 
 import json
 from pathlib import Path
@@ -15,12 +15,12 @@ from bothways.sequences import Series, SeriesReader
 from bothways.sequences.series import SERIES_FILE
 
 FLOAT32 = 1e-6
-"""Relative rounding of float32, with room for the few operations of standardising."""
+"""Relative rounding of float32, with room for the few operations of standardizing."""
 
 TWO = Series(mean=(1.0, -2.0), std=(2.0, 0.5))
 
 
-def test_values_are_standardised_channel_by_channel() -> None:
+def test_values_are_standardized_channel_by_channel() -> None:
     (tokenized,) = SeriesReader(TWO).read([np.array([[1.0, -2.0], [3.0, -1.0]])])
     assert tokenized.values.dtype == np.float32
     assert tokenized.values.tolist() == [[0.0, 0.0], [1.0, 2.0]]

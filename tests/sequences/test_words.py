@@ -1,4 +1,4 @@
-"""Sentences of words: joined, tokenised, and each word found again at its first token."""
+"""Sentences of words: joined, tokenized, and each word found again at its first token."""
 
 import numpy as np
 import pytest

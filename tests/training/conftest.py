@@ -16,7 +16,7 @@ from bothways.checkpoints import ModelFolder, Pooling
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head, HeadLayer
 from bothways.model.packing import PackedBatch
-from bothways.model.weights import initialise
+from bothways.model.weights import initialize
 from bothways.training import (
     Dataset,
     Example,
@@ -173,7 +173,7 @@ class TinyRun:
 
     def make_model(self) -> TrainedModel:
         """A model of the same fresh weights each time."""
-        return TrainedModel.build(CONFIG, initialise(CONFIG, seed=3), self.objective.head, seed=4)
+        return TrainedModel.build(CONFIG, initialize(CONFIG, seed=3), self.objective.head, seed=4)
 
     def make_template(self) -> ModelFolder:
         """The folder that the run's becomes, but for weights and heads."""

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from bothways.errors import CheckpointError
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head, HeadLayer, head_layout
-from bothways.model.weights import initialise, layout
+from bothways.model.weights import initialize, layout
 from bothways.nn.lengths import Lengths
 from bothways.training.model import Batch, TrainedModel
 
@@ -31,7 +31,7 @@ def batch() -> Batch:
 
 
 def test_weights_that_went_in_come_out() -> None:
-    weights = initialise(CONFIG, seed=4)
+    weights = initialize(CONFIG, seed=4)
     model = TrainedModel.build(CONFIG, weights, CLASSES)
     found = model.to_weights()
     assert found.keys() == layout(CONFIG).keys() | head_layout(CLASSES, CONFIG).keys()
@@ -45,7 +45,7 @@ def test_weights_that_went_in_come_out() -> None:
 
 
 def test_what_comes_out_is_a_copy() -> None:
-    model = TrainedModel.build(CONFIG, initialise(CONFIG), CLASSES)
+    model = TrainedModel.build(CONFIG, initialize(CONFIG), CLASSES)
     before = model.to_weights()
     with torch.no_grad():
         for _, parameter in model.named_weights():
@@ -57,9 +57,9 @@ def test_what_comes_out_is_a_copy() -> None:
 def test_a_head_s_known_weights_are_taken_and_the_rest_is_fresh() -> None:
     pooler = np.full((8, 8), 0.5, np.float32)
     model = TrainedModel.build(
-        CONFIG, initialise(CONFIG), CLASSES, {"heads.pooler.weight": pooler}, seed=1
+        CONFIG, initialize(CONFIG), CLASSES, {"heads.pooler.weight": pooler}, seed=1
     )
-    fresh = TrainedModel.build(CONFIG, initialise(CONFIG), CLASSES, seed=1).to_weights()
+    fresh = TrainedModel.build(CONFIG, initialize(CONFIG), CLASSES, seed=1).to_weights()
     found = model.to_weights()
     assert np.array_equal(found["heads.pooler.weight"], pooler)
     assert np.array_equal(found["heads.classifier.weight"], fresh["heads.classifier.weight"])
@@ -74,11 +74,11 @@ def test_a_head_s_known_weights_are_taken_and_the_rest_is_fresh() -> None:
 )
 def test_weights_of_another_model_are_refused(weights: dict[str, np.ndarray], message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
-        TrainedModel.build(CONFIG, initialise(CONFIG), CLASSES, weights)
+        TrainedModel.build(CONFIG, initialize(CONFIG), CLASSES, weights)
 
 
 def test_outputs_are_the_head_s_or_the_vectors_without_one(batch: Batch) -> None:
-    weights = initialise(CONFIG)
+    weights = initialize(CONFIG)
     assert TrainedModel.build(CONFIG, weights)(batch).shape == (7, 8)
     assert TrainedModel.build(CONFIG, weights, CLASSES)(batch).shape == (2, 2)
     tokens = TrainedModel.build(CONFIG, weights, TOKENS)
@@ -87,8 +87,8 @@ def test_outputs_are_the_head_s_or_the_vectors_without_one(batch: Batch) -> None
 
 
 def test_a_tied_head_is_one_with_the_embeddings(batch: Batch) -> None:
-    model = TrainedModel.build(CONFIG, initialise(CONFIG), TOKENS).eval()
-    without = TrainedModel.build(CONFIG, initialise(CONFIG)).eval()
+    model = TrainedModel.build(CONFIG, initialize(CONFIG), TOKENS).eval()
+    without = TrainedModel.build(CONFIG, initialize(CONFIG)).eval()
     table = model.to_weights()["embedding.token.weight"]
     torch.testing.assert_close(model(batch), without(batch) @ torch.from_numpy(table).T)
     assert list(model.to_weights()) == [*layout(CONFIG), "heads.masked_tokens.bias"]
@@ -106,7 +106,7 @@ def test_any_encoder_serves_that_gives_vectors_of_tokens(batch: Batch) -> None:
             table: Tensor = self.embedding["token"](values)
             return (table,)
 
-    head = TrainedModel.build(CONFIG, initialise(CONFIG), TOKENS).head
+    head = TrainedModel.build(CONFIG, initialize(CONFIG), TOKENS).head
     model = TrainedModel(Recurrent(), head)
     assert model(batch).shape == (7, 12)
     assert set(model.to_weights()) == {"embedding.token.weight", "heads.masked_tokens.bias"}

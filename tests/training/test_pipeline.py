@@ -179,4 +179,4 @@ def test_what_takes_a_while_is_named(run: Run) -> None:
         return nullcontext(lambda share: None)
 
     run("mlm", "\n".join(SENTENCES), "x.txt", stage=stage)
-    assert stages == ["reading", "making a vocabulary", "tokenising"]
+    assert stages == ["reading", "making a vocabulary", "tokenizing"]

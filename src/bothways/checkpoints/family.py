@@ -89,7 +89,7 @@ _ONLY: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "per_layer_config": ((None, {}), "its layers differ from each other"),
     "quantization_config": (
         (None,),
-        "its weights are quantised; bothways reads fp32, fp16 and bf16",
+        "its weights are quantized; bothways reads fp32, fp16 and bf16",
     ),
     "trust_remote_code": ((False, None), "bothways never runs the code of a model folder"),
     "custom_pipelines": (({}, None), "bothways never runs the code of a model folder"),

@@ -60,12 +60,12 @@ def place_head(
             if ours.norm is not None and theirs.norm is not None:
                 names |= _parameters(ours.norm, theirs.norm)
         named = class_named(form, stem, given)
-        settings |= _tie(head, given) | _labelling(head, given if named else _UNLABELLED)
+        settings |= _tie(head, given) | _labeling(head, given if named else _UNLABELED)
         return Placed(named or stem + form.classes[0], names, settings)
     return None
 
 
-_UNLABELLED: Settings = {"problem_type": "", "id2label": {}}
+_UNLABELED: Settings = {"problem_type": "", "id2label": {}}
 """Of a folder that has had no such head: nothing is left to what an absent field stands for."""
 
 
@@ -77,7 +77,7 @@ def _tie(head: Head, given: Settings) -> dict[str, Any]:
     return {} if tied == head.layers[-1].tied else {"tie_word_embeddings": not tied}
 
 
-def _labelling(head: Head, given: Settings) -> dict[str, Any]:
+def _labeling(head: Head, given: Settings) -> dict[str, Any]:
     """The fields that `task_in` and `labels_in` read, where they do not yet say it."""
     outputs = head.num_outputs
     fields: dict[str, Any] = {}

@@ -17,7 +17,7 @@ __all__ = ["write_modules"]
 
 
 def write_modules(out: Path, folder: ModelFolder) -> None:
-    """Write pooling, dense layers, normalisation and prompts into a folder of transformers.
+    """Write pooling, dense layers, normalization and prompts into a folder of transformers.
 
     Raises:
         UnsupportedModel: if a dense layer has an activation that the other library lacks.

@@ -212,7 +212,7 @@ def _check_normalize(file: Path) -> None:
     if file.is_file():
         fields = Fields(read_object(file), str(file))
         _only_sentence_embedding(fields)
-        fields.finish("normalisation")
+        fields.finish("normalization")
 
 
 def _only_sentence_embedding(fields: Fields) -> None:

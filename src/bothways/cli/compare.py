@@ -35,7 +35,7 @@ SubjectArgument = Annotated[
 ]
 FileArgument = Annotated[
     str | None,
-    typer.Argument(metavar="[FILE]", help="For data: the labelled rows.", show_default=False),
+    typer.Argument(metavar="[FILE]", help="For data: the labeled rows.", show_default=False),
 ]
 Out = Annotated[
     Path | None,
@@ -219,7 +219,7 @@ def _with_options(subject: Subject, settings: Any, given: dict[str, Any]) -> Any
     """The settings, with the options that were given in their fields' places."""
     fields = {field.name for field in dataclasses.fields(settings)}
     if "file" in fields and "file" not in given:
-        raise typer.BadParameter(f"{subject} needs a file of labelled rows", param_hint="FILE")
+        raise typer.BadParameter(f"{subject} needs a file of labeled rows", param_hint="FILE")
     for name in given:
         if name not in fields:
             shown = "FILE" if name == "file" else f"--{name}"

@@ -105,11 +105,11 @@ def _try(name: BackendName, precision: Precision) -> Any:
     from bothways.inference.backends import create
     from bothways.model.config import EncoderConfig
     from bothways.model.packing import PackedBatch
-    from bothways.model.weights import initialise
+    from bothways.model.weights import initialize
 
     config = EncoderConfig(num_layers=1, num_heads=2, d_model=16, d_ff=32, vocab_size=8)
     try:
-        backend = create(name, config, initialise(config), precision=precision)
+        backend = create(name, config, initialize(config), precision=precision)
         backend.pool(PackedBatch.of([np.arange(8)]), ["mean"])
     except (BothwaysError, ImportError, OSError, RuntimeError) as error:  # or a broken install
         return str(error)

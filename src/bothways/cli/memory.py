@@ -27,7 +27,7 @@ MAX_CHARACTERS = 1 << 19
 
 _BYTES_PER_CHARACTER = 160
 """What a character of input takes while it is tokenized: its part of a token, and the tokenizer's
-record of how it normalised the text. A text of 10 MB was seen to take 1.4 GB."""
+record of how it normalized the text. A text of 10 MB was seen to take 1.4 GB."""
 
 _OVERHEAD = 2.0
 """How much more than its activations a batch may take: the backend's workspace, and memory that was

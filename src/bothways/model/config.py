@@ -99,7 +99,7 @@ class EncoderConfig:
         num_segments: how many segments (token types) there are; 0 for none. BERT has 2.
         embedding_size: width of the embeddings when it differs from `d_model`; a projection then
             follows them (ALBERT, Lan et al. 2020, section 3.1). None for no projection.
-        embedding_norm: whether the summed embeddings are normalised.
+        embedding_norm: whether the summed embeddings are normalized.
         rescaled_mask_token: id of a mask token whose embedding is zeroed and compensated for
             (ESM-2, Lin et al. 2022); None for no such rule.
 
@@ -121,7 +121,7 @@ class EncoderConfig:
             the variance; `norm_bias` says whether layer norm has a bias (rms never has).
         norm_placement: `post`, norm(x + f(x)), or `pre`, x + f(norm(x)) (Xiong et al. 2020).
         first_attention_norm: False where the first pre-norm block has no norm before its attention,
-            because the embeddings have just been normalised (ModernBERT).
+            because the embeddings have just been normalized (ModernBERT).
         final_norm: a last norm after all the blocks.
         activation, gated: the feed-forward is down(act(up(x))), or, gated (Shazeer 2020),
             down(act(gate(x)) * up(x)). `gelu` is the erf form, `gelu_tanh` its approximation.
@@ -194,7 +194,7 @@ class EncoderConfig:
 
     @property
     def embedding_width(self) -> int:
-        """Width at which embeddings are summed and normalised, before any projection."""
+        """Width at which embeddings are summed and normalized, before any projection."""
         return self.d_model if self.embedding_size is None else self.embedding_size
 
     @property

@@ -30,7 +30,7 @@ HeadActivation = Literal["identity", "tanh"] | Activation
 
 _PREFIX = "heads."
 _POOLED: tuple[HeadTask, ...] = ("classes", "multilabel", "values")
-_UNLABELLED: tuple[HeadTask, ...] = ("masked_tokens", "masked_values")
+_UNLABELED: tuple[HeadTask, ...] = ("masked_tokens", "masked_values")
 _ACTIVATIONS = ("identity", "tanh", *get_args(Activation))
 
 
@@ -113,7 +113,7 @@ class Head:
             self.pooling is not None and self.pooling not in get_args(PoolingMode)
         ):
             raise ConfigError(f"pooling={self.pooling!r} does not go with task={self.task!r}")
-        if self.task in _UNLABELLED:
+        if self.task in _UNLABELED:
             if self.labels:
                 raise ConfigError(f"labels for task={self.task!r}: expected none")
         elif len(self.labels) != self.num_outputs:

@@ -138,7 +138,7 @@ def plan_batches(lengths: Sequence[int] | np.ndarray, max_tokens: int) -> Iterat
     """Indices of the sequences of each batch: longest first, at most `max_tokens` tokens together.
 
     A sequence longer than `max_tokens` gets a batch of its own. Every index comes exactly once, and
-    neighbours in a batch are of like length, so runs of equal length are long. Longest first, a
+    neighbors in a batch are of like length, so runs of equal length are long. Longest first, a
     machine that is too small fails at once, and the time left is never underestimated.
 
     >>> [batch.tolist() for batch in plan_batches([3, 9, 4, 3], max_tokens=10)]

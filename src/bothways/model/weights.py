@@ -11,7 +11,7 @@ import numpy as np
 from bothways.errors import CheckpointError
 from bothways.model.config import EncoderConfig
 
-__all__ = ["Shape", "Weights", "check", "check_layout", "initialise", "layout"]
+__all__ = ["Shape", "Weights", "check", "check_layout", "initialize", "layout"]
 
 Shape = tuple[int, ...]
 Weights = Mapping[str, np.ndarray]
@@ -72,7 +72,7 @@ def check_layout(expected: Mapping[str, Shape], weights: Weights, source: str) -
             raise CheckpointError(f"{source}: weight {name!r} holds NaN or infinity")
 
 
-def initialise(
+def initialize(
     config: EncoderConfig, *, seed: int = 0, scale: float = 0.02
 ) -> dict[str, np.ndarray]:
     """Fresh float32 weights for `config`, the same for the same seed.

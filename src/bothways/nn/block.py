@@ -1,4 +1,4 @@
-"""The encoder block: attention, then feed-forward, each added to its input and normalised.
+"""The encoder block: attention, then feed-forward, each added to its input and normalized.
 
 T tokens of all sequences end to end; D model width; F feed-forward width.
 Attribute names are the names in `weights.layout`. Vaswani et al. 2017, section 3.1.

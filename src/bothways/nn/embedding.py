@@ -17,7 +17,7 @@ from bothways.nn.lengths import Lengths
 
 
 class Embedding(nn.Module):
-    """Input + segment + position, normalised, projected; `reference.embed` on a packed batch."""
+    """Input + segment + position, normalized, projected; `reference.embed` on a packed batch."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()

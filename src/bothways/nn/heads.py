@@ -29,13 +29,13 @@ _STREAM = 1
 class HeadModule(nn.Module):
     """What stands on an encoder; its parameters have exactly the names of `heads.head_layout`.
 
-    A new one has the weights of `initialise_head`.
+    A new one has the weights of `initialize_head`.
     """
 
     def __init__(self, head: Head, config: EncoderShape, *, seed: int = 0) -> None:
         super().__init__()
         self.head = head
-        for name, array in initialise_head(head, config, seed=seed).items():
+        for name, array in initialize_head(head, config, seed=seed).items():
             part: nn.Module = self
             *path, last = name.split(".")
             for step in path:
@@ -66,7 +66,7 @@ class HeadModule(nn.Module):
         return _layer(last, x_TD, weights, table_VE)
 
 
-def initialise_head(head: Head, config: EncoderShape, *, seed: int = 0) -> dict[str, np.ndarray]:
+def initialize_head(head: Head, config: EncoderShape, *, seed: int = 0) -> dict[str, np.ndarray]:
     """Fresh float32 weights for a head, the same for the same seed.
 
     Matrices are normal with standard deviation 0.02, gains 1, biases 0, as the encoder's are.

@@ -178,7 +178,7 @@ def _wants_gradient(*tensors: Tensor) -> bool:
 
 
 def _stretches(runs: Sequence[Run], together: Callable[[Run], bool]) -> Iterator[list[Run]]:
-    """Neighbouring runs that go together, and each of the others by itself; starting from 0."""
+    """Neighboring runs that go together, and each of the others by itself; starting from 0."""
     for joined, group in itertools.groupby(runs, together):
         members = list(group)
         for stretch in [members] if joined else [[run] for run in members]:

@@ -66,7 +66,7 @@ def make_norm(config: EncoderConfig, width: int) -> nn.Module:
 
 
 def activate(x: Tensor, activation: Activation) -> Tensor:
-    """The nonlinearity of the feed-forward, number by number; formulae in `reference.activate`."""
+    """The nonlinearity of the feed-forward, number by number; formulas in `reference.activate`."""
     match activation:
         case "relu":
             return functional.relu(x)

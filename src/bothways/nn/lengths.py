@@ -16,7 +16,7 @@ from torch.nn import functional
 
 
 class Run(NamedTuple):
-    """Neighbouring sequences of one length, from token `start` on."""
+    """Neighboring sequences of one length, from token `start` on."""
 
     start: int
     num_sequences: int

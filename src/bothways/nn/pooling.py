@@ -1,6 +1,6 @@
 """Pooling on a packed batch: from one vector per token to one vector per sequence.
 
-T tokens of all sequences end to end; B sequences; D model width. `reference.pool` has the formulae.
+T tokens of all sequences end to end; B sequences; D model width. `reference.pool` has the formulas.
 """
 
 from typing import assert_never

@@ -1,4 +1,4 @@
-"""What the lab's figures share: a colour and a mark for each encoder, and curves with their spread.
+"""What the lab's figures share: a color and a mark for each encoder, and curves with their spread.
 
 The style is that of `training.drawing`.
 """
@@ -34,9 +34,9 @@ MAX_TICKS = 24
 
 @dataclasses.dataclass(frozen=True)
 class Style:
-    """How a curve looks; marks and dashes tell curves apart where colours do not."""
+    """How a curve looks; marks and dashes tell curves apart where colors do not."""
 
-    colour: str
+    color: str
     mark: str
     dash: str = "-"
 
@@ -56,8 +56,8 @@ STYLES: Mapping[str, Style] = {
 """Of each encoder, in every figure of the lab."""
 
 _CYCLE = tuple(
-    Style(colour, mark)
-    for colour, mark in zip(
+    Style(color, mark)
+    for color, mark in zip(
         (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK), "os^Dvx+", strict=True
     )
 )
@@ -126,19 +126,19 @@ def draw_lines(
             x,
             middle,
             style.dash,
-            color=style.colour,
+            color=style.color,
             marker=style.mark if marks else None,
             markersize=4,
             linewidth=1.5,
         )
         if len(line.runs) > 1:
             axes.fill_between(
-                x, line.lowest, line.highest, color=style.colour, alpha=0.15, linewidth=0
+                x, line.lowest, line.highest, color=style.color, alpha=0.15, linewidth=0
             )
         there = np.flatnonzero(np.isfinite(middle))
         if len(there):
             last = there[-1]
-            ends.append(CurveEnd(float(x[last]), float(middle[last]), line.name, style.colour))
+            ends.append(CurveEnd(float(x[last]), float(middle[last]), line.name, style.color))
     _set_scale(axes, "x", x_scale)
     _set_scale(axes, "y", y_scale)
     if x_scale == "log2":

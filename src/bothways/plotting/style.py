@@ -1,7 +1,7 @@
 """How figures look, for the report of a training and for those of the lab: one style, one place.
 
-Figures are matplotlib's objects, drawn without its global state. Colours are those of Okabe and Ito
-2008, "Color universal design", which colour-blind readers tell apart; curves are named at their
+Figures are matplotlib's objects, drawn without its global state. Colors are those of Okabe and Ito
+2008, "Color universal design", which color-blind readers tell apart; curves are named at their
 ends, not in a legend.
 """
 
@@ -22,8 +22,8 @@ __all__ = [
     "BLACK",
     "BLUE",
     "FAINT",
+    "GRAY",
     "GREEN",
-    "GREY",
     "MAX_LABEL",
     "ORANGE",
     "PURPLE",
@@ -41,7 +41,7 @@ __all__ = [
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, BLACK = "#56B4E9", "#CC79A7", "#000000"
-GREY, FAINT = "#555555", "#CCCCCC"
+GRAY, FAINT = "#555555", "#CCCCCC"
 
 MAX_LABEL = 24
 """Characters of a label; longer ones are cut."""
@@ -56,7 +56,7 @@ class CurveEnd(NamedTuple):
     x: float
     y: float
     label: str
-    colour: str
+    color: str
 
 
 def can_draw() -> bool:
@@ -129,7 +129,7 @@ def label_ends(axes: "Axes", ends: Sequence[CurveEnd], *, size: float = 10) -> N
     for (place, end), name, at, moved in zip(places, names, heights, placed, strict=True):
         line = {
             "arrowstyle": "-",
-            "color": end.colour,
+            "color": end.color,
             "linewidth": 0.6,
             "shrinkA": 0,
             "relpos": (0, 0.5),  # from where the name begins, not from its middle
@@ -139,7 +139,7 @@ def label_ends(axes: "Axes", ends: Sequence[CurveEnd], *, size: float = 10) -> N
             tuple(axes.transData.inverted().transform((place[0], at / points))),
             (10, moved - at),  # in points
             textcoords="offset points",
-            color=end.colour,
+            color=end.color,
             fontsize=size,
             va="center",
             annotation_clip=False,

@@ -11,7 +11,7 @@ from bothways.reference.block import encoder_block
 from bothways.reference.embedding import embed, sinusoids
 from bothways.reference.encoder import Encoded, encode
 from bothways.reference.heads import head_outputs, probabilities, term_weights
-from bothways.reference.layers import activate, layer_norm, linear, normalise
+from bothways.reference.layers import activate, layer_norm, linear, normalize
 from bothways.reference.pooling import pool
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
     "head_outputs",
     "layer_norm",
     "linear",
-    "normalise",
+    "normalize",
     "pool",
     "probabilities",
     "rotate",

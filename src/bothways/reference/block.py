@@ -1,4 +1,4 @@
-"""The encoder block: attention, then feed-forward, each added to its input and normalised.
+"""The encoder block: attention, then feed-forward, each added to its input and normalized.
 
 L positions; H heads; D model width; F feed-forward width. Vaswani et al. 2017, section 3.1.
 """
@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from bothways.model.config import EncoderConfig
 from bothways.reference.attention import self_attention
-from bothways.reference.layers import Array, Arrays, activate, linear, normalise
+from bothways.reference.layers import Array, Arrays, activate, linear, normalize
 
 
 def encoder_block(
@@ -23,18 +23,18 @@ def encoder_block(
     match config.norm_placement:
         case "post":  # Vaswani et al. 2017; BERT
             mixed_LD, prob_HLM = self_attention(x_LD, w, config, layer, relative_bias)
-            x_LD = normalise(x_LD + mixed_LD, w, "attention_norm", config)
+            x_LD = normalize(x_LD + mixed_LD, w, "attention_norm", config)
             return (
-                normalise(x_LD + feed_forward(x_LD, w, config), w, "feed_forward_norm", config),
+                normalize(x_LD + feed_forward(x_LD, w, config), w, "feed_forward_norm", config),
                 prob_HLM,
             )
         case "pre":  # Xiong et al. 2020, figure 1b
             normed_LD = x_LD
             if config.has_attention_norm(config.block(layer)):
-                normed_LD = normalise(x_LD, w, "attention_norm", config)
+                normed_LD = normalize(x_LD, w, "attention_norm", config)
             mixed_LD, prob_HLM = self_attention(normed_LD, w, config, layer, relative_bias)
             x_LD = x_LD + mixed_LD
-            normed_LD = normalise(x_LD, w, "feed_forward_norm", config)
+            normed_LD = normalize(x_LD, w, "feed_forward_norm", config)
             return x_LD + feed_forward(normed_LD, w, config), prob_HLM
         case unknown:
             assert_never(unknown)

@@ -10,7 +10,7 @@ from array_api_compat import array_namespace, device
 from jaxtyping import Float, Int, Num
 
 from bothways.model.config import MASKED_IN_TRAINING, EncoderConfig
-from bothways.reference.layers import Array, Arrays, linear, normalise
+from bothways.reference.layers import Array, Arrays, linear, normalize
 
 
 def embed(
@@ -19,7 +19,7 @@ def embed(
     config: EncoderConfig,
     segments: Int[Array, "L"] | None = None,
 ) -> Float[Array, "L D"]:
-    """Embed token ids (L,) or vectors (L, C): input + segment + position, normalised, projected."""
+    """Embed token ids (L,) or vectors (L, C): input + segment + position, normalized, projected."""
     xp = array_namespace(values)
     match config.input:
         case "tokens":
@@ -41,7 +41,7 @@ def embed(
     if config.positions == "sinusoidal":
         x_LE = x_LE + sinusoids(L, E, like=x_LE)
     if config.embedding_norm:
-        x_LE = normalise(x_LE, w, "embedding.norm", config)
+        x_LE = normalize(x_LE, w, "embedding.norm", config)
     if config.embedding_size is not None:
         return linear(x_LE, w, "embedding.projection")
     return x_LE

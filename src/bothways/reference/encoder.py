@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, Num
 from bothways.model.config import EncoderConfig
 from bothways.reference.block import encoder_block
 from bothways.reference.embedding import embed
-from bothways.reference.layers import Array, Arrays, normalise, under
+from bothways.reference.layers import Array, Arrays, normalize, under
 
 
 class Encoded(NamedTuple):
@@ -47,5 +47,5 @@ def encode(
         hidden_states.append(x_LD)
         probabilities.append(prob_HLM)
     if config.final_norm:
-        hidden_states[-1] = normalise(x_LD, weights, "final_norm", config)
+        hidden_states[-1] = normalize(x_LD, weights, "final_norm", config)
     return Encoded(tuple(hidden_states), tuple(probabilities))

@@ -30,7 +30,7 @@ def linear(x_LI: Float[Array, "L I"], w: Arrays, name: str) -> Float[Array, "L O
     return y_LO if bias is None else y_LO + bias
 
 
-def normalise(
+def normalize(
     x_LD: Float[Array, "L D"], w: Arrays, name: str, config: EncoderConfig
 ) -> Float[Array, "L D"]:
     """Scale each position to unit variance and apply the gains (and bias) called `name`."""

@@ -26,7 +26,7 @@ def open_reader(
     WordPiece or ESM-2, `vocab.json` with `merges.txt` of byte-pair encoding. A vocabulary whose
     algorithm the folder does not name is left alone rather than guessed at.
 
-    lowercase: lower texts before tokenising them.
+    lowercase: lower texts before tokenizing them.
 
     Raises:
         CheckpointError: if a file is malformed, does not fit the config, or needs converting first.

@@ -68,7 +68,7 @@ class Fitted:
 
         A position in several windows gets the mean of its vectors, each weighted by one more than
         the number of tokens between it and the nearer cut of its window, for near a cut a token has
-        seen less of its neighbours. The tokens that every window has (special tokens and prompt)
+        seen less of its neighbors. The tokens that every window has (special tokens and prompt)
         get the plain mean. A position in one window only keeps its vector, bit for bit.
         """
         if len(vectors) != len(self.pieces):

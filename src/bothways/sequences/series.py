@@ -1,4 +1,4 @@
-"""Numeric series: float arrays (length, channels), standardised as the model was trained."""
+"""Numeric series: float arrays (length, channels), standardized as the model was trained."""
 
 import dataclasses
 import json
@@ -124,7 +124,7 @@ class SeriesReader:
         self._std_C = np.array(series.std)
 
     def read(self, sequences: Sequence[Any] | np.ndarray, *, prompt: str = "") -> list[Tokenized]:
-        """Each sequence, standardised, as float32 (L, C).
+        """Each sequence, standardized, as float32 (L, C).
 
         Raises:
             InputError: naming the sequence, and the position and channel where it is one value.
@@ -149,7 +149,7 @@ class SeriesReader:
             position, channel = np.argwhere(~np.isfinite(values))[0].tolist()
             raise InputError(
                 f"position {position}, channel {channel}: {x_LC[position, channel]} is too large "
-                "for float32 once standardised",
+                "for float32 once standardized",
                 sequence=index,
             )
         return Tokenized(values, describe=partial(_describe, len(values)))

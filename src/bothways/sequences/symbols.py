@@ -84,7 +84,7 @@ class SymbolReader:
         return [self.alphabet.fold(symbol) for symbol in sequence], None
 
     def _merge_runs(self, text: str) -> Pieces:
-        """Neighbours outside the alphabet as one piece; whitespace ends a run and is no symbol."""
+        """Neighbors outside the alphabet as one piece; whitespace ends a run and is no symbol."""
         text = self.alphabet.fold(text)
         spans: list[tuple[int, int]] = []
         in_run = False

@@ -20,7 +20,7 @@ _Text = str | tuple[str, str]
 
 _CHUNK_TEXTS = 1024
 _CHUNK_CHARACTERS = 2**20
-"""Texts tokenised at a time, by their number or their characters: enough to keep all cores busy,
+"""Texts tokenized at a time, by their number or their characters: enough to keep all cores busy,
 few enough that the library's own notes on each token (some 400 bytes) never pile up."""
 
 

@@ -1,6 +1,6 @@
 """From files to a trained model folder with its report: what `bothways train` does.
 
-Read, check and split the data; start a model; tokenise; train; evaluate what was held out; report.
+Read, check and split the data; start a model; tokenize; train; evaluate what was held out; report.
 """
 
 import dataclasses
@@ -164,8 +164,8 @@ def _prepare(
         )
     say(counted(data))
     start = own or _start_fresh(plan, data, out, workers, within)
-    with within("tokenising") as report:
-        examples = data.tokenise(start.reader, start.folder.max_length, report=report)
+    with within("tokenizing") as report:
+        examples = data.tokenize(start.reader, start.folder.max_length, report=report)
     objective = choose_objective(plan.task, plan.objective, start, data.survey, examples.train)
     model = make_model(objective, start, seed=seed)
     say(described(plan, start))

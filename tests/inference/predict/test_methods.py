@@ -143,8 +143,8 @@ def test_a_word_that_was_cut_off_has_no_label(make_model: "MakeModel") -> None:
         (tagged,) = encoder.tag([LONG.split()])
     assert tagged.truncated
     assert tagged.tokens == LONG.split()
-    labelled = [label is not None for label in tagged.labels]
-    assert labelled == [True] * 8 + [False] * 5
+    labeled = [label is not None for label in tagged.labels]
+    assert labeled == [True] * 8 + [False] * 5
     assert np.isnan(tagged.probabilities[8:]).all()
     assert not np.isnan(tagged.probabilities[:8]).any()
 

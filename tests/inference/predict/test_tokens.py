@@ -38,7 +38,7 @@ def test_terms_do_not_depend_on_the_rows_at_a_time(
         np.testing.assert_allclose(again.probabilities, mask.probabilities, rtol=0, atol=SAME)
 
 
-def test_a_sequence_has_the_same_terms_whatever_its_neighbours(make_model: "MakeModel") -> None:
+def test_a_sequence_has_the_same_terms_whatever_its_neighbors(make_model: "MakeModel") -> None:
     encoder = bothways.load(make_model(TOKENS))
     together = encoder.sparse(TEXTS)
     for row, text in enumerate(TEXTS):

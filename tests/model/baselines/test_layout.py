@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bothways.model.baselines import BASELINES, BaselineConfig, BaselineName
-from bothways.model.baselines.layout import initialise, layout
+from bothways.model.baselines.layout import initialize, layout
 
 FIELDS: dict[str, Any] = {"num_layers": 2, "width": 5, "embedding_width": 6, "vocab_size": 9}
 
@@ -14,10 +14,10 @@ def test_fresh_weights_have_the_layout_and_are_the_same_for_the_same_seed(
     kind: BaselineName,
 ) -> None:
     config = BaselineConfig(**FIELDS, kind=kind)
-    weights = initialise(config, seed=3)
+    weights = initialize(config, seed=3)
     assert {name: array.shape for name, array in weights.items()} == layout(config)
     assert all(array.dtype == np.float32 for array in weights.values())
-    again, other = initialise(config, seed=3), initialise(config, seed=4)
+    again, other = initialize(config, seed=3), initialize(config, seed=4)
     assert all((weights[name] == again[name]).all() for name in weights)
     assert any((weights[name] != other[name]).any() for name in weights)
 
@@ -47,7 +47,7 @@ def test_vectors_come_in_through_a_linear_map() -> None:
 
 
 def test_an_lstm_begins_by_remembering() -> None:
-    bias = initialise(BaselineConfig(**FIELDS, kind="lstm"))["layers.0.rightward.bias_ih_l0"]
+    bias = initialize(BaselineConfig(**FIELDS, kind="lstm"))["layers.0.rightward.bias_ih_l0"]
     assert bias.tolist() == [0] * 5 + [1] * 5 + [0] * 10
 
 
@@ -57,6 +57,6 @@ ROUNDING = 1e-6
 
 @pytest.mark.parametrize(("kind", "gates"), [("rnn", 1), ("lstm", 4), ("gru", 3)])
 def test_the_state_keeps_its_length_in_each_gate_at_first(kind: BaselineName, gates: int) -> None:
-    weights = initialise(BaselineConfig(**FIELDS, kind=kind))
+    weights = initialize(BaselineConfig(**FIELDS, kind=kind))
     for gate in np.split(weights["layers.1.leftward.weight_hh_l0"], gates):
         np.testing.assert_allclose(gate @ gate.T, np.eye(5), atol=ROUNDING)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bothways.errors import CheckpointError
 from bothways.model.baselines import BASELINES, BaselineConfig, BaselineName, matched_config
-from bothways.model.baselines.layout import initialise, layout
+from bothways.model.baselines.layout import initialize, layout
 from bothways.model.config import EncoderConfig
 from bothways.model.packing import PackedBatch, bytes_per_token
 from bothways.nn import Lengths, TorchBackend, TransformerEncoder
@@ -61,7 +61,7 @@ def test_state_dict_is_the_layout(name: BaselineName, like: EncoderConfig) -> No
 
 @pytest.mark.parametrize("like", [LIKE, SERIES], ids=["tokens", "vectors"])
 @pytest.mark.parametrize("name", BASELINES)
-def test_neighbours_in_a_batch_never_change_a_sequence(
+def test_neighbors_in_a_batch_never_change_a_sequence(
     name: BaselineName, like: EncoderConfig
 ) -> None:
     config, given = baseline(name, like), sequences(like)
@@ -178,7 +178,7 @@ def test_activations_stay_within_what_is_planned_for(
 ) -> None:
     like = EncoderConfig(num_layers=2, num_heads=2, d_model=64, d_ff=256, vocab_size=20)
     config = baseline(name, like)
-    backend = TorchBackend(config, initialise(config, seed=0), device="cpu")
+    backend = TorchBackend(config, initialize(config, seed=0), device="cpu")
     batch = PackedBatch.of([np.zeros(length, np.int64) for length in lengths])
     backend.pool(batch, ["mean"])
     peak = peak_bytes(lambda: backend.pool(batch, ["mean"])) / sum(lengths)

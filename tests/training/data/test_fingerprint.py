@@ -22,7 +22,7 @@ def test_another_order_value_or_target_shows(tiny_run: MakeRun) -> None:
     data: Dataset = tiny_run().train
     examples = list(data.examples)
     turned = Dataset(examples[::-1], data.lengths[::-1])
-    relabelled = [examples[0]._replace(target=np.array(7)), *examples[1:]]
+    relabeled = [examples[0]._replace(target=np.array(7)), *examples[1:]]
     piece = examples[1].pieces[0]
     changed = [examples[0], examples[1]._replace(pieces=(piece._replace(values=piece.values + 1),))]
     found = {
@@ -30,7 +30,7 @@ def test_another_order_value_or_target_shows(tiny_run: MakeRun) -> None:
         for other in (
             data,
             turned,
-            dataclasses.replace(data, examples=relabelled),
+            dataclasses.replace(data, examples=relabeled),
             dataclasses.replace(data, examples=changed + examples[2:]),
         )
     }

@@ -21,7 +21,7 @@ def labels(source: Source) -> list[tuple[Any, ...]]:
     return [row.labels for row in source.rows()]
 
 
-def test_a_table_of_labelled_texts(open_source: OpenSource) -> None:
+def test_a_table_of_labeled_texts(open_source: OpenSource) -> None:
     source = open_source("classify", "label,text\nx,one\ny,two\n")
     assert source.kind == "text"
     assert inputs(source) == [("one",), ("two",)]

@@ -26,7 +26,7 @@ def read(*files: str, task: Any = "classify", **options: Any) -> TrainingData:
 def test_a_part_is_held_out(write: Write) -> None:
     data = read(write("x.csv", ROWS), held_out=0.2)
     assert (data.num_training, data.num_held_out) == (16, 4)
-    examples = data.tokenise(READER, 64)
+    examples = data.tokenize(READER, 64)
     assert (len(examples.train), len(examples.validation or ())) == (16, 4)
     assert set(data.texts_held_out().values()) < {f"row {i}" for i in range(20)}
     assert len(data.texts_held_out()) == 4
@@ -35,14 +35,14 @@ def test_a_part_is_held_out(write: Write) -> None:
 def test_nothing_may_be_held_out(write: Write) -> None:
     data = read(write("x.csv", ROWS), held_out=0.0)
     assert data.num_held_out == 0
-    assert data.tokenise(READER, 64).validation is None
+    assert data.tokenize(READER, 64).validation is None
 
 
 def test_files_to_validate_on(write: Write) -> None:
     other = write("v.csv", "text,label\nrow 0,x\nnew,y\n")
     data = read(write("x.csv", ROWS), validation=(other,))
     assert (data.num_training, data.num_held_out, data.shared) == (20, 2, 1)
-    examples = data.tokenise(READER, 64)
+    examples = data.tokenize(READER, 64)
     assert examples.validation is not None
     assert [example.place for example in examples.validation] == [
         "v.csv, row 1 (line 2)",
@@ -116,4 +116,4 @@ def test_data_without_anything_to_learn_from_is_an_error(write: Write) -> None:
     tokenizer = train_tokenizer(lambda: ["a b"])
     reader = TextReader(tokenizer, vocab_size=tokenizer.get_vocab_size())
     with pytest.raises(DataFileError, match="no row has anything to learn from"):
-        data.tokenise(reader, 64)
+        data.tokenize(reader, 64)

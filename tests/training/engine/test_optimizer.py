@@ -5,7 +5,7 @@ import torch
 from bothways.errors import CheckpointError
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head, HeadLayer
-from bothways.model.weights import initialise
+from bothways.model.weights import initialize
 from bothways.training.engine.optimizer import (
     load_moments,
     make_optimizer,
@@ -25,7 +25,7 @@ HEAD = Head(
 
 
 def make_model() -> TrainedModel:
-    return TrainedModel.build(CONFIG, initialise(CONFIG), HEAD)
+    return TrainedModel.build(CONFIG, initialize(CONFIG), HEAD)
 
 
 def make_settings(**changed: float) -> ResolvedSettings:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head
-from bothways.model.weights import initialise
+from bothways.model.weights import initialize
 from bothways.nn.lengths import Lengths
 from bothways.training.data.dataset import Example, Piece
 from bothways.training.model import Batch, TrainedModel
@@ -74,20 +74,20 @@ def make_batch(prepared: Prepared, dtype: torch.dtype = torch.float32) -> Batch:
 def make_model(head: Head | None, config: EncoderConfig | None = None) -> TrainedModel:
     """A fresh model; weights larger than the usual, so that a gradient reaches all of them."""
     config = config or make_config()
-    return TrainedModel.build(config, initialise(config, seed=1, scale=0.1), head)
+    return TrainedModel.build(config, initialize(config, seed=1, scale=0.1), head)
 
 
 def fit(
     objective: Objective, examples: Sequence[Example], model: TrainedModel, steps: int
 ) -> dict[str, float]:
     """Train on all examples at once, the same masks in each step; the metrics on them after."""
-    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     prepared = objective.prepare(examples, np.random.default_rng(0))
     batch = make_batch(prepared)
     for _ in range(steps):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         torch.autograd.backward(objective.loss(model.train(), batch) / prepared.weight)
-        optimiser.step()
+        optimizer.step()
     return objective.metrics(objective.evaluate(model.eval(), batch))
 
 

@@ -9,8 +9,8 @@ from bothways.checkpoints import ModelFolder, export, read_folder
 from bothways.errors import ConfigError
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import head_layout
-from bothways.model.weights import initialise
-from bothways.nn.heads import initialise_head
+from bothways.model.weights import initialize
+from bothways.nn.heads import initialize_head
 from bothways.training.objectives.heads import head_for
 from bothways.training.setup.sizes import new_config
 
@@ -110,8 +110,8 @@ def test_a_fresh_encoder_s_heads_can_be_exported(task: Any, pooling: Any, tmp_pa
         reader_path=tmp_path,
         family="bothways",
         config=config,
-        weights=initialise(config),
-        heads=initialise_head(head, config),
+        weights=initialize(config),
+        heads=initialize_head(head, config),
         head_configs=(head,),
         head_settings={},
         max_length=config.max_length,

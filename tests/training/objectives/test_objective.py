@@ -73,7 +73,7 @@ def case(
             objective = ClassifyMany(head=head, positive_weights=np.array([1.0, 2.0, 3.0]))
         case "tag":
             head = head_for("tags", config, ("a", "b", "c"))
-            examples = make_examples(32, tags_of_neighbours)
+            examples = make_examples(32, tags_of_neighbors)
             objective = Tag(head=head, class_weights=np.array([1.0, 2.0, 0.5]))
         case "regress":
             head = head_for("values", config, ("x", "y"))
@@ -104,7 +104,7 @@ def some_of_three(piece: Piece, index: int) -> np.ndarray:
     return np.array([index & 1, index & 2, index & 4], dtype=bool).astype(np.float32)
 
 
-def tags_of_neighbours(piece: Piece, index: int) -> np.ndarray:
+def tags_of_neighbors(piece: Piece, index: int) -> np.ndarray:
     """By the sum of a token and the one before it; none for special ones and the first."""
     labels: np.ndarray = (piece.values + np.roll(piece.values, 1)) % 3
     labels[[0, 1, -1]] = IGNORED

@@ -34,12 +34,12 @@ def examples(make_examples: Callable[..., list[Example]]) -> list[Example]:
     return make_examples(3, lambda piece, index: TARGETS[index].astype(np.float32))
 
 
-def test_targets_are_standardised_and_constants_are_left(objective: Regress) -> None:
+def test_targets_are_standardized_and_constants_are_left(objective: Regress) -> None:
     assert objective.mean.tolist() == [3.0, 300.0]
     np.testing.assert_allclose(objective.scale, [np.sqrt(14 / 3), 1.0])
 
 
-def test_a_batch_has_standardised_targets(objective: Regress, examples: list[Example]) -> None:
+def test_a_batch_has_standardized_targets(objective: Regress, examples: list[Example]) -> None:
     prepared = objective.prepare(examples, np.random.default_rng(0))
     np.testing.assert_allclose(prepared.targets["values"].mean(0), [0, 0], atol=ROUNDING)
     assert prepared.weight == 6
@@ -63,7 +63,7 @@ def test_the_folder_s_head_gives_the_users_units(
     assert all(kept[name] is trained[name] for name in others)
 
 
-def test_training_goes_on_from_another_standardisation(objective: Regress, head: Head) -> None:
+def test_training_goes_on_from_another_standardization(objective: Regress, head: Head) -> None:
     other = Regress.on(head, TARGETS * 7 - 5)
     x = np.random.default_rng(0).standard_normal((4, 32))
     rng = np.random.default_rng(1)

@@ -34,7 +34,7 @@ def every_other(piece: Piece, index: int) -> np.ndarray:
     return labels
 
 
-def test_only_labelled_positions_are_targets(head: Head, make_examples: Examples) -> None:
+def test_only_labeled_positions_are_targets(head: Head, make_examples: Examples) -> None:
     examples = make_examples(5, every_other)
     prepared = Tag(head=head).prepare(examples, np.random.default_rng(0))
     labels = np.concatenate([e.target for e in examples if e.target is not None])
@@ -58,10 +58,10 @@ def test_positions_without_a_label_give_no_gradient(
     model.head.register_forward_pre_hook(lambda _, args: seen.update(x_TD=args[0]))
     loss = objective.loss(model, batch)
     (gradient_TD,) = torch.autograd.grad(loss, seen["x_TD"])
-    labelled = torch.zeros(len(gradient_TD), dtype=torch.bool)
-    labelled[batch.targets["positions"]] = True
-    assert gradient_TD[labelled].abs().sum(1).min() > 0
-    assert not gradient_TD[~labelled].any()
+    labeled = torch.zeros(len(gradient_TD), dtype=torch.bool)
+    labeled[batch.targets["positions"]] = True
+    assert gradient_TD[labeled].abs().sum(1).min() > 0
+    assert not gradient_TD[~labeled].any()
 
 
 def test_weights_of_labels_weigh_positions(head: Head, make_examples: Examples) -> None:

@@ -28,13 +28,13 @@ def _curve(points: int) -> Curve:
 
 
 def _drawn(path: Path) -> tuple[int, int]:
-    """Width and height in pixels of a figure on which something is drawn, in several colours."""
+    """Width and height in pixels of a figure on which something is drawn, in several colors."""
     image = imread(path)
     assert len(np.unique(image.reshape(-1, image.shape[2]), axis=0)) > 3
     return image.shape[1], image.shape[0]
 
 
-def test_smoothing_keeps_a_straight_line_where_it_has_neighbours() -> None:
+def test_smoothing_keeps_a_straight_line_where_it_has_neighbors() -> None:
     line = Curve(np.arange(100), np.linspace(0.0, 1.0, 100))
     np.testing.assert_allclose(line.smoothed()[10:-10], line.values[10:-10], atol=1e-12)
 

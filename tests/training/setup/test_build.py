@@ -13,7 +13,7 @@ from bothways.errors import ConfigError
 from bothways.files.rows import Place
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head, head_layout
-from bothways.model.weights import initialise
+from bothways.model.weights import initialize
 from bothways.sequences import Alphabet, SequenceReader, Series, SeriesReader, SymbolReader
 from bothways.sequences.text import TextReader
 from bothways.training.data.dataset import IGNORED
@@ -57,7 +57,7 @@ def start(tmp_path: Path) -> MakeStart:
             reader_path=tmp_path,
             family="bothways",
             config=config,
-            weights=initialise(config),
+            weights=initialize(config),
             heads=arrays | dict(extra),
             head_configs=heads,
             head_settings={},

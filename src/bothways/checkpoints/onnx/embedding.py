@@ -6,7 +6,7 @@ import numpy as np
 
 from bothways.checkpoints.onnx.graph import Graph, Value
 from bothways.checkpoints.onnx.inputs import Inputs
-from bothways.checkpoints.onnx.layers import linear, normalise
+from bothways.checkpoints.onnx.layers import linear, normalize
 from bothways.model.config import MASKED_IN_TRAINING, EncoderConfig
 from bothways.model.weights import Weights
 
@@ -14,7 +14,7 @@ __all__ = ["embed"]
 
 
 def embed(graph: Graph, inputs: Inputs, w: Weights, config: EncoderConfig) -> Value:
-    """Input + segment + position, normalised, projected, (B, L, D)."""
+    """Input + segment + position, normalized, projected, (B, L, D)."""
     match config.input:
         case "tokens":
             table = graph.weight("embedding.token.weight", w["embedding.token.weight"])
@@ -37,7 +37,7 @@ def embed(graph: Graph, inputs: Inputs, w: Weights, config: EncoderConfig) -> Va
         table = graph.weight("embedding.sinusoids", _sinusoids(config))
         x = graph.op("Add", x, graph.first(table, inputs.length))
     if config.embedding_norm:
-        x = normalise(graph, x, w, "embedding.norm", config)
+        x = normalize(graph, x, w, "embedding.norm", config)
     if config.embedding_size is not None:
         x = linear(graph, x, w, "embedding.projection")
     return x

@@ -6,7 +6,7 @@ from bothways.checkpoints.onnx.attention import Attention
 from bothways.checkpoints.onnx.embedding import embed
 from bothways.checkpoints.onnx.graph import Graph, Value
 from bothways.checkpoints.onnx.inputs import Inputs
-from bothways.checkpoints.onnx.layers import activate, linear, normalise
+from bothways.checkpoints.onnx.layers import activate, linear, normalize
 from bothways.model.config import EncoderConfig
 from bothways.model.weights import Weights
 
@@ -20,7 +20,7 @@ def encode(graph: Graph, inputs: Inputs, weights: Weights, config: EncoderConfig
     for layer in range(config.num_layers):
         x = _block(graph, x, weights, config, layer, attention)
     if config.final_norm:
-        x = normalise(graph, x, weights, "final_norm", config)
+        x = normalize(graph, x, weights, "final_norm", config)
     return x
 
 
@@ -32,20 +32,20 @@ def _block(
     layer: int,
     attention: Attention,
 ) -> Value:
-    """Attention, then feed-forward, each added to its input and normalised."""
+    """Attention, then feed-forward, each added to its input and normalized."""
     name = f"blocks.{config.block(layer)}"
     match config.norm_placement:
         case "post":
             mixed = attention.layer(x, w, f"{name}.attention", layer)
-            x = normalise(graph, graph.op("Add", x, mixed), w, f"{name}.attention_norm", config)
+            x = normalize(graph, graph.op("Add", x, mixed), w, f"{name}.attention_norm", config)
             added = graph.op("Add", x, _feed_forward(graph, x, w, name, config))
-            return normalise(graph, added, w, f"{name}.feed_forward_norm", config)
+            return normalize(graph, added, w, f"{name}.feed_forward_norm", config)
         case "pre":
             normed = x
             if config.has_attention_norm(config.block(layer)):
-                normed = normalise(graph, x, w, f"{name}.attention_norm", config)
+                normed = normalize(graph, x, w, f"{name}.attention_norm", config)
             x = graph.op("Add", x, attention.layer(normed, w, f"{name}.attention", layer))
-            normed = normalise(graph, x, w, f"{name}.feed_forward_norm", config)
+            normed = normalize(graph, x, w, f"{name}.feed_forward_norm", config)
             return graph.op("Add", x, _feed_forward(graph, normed, w, name, config))
         case unknown:
             assert_never(unknown)

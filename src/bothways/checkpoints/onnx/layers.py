@@ -10,7 +10,7 @@ from bothways.model.config import EncoderConfig
 from bothways.model.heads import HeadActivation
 from bothways.model.weights import Weights
 
-__all__ = ["activate", "layer_norm", "linear", "normalise"]
+__all__ = ["activate", "layer_norm", "linear", "normalize"]
 
 
 def linear(graph: Graph, x: Value, w: Weights, name: str) -> Value:
@@ -22,7 +22,7 @@ def linear(graph: Graph, x: Value, w: Weights, name: str) -> Value:
     return graph.op("Add", y, graph.weight(f"{name}.bias", w[f"{name}.bias"]))
 
 
-def normalise(graph: Graph, x: Value, w: Weights, name: str, config: EncoderConfig) -> Value:
+def normalize(graph: Graph, x: Value, w: Weights, name: str, config: EncoderConfig) -> Value:
     """Unit variance, then the gains (and bias) called `name`."""
     match config.norm:
         case "layer":

@@ -52,8 +52,8 @@ def embedding(graph: Graph, x: Value, inputs: Inputs, folder: ModelFolder) -> tu
         vector = graph.op("Concat", *pooled, attributes={"axis": 1})
     width = folder.config.d_model * len(pooled)
     modules = folder.modules
-    is_normalised = bool(modules) and isinstance(modules[-1], Normalize)
-    for number, module in enumerate(modules[:-1] if is_normalised else modules):
+    is_normalized = bool(modules) and isinstance(modules[-1], Normalize)
+    for number, module in enumerate(modules[:-1] if is_normalized else modules):
         match module:
             case Dense():
                 vector = _dense(graph, vector, module, f"modules.{number}")
@@ -63,7 +63,7 @@ def embedding(graph: Graph, x: Value, inputs: Inputs, folder: ModelFolder) -> tu
     if folder.dimensions is not None and folder.dimensions < width:
         bounds = (graph.constant([n], np.int64) for n in (0, folder.dimensions, 1))
         vector, width = graph.op("Slice", vector, *bounds), folder.dimensions
-    return (_unit_length(graph, vector) if is_normalised else vector), width
+    return (_unit_length(graph, vector) if is_normalized else vector), width
 
 
 def _places(graph: Graph, inputs: Inputs, max_length: int) -> Value:

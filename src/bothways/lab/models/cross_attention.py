@@ -84,7 +84,7 @@ def attend(
 
 
 class _Pair(NamedTuple):
-    """Neighbouring sequences of which all that ask are of one length, and all that are asked."""
+    """Neighboring sequences of which all that ask are of one length, and all that are asked."""
 
     asking: Run
     asked: Run

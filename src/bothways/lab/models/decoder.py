@@ -58,7 +58,7 @@ class Decoder(nn.Module):
         place_T = row_T * targets.longest + targets.position_T
         rows_BLD = x_TD.new_zeros(len(targets.each) * targets.longest, x_TD.shape[1])
         rows_BLD = rows_BLD.index_copy(0, place_T, x_TD).view(-1, targets.longest, x_TD.shape[1])
-        summary_BD = self._summarise(y_SE, sources)
+        summary_BD = self._summarize(y_SE, sources)
         states_BLD, _ = self.recurrent(rows_BLD, _start(summary_BD))
         x_TD = x_TD + states_BLD.flatten(0, 1)[place_T]
         return self._scores(x_TD, targets, summary_BD, y_SE, sources)
@@ -66,7 +66,7 @@ class Decoder(nn.Module):
     @torch.no_grad()
     def greedy(self, y_SE: Tensor, sources: Lengths, steps: int) -> Tensor:
         """The likeliest symbol after those before it, so many times: ids (B, steps)."""
-        summary_BD = self._summarise(y_SE, sources)
+        summary_BD = self._summarize(y_SE, sources)
         state = _start(summary_BD)
         one_each = Lengths([1] * len(sources.each))
         symbol_B = torch.full((len(sources.each),), self.num_symbols)
@@ -85,7 +85,7 @@ class Decoder(nn.Module):
         table_LD = sinusoids(int(position_T.max()) + 1, symbol_TD.shape[1], symbol_TD.device)
         return symbol_TD + table_LD.to(symbol_TD.dtype)[position_T]
 
-    def _summarise(self, y_SE: Tensor, sources: Lengths) -> Tensor:
+    def _summarize(self, y_SE: Tensor, sources: Lengths) -> Tensor:
         """The vector that the LSTM starts from, (B, D)."""
         ends_BE = [pool(y_SE, sources, "cls"), pool(y_SE, sources, "last")]
         return torch.tanh(self.summary(torch.cat(ends_BE, 1)))

@@ -12,7 +12,7 @@ from bothways.model.baselines.config import BaselineConfig, BaselineName
 from bothways.model.config import EncoderConfig
 from bothways.model.weights import Shape
 
-__all__ = ["AnyConfig", "EncoderName", "initialise", "layout", "name_of", "require_transformer"]
+__all__ = ["AnyConfig", "EncoderName", "initialize", "layout", "name_of", "require_transformer"]
 
 AnyConfig = EncoderConfig | BaselineConfig
 EncoderName = Literal["transformer", BaselineName]
@@ -25,11 +25,11 @@ def layout(config: AnyConfig) -> Mapping[str, Shape]:
     return weights.layout(config)
 
 
-def initialise(config: AnyConfig, *, seed: int = 0) -> dict[str, np.ndarray]:
+def initialize(config: AnyConfig, *, seed: int = 0) -> dict[str, np.ndarray]:
     """Fresh float32 weights, the same for the same seed."""
     if isinstance(config, BaselineConfig):
-        return baseline.initialise(config, seed=seed)
-    return weights.initialise(config, seed=seed)
+        return baseline.initialize(config, seed=seed)
+    return weights.initialize(config, seed=seed)
 
 
 def name_of(config: AnyConfig) -> EncoderName:

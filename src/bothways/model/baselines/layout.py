@@ -11,13 +11,13 @@ import numpy as np
 from bothways.model.baselines.config import BaselineConfig, Cell
 from bothways.model.weights import Shape
 
-__all__ = ["GATES", "initialise", "layout"]
+__all__ = ["GATES", "initialize", "layout"]
 
 GATES: dict[Cell, int] = {"rnn": 1, "lstm": 4, "gru": 3}
 """Linear maps of the input, and of the state before, that a cell has."""
 
 _SCALE = 0.02
-"""Standard deviation of fresh matrices that are not recurrent: as `weights.initialise` has it."""
+"""Standard deviation of fresh matrices that are not recurrent: as `weights.initialize` has it."""
 
 
 def layout(config: BaselineConfig) -> dict[str, Shape]:
@@ -38,7 +38,7 @@ def layout(config: BaselineConfig) -> dict[str, Shape]:
     return names | dict(_norm("final_norm", config.d_model))
 
 
-def initialise(config: BaselineConfig, *, seed: int = 0) -> dict[str, np.ndarray]:
+def initialize(config: BaselineConfig, *, seed: int = 0) -> dict[str, np.ndarray]:
     """Fresh float32 weights for `config`, the same for the same seed.
 
     Recurrent layers: matrices of the input uniform (Glorot and Bengio 2010, eq. 16), those of the

@@ -3,7 +3,7 @@
 from torch import nn
 
 from bothways.model.baselines import AnyConfig, BaselineConfig
-from bothways.model.baselines.any_encoder import initialise
+from bothways.model.baselines.any_encoder import initialize
 from bothways.nn.baselines.convolution import ConvolutionEncoder
 from bothways.nn.baselines.recurrent import RecurrentEncoder
 from bothways.nn.encoder import TransformerEncoder
@@ -22,7 +22,7 @@ def build_encoder(config: AnyConfig) -> PackedEncoder:
 def make_encoder(config: AnyConfig, *, seed: int) -> PackedEncoder:
     """An encoder with fresh weights as training makes them, the same for the same seed."""
     encoder = build_encoder(config)
-    encoder.fill(initialise(config, seed=seed))
+    encoder.fill(initialize(config, seed=seed))
     return encoder
 
 

@@ -1,4 +1,4 @@
-"""A dilated convolution on packed batches, and, seeing no neighbours at all, a bag of embeddings.
+"""A dilated convolution on packed batches, and, seeing no neighbors at all, a bag of embeddings.
 
 T tokens of all sequences end to end; E embedding width, which all vectors have; S = kernel size · E
 numbers that a position sees; W width of the hidden layer.
@@ -40,7 +40,7 @@ class ConvolutionEncoder(BaselineEncoder):
 
 
 class Block(nn.Module):
-    """x + down(gelu(up(what is seen of norm(x)))): the pre-norm feed-forward, with neighbours."""
+    """x + down(gelu(up(what is seen of norm(x)))): the pre-norm feed-forward, with neighbors."""
 
     def __init__(self, config: BaselineConfig, layer: int) -> None:
         super().__init__()
@@ -55,12 +55,12 @@ class Block(nn.Module):
 
     def forward(self, x_TE: Float[Tensor, "T E"], lengths: Lengths) -> Float[Tensor, "T E"]:
         """Map (T, E) to (T, E)."""
-        seen_TS = neighbours(self.norm(x_TE), lengths, self.offsets)
+        seen_TS = neighbors(self.norm(x_TE), lengths, self.offsets)
         added_TE: Tensor = self.dropout(self.down(self.up(seen_TS, self.activation)))
         return x_TE + added_TE
 
 
-def neighbours(
+def neighbors(
     x_TE: Float[Tensor, "T E"], lengths: Lengths, offsets: list[int]
 ) -> Float[Tensor, "T S"]:
     """The vectors so many positions further on, end to end; 0 where a sequence has none there."""

@@ -57,7 +57,7 @@ class BaselineEncoder(PackedEncoder):
 
 
 class InputEmbedding(nn.Module):
-    """A row of a table for each token id, or a linear map of each vector; normalised."""
+    """A row of a table for each token id, or a linear map of each vector; normalized."""
 
     def __init__(self, config: BaselineConfig) -> None:
         super().__init__()

@@ -82,7 +82,7 @@ class Rectangles:
     """A packed batch as rectangles of sequences, the shortest at least half as long as the longest.
 
     So less than half of what is computed is for padding, whatever the lengths are, and nothing if
-    all are equal; neighbours in a planned batch are of like length, and mostly make one rectangle.
+    all are equal; neighbors in a planned batch are of like length, and mostly make one rectangle.
     """
 
     def __init__(self, lengths: Lengths) -> None:

@@ -1,4 +1,4 @@
-"""Files of training data, as rows: read several times, to check, for a vocabulary, to tokenise."""
+"""Files of training data, as rows: read several times, to check, for a vocabulary, to tokenize."""
 
 import dataclasses
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence

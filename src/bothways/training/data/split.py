@@ -74,7 +74,7 @@ def _groups(keys: np.ndarray) -> np.ndarray:
     """The group of each row, int64 (n,), counted from 0: rows that share a key in any column.
 
     With two columns, rows are edges between keys and groups are the connected components: each key
-    takes the smallest component of its neighbours until none changes, and skips ahead by following
+    takes the smallest component of its neighbors until none changes, and skips ahead by following
     its component's own (Shiloach and Vishkin 1982).
     """
     _, key_nl = np.unique(keys, return_inverse=True)

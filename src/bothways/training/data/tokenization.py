@@ -27,14 +27,14 @@ from bothways.training.data.rows import DataRow
 from bothways.training.data.source import Report, Source
 from bothways.training.data.survey import Survey
 
-__all__ = ["Tokenised", "tokenise"]
+__all__ = ["TokenizedRows", "tokenize"]
 
 _CHUNK_ROWS = 2048
-"""Read at a time: enough to keep all cores busy with tokenising."""
+"""Read at a time: enough to keep all cores busy with tokenizing."""
 
 
 @dataclasses.dataclass
-class Tokenised:
+class TokenizedRows:
     """What became of the rows.
 
     train, validation: the examples to learn from, and those held out; None if there are none.
@@ -55,7 +55,7 @@ class _Read(NamedTuple):
     spans: np.ndarray | None
 
 
-def tokenise(
+def tokenize(
     source: Source,
     survey: Survey,
     held_out: np.ndarray,
@@ -64,7 +64,7 @@ def tokenise(
     max_length: int,
     separator: str | None = None,
     report: Report | None = None,
-) -> Tokenised:
+) -> TokenizedRows:
     """The examples of a source, in the order of its rows.
 
     held_out: of the rows of the survey, bool (n,). separator: as the survey had it.
@@ -77,20 +77,20 @@ def tokenise(
         DataFileError: naming file and row of a sequence that cannot be read, or if the files have
             changed since the survey.
     """
-    tokeniser = _Tokeniser(source, survey, reader, max_length, separator)
+    tokenizer = _Tokeniser(source, survey, reader, max_length, separator)
     number = 0
     with closing(source.rows(report)) as rows:
         for chunk in iter(lambda: list(itertools.islice(rows, _CHUNK_ROWS)), []):
-            for row, read in zip(chunk, tokeniser.read(chunk), strict=True):
+            for row, read in zip(chunk, tokenizer.read(chunk), strict=True):
                 if number < survey.num_rows:
-                    tokeniser.add(row, read, held_out=bool(held_out[number]))
+                    tokenizer.add(row, read, held_out=bool(held_out[number]))
                 number += 1
     if number != survey.num_rows:
         raise DataFileError(
             f"{source.files[0].name}: had {survey.num_rows} rows and then {number}; do not change "
             "the data while it is read"
         )
-    return tokeniser.finish()
+    return tokenizer.finish()
 
 
 class _Tokeniser:
@@ -111,7 +111,7 @@ class _Tokeniser:
         self._form = _form(source, survey)
         self._channels = survey.channels
         self._writers: dict[bool, ExampleWriter] = {}
-        self._done = Tokenised()
+        self._done = TokenizedRows()
 
     def read(self, rows: Sequence[DataRow]) -> Iterator[_Read]:
         """The sequences of each row.
@@ -157,7 +157,7 @@ class _Tokeniser:
         except InputError as error:
             raise DataFileError(f"{row.place}: {error.detail}") from error
 
-    def finish(self) -> Tokenised:
+    def finish(self) -> TokenizedRows:
         """All examples."""
         finished = {side: writer.finish() for side, writer in self._writers.items() if len(writer)}
         self._done.train, self._done.validation = finished.get(False), finished.get(True)

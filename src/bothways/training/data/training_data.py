@@ -1,4 +1,4 @@
-"""The data of one run, on both sides of the split: checked first, tokenised later."""
+"""The data of one run, on both sides of the split: checked first, tokenized later."""
 
 import dataclasses
 import hashlib
@@ -19,7 +19,7 @@ from bothways.training.data.rows import DataRow
 from bothways.training.data.source import Report, Source
 from bothways.training.data.split import choose_held_out
 from bothways.training.data.survey import Survey, survey
-from bothways.training.data.tokenization import tokenise
+from bothways.training.data.tokenization import tokenize
 from bothways.training.plan import DataOptions
 
 __all__ = ["Examples", "TrainingData"]
@@ -115,7 +115,7 @@ class TrainingData:
                 for sequence in row.inputs:
                     yield from _parts(sequence, self.source.kind)
 
-    def tokenise(
+    def tokenize(
         self, reader: SequenceReader, max_length: int, *, report: Report | None = None
     ) -> Examples:
         """The examples.
@@ -123,7 +123,7 @@ class TrainingData:
         Raises:
             DataFileError: naming file and row of a sequence that the reader refuses.
         """
-        found = tokenise(
+        found = tokenize(
             self.source,
             self.survey,
             self.held_out,
@@ -137,7 +137,7 @@ class TrainingData:
         if self.validation is None or self.validation_survey is None:
             return Examples(found.train, found.validation, found.truncated, found.untagged)
         everything = np.ones(self.validation_survey.num_rows, dtype=bool)
-        other = tokenise(
+        other = tokenize(
             self.validation,
             self.validation_survey,
             everything,

@@ -127,7 +127,7 @@ class Workers:
             raise error
         return cast(_T, result)
 
-    def equalise(self, model: nn.Module) -> None:
+    def equalize(self, model: nn.Module) -> None:
         """Give every process the weights of the main one."""
         if self.size > 1:
             for parameter in model.parameters():

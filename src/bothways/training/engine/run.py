@@ -57,7 +57,7 @@ class Run:
         self.total_steps = settings.total_steps(order.steps_per_epoch)
         self._warmup_steps = round(settings.warmup * self.total_steps)
         self.model.to(workers.device).train()
-        workers.equalise(self.model)
+        workers.equalize(self.model)
         if settings.sharding == "sharded":
             shard(self.model)
         self._optimizer = make_optimizer(self.model, settings)

@@ -25,12 +25,12 @@ __all__ = ["MaskedValues"]
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class MaskedValues(Objective):
-    """Tell the hidden parts of a standardised series; all channels of a position are hidden.
+    """Tell the hidden parts of a standardized series; all channels of a position are hidden.
 
     A hidden position is 0, the mean of its channels.
 
-    rate: the share of positions hidden. span: how many neighbours are hidden together, as single
-        ones are told from their neighbours without effort (the paper, section 3.3: 3 on average).
+    rate: the share of positions hidden. span: how many neighbors are hidden together, as single
+        ones are told from their neighbors without effort (the paper, section 3.3: 3 on average).
 
     Raises:
         ConfigError: naming the field, its value, and what it may be.
@@ -81,7 +81,7 @@ class MaskedValues(Objective):
         }
 
     def metrics(self, evaluated: Evaluated) -> dict[str, float]:
-        """Loss by number, in standardised units, and R2, the channels' mean."""
+        """Loss by number, in standardized units, and R2, the channels' mean."""
         predicted, target = evaluated["predictions"], evaluated["targets"]
         return {
             "loss": float(np.mean((predicted - target) ** 2, dtype=np.float64)),

@@ -29,10 +29,10 @@ __all__ = ["Regress"]
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class Regress(Objective):
-    """Numbers in their users' units, learned standardised: (value - mean) / scale.
+    """Numbers in their users' units, learned standardized: (value - mean) / scale.
 
     mean, scale: of each value in the training data, float64 (V,).
-    huber: where a standardised error's square gives way to its size, so that outliers pull no
+    huber: where a standardized error's square gives way to its size, so that outliers pull no
         harder (Huber 1964, "Robust estimation of a location parameter"); None for the square
         throughout.
 
@@ -62,7 +62,7 @@ class Regress(Objective):
 
     @classmethod
     def on(cls, head: Head, target_BV: np.ndarray, *, huber: float | None = None) -> Self:
-        """Standardised by the targets of the training data.
+        """Standardized by the targets of the training data.
 
         A value that never varies has scale 1.
         """
@@ -71,7 +71,7 @@ class Regress(Objective):
         return cls(head=head, mean=mean, scale=np.where(scale > 0, scale, 1.0), huber=huber)
 
     def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> Prepared:
-        """Targets: `values` (B, V), standardised."""
+        """Targets: `values` (B, V), standardized."""
         value_BV = (stack_targets(examples) - self.mean) / self.scale
         return Prepared(
             packed=pack([example.pieces[0] for example in examples]),
@@ -116,7 +116,7 @@ class Regress(Objective):
         return self._with_last(weights, weight * self.scale[:, None], bias * self.scale + self.mean)
 
     def from_folder(self, weights: Weights) -> dict[str, np.ndarray]:
-        """The last layer, where it is among the weights, on this standardisation."""
+        """The last layer, where it is among the weights, on this standardization."""
         if self._last[0] not in weights:
             return dict(weights)
         weight, bias = (weights[name].astype(np.float64) for name in self._last)

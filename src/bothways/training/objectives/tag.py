@@ -1,6 +1,6 @@
 """Tags: one of the labels for each position that has one.
 
-T packed positions; N of them labelled; K labels; B sequences.
+T packed positions; N of them labeled; K labels; B sequences.
 """
 
 import dataclasses
@@ -87,11 +87,11 @@ class Tag(Objective):
         )
 
     def loss(self, model: TrainedModel, batch: Batch) -> Tensor:
-        """Cross entropy, weighted and summed over the labelled positions."""
+        """Cross entropy, weighted and summed over the labeled positions."""
         return self._loss_by_position(self._logits(model, batch), batch).sum()
 
     def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluated:
-        """Of each labelled position (N,): `predictions`, the `confidence` in them, `targets`,
+        """Of each labeled position (N,): `predictions`, the `confidence` in them, `targets`,
         `begins` as `prepare` has it, `loss` and `weights`.
         """
         logit_NK = self._logits(model, batch)

@@ -10,8 +10,8 @@ import numpy as np
 from bothways.plotting.style import (
     BLUE,
     FAINT,
+    GRAY,
     GREEN,
-    GREY,
     ORANGE,
     VERMILION,
     CurveEnd,
@@ -105,7 +105,7 @@ def draw_learning_curve(
     ends = (("training", training, BLUE), ("validation", validation_loss, VERMILION))
     label_ends(
         losses,
-        [CurveEnd(c.steps[-1], c.values[-1], name, colour) for name, c, colour in ends if len(c)],
+        [CurveEnd(c.steps[-1], c.values[-1], name, color) for name, c, color in ends if len(c)],
     )
 
     if own_panel:
@@ -115,7 +115,7 @@ def draw_learning_curve(
     if len(monitored):
         _mark_best(panels, monitored, metric, better)
 
-    rates.plot(learning_rate.steps, learning_rate.values, color=GREY)
+    rates.plot(learning_rate.steps, learning_rate.values, color=GRAY)
     rates.set_ylabel("learning rate")
     rates.set_ylim(bottom=0)
     rates.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2), useMathText=True)
@@ -127,7 +127,7 @@ def draw_learning_curve(
 def draw_confusion(path: Path, confusion: np.ndarray, labels: Sequence[str]) -> None:
     """A confusion matrix (C, C): rows are actual classes, columns predicted ones.
 
-    Cells are coloured by the share of their row, and say their count.
+    Cells are colored by the share of their row, and say their count.
     """
     confusion, names = _with_rarest_merged(confusion, drawable(labels))
     count = len(names)
@@ -188,10 +188,10 @@ def draw_reliability(path: Path, bins: Reliability) -> None:
     starts = edges[:-1][filled]
     bars = {"width": width, "align": "edge", "edgecolor": "white"}
     upper.bar(starts, bins.accuracy[filled], color="#A6CBE3", **bars)
-    upper.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
+    upper.plot([0, 1], [0, 1], color=GRAY, linestyle="--", linewidth=1)
     upper.plot(bins.confidence[filled], bins.accuracy[filled], "o", color=BLUE, markersize=5)
     behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8}
-    upper.text(0.03, 0.93, "dashed: as often right as it says", color=GREY, fontsize=9, bbox=behind)
+    upper.text(0.03, 0.93, "dashed: as often right as it says", color=GRAY, fontsize=9, bbox=behind)
     error = expected_calibration_error(bins)
     upper.set_title(f"expected calibration error {error:.3f}", fontsize=10, loc="left")
     upper.set_ylabel("share that is right")
@@ -213,7 +213,7 @@ def draw_parity(path: Path, predicted: np.ndarray, target: np.ndarray, name: str
     low, high = float(both.min()), float(both.max())
     margin = 0.04 * (high - low) or 1.0
     limits = (low - margin, high + margin)
-    axes.plot(limits, limits, color=GREY, linestyle="--", linewidth=1)
+    axes.plot(limits, limits, color=GRAY, linestyle="--", linewidth=1)
     opacity = float(np.clip(150 / len(kept), 0.08, 0.7))
     axes.plot(target[kept], predicted[kept], "o", color=BLUE, markersize=4, alpha=opacity, mew=0)
     axes.set_xlim(limits)

@@ -1,6 +1,6 @@
 """What a report says of tags: scores by tag and by span, what is taken for what, and the worst.
 
-N labelled positions of n sequences.
+N labeled positions of n sequences.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,19 +35,17 @@ def tags(held_out: HeldOut, labels: Sequence[str], *, spans: bool) -> Iterator[S
 
 
 def _worst(held_out: HeldOut, wrong: np.ndarray, first: np.ndarray) -> Section:
-    """The sequences with the most wrong tags. Those without any labelled position are not among
+    """The sequences with the most wrong tags. Those without any labeled position are not among
     the evaluated; `first` holds where the others begin, (n,).
     """
-    labelled = [
-        place for place, i in enumerate(held_out.order.tolist()) if _is_labelled(held_out, i)
-    ]
+    labeled = [place for place, i in enumerate(held_out.order.tolist()) if _is_labeled(held_out, i)]
     mistakes = np.add.reduceat(wrong.astype(np.int64), first)
     sizes = np.diff(first, append=len(wrong))
     with_any = np.flatnonzero(mistakes)
     worst = with_any[np.argsort(-mistakes[with_any], kind="stable")][:MAX_SEQUENCES].tolist()
     rows = (
-        [plain(held_out.place(labelled[i])), f"{mistakes[i]:,}", f"{sizes[i]:,}",
-         plain(held_out.text(labelled[i]))]
+        [plain(held_out.place(labeled[i])), f"{mistakes[i]:,}", f"{sizes[i]:,}",
+         plain(held_out.text(labeled[i]))]
         for i in worst
     )  # fmt: skip
     told = f"{len(with_any):,} of {len(first):,} sequences have a wrong tag."
@@ -55,6 +53,6 @@ def _worst(held_out: HeldOut, wrong: np.ndarray, first: np.ndarray) -> Section:
     return Section("Mistakes", f"{told} Those with the most:\n\n{rows_of}" if worst else told)
 
 
-def _is_labelled(held_out: HeldOut, index: int) -> bool:
+def _is_labeled(held_out: HeldOut, index: int) -> bool:
     target = held_out.dataset[index].target
     return target is not None and bool((target != IGNORED).any())

@@ -13,7 +13,7 @@ from bothways.files.rows import Kind
 from bothways.io.atomic import replaced_file
 from bothways.io.json_files import write_json
 from bothways.model.baselines import AnyConfig, matched_config
-from bothways.model.baselines.any_encoder import initialise
+from bothways.model.baselines.any_encoder import initialize
 from bothways.sequences import Alphabet, SequenceReader, Series, SeriesReader, SymbolReader
 from bothways.sequences.alphabet import ALPHABET_FILE
 from bothways.sequences.opening import open_reader
@@ -149,7 +149,7 @@ def start_fresh(
         reader_path=out,
         family="bothways",
         config=config,
-        weights=initialise(config, seed=seed),
+        weights=initialize(config, seed=seed),
         heads={},
         head_settings={},
         modules=(Normalize(),) if task == "contrast" else (),

@@ -71,7 +71,7 @@ def test_variants_differ_in_what_they_lack_alone(result: AblationResult) -> None
     whole = sizes["whole"]
     assert sizes["no skip connections"] == sizes["one head"] == whole
     assert sizes["no positions"] == whole - QUICK.length * QUICK.d_model
-    assert sizes["no feed-forward"] < sizes["no normalisation"] < whole
+    assert sizes["no feed-forward"] < sizes["no normalization"] < whole
 
 
 def test_vectors_that_are_all_alike_do_not_differ_and_those_around_nothing_do() -> None:
@@ -95,7 +95,7 @@ def test_without_norms_gradients_grow_from_layer_to_layer() -> None:
     settings = AblationSettings()
     whole, without = (
         look(settings, Adder(settings, VARIANTS[name], 8, seed=0), 0).gradients
-        for name in ("whole", "no normalisation")
+        for name in ("whole", "no normalization")
     )
     assert whole[0] < 100 * whole[-1]
     assert without[0] > 100 * without[-1]
@@ -143,13 +143,13 @@ def test_settings_that_cannot_be_are_refused(wrong: dict[str, object], message: 
 def test_small_weights_tame_gradients_but_let_positions_become_alike() -> None:
     settings = AblationSettings()
     starts = {}
-    for name in ("no normalisation", "no skip connections"):
+    for name in ("no normalization", "no skip connections"):
         torch.manual_seed(0)
         model = Adder(settings, VARIANTS[name], 8, seed=0)
         # As training begins: see `TransformerEncoder`.
         fresh = AblatedEncoder(model.encoder.config, VARIANTS[name].without)
         model.encoder.load_state_dict(fresh.state_dict())
         starts[name] = look(settings, model, 0)
-    tame = starts["no normalisation"].gradients
+    tame = starts["no normalization"].gradients
     assert tame[0] < 10 * tame[-1]
     assert starts["no skip connections"].differences[-1] < 0.02

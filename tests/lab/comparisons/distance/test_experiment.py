@@ -39,7 +39,7 @@ def test_distances_are_doublings_from_the_nearest_to_the_farthest() -> None:
     assert DistanceSettings(length=66, num_pairs=3).distances == (3, 6, 12, 24, 48)
 
 
-def test_training_practises_each_doubling_alike() -> None:
+def test_training_practices_each_doubling_alike() -> None:
     settings = DistanceSettings(length=130, batch=100)
     drawn = np.concatenate([training_distances(settings, 0, step) for step in range(30)])
     assert drawn.min() == 2

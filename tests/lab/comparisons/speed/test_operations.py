@@ -21,7 +21,7 @@ def _work(name: str, length: int) -> Work:
     return count_work(encoder, torch.zeros(length, dtype=torch.long), Lengths([length]))
 
 
-def test_the_operations_of_a_transformer_are_those_of_its_formulae() -> None:
+def test_the_operations_of_a_transformer_are_those_of_its_formulas() -> None:
     L, D, F = 24, LIKE.d_model, LIKE.d_ff
     a_layer = 4 * L * D * D + 2 * L * L * D + 2 * L * D * F  # multiplications, each with a sum
     assert _work("transformer", L).operations == LIKE.num_layers * 2 * a_layer

@@ -54,7 +54,7 @@ class Variant:
 VARIANTS: Mapping[str, Variant] = {
     "whole": Variant(),
     "no skip connections": Variant(("skip",)),
-    "no normalisation": Variant(("norm",)),
+    "no normalization": Variant(("norm",)),
     "neither of the two": Variant(("skip", "norm")),
     "no positions": Variant(fields={"positions": "none"}),
     "one head": Variant(fields={"num_heads": 1}),

@@ -67,7 +67,7 @@ class BottleneckSettings:
     shortest, longest: of sequences in training, in symbols; each length is as likely. Of those that
         the task has: no date has fewer than 8 characters.
     judged, every: lengths are judged from the shortest to this one, at these intervals: inside of
-        what is practised, so that length is seen and not the edge. examples: of each.
+        what is practiced, so that length is seen and not the edge. examples: of each.
     steps: updates of each run; batch_symbols: of the sources of a step, about.
     seeds: of weights and sequences; the first chooses the rate, of `rates`.
     d_model, num_layers, num_heads: of the Transformer; the decoder is as wide.
@@ -118,7 +118,7 @@ class BottleneckSettings:
                 assert_never(unknown)
 
     @property
-    def practised(self) -> range:
+    def practiced(self) -> range:
         """Lengths of sequences in training."""
         nearest = self.transduction.nearest_length
         return range(nearest(self.shortest), nearest(self.longest) + 1)
@@ -126,7 +126,7 @@ class BottleneckSettings:
     @property
     def lengths(self) -> tuple[int, ...]:
         """Those that are judged."""
-        return tuple(self.practised[: self.judged - self.shortest + 1 : self.every])
+        return tuple(self.practiced[: self.judged - self.shortest + 1 : self.every])
 
     @property
     def transformer(self) -> EncoderConfig:
@@ -139,7 +139,7 @@ class BottleneckSettings:
         return new_config(
             "tiny",
             vocab_size=len(self.transduction.alphabet),
-            max_length=self.practised[-1],
+            max_length=self.practiced[-1],
             fields={
                 "num_layers": self.num_layers,
                 "d_model": self.d_model,
@@ -258,9 +258,9 @@ short ones alone, and all that are equally long go through the encoder side by s
 def training_batch(settings: BottleneckSettings, seed: int, step: int) -> Batch:
     """Sequences of a step: as many symbols of each of some lengths."""
     chance = generator(seed, "order", step)
-    practised = settings.practised
+    practiced = settings.practiced
     lengths: list[int] = []
-    for quarter in np.array_split(practised, min(LENGTHS_A_STEP, len(practised))):
+    for quarter in np.array_split(practiced, min(LENGTHS_A_STEP, len(practiced))):
         length = int(chance.choice(quarter))
         lengths += [length] * max(1, settings.batch_symbols // LENGTHS_A_STEP // length)
     return _batch(settings, lengths, seed, step, "train")

@@ -65,7 +65,7 @@ def bottleneck_sections(result: BottleneckResult) -> list[Section]:
                 "feed-forward of as many weights. The LSTM reads in both directions.",
                 f"Budgets are equal: {settings.steps:,} steps of about "
                 f"{settings.batch_symbols:,} symbols for each run, of lengths from "
-                f"{settings.practised[0]} to {settings.practised[-1]}. The first seed is trained "
+                f"{settings.practiced[0]} to {settings.practiced[-1]}. The first seed is trained "
                 "at each rate of the same grid, and the rate that makes most sequences wholly "
                 "right, of some that are not reported, is used for all seeds.",
                 _limits(settings),

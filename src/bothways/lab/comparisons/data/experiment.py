@@ -1,6 +1,6 @@
-"""How right, how fast and how large each encoder is on labelled rows of one's own.
+"""How right, how fast and how large each encoder is on labeled rows of one's own.
 
-The rows are read, checked and tokenised as `bothways train` does it, once for all encoders; each
+The rows are read, checked and tokenized as `bothways train` does it, once for all encoders; each
 encoder is then trained with the same budget of tokens, at the rate of the same grid that suits it.
 """
 
@@ -20,7 +20,7 @@ from torch import Tensor
 from bothways.errors import ConfigError, DataFileError
 from bothways.lab.comparison import Progress, part
 from bothways.lab.fitting import LEARNING_RATES, Search, search
-from bothways.lab.registry import Labelled
+from bothways.lab.registry import Labeled
 from bothways.model.baselines import EncoderName
 from bothways.nn.baselines import count_parameters
 from bothways.training.data.dataset import Dataset
@@ -52,7 +52,7 @@ LEAST_TOKENS = 256
 class DataSettings:
     """What is compared.
 
-    file: of labelled rows, as `bothways train` takes it. task: what is learned of them.
+    file: of labeled rows, as `bothways train` takes it. task: what is learned of them.
     column, label: columns of the file; empty for those with usual names.
     alphabet: of sequences of symbols, as `bothways train` takes it; empty for text and series.
     encoders: of `baselines.EncoderName`.
@@ -67,7 +67,7 @@ class DataSettings:
     """
 
     file: str = ""
-    task: Labelled = "classify"
+    task: Labeled = "classify"
     column: tuple[str, ...] = ()
     label: tuple[str, ...] = ()
     alphabet: str = ""
@@ -85,10 +85,8 @@ class DataSettings:
         for name in self.encoders:
             if name not in known:
                 raise ConfigError(f"encoder {name!r}: expected one of {', '.join(known)}")
-        if self.task not in get_args(Labelled):
-            raise ConfigError(
-                f"task={self.task!r}: expected one of {', '.join(get_args(Labelled))}"
-            )
+        if self.task not in get_args(Labeled):
+            raise ConfigError(f"task={self.task!r}: expected one of {', '.join(get_args(Labeled))}")
         for field in ("encoders", "seeds", "rates"):
             values = getattr(self, field)
             if not values or len(set(values)) < len(values):
@@ -153,7 +151,7 @@ class DataResult:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Rows:
-    """The file, tokenised: rows to learn from, to choose the rate by, and to judge by.
+    """The file, tokenized: rows to learn from, to choose the rate by, and to judge by.
 
     start: a fresh model with the encoder of that name and a seed. objective: for such a start.
     """
@@ -212,7 +210,7 @@ def _read(settings: DataSettings, scratch: Path) -> _Rows:
         return start_fresh(scratch, kind, own, settings.task, longest=longest, seed=seed)
 
     first = start("transformer", 0)
-    examples = data.tokenise(first.reader, first.folder.max_length)
+    examples = data.tokenize(first.reader, first.folder.max_length)
     held_out = None if examples.validation is None else examples.validation.to_dataset()
     if held_out is None or len(held_out) < 2:
         raise DataFileError(f"{settings.file}: too few rows to hold any out")

@@ -10,7 +10,7 @@ from bothways.lab.comparisons.data.experiment import DataResult, DataSettings, F
 from bothways.lab.report.page import ReportFigure, Section, Table
 from bothways.model.baselines import BASELINES
 from bothways.plotting.encoders import STYLES
-from bothways.plotting.style import GREY, CurveEnd, label_ends
+from bothways.plotting.style import GRAY, CurveEnd, label_ends
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,7 +105,7 @@ def _conditions(result: DataResult) -> tuple[str, ...]:
     ]
     if "bag" in result.found:
         paragraphs.append(
-            "The bag sees no order and no neighbours: where it is as good as the others, these "
+            "The bag sees no order and no neighbors: where it is as good as the others, these "
             "rows do not need any."
         )
     if broken := [name for name, found in result.found.items() if not found.finished]:
@@ -119,19 +119,19 @@ def _draw_scores(axes: "Axes", result: DataResult) -> None:
     ranked = _ranked(result)[::-1]
     for height, name in enumerate(ranked):
         style, scores = STYLES[name], result.found[name].scores
-        axes.plot(scores, [height] * len(scores), style.mark, color=style.colour, markersize=6)
-        axes.plot([float(np.median(scores))] * 2, [height - 0.3, height + 0.3], color=style.colour)
+        axes.plot(scores, [height] * len(scores), style.mark, color=style.color, markersize=6)
+        axes.plot([float(np.median(scores))] * 2, [height - 0.3, height + 0.3], color=style.color)
     axes.set_yticks(range(len(ranked)), ranked)
     axes.set_ylim(-0.6, len(ranked) - 0.4)
     axes.set_xlabel(_METRICS[result.metric])
     if result.guess is not None:
-        axes.axvline(result.guess, color=GREY, linestyle=":", linewidth=1)
+        axes.axvline(result.guess, color=GRAY, linestyle=":", linewidth=1)
         axes.annotate(
             "guessing",
             (result.guess, len(ranked) - 0.45),
             (3, 0),
             textcoords="offset points",
-            color=GREY,
+            color=GRAY,
             fontsize=8,
             va="top",
         )
@@ -142,8 +142,8 @@ def _draw_time(axes: "Axes", result: DataResult) -> None:
     for name, found in result.found.items():
         style = STYLES[name]
         seconds, score = float(np.median(found.seconds)), float(np.median(found.scores))
-        axes.plot([seconds], [score], style.mark, color=style.colour, markersize=7)
-        ends.append(CurveEnd(seconds, score, name, style.colour))
+        axes.plot([seconds], [score], style.mark, color=style.color, markersize=7)
+        ends.append(CurveEnd(seconds, score, name, style.color))
     axes.set_xlim(0, 1.25 * max(end.x for end in ends))
     axes.margins(y=0.15)
     axes.set_xlabel("training, seconds")

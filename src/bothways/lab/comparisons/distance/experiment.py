@@ -186,7 +186,7 @@ def _find(settings: DistanceSettings, name: EncoderName, told: Callable[[float],
 def training_distances(settings: DistanceSettings, seed: int, step: int) -> list[int]:
     """Of the sequences of a step: their logarithm is drawn evenly.
 
-    So each doubling is practised as much as the next; drawn evenly themselves, half of them would
+    So each doubling is practiced as much as the next; drawn evenly themselves, half of them would
     be in the last.
     """
     task = settings.task

@@ -52,7 +52,7 @@ class Race(NamedTuple):
 
 
 def race(lengths: Sequence[int], ours: Sequence[float], theirs: Sequence[float]) -> Race:
-    """Compare times by length; a crossing is found on the line through both neighbours' logarithms.
+    """Compare times by length; a crossing is found on the line through both neighbors' logarithms.
 
     >>> print(race([16, 64, 256], [1, 4, 32], [2, 8, 16]))
     faster up to 130 tokens

@@ -1,14 +1,14 @@
-"""Labelled files of sequences that are not text, to try `bothways train` and `compare` on.
+"""Labeled files of sequences that are not text, to try `bothways train` and `compare` on.
 
-    python examples/labelled_file.py peptides peptides.csv
+    python examples/labeled_file.py peptides peptides.csv
     bothways compare data peptides.csv --alphabet protein
 
-    python examples/labelled_file.py lists lists.csv
+    python examples/labeled_file.py lists lists.csv
     bothways compare data lists.csv --alphabet words
 
 Peptides are those of `peptides_amp.py`, which kill microbes or do not. Lists are operations on
 digits within one another (Nangia and Bowman 2018, "ListOps: A Diagnostic Dataset for Latent Tree
-Learning"): `[MAX 2 9 [MIN 4 7 ] 0 ]` is labelled 9. They are made here, 20,000 of them.
+Learning"): `[MAX 2 9 [MIN 4 7 ] 0 ]` is labeled 9. They are made here, 20,000 of them.
 """
 
 import argparse
