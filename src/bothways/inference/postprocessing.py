@@ -4,11 +4,10 @@ B sequences; D dimensions.
 """
 
 from collections.abc import Sequence
-from typing import assert_never
 
 import numpy as np
 
-from bothways.checkpoints import Dense, DenseActivation, Normalize
+from bothways.checkpoints import Dense, Normalize
 from bothways.errors import InputError
 from bothways.reference import activate
 
@@ -36,7 +35,7 @@ def apply_modules(x_BD: np.ndarray, modules: Sequence[Dense | Normalize]) -> np.
                 x_BD = x_BD @ module.weight.T
                 if module.bias is not None:
                     x_BD = x_BD + module.bias
-                x_BD = _activate(x_BD, module.activation)
+                x_BD = activate(x_BD, module.activation)
             case Normalize():
                 x_BD = to_unit_length(x_BD)
     return x_BD.astype(np.float32, copy=False)
@@ -63,19 +62,3 @@ def to_unit_length(x_BD: np.ndarray) -> np.ndarray:
     length_B1 = np.maximum(length_B, _SMALLEST_LENGTH)[:, None]
     np.divide(x_BD, length_B1, out=unit_BD, casting="same_kind")
     return unit_BD
-
-
-def _activate(x_BD: np.ndarray, activation: DenseActivation) -> np.ndarray:
-    activated_BD: np.ndarray
-    match activation:
-        case "identity":
-            activated_BD = x_BD
-        case "tanh":
-            activated_BD = np.tanh(x_BD)
-        case "sigmoid":
-            activated_BD = 1 / (1 + np.exp(-x_BD))
-        case "relu" | "gelu" | "gelu_tanh" | "silu":
-            activated_BD = activate(x_BD, activation)
-        case unknown:
-            assert_never(unknown)
-    return activated_BD

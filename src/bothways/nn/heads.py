@@ -6,16 +6,14 @@ vocabulary, E embedding width.
 """
 
 from collections.abc import Mapping
-from typing import assert_never
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
 from bothways.model.config import EncoderShape
-from bothways.model.heads import Head, HeadActivation, HeadLayer, head_layout
+from bothways.model.heads import Head, HeadLayer, head_layout
 from bothways.nn.layers import activate
 from bothways.nn.lengths import Lengths
 from bothways.nn.packed_encoder import to_tensor
@@ -88,7 +86,7 @@ def _layer(
     if matrix_OI is None:
         raise ValueError(f"{layer.name} is tied to the token embeddings, which were not given")
     y_NO = linear(x_NI, matrix_OI, weights.get(f"{layer.name}.bias"))
-    y_NO = _activate(y_NO, layer.activation)
+    y_NO = activate(y_NO, layer.activation)
     if layer.norm is None:
         return y_NO
     gain_O, bias_O = weights[f"{layer.norm}.weight"], weights.get(f"{layer.norm}.bias")
@@ -102,15 +100,3 @@ def _part_of(parent: nn.Module, name: str) -> nn.Module:
         children[name] = nn.Module()
         parent.add_module(name, children[name])
     return children[name]
-
-
-def _activate(x: Tensor, activation: HeadActivation) -> Tensor:
-    match activation:
-        case "identity":
-            return x
-        case "tanh":
-            return torch.tanh(x)
-        case "relu" | "gelu" | "gelu_tanh" | "silu":
-            return activate(x, activation)
-        case unknown:
-            assert_never(unknown)

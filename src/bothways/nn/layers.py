@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bothways.model.activations import AnyActivation
 from bothways.model.config import Activation, EncoderConfig
 from bothways.nn.products import linear
 
@@ -65,9 +66,15 @@ def make_norm(config: EncoderConfig, width: int) -> nn.Module:
             assert_never(unknown)
 
 
-def activate(x: Tensor, activation: Activation) -> Tensor:
-    """The nonlinearity of the feed-forward, number by number; formulas in `reference.activate`."""
+def activate(x: Tensor, activation: AnyActivation) -> Tensor:
+    """The nonlinearity of a layer, element by element; `reference.activate` has the formulas."""
     match activation:
+        case "identity":
+            return x
+        case "tanh":
+            return torch.tanh(x)
+        case "sigmoid":
+            return torch.sigmoid(x)
         case "relu":
             return functional.relu(x)
         case "gelu":

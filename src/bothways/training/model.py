@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bothways.errors import CheckpointError
 from bothways.model.baselines import AnyConfig
-from bothways.model.heads import Head
+from bothways.model.heads import TIED_WEIGHT, Head
 from bothways.model.weights import Weights
 from bothways.nn.baselines import build_encoder
 from bothways.nn.heads import HeadModule
@@ -21,9 +21,6 @@ from bothways.nn.lengths import Lengths
 from bothways.nn.packed_encoder import to_tensor
 
 __all__ = ["Batch", "TrainedModel"]
-
-TIED_TO = "embedding.token.weight"
-"""The parameter of the encoder to which a head's output may be tied."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -83,7 +80,7 @@ class TrainedModel(nn.Module):
         if self.head is None:
             return cast(Tensor, x_TD)
         tied = any(layer.tied for layer in self.head.head.layers)
-        table_VE = self.encoder.get_parameter(TIED_TO) if tied else None
+        table_VE = self.encoder.get_parameter(TIED_WEIGHT) if tied else None
         return cast(Tensor, self.head(x_TD, batch.lengths, table_VE, chosen_N))
 
     def named_weights(self) -> Iterator[tuple[str, nn.Parameter]]:

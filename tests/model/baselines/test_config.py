@@ -61,5 +61,5 @@ def test_wrong_fields_are_refused_by_name(changes: dict[str, Any], message: str)
 
 
 def test_a_missing_field_is_named() -> None:
-    with pytest.raises(ConfigError, match="field 'width' is missing"):
+    with pytest.raises(ConfigError, match="field 'width' of BaselineConfig is missing"):
         BaselineConfig.from_dict({name: v for name, v in FIELDS.items() if name != "width"})

@@ -80,8 +80,6 @@ def _dense(graph: Graph, x: Value, dense: Dense, name: str) -> Value:
     y = graph.op("MatMul", x, graph.weight(f"{name}.weight", dense.weight.T))
     if dense.bias is not None:
         y = graph.op("Add", y, graph.weight(f"{name}.bias", dense.bias))
-    if dense.activation == "sigmoid":
-        return graph.op("Sigmoid", y)
     return activate(graph, y, dense.activation)
 
 

@@ -2,13 +2,10 @@
 
 from bothways.checkpoints import ModelFolder, read_folder
 from bothways.errors import InputError
-from bothways.model.heads import Head, HeadTask, check_head, head_layout
+from bothways.model.heads import TIED_WEIGHT, Head, HeadTask, check_head, head_layout
 from bothways.model.weights import Weights
 
-__all__ = ["TIED_TO", "Heads"]
-
-TIED_TO = "embedding.token.weight"
-"""The weight of the encoder that a tied layer of a head uses as its own."""
+__all__ = ["Heads"]
 
 _OBJECTIVES: dict[HeadTask, str] = {
     "masked_tokens": "mlm",
@@ -72,7 +69,7 @@ class Heads:
         """
         names = list(head_layout(head, self._config))
         if head.layers[-1].tied:
-            names.append(TIED_TO)
+            names.append(TIED_WEIGHT)
         if any(name not in self._weights for name in names):
             folder = read_folder(self._path)
             check_head(head, folder.config, folder.heads, str(self._path))

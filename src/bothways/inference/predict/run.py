@@ -14,9 +14,8 @@ import numpy as np
 
 from bothways.inference import runner
 from bothways.inference.backends import Backend
-from bothways.inference.predict.heads import TIED_TO
 from bothways.io.progress import Progress, show
-from bothways.model.heads import Head
+from bothways.model.heads import TIED_WEIGHT, Head
 from bothways.model.weights import Weights
 from bothways.reference.heads import apply_layer, apply_layers, probabilities
 from bothways.sequences import Fitted
@@ -87,7 +86,7 @@ class Run:
         if last.norm is not None:  # which needs all outputs of a vector
             columns = last.outputs
         of_last = [f"{last.name}.weight", f"{last.name}.bias", f"{last.norm}.weight",
-                   f"{last.norm}.bias", TIED_TO]  # fmt: skip
+                   f"{last.norm}.bias", TIED_WEIGHT]  # fmt: skip
         matrices = {name: self.weights[name] for name in of_last if name in self.weights}
         for start in range(0, last.outputs, columns):
             part = slice(start, start + columns)

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self, assert_never, get_args
 
 from bothways.errors import ConfigError
-from bothways.model.config import Activation, Input, NormPlacement
+from bothways.model.fields import check_field_names, check_field_types
+from bothways.model.variants import Activation, Input, NormPlacement
 
 __all__ = ["BASELINES", "BaselineConfig", "BaselineName", "Cell"]
 
@@ -65,7 +66,7 @@ class BaselineConfig:
     norm_bias: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        self._check_types()
+        check_field_types(self)
         for name in ("num_layers", "width", "embedding_width", "max_length"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}={getattr(self, name)}: expected at least 1")
@@ -129,31 +130,10 @@ class BaselineConfig:
         """The inverse of `to_dict`.
 
         Raises:
-            ConfigError: for a field that does not exist, is missing, or has a wrong value.
+            ConfigError: if a field is unknown, missing, or has a wrong value.
         """
-        known = {field.name: field for field in dataclasses.fields(cls)}
-        if unknown := sorted(set(fields) - set(known)):
-            raise ConfigError(
-                f"unknown field {unknown[0]!r}; BaselineConfig has {', '.join(known)}"
-            )
-        required = [n for n, f in known.items() if f.default is dataclasses.MISSING]
-        if missing := [name for name in required if name not in fields]:
-            raise ConfigError(f"field {missing[0]!r} is missing; it has no default")
+        check_field_names(cls, fields)
         return cls(**fields)
-
-    def _check_types(self) -> None:
-        for name, choices in (("kind", BASELINES), ("input", get_args(Input))):
-            if getattr(self, name) not in choices:
-                raise ConfigError(
-                    f"{name}={getattr(self, name)!r}: expected one of {', '.join(choices)}"
-                )
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            # bool is an int to Python, never to us; an int is a fine float.
-            if field.type is int and type(value) is not int:
-                raise ConfigError(f"{field.name}={value!r}: expected int")
-            if field.type is float and type(value) not in (float, int):
-                raise ConfigError(f"{field.name}={value!r}: expected float")
 
 
 def layers_to_see(length: int) -> int:

@@ -4,13 +4,12 @@
 """
 
 from collections.abc import Sequence
-from typing import assert_never
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bothways.checkpoints import Dense, DenseActivation, Normalize, Pooling
+from bothways.checkpoints import Dense, Normalize, Pooling
 from bothways.model.config import EncoderShape
 from bothways.nn.layers import activate
 from bothways.nn.lengths import Lengths
@@ -30,7 +29,7 @@ def pooled_vectors(
             case Dense():
                 weight = to_tensor(module.weight).to(y_BD)
                 bias = None if module.bias is None else to_tensor(module.bias).to(y_BD)
-                y_BD = _activate(functional.linear(y_BD, weight, bias), module.activation)
+                y_BD = activate(functional.linear(y_BD, weight, bias), module.activation)
             case Normalize():
                 y_BD = functional.normalize(y_BD, dim=1)
     return y_BD
@@ -40,17 +39,3 @@ def width_of(config: EncoderShape, pooling: Pooling, modules: Sequence[Dense | N
     """How many dimensions those vectors have."""
     widths = [len(module.weight) for module in modules if isinstance(module, Dense)]
     return widths[-1] if widths else config.d_model * len(pooling.modes)
-
-
-def _activate(x_BD: Tensor, activation: DenseActivation) -> Tensor:
-    match activation:
-        case "identity":
-            return x_BD
-        case "tanh":
-            return torch.tanh(x_BD)
-        case "sigmoid":
-            return torch.sigmoid(x_BD)
-        case "relu" | "gelu" | "gelu_tanh" | "silu":
-            return activate(x_BD, activation)
-        case unknown:
-            assert_never(unknown)
