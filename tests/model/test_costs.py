@@ -1,14 +1,23 @@
-"""Parameters and operations, counted by hand."""
+"""Parameters, operations and bytes, counted by hand."""
 
 import math
+from typing import Any
 
 import pytest
 
 from bothways import EncoderConfig
 from bothways.model.baselines import BASELINES, BaselineConfig, BaselineName
 from bothways.model.baselines import layout as baseline
-from bothways.model.costs import operations, parameters_by_part
+from bothways.model.costs import (
+    bytes_per_token,
+    encoding_bytes,
+    operations,
+    parameters_by_part,
+)
 from bothways.model.weights import layout
+
+SIZES: dict[str, Any] = {"num_layers": 1, "num_heads": 1, "d_model": 8, "d_ff": 32, "max_length": 6}
+PLAIN = EncoderConfig(**SIZES, vocab_size=10, num_segments=2)
 
 CONFIGS = {
     "bert": EncoderConfig(
@@ -113,3 +122,37 @@ def test_a_table_of_tokens_is_looked_up_and_not_multiplied() -> None:
         kind="rnn-forward", num_layers=1, width=4, embedding_width=6, vocab_size=100
     )
     assert operations(config).formula() == f"{4 * 6 + 4 * 4}"
+
+
+def test_the_widest_part_determines_bytes_per_token() -> None:
+    """d_model 8, d_ff 32, in float32: four vectors, and 2 · 32 activations."""
+    assert bytes_per_token(PLAIN) == 4 * (4 * 8 + 2 * 32)
+    gated = EncoderConfig(**SIZES, vocab_size=10, gated=True)
+    assert bytes_per_token(gated) == 4 * (4 * 8 + 3 * 32)
+    narrow = EncoderConfig(**SIZES | {"d_ff": 8}, vocab_size=10)
+    assert bytes_per_token(narrow) == 4 * (4 * 8 + 4 * 8)
+    assert bytes_per_token(PLAIN, kept_layers=3) - bytes_per_token(PLAIN) == 3 * 4 * 8
+
+
+def test_a_default_batch_is_small_beside_a_laptop_s_memory() -> None:
+    large = EncoderConfig(
+        num_layers=24, num_heads=16, d_model=1024, d_ff=4096, vocab_size=10, gated=True
+    )
+    assert DEFAULT_MAX_PLAIN * bytes_per_token(large) < 2**30
+
+
+def test_encoding_counts_vectors_twice_and_ids_once() -> None:
+    none, some = encoding_bytes(1000, 0, 384), encoding_bytes(1000, 50_000, 384)
+    assert some - none == 50_000 * 8
+    assert encoding_bytes(1000, 0, 768) - none == 2 * 1000 * 384 * 4
+
+
+def test_bytes_per_token_of_baselines_depend_on_gates_and_kernel() -> None:
+    """d_model 8, embeddings of 6, width 4: E + D twice, then the layer's numbers."""
+    fields: dict[str, Any] = {"num_layers": 2, "width": 4, "embedding_width": 6, "vocab_size": 9}
+    lstm = bytes_per_token(BaselineConfig(kind="lstm", **fields))
+    assert lstm == 4 * (2 * (8 + 6) + 2 * (8 + (4 + 1) * 4))
+    gru = bytes_per_token(BaselineConfig(kind="gru", **fields))
+    assert lstm - gru == 4 * 2 * 4
+    convolution = bytes_per_token(BaselineConfig(kind="convolution", **fields))
+    assert convolution == 4 * (2 * (6 + 6) + 2 * 3 * 6 + 2 * 4)

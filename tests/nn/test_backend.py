@@ -9,7 +9,8 @@ import torch
 
 from bothways.errors import BackendError, CheckpointError, InputError
 from bothways.model.config import EncoderConfig, PoolingMode
-from bothways.model.packing import PackedBatch, bytes_per_token
+from bothways.model.costs import bytes_per_token
+from bothways.model.packing import PackedBatch
 from bothways.model.weights import initialize
 from bothways.nn import TorchBackend
 

@@ -11,7 +11,8 @@ from bothways.errors import CheckpointError
 from bothways.model.baselines import BASELINES, BaselineConfig, BaselineName, matched_config
 from bothways.model.baselines.layout import initialize, layout
 from bothways.model.config import EncoderConfig
-from bothways.model.packing import PackedBatch, bytes_per_token
+from bothways.model.costs import bytes_per_token
+from bothways.model.packing import PackedBatch
 from bothways.nn import Lengths, TorchBackend, TransformerEncoder
 from bothways.nn.baselines import count_parameters, make_encoder
 
