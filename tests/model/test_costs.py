@@ -138,7 +138,7 @@ def test_a_default_batch_is_small_beside_a_laptop_s_memory() -> None:
     large = EncoderConfig(
         num_layers=24, num_heads=16, d_model=1024, d_ff=4096, vocab_size=10, gated=True
     )
-    assert DEFAULT_MAX_PLAIN * bytes_per_token(large) < 2**30
+    assert DEFAULT_MAX_TOKENS * bytes_per_token(large) < 2**30
 
 
 def test_encoding_counts_vectors_twice_and_ids_once() -> None:

@@ -62,7 +62,7 @@ class Operations:
     d_model: int
 
     def at(self, length: int) -> int:
-        """Average per token of a sequence of `length`, as if windows never reached beyond its ends."""
+        """Average per token of a sequence of `length`, ignoring the ends, where windows are cut."""
         positions = self.full_layers * length + sum(min(w, length) for w in self.windows)
         return self.fixed + 2 * self.d_model * positions
 

@@ -1,7 +1,7 @@
-"""Matrix products for training on a CPU: x Wᵀ + b and its gradients, by oneDNN's kernels.
+"""x Wᵀ + b and its gradients by oneDNN's kernels, for training on a CPU.
 
-torch's plain product calls the BLAS that it was built with. Where that is not tuned for the
-processor at hand, oneDNN's kernels, which are made for it at run time, are about twice as fast.
+torch's own matrix product calls the BLAS that it was built with. If that is not tuned for the
+processor, oneDNN's kernels, which are generated for it at run time, are about twice as fast.
 T tokens; I inputs and O outputs of a linear map.
 """
 
@@ -17,18 +17,18 @@ __all__ = ["has_onednn", "linear"]
 
 
 def linear(x_TI: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
-    """x Wᵀ + b, (T, O): what `torch.nn.functional.linear` gives, to rounding.
+    """x Wᵀ + b, (T, O), equal to `torch.nn.functional.linear` up to rounding.
 
-    Its gradients cannot be differentiated again where oneDNN computes them.
+    With oneDNN there is no second derivative.
     """
-    if _suits(x_TI, weight_OI, bias_O):
+    if _is_supported(x_TI, weight_OI, bias_O):
         return cast(Tensor, _Linear.apply(x_TI, weight_OI, bias_O))  # type: ignore[no-untyped-call]
     return functional.linear(x_TI, weight_OI, bias_O)
 
 
 @functools.cache
 def has_onednn() -> bool:
-    """Whether torch was built with oneDNN, and has the operators that are used here."""
+    """Whether torch was built with oneDNN and has the operators that bothways calls."""
     return (
         bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
@@ -36,11 +36,11 @@ def has_onednn() -> bool:
     )
 
 
-def _suits(*tensors: Tensor | None) -> bool:
-    """Whether oneDNN takes these: matrices with numbers in them, float32 on a CPU."""
+def _is_supported(*tensors: Tensor | None) -> bool:
+    """Whether oneDNN supports these tensors: non-empty float32 matrices on a CPU."""
     return (
         has_onednn()
-        and not torch.compiler.is_compiling()  # nor exporting: others know the plain product alone
+        and not torch.compiler.is_compiling()  # or exporting: others lack these operators
         and not torch.is_autocast_enabled("cpu")
         and all(
             x.device.type == "cpu" and x.dtype == torch.float32 and x.numel() > 0
@@ -53,7 +53,7 @@ def _suits(*tensors: Tensor | None) -> bool:
 
 
 class _Linear(torch.autograd.Function):
-    """The product as a node of torch's graph of gradients."""
+    """The product as a node of the autograd graph."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, x_TI: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
@@ -67,14 +67,14 @@ class _Linear(torch.autograd.Function):
     def backward(ctx: Any, grad_TO: Tensor) -> tuple[Tensor | None, ...]:
         """The gradients of x, W and b."""
         x_TI, weight_OI = ctx.saved_tensors
-        wants_x, wants_weight, wants_bias = ctx.needs_input_grad
+        needs_x, needs_weight, needs_bias = ctx.needs_input_grad
         grad_TO = grad_TO.contiguous()
         grad_x_TI = grad_weight_OI = grad_bias_O = None
-        if wants_x:
+        if needs_x:
             grad_x_TI = _product(grad_TO, weight_OI.t(), None)
-        if wants_weight:
+        if needs_weight:
             grad_weight_OI = _product(grad_TO.t(), x_TI.t(), None)
-        if wants_bias:
+        if needs_bias:
             grad_bias_O = grad_TO.sum(0)
         return grad_x_TI, grad_weight_OI, grad_bias_O
 

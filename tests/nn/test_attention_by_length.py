@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from bothways.nn import Lengths, attention_by_runs
-from bothways.nn.attention_by_runs import attend_by_runs
+from bothways.nn import Lengths, attention_by_length
+from bothways.nn.attention_by_length import attend_by_length
 
 ROUNDING = 1e-12
 """float64: softmax and weighted sums of a few hundred numbers near 1."""
@@ -46,9 +46,9 @@ def test_results_and_gradients_equal_the_formula_s(
     lengths: list[int], dropout: float, piece_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A dropout so small that it drops nothing is computed as any other."""
-    monkeypatch.setattr(attention_by_runs, "PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr(attention_by_length, "TILE_BYTES", piece_bytes)
     qkv = make_qkv(sum(lengths))
-    found = with_gradients(attend_by_runs(*qkv, Lengths(lengths).runs, dropout), qkv)
+    found = with_gradients(attend_by_length(*qkv, Lengths(lengths).groups, dropout), qkv)
     expected = with_gradients(defined(*qkv, lengths), qkv)
     for ours, theirs in zip(found, expected, strict=True):
         assert (ours - theirs).abs().max() < ROUNDING
@@ -59,12 +59,12 @@ def test_the_gradient_is_that_of_the_probabilities_that_were_kept(
     piece_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Against differences of the function itself, which drops the same each time."""
-    monkeypatch.setattr(attention_by_runs, "PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr(attention_by_length, "TILE_BYTES", piece_bytes)
     lengths = Lengths([4, 3, 3])
 
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         torch.manual_seed(1)
-        return attend_by_runs(q, k, v, lengths.runs, 0.4)
+        return attend_by_length(q, k, v, lengths.groups, 0.4)
 
     qkv = make_qkv(10, heads=2, width=2)
     dropped = attend(*qkv)
@@ -77,7 +77,7 @@ def test_values_that_are_no_block_of_memory_are_read_rightly() -> None:
     together = torch.randn(9, 3, 2, 4, dtype=torch.float64, requires_grad=True)
     q, k, v = together.unbind(1)
     for dropout in (0.0, 1e-9):
-        found = attend_by_runs(q, k, v, Lengths([4, 4, 1]).runs, dropout)
+        found = attend_by_length(q, k, v, Lengths([4, 4, 1]).groups, dropout)
         assert (found - defined(q, k, v, [4, 4, 1])).abs().max() < ROUNDING
 
 
@@ -92,7 +92,9 @@ def test_the_same_seed_gives_the_same_bits(dropout: float, threads: int) -> None
         found = []
         for _ in range(3):
             torch.manual_seed(5)
-            found.append(with_gradients(attend_by_runs(*qkv, Lengths(lengths).runs, dropout), qkv))
+            found.append(
+                with_gradients(attend_by_length(*qkv, Lengths(lengths).groups, dropout), qkv)
+            )
     finally:
         torch.set_num_threads(before)
     for other in found[1:]:

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bothways.nn import products
-from bothways.nn.products import has_onednn, linear
+from bothways.nn import onednn
+from bothways.nn.onednn import has_onednn, linear
 
 ROUNDING = 3e-6
 """float32, as a share of the largest number: sums of up to 1,200 products in an order of their own;
@@ -77,7 +77,7 @@ def test_others_are_computed_by_the_plain_product(
         x = x[None]
     if case == "compiling":
         monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
-    monkeypatch.setattr(products._Linear, "apply", lambda *_: pytest.fail("not for oneDNN"))
+    monkeypatch.setattr(onednn._Linear, "apply", lambda *_: pytest.fail("not for oneDNN"))
     with torch.autocast("cpu", enabled=case == "autocast"):
         found = linear(x, weight.requires_grad_(), bias)
         assert torch.equal(found, functional.linear(x, weight, bias))
