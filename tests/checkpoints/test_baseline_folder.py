@@ -65,7 +65,7 @@ def test_an_encoder_of_it_does_all_but_attention(tmp_path: Path) -> None:
     assert encoder.contextualize("abc", layers=(1, 2)).vectors.shape == (2, 5, 8)
     assert encoder.contextualize("abc", layers=(0,)).vectors.shape == (5, 6)
     assert encoder.encode("abcd" * 6, on_overflow="window").shape == (8,)
-    with pytest.raises(InputError, match="layer 0 is of another width"):
+    with pytest.raises(InputError, match="layer 0 has another width"):
         encoder.contextualize("abc", layers=(0, 1))
     with pytest.raises(UnsupportedModel, match=r"attention maps .* contextualize"):
         encoder.attention("abc")

@@ -14,6 +14,7 @@ from bothways.model.costs import (
     operations,
     parameters_by_part,
 )
+from bothways.model.packing import DEFAULT_MAX_TOKENS
 from bothways.model.weights import layout
 
 SIZES: dict[str, Any] = {"num_layers": 1, "num_heads": 1, "d_model": 8, "d_ff": 32, "max_length": 6}

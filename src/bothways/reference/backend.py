@@ -1,4 +1,4 @@
-"""The reference as a backend of `Encoder`: slow, exact, and without any dependency but NumPy."""
+"""The reference as a backend of `Encoder`: slow, exact, and based on NumPy only."""
 
 from collections.abc import Sequence
 from typing import assert_never
@@ -14,7 +14,7 @@ from bothways.reference.pooling import pool
 
 
 class ReferenceBackend:
-    """Encodes sequence by sequence with NumPy in float32, or `dtype`."""
+    """Encodes one sequence at a time with NumPy, in float32 or another `dtype`."""
 
     name = "reference"
     device = "cpu"
@@ -30,7 +30,7 @@ class ReferenceBackend:
     def pool(
         self, batch: PackedBatch, modes: Sequence[PoolingMode], *, skip: int = 0
     ) -> Float[np.ndarray, "B D"]:
-        """One vector a sequence: the pooled vectors of `modes` side by side."""
+        """One vector per sequence: the pooled vectors of `modes`, concatenated."""
         check_skip(batch, skip)
         rows = [
             np.concatenate([pool(encoded.hidden_states[-1], mode, skip=skip) for mode in modes])

@@ -1,4 +1,4 @@
-"""From one vector per position to one per sequence, padding left out; and what follows."""
+"""Pooling without padding, and the modules that follow it."""
 
 from typing import assert_never
 
@@ -13,11 +13,11 @@ from bothways.model.config import PoolingMode
 __all__ = ["embedding", "pool"]
 
 _SMALLEST_LENGTH = 1e-12
-"""Shorter vectors are left as they are, as in `bothways.inference.postprocessing`."""
+"""Shorter vectors are divided by this, as in `bothways.inference.postprocessing`."""
 
 
 def pool(graph: Graph, x: Value, inputs: Inputs, mode: PoolingMode, max_length: int) -> Value:
-    """The positions of each sequence as one vector, (B, D); the modes are those of `reference`."""
+    """Pool the positions of each sequence, (B, D), by the modes of `reference.pool`."""
     match mode:
         case "cls":
             return graph.op("Gather", x, graph.constant(0, np.int64), attributes={"axis": 1})
@@ -43,7 +43,7 @@ def pool(graph: Graph, x: Value, inputs: Inputs, mode: PoolingMode, max_length: 
 
 
 def embedding(graph: Graph, x: Value, inputs: Inputs, folder: ModelFolder) -> tuple[Value, int]:
-    """The vector that a model folder promises for each sequence, and its length."""
+    """The sentence embedding of each sequence, (B, width), and its width."""
     pooled = [
         pool(graph, x, inputs, mode, folder.config.max_length) for mode in folder.pooling.modes
     ]
@@ -67,7 +67,7 @@ def embedding(graph: Graph, x: Value, inputs: Inputs, folder: ModelFolder) -> tu
 
 
 def _places(graph: Graph, inputs: Inputs, max_length: int) -> Value:
-    """The positions counted from 1, float32 (L, 1)."""
+    """The positions, counted from 1, float32 (L, 1)."""
     table = graph.weight("places", np.arange(1, max_length + 1, dtype=np.float32))
     return graph.expand(graph.first(table, inputs.length), 1)
 

@@ -17,19 +17,19 @@ ONNX_FILE = "model.onnx"
 _DATA_FILE = "model.onnx.data"
 
 _LARGEST_FILE = 1 << 30
-"""Weights beyond this go into a file of their own: a message of protobuf ends at 2 GiB."""
+"""Bytes of weights above which they get a separate file: a protobuf message ends at 2 GiB."""
 
 
 def write_onnx(out: Path, folder: ModelFolder) -> list[str]:
-    """Write `model.onnx`; what it does not do, in words.
+    """Write `model.onnx`, and return a sentence for each feature that the graph lacks.
 
-    Inputs: `input_ids` (or `values`), `attention_mask`, and `token_type_ids` where there are
-    segments, padded at the end. Outputs: `last_hidden_state`, `sentence_embedding`, and `logits` of
-    a head, or `{task}_logits` of several.
+    Inputs: `input_ids` (or `values`), `attention_mask`, and `token_type_ids` if the encoder has
+    segments; padding is at the end. Outputs: `last_hidden_state`, `sentence_embedding`, and
+    `logits` of one head or `{task}_logits` of several.
 
     Raises:
         MissingExtra: if onnx is not installed.
-        UnsupportedModel: if the encoder is no Transformer.
+        UnsupportedModel: if the encoder is a baseline.
     """
     graph = Graph()
     config, weights = folder.transformer, folder.weights | folder.heads
@@ -48,7 +48,7 @@ def write_onnx(out: Path, folder: ModelFolder) -> list[str]:
 
 
 def output_names(heads: tuple[Head, ...]) -> dict[str, str]:
-    """The output of each head, by its task."""
+    """The name of each head's output, by its task."""
     if len(heads) == 1:
         return {heads[0].task: "logits"}
     return {head.task: f"{head.task}_logits" for head in heads}
@@ -69,7 +69,7 @@ def _save(graph: Graph, path: Path, metadata: dict[str, str], size: int) -> None
 
 
 def _metadata(folder: ModelFolder) -> dict[str, str]:
-    """What a program that runs the graph has to know, as JSON values."""
+    """Facts that a program needs to run the graph, as JSON values."""
     facts = {
         "max_length": folder.max_length,
         "pooling": list(folder.pooling.modes),
