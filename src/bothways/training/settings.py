@@ -12,6 +12,7 @@ import numpy as np
 
 from bothways.errors import ConfigError
 from bothways.io.json_files import brief
+from bothways.model.fields import fits
 from bothways.model.packing import DEFAULT_MAX_TOKENS
 from bothways.training.engine.sampler import steps_per_epoch
 from bothways.training.engine.schedule import Schedule
@@ -238,16 +239,9 @@ def _total_steps(epochs: float, max_steps: int | None, steps_per_epoch: int) -> 
 
 def check_type(name: str, value: Any, kind: Any) -> None:
     """Raise unless `value` is of the annotated type; a whole number is a float too, no bool is."""
+    if fits(value, kind):
+        return
     options = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-    for option in options:
-        if get_origin(option) is Literal:
-            if value in get_args(option):
-                return
-        elif option is float:
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
-                return
-        elif type(value) is option:
-            return
     words = [_in_words(option) for option in options]
     raise ConfigError(f"{name}={brief(value)}: expected {' or '.join(words)}")
 
