@@ -102,9 +102,9 @@ def test_equal_models_give_equal_files(model: ModelFolder, written: Path, tmp_pa
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (["format_version"], 4, "format_version=4; this bothways reads 1 to 3: update it"),
+        (["format_version"], 5, "format_version=5; this bothways reads 1 to 4: update it"),
         (["format_version"], 3, "encoder: unknown field 'activation'; BaselineConfig has kind"),
-        (["format_version"], 0, "format_version=0; this bothways reads 1 to 3"),
+        (["format_version"], 0, "format_version=0; this bothways reads 1 to 4"),
         (["format_version"], None, "format_version=None: expected a whole number"),
         (["encoder", "num_heads"], 3, "encoder: num_heads=3 does not divide"),
         (["encoder", "num_heads"], 10**12, "encoder: a size of more than"),
@@ -143,7 +143,7 @@ def test_equal_models_give_equal_files(model: ModelFolder, written: Path, tmp_pa
         (["heads", 1, "layers", 0, "outputs"], 10**12, "head 1: a size of more than"),
         (["heads", 1, "layers", 0, "outputs"], 21, "21 outputs; the encoder has 20 of them"),
         (["heads", 1, "layers", 0, "tied"], False, "'heads.masked_tokens.weight' of the head is"),
-        (["heads", 0, "layers", 0, "name"], "embedding", "begins with heads."),
+        (["heads", 0, "layers", 0, "name"], "embedding", "must begin with heads."),
         (["heads", 0, "layers", 0, "name"], "heads.x", "'heads.x.weight' of the head is missing"),
         (["heads", 0, "layers", 0, "color"], 1, "head 0: unknown field 'color'"),
         (["heads", 0, "dropout"], 1, "head 0: dropout=1"),

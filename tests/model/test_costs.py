@@ -62,7 +62,7 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_the_parts_are_the_whole(name: str) -> None:
+def test_the_parts_add_up_to_all_parameters(name: str) -> None:
     whole = sum(math.prod(shape) for shape in layout(CONFIGS[name]).values())
     assert sum(parameters_by_part(CONFIGS[name]).values()) == whole
 
@@ -85,7 +85,7 @@ def test_a_bias_by_distance_is_of_attention() -> None:
     assert parameters_by_part(CONFIGS["relative"])["attention"] == 4 * (8 * 8 + 8) + 32 * 2
 
 
-def test_operations_are_those_of_every_layer_shared_or_not() -> None:
+def test_operations_count_every_layer_even_if_layers_share_weights() -> None:
     D, F = 384, 1536
     cost = operations(CONFIGS["bert"])
     assert cost.at(128) == 6 * (4 * D * D + 2 * D * F + 2 * D * 128)
@@ -106,7 +106,9 @@ def test_a_series_costs_a_product_with_its_channels() -> None:
 
 
 @pytest.mark.parametrize("kind", BASELINES)
-def test_a_baseline_s_parts_add_up_and_cost_the_same_at_any_length(kind: BaselineName) -> None:
+def test_the_parts_of_a_baseline_add_up_and_its_operations_do_not_depend_on_length(
+    kind: BaselineName,
+) -> None:
     config = BaselineConfig(
         kind=kind, num_layers=2, width=4, embedding_width=6, input="vectors", num_channels=3
     )
@@ -135,7 +137,7 @@ def test_the_widest_part_determines_bytes_per_token() -> None:
     assert bytes_per_token(PLAIN, kept_layers=3) - bytes_per_token(PLAIN) == 3 * 4 * 8
 
 
-def test_a_default_batch_is_small_beside_a_laptop_s_memory() -> None:
+def test_a_default_batch_of_a_large_encoder_needs_less_than_a_gibibyte() -> None:
     large = EncoderConfig(
         num_layers=24, num_heads=16, d_model=1024, d_ff=4096, vocab_size=10, gated=True
     )

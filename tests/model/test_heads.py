@@ -79,12 +79,12 @@ def test_a_head_that_contradicts_itself_is_refused(change: dict[str, Any], messa
         ({"norm_eps": -1.0}, "norm_eps=-1.0: expected at least 0"),
     ],
 )
-def test_a_layer_that_cannot_be_is_refused(change: dict[str, Any], message: str) -> None:
+def test_an_invalid_layer_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         dataclasses.replace(TAGS.layers[0], **change)
 
 
-def test_a_field_that_does_not_exist_or_is_missing_is_named() -> None:
+def test_an_unknown_or_missing_field_is_named() -> None:
     with pytest.raises(ConfigError, match="unknown field 'color'; Head has task, layers"):
         Head.from_dict(TAGS.to_dict() | {"color": 1})
     with pytest.raises(ConfigError, match="field 'outputs' of HeadLayer is missing"):

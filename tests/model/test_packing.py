@@ -46,7 +46,7 @@ def test_sequences_without_segments_are_segment_0_beside_those_with() -> None:
 
 
 @pytest.mark.parametrize("sequences", [[], [np.arange(2), np.arange(0)]])
-def test_nothing_cannot_be_packed(sequences: list[np.ndarray]) -> None:
+def test_empty_batches_and_sequences_are_refused(sequences: list[np.ndarray]) -> None:
     with pytest.raises(InputError, match="at least one sequence, each of at least one token"):
         PackedBatch.of(sequences)
 

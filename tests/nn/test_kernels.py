@@ -203,7 +203,7 @@ def test_the_gradient_of_a_long_sequence_is_of_the_same_dropout() -> None:
     assert (v.grad - expected).abs().max() < ROUNDING * length
 
 
-def test_the_kernel_for_whole_batches_is_chosen_where_it_can_be(
+def test_the_kernel_for_whole_batches_is_chosen_if_supported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(torch.version, "cuda", "13.0")
@@ -225,7 +225,7 @@ def test_the_kernel_for_whole_batches_is_chosen_where_it_can_be(
 
 
 @pytest.mark.parametrize("window", [None, 0, 5])
-def test_the_kernel_for_whole_batches_is_told_bounds_and_window(
+def test_the_kernel_for_whole_batches_gets_bounds_and_window(
     monkeypatch: pytest.MonkeyPatch, window: int | None
 ) -> None:
     """By a stand-in that computes from its arguments alone what the kernel documents."""

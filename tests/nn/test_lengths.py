@@ -16,7 +16,7 @@ def test_neighbors_of_equal_length_are_one_run() -> None:
     assert [group.tokens for group in lengths.groups][-1] == slice(18, 20)
 
 
-def test_positions_count_from_each_sequence_s_start() -> None:
+def test_positions_count_from_the_start_of_each_sequence() -> None:
     lengths = Lengths(np.array([3, 1, 2]))
     assert lengths.position_T.tolist() == [0, 1, 2, 0, 0, 1]
     assert lengths.bounds.tolist() == [0, 3, 4, 6]
