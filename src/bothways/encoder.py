@@ -83,7 +83,7 @@ def load(
         BackendError, MissingExtra: if backend or precision are not to be had here.
     """
     model = checkpoints.read_folder(checkpoints.resolve(source))
-    reader = sequences.open_reader(model.reader_path, model.config, lowercase=model.spec.lowercase)
+    reader = checkpoints.open_reader(model)
     engine = backends.create(
         backend, model.config, model.weights, precision=precision, threads=threads
     )

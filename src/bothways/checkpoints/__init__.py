@@ -3,6 +3,7 @@
 from bothways.checkpoints.export import export
 from bothways.checkpoints.folder import fingerprint, read_folder
 from bothways.checkpoints.model_bundle import ModelBundle
+from bothways.checkpoints.readers import open_reader
 from bothways.checkpoints.sources import ALIASES, Alias, PullProgress, pull, resolve
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "PullProgress",
     "export",
     "fingerprint",
+    "open_reader",
     "pull",
     "read_folder",
     "resolve",

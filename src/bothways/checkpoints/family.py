@@ -14,6 +14,7 @@ import numpy as np
 from bothways.checkpoints.fields import Fields
 from bothways.checkpoints.head_forms import HeadForm
 from bothways.checkpoints.table import KeyTable, Reading
+from bothways.checkpoints.tokenizer_class import TokenizerClass
 from bothways.errors import CheckpointError, ConfigError, UnsupportedModel
 from bothways.io.json_files import brief
 from bothways.model.config import Activation, EncoderConfig
@@ -125,6 +126,7 @@ class Family:
     tables: the names of weights; the first is written, the first that fits a file reads it.
     heads: the forms of the heads that its classes have.
     published_code: values of `auto_map` that name the published code of this very architecture.
+    tokenizer: the class of tokenizer of a folder that names none; None if its folders must name it.
     """
 
     model_type: str
@@ -144,6 +146,7 @@ class Family:
     )
     buffers: Callable[[EncoderConfig], dict[str, np.ndarray]] = _nothing
     published_code: frozenset[str] = frozenset()
+    tokenizer: TokenizerClass | None = None
 
     @property
     def stem(self) -> str:

@@ -1,5 +1,6 @@
 """ELECTRA (Clark et al. 2020): BERT with narrower embeddings, and other heads in pre-training."""
 
+import dataclasses
 from typing import Any
 
 from bothways.checkpoints.families import bert
@@ -21,9 +22,12 @@ def write_embedding_size(config: EncoderConfig) -> dict[str, Any]:
     return {"embedding_size": config.embedding_width}
 
 
+TOKENIZER = dataclasses.replace(bert.TOKENIZER, name="ElectraTokenizer")
+
 ELECTRA = Family(
     model_type="electra",
     base_class="ElectraModel",
+    tokenizer=TOKENIZER,
     rows=dict(bert.FIELDS)
     | {
         "hidden_size": ("d_model", 256),

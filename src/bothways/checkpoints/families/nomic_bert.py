@@ -7,6 +7,7 @@ is written.
 
 from typing import Any
 
+from bothways.checkpoints.families import bert
 from bothways.checkpoints.family import Family, activation
 from bothways.checkpoints.fields import MISSING, Fields, same
 from bothways.checkpoints.head_forms import POOLER, classifier, masked_tokens
@@ -201,6 +202,7 @@ _DROPPED = (
 NOMIC_BERT = Family(
     model_type="nomic_bert",
     base_class="NomicBertModel",
+    tokenizer=bert.TOKENIZER,
     rows={"vocab_size": ("vocab_size", 30528), "type_vocab_size": ("num_segments", 2)},
     fixed={"position_embedding": "none", "attention_positions": "rotary", "gated": True},
     only={
