@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from bothways.checkpoints.family import MAX_LAYERS
-from bothways.checkpoints.fields import LARGEST, Fields
-from bothways.checkpoints.head_forms import unused_weights
+from bothways.checkpoints.head_architectures import unused_weights
+from bothways.checkpoints.json_fields import LARGEST, Fields
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import StoredTensor, read_safetensors, write_safetensors
 from bothways.errors import CheckpointError, ConfigError

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from bothways.checkpoints.fields import Fields
-from bothways.checkpoints.head_forms import HeadForm
-from bothways.checkpoints.table import KeyTable, Reading
+from bothways.checkpoints.head_architectures import HeadArchitecture
+from bothways.checkpoints.json_fields import Fields
+from bothways.checkpoints.key_table import KeyTable, Reading
 from bothways.checkpoints.tokenizer_class import TokenizerClass
 from bothways.errors import CheckpointError, ConfigError, UnsupportedModel
 from bothways.io.json_files import brief
@@ -132,7 +132,7 @@ class Family:
     model_type: str
     base_class: str
     tables: tuple[KeyTable, ...]
-    heads: tuple[HeadForm, ...]
+    heads: tuple[HeadArchitecture, ...]
     rows: Mapping[str, tuple[str, Any]]
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     only: Mapping[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)

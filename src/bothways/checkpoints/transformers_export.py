@@ -9,8 +9,8 @@ import numpy as np
 
 from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.head_forms import DECODER
-from bothways.checkpoints.head_places import Placed, place_head
+from bothways.checkpoints.head_architectures import DECODER
+from bothways.checkpoints.head_export import HeadExport, export_head
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import write_safetensors
 from bothways.errors import UnsupportedModel
@@ -40,8 +40,8 @@ def write_transformers(out: Path, model: ModelBundle) -> list[str]:
     if not same_family:
         for name in _OF_HEADS:  # in the words of the other family
             settings.pop(name, None)
-    heads, placed, notes = _place_heads(family, model, own, settings)
-    settings = _settings_of(family, settings, placed, keeps_others=bool(heads) and same_family)
+    heads, exports, notes = _place_heads(family, model, own, settings)
+    settings = _settings_of(family, settings, exports, keeps_others=bool(heads) and same_family)
     table = next(table for table in family.tables if table.knows(heads))
     write_json(out / "config.json", family.write_config(config, settings))
     arrays = table.write(weights | heads, family.buffers(config))
@@ -65,7 +65,7 @@ def _family_for(model: ModelBundle, config: EncoderConfig) -> Family:
         )
 
     def distance(family: Family) -> tuple[bool, int, bool]:
-        lacking = [h for h in model.spec.heads if _placed(family, config, h, {}) is None]
+        lacking = [h for h in model.spec.heads if _exported(family, config, h, {}) is None]
         as_it_is = _with_segment(family, config) == config
         return family.model_type != origin, len(lacking), not as_it_is
 
@@ -79,33 +79,33 @@ def _with_segment(family: Family, config: EncoderConfig) -> EncoderConfig:
     return dataclasses.replace(config, num_segments=1)
 
 
-def _placed(
+def _exported(
     family: Family, config: EncoderConfig, head: Head, settings: Mapping[str, Any]
-) -> Placed | None:
-    return place_head(family.heads, family.stem, config, head, settings)
+) -> HeadExport | None:
+    return export_head(family.heads, family.stem, config, head, settings)
 
 
 def _place_heads(
     family: Family, model: ModelBundle, config: EncoderConfig, settings: Mapping[str, Any]
-) -> tuple[dict[str, np.ndarray], list[Placed], list[str]]:
+) -> tuple[dict[str, np.ndarray], list[HeadExport], list[str]]:
     """The weights of heads under names that the family knows, the heads' places, and what is left.
 
     One head with labels finds room in a file, for all of them are called classifier there.
     """
     arrays: dict[str, np.ndarray] = {}
-    places: list[Placed] = []
+    places: list[HeadExport] = []
     notes: list[str] = []
     for head in sorted(model.spec.heads, key=lambda head: not head.labels):
-        placed = _placed(family, config, head, settings)
-        if placed is None:
+        exports = _exported(family, config, head, settings)
+        if exports is None:
             notes.append(_why_left_out(family, head))
             continue
-        own = {placed.names[name]: model.head_weights[name] for name in head_layout(head, config)}
+        own = {exports.names[name]: model.head_weights[name] for name in head_layout(head, config)}
         if own.keys() & arrays.keys() or not _knows(family, arrays | _twice(family, own)):
             notes.append(f"the head for {head.task}: a file of this family has room for one head")
             continue
         arrays |= _twice(family, own)
-        places.append(placed)
+        places.append(exports)
     for name in model.unused_head_weights():
         if name in arrays:
             continue
@@ -129,14 +129,14 @@ def _twice(family: Family, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarra
 
 
 def _settings_of(
-    family: Family, settings: dict[str, Any], placed: list[Placed], *, keeps_others: bool
+    family: Family, settings: dict[str, Any], exports: list[HeadExport], *, keeps_others: bool
 ) -> dict[str, Any]:
     """The fields about heads: the class of the first of them, and what each of them needs."""
-    if placed:
-        settings["architectures"] = [placed[0].class_name]
+    if exports:
+        settings["architectures"] = [exports[0].class_name]
     elif not keeps_others:
         settings.pop("architectures", None)  # of a head that is not there
-    for place in placed:
+    for place in exports:
         if "id2label" in place.settings:
             settings.pop("num_labels", None)
         settings |= place.settings

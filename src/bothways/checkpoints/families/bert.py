@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.head_forms import POOLER as POOLER_NAME
-from bothways.checkpoints.head_forms import classifier, masked_tokens
-from bothways.checkpoints.table import KeyTable, Rows
+from bothways.checkpoints.head_architectures import POOLER as POOLER_NAME
+from bothways.checkpoints.head_architectures import classifier, masked_tokens
+from bothways.checkpoints.key_table import KeyTable, Rows
 from bothways.checkpoints.tokenizer_class import TokenizerClass
 
 FIELDS: Mapping[str, tuple[str, Any]] = {

@@ -4,8 +4,8 @@ import dataclasses
 
 from bothways.checkpoints.families import bert
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.head_forms import classifier, masked_tokens
-from bothways.checkpoints.table import KeyTable
+from bothways.checkpoints.head_architectures import classifier, masked_tokens
+from bothways.checkpoints.key_table import KeyTable
 
 TOKENIZER = dataclasses.replace(bert.TOKENIZER, name="DistilBertTokenizer")
 

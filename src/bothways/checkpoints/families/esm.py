@@ -18,8 +18,8 @@ from bothways.checkpoints.families.roberta import (
     write_offset,
 )
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.fields import Fields
-from bothways.checkpoints.table import KeyTable, Rows
+from bothways.checkpoints.json_fields import Fields
+from bothways.checkpoints.key_table import KeyTable, Rows
 from bothways.checkpoints.tokenizer_class import TokenizerClass
 from bothways.errors import UnsupportedModel
 from bothways.io.json_files import brief

@@ -9,8 +9,8 @@ from typing import Any
 from bothways.checkpoints.families import bert, roberta
 from bothways.checkpoints.families.roberta import CLASSIFIERS, HEADS, MASKED_TOKENS
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.fields import Fields
-from bothways.checkpoints.table import KeyTable
+from bothways.checkpoints.json_fields import Fields
+from bothways.checkpoints.key_table import KeyTable
 from bothways.checkpoints.tokenizer_class import TokenizerClass
 from bothways.model.config import EncoderConfig
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from bothways.checkpoints.families import bert
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.fields import Fields
-from bothways.checkpoints.head_forms import classifier, masked_tokens
-from bothways.checkpoints.table import KeyTable, Rows
+from bothways.checkpoints.head_architectures import classifier, masked_tokens
+from bothways.checkpoints.json_fields import Fields
+from bothways.checkpoints.key_table import KeyTable, Rows
 from bothways.checkpoints.tokenizer_class import TokenizerClass
 from bothways.model.config import EncoderConfig
 

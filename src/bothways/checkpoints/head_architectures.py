@@ -1,6 +1,6 @@
 """The heads of a family: how a class of transformers makes outputs of hidden states, as data.
 
-A form is read forwards here (a file and its config give a `Head`), and backwards in `head_places`.
+A form is read forwards here (a file and its config give a `Head`), and backwards in `head_export`.
 A head of another class, or of none that the file names, is left unread: its weights are kept, and
 what it would give is not guessed.
 """
@@ -20,7 +20,7 @@ __all__ = [
     "DECODER",
     "POOLER",
     "PROBLEMS",
-    "HeadForm",
+    "HeadArchitecture",
     "Settings",
     "class_named",
     "classifier",
@@ -55,7 +55,7 @@ def _no_settings(head: Head) -> dict[str, Any]:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class HeadForm:
+class HeadArchitecture:
     """A head as one class of a family's has it.
 
     classes: how the names of such classes end, as `ForMaskedLM`; the first is the one exported.
@@ -72,7 +72,7 @@ class HeadForm:
     settings: Callable[[Head], dict[str, Any]] = _no_settings
 
 
-def masked_tokens(activation: HeadActivation | None = None, *classes: str) -> HeadForm:
+def masked_tokens(activation: HeadActivation | None = None, *classes: str) -> HeadArchitecture:
     """dense, activation, norm, then the embeddings as decoder (Devlin et al. 2019, released code).
 
     activation: None for that of the encoder. classes: that have it, beside `ForMaskedLM`.
@@ -88,12 +88,12 @@ def masked_tokens(activation: HeadActivation | None = None, *classes: str) -> He
         )
         return dense, HeadLayer(name=DECODER, outputs=outputs, tied=True)
 
-    return HeadForm(classes=("ForMaskedLM", *classes), outputs="vocabulary", layers=layers)
+    return HeadArchitecture(classes=("ForMaskedLM", *classes), outputs="vocabulary", layers=layers)
 
 
 def classifier(
     dense: str, activation: HeadActivation, output: str = "heads.classifier"
-) -> tuple[HeadForm, HeadForm]:
+) -> tuple[HeadArchitecture, HeadArchitecture]:
     """The first position through a dense layer, then labels; and labels of positions, at once.
 
     dense, output: our names of the two layers of a sequence's head.
@@ -111,13 +111,17 @@ def classifier(
         return (HeadLayer(name="heads.classifier", outputs=outputs),)
 
     return (
-        HeadForm(classes=("ForSequenceClassification",), outputs="sequence", layers=of_sequence),
-        HeadForm(classes=("ForTokenClassification",), outputs="positions", layers=of_positions),
+        HeadArchitecture(
+            classes=("ForSequenceClassification",), outputs="sequence", layers=of_sequence
+        ),
+        HeadArchitecture(
+            classes=("ForTokenClassification",), outputs="positions", layers=of_positions
+        ),
     )
 
 
 def read_heads(
-    forms: Sequence[HeadForm],
+    architectures: Sequence[HeadArchitecture],
     stem: str,
     config: EncoderConfig,
     settings: Settings,
@@ -129,17 +133,17 @@ def read_heads(
     """
     heads: list[Head] = []
     problems: list[str] = []
-    for form in forms:
-        named = class_named(form, stem, settings) is not None
+    for architecture in architectures:
+        named = class_named(architecture, stem, settings) is not None
         # The weights of a masked-token head have names that no other head has.
-        if named or (form.outputs == "vocabulary" and f"{DECODER}.dense.weight" in arrays):
+        if named or (architecture.outputs == "vocabulary" and f"{DECODER}.dense.weight" in arrays):
             try:
-                heads.append(_read(form, config, settings, arrays))
+                heads.append(_read(architecture, config, settings, arrays))
             except (CheckpointError, ConfigError) as problem:
                 problems.append(str(problem))
     unused = unused_weights(heads, config, arrays)
     if unused and not problems:
-        classes = ", ".join(stem + form.classes[0] for form in forms)
+        classes = ", ".join(stem + architecture.classes[0] for architecture in architectures)
         problems.append(
             f"architectures={brief(settings.get('architectures'))}: the weight {unused[0]!r} "
             f"belongs to no head that bothways runs, which are those of {classes}"
@@ -153,39 +157,42 @@ def unused_weights(heads: Sequence[Head], config: EncoderShape, arrays: Iterable
     return sorted(n for n in arrays if n not in used and not n.startswith(f"{POOLER}."))
 
 
-def class_named(form: HeadForm, stem: str, settings: Settings) -> str | None:
+def class_named(architecture: HeadArchitecture, stem: str, settings: Settings) -> str | None:
     """The class of this form that a config.json names; None if it names none of them."""
     named = settings.get("architectures")
     for name in named if isinstance(named, list) else ():
-        if name in [stem + ending for ending in form.classes]:
+        if name in [stem + ending for ending in architecture.classes]:
             return str(name)
     return None
 
 
 def _read(
-    form: HeadForm, config: EncoderConfig, settings: Settings, arrays: Mapping[str, np.ndarray]
+    architecture: HeadArchitecture,
+    config: EncoderConfig,
+    settings: Settings,
+    arrays: Mapping[str, np.ndarray],
 ) -> Head:
     """The head of this form.
 
     Raises:
         CheckpointError, ConfigError: saying why the file does not have it.
     """
-    if form.outputs == "vocabulary":
-        *others, last = form.layers(config, settings, config.vocab_size)
+    if architecture.outputs == "vocabulary":
+        *others, last = architecture.layers(config, settings, config.vocab_size)
         last = dataclasses.replace(last, tied=settings.get("tie_word_embeddings") is not False)
         head = Head(task="masked_tokens", layers=(*others, last))
         if f"{DECODER}.decoder.bias" in arrays:
             raise CheckpointError("the masked-token head has two biases, and they differ")
     else:
-        name = form.layers(config, settings, 1)[-1].name
+        name = architecture.layers(config, settings, 1)[-1].name
         weight = arrays.get(f"{name}.weight")
         if weight is None or weight.ndim != 2 or not weight.size:
             raise CheckpointError(f"the file has no matrix {name}.weight")
-        task = task_in(settings, len(weight)) if form.outputs == "sequence" else "tags"
+        task = task_in(settings, len(weight)) if architecture.outputs == "sequence" else "tags"
         head = Head(
             task=task,
-            layers=form.layers(config, settings, len(weight)),
-            pooling=form.pooling(settings) if form.outputs == "sequence" else None,
+            layers=architecture.layers(config, settings, len(weight)),
+            pooling=architecture.pooling(settings) if architecture.outputs == "sequence" else None,
             labels=labels_in(settings, len(weight)),
             dropout=_dropout(settings, config),
         )

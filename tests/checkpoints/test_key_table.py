@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bothways.checkpoints.families import FAMILIES
-from bothways.checkpoints.table import KeyTable, Rows
+from bothways.checkpoints.key_table import KeyTable, Rows
 from bothways.errors import CheckpointError
 from bothways.model.config import EncoderConfig
 from bothways.model.layout import layout

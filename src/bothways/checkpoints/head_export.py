@@ -1,12 +1,12 @@
-"""Where a head goes in a family: `head_forms` read backwards, for export."""
+"""Where a head goes in a family: `head_architectures` read backwards, for export."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from bothways.checkpoints.head_forms import (
+from bothways.checkpoints.head_architectures import (
     PROBLEMS,
-    HeadForm,
+    HeadArchitecture,
     Settings,
     class_named,
     labels_in,
@@ -16,13 +16,13 @@ from bothways.errors import CheckpointError
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head, HeadLayer
 
-__all__ = ["Placed", "place_head"]
+__all__ = ["HeadExport", "export_head"]
 
 T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
-class Placed:
+class HeadExport:
     """Where a head goes in a family.
 
     class_name: of the class to load it with. names: from those of its weights to those that the
@@ -35,21 +35,25 @@ class Placed:
     settings: Mapping[str, Any]
 
 
-def place_head(
-    forms: Sequence[HeadForm], stem: str, config: EncoderConfig, head: Head, given: Settings
-) -> Placed | None:
+def export_head(
+    architectures: Sequence[HeadArchitecture],
+    stem: str,
+    config: EncoderConfig,
+    head: Head,
+    given: Settings,
+) -> HeadExport | None:
     """The place of a head in a family; None if no class of it computes what the head does.
 
     given: the fields of the config.json so far.
     """
     kind = {"masked_tokens": "vocabulary", "tags": "positions", "masked_values": None}
-    for form in forms:
-        if form.outputs != kind.get(head.task, "sequence"):
+    for architecture in architectures:
+        if architecture.outputs != kind.get(head.task, "sequence"):
             continue
-        settings = form.settings(head)
-        if head.pooling is not None and form.pooling(settings) != head.pooling:
+        settings = architecture.settings(head)
+        if head.pooling is not None and architecture.pooling(settings) != head.pooling:
             continue
-        layers = form.layers(config, settings, head.num_outputs)
+        layers = architecture.layers(config, settings, head.num_outputs)
         if [_without_names(layer) for layer in layers] != [
             _without_names(layer) for layer in head.layers
         ]:
@@ -59,9 +63,9 @@ def place_head(
             names |= _parameters(ours.name, theirs.name)
             if ours.norm is not None and theirs.norm is not None:
                 names |= _parameters(ours.norm, theirs.norm)
-        named = class_named(form, stem, given)
+        named = class_named(architecture, stem, given)
         settings |= _tie(head, given) | _labeling(head, given if named else _UNLABELED)
-        return Placed(named or stem + form.classes[0], names, settings)
+        return HeadExport(named or stem + architecture.classes[0], names, settings)
     return None
 
 
