@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -216,3 +217,24 @@ def test_a_place_below_a_file_is_named(tiny: "Tiny", tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataFileError, match="out: writing failed"):
         export(read_folder(tiny.path), tmp_path / "file" / "out", "transformers")
+
+
+@pytest.mark.parametrize("to", ["bothways", "transformers", "sentence-transformers", "onnx"])
+def test_an_export_is_on_disk_before_it_has_its_name(
+    to: Format, tiny: "Tiny", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut must not leave a folder whose files are empty."""
+    out = tmp_path / "out"
+    synced: dict[int, bool] = {}
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.setdefault(os.fstat(descriptor).st_ino, out.exists())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    (tiny.path / "vocab.txt").write_text("[PAD]")
+    export(read_folder(tiny.path), out, to)
+    for path in (out, *out.rglob("*")):
+        assert synced[path.stat().st_ino] is False, path
+    assert tmp_path.stat().st_ino in synced

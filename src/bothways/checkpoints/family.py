@@ -124,7 +124,7 @@ class Family:
     from_weights(config, arrays, file): what only the weights tell.
     buffers(config): what transformers expects in a file, where it is no weight of the model.
     tables: the names of weights; the first is written, the first that fits a file reads it.
-    heads: the forms of the heads that its classes have.
+    heads: the architectures of the heads of its classes.
     published_code: values of `auto_map` that name the published code of this very architecture.
     tokenizer: the class of tokenizer of a folder that names none; None if its folders must name it.
     """

@@ -1,8 +1,8 @@
-"""The heads of a family: how a class of transformers makes outputs of hidden states, as data.
+"""The heads of a family, as data: how each class of transformers computes its outputs.
 
-A form is read forwards here (a file and its config give a `Head`), and backwards in `head_export`.
-A head of another class, or of none that the file names, is left unread: its weights are kept, and
-what it would give is not guessed.
+`read_heads` builds a `Head` from a file and its config; `head_export` does the reverse. A head of a
+class that is not listed, or that the file does not name, stays unread: bothways keeps its weights
+and does not guess what they compute.
 """
 
 import dataclasses
@@ -34,10 +34,10 @@ __all__ = [
 Settings = Mapping[str, Any]
 
 DECODER = "heads.masked_tokens"
-"""The layer that gives the logits of masked tokens; tied, its bias alone is a weight."""
+"""The layer that computes the logits of masked tokens; if it is tied, only its bias is stored."""
 
 POOLER = "heads.pooler"
-"""A dense layer that published encoders carry, whether or not a head goes through it."""
+"""A dense layer that published encoders include, whether or not a head uses it."""
 
 PROBLEMS: dict[str, HeadTask] = {
     "single_label_classification": "classes",
@@ -56,13 +56,13 @@ def _no_settings(head: Head) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HeadArchitecture:
-    """A head as one class of a family's has it.
+    """The head of one class of a family.
 
-    classes: how the names of such classes end, as `ForMaskedLM`; the first is the one exported.
-    outputs: of what: the vocabulary at each position, or labels of a sequence or of each position.
-    layers(config, settings, outputs): its layers, the last with so many outputs.
-    pooling(settings): how positions become one vector, where the outputs are of a sequence.
-    settings(head): fields of the config.json that a head of this form needs.
+    classes: suffixes of the class names, such as `ForMaskedLM`; an export writes the first.
+    outputs: logits of the vocabulary at each position, or labels of a sequence or of each position.
+    layers(config, settings, outputs): its layers; the last has `outputs` outputs.
+    pooling(settings): how positions become one vector, for outputs of a sequence.
+    settings(head): fields of the config.json that this head needs.
     """
 
     classes: tuple[str, ...]
@@ -75,7 +75,7 @@ class HeadArchitecture:
 def masked_tokens(activation: HeadActivation | None = None, *classes: str) -> HeadArchitecture:
     """dense, activation, norm, then the embeddings as decoder (Devlin et al. 2019, released code).
 
-    activation: None for that of the encoder. classes: that have it, beside `ForMaskedLM`.
+    activation: None for the encoder's. classes: suffixes of its classes besides `ForMaskedLM`.
     """
 
     def layers(config: EncoderConfig, settings: Settings, outputs: int) -> tuple[HeadLayer, ...]:
@@ -94,9 +94,9 @@ def masked_tokens(activation: HeadActivation | None = None, *classes: str) -> He
 def classifier(
     dense: str, activation: HeadActivation, output: str = "heads.classifier"
 ) -> tuple[HeadArchitecture, HeadArchitecture]:
-    """The first position through a dense layer, then labels; and labels of positions, at once.
+    """Heads for labels of a sequence (first position, dense layer, output) and of each position.
 
-    dense, output: our names of the two layers of a sequence's head.
+    dense, output: names of the two layers of the sequence head, in bothways.
     """
 
     def of_sequence(
@@ -127,9 +127,9 @@ def read_heads(
     settings: Settings,
     arrays: Mapping[str, np.ndarray],
 ) -> tuple[tuple[Head, ...], str]:
-    """The heads in a file, and why the rest of its head weights make none; "" if all are used.
+    """The heads in a file, and why the other head weights belong to none; "" if all are used.
 
-    stem: how the names of the family's classes begin. settings: the kept fields of the config.json.
+    stem: prefix of the family's class names. settings: the kept fields of the config.json.
     """
     heads: list[Head] = []
     problems: list[str] = []
@@ -152,13 +152,13 @@ def read_heads(
 
 
 def unused_weights(heads: Sequence[Head], config: EncoderShape, arrays: Iterable[str]) -> list[str]:
-    """The names of weights that belong to no head, in order; a pooler is not missed."""
+    """The sorted names of weights that belong to no head, except a pooler's."""
     used = {name for head in heads for name in head_layout(head, config)}
     return sorted(n for n in arrays if n not in used and not n.startswith(f"{POOLER}."))
 
 
 def class_named(architecture: HeadArchitecture, stem: str, settings: Settings) -> str | None:
-    """The class of this form that a config.json names; None if it names none of them."""
+    """The class with this head that a config.json names; None if it names none."""
     named = settings.get("architectures")
     for name in named if isinstance(named, list) else ():
         if name in [stem + ending for ending in architecture.classes]:
@@ -172,10 +172,10 @@ def _read(
     settings: Settings,
     arrays: Mapping[str, np.ndarray],
 ) -> Head:
-    """The head of this form.
+    """The head with this architecture.
 
     Raises:
-        CheckpointError, ConfigError: saying why the file does not have it.
+        CheckpointError, ConfigError: if the file does not have it; the message says why.
     """
     if architecture.outputs == "vocabulary":
         *others, last = architecture.layers(config, settings, config.vocab_size)
@@ -201,9 +201,9 @@ def _read(
 
 
 def task_in(settings: Settings, outputs: int) -> HeadTask:
-    """What the labels of a sequence are; where the file does not say, as transformers decides.
+    """The task of a sequence head; if the file does not say, decided as transformers decides.
 
-    That is its pipeline for text classification, and the loss of its classes for one label.
+    For several labels that is its text-classification pipeline; for one, the loss of its classes.
     """
     problem = settings.get("problem_type")
     if problem is None:
@@ -215,7 +215,7 @@ def task_in(settings: Settings, outputs: int) -> HeadTask:
 
 
 def labels_in(settings: Settings, outputs: int) -> tuple[str, ...]:
-    """The names of the outputs; those that transformers makes up, where the file has none."""
+    """The names of the outputs; transformers' default names if the file has none."""
     named = settings.get("id2label")
     if named is None:
         return tuple(f"LABEL_{index}" for index in range(outputs))

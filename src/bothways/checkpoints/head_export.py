@@ -1,4 +1,4 @@
-"""Where a head goes in a family: `head_architectures` read backwards, for export."""
+"""Exporting a head: the class of a family that computes it, and the names of its weights there."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -23,11 +23,10 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True)
 class HeadExport:
-    """Where a head goes in a family.
+    """How to export a head to a family.
 
-    class_name: of the class to load it with. names: from those of its weights to those that the
-    family's table knows. settings: fields of the config.json that say what it is, where those that
-    there were do not.
+    class_name: the class of transformers that loads it. names: for each of its weights, the name in
+    the family's table. settings: fields to add to the config.json so that it describes the head.
     """
 
     class_name: str
@@ -42,13 +41,13 @@ def export_head(
     head: Head,
     given: Settings,
 ) -> HeadExport | None:
-    """The place of a head in a family; None if no class of it computes what the head does.
+    """How to export a head to a family; None if no class of the family computes the same.
 
     given: the fields of the config.json so far.
     """
-    kind = {"masked_tokens": "vocabulary", "tags": "positions", "masked_values": None}
+    outputs = {"masked_tokens": "vocabulary", "tags": "positions", "masked_values": None}
     for architecture in architectures:
-        if architecture.outputs != kind.get(head.task, "sequence"):
+        if architecture.outputs != outputs.get(head.task, "sequence"):
             continue
         settings = architecture.settings(head)
         if head.pooling is not None and architecture.pooling(settings) != head.pooling:
@@ -70,11 +69,11 @@ def export_head(
 
 
 _UNLABELED: Settings = {"problem_type": "", "id2label": {}}
-"""Of a folder that has had no such head: nothing is left to what an absent field stands for."""
+"""Settings of a folder without such a head: every field is written, none left to a default."""
 
 
 def _tie(head: Head, given: Settings) -> dict[str, Any]:
-    """Whether the decoder is the embedding, where the config.json says otherwise."""
+    """The field that says whether the decoder is tied, if the config.json says otherwise."""
     if head.task != "masked_tokens":
         return {}
     tied = given.get("tie_word_embeddings") is not False
@@ -82,7 +81,7 @@ def _tie(head: Head, given: Settings) -> dict[str, Any]:
 
 
 def _labeling(head: Head, given: Settings) -> dict[str, Any]:
-    """The fields that `task_in` and `labels_in` read, where they do not yet say it."""
+    """The fields that `task_in` and `labels_in` read, if they do not yet describe the head."""
     outputs = head.num_outputs
     fields: dict[str, Any] = {}
     if head.labels and _or_none(lambda: labels_in(given, outputs)) != head.labels:
@@ -102,7 +101,7 @@ def _or_none(read: Callable[[], T]) -> T | None:
 
 
 def _without_names(layer: HeadLayer) -> HeadLayer:
-    """The layer with what makes no difference to its outputs settled."""
+    """The layer with default values for everything that does not change its outputs."""
     same = dataclasses.replace(layer, name="heads.layer", tied=False)
     if layer.norm is None:
         return dataclasses.replace(same, norm_bias=True, norm_eps=0.0)
