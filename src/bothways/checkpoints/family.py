@@ -1,8 +1,8 @@
-"""A family of models: what its config.json says, and how its weights are called.
+"""A family of models: the fields of its config.json, and the names of its weights.
 
 A family is data, one file each in `families`. Every field of a config.json is mapped to a field of
 `EncoderConfig`, kept (for heads, training and export), dropped by name, accepted with certain
-values only, or refused: none is skipped in silence.
+values only, or refused; no field is ignored silently.
 """
 
 import dataclasses
@@ -118,10 +118,10 @@ class Family:
     fixed: our fields that every member has, where they differ from the defaults.
     only: their field -> the values that bothways can run.
     kept, dropped: their fields that change no encoding, beside those of every family.
-    read_quirks(fields, values): what is no plain row, put into our `values`.
-    write_quirks(config): the same, backwards. needed: fields that transformers cannot do without,
+    read_quirks(fields, values): fields that no plain row can express, added to our `values`.
+    write_quirks(config): the reverse. needed: fields that transformers cannot do without,
         written where nothing else says them.
-    from_weights(config, arrays, file): what only the weights tell.
+    from_weights(config, arrays, file): the config, completed by what only the weights reveal.
     buffers(config): what transformers expects in a file, where it is no weight of the model.
     tables: the names of weights; the first is written, the first that fits a file reads it.
     heads: the architectures of the heads of its classes.
