@@ -9,7 +9,7 @@ import pytest
 
 from bothways.checkpoints.bothways_folder import FORMAT_VERSION, read_bothways, write_bothways
 from bothways.model.config import EncoderConfig
-from bothways.model.weights import initialize
+from bothways.model.layout import initialize
 
 FOLDERS = Path(__file__).parent / "format_2"
 SIZES: dict[str, Any] = {

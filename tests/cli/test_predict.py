@@ -12,11 +12,12 @@ import pytest
 
 import bothways
 from bothways import Alphabet, EncoderConfig
-from bothways.checkpoints import ModelFolder, export
+from bothways.checkpoints import ModelBundle, export
+from bothways.checkpoints.tokenizers.files import open_tokenizer
 from bothways.model.heads import Head, HeadLayer, HeadTask, head_layout
+from bothways.model.spec import ModelSpec
 from bothways.sequences import SequenceReader, SymbolReader
 from bothways.sequences.text import TextReader
-from bothways.sequences.tokenizer_files import open_tokenizer
 
 SAME = 1e-6
 """fp32 through another order of additions."""
@@ -57,16 +58,14 @@ def make(tmp_path: Path, make_weights: Callable[..., dict[str, np.ndarray]]) -> 
         )
         rng = np.random.default_rng(5)
         shapes = {name: s for head in heads for name, s in head_layout(head, config).items()}
-        folder = ModelFolder(
+        folder = ModelBundle.of(
+            ModelSpec(config=config, heads=heads, max_length=config.max_length),
+            {
+                **make_weights(config),
+                **{n: rng.standard_normal(s).astype(np.float32) for n, s in shapes.items()},
+            },
             path=tmp_path,
             reader_path=files,
-            family="bothways",
-            config=config,
-            weights=make_weights(config),
-            heads={n: rng.standard_normal(s).astype(np.float32) for n, s in shapes.items()},
-            head_settings={},
-            head_configs=heads,
-            max_length=config.max_length,
         )
         export(folder, tmp_path / "model", "bothways")
         return str(tmp_path / "model")

@@ -14,8 +14,8 @@ from bothways.model.costs import (
     operations,
     parameters_by_part,
 )
+from bothways.model.layout import layout
 from bothways.model.packing import DEFAULT_MAX_TOKENS
-from bothways.model.weights import layout
 
 SIZES: dict[str, Any] = {"num_layers": 1, "num_heads": 1, "d_model": 8, "d_ff": 32, "max_length": 6}
 PLAIN = EncoderConfig(**SIZES, vocab_size=10, num_segments=2)

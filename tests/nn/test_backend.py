@@ -10,8 +10,8 @@ import torch
 from bothways.errors import BackendError, CheckpointError, InputError
 from bothways.model.config import EncoderConfig, PoolingMode
 from bothways.model.costs import bytes_per_token
+from bothways.model.layout import initialize
 from bothways.model.packing import PackedBatch
-from bothways.model.weights import initialize
 from bothways.nn import TorchBackend
 
 NEIGHBOR_TOLERANCE = 1e-6

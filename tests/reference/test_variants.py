@@ -10,7 +10,7 @@ import pytest
 
 from bothways.model.config import EncoderConfig
 from bothways.model.fields import literal_fields
-from bothways.model.weights import layout
+from bothways.model.layout import layout
 from bothways.reference import encode
 
 SIZES: dict[str, Any] = {"num_layers": 2, "num_heads": 2, "d_model": 12, "d_ff": 16}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bothways.model.baselines import any_encoder
 from bothways.model.baselines.any_encoder import AnyConfig
-from bothways.model.weights import Weights, check_layout
+from bothways.model.weights import CheckedWeights, Weights
 from bothways.nn.layers import Linear
 from bothways.nn.lengths import Lengths
 
@@ -49,16 +49,15 @@ class PackedEncoder(nn.Module, abc.ABC):
         Raises:
             CheckpointError: if they differ from the layout in name or shape, or are not finite.
         """
-        check_layout(any_encoder.layout(self.config), weights, "weights")
-        self.fill(weights)
+        self.fill(CheckedWeights.of(any_encoder.layout(self.config), weights, "weights"))
 
-    def fill(self, weights: Weights) -> None:
-        """Copy weights that have been checked into the parameters; packed matrices have none."""
+    def fill(self, weights: CheckedWeights) -> None:
+        """Copy `weights` into the parameters of the same names; packed matrices have none."""
         with torch.no_grad():
             for name, parameter in self.named_parameters():
                 parameter.copy_(to_tensor(weights[name]))
 
-    def pack(self, weights: Weights) -> None:
+    def pack(self, weights: CheckedWeights) -> None:
         """Pack the matrices of all linear maps, for inference on a CPU: see `Linear.pack`.
 
         Calling it before `fill` saves the memory of an unpacked copy.

@@ -22,7 +22,7 @@ def build_encoder(config: AnyConfig) -> PackedEncoder:
 def make_encoder(config: AnyConfig, *, seed: int) -> PackedEncoder:
     """An encoder with the random initial weights of training, determined by the seed."""
     encoder = build_encoder(config)
-    encoder.fill(initialize(config, seed=seed))
+    encoder.load_weights(initialize(config, seed=seed))
     return encoder
 
 
