@@ -250,7 +250,7 @@ def test_the_best_weights_on_what_is_held_out_are_kept(monkeypatch: pytest.Monke
         validated.append(len(arguments[3]))
         return loop.fit(*arguments, **options)
 
-    monkeypatch.setattr("bothways.sklearn.learning.fit", see)
+    monkeypatch.setattr("bothways.sklearn.training.fit", see)
     classifier = _small_classifier(validation_fraction=0.2, patience=1, epochs=50)
     classifier.fit(TEXTS, ANIMALS)
     assert validated == [4]

@@ -15,7 +15,7 @@ from bothways.inference.backends import BackendName
 from bothways.model.baselines import EncoderName
 from bothways.model.config import PoolingMode
 from bothways.sklearn.inputs import as_sequences
-from bothways.sklearn.kept import KeptModel
+from bothways.sklearn.fitted_model import KeptModel
 from bothways.training.plan import FreshModel
 from bothways.training.settings import TrainingSettings
 from bothways.training.setup.sizes import SizeName
@@ -119,7 +119,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 self.class_weight, classes=self.classes_, y=self.classes_[target]
             )
 
-        from bothways.sklearn.learning import learn_classes  # needs torch, which `predict` does not
+        from bothways.sklearn.training import learn_classes  # needs torch, which `predict` does not
 
         learn = partial(
             learn_classes,

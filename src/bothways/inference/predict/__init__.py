@@ -2,7 +2,7 @@
 
 from bothways.inference.predict.heads import Heads
 from bothways.inference.predict.methods import Predicting
-from bothways.inference.predict.run import Run
+from bothways.inference.predict.head_run import Run
 from bothways.inference.results import Classified, Filled, Reranked, Sparse, Tagged
 
 __all__ = [

@@ -9,9 +9,10 @@ import numpy as np
 from bothways.errors import InputError
 from bothways.inference import runner
 from bothways.inference.backends import Backend
-from bothways.inference.predict import labels, tokens
+from bothways.inference.predict import classify as labels
+from bothways.inference.predict import sparse as tokens
 from bothways.inference.predict.heads import Heads
-from bothways.inference.predict.run import Run
+from bothways.inference.predict.head_run import Run
 from bothways.inference.results import Classified, Filled, Reranked, Sparse, Tagged
 from bothways.io.progress import Progress
 from bothways.model.config import EncoderShape

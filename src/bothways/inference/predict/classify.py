@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bothways.errors import InputError
-from bothways.inference.predict.run import Run
+from bothways.inference.predict.head_run import Run
 from bothways.inference.results import Classified, Reranked, Tagged
 from bothways.model.heads import Head
 from bothways.sequences import NO_POSITION, Fitted

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import bothways
-from bothways.inference.predict.run import Run
+from bothways.inference.predict.head_run import Run
 from bothways.model.heads import Head, HeadLayer
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def test_terms_do_not_depend_on_the_rows_at_a_time(
     encoder = bothways.load(make_model(TOKENS))
     whole = encoder.sparse(TEXTS).to_scipy().toarray()
     filled = encoder.fill_mask(TEXTS[2])
-    module = sys.modules["bothways.inference.predict.tokens"]
+    module = sys.modules["bothways.inference.predict.sparse"]
     monkeypatch.setattr(module, "_LOGIT_BYTES", 0)  # one token of the vocabulary at a time
     monkeypatch.setattr(module, "_LEAST_ROWS", rows)
     monkeypatch.setattr(module, "_POSITIONS", rows)
@@ -69,7 +69,7 @@ def test_a_group_holds_no_more_sequences_than_their_largest_logits_may_take(
 ) -> None:
     encoder = bothways.load(make_model(TOKENS))
     whole = encoder.sparse(TEXTS)
-    module = sys.modules["bothways.inference.predict.tokens"]
+    module = sys.modules["bothways.inference.predict.sparse"]
     monkeypatch.setattr(module, "_LARGEST_BYTES", 2 * 4 * whole.shape[1])
     sizes: list[int] = []
     original = module._largest_logits

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from bothways.errors import InputError
-from bothways.inference.predict.run import Run
+from bothways.inference.predict.head_run import Run
 from bothways.inference.results import Filled, Sparse
 from bothways.reference.heads import term_weights
 from bothways.sequences import Fitted
