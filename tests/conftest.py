@@ -18,7 +18,7 @@ import pytest
 from jaxtyping import install_import_hook
 
 from bothways.model.config import EncoderConfig
-from bothways.model.weights import initialize
+from bothways.model.layout import initialize
 
 # Before the first import of these: from there on, a wrong shape at an edge of a backend raises.
 install_import_hook(["bothways.reference", "bothways.nn"], "beartype.beartype")

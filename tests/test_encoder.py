@@ -11,7 +11,6 @@ import pytest
 
 import bothways
 from bothways import Alphabet, Encoder, EncoderConfig
-from bothways.checkpoints import Pooling
 from bothways.errors import (
     BackendError,
     CheckpointError,
@@ -19,6 +18,7 @@ from bothways.errors import (
     SequenceTooLong,
     TruncationWarning,
 )
+from bothways.model.pooling import Pooling
 from bothways.sequences import SymbolReader
 
 SAME = 1e-6  # fp32 through another order of additions, at the scale of a unit vector
@@ -81,7 +81,7 @@ def test_ids_are_taken_as_they_are(encoder: Encoder) -> None:
 
 
 def test_backends_agree(encoder: Encoder) -> None:
-    reference = bothways.load(encoder.folder.path, backend="reference")
+    reference = bothways.load(encoder.path, backend="reference")
     np.testing.assert_allclose(reference.encode(PROTEINS), encoder.encode(PROTEINS), atol=1e-5)
     np.testing.assert_allclose(reference.attention("MKV"), encoder.attention("MKV"), atol=1e-5)
 
@@ -284,12 +284,12 @@ def test_a_backend_that_is_not_to_be_had_is_refused(
     encoder: Encoder, arguments: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        bothways.load(encoder.folder.path, **arguments)
+        bothways.load(encoder.path, **arguments)
 
 
 def test_a_model_is_not_created_over_another(encoder: Encoder) -> None:
     with pytest.raises(OSError, match="exists already"):
-        make(encoder.folder.path)
+        make(encoder.path)
 
 
 def test_a_folder_whose_alphabet_outgrows_its_embedding_is_refused(tmp_path: Path) -> None:

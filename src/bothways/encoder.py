@@ -13,7 +13,7 @@ from typing import Any, get_args, overload
 import numpy as np
 
 from bothways import checkpoints, sequences
-from bothways.checkpoints import ModelFolder, Normalize, Pooling
+from bothways.checkpoints import ModelBundle
 from bothways.errors import InputError
 from bothways.inference import backends, runner
 from bothways.inference.backends import Backend, BackendName, Precision
@@ -23,6 +23,8 @@ from bothways.io.progress import Progress, show
 from bothways.model.baselines import AnyConfig
 from bothways.model.baselines.any_encoder import initialize, require_transformer
 from bothways.model.config import PoolingMode
+from bothways.model.pooling import Normalize, Pooling
+from bothways.model.spec import ModelSpec
 from bothways.sequences import Fitted, OnOverflow, SequenceReader, is_one_sequence
 
 __all__ = ["Contextual", "Encoder", "Encodings", "create", "load"]
@@ -80,12 +82,12 @@ def load(
             meant.
         BackendError, MissingExtra: if backend or precision are not to be had here.
     """
-    folder = checkpoints.read_folder(checkpoints.resolve(source))
-    reader = sequences.open_reader(folder.reader_path, folder.config, lowercase=folder.lowercase)
+    model = checkpoints.read_folder(checkpoints.resolve(source))
+    reader = sequences.open_reader(model.reader_path, model.config, lowercase=model.spec.lowercase)
     engine = backends.create(
-        backend, folder.config, folder.weights, precision=precision, threads=threads
+        backend, model.config, model.weights, precision=precision, threads=threads
     )
-    return Encoder(folder, reader, engine)
+    return Encoder(model, reader, engine)
 
 
 def create(
@@ -104,19 +106,15 @@ def create(
     """
     with tempfile.TemporaryDirectory() as scratch:
         reader.save(Path(scratch))
-        folder = ModelFolder(
-            path=Path(out),
-            reader_path=Path(scratch),
-            family="bothways",
+        spec = ModelSpec(
             config=config,
-            weights=initialize(config, seed=seed),
-            heads={},
-            head_settings={},
             pooling=Pooling((_pooling_mode(pooling),)),
             modules=(Normalize(),) if normalize else (),
             max_length=config.max_length,
         )
-        checkpoints.export(folder, Path(out), "bothways")
+        weights = initialize(config, seed=seed)
+        model = ModelBundle.of(spec, weights, path=Path(out), reader_path=Path(scratch))
+        checkpoints.export(model, Path(out), "bothways")
     return Path(out)
 
 
@@ -127,14 +125,16 @@ class Encoder(Predicting):
     `rerank` and `sparse`.
     """
 
-    def __init__(
-        self, folder: ModelFolder, reader: SequenceReader | None, backend: Backend
-    ) -> None:
-        self.heads = Heads(folder)
+    def __init__(self, model: ModelBundle, reader: SequenceReader | None, backend: Backend) -> None:
+        self.heads = Heads(model)
         """The heads that the model has, whose methods are those of `Predicting`."""
-        # The backend has its own copy of the weights, and the folder on disk the original.
-        self.folder = dataclasses.replace(folder, weights={}, heads={})
-        """The model folder's settings, without weights: family, pooling, modules, prompts."""
+        self.spec = model.spec
+        """The model without its weights: config, pooling, modules, prompts, heads."""
+        self.path = model.path
+        """The model folder."""
+        self.family = model.family
+        """`model_type` of the folder's config.json, or `bothways`."""
+        self._module_weights = model.module_weights.copy()
         self.reader = reader
         """What turns sequences into tokens; None if the model folder has nothing that does."""
         self.backend = backend
@@ -142,38 +142,34 @@ class Encoder(Predicting):
 
     def __repr__(self) -> str:
         return (
-            f"Encoder({str(self.folder.path)!r}, {self.folder.family}, "
+            f"Encoder({str(self.path)!r}, {self.family}, "
             f"{self.dimensions} dimensions, {self.backend.name} on {self.backend.device})"
         )
 
     @property
     def config(self) -> AnyConfig:
         """The architecture."""
-        return self.folder.config
+        return self.spec.config
 
     @property
     def dimensions(self) -> int:
         """Length of a vector that `encode` returns by default."""
-        width = self.config.d_model * len(self.folder.pooling.modes)
-        for module in self.folder.modules:
-            if isinstance(module, checkpoints.Dense):
-                width = module.weight.shape[0]
-        return min(width, self.folder.dimensions or width)
+        return min(self.spec.width, self.spec.dimensions or self.spec.width)
 
     @property
     def max_length(self) -> int:
         """The longest sequence that is encoded whole, in tokens, special tokens included."""
-        return self.folder.max_length
+        return self.spec.max_length
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 over every file of the model folder that can change a vector, in hex."""
-        return checkpoints.fingerprint(self.folder.path)
+        return checkpoints.fingerprint(self.path)
 
     @property
     def normalizes(self) -> bool:
         """Whether vectors have unit length by default."""
-        return bool(self.folder.modules) and isinstance(self.folder.modules[-1], Normalize)
+        return self.spec.normalizes
 
     def encode(
         self,
@@ -235,7 +231,7 @@ class Encoder(Predicting):
         Raises:
             InputError: as `encode`.
         """
-        modes = self.folder.pooling.modes if pooling is None else (_pooling_mode(pooling),)
+        modes = self.spec.pooling.modes if pooling is None else (_pooling_mode(pooling),)
         text = self._prompt(prompt)
         fitted = self._fit(sequences, text, on_overflow)
         skip = self._prompt_length(text, fitted)
@@ -343,8 +339,8 @@ class Encoder(Predicting):
     # The steps, in order.
 
     def _prompt(self, prompt: str | None) -> str:
-        name = self.folder.default_prompt if prompt is None else prompt
-        return "" if name is None else self.folder.prompts.get(name, name)
+        name = self.spec.default_prompt if prompt is None else prompt
+        return "" if name is None else self.spec.prompts.get(name, name)
 
     def _fit(self, rows: Iterable[Any], prompt: str, on_overflow: OnOverflow) -> list[Fitted]:
         if on_overflow not in get_args(OnOverflow):
@@ -356,7 +352,7 @@ class Encoder(Predicting):
 
     def _prompt_length(self, prompt: str, fitted: Sequence[Fitted]) -> int:
         """How many positions pooling leaves out: those of the prompt, where the folder says so."""
-        if self.reader is None or self.folder.pooling.include_prompt:
+        if self.reader is None or self.spec.pooling.include_prompt:
             return 0
         was_put_before = any(f.tokenized.prompt for f in fitted)  # it is not, before ids
         return self.reader.prompt_length(prompt) if was_put_before else 0
@@ -365,12 +361,12 @@ class Encoder(Predicting):
         self, pooled: np.ndarray, normalize: bool | None, dimensions: int | None
     ) -> np.ndarray:
         """The folder's modules; then the leading dimensions, and unit length if wanted."""
-        modules = self.folder.modules
+        modules = self.spec.modules
         if self.normalizes:  # later, for fewer dimensions are shorter
             modules = modules[:-1]
         if dimensions is None:
-            dimensions = self.folder.dimensions
-        vectors = first_dimensions(apply_modules(pooled, modules), dimensions)
+            dimensions = self.spec.dimensions
+        vectors = first_dimensions(apply_modules(pooled, modules, self._module_weights), dimensions)
         wanted = self.normalizes if normalize is None else normalize
         return to_unit_length(vectors) if wanted else vectors
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import bothways
-from bothways.checkpoints import ModelFolder, export, read_folder
+from bothways.checkpoints import ModelBundle, export, read_folder
 from bothways.checkpoints.export import Format
 from bothways.errors import CheckpointError, InputError, UnsupportedModel
 from bothways.model.baselines import BASELINES, BaselineConfig, BaselineName
@@ -19,7 +19,7 @@ from bothways.sequences.alphabet import Alphabet
 FIELDS: dict[str, Any] = {"num_layers": 2, "width": 4, "embedding_width": 6, "max_length": 9}
 
 
-def make(out: Path, kind: BaselineName = "lstm") -> ModelFolder:
+def make(out: Path, kind: BaselineName = "lstm") -> ModelBundle:
     alphabet = Alphabet.from_sequences(["abcd"])
     config = BaselineConfig(kind=kind, vocab_size=len(alphabet), **FIELDS)
     return read_folder(bothways.create(out, config, SymbolReader(alphabet), seed=1))

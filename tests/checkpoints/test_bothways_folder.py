@@ -9,10 +9,11 @@ import pytest
 
 from bothways.checkpoints.bothways_folder import read_bothways, write_bothways
 from bothways.checkpoints.folder import read_folder
-from bothways.checkpoints.model_folder import Dense, ModelFolder, Normalize, Pooling
+from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import read_safetensors, write_safetensors
 from bothways.errors import CheckpointError
 from bothways.model.heads import Head, HeadLayer
+from bothways.model.pooling import Dense, Normalize, Pooling
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny
@@ -30,7 +31,7 @@ WORDS = Head(
 
 
 @pytest.fixture
-def model(tiny: "Tiny") -> ModelFolder:
+def model(tiny: "Tiny") -> ModelBundle:
     """A model with everything that a folder can say."""
     return dataclasses.replace(
         read_folder(tiny.path),
@@ -57,7 +58,7 @@ def model(tiny: "Tiny") -> ModelFolder:
 
 
 @pytest.fixture
-def written(model: ModelFolder, tmp_path: Path) -> Path:
+def written(model: ModelBundle, tmp_path: Path) -> Path:
     folder = tmp_path / "written"
     folder.mkdir()
     write_bothways(folder, model)
@@ -73,10 +74,10 @@ def edit(folder: Path, path: list[str | int], value: Any) -> None:
     (folder / "bothways.json").write_text(json.dumps(settings))
 
 
-def test_a_folder_is_read_back_whole(model: ModelFolder, written: Path) -> None:
+def test_a_folder_is_read_back_whole(model: ModelBundle, written: Path) -> None:
     back = read_folder(written)
     assert back.family == "bothways"
-    for field in dataclasses.fields(ModelFolder):
+    for field in dataclasses.fields(ModelBundle):
         if field.name not in ("path", "reader_path", "family", "weights", "heads", "modules"):
             assert getattr(back, field.name) == getattr(model, field.name), field.name
     for ours, again in ((model.weights, back.weights), (model.heads, back.heads)):
@@ -91,7 +92,7 @@ def test_a_folder_is_read_back_whole(model: ModelFolder, written: Path) -> None:
     assert first.weight.shape == (4, 16)
 
 
-def test_equal_models_give_equal_files(model: ModelFolder, written: Path, tmp_path: Path) -> None:
+def test_equal_models_give_equal_files(model: ModelBundle, written: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     again.mkdir()
     write_bothways(again, read_bothways(written))
@@ -166,7 +167,7 @@ def test_a_folder_from_before_heads_were_described_still_loads(written: Path) ->
     del settings["heads"]
     (written / "bothways.json").write_text(json.dumps(settings))
     back = read_bothways(written)
-    assert back.head_configs == ()
+    assert back.spec.heads == ()
     assert sorted(back.heads)[0] == "heads.classifier.bias"
     assert "no head of the folder has the weight 'heads.classifier.bias'" in back.unread_heads
 

@@ -9,10 +9,12 @@ import pytest
 from bothways.checkpoints import transformers_export
 from bothways.checkpoints.export import Format, export
 from bothways.checkpoints.folder import read_folder
-from bothways.checkpoints.model_folder import Dense, ModelFolder, Normalize, Pooling
+from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.errors import DataFileError, UnsupportedModel
 from bothways.model.config import EncoderConfig, PoolingMode
-from bothways.model.weights import initialize
+from bothways.model.layout import initialize
+from bothways.model.pooling import Dense, Normalize, Pooling
+from bothways.model.spec import ModelSpec
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny
@@ -20,19 +22,12 @@ if TYPE_CHECKING:
 FORMATS: tuple[Format, ...] = ("bothways", "transformers", "sentence-transformers")
 
 
-def trained(path: Path, **changes: Any) -> ModelFolder:
+def trained(path: Path, **changes: Any) -> ModelBundle:
     """A model that no other library had a part in."""
     fields = {"num_layers": 2, "num_heads": 2, "d_model": 8, "d_ff": 12, "vocab_size": 20}
     config = EncoderConfig(**(fields | changes))
-    return ModelFolder(
-        path=path,
-        reader_path=path,
-        family="bothways",
-        config=config,
-        weights=initialize(config),
-        heads={},
-        head_settings={},
-        max_length=config.max_length,
+    return ModelBundle.of(
+        ModelSpec(config=config, max_length=config.max_length), initialize(config), path=path
     )
 
 

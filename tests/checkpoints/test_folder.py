@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from bothways.checkpoints.export import Format, export
 from bothways.checkpoints.folder import fingerprint, read_folder
-from bothways.checkpoints.model_folder import Dense, Normalize
 from bothways.errors import CheckpointError
+from bothways.model.pooling import Dense, Normalize
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny

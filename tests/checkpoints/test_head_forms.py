@@ -225,8 +225,8 @@ def test_an_export_names_the_heads_that_it_left_out(tiny: "Tiny", tmp_path: Path
     (note,) = export(trained(tiny, mean), tmp_path / "out", "transformers")
     assert note.startswith("the head for classes: no class of bert has mean pooling and one layer")
     back = read_folder(tmp_path / "out")
-    assert (back.heads, back.head_configs) == ({}, ())
-    assert back.head_settings["architectures"] == ["BertModel"]
+    assert (back.heads, back.spec.heads) == ({}, ())
+    assert back.source_settings["architectures"] == ["BertModel"]
 
 
 def test_one_head_with_labels_and_one_for_tokens_fit_in_a_file(
@@ -239,7 +239,9 @@ def test_one_head_with_labels_and_one_for_tokens_fit_in_a_file(
     (note,) = export(folder, tmp_path / "out", "transformers")
     assert note == "the head for tags: a file of this family has room for one head"
     back = read_folder(tmp_path / "out")
-    assert back.head_settings["architectures"] == ["BertForSequenceClassification"]
-    assert {head.task for head in back.head_configs} == {"classes", "masked_tokens"}
+    assert back.source_settings["architectures"] == ["BertForSequenceClassification"]
+    assert {head.task for head in back.spec.heads} == {"classes", "masked_tokens"}
     for name, array in back.heads.items():
-        assert np.array_equal(array, folder.heads[name]) or name.startswith("heads.classifier")
+        assert np.array_equal(array, folder.head_weights[name]) or name.startswith(
+            "heads.classifier"
+        )

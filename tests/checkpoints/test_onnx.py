@@ -11,10 +11,11 @@ import pytest
 from tokenizers import Tokenizer
 
 import bothways
-from bothways.checkpoints import Dense, ModelFolder, Normalize, Pooling, export, read_folder
+from bothways.checkpoints import ModelBundle, export, read_folder
 from bothways.errors import MissingExtra
 from bothways.inference.postprocessing import apply_modules
 from bothways.model.heads import Head, HeadLayer
+from bothways.model.pooling import Dense, Normalize, Pooling
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny
@@ -38,7 +39,7 @@ CLASSES = Head(
 TOKENS = Head(task="masked_tokens", layers=(HeadLayer(name="heads.tokens", outputs=20, tied=True),))
 
 
-def with_heads(folder: ModelFolder, *heads: Head) -> ModelFolder:
+def with_heads(folder: ModelBundle, *heads: Head) -> ModelBundle:
     rng = np.random.default_rng(3)
     shapes = {
         "heads.classifier.weight": (2, 8),

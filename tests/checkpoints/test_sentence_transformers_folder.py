@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from bothways.checkpoints.folder import read_folder
-from bothways.checkpoints.model_folder import Dense, Normalize, Pooling
 from bothways.errors import CheckpointError, UnsupportedModel
+from bothways.model.pooling import Dense, Normalize, Pooling
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny

@@ -9,7 +9,7 @@ from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.table import KeyTable, Rows
 from bothways.errors import CheckpointError
 from bothways.model.config import EncoderConfig
-from bothways.model.weights import layout
+from bothways.model.layout import layout
 
 TOY: Rows = {
     "tokens.weight": "embedding.token.weight",

@@ -48,9 +48,9 @@ def test_heads_are_kept_with_what_is_known_of_them(tiny: "Tiny") -> None:
         "heads.masked_tokens.norm.weight",
     ]
     norm = arrays["cls.predictions.transform.LayerNorm.gamma"].astype(np.float32)
-    assert np.array_equal(read.heads["heads.masked_tokens.norm.weight"], norm)
-    assert read.head_settings["architectures"] == ["BertForMaskedLM"]
-    assert read.head_settings["id2label"] == {"0": "good"}
+    assert np.array_equal(read.head_weights["heads.masked_tokens.norm.weight"], norm)
+    assert read.source_settings["architectures"] == ["BertForMaskedLM"]
+    assert read.source_settings["id2label"] == {"0": "good"}
 
 
 def test_a_tied_decoder_may_be_in_the_file_or_not(tiny: "Tiny") -> None:
@@ -60,15 +60,15 @@ def test_a_tied_decoder_may_be_in_the_file_or_not(tiny: "Tiny") -> None:
     tiny.save(masked_tokens(tiny, weight=tiny.weights["embedding.token.weight"], bias=bias))
     with_both = read_transformers(tiny.path)
     assert with_both.heads.keys() == without.heads.keys()
-    assert with_both.head_settings == without.head_settings
+    assert with_both.source_settings == without.source_settings
 
 
 def test_a_decoder_of_its_own_is_kept(tiny: "Tiny") -> None:
     decoder = np.ones((20, 8), dtype=np.float32)
     tiny.save(masked_tokens(tiny, weight=decoder))
     read = read_transformers(tiny.path)
-    assert np.array_equal(read.heads["heads.masked_tokens.weight"], decoder)
-    assert read.head_settings["tie_word_embeddings"] is False
+    assert np.array_equal(read.head_weights["heads.masked_tokens.weight"], decoder)
+    assert read.source_settings["tie_word_embeddings"] is False
 
 
 def test_buffers_are_dropped_by_name(tiny: "Tiny") -> None:

@@ -34,7 +34,7 @@ def test_a_head_that_is_left_out_is_named(model: str, run: Run) -> None:
     assert warning.startswith("warning: left out: the head for classes: no class of bert has mean")
     assert warning.endswith("an export to onnx has every head")
     assert done == "wrote out in the form of transformers"
-    assert read_folder(Path("out")).head_configs == ()
+    assert read_folder(Path("out")).spec.heads == ()
 
 
 def test_onnx_has_every_head(model: str, run: Run) -> None:

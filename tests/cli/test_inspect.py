@@ -79,7 +79,7 @@ def test_heads_are_told_with_their_labels(
     topics = Head(task="classes", layers=(layer,), pooling="mean", labels=labels)
     weight = np.zeros((22, 128), np.float32)
     heads = folder.heads | {"heads.topics.weight": weight, "heads.odd.weight": weight}
-    configs = (topics, *folder.head_configs)
+    configs = (topics, *folder.spec.heads)
     export(
         dataclasses.replace(folder, heads=heads, head_configs=configs), tmp_path / "m", "bothways"
     )

@@ -12,8 +12,9 @@ import pytest
 
 import bothways
 from bothways import Alphabet, EncoderConfig
-from bothways.checkpoints import ModelFolder, export
+from bothways.checkpoints import ModelBundle, export
 from bothways.model.heads import Head, HeadLayer, HeadTask, head_layout
+from bothways.model.spec import ModelSpec
 from bothways.sequences import SequenceReader, SymbolReader
 from bothways.sequences.text import TextReader
 from bothways.sequences.tokenizer_files import open_tokenizer
@@ -57,16 +58,14 @@ def make(tmp_path: Path, make_weights: Callable[..., dict[str, np.ndarray]]) -> 
         )
         rng = np.random.default_rng(5)
         shapes = {name: s for head in heads for name, s in head_layout(head, config).items()}
-        folder = ModelFolder(
+        folder = ModelBundle.of(
+            ModelSpec(config=config, heads=heads, max_length=config.max_length),
+            {
+                **make_weights(config),
+                **{n: rng.standard_normal(s).astype(np.float32) for n, s in shapes.items()},
+            },
             path=tmp_path,
             reader_path=files,
-            family="bothways",
-            config=config,
-            weights=make_weights(config),
-            heads={n: rng.standard_normal(s).astype(np.float32) for n, s in shapes.items()},
-            head_settings={},
-            head_configs=heads,
-            max_length=config.max_length,
         )
         export(folder, tmp_path / "model", "bothways")
         return str(tmp_path / "model")

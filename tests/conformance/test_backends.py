@@ -9,13 +9,15 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from bothways.checkpoints.model_folder import ModelFolder, Pooling
+from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.onnx.writing import output_names, write_onnx
 from bothways.inference.backends import Backend
 from bothways.model import config as config_module
 from bothways.model.config import EncoderConfig, PoolingMode
 from bothways.model.heads import Head, HeadLayer, head_layout
 from bothways.model.packing import PackedBatch
+from bothways.model.pooling import Pooling
+from bothways.model.spec import ModelSpec
 from bothways.model.weights import Weights
 from bothways.reference import head_outputs
 from bothways.reference.backend import ReferenceBackend
@@ -215,17 +217,18 @@ def test_an_exported_graph_equals_the_definition(
     rng = np.random.default_rng(9)
     shapes = {name: s for head in heads for name, s in head_layout(head, config).items()}
     weights = make_weights(config)
-    folder = ModelFolder(
+    folder = ModelBundle.of(
+        ModelSpec(
+            config=config,
+            pooling=Pooling(get_args(PoolingMode)),
+            heads=heads,
+            max_length=config.max_length,
+        ),
+        {
+            **weights,
+            **{name: rng.standard_normal(s, dtype=np.float32) for name, s in shapes.items()},
+        },
         path=tmp_path,
-        reader_path=tmp_path,
-        family="bothways",
-        config=config,
-        weights=weights,
-        heads={name: rng.standard_normal(s, dtype=np.float32) for name, s in shapes.items()},
-        head_settings={},
-        head_configs=heads,
-        pooling=Pooling(get_args(PoolingMode)),
-        max_length=config.max_length,
     )
     write_onnx(tmp_path, folder)
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")

@@ -15,7 +15,7 @@ from sentence_transformers import CrossEncoder, SentenceTransformer, SparseEncod
 from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling
 
 import bothways
-from bothways.checkpoints import ModelFolder, export, read_folder
+from bothways.checkpoints import ModelBundle, export, read_folder
 from bothways.errors import CheckpointError, TruncationWarning
 from bothways.inference.backends import BackendName
 from bothways.model.heads import head_layout
@@ -41,7 +41,7 @@ WORDS = (
 )
 
 
-def hidden_states_agree(folder: ModelFolder, model: Any) -> None:
+def hidden_states_agree(folder: ModelBundle, model: Any) -> None:
     """Reference and torch against `model`, a bare encoder of transformers, on random ids."""
     rng = np.random.default_rng(5)
     sequences = [rng.integers(1, folder.config.vocab_size, length) for length in LENGTHS]
@@ -63,11 +63,11 @@ def hidden_states_agree(folder: ModelFolder, model: Any) -> None:
                 )
 
 
-def logits_agree(folder: ModelFolder, model: Any) -> None:
+def logits_agree(folder: ModelBundle, model: Any) -> None:
     ids = np.random.default_rng(6).integers(1, folder.config.vocab_size, 40)
     backend = ReferenceBackend(folder.transformer, folder.weights, dtype=np.float64)
     (states,) = backend.hidden_states(PackedBatch.of([ids]), [folder.config.num_layers])
-    (head,) = folder.head_configs
+    (head,) = folder.spec.heads
     assert head.task == "masked_tokens"
     ours = head_outputs(states, folder.weights | folder.heads, head)
     with torch.no_grad():

@@ -5,9 +5,9 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from bothways.checkpoints import Dense, DenseActivation, Normalize
 from bothways.errors import InputError
 from bothways.inference.postprocessing import apply_modules, first_dimensions, to_unit_length
+from bothways.model.pooling import Dense, DenseActivation, Normalize
 
 EXACT = 1e-6  # a few float32 operations on numbers of order 1
 

@@ -8,7 +8,7 @@ from bothways import EncoderConfig
 from bothways.model.baselines import BASELINES, BaselineConfig, BaselineName
 from bothways.model.baselines import layout as baseline
 from bothways.model.costs import operations, parameters_by_part
-from bothways.model.weights import layout
+from bothways.model.layout import layout
 
 CONFIGS = {
     "bert": EncoderConfig(

@@ -9,8 +9,8 @@ import torch
 
 from bothways.errors import BackendError, CheckpointError, InputError
 from bothways.model.config import EncoderConfig, PoolingMode
+from bothways.model.layout import initialize
 from bothways.model.packing import PackedBatch, bytes_per_token
-from bothways.model.weights import initialize
 from bothways.nn import TorchBackend
 
 NEIGHBOR_TOLERANCE = 1e-6

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bothways.errors import CheckpointError
 from bothways.model.config import EncoderConfig
-from bothways.model.weights import initialize, layout
+from bothways.model.layout import initialize, layout
 from bothways.nn import Lengths, TransformerEncoder
 from bothways.reference import encode
 

@@ -17,7 +17,7 @@ from bothways.checkpoints.table import KeyTable, Reading
 from bothways.errors import CheckpointError, ConfigError, UnsupportedModel
 from bothways.io.json_files import brief
 from bothways.model.config import Activation, EncoderConfig
-from bothways.model.weights import layout
+from bothways.model.layout import layout
 
 __all__ = ["MAX_LAYERS", "THEIR_ACTIVATIONS", "Family", "activation"]
 

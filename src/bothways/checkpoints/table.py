@@ -23,9 +23,11 @@ import dataclasses
 import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from pathlib import Path
 
 import numpy as np
 
+from bothways.checkpoints.weight_files import StoredTensor
 from bothways.errors import CheckpointError
 from bothways.io.json_files import brief
 
@@ -69,6 +71,14 @@ class Reading:
             parts = np.split(array, len(names)) if len(names) > 1 else [array]
             ours |= dict(zip(names, parts, strict=False))
         return ours
+
+    def locate(self, file_of: Mapping[str, Path]) -> dict[str, StoredTensor]:
+        """Where on disk each weight of ours is. file_of: the file of each key."""
+        return {
+            name: StoredTensor(file_of[key], key, part, len(names))
+            for key, names in self.targets.items()
+            for part, name in enumerate(names)
+        }
 
 
 class KeyTable:

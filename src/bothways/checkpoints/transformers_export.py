@@ -11,7 +11,7 @@ from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.head_forms import DECODER
 from bothways.checkpoints.head_places import Placed, place_head
-from bothways.checkpoints.model_folder import ModelFolder
+from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import write_safetensors
 from bothways.errors import UnsupportedModel
 from bothways.io.json_files import write_json
@@ -24,23 +24,23 @@ _SEGMENTS = "embedding.segment.weight"
 _OF_HEADS = ("architectures", "num_labels", "problem_type")
 
 
-def write_transformers(out: Path, folder: ModelFolder) -> list[str]:
+def write_transformers(out: Path, model: ModelBundle) -> list[str]:
     """Write the encoder, and the heads that its family has a class for; what is left out, in words.
 
     Raises:
         UnsupportedModel: if no family has words for the encoder, or it is no Transformer.
     """
-    own = folder.transformer
-    family = _family_for(folder, own)
-    config, weights = _with_segment(family, own), dict(folder.weights)
+    own = model.transformer
+    family = _family_for(model, own)
+    config, weights = _with_segment(family, own), dict(model.weights)
     if config.num_segments != own.num_segments:
         weights[_SEGMENTS] = np.zeros((1, config.embedding_width), np.float32)
-    settings = dict(folder.head_settings)
+    settings = dict(model.source_settings)
     same_family = settings.get("model_type") == family.model_type
     if not same_family:
         for name in _OF_HEADS:  # in the words of the other family
             settings.pop(name, None)
-    heads, placed, notes = _place_heads(family, folder, own, settings)
+    heads, placed, notes = _place_heads(family, model, own, settings)
     settings = _settings_of(family, settings, placed, keeps_others=bool(heads) and same_family)
     table = next(table for table in family.tables if table.knows(heads))
     write_json(out / "config.json", family.write_config(config, settings))
@@ -49,9 +49,9 @@ def write_transformers(out: Path, folder: ModelFolder) -> list[str]:
     return notes
 
 
-def _family_for(folder: ModelFolder, config: EncoderConfig) -> Family:
+def _family_for(model: ModelBundle, config: EncoderConfig) -> Family:
     """A family that can express the config: that of the model; or one that has its heads too."""
-    origin = folder.head_settings.get("model_type")
+    origin = model.source_settings.get("model_type")
     obstacles = {
         family.model_type: family.obstacle(_with_segment(family, config))
         for family in FAMILIES.values()
@@ -60,12 +60,12 @@ def _family_for(folder: ModelFolder, config: EncoderConfig) -> Family:
     if not able:
         nearest = min(obstacles, key=lambda name: len(obstacles[name]))
         raise UnsupportedModel(
-            f"{folder.path}: no family of transformers can express this encoder; "
+            f"{model.path}: no family of transformers can express this encoder; "
             f"the nearest, {nearest}, has no way to say {obstacles[nearest]}"
         )
 
     def distance(family: Family) -> tuple[bool, int, bool]:
-        lacking = [h for h in folder.head_configs if _placed(family, config, h, {}) is None]
+        lacking = [h for h in model.spec.heads if _placed(family, config, h, {}) is None]
         as_it_is = _with_segment(family, config) == config
         return family.model_type != origin, len(lacking), not as_it_is
 
@@ -86,7 +86,7 @@ def _placed(
 
 
 def _place_heads(
-    family: Family, folder: ModelFolder, config: EncoderConfig, settings: Mapping[str, Any]
+    family: Family, model: ModelBundle, config: EncoderConfig, settings: Mapping[str, Any]
 ) -> tuple[dict[str, np.ndarray], list[Placed], list[str]]:
     """The weights of heads under names that the family knows, the heads' places, and what is left.
 
@@ -95,31 +95,25 @@ def _place_heads(
     arrays: dict[str, np.ndarray] = {}
     places: list[Placed] = []
     notes: list[str] = []
-    for head in sorted(folder.head_configs, key=lambda head: not head.labels):
+    for head in sorted(model.spec.heads, key=lambda head: not head.labels):
         placed = _placed(family, config, head, settings)
         if placed is None:
             notes.append(_why_left_out(family, head))
             continue
-        own = {placed.names[name]: folder.heads[name] for name in head_layout(head, config)}
+        own = {placed.names[name]: model.head_weights[name] for name in head_layout(head, config)}
         if own.keys() & arrays.keys() or not _knows(family, arrays | _twice(family, own)):
             notes.append(f"the head for {head.task}: a file of this family has room for one head")
             continue
         arrays |= _twice(family, own)
         places.append(placed)
-    for name in _others(folder):
+    for name in model.unused_head_weights():
         if name in arrays:
             continue
-        if _knows(family, {**arrays, name: folder.heads[name]}):
-            arrays[name] = folder.heads[name]
+        if _knows(family, {**arrays, name: model.head_weights[name]}):
+            arrays[name] = model.head_weights[name]
         else:
             notes.append(f"the weight {name!r}: {family.model_type} has no place for it")
     return arrays, places, notes
-
-
-def _others(folder: ModelFolder) -> list[str]:
-    """The weights of no head, a pooler among them."""
-    used = {name for head in folder.head_configs for name in head_layout(head, folder.config)}
-    return [name for name in folder.heads if name not in used]
 
 
 def _knows(family: Family, names: Mapping[str, np.ndarray]) -> bool:

@@ -104,8 +104,8 @@ def _try(name: BackendName, precision: Precision) -> Any:
     from bothways.errors import BothwaysError
     from bothways.inference.backends import create
     from bothways.model.config import EncoderConfig
+    from bothways.model.layout import initialize
     from bothways.model.packing import PackedBatch
-    from bothways.model.weights import initialize
 
     config = EncoderConfig(num_layers=1, num_heads=2, d_model=16, d_ff=32, vocab_size=8)
     try:

@@ -163,7 +163,7 @@ def choose_task(encoder: "Encoder", wanted: PredictTask | None) -> tuple[Predict
         encoder.heads.find("classes", "multilabel", "values", "tags", purpose="predict")
     if len(possible) > 1:
         raise InputError(
-            f"the model {encoder.folder.path} could be used for {', '.join(possible)}; "
+            f"the model {encoder.path} could be used for {', '.join(possible)}; "
             "choose one with --task"
         )
     return possible[0], encoder.heads.find(*HEADS[possible[0]], purpose="predict")

@@ -8,8 +8,9 @@ from typing import assert_never
 
 import numpy as np
 
-from bothways.checkpoints import Dense, DenseActivation, Normalize
 from bothways.errors import InputError
+from bothways.model.pooling import Dense, DenseActivation, Module, Normalize
+from bothways.model.weights import Weights
 from bothways.reference import activate
 
 __all__ = ["apply_modules", "first_dimensions", "to_unit_length"]
@@ -18,24 +19,25 @@ _SMALLEST_LENGTH = 1e-12
 """Vectors shorter than this are left as they are, near 0; the same bound as torch's `normalize`."""
 
 
-def apply_modules(x_BD: np.ndarray, modules: Sequence[Dense | Normalize]) -> np.ndarray:
-    """Run the modules that follow pooling in a model folder, in order.
+def apply_modules(x_BD: np.ndarray, modules: Sequence[Module], weights: Weights) -> np.ndarray:
+    """Run the modules that follow pooling in a model, in order.
+
+    weights: those of the modules, under the names of `module_layout`.
 
     Raises:
         InputError: if a dense layer does not fit the width, as after another pooling.
     """
-    for module in modules:
+    for number, module in enumerate(modules):
         match module:
             case Dense():
-                expected = module.weight.shape[1]
-                if x_BD.shape[1] != expected:
+                if x_BD.shape[1] != module.inputs:
                     raise InputError(
                         f"this pooling gives {x_BD.shape[1]} dimensions, and the model's dense "
-                        f"layer takes {expected}; use the model's own pooling"
+                        f"layer takes {module.inputs}; use the model's own pooling"
                     )
-                x_BD = x_BD @ module.weight.T
-                if module.bias is not None:
-                    x_BD = x_BD + module.bias
+                x_BD = x_BD @ weights[f"modules.{number}.weight"].T
+                if module.bias:
+                    x_BD = x_BD + weights[f"modules.{number}.bias"]
                 x_BD = _activate(x_BD, module.activation)
             case Normalize():
                 x_BD = to_unit_length(x_BD)

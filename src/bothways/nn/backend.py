@@ -14,7 +14,7 @@ from bothways.model.baselines import AnyConfig
 from bothways.model.baselines.any_encoder import layout
 from bothways.model.config import PoolingMode
 from bothways.model.packing import PackedBatch, check_batch, check_skip
-from bothways.model.weights import Weights, check_layout
+from bothways.model.weights import CheckedWeights, Weights
 from bothways.nn.baselines.build import build_encoder
 from bothways.nn.encoder import TransformerEncoder
 from bothways.nn.layers import can_pack
@@ -60,7 +60,7 @@ class TorchBackend:
         self.threads = threads
         with torch.device("meta"):
             encoder = build_encoder(config)
-        check_layout(layout(config), weights, "weights")
+        weights = CheckedWeights.of(layout(config), weights, "weights")
         if can_pack(self._device, dtype):
             encoder.pack(weights)
         self._encoder = encoder.to(dtype).to_empty(device=self._device).eval()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bothways.model.baselines import any_encoder
 from bothways.model.baselines.any_encoder import AnyConfig
-from bothways.model.weights import Weights, check_layout
+from bothways.model.weights import CheckedWeights, Weights
 from bothways.nn.layers import Linear
 from bothways.nn.lengths import Lengths
 
@@ -49,16 +49,15 @@ class PackedEncoder(nn.Module, abc.ABC):
         Raises:
             CheckpointError: if they are not exactly those, in shape and name, and finite.
         """
-        check_layout(any_encoder.layout(self.config), weights, "weights")
-        self.fill(weights)
+        self.fill(CheckedWeights.of(any_encoder.layout(self.config), weights, "weights"))
 
-    def fill(self, weights: Weights) -> None:
-        """Copy in weights that have been checked, for those parameters that there are."""
+    def fill(self, weights: CheckedWeights) -> None:
+        """Copy the weights into the parameters of the same names."""
         with torch.no_grad():
             for name, parameter in self.named_parameters():
                 parameter.copy_(to_tensor(weights[name]))
 
-    def pack(self, weights: Weights) -> None:
+    def pack(self, weights: CheckedWeights) -> None:
         """Pack the matrices of all linear maps, for inference on a CPU: see `Linear.pack`.
 
         Done before `fill`, it spares the memory of a plain copy.

@@ -6,8 +6,9 @@ import numpy as np
 from jaxtyping import Float
 
 from bothways.model.config import EncoderConfig, PoolingMode
+from bothways.model.layout import layout
 from bothways.model.packing import PackedBatch, check_batch, check_skip
-from bothways.model.weights import Weights
+from bothways.model.weights import CheckedWeights, Weights
 from bothways.reference.encoder import Encoded, encode
 from bothways.reference.pooling import pool
 
@@ -24,7 +25,8 @@ class ReferenceBackend:
     ) -> None:
         self.config = config
         self._dtype = dtype
-        self._weights = {name: np.asarray(a, dtype=dtype) for name, a in weights.items()}
+        checked = CheckedWeights.of(layout(config), weights, "weights")
+        self._weights = {name: np.asarray(a, dtype=dtype) for name, a in checked.items()}
 
     def pool(
         self, batch: PackedBatch, modes: Sequence[PoolingMode], *, skip: int = 0

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import bothways
-from bothways.checkpoints.bothways_folder import SETTINGS_FILE
-from bothways.checkpoints.model_folder import READER_FILES
+from bothways.checkpoints.bothways_folder import SETTINGS_FILE, WEIGHTS_FILE
+from bothways.checkpoints.model_bundle import READER_FILES
 from bothways.encoder import Encoder
 from bothways.inference.backends import BackendName
 
 __all__ = ["KeptModel"]
-
-_WEIGHTS = "model.safetensors"
 
 
 class KeptModel:
@@ -30,7 +28,7 @@ class KeptModel:
         self._path = self._new_folder()
         make(self._path)
         for path in self._path.iterdir():
-            if path.name not in (SETTINGS_FILE, _WEIGHTS, *READER_FILES):
+            if path.name not in (SETTINGS_FILE, WEIGHTS_FILE, *READER_FILES):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     @cached_property

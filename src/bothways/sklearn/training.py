@@ -93,7 +93,7 @@ def _examples(start: Start, sequences: Sequence[Any], target: np.ndarray) -> lis
     examples = []
     truncated = 0
     for index, tokenized in enumerate(start.reader.read(sequences)):
-        fitted = make_fit(tokenized, start.folder.max_length, "truncate", index=index)
+        fitted = make_fit(tokenized, start.folder.spec.max_length, "truncate", index=index)
         truncated += fitted.truncated
         (values,), (segments,) = fitted.pieces, fitted.segments
         content = slice(tokenized.prefix, len(values) - tokenized.suffix)
@@ -101,8 +101,8 @@ def _examples(start: Start, sequences: Sequence[Any], target: np.ndarray) -> lis
         examples.append(Example((piece,), target[index], f"sequence {index}"))
     if truncated:
         warnings.warn(
-            f"{truncated} of {len(examples)} sequences were longer than {start.folder.max_length} "
-            "positions and were cut",
+            f"{truncated} of {len(examples)} sequences were longer than "
+            f"{start.folder.spec.max_length} positions and were cut",
             TruncationWarning,
             stacklevel=5,
         )

@@ -90,7 +90,7 @@ def train(
         workers.on_main(lambda: _check_out(out, resume=resume))
         within = stage if stage is not None and workers.is_main else _unseen
         run = _prepare(plan, out, workers, say, within)
-        _warn_of_losses(run.examples, run.start.folder.max_length, workers)
+        _warn_of_losses(run.examples, run.start.folder.spec.max_length, workers)
         result = fit(
             run.model,
             run.objective,
@@ -165,7 +165,7 @@ def _prepare(
     say(counted(data))
     start = own or _start_fresh(plan, data, out, workers, within)
     with within("tokenizing") as report:
-        examples = data.tokenize(start.reader, start.folder.max_length, report=report)
+        examples = data.tokenize(start.reader, start.folder.spec.max_length, report=report)
     objective = choose_objective(plan.task, plan.objective, start, data.survey, examples.train)
     model = make_model(objective, start, seed=seed)
     say(described(plan, start))

@@ -9,9 +9,10 @@ import pytest
 from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordPiece
 
-from bothways.checkpoints import ModelFolder, export
+from bothways.checkpoints import ModelBundle, export
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head, head_layout
+from bothways.model.spec import ModelSpec
 from bothways.sequences import SequenceReader
 from bothways.sequences.text import TextReader
 
@@ -68,16 +69,11 @@ def make_model(make_weights: Callable[..., dict[str, np.ndarray]], tmp_path: Pat
         files = tmp_path / "files"
         files.mkdir()
         (reader or text_reader()).save(files)
-        folder = ModelFolder(
+        folder = ModelBundle.of(
+            ModelSpec(config=config, heads=heads, max_length=config.max_length),
+            {**make_weights(config), **head_weights(config, *heads)},
             path=tmp_path,
             reader_path=files,
-            family="bothways",
-            config=config,
-            weights=make_weights(config),
-            heads=head_weights(config, *heads),
-            head_settings={},
-            head_configs=heads,
-            max_length=config.max_length,
         )
         export(folder, tmp_path / "model", "bothways")
         return tmp_path / "model"

@@ -51,7 +51,7 @@ TOKENS = Head(
 def by_hand(path: Path, encoder: Encoder, sequence: Any, task: HeadTask, **more: Any) -> np.ndarray:
     """A head's outputs from the hidden states that the encoder shows."""
     folder = read_folder(path)
-    (head,) = [head for head in folder.head_configs if head.task == task]
+    (head,) = [head for head in folder.spec.heads if head.task == task]
     (states,) = encoder.contextualize([sequence], **more)
     return np.asarray(head_outputs(states.vectors, folder.weights | folder.heads, head))
 
@@ -284,7 +284,7 @@ def test_nothing_gives_nothing(
         assert found.to_scipy().shape == shape
     else:
         assert getattr(found, "probabilities", found).shape == shape
-    assert bothways.load(encoder.folder.path).tasks == ("classes", "values", "masked_tokens")
+    assert bothways.load(encoder.path).tasks == ("classes", "values", "masked_tokens")
 
 
 @pytest.mark.parametrize(

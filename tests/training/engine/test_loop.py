@@ -33,7 +33,7 @@ def test_a_run_learns_and_its_folder_is_a_model_folder(tiny_run: MakeRun) -> Non
     losses = [event["loss"] for event in read_events(run.out / "metrics.jsonl") if "loss" in event]
     assert np.mean(losses[-10:]) < np.mean(losses[:10]) / 2
     folder = read_folder(run.out)
-    assert folder.head_configs == (run.objective.head,)
+    assert folder.spec.heads == (run.objective.head,)
     weights = folder.weights | folder.heads
     assert all(np.array_equal(weights[n], a) for n, a in run.model.to_weights().items())
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from bothways.checkpoints import Dense, Normalize, Pooling
 from bothways.inference.postprocessing import apply_modules
 from bothways.model.config import EncoderConfig
+from bothways.model.pooling import Dense, Normalize, Pooling
 from bothways.nn.lengths import Lengths
 from bothways.reference import pool
 from bothways.training.objectives.pooled import pooled_vectors, width_of

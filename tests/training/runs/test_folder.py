@@ -8,7 +8,7 @@ import pytest
 
 from bothways.checkpoints import read_folder
 from bothways.errors import DataFileError
-from bothways.training.runs.folder import RunFolder, first_difference, trained_folder
+from bothways.training.runs.folder import RunFolder, first_difference, trained_model
 
 MakeRun = Callable[..., Any]
 
@@ -31,10 +31,10 @@ def test_a_folder_keeps_what_the_objective_makes_of_the_weights(tiny_run: MakeRu
     run.objective.to_folder = lambda given: {
         name: 2 * array if name.startswith("heads.") else array for name, array in given.items()
     }
-    folder = trained_folder(weights, run.objective, run.make_template())
+    folder = trained_model(weights, run.objective, run.make_template())
     assert folder.heads.keys() == {"heads.classifier.weight", "heads.classifier.bias"}
     name = "heads.classifier.weight"
-    assert np.array_equal(folder.heads[name], 2 * weights[name])
+    assert np.array_equal(folder.head_weights[name], 2 * weights[name])
     assert len(folder.weights) + len(folder.heads) == len(weights)
 
 

@@ -11,10 +11,10 @@ from transformers import AutoTokenizer
 
 import bothways
 from bothways import checkpoints
-from bothways.checkpoints import Normalize
 from bothways.errors import CheckpointError, ConfigError
 from bothways.model.config import EncoderConfig
-from bothways.model.weights import layout
+from bothways.model.layout import layout
+from bothways.model.pooling import Normalize
 from bothways.sequences import Alphabet, SymbolReader
 from bothways.training.data.columns import Task
 from bothways.training.plan import FreshModel
@@ -46,7 +46,7 @@ def test_a_fresh_model_of_text_fits_its_vocabulary(tmp_path: Path) -> None:
     start = fresh(tmp_path)
     assert has_reader(tmp_path, "text")
     assert start.fresh
-    assert start.folder.config.max_length == start.folder.max_length == 512
+    assert start.folder.config.max_length == start.folder.spec.max_length == 512
     assert start.folder.weights.keys() == layout(start.folder.transformer).keys()
     (tokenized,) = start.reader.read(["a river"])
     assert tokenized.tokens == ["[CLS]", "a", "river", "[SEP]"]
@@ -91,12 +91,14 @@ def test_symbols_and_series_have_room_for_the_longest(tmp_path: Path) -> None:
         return ["CCO"]
 
     lengths = {
-        longest: fresh(tmp_path, "symbols", sequences=symbols, longest=longest).folder.max_length
+        longest: fresh(
+            tmp_path, "symbols", sequences=symbols, longest=longest
+        ).folder.spec.max_length
         for longest in (10, 700, 10**6)
     }
     assert lengths == {10: 512, 700: 702, 10**6: 2048}
     short = dataclasses.replace(TINY, max_length=64)
-    assert fresh(tmp_path, "symbols", short, sequences=symbols).folder.max_length == 64
+    assert fresh(tmp_path, "symbols", short, sequences=symbols).folder.spec.max_length == 64
     series = fresh(tmp_path, "series", sequences=lambda: [np.ones((5, 3))], longest=5)
     assert series.folder.config.num_channels == 3
 
@@ -112,17 +114,17 @@ def test_symbols_that_occur_are_the_alphabet_unless_one_is_named(tmp_path: Path)
 
 
 def test_only_contrast_makes_vectors_of_unit_length(tmp_path: Path) -> None:
-    assert fresh(tmp_path, task="contrast").folder.modules == (Normalize(),)
-    assert fresh(tmp_path, task="classify").folder.modules == ()
+    assert fresh(tmp_path, task="contrast").folder.spec.modules == (Normalize(),)
+    assert fresh(tmp_path, task="classify").folder.spec.modules == ()
 
 
 def test_a_model_goes_on_with_all_it_had(minilm_folder: Path) -> None:
     start = go_on_from(minilm_folder, fields={})
     folder = checkpoints.read_folder(minilm_folder)
     assert not start.fresh
-    assert start.folder.pooling == folder.pooling
-    assert start.folder.modules == folder.modules
-    assert start.folder.max_length == folder.max_length == 256
+    assert start.folder.spec.pooling == folder.pooling
+    assert start.folder.spec.modules == folder.modules
+    assert start.folder.spec.max_length == folder.max_length == 256
     for name, weight in folder.weights.items():
         assert np.array_equal(start.folder.weights[name], weight)
     assert len(start.reader.read(["a river bank"])[0]) == 5
@@ -131,7 +133,7 @@ def test_a_model_goes_on_with_all_it_had(minilm_folder: Path) -> None:
 def test_what_changes_no_encoding_may_be_changed(minilm_folder: Path) -> None:
     start = go_on_from(minilm_folder, fields={"dropout": 0.3}, max_length=32)
     assert start.folder.config.dropout == 0.3
-    assert start.folder.max_length == 32
+    assert start.folder.spec.max_length == 32
     with pytest.raises(
         ConfigError, match=r"num_layers: is given by the weights of .*; only dropout"
     ):

@@ -1,9 +1,11 @@
 """The heads of a model folder: which there are, and their weights when they are used."""
 
-from bothways.checkpoints import ModelFolder, read_folder
+from bothways.checkpoints import ModelBundle
 from bothways.errors import InputError
-from bothways.model.heads import Head, HeadTask, check_head, head_layout
-from bothways.model.weights import Weights
+from bothways.model.baselines.any_encoder import layout
+from bothways.model.heads import Head, HeadTask, head_layout
+from bothways.model.layout import Shape
+from bothways.model.weights import CheckedWeights, Weights
 
 __all__ = ["TIED_TO", "Heads"]
 
@@ -22,23 +24,26 @@ _OBJECTIVES: dict[HeadTask, str] = {
 
 
 class Heads:
-    """The heads of a model folder.
+    """The heads of a model.
 
-    Small ones are kept in memory. What is as large as the vocabulary is read from the folder when
-    it is first used, for most encoders that have it are never asked for tokens.
+    Small heads are kept in memory. The weights of a head that are as large as the vocabulary are
+    read from the model folder when the head is first used: most models that have such a head are
+    used without it.
     """
 
-    def __init__(self, folder: ModelFolder) -> None:
-        self._path = folder.path
-        self._config = folder.config
-        self._heads = {head.task: head for head in folder.head_configs}
-        self._unread = folder.unread_heads
-        self._weights = {
-            name: folder.heads[name].copy()  # not a view, which would keep the whole file mapped
-            for head in folder.head_configs
-            if head.task != "masked_tokens"
-            for name in head_layout(head, folder.config)
-        }
+    def __init__(self, model: ModelBundle) -> None:
+        self._path = model.path
+        self._config = model.config
+        self._heads = {head.task: head for head in model.spec.heads}
+        self._unread = model.unread_heads
+        self._stored = model.stored
+        self._weights: dict[str, CheckedWeights] = {}
+        for head in model.spec.heads:
+            names = self._layout(head)
+            if head.task != "masked_tokens" or not all(name in model.stored for name in names):
+                # Copied, as views would keep the whole file mapped.
+                checked = CheckedWeights.union(model.weights, model.head_weights).select(names)
+                self._weights[head.task] = checked.copy()
 
     @property
     def tasks(self) -> tuple[HeadTask, ...]:
@@ -65,17 +70,19 @@ class Heads:
         )
 
     def weights(self, head: Head) -> Weights:
-        """The weights of a head, and the table of tokens if it is tied to that.
+        """The weights of a head, and the table of token embeddings if it is tied to that.
 
         Raises:
-            CheckpointError: if they are to be read from the folder, and it is no longer there.
+            CheckpointError: if they must be read from the model folder, and are missing there.
         """
-        names = list(head_layout(head, self._config))
+        if head.task not in self._weights:
+            names = self._layout(head)
+            arrays = {name: self._stored[name].read() for name in names}
+            self._weights[head.task] = CheckedWeights(names, arrays, str(self._path))
+        return self._weights[head.task]
+
+    def _layout(self, head: Head) -> dict[str, Shape]:
+        names = head_layout(head, self._config)
         if head.layers[-1].tied:
-            names.append(TIED_TO)
-        if any(name not in self._weights for name in names):
-            folder = read_folder(self._path)
-            check_head(head, folder.config, folder.heads, str(self._path))
-            arrays = folder.heads | folder.weights
-            self._weights |= {name: arrays[name].copy() for name in names}
-        return {name: self._weights[name] for name in names}
+            names[TIED_TO] = layout(self._config)[TIED_TO]
+        return names

@@ -6,11 +6,11 @@ from typing import Literal
 import numpy as np
 
 from bothways.errors import UnsupportedModel
-from bothways.model import weights
+from bothways.model import layout as transformer
 from bothways.model.baselines import layout as baseline
 from bothways.model.baselines.config import BaselineConfig, BaselineName
 from bothways.model.config import EncoderConfig
-from bothways.model.weights import Shape
+from bothways.model.layout import Shape
 
 __all__ = ["AnyConfig", "EncoderName", "initialize", "layout", "name_of", "require_transformer"]
 
@@ -22,14 +22,14 @@ def layout(config: AnyConfig) -> Mapping[str, Shape]:
     """Name and shape of every weight of an encoder."""
     if isinstance(config, BaselineConfig):
         return baseline.layout(config)
-    return weights.layout(config)
+    return transformer.layout(config)
 
 
 def initialize(config: AnyConfig, *, seed: int = 0) -> dict[str, np.ndarray]:
     """Fresh float32 weights, the same for the same seed."""
     if isinstance(config, BaselineConfig):
         return baseline.initialize(config, seed=seed)
-    return weights.initialize(config, seed=seed)
+    return transformer.initialize(config, seed=seed)
 
 
 def name_of(config: AnyConfig) -> EncoderName:

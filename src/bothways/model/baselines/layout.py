@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bothways.model.baselines.config import BaselineConfig, Cell
-from bothways.model.weights import Shape
+from bothways.model.layout import Shape
 
 __all__ = ["GATES", "initialize", "layout"]
 

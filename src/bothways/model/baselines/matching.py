@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 from bothways.errors import ConfigError
-from bothways.model import weights
+from bothways.model import layout as transformer
 from bothways.model.baselines import layout as baseline
 from bothways.model.baselines.config import BaselineConfig, BaselineName, layers_to_see
 from bothways.model.config import EncoderConfig
@@ -29,7 +29,7 @@ def matched_config(
     Raises:
         ConfigError: if the Transformer is so small that no width comes near.
     """
-    target = sum(math.prod(shape) for shape in weights.layout(like).values())
+    target = sum(math.prod(shape) for shape in transformer.layout(like).values())
     depth = like.num_layers if num_layers is None else num_layers
     if num_layers is None and name == "convolution":
         depth = max(depth, layers_to_see(like.max_length))

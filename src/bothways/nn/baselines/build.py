@@ -22,7 +22,7 @@ def build_encoder(config: AnyConfig) -> PackedEncoder:
 def make_encoder(config: AnyConfig, *, seed: int) -> PackedEncoder:
     """An encoder with fresh weights as training makes them, the same for the same seed."""
     encoder = build_encoder(config)
-    encoder.fill(initialize(config, seed=seed))
+    encoder.load_weights(initialize(config, seed=seed))
     return encoder
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bothways.checkpoints import ModelFolder
+from bothways.checkpoints import ModelBundle
 from bothways.errors import CheckpointError
 from bothways.training.distributed.processes import Workers
 from bothways.training.distributed.sharding import assign, shard, whole
@@ -47,7 +47,7 @@ class Run:
         settings: ResolvedSettings,
         workers: Workers,
         folder: RunFolder,
-        template: ModelFolder,
+        template: ModelBundle,
     ) -> None:
         # The caller's model stays whole: sharded weights hold on to the group of processes.
         self.model = copy.deepcopy(model) if settings.sharding == "sharded" else model

@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bothways.checkpoints import Dense, Normalize, Pooling
 from bothways.errors import ConfigError
 from bothways.model.config import EncoderShape
+from bothways.model.pooling import Module, Pooling
+from bothways.model.weights import Weights
 from bothways.training.data.dataset import Example
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.arrays import pack, to_array
@@ -42,7 +43,8 @@ VALIDATED_TOGETHER = 64
 class Contrast(JointObjective):
     """Find each anchor's positive among all candidates of a step, by the likeness of vectors.
 
-    pooling, modules: the folder's way to one vector; its dense layers stay as they are.
+    pooling, modules, module_weights: the model's way to one vector; its dense layers stay as they
+        are.
     similarity: `cosine`, or `dot` for vectors whose length counts.
     temperature: what similarities are divided by; 0.05 as in Gao et al. 2021, "SimCSE", section 3.
     symmetric: whether each positive is to find its anchor too, the two losses averaged (Radford et
@@ -58,7 +60,8 @@ class Contrast(JointObjective):
 
     config: EncoderShape
     pooling: Pooling
-    modules: tuple[Dense | Normalize, ...] = ()
+    modules: tuple[Module, ...] = ()
+    module_weights: Weights = dataclasses.field(default_factory=dict)
     similarity: Similarity = "cosine"
     temperature: float = 0.05
     symmetric: bool = True
@@ -101,7 +104,9 @@ class Contrast(JointObjective):
 
     def vectors(self, model: TrainedModel, batch: Batch) -> Tensor:
         """The vector of each piece, and in the last two columns its identity, (P, D + 2)."""
-        sorted_PD = pooled_vectors(model(batch), batch.lengths, self.pooling, self.modules)
+        sorted_PD = pooled_vectors(
+            model(batch), batch.lengths, self.pooling, self.modules, self.module_weights
+        )
         vector_PD = sorted_PD[batch.targets["order"]]
         return torch.cat((vector_PD, batch.targets["identity"].to(vector_PD.dtype)), 1)
 

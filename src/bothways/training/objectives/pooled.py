@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bothways.checkpoints import Dense, DenseActivation, Normalize, Pooling
 from bothways.model.config import EncoderShape
+from bothways.model.pooling import Dense, DenseActivation, Module, Normalize, Pooling
+from bothways.model.weights import Weights
 from bothways.nn.layers import activate
 from bothways.nn.lengths import Lengths
 from bothways.nn.packed_encoder import to_tensor
@@ -21,24 +22,33 @@ __all__ = ["pooled_vectors", "width_of"]
 
 
 def pooled_vectors(
-    x_TD: Tensor, lengths: Lengths, pooling: Pooling, modules: Sequence[Dense | Normalize]
+    x_TD: Tensor,
+    lengths: Lengths,
+    pooling: Pooling,
+    modules: Sequence[Module],
+    weights: Weights,
 ) -> Tensor:
-    """One vector for each sequence, in float32 at least; dense layers are constants, (B, D)."""
+    """One vector for each sequence, in float32 at least; dense layers are constants, (B, D).
+
+    weights: those of the modules, under the names of `module_layout`.
+    """
     y_BD = torch.cat([pool(x_TD, lengths, mode) for mode in pooling.modes], 1)
-    for module in modules:
+    for number, module in enumerate(modules):
         match module:
             case Dense():
-                weight = to_tensor(module.weight).to(y_BD)
-                bias = None if module.bias is None else to_tensor(module.bias).to(y_BD)
+                weight = to_tensor(weights[f"modules.{number}.weight"]).to(y_BD)
+                bias = None
+                if module.bias:
+                    bias = to_tensor(weights[f"modules.{number}.bias"]).to(y_BD)
                 y_BD = _activate(functional.linear(y_BD, weight, bias), module.activation)
             case Normalize():
                 y_BD = functional.normalize(y_BD, dim=1)
     return y_BD
 
 
-def width_of(config: EncoderShape, pooling: Pooling, modules: Sequence[Dense | Normalize]) -> int:
+def width_of(config: EncoderShape, pooling: Pooling, modules: Sequence[Module]) -> int:
     """How many dimensions those vectors have."""
-    widths = [len(module.weight) for module in modules if isinstance(module, Dense)]
+    widths = [module.outputs for module in modules if isinstance(module, Dense)]
     return widths[-1] if widths else config.d_model * len(pooling.modes)
 
 

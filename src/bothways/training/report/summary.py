@@ -47,7 +47,7 @@ def described(plan: TrainingPlan, start: Start) -> str:
     )
     return (
         f"{what}: {config.num_layers} layers of {config.d_model}, {reads}, up to "
-        f"{start.folder.max_length} positions, {count / 1e6:.1f} million weights"
+        f"{start.folder.spec.max_length} positions, {count / 1e6:.1f} million weights"
     )
 
 

@@ -7,13 +7,15 @@ from typing import Any, assert_never
 
 from tokenizers import Tokenizer
 
-from bothways.checkpoints import ModelFolder, Normalize, read_folder
+from bothways.checkpoints import ModelBundle, read_folder
 from bothways.errors import CheckpointError, ConfigError
 from bothways.files.rows import Kind
 from bothways.io.atomic import replaced_file
 from bothways.io.json_files import write_json
 from bothways.model.baselines import AnyConfig, matched_config
 from bothways.model.baselines.any_encoder import initialize
+from bothways.model.pooling import Normalize
+from bothways.model.spec import ModelSpec
 from bothways.sequences import Alphabet, SequenceReader, Series, SeriesReader, SymbolReader
 from bothways.sequences.alphabet import ALPHABET_FILE
 from bothways.sequences.opening import open_reader
@@ -48,7 +50,7 @@ class Start:
     reader: what turns sequences into tokens. fresh: whether the weights are random.
     """
 
-    folder: ModelFolder
+    folder: ModelBundle
     reader: SequenceReader
     fresh: bool
 
@@ -144,17 +146,12 @@ def start_fresh(
             config = config_for(num_channels=reader.series.num_channels)
         case unknown:
             assert_never(unknown)
-    folder = ModelFolder(
-        path=out,
-        reader_path=out,
-        family="bothways",
+    spec = ModelSpec(
         config=config,
-        weights=initialize(config, seed=seed),
-        heads={},
-        head_settings={},
         modules=(Normalize(),) if task == "contrast" else (),
         max_length=config.max_length,
     )
+    folder = ModelBundle.of(spec, initialize(config, seed=seed), path=out)
     return Start(folder, reader, fresh=True)
 
 
@@ -169,7 +166,7 @@ def go_on_from(path: Path, *, fields: Mapping[str, Any], max_length: int | None 
         ConfigError: for fields that would need other weights, or a length beyond the model's.
     """
     folder = read_folder(path)
-    reader = open_reader(folder.reader_path, folder.config, lowercase=folder.lowercase)
+    reader = open_reader(folder.reader_path, folder.config, lowercase=folder.spec.lowercase)
     if reader is None:
         raise CheckpointError(
             f"{path}: has no tokenizer that bothways knows; put an alphabet.json in the folder"
@@ -184,5 +181,5 @@ def go_on_from(path: Path, *, fields: Mapping[str, Any], max_length: int | None 
     config = dataclasses.replace(folder.config, **fields)
     if max_length is not None and max_length > config.max_length:
         raise ConfigError(f"max_length={max_length}: {path} takes {config.max_length} positions")
-    folder = dataclasses.replace(folder, config=config, max_length=max_length or folder.max_length)
+    folder = folder.with_spec(config=config, max_length=max_length or folder.spec.max_length)
     return Start(folder, reader, fresh=False)

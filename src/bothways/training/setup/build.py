@@ -73,8 +73,9 @@ def choose_objective(
         case "contrast":
             return Contrast(
                 config=start.folder.config,
-                pooling=start.folder.pooling,
-                modules=start.folder.modules,
+                pooling=start.folder.spec.pooling,
+                modules=start.folder.spec.modules,
+                module_weights=start.folder.module_weights,
                 dimensions=options.dimensions,
                 **options.given("temperature", "similarity", "symmetric"),
             )
@@ -86,7 +87,7 @@ def labels_of_head(task: Task, start: Start | None) -> tuple[str, ...]:
         "classify": ("classes", "multilabel"),
         "tag": ("tags",),
     }
-    heads = () if start is None else start.folder.head_configs
+    heads = () if start is None else start.folder.spec.heads
     return next((head.labels for head in heads if head.task in wanted.get(task, ())), ())
 
 
@@ -96,11 +97,11 @@ def make_model(objective: Objective, start: Start, *, seed: int) -> TrainedModel
     weights: dict[str, np.ndarray] = {}
     if head is not None:
         own = {
-            name: folder.heads[name]
+            name: folder.head_weights[name]
             for name, shape in head_layout(head, folder.config).items()
-            if name in folder.heads and folder.heads[name].shape == shape
+            if name in folder.head_weights and folder.head_weights[name].shape == shape
         }
-        if any(dataclasses.replace(o, dropout=head.dropout) == head for o in folder.head_configs):
+        if any(dataclasses.replace(o, dropout=head.dropout) == head for o in folder.spec.heads):
             weights = objective.from_folder(own)
         else:  # a published encoder may have a pooler, and no classifier behind it
             weights = {name: own[name] for name in own if name.startswith("heads.pooler.")}
@@ -110,7 +111,7 @@ def make_model(objective: Objective, start: Start, *, seed: int) -> TrainedModel
 def _head(task: HeadTask, options: ObjectiveOptions, start: Start, labels: tuple[str, ...]) -> Head:
     """The model's own head, if it has the same labels and nothing else was asked for."""
     pooling = options.head_pooling
-    for head in start.folder.head_configs:
+    for head in start.folder.spec.heads:
         if head.task == task and head.labels == labels and pooling in (None, head.pooling):
             if options.head_dropout is None:
                 return head

@@ -210,7 +210,7 @@ def _read(settings: DataSettings, scratch: Path) -> _Rows:
         return start_fresh(scratch, kind, own, settings.task, longest=longest, seed=seed)
 
     first = start("transformer", 0)
-    examples = data.tokenize(first.reader, first.folder.max_length)
+    examples = data.tokenize(first.reader, first.folder.spec.max_length)
     held_out = None if examples.validation is None else examples.validation.to_dataset()
     if held_out is None or len(held_out) < 2:
         raise DataFileError(f"{settings.file}: too few rows to hold any out")
