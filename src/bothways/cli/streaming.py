@@ -14,7 +14,8 @@ from bothways.errors import InputError
 from bothways.files import Encoded, Meter, Row, VectorWriter
 
 if TYPE_CHECKING:
-    from bothways.encoder import Encoder, Encodings
+    from bothways.encoder import Encoder
+    from bothways.inference.vectors import SequenceVectors
 
 __all__ = ["Totals", "chunks", "encode_rows", "naming_rows", "within_chunk"]
 
@@ -91,7 +92,7 @@ def _encode(
     settings: EncodeSettings,
     plan: ChunkPlan,
     progress: Callable[[int, int], None],
-) -> "Encodings":
+) -> "SequenceVectors":
     with naming_rows(chunk):
         return encoder.encode_detailed(
             [row.value for row in chunk],
@@ -140,7 +141,7 @@ def _size(value: Any) -> int:
             return sum(len(symbol) + 1 for symbol in value)
 
 
-def _with_names(chunk: list[Row], encodings: "Encodings") -> Encoded:
+def _with_names(chunk: list[Row], encodings: "SequenceVectors") -> Encoded:
     return Encoded(
         ids=[row.id for row in chunk],
         texts=[row.value if isinstance(row.value, str) else None for row in chunk],
