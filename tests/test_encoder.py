@@ -1,6 +1,5 @@
 """`Encoder`: what goes in comes out, in order, and every choice does what it says."""
 
-import dataclasses
 import threading
 import warnings
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 import bothways
 from bothways import Alphabet, Encoder, EncoderConfig
+from bothways.checkpoints import read_folder
 from bothways.errors import (
     BackendError,
     CheckpointError,
@@ -217,10 +217,10 @@ def test_prompts_by_name_or_as_they_are(minilm_folder: Path) -> None:
 
 def test_a_prompt_left_out_of_pooling_changes_no_ids(minilm_folder: Path) -> None:
     whole = bothways.load(minilm_folder)
-    folder = dataclasses.replace(
-        whole.folder, pooling=Pooling(("mean",), include_prompt=False), prompts={"q": "query: "}
+    model = read_folder(minilm_folder).with_spec(
+        pooling=Pooling(("mean",), include_prompt=False), prompts={"q": "query: "}
     )
-    encoder = Encoder(folder, whole.reader, whole.backend)
+    encoder = Encoder(model, whole.reader, whole.backend)
     ids = [np.array([101, 2314, 102])]
     np.testing.assert_array_equal(encoder.encode(ids, prompt="q"), encoder.encode(ids))
     assert abs(encoder.encode(["river"], prompt="q") - whole.encode(["query: river"])).max() > 1e-3

@@ -1,6 +1,5 @@
 """bothways: its own batches of tokens, without padding, at its default size."""
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,7 +24,7 @@ class OurPeer:
             backend, folder.config, folder.weights, precision=precision, threads=threads
         )
         # The folder's limit of 256 tokens is for text as it was trained; the model takes 512.
-        whole = dataclasses.replace(folder, max_length=folder.config.max_length)
+        whole = folder.with_spec(max_length=folder.config.max_length)
         self._encoder = Encoder(whole, None, engine)
 
     def encode_ids(self, ids: Sequence[np.ndarray], setting: Setting) -> np.ndarray:

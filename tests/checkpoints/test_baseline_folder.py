@@ -1,6 +1,5 @@
 """Folders of encoders that are no Transformers."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 import bothways
 from bothways.checkpoints import ModelBundle, export, read_folder
 from bothways.checkpoints.export import Format
+from bothways.checkpoints.weight_files import write_safetensors
 from bothways.errors import CheckpointError, InputError, UnsupportedModel
 from bothways.model.baselines import BASELINES, BaselineConfig, BaselineName
 from bothways.sequences import SymbolReader
@@ -36,10 +36,11 @@ def test_a_folder_is_read_back_as_it_was_written(kind: BaselineName, tmp_path: P
         assert (tmp_path / "again" / name).read_bytes() == (folder.path / name).read_bytes()
 
 
-def test_older_readers_are_told_by_the_version(tmp_path: Path) -> None:
-    make(tmp_path / "made")
+@pytest.mark.parametrize("kind", BASELINES)
+def test_the_settings_name_the_kind_of_encoder(kind: BaselineName, tmp_path: Path) -> None:
+    make(tmp_path / "made", kind)
     settings = json.loads((tmp_path / "made" / "bothways.json").read_text())
-    assert settings["format_version"] == 3
+    assert (settings["format_version"], settings["encoder"]["kind"]) == (4, kind)
 
 
 @pytest.mark.parametrize("to", ["transformers", "sentence-transformers", "onnx"])
@@ -74,8 +75,8 @@ def test_an_encoder_of_it_does_all_but_attention(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kind": "transformer"}, "encoder: kind='transformer': expected one of rnn"),
-        ({"kind": None}, "encoder: kind=None: expected one of rnn"),
+        ({"kind": "transformer"}, "encoder: unknown field 'embedding_width'; EncoderConfig has"),
+        ({"kind": None}, "encoder: kind=None: expected one of transformer, rnn"),
         ({"width": 10**12}, "encoder: a size of more than"),
         ({"num_layers": 10**9}, "encoder: 1,000,000,000 layers"),
         ({"width": "4"}, "encoder: width='4': expected int"),
@@ -107,8 +108,7 @@ def test_an_earlier_format_has_no_such_encoder(tmp_path: Path) -> None:
 
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     folder = make(tmp_path / "made")
-    broken = dict(folder.weights)
-    broken["layers.1.leftward.bias_hh_l0"] = np.full(16, np.nan, np.float32)
-    export(dataclasses.replace(folder, weights=broken), tmp_path / "broken", "bothways")
+    broken = {**folder.weights, "layers.1.leftward.bias_hh_l0": np.full(16, np.nan)}
+    write_safetensors(folder.path / "model.safetensors", broken)
     with pytest.raises(CheckpointError, match="holds NaN"):
-        read_folder(tmp_path / "broken")
+        read_folder(folder.path)

@@ -33,20 +33,24 @@ WORDS = Head(
 @pytest.fixture
 def model(tiny: "Tiny") -> ModelBundle:
     """A model with everything that a folder can say."""
-    return dataclasses.replace(
-        read_folder(tiny.path),
-        heads={
-            "heads.classifier.weight": np.ones((2, 8), dtype=np.float32),
-            "heads.classifier.bias": np.ones(2, dtype=np.float32),
-            "heads.masked_tokens.bias": np.ones(20, dtype=np.float32),
-        },
-        head_configs=(TOPICS, WORDS),
-        head_settings={"model_type": "bert", "id2label": {"0": "no", "1": "yes"}},
+    arrays = {
+        "heads.classifier.weight": np.ones((2, 8), dtype=np.float32),
+        "heads.classifier.bias": np.ones(2, dtype=np.float32),
+        "heads.masked_tokens.bias": np.ones(20, dtype=np.float32),
+        "modules.0.weight": np.ones((4, 16), dtype=np.float32),
+        "modules.0.bias": np.ones(4, dtype=np.float32),
+        "modules.1.weight": np.ones((3, 4), dtype=np.float32),
+    }
+    settings = {"model_type": "bert", "id2label": {"0": "no", "1": "yes"}}
+    read = dataclasses.replace(read_folder(tiny.path), source_settings=settings)
+    return read.with_weights(
+        {**read.weights, **arrays},
+        heads=(TOPICS, WORDS),
         lowercase=True,
         pooling=Pooling(("mean", "last"), include_prompt=False),
         modules=(
-            Dense(np.ones((4, 16), dtype=np.float32), np.ones(4, dtype=np.float32), "gelu_tanh"),
-            Dense(np.ones((3, 4), dtype=np.float32), None, "identity"),
+            Dense(16, 4, activation="gelu_tanh"),
+            Dense(4, 3, bias=False),
             Normalize(),
         ),
         prompts={"query": "find: "},
@@ -77,19 +81,15 @@ def edit(folder: Path, path: list[str | int], value: Any) -> None:
 def test_a_folder_is_read_back_whole(model: ModelBundle, written: Path) -> None:
     back = read_folder(written)
     assert back.family == "bothways"
-    for field in dataclasses.fields(ModelBundle):
-        if field.name not in ("path", "reader_path", "family", "weights", "heads", "modules"):
-            assert getattr(back, field.name) == getattr(model, field.name), field.name
-    for ours, again in ((model.weights, back.weights), (model.heads, back.heads)):
+    assert back.spec == model.spec
+    assert (back.source_settings, back.unread_heads) == (model.source_settings, "")
+    for ours, again in (
+        (model.weights, back.weights),
+        (model.head_weights, back.head_weights),
+        (model.module_weights, back.module_weights),
+    ):
         assert again.keys() == ours.keys()
         assert all(np.array_equal(ours[name], again[name]) for name in ours)
-    first, second, third = back.modules
-    assert isinstance(first, Dense)
-    assert isinstance(second, Dense)
-    assert (first.activation, second.activation, third) == ("gelu_tanh", "identity", Normalize())
-    assert first.bias is not None
-    assert second.bias is None
-    assert first.weight.shape == (4, 16)
 
 
 def test_equal_models_give_equal_files(model: ModelBundle, written: Path, tmp_path: Path) -> None:
@@ -103,9 +103,13 @@ def test_equal_models_give_equal_files(model: ModelBundle, written: Path, tmp_pa
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (["format_version"], 4, "format_version=4; this bothways reads 1 to 3: update it"),
+        (["format_version"], 5, "format_version=5; this version of bothways reads 1 to 4; update"),
         (["format_version"], 3, "encoder: unknown field 'activation'; BaselineConfig has kind"),
-        (["format_version"], 0, "format_version=0; this bothways reads 1 to 3"),
+        (["format_version"], 2, "encoder: unknown field 'kind'"),
+        (["encoder", "kind"], "mamba", "kind='mamba': expected one of transformer, rnn"),
+        (["encoder", "kind"], ["lstm"], "encoder: kind=['lstm']: expected one of transformer"),
+        (["encoder", "kind"], "lstm", "encoder: unknown field 'activation'; BaselineConfig has"),
+        (["format_version"], 0, "format_version=0; this version of bothways reads 1 to 4"),
         (["format_version"], None, "format_version=None: expected a whole number"),
         (["encoder", "num_heads"], 3, "encoder: num_heads=3 does not divide"),
         (["encoder", "num_heads"], 10**12, "encoder: a size of more than"),
@@ -124,7 +128,7 @@ def test_equal_models_give_equal_files(model: ModelBundle, written: Path, tmp_pa
         (["modules", 0, "type"], "os.system", "module 0: type='os.system'"),
         (["modules", 0, "activation"], "sin", "module 0: activation='sin'"),
         (["modules", 1, "type"], "normalize", "module 1: activation='identity'"),
-        (["modules"], [], "no module has the weight 'modules.0.bias'"),
+        (["modules"], [], "weight 'modules.0.bias' is unexpected (3 are)"),
         (["modules"], ["dense"], "module 0: expected an object"),
         (["pooling", "modes"], ["mean"], "expected a weight modules.0.weight of shape (any, 8)"),
         (["prompts"], {"query": 3}, "prompts: 'query'=3"),
@@ -164,11 +168,11 @@ def test_a_folder_that_was_tampered_with_is_refused(
 def test_a_folder_from_before_heads_were_described_still_loads(written: Path) -> None:
     edit(written, ["format_version"], 1)
     settings = json.loads((written / "bothways.json").read_text())
-    del settings["heads"]
+    del settings["heads"], settings["encoder"]["kind"]
     (written / "bothways.json").write_text(json.dumps(settings))
     back = read_bothways(written)
     assert back.spec.heads == ()
-    assert sorted(back.heads)[0] == "heads.classifier.bias"
+    assert sorted(back.head_weights)[0] == "heads.classifier.bias"
     assert "no head of the folder has the weight 'heads.classifier.bias'" in back.unread_heads
 
 

@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import re
 import shutil
@@ -153,9 +152,10 @@ def test_settings_changed_at_any_place_are_read_or_refused(
 ) -> None:
     out = tmp_path / kind
     if not out.exists():
-        dense = Dense(np.ones((8, 8), np.float32), None, "tanh")
-        modules = (dense, Normalize())
-        export(dataclasses.replace(read_folder(tiny.path), modules=modules), out, kind)
+        read = read_folder(tiny.path)
+        modules = (Dense(8, 8, bias=False, activation="tanh"), Normalize())
+        arrays = {**read.weights, "modules.0.weight": np.ones((8, 8))}
+        export(read.with_weights(arrays, modules=modules), out, kind)
         (out / "3_Normalize").mkdir(exist_ok=True)
         (out / "3_Normalize" / "config.json").write_text("{}")
     path = out / data.draw(st.sampled_from(SETTINGS[kind]))

@@ -240,7 +240,7 @@ def test_an_exported_graph_equals_the_definition(
         (states,) = oracle.hidden_states(batch, [config.num_layers])
         pooled = oracle.pool(batch, get_args(PoolingMode))
         assert error(found["sentence_embedding"], pooled) < TOLERANCE
-        arrays = weights | folder.heads
+        arrays = folder.all_weights
         for i, x_LD in enumerate(batch.split(states)):
             real = slice(0, lengths[i])
             assert error(found["last_hidden_state"][i, real], x_LD) < TOLERANCE

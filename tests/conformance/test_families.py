@@ -281,11 +281,11 @@ def test_reading_an_export_gives_the_same_folder(
 
     back = read_folder(tmp_path / "out")
     assert back.config == folder.config
-    assert back.max_length == folder.max_length
+    assert back.spec.max_length == folder.spec.max_length
     assert back.family == ("bothways" if to == "bothways" else folder.family)
     settings = dict(folder.source_settings)
     assert {name: back.source_settings[name] for name in settings} == settings
-    for ours, again in ((folder.weights, back.weights), (folder.heads, back.heads)):
+    for ours, again in ((folder.weights, back.weights), (folder.head_weights, back.head_weights)):
         assert again.keys() == ours.keys()
         assert all(np.array_equal(again[name], ours[name]) for name in ours)
 

@@ -186,7 +186,7 @@ def test_every_head_equals_transformers(name: str, backend: str, scratch: Path) 
     assert head.task == POINTS[name][2]
     batch = PackedBatch.of(sequences())
     (states_TD,) = BACKENDS[backend](folder).hidden_states(batch, [folder.config.num_layers])
-    weights = folder.weights | folder.heads
+    weights = folder.all_weights
     for x_LD, wanted in zip(batch.split(states_TD), theirs(built.model), strict=True):
         agree(head_outputs(x_LD, weights, head), wanted)
 
@@ -293,6 +293,6 @@ def test_a_head_that_bothways_trained_loads_in_transformers(
     backend = ReferenceBackend(config, folder.weights, dtype=np.float64)
     for ids, wanted in zip(sequences(), theirs(model.double().eval()), strict=True):
         (states,) = backend.hidden_states(PackedBatch.of([ids]), [config.num_layers])
-        agree(np.asarray(head_outputs(states, folder.weights | folder.heads, head)), wanted)
+        agree(np.asarray(head_outputs(states, folder.all_weights, head)), wanted)
     back = read_folder(tmp_path / "out")
     assert [(h.task, h.labels) for h in back.spec.heads] == [(task, labels)]

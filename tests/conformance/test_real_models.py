@@ -1,6 +1,5 @@
 """Models that people use, against the libraries that they come from."""
 
-import dataclasses
 import json
 import random
 import shutil
@@ -69,7 +68,7 @@ def logits_agree(folder: ModelBundle, model: Any) -> None:
     (states,) = backend.hidden_states(PackedBatch.of([ids]), [folder.config.num_layers])
     (head,) = folder.spec.heads
     assert head.task == "masked_tokens"
-    ours = head_outputs(states, folder.weights | folder.heads, head)
+    ours = head_outputs(states, folder.all_weights, head)
     with torch.no_grad():
         theirs = model(torch.tensor(ids[None])).logits[0].numpy()
     scale = np.abs(theirs).max()
@@ -133,8 +132,10 @@ def test_what_sentence_transformers_saves_today_is_the_same_model(
 ) -> None:
     sentence_transformer.save_pretrained(str(tmp_path / "saved"), create_model_card=False)
     old, new = read_folder(minilm_folder), read_folder(tmp_path / "saved")
-    assert (new.config, new.pooling, new.modules) == (old.config, old.pooling, old.modules)
-    assert (new.max_length, new.lowercase, new.family) == (256, False, "bert")
+    assert (new.config, new.spec.pooling, new.spec.modules) == (
+        old.config, old.spec.pooling, old.spec.modules,
+    )  # fmt: skip
+    assert (new.spec.max_length, new.spec.lowercase, new.family) == (256, False, "bert")
     assert all(np.array_equal(new.weights[name], old.weights[name]) for name in old.weights)
 
 
@@ -224,7 +225,7 @@ def test_the_albert_tagger_runs_once_its_config_says_what_it_is(
     (tmp_path / "config.json").write_text(json.dumps(tagger | {"model_type": "albert"}))
     shutil.copy(unidic_folder / "model.pth", tmp_path / "pytorch_model.bin")
     folder = read_folder(tmp_path)
-    assert "heads.masked_tokens.dense.weight" in folder.heads
+    assert "heads.masked_tokens.dense.weight" in folder.head_weights
     hidden_states_agree(folder, transformers.AlbertModel.from_pretrained(tmp_path).eval())
 
 
@@ -236,7 +237,7 @@ def test_a_head_does_not_get_in_the_way_of_sentence_transformers(
     rng = np.random.default_rng(8)
     shapes = head_layout(head, folder.config)
     heads = {name: rng.standard_normal(s, dtype=np.float32) for name, s in shapes.items()}
-    with_head = dataclasses.replace(folder, heads=heads, head_configs=(head,))
+    with_head = folder.with_weights({**folder.weights, **heads}, heads=(head,))
     assert export(with_head, tmp_path / "out", "sentence-transformers") == ()
     again = SentenceTransformer(str(tmp_path / "out"), device="cpu", local_files_only=True)
     sentences = texts(20)[10:]

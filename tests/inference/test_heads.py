@@ -7,6 +7,11 @@ import pytest
 
 import bothways
 from bothways.checkpoints import read_folder
+from bothways.checkpoints.weight_files import (
+    StoredTensor,
+    read_safetensors,
+    write_safetensors,
+)
 from bothways.errors import CheckpointError, InputError
 from bothways.inference.predict import Heads
 from bothways.model.heads import Head, HeadLayer
@@ -43,13 +48,33 @@ def test_heads_as_large_as_the_vocabulary_are_read_when_they_are_used(
 def test_a_folder_that_is_gone_or_has_lost_its_head_is_named(make_model: "MakeModel") -> None:
     path = make_model(TOKENS)
     encoder, again = bothways.load(path), bothways.load(path)
-    settings = (path / "bothways.json").read_text()
-    (path / "bothways.json").write_text(settings.replace("heads.tokens", "heads.others"))
-    with pytest.raises(CheckpointError, match=r"heads\.others\.bias"):
+    arrays = read_safetensors(path / "model.safetensors")
+    arrays["heads.others.bias"] = arrays.pop("heads.tokens.bias")
+    write_safetensors(path / "model.safetensors", arrays)
+    with pytest.raises(CheckpointError, match=r"weight 'heads\.tokens\.bias' is missing"):
         encoder.sparse(["a bank"])
     shutil.rmtree(path)
-    with pytest.raises(CheckpointError, match="model: no such folder"):
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: cannot be read: No such file"):
         again.sparse(["a bank"])
+
+
+def test_reading_a_head_reads_its_weights_alone(
+    make_model: "MakeModel", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = bothways.load(make_model(CLASSES, TOKENS))
+    read: list[str] = []
+    original = StoredTensor.read
+
+    def note(tensor: StoredTensor) -> np.ndarray:
+        read.append(tensor.key)
+        return original(tensor)
+
+    monkeypatch.setattr(StoredTensor, "read", note)
+    monkeypatch.delattr("bothways.checkpoints.weight_files.read_weights")
+    encoder.classify(["a bank"])
+    assert read == []
+    encoder.sparse(["a bank"])
+    assert sorted(read) == ["embedding.token.weight", "heads.tokens.bias"]
 
 
 def test_a_tied_head_takes_the_table_of_tokens_along(make_model: "MakeModel") -> None:
@@ -70,7 +95,7 @@ def test_the_first_head_there_is_is_found(make_model: "MakeModel") -> None:
 
 def test_a_head_that_was_left_unread_is_mentioned(make_model: "MakeModel") -> None:
     folder = read_folder(make_model(CLASSES))
-    unread = dataclasses.replace(folder, head_configs=(), unread_heads="config.json: why not")
+    unread = dataclasses.replace(folder.with_spec(heads=()), unread_heads="config.json: why not")
     with pytest.raises(
         InputError,
         match=r"has none; some of its weights are no head that can be used: config\.json: why not;",

@@ -100,8 +100,7 @@ def write_bothways(folder: Path, model: ModelBundle) -> None:
         "head_settings": dict(model.source_settings),
     }
     write_json(folder / SETTINGS_FILE, settings)
-    arrays = {**model.weights, **model.head_weights, **model.module_weights}
-    write_safetensors(folder / WEIGHTS_FILE, arrays)
+    write_safetensors(folder / WEIGHTS_FILE, model.all_weights)
 
 
 def _module_settings(module: Module) -> dict[str, str]:

@@ -128,6 +128,11 @@ class ModelBundle:
             "bothways alone runs it, on its torch backend",
         )
 
+    @property
+    def all_weights(self) -> CheckedWeights:
+        """The weights of the encoder, of heads and of modules together."""
+        return CheckedWeights.union(self.weights, self.head_weights, self.module_weights)
+
     def with_spec(self, **changes: Any) -> Self:
         """The same weights, with changed fields of the spec.
 

@@ -42,7 +42,7 @@ class Heads:
             names = self._layout(head)
             if head.task != "masked_tokens" or not all(name in model.stored for name in names):
                 # Copied, because views would keep the whole file mapped.
-                checked = CheckedWeights.union(model.weights, model.head_weights).select(names)
+                checked = model.all_weights.select(names)
                 self._weights[head.task] = checked.copy()
 
     @property

@@ -30,13 +30,12 @@ class CheckedWeights(Mapping[str, np.ndarray]):
     def __init__(self, layout: Mapping[str, Shape], arrays: Weights, source: str) -> None:
         if missing := [name for name in layout if name not in arrays]:
             raise CheckpointError(
-                f"{source}: weight {missing[0]!r} is missing "
-                f"({len(missing)} of {len(layout)} are missing)"
+                f"{source}: weight {missing[0]!r} is missing ({len(missing)} of {len(layout)} are)"
             )
         if unexpected := [name for name in arrays if name not in layout]:
             raise CheckpointError(
                 f"{source}: weight {unexpected[0]!r} is unexpected "
-                f"({len(unexpected)} are unexpected); the config describes a model without it"
+                f"({len(unexpected)} are); the config describes a model without it"
             )
         self._arrays = {
             name: _checked(arrays[name], shape, f"{source}: weight {name!r}")

@@ -53,7 +53,7 @@ def by_hand(path: Path, encoder: Encoder, sequence: Any, task: HeadTask, **more:
     folder = read_folder(path)
     (head,) = [head for head in folder.spec.heads if head.task == task]
     (states,) = encoder.contextualize([sequence], **more)
-    return np.asarray(head_outputs(states.vectors, folder.weights | folder.heads, head))
+    return np.asarray(head_outputs(states.vectors, folder.all_weights, head))
 
 
 BACKENDS: list[BackendName] = ["reference", "torch", "native"]

@@ -11,6 +11,7 @@ import pytest
 import bothways
 from bothways.checkpoints import ModelBundle
 from bothways.model.config import EncoderConfig
+from bothways.model.layout import initialize
 from bothways.model.pooling import Normalize, Pooling
 from bothways.model.spec import ModelSpec
 from bothways.sequences import Alphabet

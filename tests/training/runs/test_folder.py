@@ -32,10 +32,10 @@ def test_a_folder_keeps_what_the_objective_makes_of_the_weights(tiny_run: MakeRu
         name: 2 * array if name.startswith("heads.") else array for name, array in given.items()
     }
     folder = trained_model(weights, run.objective, run.make_template())
-    assert folder.heads.keys() == {"heads.classifier.weight", "heads.classifier.bias"}
+    assert folder.head_weights.keys() == {"heads.classifier.weight", "heads.classifier.bias"}
     name = "heads.classifier.weight"
     assert np.array_equal(folder.head_weights[name], 2 * weights[name])
-    assert len(folder.weights) + len(folder.heads) == len(weights)
+    assert len(folder.weights) + len(folder.head_weights) == len(weights)
 
 
 def test_the_files_of_the_reader_come_along(tiny_run: MakeRun, tmp_path: Path) -> None:

@@ -122,9 +122,9 @@ def test_a_model_goes_on_with_all_it_had(minilm_folder: Path) -> None:
     start = go_on_from(minilm_folder, fields={})
     folder = checkpoints.read_folder(minilm_folder)
     assert not start.fresh
-    assert start.folder.spec.pooling == folder.pooling
-    assert start.folder.spec.modules == folder.modules
-    assert start.folder.spec.max_length == folder.max_length == 256
+    assert start.folder.spec.pooling == folder.spec.pooling
+    assert start.folder.spec.modules == folder.spec.modules
+    assert start.folder.spec.max_length == folder.spec.max_length == 256
     for name, weight in folder.weights.items():
         assert np.array_equal(start.folder.weights[name], weight)
     assert len(start.reader.read(["a river bank"])[0]) == 5
