@@ -52,7 +52,9 @@ def test_without_either_it_is_said_what_to_install(weights: Weights) -> None:
 
 @pytest.mark.usefixtures("_no_engine", "_no_torch")
 def test_the_reference_needs_neither(weights: Weights) -> None:
-    pooled = create_backend("reference", CONFIG, weights).pool(PackedBatch.of([np.arange(9)]), ["mean"])
+    pooled = create_backend("reference", CONFIG, weights).pool(
+        PackedBatch.of([np.arange(9)]), ["mean"]
+    )
     assert pooled.shape == (1, CONFIG.d_model)
 
 

@@ -93,9 +93,10 @@ def _encode(
     plan: ChunkPlan,
     progress: Callable[[int, int], None],
 ) -> "SequenceVectors":
+    sequences: list[object] = [row.value for row in chunk]
     with naming_rows(chunk):
         return encoder.encode_detailed(
-            [row.value for row in chunk],
+            sequences,
             pooling=settings.pooling,
             normalize=settings.normalize,
             dimensions=settings.dimensions,
