@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,11 +114,13 @@ def test_a_dense_layer_that_the_other_library_lacks_is_refused(
     ("changes", "model_type"),
     [
         ({"num_segments": 2}, "bert"),
-        ({"norm_placement": "pre", "final_norm": True, "positions": "rotary"}, "esm"),
+        ({"norm_placement": "pre", "final_norm": True, "position_embedding": "none",
+          "attention_positions": "rotary"}, "esm"),
         ({"embedding_size": 4, "block_of_layer": (0, 0)}, "albert"),
         ({"embedding_size": 4}, "electra"),
-        ({"positions": "rotary", "gated": True, "activation": "silu", "attention_bias": False,
-          "feed_forward_bias": False, "rotary_base": 500.0}, "nomic_bert"),
+        ({"position_embedding": "none", "attention_positions": "rotary", "gated": True,
+          "activation": "silu", "attention_bias": False, "feed_forward_bias": False,
+          "rotary_base": 500.0}, "nomic_bert"),
     ],
 )  # fmt: skip
 def test_a_model_of_bothways_goes_to_a_family_that_can_express_it(
@@ -135,8 +138,8 @@ def test_a_model_of_bothways_goes_to_a_family_that_can_express_it(
     ("changes", "word"),
     [
         ({"norm": "rms"}, "norm='rms'"),
-        ({"positions": "sinusoidal"}, "positions='sinusoidal'"),
-        ({"positions": "none"}, "positions='none'"),
+        ({"position_embedding": "sinusoidal"}, "position_embedding='sinusoidal'"),
+        ({"position_embedding": "none"}, "position_embedding='none'"),
         ({"input": "vectors", "vocab_size": 0, "num_channels": 3}, "vocab"),
     ],
 )
@@ -214,3 +217,24 @@ def test_a_place_below_a_file_is_named(tiny: "Tiny", tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataFileError, match="out: writing failed"):
         export(read_folder(tiny.path), tmp_path / "file" / "out", "transformers")
+
+
+@pytest.mark.parametrize("to", ["bothways", "transformers", "sentence-transformers", "onnx"])
+def test_an_export_is_on_disk_before_it_has_its_name(
+    to: Format, tiny: "Tiny", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut must not leave a folder whose files are empty."""
+    out = tmp_path / "out"
+    synced: dict[int, bool] = {}
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.setdefault(os.fstat(descriptor).st_ino, out.exists())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    (tiny.path / "vocab.txt").write_text("[PAD]")
+    export(read_folder(tiny.path), out, to)
+    for path in (out, *out.rglob("*")):
+        assert synced[path.stat().st_ino] is False, path
+    assert tmp_path.stat().st_ino in synced

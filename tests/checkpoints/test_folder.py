@@ -11,9 +11,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import bothways
 from bothways.checkpoints.export import Format, export
 from bothways.checkpoints.folder import fingerprint, read_folder
 from bothways.errors import CheckpointError
+from bothways.inference.backends import BackendName
+from bothways.model import weights
 from bothways.model.pooling import Dense, Normalize
 
 if TYPE_CHECKING:
@@ -200,3 +203,19 @@ def test_weights_in_the_format_of_torch_are_the_same_weights(
     save(state, tiny.path / "pytorch_model.bin")
     read = read_folder(tiny.path)
     assert all(np.array_equal(read.weights[name], tiny.weights[name]) for name in tiny.weights)
+
+
+@pytest.mark.parametrize("backend", ["native", "torch", "reference"])
+def test_each_weight_is_checked_once_on_its_way_to_a_backend(
+    backend: BackendName, tiny_sentences: "Tiny", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[str] = []
+    original = weights._checked
+
+    def note(array: np.ndarray, shape: tuple[int, ...], place: str) -> np.ndarray:
+        checked.append(place)
+        return original(array, shape, place)
+
+    monkeypatch.setattr(weights, "_checked", note)
+    bothways.load(tiny_sentences.path, backend=backend)
+    assert len(checked) == len(set(checked)) == len(tiny_sentences.weights)

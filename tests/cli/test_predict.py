@@ -13,11 +13,11 @@ import pytest
 import bothways
 from bothways import Alphabet, EncoderConfig
 from bothways.checkpoints import ModelBundle, export
+from bothways.checkpoints.tokenizers.files import open_tokenizer
 from bothways.model.heads import Head, HeadLayer, HeadTask, head_layout
 from bothways.model.spec import ModelSpec
 from bothways.sequences import SequenceReader, SymbolReader
 from bothways.sequences.text import TextReader
-from bothways.sequences.tokenizer_files import open_tokenizer
 
 SAME = 1e-6
 """fp32 through another order of additions."""

@@ -4,6 +4,7 @@ from bothways.checkpoints.create import create
 from bothways.checkpoints.export import export
 from bothways.checkpoints.folder import fingerprint, read_folder
 from bothways.checkpoints.model_bundle import ModelBundle
+from bothways.checkpoints.readers import open_reader
 from bothways.checkpoints.sources import ALIASES, Alias, PullProgress, pull, resolve
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "create",
     "export",
     "fingerprint",
+    "open_reader",
     "pull",
     "read_folder",
     "resolve",

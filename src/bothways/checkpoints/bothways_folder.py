@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from bothways.checkpoints.family import MAX_LAYERS
-from bothways.checkpoints.fields import LARGEST, Fields
-from bothways.checkpoints.head_forms import unused_weights
+from bothways.checkpoints.head_architectures import unused_weights
+from bothways.checkpoints.json_fields import LARGEST, Fields
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import StoredTensor, read_safetensors, write_safetensors
 from bothways.errors import CheckpointError, ConfigError
@@ -14,6 +14,7 @@ from bothways.model.baselines import BASELINES, AnyConfig, BaselineConfig
 from bothways.model.baselines.any_encoder import name_of
 from bothways.model.config import EncoderConfig, EncoderShape, PoolingMode
 from bothways.model.heads import Head
+from bothways.model.old_fields import upgrade_encoder_fields
 from bothways.model.pooling import Dense, DenseActivation, Module, Normalize, Pooling
 from bothways.model.spec import SIMILARITIES, ModelSpec
 from bothways.model.weights import Weights
@@ -24,7 +25,8 @@ FORMAT_VERSION = 4
 """The version that is written; all versions from 1 on are read.
 
 1: weights of heads, but no description of the heads. 2: `heads` describes them. 3: the encoder is a
-baseline. 4: `encoder.kind` names the kind of encoder: `transformer`, or a baseline.
+baseline. 4: `encoder.kind` names the kind of encoder, `transformer` or a baseline;
+`position_embedding` and `attention_positions` replace `positions`.
 """
 
 SETTINGS_FILE = "bothways.json"
@@ -116,7 +118,7 @@ def _config(fields: Fields, version: int) -> AnyConfig:
     if any(type(value) is int and abs(value) > LARGEST for value in encoder.values()):
         raise CheckpointError(f"{fields.file}: encoder: a size of more than {LARGEST:,}; refused")
     try:
-        config = _config_class(encoder, version).from_dict(encoder)
+        config = _read_config(encoder, version)
     except ConfigError as error:
         raise CheckpointError(f"{fields.file}: encoder: {error}") from None
     if config.num_layers > MAX_LAYERS:
@@ -124,18 +126,16 @@ def _config(fields: Fields, version: int) -> AnyConfig:
     return config
 
 
-def _config_class(
-    encoder: dict[str, Any], version: int
-) -> type[EncoderConfig] | type[BaselineConfig]:
-    """The class of an encoder's config, whose fields remain in `encoder`."""
+def _read_config(encoder: dict[str, Any], version: int) -> AnyConfig:
+    if version == _BASELINES_ONLY:
+        return BaselineConfig.from_dict(encoder)
     if version < _FIRST_WITH_KIND:
-        return BaselineConfig if version == _BASELINES_ONLY else EncoderConfig
+        return EncoderConfig.from_dict(upgrade_encoder_fields(encoder))
     kind = encoder.get("kind")
     if kind == "transformer":
-        del encoder["kind"]
-        return EncoderConfig
+        return EncoderConfig.from_dict({k: v for k, v in encoder.items() if k != "kind"})
     if kind in BASELINES:
-        return BaselineConfig  # which has the kind as a field
+        return BaselineConfig.from_dict(encoder)  # which has the kind as a field
     raise ConfigError(f"kind={brief(kind)}: expected one of transformer, {', '.join(BASELINES)}")
 
 

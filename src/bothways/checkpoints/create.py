@@ -3,7 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import Protocol, get_args
+from typing import get_args
 
 from bothways.checkpoints.export import export
 from bothways.checkpoints.model_bundle import ModelBundle
@@ -13,21 +13,15 @@ from bothways.model.baselines.any_encoder import initialize
 from bothways.model.config import PoolingMode
 from bothways.model.pooling import Normalize, Pooling
 from bothways.model.spec import ModelSpec
+from bothways.sequences import SequenceReader
 
 __all__ = ["create"]
-
-
-class _Reader(Protocol):
-    """A `SequenceReader`, of which only the files matter here."""
-
-    def save(self, folder: Path) -> None:
-        """Write the files from which the reader can be opened again."""
 
 
 def create(
     out: str | os.PathLike[str],
     config: AnyConfig,
-    reader: _Reader,
+    reader: SequenceReader,
     *,
     pooling: PoolingMode = "mean",
     normalize: bool = False,

@@ -1,4 +1,4 @@
-"""Reading a model folder, whoever wrote it, and the fingerprint of what its vectors depend on."""
+"""Reading model folders of any supported library, and computing their fingerprints."""
 
 import hashlib
 from collections.abc import Iterator

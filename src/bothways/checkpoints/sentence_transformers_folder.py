@@ -11,7 +11,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from bothways.checkpoints.fields import Fields
+from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.sentence_transformers_modules import modules_of
 from bothways.checkpoints.transformers_folder import read_transformers

@@ -8,7 +8,7 @@ import numpy as np
 
 from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.head_forms import DECODER, read_heads
+from bothways.checkpoints.head_architectures import DECODER, read_heads
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import read_weights, what_is_in
 from bothways.errors import CheckpointError, UnsupportedModel

@@ -30,11 +30,11 @@ def inspect(model: o.ModelArgument, as_json: o.AsJson = False, quiet: o.Quiet = 
         bothways inspect minilm
         bothways inspect ./my-model --json
     """
-    from bothways import checkpoints, sequences
+    from bothways import checkpoints
 
     path = models.fetch(model, quiet=quiet)
     bundle = checkpoints.read_folder(path)
-    reader = sequences.open_reader(path, bundle.config, lowercase=bundle.spec.lowercase)
+    reader = checkpoints.open_reader(bundle)
     facts = describe(bundle, reader, checkpoints.fingerprint(path))
     if as_json:
         print(json.dumps(facts, indent=2))

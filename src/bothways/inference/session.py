@@ -32,7 +32,7 @@ def open_session(
 ) -> "Session":
     """Find and read a model, and create the backend that runs it; raises as `bothways.load`."""
     model = checkpoints.read_folder(checkpoints.resolve(source))
-    reader = sequences.open_reader(model.reader_path, model.config, lowercase=model.spec.lowercase)
+    reader = checkpoints.open_reader(model)
     return Session(
         model,
         reader,

@@ -91,7 +91,7 @@ class SequenceReader(Protocol):
         ...
 
     def save(self, folder: Path) -> None:
-        """Write the file from which `open_reader` makes this reader again."""
+        """Write the file from which `checkpoints.open_reader` makes this reader again."""
         ...
 
 

@@ -18,8 +18,9 @@ from bothways.checkpoints.families.roberta import (
     write_offset,
 )
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.fields import Fields
-from bothways.checkpoints.table import KeyTable, Rows
+from bothways.checkpoints.json_fields import Fields
+from bothways.checkpoints.key_table import KeyTable, Rows
+from bothways.checkpoints.tokenizer_class import TokenizerClass
 from bothways.errors import UnsupportedModel
 from bothways.io.json_files import brief
 from bothways.model.config import EncoderConfig
@@ -37,7 +38,11 @@ def read_variant(fields: Fields, values: dict[str, Any]) -> None:
     rotary_base = fields.number("rope_theta", 10_000.0)
     match fields.raw("position_embedding_type", "absolute"):
         case "rotary":
-            values |= {"positions": "rotary", "rotary_base": rotary_base}
+            values |= {
+                "position_embedding": "none",
+                "attention_positions": "rotary",
+                "rotary_base": rotary_base,
+            }
         case "absolute":
             values["position_offset"] = fields.integer("pad_token_id") + 1
             values["max_length"] -= values["position_offset"]
@@ -57,7 +62,7 @@ def write_variant(config: EncoderConfig) -> dict[str, Any]:
     }
     if config.rescaled_mask_token is not None:
         theirs["mask_token_id"] = config.rescaled_mask_token
-    if config.positions == "rotary":
+    if config.attention_positions == "rotary":
         return theirs | {"position_embedding_type": "rotary", "rope_theta": config.rotary_base}
     return theirs | {"position_embedding_type": "absolute"} | write_offset(config)
 
@@ -67,7 +72,7 @@ def read_frequencies(
 ) -> EncoderConfig:
     """The precision of the rotary frequencies, which a file may carry once or once per layer."""
     carried = {key: a for key, a in arrays.items() if key.endswith("rotary_embeddings.inv_freq")}
-    if config.positions != "rotary" or not carried:
+    if config.attention_positions != "rotary" or not carried:
         return config
     for candidate in (config, dataclasses.replace(config, rotary_precision="float16")):
         expected = np.array(candidate.rotary_frequencies(0))
@@ -89,7 +94,7 @@ def write_buffers(config: EncoderConfig) -> dict[str, np.ndarray]:
         "contact_head.regression.weight": np.zeros((1, maps), np.float32),
         "contact_head.regression.bias": np.zeros(1, np.float32),
     }
-    if config.positions == "rotary":
+    if config.attention_positions == "rotary":
         frequencies = np.array(config.rotary_frequencies(0), dtype=np.float32)
         buffers["rotary_embeddings.inv_freq"] = frequencies
     return buffers
@@ -130,9 +135,22 @@ def _table(position_table: str | None) -> KeyTable:
     )
 
 
+TOKENIZER = TokenizerClass(
+    "EsmTokenizer",
+    "symbols",
+    {
+        "unk_token": "<unk>",
+        "cls_token": "<cls>",
+        "pad_token": "<pad>",
+        "mask_token": "<mask>",
+        "eos_token": "<eos>",
+    },
+)
+
 ESM = Family(
     model_type="esm",
     base_class="EsmModel",
+    tokenizer=TOKENIZER,
     rows={
         "hidden_size": ("d_model", 768),
         "num_hidden_layers": ("num_layers", 12),

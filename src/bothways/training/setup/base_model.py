@@ -7,7 +7,8 @@ from typing import Any, assert_never
 
 from tokenizers import Tokenizer
 
-from bothways.checkpoints import ModelBundle, read_folder
+from bothways.checkpoints import ModelBundle, open_reader, read_folder
+from bothways.checkpoints.tokenizers.files import open_tokenizer
 from bothways.errors import CheckpointError, ConfigError
 from bothways.files.rows import Kind
 from bothways.io.atomic import replaced_file
@@ -18,10 +19,8 @@ from bothways.model.pooling import Normalize
 from bothways.model.spec import ModelSpec
 from bothways.sequences import Alphabet, SequenceReader, Series, SeriesReader, SymbolReader
 from bothways.sequences.alphabet import ALPHABET_FILE
-from bothways.sequences.opening import open_reader
 from bothways.sequences.series import SERIES_FILE
 from bothways.sequences.text import TOKENIZER_FILE, TextReader
-from bothways.sequences.tokenizer_files import open_tokenizer
 from bothways.training.data.columns import Task
 from bothways.training.plan import FreshModel
 from bothways.training.setup.sizes import SIZES, new_config
@@ -166,7 +165,7 @@ def go_on_from(path: Path, *, fields: Mapping[str, Any], max_length: int | None 
         ConfigError: for fields that would need other weights, or a length beyond the model's.
     """
     folder = read_folder(path)
-    reader = open_reader(folder.reader_path, folder.config, lowercase=folder.spec.lowercase)
+    reader = open_reader(folder)
     if reader is None:
         raise CheckpointError(
             f"{path}: has no tokenizer that bothways knows; put an alphabet.json in the folder"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import assert_never
 
 from tokenizers import (
     AddedToken,
@@ -13,76 +14,56 @@ from tokenizers import (
     processors,
 )
 
+from bothways.checkpoints.tokenizer_class import TokenizerClass
+from bothways.checkpoints.tokenizers.settings import TokenizerSettings
 from bothways.errors import CheckpointError, InputError
 from bothways.io.json_files import read_object, read_text
 from bothways.sequences.alphabet import Alphabet
-from bothways.sequences.tokenizer_settings import TokenizerSettings
 
 __all__ = ["byte_pair", "symbol_vocabulary", "word_piece"]
 
-_BERT_TOKENS = {
-    "unk_token": "[UNK]",
-    "sep_token": "[SEP]",
-    "pad_token": "[PAD]",
-    "cls_token": "[CLS]",
-    "mask_token": "[MASK]",
-}
-_ROBERTA_TOKENS = {
-    "bos_token": "<s>",
-    "eos_token": "</s>",
-    "unk_token": "<unk>",
-    "sep_token": "</s>",
-    "pad_token": "<pad>",
-    "cls_token": "<s>",
-    "mask_token": "<mask>",
-}
-_MPNET_TOKENS = {**_ROBERTA_TOKENS, "unk_token": "[UNK]"}
-_ESM_TOKENS = {
-    "unk_token": "<unk>",
-    "cls_token": "<cls>",
-    "pad_token": "<pad>",
-    "mask_token": "<mask>",
-    "eos_token": "<eos>",
-}
 
-
-def word_piece(settings: TokenizerSettings) -> Tokenizer:
-    """WordPiece (Wu et al. 2016, section 4.1) after BERT's clean-up of the text.
+def word_piece(settings: TokenizerSettings, tokenizer_class: TokenizerClass) -> Tokenizer:
+    """WordPiece (Wu et al. 2016, section 4.1) on text cleaned up as by BERT's released code.
 
     Raises:
         CheckpointError: if a file is malformed, or a special token is not in the vocabulary.
     """
     path = settings.folder / "vocab.txt"
-    is_mpnet = settings.class_name == "MPNetTokenizer"
-    special = settings.special_tokens(_MPNET_TOKENS if is_mpnet else _BERT_TOKENS)
+    special = settings.special_tokens(tokenizer_class)
     vocabulary = {token: index for index, token in enumerate(_lines(path))}
     begin, end = _bounds(special, vocabulary, path)
     unknown = _required("unk_token", special, vocabulary, path)
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=unknown))
     tokenizer.normalizer = normalizers.BertNormalizer(
         clean_text=True,
-        handle_chinese_chars=settings.choice("tokenize_chinese_chars", True),
-        strip_accents=settings.choice_or_null("strip_accents", None),
-        lowercase=settings.choice("do_lower_case", True),
+        handle_chinese_chars=settings.flag("tokenize_chinese_chars", True),
+        strip_accents=settings.flag_or_null("strip_accents", None),
+        lowercase=settings.flag("do_lower_case", True),
     )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece(prefix="##")
     _add_tokens(tokenizer, settings, special, vocabulary)
-    if is_mpnet:
-        tokenizer.post_processor = processors.RobertaProcessing(end, begin, add_prefix_space=False)
-    else:
-        tokenizer.post_processor = processors.BertProcessing(end, begin)
+    match tokenizer_class.separators:
+        case 1:
+            tokenizer.post_processor = processors.BertProcessing(end, begin)
+        case 2:
+            tokenizer.post_processor = processors.RobertaProcessing(
+                end, begin, add_prefix_space=False
+            )
+        case other:
+            assert_never(other)
     return tokenizer
 
 
-def byte_pair(settings: TokenizerSettings) -> Tokenizer:
+def byte_pair(settings: TokenizerSettings, tokenizer_class: TokenizerClass) -> Tokenizer:
     """Byte-pair encoding (Sennrich et al. 2016) of bytes (Radford et al. 2019, section 2.2).
 
     Raises:
         CheckpointError: if a file is malformed, or a special token is not in the vocabulary.
     """
     path = settings.folder / "vocab.json"
-    special = settings.special_tokens(_ROBERTA_TOKENS)
+    special = settings.special_tokens(tokenizer_class)
     vocabulary = read_object(path)
     for token, index in vocabulary.items():
         if type(index) is not int or not 0 <= index < 2**32:
@@ -93,27 +74,27 @@ def byte_pair(settings: TokenizerSettings) -> Tokenizer:
         tokenizer = Tokenizer(models.BPE(vocabulary, merges))
     except Exception as error:  # the library raises nothing narrower
         raise CheckpointError(f"{settings.folder / 'merges.txt'}: {error}") from None
-    spaced = settings.choice("add_prefix_space", False)
+    spaced = settings.flag("add_prefix_space", False)
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=spaced)
     tokenizer.decoder = decoders.ByteLevel()
     _add_tokens(tokenizer, settings, special, vocabulary)
     tokenizer.post_processor = processors.RobertaProcessing(
-        end, begin, trim_offsets=settings.choice("trim_offsets", True), add_prefix_space=spaced
+        end, begin, trim_offsets=settings.flag("trim_offsets", True), add_prefix_space=spaced
     )
     return tokenizer
 
 
-def symbol_vocabulary(settings: TokenizerSettings) -> Alphabet:
-    """The alphabet in the `vocab.txt` of an ESM-2 folder.
+def symbol_vocabulary(settings: TokenizerSettings, tokenizer_class: TokenizerClass) -> Alphabet:
+    """The alphabet in the `vocab.txt` of a folder whose tokens are symbols, as of ESM-2.
 
-    As its tokenizer does: the longest symbol that fits, whitespace skipped, and a run of characters
-    outside the vocabulary as one unknown symbol.
+    It reads as their tokenizer does: the longest symbol that matches, whitespace skipped, and a run
+    of characters outside the vocabulary as one unknown symbol.
 
     Raises:
         CheckpointError: if a file is malformed, or a special token is not in the vocabulary.
     """
     path = settings.folder / "vocab.txt"
-    special = settings.special_tokens(_ESM_TOKENS)
+    special = settings.special_tokens(tokenizer_class)
     names = {role: token.content for role, token in special.items()}
     try:
         return Alphabet(
@@ -134,15 +115,15 @@ def _add_tokens(
     special: Mapping[str, AddedToken],
     vocabulary: Mapping[str, int],
 ) -> None:
-    """Make special tokens words that no rule splits, and add what the vocabulary lacks."""
+    """Add the special tokens, which no rule splits, and tokens that the vocabulary lacks."""
     tokenizer.add_special_tokens([t for t in special.values() if t.content in vocabulary])
     for index, token in settings.added_tokens().items():
         add = tokenizer.add_special_tokens if token.special else tokenizer.add_tokens
         add([token])
-        if (found := tokenizer.token_to_id(token.content)) != index:
+        if (actual := tokenizer.token_to_id(token.content)) != index:
             raise CheckpointError(
                 f"{settings.folder}: the added token {token.content!r} has the id {index}, "
-                f"and after the vocabulary it gets {found}"
+                f"but after the vocabulary it gets {actual}"
             )
 
 
@@ -178,6 +159,6 @@ def _merges(path: Path) -> list[tuple[str, str]]:
 
 
 def _lines(path: Path) -> list[str]:
-    """Lines as text files have them: U+2028 and its like are characters, and may be tokens."""
+    """The lines of a text file. U+2028 and similar characters end no line: they may be tokens."""
     text = read_text(path).replace("\r\n", "\n").replace("\r", "\n")
     return text.removesuffix("\n").split("\n")

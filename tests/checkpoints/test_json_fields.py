@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bothways.checkpoints.fields import Fields, same
+from bothways.checkpoints.json_fields import Fields, same
 from bothways.errors import CheckpointError, UnsupportedModel
 
 
@@ -39,7 +39,10 @@ def test_an_absent_field_stands_for_its_default() -> None:
 
 
 def test_texts_may_be_absent_or_null_but_nothing_else() -> None:
-    assert Fields({"prompts": {"a": "b", "c": None}}, "x").texts("prompts") == {"a": "b", "c": ""}
+    assert Fields({"prompts": {"a": "b", "c": None}}, "x").texts("prompts") == {
+        "a": "b",
+        "c": "",
+    }
     assert Fields({"prompts": None}, "x").texts("prompts") == {}
     assert Fields({}, "x").texts("prompts") == {}
     bads: list[Any] = [[], {"a": 1}]

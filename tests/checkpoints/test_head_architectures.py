@@ -10,8 +10,8 @@ import pytest
 from bothways.checkpoints import export, read_folder
 from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.head_forms import read_heads
-from bothways.checkpoints.head_places import place_head
+from bothways.checkpoints.head_architectures import read_heads
+from bothways.checkpoints.head_export import export_head
 from bothways.model.config import EncoderConfig, PoolingMode
 from bothways.model.heads import Head, HeadLayer, HeadTask, head_layout
 
@@ -60,7 +60,7 @@ WORDS = Head(
 
 
 def placed(head: Head, family: Family = BERT, given: dict[str, Any] | None = None) -> Any:
-    return place_head(family.heads, family.stem, CONFIG, head, given or {})
+    return export_head(family.heads, family.stem, CONFIG, head, given or {})
 
 
 def read(settings: dict[str, Any], weights: dict[str, np.ndarray]) -> tuple[tuple[Head, ...], str]:

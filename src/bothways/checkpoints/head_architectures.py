@@ -1,8 +1,8 @@
-"""The heads of a family: how a class of transformers makes outputs of hidden states, as data.
+"""The heads of a family, as data: how each class of transformers computes its outputs.
 
-A form is read forwards here (a file and its config give a `Head`), and backwards in `head_places`.
-A head of another class, or of none that the file names, is left unread: its weights are kept, and
-what it would give is not guessed.
+`read_heads` builds a `Head` from a file and its config; `head_export` does the reverse. A head of a
+class that is not listed, or that the file does not name, stays unread: bothways keeps its weights
+and does not guess what they compute.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ __all__ = [
     "DECODER",
     "POOLER",
     "PROBLEMS",
-    "HeadForm",
+    "HeadArchitecture",
     "Settings",
     "class_named",
     "classifier",
@@ -34,10 +34,10 @@ __all__ = [
 Settings = Mapping[str, Any]
 
 DECODER = "heads.masked_tokens"
-"""The layer that gives the logits of masked tokens; tied, its bias alone is a weight."""
+"""The layer that computes the logits of masked tokens; if it is tied, only its bias is stored."""
 
 POOLER = "heads.pooler"
-"""A dense layer that published encoders carry, whether or not a head goes through it."""
+"""A dense layer that published encoders include, whether or not a head uses it."""
 
 PROBLEMS: dict[str, HeadTask] = {
     "single_label_classification": "classes",
@@ -55,14 +55,14 @@ def _no_settings(head: Head) -> dict[str, Any]:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class HeadForm:
-    """A head as one class of a family's has it.
+class HeadArchitecture:
+    """The head of one class of a family.
 
-    classes: how the names of such classes end, as `ForMaskedLM`; the first is the one exported.
-    outputs: of what: the vocabulary at each position, or labels of a sequence or of each position.
-    layers(config, settings, outputs): its layers, the last with so many outputs.
-    pooling(settings): how positions become one vector, where the outputs are of a sequence.
-    settings(head): fields of the config.json that a head of this form needs.
+    classes: suffixes of the class names, such as `ForMaskedLM`; an export writes the first.
+    outputs: logits of the vocabulary at each position, or labels of a sequence or of each position.
+    layers(config, settings, outputs): its layers; the last has `outputs` outputs.
+    pooling(settings): how positions become one vector, for outputs of a sequence.
+    settings(head): fields of the config.json that this head needs.
     """
 
     classes: tuple[str, ...]
@@ -72,10 +72,10 @@ class HeadForm:
     settings: Callable[[Head], dict[str, Any]] = _no_settings
 
 
-def masked_tokens(activation: HeadActivation | None = None, *classes: str) -> HeadForm:
+def masked_tokens(activation: HeadActivation | None = None, *classes: str) -> HeadArchitecture:
     """dense, activation, norm, then the embeddings as decoder (Devlin et al. 2019, released code).
 
-    activation: None for that of the encoder. classes: that have it, beside `ForMaskedLM`.
+    activation: None for the encoder's. classes: suffixes of its classes besides `ForMaskedLM`.
     """
 
     def layers(config: EncoderConfig, settings: Settings, outputs: int) -> tuple[HeadLayer, ...]:
@@ -88,15 +88,15 @@ def masked_tokens(activation: HeadActivation | None = None, *classes: str) -> He
         )
         return dense, HeadLayer(name=DECODER, outputs=outputs, tied=True)
 
-    return HeadForm(classes=("ForMaskedLM", *classes), outputs="vocabulary", layers=layers)
+    return HeadArchitecture(classes=("ForMaskedLM", *classes), outputs="vocabulary", layers=layers)
 
 
 def classifier(
     dense: str, activation: HeadActivation, output: str = "heads.classifier"
-) -> tuple[HeadForm, HeadForm]:
-    """The first position through a dense layer, then labels; and labels of positions, at once.
+) -> tuple[HeadArchitecture, HeadArchitecture]:
+    """Heads for labels of a sequence (first position, dense layer, output) and of each position.
 
-    dense, output: our names of the two layers of a sequence's head.
+    dense, output: names of the two layers of the sequence head, in bothways.
     """
 
     def of_sequence(
@@ -111,35 +111,39 @@ def classifier(
         return (HeadLayer(name="heads.classifier", outputs=outputs),)
 
     return (
-        HeadForm(classes=("ForSequenceClassification",), outputs="sequence", layers=of_sequence),
-        HeadForm(classes=("ForTokenClassification",), outputs="positions", layers=of_positions),
+        HeadArchitecture(
+            classes=("ForSequenceClassification",), outputs="sequence", layers=of_sequence
+        ),
+        HeadArchitecture(
+            classes=("ForTokenClassification",), outputs="positions", layers=of_positions
+        ),
     )
 
 
 def read_heads(
-    forms: Sequence[HeadForm],
+    architectures: Sequence[HeadArchitecture],
     stem: str,
     config: EncoderConfig,
     settings: Settings,
     arrays: Mapping[str, np.ndarray],
 ) -> tuple[tuple[Head, ...], str]:
-    """The heads in a file, and why the rest of its head weights make none; "" if all are used.
+    """The heads in a file, and why the other head weights belong to none; "" if all are used.
 
-    stem: how the names of the family's classes begin. settings: the kept fields of the config.json.
+    stem: prefix of the family's class names. settings: the kept fields of the config.json.
     """
     heads: list[Head] = []
     problems: list[str] = []
-    for form in forms:
-        named = class_named(form, stem, settings) is not None
+    for architecture in architectures:
+        named = class_named(architecture, stem, settings) is not None
         # The weights of a masked-token head have names that no other head has.
-        if named or (form.outputs == "vocabulary" and f"{DECODER}.dense.weight" in arrays):
+        if named or (architecture.outputs == "vocabulary" and f"{DECODER}.dense.weight" in arrays):
             try:
-                heads.append(_read(form, config, settings, arrays))
+                heads.append(_read(architecture, config, settings, arrays))
             except (CheckpointError, ConfigError) as problem:
                 problems.append(str(problem))
     unused = unused_weights(heads, config, arrays)
     if unused and not problems:
-        classes = ", ".join(stem + form.classes[0] for form in forms)
+        classes = ", ".join(stem + architecture.classes[0] for architecture in architectures)
         problems.append(
             f"architectures={brief(settings.get('architectures'))}: the weight {unused[0]!r} "
             f"belongs to no head that bothways runs, which are those of {classes}"
@@ -148,44 +152,47 @@ def read_heads(
 
 
 def unused_weights(heads: Sequence[Head], config: EncoderShape, arrays: Iterable[str]) -> list[str]:
-    """The names of weights that belong to no head, in order; a pooler is not missed."""
+    """The sorted names of weights that belong to no head, except a pooler's."""
     used = {name for head in heads for name in head_layout(head, config)}
     return sorted(n for n in arrays if n not in used and not n.startswith(f"{POOLER}."))
 
 
-def class_named(form: HeadForm, stem: str, settings: Settings) -> str | None:
-    """The class of this form that a config.json names; None if it names none of them."""
+def class_named(architecture: HeadArchitecture, stem: str, settings: Settings) -> str | None:
+    """The class with this head that a config.json names; None if it names none."""
     named = settings.get("architectures")
     for name in named if isinstance(named, list) else ():
-        if name in [stem + ending for ending in form.classes]:
+        if name in [stem + ending for ending in architecture.classes]:
             return str(name)
     return None
 
 
 def _read(
-    form: HeadForm, config: EncoderConfig, settings: Settings, arrays: Mapping[str, np.ndarray]
+    architecture: HeadArchitecture,
+    config: EncoderConfig,
+    settings: Settings,
+    arrays: Mapping[str, np.ndarray],
 ) -> Head:
-    """The head of this form.
+    """The head with this architecture.
 
     Raises:
-        CheckpointError, ConfigError: saying why the file does not have it.
+        CheckpointError, ConfigError: if the file does not have it; the message says why.
     """
-    if form.outputs == "vocabulary":
-        *others, last = form.layers(config, settings, config.vocab_size)
+    if architecture.outputs == "vocabulary":
+        *others, last = architecture.layers(config, settings, config.vocab_size)
         last = dataclasses.replace(last, tied=settings.get("tie_word_embeddings") is not False)
         head = Head(task="masked_tokens", layers=(*others, last))
         if f"{DECODER}.decoder.bias" in arrays:
             raise CheckpointError("the masked-token head has two biases, and they differ")
     else:
-        name = form.layers(config, settings, 1)[-1].name
+        name = architecture.layers(config, settings, 1)[-1].name
         weight = arrays.get(f"{name}.weight")
         if weight is None or weight.ndim != 2 or not weight.size:
             raise CheckpointError(f"the file has no matrix {name}.weight")
-        task = task_in(settings, len(weight)) if form.outputs == "sequence" else "tags"
+        task = task_in(settings, len(weight)) if architecture.outputs == "sequence" else "tags"
         head = Head(
             task=task,
-            layers=form.layers(config, settings, len(weight)),
-            pooling=form.pooling(settings) if form.outputs == "sequence" else None,
+            layers=architecture.layers(config, settings, len(weight)),
+            pooling=architecture.pooling(settings) if architecture.outputs == "sequence" else None,
             labels=labels_in(settings, len(weight)),
             dropout=_dropout(settings, config),
         )
@@ -194,9 +201,9 @@ def _read(
 
 
 def task_in(settings: Settings, outputs: int) -> HeadTask:
-    """What the labels of a sequence are; where the file does not say, as transformers decides.
+    """The task of a sequence head; if the file does not say, decided as transformers decides.
 
-    That is its pipeline for text classification, and the loss of its classes for one label.
+    For several labels that is its text-classification pipeline; for one, the loss of its classes.
     """
     problem = settings.get("problem_type")
     if problem is None:
@@ -208,7 +215,7 @@ def task_in(settings: Settings, outputs: int) -> HeadTask:
 
 
 def labels_in(settings: Settings, outputs: int) -> tuple[str, ...]:
-    """The names of the outputs; those that transformers makes up, where the file has none."""
+    """The names of the outputs; transformers' default names if the file has none."""
     named = settings.get("id2label")
     if named is None:
         return tuple(f"LABEL_{index}" for index in range(outputs))

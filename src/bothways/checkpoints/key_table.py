@@ -1,4 +1,4 @@
-"""Tables of names: how the weights of somebody else's file are called here, and back.
+"""Tables that map the names of weights in another library's files to ours, in both directions.
 
     BERT = KeyTable(
         {
@@ -11,12 +11,12 @@
         aliases={"gamma": "weight", "beta": "bias"},
     )
 
-A row says that a name of theirs is a name of ours; `{i}` stands for a number, `{p}` for weight or
-bias. A row with several names of ours is a fused matrix, cut into equal parts along its rows. A row
-with None is dropped by name. `prefixes` may stand before the names in `rows`, not in `heads`.
+A row maps a name in the file to one of our names; `{i}` stands for a number, `{p}` for weight or
+bias. A row with several of our names is a fused matrix, cut into equal parts along its rows. A row
+with None drops the weight. Each of `prefixes` may precede the names in `rows`, but not in `heads`.
 
-The order of rows means nothing: no key of theirs matches two rows, and no name of ours is filled by
-two. Export reads the same table backwards.
+The order of rows has no meaning: each name in a file matches one row, and one row fills each of our
+names. Export reads the same table in reverse.
 """
 
 import dataclasses
@@ -43,10 +43,10 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """What a table makes of the keys of a file.
+    """How a table maps the keys of a file.
 
     targets: for each key, our names for it: none if dropped, several if fused.
-    problems: why the file does not fit, in words; empty if it does.
+    problems: why the file does not match, in words; empty if it does.
     """
 
     targets: Mapping[str, tuple[str, ...]]
@@ -82,7 +82,7 @@ class Reading:
 
 
 class KeyTable:
-    """Names of theirs and of ours, both ways.
+    """Names in the files of another library and our names, mapped both ways.
 
     Raises:
         ValueError: if a key could match two rows, a name of ours be filled by two, or a row could

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer
 
+from bothways.checkpoints.tokenizers.files import open_tokenizer
 from bothways.errors import CheckpointError
 from bothways.sequences import SymbolReader
 from bothways.sequences.alphabet import Alphabet
-from bothways.sequences.tokenizer_files import open_tokenizer
 
 FolderOf = Callable[..., Path]
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer
 
+from bothways.checkpoints.tokenizers.files import open_tokenizer
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.sequences.alphabet import Alphabet
-from bothways.sequences.tokenizer_files import open_tokenizer
 
 FolderOf = Callable[..., Path]
 

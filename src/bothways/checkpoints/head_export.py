@@ -1,12 +1,12 @@
-"""Where a head goes in a family: `head_forms` read backwards, for export."""
+"""Exporting a head: the class of a family that computes it, and the names of its weights there."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from bothways.checkpoints.head_forms import (
+from bothways.checkpoints.head_architectures import (
     PROBLEMS,
-    HeadForm,
+    HeadArchitecture,
     Settings,
     class_named,
     labels_in,
@@ -16,18 +16,17 @@ from bothways.errors import CheckpointError
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head, HeadLayer
 
-__all__ = ["Placed", "place_head"]
+__all__ = ["HeadExport", "export_head"]
 
 T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
-class Placed:
-    """Where a head goes in a family.
+class HeadExport:
+    """How to export a head to a family.
 
-    class_name: of the class to load it with. names: from those of its weights to those that the
-    family's table knows. settings: fields of the config.json that say what it is, where those that
-    there were do not.
+    class_name: the class of transformers that loads it. names: for each of its weights, the name in
+    the family's table. settings: fields to add to the config.json so that it describes the head.
     """
 
     class_name: str
@@ -35,21 +34,25 @@ class Placed:
     settings: Mapping[str, Any]
 
 
-def place_head(
-    forms: Sequence[HeadForm], stem: str, config: EncoderConfig, head: Head, given: Settings
-) -> Placed | None:
-    """The place of a head in a family; None if no class of it computes what the head does.
+def export_head(
+    architectures: Sequence[HeadArchitecture],
+    stem: str,
+    config: EncoderConfig,
+    head: Head,
+    given: Settings,
+) -> HeadExport | None:
+    """How to export a head to a family; None if no class of the family computes the same.
 
     given: the fields of the config.json so far.
     """
-    kind = {"masked_tokens": "vocabulary", "tags": "positions", "masked_values": None}
-    for form in forms:
-        if form.outputs != kind.get(head.task, "sequence"):
+    outputs = {"masked_tokens": "vocabulary", "tags": "positions", "masked_values": None}
+    for architecture in architectures:
+        if architecture.outputs != outputs.get(head.task, "sequence"):
             continue
-        settings = form.settings(head)
-        if head.pooling is not None and form.pooling(settings) != head.pooling:
+        settings = architecture.settings(head)
+        if head.pooling is not None and architecture.pooling(settings) != head.pooling:
             continue
-        layers = form.layers(config, settings, head.num_outputs)
+        layers = architecture.layers(config, settings, head.num_outputs)
         if [_without_names(layer) for layer in layers] != [
             _without_names(layer) for layer in head.layers
         ]:
@@ -59,18 +62,18 @@ def place_head(
             names |= _parameters(ours.name, theirs.name)
             if ours.norm is not None and theirs.norm is not None:
                 names |= _parameters(ours.norm, theirs.norm)
-        named = class_named(form, stem, given)
+        named = class_named(architecture, stem, given)
         settings |= _tie(head, given) | _labeling(head, given if named else _UNLABELED)
-        return Placed(named or stem + form.classes[0], names, settings)
+        return HeadExport(named or stem + architecture.classes[0], names, settings)
     return None
 
 
 _UNLABELED: Settings = {"problem_type": "", "id2label": {}}
-"""Of a folder that has had no such head: nothing is left to what an absent field stands for."""
+"""Settings of a folder without such a head: every field is written, none left to a default."""
 
 
 def _tie(head: Head, given: Settings) -> dict[str, Any]:
-    """Whether the decoder is the embedding, where the config.json says otherwise."""
+    """The field that says whether the decoder is tied, if the config.json says otherwise."""
     if head.task != "masked_tokens":
         return {}
     tied = given.get("tie_word_embeddings") is not False
@@ -78,7 +81,7 @@ def _tie(head: Head, given: Settings) -> dict[str, Any]:
 
 
 def _labeling(head: Head, given: Settings) -> dict[str, Any]:
-    """The fields that `task_in` and `labels_in` read, where they do not yet say it."""
+    """The fields that `task_in` and `labels_in` read, if they do not yet describe the head."""
     outputs = head.num_outputs
     fields: dict[str, Any] = {}
     if head.labels and _or_none(lambda: labels_in(given, outputs)) != head.labels:
@@ -98,7 +101,7 @@ def _or_none(read: Callable[[], T]) -> T | None:
 
 
 def _without_names(layer: HeadLayer) -> HeadLayer:
-    """The layer with what makes no difference to its outputs settled."""
+    """The layer with default values for everything that does not change its outputs."""
     same = dataclasses.replace(layer, name="heads.layer", tied=False)
     if layer.norm is None:
         return dataclasses.replace(same, norm_bias=True, norm_eps=0.0)

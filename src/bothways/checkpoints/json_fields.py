@@ -1,4 +1,4 @@
-"""The fields of a settings file, each read by name: one that is left over is an error."""
+"""Strict reading of JSON settings: every field is read by name, and an unread field is an error."""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -9,17 +9,17 @@ from bothways.io.json_files import brief
 __all__ = ["LARGEST", "MISSING", "Fields", "same"]
 
 MISSING: Any = object()
-"""Default of a field that a file must have."""
+"""Default of a required field."""
 
 LARGEST = 2**31 - 1
-"""No size in a settings file is larger; a larger one is an attack, not a model."""
+"""The largest size accepted in a settings file; no real model comes near."""
 
 
 class Fields:
     """A JSON object whose fields are taken one by one, checked, and accounted for by `finish`.
 
-    Each method takes a name and the default that an absent field stands for, and raises a
-    CheckpointError that names file and field if the value is of another kind.
+    Each method takes a name and a default for an absent field, and raises a CheckpointError that
+    names file and field if the value has another type.
     """
 
     def __init__(self, values: Mapping[str, Any], file: str) -> None:
@@ -32,7 +32,7 @@ class Fields:
         return name in self._values
 
     def raw(self, name: str, default: Any = None) -> Any:
-        """The value as it stands in the file."""
+        """The value, unchecked."""
         self._read.add(name)
         value = self._values.get(name, default)
         if value is MISSING:
@@ -51,7 +51,7 @@ class Fields:
     def optional_integer(
         self, name: str, default: int | None = None, *, at_least: int = 0
     ) -> int | None:
-        """A whole number; null is as good as absent."""
+        """A whole number; null counts as absent."""
         if self.raw(name) is None:
             return default
         return self.integer(name, at_least=at_least)
@@ -74,11 +74,11 @@ class Fields:
         return value
 
     def mapping(self, name: str, default: Mapping[str, Any] = MISSING) -> dict[str, Any]:
-        """An object, as it stands."""
+        """An object, as a dict."""
         return dict(self._of_kind(name, default, (dict,), "an object"))
 
     def object(self, name: str) -> "Fields":
-        """An object, as fields of their own."""
+        """An object, as nested `Fields`."""
         return Fields(self.mapping(name), f"{self.file}: {name}")
 
     def list(self, name: str, default: list[Any] = MISSING) -> list[Any]:
@@ -87,7 +87,7 @@ class Fields:
         return value
 
     def only(self, name: str, *accepted: Any, because: str = "") -> None:
-        """A field that may be absent, or have one of the accepted values.
+        """Check that a field is absent or has one of the accepted values.
 
         Raises:
             UnsupportedModel: for another value, with the reason.
@@ -99,15 +99,15 @@ class Fields:
         raise UnsupportedModel(f"{self.file}: {name}={brief(self._values[name])}: {reason}")
 
     def drop(self, names: Iterable[str]) -> None:
-        """Account for fields that change nothing here."""
+        """Ignore fields that do not change the result."""
         self._read.update(names)
 
     def keep(self, names: Iterable[str]) -> dict[str, Any]:
-        """Those of the named fields that the file has, as they stand."""
+        """The named fields that the file has, unchecked."""
         return {name: self.raw(name) for name in names if name in self._values}
 
     def texts(self, name: str) -> dict[str, str]:
-        """An object of strings; absent or null, it is empty, and so is a string that is null."""
+        """An object of strings; empty if absent or null. A null string counts as empty."""
         texts = self.mapping(name) if self.raw(name) is not None else {}
         for key, text in texts.items():
             if text is not None and not isinstance(text, str):
@@ -130,10 +130,10 @@ class Fields:
         )
 
     def finish(self, subject: str) -> None:
-        """Every field has been accounted for; `subject` is what the others are unknown to.
+        """Check that every field has been read. subject: what the file describes, for messages.
 
         Raises:
-            UnsupportedModel: naming a field that has not.
+            UnsupportedModel: naming an unread field.
         """
         for name, value in self._values.items():
             if name not in self._read:
