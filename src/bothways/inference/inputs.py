@@ -9,7 +9,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar, c
 from bothways.errors import InputError
 from bothways.sequences import SequenceReader, is_one_sequence
 
-__all__ = ["Inputs", "TextOrPair", "as_inputs", "lists_as_pairs", "one_or_many"]
+__all__ = ["SequenceInputs", "TextOrPair", "as_inputs", "lists_as_pairs", "one_or_many"]
 
 TextOrPair = str | tuple[str, str]
 """What is one sequence by its type; an array is one or several, depending on its shape."""
@@ -22,7 +22,7 @@ ManyOut = TypeVar("ManyOut", covariant=True)
 Options = ParamSpec("Options")
 
 
-class Inputs(NamedTuple):
+class SequenceInputs(NamedTuple):
     """The sequences of a call as a list.
 
     single: whether the call was given one sequence, and so returns one result.
@@ -32,20 +32,20 @@ class Inputs(NamedTuple):
     single: bool
 
 
-def as_inputs(sequences: Any, reader: SequenceReader | None) -> Inputs:
+def as_inputs(sequences: Any, reader: SequenceReader | None) -> SequenceInputs:
     """The sequences of a call as a list, from any iterable of them or from a single one.
 
     Raises:
         InputError: if a model of symbols is given a pair of texts.
     """
     if not is_one_sequence(sequences):
-        return Inputs(list(sequences), single=False)
+        return SequenceInputs(list(sequences), single=False)
     if isinstance(sequences, tuple) and reader is not None and reader.kind == "symbols":
         raise InputError(
             "a tuple of two strings is a pair of texts, and this model reads symbols; "
             "pass a list of sequences"
         )
-    return Inputs([sequences], single=True)
+    return SequenceInputs([sequences], single=True)
 
 
 def lists_as_pairs(rows: list[Any], reader: SequenceReader | None) -> list[Any]:
