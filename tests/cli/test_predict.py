@@ -206,8 +206,8 @@ def test_terms_come_with_their_weights(run: Run, make: Make) -> None:
     assert run("predict", model, "rows.txt", "-o", "o.jsonl", "--task", "sparse")[0] == 0
     expected = bothways.load(model).sparse(ROWS)
     for i, row in enumerate(lines("o.jsonl")):
-        assert row["terms"] == list(expected.terms(i))
-        np.testing.assert_allclose(row["weights"], [*expected.terms(i).values()], atol=SAME)
+        assert row["terms"] == list(expected[i].terms())
+        np.testing.assert_allclose(row["weights"], [*expected[i].terms().values()], atol=SAME)
 
 
 def test_pairs_are_read_from_two_columns_or_with_one_query(run: Run, make: Make) -> None:

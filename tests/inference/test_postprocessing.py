@@ -37,8 +37,8 @@ def test_every_activation_of_a_dense_layer_is_known(activation: DenseActivation)
     }
     dense = Dense(1, 1, bias=False, activation=activation)
     weights = {"modules.0.weight": np.eye(1, dtype=np.float32)}
-    found = apply_modules(np.array([[0.5]], dtype=np.float32), (dense,), weights)
-    np.testing.assert_allclose(found, formulas[activation], atol=EXACT)
+    activated = apply_modules(np.array([[0.5]], dtype=np.float32), (dense,), weights)
+    np.testing.assert_allclose(activated, formulas[activation], atol=EXACT)
 
 
 def test_a_dense_layer_of_another_width_is_refused() -> None:

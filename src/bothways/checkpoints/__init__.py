@@ -1,5 +1,6 @@
 """Model folders of bothways and of other libraries: find, read and write them; run no code."""
 
+from bothways.checkpoints.create import create
 from bothways.checkpoints.export import export
 from bothways.checkpoints.folder import fingerprint, read_folder
 from bothways.checkpoints.model_bundle import ModelBundle
@@ -11,6 +12,7 @@ __all__ = [
     "Alias",
     "ModelBundle",
     "PullProgress",
+    "create",
     "export",
     "fingerprint",
     "open_reader",

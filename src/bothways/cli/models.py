@@ -85,7 +85,7 @@ def origin_of(encoder: "Encoder", source: str, settings: EncodeSettings) -> "Ori
     )
     spec = encoder.spec
     modes = spec.pooling.modes if settings.pooling is None else (settings.pooling,)
-    normalized = encoder.normalizes if settings.normalize is None else settings.normalize
+    normalized = spec.normalizes if settings.normalize is None else settings.normalize
     prompt = spec.default_prompt if settings.prompt is None else settings.prompt
     return Origin(
         model=_lasting_name(source),

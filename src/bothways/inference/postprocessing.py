@@ -1,4 +1,4 @@
-"""From pooled vectors to the vectors that a model promises: dense layers, dimensions, unit length.
+"""From pooled hidden states to the vectors of a model: dense layers, dimensions, unit length.
 
 B sequences; D dimensions.
 """
@@ -12,19 +12,41 @@ from bothways.model.pooling import Dense, Module, Normalize
 from bothways.model.weights import Weights
 from bothways.reference import activate
 
-__all__ = ["apply_modules", "first_dimensions", "to_unit_length"]
+__all__ = ["apply_modules", "finish", "first_dimensions", "to_unit_length"]
 
 _SMALLEST_LENGTH = 1e-12
-"""Vectors shorter than this are left as they are, near 0; the same bound as torch's `normalize`."""
+"""Vectors shorter than this are divided by it and so stay near 0, as in torch's `normalize`."""
+
+
+def finish(
+    pooled_BD: np.ndarray,
+    modules: Sequence[Module],
+    weights: Weights,
+    *,
+    normalize: bool,
+    dimensions: int | None,
+) -> np.ndarray:
+    """Run the modules, keep the first `dimensions`, and divide by the length with `normalize`.
+
+    A last `Normalize` among the modules is left to `normalize`, because fewer dimensions change
+    the length of a vector.
+
+    Raises:
+        InputError: if there are fewer dimensions, or a dense layer takes another width.
+    """
+    if modules and isinstance(modules[-1], Normalize):
+        modules = modules[:-1]
+    vectors = first_dimensions(apply_modules(pooled_BD, modules, weights), dimensions)
+    return to_unit_length(vectors) if normalize else vectors
 
 
 def apply_modules(x_BD: np.ndarray, modules: Sequence[Module], weights: Weights) -> np.ndarray:
     """Run the modules that follow pooling in a model, in order.
 
-    weights: those of the modules, under the names of `module_layout`.
+    weights: the weights of the modules, under the names of `module_layout`.
 
     Raises:
-        InputError: if a dense layer does not fit the width, as after another pooling.
+        InputError: if a dense layer takes another width, as after a pooling of the user's choice.
     """
     for number, module in enumerate(modules):
         match module:
@@ -47,7 +69,7 @@ def first_dimensions(x_BD: np.ndarray, dimensions: int | None) -> np.ndarray:
     """The first `dimensions` of each vector (Matryoshka, Kusupati et al. 2022, section 3).
 
     Raises:
-        InputError: if there are not as many.
+        InputError: if there are fewer.
     """
     if dimensions is None:
         return x_BD
@@ -58,7 +80,7 @@ def first_dimensions(x_BD: np.ndarray, dimensions: int | None) -> np.ndarray:
 
 def to_unit_length(x_BD: np.ndarray) -> np.ndarray:
     """Each vector divided by its Euclidean length, so that a dot product is a cosine."""
-    # In float64, but never all of them at once: there may be millions.
+    # The sums are in float64, but the vectors are never copied to it: there may be millions.
     length_B = np.sqrt(np.einsum("bd,bd->b", x_BD, x_BD, dtype=np.float64))
     unit_BD = np.empty(x_BD.shape, np.float32)
     length_B1 = np.maximum(length_B, _SMALLEST_LENGTH)[:, None]

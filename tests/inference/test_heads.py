@@ -13,11 +13,11 @@ from bothways.checkpoints.weight_files import (
     write_safetensors,
 )
 from bothways.errors import CheckpointError, InputError
-from bothways.inference.predict import Heads
+from bothways.inference.heads import Heads
 from bothways.model.heads import Head, HeadLayer
 
 if TYPE_CHECKING:
-    from tests.inference.predict.conftest import MakeModel
+    from tests.inference.conftest import MakeModel
 
 CLASSES = Head(
     task="classes",
@@ -35,7 +35,7 @@ def test_small_heads_outlive_the_folder(make_model: "MakeModel") -> None:
     assert encoder.classify(["a bank"]).probabilities.shape == (1, 2)
 
 
-def test_heads_as_large_as_the_vocabulary_are_read_when_they_are_used(
+def test_heads_as_large_as_the_vocabulary_are_read_on_first_use(
     make_model: "MakeModel",
 ) -> None:
     path = make_model(TOKENS)
@@ -45,7 +45,7 @@ def test_heads_as_large_as_the_vocabulary_are_read_when_they_are_used(
     np.testing.assert_array_equal(encoder.sparse(["a bank"]).data, before.data)  # read already
 
 
-def test_a_folder_that_is_gone_or_has_lost_its_head_is_named(make_model: "MakeModel") -> None:
+def test_a_deleted_folder_and_a_missing_head_are_errors(make_model: "MakeModel") -> None:
     path = make_model(TOKENS)
     encoder, again = bothways.load(path), bothways.load(path)
     arrays = read_safetensors(path / "model.safetensors")
@@ -77,27 +77,27 @@ def test_reading_a_head_reads_its_weights_alone(
     assert sorted(read) == ["embedding.token.weight", "heads.tokens.bias"]
 
 
-def test_a_tied_head_takes_the_table_of_tokens_along(make_model: "MakeModel") -> None:
+def test_a_tied_head_has_the_token_embedding_among_its_weights(make_model: "MakeModel") -> None:
     folder = read_folder(make_model(TOKENS))
     heads = Heads(folder)
-    found = heads.weights(heads.find("masked_tokens", purpose="sparse"))
-    assert sorted(found) == ["embedding.token.weight", "heads.tokens.bias"]
+    weights = heads.weights(heads.find("masked_tokens", purpose="sparse"))
+    assert sorted(weights) == ["embedding.token.weight", "heads.tokens.bias"]
     np.testing.assert_array_equal(
-        found["embedding.token.weight"], folder.weights["embedding.token.weight"]
+        weights["embedding.token.weight"], folder.weights["embedding.token.weight"]
     )
 
 
-def test_the_first_head_there_is_is_found(make_model: "MakeModel") -> None:
+def test_the_head_of_the_first_available_task_is_used(make_model: "MakeModel") -> None:
     heads = Heads(read_folder(make_model(CLASSES, TOKENS)))
     assert heads.tasks == ("classes", "masked_tokens")
     assert heads.find("values", "classes", purpose="rerank") == CLASSES
 
 
-def test_a_head_that_was_left_unread_is_mentioned(make_model: "MakeModel") -> None:
+def test_the_reason_for_an_unread_head_is_in_the_message(make_model: "MakeModel") -> None:
     folder = read_folder(make_model(CLASSES))
     unread = dataclasses.replace(folder.with_spec(heads=()), unread_heads="config.json: why not")
     with pytest.raises(
         InputError,
-        match=r"has none; some of its weights are no head that can be used: config\.json: why not;",
+        match=r"has none; some of its weights belong to no supported head: config\.json: why not;",
     ):
         Heads(unread).find("classes", purpose="classify")

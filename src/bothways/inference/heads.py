@@ -1,4 +1,4 @@
-"""The heads of a model folder: which there are, and their weights when they are used."""
+"""The heads of a model, with weights that are read when they are first used."""
 
 from bothways.checkpoints import ModelBundle
 from bothways.errors import InputError
@@ -17,7 +17,7 @@ _OBJECTIVES: dict[HeadTask, str] = {
     "tags": "tag",
     "values": "regress",
 }
-"""What `bothways train` calls the objective that makes a head."""
+"""The subcommand of `bothways train` that trains each head."""
 
 
 class Heads:
@@ -38,32 +38,32 @@ class Heads:
         for head in model.spec.heads:
             names = self._layout(head)
             if head.task != "masked_tokens" or not all(name in model.stored for name in names):
-                # Copied, as views would keep the whole file mapped.
+                # Copied, because views would keep the whole file mapped.
                 checked = model.all_weights.select(names)
                 self._weights[head.task] = checked.copy()
 
     @property
     def tasks(self) -> tuple[HeadTask, ...]:
-        """What there are heads for."""
+        """The tasks that the model has heads for."""
         return tuple(self._heads)
 
     def find(self, *tasks: HeadTask, purpose: str) -> Head:
-        """The head for one of these tasks.
+        """The head for the first of these tasks that the model has one for.
 
-        purpose: what it is wanted for, for messages.
+        purpose: the method or option that needs it, for the message.
 
         Raises:
-            InputError: if there is none, with those that there are.
+            InputError: if there is none; the message lists the heads of the model.
         """
         for task in tasks:
             if task in self._heads:
                 return self._heads[task]
-        there = f"it has one for {', '.join(self._heads)}" if self._heads else "it has none"
-        unread = f"; some of its weights are no head that can be used: {self._unread}"
+        available = f"it has one for {', '.join(self._heads)}" if self._heads else "it has none"
+        unread = f"; some of its weights belong to no supported head: {self._unread}"
         raise InputError(
             f"{purpose} needs a head for {' or '.join(tasks)}, and the model {self._path} has no "
-            f"such head: {there}{unread if self._unread else ''}; load a model that has one, or "
-            f"train one: bothways train {_OBJECTIVES[tasks[0]]}"
+            f"such head: {available}{unread if self._unread else ''}; load a model that has one, "
+            f"or train one: bothways train {_OBJECTIVES[tasks[0]]}"
         )
 
     def weights(self, head: Head) -> Weights:

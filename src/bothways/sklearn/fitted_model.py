@@ -1,4 +1,4 @@
-"""A trained model that travels with its estimator: a folder while in use, bytes in a pickle."""
+"""`FittedModel`: the trained model of an estimator, a temporary folder that can be pickled."""
 
 import shutil
 import tempfile
@@ -14,26 +14,27 @@ from bothways.checkpoints.model_bundle import READER_FILES
 from bothways.encoder import Encoder
 from bothways.inference.backends import BackendName
 
-__all__ = ["KeptModel"]
+__all__ = ["FittedModel"]
 
 
-class KeptModel:
-    """A model folder of our own, removed when nobody needs it any more.
+class FittedModel:
+    """A model in a temporary folder, which is removed when the object is deleted.
 
-    make: is called with an empty folder, and leaves a model folder there; other files are dropped.
+    train: writes a model folder into the empty folder that it is called with; files that are not
+        part of the model are deleted.
     """
 
-    def __init__(self, make: Callable[[Path], None], *, backend: BackendName) -> None:
+    def __init__(self, train: Callable[[Path], None], *, backend: BackendName) -> None:
         self._backend = backend
         self._path = self._new_folder()
-        make(self._path)
+        train(self._path)
         for path in self._path.iterdir():
             if path.name not in (SETTINGS_FILE, WEIGHTS_FILE, *READER_FILES):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     @cached_property
     def encoder(self) -> Encoder:
-        """The model, loaded."""
+        """The loaded model."""
         return bothways.load(self._path, backend=self._backend)
 
     def save(self, out: Path) -> None:
@@ -46,12 +47,12 @@ class KeptModel:
         return path
 
     def __getstate__(self) -> dict[str, Any]:
-        """The files, in bytes."""
+        """The contents of the files."""
         files = {path.name: path.read_bytes() for path in self._path.iterdir()}
         return {"files": files, "backend": self._backend}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Lay the files into a folder again."""
+        """Write the files into a new folder."""
         self._backend = state["backend"]
         self._path = self._new_folder()
         for name, content in state["files"].items():

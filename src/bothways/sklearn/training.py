@@ -1,4 +1,4 @@
-"""Sequences and classes in memory to a trained model folder: what `SequenceClassifier.fit` does."""
+"""Training of `SequenceClassifier`: from sequences and classes in memory to a model folder."""
 
 import dataclasses
 import tempfile
@@ -24,10 +24,10 @@ from bothways.training.settings import TrainingSettings
 from bothways.training.setup.base_model import Start, go_on_from, start_fresh, write_reader
 from bothways.training.setup.build import make_model
 
-__all__ = ["learn_classes"]
+__all__ = ["train_classifier"]
 
 
-def learn_classes(
+def train_classifier(
     out: Path,
     sequences: Sequence[Any],
     target: np.ndarray,
@@ -41,16 +41,15 @@ def learn_classes(
     batch_tokens: int | None,
     settings: TrainingSettings,
 ) -> None:
-    """Train a classifier and leave its model folder in `out`.
+    """Train a classifier and write its model folder to `out`.
 
-    target: the index of each sequence's class, (n,). names: of the classes. class_weights: by
-        class, or None. source: the model to train on; None for a fresh one.
-    batch_tokens: of a step; None for as many as suit the data.
+    target: index of the class of each sequence, (n,). names: the names of the classes.
+    class_weights: a weight for each class, or None. source: the model to fine-tune; None for a new
+        one. batch_tokens: tokens of a training step; None for a default that depends on the data.
 
     Raises:
-        BothwaysError: as `training.start` and `training.loop` raise them; an InputError names the
-            sequence that cannot be read.
-        ValueError: if `validation_fraction` leaves too few of a class.
+        BothwaysError: as `bothways.training`; an InputError names the sequence that is invalid.
+        ValueError: if `validation_fraction` leaves too few sequences of a class.
     """
     with tempfile.TemporaryDirectory() as scratch:
         start = _start(Path(scratch), sequences, source, fresh, settings.seed)
@@ -62,11 +61,11 @@ def learn_classes(
             train, validation = train_test_split(
                 train, test_size=validation_fraction, stratify=target, random_state=settings.seed
             )
-        learned = _dataset(examples, train)
+        training_data = _dataset(examples, train)
         fit(
             make_model(objective, start, seed=settings.seed),
             objective,
-            learned,
+            training_data,
             None if validation is None else _dataset(examples, validation),
             dataclasses.replace(settings, batch_tokens=batch_tokens),
             out,
@@ -89,7 +88,7 @@ def _start(
 
 
 def _examples(start: Start, sequences: Sequence[Any], target: np.ndarray) -> list[Example]:
-    """An example of each sequence, cut to what the model takes."""
+    """One example per sequence, cut to the maximum length of the model."""
     examples = []
     truncated = 0
     for index, tokenized in enumerate(start.reader.read(sequences)):
@@ -109,6 +108,6 @@ def _examples(start: Start, sequences: Sequence[Any], target: np.ndarray) -> lis
     return examples
 
 
-def _dataset(examples: Sequence[Example], chosen: np.ndarray) -> Dataset:
-    own = [examples[index] for index in chosen.tolist()]
-    return Dataset(own, np.array([example.num_tokens for example in own]))
+def _dataset(examples: Sequence[Example], indices: np.ndarray) -> Dataset:
+    selected = [examples[index] for index in indices.tolist()]
+    return Dataset(selected, np.array([example.num_tokens for example in selected]))

@@ -1,4 +1,4 @@
-"""Tiny models with heads, on random weights under which everything matters."""
+"""Tiny models with heads, with random weights that make every part matter."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +10,11 @@ from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordPiece
 
 from bothways.checkpoints import ModelBundle, export
+from bothways.inference.backends import BackendName
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head, head_layout
 from bothways.model.spec import ModelSpec
+from bothways.native import is_built
 from bothways.sequences import SequenceReader
 from bothways.sequences.text import TextReader
 
@@ -31,7 +33,7 @@ TEXT = EncoderConfig(
 
 
 class MakeModel(Protocol):
-    """Write a model folder with heads, of text unless told otherwise."""
+    """Write a model folder with heads, which reads text by default."""
 
     def __call__(
         self,
@@ -59,6 +61,17 @@ def head_weights(config: EncoderConfig, *heads: Head) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(7)
     shapes = {name: s for head in heads for name, s in head_layout(head, config).items()}
     return {name: rng.standard_normal(s).astype(np.float32) for name, s in shapes.items()}
+
+
+BACKENDS: list[BackendName] = ["reference", "torch", "native"]
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> BackendName:
+    name: BackendName = request.param
+    if name == "native" and not is_built():
+        pytest.skip("bothways was installed without its engine")
+    return name
 
 
 @pytest.fixture
