@@ -9,7 +9,7 @@ from bothways.errors import ConfigError
 from bothways.training.data.columns import ColumnNames
 from bothways.training.plan import (
     DataOptions,
-    FreshModel,
+    NewModelOptions,
     ObjectiveOptions,
     TrainingPlan,
 )
@@ -23,7 +23,7 @@ def plan(tables: dict[str, dict[str, Any]], task: Any = "classify") -> TrainingP
 def test_nothing_said_means_the_defaults() -> None:
     found = plan({})
     assert found.data == DataOptions()
-    assert found.fresh == FreshModel()
+    assert found.fresh == NewModelOptions()
     assert found.objective == ObjectiveOptions()
     assert found.settings == TrainingSettings()
     assert found.source is None

@@ -18,8 +18,8 @@ from bothways.cli.progress import stage_progress, training_progress
 from bothways.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
-    from bothways.training.data.columns import Task
-    from bothways.training.pipeline import Trained
+    from bothways.training.data.columns import TrainingTask
+    from bothways.training.pipeline import FinishedRun
 
 __all__ = ["train"]
 
@@ -143,7 +143,7 @@ def train(
 
 
 def _run(
-    task: "Task",
+    task: "TrainingTask",
     data: Sequence[str],
     out: str,
     tables: Tables,
@@ -207,7 +207,7 @@ def _value(text: str) -> Any:
         return text
 
 
-def _print(trained: "Trained", *, as_json: bool) -> None:
+def _print(trained: "FinishedRun", *, as_json: bool) -> None:
     metrics: Mapping[str, float] = trained.metrics or {}
     if as_json:
         facts = {"folder": str(trained.folder), "report": str(trained.report)}

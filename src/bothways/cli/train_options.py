@@ -12,9 +12,9 @@ from bothways.cli.options import ALPHABETS
 from bothways.files.formats import TextFormat
 from bothways.model.baselines import EncoderName
 from bothways.model.config import PoolingMode
-from bothways.training.data.columns import Task
+from bothways.training.data.columns import TrainingTask
 from bothways.training.plan import Vocabulary
-from bothways.training.settings import Precision, Sharding
+from bothways.training.settings import Sharding, TrainingPrecision
 from bothways.training.setup.sizes import Architecture, SizeName
 
 _DATA, _MODEL = "Data", "Model"
@@ -38,7 +38,7 @@ def _option(
 # What is learned, from what, and where it goes.
 
 TaskArgument = Annotated[
-    Task,
+    TrainingTask,
     typer.Argument(
         metavar="TASK",
         help="mlm: hidden tokens or values. classify: a label, or several. tag: a label for each "
@@ -305,7 +305,7 @@ Device = Annotated[
     _option(_TRAINING, "cpu, cuda or cuda:1; by default a GPU where there is one.", metavar="NAME"),
 ]
 PrecisionOption = Annotated[
-    Precision | None,
+    TrainingPrecision | None,
     _option(_TRAINING, "bf16 on a GPU that has it; by default there.", "--precision"),
 ]
 Threads = Annotated[

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from bothways.training.engine.optimizer import make_optimizer, set_learning_rate
 from bothways.training.engine.rng import torch_seed
 from bothways.training.engine.schedule import learning_rate
-from bothways.training.engine.step import backward, clear, clip
+from bothways.training.engine.step import backward, clip_gradients, zero_gradients
 from bothways.training.engine.torch_setup import torch_for_training
 from bothways.training.model import Batch
 from bothways.training.settings import ResolvedSettings, TrainingSettings
@@ -98,14 +98,14 @@ def fit(
         for step in range(steps):
             batch = batches(step)
             torch.manual_seed(torch_seed(seed, step))
-            clear(model)
+            zero_gradients(model)
             found = loss(model, batch)
             backward(found)
             losses.append(float(found.detach()))
             tokens += batch.lengths.num_tokens
             if told is not None:
                 told((step + 1) / steps)
-            norm = clip(model, settings.clip_norm)
+            norm = clip_gradients(model, settings.clip_norm)
             if not (math.isfinite(losses[-1]) and math.isfinite(norm)):
                 finished = False
                 break

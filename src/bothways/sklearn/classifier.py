@@ -16,7 +16,7 @@ from bothways.model.baselines import EncoderName
 from bothways.model.config import PoolingMode
 from bothways.sklearn.inputs import as_sequences
 from bothways.sklearn.kept import KeptModel
-from bothways.training.plan import FreshModel
+from bothways.training.plan import NewModelOptions
 from bothways.training.settings import TrainingSettings
 from bothways.training.setup.sizes import SizeName
 
@@ -191,8 +191,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             threads=self.threads,
         )
 
-    def _fresh_model(self) -> FreshModel:
-        return FreshModel(
+    def _fresh_model(self) -> NewModelOptions:
+        return NewModelOptions(
             size=self.size,
             encoder=self.encoder,
             alphabet=self.alphabet,

@@ -15,14 +15,19 @@ from bothways.errors import TruncationWarning
 from bothways.files.rows import Kind
 from bothways.model.config import PoolingMode
 from bothways.sequences import fit as make_fit
-from bothways.training.data.dataset import Dataset, Example, Piece
+from bothways.training.data.dataset import Dataset, Example, InputSequence
 from bothways.training.engine.loop import fit
 from bothways.training.objectives.classify import Classify
 from bothways.training.objectives.heads import head_for
-from bothways.training.plan import FreshModel
+from bothways.training.plan import NewModelOptions
 from bothways.training.settings import TrainingSettings
-from bothways.training.setup.base_model import Start, go_on_from, start_fresh, write_reader
-from bothways.training.setup.build import make_model
+from bothways.training.setup.base_model import (
+    BaseModel,
+    create_base_model,
+    load_base_model,
+    write_reader,
+)
+from bothways.training.setup.build import build_model
 
 __all__ = ["learn_classes"]
 
@@ -34,7 +39,7 @@ def learn_classes(
     names: Sequence[str],
     *,
     source: str | None,
-    fresh: FreshModel,
+    fresh: NewModelOptions,
     pooling: PoolingMode,
     class_weights: np.ndarray | None,
     validation_fraction: float,
@@ -64,7 +69,7 @@ def learn_classes(
             )
         learned = _dataset(examples, train)
         fit(
-            make_model(objective, start, seed=settings.seed),
+            build_model(objective, start, seed=settings.seed),
             objective,
             learned,
             None if validation is None else _dataset(examples, validation),
@@ -76,19 +81,19 @@ def learn_classes(
 
 
 def _start(
-    folder: Path, sequences: Sequence[Any], source: str | None, fresh: FreshModel, seed: int
-) -> Start:
+    folder: Path, sequences: Sequence[Any], source: str | None, fresh: NewModelOptions, seed: int
+) -> BaseModel:
     if source is not None:
-        return go_on_from(resolve(source), fields=fresh.fields, max_length=fresh.max_length)
+        return load_base_model(resolve(source), fields=fresh.fields, max_length=fresh.max_length)
     kind: Kind = "text" if isinstance(sequences[0], str) else "series"
     if fresh.alphabet is not None or isinstance(sequences[0], list | tuple):
         kind = "symbols"
     write_reader(folder, kind, fresh, "classify", lambda: sequences)
     longest = max(map(len, sequences))
-    return start_fresh(folder, kind, fresh, "classify", longest=longest, seed=seed)
+    return create_base_model(folder, kind, fresh, "classify", longest=longest, seed=seed)
 
 
-def _examples(start: Start, sequences: Sequence[Any], target: np.ndarray) -> list[Example]:
+def _examples(start: BaseModel, sequences: Sequence[Any], target: np.ndarray) -> list[Example]:
     """An example of each sequence, cut to what the model takes."""
     examples = []
     truncated = 0
@@ -97,7 +102,7 @@ def _examples(start: Start, sequences: Sequence[Any], target: np.ndarray) -> lis
         truncated += fitted.truncated
         (values,), (segments,) = fitted.pieces, fitted.segments
         content = slice(tokenized.prefix, len(values) - tokenized.suffix)
-        piece = Piece(values, segments, content)
+        piece = InputSequence(values, segments, content)
         examples.append(Example((piece,), target[index], f"sequence {index}"))
     if truncated:
         warnings.warn(

@@ -11,22 +11,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bothways.training.data.dataset import Dataset, Example, Piece
+    from bothways.training.data.dataset import Dataset, Example, InputSequence
     from bothways.training.engine.divergence import TrainingDiverged
     from bothways.training.engine.loop import TrainingResult, fit
-    from bothways.training.pipeline import Trained, train
+    from bothways.training.pipeline import FinishedRun, train
     from bothways.training.plan import TrainingPlan
-    from bothways.training.runs.events import Progress, StepEvent, ValidationEvent, read_events
+    from bothways.training.runs.events import EventCallback, StepEvent, ValidationEvent, read_events
     from bothways.training.runs.signals import TrainingInterrupted
     from bothways.training.settings import TrainingSettings
 
 __all__ = [
     "Dataset",
+    "EventCallback",
     "Example",
-    "Piece",
-    "Progress",
+    "FinishedRun",
+    "InputSequence",
     "StepEvent",
-    "Trained",
     "TrainingDiverged",
     "TrainingInterrupted",
     "TrainingPlan",
@@ -41,10 +41,10 @@ __all__ = [
 _HOME = {
     "Dataset": "dataset",
     "Example": "dataset",
-    "Piece": "dataset",
-    "Progress": "journal",
+    "InputSequence": "dataset",
+    "EventCallback": "journal",
     "StepEvent": "journal",
-    "Trained": "pipeline",
+    "FinishedRun": "pipeline",
     "TrainingDiverged": "divergence",
     "TrainingInterrupted": "signals",
     "TrainingPlan": "options",

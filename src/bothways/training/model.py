@@ -28,7 +28,7 @@ TIED_TO = "embedding.token.weight"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Batch:
-    """A `Prepared` batch on the device of the model."""
+    """A `PreparedBatch` on the device of the model."""
 
     values: Tensor
     lengths: Lengths

@@ -17,38 +17,38 @@ from bothways.errors import CheckpointError, DataFileError, TruncationWarning
 from bothways.model.packing import plan_batches
 from bothways.training.data.dataset import Dataset
 from bothways.training.data.examples import PackedExamples
-from bothways.training.data.source import Report
-from bothways.training.data.training_data import Examples, TrainingData
-from bothways.training.distributed.processes import Workers, working_together
+from bothways.training.data.source import ShareCallback
+from bothways.training.data.training_data import SplitExamples, TrainingData
+from bothways.training.distributed.processes import Workers, join_workers
 from bothways.training.engine.evaluation import evaluate
 from bothways.training.engine.loop import TrainingResult, fit
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Objective
 from bothways.training.plan import TrainingPlan
-from bothways.training.report import HeldOut, write_report
+from bothways.training.report import HeldOutResults, write_report
 from bothways.training.report.summary import about, counted, described, facts, held_out_name
-from bothways.training.runs.events import METRICS_FILE, Progress, read_events
+from bothways.training.runs.events import METRICS_FILE, EventCallback, read_events
 from bothways.training.runs.folder import RUN_FILE
 from bothways.training.setup.base_model import (
-    Start,
-    go_on_from,
+    BaseModel,
+    create_base_model,
     has_reader,
-    start_fresh,
+    load_base_model,
     write_reader,
 )
-from bothways.training.setup.build import choose_objective, labels_of_head, make_model
+from bothways.training.setup.build import build_model, build_objective, head_labels
 
-__all__ = ["Trained", "train"]
+__all__ = ["FinishedRun", "train"]
 
 Tell = Callable[[str], None]
 """Called on the main process with what is worth knowing on the way, a line at a time."""
 
-Stage = Callable[[str], AbstractContextManager[Report]]
+Stage = Callable[[str], AbstractContextManager[ShareCallback]]
 """Given the name of what may take a while, the context of it, with what hears of its progress."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Trained:
+class FinishedRun:
     """A finished run.
 
     folder: the trained model. report: the path of its report. result: how the training went.
@@ -66,10 +66,10 @@ def train(
     *,
     resume: bool = False,
     how_to_resume: str = "resume=True",
-    progress: Progress | None = None,
+    progress: EventCallback | None = None,
     tell: Tell | None = None,
     stage: Stage | None = None,
-) -> Trained:
+) -> FinishedRun:
     """Make a run of a plan, and of its folder `plan.out` a model folder with a report.
 
     resume: go on with the run that is in the folder. how_to_resume: what messages call that.
@@ -85,9 +85,9 @@ def train(
         TrainingInterrupted, TrainingDiverged, BackendError: as `loop.fit`.
     """
     out = Path(plan.out)
-    with working_together(plan.settings.device) as workers:
+    with join_workers(plan.settings.device) as workers:
         say = tell if tell is not None and workers.is_main else _nothing
-        workers.on_main(lambda: _check_out(out, resume=resume))
+        workers.run_on_main(lambda: _check_out(out, resume=resume))
         within = stage if stage is not None and workers.is_main else _unseen
         run = _prepare(plan, out, workers, say, within)
         _warn_of_losses(run.examples, run.start.folder.max_length, workers)
@@ -106,7 +106,7 @@ def train(
             progress=progress,
         )
         held_out = _evaluate(run, result, workers)
-        report = workers.on_main(
+        report = workers.run_on_main(
             lambda: write_report(
                 out,
                 run.objective,
@@ -116,7 +116,7 @@ def train(
                 events=read_events(out / METRICS_FILE),
             )
         )
-    return Trained(
+    return FinishedRun(
         folder=out,
         report=report,
         result=result,
@@ -129,8 +129,8 @@ class _Prepared:
     """All that a run needs, before its first step."""
 
     data: TrainingData
-    start: Start
-    examples: Examples
+    start: BaseModel
+    examples: SplitExamples
     objective: Objective
     model: TrainedModel
 
@@ -150,7 +150,9 @@ def _prepare(
     seed, fresh = plan.settings.seed, plan.fresh
     own = None
     if plan.source is not None:
-        own = go_on_from(resolve(plan.source), fields=fresh.fields, max_length=fresh.max_length)
+        own = load_base_model(
+            resolve(plan.source), fields=fresh.fields, max_length=fresh.max_length
+        )
     kind = own.reader.kind if own else fresh.kind
     with within("reading") as report:
         data = TrainingData.read(
@@ -158,7 +160,7 @@ def _prepare(
             plan.files,
             plan.data,
             kind=kind,
-            preferred=labels_of_head(plan.task, own),
+            preferred=head_labels(plan.task, own),
             seed=seed,
             report=report,
         )
@@ -166,15 +168,15 @@ def _prepare(
     start = own or _start_fresh(plan, data, out, workers, within)
     with within("tokenizing") as report:
         examples = data.tokenize(start.reader, start.folder.max_length, report=report)
-    objective = choose_objective(plan.task, plan.objective, start, data.survey, examples.train)
-    model = make_model(objective, start, seed=seed)
+    objective = build_objective(plan.task, plan.objective, start, data.survey, examples.train)
+    model = build_model(objective, start, seed=seed)
     say(described(plan, start))
     return _Prepared(data, start, examples, objective, model)
 
 
 def _start_fresh(
     plan: TrainingPlan, data: TrainingData, out: Path, workers: Workers, within: Stage
-) -> Start:
+) -> BaseModel:
     """A fresh model; its vocabulary is made once, and read by all processes from the run's folder.
 
     A run that goes on has one there already.
@@ -187,8 +189,8 @@ def _start_fresh(
             with within("making a vocabulary") as report:
                 write_reader(out, kind, fresh, plan.task, partial(data.sequences, report))
 
-    workers.on_main(make_reader)
-    return start_fresh(
+    workers.run_on_main(make_reader)
+    return create_base_model(
         out, kind, fresh, plan.task, longest=data.survey.longest, seed=plan.settings.seed
     )
 
@@ -206,7 +208,7 @@ def _check_out(out: Path, *, resume: bool) -> None:
         raise CheckpointError(f"{out}: there is no run to resume: no {RUN_FILE}")
 
 
-def _warn_of_losses(examples: Examples, max_length: int, workers: Workers) -> None:
+def _warn_of_losses(examples: SplitExamples, max_length: int, workers: Workers) -> None:
     if not workers.is_main:
         return
     if examples.truncated:
@@ -223,7 +225,7 @@ def _warn_of_losses(examples: Examples, max_length: int, workers: Workers) -> No
         )
 
 
-def _evaluate(run: _Prepared, result: TrainingResult, workers: Workers) -> HeldOut | None:
+def _evaluate(run: _Prepared, result: TrainingResult, workers: Workers) -> HeldOutResults | None:
     """The kept weights on what was held out, for the report; on the main process alone."""
     dataset, held_out = run.validation, run.examples.validation
     if dataset is None or held_out is None:
@@ -232,7 +234,7 @@ def _evaluate(run: _Prepared, result: TrainingResult, workers: Workers) -> HeldO
     evaluated = evaluate(run.model, run.objective, dataset, settings, workers)
     if not workers.is_main:
         return None
-    return HeldOut(
+    return HeldOutResults(
         name=held_out_name(run.data),
         chose_weights=True,
         evaluated=evaluated,
@@ -263,5 +265,5 @@ def _nothing(_: object) -> None:
     pass
 
 
-def _unseen(_: str) -> AbstractContextManager[Report]:
+def _unseen(_: str) -> AbstractContextManager[ShareCallback]:
     return nullcontext(_nothing)

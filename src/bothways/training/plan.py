@@ -14,14 +14,14 @@ from bothways.files.formats import TextFormat
 from bothways.files.rows import Kind
 from bothways.model.baselines import EncoderName
 from bothways.model.config import PoolingMode
-from bothways.training.data.columns import ColumnNames, Task
+from bothways.training.data.columns import ColumnNames, TrainingTask
 from bothways.training.settings import TrainingSettings, check_type
 from bothways.training.setup.sizes import Architecture, SizeName
 
 __all__ = [
     "TABLES",
     "DataOptions",
-    "FreshModel",
+    "NewModelOptions",
     "ObjectiveOptions",
     "TrainingPlan",
     "Vocabulary",
@@ -69,7 +69,7 @@ class DataOptions:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FreshModel:
+class NewModelOptions:
     """How a fresh model is made.
 
     size, architecture, fields: of a Transformer, as `sizes.new_config` takes them.
@@ -137,7 +137,7 @@ class ObjectiveOptions:
     symmetric: bool | None = None
     dimensions: tuple[int, ...] = ()
 
-    def check(self, task: Task) -> None:
+    def check(self, task: TrainingTask) -> None:
         """Raise if something is said that the task has no use for.
 
         Raises:
@@ -154,7 +154,7 @@ class ObjectiveOptions:
         return {name: value for name, value in values.items() if value is not None}
 
 
-_USED_BY: Mapping[str, tuple[Task, ...]] = {
+_USED_BY: Mapping[str, tuple[TrainingTask, ...]] = {
     "head_pooling": ("classify", "regress"),
     "head_dropout": ("classify", "regress", "tag"),
     "class_weights": ("classify", "tag"),
@@ -192,12 +192,12 @@ class TrainingPlan:
         on, and `max_length` may be less.
     """
 
-    task: Task
+    task: TrainingTask
     files: tuple[str, ...]
     out: str
     source: str | None = None
     data: DataOptions = dataclasses.field(default_factory=DataOptions)
-    fresh: FreshModel = dataclasses.field(default_factory=FreshModel)
+    fresh: NewModelOptions = dataclasses.field(default_factory=NewModelOptions)
     objective: ObjectiveOptions = dataclasses.field(default_factory=ObjectiveOptions)
     settings: TrainingSettings = dataclasses.field(default_factory=TrainingSettings)
 
@@ -209,7 +209,7 @@ class TrainingPlan:
     @classmethod
     def of(
         cls,
-        task: Task,
+        task: TrainingTask,
         files: Sequence[str],
         out: str,
         tables: Mapping[str, Mapping[str, Any]] | None = None,
@@ -230,7 +230,7 @@ class TrainingPlan:
                     raise ConfigError(
                         f"[model] {name}: is for a fresh model, and {source!r} has its own"
                     )
-        fresh = _options(FreshModel, "model", model)
+        fresh = _options(NewModelOptions, "model", model)
         return cls(
             task=task,
             files=tuple(files),
@@ -243,7 +243,7 @@ class TrainingPlan:
         )
 
 
-_T = TypeVar("_T", DataOptions, FreshModel, ObjectiveOptions)
+_T = TypeVar("_T", DataOptions, NewModelOptions, ObjectiveOptions)
 
 
 def _options(kind: type[_T], table: str, values: Mapping[str, Any]) -> _T:

@@ -17,21 +17,21 @@ from bothways.training.engine.sampler import steps_per_epoch
 from bothways.training.engine.schedule import Schedule
 
 __all__ = [
-    "Precision",
     "ResolvedSettings",
     "Sharding",
+    "TrainingPrecision",
     "TrainingSettings",
     "check_type",
     "read_toml",
 ]
 
-Precision = Literal["fp32", "bf16"]
+TrainingPrecision = Literal["fp32", "bf16"]
 Sharding = Literal["replicated", "sharded"]
 
 DEFAULT_BATCH_TOKENS = 4096
-ENOUGH_STEPS = 32
+MIN_STEPS_PER_EPOCH = 32
 """In an epoch, where the tokens of a step are left to be chosen."""
-ENOUGH_SEQUENCES = 8
+MIN_SEQUENCES_PER_STEP = 8
 """In a step, likewise: for a gradient that is more than noise."""
 
 _AT_LEAST_ONE = (
@@ -108,7 +108,7 @@ class TrainingSettings:
     log_every: int | None = None
     tensorboard: bool = False
     device: str | None = None
-    precision: Precision | None = None
+    precision: TrainingPrecision | None = None
     threads: int | None = None
     sharding: Sharding = "replicated"
 
@@ -195,7 +195,7 @@ class ResolvedSettings(TrainingSettings):
     validate_every: int
     checkpoint_every: int
     log_every: int
-    precision: Precision
+    precision: TrainingPrecision
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """How many updates the run makes."""
@@ -227,7 +227,7 @@ def _enough(lengths: np.ndarray) -> int:
     Of 270 short series, 20 epochs of 2, 5 and 17 steps gave 82, 96 and 97 % of right classes in
     cross-validation: many small steps learn more than a few large ones.
     """
-    few = float(max(lengths.sum() / ENOUGH_STEPS, lengths.mean() * ENOUGH_SEQUENCES))
+    few = float(max(lengths.sum() / MIN_STEPS_PER_EPOCH, lengths.mean() * MIN_SEQUENCES_PER_STEP))
     return min(math.ceil(few), DEFAULT_BATCH_TOKENS)
 
 

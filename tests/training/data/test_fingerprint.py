@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from bothways.training.data.dataset import Dataset, Example, Piece
+from bothways.training.data.dataset import Dataset, Example, InputSequence
 from bothways.training.data.fingerprint import fingerprint
 
 MakeRun = Callable[..., Any]
@@ -45,6 +45,6 @@ def test_of_much_data_few_examples_are_made() -> None:
             Counting.made += 1
             return super().__getitem__(index % 1)
 
-    only = Example((Piece(np.arange(3), None, slice(0, 3)),), None, "row 1")
+    only = Example((InputSequence(np.arange(3), None, slice(0, 3)),), None, "row 1")
     fingerprint(Dataset(Counting([only]), np.full(100_000, 3)))
     assert Counting.made == 256

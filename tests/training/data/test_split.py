@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bothways.errors import DataFileError
-from bothways.training.data.split import MOST_ROWS, choose_held_out
+from bothways.training.data.split import MAX_HELD_OUT_ROWS, choose_held_out
 from bothways.training.data.survey import Survey
 
 
@@ -31,7 +31,7 @@ def held_out(survey: Survey, share: float | None = None, seed: int = 0) -> np.nd
 
 def test_a_tenth_is_held_out_and_of_much_data_less() -> None:
     assert held_out(surveyed(range(1000))).sum() == 100
-    assert held_out(surveyed(range(20 * MOST_ROWS))).sum() == MOST_ROWS
+    assert held_out(surveyed(range(20 * MAX_HELD_OUT_ROWS))).sum() == MAX_HELD_OUT_ROWS
 
 
 def test_the_seed_decides_and_nothing_else() -> None:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from bothways.errors import DataFileError
-from bothways.training.data.source import Source
+from bothways.training.data.source import DataSource
 from bothways.training.data.survey import survey
 
-OpenSource = Callable[..., Source]
+OpenSource = Callable[..., DataSource]
 
 
 def table(*rows: str) -> str:
@@ -126,4 +126,4 @@ def test_files_of_other_targets_are_told_apart(
 ) -> None:
     files = [write("a.csv", "text,y\na,1\n"), write("b.csv", "text,score\nb,2\n")]
     with pytest.raises(DataFileError, match="targets in 'score', where other files have 'y'"):
-        survey(Source.open(files, "regress"))
+        survey(DataSource.open(files, "regress"))

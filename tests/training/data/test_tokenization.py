@@ -18,12 +18,12 @@ from bothways.sequences import (
 from bothways.sequences.text import TextReader
 from bothways.training.data.dataset import IGNORED
 from bothways.training.data.examples import PackedExamples
-from bothways.training.data.source import Source
+from bothways.training.data.source import DataSource
 from bothways.training.data.survey import survey
 from bothways.training.data.tokenization import TokenizedRows, tokenize
 from bothways.training.setup.vocabulary import train_tokenizer
 
-OpenSource = Callable[..., Source]
+OpenSource = Callable[..., DataSource]
 
 LETTERS = SymbolReader(Alphabet(symbols=("<", ">", *"abcdefgh"), begin="<", end=">"))
 
@@ -37,7 +37,7 @@ def text_reader() -> SequenceReader:
 
 
 def tokenized(
-    source: Source, reader: SequenceReader, *, max_length: int = 64, **options: Any
+    source: DataSource, reader: SequenceReader, *, max_length: int = 64, **options: Any
 ) -> TokenizedRows:
     found = survey(source, **options)
     nothing = np.zeros(found.num_rows, dtype=bool)

@@ -8,7 +8,7 @@ import pytest
 from bothways.training.data.training_data import TrainingData
 from bothways.training.plan import TrainingPlan
 from bothways.training.report.summary import about, counted, described, held_out_name
-from bothways.training.setup.base_model import start_fresh, write_reader
+from bothways.training.setup.base_model import create_base_model, write_reader
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ def test_a_target_is_named() -> None:
 def test_a_model_is_described_by_its_size() -> None:
     plan = TrainingPlan.of("mlm", ["x.csv"], "out", {"model": {"size": "tiny"}})
     write_reader(Path(), "text", plan.fresh, "mlm", lambda: ["a b a b"])
-    start = start_fresh(Path(), "text", plan.fresh, "mlm", longest=9, seed=0)
+    start = create_base_model(Path(), "text", plan.fresh, "mlm", longest=9, seed=0)
     line = described(plan, start)
     assert line.startswith("a fresh encoder: 2 layers of 128, 7 tokens, up to 512 positions, 0.4 ")
 
@@ -57,7 +57,7 @@ def test_what_a_run_depends_on_is_json_and_has_no_paths() -> None:
     plan = TrainingPlan.of("classify", [str(Path("x.csv").absolute())], "out", tables)
     data = TrainingData.read("classify", plan.files, plan.data, kind="symbols", seed=0)
     write_reader(Path(), "symbols", plan.fresh, "classify", data.sequences)
-    start = start_fresh(Path(), "symbols", plan.fresh, "classify", longest=9, seed=0)
+    start = create_base_model(Path(), "symbols", plan.fresh, "classify", longest=9, seed=0)
     found = about(plan, data, start)
     assert json.loads(json.dumps(found))["labels"] == ["x", "y"]
     assert str(Path().absolute()) not in json.dumps(found)

@@ -10,7 +10,7 @@ from bothways.training.runs.events import (
     StepEvent,
     TrainingEvent,
     ValidationEvent,
-    forget_after,
+    discard_events_after,
     journal,
     read_events,
     tensorboard_writer,
@@ -92,12 +92,12 @@ def test_lines_of_later_steps_and_half_a_line_are_taken_back(tmp_path: Path) -> 
     write(path, *(make_step(step, loss=1 / 3) for step in range(1, 6)), make_validation(5))
     whole = path.read_text().splitlines(keepends=True)
     path.write_text("".join(whole) + '{"kind": "st')
-    forget_after(path, 3)
+    discard_events_after(path, 3)
     assert path.read_text() == "".join(whole[:3])
 
 
 def test_nothing_is_taken_back_where_there_is_nothing(tmp_path: Path) -> None:
-    forget_after(tmp_path / "m.jsonl", 3)
+    discard_events_after(tmp_path / "m.jsonl", 3)
     assert not (tmp_path / "m.jsonl").exists()
 
 

@@ -8,9 +8,9 @@ from typing import Any, Literal, assert_never
 from bothways.errors import DataFileError
 from bothways.files.columns import listed, require_column
 
-__all__ = ["ColumnNames", "Columns", "Task", "choose_columns"]
+__all__ = ["ColumnNames", "DataColumns", "TrainingTask", "choose_columns"]
 
-Task = Literal["mlm", "classify", "tag", "regress", "contrast"]
+TrainingTask = Literal["mlm", "classify", "tag", "regress", "contrast"]
 """What is to be learned, as the command line calls it."""
 
 _SEQUENCES = (
@@ -18,7 +18,7 @@ _SEQUENCES = (
     *("smiles", "protein", "peptide", "dna", "rna", "seq", "events", "x"),
 )
 _WORDS = ("tokens", "words", *_SEQUENCES)
-_LABELS: Mapping[Task, tuple[str, ...]] = {
+_LABELS: Mapping[TrainingTask, tuple[str, ...]] = {
     "mlm": (),
     "classify": ("label", "labels", "class", "classes", "category", "categories", "topic", "y"),
     "tag": ("tags", "labels", "ner_tags", "pos_tags", "pos", "tag", "y"),
@@ -32,7 +32,11 @@ _POSITIVES = (
 )
 _NEGATIVE = re.compile(r"(hard_)?neg(ative)?s?(_?\d+)?", re.IGNORECASE)
 
-_OPTION: Mapping[Task, str] = {"classify": "--label", "tag": "--label", "regress": "--target"}
+_OPTION: Mapping[TrainingTask, str] = {
+    "classify": "--label",
+    "tag": "--label",
+    "regress": "--target",
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,7 +56,7 @@ class ColumnNames:
 
 
 @dataclasses.dataclass(frozen=True)
-class Columns:
+class DataColumns:
     """The columns of one file.
 
     inputs: of the sequence, of the two texts of a pair, or of anchor and positive.
@@ -64,7 +68,7 @@ class Columns:
     group: str | None = None
     negatives: tuple[str, ...] | None = ()
 
-    def negatives_in(self, fields: Mapping[str, Any]) -> tuple[str, ...]:
+    def negative_columns(self, fields: Mapping[str, Any]) -> tuple[str, ...]:
         """The columns of a row that hold hard negatives."""
         if self.negatives is not None:
             return self.negatives
@@ -73,11 +77,13 @@ class Columns:
     def needed(self, fields: Mapping[str, Any]) -> list[str]:
         """The columns that have to be read of a file whose every row has these fields."""
         group = () if self.group is None else (self.group,)
-        wanted = {*self.inputs, *self.negatives_in(fields), *self.labels, *group}
+        wanted = {*self.inputs, *self.negative_columns(fields), *self.labels, *group}
         return [column for column in fields if column in wanted]
 
 
-def choose_columns(task: Task, name: str, fields: Mapping[str, Any], names: ColumnNames) -> Columns:
+def choose_columns(
+    task: TrainingTask, name: str, fields: Mapping[str, Any], names: ColumnNames
+) -> DataColumns:
     """The columns of the file called `name`, whose first row has these fields.
 
     Those that the user named; else those with a usual name; else what is left over where only one
@@ -94,7 +100,7 @@ def choose_columns(task: Task, name: str, fields: Mapping[str, Any], names: Colu
         require_column(name, available, group)
     if task == "contrast":
         inputs, negatives = _pair_columns(name, available, names)
-        return Columns(inputs, group=group, negatives=negatives)
+        return DataColumns(inputs, group=group, negatives=negatives)
     free = [column for column in available if column not in (*names.inputs, group)]
     labels = names.labels or _label_columns(task, name, free, names)
     if names.inputs:
@@ -102,10 +108,10 @@ def choose_columns(task: Task, name: str, fields: Mapping[str, Any], names: Colu
     else:
         rest = [column for column in available if column not in (*labels, group)]
         inputs = (_input_column(task, name, rest, fields),)
-    return Columns(inputs, labels, group)
+    return DataColumns(inputs, labels, group)
 
 
-def _checked_inputs(task: Task, name: str, inputs: tuple[str, ...]) -> tuple[str, ...]:
+def _checked_inputs(task: TrainingTask, name: str, inputs: tuple[str, ...]) -> tuple[str, ...]:
     most = 2 if task in ("classify", "regress") else 1
     if len(inputs) > most:
         raise DataFileError(
@@ -115,7 +121,7 @@ def _checked_inputs(task: Task, name: str, inputs: tuple[str, ...]) -> tuple[str
 
 
 def _label_columns(
-    task: Task, name: str, free: Sequence[str], names: ColumnNames
+    task: TrainingTask, name: str, free: Sequence[str], names: ColumnNames
 ) -> tuple[str, ...]:
     usual = _LABELS[task]
     if not usual:
@@ -137,7 +143,7 @@ def _label_columns(
     )
 
 
-def _what(task: Task) -> str:
+def _what(task: TrainingTask) -> str:
     match task:
         case "classify":
             return "the labels"
@@ -151,7 +157,9 @@ def _what(task: Task) -> str:
             assert_never(unknown)
 
 
-def _input_column(task: Task, name: str, rest: Sequence[str], fields: Mapping[str, Any]) -> str:
+def _input_column(
+    task: TrainingTask, name: str, rest: Sequence[str], fields: Mapping[str, Any]
+) -> str:
     candidates = [column for column in rest if isinstance(fields[column], str | list)]
     if len(candidates) == 1:
         return candidates[0]
@@ -167,7 +175,7 @@ def _input_column(task: Task, name: str, rest: Sequence[str], fields: Mapping[st
     )
 
 
-def _usual_inputs(task: Task) -> tuple[str, ...]:
+def _usual_inputs(task: TrainingTask) -> tuple[str, ...]:
     return ("tokens", "words") if task == "tag" else _SEQUENCES
 
 

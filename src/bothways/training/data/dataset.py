@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Dataset", "Example", "Piece"]
+__all__ = ["Dataset", "Example", "InputSequence"]
 
 
-class Piece(NamedTuple):
+class InputSequence(NamedTuple):
     """One sequence: ids (L,) or vectors (L, C), and segment ids (L,) or None. Fits the encoder.
 
     content: the positions that are no special tokens, which masking may choose.
@@ -33,7 +33,7 @@ class Example(NamedTuple):
     place: where it stands, for messages: `train.csv, row 3`.
     """
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[InputSequence, ...]
     target: np.ndarray | None
     place: str
 

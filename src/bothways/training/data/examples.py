@@ -11,7 +11,7 @@ from typing import Literal, overload
 import numpy as np
 
 from bothways.files.rows import Place
-from bothways.training.data.dataset import Dataset, Example, Piece
+from bothways.training.data.dataset import Dataset, Example, InputSequence
 
 __all__ = ["ExampleWriter", "PackedExamples", "TargetForm"]
 
@@ -76,13 +76,13 @@ class PackedExamples(Sequence[Example]):
         """The examples with their lengths."""
         return Dataset(self, np.diff(self.piece_starts[self.example_starts]))
 
-    def _piece(self, piece: int) -> Piece:
+    def _piece(self, piece: int) -> InputSequence:
         span = self._span(piece)
         values = self.values[span]
         # What an encoder takes; kept smaller.
         values = values.astype(np.int64) if values.ndim == 1 else values
         segments = None if self.segments is None else self.segments[span].astype(np.int64)
-        return Piece(values, segments, slice(self.prefix, len(values) - self.suffix))
+        return InputSequence(values, segments, slice(self.prefix, len(values) - self.suffix))
 
     def _span(self, piece: int) -> slice:
         return slice(int(self.piece_starts[piece]), int(self.piece_starts[piece + 1]))

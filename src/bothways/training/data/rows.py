@@ -9,10 +9,10 @@ from bothways.files.records import Record
 from bothways.files.rows import Kind, Place
 from bothways.files.values import found, value_of
 from bothways.sequences import as_words
-from bothways.training.data.columns import Columns, Task
+from bothways.training.data.columns import DataColumns, TrainingTask
 from bothways.training.data.labels import parse_tags
 
-__all__ = ["DataRow", "RowReading", "is_blank"]
+__all__ = ["DataRow", "RowParser", "is_blank"]
 
 
 class DataRow(NamedTuple):
@@ -36,12 +36,12 @@ class DataRow(NamedTuple):
         return self.place._replace(field=self.label_columns[index])
 
 
-class RowReading(NamedTuple):
+class RowParser(NamedTuple):
     """One record on its way to a row."""
 
-    task: Task
+    task: TrainingTask
     kind: Kind
-    columns: Columns
+    columns: DataColumns
     record: Record
 
     def row(self) -> DataRow:
@@ -84,7 +84,7 @@ class RowReading(NamedTuple):
         """Anchor, positive and negatives; a field of negatives may hold a list, or nothing."""
         pair = tuple(self._sequence(column) for column in self.columns.inputs)
         negatives: list[Any] = []
-        for column in self.columns.negatives_in(self.record.fields):
+        for column in self.columns.negative_columns(self.record.fields):
             value, place = self._field(column)
             several = isinstance(value, list) and self.kind == "text"
             given = [one for one in (value if several else [value]) if not is_blank(one)]

@@ -18,13 +18,13 @@ from bothways.files.lines import decoded_lines
 from bothways.files.opening import byte_lines
 from bothways.files.records import Record, read_records
 from bothways.files.rows import Kind, Meter
-from bothways.training.data.columns import ColumnNames, Columns, Task, choose_columns
+from bothways.training.data.columns import ColumnNames, DataColumns, TrainingTask, choose_columns
 from bothways.training.data.conll import read_conll
-from bothways.training.data.rows import DataRow, RowReading, is_blank
+from bothways.training.data.rows import DataRow, RowParser, is_blank
 
-__all__ = ["Report", "Source", "guess_kind"]
+__all__ = ["DataSource", "ShareCallback", "guess_kind"]
 
-Report = Callable[[float | None], None]
+ShareCallback = Callable[[float | None], None]
 """Called with the share of some work that is done, from 0 to 1, or None where that is not known."""
 
 _REPORT_EVERY = 1000
@@ -34,7 +34,7 @@ _CONLL_SUFFIXES = (".conll", ".conllu", ".conll2003", ".iob", ".iob2", ".bio", "
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class DataSource:
     """Files of rows for one task.
 
     kind: what the sequences are; files must agree.
@@ -42,7 +42,7 @@ class Source:
     """
 
     files: tuple[InputFile, ...]
-    task: Task
+    task: TrainingTask
     kind: Kind
     names: ColumnNames = dataclasses.field(default_factory=ColumnNames)
 
@@ -50,12 +50,12 @@ class Source:
     def open(
         cls,
         paths: Sequence[str],
-        task: Task,
+        task: TrainingTask,
         *,
         kind: Kind | None = None,
         names: ColumnNames | None = None,
         input_format: TextFormat | None = None,
-    ) -> "Source":
+    ) -> "DataSource":
         """The source that these files are. kind: None to tell it by the first row.
 
         Raises:
@@ -72,7 +72,7 @@ class Source:
         source = cls(files, task, kind or "text", names or ColumnNames())
         return source if kind else dataclasses.replace(source, kind=guess_kind(source))
 
-    def rows(self, report: Report | None = None) -> Generator[DataRow]:
+    def rows(self, report: ShareCallback | None = None) -> Generator[DataRow]:
         """All rows, in order; for mlm without the blank ones, which part paragraphs.
 
         report: called now and then with the share of the bytes that have been read, where known.
@@ -90,7 +90,7 @@ class Source:
                     if report is not None and number % _REPORT_EVERY == 0:
                         report(meter.share)
 
-    def first_records(self) -> Iterator[tuple[InputFile, Mapping[str, Any], Columns]]:
+    def first_records(self) -> Iterator[tuple[InputFile, Mapping[str, Any], DataColumns]]:
         """The fields of the first row of each file that has one, and their columns.
 
         Raises:
@@ -103,14 +103,14 @@ class Source:
                 yield file, first.fields, self._columns(file, first.fields)
 
     def _rows_of(self, file: InputFile, records: Iterator[Record]) -> Iterator[DataRow]:
-        columns: Columns | None = None
+        columns: DataColumns | None = None
         for record in records:
             columns = columns or self._columns(file, record.fields)
             if self.task == "mlm":
                 value = record.fields.get(columns.inputs[0])
                 if isinstance(value, str) and is_blank(value):
                     continue
-            yield RowReading(self.task, self.kind, columns, record).row()
+            yield RowParser(self.task, self.kind, columns, record).row()
 
     def _records(self, file: InputFile, meter: Meter) -> Generator[Record]:
         if _is_conll(file, self.task):
@@ -128,14 +128,14 @@ class Source:
                 columns = self._columns(file, first.fields).needed(first.fields)
         yield from read_records(file, columns=columns, meter=meter)
 
-    def _columns(self, file: InputFile, fields: Mapping[str, Any]) -> Columns:
+    def _columns(self, file: InputFile, fields: Mapping[str, Any]) -> DataColumns:
         names = self.names
         if _is_conll(file, self.task):
             names = dataclasses.replace(names, inputs=("tokens",), labels=("tags",))
         return choose_columns(self.task, file.name, fields, names)
 
 
-def guess_kind(source: Source) -> Kind:
+def guess_kind(source: DataSource) -> Kind:
     """What the sequences are, by the first row: numbers, lists of symbols, or text.
 
     FASTA holds symbols. Lists of words with tags are text.
@@ -162,7 +162,7 @@ def _input_file(path: str, input_format: TextFormat | None) -> InputFile:
     return input_file(path, input_format)
 
 
-def _is_conll(file: InputFile, task: Task) -> bool:
+def _is_conll(file: InputFile, task: TrainingTask) -> bool:
     return task == "tag" and (_has_conll_suffix(file.source) or file.format in ("txt", "tsv"))
 
 

@@ -8,12 +8,12 @@ import numpy as np
 from bothways.errors import DataFileError
 from bothways.training.data.survey import Survey
 
-__all__ = ["MOST_ROWS", "USUAL_SHARE", "choose_held_out"]
+__all__ = ["DEFAULT_HELD_OUT_SHARE", "MAX_HELD_OUT_ROWS", "choose_held_out"]
 
-USUAL_SHARE = 0.1
+DEFAULT_HELD_OUT_SHARE = 0.1
 """Of rows held out where the user does not say."""
 
-MOST_ROWS = 10_000
+MAX_HELD_OUT_ROWS = 10_000
 """Held out where the user does not say: enough for a figure to half a per cent, soon computed."""
 
 _SPLIT = 5
@@ -37,7 +37,7 @@ def choose_held_out(survey: Survey, *, share: float | None, seed: int, name: str
     if share == 0:
         return held_out_n
     if share is None:
-        share = min(USUAL_SHARE, MOST_ROWS / num_rows)
+        share = min(DEFAULT_HELD_OUT_SHARE, MAX_HELD_OUT_ROWS / num_rows)
     group_n = _groups(survey.keys)
     num_groups = int(group_n.max()) + 1
     if num_groups == 1:

@@ -22,7 +22,7 @@ from bothways.training.data.labels import (
     type_of_label,
 )
 from bothways.training.data.rows import DataRow
-from bothways.training.data.source import Report, Source
+from bothways.training.data.source import DataSource, ShareCallback
 
 __all__ = ["Survey", "survey"]
 
@@ -56,12 +56,12 @@ class Survey:
 
 
 def survey(
-    source: Source,
+    source: DataSource,
     *,
     separator: str | None = None,
     known: Sequence[str] | None = None,
     preferred: Sequence[str] = (),
-    report: Report | None = None,
+    report: ShareCallback | None = None,
 ) -> Survey:
     """Read every row once and see that it can be learned from.
 
@@ -69,12 +69,12 @@ def survey(
     known: the labels of the training data, where this is data to validate on; they need not all
         occur here, and others must not.
     preferred: the order of labels, where it knows them all.
-    report: as `Source.rows` takes it.
+    report: as `DataSource.rows` takes it.
 
     Raises:
         DataFileError: naming file, row and column of what is wrong, and what to do.
     """
-    finder = _Finder(source, separator)
+    finder = _SurveyBuilder(source, separator)
     for row in source.rows(report):
         finder.see(row)
     if not finder.keys:
@@ -89,20 +89,20 @@ def survey(
 
 
 @dataclasses.dataclass
-class _Seen:
+class _LabelStats:
     """How often a label was seen, and where first."""
 
     place: Place
     count: int = 0
 
 
-class _Finder:
+class _SurveyBuilder:
     """What has been seen so far."""
 
-    def __init__(self, source: Source, separator: str | None) -> None:
+    def __init__(self, source: DataSource, separator: str | None) -> None:
         self.source, self.separator = source, separator
         self.keys = array.array("Q")
-        self.labels: dict[str, _Seen] = {}
+        self.labels: dict[str, _LabelStats] = {}
         self.of_row: list[str] = []  # strings that `labels` holds already
         self.several: bool | None = None
         self.first_type: tuple[str, Place] | None = None
@@ -194,7 +194,7 @@ class _Finder:
         ]
 
     def _count(self, label: str, place: Place) -> None:
-        self.labels.setdefault(label, _Seen(place)).count += 1
+        self.labels.setdefault(label, _LabelStats(place)).count += 1
 
     # Once all rows have been seen.
 

@@ -24,7 +24,7 @@ from bothways.training.data.dataset import IGNORED
 from bothways.training.data.examples import ExampleWriter, PackedExamples, TargetForm
 from bothways.training.data.labels import parse_classes, parse_number
 from bothways.training.data.rows import DataRow
-from bothways.training.data.source import Report, Source
+from bothways.training.data.source import DataSource, ShareCallback
 from bothways.training.data.survey import Survey
 
 __all__ = ["TokenizedRows", "tokenize"]
@@ -56,19 +56,19 @@ class _Read(NamedTuple):
 
 
 def tokenize(
-    source: Source,
+    source: DataSource,
     survey: Survey,
     held_out: np.ndarray,
     reader: SequenceReader,
     *,
     max_length: int,
     separator: str | None = None,
-    report: Report | None = None,
+    report: ShareCallback | None = None,
 ) -> TokenizedRows:
     """The examples of a source, in the order of its rows.
 
     held_out: of the rows of the survey, bool (n,). separator: as the survey had it.
-    report: as `Source.rows` takes it.
+    report: as `DataSource.rows` takes it.
 
     What is longer than `max_length` becomes several examples where each position is learned from by
     itself (mlm, tag); otherwise it is cut, and counted.
@@ -77,7 +77,7 @@ def tokenize(
         DataFileError: naming file and row of a sequence that cannot be read, or if the files have
             changed since the survey.
     """
-    tokenizer = _Tokeniser(source, survey, reader, max_length, separator)
+    tokenizer = _RowTokenizer(source, survey, reader, max_length, separator)
     number = 0
     with closing(source.rows(report)) as rows:
         for chunk in iter(lambda: list(itertools.islice(rows, _CHUNK_ROWS)), []):
@@ -93,12 +93,12 @@ def tokenize(
     return tokenizer.finish()
 
 
-class _Tokeniser:
+class _RowTokenizer:
     """Turns rows into examples, on either side of the split."""
 
     def __init__(
         self,
-        source: Source,
+        source: DataSource,
         survey: Survey,
         reader: SequenceReader,
         max_length: int,
@@ -227,7 +227,7 @@ class _Tokeniser:
                 return None
 
 
-def _form(source: Source, survey: Survey) -> TargetForm:
+def _form(source: DataSource, survey: Survey) -> TargetForm:
     match source.task:
         case "classify":
             return "labels" if survey.several else "class"

@@ -13,20 +13,20 @@ import numpy as np
 from bothways.errors import DataFileError
 from bothways.files.rows import Kind
 from bothways.sequences import SequenceReader
-from bothways.training.data.columns import Task
+from bothways.training.data.columns import TrainingTask
 from bothways.training.data.examples import PackedExamples
 from bothways.training.data.rows import DataRow
-from bothways.training.data.source import Report, Source
+from bothways.training.data.source import DataSource, ShareCallback
 from bothways.training.data.split import choose_held_out
 from bothways.training.data.survey import Survey, survey
 from bothways.training.data.tokenization import tokenize
 from bothways.training.plan import DataOptions
 
-__all__ = ["Examples", "TrainingData"]
+__all__ = ["SplitExamples", "TrainingData"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Examples:
+class SplitExamples:
     """Examples to learn from and to validate on, and what was lost on the way, for a warning.
 
     truncated: sequences that were cut. untagged: words that have a tag and no token.
@@ -47,10 +47,10 @@ class TrainingData:
     shared: how many rows to validate on have a sequence that is learned from too.
     """
 
-    source: Source
+    source: DataSource
     survey: Survey
     held_out: np.ndarray
-    validation: Source | None
+    validation: DataSource | None
     validation_survey: Survey | None
     shared: int
     separator: str | None
@@ -58,27 +58,27 @@ class TrainingData:
     @classmethod
     def read(
         cls,
-        task: Task,
+        task: TrainingTask,
         files: Sequence[str],
         options: DataOptions,
         *,
         kind: Kind | None,
         preferred: Sequence[str] = (),
         seed: int,
-        report: Report | None = None,
+        report: ShareCallback | None = None,
     ) -> Self:
         """Read and check the files, and choose what is held out.
 
         kind: of the sequences; None to tell it by the first row.
         preferred: the order of labels, where it knows them all.
-        report: as `Source.rows` takes it.
+        report: as `DataSource.rows` takes it.
 
         Raises:
             DataFileError: naming file, row and column of what is wrong, and what to do.
         """
         names, separator = options.names, options.label_separator
         form = options.input_format
-        source = Source.open(files, task, kind=kind, names=names, input_format=form)
+        source = DataSource.open(files, task, kind=kind, names=names, input_format=form)
         found = survey(source, separator=separator, preferred=preferred, report=report)
         if not options.validation:
             held_out = choose_held_out(
@@ -87,7 +87,7 @@ class TrainingData:
             return cls(source, found, held_out, None, None, 0, separator)
         # What tells training rows apart has no part in files of their own.
         names = dataclasses.replace(names, group=None)
-        other = Source.open(
+        other = DataSource.open(
             options.validation, task, kind=source.kind, names=names, input_format=form
         )
         other_found = survey(other, separator=separator, known=found.labels)
@@ -108,7 +108,7 @@ class TrainingData:
         """Rows to learn from."""
         return self.survey.num_rows - int(self.held_out.sum())
 
-    def sequences(self, report: Report | None = None) -> Iterator[Any]:
+    def sequences(self, report: ShareCallback | None = None) -> Iterator[Any]:
         """Every sequence to learn from, for a vocabulary: words of a sentence as one text."""
         with closing(self.source.rows(report)) as rows:
             for row in itertools.compress(rows, ~self.held_out):
@@ -116,8 +116,8 @@ class TrainingData:
                     yield from _parts(sequence, self.source.kind)
 
     def tokenize(
-        self, reader: SequenceReader, max_length: int, *, report: Report | None = None
-    ) -> Examples:
+        self, reader: SequenceReader, max_length: int, *, report: ShareCallback | None = None
+    ) -> SplitExamples:
         """The examples.
 
         Raises:
@@ -135,7 +135,7 @@ class TrainingData:
         if found.train is None:
             raise DataFileError(f"{self.source.files[0].name}: no row has anything to learn from")
         if self.validation is None or self.validation_survey is None:
-            return Examples(found.train, found.validation, found.truncated, found.untagged)
+            return SplitExamples(found.train, found.validation, found.truncated, found.untagged)
         everything = np.ones(self.validation_survey.num_rows, dtype=bool)
         other = tokenize(
             self.validation,
@@ -145,7 +145,7 @@ class TrainingData:
             max_length=max_length,
             separator=self.separator,
         )
-        return Examples(
+        return SplitExamples(
             found.train,
             other.validation,
             found.truncated + other.truncated,
@@ -174,7 +174,7 @@ class TrainingData:
         }
 
 
-def _check_alike(source: Source, train: Survey, validation: Survey) -> None:
+def _check_alike(source: DataSource, train: Survey, validation: Survey) -> None:
     name = source.files[0].name
     if validation.several != train.several:
         raise DataFileError(f"{name}: one of the files has lists of labels, and the other has not")

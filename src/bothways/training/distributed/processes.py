@@ -22,7 +22,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from bothways.errors import BackendError, BothwaysError
 
-__all__ = ["Workers", "process_rank", "working_together"]
+__all__ = ["Workers", "join_workers", "process_rank"]
 
 _T = TypeVar("_T")
 
@@ -81,14 +81,14 @@ class Workers:
         """The rows (n, D) of each process, of which each may have another number, by rank."""
         if self.size == 1:
             return [rows]
-        counts = [int(count) for count in self.everyones(len(rows))]
+        counts = [int(count) for count in self.all_gather_object(len(rows))]
         padded = rows.new_zeros(max(counts), rows.shape[1])
         padded[: len(rows)] = rows
         gathered = [torch.empty_like(padded) for _ in counts]
         distributed.all_gather(gathered, padded)
         return [part[:count] for part, count in zip(gathered, counts, strict=True)]
 
-    def everyones(self, value: Any) -> list[Any]:
+    def all_gather_object(self, value: Any) -> list[Any]:
         """The value of each process, by rank; anything that can be pickled."""
         if self.size == 1:
             return [value]
@@ -96,7 +96,7 @@ class Workers:
         distributed.all_gather_object(values, value)
         return values
 
-    def to_main(self, value: Any) -> list[Any]:
+    def gather_to_main(self, value: Any) -> list[Any]:
         """The value of each process, by rank, on the main process; an empty list on the others."""
         if self.size == 1:
             return [value]
@@ -104,7 +104,7 @@ class Workers:
         distributed.gather_object(value, values)
         return values or []
 
-    def from_main(self, value: Any) -> Any:
+    def broadcast_from_main(self, value: Any) -> Any:
         """The value of the main process, on every process."""
         if self.size == 1:
             return value
@@ -112,7 +112,7 @@ class Workers:
         distributed.broadcast_object_list(values, src=0, device=self.device)
         return values[0]
 
-    def on_main(self, work: Callable[[], _T]) -> _T:
+    def run_on_main(self, work: Callable[[], _T]) -> _T:
         """Let the main process alone do something; all get its result, or raise its exception."""
         if self.size == 1:
             return work()
@@ -122,12 +122,12 @@ class Workers:
                 result = work()
             except Exception as raised:  # it is raised again below, on every process
                 error = _portable(raised)
-        result, error = self.from_main((result, error))
+        result, error = self.broadcast_from_main((result, error))
         if error is not None:
             raise error
         return cast(_T, result)
 
-    def equalize(self, model: nn.Module) -> None:
+    def broadcast_parameters(self, model: nn.Module) -> None:
         """Give every process the weights of the main one."""
         if self.size > 1:
             for parameter in model.parameters():
@@ -135,7 +135,7 @@ class Workers:
 
 
 @contextlib.contextmanager
-def working_together(device: str | None) -> Iterator[Workers]:
+def join_workers(device: str | None) -> Iterator[Workers]:
     """Join the processes that torchrun started, for the length of the block; or be alone.
 
     On GPUs process i of a machine takes GPU i and they talk by nccl, on CPUs by gloo.

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from torch.distributed.fsdp import FSDPModule
     from torch.distributed.tensor import DTensor
 
-__all__ = ["assign", "local", "postpone_reduction", "shard", "spread_again", "whole"]
+__all__ = [
+    "copy_array_into",
+    "postpone_reduction",
+    "reshard",
+    "shard",
+    "to_full_array",
+    "to_full_tensor",
+]
 
 
 def shard(model: TrainedModel) -> None:
@@ -51,7 +58,7 @@ def postpone_reduction(model: TrainedModel, *, postponed: bool) -> None:
         model.set_requires_gradient_sync(not postponed)
 
 
-def spread_again(model: TrainedModel) -> None:
+def reshard(model: TrainedModel) -> None:
     """Give up the weights that a forward pass has gathered, where no backward pass will.
 
     Until then the model's parameters are not those that the optimizer and the gradients belong to.
@@ -60,12 +67,12 @@ def spread_again(model: TrainedModel) -> None:
         model.reshard()
 
 
-def local(total: Tensor) -> Tensor:
+def to_full_tensor(total: Tensor) -> Tensor:
     """A number that was computed from shares, as every process knows it in the end."""
     return total.full_tensor() if _is_share(total) else total
 
 
-def whole(tensor: Tensor) -> np.ndarray:
+def to_full_array(tensor: Tensor) -> np.ndarray:
     """The whole of a tensor as a float32 array, on its own memory where that can be.
 
     Every process calls it.
@@ -77,7 +84,7 @@ def whole(tensor: Tensor) -> np.ndarray:
 
 
 @torch.no_grad()
-def assign(tensor: Tensor, array: np.ndarray) -> None:
+def copy_array_into(tensor: Tensor, array: np.ndarray) -> None:
     """Copy the whole of an array into a tensor, of which this process may keep a share."""
     given = to_tensor(array).to(tensor.device)
     if _is_share(tensor):

@@ -8,13 +8,13 @@ import torch
 from bothways.model.packing import plan_batches
 from bothways.training.data.dataset import Dataset
 from bothways.training.distributed.processes import Workers
-from bothways.training.distributed.sharding import spread_again
+from bothways.training.distributed.sharding import reshard
 from bothways.training.engine.microbatches import to_device
 from bothways.training.engine.rng import generator
-from bothways.training.engine.sampler import share
+from bothways.training.engine.sampler import assign_batches
 from bothways.training.engine.step import autocast
 from bothways.training.model import TrainedModel
-from bothways.training.objectives.objective import Evaluated, Objective
+from bothways.training.objectives.objective import Evaluation, Objective
 from bothways.training.settings import ResolvedSettings
 
 __all__ = ["evaluate", "validate"]
@@ -29,7 +29,9 @@ def validate(
 ) -> dict[str, float]:
     """The objective's figures for `data`, on every process."""
     evaluated = evaluate(model, objective, data, settings, workers)
-    return dict(workers.from_main(objective.metrics(evaluated) if workers.is_main else None))
+    return dict(
+        workers.broadcast_from_main(objective.metrics(evaluated) if workers.is_main else None)
+    )
 
 
 def evaluate(
@@ -38,7 +40,7 @@ def evaluate(
     data: Dataset,
     settings: ResolvedSettings,
     workers: Workers | None = None,
-) -> Evaluated:
+) -> Evaluation:
     """What the objective keeps of each target of `data`, without dropout; rows longest first.
 
     Chance, as in what is masked, is the same each time. The processes
@@ -53,9 +55,9 @@ def evaluate(
             mine = dict(_evaluate(model, objective, data, batches, settings, workers))
     finally:
         model.train(was_training)
-        spread_again(model)
-    found: dict[int, Evaluated] = {}
-    for theirs in workers.to_main(mine):
+        reshard(model)
+    found: dict[int, Evaluation] = {}
+    for theirs in workers.gather_to_main(mine):
         found |= theirs
     parts = [found[number] for number in sorted(found)]
     names = parts[0] if parts else ()
@@ -69,9 +71,9 @@ def _evaluate(
     batches: Sequence[np.ndarray],
     settings: ResolvedSettings,
     workers: Workers,
-) -> Iterator[tuple[int, Evaluated]]:
+) -> Iterator[tuple[int, Evaluation]]:
     """Of each of this process' batches, its number and what is kept of it."""
-    mine = share(batches, workers.rank, workers.size)
+    mine = assign_batches(batches, workers.rank, workers.size)
     if settings.sharding == "sharded":  # all compute as often, to gather the weights together
         most = -(-len(batches) // workers.size)
         mine += [(0, batches[0])] * (most - len(mine))

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from bothways.errors import DataFileError
 from bothways.io.atomic import WritingFailed
-from bothways.training.engine.divergence import TrainingDiverged, in_words
-from bothways.training.engine.run import Run
+from bothways.training.engine.divergence import TrainingDiverged, summarize_places
+from bothways.training.engine.run import TrainingRun
 from bothways.training.runs.signals import StopRequest, TrainingInterrupted
 
 __all__ = ["advice", "diverged", "interrupted"]
 
 
 @contextlib.contextmanager
-def advice(run: Run, how_to_resume: str) -> Iterator[None]:
+def advice(run: TrainingRun, how_to_resume: str) -> Iterator[None]:
     """Say of a file that could not be written what remains, and how to go on."""
     try:
         yield
@@ -26,22 +26,22 @@ def advice(run: Run, how_to_resume: str) -> Iterator[None]:
         ) from error
 
 
-def diverged(run: Run, loss: float, norm: float, places: list[str]) -> TrainingDiverged:
+def diverged(run: TrainingRun, loss: float, norm: float, places: list[str]) -> TrainingDiverged:
     """What to raise of a loss, or a norm of its gradient, that is no number."""
     figures = f"the loss is {loss:.4g} and the norm of its gradient {norm:.4g}"
     return TrainingDiverged(
         f"step {run.state.step + 1}: {figures}; the weights were left as they were; "
-        f"{_what_remains(run)}; the batch: {in_words(places)}; look for what is odd in these rows, "
-        "or start anew with a lower learning rate",
+        f"{_what_remains(run)}; the batch: {summarize_places(places)}; "
+        "look for what is odd in these rows, or start anew with a lower learning rate",
         places,
     )
 
 
 def interrupted(
-    run: Run, stop: StopRequest, saved: Path, how_to_resume: str
+    run: TrainingRun, stop: StopRequest, saved: Path, how_to_resume: str
 ) -> TrainingInterrupted:
     """What to raise when the run was saved because a signal asked it to stop."""
-    number = max(run.workers.everyones(stop.number))
+    number = max(run.workers.all_gather_object(stop.number))
     name = signal.Signals(number).name
     return TrainingInterrupted(
         f"stopped by {name} after step {run.state.step} of {run.total_steps}, which is saved in "
@@ -51,6 +51,6 @@ def interrupted(
     )
 
 
-def _what_remains(run: Run) -> str:
-    last = run.folder.last_good
+def _what_remains(run: TrainingRun) -> str:
+    last = run.folder.latest_checkpoint
     return "there is no checkpoint yet" if last is None else f"the last good checkpoint is {last}"

@@ -19,20 +19,25 @@ from bothways.checkpoints import ModelFolder
 from bothways.errors import BackendError, ConfigError
 from bothways.training.data.dataset import Dataset
 from bothways.training.data.fingerprint import fingerprint
-from bothways.training.distributed.processes import Workers, working_together
-from bothways.training.engine.divergence import find_rows
+from bothways.training.distributed.processes import Workers, join_workers
+from bothways.training.engine.divergence import find_diverged_rows
 from bothways.training.engine.evaluation import validate
 from bothways.training.engine.interrupts import advice, diverged, interrupted
 from bothways.training.engine.microbatches import prepare_step
-from bothways.training.engine.run import Run
-from bothways.training.engine.sampler import Order
-from bothways.training.engine.step import Pass, clip
+from bothways.training.engine.run import TrainingRun
+from bothways.training.engine.sampler import StepSampler
+from bothways.training.engine.step import GradientAccumulator, clip_gradients
 from bothways.training.engine.torch_setup import torch_for_training
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Objective
-from bothways.training.runs.events import Progress, find_tensorboard, journal, tensorboard_writer
+from bothways.training.runs.events import (
+    EventCallback,
+    find_tensorboard,
+    journal,
+    tensorboard_writer,
+)
 from bothways.training.runs.folder import RunFolder
-from bothways.training.runs.signals import StopRequest, heed_signals
+from bothways.training.runs.signals import StopRequest, catch_stop_signals
 from bothways.training.settings import ResolvedSettings, TrainingSettings
 
 __all__ = ["TrainingResult", "fit"]
@@ -71,7 +76,7 @@ def fit(
     about: Mapping[str, Any] = _NOTHING,
     resume: bool = False,
     how_to_resume: str = "resume=True",
-    progress: Progress | None = None,
+    progress: EventCallback | None = None,
 ) -> TrainingResult:
     """Train a model, and keep it in the folder `out`: the best weights, and how it went.
 
@@ -101,12 +106,12 @@ def fit(
     if settings.tensorboard:
         find_tensorboard()
     with (
-        working_together(settings.device) as workers,
+        join_workers(settings.device) as workers,
         torch_for_training(workers.device, settings.threads),
-        heed_signals() as stop,
+        catch_stop_signals() as stop,
     ):
         resolved, order = _plan(train, settings, fresh, workers)
-        run = Run(model, objective, order, resolved, workers, RunFolder(out), template)
+        run = TrainingRun(model, objective, order, resolved, workers, RunFolder(out), template)
         bound = {
             "objective": objective.name,
             "head": None if objective.head is None else dataclasses.asdict(objective.head),
@@ -133,24 +138,24 @@ def fit(
 
 
 def _train(
-    run: Run,
+    run: TrainingRun,
     train: Dataset,
     validation: Dataset | None,
     stop: StopRequest,
-    tell: Progress,
+    tell: EventCallback,
     how_to_resume: str,
 ) -> None:
     """The loop, from where the run is to its end."""
     state, settings, workers = run.state, run.settings, run.workers
-    work = Pass(run.model, run.objective, workers, settings)
+    work = GradientAccumulator(run.model, run.objective, workers, settings)
     while not state.finished:
         if not state.validation_is_due:  # as it is where a run was stopped before it
             batches = run.order.batches(state.step)
             parts = prepare_step(run.objective, train, state.step, batches, workers, settings)
             done = work.run(state.step, parts)
-            norm = clip(run.model, settings.clip_norm)
+            norm = clip_gradients(run.model, settings.clip_norm)
             if not (math.isfinite(done.loss) and math.isfinite(norm)):
-                places = find_rows(work, state.step, parts)
+                places = find_diverged_rows(work, state.step, parts)
                 raise diverged(run, done.loss, norm, places)
             tell(run.update(done, norm))
 
@@ -158,14 +163,14 @@ def _train(
         if state.validation_is_due and not stopping:
             if validation is not None:
                 metrics = validate(run.model, run.objective, validation, settings, workers)
-                tell(run.judge(metrics))
+                tell(run.record_validation(metrics))
             state.validation_is_due = False
 
-        is_last = state.step == run.total_steps or run.has_settled
+        is_last = state.step == run.total_steps or run.should_stop_early
         state.finished = is_last and not state.validation_is_due
         if state.finished or stopping or overdue or run.is_due(settings.checkpoint_every):
             if state.best_step is None:  # nothing says that earlier weights were better
-                run.keep_weights()
+                run.save_best_weights()
             saved = run.save()
             if stopping and not state.finished:
                 raise interrupted(run, stop, saved, how_to_resume)
@@ -173,7 +178,7 @@ def _train(
 
 def _plan(
     train: Dataset, settings: TrainingSettings, fresh: bool, workers: Workers
-) -> tuple[ResolvedSettings, Order]:
+) -> tuple[ResolvedSettings, StepSampler]:
     """The settings with all that was to be chosen, and the order of the examples under them."""
     if settings.sharding == "sharded" and workers.size == 1:
         raise ConfigError(
@@ -187,7 +192,7 @@ def _plan(
             "precision='bf16' needs a GPU that has it; a CPU would emulate it slowly: choose 'fp32'"
         )
     resolved = settings.resolved(train.lengths, fresh=fresh, gpu=gpu, bf16=bf16)
-    order = Order(
+    order = StepSampler(
         train.lengths,
         batch_tokens=resolved.batch_tokens,
         micro_tokens=resolved.micro_tokens,
@@ -197,7 +202,7 @@ def _plan(
 
 
 @contextlib.contextmanager
-def _journal(run: Run, progress: Progress | None) -> Iterator[Progress]:
+def _journal(run: TrainingRun, progress: EventCallback | None) -> Iterator[EventCallback]:
     """What is to be told of each event; the main process alone passes it on."""
     if not run.workers.is_main:
         yield lambda _: None

@@ -13,16 +13,16 @@ from bothways.nn.packed_encoder import to_tensor
 from bothways.training.data.dataset import Dataset
 from bothways.training.distributed.processes import Workers
 from bothways.training.engine.rng import generator
-from bothways.training.engine.sampler import share
+from bothways.training.engine.sampler import assign_batches
 from bothways.training.model import Batch
-from bothways.training.objectives.objective import Objective, Prepared
+from bothways.training.objectives.objective import Objective, PreparedBatch
 from bothways.training.settings import ResolvedSettings
 
-__all__ = ["Part", "prepare_step", "to_device"]
+__all__ = ["MicroBatch", "prepare_step", "to_device"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Part:
+class MicroBatch:
     """A batch of a step: what one process computes at a time.
 
     number: which batch of the step it is, over all processes.
@@ -31,7 +31,7 @@ class Part:
     """
 
     number: int
-    prepared: Prepared
+    prepared: PreparedBatch
     pieces: tuple[int, ...]
     counts: bool
 
@@ -43,14 +43,17 @@ def prepare_step(
     batches: Sequence[np.ndarray],
     workers: Workers,
     settings: ResolvedSettings,
-) -> list[Part]:
+) -> list[MicroBatch]:
     """This process' share of a step's batches, ready to be computed.
 
     Sharded weights are gathered by all processes together, and joint losses compare vectors of all,
     so there is something to compute for each: who has no batch left computes the step's first once
     more, and it does not count.
     """
-    mine = [(number, batch, True) for number, batch in share(batches, workers.rank, workers.size)]
+    mine = [
+        (number, batch, True)
+        for number, batch in assign_batches(batches, workers.rank, workers.size)
+    ]
     wanted = math.ceil(len(batches) / workers.size) if settings.sharding == "sharded" else 1
     mine += [(0, batches[0], False)] * (wanted - len(mine))
     parts = []
@@ -58,11 +61,11 @@ def prepare_step(
         examples = [data[index] for index in batch.tolist()]
         rng = generator(settings.seed, "targets", step, number)
         pieces = tuple(len(example.pieces) for example in examples)
-        parts.append(Part(number, objective.prepare(examples, rng), pieces, counts))
+        parts.append(MicroBatch(number, objective.prepare(examples, rng), pieces, counts))
     return parts
 
 
-def to_device(prepared: Prepared, device: torch.device) -> Batch:
+def to_device(prepared: PreparedBatch, device: torch.device) -> Batch:
     """A prepared batch as tensors on a device."""
 
     def move(array: np.ndarray) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from bothways.errors import CheckpointError
-from bothways.training.distributed.sharding import assign, whole
+from bothways.training.distributed.sharding import copy_array_into, to_full_array
 from bothways.training.settings import ResolvedSettings
 
 __all__ = ["load_moments", "make_optimizer", "moments", "set_learning_rate"]
@@ -57,7 +57,7 @@ def moments(
     arrays = {}
     for name, parameter in parameters.items():
         for key, value in optimizer.state.get(parameter, {}).items():
-            arrays[f"{name}.{key}"] = np.atleast_1d(whole(value))
+            arrays[f"{name}.{key}"] = np.atleast_1d(to_full_array(value))
     return arrays
 
 
@@ -80,7 +80,7 @@ def load_moments(
             if array is None or array.shape != tuple(parameter.shape):
                 raise CheckpointError(f"no state {key!r} of the shape of weight {name!r}")
             state[key] = torch.zeros_like(parameter, requires_grad=False)
-            assign(state[key], array)
+            copy_array_into(state[key], array)
         step = float(arrays[f"{name}.{_STEP}"][0])
         state[_STEP] = torch.tensor(step, device=parameter.device)
         optimizer.state[parameter] = state

@@ -13,14 +13,14 @@ import torch
 from bothways.checkpoints import ModelFolder
 from bothways.errors import CheckpointError
 from bothways.training.distributed.processes import Workers
-from bothways.training.distributed.sharding import assign, shard, whole
+from bothways.training.distributed.sharding import copy_array_into, shard, to_full_array
 from bothways.training.engine.optimizer import (
     load_moments,
     make_optimizer,
     moments,
     set_learning_rate,
 )
-from bothways.training.engine.sampler import Order
+from bothways.training.engine.sampler import StepSampler
 from bothways.training.engine.schedule import learning_rate
 from bothways.training.engine.step import StepLoss
 from bothways.training.model import TrainedModel
@@ -30,10 +30,10 @@ from bothways.training.runs.events import StepEvent, ValidationEvent
 from bothways.training.runs.folder import RunFolder, describe
 from bothways.training.settings import ResolvedSettings
 
-__all__ = ["Run"]
+__all__ = ["TrainingRun"]
 
 
-class Run:
+class TrainingRun:
     """A run of `total_steps` updates, of which `state.step` have been made.
 
     template: the model folder that the run's becomes, but for its weights and heads.
@@ -43,7 +43,7 @@ class Run:
         self,
         model: TrainedModel,
         objective: Objective,
-        order: Order,
+        order: StepSampler,
         settings: ResolvedSettings,
         workers: Workers,
         folder: RunFolder,
@@ -57,12 +57,12 @@ class Run:
         self.total_steps = settings.total_steps(order.steps_per_epoch)
         self._warmup_steps = round(settings.warmup * self.total_steps)
         self.model.to(workers.device).train()
-        workers.equalize(self.model)
+        workers.broadcast_parameters(self.model)
         if settings.sharding == "sharded":
             shard(self.model)
         self._optimizer = make_optimizer(self.model, settings)
         self.state = RunState()
-        self._pace = Pace(self.state)
+        self._pace = ThroughputMeter(self.state)
         self._saved = time.monotonic()
 
     def begin(self, bound: Mapping[str, Any], *, resume: bool) -> None:
@@ -72,16 +72,16 @@ class Run:
         """
         description = describe(self.settings, bound, self.workers.size)
         if not resume:
-            self.workers.on_main(lambda: self.folder.begin(description))
+            self.workers.run_on_main(lambda: self.folder.begin(description))
             return
-        self.workers.on_main(lambda: self.folder.resume(description, self.settings))
+        self.workers.run_on_main(lambda: self.folder.resume(description, self.settings))
         checkpoint = self.folder.load()
         if checkpoint is not None:
             self._load_weights(checkpoint.weights)
             load_moments(self._optimizer, self._parameters(), checkpoint.moments)
             self.state = checkpoint.state
-            self._pace = Pace(self.state)
-        self.workers.on_main(lambda: self.folder.forget_after(self.state.step))
+            self._pace = ThroughputMeter(self.state)
+        self.workers.run_on_main(lambda: self.folder.discard_events_after(self.state.step))
 
     def update(self, done: StepLoss, gradient_norm: float) -> StepEvent:
         """Change the weights by the gradient that they hold."""
@@ -113,7 +113,7 @@ class Run:
             seconds_left=seconds_left,
         )
 
-    def judge(self, metrics: Mapping[str, float]) -> ValidationEvent:
+    def record_validation(self, metrics: Mapping[str, float]) -> ValidationEvent:
         """Note what a validation found; keep the weights if none were better."""
         state, monitor = self.state, self.objective.monitor
         value, loss = float(metrics[monitor.metric]), float(metrics["loss"])
@@ -122,7 +122,7 @@ class Run:
             state.best_step, state.best_value = state.step, value
             state.best_loss = loss if math.isfinite(loss) else None  # as JSON has it
             state.validations_since_best = 0
-            self.keep_weights()
+            self.save_best_weights()
         else:
             state.validations_since_best += 1
         state.validation_is_due = False
@@ -137,7 +137,7 @@ class Run:
         return self.state.step / self.order.steps_per_epoch
 
     @property
-    def has_settled(self) -> bool:
+    def should_stop_early(self) -> bool:
         """Whether validations have stopped getting better."""
         patience = self.settings.patience
         return patience is not None and self.state.validations_since_best >= patience
@@ -157,14 +157,16 @@ class Run:
         found = moments(self._optimizer, self._parameters()) if self._is_needed() else {}
         checkpoint = Checkpoint(self.state, weights, found)
         keep = self.settings.keep_checkpoints
-        saved = self.workers.on_main(lambda: self.folder.save(checkpoint, keep=keep))
+        saved = self.workers.run_on_main(lambda: self.folder.save(checkpoint, keep=keep))
         self._saved = time.monotonic()
         return saved
 
-    def keep_weights(self) -> None:
+    def save_best_weights(self) -> None:
         """Make the weights as they are now the model of the folder."""
         weights = self._weights()
-        self.workers.on_main(lambda: self.folder.keep_best(weights, self.objective, self._template))
+        self.workers.run_on_main(
+            lambda: self.folder.save_best(weights, self.objective, self._template)
+        )
 
     def _is_ahead(self, value: float, loss: float) -> bool:
         """Whether a figure is better than the best so far, or as good at a lower loss.
@@ -187,7 +189,7 @@ class Run:
     def _weights(self) -> dict[str, np.ndarray]:
         if not self._is_needed():
             return {}
-        return {name: whole(parameter) for name, parameter in self.model.named_weights()}
+        return {name: to_full_array(parameter) for name, parameter in self.model.named_weights()}
 
     def _load_weights(self, weights: Mapping[str, np.ndarray]) -> None:
         for name, parameter in self.model.named_weights():
@@ -196,13 +198,13 @@ class Run:
                     f"{self.folder.path}: the run's checkpoint has no weight {name!r} of the shape "
                     f"{tuple(parameter.shape)}"
                 )
-            assign(parameter, weights[name])
+            copy_array_into(parameter, weights[name])
 
     def _parameters(self) -> dict[str, torch.nn.Parameter]:
         return dict(self.model.named_weights())
 
 
-class Pace:
+class ThroughputMeter:
     """How fast a run goes, from where this part of it began."""
 
     def __init__(self, state: RunState) -> None:

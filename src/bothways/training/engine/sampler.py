@@ -14,10 +14,10 @@ import numpy as np
 from bothways.model.packing import plan_batches
 from bothways.training.engine.rng import generator
 
-__all__ = ["Order", "share", "steps_per_epoch"]
+__all__ = ["StepSampler", "assign_batches", "steps_per_epoch"]
 
 
-class Order:
+class StepSampler:
     """The steps of a run over examples of these lengths.
 
     lengths: positions of each example, int64 (n,).
@@ -67,6 +67,8 @@ def steps_per_epoch(lengths: np.ndarray, batch_tokens: int) -> int:
     return min(math.ceil(total / batch_tokens), total // longest)
 
 
-def share(batches: Sequence[np.ndarray], rank: int, size: int) -> list[tuple[int, np.ndarray]]:
+def assign_batches(
+    batches: Sequence[np.ndarray], rank: int, size: int
+) -> list[tuple[int, np.ndarray]]:
     """The batches that process `rank` of `size` computes, each with its number in the step."""
     return list(enumerate(batches))[rank::size]

@@ -12,21 +12,21 @@ import torch
 from torch import Tensor, nn
 
 from bothways.training.distributed.processes import Workers
-from bothways.training.distributed.sharding import local, postpone_reduction
-from bothways.training.engine.microbatches import Part, to_device
+from bothways.training.distributed.sharding import postpone_reduction, to_full_tensor
+from bothways.training.engine.microbatches import MicroBatch, to_device
 from bothways.training.engine.rng import torch_seed
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import JointObjective, Objective
 from bothways.training.settings import ResolvedSettings
 
 __all__ = [
-    "Pass",
+    "GradientAccumulator",
     "StepLoss",
     "autocast",
     "backward",
-    "clear",
-    "clip",
+    "clip_gradients",
     "gradients",
+    "zero_gradients",
 ]
 
 
@@ -42,7 +42,7 @@ class StepLoss:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Pass:
+class GradientAccumulator:
     """Forward and backward through a step: leaves the gradient of its mean loss in the parameters.
 
     The loss is summed over all targets of all parts on all processes, and divided once, by what
@@ -54,9 +54,9 @@ class Pass:
     workers: Workers
     settings: ResolvedSettings
 
-    def run(self, step: int, parts: Sequence[Part]) -> StepLoss:
+    def run(self, step: int, parts: Sequence[MicroBatch]) -> StepLoss:
         """Compute the gradient of a step from this process' parts of it."""
-        clear(self.model)
+        zero_gradients(self.model)
         if isinstance(self.objective, JointObjective):
             loss = self._joint_backward(self.objective, step, parts)
         else:
@@ -76,7 +76,7 @@ class Pass:
             loss /= weight
         return StepLoss(loss, int(tokens))
 
-    def _backward(self, step: int, parts: Sequence[Part]) -> float:
+    def _backward(self, step: int, parts: Sequence[MicroBatch]) -> float:
         """Add up the gradients of this process' parts; returns their loss, summed."""
         total = torch.zeros((), dtype=torch.float64, device=self.workers.device)
         for part in parts:
@@ -87,7 +87,9 @@ class Pass:
                 total += loss.detach()
         return float(total)
 
-    def _joint_backward(self, objective: JointObjective, step: int, parts: Sequence[Part]) -> float:
+    def _joint_backward(
+        self, objective: JointObjective, step: int, parts: Sequence[MicroBatch]
+    ) -> float:
         """As `_backward`, for a loss that compares all examples of a step: gradient caching.
 
         First every vector, without its activations; then the loss and its gradient by vector; then
@@ -110,9 +112,11 @@ class Pass:
             backward(self.vectors(objective, step, part), rows)
         return float(loss.detach()) if self.workers.is_main else 0.0
 
-    def _gather(self, parts: Sequence[Part], vectors: Tensor) -> "_Joint":
+    def _gather(self, parts: Sequence[MicroBatch], vectors: Tensor) -> "_Joint":
         """The vectors of all processes, in the order of the step's parts."""
-        whose = self.workers.everyones([(part.number, part.pieces, part.counts) for part in parts])
+        whose = self.workers.all_gather_object(
+            [(part.number, part.pieces, part.counts) for part in parts]
+        )
         found: dict[int, tuple[Tensor, tuple[int, ...]]] = {}
         for rows, theirs in zip(self.workers.gather_rows(vectors), whose, strict=True):
             sizes = [sum(pieces) for _, pieces, _ in theirs]
@@ -131,19 +135,19 @@ class Pass:
             rows_of,
         )
 
-    def loss(self, step: int, part: Part) -> Tensor:
+    def loss(self, step: int, part: MicroBatch) -> Tensor:
         """The loss of one part, summed over its targets."""
         with self._computing(step, part):
             return self.objective.loss(self.model, to_device(part.prepared, self.workers.device))
 
-    def vectors(self, objective: JointObjective, step: int, part: Part) -> Tensor:
+    def vectors(self, objective: JointObjective, step: int, part: MicroBatch) -> Tensor:
         """The vectors of one part that a joint loss compares, (V, D), in float32."""
         with self._computing(step, part):
             batch = to_device(part.prepared, self.workers.device)
             return objective.vectors(self.model, batch).float()
 
     @contextlib.contextmanager
-    def _computing(self, step: int, part: Part) -> Iterator[None]:
+    def _computing(self, step: int, part: MicroBatch) -> Iterator[None]:
         """A forward pass of one part: its own dropout, whenever and wherever it is computed."""
         torch.manual_seed(torch_seed(self.settings.seed, step, part.number))
         with autocast(self.workers.device, self.settings):
@@ -170,7 +174,7 @@ def gradients(model: nn.Module) -> list[Tensor]:
     return [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
 
 
-def clear(model: nn.Module) -> None:
+def zero_gradients(model: nn.Module) -> None:
     """Set every gradient to 0.
 
     Not to None: then each process has one for each parameter, whether or not its share of the
@@ -183,14 +187,14 @@ def clear(model: nn.Module) -> None:
             parameter.grad = torch.zeros_like(parameter, requires_grad=False)
 
 
-def clip(model: nn.Module, limit: float) -> float:
+def clip_gradients(model: nn.Module, limit: float) -> float:
     """The norm of all gradients together; if it is above `limit`, which 0 does not set,
     they are scaled down to it.
 
     Pascanu et al. 2013, algorithm 1.
     """
     found = gradients(model)
-    norm = float(local(torch.nn.utils.get_total_norm(found)))
+    norm = float(to_full_tensor(torch.nn.utils.get_total_norm(found)))
     if limit and math.isfinite(norm) and norm > limit:
         torch._foreach_mul_(found, limit / norm)
     return norm

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from bothways.model.packing import PackedBatch
-from bothways.training.data.dataset import Example, Piece
+from bothways.training.data.dataset import Example, InputSequence
 
 __all__ = ["at_least_float32", "pack", "stack_targets", "to_array"]
 
 
-def pack(pieces: Sequence[Piece]) -> PackedBatch:
+def pack(pieces: Sequence[InputSequence]) -> PackedBatch:
     """Sequences end to end, in the order given."""
     return PackedBatch.of([piece.values for piece in pieces], [piece.segments for piece in pieces])
 

@@ -27,7 +27,7 @@ from bothways.training.objectives.metrics import (
     confusion_matrix,
     label_counts,
 )
-from bothways.training.objectives.objective import Evaluated, Monitor, Objective, Prepared
+from bothways.training.objectives.objective import Evaluation, Monitor, Objective, PreparedBatch
 
 __all__ = ["Classify", "ClassifyMany", "balanced_positive_weights", "balanced_weights"]
 
@@ -55,13 +55,13 @@ class Classify(Objective):
         if self.class_weights is not None:
             check_weights("class_weights", self.class_weights, self.head)
 
-    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> Prepared:
+    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> PreparedBatch:
         """Targets: `labels` (B,) and `weights` (B,)."""
         label_B = stack_targets(examples)
         weight_B = np.ones(len(label_B), np.float32)
         if self.class_weights is not None:
             weight_B = self.class_weights.astype(np.float32)[label_B]
-        return Prepared(
+        return PreparedBatch(
             packed=pack([example.pieces[0] for example in examples]),
             targets={"labels": label_B, "weights": weight_B},
             weight=float(weight_B.sum(dtype=np.float64)),
@@ -72,7 +72,7 @@ class Classify(Objective):
         """Cross entropy, weighted and summed over sequences."""
         return self._loss_by_sequence(at_least_float32(model(batch)), batch).sum()
 
-    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluated:
+    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluation:
         """`probabilities` (B, K), `targets` (B,), and `loss` and `weights` (B,)."""
         logit_BK = at_least_float32(model(batch))
         return {
@@ -82,7 +82,7 @@ class Classify(Objective):
             "weights": to_array(batch.targets["weights"]),
         }
 
-    def metrics(self, evaluated: Evaluated) -> dict[str, float]:
+    def metrics(self, evaluated: Evaluation) -> dict[str, float]:
         """Loss; the share of right labels; F1, the mean over the labels that occur."""
         predicted, target = evaluated["probabilities"].argmax(1), evaluated["targets"]
         confusion = confusion_matrix(predicted, target, self.head.num_outputs)
@@ -118,13 +118,13 @@ class ClassifyMany(Objective):
         if self.positive_weights is not None:
             check_weights("positive_weights", self.positive_weights, self.head)
 
-    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> Prepared:
+    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> PreparedBatch:
         """Targets: `labels` (B, K), 0 and 1, and `weights` (B, K)."""
         label_BK = stack_targets(examples).astype(np.float32, copy=False)
         weight_BK = np.ones_like(label_BK)
         if self.positive_weights is not None:
             weight_BK += label_BK * (self.positive_weights.astype(np.float32) - 1)
-        return Prepared(
+        return PreparedBatch(
             packed=pack([example.pieces[0] for example in examples]),
             targets={"labels": label_BK, "weights": weight_BK},
             weight=float(weight_BK.sum(dtype=np.float64)),
@@ -135,7 +135,7 @@ class ClassifyMany(Objective):
         """Cross entropy of each label's presence, weighted and summed over all."""
         return _binary_cross_entropy(at_least_float32(model(batch)), batch).sum()
 
-    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluated:
+    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluation:
         """`probabilities`, `targets`, `loss` and `weights`, (B, K) all."""
         logit_BK = at_least_float32(model(batch))
         return {
@@ -145,7 +145,7 @@ class ClassifyMany(Objective):
             "weights": to_array(batch.targets["weights"]),
         }
 
-    def metrics(self, evaluated: Evaluated) -> dict[str, float]:
+    def metrics(self, evaluated: Evaluation) -> dict[str, float]:
         """Loss; the share of sequences of which all labels are right; F1 over all, and by label."""
         predicted, target = evaluated["probabilities"] > 0.5, evaluated["targets"] > 0.5
         counts = label_counts(predicted, target)

@@ -24,11 +24,16 @@ from bothways.model.config import EncoderShape
 from bothways.training.data.dataset import Example
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.arrays import pack, to_array
-from bothways.training.objectives.identity import NUM_COLUMNS, identify, keys_of
+from bothways.training.objectives.identity import NUM_COLUMNS, combine_columns, identify
 from bothways.training.objectives.info_nce import info_nce
 from bothways.training.objectives.metrics import mean_reciprocal_rank, ranks, recall_at
-from bothways.training.objectives.objective import Evaluated, JointObjective, Monitor, Prepared
-from bothways.training.objectives.pooled import pooled_vectors, width_of
+from bothways.training.objectives.objective import (
+    Evaluation,
+    JointObjective,
+    Monitor,
+    PreparedBatch,
+)
+from bothways.training.objectives.pooled import pooled_vectors, pooled_width
 
 __all__ = ["Contrast", "Similarity"]
 
@@ -73,13 +78,13 @@ class Contrast(JointObjective):
             raise ConfigError(f"similarity={self.similarity!r}: expected 'cosine' or 'dot'")
         if not self.temperature > 0:
             raise ConfigError(f"temperature={self.temperature}: expected above 0")
-        width = width_of(self.config, self.pooling, self.modules)
+        width = pooled_width(self.config, self.pooling, self.modules)
         for dimensions in self.dimensions:
             if not 1 <= dimensions <= width:
                 raise ConfigError(f"dimensions={dimensions}: expected 1 to {width}")
         self._widths = sorted({*self.dimensions, width})
 
-    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> Prepared:
+    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> PreparedBatch:
         """Targets: `order` (P,), the place of each piece in the batch, which is sorted by length;
         `identity` (P, 2), as `identity` has it; and `pieces` (B,), how many each example has.
         """
@@ -88,7 +93,7 @@ class Contrast(JointObjective):
                 raise ValueError(f"{example.place}: an anchor without a positive")
         pieces = [piece for example in examples for piece in example.pieces]
         by_length_P = np.argsort([-len(piece.values) for piece in pieces], kind="stable")
-        return Prepared(
+        return PreparedBatch(
             packed=pack([pieces[index] for index in by_length_P.tolist()]),
             targets={
                 "order": np.argsort(by_length_P),
@@ -107,7 +112,7 @@ class Contrast(JointObjective):
 
     def joint_loss(self, vectors: Tensor, pieces: Sequence[int]) -> Tensor:
         """The sum over anchors of the loss of finding their positives."""
-        vector_PD, key_P = vectors[:, :-NUM_COLUMNS], keys_of(vectors[:, -NUM_COLUMNS:])
+        vector_PD, key_P = vectors[:, :-NUM_COLUMNS], combine_columns(vectors[:, -NUM_COLUMNS:])
         count_B = torch.as_tensor(pieces, device=vectors.device)
         anchor_B = torch.cumsum(count_B, 0) - count_B
         losses = [
@@ -120,14 +125,14 @@ class Contrast(JointObjective):
         """`joint_loss` of this batch alone."""
         return self.joint_loss(self.vectors(model, batch), batch.targets["pieces"].tolist())
 
-    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluated:
+    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluation:
         """`vectors` as `vectors` gives them, (P, D + 2), and `pieces` (B,)."""
         return {
             "vectors": to_array(self.vectors(model, batch)),
             "pieces": to_array(batch.targets["pieces"]),
         }
 
-    def metrics(self, evaluated: Evaluated) -> dict[str, float]:
+    def metrics(self, evaluated: Evaluation) -> dict[str, float]:
         """The loss in groups of 64 examples; recall at 1 and 10 and mean reciprocal rank, when each
         anchor looks for its positive among all that was evaluated.
 
@@ -142,14 +147,14 @@ class Contrast(JointObjective):
             found[f"mrr{of}"] = mean_reciprocal_rank(rank_B)
         return found
 
-    def ranks_of_positives(self, evaluated: Evaluated, width: int | None = None) -> np.ndarray:
+    def ranks_of_positives(self, evaluated: Evaluation, width: int | None = None) -> np.ndarray:
         """The rank of each anchor's positive among all that was evaluated, from 1, (B,).
 
         width: compares the first so many dimensions; None for all.
         """
         vectors_P, count_B = torch.from_numpy(evaluated["vectors"]), evaluated["pieces"]
         anchor_B = np.cumsum(count_B) - count_B
-        key_P = to_array(keys_of(vectors_P[:, -NUM_COLUMNS:]))
+        key_P = to_array(combine_columns(vectors_P[:, -NUM_COLUMNS:]))
         is_candidate_P = np.ones(len(key_P), dtype=bool)
         is_candidate_P[anchor_B] = False
         key_C, document_C = np.unique(key_P[is_candidate_P], return_index=True)

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bothways.training.data.dataset import Piece
+from bothways.training.data.dataset import InputSequence
 
-__all__ = ["NUM_COLUMNS", "identify", "keys_of"]
+__all__ = ["NUM_COLUMNS", "combine_columns", "identify"]
 
 NUM_COLUMNS = 2
 _BYTES = 3
 """Of a column: float32 holds integers of 24 bits exactly."""
 
 
-def identify(pieces: Sequence[Piece]) -> np.ndarray:
+def identify(pieces: Sequence[InputSequence]) -> np.ndarray:
     """Two numbers for each piece, float32 (P, 2): alike for equal sequences, and else not.
 
     Two different sequences of 10,000 get the same 48 bits with a probability below one in a
@@ -28,13 +28,13 @@ def identify(pieces: Sequence[Piece]) -> np.ndarray:
     return np.array([_digest(piece) for piece in pieces], dtype=np.float32)
 
 
-def keys_of(columns_P2: Tensor) -> Tensor:
+def combine_columns(columns_P2: Tensor) -> Tensor:
     """The two numbers as one, int64 (P,)."""
     high_P, low_P = torch.unbind(columns_P2.detach().to(torch.int64), 1)
     return torch.add(low_P, high_P, alpha=256**_BYTES)
 
 
-def _digest(piece: Piece) -> tuple[int, ...]:
+def _digest(piece: InputSequence) -> tuple[int, ...]:
     digest = hashlib.blake2b(piece.values.tobytes(), digest_size=NUM_COLUMNS * _BYTES)
     if piece.segments is not None and piece.segments.any():
         digest.update(piece.segments.tobytes())

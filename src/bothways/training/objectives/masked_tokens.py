@@ -15,8 +15,8 @@ from bothways.model.heads import Head
 from bothways.training.data.dataset import Example
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.arrays import at_least_float32, pack, to_array
-from bothways.training.objectives.masking import choose, content_of
-from bothways.training.objectives.objective import Evaluated, Monitor, Objective, Prepared
+from bothways.training.objectives.masking import choose_positions, content_positions
+from bothways.training.objectives.objective import Evaluation, Monitor, Objective, PreparedBatch
 
 __all__ = ["MaskedTokens", "MaskingRecipe"]
 
@@ -90,22 +90,22 @@ class MaskedTokens(Objective):
         if not len(self._ordinary):
             raise ConfigError("every token of the vocabulary is special; nothing can be masked")
 
-    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> Prepared:
+    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> PreparedBatch:
         """Hide tokens. Targets: `positions` (N,) of the packed batch, `tokens` (N,), their ids."""
         pieces = [example.pieces[0] for example in examples]
         packed = pack(pieces)
-        position_E, sequence_E = content_of(pieces)
+        position_E, sequence_E = content_positions(pieces)
         is_ordinary_E = ~self._is_special[packed.values[position_E]]
         position_E, sequence_E = position_E[is_ordinary_E], sequence_E[is_ordinary_E]
         begins_E = np.ones(len(position_E), dtype=bool)
         if self.continues is not None:
             follows_E = np.diff(position_E, prepend=-2) == 1
             begins_E = ~(self.continues[packed.values[position_E]] & follows_E)
-        position_N = position_E[choose(sequence_E, begins_E, self.recipe.rate, rng)]
+        position_N = position_E[choose_positions(sequence_E, begins_E, self.recipe.rate, rng)]
         token_N = packed.values[position_N]
         values_T = packed.values.copy()
         values_T[position_N] = self._hide(token_N, rng)
-        return Prepared(
+        return PreparedBatch(
             packed=dataclasses.replace(packed, values=values_T),
             targets={"positions": position_N, "tokens": token_N},
             weight=float(len(position_N)),
@@ -117,7 +117,7 @@ class MaskedTokens(Objective):
         logit_NV = at_least_float32(model(batch, batch.targets["positions"]))
         return functional.cross_entropy(logit_NV, batch.targets["tokens"], reduction="sum")
 
-    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluated:
+    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluation:
         """`loss` and `correct`, of each chosen token, (N,)."""
         logit_NV = at_least_float32(model(batch, batch.targets["positions"]))
         token_N = batch.targets["tokens"]
@@ -127,7 +127,7 @@ class MaskedTokens(Objective):
             "correct": to_array(logit_NV.argmax(1) == token_N),
         }
 
-    def metrics(self, evaluated: Evaluated) -> dict[str, float]:
+    def metrics(self, evaluated: Evaluation) -> dict[str, float]:
         """Loss and perplexity by token, and the share of tokens that were told right."""
         loss = float(np.mean(evaluated["loss"], dtype=np.float64))
         return {

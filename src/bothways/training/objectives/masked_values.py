@@ -16,9 +16,9 @@ from bothways.model.heads import Head
 from bothways.training.data.dataset import Example
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.arrays import at_least_float32, pack, to_array
-from bothways.training.objectives.masking import choose, content_of
+from bothways.training.objectives.masking import choose_positions, content_positions
 from bothways.training.objectives.metrics import r_squared
-from bothways.training.objectives.objective import Evaluated, Monitor, Objective, Prepared
+from bothways.training.objectives.objective import Evaluation, Monitor, Objective, PreparedBatch
 
 __all__ = ["MaskedValues"]
 
@@ -49,18 +49,18 @@ class MaskedValues(Objective):
         if self.span < 1:
             raise ConfigError(f"span={self.span}: expected at least 1")
 
-    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> Prepared:
+    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> PreparedBatch:
         """Hide positions. Targets: `positions` (N,) of the packed batch, `values` (N, C)."""
         pieces = [example.pieces[0] for example in examples]
         packed = pack(pieces)
-        position_E, sequence_E = content_of(pieces)
+        position_E, sequence_E = content_positions(pieces)
         # Spans begin at another place in each sequence, so that every pair may be parted.
         offset_E = rng.integers(self.span, size=len(pieces))[sequence_E]
         begins_E = (position_E + offset_E) % self.span == 0
-        position_N = position_E[choose(sequence_E, begins_E, self.rate, rng)]
+        position_N = position_E[choose_positions(sequence_E, begins_E, self.rate, rng)]
         values_TC = packed.values.copy()
         values_TC[position_N] = 0
-        return Prepared(
+        return PreparedBatch(
             packed=dataclasses.replace(packed, values=values_TC),
             targets={"positions": position_N, "values": packed.values[position_N]},
             weight=float(packed.values[position_N].size),
@@ -72,7 +72,7 @@ class MaskedValues(Objective):
         value_NC = at_least_float32(model(batch, batch.targets["positions"]))
         return functional.mse_loss(value_NC, batch.targets["values"], reduction="sum")
 
-    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluated:
+    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluation:
         """`predictions` and `targets` of the hidden positions, (N, C) both."""
         value_NC = at_least_float32(model(batch, batch.targets["positions"]))
         return {
@@ -80,7 +80,7 @@ class MaskedValues(Objective):
             "targets": to_array(batch.targets["values"]),
         }
 
-    def metrics(self, evaluated: Evaluated) -> dict[str, float]:
+    def metrics(self, evaluated: Evaluation) -> dict[str, float]:
         """Loss by number, in standardized units, and R2, the channels' mean."""
         predicted, target = evaluated["predictions"], evaluated["targets"]
         return {

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bothways.training.data.dataset import Piece
+from bothways.training.data.dataset import InputSequence
 
-__all__ = ["choose", "content_of"]
+__all__ = ["choose_positions", "content_positions"]
 
 
-def content_of(pieces: Sequence[Piece]) -> tuple[np.ndarray, np.ndarray]:
+def content_positions(pieces: Sequence[InputSequence]) -> tuple[np.ndarray, np.ndarray]:
     """The positions of a packed batch that are content, and the sequence of each; int64 (E,)."""
     positions, sequences, start = [], [], 0
     for sequence, piece in enumerate(pieces):
@@ -23,7 +23,7 @@ def content_of(pieces: Sequence[Piece]) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(positions), np.concatenate(sequences)
 
 
-def choose(
+def choose_positions(
     sequence_E: np.ndarray, begins_E: np.ndarray, rate: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Choose a share of the positions of each sequence: bool (E,).

@@ -18,9 +18,9 @@ from bothways.model.weights import Weights
 from bothways.training.data.dataset import Example
 from bothways.training.model import Batch, TrainedModel
 
-__all__ = ["Evaluated", "JointObjective", "Monitor", "Objective", "Prepared"]
+__all__ = ["Evaluation", "JointObjective", "Monitor", "Objective", "PreparedBatch"]
 
-Evaluated = Mapping[str, np.ndarray]
+Evaluation = Mapping[str, np.ndarray]
 """What validation keeps of each target, by name; the arrays of batches are laid end to end."""
 
 
@@ -32,7 +32,7 @@ class Monitor(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Prepared:
+class PreparedBatch:
     """Examples as a packed batch, with what is to be learned from it.
 
     targets: arrays by name, as the objective's own `loss` wants them.
@@ -55,7 +55,7 @@ class Objective(Protocol):
     """The head that the trained folder keeps; None where training leaves an encoder alone."""
     monitor: Monitor
 
-    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> Prepared:
+    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> PreparedBatch:
         """Examples as a batch; all that chance decides (what is masked) is decided here, by rng."""
         ...
 
@@ -63,11 +63,11 @@ class Objective(Protocol):
         """The loss summed over the batch's targets, a scalar to call `backward` on."""
         ...
 
-    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluated:
+    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluation:
         """What `metrics` and the report need of each target of a batch; small arrays."""
         ...
 
-    def metrics(self, evaluated: Evaluated) -> dict[str, float]:
+    def metrics(self, evaluated: Evaluation) -> dict[str, float]:
         """Figures by name from what a whole validation evaluated, `loss` (a mean) among them."""
         ...
 

@@ -17,7 +17,7 @@ from bothways.nn.lengths import Lengths
 from bothways.nn.packed_encoder import to_tensor
 from bothways.nn.pooling import pool
 
-__all__ = ["pooled_vectors", "width_of"]
+__all__ = ["pooled_vectors", "pooled_width"]
 
 
 def pooled_vectors(
@@ -36,7 +36,9 @@ def pooled_vectors(
     return y_BD
 
 
-def width_of(config: EncoderShape, pooling: Pooling, modules: Sequence[Dense | Normalize]) -> int:
+def pooled_width(
+    config: EncoderShape, pooling: Pooling, modules: Sequence[Dense | Normalize]
+) -> int:
     """How many dimensions those vectors have."""
     widths = [len(module.weight) for module in modules if isinstance(module, Dense)]
     return widths[-1] if widths else config.d_model * len(pooling.modes)

@@ -22,7 +22,7 @@ from bothways.training.objectives.metrics import (
     r_squared,
     root_mean_squared_error,
 )
-from bothways.training.objectives.objective import Evaluated, Monitor, Objective, Prepared
+from bothways.training.objectives.objective import Evaluation, Monitor, Objective, PreparedBatch
 
 __all__ = ["Regress"]
 
@@ -70,10 +70,10 @@ class Regress(Objective):
         mean = target_BV.mean(axis=0, dtype=np.float64)
         return cls(head=head, mean=mean, scale=np.where(scale > 0, scale, 1.0), huber=huber)
 
-    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> Prepared:
+    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> PreparedBatch:
         """Targets: `values` (B, V), standardized."""
         value_BV = (stack_targets(examples) - self.mean) / self.scale
-        return Prepared(
+        return PreparedBatch(
             packed=pack([example.pieces[0] for example in examples]),
             targets={"values": value_BV.astype(np.float32)},
             weight=float(value_BV.size),
@@ -84,7 +84,7 @@ class Regress(Objective):
         """Squared error, or Huber's loss, summed over values."""
         return self._loss_by_value(at_least_float32(model(batch)), batch.targets["values"]).sum()
 
-    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluated:
+    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluation:
         """`predictions` and `targets` in the users' units, float64, and `loss`; (B, V) all."""
         predicted_BV, value_BV = at_least_float32(model(batch)), batch.targets["values"]
         return {
@@ -93,7 +93,7 @@ class Regress(Objective):
             "loss": to_array(self._loss_by_value(predicted_BV, value_BV)),
         }
 
-    def metrics(self, evaluated: Evaluated) -> dict[str, float]:
+    def metrics(self, evaluated: Evaluation) -> dict[str, float]:
         """Loss; mean absolute error, root mean squared error and R2.
 
         Of several values, R2 is the mean, and errors have the value's name: `mae of y`.

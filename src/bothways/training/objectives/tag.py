@@ -27,7 +27,7 @@ from bothways.training.objectives.metrics import (
     confusion_matrix,
     span_counts,
 )
-from bothways.training.objectives.objective import Evaluated, Monitor, Objective, Prepared
+from bothways.training.objectives.objective import Evaluation, Monitor, Objective, PreparedBatch
 
 __all__ = ["Tag", "mark_spans"]
 
@@ -59,7 +59,7 @@ class Tag(Objective):
             check_weights("class_weights", self.class_weights, self.head)
         self.monitor = Monitor("span_f1" if mark_spans(self.head.labels) else "accuracy", "higher")
 
-    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> Prepared:
+    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> PreparedBatch:
         """Targets: `positions` of the packed batch, their `labels` and `weights`, and `begins`,
         whether a position is the first of its sequence that has a label; (N,) all.
         """
@@ -74,7 +74,7 @@ class Tag(Objective):
         weight_N = np.ones(len(label_N), np.float32)
         if self.class_weights is not None:
             weight_N = self.class_weights.astype(np.float32)[label_N]
-        return Prepared(
+        return PreparedBatch(
             packed=pack(pieces),
             targets={
                 "positions": position_N,
@@ -90,7 +90,7 @@ class Tag(Objective):
         """Cross entropy, weighted and summed over the labeled positions."""
         return self._loss_by_position(self._logits(model, batch), batch).sum()
 
-    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluated:
+    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluation:
         """Of each labeled position (N,): `predictions`, the `confidence` in them, `targets`,
         `begins` as `prepare` has it, `loss` and `weights`.
         """
@@ -105,7 +105,7 @@ class Tag(Objective):
             "weights": to_array(batch.targets["weights"]),
         }
 
-    def metrics(self, evaluated: Evaluated) -> dict[str, float]:
+    def metrics(self, evaluated: Evaluation) -> dict[str, float]:
         """Loss; the share of right labels; F1, the mean over labels; F1 of spans where there are.
 
         Spans: Tjong Kim Sang and De Meulder 2003, section 2.

@@ -16,13 +16,13 @@ from bothways.training.objectives.objective import Objective
 from bothways.training.objectives.tag import mark_spans
 from bothways.training.report.classes import one_class, several_classes
 from bothways.training.report.course import learning_curve
-from bothways.training.report.held_out import Figure, HeldOut, Section
+from bothways.training.report.held_out import HeldOutResults, ReportFigure, ReportSection
 from bothways.training.report.markdown import code_block, number, plain, table
 from bothways.training.report.retrieval import retrieval
 from bothways.training.report.tags import tags
 from bothways.training.report.values import values
 
-__all__ = ["REPORT_FILE", "Figure", "HeldOut", "Section", "write_report"]
+__all__ = ["REPORT_FILE", "HeldOutResults", "ReportFigure", "ReportSection", "write_report"]
 
 REPORT_FILE = "report.md"
 _FIGURES = "report"
@@ -46,7 +46,7 @@ _MEANING = {
 def write_report(
     out: Path,
     objective: Objective,
-    held_out: HeldOut | None,
+    held_out: HeldOutResults | None,
     *,
     facts: Mapping[str, str],
     settings: Mapping[str, object],
@@ -83,7 +83,7 @@ def write_report(
     return path
 
 
-def _draw(out: Path, sections: Iterable[Section]) -> dict[str, str]:
+def _draw(out: Path, sections: Iterable[ReportSection]) -> dict[str, str]:
     """Draw all figures; the path of each, from the report, by name."""
     with writing(out / _FIGURES):
         (out / _FIGURES).mkdir(exist_ok=True)
@@ -97,7 +97,7 @@ def _draw(out: Path, sections: Iterable[Section]) -> dict[str, str]:
     return drawn
 
 
-def _of_objective(objective: Objective, held_out: HeldOut) -> Iterator[Section]:
+def _of_objective(objective: Objective, held_out: HeldOutResults) -> Iterator[ReportSection]:
     """What there is to say of this objective in particular."""
     head = objective.head
     if head is None:
@@ -119,19 +119,19 @@ def _of_objective(objective: Objective, held_out: HeldOut) -> Iterator[Section]:
             assert_never(unknown)
 
 
-def _title(objective: Objective, held_out: HeldOut | None) -> str:
+def _title(objective: Objective, held_out: HeldOutResults | None) -> str:
     if held_out is None:
         return f"A model trained to {objective.name}"
     metric = objective.monitor.metric
     return f"{objective.name}: {metric} {number(held_out.metrics[metric])} on what was held out"
 
 
-def _what_was_trained(facts: Mapping[str, str]) -> Section:
+def _what_was_trained(facts: Mapping[str, str]) -> ReportSection:
     rows = ([plain(name), plain(value)] for name, value in facts.items())
-    return Section("What was trained", table(["", ""], rows))
+    return ReportSection("What was trained", table(["", ""], rows))
 
 
-def _scores(objective: Objective, held_out: HeldOut) -> Section:
+def _scores(objective: Objective, held_out: HeldOutResults) -> ReportSection:
     rows = (
         [plain(name), number(value), _MEANING.get(name.partition(" ")[0], "")]
         for name, value in held_out.metrics.items()
@@ -143,10 +143,10 @@ def _scores(objective: Objective, held_out: HeldOut) -> Section:
             "were kept, which flatters the figures a little; only sequences that had no part in "
             "any choice give a figure free of that."
         )
-    return Section("Scores", f"{text}\n\n{table(['figure', 'value', 'meaning'], rows)}")
+    return ReportSection("Scores", f"{text}\n\n{table(['figure', 'value', 'meaning'], rows)}")
 
 
-def _how_to_use(out: Path, objective: Objective) -> Section:
+def _how_to_use(out: Path, objective: Objective) -> ReportSection:
     task = None if objective.head is None else objective.head.task
     load = f"import bothways\n\nencoder = bothways.load({str(out)!r})\n"
     match task:
@@ -162,12 +162,12 @@ def _how_to_use(out: Path, objective: Objective) -> Section:
         case unknown:
             assert_never(unknown)
     blocks = code_block("python", load + python), code_block("sh", shell)
-    return Section("How to use it", "\n\n".join(blocks))
+    return ReportSection("How to use it", "\n\n".join(blocks))
 
 
-def _settings(settings: Mapping[str, object]) -> Section:
+def _settings(settings: Mapping[str, object]) -> ReportSection:
     rows = (
         [f"`{name}`", "none" if value is None else plain(str(value))]
         for name, value in settings.items()
     )
-    return Section("Settings of training", table(["setting", "value"], rows))
+    return ReportSection("Settings of training", table(["setting", "value"], rows))

@@ -16,7 +16,7 @@ from bothways.training.objectives.metrics import (
     label_counts,
     reliability,
 )
-from bothways.training.report.held_out import Figure, HeldOut, Section
+from bothways.training.report.held_out import HeldOutResults, ReportFigure, ReportSection
 from bothways.training.report.markdown import number, plain, table
 from bothways.training.report.plots import draw_class_scores, draw_confusion, draw_reliability
 
@@ -34,7 +34,7 @@ MAX_ROWS = 200
 MAX_MISTAKES = 20
 
 
-def one_class(held_out: HeldOut, labels: Sequence[str]) -> Iterator[Section]:
+def one_class(held_out: HeldOutResults, labels: Sequence[str]) -> Iterator[ReportSection]:
     """Sections on a classifier that gives each sequence one of the labels."""
     probabilities, target = held_out.evaluated["probabilities"], held_out.evaluated["targets"]
     predicted = probabilities.argmax(axis=1)
@@ -45,7 +45,7 @@ def one_class(held_out: HeldOut, labels: Sequence[str]) -> Iterator[Section]:
     yield _mistakes(held_out, labels, predicted)
 
 
-def several_classes(held_out: HeldOut, labels: Sequence[str]) -> Iterator[Section]:
+def several_classes(held_out: HeldOutResults, labels: Sequence[str]) -> Iterator[ReportSection]:
     """Sections on a classifier that gives each sequence any number of the labels."""
     probabilities, target = held_out.evaluated["probabilities"], held_out.evaluated["targets"]
     predicted, actual = probabilities > 0.5, target > 0.5
@@ -55,7 +55,7 @@ def several_classes(held_out: HeldOut, labels: Sequence[str]) -> Iterator[Sectio
     yield _mistakes_of_several(held_out, labels, predicted, actual)
 
 
-def scores(counts: Counts, labels: Sequence[str], noun: str) -> Section:
+def scores(counts: Counts, labels: Sequence[str], noun: str) -> ReportSection:
     """Precision, recall and F1 by class; numbered, as figures call a class they cannot write."""
     frequent = np.argsort(-counts.actual, kind="stable")[:MAX_ROWS]
     columns = (counts.precision, counts.recall, counts.f1)
@@ -67,11 +67,11 @@ def scores(counts: Counts, labels: Sequence[str], noun: str) -> Section:
     if len(labels) > MAX_ROWS:
         text += f"\n\nOf {len(labels)} the {MAX_ROWS} most frequent."
     draw = partial(draw_class_scores, counts=counts, labels=labels)
-    figure = Figure(f"scores_by_{noun}", f"precision, recall and F1 by {noun}", draw)
-    return Section(f"Scores by {noun}", text, (figure,))
+    figure = ReportFigure(f"scores_by_{noun}", f"precision, recall and F1 by {noun}", draw)
+    return ReportSection(f"Scores by {noun}", text, (figure,))
 
 
-def confusions(confusion: np.ndarray, labels: Sequence[str]) -> Section:
+def confusions(confusion: np.ndarray, labels: Sequence[str]) -> ReportSection:
     """What was taken for what: the matrix as a figure, its largest mistakes as a table."""
     wrong = confusion * (1 - np.eye(len(labels), dtype=np.int64))
     largest = np.argsort(-wrong, axis=None, kind="stable")[:MAX_MISTAKES]
@@ -83,11 +83,11 @@ def confusions(confusion: np.ndarray, labels: Sequence[str]) -> Section:
     )  # fmt: skip
     text = table(["actual", "predicted", "how often", "of the actual"], rows)
     draw = partial(draw_confusion, confusion=confusion, labels=labels)
-    figure = Figure("confusion", "how often each class was predicted as each", draw)
-    return Section("Confusion", text if found else "Nothing was confused.", (figure,))
+    figure = ReportFigure("confusion", "how often each class was predicted as each", draw)
+    return ReportSection("Confusion", text if found else "Nothing was confused.", (figure,))
 
 
-def calibration(confidence: np.ndarray, correct: np.ndarray) -> Section:
+def calibration(confidence: np.ndarray, correct: np.ndarray) -> ReportSection:
     """Whether predictions are right as often as they claim to be; confidence and correct, (n,)."""
     bins = reliability(confidence, correct)
     text = (
@@ -97,11 +97,13 @@ def calibration(confidence: np.ndarray, correct: np.ndarray) -> Section:
         f"{expected_calibration_error(bins):.3f}; 0 is best."
     )
     draw = partial(draw_reliability, bins=bins)
-    figure = Figure("calibration", "how often predictions of each confidence are right", draw)
-    return Section("Calibration", text, (figure,))
+    figure = ReportFigure("calibration", "how often predictions of each confidence are right", draw)
+    return ReportSection("Calibration", text, (figure,))
 
 
-def _mistakes(held_out: HeldOut, labels: Sequence[str], predicted: np.ndarray) -> Section:
+def _mistakes(
+    held_out: HeldOutResults, labels: Sequence[str], predicted: np.ndarray
+) -> ReportSection:
     probabilities, target = held_out.evaluated["probabilities"], held_out.evaluated["targets"]
     each = np.arange(len(target))
     of_actual, of_predicted = probabilities[each, target], probabilities[each, predicted]
@@ -118,8 +120,8 @@ def _mistakes(held_out: HeldOut, labels: Sequence[str], predicted: np.ndarray) -
 
 
 def _mistakes_of_several(
-    held_out: HeldOut, labels: Sequence[str], predicted: np.ndarray, actual: np.ndarray
-) -> Section:
+    held_out: HeldOutResults, labels: Sequence[str], predicted: np.ndarray, actual: np.ndarray
+) -> ReportSection:
     wrong = np.flatnonzero((predicted != actual).any(axis=1))
     losses = held_out.evaluated["loss"].mean(axis=1)
     worst = wrong[np.argsort(-losses[wrong], kind="stable")][:MAX_MISTAKES].tolist()
@@ -136,11 +138,11 @@ def _mistakes_of_several(
     return _mistakes_section(len(wrong), len(actual), table(header, rows))
 
 
-def _mistakes_section(wrong: int, total: int, rows: str) -> Section:
+def _mistakes_section(wrong: int, total: int, rows: str) -> ReportSection:
     if not wrong:
-        return Section("Mistakes", f"None in {total:,} sequences.")
+        return ReportSection("Mistakes", f"None in {total:,} sequences.")
     shown = "These are all." if wrong <= MAX_MISTAKES else f"The {MAX_MISTAKES} worst:"
     text = (
         f"{wrong:,} of {total:,} sequences. {shown} A label that is wrong in the data shows here."
     )
-    return Section("Mistakes", f"{text}\n\n{rows}")
+    return ReportSection("Mistakes", f"{text}\n\n{rows}")

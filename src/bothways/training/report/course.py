@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from bothways.training.objectives.objective import Monitor
-from bothways.training.report.held_out import Figure, Section
+from bothways.training.report.held_out import ReportFigure, ReportSection
 from bothways.training.report.markdown import number, plain, table
 from bothways.training.report.plots import Curve, draw_learning_curve
 
 __all__ = ["learning_curve"]
 
 
-def learning_curve(events: Sequence[Mapping[str, Any]], monitor: Monitor) -> Section:
+def learning_curve(events: Sequence[Mapping[str, Any]], monitor: Monitor) -> ReportSection:
     """The losses by step as a figure, and where the run began, was best and ended as a table."""
     steps = [event for event in events if event["kind"] == "step"]
     validations = [
@@ -31,8 +31,8 @@ def learning_curve(events: Sequence[Mapping[str, Any]], monitor: Monitor) -> Sec
         metric=monitor.metric,
         better=monitor.better,
     )
-    figure = Figure("learning_curve", "loss and learning rate by step", draw)
-    return Section("Learning curve", _told(validations, monitor), (figure,) if steps else ())
+    figure = ReportFigure("learning_curve", "loss and learning rate by step", draw)
+    return ReportSection("Learning curve", _told(validations, monitor), (figure,) if steps else ())
 
 
 def _told(validations: Sequence[Mapping[str, Any]], monitor: Monitor) -> str:

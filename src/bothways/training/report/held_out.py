@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from bothways.training.data.dataset import Dataset
-from bothways.training.objectives.objective import Evaluated
+from bothways.training.objectives.objective import Evaluation
 
-__all__ = ["Figure", "HeldOut", "Section"]
+__all__ = ["HeldOutResults", "ReportFigure", "ReportSection"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class HeldOut:
+class HeldOutResults:
     """Sequences that the weights were not trained on, and what came of each.
 
     name: which they are, as in `valid.csv` or `a tenth of train.csv`.
@@ -28,7 +28,7 @@ class HeldOut:
 
     name: str
     chose_weights: bool
-    evaluated: Evaluated
+    evaluated: Evaluation
     metrics: Mapping[str, float]
     dataset: Dataset
     order: np.ndarray
@@ -43,7 +43,7 @@ class HeldOut:
         return self.text_of(int(self.order[sequence]))
 
 
-class Figure(NamedTuple):
+class ReportFigure(NamedTuple):
     """A picture: the stem of its file's name, what it shows, and how it is drawn into a path."""
 
     name: str
@@ -51,9 +51,9 @@ class Figure(NamedTuple):
     draw: Callable[[Path], None]
 
 
-class Section(NamedTuple):
+class ReportSection(NamedTuple):
     """A part of a report: its heading, its figures, and its Markdown."""
 
     title: str
     text: str
-    figures: tuple[Figure, ...] = ()
+    figures: tuple[ReportFigure, ...] = ()

@@ -6,7 +6,7 @@ B anchors, each with its positive.
 import numpy as np
 
 from bothways.training.objectives.metrics import recall_at
-from bothways.training.report.held_out import HeldOut, Section
+from bothways.training.report.held_out import HeldOutResults, ReportSection
 from bothways.training.report.markdown import plain, table
 
 __all__ = ["retrieval"]
@@ -15,7 +15,7 @@ CUT_OFFS = (1, 3, 10, 30, 100)
 MAX_MISTAKES = 20
 
 
-def retrieval(held_out: HeldOut, ranks: np.ndarray) -> tuple[Section, Section]:
+def retrieval(held_out: HeldOutResults, ranks: np.ndarray) -> tuple[ReportSection, ReportSection]:
     """Sections on the rank of each anchor's positive among all positives and negatives, (B,)."""
     found = ([f"first {k}", f"{100 * recall_at(k, ranks):.1f} %"] for k in CUT_OFFS)
     text = (
@@ -25,6 +25,6 @@ def retrieval(held_out: HeldOut, ranks: np.ndarray) -> tuple[Section, Section]:
     worst = np.argsort(-ranks, kind="stable")[:MAX_MISTAKES].tolist()
     rows = ([plain(held_out.place(i)), f"{ranks[i]:,}", plain(held_out.text(i))] for i in worst)
     return (
-        Section("Retrieval", f"{text}\n\n{table(['among the', 'positives found'], found)}"),
-        Section("Found last", table(["where", "rank", "text"], rows)),
+        ReportSection("Retrieval", f"{text}\n\n{table(['among the', 'positives found'], found)}"),
+        ReportSection("Found last", table(["where", "rank", "text"], rows)),
     )

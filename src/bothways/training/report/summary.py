@@ -10,7 +10,7 @@ from bothways.model.baselines.any_encoder import name_of
 from bothways.training.data.training_data import TrainingData
 from bothways.training.engine.loop import TrainingResult
 from bothways.training.plan import TrainingPlan
-from bothways.training.setup.base_model import Start
+from bothways.training.setup.base_model import BaseModel
 
 __all__ = ["about", "counted", "described", "facts", "held_out_name"]
 
@@ -36,7 +36,7 @@ def held_out_name(data: TrainingData) -> str:
     return f"{100 * data.num_held_out / data.survey.num_rows:.1f} % of {names}"
 
 
-def described(plan: TrainingPlan, start: Start) -> str:
+def described(plan: TrainingPlan, start: BaseModel) -> str:
     """The model that training starts from, in a line."""
     config = start.folder.config
     count = sum(math.prod(array.shape) for array in start.folder.weights.values())
@@ -51,7 +51,7 @@ def described(plan: TrainingPlan, start: Start) -> str:
     )
 
 
-def about(plan: TrainingPlan, data: TrainingData, start: Start) -> dict[str, Any]:
+def about(plan: TrainingPlan, data: TrainingData, start: BaseModel) -> dict[str, Any]:
     """What the run depends on, beside its settings, for training.json."""
     model = {
         "from": plan.source,
@@ -71,7 +71,7 @@ def about(plan: TrainingPlan, data: TrainingData, start: Start) -> dict[str, Any
 
 
 def facts(
-    plan: TrainingPlan, data: TrainingData, start: Start, result: TrainingResult
+    plan: TrainingPlan, data: TrainingData, start: BaseModel, result: TrainingResult
 ) -> dict[str, str]:
     """What the report says was trained on what."""
     found = {

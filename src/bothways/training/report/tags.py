@@ -10,7 +10,7 @@ import numpy as np
 from bothways.training.data.dataset import IGNORED
 from bothways.training.objectives.metrics import class_counts, confusion_matrix, span_counts
 from bothways.training.report.classes import calibration, confusions, scores
-from bothways.training.report.held_out import HeldOut, Section
+from bothways.training.report.held_out import HeldOutResults, ReportSection
 from bothways.training.report.markdown import plain, table
 
 __all__ = ["tags"]
@@ -18,7 +18,9 @@ __all__ = ["tags"]
 MAX_SEQUENCES = 20
 
 
-def tags(held_out: HeldOut, labels: Sequence[str], *, spans: bool) -> Iterator[Section]:
+def tags(
+    held_out: HeldOutResults, labels: Sequence[str], *, spans: bool
+) -> Iterator[ReportSection]:
     """Sections on a tagger; `spans` says whether the labels mark spans."""
     evaluated = held_out.evaluated
     predicted, target = evaluated["predictions"], evaluated["targets"]
@@ -34,7 +36,7 @@ def tags(held_out: HeldOut, labels: Sequence[str], *, spans: bool) -> Iterator[S
     yield _worst(held_out, predicted != target, first)
 
 
-def _worst(held_out: HeldOut, wrong: np.ndarray, first: np.ndarray) -> Section:
+def _worst(held_out: HeldOutResults, wrong: np.ndarray, first: np.ndarray) -> ReportSection:
     """The sequences with the most wrong tags. Those without any labeled position are not among
     the evaluated; `first` holds where the others begin, (n,).
     """
@@ -50,9 +52,9 @@ def _worst(held_out: HeldOut, wrong: np.ndarray, first: np.ndarray) -> Section:
     )  # fmt: skip
     told = f"{len(with_any):,} of {len(first):,} sequences have a wrong tag."
     rows_of = table(["where", "wrong", "of", "text"], rows)
-    return Section("Mistakes", f"{told} Those with the most:\n\n{rows_of}" if worst else told)
+    return ReportSection("Mistakes", f"{told} Those with the most:\n\n{rows_of}" if worst else told)
 
 
-def _is_labeled(held_out: HeldOut, index: int) -> bool:
+def _is_labeled(held_out: HeldOutResults, index: int) -> bool:
     target = held_out.dataset[index].target
     return target is not None and bool((target != IGNORED).any())

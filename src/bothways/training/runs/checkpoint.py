@@ -20,9 +20,9 @@ from bothways.io.json_files import read_object, write_json
 __all__ = [
     "Checkpoint",
     "RunState",
-    "checkpoints_in",
-    "drop_old",
+    "list_checkpoints",
     "load_checkpoint",
+    "remove_old_checkpoints",
     "save_checkpoint",
 ]
 
@@ -100,17 +100,17 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
             write_safetensors(hidden / _MOMENTS, checkpoint.moments)
         with writing(path / _STATE):
             write_json(hidden / _STATE, dataclasses.asdict(checkpoint.state))
-    drop_old(folder, keep)
+    remove_old_checkpoints(folder, keep)
     return path
 
 
-def drop_old(folder: Path, keep: int) -> None:
+def remove_old_checkpoints(folder: Path, keep: int) -> None:
     """Remove all checkpoints but the newest `keep`."""
-    for old in checkpoints_in(folder)[:-keep]:
+    for old in list_checkpoints(folder)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def checkpoints_in(folder: Path) -> list[Path]:
+def list_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints in a folder, oldest first."""
     return sorted(folder.glob("step-" + "[0-9]" * 8))
 

@@ -17,12 +17,12 @@ from bothways.io.atomic import replaced_file, writing
 
 __all__ = [
     "METRICS_FILE",
-    "Progress",
+    "EventCallback",
     "StepEvent",
     "TrainingEvent",
     "ValidationEvent",
+    "discard_events_after",
     "find_tensorboard",
-    "forget_after",
     "journal",
     "read_events",
     "tensorboard_writer",
@@ -70,7 +70,7 @@ class ValidationEvent:
 
 TrainingEvent = StepEvent | ValidationEvent
 
-Progress = Callable[[TrainingEvent], None]
+EventCallback = Callable[[TrainingEvent], None]
 """Called on the main process after each step and each validation."""
 
 _KINDS: dict[type[TrainingEvent], str] = {StepEvent: "step", ValidationEvent: "validation"}
@@ -89,8 +89,8 @@ class ScalarWriter(Protocol):
 
 @contextlib.contextmanager
 def journal(
-    path: Path, *, log_every: int, scalars: ScalarWriter | None, progress: Progress | None
-) -> Iterator[Progress]:
+    path: Path, *, log_every: int, scalars: ScalarWriter | None, progress: EventCallback | None
+) -> Iterator[EventCallback]:
     """Yield what is to be told of each event: it writes to the files, and tells `progress`.
 
     log_every: of how many steps one is written. scalars: gets the figures that are, if given.
@@ -164,7 +164,7 @@ def read_events(path: Path) -> list[dict[str, Any]]:
     return events
 
 
-def forget_after(path: Path, step: int) -> None:
+def discard_events_after(path: Path, step: int) -> None:
     """Take back the lines of later steps, which a resumed run will write again."""
     if not path.is_file():
         return

@@ -34,12 +34,12 @@ from bothways.io.json_files import brief, read_object, write_json
 from bothways.training.objectives.objective import Objective
 from bothways.training.runs.checkpoint import (
     Checkpoint,
-    checkpoints_in,
-    drop_old,
+    list_checkpoints,
     load_checkpoint,
+    remove_old_checkpoints,
     save_checkpoint,
 )
-from bothways.training.runs.events import METRICS_FILE, forget_after
+from bothways.training.runs.events import METRICS_FILE, discard_events_after
 from bothways.training.settings import TrainingSettings
 
 __all__ = ["RUN_FILE", "RunFolder"]
@@ -59,9 +59,9 @@ class RunFolder:
         self.checkpoints = path / _CHECKPOINTS
 
     @property
-    def last_good(self) -> Path | None:
+    def latest_checkpoint(self) -> Path | None:
         """The newest checkpoint, if there is one."""
-        return next(reversed(checkpoints_in(self.checkpoints)), None)
+        return next(reversed(list_checkpoints(self.checkpoints)), None)
 
     def begin(self, description: Mapping[str, Any]) -> None:
         """Make the folder for a new run, and say in it what the run is.
@@ -108,7 +108,7 @@ class RunFolder:
         with writing(self.path):
             self.checkpoints.mkdir(exist_ok=True)
             self._clear_away()
-            drop_old(self.checkpoints, settings.keep_checkpoints)
+            remove_old_checkpoints(self.checkpoints, settings.keep_checkpoints)
 
     def load(self) -> Checkpoint | None:
         """The newest checkpoint, if there is one.
@@ -116,7 +116,7 @@ class RunFolder:
         Raises:
             CheckpointError: if it is damaged; says how to go on from the one before.
         """
-        newest = self.last_good
+        newest = self.latest_checkpoint
         if newest is None:
             return None
         try:
@@ -126,9 +126,9 @@ class RunFolder:
                 f"{error}; remove {newest} to go on from the checkpoint before it"
             ) from error
 
-    def forget_after(self, step: int) -> None:
+    def discard_events_after(self, step: int) -> None:
         """Take back what was told of later steps than the checkpoint's."""
-        forget_after(self.metrics, step)
+        discard_events_after(self.metrics, step)
 
     def save(self, checkpoint: Checkpoint, *, keep: int) -> Path:
         """Write a checkpoint; the newest `keep` remain.
@@ -138,7 +138,7 @@ class RunFolder:
         """
         return save_checkpoint(self.checkpoints, checkpoint, keep=keep)
 
-    def keep_best(
+    def save_best(
         self, weights: Mapping[str, np.ndarray], objective: Objective, template: ModelFolder
     ) -> None:
         """Make these weights the model of the folder.

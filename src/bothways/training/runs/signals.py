@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-__all__ = ["StopRequest", "TrainingInterrupted", "heed_signals"]
+__all__ = ["StopRequest", "TrainingInterrupted", "catch_stop_signals"]
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
@@ -51,7 +51,7 @@ class StopRequest:
 
 
 @contextlib.contextmanager
-def heed_signals() -> Iterator[StopRequest]:
+def catch_stop_signals() -> Iterator[StopRequest]:
     """Take note of signals for the length of the block, rather than be ended by them.
 
     One that is ignored, as SIGHUP is under nohup, stays ignored.

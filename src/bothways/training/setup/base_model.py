@@ -20,20 +20,20 @@ from bothways.sequences.opening import open_reader
 from bothways.sequences.series import SERIES_FILE
 from bothways.sequences.text import TOKENIZER_FILE, TextReader
 from bothways.sequences.tokenizer_files import open_tokenizer
-from bothways.training.data.columns import Task
-from bothways.training.plan import FreshModel
+from bothways.training.data.columns import TrainingTask
+from bothways.training.plan import NewModelOptions
 from bothways.training.setup.sizes import SIZES, new_config
 from bothways.training.setup.vocabulary import SPECIAL_TOKENS, choose_alphabet, train_tokenizer
 
-__all__ = ["Start", "go_on_from", "has_reader", "start_fresh", "write_reader"]
+__all__ = ["BaseModel", "create_base_model", "has_reader", "load_base_model", "write_reader"]
 
 Sequences = Callable[[], Iterable[Any]]
 """The sequences to learn from, as often as they are asked for."""
 
-USUAL_LENGTH = 512
+DEFAULT_MAX_LENGTH = 512
 """Positions of a new encoder, where its data needs no more."""
 
-MOST_LENGTH = 2048
+LARGEST_MAX_LENGTH = 2048
 """Positions of a new encoder of symbols or series, where its data would need more."""
 
 _TRAINING_FIELDS = ("dropout", "attention_dropout")
@@ -41,7 +41,7 @@ _TRAINING_FIELDS = ("dropout", "attention_dropout")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Start:
+class BaseModel:
     """What a run starts from.
 
     folder: the model with its weights; the trained one will be like it but for weights and heads.
@@ -66,7 +66,7 @@ def has_reader(out: Path, kind: Kind) -> bool:
 
 
 def write_reader(
-    out: Path, kind: Kind, fresh: FreshModel, task: Task, sequences: Sequences
+    out: Path, kind: Kind, fresh: NewModelOptions, task: TrainingTask, sequences: Sequences
 ) -> None:
     """Make what reads these sequences, and write its files into the folder `out`.
 
@@ -97,9 +97,9 @@ def write_reader(
             assert_never(unknown)
 
 
-def start_fresh(
-    out: Path, kind: Kind, fresh: FreshModel, task: Task, *, longest: int, seed: int
-) -> Start:
+def create_base_model(
+    out: Path, kind: Kind, fresh: NewModelOptions, task: TrainingTask, *, longest: int, seed: int
+) -> BaseModel:
     """A model with random weights, the same for the same seed, for the reader in the folder `out`.
 
     longest: of the sequences, in characters, symbols or positions.
@@ -110,8 +110,8 @@ def start_fresh(
     """
     max_length = fresh.max_length
     if max_length is None:
-        needed = USUAL_LENGTH if kind == "text" else longest + 2  # a beginning and an end
-        max_length = min(max(needed, USUAL_LENGTH), MOST_LENGTH)
+        needed = DEFAULT_MAX_LENGTH if kind == "text" else longest + 2  # a beginning and an end
+        max_length = min(max(needed, DEFAULT_MAX_LENGTH), LARGEST_MAX_LENGTH)
 
     def config_for(*, vocab_size: int = 0, num_channels: int = 0) -> AnyConfig:
         transformer = new_config(
@@ -155,10 +155,12 @@ def start_fresh(
         modules=(Normalize(),) if task == "contrast" else (),
         max_length=config.max_length,
     )
-    return Start(folder, reader, fresh=True)
+    return BaseModel(folder, reader, fresh=True)
 
 
-def go_on_from(path: Path, *, fields: Mapping[str, Any], max_length: int | None = None) -> Start:
+def load_base_model(
+    path: Path, *, fields: Mapping[str, Any], max_length: int | None = None
+) -> BaseModel:
     """A model folder to train on, with its reader, pooling, prompts and heads.
 
     fields: of its config, that change no encoding: dropout and attention_dropout.
@@ -185,4 +187,4 @@ def go_on_from(path: Path, *, fields: Mapping[str, Any], max_length: int | None 
     if max_length is not None and max_length > config.max_length:
         raise ConfigError(f"max_length={max_length}: {path} takes {config.max_length} positions")
     folder = dataclasses.replace(folder, config=config, max_length=max_length or folder.max_length)
-    return Start(folder, reader, fresh=False)
+    return BaseModel(folder, reader, fresh=False)

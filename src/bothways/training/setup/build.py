@@ -8,7 +8,7 @@ import numpy as np
 from bothways.errors import ConfigError
 from bothways.model.heads import Head, HeadTask, head_layout
 from bothways.sequences.special_tokens import continuing_tokens, special_tokens
-from bothways.training.data.columns import Task
+from bothways.training.data.columns import TrainingTask
 from bothways.training.data.dataset import IGNORED
 from bothways.training.data.examples import PackedExamples
 from bothways.training.data.survey import Survey
@@ -27,13 +27,17 @@ from bothways.training.objectives.objective import Objective
 from bothways.training.objectives.regress import Regress
 from bothways.training.objectives.tag import Tag
 from bothways.training.plan import ObjectiveOptions
-from bothways.training.setup.base_model import Start
+from bothways.training.setup.base_model import BaseModel
 
-__all__ = ["choose_objective", "labels_of_head", "make_model"]
+__all__ = ["build_model", "build_objective", "head_labels"]
 
 
-def choose_objective(
-    task: Task, options: ObjectiveOptions, start: Start, survey: Survey, train: PackedExamples
+def build_objective(
+    task: TrainingTask,
+    options: ObjectiveOptions,
+    start: BaseModel,
+    survey: Survey,
+    train: PackedExamples,
 ) -> Objective:
     """What is learned from `train`, and the head it is learned with.
 
@@ -80,9 +84,9 @@ def choose_objective(
             )
 
 
-def labels_of_head(task: Task, start: Start | None) -> tuple[str, ...]:
+def head_labels(task: TrainingTask, start: BaseModel | None) -> tuple[str, ...]:
     """The labels that the model's own head for a task has, in its order; none if there is none."""
-    wanted: Mapping[Task, tuple[HeadTask, ...]] = {
+    wanted: Mapping[TrainingTask, tuple[HeadTask, ...]] = {
         "classify": ("classes", "multilabel"),
         "tag": ("tags",),
     }
@@ -90,7 +94,7 @@ def labels_of_head(task: Task, start: Start | None) -> tuple[str, ...]:
     return next((head.labels for head in heads if head.task in wanted.get(task, ())), ())
 
 
-def make_model(objective: Objective, start: Start, *, seed: int) -> TrainedModel:
+def build_model(objective: Objective, start: BaseModel, *, seed: int) -> TrainedModel:
     """The encoder with the objective's head: the model's own weights as far as it has them."""
     head, folder = objective.head, start.folder
     weights: dict[str, np.ndarray] = {}
@@ -107,7 +111,9 @@ def make_model(objective: Objective, start: Start, *, seed: int) -> TrainedModel
     return TrainedModel.build(folder.config, folder.weights, head, weights, seed=seed)
 
 
-def _head(task: HeadTask, options: ObjectiveOptions, start: Start, labels: tuple[str, ...]) -> Head:
+def _head(
+    task: HeadTask, options: ObjectiveOptions, start: BaseModel, labels: tuple[str, ...]
+) -> Head:
     """The model's own head, if it has the same labels and nothing else was asked for."""
     pooling = options.head_pooling
     for head in start.folder.head_configs:
@@ -124,7 +130,7 @@ def _head(task: HeadTask, options: ObjectiveOptions, start: Start, labels: tuple
     )
 
 
-def _masked_tokens(options: ObjectiveOptions, start: Start) -> MaskedTokens:
+def _masked_tokens(options: ObjectiveOptions, start: BaseModel) -> MaskedTokens:
     config = start.folder.config
     special = special_tokens(start.reader)
     continues = None
