@@ -152,7 +152,7 @@ def train_ours(
     with tempfile.TemporaryDirectory() as out:
         fit(
             model, objective, Dataset(examples, lengths), None, settings, Path(out) / "run",
-            template=folder, fresh=False, progress=note,
+            template=folder, from_scratch=False, progress=note,
         )  # fmt: skip
     (start, before), (end, after) = ends[0], ends[-1]
     return Timed(end - start, after - before, after - before)

@@ -35,6 +35,7 @@ from bothways.training.engine.step import GradientAccumulator
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.contrast import Contrast
 from bothways.training.objectives.objective import Evaluation, Monitor, Objective, PreparedBatch
+from bothways.training.resolved_settings import resolve_settings
 
 VOCABULARY = 11
 CONFIG = EncoderConfig(
@@ -182,7 +183,9 @@ class TinyRun:
     def gradient(self, step: int, workers: Workers) -> dict[str, np.ndarray]:
         """The gradient of a step by weight, of the fresh weights."""
         model = self.build_model().train()
-        s = self.settings.resolved(self.train.lengths, fresh=True, gpu=False, bf16=False)
+        s = resolve_settings(
+            self.settings, self.train.lengths, from_scratch=True, gpu=False, bf16=False
+        )
         order = StepSampler(
             self.train.lengths,
             batch_tokens=s.batch_tokens,
@@ -206,7 +209,7 @@ class TinyRun:
             self.settings,
             self.out,
             template=self.make_template(),
-            fresh=True,
+            from_scratch=True,
             about=self.about,
             resume=resume,
             progress=progress,

@@ -43,7 +43,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingRun:
         for table in ("data", "model", "encoder", "objective", "training"):
             tables[table] = tables.get(table, {}) | options.pop(table, {})
         out = options.pop("out", "out")
-        return train(TrainingPlan.of(task, [name], out, tables), **options)
+        return train(TrainingPlan.from_tables(task, [name], out, tables), **options)
 
     return make
 

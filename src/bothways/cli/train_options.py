@@ -12,10 +12,9 @@ from bothways.cli.options import ALPHABETS
 from bothways.files.formats import TextFormat
 from bothways.model.baselines import EncoderName
 from bothways.model.config import PoolingMode
-from bothways.training.data.columns import TrainingTask
-from bothways.training.plan import Vocabulary
+from bothways.training.options.new_model import Architecture, SizeName, Vocabulary
+from bothways.training.options.objective import TrainingTask
 from bothways.training.settings import Sharding, TrainingPrecision
-from bothways.training.setup.sizes import Architecture, SizeName
 
 _DATA, _MODEL = "Data", "Model"
 _OBJECTIVE, _TRAINING = "What is learned", "Training"

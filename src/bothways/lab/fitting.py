@@ -23,7 +23,8 @@ from bothways.training.engine.schedule import learning_rate
 from bothways.training.engine.step import backward, clip_gradients, zero_gradients
 from bothways.training.engine.torch_setup import torch_for_training
 from bothways.training.model import Batch
-from bothways.training.settings import ResolvedSettings, TrainingSettings
+from bothways.training.resolved_settings import ResolvedSettings, resolve_settings
+from bothways.training.settings import TrainingSettings
 
 __all__ = [
     "ALL_LEARNING_RATES",
@@ -212,4 +213,4 @@ def _settings(steps: int, peak_rate: float, seed: int) -> ResolvedSettings:
     """The settings of `bothways train`, as far as they concern an update."""
     chosen = TrainingSettings(max_steps=steps, learning_rate=peak_rate, seed=seed)
     # There are no examples to count: a step's tokens are the task's business.
-    return chosen.resolved(np.ones(1, np.int64), fresh=True, gpu=False, bf16=False)
+    return resolve_settings(chosen, np.ones(1, np.int64), from_scratch=True, gpu=False, bf16=False)

@@ -99,7 +99,7 @@ def train(
             plan.settings,
             out,
             template=run.start.folder,
-            fresh=run.start.fresh,
+            from_scratch=run.start.from_scratch,
             about=about(plan, run.data, run.start),
             resume=resume,
             how_to_resume=how_to_resume,
@@ -147,13 +147,13 @@ class _Prepared:
 def _prepare(
     plan: TrainingPlan, out: Path, workers: Workers, say: Tell, within: Stage
 ) -> _Prepared:
-    seed, fresh = plan.settings.seed, plan.fresh
+    seed, new_model = plan.settings.seed, plan.new_model
     own = None
     if plan.source is not None:
         own = load_base_model(
-            resolve(plan.source), fields=fresh.fields, max_length=fresh.max_length
+            resolve(plan.source), fields=new_model.fields, max_length=new_model.max_length
         )
-    kind = own.reader.kind if own else fresh.kind
+    kind = own.reader.kind if own else new_model.kind
     with within("reading") as report:
         data = TrainingData.read(
             plan.task,
@@ -181,17 +181,17 @@ def _start_fresh(
 
     A run that goes on has one there already.
     """
-    kind, fresh = data.source.kind, plan.fresh
+    kind, new_model = data.source.kind, plan.new_model
 
     def make_reader() -> None:
         if not has_reader(out, kind):
             out.mkdir(parents=True, exist_ok=True)
             with within("making a vocabulary") as report:
-                write_reader(out, kind, fresh, plan.task, partial(data.sequences, report))
+                write_reader(out, kind, new_model, plan.task, partial(data.sequences, report))
 
     workers.run_on_main(make_reader)
     return create_base_model(
-        out, kind, fresh, plan.task, longest=data.survey.longest, seed=plan.settings.seed
+        out, kind, new_model, plan.task, longest=data.survey.longest, seed=plan.settings.seed
     )
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from bothways.training.data.columns import ColumnNames, TrainingTask
 from bothways.training.data.source import DataSource
+from bothways.training.options.data import ColumnNames
+from bothways.training.options.objective import TrainingTask
 
 Write = Callable[[str, Any], str]
 OpenSource = Callable[..., DataSource]

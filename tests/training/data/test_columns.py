@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from bothways.errors import DataFileError
-from bothways.training.data.columns import ColumnNames, DataColumns, TrainingTask, choose_columns
+from bothways.training.data.columns import DataColumns, choose_columns
+from bothways.training.options.data import ColumnNames
+from bothways.training.options.objective import TrainingTask
 
 
 def chosen(task: TrainingTask, fields: dict[str, Any] | str, **names: Any) -> DataColumns:

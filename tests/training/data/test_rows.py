@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from bothways.errors import DataFileError
-from bothways.training.data.columns import ColumnNames
 from bothways.training.data.source import DataSource
+from bothways.training.options.data import ColumnNames
 
 OpenSource = Callable[..., DataSource]
 Write = Callable[[str, Any], str]

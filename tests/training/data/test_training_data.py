@@ -10,7 +10,7 @@ from bothways.errors import DataFileError
 from bothways.sequences import Alphabet, SymbolReader
 from bothways.sequences.text import TextReader
 from bothways.training.data.training_data import TrainingData
-from bothways.training.plan import DataOptions
+from bothways.training.options.data import DataOptions
 from bothways.training.setup.vocabulary import train_tokenizer
 
 Write = Callable[[str, Any], str]

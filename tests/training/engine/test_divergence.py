@@ -8,13 +8,16 @@ from bothways.training.distributed.processes import Workers
 from bothways.training.engine.divergence import find_diverged_rows, summarize_places
 from bothways.training.engine.microbatches import prepare_step
 from bothways.training.engine.step import GradientAccumulator
+from bothways.training.resolved_settings import resolve_settings
 
 MakeRun = Callable[..., Any]
 ALONE = Workers(0, 1, torch.device("cpu"))
 
 
 def make_work(run: Any, batches: list[list[int]]) -> tuple[GradientAccumulator, list[Any]]:
-    settings = run.settings.resolved(run.train.lengths, fresh=True, gpu=False, bf16=False)
+    settings = resolve_settings(
+        run.settings, run.train.lengths, from_scratch=True, gpu=False, bf16=False
+    )
     arrays = [np.array(batch) for batch in batches]
     parts = prepare_step(run.objective, run.train, 0, arrays, ALONE, settings)
     return GradientAccumulator(run.build_model(), run.objective, ALONE, settings), parts

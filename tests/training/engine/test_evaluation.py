@@ -7,15 +7,15 @@ import torch
 
 from bothways.training.distributed.processes import Workers
 from bothways.training.engine.evaluation import evaluate, validate
-from bothways.training.settings import ResolvedSettings
+from bothways.training.resolved_settings import ResolvedSettings, resolve_settings
 
 MakeRun = Callable[..., Any]
 ALONE = Workers(0, 1, torch.device("cpu"))
 
 
 def resolve(run: Any) -> ResolvedSettings:
-    settings: ResolvedSettings = run.settings.resolved(
-        run.train.lengths, fresh=True, gpu=False, bf16=False
+    settings: ResolvedSettings = resolve_settings(
+        run.settings, run.train.lengths, from_scratch=True, gpu=False, bf16=False
     )
     return settings
 

@@ -6,13 +6,16 @@ import torch
 
 from bothways.training.distributed.processes import Workers
 from bothways.training.engine.microbatches import MicroBatch, prepare_step, to_device
+from bothways.training.resolved_settings import resolve_settings
 
 MakeRun = Callable[..., Any]
 CPU = torch.device("cpu")
 
 
 def parts_of(run: Any, batches: Sequence[Sequence[int]], rank: int, size: int) -> list[MicroBatch]:
-    settings = run.settings.resolved(run.train.lengths, fresh=True, gpu=False, bf16=False)
+    settings = resolve_settings(
+        run.settings, run.train.lengths, from_scratch=True, gpu=False, bf16=False
+    )
     arrays = [np.array(batch) for batch in batches]
     return prepare_step(run.objective, run.train, 0, arrays, Workers(rank, size, CPU), settings)
 

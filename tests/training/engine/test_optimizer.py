@@ -13,7 +13,8 @@ from bothways.training.engine.optimizer import (
     set_learning_rate,
 )
 from bothways.training.model import TrainedModel
-from bothways.training.settings import ResolvedSettings, TrainingSettings
+from bothways.training.resolved_settings import ResolvedSettings, resolve_settings
+from bothways.training.settings import TrainingSettings
 
 CONFIG = EncoderConfig(num_layers=1, num_heads=2, d_model=8, d_ff=8, vocab_size=9, max_length=8)
 HEAD = Head(
@@ -30,7 +31,7 @@ def build_model() -> TrainedModel:
 
 def make_settings(**changed: float) -> ResolvedSettings:
     settings = TrainingSettings(**changed)  # type: ignore[arg-type]
-    return settings.resolved(np.array([8]), fresh=True, gpu=False, bf16=False)
+    return resolve_settings(settings, np.array([8]), from_scratch=True, gpu=False, bf16=False)
 
 
 def one_step(

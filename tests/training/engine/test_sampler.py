@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bothways.training.engine.sampler import StepSampler, assign_batches, steps_per_epoch
+from bothways.training.engine.sampler import StepSampler, assign_batches
+from bothways.training.resolved_settings import steps_per_epoch
 
 
 def make_order(lengths: list[int], **changed: int) -> StepSampler:

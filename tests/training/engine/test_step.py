@@ -12,7 +12,7 @@ from bothways.training.distributed.processes import Workers
 from bothways.training.engine.microbatches import MicroBatch, prepare_step, to_device
 from bothways.training.engine.step import GradientAccumulator, clip_gradients
 from bothways.training.model import TrainedModel
-from bothways.training.settings import ResolvedSettings
+from bothways.training.resolved_settings import ResolvedSettings, resolve_settings
 
 MakeRun = Callable[..., Any]
 ALONE = Workers(0, 1, torch.device("cpu"))
@@ -27,8 +27,8 @@ HALF = 0.03
 
 
 def resolve(run: Any) -> ResolvedSettings:
-    settings: ResolvedSettings = run.settings.resolved(
-        run.train.lengths, fresh=True, gpu=False, bf16=False
+    settings: ResolvedSettings = resolve_settings(
+        run.settings, run.train.lengths, from_scratch=True, gpu=False, bf16=False
     )
     return settings
 

@@ -67,7 +67,9 @@ def train(
         data = Dataset(examples, lengths)
         model = build_model(objective.head)
         out = tmp_path / "run"
-        done = fit(model, objective, data, None, SETTINGS, out, template=template, fresh=True)
+        done = fit(
+            model, objective, data, None, SETTINGS, out, template=template, from_scratch=True
+        )
         said = evaluate(model, objective, data, done.settings)
         order = np.argsort(-lengths, kind="stable").tolist()
         return bothways.load(out, backend="reference"), said, [examples[i] for i in order]

@@ -16,8 +16,8 @@ from bothways.errors import CheckpointError, ConfigError
 from bothways.model.config import EncoderConfig
 from bothways.model.weights import layout
 from bothways.sequences import Alphabet, SymbolReader
-from bothways.training.data.columns import TrainingTask
-from bothways.training.plan import NewModelOptions
+from bothways.training.options.new_model import NewModelOptions
+from bothways.training.options.objective import TrainingTask
 from bothways.training.setup.base_model import (
     BaseModel,
     create_base_model,
@@ -49,7 +49,7 @@ def test_a_fresh_model_of_text_fits_its_vocabulary(tmp_path: Path) -> None:
     assert not has_reader(tmp_path, "text")
     start = fresh(tmp_path)
     assert has_reader(tmp_path, "text")
-    assert start.fresh
+    assert start.from_scratch
     assert start.folder.config.max_length == start.folder.max_length == 512
     assert start.folder.weights.keys() == layout(start.folder.transformer).keys()
     (tokenized,) = start.reader.read(["a river"])
@@ -123,7 +123,7 @@ def test_only_contrast_makes_vectors_of_unit_length(tmp_path: Path) -> None:
 def test_a_model_goes_on_with_all_it_had(minilm_folder: Path) -> None:
     start = load_base_model(minilm_folder, fields={})
     folder = checkpoints.read_folder(minilm_folder)
-    assert not start.fresh
+    assert not start.from_scratch
     assert start.folder.pooling == folder.pooling
     assert start.folder.modules == folder.modules
     assert start.folder.max_length == folder.max_length == 256

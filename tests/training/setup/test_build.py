@@ -26,7 +26,7 @@ from bothways.training.objectives.masked_tokens import MaskedTokens
 from bothways.training.objectives.masked_values import MaskedValues
 from bothways.training.objectives.regress import Regress
 from bothways.training.objectives.tag import Tag
-from bothways.training.plan import ObjectiveOptions
+from bothways.training.options.objective import ObjectiveOptions
 from bothways.training.setup.base_model import BaseModel
 from bothways.training.setup.build import build_model, build_objective, head_labels
 from bothways.training.setup.vocabulary import train_tokenizer
@@ -63,7 +63,7 @@ def start(tmp_path: Path) -> MakeStart:
             head_settings={},
             max_length=config.max_length,
         )
-        return BaseModel(folder, reader, fresh=False)
+        return BaseModel(folder, reader, from_scratch=False)
 
     return make
 

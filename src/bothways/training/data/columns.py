@@ -3,15 +3,14 @@
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, assert_never
+from typing import Any, assert_never
 
 from bothways.errors import DataFileError
 from bothways.files.columns import listed, require_column
+from bothways.training.options.data import ColumnNames
+from bothways.training.options.objective import TrainingTask
 
-__all__ = ["ColumnNames", "DataColumns", "TrainingTask", "choose_columns"]
-
-TrainingTask = Literal["mlm", "classify", "tag", "regress", "contrast"]
-"""What is to be learned, as the command line calls it."""
+__all__ = ["DataColumns", "choose_columns"]
 
 _SEQUENCES = (
     *("text", "sentence", "sequence", "series", "document", "body", "content"),
@@ -37,22 +36,6 @@ _OPTION: Mapping[TrainingTask, str] = {
     "tag": "--label",
     "regress": "--target",
 }
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ColumnNames:
-    """The columns that the user named; empty or None for those left to us.
-
-    inputs: of the sequence; two for a pair of texts read as one input; for contrast the anchor, its
-        positive and any negatives.
-    labels: of the class, the tags or the numbers.
-    group: rows with the same value here stay on one side of the split. `file` is the input file,
-        and in CoNLL `document` is the document, where there is no such column.
-    """
-
-    inputs: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
-    group: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

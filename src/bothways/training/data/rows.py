@@ -9,8 +9,9 @@ from bothways.files.records import Record
 from bothways.files.rows import Kind, Place
 from bothways.files.values import found, value_of
 from bothways.sequences import as_words
-from bothways.training.data.columns import DataColumns, TrainingTask
+from bothways.training.data.columns import DataColumns
 from bothways.training.data.labels import parse_tags
+from bothways.training.options.objective import TrainingTask
 
 __all__ = ["DataRow", "RowParser", "is_blank"]
 

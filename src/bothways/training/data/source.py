@@ -18,9 +18,11 @@ from bothways.files.lines import decoded_lines
 from bothways.files.opening import byte_lines
 from bothways.files.records import Record, read_records
 from bothways.files.rows import Kind, Meter
-from bothways.training.data.columns import ColumnNames, DataColumns, TrainingTask, choose_columns
+from bothways.training.data.columns import DataColumns, choose_columns
 from bothways.training.data.conll import read_conll
 from bothways.training.data.rows import DataRow, RowParser, is_blank
+from bothways.training.options.data import ColumnNames
+from bothways.training.options.objective import TrainingTask
 
 __all__ = ["DataSource", "ShareCallback", "guess_kind"]
 

@@ -13,14 +13,14 @@ import numpy as np
 from bothways.errors import DataFileError
 from bothways.files.rows import Kind
 from bothways.sequences import SequenceReader
-from bothways.training.data.columns import TrainingTask
 from bothways.training.data.examples import PackedExamples
 from bothways.training.data.rows import DataRow
 from bothways.training.data.source import DataSource, ShareCallback
 from bothways.training.data.split import choose_held_out
 from bothways.training.data.survey import Survey, survey
 from bothways.training.data.tokenization import tokenize
-from bothways.training.plan import DataOptions
+from bothways.training.options.data import DataOptions
+from bothways.training.options.objective import TrainingTask
 
 __all__ = ["SplitExamples", "TrainingData"]
 

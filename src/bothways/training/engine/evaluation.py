@@ -15,7 +15,7 @@ from bothways.training.engine.sampler import assign_batches
 from bothways.training.engine.step import autocast
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Evaluation, Objective
-from bothways.training.settings import ResolvedSettings
+from bothways.training.resolved_settings import ResolvedSettings
 
 __all__ = ["evaluate", "validate"]
 

@@ -30,6 +30,7 @@ from bothways.training.engine.step import GradientAccumulator, clip_gradients
 from bothways.training.engine.torch_setup import torch_for_training
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Objective
+from bothways.training.resolved_settings import ResolvedSettings, resolve_settings
 from bothways.training.runs.events import (
     EventCallback,
     find_tensorboard,
@@ -38,7 +39,7 @@ from bothways.training.runs.events import (
 )
 from bothways.training.runs.folder import RunFolder
 from bothways.training.runs.signals import StopRequest, catch_stop_signals
-from bothways.training.settings import ResolvedSettings, TrainingSettings
+from bothways.training.settings import TrainingSettings
 
 __all__ = ["TrainingResult", "fit"]
 
@@ -72,7 +73,7 @@ def fit(
     out: Path,
     *,
     template: ModelFolder,
-    fresh: bool,
+    from_scratch: bool,
     about: Mapping[str, Any] = _NOTHING,
     resume: bool = False,
     how_to_resume: str = "resume=True",
@@ -84,7 +85,7 @@ def fit(
     data, the last. Under torchrun every process calls this with the same arguments.
 
     template: the model folder that `out` becomes, but for its weights and heads.
-    fresh: whether the model's weights are random, which some defaults depend on.
+    from_scratch: whether the model's weights are random, which some defaults depend on.
     about: what else the run depends on, as JSON: files and their hashes, options of the objective.
         It is written to training.json, and a run is resumed only with the same.
     resume: go on from the newest checkpoint in `out`, or from the start if there is none yet.
@@ -110,7 +111,7 @@ def fit(
         torch_for_training(workers.device, settings.threads),
         catch_stop_signals() as stop,
     ):
-        resolved, order = _plan(train, settings, fresh, workers)
+        resolved, order = _plan(train, settings, from_scratch, workers)
         run = TrainingRun(model, objective, order, resolved, workers, RunFolder(out), template)
         bound = {
             "objective": objective.name,
@@ -177,7 +178,7 @@ def _train(
 
 
 def _plan(
-    train: Dataset, settings: TrainingSettings, fresh: bool, workers: Workers
+    train: Dataset, settings: TrainingSettings, from_scratch: bool, workers: Workers
 ) -> tuple[ResolvedSettings, StepSampler]:
     """The settings with all that was to be chosen, and the order of the examples under them."""
     if settings.sharding == "sharded" and workers.size == 1:
@@ -191,7 +192,9 @@ def _plan(
         raise BackendError(
             "precision='bf16' needs a GPU that has it; a CPU would emulate it slowly: choose 'fp32'"
         )
-    resolved = settings.resolved(train.lengths, fresh=fresh, gpu=gpu, bf16=bf16)
+    resolved = resolve_settings(
+        settings, train.lengths, from_scratch=from_scratch, gpu=gpu, bf16=bf16
+    )
     order = StepSampler(
         train.lengths,
         batch_tokens=resolved.batch_tokens,

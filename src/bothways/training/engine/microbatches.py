@@ -16,7 +16,7 @@ from bothways.training.engine.rng import generator
 from bothways.training.engine.sampler import assign_batches
 from bothways.training.model import Batch
 from bothways.training.objectives.objective import Objective, PreparedBatch
-from bothways.training.settings import ResolvedSettings
+from bothways.training.resolved_settings import ResolvedSettings
 
 __all__ = ["MicroBatch", "prepare_step", "to_device"]
 

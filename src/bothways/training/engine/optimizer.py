@@ -8,7 +8,7 @@ from torch import nn
 
 from bothways.errors import CheckpointError
 from bothways.training.distributed.sharding import copy_array_into, to_full_array
-from bothways.training.settings import ResolvedSettings
+from bothways.training.resolved_settings import ResolvedSettings
 
 __all__ = ["load_moments", "make_optimizer", "moments", "set_learning_rate"]
 

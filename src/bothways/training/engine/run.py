@@ -25,10 +25,10 @@ from bothways.training.engine.schedule import learning_rate
 from bothways.training.engine.step import StepLoss
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Objective
+from bothways.training.resolved_settings import ResolvedSettings
 from bothways.training.runs.checkpoint import Checkpoint, RunState
 from bothways.training.runs.events import StepEvent, ValidationEvent
 from bothways.training.runs.folder import RunFolder, describe
-from bothways.training.settings import ResolvedSettings
 
 __all__ = ["TrainingRun"]
 

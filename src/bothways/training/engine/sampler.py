@@ -5,7 +5,6 @@ into batches by `packing.plan_batches`; how it is cut changes no more than the r
 gradient. Nothing is kept between steps: step 1,000 is found without the 999 before it.
 """
 
-import math
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -13,8 +12,9 @@ import numpy as np
 
 from bothways.model.packing import plan_batches
 from bothways.training.engine.rng import generator
+from bothways.training.resolved_settings import steps_per_epoch
 
-__all__ = ["StepSampler", "assign_batches", "steps_per_epoch"]
+__all__ = ["StepSampler", "assign_batches"]
 
 
 class StepSampler:
@@ -56,15 +56,6 @@ class StepSampler:
         # An example belongs to the step in whose share of the tokens it starts: exact in integers.
         step = starts * self.steps_per_epoch // int(lengths.sum())
         return np.split(order, np.searchsorted(step, np.arange(1, self.steps_per_epoch)))
-
-
-def steps_per_epoch(lengths: np.ndarray, batch_tokens: int) -> int:
-    """How many steps see every example once.
-
-    No more than leave each room for the longest example: then none is without any.
-    """
-    total, longest = int(lengths.sum()), int(lengths.max())
-    return min(math.ceil(total / batch_tokens), total // longest)
 
 
 def assign_batches(

@@ -1,11 +1,11 @@
 """The learning rate of each step: a linear warm-up, then a decay."""
 
 import math
-from typing import Literal, assert_never
+from typing import assert_never
 
-__all__ = ["Schedule", "learning_rate"]
+from bothways.training.settings import Schedule
 
-Schedule = Literal["linear", "cosine", "constant"]
+__all__ = ["learning_rate"]
 
 
 def learning_rate(

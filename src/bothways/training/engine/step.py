@@ -17,7 +17,7 @@ from bothways.training.engine.microbatches import MicroBatch, to_device
 from bothways.training.engine.rng import torch_seed
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import JointObjective, Objective
-from bothways.training.settings import ResolvedSettings
+from bothways.training.resolved_settings import ResolvedSettings
 
 __all__ = [
     "GradientAccumulator",

@@ -11,7 +11,7 @@ candidates, the pieces that are no anchors; R of the queries; D dimensions.
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Literal, assert_never, get_args
+from typing import assert_never, get_args
 
 import numpy as np
 import torch
@@ -34,10 +34,9 @@ from bothways.training.objectives.objective import (
     PreparedBatch,
 )
 from bothways.training.objectives.pooled import pooled_vectors, pooled_width
+from bothways.training.options.objective import Similarity
 
-__all__ = ["Contrast", "Similarity"]
-
-Similarity = Literal["cosine", "dot"]
+__all__ = ["Contrast"]
 
 VALIDATED_TOGETHER = 64
 """Examples whose pieces are compared for a validation's loss; retrieval is among all."""

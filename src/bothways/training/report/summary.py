@@ -41,7 +41,7 @@ def described(plan: TrainingPlan, start: BaseModel) -> str:
     config = start.folder.config
     count = sum(math.prod(array.shape) for array in start.folder.weights.values())
     kind = "encoder" if name_of(config) == "transformer" else f"{name_of(config)} encoder"
-    what = f"a fresh {kind}" if start.fresh else f"the {kind} of {plan.source}"
+    what = f"a fresh {kind}" if start.from_scratch else f"the {kind} of {plan.source}"
     reads = (
         f"{config.vocab_size:,} tokens" if config.vocab_size else f"{config.num_channels} channels"
     )
@@ -55,7 +55,7 @@ def about(plan: TrainingPlan, data: TrainingData, start: BaseModel) -> dict[str,
     """What the run depends on, beside its settings, for training.json."""
     model = {
         "from": plan.source,
-        "fingerprint": None if start.fresh else fingerprint(start.folder.path),
+        "fingerprint": None if start.from_scratch else fingerprint(start.folder.path),
     }
     kind = name_of(start.folder.config)
     return {

@@ -102,7 +102,7 @@ class RunFolder:
             raise _changed(file, *found)
         before = earlier.get("settings")
         before = before if isinstance(before, dict) else {}
-        name = settings.difference(before)  # after the data, which some are chosen by
+        name = settings.first_change(before)  # after the data, which some are chosen by
         if name is not None:
             raise _changed(file, f"settings.{name}", before.get(name), settings.to_dict()[name])
         with writing(self.path):

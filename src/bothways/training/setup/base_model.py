@@ -20,8 +20,8 @@ from bothways.sequences.opening import open_reader
 from bothways.sequences.series import SERIES_FILE
 from bothways.sequences.text import TOKENIZER_FILE, TextReader
 from bothways.sequences.tokenizer_files import open_tokenizer
-from bothways.training.data.columns import TrainingTask
-from bothways.training.plan import NewModelOptions
+from bothways.training.options.new_model import NewModelOptions
+from bothways.training.options.objective import TrainingTask
 from bothways.training.setup.sizes import SIZES, new_config
 from bothways.training.setup.vocabulary import SPECIAL_TOKENS, choose_alphabet, train_tokenizer
 
@@ -45,12 +45,12 @@ class BaseModel:
     """What a run starts from.
 
     folder: the model with its weights; the trained one will be like it but for weights and heads.
-    reader: what turns sequences into tokens. fresh: whether the weights are random.
+    reader: what turns sequences into tokens. from_scratch: whether the weights are random.
     """
 
     folder: ModelFolder
     reader: SequenceReader
-    fresh: bool
+    from_scratch: bool
 
 
 _READER_FILE: Mapping[Kind, str] = {
@@ -66,7 +66,7 @@ def has_reader(out: Path, kind: Kind) -> bool:
 
 
 def write_reader(
-    out: Path, kind: Kind, fresh: NewModelOptions, task: TrainingTask, sequences: Sequences
+    out: Path, kind: Kind, options: NewModelOptions, task: TrainingTask, sequences: Sequences
 ) -> None:
     """Make what reads these sequences, and write its files into the folder `out`.
 
@@ -76,17 +76,21 @@ def write_reader(
     file = out / _READER_FILE[kind]
     match kind:
         case "text":
-            size = SIZES[fresh.size].vocab_size if fresh.vocab_size is None else fresh.vocab_size
+            size = (
+                SIZES[options.size].vocab_size if options.vocab_size is None else options.vocab_size
+            )
             # A capital tells a name from a noun, and little of what a text is about.
-            lowercase = task != "tag" if fresh.lowercase is None else fresh.lowercase
-            tokenizer = train_tokenizer(sequences, fresh.vocabulary, size=size, lowercase=lowercase)
+            lowercase = task != "tag" if options.lowercase is None else options.lowercase
+            tokenizer = train_tokenizer(
+                sequences, options.vocabulary, size=size, lowercase=lowercase
+            )
             # Says that tokenizer.json is all there is to it; a model_type would suggest a class.
             about = {"tokenizer_class": "PreTrainedTokenizerFast", **SPECIAL_TOKENS}
             write_json(out / "tokenizer_config.json", about)
             with replaced_file(file) as hidden:
                 tokenizer.save(str(hidden))
         case "symbols":
-            alphabet = choose_alphabet(fresh.alphabet or "characters", sequences)
+            alphabet = choose_alphabet(options.alphabet or "characters", sequences)
             with replaced_file(file) as hidden:
                 alphabet.save(hidden)
         case "series":
@@ -98,7 +102,7 @@ def write_reader(
 
 
 def create_base_model(
-    out: Path, kind: Kind, fresh: NewModelOptions, task: TrainingTask, *, longest: int, seed: int
+    out: Path, kind: Kind, options: NewModelOptions, task: TrainingTask, *, longest: int, seed: int
 ) -> BaseModel:
     """A model with random weights, the same for the same seed, for the reader in the folder `out`.
 
@@ -108,23 +112,23 @@ def create_base_model(
         ConfigError: if the encoder that was asked for cannot be.
         CheckpointError: if the reader's file is missing or malformed.
     """
-    max_length = fresh.max_length
+    max_length = options.max_length
     if max_length is None:
         needed = DEFAULT_MAX_LENGTH if kind == "text" else longest + 2  # a beginning and an end
         max_length = min(max(needed, DEFAULT_MAX_LENGTH), LARGEST_MAX_LENGTH)
 
     def config_for(*, vocab_size: int = 0, num_channels: int = 0) -> AnyConfig:
         transformer = new_config(
-            fresh.size,
-            architecture=fresh.architecture,
+            options.size,
+            architecture=options.architecture,
             vocab_size=vocab_size,
             num_channels=num_channels,
             max_length=max_length,
-            fields=fresh.fields,
+            fields=options.fields,
         )
-        if fresh.encoder == "transformer":
+        if options.encoder == "transformer":
             return transformer
-        return matched_config(fresh.encoder, transformer, num_layers=fresh.encoder_layers)
+        return matched_config(options.encoder, transformer, num_layers=options.encoder_layers)
 
     reader: SequenceReader
     match kind:
@@ -155,7 +159,7 @@ def create_base_model(
         modules=(Normalize(),) if task == "contrast" else (),
         max_length=config.max_length,
     )
-    return BaseModel(folder, reader, fresh=True)
+    return BaseModel(folder, reader, from_scratch=True)
 
 
 def load_base_model(
@@ -187,4 +191,4 @@ def load_base_model(
     if max_length is not None and max_length > config.max_length:
         raise ConfigError(f"max_length={max_length}: {path} takes {config.max_length} positions")
     folder = dataclasses.replace(folder, config=config, max_length=max_length or folder.max_length)
-    return BaseModel(folder, reader, fresh=False)
+    return BaseModel(folder, reader, from_scratch=False)

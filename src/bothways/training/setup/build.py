@@ -8,7 +8,6 @@ import numpy as np
 from bothways.errors import ConfigError
 from bothways.model.heads import Head, HeadTask, head_layout
 from bothways.sequences.special_tokens import continuing_tokens, special_tokens
-from bothways.training.data.columns import TrainingTask
 from bothways.training.data.dataset import IGNORED
 from bothways.training.data.examples import PackedExamples
 from bothways.training.data.survey import Survey
@@ -26,7 +25,7 @@ from bothways.training.objectives.masked_values import MaskedValues
 from bothways.training.objectives.objective import Objective
 from bothways.training.objectives.regress import Regress
 from bothways.training.objectives.tag import Tag
-from bothways.training.plan import ObjectiveOptions
+from bothways.training.options.objective import ObjectiveOptions, TrainingTask
 from bothways.training.setup.base_model import BaseModel
 
 __all__ = ["build_model", "build_objective", "head_labels"]

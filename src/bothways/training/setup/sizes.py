@@ -1,17 +1,13 @@
 """How large a new encoder is, and how it is built, where the user does not say."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, assert_never
+from typing import Any, NamedTuple, assert_never
 
 from bothways.errors import ConfigError
 from bothways.model.config import EncoderConfig
+from bothways.training.options.new_model import Architecture, SizeName
 
-__all__ = ["SIZES", "Architecture", "Size", "SizeName", "new_config"]
-
-SizeName = Literal["tiny", "small", "base"]
-Architecture = Literal["modern", "classic"]
-"""`modern`: rotary positions, norms before, a gated feed-forward, no biases, as Warner et al. 2024,
-section 2.1. `classic`: learned positions, norms behind, as Devlin et al. 2019."""
+__all__ = ["SIZES", "Size", "new_config"]
 
 
 class Size(NamedTuple):

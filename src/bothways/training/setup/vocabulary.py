@@ -19,7 +19,7 @@ from tokenizers import (
 
 from bothways.errors import ConfigError, InputError
 from bothways.sequences import Alphabet, Separator
-from bothways.training.plan import Vocabulary
+from bothways.training.options.new_model import Vocabulary
 
 __all__ = ["SPECIAL_TOKENS", "choose_alphabet", "train_tokenizer"]
 

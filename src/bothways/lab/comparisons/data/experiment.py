@@ -31,11 +31,13 @@ from bothways.training.engine.rng import generator
 from bothways.training.engine.sampler import StepSampler
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.objective import Evaluation, Objective
-from bothways.training.plan import DataOptions, NewModelOptions, ObjectiveOptions
-from bothways.training.settings import ResolvedSettings, TrainingSettings
+from bothways.training.options.data import DataOptions
+from bothways.training.options.new_model import NewModelOptions, SizeName
+from bothways.training.options.objective import ObjectiveOptions
+from bothways.training.resolved_settings import ResolvedSettings, resolve_settings
+from bothways.training.settings import TrainingSettings
 from bothways.training.setup.base_model import BaseModel, create_base_model, write_reader
-from bothways.training.setup.build import build_objective
-from bothways.training.setup.sizes import SizeName
+from bothways.training.setup.build import build_model, build_objective
 
 __all__ = ["DataResult", "DataSettings", "Found", "Plan", "run_data"]
 
@@ -245,7 +247,9 @@ class Plan:
     @classmethod
     def of(cls, settings: DataSettings, train: Dataset) -> "Plan":
         """Of the rows to learn from."""
-        usual = TrainingSettings().resolved(train.lengths, fresh=True, gpu=False, bf16=False)
+        usual = resolve_settings(
+            TrainingSettings(), train.lengths, from_scratch=True, gpu=False, bf16=False
+        )
         total = int(train.lengths.sum())
         epochs = min(settings.tokens / total, settings.epochs)
         small = max(round(epochs * total / LEAST_STEPS), LEAST_TOKENS)
