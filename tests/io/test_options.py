@@ -41,9 +41,9 @@ def test_options_are_listed_in_order_with_their_types_and_defaults() -> None:
 def test_a_subclass_that_narrows_a_type_keeps_the_option() -> None:
     (rate, *_) = options_of(Narrowed)
     assert (rate.type, rate.option.help) == (float, "Rate.")
-    with pytest.raises(ConfigError, match="rate=2.0: expected more than 0 and at most 1"):
+    with pytest.raises(ConfigError, match=r"rate=2\.0: expected more than 0 and at most 1"):
         Narrowed(rate=2.0)
-    with pytest.raises(ConfigError, match="rate=None: expected a number$"):
+    with pytest.raises(ConfigError, match=r"rate=None: expected a number$"):
         Narrowed(rate=None)  # type: ignore[arg-type]
 
 

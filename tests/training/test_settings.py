@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from typing import Any
 
@@ -106,9 +107,7 @@ def test_an_invalid_value_is_refused_with_its_field_and_what_was_expected(
 
 def test_resolved_settings_keep_the_bounds_of_their_options() -> None:
     with pytest.raises(ConfigError, match="batch_tokens=0: expected at least 1"):
-        resolve(TrainingSettings()).__class__(
-            **resolve(TrainingSettings()).to_dict() | {"batch_tokens": 0}
-        )
+        dataclasses.replace(resolve(TrainingSettings()), batch_tokens=0)
 
 
 def test_settings_survive_json() -> None:

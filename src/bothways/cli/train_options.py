@@ -281,7 +281,11 @@ MicroTokens = Annotated[
 ]
 LearningRate = Annotated[
     float | None,
-    _option(_TRAINING, "The highest; by default 5e-4, 5e-5 from a model.", metavar="NUMBER"),
+    _option(
+        _TRAINING,
+        "Peak learning rate (default 1e-3 for a new model, 5e-5 when fine-tuning).",
+        metavar="NUMBER",
+    ),
 ]
 Seed = Annotated[
     int | None,

@@ -174,8 +174,8 @@ class TrainingSettings:
     device: Annotated[
         str | None,
         Option(
-            "Device: cpu, cuda or cuda:N (default: a GPU if available). Under torchrun, cpu or "
-            "cuda.",
+            "Device: cpu, cuda or cuda:N, without N under torchrun (default: a GPU if "
+            "available).",
             group=_HARDWARE, unit="NAME",
         ),
     ] = None  # fmt: skip
