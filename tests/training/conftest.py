@@ -60,7 +60,7 @@ class HasThree(Objective):
 
     def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> PreparedBatch:
         """Now and then a token is replaced, so that chance matters."""
-        values = [np.array(example.pieces[0].values) for example in examples]
+        values = [np.array(example.sequences[0].values) for example in examples]
         for sequence in values:
             if rng.random() < 0.1:
                 sequence[rng.integers(len(sequence))] = rng.integers(4, VOCABULARY)
@@ -159,7 +159,7 @@ class TinyRun:
             device="cpu",
         )
     )
-    about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     model: TrainedModel | None = None
 
     @classmethod
@@ -193,7 +193,7 @@ class TinyRun:
             seed=s.seed,
         )
         parts = prepare_step(self.objective, self.train, step, order.batches(step), workers, s)
-        GradientAccumulator(model, self.objective, workers, s).run(step, parts)
+        GradientAccumulator(model, self.objective, workers, s).accumulate(step, parts)
         return {name: to_full_array(gradient_of(weight)) for name, weight in model.named_weights()}
 
     def start(
@@ -210,7 +210,7 @@ class TinyRun:
             self.out,
             template=self.make_template(),
             from_scratch=True,
-            about=self.about,
+            provenance=self.provenance,
             resume=resume,
             progress=progress,
         )

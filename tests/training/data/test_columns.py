@@ -100,7 +100,7 @@ def test_negatives_are_found_in_each_row_or_named() -> None:
 def test_only_needed_columns_are_read() -> None:
     row = dict.fromkeys(["id", "anchor", "positive", "negative", "doc"], "")
     columns = chosen("contrast", row, group="doc")
-    assert columns.needed(row) == ["anchor", "positive", "negative", "doc"]
+    assert columns.required(row) == ["anchor", "positive", "negative", "doc"]
 
 
 def test_a_file_can_be_what_the_split_goes_by() -> None:

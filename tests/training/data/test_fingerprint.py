@@ -23,8 +23,11 @@ def test_another_order_value_or_target_shows(tiny_run: MakeRun) -> None:
     examples = list(data.examples)
     turned = Dataset(examples[::-1], data.lengths[::-1])
     relabeled = [examples[0]._replace(target=np.array(7)), *examples[1:]]
-    piece = examples[1].pieces[0]
-    changed = [examples[0], examples[1]._replace(pieces=(piece._replace(values=piece.values + 1),))]
+    piece = examples[1].sequences[0]
+    changed = [
+        examples[0],
+        examples[1]._replace(sequences=(piece._replace(values=piece.values + 1),)),
+    ]
     found = {
         fingerprint(other)["hash"]
         for other in (

@@ -17,7 +17,7 @@ def surveyed(keys: Sequence[int] | np.ndarray, classes: Sequence[int] | None = N
     return Survey(
         labels=(),
         counts=np.empty(0),
-        several=False,
+        multilabel=False,
         classes=None if classes is None else np.array(classes, dtype=np.int32),
         keys=array.reshape(len(array), -1),
         longest=1,
@@ -26,7 +26,7 @@ def surveyed(keys: Sequence[int] | np.ndarray, classes: Sequence[int] | None = N
 
 
 def held_out(survey: Survey, share: float | None = None, seed: int = 0) -> np.ndarray:
-    return choose_held_out(survey, share=share, seed=seed, name="x.csv")
+    return choose_held_out(survey, fraction=share, seed=seed, name="x.csv")
 
 
 def test_a_tenth_is_held_out_and_of_much_data_less() -> None:

@@ -23,7 +23,7 @@ def test_classes_are_counted_in_a_head_s_order(open_source: OpenSource) -> None:
     assert found.counts.tolist() == [2, 3]
     assert found.classes is not None
     assert found.classes.tolist() == [1, 0, 1, 0, 1]
-    assert not found.several
+    assert not found.multilabel
     assert found.num_rows == 5
     assert found.longest == 1
 
@@ -38,10 +38,10 @@ def test_several_labels_are_counted(open_source: OpenSource) -> None:
     rows = [{"text": "a", "labels": ["p", "q"]}, {"text": "b", "labels": []},
             {"text": "c", "labels": ["q"]}]  # fmt: skip
     found = survey(open_source("classify", rows))
-    assert (found.labels, found.counts.tolist(), found.several) == (("p", "q"), [1, 2], True)
+    assert (found.labels, found.counts.tolist(), found.multilabel) == (("p", "q"), [1, 2], True)
     assert found.classes is None
     found = survey(open_source("classify", table("a,p;q", "c,q")), separator=";")
-    assert (found.labels, found.counts.tolist(), found.several) == (("p", "q"), [1, 2], True)
+    assert (found.labels, found.counts.tolist(), found.multilabel) == (("p", "q"), [1, 2], True)
 
 
 def test_tags_are_counted_by_position(open_source: OpenSource) -> None:

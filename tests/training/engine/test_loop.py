@@ -42,7 +42,7 @@ def test_settings_that_were_chosen_are_in_the_result_and_in_training_json(
     tiny_run: MakeRun,
 ) -> None:
     run = tiny_run()
-    run.about = {"data": "a.csv"}
+    run.provenance = {"data": "a.csv"}
     result = run.start()
     said = json.loads((run.out / "training.json").read_text())
     assert said["settings"] == result.settings.to_dict()
@@ -103,7 +103,7 @@ def test_training_ends_when_validations_stop_getting_better(tiny_run: MakeRun) -
 
     run.objective.metrics = metrics
     result = run.start()
-    assert (result.ending, result.steps, result.best_step) == ("no better validation", 12, 4)
+    assert (result.ending, result.steps, result.best_step) == ("early stopping", 12, 4)
 
 
 def test_of_equal_figures_that_of_the_lower_loss_is_the_best(tiny_run: MakeRun) -> None:

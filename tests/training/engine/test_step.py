@@ -47,7 +47,7 @@ def parts_of(
 def gradient(
     run: Any, model: TrainedModel, parts: Sequence[MicroBatch]
 ) -> tuple[float, list[Tensor]]:
-    found = GradientAccumulator(model, run.objective, ALONE, resolve(run)).run(0, parts)
+    found = GradientAccumulator(model, run.objective, ALONE, resolve(run)).accumulate(0, parts)
     gradients = [p.grad.clone() for p in model.parameters() if p.grad is not None]
     return found.loss, gradients
 
@@ -119,7 +119,7 @@ def test_a_joint_gradient_is_that_of_one_loss_with_the_dropout_of_each_batch(
     loss, found = gradient(run, model, parts)
     model.zero_grad()
     vectors = torch.cat([work.vectors(run.objective, 0, part) for part in parts])
-    pieces = [count for part in parts for count in part.pieces]
+    pieces = [count for part in parts for count in part.sequences_per_example]
     joint = run.objective.joint_loss(vectors, pieces) / 7
     joint.backward()
     assert loss == pytest.approx(joint.item(), rel=ROUNDING)
@@ -142,7 +142,7 @@ def test_a_batch_that_does_not_count_adds_nothing(tiny_run: MakeRun, pairs_run: 
         parts = parts_of(run, CUTS[1])
         loss, expected = gradient(run, model, parts)
         other_loss, found = gradient(
-            run, model, [*parts, dataclasses.replace(parts[0], counts=False)]
+            run, model, [*parts, dataclasses.replace(parts[0], contributes=False)]
         )
         assert other_loss == loss
         assert_close(found, expected)
@@ -165,7 +165,7 @@ def test_half_precision_is_for_products_and_not_for_gradients(tiny_run: MakeRun)
     parts = parts_of(run, CUTS[1])
     loss, exact = gradient(run, model, parts)
     half = dataclasses.replace(resolve(run), precision="bf16")
-    found = GradientAccumulator(model, run.objective, ALONE, half).run(0, parts)
+    found = GradientAccumulator(model, run.objective, ALONE, half).accumulate(0, parts)
     assert found.loss != loss
     assert found.loss == pytest.approx(loss, rel=HALF)
     scale = max(float(tensor.abs().max()) for tensor in exact)
@@ -178,7 +178,7 @@ def test_half_precision_is_for_products_and_not_for_gradients(tiny_run: MakeRun)
 def test_tokens_are_counted(pairs_run: MakeRun) -> None:
     run = pairs_run()
     work = GradientAccumulator(run.build_model(), run.objective, ALONE, resolve(run))
-    assert work.run(0, parts_of(run, CUTS[2])).tokens == run.train.lengths[:7].sum()
+    assert work.accumulate(0, parts_of(run, CUTS[2])).tokens == run.train.lengths[:7].sum()
 
 
 @pytest.mark.parametrize(("limit", "expected"), [(0.5, 0.5), (100.0, 13.0), (0.0, 13.0)])

@@ -156,7 +156,7 @@ def test_vectors_come_in_the_order_of_the_pieces_whatever_their_lengths(
     assert (np.diff(prepared.packed.lengths) <= 0).all()
     assert prepared.weight == 4
     found = objective.vectors(model, make_batch(prepared))
-    for row, piece in enumerate(piece for example in examples for piece in example.pieces):
+    for row, piece in enumerate(piece for example in examples for piece in example.sequences):
         pair = Example((piece, piece), None, "alone")
         alone = objective.vectors(
             model, make_batch(objective.prepare([pair], np.random.default_rng(0)))

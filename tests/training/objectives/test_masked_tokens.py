@@ -52,7 +52,7 @@ def test_masks_follow_the_recipe(
     recipe: MaskingRecipe, make_objective: Objectives, long_examples: list[Example]
 ) -> None:
     prepared = make_objective(recipe=recipe).prepare(long_examples, np.random.default_rng(1))
-    before = np.concatenate([example.pieces[0].values for example in long_examples])
+    before = np.concatenate([example.sequences[0].values for example in long_examples])
     after, chosen = prepared.packed.values, prepared.targets["positions"]
     ordinary = ~np.isin(before, [0, 1, 2])
     assert len(chosen) / ordinary.sum() == pytest.approx(recipe.rate, abs=SAMPLING)
@@ -73,7 +73,7 @@ def test_special_tokens_are_neither_chosen_nor_drawn(
 ) -> None:
     recipe = MaskingRecipe(rate=1.0, masked=0.0, random=1.0)
     prepared = make_objective(recipe=recipe).prepare(long_examples, np.random.default_rng(1))
-    before = np.concatenate([example.pieces[0].values for example in long_examples])
+    before = np.concatenate([example.sequences[0].values for example in long_examples])
     is_special = np.isin(before, [0, 1, 2])
     assert np.array_equal(prepared.targets["positions"], np.flatnonzero(~is_special))
     assert set(prepared.packed.values[~is_special]) == set(range(4, 24))  # the mask neither
@@ -94,7 +94,7 @@ def test_whole_words_are_chosen_together(
     continues = np.arange(24) >= 12
     objective = make_objective(continues=continues)
     prepared = objective.prepare(long_examples, np.random.default_rng(1))
-    before = np.concatenate([example.pieces[0].values for example in long_examples])
+    before = np.concatenate([example.sequences[0].values for example in long_examples])
     ordinary = ~np.isin(before, [0, 1, 2])
     chosen = np.zeros(len(before), bool)
     chosen[prepared.targets["positions"]] = True

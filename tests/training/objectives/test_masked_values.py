@@ -32,7 +32,7 @@ def test_a_share_of_positions_is_hidden_in_spans(
     rate: float, span: int, make_objective: Callable[..., MaskedValues], series: list[Example]
 ) -> None:
     prepared = make_objective(rate=rate, span=span).prepare(series, np.random.default_rng(0))
-    before = np.concatenate([example.pieces[0].values for example in series])
+    before = np.concatenate([example.sequences[0].values for example in series])
     hidden = np.zeros(len(before), bool)
     hidden[prepared.targets["positions"]] = True
     assert hidden.mean() == pytest.approx(rate, abs=SAMPLING)

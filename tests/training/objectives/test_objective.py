@@ -201,9 +201,9 @@ def test_preparing_is_decided_by_the_generator_alone(case: Case) -> None:
 @every_objective
 def test_preparing_leaves_the_examples_as_they_were(case: Case) -> None:
     objective, examples, _ = case
-    before = [[piece.values.copy() for piece in example.pieces] for example in examples]
+    before = [[piece.values.copy() for piece in example.sequences] for example in examples]
     objective.prepare(examples, np.random.default_rng(3))
-    after = [[piece.values for piece in example.pieces] for example in examples]
+    after = [[piece.values for piece in example.sequences] for example in examples]
     for old, new in zip(before, after, strict=True):
         assert all(map(np.array_equal, old, new))
 

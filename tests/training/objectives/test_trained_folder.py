@@ -78,7 +78,7 @@ def train(
 
 
 def ids_of(examples: list[Example]) -> list[np.ndarray]:
-    return [example.pieces[0].values for example in examples]
+    return [example.sequences[0].values for example in examples]
 
 
 def close(found: Any, expected: Any) -> None:
@@ -126,7 +126,7 @@ def test_tags(
     encoder, said, examples = train(Tag(head=head), make_examples(20, target))
     found = np.concatenate(
         [
-            tagged.probabilities[example.pieces[0].content]
+            tagged.probabilities[example.sequences[0].content]
             for tagged, example in zip(encoder.tag(ids_of(examples)), examples, strict=True)
         ]
     )
@@ -159,7 +159,7 @@ def test_masked_tokens(
     head = head_for("masked_tokens", make_config())
     recipe = MaskingRecipe(masked=1.0, random=0.0)
     objective = MaskedTokens(head=head, vocab_size=24, mask_token=3, recipe=recipe)
-    whole = [example.pieces[0] for example in make_examples(20)]
+    whole = [example.sequences[0] for example in make_examples(20)]
     examples = [Example((piece._replace(content=slice(2, 3)),), None, "row") for piece in whole]
     encoder, said, examples = train(objective, examples)
     ids = ids_of(examples)
@@ -181,5 +181,5 @@ def test_vectors(
 ) -> None:
     objective = Contrast(config=make_config(), pooling=Pooling(), modules=(Normalize(),))
     encoder, said, examples = train(objective, make_examples(20, pieces=2))
-    ids = [piece.values for example in examples for piece in example.pieces]
+    ids = [piece.values for example in examples for piece in example.sequences]
     close(encoder.encode(ids), said["vectors"][:, :-2])

@@ -78,7 +78,7 @@ def _masked() -> tuple[Objective, dict[str, np.ndarray]]:
 
 def _write(out: Path, held_out: HeldOutResults | None, objective: Objective) -> str:
     settings = {"learning_rate": 5e-5, "patience": None}
-    path = write_report(out, objective, held_out, facts=FACTS, settings=settings, events=EVENTS)
+    path = write_report(out, objective, held_out, overview=FACTS, settings=settings, events=EVENTS)
     return path.read_text(encoding="utf-8")
 
 

@@ -45,10 +45,10 @@ def test_the_files_of_the_reader_come_along(tiny_run: MakeRun, tmp_path: Path) -
     folder = RunFolder(run.out)
     folder.begin({"settings": {}, "bound": {}})
     weights = run.build_model().to_weights()
-    folder.save_best(weights, run.objective, template)
+    folder.save_best_weights(weights, run.objective, template)
     assert (run.out / "vocab.txt").read_text() == "a\nb\n"
     assert read_folder(run.out).config == template.config
-    kept = folder.best()
+    kept = folder.load_best_weights()
     assert all(np.array_equal(kept[name], array) for name, array in weights.items())
 
 

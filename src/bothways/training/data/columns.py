@@ -1,4 +1,4 @@
-"""Which columns of a file hold what an objective learns from."""
+"""Selection of the columns that hold sequences, labels and groups."""
 
 import dataclasses
 import re
@@ -42,8 +42,10 @@ _OPTION: Mapping[TrainingTask, str] = {
 class DataColumns:
     """The columns of one file.
 
-    inputs: of the sequence, of the two texts of a pair, or of anchor and positive.
-    negatives: those that the user named; None for those called so in each row.
+    inputs: the column of the sequence, or those of the two texts of a pair or of anchor and
+        positive.
+    labels: the columns of labels. group: the column whose values stay on one side of the split.
+    negatives: the columns that the user named; None to find them by name in each row.
     """
 
     inputs: tuple[str, ...]
@@ -57,23 +59,23 @@ class DataColumns:
             return self.negatives
         return tuple(column for column in fields if _NEGATIVE.fullmatch(column))
 
-    def needed(self, fields: Mapping[str, Any]) -> list[str]:
-        """The columns that have to be read of a file whose every row has these fields."""
+    def required(self, fields: Mapping[str, Any]) -> list[str]:
+        """The columns to read from a file whose rows all have these fields."""
         group = () if self.group is None else (self.group,)
-        wanted = {*self.inputs, *self.negative_columns(fields), *self.labels, *group}
-        return [column for column in fields if column in wanted]
+        required = {*self.inputs, *self.negative_columns(fields), *self.labels, *group}
+        return [column for column in fields if column in required]
 
 
 def choose_columns(
     task: TrainingTask, name: str, fields: Mapping[str, Any], names: ColumnNames
 ) -> DataColumns:
-    """The columns of the file called `name`, whose first row has these fields.
+    """Choose the columns of the file `name`, whose first row has these fields.
 
-    Those that the user named; else those with a usual name; else what is left over where only one
-    choice is.
+    The columns that the user named come first, then columns with a common name, then the only
+    column left.
 
     Raises:
-        DataFileError: if a named column is not there, or several could be meant; it lists them.
+        DataFileError: if a named column is missing or the choice is ambiguous; it lists them.
     """
     available = list(fields)
     for column in (*names.inputs, *names.labels):
@@ -95,10 +97,10 @@ def choose_columns(
 
 
 def _checked_inputs(task: TrainingTask, name: str, inputs: tuple[str, ...]) -> tuple[str, ...]:
-    most = 2 if task in ("classify", "regress") else 1
-    if len(inputs) > most:
+    maximum = 2 if task in ("classify", "regress") else 1
+    if len(inputs) > maximum:
         raise DataFileError(
-            f"{name}: {len(inputs)} columns of input, {listed(inputs)}; {task} takes {most}"
+            f"{name}: {len(inputs)} input columns, {listed(inputs)}; {task} accepts {maximum}"
         )
     return inputs
 
@@ -106,36 +108,37 @@ def _checked_inputs(task: TrainingTask, name: str, inputs: tuple[str, ...]) -> t
 def _label_columns(
     task: TrainingTask, name: str, free: Sequence[str], names: ColumnNames
 ) -> tuple[str, ...]:
-    usual = _LABELS[task]
-    if not usual:
+    common_names = _LABELS[task]
+    if not common_names:
         return ()
     if len(free) < (1 if names.inputs else 2):
         raise DataFileError(
-            f"{name}: has only {listed([*names.inputs, *free])}; {task} needs {_what(task)} "
-            "beside the sequences, as in .csv, .tsv, .jsonl or .parquet"
+            f"{name}: has only {listed([*names.inputs, *free])}; {task} also needs a "
+            f"column of {_label_noun(task)}, as in .csv, .tsv, .jsonl or .parquet"
         )
-    found = [column for column in free if column.lower() in usual]
-    if len(found) == 1:
-        return (found[0],)
+    matches = [column for column in free if column.lower() in common_names]
+    if len(matches) == 1:
+        return (matches[0],)
     inputs = [column for column in free if column.lower() in _WORDS]
     others = [column for column in free if column not in inputs]
-    if not found and len(inputs) == 1 and len(others) == 1:
+    if not matches and len(inputs) == 1 and len(others) == 1:
         return (others[0],)
     raise DataFileError(
-        f"{name}: which column holds {_what(task)}? Name it with {_OPTION[task]}: {listed(free)}"
+        f"{name}: which column holds the {_label_noun(task)}? Name it with {_OPTION[task]}: "
+        f"{listed(free)}"
     )
 
 
-def _what(task: TrainingTask) -> str:
+def _label_noun(task: TrainingTask) -> str:
     match task:
         case "classify":
-            return "the labels"
+            return "labels"
         case "tag":
-            return "the tags"
+            return "tags"
         case "regress":
-            return "the numbers to predict"
+            return "numbers to predict"
         case "mlm" | "contrast":
-            return "nothing"
+            raise ValueError(f"{task} has no labels")
         case unknown:
             assert_never(unknown)
 
@@ -146,30 +149,30 @@ def _input_column(
     candidates = [column for column in rest if isinstance(fields[column], str | list)]
     if len(candidates) == 1:
         return candidates[0]
-    usual = [column for column in candidates if column.lower() in _usual_inputs(task)]
-    if len(usual) == 1:
-        return usual[0]
+    matches = [column for column in candidates if column.lower() in _common_inputs(task)]
+    if len(matches) == 1:
+        return matches[0]
     if not candidates:
         raise DataFileError(
-            f"{name}: no column could hold the sequences; the file has {listed(list(fields))}"
+            f"{name}: no column can hold sequences; the file has {listed(list(fields))}"
         )
     raise DataFileError(
         f"{name}: which column holds the sequences? Name it with --column: {listed(candidates)}"
     )
 
 
-def _usual_inputs(task: TrainingTask) -> tuple[str, ...]:
+def _common_inputs(task: TrainingTask) -> tuple[str, ...]:
     return ("tokens", "words") if task == "tag" else _SEQUENCES
 
 
 def _pair_columns(
     name: str, available: Sequence[str], names: ColumnNames
 ) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
-    """Anchor and positive; and the negatives, where they are named."""
+    """The columns of anchor and positive; and of negatives, if the user named columns."""
     if names.inputs:
         if len(names.inputs) < 2:
             raise DataFileError(
-                f"{name}: contrast learns from pairs; name two columns with --column, the anchor "
+                f"{name}: contrast needs pairs; name two columns with --column, the anchor "
                 f"and then its positive: {listed(available)}"
             )
         return names.inputs[:2], names.inputs[2:]
@@ -181,6 +184,6 @@ def _pair_columns(
     if len(rest) == 2:
         return (rest[0], rest[1]), None
     raise DataFileError(
-        f"{name}: which columns hold the pairs? Name the anchor and then its positive with "
-        f"--column, once for each: {listed(available)}"
+        f"{name}: which columns hold the pairs? Name the anchor and then its positive, each with "
+        f"--column: {listed(available)}"
     )

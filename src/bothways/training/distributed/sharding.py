@@ -1,7 +1,7 @@
-"""Weights that are spread over processes: each keeps a share of every one (FSDP2).
+"""Sharded weights: each process keeps a shard of every weight (FSDP2).
 
-What torch has for it takes as long to import as half of torch, so `shard` alone imports it; until
-then nothing can be spread.
+torch's FSDP takes as long to import as half of torch, so only `shard` imports it; before that, no
+weight can be sharded.
 """
 
 import sys
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "copy_array_into",
-    "postpone_reduction",
     "reshard",
+    "set_gradient_sync",
     "shard",
     "to_full_array",
     "to_full_tensor",
@@ -30,54 +30,54 @@ __all__ = [
 
 
 def shard(model: TrainedModel) -> None:
-    """Spread the weights over all processes; a block's are gathered while it computes.
+    """Shard the weights over all processes; a block's weights are gathered while it computes.
 
-    Gradients are summed over processes, not averaged: losses are sums.
+    Gradients are summed over processes, not averaged, because losses are sums.
     """
     from torch.distributed.fsdp import fully_shard
 
     encoder = model.encoder
     if isinstance(encoder, TransformerEncoder) and (
         encoder.config.num_blocks == encoder.config.num_layers
-    ):  # blocks that several layers share stay with the rest: they are gathered once
+    ):  # blocks shared by layers stay with the rest: they are gathered once
         for block in encoder.blocks:
             fully_shard(block)
     fully_shard(model)
     for module in model.modules():
         if _is_sharded(module):
             module.set_gradient_divide_factor(1.0)
-            module.set_force_sum_reduction_for_comms(True)  # all that gloo has
+            module.set_force_sum_reduction_for_comms(True)  # gloo supports nothing else
 
 
-def postpone_reduction(model: TrainedModel, *, postponed: bool) -> None:
-    """Whether the next backward passes leave their gradients on this process, to be reduced later.
+def set_gradient_sync(model: TrainedModel, *, enabled: bool) -> None:
+    """Choose whether the next backward passes of a sharded model reduce gradients over processes.
 
-    Of a model that is not sharded nothing is reduced during the backward pass anyway.
+    The backward passes of other models never do.
     """
     if _is_sharded(model):
-        model.set_requires_gradient_sync(not postponed)
+        model.set_requires_gradient_sync(enabled)
 
 
 def reshard(model: TrainedModel) -> None:
-    """Give up the weights that a forward pass has gathered, where no backward pass will.
+    """Free the weights that a forward pass gathered, if no backward pass follows.
 
-    Until then the model's parameters are not those that the optimizer and the gradients belong to.
+    Until then the model's parameters are not those of the optimizer and the gradients.
     """
     if _is_sharded(model):
         model.reshard()
 
 
-def to_full_tensor(total: Tensor) -> Tensor:
-    """A number that was computed from shares, as every process knows it in the end."""
-    return total.full_tensor() if _is_share(total) else total
+def to_full_tensor(tensor: Tensor) -> Tensor:
+    """The full tensor on every process, gathered if it is sharded."""
+    return tensor.full_tensor() if _is_shard(tensor) else tensor
 
 
 def to_full_array(tensor: Tensor) -> np.ndarray:
-    """The whole of a tensor as a float32 array, on its own memory where that can be.
+    """The full tensor as a float32 array, which shares the tensor's memory if possible.
 
-    Every process calls it.
+    Every process must call this.
     """
-    if _is_share(tensor):
+    if _is_shard(tensor):
         tensor = tensor.full_tensor()
     array: np.ndarray = tensor.detach().to("cpu", torch.float32).numpy()
     return array
@@ -85,15 +85,15 @@ def to_full_array(tensor: Tensor) -> np.ndarray:
 
 @torch.no_grad()
 def copy_array_into(tensor: Tensor, array: np.ndarray) -> None:
-    """Copy the whole of an array into a tensor, of which this process may keep a share."""
-    given = to_tensor(array).to(tensor.device)
-    if _is_share(tensor):
+    """Copy a full array into a tensor, of which this process may keep only a shard."""
+    full = to_tensor(array).to(tensor.device)
+    if _is_shard(tensor):
         from torch.distributed.tensor import distribute_tensor
 
-        spread = distribute_tensor(given, tensor.device_mesh, tensor.placements)
-        tensor.to_local().copy_(spread.to_local())
+        sharded = distribute_tensor(full, tensor.device_mesh, tensor.placements)
+        tensor.to_local().copy_(sharded.to_local())
     else:
-        tensor.copy_(given)
+        tensor.copy_(full)
 
 
 def _is_sharded(module: nn.Module) -> "TypeGuard[FSDPModule]":
@@ -101,7 +101,7 @@ def _is_sharded(module: nn.Module) -> "TypeGuard[FSDPModule]":
     return fsdp is not None and isinstance(module, fsdp.FSDPModule)
 
 
-def _is_share(tensor: Tensor) -> "TypeGuard[DTensor]":
-    """Whether it stands for a tensor of which each process has a share."""
-    spread = sys.modules.get("torch.distributed.tensor")
-    return spread is not None and isinstance(tensor, spread.DTensor)
+def _is_shard(tensor: Tensor) -> "TypeGuard[DTensor]":
+    """Whether a tensor is sharded over processes."""
+    module = sys.modules.get("torch.distributed.tensor")
+    return module is not None and isinstance(tensor, module.DTensor)
