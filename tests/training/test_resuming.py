@@ -155,7 +155,7 @@ def test_a_run_asked_to_stop_saves_the_step_and_goes_on_from_it(
     tiny_run: MakeRun, whole: Any, everything_in: Everything, number: int, kind: Any, step: int
 ) -> None:
     run = tiny_run()
-    with pytest.raises(TrainingInterrupted, match="go on with resume=True") as raised:
+    with pytest.raises(TrainingInterrupted, match="resume with resume=True") as raised:
         run.start(progress=stop_at(number, kind, step))
     assert raised.value.number == number
     last_step = step if kind is StepEvent else step + 1
@@ -302,7 +302,7 @@ def test_where_there_is_no_run_none_is_resumed(tiny_run: MakeRun) -> None:
         for name in files:
             run.out.mkdir()
             (run.out / name).touch()
-        with pytest.raises(CheckpointError, match=r"there is no run to resume: no training\.json"):
+        with pytest.raises(CheckpointError, match=r"no run to resume: training\.json"):
             run.start(resume=True)
 
 

@@ -43,7 +43,7 @@ def test_tags_stand_beside_tokens() -> None:
 
 def test_only_texts_and_lists_can_be_sequences() -> None:
     assert chosen("classify", {"id": 7, "x": [1.0], "y": "a"}).inputs == ("x",)
-    with pytest.raises(DataFileError, match="no column could hold the sequences"):
+    with pytest.raises(DataFileError, match="no column can hold sequences"):
         chosen("mlm", {"id": 7})
 
 
@@ -59,13 +59,13 @@ def test_named_columns_are_taken() -> None:
         ("classify", "text a b", {}, "which column holds the labels? Name it with --label: "),
         ("regress", "text a b", {}, "the numbers to predict? Name it with --target: "),
         ("classify", "a b label", {}, "which column holds the sequences? Name it with --column"),
-        ("classify", "text", {}, "has only 'text'; classify needs the labels beside the"),
-        ("classify", "text", {"inputs": ("text",)}, "has only 'text'; classify needs"),
+        ("classify", "text", {}, "has only 'text'; classify also needs a column of labels"),
+        ("classify", "text", {"inputs": ("text",)}, "has only 'text'; classify also needs"),
         ("classify", "text label", {"labels": ("y",)}, "no column 'y'; the file has 'text', "),
         ("classify", "text label", {"group": "doc"}, "no column 'doc'"),
-        ("mlm", "a b", {"inputs": ("a", "b")}, "2 columns of input, 'a', 'b'; mlm takes 1"),
+        ("mlm", "a b", {"inputs": ("a", "b")}, "2 input columns, 'a', 'b'; mlm accepts 1"),
         ("contrast", "a b c", {}, "which columns hold the pairs? Name the anchor"),
-        ("contrast", "a b", {"inputs": ("a",)}, "contrast learns from pairs; name two columns"),
+        ("contrast", "a b", {"inputs": ("a",)}, "contrast needs pairs; name two columns"),
     ],
 )
 def test_what_could_mean_several_is_asked_for(

@@ -69,8 +69,8 @@ def test_places_name_sentence_and_line() -> None:
     ("text", "message"),
     [
         ("a X\n\nb X\nc\n", r"row 2 \(line 4\): 'c' has no tag; expected a token and its tag"),
-        ("a X\nb X Y\n", r"row 1 \(line 2\): 3 columns, where the first token has 2"),
-        ("a\t\tX\nb\tX\n", r"row 1 \(line 2\): 2 columns, where the first token has 3"),
+        ("a X\nb X Y\n", r"row 1 \(line 2\): 3 columns, but the first token has 2"),
+        ("a\t\tX\nb\tX\n", r"row 1 \(line 2\): 2 columns, but the first token has 3"),
     ],
 )
 def test_a_line_that_is_unlike_the_others_is_an_error(text: str, message: str) -> None:
@@ -79,7 +79,7 @@ def test_a_line_that_is_unlike_the_others_is_an_error(text: str, message: str) -
 
 
 def test_a_column_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(DataFileError, match="row 1: no column 3; there are 2, from 1 on"):
+    with pytest.raises(DataFileError, match="row 1: no column 3; columns are 1 to 2"):
         read("a X\n", tag=3)
 
 

@@ -39,13 +39,13 @@ def test_classes_are_texts(value: Any, separator: str | None, classes: Any) -> N
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (None, r"x\.csv, row 3 \(line 4\), column 'y': has no label; fill it in, or remove"),
-        (" ", "has no label"),
-        (math.nan, "has no label"),
-        ([None], "has no label"),
-        (2.5, "found the number 2.5; numbers are predicted by: bothways train regress"),
+        (None, r"x\.csv, row 3 \(line 4\), column 'y': the label is missing; add one, or remove"),
+        (" ", "the label is missing"),
+        (math.nan, "the label is missing"),
+        ([None], "the label is missing"),
+        (2.5, "found the number 2.5; to predict numbers, use: bothways train regress"),
         ({"a": 1}, "found an object"),
-        (["a", "a"], "the label 'a' is there twice"),
+        (["a", "a"], "duplicate label 'a'"),
     ],
 )
 def test_what_is_no_class_is_an_error_with_its_place(value: Any, message: str) -> None:
@@ -63,7 +63,11 @@ def test_tags_are_a_list_or_parted_by_spaces() -> None:
 
 @pytest.mark.parametrize(
     ("value", "message"),
-    [(None, "expected a list of tags, found null"), ("", "found nothing"), ([""], "has no label")],
+    [
+        (None, "expected a list of tags, found null"),
+        ("", "found nothing"),
+        ([""], "the label is missing"),
+    ],
 )
 def test_what_is_no_list_of_tags_is_an_error(value: Any, message: str) -> None:
     with pytest.raises(DataFileError, match=message):
@@ -78,9 +82,9 @@ def test_numbers_are_read(value: Any, number: float) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("", "has no label"),
-        (None, "has no label"),
-        (math.nan, "has no label"),
+        ("", "the label is missing"),
+        (None, "the label is missing"),
+        (math.nan, "the label is missing"),
         ("nan", "expected a finite number, found the text 'nan'; correct it, or remove the row"),
         ("inf", "found the text 'inf'"),
         ("1,5", "found the text '1,5'"),

@@ -186,7 +186,7 @@ def test_data_that_changes_meanwhile_is_an_error(
     for content in ("ab\n", "ab\ncd\nef\n"):
         write("x.txt", content)
         with pytest.raises(
-            DataFileError, match=r"had 2 rows and then [13]; do not change the data"
+            DataFileError, match=r"had 2 rows at first and [13] now; do not change the data"
         ):
             tokenize(source, found, nothing, LETTERS, max_length=9)
 

@@ -62,7 +62,7 @@ def test_groups_of_the_training_data_need_not_be_in_files_to_validate_on(write: 
     ("train", "validation", "message"),
     [
         (ROWS, "text,label\na,z\n", "v.csv, row 1 .*: the label 'z' is not in the training data"),
-        (ROWS, 'text,label\na,"[""x""]"\n', "one of the files has lists of labels"),
+        (ROWS, 'text,label\na,"[""x""]"\n', "training and validation data must both have"),
     ],
 )
 def test_files_to_validate_on_must_be_alike(
@@ -74,7 +74,7 @@ def test_files_to_validate_on_must_be_alike(
 
 def test_series_to_validate_on_have_as_many_channels(write: Write) -> None:
     files = [write(f"{n}.jsonl", [{"x": [[1.0] * n]}, {"x": [[2.0] * n]}]) for n in (1, 2)]
-    with pytest.raises(DataFileError, match="2 numbers at each position, where the training data"):
+    with pytest.raises(DataFileError, match="2 channels, but the training data"):
         read(files[0], task="mlm", validation=(files[1],))
 
 
@@ -115,5 +115,5 @@ def test_data_without_anything_to_learn_from_is_an_error(write: Write) -> None:
     data = read(write("x.jsonl", [{"text": "\u0000"}]), task="mlm", held_out=0.0)
     tokenizer = train_tokenizer(lambda: ["a b"])
     reader = TextReader(tokenizer, vocab_size=tokenizer.get_vocab_size())
-    with pytest.raises(DataFileError, match="no row has anything to learn from"):
+    with pytest.raises(DataFileError, match="no row contains a training example"):
         data.tokenize(reader, 64)

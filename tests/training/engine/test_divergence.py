@@ -46,7 +46,8 @@ def test_the_batch_whose_vectors_are_no_numbers_is_found(pairs_run: MakeRun) -> 
     work, parts = make_work(run, [[0, 1], [2]])
     vectors_of = run.objective.vectors
     run.objective.vectors = lambda model, batch: (
-        vectors_of(model, batch) * (1.0 if len(batch.targets["pieces"]) == 2 else float("inf"))
+        vectors_of(model, batch)
+        * (1.0 if len(batch.targets["sequence_counts"]) == 2 else float("inf"))
     )
     assert find_diverged_rows(work, 0, parts) == ["pairs.csv, row 3"]
 

@@ -29,7 +29,7 @@ def test_processes_prepare_what_one_would(tiny_run: MakeRun) -> None:
         parts_of(run, batches, 0, 2) + parts_of(run, batches, 1, 2), key=lambda part: part.index
     )
     for one, other in zip(alone, shared, strict=True):
-        assert one.number == other.number
+        assert one.index == other.index
         assert one.prepared.places == other.prepared.places
         assert np.array_equal(one.prepared.packed.values, other.prepared.packed.values)
 

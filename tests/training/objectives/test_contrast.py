@@ -182,7 +182,7 @@ def test_retrieval_is_among_all_different_candidates(make_objective: Objectives)
     e = np.eye(32, dtype=np.float32)
     vectors = np.stack([e[0], e[0], e[1], -e[1], e[1], e[2], e[2], e[0], e[0]])
     rows = with_identity(vectors, (0, 1, 2, 3, 4, 5, 6, 0, 1)).float().numpy()
-    evaluated = {"vectors": rows, "pieces": np.array([2, 3, 2, 2])}
+    evaluated = {"vectors": rows, "sequence_counts": np.array([2, 3, 2, 2])}
     found = make_objective().metrics(evaluated)
     ranks = [1, 4, 1, 1]
     assert found["recall@1"] == 0.75
@@ -192,7 +192,7 @@ def test_retrieval_is_among_all_different_candidates(make_objective: Objectives)
 
 def test_vectors_that_are_all_the_same_find_nothing_first(make_objective: Objectives) -> None:
     rows = with_identity(np.ones((20, 32)), range(20)).float().numpy()
-    found = make_objective().metrics({"vectors": rows, "pieces": np.full(10, 2)})
+    found = make_objective().metrics({"vectors": rows, "sequence_counts": np.full(10, 2)})
     assert found["recall@1"] == 0.0
     assert found["loss"] == pytest.approx(np.log(10), rel=1e-5)
 
@@ -200,24 +200,26 @@ def test_vectors_that_are_all_the_same_find_nothing_first(make_objective: Object
 def test_few_dimensions_are_measured_by_themselves(make_objective: Objectives) -> None:
     vectors = np.random.default_rng(0).standard_normal((20, 32))
     rows = with_identity(vectors, range(20)).float().numpy()
-    found = make_objective(dimensions=(4,)).metrics({"vectors": rows, "pieces": np.full(10, 2)})
+    found = make_objective(dimensions=(4,)).metrics(
+        {"vectors": rows, "sequence_counts": np.full(10, 2)}
+    )
     vectors[:, 4:] = 0
     rows = with_identity(vectors, range(20)).float().numpy()
-    few = make_objective().metrics({"vectors": rows, "pieces": np.full(10, 2)})
+    few = make_objective().metrics({"vectors": rows, "sequence_counts": np.full(10, 2)})
     for name in ("recall@1", "recall@10", "mrr"):
         assert found[f"{name} of 4 dimensions"] == few[name]
 
 
 def test_an_anchor_without_a_positive_is_named(make_objective: Objectives) -> None:
     alone = Example((InputSequence(np.array([5]), None, slice(None)),), None, "pairs.csv, row 3")
-    with pytest.raises(ValueError, match=r"pairs\.csv, row 3: an anchor without a positive"):
+    with pytest.raises(ValueError, match=r"pairs\.csv, row 3: the anchor has no positive"):
         make_objective().prepare([alone], np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"temperature": 0.0}, r"temperature=0\.0: expected above 0"),
+        ({"temperature": 0.0}, r"temperature=0\.0: expected more than 0"),
         ({"dimensions": (64,)}, "dimensions=64: expected 1 to 32"),
         ({"similarity": "near"}, "similarity='near'"),
     ],

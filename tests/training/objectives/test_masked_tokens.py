@@ -130,10 +130,10 @@ def test_perplexity_is_the_exponential_of_the_loss(make_objective: Objectives) -
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"rate": 0.0}, "rate=0.0: expected above 0"),
+        ({"rate": 0.0}, "rate=0.0: expected more than 0"),
         ({"rate": 1.5}, "rate=1.5"),
         ({"masked": -0.1}, "masked=-0.1: expected 0 to 1"),
-        ({"masked": 0.8, "random": 0.3}, "more than 1 together"),
+        ({"masked": 0.8, "random": 0.3}, "exceeds 1"),
     ],
 )
 def test_recipes_that_cannot_be_followed_are_refused(

@@ -134,5 +134,5 @@ def test_tags_that_are_not_one_for_each_position_are_refused(
     head: Head, make_examples: Examples
 ) -> None:
     examples = make_examples(2, lambda piece, index: piece.values[:-1] % 3)
-    with pytest.raises(ValueError, match="row 0: no tags, or not one for each position"):
+    with pytest.raises(ValueError, match="row 0: expected one tag for each position"):
         Tag(head=head).prepare(examples, np.random.default_rng(0))

@@ -39,7 +39,7 @@ def test_scores_and_confusions_are_told(hold: Hold) -> None:
 def test_a_faultless_classifier_has_no_mistakes(hold: Hold) -> None:
     evaluated = {"probabilities": np.eye(2), "targets": np.arange(2)}
     _, confusion, _, mistakes = one_class(hold(evaluated, ["a", "b"]), ("x", "y"))
-    assert confusion.text == "Nothing was confused."
+    assert confusion.text == "No errors."
     assert mistakes.text == "None in 2 sequences."
 
 
@@ -67,7 +67,7 @@ def test_confidence_in_several_labels_is_in_their_presence_or_absence(hold: Hold
 
 def test_calibration_says_how_far_confidence_is_off() -> None:
     told = calibration(np.full(4, 0.9), np.array([True, True, True, False]))
-    assert "right in 75.0 %" in told.text
+    assert "The accuracy is 75.0 %" in told.text
     assert "0.150" in told.text
 
 

@@ -106,7 +106,7 @@ def test_a_foreign_line_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "m.jsonl"
     write(path, make_step(1))
     path.write_text(path.read_text() + line + "\n")
-    with pytest.raises(DataFileError, match=r"m\.jsonl, line 2: not a line"):
+    with pytest.raises(DataFileError, match=r"m\.jsonl, line 2: not a training event"):
         read_events(path)
 
 

@@ -137,7 +137,7 @@ def test_what_changes_no_encoding_may_be_changed(minilm_folder: Path) -> None:
     assert start.folder.config.dropout == 0.3
     assert start.folder.max_length == 32
     with pytest.raises(
-        ConfigError, match=r"num_layers: is given by the weights of .*; only dropout"
+        ConfigError, match=r"num_layers: is fixed by the weights of .*; only dropout"
     ):
         load_base_model(minilm_folder, fields={"num_layers": 2})
     with pytest.raises(ConfigError, match=r"max_length=1000: .* takes 512 positions"):
@@ -149,5 +149,5 @@ def test_a_model_that_reads_nothing_is_refused(tmp_path: Path) -> None:
     reader = SymbolReader(Alphabet(symbols=("a",)))
     bothways.create(tmp_path / "model", config, reader)
     (tmp_path / "model" / "alphabet.json").unlink()
-    with pytest.raises(CheckpointError, match="has no tokenizer that bothways knows"):
+    with pytest.raises(CheckpointError, match="no tokenizer that bothways supports"):
         load_base_model(tmp_path / "model", fields={})

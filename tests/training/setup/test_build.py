@@ -72,7 +72,7 @@ def found(*labels: str, several: bool = False) -> Survey:
     return Survey(
         labels=labels,
         counts=np.ones(len(labels)),
-        several=several,
+        multilabel=several,
         classes=None,
         keys=np.zeros((2, 1), np.uint64),
         longest=1,
@@ -161,7 +161,9 @@ def test_balanced_weights_come_from_the_examples(start: MakeStart) -> None:
 
 def test_whole_words_need_a_vocabulary_that_knows_them(start: MakeStart) -> None:
     options = ObjectiveOptions(whole_words=True)
-    with pytest.raises(ConfigError, match="whole_words: this vocabulary does not say where words"):
+    with pytest.raises(
+        ConfigError, match="whole_words: this vocabulary does not mark the beginnings of words"
+    ):
         build_objective("mlm", options, start(), found(), examples("none", 0))
     tokenizer = train_tokenizer(lambda: ["ab ba"])
     reader = TextReader(tokenizer, vocab_size=CONFIG.vocab_size)

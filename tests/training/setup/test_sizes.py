@@ -62,7 +62,7 @@ def test_series_have_channels_and_no_vocabulary() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"vocab_size": 5}, "vocab_size follows from the data"),
+        ({"vocab_size": 5}, "vocab_size is determined by the data"),
         ({"depth": 5}, "unknown field 'depth'"),
         ({"d_model": 100, "num_heads": 7}, "does not divide"),
         ({"d_model": "wide"}, "d_model='wide': expected int"),
