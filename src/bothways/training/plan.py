@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self
 
 from bothways.errors import ConfigError
 from bothways.io.options import Option, from_table
+from bothways.model.old_fields import upgrade_encoder_fields
 from bothways.training.options.data import DataOptions
 from bothways.training.options.new_model import NewModelOptions
 from bothways.training.options.objective import ObjectiveOptions, TrainingTask
@@ -109,7 +110,9 @@ class TrainingPlan:
             out=out,
             source=source,
             data=from_table(DataOptions, tables.get("data", {}), "[data]"),
-            new_model=dataclasses.replace(new_model, fields=dict(tables.get("encoder", {}))),
+            new_model=dataclasses.replace(
+                new_model, fields=upgrade_encoder_fields(tables.get("encoder", {}))
+            ),
             objective=from_table(ObjectiveOptions, tables.get("objective", {}), "[objective]"),
             settings=from_table(TrainingSettings, tables.get("training", {}), "[training]"),
         )
