@@ -84,7 +84,7 @@ def test_several_labels_and_pairs_of_texts(run: TrainingRun) -> None:
     assert "micro_f1" in trained.metrics
 
 
-def test_a_run_goes_on_from_another_run_s_folder(run: TrainingRun) -> None:
+def test_a_run_can_fine_tune_the_model_of_another_run(run: TrainingRun) -> None:
     first = run("mlm", "\n".join(SENTENCES), "x.txt")
     rows = [{"text": s, "label": "pq"[i % 2]} for i, s in enumerate(SENTENCES)]
     lines: list[str] = []
@@ -102,13 +102,13 @@ def test_a_run_goes_on_from_another_run_s_folder(run: TrainingRun) -> None:
     assert facts["labels"] == ["p", "q"]
 
 
-def test_without_anything_held_out_there_are_no_figures(run: TrainingRun) -> None:
+def test_without_held_out_data_there_are_no_metrics(run: TrainingRun) -> None:
     trained = run("mlm", "\n".join(SENTENCES), "x.txt", data={"held_out": 0})
     assert trained.metrics is None
     assert bothways.load(trained.folder).dimensions == 16
 
 
-def test_files_to_validate_on_give_the_figures(run: TrainingRun) -> None:
+def test_metrics_come_from_the_validation_files(run: TrainingRun) -> None:
     Path("v.csv").write_text("text,label\na red cat,p\n")
     rows = [{"text": s, "label": "pq"[i % 2]} for i, s in enumerate(SENTENCES)]
     lines: list[str] = []
@@ -118,7 +118,7 @@ def test_files_to_validate_on_give_the_figures(run: TrainingRun) -> None:
     assert "a red cat" in trained.report.read_text() or trained.metrics == {"accuracy": 1.0}
 
 
-def test_what_is_cut_is_counted(run: TrainingRun) -> None:
+def test_truncated_sequences_are_counted(run: TrainingRun) -> None:
     rows = [{"text": s, "label": "pq"[i % 2]} for i, s in enumerate(SENTENCES)]
     with pytest.warns(TruncationWarning, match="8 sequences are longer than 4 positions and were"):
         run("classify", rows, model={"max_length": 4})
@@ -177,7 +177,7 @@ def test_the_same_run_twice_has_the_same_weights(run: TrainingRun) -> None:
     assert len(weights) == 1
 
 
-def test_what_takes_a_while_is_named(run: TrainingRun) -> None:
+def test_slow_stages_are_reported(run: TrainingRun) -> None:
     stages: list[str] = []
 
     def stage(name: str) -> AbstractContextManager[Callable[[float | None], None]]:

@@ -29,14 +29,14 @@ def chosen(task: TrainingTask, fields: dict[str, Any] | str, **names: Any) -> Da
         ("mlm", "anything", ("anything",), ()),
     ],
 )
-def test_usual_names_and_single_choices_need_not_be_named(
+def test_common_names_and_single_candidates_are_found(
     task: TrainingTask, fields: str, inputs: tuple[str, ...], labels: tuple[str, ...]
 ) -> None:
     columns = chosen(task, fields)
     assert (columns.inputs, columns.labels) == (inputs, labels)
 
 
-def test_tags_stand_beside_tokens() -> None:
+def test_conll_lines_have_tokens_and_tags() -> None:
     fields = {"id": 3, "text": "a b", "tokens": ["a", "b"], "tags": ["X", "Y"]}
     assert chosen("tag", fields) == DataColumns(("tokens",), ("tags",))
 
@@ -47,7 +47,7 @@ def test_only_texts_and_lists_can_be_sequences() -> None:
         chosen("mlm", {"id": 7})
 
 
-def test_named_columns_are_taken() -> None:
+def test_named_columns_are_used() -> None:
     columns = chosen("classify", "a b c", inputs=("a", "b"), labels=("c",))
     assert (columns.inputs, columns.labels) == (("a", "b"), ("c",))
     assert chosen("regress", "text p q", labels=("p", "q")).labels == ("p", "q")
@@ -68,7 +68,7 @@ def test_named_columns_are_taken() -> None:
         ("contrast", "a b", {"inputs": ("a",)}, "contrast needs pairs; name two columns"),
     ],
 )
-def test_what_could_mean_several_is_asked_for(
+def test_an_ambiguous_column_is_an_error(
     task: TrainingTask, fields: str, names: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(DataFileError, match=message.replace("?", r"\?")):
@@ -88,7 +88,7 @@ def test_pairs_are_found(fields: str, pair: tuple[str, str]) -> None:
     assert chosen("contrast", fields).inputs == pair
 
 
-def test_negatives_are_found_in_each_row_or_named() -> None:
+def test_negatives_are_found_by_name_in_each_row_or_given() -> None:
     row = dict.fromkeys(["anchor", "positive", "negative_1", "neg2", "note"], "")
     assert chosen("contrast", row).negative_columns({"negatives": ""}) == ("negatives",)
     assert chosen("contrast", row).negative_columns(row) == ("negative_1", "neg2")
@@ -103,5 +103,5 @@ def test_only_needed_columns_are_read() -> None:
     assert columns.required(row) == ["anchor", "positive", "negative", "doc"]
 
 
-def test_a_file_can_be_what_the_split_goes_by() -> None:
+def test_the_split_can_keep_files_together() -> None:
     assert chosen("classify", "text label", group="file").group == "file"

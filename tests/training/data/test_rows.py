@@ -77,14 +77,14 @@ def test_contrast_has_anchor_positive_and_negatives(open_source: OpenSource) -> 
         ("tag", [{"tokens": ["a"], "tags": None}], "expected a list of tags, found null"),
     ],
 )  # fmt: skip
-def test_a_row_that_cannot_be_learned_from_is_named(
+def test_an_invalid_row_is_named(
     open_source: OpenSource, task: Any, content: Any, message: str
 ) -> None:
     with pytest.raises(DataFileError, match=message):
         list(open_source(task, content).rows())
 
 
-def test_rows_know_what_the_split_goes_by(write: Write) -> None:
+def test_rows_have_the_group_of_the_split(write: Write) -> None:
     table = write("a.csv", "text,label,doc\na,x,7\n")
     by_column = DataSource.open([table], "classify", names=ColumnNames(group="doc"))
     assert [row.group for row in by_column.rows()] == ["7"]

@@ -77,7 +77,7 @@ def test_targets_have_their_columns_names(open_source: OpenSource) -> None:
          "row 2, position 1: channel 0 is nan; expected a finite number: fill gaps first"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_learned_from_is_an_error_with_its_place(
+def test_invalid_data_is_an_error_with_its_place(
     open_source: OpenSource, task: Any, content: Any, message: str
 ) -> None:
     name = "x.conll" if task == "tag" else None
@@ -91,7 +91,7 @@ def test_rare_tags_and_rare_labels_of_several_are_allowed(open_source: OpenSourc
     assert survey(open_source("classify", rows)).counts.tolist() == [1, 1]
 
 
-def test_labels_to_validate_on_must_be_known(open_source: OpenSource) -> None:
+def test_validation_labels_must_be_known(open_source: OpenSource) -> None:
     source = open_source("classify", table("a,x", "b,z"))
     with pytest.raises(DataFileError, match=r"row 2 .*: the label 'z' is not in the training data"):
         survey(source, known=("x", "y"))
@@ -121,7 +121,7 @@ def test_groups_have_keys_by_their_name(open_source: OpenSource) -> None:
     assert (keys[0] != keys[2]).all()
 
 
-def test_files_of_other_targets_are_told_apart(
+def test_files_with_different_targets_are_refused(
     open_source: OpenSource, write: Callable[[str, Any], str]
 ) -> None:
     files = [write("a.csv", "text,y\na,1\n"), write("b.csv", "text,score\nb,2\n")]

@@ -81,7 +81,7 @@ def test_frozen_weights_are_left_out() -> None:
     assert sum(len(group["params"]) for group in optimizer.param_groups) == 2
 
 
-def test_an_optimizer_goes_on_from_its_moments_as_if_nothing_had_been() -> None:
+def test_a_restored_optimizer_continues_with_the_same_bits() -> None:
     one, other = build_model(), build_model()
     settings = make_settings()
     first = make_optimizer(one, settings)

@@ -127,7 +127,7 @@ def test_its_gradient_is_that_of_finite_differences(
     assert torch.autograd.gradcheck(loss, (vector_PD,))
 
 
-def test_what_says_which_sequence_it_is_has_no_gradient(make_objective: Objectives) -> None:
+def test_identities_have_no_gradient(make_objective: Objectives) -> None:
     rows = with_identity(vectors_of(32), range(11)).requires_grad_()
     (gradient,) = torch.autograd.grad(make_objective().joint_loss(rows, PIECES), rows)
     assert not gradient[:, -2:].any()
@@ -144,7 +144,7 @@ def test_an_equal_sequence_is_no_negative(make_objective: Objectives) -> None:
     torch.testing.assert_close(gradient[0], expected[0], rtol=ROUNDING, atol=ROUNDING)
 
 
-def test_vectors_come_in_the_order_of_the_pieces_whatever_their_lengths(
+def test_vectors_have_the_order_of_the_sequences(
     make_objective: Objectives,
     make_examples: Callable[..., list[Example]],
     make_batch: Callable[..., Batch],
@@ -197,7 +197,7 @@ def test_vectors_that_are_all_the_same_find_nothing_first(make_objective: Object
     assert found["loss"] == pytest.approx(np.log(10), rel=1e-5)
 
 
-def test_few_dimensions_are_measured_by_themselves(make_objective: Objectives) -> None:
+def test_leading_dimensions_have_metrics_of_their_own(make_objective: Objectives) -> None:
     vectors = np.random.default_rng(0).standard_normal((20, 32))
     rows = with_identity(vectors, range(20)).float().numpy()
     found = make_objective(dimensions=(4,)).metrics(
@@ -224,7 +224,7 @@ def test_an_anchor_without_a_positive_is_named(make_objective: Objectives) -> No
         ({"similarity": "near"}, "similarity='near'"),
     ],
 )
-def test_options_that_cannot_be_are_refused(
+def test_invalid_options_are_refused(
     fields: dict[str, object], message: str, make_objective: Objectives
 ) -> None:
     with pytest.raises(ConfigError, match=message):

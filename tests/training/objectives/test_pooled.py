@@ -35,7 +35,7 @@ def test_vectors_are_those_that_encode_gives(activation: str, bias: bool) -> Non
     np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=ROUNDING)
 
 
-def test_dense_layers_pass_gradients_on_and_stay_as_they_are() -> None:
+def test_dense_layers_pass_gradients_and_are_not_trained() -> None:
     weight = np.ones((3, 4), np.float32)
     x_TD = torch.ones(2, 4, requires_grad=True)
     pooled = pooled_vectors(x_TD, Lengths([2]), Pooling(), (Dense(weight, None, "identity"),))

@@ -115,7 +115,7 @@ def test_each_objective_has_its_report(
     assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*.png")} == set(images)
 
 
-def test_without_matplotlib_the_report_says_how_to_have_figures(
+def test_without_matplotlib_the_report_says_how_to_get_figures(
     tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(report, "can_draw", lambda: False)
@@ -127,13 +127,13 @@ def test_without_matplotlib_the_report_says_how_to_have_figures(
     assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
 
 
-def test_without_anything_held_out_there_are_no_scores(tmp_path: Path) -> None:
+def test_without_held_out_data_there_are_no_scores(tmp_path: Path) -> None:
     text = _write(tmp_path, None, _classify()[0])
     assert text.startswith("# classify: trained without held-out data")
     assert "## Scores" not in text
 
 
-def test_scores_say_whether_they_flatter(tmp_path: Path, hold: Hold) -> None:
+def test_scores_say_whether_they_are_optimistic(tmp_path: Path, hold: Hold) -> None:
     objective, evaluated = _masked()
     held_out = hold(evaluated, ["a"], None, objective.metrics(evaluated))
     assert "slightly optimistic" in _write(tmp_path, held_out, objective)

@@ -28,13 +28,13 @@ def data_of(plan: TrainingPlan) -> TrainingData:
     return TrainingData.read(plan.task, plan.files, plan.data, kind=None, seed=0)
 
 
-def test_a_share_is_named_after_its_files() -> None:
+def test_held_out_rows_are_named_by_percentage_and_file() -> None:
     data = data_of(TrainingPlan.from_tables("classify", ["x.csv"], "out"))
     assert held_out_name(data) == "10.0 % of x.csv"
     assert describe_data(data) == "36 training rows, 4 validation rows (10.0 % of x.csv); 2 labels"
 
 
-def test_files_to_validate_on_are_named() -> None:
+def test_validation_files_are_named() -> None:
     data = data_of(
         TrainingPlan.from_tables("classify", ["x.csv"], "o", {"data": {"validation": "v.csv"}})
     )
@@ -61,7 +61,7 @@ def test_a_model_is_described_by_its_size() -> None:
     )
 
 
-def test_what_a_run_depends_on_is_json_and_has_no_paths() -> None:
+def test_provenance_is_json_without_paths() -> None:
     tables = {"data": {"validation": "v.csv"}, "model": {"alphabet": "characters"}}
     plan = TrainingPlan.from_tables("classify", [str(Path("x.csv").absolute())], "out", tables)
     data = TrainingData.read("classify", plan.files, plan.data, kind="symbols", seed=0)

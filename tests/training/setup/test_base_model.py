@@ -45,7 +45,7 @@ def fresh(
     return create_base_model(out, kind, model, task, longest=options.pop("longest", 10), seed=0)
 
 
-def test_a_fresh_model_of_text_fits_its_vocabulary(tmp_path: Path) -> None:
+def test_a_new_text_model_has_the_size_of_its_vocabulary(tmp_path: Path) -> None:
     assert not has_reader(tmp_path, "text")
     start = fresh(tmp_path)
     assert has_reader(tmp_path, "text")
@@ -105,7 +105,7 @@ def test_symbols_and_series_have_room_for_the_longest(tmp_path: Path) -> None:
     assert series.folder.config.num_channels == 3
 
 
-def test_symbols_that_occur_are_the_alphabet_unless_one_is_named(tmp_path: Path) -> None:
+def test_the_default_alphabet_has_the_symbols_of_the_data(tmp_path: Path) -> None:
     start = fresh(tmp_path, "symbols", sequences=lambda: [["log in", "buy"], ["buy"]])
     assert isinstance(start.reader, SymbolReader)
     assert start.reader.alphabet.symbols[4:] == ("buy", "log in")
@@ -120,7 +120,7 @@ def test_only_contrast_makes_vectors_of_unit_length(tmp_path: Path) -> None:
     assert fresh(tmp_path, task="classify").folder.modules == ()
 
 
-def test_a_model_goes_on_with_all_it_had(minilm_folder: Path) -> None:
+def test_a_fine_tuned_model_keeps_its_reader_pooling_and_prompts(minilm_folder: Path) -> None:
     start = load_base_model(minilm_folder, fields={})
     folder = checkpoints.read_folder(minilm_folder)
     assert not start.from_scratch
@@ -132,7 +132,7 @@ def test_a_model_goes_on_with_all_it_had(minilm_folder: Path) -> None:
     assert len(start.reader.read(["a river bank"])[0]) == 5
 
 
-def test_what_changes_no_encoding_may_be_changed(minilm_folder: Path) -> None:
+def test_fields_that_affect_no_encoding_may_change(minilm_folder: Path) -> None:
     start = load_base_model(minilm_folder, fields={"dropout": 0.3}, max_length=32)
     assert start.folder.config.dropout == 0.3
     assert start.folder.max_length == 32
@@ -144,7 +144,7 @@ def test_what_changes_no_encoding_may_be_changed(minilm_folder: Path) -> None:
         load_base_model(minilm_folder, fields={}, max_length=1000)
 
 
-def test_a_model_that_reads_nothing_is_refused(tmp_path: Path) -> None:
+def test_a_model_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     config = EncoderConfig(num_layers=1, num_heads=1, d_model=8, d_ff=8, vocab_size=9)
     reader = SymbolReader(Alphabet(symbols=("a",)))
     bothways.create(tmp_path / "model", config, reader)

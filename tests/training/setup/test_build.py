@@ -159,7 +159,7 @@ def test_balanced_weights_come_from_the_examples(start: MakeStart) -> None:
     assert several.positive_weights == pytest.approx([1 / 3, 3])
 
 
-def test_whole_words_need_a_vocabulary_that_knows_them(start: MakeStart) -> None:
+def test_whole_words_need_a_vocabulary_that_marks_them(start: MakeStart) -> None:
     options = ObjectiveOptions(whole_words=True)
     with pytest.raises(
         ConfigError, match="whole_words: this vocabulary does not mark the beginnings of words"
@@ -192,7 +192,7 @@ def test_a_head_with_the_same_labels_is_trained_on(start: MakeStart) -> None:
     ("labels", "options"),
     [(("p", "r"), ObjectiveOptions()), (("p", "q"), ObjectiveOptions(head_pooling="last"))],
 )
-def test_another_head_begins_afresh(
+def test_a_head_with_other_labels_is_initialized(
     start: MakeStart, labels: tuple[str, ...], options: ObjectiveOptions
 ) -> None:
     begin = start(head_for("classes", CONFIG, ("p", "q")))
@@ -201,7 +201,7 @@ def test_another_head_begins_afresh(
     assert not (weights["heads.classifier.weight"] == 7).any()
 
 
-def test_a_published_pooler_is_used_where_the_head_has_one(start: MakeStart) -> None:
+def test_a_published_pooler_is_used_if_the_head_has_one(start: MakeStart) -> None:
     pooler = {"heads.pooler.weight": np.full((8, 8), 7.0, np.float32)}
     begin = start(extra=pooler)
     options = ObjectiveOptions(head_pooling="cls")
