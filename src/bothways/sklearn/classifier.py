@@ -16,9 +16,8 @@ from bothways.model.baselines import EncoderName
 from bothways.model.config import PoolingMode
 from bothways.sklearn.fitted_model import FittedModel
 from bothways.sklearn.inputs import as_sequences
-from bothways.training.plan import FreshModel
+from bothways.training.options.new_model import NewModelOptions, SizeName
 from bothways.training.settings import TrainingSettings
-from bothways.training.setup.sizes import SizeName
 
 __all__ = ["SequenceClassifier"]
 
@@ -128,7 +127,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             target=target,
             names=names,
             source=self.model,
-            fresh=self._fresh_model(),
+            options=self._new_model_options(),
             pooling=self.pooling,
             class_weights=weights,
             validation_fraction=self.validation_fraction,
@@ -194,8 +193,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             threads=self.threads,
         )
 
-    def _fresh_model(self) -> FreshModel:
-        return FreshModel(
+    def _new_model_options(self) -> NewModelOptions:
+        return NewModelOptions(
             size=self.size,
             encoder=self.encoder,
             alphabet=self.alphabet,

@@ -9,7 +9,7 @@ from bothways.model.config import EncoderConfig
 from bothways.model.pooling import Dense, Normalize, Pooling, module_layout
 from bothways.nn.lengths import Lengths
 from bothways.reference import pool
-from bothways.training.objectives.pooled import pooled_vectors, width_of
+from bothways.training.objectives.pooled import pooled_vectors, pooled_width
 
 ROUNDING = 1e-5
 """Of float32."""
@@ -33,7 +33,7 @@ def test_vectors_are_those_that_encode_gives(activation: str, bias: bool) -> Non
     np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=ROUNDING)
 
 
-def test_dense_layers_pass_gradients_on_and_stay_as_they_are() -> None:
+def test_dense_layers_pass_gradients_and_are_not_trained() -> None:
     weight = np.ones((3, 4), np.float32)
     x_TD = torch.ones(2, 4, requires_grad=True)
     modules, weights = (Dense(4, 3, bias=False),), {"modules.0.weight": weight}
@@ -49,6 +49,6 @@ def test_the_width_is_that_of_the_last_dense_layer(
 ) -> None:
     config, two = make_config(), Pooling(("mean", "max"))
     dense = Dense(64, 5)
-    assert width_of(config, Pooling(), ()) == 32
-    assert width_of(config, two, (Normalize(),)) == 64
-    assert width_of(config, two, (dense, Normalize())) == 5
+    assert pooled_width(config, Pooling(), ()) == 32
+    assert pooled_width(config, two, (Normalize(),)) == 64
+    assert pooled_width(config, two, (dense, Normalize())) == 5
