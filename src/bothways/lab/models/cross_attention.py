@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from bothways.errors import InputError
 from bothways.nn.layers import Linear
-from bothways.nn.lengths import Lengths, Run
+from bothways.nn.lengths import LengthGroup, Lengths
 
 __all__ = ["MultiHeadAttention", "attend"]
 
@@ -86,8 +86,8 @@ def attend(
 class _Pair(NamedTuple):
     """Neighboring sequences of which all that ask are of one length, and all that are asked."""
 
-    asking: Run
-    asked: Run
+    asking: LengthGroup
+    asked: LengthGroup
 
 
 def _pairs(asking: Lengths, asked: Lengths) -> Iterator[_Pair]:
@@ -98,11 +98,11 @@ def _pairs(asking: Lengths, asked: Lengths) -> Iterator[_Pair]:
     asking_start = asked_start = 0
     for (L, M), group in itertools.groupby(zip(asking.each, asked.each, strict=True)):
         count = len(list(group))
-        yield _Pair(Run(asking_start, count, L), Run(asked_start, count, M))
+        yield _Pair(LengthGroup(asking_start, count, L), LengthGroup(asked_start, count, M))
         asking_start += count * L
         asked_start += count * M
 
 
-def _by_sequence(x_THK: Tensor, run: Run) -> Tensor:
-    """The tokens of a run alone, (T, H, K), as (B, H, L, K)."""
-    return x_THK.view(run.num_sequences, run.length, *x_THK.shape[1:]).transpose(1, 2)
+def _by_sequence(x_THK: Tensor, group: LengthGroup) -> Tensor:
+    """The tokens of a group alone, (T, H, K), as (B, H, L, K)."""
+    return x_THK.view(group.num_sequences, group.length, *x_THK.shape[1:]).transpose(1, 2)
