@@ -16,7 +16,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bothways.lab.tasks.lists import ALPHABET, ANSWERS, Lists
+from bothways.lab.tasks.listops import ALPHABET, ANSWERS, Lists
 from fetching import python_package
 from peptides_amp import CLASSES, FILE, WHEEL, read_peptides
 

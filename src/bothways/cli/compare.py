@@ -194,7 +194,7 @@ def _make(
 ) -> None:
     from bothways.lab.comparison import find
     from bothways.lab.report.environment import circumstances
-    from bothways.lab.report.page import Report, make_folder, write_report
+    from bothways.lab.report.writer import Report, make_folder, write_report
 
     comparison = find(subject)
     count = _count_of_threads(comparison, given)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar, assert_never
 
 from bothways.lab.registry import Scale, Subject
-from bothways.lab.report.page import Section
+from bothways.lab.report.writer import Section
 
 __all__ = ["Comparison", "Progress", "Result", "find", "part"]
 

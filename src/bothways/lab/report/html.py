@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bothways.lab.report.page import Report, ReportFigure, Section, Table
+    from bothways.lab.report.writer import Report, ReportFigure, Section, Table
 
 __all__ = ["page"]
 

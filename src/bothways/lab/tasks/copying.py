@@ -6,7 +6,7 @@ from typing import Literal, assert_never
 
 import numpy as np
 
-from bothways.lab.tasks.examples import Alphabet, Pairs, Stream, generator
+from bothways.lab.tasks.base import Alphabet, Pairs, Stream, generator
 
 __all__ = ["Copying", "Order"]
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from bothways.errors import InputError
-from bothways.lab.tasks.examples import Alphabet, Pairs, Stream, generator
+from bothways.lab.tasks.base import Alphabet, Pairs, Stream, generator
 
 __all__ = ["ALPHABET", "ANSWERS", "FORMS", "LENGTHS", "Dates"]
 

@@ -19,8 +19,8 @@ from bothways.lab.comparisons.ablation.experiment import (
 )
 from bothways.lab.comparisons.ablation.report import COMPARISON, ablation_sections
 from bothways.lab.models.ablated_block import AblatedEncoder
-from bothways.lab.report.page import Report, write_report
-from bothways.lab.tasks.examples import Stream
+from bothways.lab.report.writer import Report, write_report
+from bothways.lab.tasks.base import Stream
 
 QUICK: AblationSettings = COMPARISON.settings["quick"]
 

@@ -9,7 +9,7 @@ import pytest
 from bothways.errors import ConfigError, DataFileError
 from bothways.lab.comparisons.data.experiment import DataResult, DataSettings, Found, Plan, run_data
 from bothways.lab.comparisons.data.report import COMPARISON, data_sections
-from bothways.lab.report.page import Report, write_report
+from bothways.lab.report.writer import Report, write_report
 from bothways.training.data.dataset import Dataset
 from bothways.training.settings import TrainingSettings
 

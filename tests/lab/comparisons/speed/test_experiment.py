@@ -20,7 +20,7 @@ from bothways.lab.comparisons.speed.experiment import (
 )
 from bothways.lab.comparisons.speed.report import COMPARISON, speed_sections
 from bothways.lab.registry import Scale
-from bothways.lab.report.page import Report, write_report
+from bothways.lab.report.writer import Report, write_report
 from bothways.model.baselines import BASELINES
 from bothways.model.baselines.any_encoder import layout
 from bothways.model.config import EncoderConfig

@@ -19,10 +19,10 @@ from torch.nn import functional
 
 from bothways.errors import ConfigError
 from bothways.lab.comparison import Progress, part
-from bothways.lab.fitting import LEARNING_RATES, search
 from bothways.lab.models.ablated_block import AblatedEncoder, Part, draw_weights
+from bothways.lab.tasks.base import Stream
 from bothways.lab.tasks.copying import Copying
-from bothways.lab.tasks.examples import Stream
+from bothways.lab.training import LEARNING_RATES, search
 from bothways.model.config import EncoderConfig
 from bothways.nn.baselines import count_parameters
 from bothways.nn.lengths import Lengths

@@ -15,8 +15,8 @@ from bothways.lab.comparisons.ablation.experiment import (
     Start,
     run_ablation,
 )
-from bothways.lab.report.page import ReportFigure, Section, Table
-from bothways.plotting.encoders import Line, Scale, draw_lines, numbered_styles
+from bothways.lab.report.writer import ReportFigure, Section, Table
+from bothways.plotting.curves import Line, Scale, draw_lines, numbered_styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

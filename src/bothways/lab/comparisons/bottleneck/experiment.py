@@ -14,13 +14,13 @@ import torch
 
 from bothways.errors import ConfigError
 from bothways.lab.comparison import Progress, part
-from bothways.lab.fitting import TASK_LEARNING_RATES, recorded, search
 from bothways.lab.models.decoder import Decoder, View
-from bothways.lab.models.transduction import Accuracy, Transducer, accuracy, pack, symbol_loss
+from bothways.lab.models.seq2seq import Accuracy, Transducer, accuracy, pack, symbol_loss
 from bothways.lab.registry import Said
+from bothways.lab.tasks.base import Stream, Transduction
 from bothways.lab.tasks.copying import Copying
 from bothways.lab.tasks.dates import Dates
-from bothways.lab.tasks.examples import Stream, Transduction
+from bothways.lab.training import TASK_LEARNING_RATES, recorded, search
 from bothways.model.baselines import AnyConfig, BaselineName, matched_config
 from bothways.model.config import EncoderConfig
 from bothways.nn.baselines import count_parameters, make_encoder

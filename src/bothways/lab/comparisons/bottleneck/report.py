@@ -12,11 +12,11 @@ from bothways.lab.comparisons.bottleneck.experiment import (
     Found,
     run_bottleneck,
 )
-from bothways.lab.fitting import ALL_LEARNING_RATES
-from bothways.lab.report.page import ReportFigure, Section, Table
-from bothways.lab.report.shares import typical, typical_and_range
+from bothways.lab.report.percentages import typical, typical_and_range
+from bothways.lab.report.writer import ReportFigure, Section, Table
 from bothways.lab.tasks.dates import FORMS
-from bothways.plotting.encoders import Line, draw_lines, numbered_styles
+from bothways.lab.training import ALL_LEARNING_RATES
+from bothways.plotting.curves import Line, draw_lines, numbered_styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from bothways.errors import ConfigError, DataFileError
 from bothways.lab.comparison import Progress, part
-from bothways.lab.fitting import LEARNING_RATES, Search, search
 from bothways.lab.registry import Labeled
+from bothways.lab.training import LEARNING_RATES, Search, search
 from bothways.model.baselines import EncoderName
 from bothways.nn.baselines import count_parameters
 from bothways.training.data.dataset import Dataset

@@ -7,9 +7,9 @@ import numpy as np
 
 from bothways.lab.comparison import Comparison
 from bothways.lab.comparisons.data.experiment import DataResult, DataSettings, Found, run_data
-from bothways.lab.report.page import ReportFigure, Section, Table
+from bothways.lab.report.writer import ReportFigure, Section, Table
 from bothways.model.baselines import BASELINES
-from bothways.plotting.encoders import STYLES
+from bothways.plotting.curves import STYLES
 from bothways.plotting.style import GRAY, CurveEnd, label_ends
 
 if TYPE_CHECKING:

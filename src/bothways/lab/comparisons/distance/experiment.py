@@ -13,10 +13,16 @@ import torch
 
 from bothways.errors import ConfigError
 from bothways.lab.comparison import Progress, part
-from bothways.lab.fitting import TASK_LEARNING_RATES, recorded, search
-from bothways.lab.models.recall import Recaller, answer_loss, gradient_size, pack, share_right
-from bothways.lab.tasks.examples import Stream
-from bothways.lab.tasks.recall import Recall
+from bothways.lab.models.associative_recall import (
+    Recaller,
+    answer_loss,
+    gradient_size,
+    pack,
+    share_right,
+)
+from bothways.lab.tasks.associative_recall import Recall
+from bothways.lab.tasks.base import Stream
+from bothways.lab.training import TASK_LEARNING_RATES, recorded, search
 from bothways.model.baselines import AnyConfig, EncoderName, matched_config
 from bothways.model.config import EncoderConfig
 from bothways.nn.baselines import count_parameters, make_encoder

@@ -11,12 +11,12 @@ from bothways.lab.comparisons.distance.experiment import (
     DistanceSettings,
     run_distance,
 )
-from bothways.lab.fitting import ALL_LEARNING_RATES
-from bothways.lab.models.recall import path_length
-from bothways.lab.report.page import ReportFigure, Section, Table
-from bothways.lab.report.shares import typical, typical_and_range
+from bothways.lab.models.associative_recall import path_length
+from bothways.lab.report.percentages import typical, typical_and_range
+from bothways.lab.report.writer import ReportFigure, Section, Table
+from bothways.lab.training import ALL_LEARNING_RATES
 from bothways.model.baselines import EncoderName
-from bothways.plotting.encoders import STYLES, Line, draw_lines
+from bothways.plotting.curves import STYLES, Line, draw_lines
 from bothways.plotting.style import new_figure, plain_axes
 
 if TYPE_CHECKING:

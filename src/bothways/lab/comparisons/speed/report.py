@@ -16,8 +16,8 @@ from bothways.lab.comparisons.speed.experiment import (
     SpeedSettings,
     run_speed,
 )
-from bothways.lab.report.page import ReportFigure, Section, Table
-from bothways.plotting.encoders import Line, draw_lines
+from bothways.lab.report.writer import ReportFigure, Section, Table
+from bothways.plotting.curves import Line, draw_lines
 from bothways.plotting.style import new_figure, plain_axes
 
 if TYPE_CHECKING:

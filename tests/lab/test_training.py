@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bothways.lab.fitting import Fitted, fit, search, thinned
+from bothways.lab.training import Fitted, fit, search, thinned
 from bothways.nn.lengths import Lengths
 from bothways.training.model import Batch
 

@@ -1,4 +1,4 @@
-from bothways.lab.report.shares import typical, typical_and_range
+from bothways.lab.report.percentages import typical, typical_and_range
 
 
 def test_the_typical_share_is_the_median_and_not_the_mean() -> None:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.image import imread
 
 from bothways.errors import DataFileError, MissingExtra
-from bothways.lab.report.page import Report, ReportFigure, Section, Table, write_report
+from bothways.lab.report.writer import Report, ReportFigure, Section, Table, write_report
 from bothways.plotting import style
 from bothways.plotting.style import new_figure
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bothways.lab.models.decoder import Decoder
-from bothways.lab.tasks.examples import Pairs
+from bothways.lab.tasks.base import Pairs
 from bothways.nn.lengths import Lengths
 from bothways.nn.packed_encoder import PackedEncoder
 from bothways.training.model import Batch

@@ -1,6 +1,6 @@
 import itertools
 
-from bothways.lab.tasks.examples import Alphabet, Stream, generator
+from bothways.lab.tasks.base import Alphabet, Stream, generator
 
 
 def test_each_seed_step_and_stream_has_chance_of_its_own() -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bothways.lab.tasks.recall import Recalled
+from bothways.lab.tasks.associative_recall import Recalled
 from bothways.model.baselines import EncoderName
 from bothways.nn.layers import Linear
 from bothways.nn.lengths import Lengths

@@ -9,7 +9,7 @@ from typing import Literal, assert_never, get_args
 import numpy as np
 
 from bothways.errors import InputError
-from bothways.lab.tasks.examples import Alphabet, Pairs, Stream, generator
+from bothways.lab.tasks.base import Alphabet, Pairs, Stream, generator
 
 __all__ = ["ALPHABET", "ANSWERS", "Lists", "Operation", "apply", "solve"]
 

@@ -3,11 +3,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from bothways.lab.fitting import fit
 from bothways.lab.models.decoder import Decoder
-from bothways.lab.models.transduction import Accuracy, Transducer, accuracy, pack, symbol_loss
+from bothways.lab.models.seq2seq import Accuracy, Transducer, accuracy, pack, symbol_loss
+from bothways.lab.tasks.base import Pairs
 from bothways.lab.tasks.copying import Copying
-from bothways.lab.tasks.examples import Pairs
+from bothways.lab.training import fit
 from bothways.model.config import EncoderConfig
 from bothways.nn.baselines import make_encoder
 from bothways.training.model import Batch

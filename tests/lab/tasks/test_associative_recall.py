@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bothways.errors import InputError
-from bothways.lab.tasks.recall import Recall, solve
+from bothways.lab.tasks.associative_recall import Recall, solve
 
 TASK = Recall(length=20, num_pairs=4, num_keys=6, num_values=5)
 DISTANCES = [4, 16, 7, 7, 5] * 20

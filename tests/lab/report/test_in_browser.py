@@ -9,7 +9,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.image import imread
 
-from bothways.lab.report.page import Report, ReportFigure, Section, Table, write_report
+from bothways.lab.report.writer import Report, ReportFigure, Section, Table, write_report
 from bothways.plotting.style import BLUE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

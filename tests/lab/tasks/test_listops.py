@@ -3,7 +3,7 @@ import statistics
 import pytest
 
 from bothways.errors import InputError
-from bothways.lab.tasks.lists import ALPHABET, ANSWERS, OPERATIONS, Lists, solve
+from bothways.lab.tasks.listops import ALPHABET, ANSWERS, OPERATIONS, Lists, solve
 
 PYTHON = {"[MAX": "max([", "[MIN": "min([", "[MED": "median([", "[SM": "total([", "]": "]),"}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Annotation
 
-from bothways.plotting.encoders import STYLES, Line, draw_lines, numbered_styles
+from bothways.plotting.curves import STYLES, Line, draw_lines, numbered_styles
 from bothways.plotting.style import new_figure
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bothways.errors import InputError
-from bothways.lab.tasks.examples import Stream, generator
+from bothways.lab.tasks.base import Stream, generator
 
 __all__ = ["Recall", "Recalled", "solve"]
 

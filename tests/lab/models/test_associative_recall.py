@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from bothways.lab.comparisons.distance.experiment import DistanceSettings
-from bothways.lab.models.recall import (
+from bothways.lab.models.associative_recall import (
     Recaller,
     answer_loss,
     gradient_size,
@@ -14,7 +14,7 @@ from bothways.lab.models.recall import (
     path_length,
     share_right,
 )
-from bothways.lab.tasks.recall import Recall
+from bothways.lab.tasks.associative_recall import Recall
 from bothways.model.baselines import BASELINES, BaselineConfig, EncoderName
 from bothways.nn.baselines import make_encoder
 from bothways.training.model import Batch
