@@ -1,8 +1,8 @@
-"""Train a small model on batches that a task makes as they are asked for, and do so fairly.
+"""Train small models on generated batches, with a learning rate chosen the same way for each.
 
-No files, no validation along the way, no dataset: what is left of the training loop when examples
-never end. Its optimizer, schedule and clipping are those of `bothways.training`, so that what the
-lab finds of an encoder holds for `bothways train`.
+The examples never run out, so there are no files, no validation during training and no dataset.
+Optimizer, schedule, clipping and dropout seeds are those of `bothways.training.engine`: what the
+lab measures holds for `bothways train`.
 """
 
 import dataclasses
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bothways.lab.settings import LEARNING_RATES
 from bothways.training.engine.optimizer import make_optimizer, set_learning_rate
 from bothways.training.engine.rng import torch_seed
 from bothways.training.engine.schedule import learning_rate
@@ -26,39 +27,24 @@ from bothways.training.model import Batch
 from bothways.training.settings import ResolvedSettings, TrainingSettings
 
 __all__ = [
-    "ALL_LEARNING_RATES",
-    "LEARNING_RATES",
-    "TASK_LEARNING_RATES",
-    "Fitted",
-    "Search",
+    "FitResult",
+    "LearningRateSearch",
+    "downsample",
     "fit",
-    "recorded",
-    "search",
-    "thinned",
+    "search_learning_rate",
+    "to_json_dict",
 ]
 
 M = TypeVar("M", bound=nn.Module)
-"""A kind of model."""
-
-LEARNING_RATES = (5e-4, 1.5e-3, 5e-3)
-"""The one grid of highest learning rates, for every encoder: a factor of 3 apart, around the rate
-that suits small models."""
-
-TASK_LEARNING_RATES = (1.5e-3, 5e-3, 1.5e-2)
-"""The same for models as small as those of generated tasks, `d_model` 64 and less: a step higher,
-as many of them had their best rate at the highest of the other grid."""
-
-ALL_LEARNING_RATES = (LEARNING_RATES[0], *TASK_LEARNING_RATES)
-"""Both grids in one, for long versions."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Fitted:
-    """What a run came to.
+class FitResult:
+    """The record of one training run.
 
-    losses: of each step, before its update. seconds: of the whole run. tokens: that the encoder
-    read. finished: False if the run ended early, at a loss or gradient that was not a finite
-    number; the weights are those before that step.
+    losses: of each step, before its update. seconds: of the whole run. tokens: read by the encoder.
+    finished: False if the run stopped early, at a loss or gradient that is NaN or infinite; the
+        model then has the weights from before that step.
     """
 
     losses: tuple[float, ...]
@@ -77,34 +63,35 @@ def fit(
     loss: Callable[[M, Batch], Tensor],
     *,
     steps: int,
-    peak_rate: float,
+    peak_learning_rate: float,
     seed: int,
-    told: Callable[[float], None] | None = None,
-) -> Fitted:
-    """Train `model` in place, for `steps` updates; the same arguments give the same bits.
+    progress: Callable[[float], None] | None = None,
+) -> FitResult:
+    """Train `model` in place for `steps` updates; the same arguments give the same bits.
 
-    batches: the batch of a step, from 0 on. loss: the mean over the batch's targets. seed: of
-    dropout. told: called in each step with the share of steps that is done.
+    batches: returns the batch of a step, from step 0. loss: returns the mean over the batch's
+        targets. seed: of dropout. progress: called after each step with the completed fraction.
 
-    The rate grows for a tenth of the steps to `peak_rate` and falls to 0 in a straight line, AdamW
-    lets matrices decay, gradients are clipped at norm 1: the defaults of `bothways train`.
+    The defaults of `bothways train` apply: the learning rate rises to its peak over a tenth of the
+    steps and then falls linearly to 0, AdamW decays matrices only, and the gradient norm is clipped
+    at 1.
     """
-    settings = _settings(steps, peak_rate, seed)
+    settings = _training_settings(steps, peak_learning_rate, seed)
     warmup_steps = round(settings.warmup * steps)
     losses: list[float] = []
-    tokens, finished, begun = 0, True, time.perf_counter()
+    tokens, finished, start = 0, True, time.perf_counter()
     with torch_for_training(torch.device("cpu"), None):
         optimizer = make_optimizer(model.train(), settings)
         for step in range(steps):
             batch = batches(step)
             torch.manual_seed(torch_seed(seed, step))
             clear(model)
-            found = loss(model, batch)
-            backward(found)
-            losses.append(float(found.detach()))
+            batch_loss = loss(model, batch)
+            backward(batch_loss)
+            losses.append(float(batch_loss.detach()))
             tokens += batch.lengths.num_tokens
-            if told is not None:
-                told((step + 1) / steps)
+            if progress is not None:
+                progress((step + 1) / steps)
             norm = clip(model, settings.clip_norm)
             if not (math.isfinite(losses[-1]) and math.isfinite(norm)):
                 finished = False
@@ -112,31 +99,31 @@ def fit(
             rate = learning_rate(
                 step,
                 steps,
-                peak=peak_rate,
+                peak=peak_learning_rate,
                 warmup_steps=warmup_steps,
                 schedule=settings.schedule,
             )
             set_learning_rate(optimizer, rate)
             optimizer.step()
     model.eval()
-    return Fitted(tuple(losses), time.perf_counter() - begun, tokens, finished)
+    return FitResult(tuple(losses), time.perf_counter() - start, tokens, finished)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Search(Generic[M]):
-    """The rate that was chosen, and the models of all seeds at that rate.
+class LearningRateSearch(Generic[M]):
+    """The best learning rate, and the model of each seed at that rate.
 
-    scores: of the first seed at each rate of the grid, on the validation stream. models, fitted:
-    one for each seed.
+    scores: of the first seed at each rate of the grid, on the validation stream.
+    models, fits: by seed.
     """
 
-    rate: float
+    learning_rate: float
     scores: dict[float, float]
-    models: tuple[M, ...]
-    fitted: tuple[Fitted, ...]
+    models: dict[int, M]
+    fits: dict[int, FitResult]
 
 
-def search(
+def search_learning_rate(
     build: Callable[[int], M],
     batches: Callable[[int, int], Batch],
     loss: Callable[[M, Batch], Tensor],
@@ -144,72 +131,75 @@ def search(
     *,
     steps: int,
     seeds: Sequence[int],
-    rates: Sequence[float] = LEARNING_RATES,
-    told: Callable[[float], None] | None = None,
-) -> Search[M]:
-    """Choose a learning rate for a kind of model, then train it from every seed.
+    learning_rates: Sequence[float] = LEARNING_RATES,
+    progress: Callable[[float], None] | None = None,
+) -> LearningRateSearch[M]:
+    """Choose the learning rate of an architecture, then train it from every seed.
 
-    The first seed is trained at each rate, for as long as any other; the rate of the best `score`
-    (on examples that are neither trained on nor reported) is used for all seeds. So every kind of
-    model gets the same number of trials, and none a rate that suits another.
+    The first seed is trained at each rate, with the full number of steps. The rate with the best
+    score, on examples that are neither trained on nor reported, is used for all seeds. So every
+    architecture gets the same number of trials and a rate of its own.
 
-    build: a fresh model from a seed. batches: of a seed and a step: each seed has its own stream.
-    score: higher is better; of equal scores the smaller rate is taken. told: called in each step
-    with the share of all steps that is done.
+    build: returns a new model for a seed. batches: returns the batch of a seed and a step; each
+        seed has its own stream. score: higher is better; ties go to the smaller rate.
+    progress: called after each step with the completed fraction of all runs.
     """
+    num_runs = len(learning_rates) + len(seeds) - 1
+    run_numbers = itertools.count()
 
-    runs = len(rates) + len(seeds) - 1
-    numbers = itertools.count()
-
-    def train(seed: int, rate: float) -> tuple[M, Fitted]:
-        model, number = build(seed), next(numbers)
-        fitted = fit(
+    def train(seed: int, rate: float) -> tuple[M, FitResult]:
+        model, number = build(seed), next(run_numbers)
+        result = fit(
             model,
             functools.partial(batches, seed),
             loss,
             steps=steps,
-            peak_rate=rate,
+            peak_learning_rate=rate,
             seed=seed,
-            told=None if told is None else lambda share: told((number + share) / runs),
+            progress=None if progress is None else lambda x: progress((number + x) / num_runs),
         )
-        return model, fitted
+        return model, result
 
-    tried = {rate: train(seeds[0], rate) for rate in sorted(rates)}
-    scores = {rate: score(model) for rate, (model, _) in tried.items()}
+    trials = {rate: train(seeds[0], rate) for rate in sorted(learning_rates)}
+    scores = {rate: score(model) for rate, (model, _) in trials.items()}
     best = max(scores, key=scores.__getitem__)
-    trained = [tried[best], *(train(seed, best) for seed in seeds[1:])]
-    models, fitted = zip(*trained, strict=True)
-    return Search(best, scores, models, fitted)
+    runs = {seeds[0]: trials[best]} | {seed: train(seed, best) for seed in seeds[1:]}
+    return LearningRateSearch(
+        best,
+        scores,
+        {seed: model for seed, (model, _) in runs.items()},
+        {seed: result for seed, (_, result) in runs.items()},
+    )
 
 
-def thinned(losses: Sequence[float], points: int = 50) -> list[float]:
-    """A loss curve as the means of so many equal stretches of it, for a file that is read.
+def downsample(losses: Sequence[float], points: int = 50) -> list[float]:
+    """A loss curve as the means of at most `points` equal parts, short enough for a JSON file.
 
-    >>> thinned([4.0, 2.0, 1.0, 1.0], points=2)
+    >>> downsample([4.0, 2.0, 1.0, 1.0], points=2)
     [3.0, 1.0]
     """
-    stretches = np.array_split(np.asarray(losses, float), min(points, len(losses)))
-    return [float(f"{stretch.mean():.4g}") for stretch in stretches]
+    parts = np.array_split(np.asarray(losses, float), min(points, len(losses)))
+    return [float(f"{part.mean():.4g}") for part in parts]
 
 
 class HasLosses(Protocol):
-    """A dataclass of what was found, with the losses of training by seed."""
+    """A dataclass with the training losses of each seed."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def losses(self) -> Mapping[int, Sequence[float]]:
-        """Of each step."""
+        """The loss of each step, by seed."""
 
 
-def recorded(found: HasLosses) -> dict[str, Any]:
-    """What was found, for JSON; of the losses, their course."""
-    losses = {seed: thinned(curve) for seed, curve in found.losses.items()}
-    return dataclasses.asdict(found) | {"losses": losses}
+def to_json_dict(result: HasLosses) -> dict[str, Any]:
+    """The fields by name, with downsampled loss curves."""
+    losses = {seed: downsample(curve) for seed, curve in result.losses.items()}
+    return dataclasses.asdict(result) | {"losses": losses}
 
 
-def _settings(steps: int, peak_rate: float, seed: int) -> ResolvedSettings:
-    """The settings of `bothways train`, as far as they concern an update."""
-    chosen = TrainingSettings(max_steps=steps, learning_rate=peak_rate, seed=seed)
-    # There are no examples to count: a step's tokens are the task's business.
-    return chosen.resolved(np.ones(1, np.int64), fresh=True, gpu=False, bf16=False)
+def _training_settings(steps: int, peak_learning_rate: float, seed: int) -> ResolvedSettings:
+    """The settings of `bothways train` that concern an update."""
+    settings = TrainingSettings(max_steps=steps, learning_rate=peak_learning_rate, seed=seed)
+    # The lengths only matter for choosing the tokens of a step, which the task does here.
+    return settings.resolved(np.ones(1, np.int64), fresh=True, gpu=False, bf16=False)

@@ -1,7 +1,4 @@
-"""What the lab's figures share: a color and a mark for each encoder, and curves with their spread.
-
-The style is that of `training.drawing`.
-"""
+"""Curves with the range of several runs, and a fixed color and marker for each encoder."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -24,47 +21,54 @@ from bothways.plotting.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["STYLES", "Line", "Scale", "Style", "draw_lines", "numbered_styles"]
+__all__ = [
+    "ENCODER_STYLES",
+    "AxisScale",
+    "CurveStyle",
+    "CurveWithRange",
+    "assign_styles",
+    "draw_curves",
+]
 
-Scale = Literal["linear", "log2", "log10"]
+AxisScale = Literal["linear", "log2", "log10"]
 
-MAX_TICKS = 24
-"""Characters of the names of all ticks of an axis; if they are more, names are turned."""
+MAX_TICK_CHARACTERS = 24
+"""In all tick labels of an axis together; if they have more, they are rotated."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Style:
-    """How a curve looks; marks and dashes tell curves apart where colors do not."""
+class CurveStyle:
+    """The look of a curve; markers and dashes distinguish curves where colors do not."""
 
     color: str
-    mark: str
+    marker: str
     dash: str = "-"
 
 
-STYLES: Mapping[str, Style] = {
-    "transformer": Style(BLUE, "o"),
-    "transformer-window": Style(SKY, "o", "--"),
-    "rnn": Style(VERMILION, "s"),
-    "lstm": Style(ORANGE, "^"),
-    "gru": Style(GREEN, "D"),
-    "rnn-forward": Style(VERMILION, "s", ":"),
-    "lstm-forward": Style(ORANGE, "^", ":"),
-    "gru-forward": Style(GREEN, "D", ":"),
-    "convolution": Style(PURPLE, "v"),
-    "bag": Style(BLACK, "x"),
+ENCODER_STYLES: Mapping[str, CurveStyle] = {
+    "transformer": CurveStyle(BLUE, "o"),
+    "transformer-window": CurveStyle(SKY, "o", "--"),
+    "rnn": CurveStyle(VERMILION, "s"),
+    "lstm": CurveStyle(ORANGE, "^"),
+    "gru": CurveStyle(GREEN, "D"),
+    "rnn-forward": CurveStyle(VERMILION, "s", ":"),
+    "lstm-forward": CurveStyle(ORANGE, "^", ":"),
+    "gru-forward": CurveStyle(GREEN, "D", ":"),
+    "convolution": CurveStyle(PURPLE, "v"),
+    "bag": CurveStyle(BLACK, "x"),
 }
-"""Of each encoder, in every figure of the lab."""
+"""The style of each encoder in every figure."""
 
 _CYCLE = tuple(
-    Style(color, mark)
-    for color, mark in zip(
+    CurveStyle(color, marker)
+    for color, marker in zip(
         (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK), "os^Dvx+", strict=True
     )
 )
 
 
-def numbered_styles(names: Sequence[str]) -> dict[str, Style]:
-    """A style for each name, of those that are no encoders; from the eighth on again, dashed."""
+def assign_styles(names: Sequence[str]) -> dict[str, CurveStyle]:
+    """A style for each name that is not an encoder; the eighth reuses the first one, dashed."""
     return {
         name: dataclasses.replace(_CYCLE[i % len(_CYCLE)], dash="-" if i < len(_CYCLE) else "--")
         for i, name in enumerate(names)
@@ -72,79 +76,81 @@ def numbered_styles(names: Sequence[str]) -> dict[str, Style]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Line:
-    """A curve by x, measured several times: `runs` has a row for each seed or repeat, (runs, n).
+class CurveWithRange:
+    """A curve measured in several runs: `runs` has a row for each seed or repeat, (runs, n).
 
-    What is not finite is left out. style: by default that of the encoder called `name`.
+    Values that are NaN or infinite are not drawn. style: by default that of the encoder `name`.
     """
 
     name: str
     x: Sequence[float]
     runs: Sequence[Sequence[float]]
-    style: Style | None = None
+    style: CurveStyle | None = None
 
     @property
-    def middle(self) -> np.ndarray:
+    def median(self) -> np.ndarray:
         """The median of the runs, (n,)."""
         return self._over_runs(np.median)
 
     @property
     def lowest(self) -> np.ndarray:
-        """The lowest of the runs, (n,)."""
+        """The lowest value of all runs, (n,)."""
         return self._over_runs(np.min)
 
     @property
     def highest(self) -> np.ndarray:
-        """The highest of the runs, (n,)."""
+        """The highest value of all runs, (n,)."""
         return self._over_runs(np.max)
 
-    def _over_runs(self, figure: Callable[..., np.ndarray]) -> np.ndarray:
-        return figure(np.asarray(self.runs, float), axis=0)
+    def _over_runs(self, reduce: Callable[..., np.ndarray]) -> np.ndarray:
+        return reduce(np.asarray(self.runs, float), axis=0)
 
 
-def draw_lines(
+def draw_curves(
     axes: "Axes",
-    lines: Sequence[Line],
+    curves: Sequence[CurveWithRange],
     *,
     x_label: str,
     y_label: str,
-    x_scale: Scale = "linear",
-    y_scale: Scale = "linear",
+    x_scale: AxisScale = "linear",
+    y_scale: AxisScale = "linear",
     y_limits: tuple[float, float] | None = None,
-    marks: bool = True,
+    markers: bool = True,
 ) -> None:
-    """Each line's median, a band from its lowest to its highest run, and its name at its end.
+    """Draw each median with a band from the lowest to the highest run, and the name at its end.
 
-    Labels say the unit. On a scale of powers of two, the x of the lines are the ticks. Without
-    `marks`, for lines of many points.
+    x_label, y_label: with the unit. x_scale: on `log2`, the x values of the curves are the ticks.
+    markers: False for curves with many points.
     """
     ends = []
-    for line in lines:
-        style = line.style or STYLES[line.name]
-        x, middle = np.asarray(line.x, float), line.middle
+    for curve in curves:
+        style = curve.style or ENCODER_STYLES[curve.name]
+        x, median = np.asarray(curve.x, float), curve.median
         axes.plot(
             x,
-            middle,
+            median,
             style.dash,
             color=style.color,
-            marker=style.mark if marks else None,
+            marker=style.marker if markers else None,
             markersize=4,
             linewidth=1.5,
         )
-        if len(line.runs) > 1:
+        if len(curve.runs) > 1:
             axes.fill_between(
-                x, line.lowest, line.highest, color=style.color, alpha=0.15, linewidth=0
+                x, curve.lowest, curve.highest, color=style.color, alpha=0.15, linewidth=0
             )
-        there = np.flatnonzero(np.isfinite(middle))
-        if len(there):
-            last = there[-1]
-            ends.append(CurveEnd(float(x[last]), float(middle[last]), line.name, style.color))
+        finite = np.flatnonzero(np.isfinite(median))
+        if len(finite):
+            last = finite[-1]
+            ends.append(CurveEnd(float(x[last]), float(median[last]), curve.name, style.color))
     _set_scale(axes, "x", x_scale)
     _set_scale(axes, "y", y_scale)
     if x_scale == "log2":
-        ticks = sorted({float(x) for line in lines for x in line.x})
+        ticks = sorted({float(x) for curve in curves for x in curve.x})
         names = [f"{x:,.0f}" for x in ticks]
-        axes.set_xticks(ticks, names, rotation=45 if sum(map(len, names)) > MAX_TICKS else 0)
+        axes.set_xticks(
+            ticks, names, rotation=45 if sum(map(len, names)) > MAX_TICK_CHARACTERS else 0
+        )
         axes.minorticks_off()
     if y_limits is not None:
         axes.set_ylim(y_limits)
@@ -153,7 +159,7 @@ def draw_lines(
     label_ends(axes, ends, size=9)
 
 
-def _set_scale(axes: "Axes", which: Literal["x", "y"], scale: Scale) -> None:
+def _set_scale(axes: "Axes", which: Literal["x", "y"], scale: AxisScale) -> None:
     if scale == "linear":
         return
     set_scale = axes.set_xscale if which == "x" else axes.set_yscale
@@ -162,7 +168,7 @@ def _set_scale(axes: "Axes", which: Literal["x", "y"], scale: Scale) -> None:
     if which == "y" and scale == "log10" and high < 500 * low:
         from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-        # Powers of ten alone would be few.
+        # Less than three decades: powers of ten alone would give too few ticks.
         axes.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())

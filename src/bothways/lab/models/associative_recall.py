@@ -1,6 +1,6 @@
-"""What answers a question of associative recall, how right it is, and what it feels of the answer.
+"""A model of associative recall, its accuracy, and the gradient that reaches the queried input.
 
-n sequences of L positions; T = n · L of them end to end, of C channels; V values.
+n sequences of L positions; T = n · L packed positions of C channels; V values.
 """
 
 import copy
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bothways.lab.tasks.associative_recall import Recalled
+from bothways.lab.tasks.associative_recall import RecallExamples
 from bothways.model.baselines import EncoderName
 from bothways.nn.layers import Linear
 from bothways.nn.lengths import Lengths
@@ -18,11 +18,18 @@ from bothways.nn.packed_encoder import PackedEncoder
 from bothways.nn.pooling import pool
 from bothways.training.model import Batch
 
-__all__ = ["Recaller", "answer_loss", "gradient_size", "pack", "path_length", "share_right"]
+__all__ = [
+    "AssociativeRecallModel",
+    "input_gradient_norm",
+    "pack_examples",
+    "path_length",
+    "recall_accuracy",
+    "recall_loss",
+]
 
 
-class Recaller(nn.Module):
-    """An encoder, and a linear map from its last position's vector to the values."""
+class AssociativeRecallModel(nn.Module):
+    """An encoder, and a linear classifier of the values on the vector of the last position."""
 
     def __init__(self, encoder: PackedEncoder, num_values: int) -> None:
         super().__init__()
@@ -30,55 +37,56 @@ class Recaller(nn.Module):
         self.classifier = Linear(encoder.config.d_model, num_values)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Scores of the values for each sequence, (n, V)."""
+        """Logits of the values for each sequence, (n, V)."""
         (x_TD,) = self.encoder(batch.values, batch.lengths)
         return cast(Tensor, self.classifier(pool(x_TD, batch.lengths, "last")))
 
 
-def pack(made: Recalled) -> Batch:
-    """Questions as a batch."""
-    n, L, _ = made.vectors.shape
+def pack_examples(examples: RecallExamples) -> Batch:
+    """Examples as a packed batch."""
+    n, L, _ = examples.vectors.shape
     return Batch(
-        torch.from_numpy(made.vectors).flatten(0, 1),
+        torch.from_numpy(examples.vectors).flatten(0, 1),
         Lengths([L] * n),
         None,
-        {"answers": torch.from_numpy(made.answers)},
+        {"answers": torch.from_numpy(examples.answers)},
     )
 
 
-def answer_loss(model: nn.Module, batch: Batch) -> Tensor:
-    """Cross-entropy of the answers, their mean."""
+def recall_loss(model: nn.Module, batch: Batch) -> Tensor:
+    """The mean cross-entropy of the answers, in nats."""
     return functional.cross_entropy(model(batch), batch.targets["answers"])
 
 
 @torch.no_grad()
-def share_right(model: Recaller, batch: Batch) -> float:
-    """How many of the answers have the highest score, as a share."""
+def recall_accuracy(model: AssociativeRecallModel, batch: Batch) -> float:
+    """The fraction of sequences whose answer has the highest logit."""
     return float((model(batch).argmax(1) == batch.targets["answers"]).double().mean())
 
 
-def gradient_size(model: Recaller, batch: Batch, distance: int) -> float:
-    """How much the right answer's score feels the position that holds it, so far before the last.
+def input_gradient_norm(model: AssociativeRecallModel, batch: Batch, distance: int) -> float:
+    """The norm of the gradient of the answer's logit with respect to the queried pair's input.
 
-    The norm of the gradient of the score, before the softmax, by the position's input; the median
-    over sequences. Not of the loss: where answers are right its gradient is nothing, however well
-    they are felt. In float64, where a gradient may shrink to 1e-300 and still be seen.
+    The median over sequences. The gradient of the loss would vanish wherever answers are right, so
+    the logit is used. In float64, which still represents gradients as small as 1e-300.
+
+    distance: positions from the queried pair to the query, at the end of each sequence.
     """
     model = copy.deepcopy(model).double().eval()
     values_TC = batch.values.double().requires_grad_()
-    scores_nV = model(Batch(values_TC, batch.lengths, None, batch.targets))
-    right_n = scores_nV.gather(1, batch.targets["answers"][:, None])
-    (gradient_TC,) = torch.autograd.grad(right_n.sum(), values_TC)
-    asked_n = batch.lengths.bounds[1:].long() - 1 - distance
-    return float(gradient_TC[asked_n].norm(dim=1).median())
+    logits_nV = model(Batch(values_TC, batch.lengths, None, batch.targets))
+    answer_n = logits_nV.gather(1, batch.targets["answers"][:, None])
+    (gradient_TC,) = torch.autograd.grad(answer_n.sum(), values_TC)
+    position_n = batch.lengths.bounds[1:].long() - 1 - distance
+    return float(gradient_TC[position_n].norm(dim=1).median())
 
 
 def path_length(name: EncoderName, distance: int) -> int | None:
-    """Layers or steps that what is so far away goes through at least; None if it never arrives.
+    """The minimum number of layers or steps between two positions; None if there is no path.
 
-    Vaswani et al. 2017, section 4 and table 1: one layer of self-attention joins any two positions,
-    a recurrent layer takes a step for each position between, and convolutions whose dilation
-    doubles reach 1, 3, 7, ... positions with one, two, three layers.
+    Vaswani et al. 2017, section 4 and table 1: one layer of self-attention connects any two
+    positions, a recurrent layer takes one step per position, and convolutions with doubling
+    dilation reach 1, 3, 7, ... positions with one, two, three layers.
     """
     match name:
         case "transformer":

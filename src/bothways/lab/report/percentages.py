@@ -1,25 +1,25 @@
-"""Shares of several seeds in words, as reports write them."""
+"""Percentages over several seeds, as reports write them."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["typical", "typical_and_range"]
+__all__ = ["format_median", "format_median_and_range"]
 
 
-def typical(shares: Sequence[float]) -> str:
-    """Their median.
+def format_median(fractions: Sequence[float]) -> str:
+    """The median as a percentage.
 
-    >>> typical([0.5, 0.25, 1.0])
+    >>> format_median([0.5, 0.25, 1.0])
     '50 %'
     """
-    return f"{100 * float(np.median(shares)):.0f} %"
+    return f"{100 * float(np.median(fractions)):.0f} %"
 
 
-def typical_and_range(shares: Sequence[float]) -> str:
-    """Their median, and the worst and the best of them.
+def format_median_and_range(fractions: Sequence[float]) -> str:
+    """The median as a percentage, then the lowest and the highest value.
 
-    >>> typical_and_range([0.5, 0.25, 1.0])
+    >>> format_median_and_range([0.5, 0.25, 1.0])
     '50 % (25 to 100)'
     """
-    return f"{typical(shares)} ({100 * min(shares):.0f} to {100 * max(shares):.0f})"
+    return f"{format_median(fractions)} ({100 * min(fractions):.0f} to {100 * max(fractions):.0f})"

@@ -1,8 +1,8 @@
-"""Associative recall: some positions hold a key and its value, the last one asks for a key's value.
+"""Associative recall: some positions hold a key and a value; the last position queries one key.
 
-The pair that is asked for stands at a chosen distance, and how many of the others stand nearer is
-drawn apart from it. So nothing but the key tells which is asked for: whoever always gives the value
-that is nearest is as often wrong nearby as far away.
+The queried pair is at a chosen distance from the query, and the number of other pairs in between is
+drawn independently of it. So only the key identifies the pair: answering with the nearest value has
+the same accuracy at every distance.
 """
 
 import dataclasses
@@ -11,17 +11,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from bothways.errors import InputError
-from bothways.lab.tasks.base import Stream, generator
+from bothways.lab.tasks.base import Split, task_rng
 
-__all__ = ["Recall", "Recalled", "solve"]
+__all__ = ["AssociativeRecallTask", "RecallExamples", "solve"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Recalled:
-    """n sequences of L positions of C channels, and the value that each asks for.
+class RecallExamples:
+    """n sequences of L positions with C channels, and the queried value of each.
 
-    vectors: float32 (n, L, C): 1 in the channel of a position's key, and of its value. answers: the
-    numbers of values, int64 (n,).
+    vectors: float32 (n, L, C), 1 in the channels of a position's key and value, 0 elsewhere.
+    answers: indices of values, int64 (n,).
     """
 
     vectors: np.ndarray
@@ -29,10 +29,10 @@ class Recalled:
 
 
 @dataclasses.dataclass(frozen=True)
-class Recall:
-    """Sequences of `length` positions, the asking one included, of which `num_pairs` hold a pair.
+class AssociativeRecallTask:
+    """Sequences of `length` positions, of which `num_pairs` hold a pair and the last is the query.
 
-    The keys of a sequence differ; its values need not. A position that holds nothing is all zeros.
+    The keys of a sequence are distinct; values may repeat. Empty positions are all zeros.
     """
 
     length: int = 66
@@ -43,60 +43,61 @@ class Recall:
     def __post_init__(self) -> None:
         if not 1 <= self.num_pairs <= min(self.num_keys, self.length // 2):
             raise InputError(
-                f"num_pairs={self.num_pairs}: expected at least 1, and no more than the "
-                f"{self.num_keys} keys and half of the {self.length} positions"
+                f"num_pairs={self.num_pairs}: expected at least 1, and at most the {self.num_keys} "
+                f"keys and half of the {self.length} positions"
             )
 
     @property
     def num_channels(self) -> int:
-        """One for each key, then one for each value."""
+        """One channel per key, then one per value."""
         return self.num_keys + self.num_values
 
     @property
-    def nearest(self) -> int:
-        """The smallest distance: all other pairs have room between."""
+    def min_distance(self) -> int:
+        """The smallest distance that leaves room for all other pairs in between."""
         return self.num_pairs
 
     @property
-    def farthest(self) -> int:
-        """The largest distance: all other pairs have room beyond."""
+    def max_distance(self) -> int:
+        """The largest distance that leaves room for all other pairs beyond."""
         return self.length - self.num_pairs
 
     def sample(
-        self, distances: Sequence[int], *, seed: int, step: int, stream: Stream = "train"
-    ) -> Recalled:
-        """A sequence for each distance: the pair that it asks for is so many positions before.
+        self, distances: Sequence[int], *, seed: int, step: int, split: Split = "train"
+    ) -> RecallExamples:
+        """One sequence per distance, in positions from the queried pair to the query.
 
         Raises:
-            InputError: for a distance that is not between `nearest` and `farthest`.
+            InputError: for a distance that is not from `min_distance` to `max_distance`.
         """
-        if not all(self.nearest <= distance <= self.farthest for distance in distances):
-            raise InputError(f"distances: expected from {self.nearest} to {self.farthest}")
-        chance = generator(seed, step, stream)
+        low, high = self.min_distance, self.max_distance
+        if not all(low <= distance <= high for distance in distances):
+            raise InputError(f"distances: expected {low} to {high} positions")
+        rng = task_rng(seed, step, split)
         n = len(distances)
-        # Of each sequence, the first pair is the one that is asked for.
-        keys = np.argsort(chance.random((n, self.num_keys)), axis=1)[:, : self.num_pairs]
-        values = chance.integers(self.num_values, size=(n, self.num_pairs))
-        places = np.array([self._places(chance, distance) for distance in distances])
+        # The first pair of each sequence is the queried one.
+        keys = np.argsort(rng.random((n, self.num_keys)), axis=1)[:, : self.num_pairs]
+        values = rng.integers(self.num_values, size=(n, self.num_pairs))
+        positions = np.array([self._positions(rng, distance) for distance in distances])
         vectors = np.zeros((n, self.length, self.num_channels), np.float32)
         row = np.arange(n)[:, None]
-        vectors[row, places, keys] = 1
-        vectors[row, places, self.num_keys + values] = 1
+        vectors[row, positions, keys] = 1
+        vectors[row, positions, self.num_keys + values] = 1
         vectors[row[:, 0], -1, keys[:, 0]] = 1
-        return Recalled(vectors, values[:, 0])
+        return RecallExamples(vectors, values[:, 0])
 
-    def _places(self, chance: np.random.Generator, distance: int) -> np.ndarray:
-        """Of the pair at that distance, and of the others around it."""
-        asked = self.length - 1 - distance
-        nearer = int(chance.integers(self.num_pairs))
-        between = asked + 1 + chance.choice(distance - 1, nearer, replace=False)
-        beyond = chance.choice(asked, self.num_pairs - 1 - nearer, replace=False)
-        return np.concatenate([[asked], between, beyond])
+    def _positions(self, rng: np.random.Generator, distance: int) -> np.ndarray:
+        """The position of the queried pair, then those of the others."""
+        queried = self.length - 1 - distance
+        num_between = int(rng.integers(self.num_pairs))
+        between = queried + 1 + rng.choice(distance - 1, num_between, replace=False)
+        beyond = rng.choice(queried, self.num_pairs - 1 - num_between, replace=False)
+        return np.concatenate([[queried], between, beyond])
 
 
-def solve(task: Recall, vectors_LC: np.ndarray) -> int:
-    """The answer to one sequence, by looking for the key."""
+def solve(task: AssociativeRecallTask, vectors_LC: np.ndarray) -> int:
+    """Answer one sequence by looking up the queried key."""
     (key,) = np.flatnonzero(vectors_LC[-1])
-    (place,) = np.flatnonzero(vectors_LC[:-1, key])
-    (value,) = np.flatnonzero(vectors_LC[place, task.num_keys :])
+    (position,) = np.flatnonzero(vectors_LC[:-1, key])
+    (value,) = np.flatnonzero(vectors_LC[position, task.num_keys :])
     return int(value)

@@ -1,4 +1,4 @@
-"""What a task gives: sequences of symbols, what is to be said of them, and whence chance is."""
+"""What generated tasks share: alphabets, pairs of sequences, and random numbers by split."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -6,62 +6,62 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-__all__ = ["Alphabet", "Pairs", "Stream", "Transduction", "generator"]
+__all__ = ["Seq2SeqTask", "SequencePairs", "Split", "TaskAlphabet", "task_rng"]
 
-Stream = Literal["train", "validation", "test"]
+Split = Literal["train", "validation", "test"]
 
-_STREAMS: dict[Stream, int] = {"train": 11, "validation": 12, "test": 13}
-"""Of chance: the examples of one purpose say nothing of the others'."""
+_STREAMS: dict[Split, int] = {"train": 11, "validation": 12, "test": 13}
+"""Part of the seed, so that the examples of the three splits are independent."""
 
 
-def generator(seed: int, step: int, stream: Stream) -> np.random.Generator:
-    """Chance for one sample of a task: the same for the same arguments, and for no others."""
-    return np.random.default_rng([seed, _STREAMS[stream], step])
+def task_rng(seed: int, step: int, split: Split) -> np.random.Generator:
+    """The random number generator of one sample; each combination of arguments has its own."""
+    return np.random.default_rng([seed, _STREAMS[split], step])
 
 
 @dataclasses.dataclass(frozen=True)
-class Alphabet:
-    """The symbols of a task's sequences; a symbol's id is its place."""
+class TaskAlphabet:
+    """The symbols of a task; the id of a symbol is its index."""
 
     symbols: tuple[str, ...]
 
     def __len__(self) -> int:
-        """How many symbols there are."""
+        """The number of symbols."""
         return len(self.symbols)
 
-    def ids(self, symbols: Iterable[str]) -> np.ndarray:
+    def encode(self, symbols: Iterable[str]) -> np.ndarray:
         """The ids of symbols, int64."""
-        place = {symbol: number for number, symbol in enumerate(self.symbols)}
-        return np.array([place[symbol] for symbol in symbols], np.int64)
+        index = {symbol: number for number, symbol in enumerate(self.symbols)}
+        return np.array([index[symbol] for symbol in symbols], np.int64)
 
-    def spell(self, ids: Iterable[int]) -> list[str]:
+    def decode(self, ids: Iterable[int]) -> list[str]:
         """The symbols of ids."""
         return [self.symbols[number] for number in ids]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Pairs:
-    """Sources, and the target of each: arrays of ids, int64, in two alphabets."""
+class SequencePairs:
+    """Source sequences and the target of each: int64 arrays of ids in two alphabets."""
 
     sources: Sequence[np.ndarray]
     targets: Sequence[np.ndarray]
 
 
-class Transduction(Protocol):
-    """A task of sequences that are said in another way, whose sources have chosen lengths."""
+class Seq2SeqTask(Protocol):
+    """A sequence-to-sequence task whose source lengths can be chosen."""
 
     @property
-    def alphabet(self) -> Alphabet:
-        """Of sources."""
+    def source_alphabet(self) -> TaskAlphabet:
+        """The symbols of sources."""
 
     @property
-    def answers(self) -> Alphabet:
-        """Of targets."""
+    def target_alphabet(self) -> TaskAlphabet:
+        """The symbols of targets."""
 
     def nearest_length(self, length: int) -> int:
-        """The length that sources may have which is nearest to this one, in symbols."""
+        """The possible source length closest to `length`, in symbols."""
 
     def pairs(
-        self, lengths: Sequence[int], *, seed: int, step: int, stream: Stream = "train"
-    ) -> Pairs:
-        """A source of each of these lengths, all of which are possible, and its target."""
+        self, lengths: Sequence[int], *, seed: int, step: int, split: Split = "train"
+    ) -> SequencePairs:
+        """One source of each of these lengths, in symbols, and its target."""

@@ -1,6 +1,6 @@
 """Nested-list operations: `[MAX 2 9 [MIN 4 7 ] 0 ]` is 9 (Nangia and Bowman 2018, "ListOps").
 
-An answer needs the whole tree, level by level: what is far apart in the sequence may be near in it.
+The answer needs the whole tree, level by level: distant symbols can be neighbors in the tree.
 """
 
 import dataclasses
@@ -9,64 +9,64 @@ from typing import Literal, assert_never, get_args
 import numpy as np
 
 from bothways.errors import InputError
-from bothways.lab.tasks.base import Alphabet, Pairs, Stream, generator
+from bothways.lab.tasks.base import SequencePairs, Split, TaskAlphabet, task_rng
 
-__all__ = ["ALPHABET", "ANSWERS", "Lists", "Operation", "apply", "solve"]
+__all__ = ["SOURCE_ALPHABET", "TARGET_ALPHABET", "ListOpsTask", "Operation", "apply", "solve"]
 
 Operation = Literal["[MAX", "[MIN", "[MED", "[SM"]
 OPERATIONS: tuple[Operation, ...] = get_args(Operation)
-"""As the paper writes them: the bracket belongs to its name. `[SM` is the sum modulo 10."""
+"""In the notation of the paper, where the bracket is part of the name. `[SM`: sum modulo 10."""
 CLOSE = "]"
 DIGITS = tuple("0123456789")
-ALPHABET = Alphabet((*OPERATIONS, CLOSE, *DIGITS))
-ANSWERS = Alphabet(DIGITS)
+SOURCE_ALPHABET = TaskAlphabet((*OPERATIONS, CLOSE, *DIGITS))
+TARGET_ALPHABET = TaskAlphabet(DIGITS)
 
 
 @dataclasses.dataclass(frozen=True)
-class Lists:
-    """Expressions of at most `max_depth` operations within one another.
+class ListOpsTask:
+    """Expressions with operations nested at most `max_depth` deep.
 
-    Each has 2 to `max_arguments` arguments, which are operations with the chance `nesting`, and
-    else digits (the paper's generator: 0.25, up to 5, depth 20, cut by length; here the tree is
-    bounded, so that no sample is thrown away and the answers keep their shares).
+    An operation has 2 to `max_arguments` arguments. An argument is an operation with probability
+    `nesting`, and a digit otherwise. The paper's generator uses up to 5 arguments, probability 0.25
+    and depth 20, and rejects long samples; bounding the tree instead rejects none, which keeps the
+    distribution of answers.
     """
 
     max_depth: int = 3
     max_arguments: int = 4
     nesting: float = 0.35
 
-    def pairs(self, count: int, *, seed: int, step: int, stream: Stream = "train") -> Pairs:
-        """Expressions, and the digit that each is, an array of one."""
-        chance = generator(seed, step, stream)
-        expressions = [self._expression(chance, self.max_depth) for _ in range(count)]
-        return Pairs(
-            [ALPHABET.ids(symbols) for symbols in expressions],
-            [ANSWERS.ids([str(solve(symbols))]) for symbols in expressions],
+    def pairs(self, count: int, *, seed: int, step: int, split: Split = "train") -> SequencePairs:
+        """Expressions, and the value of each as an array of one digit."""
+        rng = task_rng(seed, step, split)
+        expressions = [self._expression(rng, self.max_depth) for _ in range(count)]
+        return SequencePairs(
+            [SOURCE_ALPHABET.encode(symbols) for symbols in expressions],
+            [TARGET_ALPHABET.encode([str(solve(symbols))]) for symbols in expressions],
         )
 
-    def _expression(self, chance: np.random.Generator, depth: int) -> list[str]:
-        symbols: list[str] = [OPERATIONS[chance.integers(len(OPERATIONS))]]
-        for _ in range(chance.integers(2, self.max_arguments + 1)):
-            if depth > 1 and chance.random() < self.nesting:
-                symbols += self._expression(chance, depth - 1)
+    def _expression(self, rng: np.random.Generator, depth: int) -> list[str]:
+        symbols: list[str] = [OPERATIONS[rng.integers(len(OPERATIONS))]]
+        for _ in range(rng.integers(2, self.max_arguments + 1)):
+            if depth > 1 and rng.random() < self.nesting:
+                symbols += self._expression(rng, depth - 1)
             else:
-                symbols.append(DIGITS[chance.integers(len(DIGITS))])
+                symbols.append(DIGITS[rng.integers(len(DIGITS))])
         return [*symbols, CLOSE]
 
 
 def solve(symbols: list[str]) -> int:
-    """The value of an expression, by a stack.
+    """Evaluate an expression with a stack.
 
     Raises:
-        InputError: if it is none: a bracket that is not opened or not closed, an operation of
-            nothing, or more than one value.
+        InputError: for unbalanced brackets, an operation without arguments, or several values.
     """
     stack: list[tuple[Operation | None, list[int]]] = [(None, [])]
     for symbol in symbols:
         if symbol == CLOSE:
             operation, arguments = stack.pop()
             if operation is None or not arguments:
-                raise InputError(f"{' '.join(symbols)}: a bracket closes nothing")
+                raise InputError(f"{' '.join(symbols)}: a bracket closes no operation")
             stack[-1][1].append(apply(operation, arguments))
         elif symbol in DIGITS:
             stack[-1][1].append(int(symbol))
@@ -74,15 +74,15 @@ def solve(symbols: list[str]) -> int:
             stack.append((_operation(symbol), []))
     operation, values = stack.pop()
     if operation is not None or len(values) != 1:
-        raise InputError(f"{' '.join(symbols)}: expected one expression, all brackets closed")
+        raise InputError(f"{' '.join(symbols)}: expected one expression with all brackets closed")
     return values[0]
 
 
 def apply(operation: Operation, arguments: list[int]) -> int:
-    """An operation on digits.
+    """Apply an operation to digits.
 
-    The median of an even number of digits is the mean of the two in the middle, rounded down, as in
-    the paper's code.
+    The median of an even number of digits is the mean of the middle two, rounded down, as in the
+    paper's code.
     """
     match operation:
         case "[MAX":
@@ -104,4 +104,6 @@ def _operation(symbol: str) -> Operation:
     for operation in OPERATIONS:
         if symbol == operation:
             return operation
-    raise InputError(f"{symbol!r} is no symbol of ListOps; expected one of {ALPHABET.symbols}")
+    raise InputError(
+        f"{symbol!r} is not a ListOps symbol; expected one of {SOURCE_ALPHABET.symbols}"
+    )
