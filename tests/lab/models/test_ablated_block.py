@@ -30,7 +30,16 @@ def _random_encoder(config: EncoderConfig, without: tuple[AblatedPart, ...] = ()
 @pytest.mark.parametrize("placement", ["pre", "post"])
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"positions": "rotary", "gated": True, "norm": "rms"}, {"positions": "relative"}],
+    [
+        {},
+        {
+            "position_embedding": "none",
+            "attention_positions": "rotary",
+            "gated": True,
+            "norm": "rms",
+        },
+        {"position_embedding": "none", "attention_positions": "relative"},
+    ],
 )
 def test_the_complete_block_equals_the_encoder_block_bit_for_bit(
     placement: NormPlacement, fields: dict[str, object]

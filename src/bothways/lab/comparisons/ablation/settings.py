@@ -35,7 +35,7 @@ VARIANTS: Mapping[str, BlockVariant] = {
     "no skip connections": BlockVariant(("skip",)),
     "no normalization": BlockVariant(("norm",)),
     "no skip or normalization": BlockVariant(("skip", "norm")),
-    "no positions": BlockVariant(config={"positions": "none"}),
+    "no positions": BlockVariant(config={"position_embedding": "none"}),
     "one head": BlockVariant(config={"num_heads": 1}),
     "no feed-forward": BlockVariant(("feed-forward",)),
 }
@@ -78,7 +78,7 @@ class AblationSettings:
             "d_ff": self.d_ff,
             "max_length": self.length,
             "vocab_size": self.num_symbols,
-            "positions": "learned",
+            "position_embedding": "learned",
             "norm_placement": "pre",
             "final_norm": True,
             "norm_eps": 1e-5,
