@@ -5,6 +5,7 @@ from typing import get_args
 
 import pytest
 
+from bothways.io.options import options_of
 from bothways.lab.registry import ComparisonName, load_comparison, load_presets
 from bothways.lab.settings import Scale
 
@@ -21,8 +22,10 @@ def test_every_comparison_has_every_scale(name: ComparisonName) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_setting_has_a_help_text(name: ComparisonName) -> None:
-    for field in dataclasses.fields(load_presets(name)["default"]):
-        assert field.metadata["help"], field.name
+    settings = load_presets(name)["default"]
+    options = options_of(type(settings))
+    assert [option.name for option in options] == [f.name for f in dataclasses.fields(settings)]
+    assert all(option.option.help.endswith(".") for option in options)
 
 
 def test_presets_load_without_torch_and_matplotlib() -> None:

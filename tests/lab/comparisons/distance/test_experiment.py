@@ -28,8 +28,7 @@ def result() -> DistanceResult:
 def test_encoders_have_equally_many_parameters_within_five_percent(scale: Scale) -> None:
     settings = PRESETS[scale]
     counts = {
-        name: ParameterCounts.of(build_model(settings, name, 0))  # type: ignore[arg-type]
-        for name in settings.encoders
+        name: ParameterCounts.of(build_model(settings, name, 0)) for name in settings.encoders
     }
     expected = counts["transformer"]
     total = expected.encoder + expected.head

@@ -2,14 +2,13 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from bothways.io.options import Option, check_options
 from bothways.lab.settings import (
     LEARNING_RATES,
     Scale,
     require_distinct,
-    require_positive,
-    setting,
 )
 from bothways.model.config import EncoderConfig
 
@@ -50,23 +49,30 @@ class AblationSettings:
         ConfigError: naming the invalid field, its value and the valid values.
     """
 
-    depths: tuple[int, ...] = setting((2, 6, 12), "Numbers of layers to compare")
-    d_model: int = setting(64, "Model width of the full block")
-    num_heads: int = setting(4, "Attention heads of the full block")
-    d_ff: int = setting(256, "Feed-forward width of the full block")
-    num_symbols: int = setting(8, "Number of different symbols in a sequence")
-    length: int = setting(8, "Sequence length, in symbols")
-    batch_size: int = setting(32, "Sequences per training step")
-    steps: int = setting(250, "Training steps per run")
-    eval_sequences: int = setting(256, "Sequences for validation, and as many for the test")
-    seeds: tuple[int, ...] = setting(
-        (0, 1), "Seeds of weights and examples; the first one chooses the learning rate"
+    depths: Annotated[tuple[int, ...], Option("Numbers of layers to compare.")] = (2, 6, 12)
+    d_model: Annotated[int, Option("Model width of the full block.")] = 64
+    num_heads: Annotated[int, Option("Attention heads of the full block.")] = 4
+    d_ff: Annotated[int, Option("Feed-forward width of the full block.")] = 256
+    num_symbols: Annotated[int, Option("Number of different symbols in a sequence.")] = 8
+    length: Annotated[int, Option("Sequence length, in symbols.")] = 8
+    batch_size: Annotated[int, Option("Sequences per training step.", minimum=1)] = 32
+    steps: Annotated[int, Option("Training steps per run.", minimum=1)] = 250
+    eval_sequences: Annotated[
+        int, Option("Sequences for validation, and as many for the test.", minimum=1)
+    ] = 256
+    seeds: Annotated[
+        tuple[int, ...],
+        Option(
+            "Seeds of weights and examples; the first one chooses the learning rate.", minimum=0
+        ),
+    ] = (0, 1)
+    learning_rates: Annotated[tuple[float, ...], Option("Peak learning rates to try.", above=0)] = (
+        LEARNING_RATES
     )
-    learning_rates: tuple[float, ...] = setting(LEARNING_RATES, "Peak learning rates to try")
 
     def __post_init__(self) -> None:
+        check_options(self)
         require_distinct(self, "depths", "seeds", "learning_rates")
-        require_positive(self, "batch_size", "steps", "eval_sequences")
         self.config(VARIANTS["full block"], self.depths[0])
 
     def config(self, variant: BlockVariant, depth: int) -> EncoderConfig:

@@ -2,18 +2,16 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, assert_never, get_args
+from typing import TYPE_CHECKING, Annotated, assert_never
 
 from bothways.errors import ConfigError
+from bothways.io.options import Option, check_options
 from bothways.lab.settings import (
     ALL_LEARNING_RATES,
     TINY_MODEL_LEARNING_RATES,
     Scale,
     SequenceTask,
-    require_choices,
     require_distinct,
-    require_positive,
-    setting,
 )
 from bothways.lab.tasks.base import Seq2SeqTask
 from bothways.lab.tasks.copying import CopyTask
@@ -59,40 +57,46 @@ class BottleneckSettings:
         ConfigError: naming the invalid field, its value and the valid values.
     """
 
-    task: SequenceTask = setting(
-        "copy", "Copy or reverse a sequence, or rewrite a date in ISO 8601"
+    task: Annotated[
+        SequenceTask, Option("Copy or reverse a sequence, or rewrite a date in ISO 8601.")
+    ] = "copy"
+    num_symbols: Annotated[
+        int, Option("Number of different symbols, for copy and reverse.", minimum=1)
+    ] = 8
+    min_length: Annotated[
+        int, Option("Shortest sequence, in symbols (dates have at least 8 characters).")
+    ] = 5
+    max_length: Annotated[int, Option("Longest sequence in training, in symbols.")] = 45
+    max_eval_length: Annotated[int, Option("Longest evaluated sequence, in symbols.")] = 40
+    eval_length_step: Annotated[
+        int, Option("Interval between evaluated lengths, in symbols.", minimum=1)
+    ] = 5
+    eval_sequences: Annotated[int, Option("Sequences to evaluate per length.", minimum=1)] = 200
+    steps: Annotated[int, Option("Training steps per run.", minimum=1)] = 1000
+    batch_symbols: Annotated[
+        int, Option("Source symbols per training step, approximately.", minimum=1)
+    ] = 1024
+    seeds: Annotated[
+        tuple[int, ...],
+        Option(
+            "Seeds of weights and sequences; the first one chooses the learning rate.", minimum=0
+        ),
+    ] = (0, 1, 2)
+    learning_rates: Annotated[tuple[float, ...], Option("Peak learning rates to try.", above=0)] = (
+        TINY_MODEL_LEARNING_RATES
     )
-    num_symbols: int = setting(8, "Number of different symbols, for copy and reverse")
-    min_length: int = setting(5, "Shortest sequence, in symbols (dates have at least 8 characters)")
-    max_length: int = setting(45, "Longest sequence in training, in symbols")
-    max_eval_length: int = setting(40, "Longest evaluated sequence, in symbols")
-    eval_length_step: int = setting(5, "Interval between evaluated lengths, in symbols")
-    eval_sequences: int = setting(200, "Sequences to evaluate per length")
-    steps: int = setting(1000, "Training steps per run")
-    batch_symbols: int = setting(1024, "Source symbols per training step, approximately")
-    seeds: tuple[int, ...] = setting(
-        (0, 1, 2), "Seeds of weights and sequences; the first one chooses the learning rate"
-    )
-    learning_rates: tuple[float, ...] = setting(
-        TINY_MODEL_LEARNING_RATES, "Peak learning rates to try"
-    )
-    d_model: int = setting(64, "Width of the Transformer and of the decoder")
-    num_layers: int = setting(2, "Layers of the Transformer")
-    num_heads: int = setting(4, "Attention heads of the Transformer and of the decoder")
+    d_model: Annotated[int, Option("Width of the Transformer and of the decoder.")] = 64
+    num_layers: Annotated[int, Option("Layers of the Transformer.", minimum=1)] = 2
+    num_heads: Annotated[int, Option("Attention heads of the Transformer and of the decoder.")] = 4
 
     def __post_init__(self) -> None:
+        check_options(self)
         if not 1 <= self.min_length <= self.max_eval_length <= self.max_length:
             raise ConfigError(
                 f"min_length={self.min_length}, max_eval_length={self.max_eval_length}, "
                 f"max_length={self.max_length}: expected ascending values of at least 1"
             )
-        require_choices("task", [self.task], get_args(SequenceTask))
         require_distinct(self, "seeds", "learning_rates")
-        require_positive(
-            self,
-            *("num_symbols", "eval_length_step", "eval_sequences"),
-            *("steps", "batch_symbols", "num_layers"),
-        )
 
     @property
     def seq2seq_task(self) -> Seq2SeqTask:

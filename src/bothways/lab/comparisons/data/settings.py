@@ -2,17 +2,14 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import get_args
+from typing import Annotated
 
-from bothways.errors import ConfigError
+from bothways.io.options import Option, check_options
 from bothways.lab.settings import (
     LEARNING_RATES,
     Scale,
     SupervisedTask,
-    require_choices,
     require_distinct,
-    require_positive,
-    setting,
 )
 from bothways.model.baselines import BASELINES, EncoderName
 from bothways.training.setup.sizes import SizeName
@@ -31,37 +28,56 @@ class DataSettings:
         ConfigError: naming the invalid field, its value and the valid values.
     """
 
-    file: str = setting("", "File of labeled rows, in a format of `bothways train`")
-    task: SupervisedTask = setting("classify", "What to learn from the rows")
-    column: tuple[str, ...] = setting(
-        (), "Column with the sequences (two columns for a pair of texts)"
+    file: Annotated[str, Option("File of labeled rows, in a format of `bothways train`.")] = ""
+    task: Annotated[SupervisedTask, Option("What to learn from the rows.")] = "classify"
+    column: Annotated[
+        tuple[str, ...], Option("Column with the sequences (two columns for a pair of texts).")
+    ] = ()
+    label: Annotated[
+        tuple[str, ...],
+        Option(
+            "Column with the labels, tags or numbers (several columns for regress).",
+            flags=("--label", "--target"),
+        ),
+    ] = ()
+    alphabet: Annotated[
+        str, Option("Read the sequences as symbols of this alphabet, not as text.")
+    ] = ""
+    encoders: Annotated[tuple[EncoderName, ...], Option("Encoders to compare.")] = (
+        "transformer",
+        "rnn",
+        "lstm",
+        "gru",
+        "convolution",
+        "bag",
     )
-    label: tuple[str, ...] = setting(
-        (), "Column with the labels, tags or numbers (several columns for regress)"
+    train_tokens: Annotated[int, Option("Training budget per run, in tokens.", minimum=1)] = 150_000
+    max_epochs: Annotated[
+        int, Option("Maximum number of passes over the training rows.", minimum=1)
+    ] = 20
+    held_out: Annotated[
+        float, Option("Fraction of the rows held out from training.", above=0, below=1)
+    ] = 0.2
+    max_eval_rows: Annotated[
+        int, Option("Maximum number of rows in each half of the held-out rows.", minimum=1)
+    ] = 2000
+    size: Annotated[
+        SizeName,
+        Option("Size of the Transformer and its vocabulary; the others have as many parameters."),
+    ] = "tiny"
+    seeds: Annotated[
+        tuple[int, ...],
+        Option(
+            "Seeds of weights and row order; the first one chooses the learning rate.", minimum=0
+        ),
+    ] = (0, 1, 2)
+    learning_rates: Annotated[tuple[float, ...], Option("Peak learning rates to try.", above=0)] = (
+        LEARNING_RATES
     )
-    alphabet: str = setting("", "Read the sequences as symbols of this alphabet, not as text")
-    encoders: tuple[str, ...] = setting(
-        ("transformer", "rnn", "lstm", "gru", "convolution", "bag"), "Encoders to compare"
-    )
-    train_tokens: int = setting(150_000, "Training budget per run, in tokens")
-    max_epochs: int = setting(20, "Maximum number of passes over the training rows")
-    held_out: float = setting(0.2, "Fraction of the rows held out from training")
-    max_eval_rows: int = setting(2000, "Maximum number of rows in each half of the held-out rows")
-    size: SizeName = setting(
-        "tiny", "Size of the Transformer and its vocabulary; the others have as many parameters"
-    )
-    seeds: tuple[int, ...] = setting(
-        (0, 1, 2), "Seeds of weights and row order; the first one chooses the learning rate"
-    )
-    learning_rates: tuple[float, ...] = setting(LEARNING_RATES, "Peak learning rates to try")
 
     def __post_init__(self) -> None:
-        require_choices("encoders", self.encoders, get_args(EncoderName))
-        require_choices("task", [self.task], get_args(SupervisedTask))
+        check_options(self)
         require_distinct(self, "encoders", "seeds", "learning_rates")
-        require_positive(self, "train_tokens", "max_epochs", "max_eval_rows")
-        if not 0 < self.held_out < 1:
-            raise ConfigError(f"held_out={self.held_out}: expected a fraction between 0 and 1")
 
 
 PRESETS: Mapping[Scale, DataSettings] = {

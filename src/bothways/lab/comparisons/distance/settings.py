@@ -2,16 +2,14 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import get_args
+from typing import Annotated
 
+from bothways.io.options import Option, check_options
 from bothways.lab.settings import (
     ALL_LEARNING_RATES,
     TINY_MODEL_LEARNING_RATES,
     Scale,
-    require_choices,
     require_distinct,
-    require_positive,
-    setting,
 )
 from bothways.lab.tasks.associative_recall import AssociativeRecallTask
 from bothways.model.baselines import AnyConfig, EncoderName, matched_config
@@ -29,30 +27,38 @@ class DistanceSettings:
         ConfigError: naming the invalid field, its value and the valid values.
     """
 
-    encoders: tuple[str, ...] = setting(
-        ("transformer", "convolution", "lstm", "gru", "rnn"), "Encoders to compare"
+    encoders: Annotated[tuple[EncoderName, ...], Option("Encoders to compare.")] = (
+        "transformer",
+        "convolution",
+        "lstm",
+        "gru",
+        "rnn",
     )
-    length: int = setting(66, "Sequence length, in positions")
-    num_pairs: int = setting(2, "Key-value pairs per sequence")
-    num_keys: int = setting(8, "Number of different keys")
-    num_values: int = setting(8, "Number of different values")
-    steps: int = setting(600, "Training steps per run")
-    batch_size: int = setting(32, "Sequences per training step")
-    eval_sequences: int = setting(200, "Sequences to evaluate per distance")
-    seeds: tuple[int, ...] = setting(
-        (0, 1, 2), "Seeds of weights and sequences; the first one chooses the learning rate"
+    length: Annotated[int, Option("Sequence length, in positions.")] = 66
+    num_pairs: Annotated[int, Option("Key-value pairs per sequence.")] = 2
+    num_keys: Annotated[int, Option("Number of different keys.")] = 8
+    num_values: Annotated[int, Option("Number of different values.")] = 8
+    steps: Annotated[int, Option("Training steps per run.", minimum=1)] = 600
+    batch_size: Annotated[int, Option("Sequences per training step.", minimum=1)] = 32
+    eval_sequences: Annotated[int, Option("Sequences to evaluate per distance.", minimum=1)] = 200
+    seeds: Annotated[
+        tuple[int, ...],
+        Option(
+            "Seeds of weights and sequences; the first one chooses the learning rate.", minimum=0
+        ),
+    ] = (0, 1, 2)
+    learning_rates: Annotated[tuple[float, ...], Option("Peak learning rates to try.", above=0)] = (
+        TINY_MODEL_LEARNING_RATES
     )
-    learning_rates: tuple[float, ...] = setting(
-        TINY_MODEL_LEARNING_RATES, "Peak learning rates to try"
-    )
-    d_model: int = setting(32, "Width of the Transformer; the others have as many parameters")
-    num_layers: int = setting(2, "Layers of the Transformer")
-    num_heads: int = setting(4, "Attention heads of the Transformer")
+    d_model: Annotated[
+        int, Option("Width of the Transformer; the others have as many parameters.")
+    ] = 32
+    num_layers: Annotated[int, Option("Layers of the Transformer.", minimum=1)] = 2
+    num_heads: Annotated[int, Option("Attention heads of the Transformer.")] = 4
 
     def __post_init__(self) -> None:
-        require_choices("encoders", self.encoders, get_args(EncoderName))
+        check_options(self)
         require_distinct(self, "encoders", "seeds", "learning_rates")
-        require_positive(self, "steps", "batch_size", "eval_sequences", "num_layers")
 
     @property
     def task(self) -> AssociativeRecallTask:

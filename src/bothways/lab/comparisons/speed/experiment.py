@@ -113,11 +113,11 @@ def num_sequences(mode: BatchMode, length: int, settings: SpeedSettings) -> int:
 
 def run_speed(settings: SpeedSettings, progress: ComparisonProgress) -> SpeedResult:
     """Time each encoder at each length: `TIMED_WORK`, for each number of threads."""
-    encoders = {
+    encoders: dict[str, PackedEncoder] = {
         name: make_encoder(settings.encoder_config(name), seed=settings.seed)
         for name in settings.encoders
     }
-    operations = {}
+    operations: dict[str, dict[int, OperationCount]] = {}
     for number, (name, encoder) in enumerate(encoders.items()):
         progress(f"counting the operations of {name}", COUNTING_FRACTION * number / len(encoders))
         operations[name] = {

@@ -2,19 +2,23 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Annotated, Final, Literal
 
 from bothways.errors import ConfigError
+from bothways.io.options import Option, check_options
 from bothways.lab.report.environment import usable_cores
-from bothways.lab.settings import Scale, require_choices, setting
-from bothways.model.baselines import BASELINES, AnyConfig, matched_config
+from bothways.lab.settings import Scale
+from bothways.model.baselines import BASELINES, AnyConfig, EncoderName, matched_config
 from bothways.training.setup.sizes import new_config
 
-__all__ = ["PRESETS", "SPEED_ENCODERS", "WINDOWED", "SpeedSettings"]
+__all__ = ["PRESETS", "SPEED_ENCODERS", "WINDOWED", "SpeedEncoderName", "SpeedSettings"]
 
-WINDOWED = "transformer-window"
+WINDOWED: Final = "transformer-window"
 """The Transformer with local attention, `SpeedSettings.window` positions to each side."""
 
-SPEED_ENCODERS: tuple[str, ...] = ("transformer", WINDOWED, *BASELINES)
+SpeedEncoderName = Literal[EncoderName, "transformer-window"]
+
+SPEED_ENCODERS: tuple[SpeedEncoderName, ...] = ("transformer", WINDOWED, *BASELINES)
 
 MAX_COUNTED_LENGTH = 1024
 """Longest sequence whose operations are counted, in tokens: counting is slow."""
@@ -28,23 +32,35 @@ class SpeedSettings:
         ConfigError: naming the invalid field, its value and the valid values.
     """
 
-    encoders: tuple[str, ...] = setting(SPEED_ENCODERS, "Encoders to compare")
-    lengths: tuple[int, ...] = setting(
-        tuple(2**i for i in range(4, 13)), "Sequence lengths, in tokens, ascending"
+    encoders: Annotated[tuple[SpeedEncoderName, ...], Option("Encoders to compare.")] = (
+        SPEED_ENCODERS
     )
-    threads: tuple[int, ...] = setting(
-        (1, 2), "Numbers of CPU threads, ascending; those above the number of cores are skipped"
-    )
-    batch_tokens: int = setting(4096, "Tokens per batch")
-    repeats: int = setting(5, "Number of timings of each case")
-    num_layers: int = setting(2, "Layers of the Transformer")
-    d_model: int = setting(128, "Width of the Transformer; the others have as many parameters")
-    vocab_size: int = setting(256, "Vocabulary size; small, because embedding lookups are fast")
-    window: int = setting(64, f"Attention window of {WINDOWED}, in positions to each side")
-    seed: int = setting(0, "Seed of weights and tokens")
+    lengths: Annotated[
+        tuple[int, ...], Option("Sequence lengths, in tokens, ascending.", minimum=1)
+    ] = tuple(2**i for i in range(4, 13))
+    threads: Annotated[
+        tuple[int, ...],
+        Option(
+            "Numbers of CPU threads, ascending; those above the number of cores are skipped.",
+            minimum=1,
+        ),
+    ] = (1, 2)
+    batch_tokens: Annotated[int, Option("Tokens per batch.")] = 4096
+    repeats: Annotated[int, Option("Number of timings of each case.")] = 5
+    num_layers: Annotated[int, Option("Layers of the Transformer.", minimum=1)] = 2
+    d_model: Annotated[
+        int, Option("Width of the Transformer; the others have as many parameters.")
+    ] = 128
+    vocab_size: Annotated[
+        int, Option("Vocabulary size; small, because embedding lookups are fast.")
+    ] = 256
+    window: Annotated[
+        int, Option(f"Attention window of {WINDOWED}, in positions to each side.")
+    ] = 64
+    seed: Annotated[int, Option("Seed of weights and tokens.")] = 0
 
     def __post_init__(self) -> None:
-        require_choices("encoders", self.encoders, SPEED_ENCODERS)
+        check_options(self)
         for name in ("lengths", "threads"):
             values = getattr(self, name)
             if not values or list(values) != sorted(set(values)) or values[0] < 1:
