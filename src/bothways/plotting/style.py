@@ -31,12 +31,12 @@ __all__ = [
     "VERMILION",
     "CurveEnd",
     "can_draw",
-    "drawable",
     "label_ends",
     "new_figure",
-    "plain_axes",
+    "printable_labels",
     "require_matplotlib",
-    "save",
+    "save_png",
+    "style_axes",
 ]
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -78,7 +78,7 @@ def new_figure(width: float, height: float) -> "Figure":
     return Figure((width, height), layout="constrained")
 
 
-def plain_axes(axes: "Axes") -> "Axes":
+def style_axes(axes: "Axes") -> "Axes":
     """Give the axes a faint grid and remove the frame; returns the axes."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, color="#EEEEEE")
@@ -86,12 +86,12 @@ def plain_axes(axes: "Axes") -> "Axes":
     return axes
 
 
-def save(figure: "Figure", path: Path) -> None:
+def save_png(figure: "Figure", path: Path) -> None:
     """Write the figure as a PNG file."""
     figure.savefig(path, dpi=150)
 
 
-def drawable(labels: Sequence[str]) -> list[str]:
+def printable_labels(labels: Sequence[str]) -> list[str]:
     """Truncate long labels; replace labels that the font cannot show by their number, `#3`."""
     require_matplotlib()
     from matplotlib.font_manager import FontProperties, findfont, get_font
@@ -121,11 +121,13 @@ def label_ends(axes: "Axes", ends: Sequence[CurveEnd], *, size: float = 10) -> N
     )
     # Curves that end above or below the axes are labeled at the edge.
     heights = [float(np.clip(pixel[1], box.y0, box.y1)) * points for pixel, _ in pixels]
-    labels = drawable([end.label for _, end in pixels])
+    labels = printable_labels([end.label for _, end in pixels])
     gap = _LINE_POINTS * size / 10
     # Labels stay above the tick labels of the x axis.
     lowest = box.y0 * points
-    label_heights = [max(y, lowest + (i + 0.5) * gap) for i, y in enumerate(spread(heights, gap))]
+    label_heights = [
+        max(y, lowest + (i + 0.5) * gap) for i, y in enumerate(spread_labels(heights, gap))
+    ]
     for (pixel, end), label, y, label_y in zip(pixels, labels, heights, label_heights, strict=True):
         line = {
             "arrowstyle": "-",
@@ -148,14 +150,14 @@ def label_ends(axes: "Axes", ends: Sequence[CurveEnd], *, size: float = 10) -> N
         )
 
 
-def spread(positions: Sequence[float], gap: float) -> list[float]:
+def spread_labels(positions: Sequence[float], gap: float) -> list[float]:
     """Move ascending positions as little as possible (least squares) until all are `gap` apart.
 
     After subtracting `gap` times its index from each position, the result only has to be
     nondecreasing: isotonic regression, by pooling adjacent violators (Barlow et al. 1972, section
     1.2).
 
-    >>> spread([0.0, 10.0, 10.0], 4.0)
+    >>> spread_labels([0.0, 10.0, 10.0], 4.0)
     [0.0, 8.0, 12.0]
     """
     pools: list[tuple[float, int]] = []  # the mean and the size of each

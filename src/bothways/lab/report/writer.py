@@ -18,7 +18,7 @@ from bothways.errors import DataFileError
 from bothways.io.atomic import replaced_files
 from bothways.lab.report.content import ComparisonReport, ReportFigure
 from bothways.lab.report.html import render_page
-from bothways.plotting.style import new_figure, plain_axes, require_matplotlib, save
+from bothways.plotting.style import new_figure, require_matplotlib, save_png, style_axes
 
 __all__ = ["RAW_FILE", "REPORT_FILE", "make_folder", "write_report"]
 
@@ -73,9 +73,9 @@ def _draw(figure: ReportFigure, folder: Path) -> str:
     canvas = figure.draw
     if callable(canvas):
         draw, canvas = canvas, new_figure(figure.width, figure.height)
-        draw(plain_axes(canvas.subplots()))
+        draw(style_axes(canvas.subplots()))
     path = folder / f"{figure.name}.png"
-    save(canvas, path)
+    save_png(canvas, path)
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 

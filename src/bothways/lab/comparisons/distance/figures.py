@@ -10,7 +10,7 @@ from bothways.lab.models.associative_recall import path_length
 from bothways.lab.report.percentages import format_median
 from bothways.model.baselines import EncoderName
 from bothways.plotting.curves import ENCODER_STYLES, CurveWithRange, draw_curves
-from bothways.plotting.style import new_figure, plain_axes
+from bothways.plotting.style import new_figure, style_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,7 +73,7 @@ def gradient_figure(result: DistanceResult) -> "Figure":
     """Path length, and gradients before and after training, by distance."""
     distances = result.settings.evaluated_distances
     figure = new_figure(13, 4.6)
-    paths, initial, trained = (plain_axes(axes) for axes in figure.subplots(1, 3))
+    paths, initial, trained = (style_axes(axes) for axes in figure.subplots(1, 3))
     paths.set_title("path length", fontsize=10, loc="left")
     _draw_path_lengths(paths, result)
     initial.set_title("gradient before training", fontsize=10, loc="left")

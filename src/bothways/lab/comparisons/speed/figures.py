@@ -7,7 +7,7 @@ import numpy as np
 from bothways.lab.comparisons.speed.experiment import BatchMode, SpeedResult, TimedWork
 from bothways.lab.report.content import ReportFigure
 from bothways.plotting.curves import CurveWithRange, draw_curves
-from bothways.plotting.style import new_figure, plain_axes
+from bothways.plotting.style import new_figure, style_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,7 +61,7 @@ def _draw(result: SpeedResult, work: TimedWork, mode: BatchMode) -> "Figure":
     for axes, threads in zip(panels, thread_counts, strict=True):
         axes.set_title(threads_phrase(threads), fontsize=10, loc="left")
         draw_curves(
-            plain_axes(axes),
+            style_axes(axes),
             curves[threads],
             x_label="sequence length, tokens",
             y_label="time per token, µs" if axes is panels[0] else "",
