@@ -16,16 +16,16 @@ ROMAN = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII
 
 
 def readings(text: str) -> set[datetime.date]:
-    """Every date that the text may be, by any of the forms."""
+    """Every date that the text can mean, in any of the formats."""
     text = re.sub(r"(?<=\d)(st|nd|rd|th)\b", "", text)
     text = re.sub(r"\.([IVX]+)\.", lambda match: f".{ROMAN.index(match[1]) + 1}.", text)
-    found = set()
+    dates = set()
     for form in READ_BY:
         try:
-            found.add(datetime.datetime.strptime(text, form).date())
+            dates.add(datetime.datetime.strptime(text, form).date())
         except ValueError:
             continue
-    return found
+    return dates
 
 
 def test_each_text_has_exactly_one_reading_and_it_is_the_target() -> None:
@@ -76,7 +76,7 @@ def test_all_formats_and_years_occur() -> None:
         re.sub(r"[A-Za-z]+", "a", re.sub(r"\d+", "0", "".join(SOURCE_ALPHABET.decode(source))))
         for source in pairs.sources
     }
-    assert len(shapes) >= 15  # some forms differ in nothing but lengths
+    assert len(shapes) >= 15  # some formats only differ in length
 
 
 def test_a_sample_is_a_function_of_seed_and_step() -> None:
