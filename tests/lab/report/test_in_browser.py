@@ -1,4 +1,4 @@
-"""A report in a real browser, with no network: Debian's package `chromium`, without a screen."""
+"""Open a report in headless Chromium without a network."""
 
 import shutil
 import subprocess
@@ -9,12 +9,13 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.image import imread
 
-from bothways.lab.report.page import Report, ReportFigure, Section, Table, write_report
+from bothways.lab.report.content import ComparisonReport, ReportFigure, ReportSection, ReportTable
+from bothways.lab.report.writer import write_report
 from bothways.plotting.style import BLUE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SECONDS = 120
-"""For a browser to start and to show a page, on a machine that has other work."""
+"""Timeout for starting the browser and rendering a page on a busy machine."""
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="chromium is not installed (Debian: apt-get install chromium)"
@@ -30,20 +31,20 @@ def _square(axes: Axes) -> None:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     figure = ReportFigure("square", _square, "A square.", "A blue square.")
-    table = Table("Numbers", ("name", "score"), ((HOSTILE, 0.5),))
-    section = Section("Found", (HOSTILE,), (figure,), (table,))
-    found = Report("A report", "bothways compare", {}, (section,), {})
-    return write_report(tmp_path_factory.mktemp("report"), found)
+    table = ReportTable("Numbers", ("name", "score"), ((HOSTILE, 0.5),))
+    section = ReportSection("Heading", (HOSTILE,), (figure,), (table,))
+    content = ComparisonReport("A report", "bothways compare", {}, (section,), {})
+    return write_report(tmp_path_factory.mktemp("report"), content)
 
 
-def _shown(report: Path, folder: Path, *options: str) -> str:
-    """What the browser prints; whatever it might fetch, it asks a proxy that there is not."""
+def _run_browser(report: Path, folder: Path, *options: str) -> str:
+    """The output of the browser, whose proxy does not exist, so that it cannot fetch anything."""
     assert CHROMIUM is not None
-    done = subprocess.run(
+    process = subprocess.run(
         [
             CHROMIUM,
             "--headless",
-            "--no-sandbox",  # which root may not have
+            "--no-sandbox",  # not allowed for root
             "--disable-gpu",
             "--no-first-run",
             "--disable-background-networking",
@@ -58,21 +59,21 @@ def _shown(report: Path, folder: Path, *options: str) -> str:
         timeout=SECONDS,
         check=True,
     )
-    return done.stdout
+    return process.stdout
 
 
-def test_a_report_is_rendered_and_its_texts_stay_texts(report: Path, tmp_path: Path) -> None:
-    dom = _shown(report, tmp_path, "--dump-dom")
+def test_a_report_is_rendered_with_escaped_texts(report: Path, tmp_path: Path) -> None:
+    dom = _run_browser(report, tmp_path, "--dump-dom")
     assert "<h1>A report</h1>" in dom
-    assert "<h2>How this was made</h2>" in dom
+    assert "<h2>How to reproduce this report</h2>" in dom
     assert dom.count("&lt;script&gt;") == 2  # in the paragraph and in the table
     assert "<script" not in dom
     assert dom.count("<img") == 1
 
 
-def test_the_figure_is_seen_without_a_network(report: Path, tmp_path: Path) -> None:
+def test_the_figure_is_visible_without_a_network(report: Path, tmp_path: Path) -> None:
     picture = tmp_path / "page.png"
-    _shown(report, tmp_path, f"--screenshot={picture}", "--window-size=800,1400")
+    _run_browser(report, tmp_path, f"--screenshot={picture}", "--window-size=800,1400")
     pixels = imread(picture)[..., :3]
     blue = np.array([int(BLUE[i : i + 2], 16) / 255 for i in (1, 3, 5)])
     share = (np.abs(pixels - blue).max(axis=2) < 0.02).mean()

@@ -3,13 +3,19 @@ import statistics
 import pytest
 
 from bothways.errors import InputError
-from bothways.lab.tasks.lists import ALPHABET, ANSWERS, OPERATIONS, Lists, solve
+from bothways.lab.tasks.listops import (
+    OPERATIONS,
+    SOURCE_ALPHABET,
+    TARGET_ALPHABET,
+    ListOpsTask,
+    solve,
+)
 
 PYTHON = {"[MAX": "max([", "[MIN": "min([", "[MED": "median([", "[SM": "total([", "]": "]),"}
 
 
 def evaluate(symbols: list[str]) -> int:
-    """The value as Python finds it, from the expression written as Python's own."""
+    """Translate the expression to Python and evaluate it."""
     text = " ".join(PYTHON.get(symbol, f"{symbol},") for symbol in symbols).rstrip(",")
     names = {
         "max": max,
@@ -20,14 +26,14 @@ def evaluate(symbols: list[str]) -> int:
     return int(eval(text, {"__builtins__": {}}, names))  # noqa: S307
 
 
-def test_answers_are_what_python_finds_of_the_same_expression() -> None:
-    pairs = Lists(max_depth=4).pairs(300, seed=0, step=0)
+def test_answers_equal_those_of_python() -> None:
+    pairs = ListOpsTask(max_depth=4).pairs(300, seed=0, step=0)
     seen = set()
     for source, target in zip(pairs.sources, pairs.targets, strict=True):
-        symbols = ALPHABET.spell(source)
-        assert ANSWERS.spell(target) == [str(evaluate(symbols))], " ".join(symbols)
+        symbols = SOURCE_ALPHABET.decode(source)
+        assert TARGET_ALPHABET.decode(target) == [str(evaluate(symbols))], " ".join(symbols)
         seen.update(symbols)
-    assert seen == set(ALPHABET.symbols)
+    assert seen == set(SOURCE_ALPHABET.symbols)
 
 
 @pytest.mark.parametrize(
@@ -45,12 +51,12 @@ def test_known_expressions_have_known_values(expression: str, value: int) -> Non
     assert solve(expression.split()) == value
 
 
-def test_trees_are_as_deep_and_wide_as_asked() -> None:
-    pairs = Lists(max_depth=2, max_arguments=3, nesting=0.5).pairs(200, seed=0, step=0)
+def test_trees_have_the_requested_depth_and_width() -> None:
+    pairs = ListOpsTask(max_depth=2, max_arguments=3, nesting=0.5).pairs(200, seed=0, step=0)
     depths, lengths = set(), set()
     for source in pairs.sources:
         depth = deepest = 0
-        for symbol in ALPHABET.spell(source):
+        for symbol in SOURCE_ALPHABET.decode(source):
             depth += (symbol in OPERATIONS) - (symbol == "]")
             deepest = max(deepest, depth)
         assert depth == 0
@@ -62,14 +68,14 @@ def test_trees_are_as_deep_and_wide_as_asked() -> None:
 
 
 @pytest.mark.parametrize("broken", ["[MAX 1 2", "1 2", "]", "[MAX ]", "[MAX 1 ] ]", "[AVG 1 2 ]"])
-def test_what_is_no_expression_is_refused(broken: str) -> None:
+def test_invalid_expressions_raise(broken: str) -> None:
     with pytest.raises(InputError):
         solve(broken.split())
 
 
-def test_a_sample_is_a_function_of_seed_step_and_stream() -> None:
+def test_a_sample_is_a_function_of_seed_and_step() -> None:
     def spelled(seed: int, step: int) -> list[list[int]]:
-        return [source.tolist() for source in Lists().pairs(5, seed=seed, step=step).sources]
+        return [source.tolist() for source in ListOpsTask().pairs(5, seed=seed, step=step).sources]
 
     assert spelled(0, 0) == spelled(0, 0)
     assert spelled(0, 0) != spelled(0, 1)

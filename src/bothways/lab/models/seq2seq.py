@@ -1,7 +1,6 @@
-"""From one sequence to another: an encoder and a decoder together, trained and judged.
+"""A sequence-to-sequence model: an encoder and a decoder, their loss and their accuracy.
 
-S tokens of all sources end to end, T of all targets; B pairs; V symbols of the targets, the one
-that ends a target included.
+S packed tokens of all sources, T of all targets; B pairs; V target symbols, with the end symbol.
 """
 
 import dataclasses
@@ -13,23 +12,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bothways.lab.models.decoder import Decoder
-from bothways.lab.tasks.examples import Pairs
+from bothways.lab.tasks.base import SequencePairs
 from bothways.nn.lengths import Lengths
 from bothways.nn.packed_encoder import PackedEncoder
 from bothways.training.model import Batch
 
-__all__ = ["Accuracy", "Transducer", "accuracy", "pack", "symbol_loss"]
+__all__ = ["DecodingAccuracy", "Seq2SeqModel", "decoding_accuracy", "pack_pairs", "symbol_loss"]
 
 
-class Transducer(nn.Module):
-    """An encoder, and a decoder that sees what it made."""
+class Seq2SeqModel(nn.Module):
+    """An encoder, and a decoder that reads the encoder's states."""
 
     def __init__(self, encoder: PackedEncoder, decoder: Decoder) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
 
     def forward(self, batch: Batch) -> Tensor:
-        """Scores of each symbol of the targets, given the right ones before it, (T, V)."""
+        """Logits of each target symbol given the true previous symbols, (T, V)."""
         (y_SE,) = self.encoder(batch.values, batch.lengths)
         return cast(
             Tensor,
@@ -37,14 +36,14 @@ class Transducer(nn.Module):
         )
 
     @torch.no_grad()
-    def greedy(self, batch: Batch, steps: int) -> Tensor:
-        """What is said of each source when each step takes the likeliest symbol, (B, steps)."""
+    def decode_greedily(self, batch: Batch, steps: int) -> Tensor:
+        """The symbols decoded for each source, the most likely one at each step, (B, steps)."""
         (y_SE,) = self.encoder(batch.values, batch.lengths)
-        return self.decoder.greedy(y_SE, batch.lengths, steps)
+        return self.decoder.decode_greedily(y_SE, batch.lengths, steps)
 
 
-def pack(pairs: Pairs, end: int) -> Batch:
-    """Pairs as a batch, by the lengths of their sources; each target gets the symbol `end`."""
+def pack_pairs(pairs: SequencePairs, end: int) -> Batch:
+    """Pairs as a packed batch, sorted by source length; appends the symbol `end` to each target."""
     order = sorted(range(len(pairs.sources)), key=lambda pair: len(pairs.sources[pair]))
     sources = [pairs.sources[pair] for pair in order]
     targets = [np.append(pairs.targets[pair], end) for pair in order]
@@ -60,31 +59,31 @@ def pack(pairs: Pairs, end: int) -> Batch:
 
 
 def symbol_loss(model: nn.Module, batch: Batch) -> Tensor:
-    """Cross-entropy of the targets' symbols, each given the right ones before it; their mean."""
+    """The mean cross-entropy of target symbols under teacher forcing, in nats."""
     return functional.cross_entropy(model(batch), batch.targets["symbols"])
 
 
 @dataclasses.dataclass(frozen=True)
-class Accuracy:
-    """Of what a model says by itself.
+class DecodingAccuracy:
+    """The accuracy of greedy decoding.
 
-    exact: the share of targets that are right from the first symbol to the end. symbols: the share
-    of the targets' symbols that stand in their place, the end not counted.
+    exact_match: fraction of targets that are right from the first symbol to the end symbol.
+    symbol_accuracy: fraction of target symbols, without the end symbol, that are right.
     """
 
-    exact: float
-    symbols: float
+    exact_match: float
+    symbol_accuracy: float
 
 
-def accuracy(model: Transducer, batch: Batch) -> Accuracy:
-    """How often the model is right where it decodes greedily."""
+def decoding_accuracy(model: Seq2SeqModel, batch: Batch) -> DecodingAccuracy:
+    """Decode greedily and compare with the targets, position by position."""
     targets = _target_lengths(batch)
-    said_BL = model.greedy(batch, targets.longest)
+    decoded_BL = model.decode_greedily(batch, targets.longest)
     row_T = targets.per_token(torch.arange(len(targets.each)))
-    right_T = said_BL[row_T, targets.position_T] == batch.targets["symbols"]
-    right_B = torch.segment_reduce(right_T.float(), "min", lengths=targets.lengths_B)
+    correct_T = decoded_BL[row_T, targets.position_T] == batch.targets["symbols"]
+    correct_B = torch.segment_reduce(correct_T.float(), "min", lengths=targets.lengths_B)
     is_end_T = targets.position_T == targets.per_token(targets.lengths_B) - 1
-    return Accuracy(float(right_B.mean()), float(right_T[~is_end_T].float().mean()))
+    return DecodingAccuracy(float(correct_B.mean()), float(correct_T[~is_end_T].float().mean()))
 
 
 def _target_lengths(batch: Batch) -> Lengths:

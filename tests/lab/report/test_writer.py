@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.image import imread
 
 from bothways.errors import DataFileError, MissingExtra
-from bothways.lab.report.page import Report, ReportFigure, Section, Table, write_report
+from bothways.lab.report.content import ComparisonReport, ReportFigure, ReportSection, ReportTable
+from bothways.lab.report.writer import write_report
 from bothways.plotting import style
 from bothways.plotting.style import new_figure
 
@@ -21,18 +22,20 @@ def _line(axes: Axes) -> None:
     axes.plot([0, 1], [0, 1])
 
 
-def _report(text: str = "Said once.") -> Report:
+def _report(text: str = "Example text.") -> ComparisonReport:
     figure = ReportFigure("course", _line, f"Caption: {text}", f"Alt: {text}")
-    table = Table(
-        f"Table: {text}", ("name", "score", text), (("a", 0.51234, text), ("b", 12345, None))
+    table = ReportTable(
+        f"ReportTable: {text}", ("name", "score", text), (("a", 0.51234, text), ("b", 12345, None))
     )
-    section = Section(f"Heading: {text}", (text,), (figure,), (table,))
+    section = ReportSection(f"Heading: {text}", (text,), (figure,), (table,))
     raw = {"curve": np.array([1.0, math.nan]), "seeds": (np.int64(1), 2), "text": text}
-    return Report(f"Title: {text}", f"bothways compare {text}", {"seeds": text}, (section,), raw)
+    return ComparisonReport(
+        f"Title: {text}", f"bothways compare {text}", {"seeds": text}, (section,), raw
+    )
 
 
 class Page(HTMLParser):
-    """The elements of a page, and its text."""
+    """Parses the elements and the text of a page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -51,16 +54,16 @@ def _page(path: Path) -> Page:
     return Page(path.read_text(encoding="utf-8"))
 
 
-def test_a_report_is_a_page_its_figures_and_its_numbers(tmp_path: Path) -> None:
+def test_a_report_is_a_page_with_figures_and_raw_numbers(tmp_path: Path) -> None:
     path = write_report(tmp_path / "new" / "report", _report())
     assert path == tmp_path / "new" / "report" / "report.html"
     names = {file.name for file in path.parent.iterdir()}
     assert names == {"report.html", "course.png", "raw.json"}
     assert len(np.unique(imread(path.parent / "course.png"))) > 3  # something is drawn
-    assert "Said once." in _page(path).text
+    assert "Example text." in _page(path).text
 
 
-def test_nothing_of_the_page_is_elsewhere(tmp_path: Path) -> None:
+def test_the_page_has_no_external_resources(tmp_path: Path) -> None:
     page = _page(write_report(tmp_path, _report()))
     tags = {tag for tag, _ in page.elements}
     assert "img" in tags
@@ -76,7 +79,7 @@ def test_nothing_of_the_page_is_elsewhere(tmp_path: Path) -> None:
     assert "@import" not in style[1]
 
 
-def test_the_browser_is_told_to_fetch_and_run_nothing(tmp_path: Path) -> None:
+def test_the_content_security_policy_forbids_fetching_and_scripts(tmp_path: Path) -> None:
     page = _page(write_report(tmp_path, _report()))
     (policy,) = [a["content"] for tag, a in page.elements if tag == "meta" and "http-equiv" in a]
     assert policy is not None
@@ -84,65 +87,65 @@ def test_the_browser_is_told_to_fetch_and_run_nothing(tmp_path: Path) -> None:
     assert "script" not in policy
 
 
-def test_texts_of_strangers_stay_texts(tmp_path: Path) -> None:
+def test_untrusted_texts_are_escaped(tmp_path: Path) -> None:
     page = _page(write_report(tmp_path, _report(HOSTILE)))
     plain = {tag for tag, _ in _page(write_report(tmp_path / "plain", _report())).elements}
     assert {tag for tag, _ in page.elements} == plain
     assert '<script>alert("&")</script>' in page.text
     assert "\x00" not in page.text
-    assert "\u202e" not in page.text  # what turns the rest of the line around is written out
+    assert "\u202e" not in page.text  # right-to-left override
 
 
-def test_what_is_no_character_is_written_all_the_same(tmp_path: Path) -> None:
+def test_lone_surrogates_are_written_as_escapes(tmp_path: Path) -> None:
     assert "\\ud83d" in _page(write_report(tmp_path, _report("half: \ud83d"))).text
 
 
-def test_every_figure_has_a_text_in_its_place(tmp_path: Path) -> None:
+def test_every_figure_has_an_alternative_text(tmp_path: Path) -> None:
     page = _page(write_report(tmp_path, _report()))
-    assert [a["alt"] for tag, a in page.elements if tag == "img"] == ["Alt: Said once."]
+    assert [a["alt"] for tag, a in page.elements if tag == "img"] == ["Alt: Example text."]
 
 
-def test_the_numbers_are_json_whatever_they_were(tmp_path: Path) -> None:
+def test_numpy_values_and_nan_become_json(tmp_path: Path) -> None:
     write_report(tmp_path, _report())
     raw = json.loads((tmp_path / "raw.json").read_text(), parse_constant=pytest.fail)
-    assert raw["results"] == {"curve": [1.0, None], "seeds": [1, 2], "text": "Said once."}
-    assert raw["command"] == "bothways compare Said once."
+    assert raw["results"] == {"curve": [1.0, None], "seeds": [1, 2], "text": "Example text."}
+    assert raw["command"] == "bothways compare Example text."
 
 
-def test_numbers_of_a_table_are_short_and_stand_to_the_right(tmp_path: Path) -> None:
+def test_numbers_in_a_table_are_rounded_and_right_aligned(tmp_path: Path) -> None:
     page = (write_report(tmp_path, _report())).read_text()
-    assert '<td class="figure"><bdi>0.5123</bdi></td>' in page
-    assert '<td class="figure"><bdi>12,345</bdi></td>' in page
+    assert '<td class="number"><bdi>0.5123</bdi></td>' in page
+    assert '<td class="number"><bdi>12,345</bdi></td>' in page
     assert "<td><bdi>–</bdi></td>" in page
 
 
-def test_a_figure_that_is_drawn_already_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_a_finished_figure_is_written_unchanged(tmp_path: Path) -> None:
     figure = new_figure(2, 1)
     _line(figure.subplots())
-    section = Section("One", (), (ReportFigure("one", figure, "caption", "alt"),))
-    write_report(tmp_path, Report("t", "c", {}, (section,), {}))
+    section = ReportSection("One", (), (ReportFigure("one", figure, "caption", "alt"),))
+    write_report(tmp_path, ComparisonReport("t", "c", {}, (section,), {}))
     assert imread(tmp_path / "one.png").shape[:2] == (150, 300)
 
 
-def test_a_report_that_cannot_be_drawn_leaves_the_last_one(tmp_path: Path) -> None:
+def test_a_failed_report_keeps_the_previous_one(tmp_path: Path) -> None:
     def fail(axes: Axes) -> None:
         raise RuntimeError
 
     before = write_report(tmp_path, _report()).read_bytes()
-    section = Section("One", (), (ReportFigure("course", fail, "", ""),))
+    section = ReportSection("One", (), (ReportFigure("course", fail, "", ""),))
     with pytest.raises(RuntimeError):
-        write_report(tmp_path, Report("t", "c", {}, (section,), {}))
+        write_report(tmp_path, ComparisonReport("t", "c", {}, (section,), {}))
     assert (tmp_path / "report.html").read_bytes() == before
     assert {file.name for file in tmp_path.iterdir()} == {"report.html", "course.png", "raw.json"}
 
 
-def test_two_figures_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_two_figures_with_the_same_name_raise(tmp_path: Path) -> None:
     section = _report().sections[0]
-    with pytest.raises(ValueError, match="one name"):
-        write_report(tmp_path, Report("t", "c", {}, (section, section), {}))
+    with pytest.raises(ValueError, match="same name"):
+        write_report(tmp_path, ComparisonReport("t", "c", {}, (section, section), {}))
 
 
-def test_a_report_where_a_file_is_in_the_way_names_it(tmp_path: Path) -> None:
+def test_a_file_at_the_path_of_the_folder_raises(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(DataFileError, match="taken"):
         write_report(tmp_path / "taken", _report())
