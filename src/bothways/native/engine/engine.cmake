@@ -25,7 +25,7 @@ endif()
 
 set(here ${CMAKE_CURRENT_LIST_DIR})
 add_library(bothways_engine STATIC)
-foreach(part attention batch block embedding encoder isa linear pooling threads)
+foreach(part attention batch block embedding encoder dispatch linear pooling threads)
     target_sources(bothways_engine PRIVATE ${here}/${part}.cpp)
 endforeach()
 foreach(isa IN LISTS isas)

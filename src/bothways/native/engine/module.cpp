@@ -10,7 +10,7 @@
 #include <chrono>
 
 #include "encoder.h"
-#include "isa.h"
+#include "dispatch.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;

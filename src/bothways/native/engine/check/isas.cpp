@@ -11,7 +11,7 @@
 #include <random>
 
 #include "../encoder.h"
-#include "../isa.h"
+#include "../dispatch.h"
 
 namespace {
 

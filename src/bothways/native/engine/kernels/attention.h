@@ -8,10 +8,10 @@
 
 #include <cmath>
 
-#include "coded.h"
-#include "mathematics.h"
-#include "rows.h"
-#include "tile.h"
+#include "qk_int8.h"
+#include "vec_math.h"
+#include "row_ops.h"
+#include "microkernel.h"
 
 namespace bothways {
 namespace {

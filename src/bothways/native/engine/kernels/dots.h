@@ -2,7 +2,7 @@
 #pragma once
 
 #include "../kernels.h"
-#include "tile.h"
+#include "microkernel.h"
 
 namespace bothways {
 namespace {

@@ -1,7 +1,7 @@
 // The most that the machine can do: the instructions of the products alone, on registers.
 #pragma once
 
-#include "product.h"
+#include "gemm.h"
 
 namespace bothways {
 namespace {

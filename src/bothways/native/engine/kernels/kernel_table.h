@@ -3,8 +3,8 @@
 
 #include "attention.h"
 #include "peaks.h"
-#include "product.h"
-#include "rows.h"
+#include "gemm.h"
+#include "row_ops.h"
 
 namespace bothways {
 namespace {

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "dots.h"
-#include "rows.h"
+#include "row_ops.h"
 
 namespace bothways {
 namespace {

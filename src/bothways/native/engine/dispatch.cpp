@@ -1,4 +1,4 @@
-#include "isa.h"
+#include "dispatch.h"
 
 #include <stdexcept>
 

@@ -5,8 +5,8 @@
 #pragma once
 
 #include "dots.h"
-#include "mathematics.h"
-#include "tile.h"
+#include "vec_math.h"
+#include "microkernel.h"
 
 namespace bothways {
 namespace {
