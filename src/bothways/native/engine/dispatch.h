@@ -1,4 +1,4 @@
-// Which instruction set runs.
+// Selects the instruction set at run time.
 #pragma once
 
 #include <string>
@@ -8,11 +8,11 @@
 
 namespace bothways {
 
-// The kernels of the instruction sets that this build has and this machine can run, best first.
-const std::vector<const Kernels*>& runnable();
+// The kernels that are in this build and that this machine can run, fastest first.
+const std::vector<const Kernels*>& available_kernels();
 
-// The kernels called `name`, or the best ones for the empty name.
-// Throws std::invalid_argument, naming the choices, if they cannot run here.
-const Kernels& choose(const std::string& name);
+// The kernels called `name`, or the fastest available ones if `name` is empty.
+// Throws std::invalid_argument, with the available names, if there are none of that name.
+const Kernels& select_kernels(const std::string& name);
 
 }  // namespace bothways

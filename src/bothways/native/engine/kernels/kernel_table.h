@@ -1,32 +1,29 @@
-// The table of kernels of one instruction set, from the templates.
+// Builds the kernel table of one instruction set from the templates.
 #pragma once
 
 #include "attention.h"
-#include "peaks.h"
 #include "gemm.h"
 #include "row_ops.h"
 
 namespace bothways {
 namespace {
 
-template <class S>
-constexpr Kernels table() {
+template <Simd S>
+constexpr Kernels make_kernel_table() {
     Kernels k{};
     k.name = S::name;
-    k.panel = Products<S>::panel;
-    k.int8_panel = Products<S>::int8_panel;
-    k.code_shift = S::code_shift;
-    k.product = Products<S>::product;
-    k.product_int8 = Products<S>::product_int8;
-    k.quantise = RowKernels<S>::quantise;
-    k.norm = RowKernels<S>::norm;
-    k.attend = Attention<S>::attend;
-    k.probabilities = Attention<S>::probabilities;
-    k.head_scratch = Attention<S>::scratch;
-    k.rotate = RowKernels<S>::rotate;
-    k.pool = RowKernels<S>::pool;
-    k.fma_peak = Peaks<S>::fma;
-    k.dot_peak = Peaks<S>::dot;
+    k.nr = Gemm<S>::nr;
+    k.int8_nr = Gemm<S>::int8_nr;
+    k.a_zero_point = S::a_zero_point;
+    k.gemm_fp32 = Gemm<S>::fp32;
+    k.gemm_int8 = Gemm<S>::int8;
+    k.quantize = RowOps<S>::quantize;
+    k.norm = RowOps<S>::norm;
+    k.attention = Attention<S>::attention;
+    k.attention_probabilities = Attention<S>::probabilities;
+    k.attention_scratch = Attention<S>::scratch;
+    k.rotate = RowOps<S>::rotate;
+    k.pool = RowOps<S>::pool;
     return k;
 }
 

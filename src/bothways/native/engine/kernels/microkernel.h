@@ -1,80 +1,90 @@
-// The heart of every fp32 product: a tile of sums kept in registers.
+// The microkernels: MR x NR tiles of accumulators, held in registers.
 //
-// Each sum is one chain of multiply-adds in the order of the inner dimension, whatever the number of
-// rows of the tile. That is why a token's result does not depend on the tokens computed beside it.
+// Each accumulator is one chain of multiply-adds in the order of k, whatever MR is. A token's result
+// therefore does not depend on the tokens that share its tile.
 #pragma once
 
 #include <cstddef>
 
-#if defined(__GNUC__) || defined(__clang__)
-#define BOTHWAYS_INLINE inline __attribute__((always_inline))
-#define BOTHWAYS_PREFETCH(p) __builtin_prefetch(p, 0, 2)
-// The loops over a tile of registers: not unrolled, they would keep it in memory.
-#ifdef __clang__
-#define BOTHWAYS_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define BOTHWAYS_UNROLL _Pragma("GCC unroll 16")
-#endif
-#else
-#include <intrin.h>
-#define BOTHWAYS_INLINE __forceinline
-#define BOTHWAYS_UNROLL
-#if defined(_M_ARM64)
-#define BOTHWAYS_PREFETCH(p) __prefetch(p)
-#else
-#define BOTHWAYS_PREFETCH(p) _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1)
-#endif
-#endif
+#include "../simd/simd.h"
+#include "compiler.h"
 
 namespace bothways {
 namespace {
 
-// Memory that will be wanted soon, brought into the second level of cache a little with each step.
+// Prefetches a block of memory into the L2 cache, a few bytes in each step of k.
 struct Prefetch {
     const char* from;
-    std::ptrdiff_t per_step;
-    void fetch(int step) const { BOTHWAYS_PREFETCH(from + step * per_step); }
-    Prefetch after(int steps) const { return {from + steps * per_step, per_step}; }
+    std::ptrdiff_t bytes_per_step;
+    void fetch(int k) const { BOTHWAYS_PREFETCH(from + k * bytes_per_step); }
+    Prefetch advanced(int steps) const { return {from + steps * bytes_per_step, bytes_per_step}; }
 };
 
 struct NoPrefetch {
     void fetch(int) const {}
 };
 
-// sum (ROWS, VECTORS) += a (ROWS, depth) b (depth, VECTORS).
-template <class S, int ROWS, int VECTORS, class P>
-BOTHWAYS_INLINE void multiply_add(typename S::V (&sum)[ROWS][VECTORS], const float* a,
-                                  std::ptrdiff_t a_stride, const float* b, std::ptrdiff_t b_stride,
-                                  int depth, P ahead) {
-    for (int k = 0; k < depth; ++k) {
-        typename S::V column[VECTORS];
-        for (int v = 0; v < VECTORS; ++v) column[v] = S::load(b + v * S::lanes);
-        for (int r = 0; r < ROWS; ++r) {
-            typename S::V row = S::set(a[r * a_stride + k]);
-            for (int v = 0; v < VECTORS; ++v) sum[r][v] = S::fma(row, column[v], sum[r][v]);
+// acc (MR, NR) += a (MR, kc) b (kc, NR). NR counts vectors.
+template <Simd S, int MR, int NR, class P>
+BOTHWAYS_INLINE void microkernel_fp32(typename S::F32 (&acc)[MR][NR], const float* a, std::ptrdiff_t lda,
+                                      const float* b, std::ptrdiff_t ldb, int kc, P prefetch) {
+    for (int k = 0; k < kc; ++k) {
+        typename S::F32 b_row[NR];
+        for (int v = 0; v < NR; ++v) b_row[v] = S::load(b + v * S::lanes);
+        for (int r = 0; r < MR; ++r) {
+            typename S::F32 a_rk = S::broadcast(a[r * lda + k]);
+            for (int v = 0; v < NR; ++v) acc[r][v] = S::fma(a_rk, b_row[v], acc[r][v]);
         }
-        ahead.fetch(k);
-        b += b_stride;
+        prefetch.fetch(k);
+        b += ldb;
     }
 }
 
-// Calls f.template run<N>() for N = n, which is 1 to LIMIT: a number known to the compiler.
+// acc (MR, NR) = a (MR, 4 kc4) b (4 kc4, NR) in integers, where kc4 counts quads: 4 adjacent k, one dot4.
+// The strides lda and ldb are in bytes, from one row of a to the next and from one quad of b to the next.
+template <Simd S, int MR, int NR, class P>
+BOTHWAYS_INLINE void microkernel_int8(typename S::I32 (&acc)[MR][NR], const std::uint8_t* a,
+                                      std::ptrdiff_t lda, const std::int8_t* b, std::ptrdiff_t ldb, int kc4,
+                                      P prefetch) {
+    for (int r = 0; r < MR; ++r)
+        for (int v = 0; v < NR; ++v) acc[r][v] = S::zero_i32();
+    for (int k4 = 0; k4 < kc4; ++k4) {
+        typename S::I8 b_quad[NR];
+        for (int v = 0; v < NR; ++v) b_quad[v] = S::load_i8(b + v * S::lanes * 4);
+        for (int r = 0; r < MR; ++r) {
+            const typename S::I8 a_quad = S::broadcast4(a + r * lda);
+            for (int v = 0; v < NR; ++v) acc[r][v] = S::dot4(acc[r][v], a_quad, b_quad[v]);
+        }
+        prefetch.fetch(k4);
+        a += 4;
+        b += ldb;
+    }
+}
+
+template <Simd S, int MR, int NR>
+BOTHWAYS_INLINE void zero_tile(typename S::F32 (&acc)[MR][NR]) {
+    for (int r = 0; r < MR; ++r)
+        for (int v = 0; v < NR; ++v) acc[r][v] = S::zero();
+}
+
+// Calls f.operator()<N>() with N = n, for n of 1 to LIMIT: it makes a run-time size a compile-time constant.
 template <int LIMIT, class F>
 BOTHWAYS_INLINE void with_constant(int n, const F& f) {
     if constexpr (LIMIT == 1) {
-        f.template run<1>();
+        f.template operator()<1>();
     } else if (n == LIMIT) {
-        f.template run<LIMIT>();
+        f.template operator()<LIMIT>();
     } else {
         with_constant<LIMIT - 1>(n, f);
     }
 }
 
-// Cuts rows into the fewest blocks of at most `limit`, all of nearly one size.
+// Divides m rows into the fewest blocks of at most `limit` rows, with sizes that differ by at most 1.
 struct RowBlocks {
-    int rows, blocks;
-    RowBlocks(int rows, int limit) : rows(rows), blocks((rows + limit - 1) / limit) {}
-    int first(int block) const { return static_cast<int>(std::ptrdiff_t(rows) * block / blocks); }
+    int m, count;
+    RowBlocks(int m, int limit) : m(m), count((m + limit - 1) / limit) {}
+    int first(int block) const { return static_cast<int>(std::ptrdiff_t(m) * block / count); }
+    int size(int block) const { return first(block + 1) - first(block); }
 };
 
 }  // namespace

@@ -1,69 +1,73 @@
-// Queries and keys of one attention head as codes of 8 bits, for scores by dot products of bytes.
+// Queries and keys of one attention head in 8 bits, for scores from int8 dot products.
 //
-// Codes are symmetric, with a step for each query and each key: x = step * code, codes -127 to 127. Those
-// of queries are stored with 128 added, as the dot products want them; `offset` takes that away again.
+// Quantization is symmetric with one scale per query and per key: x = scale * q8, -127 <= q8 <= 127. Queries
+// are stored with a zero point of 128, because dot4 takes an unsigned first operand; each key has a
+// correction that subtracts the product of that zero point and the key.
 #pragma once
 
-#include "dots.h"
+#include "../kernels.h"
+#include "microkernel.h"
 #include "row_ops.h"
 
 namespace bothways {
 namespace {
 
-template <class S>
-struct Coded {
-    using V = typename S::V;
-    using Row = RowKernels<S>;
+template <Simd S>
+struct QkInt8 {
+    using V = typename S::F32;
+    using Ops = RowOps<S>;
     static constexpr int lanes = S::lanes;
-    static constexpr int panel = lanes * S::tile_vectors;
-    static constexpr float most = 127, middle = 128;
+    static constexpr int nr = lanes * S::NR;
+    static constexpr float max_q8 = 127, query_zero_point = 128;
 
     static int quads(int width) { return (width + 3) / 4; }
-    // Bytes from the codes of one query to those of the next.
+    // Bytes between the starts of consecutive queries.
     static std::ptrdiff_t query_stride(int width) { return (width + lanes - 1) / lanes * lanes; }
 
     struct Keys {
-        std::int8_t* codes;  // (panels, quads, panel, 4)
-        float* step;         // (panels, panel)
-        float* offset;       // the same: what 128 in each code of a query adds to the product, negated
+        std::int8_t* q8;               // (panels, quads, nr, 4)
+        float* scale;                  // (panels, nr)
+        float* zero_point_correction;  // (panels, nr)
     };
 
-    // The largest absolute value there is, or a little where that is 0.
-    static V largest(V high, V x) { return S::max(high, S::max(x, S::sub(S::zero(), x))); }
-    static V little() { return S::set(1e-30f); }
+    static V max_abs(V high, V x) { return S::max(high, S::max(x, S::sub(S::zero(), x))); }
+    // The smallest max_abs, so that rows of zeros have a scale.
+    static V tiny() { return S::broadcast(1e-30f); }
 
-    static void pack(const Head& head, const Keys& keys) {
-        for (int key = 0; key < head.length; key += lanes) {
-            const int count = head.length - key < lanes ? head.length - key : lanes;
-            const float* from = head.key + key * head.stride;
-            const V high = largest_of(from, head.stride, count, head.width);
-            const V factor = S::div(S::set(most), high);
-            std::int8_t* to = keys.codes + std::ptrdiff_t(key / panel) * quads(head.width) * panel * 4 +
-                              key % panel * 4;
-            Row::vectors(head.width, [&](int d, int width) {
+    static void pack_keys(const AttentionArgs& args, const Keys& keys) {
+        for (int key = 0; key < args.length; key += lanes) {
+            const int count = args.length - key < lanes ? args.length - key : lanes;
+            const float* from = args.key + key * args.stride;
+            const V high = max_abs_of_rows(from, args.stride, count, args.width);
+            const V inverse_scale = S::div(S::broadcast(max_q8), high);
+            std::int8_t* to =
+                keys.q8 + std::ptrdiff_t(key / nr) * quads(args.width) * nr * 4 + key % nr * 4;
+            Ops::for_each_vector(args.width, [&](int d, int n) {
                 V column[lanes];
-                turn(column, from + d, head.stride, count, width);
-                for (V& x : column) x = S::mul(x, factor);
-                for (int i = 0; i < width; i += 4)
-                    S::store_quads(to + std::ptrdiff_t(d + i) * panel, column[i], column[i + 1],
-                                   column[i + 2], column[i + 3]);
+                load_transposed(column, from + d, args.stride, count, n);
+                for (V& x : column) x = S::mul(x, inverse_scale);
+                for (int i = 0; i < n; i += 4)
+                    S::store_i8x4(to + std::ptrdiff_t(d + i) * nr, column[i], column[i + 1], column[i + 2],
+                                  column[i + 3]);
             });
-            const V step = S::mul(high, S::set(1 / most));
-            S::store(keys.step + key, step);
-            const V sum = sum_of(to, quads(head.width));
-            constexpr float added = middle + static_cast<float>(S::code_shift);
-            S::store(keys.offset + key, S::mul(S::mul(sum, S::set(-added)), step));
+            const V scale = S::mul(high, S::broadcast(1 / max_q8));
+            S::store(keys.scale + key, scale);
+            const V sum = sum_of_keys(to, quads(args.width));
+            // What is left of the zero point after dot4 has subtracted its own.
+            constexpr float zero_point = query_zero_point - static_cast<float>(S::a_zero_point);
+            S::store(keys.zero_point_correction + key,
+                     S::mul(S::mul(sum, S::broadcast(-zero_point)), scale));
         }
     }
 
-    // Of each of `count` rows, as the lanes of one vector.
-    static V largest_of(const float* x, std::ptrdiff_t stride, int count, int width) {
+    // The largest absolute value of each of `count` rows, one row per lane.
+    static V max_abs_of_rows(const float* x, std::ptrdiff_t stride, int count, int width) {
         V high[lanes];
         for (int j = 0; j < lanes; ++j) {
-            high[j] = little();
+            high[j] = tiny();
             if (j < count)
-                Row::vectors(width, [&](int d, int n) {
-                    high[j] = largest(high[j], Row::load(x + j * stride + d, n));
+                Ops::for_each_vector(width, [&](int d, int n) {
+                    high[j] = max_abs(high[j], Ops::load(x + j * stride + d, n));
                 });
         }
         S::transpose(high);
@@ -71,33 +75,33 @@ struct Coded {
         return high[0];
     }
 
-    // Up to `lanes` rows of `width` numbers, as columns; the rest is 0.
-    static void turn(V (&column)[lanes], const float* x, std::ptrdiff_t stride, int count, int width) {
+    // Loads n columns of `count` rows, one row per lane; the other lanes are 0.
+    static void load_transposed(V (&column)[lanes], const float* x, std::ptrdiff_t stride, int count, int n) {
         for (int j = 0; j < lanes; ++j)
-            column[j] = j < count ? Row::load(x + j * stride, width) : S::zero();
+            column[j] = j < count ? Ops::load(x + j * stride, n) : S::zero();
         S::transpose(column);
     }
 
-    // Of the codes of each lane's key.
-    static V sum_of(const std::int8_t* codes, int quads) {
-        constexpr std::uint8_t one = 1 - S::code_shift;
+    // The sum of the q8 of each lane's key, as a dot product with ones.
+    static V sum_of_keys(const std::int8_t* q8, int quads) {
+        constexpr std::uint8_t one = 1 + S::a_zero_point;
         constexpr std::uint8_t ones[4] = {one, one, one, one};
-        const auto row = S::four_codes(ones);
-        typename S::I sum = S::izero();
-        for (int q = 0; q < quads; ++q) sum = S::dot(sum, row, S::weights(codes + q * panel * 4));
-        return S::to_float(sum);
+        const auto a = S::broadcast4(ones);
+        typename S::I32 acc = S::zero_i32();
+        for (int quad = 0; quad < quads; ++quad) acc = S::dot4(acc, a, S::load_i8(q8 + quad * nr * 4));
+        return S::to_float(acc);
     }
 
-    // Codes and steps of `rows` queries.
-    static void quantise(const float* x, std::ptrdiff_t stride, int rows, int width, std::uint8_t* codes,
-                         float* step) {
-        for (int r = 0; r < rows; ++r, x += stride, codes += query_stride(width)) {
-            V high = little();
-            Row::vectors(width, [&](int d, int n) { high = largest(high, Row::load(x + d, n)); });
-            step[r] = S::largest(high) * (1 / most);
-            const V factor = S::set(1 / step[r]);
-            Row::vectors(width, [&](int d, int n) {
-                S::store_codes(codes + d, S::fma(Row::load(x + d, n), factor, S::set(middle)));
+    static void quantize_queries(const float* x, std::ptrdiff_t stride, int rows, int width,
+                                 std::uint8_t* q8, float* scale) {
+        for (int r = 0; r < rows; ++r, x += stride, q8 += query_stride(width)) {
+            V high = tiny();
+            Ops::for_each_vector(width, [&](int d, int n) { high = max_abs(high, Ops::load(x + d, n)); });
+            scale[r] = S::reduce_max(high) * (1 / max_q8);
+            const V inverse_scale = S::broadcast(1 / scale[r]);
+            Ops::for_each_vector(width, [&](int d, int n) {
+                S::store_u8_sat(q8 + d, S::fma(Ops::load(x + d, n), inverse_scale,
+                                               S::broadcast(query_zero_point)));
             });
         }
     }
