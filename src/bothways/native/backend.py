@@ -118,7 +118,7 @@ class NativeBackend:
         """Encode a batch to one vector per sequence: the poolings of `modes`, concatenated.
 
         Raises:
-            InputError: if the batch does not fit the encoder, or a sequence is not longer than `skip`.
+            InputError: if the batch does not fit the encoder, or a sequence has only `skip` tokens.
         """
         values, lengths, segments = self._arrays(batch)
         check_skip(batch, skip)

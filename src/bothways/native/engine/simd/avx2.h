@@ -108,7 +108,7 @@ struct Avx2 {
     static void store_u8_sat(std::uint8_t* p, F32 a) {
         __m256i rounded = _mm256_cvtps_epi32(a);
         __m128i words =
-            _mm_packus_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1));
+            _mm_packs_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1));
         _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
     }
     static void store_i8x4(std::int8_t* p, F32 a, F32 b, F32 c, F32 d) {
