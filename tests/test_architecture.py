@@ -1,4 +1,4 @@
-"""What the layout of the package promises: one name for one class, and names that exist."""
+"""The layout of the package: unique class names, and references to paths and modules that exist."""
 
 import ast
 import re
@@ -13,6 +13,7 @@ MODULES = sorted(SRC.rglob("*.py"))
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
 
 _PATH = re.compile(r"`((?:src|docs|tests|benchmarks|examples|scripts)/[\w./-]+)`")
+_CODE_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _DOTTED = re.compile(r"`bothways((?:\.\w+)+)`?")
 
 
@@ -32,7 +33,7 @@ def test_the_paths_that_a_page_names_exist(page: Path) -> None:
     missing = [path for path in _PATH.findall(text) if not (ROOT / path).exists()]
     links = [
         link
-        for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)
+        for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", _CODE_BLOCK.sub("", text))
         if "://" not in link and not (page.parent / link).exists()
     ]
     assert not missing

@@ -1,7 +1,7 @@
 """The language of the project: names, docstrings, messages and pages use plain technical English.
 
-The list is short on purpose. It holds phrases that a reader stumbles over and that an editor can
-replace mechanically; it does not replace a reviewer.
+The list is short on purpose. It has phrases that readers stumble over and that can be replaced
+mechanically; it does not replace a review.
 """
 
 import re
@@ -31,7 +31,7 @@ STUMBLING_PHRASES = {
 """Pattern of a phrase -> what to write instead."""
 
 BRITISH = re.compile(
-    r"\b\w*(?:initialis|normalis|tokenis|quantis|standardis|optimis|recognis|summaris|serialis"
+    r"\b\w*(?:initialis|normalis|tokenis|quantis|standardis|optimis(?!t)|recognis|summaris|serialis"
     r"|equalis|labell|colour|favour|behaviour|neighbour|modell(?:ed|ing))\w*",
     re.IGNORECASE,
 )
