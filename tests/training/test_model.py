@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from bothways.errors import CheckpointError
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head, HeadLayer, head_layout
-from bothways.model.weights import initialize, layout
+from bothways.model.layout import initialize, layout
 from bothways.nn.lengths import Lengths
 from bothways.training.model import Batch, TrainedModel
 

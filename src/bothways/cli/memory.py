@@ -11,7 +11,8 @@ import typer
 
 from bothways.errors import InputError
 from bothways.io.process_memory import keep_few_kernels, return_freed_blocks
-from bothways.model.packing import DEFAULT_MAX_TOKENS, PackedBatch, bytes_per_token
+from bothways.model.costs import bytes_per_token
+from bothways.model.packing import DEFAULT_MAX_TOKENS, PackedBatch
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder

@@ -92,7 +92,7 @@ def test_two_processes_train_like_one(both: Path, tiny_run: MakeRun) -> None:
     run = tiny_run()
     run.start()
     assert_same_run(both / "classes", run.out)
-    assert read_folder(both / "classes").head_configs == (run.objective.head,)
+    assert read_folder(both / "classes").spec.heads == (run.objective.head,)
 
 
 def test_a_joint_loss_is_over_the_vectors_of_both_processes(both: Path, pairs_run: MakeRun) -> None:

@@ -33,8 +33,8 @@ def test_a_run_learns_and_its_folder_is_a_model_folder(tiny_run: MakeRun) -> Non
     losses = [event["loss"] for event in read_events(run.out / "metrics.jsonl") if "loss" in event]
     assert np.mean(losses[-10:]) < np.mean(losses[:10]) / 2
     folder = read_folder(run.out)
-    assert folder.head_configs == (run.objective.head,)
-    weights = folder.weights | folder.heads
+    assert folder.spec.heads == (run.objective.head,)
+    weights = folder.all_weights
     assert all(np.array_equal(weights[n], a) for n, a in run.model.to_weights().items())
 
 
@@ -88,7 +88,7 @@ def test_the_best_weights_are_kept_not_the_last(tiny_run: MakeRun) -> None:
     assert len(seen) == 3
     assert (result.best_step, result.best_value) == (4, 1.0)
     kept = read_folder(run.out)
-    for found in (kept.weights | kept.heads, run.model.to_weights()):
+    for found in (kept.all_weights, run.model.to_weights()):
         assert all(np.array_equal(found[name], array) for name, array in seen[0].items())
 
 
@@ -135,7 +135,7 @@ def test_without_a_best_validation_the_last_weights_are_kept(
     assert result.best_step is None
     last = safetensors.numpy.load_file(run.out / "checkpoints/step-00000012/model.safetensors")
     kept = read_folder(run.out)
-    assert all(np.array_equal((kept.weights | kept.heads)[n], a) for n, a in last.items())
+    assert all(np.array_equal(kept.all_weights[n], a) for n, a in last.items())
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tiny_run: MakeRun) -> None:

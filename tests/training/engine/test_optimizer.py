@@ -5,7 +5,7 @@ import torch
 from bothways.errors import CheckpointError
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head, HeadLayer
-from bothways.model.weights import initialize
+from bothways.model.layout import initialize
 from bothways.training.engine.optimizer import (
     load_moments,
     make_optimizer,

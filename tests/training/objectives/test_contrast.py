@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bothways.checkpoints import Pooling
 from bothways.errors import ConfigError
 from bothways.model.config import EncoderConfig
+from bothways.model.pooling import Pooling
 from bothways.training.data.dataset import Example, InputSequence
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.contrast import Contrast

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from bothways.checkpoints import ModelFolder, export, read_folder
+from bothways.checkpoints import ModelBundle, export, read_folder
 from bothways.errors import ConfigError
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import head_layout
-from bothways.model.weights import initialize
+from bothways.model.layout import initialize
+from bothways.model.spec import ModelSpec
 from bothways.nn.heads import initialize_head
 from bothways.training.objectives.heads import head_for
 from bothways.training.setup.sizes import new_config
@@ -105,19 +106,11 @@ def test_heads_of_a_new_encoder_can_be_exported(task: Any, pooling: Any, tmp_pat
     config = new_config("tiny", vocab_size=24, fields={})
     labels = () if task == "masked_tokens" else ("a", "b")
     head = head_for(task, config, labels, pooling=pooling)
-    folder = ModelFolder(
+    folder = ModelBundle.of(
+        ModelSpec(config=config, heads=(head,), max_length=config.max_length),
+        {**initialize(config), **initialize_head(head, config)},
         path=tmp_path,
-        reader_path=tmp_path,
-        family="bothways",
-        config=config,
-        weights=initialize(config),
-        heads=initialize_head(head, config),
-        head_configs=(head,),
-        head_settings={},
-        max_length=config.max_length,
     )
     export(folder, tmp_path / "exported", "transformers")
     back = read_folder(tmp_path / "exported")
-    assert [dataclasses.replace(found, dropout=head.dropout) for found in back.head_configs] == [
-        head
-    ]
+    assert [dataclasses.replace(found, dropout=head.dropout) for found in back.spec.heads] == [head]

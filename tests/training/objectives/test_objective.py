@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bothways.checkpoints import Pooling
 from bothways.model.config import EncoderConfig
 from bothways.model.packing import PackedBatch
+from bothways.model.pooling import Pooling
 from bothways.training.data.dataset import IGNORED, Example, InputSequence
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.classify import Classify, ClassifyMany

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bothways.checkpoints import Pooling
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import HeadTask
+from bothways.model.pooling import Pooling
 from bothways.training import report
 from bothways.training.objectives.classify import Classify, ClassifyMany
 from bothways.training.objectives.contrast import Contrast

@@ -8,7 +8,7 @@ import pytest
 
 from bothways.checkpoints import read_folder
 from bothways.errors import DataFileError
-from bothways.training.runs.folder import RunFolder, first_difference, trained_folder
+from bothways.training.runs.folder import RunFolder, first_difference, trained_model
 
 MakeRun = Callable[..., Any]
 
@@ -31,11 +31,11 @@ def test_the_folder_gets_the_weights_in_the_objective_s_units(tiny_run: MakeRun)
     run.objective.to_folder = lambda given: {
         name: 2 * array if name.startswith("heads.") else array for name, array in given.items()
     }
-    folder = trained_folder(weights, run.objective, run.make_template())
-    assert folder.heads.keys() == {"heads.classifier.weight", "heads.classifier.bias"}
+    folder = trained_model(weights, run.objective, run.make_template())
+    assert folder.head_weights.keys() == {"heads.classifier.weight", "heads.classifier.bias"}
     name = "heads.classifier.weight"
-    assert np.array_equal(folder.heads[name], 2 * weights[name])
-    assert len(folder.weights) + len(folder.heads) == len(weights)
+    assert np.array_equal(folder.head_weights[name], 2 * weights[name])
+    assert len(folder.weights) + len(folder.head_weights) == len(weights)
 
 
 def test_the_files_of_the_reader_are_copied(tiny_run: MakeRun, tmp_path: Path) -> None:

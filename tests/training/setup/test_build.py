@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bothways.checkpoints import ModelFolder
+from bothways.checkpoints import ModelBundle
 from bothways.errors import ConfigError
 from bothways.files.rows import Place
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head, head_layout
-from bothways.model.weights import initialize
+from bothways.model.layout import initialize
+from bothways.model.spec import ModelSpec
 from bothways.sequences import Alphabet, SequenceReader, Series, SeriesReader, SymbolReader
 from bothways.sequences.text import TextReader
 from bothways.training.data.dataset import IGNORED
@@ -52,16 +53,10 @@ def start(tmp_path: Path) -> MakeStart:
             for head in heads
             for name, shape in head_layout(head, config).items()
         }
-        folder = ModelFolder(
+        folder = ModelBundle.of(
+            ModelSpec(config=config, heads=heads, max_length=config.max_length),
+            {**initialize(config), **arrays | dict(extra)},
             path=tmp_path,
-            reader_path=tmp_path,
-            family="bothways",
-            config=config,
-            weights=initialize(config),
-            heads=arrays | dict(extra),
-            head_configs=heads,
-            head_settings={},
-            max_length=config.max_length,
         )
         return BaseModel(folder, reader, from_scratch=False)
 
