@@ -30,8 +30,8 @@ def test_the_nearest_are_those_of_a_full_sort(
     k: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bothways.files.writers._ROW_GROUP_BYTES", 1 << 12)
-    monkeypatch.setattr(f"bothways.files.stored_{suffix[1:]}._PART_BYTES", 1 << 9)
+    monkeypatch.setattr("bothways.files.vector_writers._ROW_GROUP_BYTES", 1 << 12)
+    monkeypatch.setattr(f"bothways.files.vector_file_{suffix[1:]}._PART_BYTES", 1 << 9)
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((1000, 4), dtype=np.float32)
     query = rng.standard_normal(4, dtype=np.float32)

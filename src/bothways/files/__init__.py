@@ -8,8 +8,8 @@ from bothways.files.origin import Origin, check_comparable
 from bothways.files.reading import read_rows
 from bothways.files.rows import Kind, Meter, Place, Row
 from bothways.files.search import Found, nearest, read_origin
-from bothways.files.vectors import STDOUT, VectorOutput, vector_output
-from bothways.files.writers import Encoded, VectorWriter
+from bothways.files.vector_output import STDOUT, VectorOutput, vector_output
+from bothways.files.vector_writers import Encoded, VectorWriter
 
 __all__ = [
     "STDIN",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from bothways.errors import DataFileError
-from bothways.files.lines import without_end
+from bothways.files.decoding import without_end
 from bothways.files.rows import Place
 
 __all__ = ["read_fasta"]

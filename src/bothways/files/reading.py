@@ -6,12 +6,12 @@ from contextlib import closing
 from typing import Any, assert_never
 
 from bothways.errors import DataFileError
+from bothways.files.byte_lines import byte_lines
 from bothways.files.columns import Selection
+from bothways.files.decoding import decoded_lines
 from bothways.files.fasta import read_fasta
 from bothways.files.formats import InputFile, TextFormat, check_inputs
 from bothways.files.jsonl import read_jsonl
-from bothways.files.lines import decoded_lines
-from bothways.files.opening import byte_lines
 from bothways.files.parquet import read_parquet
 from bothways.files.rows import Kind, Meter, Place, Row
 from bothways.files.tables import read_table

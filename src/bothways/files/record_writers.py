@@ -17,8 +17,8 @@ from typing import Any, Literal, Protocol
 
 from bothways.errors import DataFileError
 from bothways.files.formats import require_parquet
-from bothways.files.pending import PendingFile
-from bothways.files.writers import Sink
+from bothways.files.output import PendingFile
+from bothways.files.vector_writers import Sink
 
 __all__ = ["ColumnType", "RecordOutput", "RecordWriter", "record_output"]
 

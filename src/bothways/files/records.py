@@ -5,11 +5,11 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple, assert_never
 
+from bothways.files.byte_lines import byte_lines
+from bothways.files.decoding import decoded_lines
 from bothways.files.fasta import read_fasta
 from bothways.files.formats import InputFile
 from bothways.files.jsonl import objects
-from bothways.files.lines import decoded_lines
-from bothways.files.opening import byte_lines
 from bothways.files.parquet import read_parquet_records
 from bothways.files.rows import Meter, Place
 from bothways.files.tables import read_table_records

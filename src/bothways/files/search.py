@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bothways.files.origin import Origin, check_comparable
-from bothways.files.stored import stored_vectors
+from bothways.files.vector_file import stored_vectors
 
 __all__ = ["Found", "nearest", "read_origin"]
 

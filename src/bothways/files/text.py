@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from bothways.files.lines import without_end
+from bothways.files.decoding import without_end
 from bothways.files.rows import Place
 
 __all__ = ["read_text"]

@@ -1,12 +1,12 @@
 """What goes in: text, symbols, series or ids, made ready for an encoder."""
 
 from bothways.sequences.alphabet import Alphabet
+from bothways.sequences.fitting import Fitted, OnOverflow, fit
 from bothways.sequences.ids import are_ids, read_ids
 from bothways.sequences.opening import open_reader, read
-from bothways.sequences.overflow import Fitted, OnOverflow, fit
 from bothways.sequences.reader import SequenceReader, Tokenized, is_one_sequence
 from bothways.sequences.series import Series, SeriesReader
-from bothways.sequences.splitting import Kmers, Longest, Pattern, Separator
+from bothways.sequences.splitters import Kmers, Longest, Pattern, Separator
 from bothways.sequences.symbols import SymbolReader
 from bothways.sequences.words import NO_POSITION, Words, as_words, first_positions
 

@@ -14,8 +14,8 @@ from typing import Any, Literal, Self
 
 from bothways.errors import CheckpointError, InputError
 from bothways.io.json_files import read_object
-from bothways.sequences.patterns import LONGEST_SYMBOL
-from bothways.sequences.splitting import (
+from bothways.sequences.safe_patterns import LONGEST_SYMBOL
+from bothways.sequences.splitters import (
     Kmers,
     Longest,
     Pattern,

@@ -10,7 +10,7 @@ import numpy as np
 from bothways.errors import InputError
 from bothways.sequences.alphabet import ALPHABET_FILE, Alphabet
 from bothways.sequences.reader import Description, Tokenized, type_name
-from bothways.sequences.splitting import Pieces
+from bothways.sequences.splitters import Pieces
 
 __all__ = ["SymbolReader"]
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, assert_never
 import numpy as np
 
 from bothways.errors import InputError
-from bothways.sequences.overflow import Fitted
+from bothways.sequences.fitting import Fitted
 from bothways.sequences.reader import Kind, type_name
 
 __all__ = ["NO_POSITION", "Words", "as_words", "first_positions"]

@@ -7,7 +7,7 @@ CoNLL-U (https://universaldependencies.org/format.html).
 from collections.abc import Iterable, Iterator
 
 from bothways.errors import DataFileError
-from bothways.files.lines import without_end
+from bothways.files.decoding import without_end
 from bothways.files.records import Record
 from bothways.files.rows import Place
 

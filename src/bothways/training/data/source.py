@@ -6,6 +6,8 @@ from contextlib import closing
 from typing import Any
 
 from bothways.errors import DataFileError
+from bothways.files.byte_lines import byte_lines
+from bothways.files.decoding import decoded_lines
 from bothways.files.formats import (
     STDIN,
     InputFile,
@@ -14,8 +16,6 @@ from bothways.files.formats import (
     input_file,
     require_parquet,
 )
-from bothways.files.lines import decoded_lines
-from bothways.files.opening import byte_lines
 from bothways.files.records import Record, read_records
 from bothways.files.rows import Kind, Meter
 from bothways.training.data.columns import ColumnNames, Columns, Task, choose_columns

@@ -10,8 +10,8 @@ import numpy as np
 from bothways.errors import DataFileError
 from bothways.files.formats import STDIN, check_inputs, check_readable
 from bothways.files.origin import Origin
-from bothways.files.stored_jsonl import StoredJsonl
-from bothways.files.stored_npy import StoredNpy
+from bothways.files.vector_file_jsonl import StoredJsonl
+from bothways.files.vector_file_npy import StoredNpy
 
 __all__ = ["StoredVectors", "stored_vectors"]
 
@@ -58,7 +58,7 @@ def stored_vectors(path: str) -> Iterator[StoredVectors]:
         case "jsonl":
             yield StoredJsonl(file)
         case "parquet":
-            from bothways.files.stored_parquet import opened_parquet
+            from bothways.files.vector_file_parquet import opened_parquet
 
             with opened_parquet(path) as parquet:
                 yield parquet

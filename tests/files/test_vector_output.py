@@ -55,7 +55,7 @@ def test_parquet_holds_every_column_and_the_origin(
 def test_parquet_is_written_in_row_groups_of_bounded_size(
     tmp_path: Path, origin: Origin, encoded: MakeRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bothways.files.writers._ROW_GROUP_BYTES", 1 << 14)
+    monkeypatch.setattr("bothways.files.vector_writers._ROW_GROUP_BYTES", 1 << 14)
     path = tmp_path / "out.parquet"
     write(path, origin, (encoded(100, start=100 * i) for i in range(50)))
     metadata = pq.read_metadata(path)
@@ -139,7 +139,7 @@ def test_nothing_is_left_after_an_error(
     error: type[BaseException],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bothways.files.writers._ROW_GROUP_BYTES", 1)  # write at once
+    monkeypatch.setattr("bothways.files.vector_writers._ROW_GROUP_BYTES", 1)  # write at once
 
     def parts() -> Iterator[Encoded]:
         yield encoded(5)
@@ -166,7 +166,7 @@ def test_a_full_disk_is_an_error_that_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     resource = pytest.importorskip("resource", reason="needs a limit on the size of files")
-    monkeypatch.setattr("bothways.files.writers._ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr("bothways.files.vector_writers._ROW_GROUP_BYTES", 1)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))  # bytes
     try:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from bothways.errors import DataFileError
+from bothways.files.byte_lines import byte_lines
+from bothways.files.decoding import decoded_lines
 from bothways.files.formats import InputFile
 from bothways.files.jsonl import field_of, object_of, objects
-from bothways.files.lines import decoded_lines
-from bothways.files.opening import byte_lines
 from bothways.files.origin import Origin, check_comparable
 from bothways.files.rows import Meter, Place
 from bothways.files.values import found, id_of

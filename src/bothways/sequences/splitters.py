@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, assert_never
 
-from bothways.sequences.patterns import LONGEST_SYMBOL, compile_pattern
+from bothways.sequences.safe_patterns import LONGEST_SYMBOL, compile_pattern
 
 __all__ = ["Kmers", "Longest", "Pattern", "Pieces", "Separator", "Splitting", "splitter"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bothways.errors import DataFileError
-from bothways.files.pending import PendingFile
+from bothways.files.output import PendingFile
 
 
 def write_half(path: Path, error: type[BaseException]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bothways.sequences.splitting import (
+from bothways.sequences.splitters import (
     Kmers,
     Longest,
     Pattern,

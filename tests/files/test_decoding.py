@@ -86,6 +86,6 @@ def test_a_line_of_ten_megabytes_is_a_row(
 def test_a_file_without_lines_is_refused_before_it_fills_the_memory(
     read: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bothways.files.opening.MAX_LINE_BYTES", 1 << 20)
+    monkeypatch.setattr("bothways.files.byte_lines.MAX_LINE_BYTES", 1 << 20)
     with pytest.raises(DataFileError, match="a line of more than 1 MiB"):
         read("x.txt", b"x" * (2 << 20))

@@ -8,9 +8,9 @@ from pathlib import Path
 from bothways.errors import DataFileError
 from bothways.files.formats import require_parquet
 from bothways.files.origin import Origin
-from bothways.files.pending import PendingFile, check_output
-from bothways.files.stored_npy import sidecar_of
-from bothways.files.writers import JsonlWriter, NpyWriter, ParquetWriter, Sink, VectorWriter
+from bothways.files.output import PendingFile, check_output
+from bothways.files.vector_file_npy import sidecar_of
+from bothways.files.vector_writers import JsonlWriter, NpyWriter, ParquetWriter, Sink, VectorWriter
 
 __all__ = ["STDOUT", "VectorOutput", "vector_output"]
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bothways.sequences.patterns import (
+from bothways.sequences.safe_patterns import (
     LONGEST_PATTERN,
     LONGEST_SYMBOL,
     PatternError,
     compile_pattern,
 )
-from bothways.sequences.splitting import Pattern, splitter
+from bothways.sequences.splitters import Pattern, splitter
 
 SOON_SECONDS = 30
 """For what takes a few seconds on a busy core; what backtracks without bound takes centuries."""

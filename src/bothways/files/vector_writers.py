@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Protocol, cast
 import numpy as np
 
 from bothways.files.origin import Origin
-from bothways.files.pending import PendingFile, write_error
+from bothways.files.output import PendingFile, write_error
 
 __all__ = ["Encoded", "JsonlWriter", "NpyWriter", "ParquetWriter", "Sink", "VectorWriter"]
 
