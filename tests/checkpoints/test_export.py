@@ -196,7 +196,7 @@ def test_nothing_that_exists_is_overwritten(tiny: "Tiny", tmp_path: Path) -> Non
     ("error", "raised", "message"),
     [
         (KeyboardInterrupt("stop"), KeyboardInterrupt, "stop"),
-        (OSError(28, "No space left on device"), DataFileError, "out: cannot be written: No space"),
+        (OSError(28, "No space left on device"), DataFileError, "out: writing failed: No space"),
     ],
 )
 def test_a_broken_off_export_leaves_nothing_behind(
@@ -218,5 +218,5 @@ def test_a_broken_off_export_leaves_nothing_behind(
 
 def test_a_place_below_a_file_is_named(tiny: "Tiny", tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataFileError, match="out: cannot be written"):
+    with pytest.raises(DataFileError, match="out: writing failed"):
         export(read_folder(tiny.path), tmp_path / "file" / "out", "transformers")

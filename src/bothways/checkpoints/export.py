@@ -1,10 +1,9 @@
 """Writing a model folder for others: for transformers, sentence-transformers, ONNX, or bothways.
 
-A folder appears under its name only when it is whole: it is written beside it and then renamed.
+A folder appears under its name only when it is complete: see `bothways.io.atomic`.
 """
 
 import os
-import secrets
 import shutil
 from pathlib import Path
 from typing import Literal, assert_never
@@ -15,6 +14,7 @@ from bothways.checkpoints.onnx import write_onnx
 from bothways.checkpoints.sentence_transformers_export import write_modules
 from bothways.checkpoints.transformers_export import write_transformers
 from bothways.errors import DataFileError
+from bothways.io.atomic import atomic_folder
 
 __all__ = ["Format", "export"]
 
@@ -37,20 +37,8 @@ def export(folder: ModelFolder, out: str | os.PathLike[str], to: Format) -> tupl
     out = Path(out)
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise DataFileError(f"{out}: exists already; choose another name, or remove it")
-    partial = out.parent / f".{out.name}.{secrets.token_hex(4)}.partial"
-    try:
-        partial.mkdir(parents=True)
-    except OSError as error:
-        raise DataFileError(f"{out}: cannot be written: {error.strerror or error}") from error
-    try:
-        left_out = _write(partial, folder, to)
-        if out.is_dir():
-            out.rmdir()
-        partial.rename(out)
-    except OSError as error:
-        raise DataFileError(f"{out}: cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with atomic_folder(out) as folder_to_fill:
+        left_out = _write(folder_to_fill, folder, to)
     return tuple(left_out)
 
 

@@ -4,14 +4,14 @@ import ctypes
 import os
 import sys
 
-__all__ = ["keep_few_kernels", "return_freed_blocks"]
+__all__ = ["limit_primitive_caches", "return_freed_blocks"]
 
 _KERNELS_KEPT = "64"
 _M_MMAP_THRESHOLD = -3
 _LARGE_BLOCK = 1 << 20
 
 
-def keep_few_kernels() -> None:
+def limit_primitive_caches() -> None:
     """Let torch and oneDNN, which multiplies its matrices, keep kernels for a batch's shapes alone.
 
     By themselves they keep those of the last 1024, half a megabyte and more each (oneDNN's manual,

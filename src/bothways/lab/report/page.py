@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bothways.errors import DataFileError
-from bothways.io.atomic import replaced_files
+from bothways.io.atomic import atomic_files
 from bothways.lab.report.html import page
 from bothways.plotting.style import new_figure, plain_axes, require_matplotlib, save
 
@@ -106,7 +106,7 @@ def write_report(out: Path, report: Report) -> Path:
     if len({figure.name for figure in figures}) < len(figures):
         raise ValueError("two figures of a report have one name")
     make_folder(out)
-    with replaced_files(out, last=REPORT_FILE) as folder:
+    with atomic_files(out, last=REPORT_FILE) as folder:
         images = {figure.name: _drawn(figure, folder) for figure in figures}
         text = json.dumps(_plain(_facts(report)), indent=1, ensure_ascii=False) + "\n"
         _write(folder / RAW_FILE, text)

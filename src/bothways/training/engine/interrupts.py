@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bothways.errors import DataFileError
-from bothways.io.atomic import WritingFailed
+from bothways.io.atomic import WriteFailed
 from bothways.training.engine.divergence import TrainingDiverged, in_words
 from bothways.training.engine.run import Run
 from bothways.training.runs.signals import StopRequest, TrainingInterrupted
@@ -19,7 +19,7 @@ def advice(run: Run, how_to_resume: str) -> Iterator[None]:
     """Say of a file that could not be written what remains, and how to go on."""
     try:
         yield
-    except WritingFailed as error:
+    except WriteFailed as error:
         remains = _what_remains(run)
         raise DataFileError(
             f"{error}; {remains}; make room, and go on with {how_to_resume}"

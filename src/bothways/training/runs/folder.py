@@ -24,11 +24,11 @@ from bothways.checkpoints.model_folder import READER_FILES
 from bothways.checkpoints.weight_files import read_safetensors, write_safetensors
 from bothways.errors import CheckpointError, DataFileError
 from bothways.io.atomic import (
+    atomic_file,
+    atomic_files,
     is_partial,
     remove_partial,
-    replaced_file,
-    replaced_files,
-    writing,
+    wrap_write_errors,
 )
 from bothways.io.json_files import brief, read_object, write_json
 from bothways.training.objectives.objective import Objective
@@ -75,10 +75,10 @@ class RunFolder:
                     f"{self.path}: has a {taken} already; go on with the run that is there with "
                     "--resume (resume=True), or choose another folder"
                 )
-        with writing(self.path):
+        with wrap_write_errors(self.path):
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             self._clear_away()
-        with replaced_file(self.path / RUN_FILE) as hidden:
+        with atomic_file(self.path / RUN_FILE) as hidden:
             write_json(hidden, description)
 
     def resume(self, description: Mapping[str, Any], settings: TrainingSettings) -> None:
@@ -105,7 +105,7 @@ class RunFolder:
         name = settings.difference(before)  # after the data, which some are chosen by
         if name is not None:
             raise _changed(file, f"settings.{name}", before.get(name), settings.to_dict()[name])
-        with writing(self.path):
+        with wrap_write_errors(self.path):
             self.checkpoints.mkdir(exist_ok=True)
             self._clear_away()
             drop_old(self.checkpoints, settings.keep_checkpoints)
@@ -146,14 +146,14 @@ class RunFolder:
         Raises:
             DataFileError: if it cannot be written; the model before it is as it was.
         """
-        with replaced_file(self.checkpoints / _BEST) as hidden:
+        with atomic_file(self.checkpoints / _BEST) as hidden:
             write_safetensors(hidden, weights)
-        with replaced_files(self.path, last=SETTINGS_FILE) as hidden:
-            with writing(self.path / _MODEL):
+        with atomic_files(self.path, last=SETTINGS_FILE) as hidden:
+            with wrap_write_errors(self.path / _MODEL):
                 write_bothways(hidden, trained_folder(weights, objective, template))
             for name in READER_FILES:
                 if (template.reader_path / name).is_file():
-                    with writing(self.path / name):
+                    with wrap_write_errors(self.path / name):
                         shutil.copyfile(template.reader_path / name, hidden / name)
 
     def _was_hardly_begun(self) -> bool:
