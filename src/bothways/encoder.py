@@ -23,7 +23,7 @@ from bothways.io.progress import Progress, show
 from bothways.model.baselines import AnyConfig
 from bothways.model.baselines.any_encoder import initialize, require_transformer
 from bothways.model.config import PoolingMode
-from bothways.sequences import Fitted, OnOverflow, SequenceReader, is_one_sequence
+from bothways.sequences import Fitted, OnOverflow, SequenceReader, is_single_sequence
 
 __all__ = ["Contextual", "Encoder", "Encodings", "create", "load"]
 
@@ -203,7 +203,7 @@ class Encoder(Predicting):
         Raises:
             InputError: naming the sequence at fault; SequenceTooLong with `on_overflow="error"`.
         """
-        single = is_one_sequence(sequences)
+        single = is_single_sequence(sequences)
         encodings = self.encode_detailed(
             [sequences] if single else sequences,
             pooling=pooling,
@@ -297,7 +297,7 @@ class Encoder(Predicting):
         Raises:
             InputError: naming the sequence or layer at fault.
         """
-        single = is_one_sequence(sequences)
+        single = is_single_sequence(sequences)
         chosen = [_index(layer, self.config.num_layers + 1, "layer") for layer in layers]
         rows = [sequences] if single else sequences
         fitted = self._fit(rows, self._prompt(prompt), on_overflow)

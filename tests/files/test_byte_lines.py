@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from bothways.errors import DataFileError
-from bothways.files import Meter, read_rows
+from bothways.files import ReadProgress, read_rows
 
 LINES = [f"line {i} of many, each a little different: {i * i}" for i in range(20_000)]
 TEXT = "".join(f"{line}\n" for line in LINES).encode()
@@ -55,7 +55,7 @@ def test_compressed_files_joined_end_to_end_are_read_to_the_end(
 def test_a_compressed_file_cut_short_is_an_error(
     read: Callable[..., list[Any]], suffix: str, kept: int
 ) -> None:
-    with pytest.raises(DataFileError, match=rf"x\.txt\.{suffix}: the compressed file is cut short"):
+    with pytest.raises(DataFileError, match=rf"x\.txt\.{suffix}: the compressed file is truncated"):
         read(f"x.txt.{suffix}", COMPRESS[suffix](TEXT)[:kept])
 
 
@@ -63,7 +63,7 @@ def test_a_compressed_file_cut_short_is_an_error(
 def test_what_is_not_compressed_as_its_name_says_is_an_error(
     read: Callable[..., list[Any]], suffix: str
 ) -> None:
-    with pytest.raises(DataFileError, match=rf"not a sound \.{suffix} file"):
+    with pytest.raises(DataFileError, match=rf"not a valid \.{suffix} file"):
         read(f"x.txt.{suffix}", b"just text, uncompressed\n" * 100)
 
 
@@ -97,17 +97,17 @@ def test_the_meter_goes_from_0_to_1(tmp_path: Path, suffix: str) -> None:
     for path in paths:
         path.write_bytes(compress(TEXT))
     sources = [str(path) for path in paths]
-    meter = Meter(sources)
-    shares = [meter.share for _ in read_rows(sources, meter=meter)]
+    read_progress = ReadProgress(sources)
+    shares = [read_progress.fraction for _ in read_rows(sources, read_progress=read_progress)]
     known = [share for share in shares if share is not None]
     assert known == sorted(known)
     assert len(known) == 2 * len(LINES)
     assert known[0] < 0.5 <= known[-1]
-    assert meter.share == 1
+    assert read_progress.fraction == 1
 
 
 def test_the_meter_of_standard_input_knows_no_share() -> None:
-    assert Meter(["-"]).share is None
+    assert ReadProgress(["-"]).fraction is None
 
 
 def test_zstd_is_read_without_pyarrow(read: Callable[..., list[Any]], request: Any) -> None:

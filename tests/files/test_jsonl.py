@@ -101,7 +101,7 @@ def test_series_are_lists_of_numbers_or_of_lists_of_numbers(read: Read) -> None:
         ("null", "found null"),
         ("[1, null]", "position 1: .*found null"),
         ("[1, true]", "position 1: .*found true"),
-        ("[[1, 2], [3]]", "position 1: .*found a list of 1, where position 0 has 2 numbers"),
+        ("[[1, 2], [3]]", "position 1: .*found a list of 1, but position 0 has 2 numbers"),
         ("[[1], 2]", "position 1: .*found the number 2"),
         ("[1" + "0" * 400 + "]", "too large"),
     ],

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bothways.errors import DataFileError
-from bothways.files import Meter
+from bothways.files import ReadProgress
 from bothways.files.pairs import read_pairs
 
 RECORDS: list[dict[str, str | int]] = [
@@ -31,8 +31,8 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def test_two_columns_are_a_pair(file: str) -> None:
-    meter = Meter([file])
-    rows = list(read_pairs([file, file], columns=("first", "second"), meter=meter))
+    read_progress = ReadProgress([file])
+    rows = list(read_pairs([file, file], columns=("first", "second"), read_progress=read_progress))
     assert [row.value for row in rows] == [("a river", "a bank"), ("", "a loan")] * 2
     assert [row.id for row in rows] == ["0", "1", "2", "3"]
     named = read_pairs([file], columns=("second", "first"), id_column="name")

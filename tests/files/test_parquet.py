@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bothways.errors import DataFileError
-from bothways.files import Meter, Row, read_rows
+from bothways.files import ReadProgress, Row, read_rows
 
 ReadTable = Callable[..., list[Row]]
 
@@ -77,7 +77,7 @@ def test_a_null_is_an_error_with_its_row_and_column(read_table: ReadTable) -> No
 def test_a_column_of_another_type_is_an_error_that_names_it(
     read_table: ReadTable, column: "pa.Array[Any]"
 ) -> None:
-    with pytest.raises(DataFileError, match=r"column 'x': holds .*; expected text"):
+    with pytest.raises(DataFileError, match=r"column 'x': has type .*; expected text"):
         read_table({"x": column}, column="x")
 
 
@@ -119,7 +119,7 @@ def test_lists_of_lists_of_numbers_are_series_of_several_channels(read_table: Re
         ([None], "found null"),
         ([[1.0, None]], "entry 1 of the list is null"),
         ([[[1.0], None]], "expected a list of numbers, found null"),
-        ([[[1.0], [1.0, 2.0]]], "position 1: 2 numbers, where position 0 has 1"),
+        ([[[1.0], [1.0, 2.0]]], "position 1: 2 numbers, but position 0 has 1"),
     ],
 )
 def test_what_is_no_series_is_an_error_with_its_place(
@@ -140,7 +140,9 @@ def test_a_file_cut_short_is_an_error(tmp_path: Path, kept: int) -> None:
     path = tmp_path / "x.parquet"
     pq.write_table(pa.table({"text": [f"text {i}" for i in range(5000)]}), path)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(DataFileError, match=r"x\.parquet: damaged, cut short or not parquet"):
+    with pytest.raises(
+        DataFileError, match=r"x\.parquet: damaged, truncated or not a Parquet file"
+    ):
         list(read_rows([str(path)]))
 
 
@@ -158,11 +160,13 @@ def test_damage_inside_a_file_is_an_error(tmp_path: Path) -> None:
 def test_the_meter_goes_to_1(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     pq.write_table(pa.table({"text": [f"text {i}" for i in range(100)]}), path)
-    meter = Meter([str(path)])
-    shares = [meter.share or 0.0 for _ in read_rows([str(path)], meter=meter)]
+    read_progress = ReadProgress([str(path)])
+    shares = [
+        read_progress.fraction or 0.0 for _ in read_rows([str(path)], read_progress=read_progress)
+    ]
     assert shares == sorted(shares)
     assert shares[49] == pytest.approx(0.5, abs=0.01)  # the share is of bytes, rounded down
-    assert meter.share == 1
+    assert read_progress.fraction == 1
 
 
 def test_large_values_are_read_few_at_a_time(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from bothways.errors import DataFileError, MissingExtra
 from bothways.files import formats
-from bothways.files.record_writers import ColumnType, record_output
+from bothways.files.record_output import open_record_output
+from bothways.files.record_writers import ColumnType
 
 COLUMNS: dict[str, ColumnType] = {
     "id": "text",
@@ -41,8 +42,8 @@ AS_JSON = ROWS | {
 
 def write(path: Path, *, parts: int = 2, overwrite: bool = False) -> None:
     """All rows, so many times over."""
-    with record_output(str(path), overwrite=overwrite) as out:
-        writer = out.begin(COLUMNS, {"head": "tags"})
+    with open_record_output(str(path), overwrite=overwrite) as out:
+        writer = out.start(COLUMNS, {"head": "tags"})
         for _ in range(parts):
             writer.write(ROWS)
 
@@ -81,8 +82,8 @@ def test_parquet_has_types_and_says_what_made_it(tmp_path: Path) -> None:
 
 def test_nothing_stands_under_the_name_after_an_error(tmp_path: Path) -> None:
     def break_off(path: Path) -> None:
-        with record_output(str(path)) as out:
-            out.begin(COLUMNS, {}).write(ROWS)
+        with open_record_output(str(path)) as out:
+            out.start(COLUMNS, {}).write(ROWS)
             raise RuntimeError("stop")
 
     for suffix in ("jsonl", "csv", "parquet"):
@@ -116,6 +117,6 @@ def test_parquet_without_its_library_names_the_extra(
 
 
 def test_standard_output_gets_json_lines(capfd: pytest.CaptureFixture[str]) -> None:
-    with record_output("-") as out:
-        out.begin(COLUMNS, {}).write(ROWS)
+    with open_record_output("-") as out:
+        out.start(COLUMNS, {}).write(ROWS)
     assert len(capfd.readouterr().out.split("\n")) == 5

@@ -29,17 +29,17 @@ def test_a_ragged_record_is_an_error_with_its_row_and_line(
     read: Read, record: bytes, count: str
 ) -> None:
     content = b'id,text\n1,"a\nb"\n' + record + b"\n"
-    with pytest.raises(DataFileError, match=rf"row 2 \(line 4\): {count}, where the header has 2"):
+    with pytest.raises(DataFileError, match=rf"row 2 \(line 4\): {count}, but the header has 2"):
         read("x.csv", content)
 
 
 def test_a_quote_that_is_never_closed_is_an_error(read: Read) -> None:
-    with pytest.raises(DataFileError, match=r"row 2 \(line 3\).*: a quoted field is never closed"):
+    with pytest.raises(DataFileError, match=r"row 2 \(line 3\).*: a quoted field is not closed"):
         read("x.csv", b'text\na\n"b\nc\nd\n')
 
 
 def test_text_after_a_closing_quote_is_an_error(read: Read) -> None:
-    with pytest.raises(DataFileError, match=r"row 1.*written twice"):
+    with pytest.raises(DataFileError, match=r"row 1.*write a quote in a quoted field twice"):
         read("x.csv", b'text\n"a"b\n')
 
 
@@ -52,7 +52,7 @@ def test_blank_lines_at_the_end_are_skipped_and_elsewhere_an_error(read: Read) -
     assert read("x.csv", b"text\na\n\n\n") == ["a"]
     with pytest.raises(DataFileError, match=r"row 2 \(line 3\): blank"):
         read("x.csv", b"text\na\n\nb\n")
-    with pytest.raises(DataFileError, match="line 1: blank; expected the names"):
+    with pytest.raises(DataFileError, match="line 1: blank; expected the column names"):
         read("x.csv", b"\ntext\na\n")
 
 

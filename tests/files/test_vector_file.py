@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bothways.errors import DataFileError, MissingExtra
-from bothways.files import Origin, nearest, read_origin
+from bothways.files import Origin, find_nearest, read_origin
 
 
 def test_other_formats_cannot_be_searched(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_other_formats_cannot_be_searched(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["v.parquet", "v.npy", "v.jsonl"])
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataFileError, match=f"{name}: there is no such file"):
+    with pytest.raises(DataFileError, match=f"{name}: no such file"):
         read_origin(str(tmp_path / name))
 
 
@@ -34,7 +34,7 @@ def test_pyarrow_is_not_needed_but_for_parquet(
 ) -> None:
     vectors = np.eye(4, dtype=np.float32)
     path = store(tmp_path / f"v{suffix}", origin, vectors)
-    assert nearest(path, vectors[1], origin, 1)[0].row == 1
+    assert find_nearest(path, vectors[1], origin, 1)[0].row == 1
 
 
 def test_parquet_without_its_library_names_the_extra(tmp_path: Path, no_pyarrow: None) -> None:

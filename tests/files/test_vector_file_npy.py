@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bothways.errors import DataFileError
-from bothways.files import Origin, nearest, read_origin
+from bothways.files import Origin, find_nearest, read_origin
 
 Store = Callable[..., str]
 
@@ -20,15 +20,13 @@ def path(tmp_path: Path, origin: Origin, store: Store) -> Path:
 
 
 def test_rows_are_called_by_their_numbers_and_have_no_text(path: Path, origin: Origin) -> None:
-    (hit,) = nearest(str(path), np.eye(4, dtype=np.float32)[2], origin, 1)
+    (hit,) = find_nearest(str(path), np.eye(4, dtype=np.float32)[2], origin, 1)
     assert (hit.row, hit.id, hit.text) == (2, "2", None)
 
 
 def test_vectors_without_their_origin_are_refused(path: Path) -> None:
     Path(f"{path}.json").unlink()
-    with pytest.raises(
-        DataFileError, match=r"v\.npy\.json: no such file; .* keep the two together"
-    ):
+    with pytest.raises(DataFileError, match=r"v\.npy\.json: no such file; .* keep it beside"):
         read_origin(str(path))
 
 
@@ -51,7 +49,8 @@ def test_a_malformed_origin_is_an_error(
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("{", "not valid JSON"), ("[]", "says no model"), ("{}", "says no model")]
+    ("text", "message"),
+    [("{", "not valid JSON"), ("[]", "expected an object"), ("{}", "no key 'model'")],
 )
 def test_what_is_no_origin_is_an_error(path: Path, text: str, message: str) -> None:
     Path(f"{path}.json").write_text(text)
@@ -62,7 +61,7 @@ def test_what_is_no_origin_is_an_error(path: Path, text: str, message: str) -> N
 @pytest.mark.parametrize("kept", [0, 3, 9, 100, -1])
 def test_a_file_cut_short_is_an_error(path: Path, kept: int) -> None:
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(DataFileError, match=r"v\.npy: (not a \.npy|damaged or cut short)"):
+    with pytest.raises(DataFileError, match=r"v\.npy: (not a \.npy|damaged or truncated)"):
         read_origin(str(path))
 
 
@@ -75,5 +74,5 @@ def test_an_array_that_is_not_what_its_origin_says_is_an_error(
     path: Path, array: np.ndarray
 ) -> None:
     np.save(path, array, allow_pickle=True)
-    with pytest.raises(DataFileError, match=r"expected float32 in rows of 4, as v\.npy\.json says"):
+    with pytest.raises(DataFileError, match=r"expected float32 in rows of 4, as in v\.npy\.json"):
         read_origin(str(path))

@@ -9,14 +9,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from bothways.errors import DataFileError
-from bothways.files import Origin, nearest, read_origin
+from bothways.files import Origin, find_nearest, read_origin
 
 
 def test_a_file_that_bothways_did_not_write_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "v.parquet"
     pq.write_table(pa.table({"vector": [[1.0]]}), path)
     with pytest.raises(
-        DataFileError, match=r"no bothways\.model; expected a \.parquet file written"
+        DataFileError,
+        match=r"no bothways\.model in its metadata; expected a \.parquet file written",
     ):
         read_origin(str(path))
 
@@ -36,7 +37,9 @@ def test_a_file_cut_short_is_an_error(
     path = tmp_path / "v.parquet"
     store(path, origin, np.eye(4, dtype=np.float32))
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(DataFileError, match=r"v\.parquet: damaged, cut short"):
+    with pytest.raises(
+        DataFileError, match=r"v\.parquet: damaged, truncated or not a Parquet file"
+    ):
         read_origin(str(path))
 
 
@@ -59,4 +62,4 @@ def test_a_file_changed_after_encoding_is_an_error(
         del columns["text"]
     pq.write_table(pa.table(columns).replace_schema_metadata(origin.to_metadata()), path)
     with pytest.raises(DataFileError, match=r"'vector'|'text'"):
-        nearest(str(path), np.ones(4, np.float32), origin, 1)
+        find_nearest(str(path), np.ones(4, np.float32), origin, 1)

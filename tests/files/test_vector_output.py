@@ -13,17 +13,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from bothways.errors import DataFileError, MissingExtra
-from bothways.files import Encoded, Origin, read_origin, vector_output
+from bothways.files import Origin, VectorBatch, open_vector_output, read_origin
 
-MakeRows = Callable[..., Encoded]
+MakeRows = Callable[..., VectorBatch]
 SUFFIXES = (".parquet", ".npy", ".jsonl")
 
 
 def write(
-    path: Path, origin: Origin, parts: Iterable[Encoded] = (), *, overwrite: bool = False
+    path: Path, origin: Origin, parts: Iterable[VectorBatch] = (), *, overwrite: bool = False
 ) -> None:
-    with vector_output(str(path), overwrite=overwrite) as output:
-        writer = output.begin(origin)
+    with open_vector_output(str(path), overwrite=overwrite) as output:
+        writer = output.start(origin)
         for part in parts:
             writer.write(part)
 
@@ -55,7 +55,7 @@ def test_parquet_holds_every_column_and_the_origin(
 def test_parquet_is_written_in_row_groups_of_bounded_size(
     tmp_path: Path, origin: Origin, encoded: MakeRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bothways.files.vector_writers._ROW_GROUP_BYTES", 1 << 14)
+    monkeypatch.setattr("bothways.files.row_groups._ROW_GROUP_BYTES", 1 << 14)
     path = tmp_path / "out.parquet"
     write(path, origin, (encoded(100, start=100 * i) for i in range(50)))
     metadata = pq.read_metadata(path)
@@ -110,8 +110,8 @@ def test_standard_output_is_jsonl(
 ) -> None:
     out = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out))
-    with vector_output("-") as output:
-        output.begin(origin).write(encoded(2))
+    with open_vector_output("-") as output:
+        output.start(origin).write(encoded(2))
     assert [json.loads(line)["id"] for line in out.getvalue().splitlines()] == ["row-0", "row-1"]
 
 
@@ -139,9 +139,9 @@ def test_nothing_is_left_after_an_error(
     error: type[BaseException],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bothways.files.vector_writers._ROW_GROUP_BYTES", 1)  # write at once
+    monkeypatch.setattr("bothways.files.row_groups._ROW_GROUP_BYTES", 1)  # write at once
 
-    def parts() -> Iterator[Encoded]:
+    def parts() -> Iterator[VectorBatch]:
         yield encoded(5)
         raise error
 
@@ -152,7 +152,10 @@ def test_nothing_is_left_after_an_error(
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_nothing_is_left_if_the_model_does_not_load(tmp_path: Path, suffix: str) -> None:
-    with pytest.raises(ValueError, match="no model"), vector_output(str(tmp_path / f"out{suffix}")):
+    with (
+        pytest.raises(ValueError, match="no model"),
+        open_vector_output(str(tmp_path / f"out{suffix}")),
+    ):
         raise ValueError("no model")
     assert list(tmp_path.iterdir()) == []
 
@@ -166,7 +169,7 @@ def test_a_full_disk_is_an_error_that_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     resource = pytest.importorskip("resource", reason="needs a limit on the size of files")
-    monkeypatch.setattr("bothways.files.vector_writers._ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr("bothways.files.row_groups._ROW_GROUP_BYTES", 1)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))  # bytes
     try:
@@ -196,7 +199,7 @@ def test_a_file_in_the_place_of_the_origin_is_not_overwritten(
     tmp_path: Path, origin: Origin
 ) -> None:
     (tmp_path / "out.npy.json").write_text("precious")
-    with pytest.raises(DataFileError, match=r"out\.npy\.json: exists"):
+    with pytest.raises(DataFileError, match=r"out\.npy\.json: already exists"):
         write(tmp_path / "out.npy", origin)
     assert (tmp_path / "out.npy.json").read_text() == "precious"
 
@@ -205,7 +208,7 @@ def test_a_file_in_the_place_of_the_origin_is_not_overwritten(
 def test_an_unknown_format_is_an_error_that_lists_the_known_ones(tmp_path: Path, name: str) -> None:
     with (
         pytest.raises(DataFileError, match=r"supported are \.parquet, \.npy, \.jsonl"),
-        vector_output(str(tmp_path / name)),
+        open_vector_output(str(tmp_path / name)),
     ):
         pytest.fail("the block must not be entered")
 
@@ -215,7 +218,7 @@ def test_parquet_without_its_library_names_the_extra_before_there_is_anything_to
 ) -> None:
     with (
         pytest.raises(MissingExtra, match=r"out\.parquet needs an extra: .*bothways\[parquet\]"),
-        vector_output(str(tmp_path / "out.parquet")),
+        open_vector_output(str(tmp_path / "out.parquet")),
     ):
         pytest.fail("the block must not be entered")
 

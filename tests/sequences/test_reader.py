@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bothways.sequences import Tokenized, is_one_sequence
+from bothways.sequences import Tokenized, is_single_sequence
 from bothways.sequences.reader import Description, type_name
 
 
@@ -43,7 +43,7 @@ def test_what_only_people_need_is_worked_out_once_and_when_asked_for() -> None:
     ],
 )
 def test_a_string_or_an_array_of_one_sequence_is_one_sequence(value: Any, single: bool) -> None:
-    assert is_one_sequence(value) is single
+    assert is_single_sequence(value) is single
 
 
 def test_a_value_is_called_by_its_type() -> None:

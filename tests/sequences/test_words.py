@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from bothways.errors import InputError
 from bothways.sequences import Alphabet, SequenceReader, SymbolReader, fit
 from bothways.sequences.text import TextReader
-from bothways.sequences.words import NO_POSITION, as_words, first_positions
+from bothways.sequences.words import NO_POSITION, first_token_positions, to_word_sequence
 
 LETTERS = "abcdefgh"
 
@@ -27,14 +27,14 @@ def reader() -> SequenceReader:
 
 
 def positions(reader: SequenceReader, words: list[str], max_length: int = 512) -> list[int]:
-    sequence, spans = as_words(words, reader.kind)
+    sequence, spans = to_word_sequence(words, reader.kind)
     fitted = fit(reader.read([sequence])[0], max_length, "truncate")
-    return [int(position) for position in first_positions(fitted, spans)]
+    return [int(position) for position in first_token_positions(fitted, spans)]
 
 
 def test_spans_are_the_words_characters() -> None:
     words = ["river", "a", "bank ", "日本"]
-    text, spans = as_words(words, "text")
+    text, spans = to_word_sequence(words, "text")
     assert spans is not None
     assert [text[start:end] for start, end in spans] == words
 
@@ -67,18 +67,18 @@ def test_a_sentence_without_words_has_no_positions(reader: SequenceReader) -> No
 
 def test_windows_are_merged_before_words_are_looked_for(reader: SequenceReader) -> None:
     words = ["ab"] * 20
-    sequence, spans = as_words(words, "text")
+    sequence, spans = to_word_sequence(words, "text")
     fitted = fit(reader.read([sequence])[0], 8, "window")
-    assert first_positions(fitted, spans).tolist() == list(range(1, 41, 2))
+    assert first_token_positions(fitted, spans).tolist() == list(range(1, 41, 2))
 
 
 @settings(deadline=None)
 @given(st.lists(st.text(LETTERS, min_size=1, max_size=5), max_size=8))
 def test_the_first_piece_of_any_word_begins_it(words: list[str]) -> None:
     alphabet = Alphabet.from_sequences([LETTERS], begin=None)
-    sequence, spans = as_words(words, "text")
+    sequence, spans = to_word_sequence(words, "text")
     fitted = fit(SymbolReader(alphabet).read([sequence])[0], 512, "error")
-    found = first_positions(fitted, spans)
+    found = first_token_positions(fitted, spans)
     assert [sequence[position] for position in found] == [word[0] for word in words]
 
 
@@ -98,15 +98,15 @@ def test_each_symbol_is_a_word() -> None:
 
 def test_what_is_no_word_is_refused() -> None:
     with pytest.raises(InputError, match=r"word 1 is float; expected a string"):
-        as_words(["a", float("nan")], "text")  # type: ignore[list-item]
+        to_word_sequence(["a", float("nan")], "text")  # type: ignore[list-item]
     with pytest.raises(InputError, match=r"word 0 is empty; leave it out"):
-        as_words([""], "symbols")
+        to_word_sequence([""], "symbols")
     with pytest.raises(InputError, match="a series has no words"):
-        as_words(["a"], "series")
+        to_word_sequence(["a"], "series")
 
 
 def test_spans_need_a_text() -> None:
     reader = SymbolReader(Alphabet(symbols=("x",)))
     fitted = fit(reader.read([["x"]])[0], 8, "error")
     with pytest.raises(InputError, match="no text have no spans"):
-        first_positions(fitted, np.zeros((1, 2), dtype=np.int64))
+        first_token_positions(fitted, np.zeros((1, 2), dtype=np.int64))

@@ -1,24 +1,24 @@
-r"""Bytes to lines of text: UTF-8, ended by \n or \r\n and by nothing else.
+r"""Decoding lines of UTF-8 text, which end with \n or \r\n only.
 
-`str.splitlines` also breaks at \x0b, \x0c, \x1c to \x1e, NEL, U+2028 and U+2029; here they are part
-of the text, so that rows keep the numbers that other programs give them.
+`str.splitlines` also breaks at \x0b, \x0c, \x1c to \x1e, NEL, U+2028 and U+2029. Here they are part
+of the text, so that row numbers agree with those of other programs.
 """
 
 from collections.abc import Iterable, Iterator
 
 from bothways.errors import DataFileError
 
-__all__ = ["decoded_lines", "without_end"]
+__all__ = ["decode_lines", "strip_newline"]
 
 _BOM = b"\xef\xbb\xbf"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
-def decoded_lines(lines: Iterable[bytes], name: str) -> Iterator[str]:
-    """Decode lines, keeping their ends; a byte order mark at the start is skipped.
+def decode_lines(lines: Iterable[bytes], name: str) -> Iterator[str]:
+    """Decode lines, with their line ends; a byte order mark at the start is skipped.
 
     Raises:
-        DataFileError: at the first byte that is not UTF-8, with its offset, before any compression.
+        DataFileError: at the first byte that is not UTF-8, with its offset after decompression.
     """
     offset = 0
     for number, line in enumerate(lines, 1):
@@ -37,8 +37,8 @@ def decoded_lines(lines: Iterable[bytes], name: str) -> Iterator[str]:
             yield text
 
 
-def without_end(line: str) -> str:
-    """The line without the newline, or carriage return and newline, that ends it."""
+def strip_newline(line: str) -> str:
+    r"""The line without its final \n or \r\n."""
     if line.endswith("\n"):
         return line[:-2] if line.endswith("\r\n") else line[:-1]
     return line

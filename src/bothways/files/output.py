@@ -1,101 +1,118 @@
-"""A file that appears under its name only when it is whole."""
+"""Output files: opened before the work starts, and complete or absent when it ends."""
 
 import contextlib
-import os
-import secrets
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import ClassVar, Protocol, TypeVar
 
 from bothways.errors import DataFileError
+from bothways.files.formats import require_parquet
+from bothways.files.sink import Sink
+from bothways.io.atomic import open_atomic
 
-__all__ = ["PendingFile", "check_output"]
+__all__ = ["STDOUT", "Output", "check_output", "open_output"]
+
+STDOUT = "-"
+
+
+class _Finishable(Protocol):
+    def finish(self) -> None: ...
+
+
+_Writer = TypeVar("_Writer", bound=_Finishable)
+_Output = TypeVar("_Output", bound="Output")
+
+
+class Output:
+    """An output that can be written, opened before the first row is computed.
+
+    Subclasses create the writer, once it is known what the rows hold.
+
+    SUFFIXES: the supported formats, by the suffix of the file's name.
+    """
+
+    SUFFIXES: ClassVar[tuple[str, ...]]
+
+    def __init__(self, name: str, suffix: str, sink: Sink) -> None:
+        self.name, self.suffix, self.sink = name, suffix, sink
+        self._writer: _Finishable | None = None
+
+    @classmethod
+    def check(cls, path: Path, *, overwrite: bool) -> None:
+        """Raise unless the output can be written to `path` and to the files beside it.
+
+        Raises:
+            DataFileError: with what to do about it.
+        """
+        check_output(path, overwrite=overwrite)
+
+    def attach(self, writer: _Writer) -> _Writer:
+        """Have `writer` finished when the output is closed."""
+        self._writer = writer
+        return writer
+
+    def finish(self) -> None:
+        """Write the end of the file, for example a footer."""
+        if self._writer is not None:
+            self._writer.finish()
+
+    def discard(self) -> None:
+        """Finish the writer without writing: pyarrow would do so when it is collected."""
+        self.sink.discards = True
+        self.finish()
+
+
+@contextlib.contextmanager
+def open_output(output_type: type[_Output], name: str, *, overwrite: bool) -> Iterator[_Output]:
+    """Open a file, or `-` for .jsonl on standard output.
+
+    A file appears under its name when the block ends without an error. Whether it can be written
+    is checked when the block is entered, before any work is done.
+
+    Raises:
+        DataFileError: if it cannot be written, exists while `overwrite` is False, or has an unknown
+            suffix.
+        MissingExtra: for .parquet, if pyarrow is not installed.
+    """
+    if name == STDOUT:
+        out = output_type("standard output", ".jsonl", Sink(sys.stdout.buffer, "standard output"))
+        yield out
+        out.finish()
+        return
+    path = Path(name)
+    suffix = path.suffix.lower()
+    if suffix not in output_type.SUFFIXES:
+        raise DataFileError(
+            f"{name}: unknown output format; supported are {', '.join(output_type.SUFFIXES)}, "
+            "or - for .jsonl on standard output"
+        )
+    if suffix == ".parquet":
+        require_parquet(name)
+    output_type.check(path, overwrite=overwrite)
+    with open_atomic(
+        path, before_rename=lambda: check_output(path, overwrite=overwrite)
+    ) as file:  # checked twice: another program may create the file in the meantime
+        out = output_type(name, suffix, Sink(file, name))
+        try:
+            yield out
+            out.finish()
+        except BaseException:
+            out.discard()
+            raise
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
-    """Raise if `path` is taken, or could not be written for want of a folder.
+    """Raise unless `path` is the name of a file that can be written.
 
     Raises:
-        DataFileError: saying what to do.
+        DataFileError: with what to do about it.
     """
     if path.is_dir():
         raise DataFileError(f"{path}: is a directory; give the name of a file")
     if not path.parent.is_dir():
-        raise DataFileError(f"{path}: there is no directory {str(path.parent)!r}; create it first")
+        raise DataFileError(f"{path}: no directory {str(path.parent)!r}; create it first")
     if path.exists() and not path.is_file():
         raise DataFileError(f"{path}: is not a regular file")
     if path.exists() and not overwrite:
-        raise DataFileError(f"{path}: exists; allow it to be replaced with --overwrite")
-
-
-class PendingFile:
-    """Writes to a hidden file beside `path`, which takes its name when the block ends well.
-
-    The hidden file is made on entering the block, so that a place that cannot be written to is
-    found then. It is flushed to the disk before it takes the name, and removed if anything goes
-    wrong.
-
-    Raises:
-        DataFileError: if the name is taken and not to be overwritten, or the place is not writable.
-    """
-
-    def __init__(self, path: Path, *, overwrite: bool) -> None:
-        check_output(path, overwrite=overwrite)
-        self.path = path
-        self._target = Path(os.path.realpath(path))  # a link stays a link
-        self._overwrite = overwrite
-        self._hidden = self._target.with_name(f".{self._target.name}.{secrets.token_hex(4)}.part")
-
-    def __enter__(self) -> Self:
-        """Make the hidden file."""
-        try:
-            self.file: BinaryIO = self._hidden.open("xb")
-        except OSError as error:
-            raise DataFileError(f"{self.path}: cannot be written: {error.strerror}") from error
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Give the file its name, or remove it."""
-        try:
-            if kind is None:
-                self._take_name()
-        except OSError as failure:
-            raise write_error(str(self.path), failure) from failure
-        finally:
-            self._remove()
-
-    def _take_name(self) -> None:
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
-        check_output(self.path, overwrite=self._overwrite)  # another program may have been faster
-        self._hidden.replace(self._target)
-        _sync_folder(self._target.parent)
-
-    def _remove(self) -> None:
-        with contextlib.suppress(OSError):  # a full disk: what cannot be flushed goes too
-            self.file.close()
-        self._hidden.unlink(missing_ok=True)
-
-
-def write_error(name: str, error: OSError) -> DataFileError:
-    """What to say when writing the file called `name` has failed."""
-    if isinstance(error, DataFileError):
-        return error
-    return DataFileError(f"{name}: writing failed: {error.strerror or error}; nothing was kept")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` outlast a power cut, where the system can."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        raise DataFileError(f"{path}: already exists; replace it with --overwrite")

@@ -1,4 +1,4 @@
-"""A file of vectors, opened to be searched, in each format that `bothways encode` writes."""
+"""Reading files of vectors, in each format that `bothways encode` writes."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,28 +10,28 @@ import numpy as np
 from bothways.errors import DataFileError
 from bothways.files.formats import STDIN, check_inputs, check_readable
 from bothways.files.origin import Origin
-from bothways.files.vector_file_jsonl import StoredJsonl
-from bothways.files.vector_file_npy import StoredNpy
+from bothways.files.vector_file_jsonl import JsonlVectorFile
+from bothways.files.vector_file_npy import NpyVectorFile
 
-__all__ = ["StoredVectors", "stored_vectors"]
+__all__ = ["VectorFile", "open_vector_file"]
 
 
-class StoredVectors(Protocol):
-    """The rows of a file of vectors, read a part at a time and as often as one likes."""
+class VectorFile(Protocol):
+    """A file of vectors, which can be read several times, one batch at a time."""
 
     @property
     def origin(self) -> Origin:
-        """What made the vectors."""
+        """The model and settings that made the vectors."""
 
-    def parts(self) -> Iterator[np.ndarray]:
-        """All vectors in order, float32 (rows, d) after float32 (rows, d).
+    def batches(self) -> Iterator[np.ndarray]:
+        """Yield all vectors in order, in batches float32 (rows, d).
 
         Raises:
-            DataFileError: if the file is damaged, or its vectors are not what its origin says.
+            DataFileError: if the file is damaged, or its vectors do not agree with its origin.
         """
 
-    def names(self, rows: np.ndarray) -> dict[int, tuple[str, str | None]]:
-        """Id and text of `rows`, numbers of rows from 0; None for a text that is not in the file.
+    def ids_and_texts(self, rows: np.ndarray) -> dict[int, tuple[str, str | None]]:
+        """The id and text of each of `rows` (row numbers from 0); None for a missing text.
 
         Raises:
             DataFileError: if the file is damaged.
@@ -39,28 +39,30 @@ class StoredVectors(Protocol):
 
 
 @contextlib.contextmanager
-def stored_vectors(path: str) -> Iterator[StoredVectors]:
-    """Open a file of vectors by what its name says it is.
+def open_vector_file(path: str) -> Iterator[VectorFile]:
+    """Open a file of vectors; its suffix determines the format.
 
     Raises:
         DataFileError: if `bothways encode` did not write it, or it is damaged.
-        MissingExtra: for parquet, where the library for it is not installed.
+        MissingExtra: for .parquet, if pyarrow is not installed.
     """
     if Path(path).suffix.lower() == ".npy":
         check_readable(path)
-        with StoredNpy(path) as npy:
+        with NpyVectorFile(path) as npy:
             yield npy
         return
     if path == STDIN:
-        raise DataFileError("standard input cannot be searched, as it is read twice; give a file")
+        raise DataFileError(
+            "standard input cannot be searched, because the search reads it twice; give a file"
+        )
     (file,) = check_inputs([path])
     match file.format:
         case "jsonl":
-            yield StoredJsonl(file)
+            yield JsonlVectorFile(file)
         case "parquet":
-            from bothways.files.vector_file_parquet import opened_parquet
+            from bothways.files.vector_file_parquet import open_parquet_vectors
 
-            with opened_parquet(path) as parquet:
+            with open_parquet_vectors(path) as parquet:
                 yield parquet
         case _:
             raise DataFileError(

@@ -1,4 +1,4 @@
-"""Vectors in Parquet, with id and text beside each; their origin is in the schema's metadata."""
+"""Vectors in Parquet, each with id and text; their origin is in the schema's metadata."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,25 +11,27 @@ import pyarrow.parquet as pq
 from bothways.errors import DataFileError
 from bothways.files.origin import Origin
 
-__all__ = ["StoredParquet", "opened_parquet"]
+__all__ = ["ParquetVectorFile", "open_parquet_vectors"]
 
-_PART_BYTES = 1 << 23
+_BATCH_BYTES = 1 << 23
 
 
-class StoredParquet:
-    """The rows of an open .parquet file."""
+class ParquetVectorFile:
+    """An open .parquet file."""
 
     def __init__(self, parquet: pq.ParquetFile, path: str) -> None:
         self._parquet, self._path = parquet, path
         schema = parquet.schema_arrow
         self.origin = Origin.from_metadata(schema.metadata, path)
         if missing := [name for name in ("id", "text", "vector") if name not in schema.names]:
-            raise DataFileError(f"{path}: no column {missing[0]!r}; was it changed after encoding?")
+            raise DataFileError(
+                f"{path}: no column {missing[0]!r}; was the file changed after encoding?"
+            )
 
-    def parts(self) -> Iterator[np.ndarray]:
-        """See `StoredVectors.parts`."""
+    def batches(self) -> Iterator[np.ndarray]:
+        """See `VectorFile.batches`."""
         dimensions = self.origin.dimensions
-        rows = max(1, _PART_BYTES // (4 * dimensions))
+        rows = max(1, _BATCH_BYTES // (4 * dimensions))
         start = 0
         for batch in self._parquet.iter_batches(rows, columns=["vector"]):
             column: pa.Array[Any] = batch.column("vector")
@@ -37,14 +39,14 @@ class StoredParquet:
             if flat is None:
                 raise DataFileError(
                     f"{self._path}, rows {start} to {start + len(column) - 1}, column 'vector': "
-                    f"expected {dimensions} float32 in each row, as its metadata says, and no nulls"
+                    f"expected {dimensions} float32 in each row, as in the metadata, and no nulls"
                 )
             yield flat.reshape(-1, dimensions)
             start += len(column)
 
-    def names(self, rows: np.ndarray) -> dict[int, tuple[str, str | None]]:
-        """See `StoredVectors.names`. Only the row groups that `rows` are in are read."""
-        names: dict[int, tuple[str, str | None]] = {}
+    def ids_and_texts(self, rows: np.ndarray) -> dict[int, tuple[str, str | None]]:
+        """See `VectorFile.ids_and_texts`. Only the row groups of `rows` are read."""
+        result: dict[int, tuple[str, str | None]] = {}
         start = 0
         for group in range(self._parquet.num_row_groups):
             end = start + self._parquet.metadata.row_group(group).num_rows
@@ -54,25 +56,25 @@ class StoredParquet:
                 table = table.take(inside - start)
                 pairs = zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True)
                 for row, (row_id, text) in zip(inside.tolist(), pairs, strict=True):
-                    names[row] = (str(row_id), None if text is None else str(text))
+                    result[row] = (str(row_id), None if text is None else str(text))
             start = end
-        return names
+        return result
 
 
 @contextlib.contextmanager
-def opened_parquet(path: str) -> Iterator[StoredParquet]:
-    """The file at `path`, for as long as the block lasts; its failures there name it.
+def open_parquet_vectors(path: str) -> Iterator[ParquetVectorFile]:
+    """Open a .parquet file of vectors; read errors in the block name the file.
 
     Raises:
-        DataFileError: if it is damaged, or bothways did not write it.
+        DataFileError: if it is damaged, or `bothways encode` did not write it.
     """
     try:
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as parquet:
-            yield StoredParquet(parquet, path)
+            yield ParquetVectorFile(parquet, path)
     except DataFileError:
         raise
     except (pa.ArrowException, OSError) as error:
-        raise DataFileError(f"{path}: damaged, cut short or not parquet: {error}") from error
+        raise DataFileError(f"{path}: damaged, truncated or not a Parquet file: {error}") from error
 
 
 def _flat(column: "pa.Array[Any]", dimensions: int) -> np.ndarray | None:

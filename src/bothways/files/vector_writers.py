@@ -1,30 +1,42 @@
-"""Writers of vectors, a part at a time.
+"""Writers of vectors, one batch at a time.
 
 .parquet  columns id, text, vector, num_tokens, truncated; the origin in the schema's metadata
-.npy      the vectors alone, float32 (n, d); origin and number of rows in NAME.npy.json beside it
-.jsonl    one object a row: id, text, vector, num_tokens, truncated, origin. The origin is in every
-          row, so that rows keep it when files are cut, joined or piped.
+.npy      only the vectors, float32 (n, d); origin and number of rows in NAME.npy.json beside it
+.jsonl    one object per row: id, text, vector, num_tokens, truncated, origin. Each row has the
+          origin, so that it survives when files are cut, joined or piped.
 """
 
 import dataclasses
-import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from bothways.files.origin import Origin
-from bothways.files.output import PendingFile, write_error
+from bothways.files.row_groups import RowGroupWriter
+from bothways.files.sink import Sink
+from bothways.io.atomic import atomic_file
 
-__all__ = ["Encoded", "JsonlWriter", "NpyWriter", "ParquetWriter", "Sink", "VectorWriter"]
-
-_ROW_GROUP_BYTES = 1 << 23
+__all__ = [
+    "JsonlVectorWriter",
+    "NpyVectorWriter",
+    "ParquetVectorWriter",
+    "VectorBatch",
+    "VectorWriter",
+]
 
 
 @dataclasses.dataclass(frozen=True)
-class Encoded:
-    """Some rows, encoded. texts: None for what is no text. vectors: float32 (n, d)."""
+class VectorBatch:
+    """n encoded rows.
+
+    texts: None for a row that is not text.
+    vectors: float32 (n, d).
+    num_tokens: tokens of each row, integers (n,).
+    truncated: whether each row was cut to the model's length, bool (n,).
+    """
 
     ids: list[str]
     texts: list[str | None]
@@ -34,71 +46,23 @@ class Encoded:
 
 
 class VectorWriter(Protocol):
-    """Writes rows to one file."""
+    """Writes vectors to one file."""
 
-    def write(self, rows: Encoded) -> None:
+    def write(self, batch: VectorBatch) -> None:
         """Add rows."""
 
     def finish(self) -> None:
-        """Write what stands at the end of the file."""
+        """Write the end of the file."""
 
 
-class Sink(io.RawIOBase):
-    """An open file whose failures name it, and which can be told to discard what is written."""
-
-    def __init__(self, file: BinaryIO, name: str) -> None:
-        self._file, self._name = file, name
-        self.discards = False
-
-    def writable(self) -> bool:
-        """Yes."""
-        return True
-
-    def write(self, data: Any) -> int:
-        """Write all of `data`.
-
-        Raises:
-            DataFileError: if the disk is full, or writing fails otherwise.
-            BrokenPipeError: if whoever read a pipe has seen enough.
-        """
-        if self.discards:
-            return memoryview(data).nbytes
-        try:
-            return self._file.write(data)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise write_error(self._name, error) from error
-
-    def flush(self) -> None:
-        """Hand on what is buffered, with the errors of `write`."""
-        if self.discards or self._file.closed:
-            return
-        try:
-            self._file.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise write_error(self._name, error) from error
-
-    def tell(self) -> int:
-        """Bytes before the place of writing."""
-        return self._file.tell()
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move the place of writing."""
-        return self._file.seek(offset, whence)
-
-
-class ParquetWriter:
-    """Parquet in row groups of about 8 MiB."""
+class ParquetVectorWriter:
+    """Writes Parquet in row groups of about 8 MiB."""
 
     def __init__(self, sink: Sink, origin: Origin) -> None:
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         item = pa.field("element", pa.float32(), nullable=False)
-        self._schema = pa.schema(
+        schema = pa.schema(
             [
                 pa.field("id", pa.string(), nullable=False),
                 pa.field("text", pa.string()),
@@ -108,70 +72,61 @@ class ParquetWriter:
             ],
             metadata={k.encode(): v.encode() for k, v in origin.to_metadata().items()},
         )
-        # Vectors look random to a compressor, and no two are equal: both would only cost time.
-        self._writer = pq.ParquetWriter(
-            pa.PythonFile(sink, mode="w"),
-            self._schema,
+        # Vectors look random to a compressor and are all different, so neither compression nor a
+        # dictionary makes them smaller.
+        self._row_groups = RowGroupWriter(
+            sink,
+            schema,
             compression={"vector.list.element": "none", "id": "snappy", "text": "snappy"},
             use_dictionary=False,
             write_statistics=["num_tokens", "truncated"],
         )
-        self._waiting: list[pa.RecordBatch] = []
 
-    def write(self, rows: Encoded) -> None:
-        """Add rows; they are written when a row group is full."""
+    def write(self, batch: VectorBatch) -> None:
+        """Add rows; they reach the file when a row group is full."""
         import pyarrow as pa
 
-        flat = pa.array(np.ascontiguousarray(rows.vectors, dtype=np.float32).reshape(-1))
-        vector_type = self._schema.field("vector").type
-        columns: list[pa.Array[Any]] = [
-            pa.array(rows.ids, pa.string()),
-            pa.array(rows.texts, pa.string()),
-            pa.FixedSizeListArray.from_arrays(flat, type=vector_type),
-            pa.array(rows.num_tokens, pa.int32()),
-            pa.array(rows.truncated, pa.bool_()),
-        ]
-        self._waiting.append(pa.RecordBatch.from_arrays(columns, schema=self._schema))
-        if sum(batch.nbytes for batch in self._waiting) >= _ROW_GROUP_BYTES:
-            self._flush()
+        flat = pa.array(np.ascontiguousarray(batch.vectors, dtype=np.float32).reshape(-1))
+        vector_type = self._row_groups.schema.field("vector").type
+        self._row_groups.write(
+            [
+                pa.array(batch.ids, pa.string()),
+                pa.array(batch.texts, pa.string()),
+                pa.FixedSizeListArray.from_arrays(flat, type=vector_type),
+                pa.array(batch.num_tokens, pa.int32()),
+                pa.array(batch.truncated, pa.bool_()),
+            ]
+        )
 
     def finish(self) -> None:
         """Write the last row group and the footer."""
-        self._flush()
-        self._writer.close()
-
-    def _flush(self) -> None:
-        import pyarrow as pa
-
-        waiting, self._waiting = self._waiting, []
-        if waiting:
-            self._writer.write_table(pa.Table.from_batches(waiting))
+        self._row_groups.finish()
 
 
-class NpyWriter:
-    """NumPy's own format (NEP 1), whose header is written again once the rows are counted."""
+class NpyVectorWriter:
+    """Writes NumPy's format (NEP 1); the header is rewritten once the number of rows is known."""
 
     def __init__(self, sink: Sink, origin: Origin, sidecar: Path) -> None:
         self._sink, self._origin, self._sidecar = sink, origin, sidecar
         self._rows = 0
         self._write_header()
 
-    def write(self, rows: Encoded) -> None:
+    def write(self, batch: VectorBatch) -> None:
         """Add rows."""
-        self._sink.write(np.ascontiguousarray(rows.vectors, dtype="<f4").data)
-        self._rows += len(rows.vectors)
+        self._sink.write(np.ascontiguousarray(batch.vectors, dtype="<f4").data)
+        self._rows += len(batch.vectors)
 
     def finish(self) -> None:
-        """Write the number of rows, and the origin beside the file."""
+        """Write the number of rows into the header, and the origin into the file beside it."""
         if self._sink.discards:
             return
         end = self._sink.tell()
         self._sink.seek(0)
         self._write_header()
         self._sink.seek(end)
-        with PendingFile(self._sidecar, overwrite=True) as sidecar:
-            facts = {**dataclasses.asdict(self._origin), "rows": self._rows}
-            sidecar.file.write(json.dumps(facts, indent=2).encode() + b"\n")
+        fields = {**dataclasses.asdict(self._origin), "rows": self._rows}
+        with atomic_file(self._sidecar) as temporary:
+            temporary.write_bytes(json.dumps(fields, indent=2).encode() + b"\n")
 
     def _write_header(self) -> None:
         # NumPy pads the header so that the first axis can grow in place.
@@ -180,26 +135,28 @@ class NpyWriter:
         np.lib.format.write_array_header_1_0(cast(Any, self._sink), header)
 
 
-class JsonlWriter:
-    """One JSON object a line; numbers in the fewest digits that give the same float32 again."""
+class JsonlVectorWriter:
+    """Writes one JSON object per line, numbers in the fewest digits that give the same float32."""
 
     def __init__(self, sink: Sink, origin: Origin) -> None:
         self._sink = sink
         self._origin = json.dumps(dataclasses.asdict(origin))
 
-    def write(self, rows: Encoded) -> None:
-        """Add rows, and hand them on."""
-        for i, row_id in enumerate(rows.ids):
-            numbers = ",".join(rows.vectors[i].astype(str).tolist())
-            truncated = "true" if rows.truncated[i] else "false"
-            self._sink.write(
-                f'{{"id": {json.dumps(row_id)}, "text": {json.dumps(rows.texts[i])}, '
-                f'"vector": [{numbers}], '
-                f'"num_tokens": {int(rows.num_tokens[i])}, "truncated": {truncated}, '
-                f'"origin": {self._origin}}}\n'.encode()
-            )
-        self._sink.flush()
+    def write(self, batch: VectorBatch) -> None:
+        """Write rows and flush, so that a pipe passes them on at once."""
+        self._sink.write_lines(self._lines(batch))
 
     def finish(self) -> None:
-        """Hand on what is left."""
+        """Flush."""
         self._sink.flush()
+
+    def _lines(self, batch: VectorBatch) -> Iterator[str]:
+        for i, row_id in enumerate(batch.ids):
+            numbers = ",".join(batch.vectors[i].astype(str).tolist())
+            truncated = "true" if batch.truncated[i] else "false"
+            yield (
+                f'{{"id": {json.dumps(row_id)}, "text": {json.dumps(batch.texts[i])}, '
+                f'"vector": [{numbers}], '
+                f'"num_tokens": {int(batch.num_tokens[i])}, "truncated": {truncated}, '
+                f'"origin": {self._origin}}}'
+            )

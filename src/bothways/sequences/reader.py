@@ -9,13 +9,19 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-__all__ = ["Description", "Kind", "SequenceReader", "Tokenized", "is_one_sequence", "type_name"]
+from bothways.model.inputs import InputKind
 
-Kind = Literal["text", "symbols", "series"]
+__all__ = [
+    "Description",
+    "SequenceReader",
+    "Tokenized",
+    "is_single_sequence",
+    "type_name",
+]
 
 
 class Description(NamedTuple):
@@ -74,7 +80,7 @@ class SequenceReader(Protocol):
     """Turns one kind of input into what an encoder takes."""
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> InputKind:
         """Which kind of input it is."""
         ...
 
@@ -95,7 +101,7 @@ class SequenceReader(Protocol):
         ...
 
 
-def is_one_sequence(value: Any) -> bool:
+def is_single_sequence(value: Any) -> bool:
     """Whether a call got a single sequence rather than several.
 
     A str is one, and so is an integer array (L,) or a float array (L, C). A list never is: to

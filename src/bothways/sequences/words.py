@@ -9,10 +9,11 @@ from typing import NamedTuple, assert_never
 import numpy as np
 
 from bothways.errors import InputError
+from bothways.model.inputs import InputKind
 from bothways.sequences.fitting import Fitted
-from bothways.sequences.reader import Kind, type_name
+from bothways.sequences.reader import type_name
 
-__all__ = ["NO_POSITION", "Words", "as_words", "first_positions"]
+__all__ = ["NO_POSITION", "Words", "first_token_positions", "to_word_sequence"]
 
 NO_POSITION = -1
 """The position of a word that has none: the tokenizer drops its characters, or it was cut off."""
@@ -30,10 +31,10 @@ class Words(NamedTuple):
     spans: np.ndarray | None
 
 
-def as_words(words: Sequence[str], kind: Kind) -> Words:
+def to_word_sequence(words: Sequence[str], kind: InputKind) -> Words:
     """The words of one sentence, ready to be read.
 
-    >>> as_words(["two", "words"], "text").sequence
+    >>> to_word_sequence(["two", "words"], "text").sequence
     'two words'
 
     Raises:
@@ -57,10 +58,10 @@ def as_words(words: Sequence[str], kind: Kind) -> Words:
             assert_never(unknown)
 
 
-def first_positions(fitted: Fitted, spans: np.ndarray | None) -> np.ndarray:
+def first_token_positions(fitted: Fitted, spans: np.ndarray | None) -> np.ndarray:
     """Where the first token of each word is in what `fitted.merge` gives, int64 (W,).
 
-    spans: as `as_words` gives them; None where each symbol, or number of a series, is a word.
+    spans: of `to_word_sequence`; None if each symbol, or position of a series, is a word.
 
     A word without a token, or whose first token was cut off, gets `NO_POSITION`. Devlin et al.
     2019, section 5.3, tag a word by its first token.

@@ -12,8 +12,8 @@ from sklearn.model_selection import train_test_split
 
 from bothways.checkpoints import resolve
 from bothways.errors import TruncationWarning
-from bothways.files.rows import Kind
 from bothways.model.config import PoolingMode
+from bothways.model.inputs import InputKind
 from bothways.sequences import fit as make_fit
 from bothways.training.data.dataset import Dataset, Example, Piece
 from bothways.training.engine.loop import fit
@@ -80,7 +80,7 @@ def _start(
 ) -> Start:
     if source is not None:
         return go_on_from(resolve(source), fields=fresh.fields, max_length=fresh.max_length)
-    kind: Kind = "text" if isinstance(sequences[0], str) else "series"
+    kind: InputKind = "text" if isinstance(sequences[0], str) else "series"
     if fresh.alphabet is not None or isinstance(sequences[0], list | tuple):
         kind = "symbols"
     write_reader(folder, kind, fresh, "classify", lambda: sequences)

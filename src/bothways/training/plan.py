@@ -11,9 +11,9 @@ from typing import Any, Literal, Self, TypeVar, get_args, get_origin
 
 from bothways.errors import ConfigError
 from bothways.files.formats import TextFormat
-from bothways.files.rows import Kind
 from bothways.model.baselines import EncoderName
 from bothways.model.config import PoolingMode
+from bothways.model.inputs import InputKind
 from bothways.training.data.columns import ColumnNames, Task
 from bothways.training.settings import TrainingSettings, check_type
 from bothways.training.setup.sizes import Architecture, SizeName
@@ -101,7 +101,7 @@ class FreshModel:
             )
 
     @property
-    def kind(self) -> Kind | None:
+    def kind(self) -> InputKind | None:
         """What an alphabet says the sequences are; None without one: the data tell."""
         return "symbols" if self.alphabet else None
 

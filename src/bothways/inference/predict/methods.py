@@ -21,9 +21,9 @@ from bothways.sequences import (
     OnOverflow,
     SequenceReader,
     Words,
-    as_words,
-    first_positions,
-    is_one_sequence,
+    first_token_positions,
+    is_single_sequence,
+    to_word_sequence,
 )
 from bothways.sequences.token_names import token_names
 
@@ -93,7 +93,7 @@ class Predicting(abc.ABC):
         run = self.prepare(("values",), sequences, "predict", on_overflow, max_tokens, progress)
         values = labels.values(run)
         columns: np.ndarray = values[:, 0] if values.shape[1] == 1 else values
-        return columns[0] if is_one_sequence(sequences) else columns
+        return columns[0] if is_single_sequence(sequences) else columns
 
     def tag(
         self,
@@ -118,7 +118,7 @@ class Predicting(abc.ABC):
         read = [row if w is None else w.sequence for row, w in zip(rows, words, strict=True)]
         run = self.prepare(("tags",), read, "tag", on_overflow, max_tokens, progress)
         first = [
-            labels.content_positions(f) if w is None else first_positions(f, w.spans)
+            labels.content_positions(f) if w is None else first_token_positions(f, w.spans)
             for f, w in zip(run.fitted, words, strict=True)
         ]
         given = [None if w is None else row for row, w in zip(rows, words, strict=True)]
@@ -168,7 +168,7 @@ class Predicting(abc.ABC):
             ("masked_tokens",), sequences, "fill_mask", on_overflow, max_tokens, progress
         )
         found = tokens.fill(run, self._mask_id(), top, self._token_names())
-        return found[0] if is_one_sequence(sequences) else found
+        return found[0] if is_single_sequence(sequences) else found
 
     def rerank(
         self,
@@ -275,7 +275,7 @@ class Predicting(abc.ABC):
         if not is_words:
             return None
         try:
-            return as_words(row, "text")
+            return to_word_sequence(row, "text")
         except InputError as error:
             raise InputError(error.detail, sequence=index) from None
 
@@ -295,4 +295,4 @@ class Predicting(abc.ABC):
 
 
 def _rows(sequences: Any) -> list[Any]:
-    return [sequences] if is_one_sequence(sequences) else list(sequences)
+    return [sequences] if is_single_sequence(sequences) else list(sequences)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, assert_never
 
 from bothways.errors import DataFileError
-from bothways.files.columns import listed, require_column
+from bothways.files.columns import format_names, require_column
 
 __all__ = ["ColumnNames", "Columns", "Task", "choose_columns"]
 
@@ -109,7 +109,7 @@ def _checked_inputs(task: Task, name: str, inputs: tuple[str, ...]) -> tuple[str
     most = 2 if task in ("classify", "regress") else 1
     if len(inputs) > most:
         raise DataFileError(
-            f"{name}: {len(inputs)} columns of input, {listed(inputs)}; {task} takes {most}"
+            f"{name}: {len(inputs)} columns of input, {format_names(inputs)}; {task} takes {most}"
         )
     return inputs
 
@@ -122,7 +122,7 @@ def _label_columns(
         return ()
     if len(free) < (1 if names.inputs else 2):
         raise DataFileError(
-            f"{name}: has only {listed([*names.inputs, *free])}; {task} needs {_what(task)} "
+            f"{name}: has only {format_names([*names.inputs, *free])}; {task} needs {_what(task)} "
             "beside the sequences, as in .csv, .tsv, .jsonl or .parquet"
         )
     found = [column for column in free if column.lower() in usual]
@@ -133,7 +133,8 @@ def _label_columns(
     if not found and len(inputs) == 1 and len(others) == 1:
         return (others[0],)
     raise DataFileError(
-        f"{name}: which column holds {_what(task)}? Name it with {_OPTION[task]}: {listed(free)}"
+        f"{name}: which column holds {_what(task)}? Name it with {_OPTION[task]}: "
+        f"{format_names(free)}"
     )
 
 
@@ -160,10 +161,11 @@ def _input_column(task: Task, name: str, rest: Sequence[str], fields: Mapping[st
         return usual[0]
     if not candidates:
         raise DataFileError(
-            f"{name}: no column could hold the sequences; the file has {listed(list(fields))}"
+            f"{name}: no column could hold the sequences; the file has {format_names(list(fields))}"
         )
     raise DataFileError(
-        f"{name}: which column holds the sequences? Name it with --column: {listed(candidates)}"
+        f"{name}: which column holds the sequences? Name it with --column: "
+        f"{format_names(candidates)}"
     )
 
 
@@ -179,7 +181,7 @@ def _pair_columns(
         if len(names.inputs) < 2:
             raise DataFileError(
                 f"{name}: contrast learns from pairs; name two columns with --column, the anchor "
-                f"and then its positive: {listed(available)}"
+                f"and then its positive: {format_names(available)}"
             )
         return names.inputs[:2], names.inputs[2:]
     rest = [c for c in available if c != names.group and not _NEGATIVE.fullmatch(c)]
@@ -191,5 +193,5 @@ def _pair_columns(
         return (rest[0], rest[1]), None
     raise DataFileError(
         f"{name}: which columns hold the pairs? Name the anchor and then its positive with "
-        f"--column, once for each: {listed(available)}"
+        f"--column, once for each: {format_names(available)}"
     )

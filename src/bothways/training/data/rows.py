@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 from bothways.errors import DataFileError, InputError
 from bothways.files.columns import require_column
 from bothways.files.records import Record
-from bothways.files.rows import Kind, Place
-from bothways.files.values import found, value_of
-from bothways.sequences import as_words
+from bothways.files.rows import Place
+from bothways.files.values import describe_value, parse_value
+from bothways.model.inputs import InputKind
+from bothways.sequences import to_word_sequence
 from bothways.training.data.columns import Columns, Task
 from bothways.training.data.labels import parse_tags
 
@@ -40,7 +41,7 @@ class RowReading(NamedTuple):
     """One record on its way to a row."""
 
     task: Task
-    kind: Kind
+    kind: InputKind
     columns: Columns
     record: Record
 
@@ -73,7 +74,7 @@ class RowReading(NamedTuple):
 
     def _sequence(self, column: str) -> Any:
         value, place = self._field(column)
-        sequence = value_of(value, self.kind, place)
+        sequence = parse_value(value, self.kind, place)
         if not len(sequence):
             raise DataFileError(f"{place}: empty; fill it in, or remove the row")
         if isinstance(sequence, str) and self.kind == "text" and not sequence.strip():
@@ -88,18 +89,18 @@ class RowReading(NamedTuple):
             value, place = self._field(column)
             several = isinstance(value, list) and self.kind == "text"
             given = [one for one in (value if several else [value]) if not is_blank(one)]
-            negatives += [value_of(one, self.kind, place) for one in given]
+            negatives += [parse_value(one, self.kind, place) for one in given]
         return (*pair, *negatives)
 
     def _words(self) -> Any:
         value, place = self._field(self.columns.inputs[0])
         if self.kind == "series" or (self.kind == "symbols" and isinstance(value, str)):
-            return value_of(value, self.kind, place)
+            return parse_value(value, self.kind, place)
         words = value.split() if isinstance(value, str) else value
         if not isinstance(words, list) or not words:
-            raise DataFileError(f"{place}: expected a list of words, found {found(value)}")
+            raise DataFileError(f"{place}: expected a list of words, found {describe_value(value)}")
         try:
-            as_words(words, self.kind)
+            to_word_sequence(words, self.kind)
         except InputError as error:
             raise DataFileError(f"{place}: {error}") from None
         return words
@@ -121,7 +122,9 @@ class RowReading(NamedTuple):
         value, place = self._field(column)
         if isinstance(value, str | int) and value != "":
             return str(value)
-        raise DataFileError(f"{place}: expected what the split goes by, found {found(value)}")
+        raise DataFileError(
+            f"{place}: expected what the split goes by, found {describe_value(value)}"
+        )
 
 
 def is_blank(value: Any) -> bool:

@@ -6,18 +6,19 @@ from contextlib import closing
 from typing import Any
 
 from bothways.errors import DataFileError
-from bothways.files.byte_lines import byte_lines
-from bothways.files.decoding import decoded_lines
+from bothways.files.byte_lines import read_byte_lines
+from bothways.files.decoding import decode_lines
 from bothways.files.formats import (
     STDIN,
     InputFile,
     TextFormat,
     check_readable,
-    input_file,
     require_parquet,
+    resolve_input,
 )
 from bothways.files.records import Record, read_records
-from bothways.files.rows import Kind, Meter
+from bothways.files.rows import ReadProgress
+from bothways.model.inputs import InputKind
 from bothways.training.data.columns import ColumnNames, Columns, Task, choose_columns
 from bothways.training.data.conll import read_conll
 from bothways.training.data.rows import DataRow, RowReading, is_blank
@@ -43,7 +44,7 @@ class Source:
 
     files: tuple[InputFile, ...]
     task: Task
-    kind: Kind
+    kind: InputKind
     names: ColumnNames = dataclasses.field(default_factory=ColumnNames)
 
     @classmethod
@@ -52,7 +53,7 @@ class Source:
         paths: Sequence[str],
         task: Task,
         *,
-        kind: Kind | None = None,
+        kind: InputKind | None = None,
         names: ColumnNames | None = None,
         input_format: TextFormat | None = None,
     ) -> "Source":
@@ -80,15 +81,15 @@ class Source:
         Raises:
             DataFileError: naming file, row and column.
         """
-        meter = Meter([file.source for file in self.files])
+        read_progress = ReadProgress([file.source for file in self.files])
         number = 0
         for file in self.files:
-            with closing(self._records(file, meter)) as records:
+            with closing(self._records(file, read_progress)) as records:
                 for row in self._rows_of(file, records):
                     yield row
                     number += 1
                     if report is not None and number % _REPORT_EVERY == 0:
-                        report(meter.share)
+                        report(read_progress.fraction)
 
     def first_records(self) -> Iterator[tuple[InputFile, Mapping[str, Any], Columns]]:
         """The fields of the first row of each file that has one, and their columns.
@@ -97,7 +98,7 @@ class Source:
             DataFileError: if the columns cannot be told.
         """
         for file in self.files:
-            with closing(self._records(file, Meter([file.source]))) as records:
+            with closing(self._records(file, ReadProgress([file.source]))) as records:
                 first = next(records, None)
             if first is not None:
                 yield file, first.fields, self._columns(file, first.fields)
@@ -112,12 +113,12 @@ class Source:
                     continue
             yield RowReading(self.task, self.kind, columns, record).row()
 
-    def _records(self, file: InputFile, meter: Meter) -> Generator[Record]:
+    def _records(self, file: InputFile, read_progress: ReadProgress) -> Generator[Record]:
         if _is_conll(file, self.task):
             token, tag = (_column_number(names) for names in (self.names.inputs, self.names.labels))
-            with closing(byte_lines(file, meter)) as lines:
+            with closing(read_byte_lines(file, read_progress)) as lines:
                 yield from read_conll(
-                    decoded_lines(lines, file.name), file.name, token=token, tag=tag
+                    decode_lines(lines, file.name), file.name, token=token, tag=tag
                 )
             return
         columns = None
@@ -126,7 +127,7 @@ class Source:
                 first = next(peek, None)
             if first is not None:
                 columns = self._columns(file, first.fields).needed(first.fields)
-        yield from read_records(file, columns=columns, meter=meter)
+        yield from read_records(file, columns=columns, read_progress=read_progress)
 
     def _columns(self, file: InputFile, fields: Mapping[str, Any]) -> Columns:
         names = self.names
@@ -135,7 +136,7 @@ class Source:
         return choose_columns(self.task, file.name, fields, names)
 
 
-def guess_kind(source: Source) -> Kind:
+def guess_kind(source: Source) -> InputKind:
     """What the sequences are, by the first row: numbers, lists of symbols, or text.
 
     FASTA holds symbols. Lists of words with tags are text.
@@ -156,10 +157,10 @@ def guess_kind(source: Source) -> Kind:
 
 
 def _input_file(path: str, input_format: TextFormat | None) -> InputFile:
-    """As `files.input_file`; CoNLL is read as lines."""
+    """As `files.resolve_input`; CoNLL is read as lines."""
     if _has_conll_suffix(path):
-        return input_file(path, "txt")
-    return input_file(path, input_format)
+        return resolve_input(path, "txt")
+    return resolve_input(path, input_format)
 
 
 def _is_conll(file: InputFile, task: Task) -> bool:

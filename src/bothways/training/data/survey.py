@@ -12,9 +12,9 @@ from typing import Any, assert_never
 import numpy as np
 
 from bothways.errors import DataFileError
-from bothways.files.columns import listed
+from bothways.files.columns import format_names
 from bothways.files.rows import Place
-from bothways.files.values import found
+from bothways.files.values import describe_value
 from bothways.training.data.labels import (
     label_order,
     parse_classes,
@@ -175,15 +175,17 @@ class _Finder:
             self.first_type = kind, place
         elif kind != self.first_type[0]:
             raise DataFileError(
-                f"{place}: {found(value)}, where {self.first_type[1]._replace(field=None)} has "
+                f"{place}: {describe_value(value)}, where "
+                f"{self.first_type[1]._replace(field=None)} has "
                 f"{self.first_type[0]}; labels must be of one type"
             )
 
     def _see_numbers(self, row: DataRow) -> None:
         if self.columns and row.label_columns != self.columns:
             raise DataFileError(
-                f"{row.place}: targets in {listed(row.label_columns)}, where other files have "
-                f"{listed(self.columns)}; name them with --target"
+                f"{row.place}: targets in {format_names(row.label_columns)}, where other files "
+                "have "
+                f"{format_names(self.columns)}; name them with --target"
             )
         self.columns = row.label_columns
         values = [parse_number(value, row.at_label(i)) for i, value in enumerate(row.labels)]

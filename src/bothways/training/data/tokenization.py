@@ -16,9 +16,9 @@ from bothways.sequences import (
     NO_POSITION,
     SequenceReader,
     Tokenized,
-    as_words,
-    first_positions,
+    first_token_positions,
     fit,
+    to_word_sequence,
 )
 from bothways.training.data.dataset import IGNORED
 from bothways.training.data.examples import ExampleWriter, PackedExamples, TargetForm
@@ -166,7 +166,7 @@ class _Tokeniser:
     def _as_read(self, row: DataRow) -> tuple[tuple[object, ...], np.ndarray | None]:
         if self._source.task != "tag" or not isinstance(row.inputs[0], list):
             return row.inputs, None
-        sequence, spans = as_words(row.inputs[0], self._reader.kind)
+        sequence, spans = to_word_sequence(row.inputs[0], self._reader.kind)
         return (sequence,), spans
 
     def _new_writer(self, first: Tokenized) -> ExampleWriter:
@@ -183,7 +183,7 @@ class _Tokeniser:
         (tokenized,) = read.sequences
         tags: list[str] = row.labels[0]
         whole = fit(tokenized, max(len(tokenized), self._max_length), "error")
-        position_W = first_positions(whole, read.spans)
+        position_W = first_token_positions(whole, read.spans)
         if len(position_W) != len(tags):
             raise DataFileError(
                 f"{row.at_label()}: {len(tags)} tags for {len(position_W)} symbols; each needs one"

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from bothways.errors import DataFileError
-from bothways.files.rows import Kind
+from bothways.model.inputs import InputKind
 from bothways.sequences import SequenceReader
 from bothways.training.data.columns import Task
 from bothways.training.data.examples import PackedExamples
@@ -62,7 +62,7 @@ class TrainingData:
         files: Sequence[str],
         options: DataOptions,
         *,
-        kind: Kind | None,
+        kind: InputKind | None,
         preferred: Sequence[str] = (),
         seed: int,
         report: Report | None = None,
@@ -185,7 +185,7 @@ def _check_alike(source: Source, train: Survey, validation: Survey) -> None:
         )
 
 
-def _parts(sequence: Any, kind: Kind) -> Iterator[Any]:
+def _parts(sequence: Any, kind: InputKind) -> Iterator[Any]:
     """What a vocabulary sees of a sequence."""
     match sequence:
         case tuple():

@@ -9,11 +9,11 @@ from tokenizers import Tokenizer
 
 from bothways.checkpoints import ModelFolder, Normalize, read_folder
 from bothways.errors import CheckpointError, ConfigError
-from bothways.files.rows import Kind
-from bothways.io.atomic import replaced_file
+from bothways.io.atomic import atomic_file
 from bothways.io.json_files import write_json
 from bothways.model.baselines import AnyConfig, matched_config
 from bothways.model.baselines.any_encoder import initialize
+from bothways.model.inputs import InputKind
 from bothways.sequences import Alphabet, SequenceReader, Series, SeriesReader, SymbolReader
 from bothways.sequences.alphabet import ALPHABET_FILE
 from bothways.sequences.opening import open_reader
@@ -53,20 +53,20 @@ class Start:
     fresh: bool
 
 
-_READER_FILE: Mapping[Kind, str] = {
+_READER_FILE: Mapping[InputKind, str] = {
     "text": TOKENIZER_FILE,
     "symbols": ALPHABET_FILE,
     "series": SERIES_FILE,
 }
 
 
-def has_reader(out: Path, kind: Kind) -> bool:
+def has_reader(out: Path, kind: InputKind) -> bool:
     """Whether `write_reader` has been at work in the folder."""
     return (out / _READER_FILE[kind]).is_file()
 
 
 def write_reader(
-    out: Path, kind: Kind, fresh: FreshModel, task: Task, sequences: Sequences
+    out: Path, kind: InputKind, fresh: FreshModel, task: Task, sequences: Sequences
 ) -> None:
     """Make what reads these sequences, and write its files into the folder `out`.
 
@@ -83,22 +83,22 @@ def write_reader(
             # Says that tokenizer.json is all there is to it; a model_type would suggest a class.
             about = {"tokenizer_class": "PreTrainedTokenizerFast", **SPECIAL_TOKENS}
             write_json(out / "tokenizer_config.json", about)
-            with replaced_file(file) as hidden:
+            with atomic_file(file) as hidden:
                 tokenizer.save(str(hidden))
         case "symbols":
             alphabet = choose_alphabet(fresh.alphabet or "characters", sequences)
-            with replaced_file(file) as hidden:
+            with atomic_file(file) as hidden:
                 alphabet.save(hidden)
         case "series":
             series = Series.from_sequences(sequences())
-            with replaced_file(file) as hidden:
+            with atomic_file(file) as hidden:
                 series.save(hidden)
         case unknown:
             assert_never(unknown)
 
 
 def start_fresh(
-    out: Path, kind: Kind, fresh: FreshModel, task: Task, *, longest: int, seed: int
+    out: Path, kind: InputKind, fresh: FreshModel, task: Task, *, longest: int, seed: int
 ) -> Start:
     """A model with random weights, the same for the same seed, for the reader in the folder `out`.
 
