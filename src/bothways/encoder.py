@@ -23,7 +23,7 @@ from bothways.io.progress import Progress, show
 from bothways.model.baselines import AnyConfig
 from bothways.model.baselines.any_encoder import initialize, require_transformer
 from bothways.model.config import PoolingMode
-from bothways.sequences import Fitted, OnOverflow, SequenceReader, is_single_sequence
+from bothways.sequences import FittedSequence, OnOverflow, SequenceReader, is_single_sequence
 
 __all__ = ["Contextual", "Encoder", "Encodings", "create", "load"]
 
@@ -346,15 +346,18 @@ class Encoder(Predicting):
         name = self.folder.default_prompt if prompt is None else prompt
         return "" if name is None else self.folder.prompts.get(name, name)
 
-    def _fit(self, rows: Iterable[Any], prompt: str, on_overflow: OnOverflow) -> list[Fitted]:
+    def _fit(
+        self, rows: Iterable[Any], prompt: str, on_overflow: OnOverflow
+    ) -> list[FittedSequence]:
         if on_overflow not in get_args(OnOverflow):
             raise InputError(f"on_overflow={on_overflow!r}: expected {_choices(OnOverflow)}")
-        tokenized = sequences.read(list(rows), self.reader, self.config, prompt=prompt)
+        tokenized = sequences.read_sequences(list(rows), self.reader, self.config, prompt=prompt)
         return [
-            sequences.fit(t, self.max_length, on_overflow, index=i) for i, t in enumerate(tokenized)
+            sequences.fit_to_length(t, self.max_length, on_overflow, index=i)
+            for i, t in enumerate(tokenized)
         ]
 
-    def _prompt_length(self, prompt: str, fitted: Sequence[Fitted]) -> int:
+    def _prompt_length(self, prompt: str, fitted: Sequence[FittedSequence]) -> int:
         """How many positions pooling leaves out: those of the prompt, where the folder says so."""
         if self.reader is None or self.folder.pooling.include_prompt:
             return 0

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bothways.errors import CheckpointError, InputError
-from bothways.sequences import Alphabet, Kmers, Longest, Pattern, Separator
-from bothways.sequences.alphabet import SMILES_PATTERN
+from bothways.sequences import Alphabet, Kmers, LongestMatch, Pattern, Separator
+from bothways.sequences.symbol_sets import SMILES_PATTERN
 
 MOLECULES = [
     "CC(=O)Oc1ccccc1C(=O)O",
@@ -137,7 +137,7 @@ def test_data_that_is_no_sequence_is_named(wrong: Any) -> None:
         ({"outside": "all"}, "outside='all'"),
         ({"outside": "runs"}, "needs an unknown symbol"),
         ({"case": "lower"}, "case='lower'"),
-        ({"symbols": ("a", "A"), "case": "upper"}, "differ in their case only"),
+        ({"symbols": ("a", "A"), "case": "upper"}, "differ only in case"),
     ],
 )
 def test_a_contradictory_alphabet_is_refused(fields: dict[str, Any], named: str) -> None:
@@ -198,4 +198,4 @@ def test_the_file_is_plain_to_read(tmp_path: Path) -> None:
 def test_an_alphabet_is_one_value() -> None:
     assert Alphabet.protein() == Alphabet.protein()
     assert len({Alphabet.dna(), Alphabet.dna(), Alphabet.dna(2)}) == 2
-    assert Alphabet(symbols=("a",)).splitting == Longest()
+    assert Alphabet(symbols=("a",)).splitting == LongestMatch()

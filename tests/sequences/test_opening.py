@@ -15,7 +15,7 @@ from bothways.sequences import (
     SeriesReader,
     SymbolReader,
     open_reader,
-    read,
+    read_sequences,
 )
 
 Config = Callable[..., EncoderConfig]
@@ -103,28 +103,28 @@ def test_any_model_of_tokens_takes_ids(bert_folder: Path, config_of: Config) -> 
     config = config_of(num_segments=2)
     reader = open_reader(bert_folder, config)
     for given_to in (reader, None):
-        (tokenized,) = read([[2, 31, 3]], given_to, config)
+        (tokenized,) = read_sequences([[2, 31, 3]], given_to, config)
         assert tokenized.values.tolist() == [2, 31, 3]
-    rows = read(np.array([[2, 3], [3, 2]]), reader, config)
+    rows = read_sequences(np.array([[2, 3], [3, 2]]), reader, config)
     assert [row.values.tolist() for row in rows] == [[2, 3], [3, 2]]
     with pytest.raises(InputError, match=r"^sequence 1: position 0: id 40000; .*vocab_size=40000"):
-        read([[2], [40_000]], reader, config)
+        read_sequences([[2], [40_000]], reader, config)
 
 
 def test_texts_are_read_with_the_reader(bert_folder: Path, config_of: Config) -> None:
     reader = open_reader(bert_folder, config_of())
-    (tokenized,) = read(["the river"], reader, config_of(), prompt="a ")
+    (tokenized,) = read_sequences(["the river"], reader, config_of(), prompt="a ")
     assert tokenized.tokens == ["[CLS]", "a", "the", "river", "[SEP]"]
-    assert read([], reader, config_of()) == []
-    assert read([], None, config_of()) == []
+    assert read_sequences([], reader, config_of()) == []
+    assert read_sequences([], None, config_of()) == []
 
 
 def test_series_are_never_taken_for_ids(config_of: Config) -> None:
     config = config_of(num_channels=2)
     for reader in (None, SeriesReader(Series.as_is(2))):
-        (tokenized,) = read([np.array([[1, 2], [3, 4]])], reader, config)
+        (tokenized,) = read_sequences([np.array([[1, 2], [3, 4]])], reader, config)
         assert tokenized.values.dtype == np.float32
-        assert read([], reader, config) == []
+        assert read_sequences([], reader, config) == []
 
 
 @pytest.mark.parametrize(
@@ -145,11 +145,11 @@ def test_what_is_neither_text_nor_ids_is_refused(
 ) -> None:
     reader = open_reader(bert_folder, config_of())
     with pytest.raises(InputError, match=named):
-        read(sequences, reader, config_of())
+        read_sequences(sequences, reader, config_of())
 
 
 def test_without_a_reader_whatever_is_no_ids_is_refused_with_what_to_do(config_of: Config) -> None:
     with pytest.raises(
         InputError, match=r"^sequence 1: got str, .*pass ids, or put an alphabet\.js"
     ):
-        read([[1], "CCO"], None, config_of())
+        read_sequences([[1], "CCO"], None, config_of())

@@ -13,7 +13,7 @@ from bothways.sequences.safe_patterns import (
     PatternError,
     compile_pattern,
 )
-from bothways.sequences.splitters import Pattern, splitter
+from bothways.sequences.splitters import Pattern, make_splitter
 
 SOON_SECONDS = 30
 """For what takes a few seconds on a busy core; what backtracks without bound takes centuries."""
@@ -53,8 +53,8 @@ def test_patterns_match_as_pythons_do(pattern: str, text: str, expected: str) ->
         ("a+?", r"character 2: '\?'"),
         ("a**", r"character 2: '\*'"),
         ("a{1,2}{3}", r"character 6: '\{'"),
-        ("a{257}", "counts above 256"),
-        ("a{1,999}", "counts above 256"),
+        ("a{257}", "is above 256"),
+        ("a{1,999}", "is above 256"),
         ("a{1000}", r"character 1: '\{'"),
         ("a{,3}", r"character 1: '\{'"),
         ("^a", r"character 0: '\^'"),
@@ -67,15 +67,15 @@ def test_patterns_match_as_pythons_do(pattern: str, text: str, expected: str) ->
         (r"\p", r"the escape \\p"),
         (r"\u0041", r"the escape \\u"),
         ("a\\", r"character 1: the escape \\"),
-        ("[", "character 0: this class has no end"),
-        ("[^", "character 0: this class has no end"),
-        ("[a", "character 0: this class has no end"),
+        ("[", "character 0: the class is not closed"),
+        ("[^", "character 0: the class is not closed"),
+        ("[a", "character 0: the class is not closed"),
         ("[]a]", "write .. for a bracket"),
         ("[^]a]", "write .. for a bracket"),
         ("[[a]", "write .. for a bracket"),
         ("[a--b]", "character 2: --"),
         ("[a&&b]", "character 2: &&"),
-        ("[z-a]", "no regular expression"),
+        ("[z-a]", "not a regular expression"),
         ("", "empty string"),
         ("a*", "empty string"),
         ("a|", "empty string"),
@@ -112,7 +112,7 @@ def test_every_pattern_is_compiled_or_refused(pattern: str) -> None:
     ],
 )
 def test_hostile_pattern_and_text_take_linear_time(pattern: str, text: str) -> None:
-    split = splitter(Pattern(pattern), ())
+    split = make_splitter(Pattern(pattern), ())
     start = time.monotonic()
     pieces, _ = split(text)
     assert time.monotonic() - start < SOON_SECONDS
@@ -120,7 +120,7 @@ def test_hostile_pattern_and_text_take_linear_time(pattern: str, text: str) -> N
 
 
 def test_a_symbol_longer_than_the_longest_is_not_matched() -> None:
-    split = splitter(Pattern(r"\[[^\]]+\]"), ())
+    split = make_splitter(Pattern(r"\[[^\]]+\]"), ())
     fits = "[" + "x" * (LONGEST_SYMBOL - 2) + "]"
     assert split(fits)[0] == [fits]
     assert split(f"[x{fits[1:]}")[0][0] == "["

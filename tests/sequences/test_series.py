@@ -86,7 +86,7 @@ def test_what_is_no_series_is_refused_by_its_place(sequence: Any, named: str) ->
 def test_a_prompt_is_refused() -> None:
     reader = SeriesReader(TWO)
     assert reader.prompt_length("") == 0
-    with pytest.raises(InputError, match="a prompt is a text"):
+    with pytest.raises(InputError, match="a prompt is text"):
         reader.read([np.zeros((1, 2))], prompt="query: ")
 
 

@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 
 from bothways.sequences.splitters import (
     Kmers,
-    Longest,
+    LongestMatch,
     Pattern,
     Separator,
     Splitting,
     from_fields,
-    splitter,
+    make_splitter,
     to_fields,
 )
 
 WAYS: list[Splitting] = [
-    Longest(),
+    LongestMatch(),
     Separator(),
     Separator(", "),
     Pattern(r"Cl|[A-Z]"),
@@ -32,24 +32,24 @@ WAYS: list[Splitting] = [
 @settings(deadline=None)
 @given(text=st.text(alphabet="AClB, \n\u2028é", max_size=30))
 def test_every_piece_stands_where_it_says(way: Splitting, text: str) -> None:
-    pieces, starts = splitter(way, ["A", "AB", "Cl", "ABC"])(text)
+    pieces, starts = make_splitter(way, ["A", "AB", "Cl", "ABC"])(text)
     assert len(pieces) == len(starts)
     for piece, start in zip(pieces, starts, strict=True):
         assert text[start : start + len(piece)] == piece
 
 
-@pytest.mark.parametrize("way", [Longest(), Pattern(r"Cl|[A-Z]"), Kmers(6, 6)], ids=repr)
+@pytest.mark.parametrize("way", [LongestMatch(), Pattern(r"Cl|[A-Z]"), Kmers(6, 6)], ids=repr)
 @settings(deadline=None)
 @given(text=st.text(alphabet="AClB ", max_size=30))
 def test_pieces_side_by_side_are_the_whole_text(way: Splitting, text: str) -> None:
-    assert "".join(splitter(way, ["A", "AB", "Cl", "ABC"])(text)[0]) == text
+    assert "".join(make_splitter(way, ["A", "AB", "Cl", "ABC"])(text)[0]) == text
 
 
 @settings(deadline=None)
 @given(text=st.text(alphabet="ACGT", max_size=30), k=st.integers(1, 7), data=st.data())
 def test_kmers_leave_no_character_out(text: str, k: int, data: st.DataObject) -> None:
     stride = data.draw(st.integers(1, k))
-    pieces, starts = splitter(Kmers(k, stride), ())(text)
+    pieces, starts = make_splitter(Kmers(k, stride), ())(text)
     covered = {
         place
         for piece, start in zip(pieces, starts, strict=True)
@@ -60,22 +60,22 @@ def test_kmers_leave_no_character_out(text: str, k: int, data: st.DataObject) ->
 
 
 def test_the_longest_symbol_wins() -> None:
-    split = splitter(Longest(), ["a", "ab", "abc", "c"])
+    split = make_splitter(LongestMatch(), ["a", "ab", "abc", "c"])
     assert split("abcabab?c")[0] == ["abc", "ab", "ab", "?", "c"]
 
 
 def test_a_separator_splits_exactly_and_none_splits_at_whitespace() -> None:
-    assert splitter(Separator(","), ())("a,,b")[0] == ["a", "", "b"]
-    assert splitter(Separator(","), ())("") == ([], [])
-    assert splitter(Separator("::"), ())("a::b c") == (["a", "b c"], [0, 3])
-    assert splitter(Separator(), ())("  a \t b\n") == (["a", "b"], [2, 6])
+    assert make_splitter(Separator(","), ())("a,,b")[0] == ["a", "", "b"]
+    assert make_splitter(Separator(","), ())("") == ([], [])
+    assert make_splitter(Separator("::"), ())("a::b c") == (["a", "b c"], [0, 3])
+    assert make_splitter(Separator(), ())("  a \t b\n") == (["a", "b"], [2, 6])
 
 
 def test_kmers_at_the_end_of_a_text() -> None:
-    assert splitter(Kmers(3), ())("ACGTA") == (["ACG", "CGT", "GTA"], [0, 1, 2])
-    assert splitter(Kmers(3, 3), ())("ACGTACG") == (["ACG", "TAC", "G"], [0, 3, 6])
-    assert splitter(Kmers(3, 2), ())("ACGTAC") == (["ACG", "GTA", "C"], [0, 2, 5])
-    assert splitter(Kmers(3), ())("AC") == (["A", "C"], [0, 1])
+    assert make_splitter(Kmers(3), ())("ACGTA") == (["ACG", "CGT", "GTA"], [0, 1, 2])
+    assert make_splitter(Kmers(3, 3), ())("ACGTACG") == (["ACG", "TAC", "G"], [0, 3, 6])
+    assert make_splitter(Kmers(3, 2), ())("ACGTAC") == (["ACG", "GTA", "C"], [0, 2, 5])
+    assert make_splitter(Kmers(3), ())("AC") == (["A", "C"], [0, 1])
 
 
 @pytest.mark.parametrize("way", WAYS, ids=repr)

@@ -109,7 +109,7 @@ def test_a_special_symbol_written_in_a_sequence_is_that_symbol() -> None:
 def test_a_prompt_is_refused() -> None:
     reader = SymbolReader(LETTERS)
     assert reader.prompt_length("") == 0
-    with pytest.raises(InputError, match="a prompt is a text"):
+    with pytest.raises(InputError, match="a prompt is text"):
         reader.read(["ab"], prompt="query: ")
 
 

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from bothways.errors import CheckpointError, InputError
 from bothways.model.config import EncoderConfig
 from bothways.sequences import open_reader
-from bothways.sequences.text import TextReader
+from bothways.sequences.text import TextReader, _chunks
 
 FOLDERS = ["bert_folder", "mpnet_folder", "roberta_folder", "minilm_folder"]
 
@@ -347,3 +347,17 @@ def test_a_text_that_the_library_fails_on_is_named() -> None:
     reader = TextReader(Tokenizer(models.WordLevel({"river": 0})), vocab_size=3)
     with pytest.raises(InputError, match=r"^sequence 1: the tokenizer failed: .*Missing"):
         reader.read(["river", "xyz"])
+
+
+def test_a_chunk_keeps_its_limit_of_characters_for_pairs_as_for_texts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bothways.sequences.text._CHUNK_CHARACTERS", 100)
+    texts: list[str | tuple[str, str]] = [("a" * 30, "b" * 30)] * 5
+    texts += ["a" * 60] * 3 + [("a" * 20, "b" * 20)] * 3 + ["a" * 150, "b"]
+    chunks = list(_chunks(texts))
+    assert [start for start, _ in chunks] == [0, *(stop for _, stop in chunks[:-1])]
+    assert chunks[-1][1] == len(texts)
+    for start, stop in chunks:
+        assert sum(len("".join(text)) for text in texts[start:stop]) <= 100 or stop == start + 1
+    assert [stop - start for start, stop in chunks] == [1, 1, 1, 1, 1, 1, 1, 2, 2, 1, 1]

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from bothways.errors import InputError
-from bothways.sequences import Alphabet, SequenceReader, SymbolReader, fit
+from bothways.sequences import Alphabet, SequenceReader, SymbolReader, fit_to_length
 from bothways.sequences.text import TextReader
-from bothways.sequences.words import NO_POSITION, first_token_positions, to_word_sequence
+from bothways.sequences.words import NO_POSITION, first_token_positions, join_words
 
 LETTERS = "abcdefgh"
 
@@ -27,14 +27,14 @@ def reader() -> SequenceReader:
 
 
 def positions(reader: SequenceReader, words: list[str], max_length: int = 512) -> list[int]:
-    sequence, spans = to_word_sequence(words, reader.kind)
-    fitted = fit(reader.read([sequence])[0], max_length, "truncate")
+    sequence, spans = join_words(words, reader.kind)
+    fitted = fit_to_length(reader.read([sequence])[0], max_length, "truncate")
     return [int(position) for position in first_token_positions(fitted, spans)]
 
 
 def test_spans_are_the_words_characters() -> None:
     words = ["river", "a", "bank ", "日本"]
-    text, spans = to_word_sequence(words, "text")
+    text, spans = join_words(words, "text")
     assert spans is not None
     assert [text[start:end] for start, end in spans] == words
 
@@ -67,8 +67,8 @@ def test_a_sentence_without_words_has_no_positions(reader: SequenceReader) -> No
 
 def test_windows_are_merged_before_words_are_looked_for(reader: SequenceReader) -> None:
     words = ["ab"] * 20
-    sequence, spans = to_word_sequence(words, "text")
-    fitted = fit(reader.read([sequence])[0], 8, "window")
+    sequence, spans = join_words(words, "text")
+    fitted = fit_to_length(reader.read([sequence])[0], 8, "window")
     assert first_token_positions(fitted, spans).tolist() == list(range(1, 41, 2))
 
 
@@ -76,8 +76,8 @@ def test_windows_are_merged_before_words_are_looked_for(reader: SequenceReader) 
 @given(st.lists(st.text(LETTERS, min_size=1, max_size=5), max_size=8))
 def test_the_first_piece_of_any_word_begins_it(words: list[str]) -> None:
     alphabet = Alphabet.from_sequences([LETTERS], begin=None)
-    sequence, spans = to_word_sequence(words, "text")
-    fitted = fit(SymbolReader(alphabet).read([sequence])[0], 512, "error")
+    sequence, spans = join_words(words, "text")
+    fitted = fit_to_length(SymbolReader(alphabet).read([sequence])[0], 512, "error")
     found = first_token_positions(fitted, spans)
     assert [sequence[position] for position in found] == [word[0] for word in words]
 
@@ -98,15 +98,15 @@ def test_each_symbol_is_a_word() -> None:
 
 def test_what_is_no_word_is_refused() -> None:
     with pytest.raises(InputError, match=r"word 1 is float; expected a string"):
-        to_word_sequence(["a", float("nan")], "text")  # type: ignore[list-item]
-    with pytest.raises(InputError, match=r"word 0 is empty; leave it out"):
-        to_word_sequence([""], "symbols")
+        join_words(["a", float("nan")], "text")  # type: ignore[list-item]
+    with pytest.raises(InputError, match=r"word 0 is empty; remove it together"):
+        join_words([""], "symbols")
     with pytest.raises(InputError, match="a series has no words"):
-        to_word_sequence(["a"], "series")
+        join_words(["a"], "series")
 
 
 def test_spans_need_a_text() -> None:
     reader = SymbolReader(Alphabet(symbols=("x",)))
-    fitted = fit(reader.read([["x"]])[0], 8, "error")
-    with pytest.raises(InputError, match="no text have no spans"):
+    fitted = fit_to_length(reader.read([["x"]])[0], 8, "error")
+    with pytest.raises(InputError, match="words have spans only in text"):
         first_token_positions(fitted, np.zeros((1, 2), dtype=np.int64))

@@ -13,7 +13,7 @@ from bothways.inference.backends import Backend
 from bothways.model.config import PoolingMode
 from bothways.model.packing import DEFAULT_MAX_TOKENS, PackedBatch, plan_batches
 from bothways.reference import pool
-from bothways.sequences import Fitted
+from bothways.sequences import FittedSequence
 
 __all__ = ["batch_tokens", "hidden_states", "pack", "pooled", "warn_of_truncation"]
 
@@ -33,7 +33,7 @@ def batch_tokens(max_tokens: int | None) -> int:
 
 def pooled(
     backend: Backend,
-    fitted: Sequence[Fitted],
+    fitted: Sequence[FittedSequence],
     modes: Sequence[PoolingMode],
     *,
     skip: int,
@@ -45,13 +45,13 @@ def pooled(
     The backend pools sequences that are whole; windows are merged before they are pooled.
     """
     vectors = np.empty((len(fitted), backend.config.d_model * len(modes)), dtype=np.float32)
-    whole = np.array([i for i, f in enumerate(fitted) if len(f.pieces) == 1], dtype=np.int64)
+    whole = np.array([i for i, f in enumerate(fitted) if len(f.windows) == 1], dtype=np.int64)
     for batch in plan_batches([fitted[i].num_tokens for i in whole], max_tokens):
         packed = pack([fitted[i] for i in whole[batch]])
         vectors[whole[batch]] = backend.pool(packed, modes, skip=skip)
         done(packed.num_tokens)
     for i, f in enumerate(fitted):
-        if len(f.pieces) > 1:
+        if len(f.windows) > 1:
             (states_LD,) = f.merge(_windows(backend, f, [backend.config.num_layers], max_tokens))
             vectors[i] = np.concatenate([pool(states_LD, mode, skip=skip) for mode in modes])
             done(f.num_tokens)
@@ -59,23 +59,23 @@ def pooled(
 
 
 def hidden_states(
-    backend: Backend, fitted: Sequence[Fitted], layers: Sequence[int], *, max_tokens: int
+    backend: Backend, fitted: Sequence[FittedSequence], layers: Sequence[int], *, max_tokens: int
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Index and hidden states, float32 (layers, L, D), of each sequence, in no certain order."""
-    whole = [i for i, f in enumerate(fitted) if len(f.pieces) == 1]
+    whole = [i for i, f in enumerate(fitted) if len(f.windows) == 1]
     for batch in plan_batches([fitted[i].num_tokens for i in whole], max_tokens):
         packed = pack([fitted[whole[j]] for j in batch])
         states = _split(backend.hidden_states(packed, layers), packed)
         for j, own in zip(batch, states, strict=True):
             yield whole[j], own.copy()  # not a view, which would keep the batch in memory
     for i, f in enumerate(fitted):
-        if len(f.pieces) > 1:
+        if len(f.windows) > 1:
             yield i, f.merge(_windows(backend, f, layers, max_tokens))
 
 
-def pack(fitted: Sequence[Fitted]) -> PackedBatch:
+def pack(fitted: Sequence[FittedSequence]) -> PackedBatch:
     """Sequences of one piece each, end to end."""
-    return PackedBatch.of([f.pieces[0] for f in fitted], [f.segments[0] for f in fitted])
+    return PackedBatch.of([f.windows[0] for f in fitted], [f.segments[0] for f in fitted])
 
 
 def warn_of_truncation(truncated: np.ndarray, max_length: int, *, stacklevel: int = 3) -> None:
@@ -93,14 +93,14 @@ def warn_of_truncation(truncated: np.ndarray, max_length: int, *, stacklevel: in
 
 
 def _windows(
-    backend: Backend, fitted: Fitted, layers: Sequence[int], max_tokens: int
+    backend: Backend, fitted: FittedSequence, layers: Sequence[int], max_tokens: int
 ) -> list[np.ndarray]:
     """Hidden states (layers, l, D) of each window of one sequence."""
     states: list[np.ndarray] = []
-    per_batch = max(1, max_tokens // len(fitted.pieces[0]))
-    for first in range(0, len(fitted.pieces), per_batch):
+    per_batch = max(1, max_tokens // len(fitted.windows[0]))
+    for first in range(0, len(fitted.windows), per_batch):
         some = slice(first, first + per_batch)
-        packed = PackedBatch.of(fitted.pieces[some], fitted.segments[some])
+        packed = PackedBatch.of(fitted.windows[some], fitted.segments[some])
         states += _split(backend.hidden_states(packed, layers), packed)
     return states
 

@@ -1,21 +1,27 @@
-"""What goes in: text, symbols, series or ids, made ready for an encoder."""
+"""Sequences: text, symbols, series or ids converted to values that fit an encoder."""
 
 from bothways.sequences.alphabet import Alphabet
-from bothways.sequences.fitting import Fitted, OnOverflow, fit
+from bothways.sequences.fitting import FittedSequence, OnOverflow, fit_to_length
 from bothways.sequences.ids import are_ids, read_ids
-from bothways.sequences.opening import open_reader, read
+from bothways.sequences.opening import open_reader
 from bothways.sequences.reader import SequenceReader, Tokenized, is_single_sequence
+from bothways.sequences.reading import read_sequences
 from bothways.sequences.series import Series, SeriesReader
-from bothways.sequences.splitters import Kmers, Longest, Pattern, Separator
+from bothways.sequences.splitters import Kmers, LongestMatch, Pattern, Separator
 from bothways.sequences.symbols import SymbolReader
-from bothways.sequences.words import NO_POSITION, Words, first_token_positions, to_word_sequence
+from bothways.sequences.words import (
+    NO_POSITION,
+    WordSequence,
+    first_token_positions,
+    join_words,
+)
 
 __all__ = [
     "NO_POSITION",
     "Alphabet",
-    "Fitted",
+    "FittedSequence",
     "Kmers",
-    "Longest",
+    "LongestMatch",
     "OnOverflow",
     "Pattern",
     "Separator",
@@ -24,13 +30,13 @@ __all__ = [
     "SeriesReader",
     "SymbolReader",
     "Tokenized",
-    "Words",
+    "WordSequence",
     "are_ids",
     "first_token_positions",
-    "fit",
+    "fit_to_length",
     "is_single_sequence",
+    "join_words",
     "open_reader",
-    "read",
     "read_ids",
-    "to_word_sequence",
+    "read_sequences",
 ]

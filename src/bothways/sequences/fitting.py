@@ -1,6 +1,6 @@
-"""Sequences longer than the model: refused, cut, or encoded in overlapping windows.
+"""Fitting sequences to the model's length: refuse, truncate, or split into overlapping windows.
 
-L positions of a sequence, l of one window; D width of a vector.
+Shapes: L positions of a sequence, l positions of one window, D width of a vector.
 """
 
 import dataclasses
@@ -13,43 +13,43 @@ import numpy as np
 from bothways.errors import InputError, SequenceTooLong
 from bothways.sequences.reader import Tokenized
 
-__all__ = ["Fitted", "OnOverflow", "fit"]
+__all__ = ["FittedSequence", "OnOverflow", "fit_to_length"]
 
 OnOverflow = Literal["error", "truncate", "window"]
 
 OVERLAP = 0.25
-"""Share of a window's content that the next one repeats: at the seam, each token still has an
-eighth of a window beside it, for a third more work."""
+"""Fraction of a window's content that the next window repeats. Each token has at least an eighth of
+a window as context on both sides, for a third more computation."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Fitted:
-    """A sequence in pieces that the model can take.
+class FittedSequence:
+    """A sequence as one or more windows that fit the model.
 
-    tokenized: the sequence as it was read.
-    pieces: values of each piece, ids (l,) or vectors (l, C); one, if the sequence fits.
-    segments: segment ids of each piece, or None.
+    tokenized: the whole sequence.
+    windows: values of each window, ids (l,) or vectors (l, C); one if the sequence fits.
+    segments: segment ids of each window, or None.
     truncated: whether tokens were left out.
-    places: for each piece, the positions of the sequence that it holds, int64 (l,); None for all.
+    window_positions: the positions of the sequence in each window, int64 (l,); None for all.
     """
 
     tokenized: Tokenized
-    pieces: list[np.ndarray]
+    windows: list[np.ndarray]
     segments: list[np.ndarray | None]
     truncated: bool
-    places: list[np.ndarray] | None = None
+    window_positions: list[np.ndarray] | None = None
 
     @cached_property
     def positions(self) -> np.ndarray:
-        """The positions of the sequence that `merge` gives vectors for, in order, int64."""
-        if self.truncated and self.places is not None:
-            return self.places[0]
+        """The positions of the sequence that have merged vectors, in order, int64."""
+        if self.truncated and self.window_positions is not None:
+            return self.window_positions[0]
         return np.arange(len(self.tokenized))
 
     @property
     def num_tokens(self) -> int:
-        """How many vectors `merge` gives."""
-        return len(self.pieces[0]) if len(self.pieces) == 1 else len(self.tokenized)
+        """The number of merged vectors."""
+        return len(self.windows[0]) if len(self.windows) == 1 else len(self.tokenized)
 
     @property
     def tokens(self) -> list[str]:
@@ -59,24 +59,26 @@ class Fitted:
 
     @property
     def offsets(self) -> np.ndarray | None:
-        """Character spans of each merged position, int64 (L, 2), as in `Tokenized`."""
+        """The character span of each merged position, int64 (L, 2), as in `Tokenized`."""
         offsets = self.tokenized.offsets
         return offsets if offsets is None or not self.truncated else offsets[self.positions]
 
     def merge(self, vectors: Sequence[np.ndarray]) -> np.ndarray:
-        """From the vectors (..., l, D) of each piece to those of the sequence, (..., L, D).
+        """Merge the vectors (..., l, D) of all windows to those of the sequence, (..., L, D).
 
-        A position in several windows gets the mean of its vectors, each weighted by one more than
-        the number of tokens between it and the nearer cut of its window, for near a cut a token has
-        seen less of its neighbors. The tokens that every window has (special tokens and prompt)
-        get the plain mean. A position in one window only keeps its vector, bit for bit.
+        A position in several windows gets a weighted mean of its vectors. The weight is 1 + the
+        distance to the nearer cut of the window, as tokens near a cut have less context. Tokens
+        that every window repeats (special tokens and prompt) get the plain mean. A position in
+        only one window keeps its vector, bit for bit.
         """
-        if len(vectors) != len(self.pieces):
-            raise ValueError(f"{len(vectors)} arrays of vectors for {len(self.pieces)} pieces")
-        if len(self.pieces) == 1 or self.places is None:
+        if len(vectors) != len(self.windows):
+            raise ValueError(f"{len(vectors)} arrays of vectors for {len(self.windows)} windows")
+        if len(self.windows) == 1 or self.window_positions is None:
             return vectors[0]
         head, suffix = _frame(self.tokenized)
-        contents = [places[head : len(places) - suffix] for places in self.places]
+        contents = [
+            positions[head : len(positions) - suffix] for positions in self.window_positions
+        ]
         weights = [self._weights(content) for content in contents]
         total_L = np.zeros(len(self.tokenized))
         for content, weight in zip(contents, weights, strict=True):
@@ -85,19 +87,19 @@ class Fitted:
         merged = np.zeros((*leading, len(self.tokenized), width), dtype=vectors[0].dtype)
         frame = np.zeros((*leading, head + suffix, width))  # float64: a sum over all windows
         in_frame = [*range(head), *range(length - suffix, length)]
-        for content, weight, piece in zip(contents, weights, vectors, strict=True):
-            share = (weight / total_L[content]).astype(piece.dtype)
-            merged[..., content, :] += piece[..., head : length - suffix, :] * share[:, None]
-            frame += piece[..., in_frame, :]
+        for content, weight, window in zip(contents, weights, vectors, strict=True):
+            share = (weight / total_L[content]).astype(window.dtype)
+            merged[..., content, :] += window[..., head : length - suffix, :] * share[:, None]
+            frame += window[..., in_frame, :]
         merged[..., [*range(head), *range(-suffix, 0)], :] = frame / len(vectors)
         return merged
 
     def _weights(self, content: np.ndarray) -> np.ndarray:
-        """For each position of a window's content, 1 + its distance from the nearer cut."""
+        """1 + the distance to the nearer cut, for each position of a window's content."""
         head, suffix = _frame(self.tokenized)
         from_start = np.arange(1.0, len(content) + 1)
         from_end = from_start[::-1].copy()
-        if content[0] == head:  # the sequence begins here: no cut
+        if content[0] == head:  # no cut where the sequence begins
             from_start[:] = np.inf
         if content[-1] == len(self.tokenized) - suffix - 1:
             from_end[:] = np.inf
@@ -105,39 +107,39 @@ class Fitted:
         return weights
 
 
-def fit(
+def fit_to_length(
     tokenized: Tokenized, max_length: int, on_overflow: OnOverflow, *, index: int | None = None
-) -> Fitted:
-    """Make a sequence fit a model of `max_length` positions.
+) -> FittedSequence:
+    """Fit a sequence to a model of `max_length` positions.
 
-    error: raise if it is longer.
-    truncate: keep the special tokens around it, and as much of the beginning of the content as
-        fits. Of a pair, the longer text is cut until they are equal, then both.
-    window: cut the content into windows that overlap, the special tokens and the prompt around
-        each. The last window ends where the sequence ends, so that all are full.
+    on_overflow: what to do with a longer sequence.
+        error: raise an error.
+        truncate: keep the special tokens, and as much of the beginning of the content as fits. In
+            a pair, the longer text is cut until both are equally long, then both are cut.
+        window: split the content into overlapping windows, each with the special tokens and the
+            prompt. All windows are full, as the last one ends where the sequence ends.
 
     index: of the sequence in the caller's list, for messages.
 
     Raises:
-        SequenceTooLong: if it is longer and `on_overflow` is `error`.
-        InputError: if `max_length` leaves no room beside the special tokens, or a pair is to be
-            cut into windows.
+        SequenceTooLong: if the sequence is longer and `on_overflow` is `error`.
+        InputError: if the special tokens leave no room, or a pair would need windows.
     """
     length = len(tokenized)
     if length <= max_length:
-        return Fitted(tokenized, [tokenized.values], [tokenized.segments], truncated=False)
+        return FittedSequence(tokenized, [tokenized.values], [tokenized.segments], truncated=False)
     special = tokenized.prefix + tokenized.middle + tokenized.suffix
     if max_length <= special:
         raise InputError(
-            f"max_length={max_length} leaves no room beside {special} special tokens; "
+            f"max_length={max_length} leaves no room for tokens other than {special} special ones; "
             f"expected at least {special + 1}",
             sequence=index,
         )
     match on_overflow:
         case "error":
             raise SequenceTooLong(
-                f"{length} tokens, and the model takes {max_length}; shorten it, or choose "
-                "on_overflow='truncate' or 'window'",
+                f"{length} tokens, but the model takes {max_length}; shorten the sequence, or "
+                "choose on_overflow='truncate' or 'window'",
                 sequence=index,
             )
         case "truncate":
@@ -148,19 +150,21 @@ def fit(
             assert_never(unknown)
 
 
-def _select(tokenized: Tokenized, places: list[np.ndarray], *, truncated: bool) -> Fitted:
+def _select(
+    tokenized: Tokenized, window_positions: list[np.ndarray], *, truncated: bool
+) -> FittedSequence:
     segments = tokenized.segments
-    return Fitted(
+    return FittedSequence(
         tokenized,
-        [tokenized.values[chosen] for chosen in places],
-        [None if segments is None else segments[chosen] for chosen in places],
+        [tokenized.values[positions] for positions in window_positions],
+        [None if segments is None else segments[positions] for positions in window_positions],
         truncated,
-        places,
+        window_positions,
     )
 
 
 def _kept(tokenized: Tokenized, room: int) -> np.ndarray:
-    """The positions left when the content is cut to `room` tokens, and the special ones are not."""
+    """The positions that remain when the content, without special tokens, is cut to `room`."""
     length, suffix = len(tokenized), tokenized.suffix
     content = np.arange(tokenized.prefix, length - suffix)
     if tokenized.first is None:
@@ -176,7 +180,7 @@ def _kept(tokenized: Tokenized, room: int) -> np.ndarray:
 
 
 def _share(room: int, first: int, second: int) -> tuple[int, int]:
-    """Room for each of two texts: the shorter whole if it can be; the longer gets an odd token."""
+    """Room for each of two texts: the longer is cut first, and gets the odd token."""
     shorter = min(first, second)
     if 2 * shorter > room:
         shorter = room // 2
@@ -184,7 +188,7 @@ def _share(room: int, first: int, second: int) -> tuple[int, int]:
 
 
 def _frame(tokenized: Tokenized) -> tuple[int, int]:
-    """How many tokens each window repeats at its beginning and at its end."""
+    """The number of tokens that each window repeats at its beginning and at its end."""
     return tokenized.prefix + tokenized.prompt, tokenized.suffix
 
 
@@ -192,14 +196,14 @@ def _windows(tokenized: Tokenized, max_length: int, index: int | None) -> list[n
     """The positions of the sequence in each window."""
     if tokenized.first is not None:
         raise InputError(
-            f"a pair of {len(tokenized)} tokens cannot be cut into windows; choose 'truncate'",
+            f"a pair of {len(tokenized)} tokens cannot be split into windows; choose 'truncate'",
             sequence=index,
         )
     head, suffix = _frame(tokenized)
     size = max_length - head - suffix
     if size < 1:
         raise InputError(
-            f"a prompt of {tokenized.prompt} tokens leaves no room for a window in {max_length}",
+            f"a prompt of {tokenized.prompt} tokens leaves no room in a window of {max_length}",
             sequence=index,
         )
     length = len(tokenized)

@@ -1,4 +1,4 @@
-"""Four ways to cut a string into symbols: each a small value that `alphabet.json` can hold."""
+"""Four rules for splitting a string into symbols, each a value that `alphabet.json` can store."""
 
 import dataclasses
 import re
@@ -7,23 +7,33 @@ from typing import Any, assert_never
 
 from bothways.sequences.safe_patterns import LONGEST_SYMBOL, compile_pattern
 
-__all__ = ["Kmers", "Longest", "Pattern", "Pieces", "Separator", "Splitting", "splitter"]
+__all__ = [
+    "Kmers",
+    "LongestMatch",
+    "Pattern",
+    "Pieces",
+    "Separator",
+    "Splitting",
+    "from_fields",
+    "make_splitter",
+    "to_fields",
+]
 
 Pieces = tuple[list[str], list[int]]
-"""The pieces of a string in order, and the character at which each begins."""
+"""The pieces of a string in order, and the index of the first character of each."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Longest:
-    """At each place the longest symbol of the alphabet that fits, from left to right."""
+class LongestMatch:
+    """Take the longest symbol of the alphabet at each position, from left to right."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Separator:
-    """Symbols are written with a separator between them; None for runs of whitespace.
+    """Split at a separator; None for runs of whitespace.
 
-    An exact separator splits as `str.split` does: two in a row have an empty symbol between them,
-    which no alphabet has. The empty string has no symbols.
+    A separator splits as in `str.split`: between two consecutive ones is an empty symbol, which no
+    alphabet has. The empty string has no symbols.
     """
 
     separator: str | None = None
@@ -35,7 +45,7 @@ class Separator:
 
 @dataclasses.dataclass(frozen=True)
 class Pattern:
-    """What a regular expression matches next is the next symbol; its dialect is in `patterns`."""
+    """Take the next match of a regular expression, in the dialect of `safe_patterns`."""
 
     pattern: str
 
@@ -45,10 +55,10 @@ class Pattern:
 
 @dataclasses.dataclass(frozen=True)
 class Kmers:
-    """Every k characters, `stride` apart: 1 for all k-mers (Ji et al. 2021), k for side by side.
+    """Take k-mers, `stride` characters apart: 1 for overlapping (Ji et al. 2021), k for adjacent.
 
-    Characters that no k-mer reaches, at the end of a string or in one shorter than k, are symbols
-    of their own, so that nothing is left out (Dalla-Torre et al. 2023).
+    Characters that no k-mer covers, at the end of a string or in a string shorter than k, are
+    single symbols, so that nothing is left out (Dalla-Torre et al. 2023).
     """
 
     k: int
@@ -65,16 +75,24 @@ class Kmers:
             )
 
 
-Splitting = Longest | Separator | Pattern | Kmers
+Splitting = LongestMatch | Separator | Pattern | Kmers
+
+_NAMES: Mapping[type, str] = {
+    LongestMatch: "longest",
+    Separator: "separator",
+    Pattern: "pattern",
+    Kmers: "kmers",
+}
+"""The names of the rules in `alphabet.json`."""
 
 
-def splitter(splitting: Splitting, symbols: Sequence[str]) -> Callable[[str], Pieces]:
-    """The function that cuts a string in this way; `symbols` are those of the alphabet.
+def make_splitter(splitting: Splitting, symbols: Sequence[str]) -> Callable[[str], Pieces]:
+    """The function that splits a string by this rule.
 
-    A character at which no symbol begins is a piece of its own.
+    symbols: of the alphabet. A character at which no symbol starts is a piece by itself.
     """
     match splitting:
-        case Longest():
+        case LongestMatch():
             known, lengths = frozenset(symbols), _lengths_by_first_character(symbols)
             return lambda text: _split_longest(text, known, lengths)
         case Separator(separator):
@@ -89,19 +107,19 @@ def splitter(splitting: Splitting, symbols: Sequence[str]) -> Callable[[str], Pi
 
 
 def to_fields(splitting: Splitting) -> dict[str, Any]:
-    """As JSON values: the way's name and its settings."""
-    return {"by": type(splitting).__name__.lower(), **dataclasses.asdict(splitting)}
+    """The rule as JSON values: its name under `by`, and its settings."""
+    return {"by": _NAMES[type(splitting)], **dataclasses.asdict(splitting)}
 
 
 def from_fields(fields: Mapping[str, Any]) -> Splitting:
-    """The inverse of `to_fields`.
+    """Read a rule that `to_fields` wrote.
 
     Raises:
-        ValueError: naming the field that is missing, unknown or wrong.
+        ValueError: names the field that is missing, unknown or wrong.
     """
     match fields:
         case {"by": "longest", **rest} if not rest:
-            return Longest()
+            return LongestMatch()
         case {"by": "separator", "separator": str() | None as separator, **rest} if not rest:
             return Separator(separator)
         case {"by": "pattern", "pattern": str(pattern), **rest} if not rest:
@@ -122,7 +140,7 @@ def _lengths_by_first_character(symbols: Sequence[str]) -> dict[str, list[int]]:
     lengths: dict[str, set[int]] = {}
     for symbol in symbols:
         lengths.setdefault(symbol[0], set()).add(len(symbol))
-    return {first: sorted(found, reverse=True) for first, found in lengths.items()}
+    return {first: sorted(group, reverse=True) for first, group in lengths.items()}
 
 
 def _split_longest(

@@ -14,7 +14,7 @@ from bothways.checkpoints import resolve
 from bothways.errors import TruncationWarning
 from bothways.model.config import PoolingMode
 from bothways.model.inputs import InputKind
-from bothways.sequences import fit as make_fit
+from bothways.sequences import fit_to_length
 from bothways.training.data.dataset import Dataset, Example, Piece
 from bothways.training.engine.loop import fit
 from bothways.training.objectives.classify import Classify
@@ -93,9 +93,9 @@ def _examples(start: Start, sequences: Sequence[Any], target: np.ndarray) -> lis
     examples = []
     truncated = 0
     for index, tokenized in enumerate(start.reader.read(sequences)):
-        fitted = make_fit(tokenized, start.folder.max_length, "truncate", index=index)
+        fitted = fit_to_length(tokenized, start.folder.max_length, "truncate", index=index)
         truncated += fitted.truncated
-        (values,), (segments,) = fitted.pieces, fitted.segments
+        (values,), (segments,) = fitted.windows, fitted.segments
         content = slice(tokenized.prefix, len(values) - tokenized.suffix)
         piece = Piece(values, segments, content)
         examples.append(Example((piece,), target[index], f"sequence {index}"))

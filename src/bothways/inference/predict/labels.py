@@ -11,7 +11,7 @@ from bothways.errors import InputError
 from bothways.inference.predict.run import Run
 from bothways.inference.results import Classified, Reranked, Tagged
 from bothways.model.heads import Head
-from bothways.sequences import NO_POSITION, Fitted
+from bothways.sequences import NO_POSITION, FittedSequence
 
 __all__ = ["can_rank", "classify", "content_positions", "rerank", "tag", "values"]
 
@@ -68,7 +68,7 @@ def tag(
     return [found[i] for i in range(len(run.fitted))]
 
 
-def content_positions(fitted: Fitted) -> np.ndarray:
+def content_positions(fitted: FittedSequence) -> np.ndarray:
     """The positions, of those that `fitted.merge` gives, that hold no special token, int64."""
     tokenized, places = fitted.tokenized, fitted.positions
     inside = (places >= tokenized.prefix) & (places < len(tokenized) - tokenized.suffix)

@@ -17,13 +17,13 @@ from bothways.io.progress import Progress
 from bothways.model.config import EncoderShape
 from bothways.model.heads import HeadTask
 from bothways.sequences import (
-    Fitted,
+    FittedSequence,
     OnOverflow,
     SequenceReader,
-    Words,
+    WordSequence,
     first_token_positions,
     is_single_sequence,
-    to_word_sequence,
+    join_words,
 )
 from bothways.sequences.token_names import token_names
 
@@ -48,7 +48,9 @@ class Predicting(abc.ABC):
         """The longest sequence that is encoded whole, in tokens, special tokens included."""
 
     @abc.abstractmethod
-    def _fit(self, rows: Iterable[Any], prompt: str, on_overflow: OnOverflow) -> list[Fitted]:
+    def _fit(
+        self, rows: Iterable[Any], prompt: str, on_overflow: OnOverflow
+    ) -> list[FittedSequence]:
         """Sequences read, and made to fit."""
 
     def classify(
@@ -268,14 +270,14 @@ class Predicting(abc.ABC):
         runner.warn_of_truncation(run.truncated, self.max_length, stacklevel=4)
         return run
 
-    def _words(self, row: Any, index: int) -> Words | None:
+    def _words(self, row: Any, index: int) -> WordSequence | None:
         """A sentence of words as a text, where it is one."""
         kind = None if self.reader is None else self.reader.kind
         is_words = kind == "text" and isinstance(row, list) and row and isinstance(row[0], str)
         if not is_words:
             return None
         try:
-            return to_word_sequence(row, "text")
+            return join_words(row, "text")
         except InputError as error:
             raise InputError(error.detail, sequence=index) from None
 

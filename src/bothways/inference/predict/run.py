@@ -19,7 +19,7 @@ from bothways.io.progress import Progress, show
 from bothways.model.heads import Head
 from bothways.model.weights import Weights
 from bothways.reference.heads import apply_layer, apply_layers, probabilities
-from bothways.sequences import Fitted
+from bothways.sequences import FittedSequence
 
 __all__ = ["Run"]
 
@@ -31,7 +31,7 @@ class Run:
     backend: Backend
     head: Head
     weights: Weights
-    fitted: Sequence[Fitted]
+    fitted: Sequence[FittedSequence]
     max_tokens: int
     progress: bool | Progress = False
 

@@ -12,7 +12,7 @@ from bothways.errors import InputError
 from bothways.inference.predict.run import Run
 from bothways.inference.results import Filled, Sparse
 from bothways.reference.heads import term_weights
-from bothways.sequences import Fitted
+from bothways.sequences import FittedSequence
 
 __all__ = ["fill", "sparse"]
 
@@ -118,7 +118,7 @@ def _few(count: int, vocab_size: int) -> Iterator[slice]:
         yield slice(start, start + step)
 
 
-def _masks(fitted: Fitted, mask: int, index: int, name: str) -> np.ndarray:
+def _masks(fitted: FittedSequence, mask: int, index: int, name: str) -> np.ndarray:
     places = np.flatnonzero(fitted.tokenized.values[fitted.positions] == mask)
     if not places.size:
         cut = ", or its beginning has none and the rest was cut" if fitted.truncated else ""

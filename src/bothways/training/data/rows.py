@@ -9,7 +9,7 @@ from bothways.files.records import Record
 from bothways.files.rows import Place
 from bothways.files.values import describe_value, parse_value
 from bothways.model.inputs import InputKind
-from bothways.sequences import to_word_sequence
+from bothways.sequences import join_words
 from bothways.training.data.columns import Columns, Task
 from bothways.training.data.labels import parse_tags
 
@@ -100,7 +100,7 @@ class RowReading(NamedTuple):
         if not isinstance(words, list) or not words:
             raise DataFileError(f"{place}: expected a list of words, found {describe_value(value)}")
         try:
-            to_word_sequence(words, self.kind)
+            join_words(words, self.kind)
         except InputError as error:
             raise DataFileError(f"{place}: {error}") from None
         return words

@@ -17,8 +17,8 @@ from bothways.sequences import (
     SequenceReader,
     Tokenized,
     first_token_positions,
-    fit,
-    to_word_sequence,
+    fit_to_length,
+    join_words,
 )
 from bothways.training.data.dataset import IGNORED
 from bothways.training.data.examples import ExampleWriter, PackedExamples, TargetForm
@@ -150,9 +150,11 @@ class _Tokeniser:
                 case "tag":
                     self._add_tagged(writer, row, read)
                 case "classify" | "regress" | "contrast":
-                    fitted = [fit(each, self._max_length, "truncate") for each in read.sequences]
+                    fitted = [
+                        fit_to_length(each, self._max_length, "truncate") for each in read.sequences
+                    ]
                     self._done.truncated += sum(each.truncated for each in fitted)
-                    pieces = [each.pieces[0] for each in fitted]
+                    pieces = [each.windows[0] for each in fitted]
                     writer.add(pieces, fitted[0].segments[0], self._target(row), row.place)
         except InputError as error:
             raise DataFileError(f"{row.place}: {error.detail}") from error
@@ -166,7 +168,7 @@ class _Tokeniser:
     def _as_read(self, row: DataRow) -> tuple[tuple[object, ...], np.ndarray | None]:
         if self._source.task != "tag" or not isinstance(row.inputs[0], list):
             return row.inputs, None
-        sequence, spans = to_word_sequence(row.inputs[0], self._reader.kind)
+        sequence, spans = join_words(row.inputs[0], self._reader.kind)
         return (sequence,), spans
 
     def _new_writer(self, first: Tokenized) -> ExampleWriter:
@@ -182,7 +184,7 @@ class _Tokeniser:
     def _add_tagged(self, writer: ExampleWriter, row: DataRow, read: _Read) -> None:
         (tokenized,) = read.sequences
         tags: list[str] = row.labels[0]
-        whole = fit(tokenized, max(len(tokenized), self._max_length), "error")
+        whole = fit_to_length(tokenized, max(len(tokenized), self._max_length), "error")
         position_W = first_token_positions(whole, read.spans)
         if len(position_W) != len(tags):
             raise DataFileError(
