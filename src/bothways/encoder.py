@@ -19,7 +19,7 @@ from bothways.inference import backends, runner
 from bothways.inference.backends import Backend, BackendName, Precision
 from bothways.inference.postprocessing import apply_modules, first_dimensions, to_unit_length
 from bothways.inference.predict import Heads, Predicting
-from bothways.io.progress import Progress, show
+from bothways.io.progress import ProgressCallback, show_progress
 from bothways.model.baselines import AnyConfig
 from bothways.model.baselines.any_encoder import initialize, require_transformer
 from bothways.model.config import PoolingMode
@@ -185,7 +185,7 @@ class Encoder(Predicting):
         prompt: str | None = None,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> np.ndarray:
         """One vector per sequence, float32 (n, d), in the order given; (d,) for a single sequence.
 
@@ -228,7 +228,7 @@ class Encoder(Predicting):
         prompt: str | None = None,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> Encodings:
         """As `encode`, for many sequences, with token counts, and without a warning of truncation.
 
@@ -240,7 +240,7 @@ class Encoder(Predicting):
         fitted = self._fit(sequences, text, on_overflow)
         skip = self._prompt_length(text, fitted)
         num_tokens = np.array([f.num_tokens for f in fitted], dtype=np.int64)
-        with show(progress, int(num_tokens.sum())) as done:
+        with show_progress(progress, int(num_tokens.sum())) as done:
             pooled = runner.pooled(
                 self.backend,
                 fitted,
@@ -262,7 +262,7 @@ class Encoder(Predicting):
         prompt: str | None = None,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> Contextual: ...
 
     @overload
@@ -274,7 +274,7 @@ class Encoder(Predicting):
         prompt: str | None = None,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> list[Contextual]: ...
 
     def contextualize(
@@ -285,7 +285,7 @@ class Encoder(Predicting):
         prompt: str | None = None,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> Contextual | list[Contextual]:
         """One `Contextual` per sequence, in the order given; one alone for a single sequence.
 
@@ -303,7 +303,7 @@ class Encoder(Predicting):
         fitted = self._fit(rows, self._prompt(prompt), on_overflow)
         runner.warn_of_truncation(np.array([f.truncated for f in fitted]), self.max_length)
         found: dict[int, Contextual] = {}
-        with show(progress, sum(f.num_tokens for f in fitted)) as done:
+        with show_progress(progress, sum(f.num_tokens for f in fitted)) as done:
             for i, states in runner.hidden_states(
                 self.backend, fitted, chosen, max_tokens=runner.batch_tokens(max_tokens)
             ):

@@ -13,7 +13,7 @@ from bothways.io.json_files import (
     MAX_DEPTH,
     read_json,
     read_object,
-    read_object_if_there,
+    read_optional_object,
     write_json,
 )
 
@@ -71,7 +71,7 @@ def test_a_giant_file_is_refused_without_being_read(tmp_path: Path) -> None:
     with (tmp_path / "x.json").open("wb") as file:
         file.truncate(2**40)  # a sparse file: a terabyte that takes no room
     start = time.monotonic()
-    with pytest.raises(CheckpointError, match=f"larger than {MAX_BYTES:,} bytes"):
+    with pytest.raises(CheckpointError, match=f"larger than the limit of {MAX_BYTES:,} bytes"):
         read_json(tmp_path / "x.json")
     assert time.monotonic() - start < SECONDS
 
@@ -85,7 +85,7 @@ def test_a_missing_file_and_a_folder_of_that_name_are_named(tmp_path: Path) -> N
 
 
 def test_an_optional_file_may_be_missing(tmp_path: Path) -> None:
-    assert read_object_if_there(tmp_path / "x.json") == {}
+    assert read_optional_object(tmp_path / "x.json") == {}
 
 
 def test_a_byte_order_mark_is_no_part_of_the_json(tmp_path: Path) -> None:

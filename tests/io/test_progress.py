@@ -2,24 +2,24 @@
 
 import pytest
 
-from bothways.io.progress import show
+from bothways.io.progress import show_progress
 
 
 def test_a_callback_hears_the_running_total() -> None:
     heard: list[tuple[int, int]] = []
-    with show(lambda done, total: heard.append((done, total)), 5) as advance:
+    with show_progress(lambda done, total: heard.append((done, total)), 5) as advance:
         advance(2)
         advance(3)
     assert heard == [(2, 5), (5, 5)]
 
 
 def test_nothing_is_printed_unasked(capsys: pytest.CaptureFixture[str]) -> None:
-    with show(False, 5) as advance:
+    with show_progress(False, 5) as advance:
         advance(5)
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_bar_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    with show(True, 5) as advance:
+    with show_progress(True, 5) as advance:
         advance(5)
     assert capsys.readouterr().out == ""

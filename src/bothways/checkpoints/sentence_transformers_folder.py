@@ -24,7 +24,7 @@ from bothways.checkpoints.sentence_transformers_modules import modules_of
 from bothways.checkpoints.transformers_folder import check_heads, read_transformers
 from bothways.checkpoints.weight_files import read_weights
 from bothways.errors import CheckpointError, UnsupportedModel
-from bothways.io.json_files import brief, read_object, read_object_if_there
+from bothways.io.json_files import brief, read_object, read_optional_object
 from bothways.model.config import PoolingMode
 
 __all__ = [
@@ -142,7 +142,7 @@ def _of_heads(folder: Path, transformer: Path, purpose: _Purpose) -> ModelFolder
 
 
 def _is_for_scores(folder: Path) -> bool:
-    about = read_object_if_there(folder / _ABOUT_FILE)
+    about = read_optional_object(folder / _ABOUT_FILE)
     return about.get("model_type") == _SCORES.model_type
 
 

@@ -53,10 +53,7 @@ class ChunkPlan:
 
 
 def reduce_memory_retention() -> None:
-    """Make libraries give memory back, so that what a process takes is what it uses.
-
-    To be called before a model is loaded.
-    """
+    """Make libraries return freed memory to the system. Call this before loading a model."""
     limit_primitive_caches()
     return_freed_blocks()
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from tokenizers import AddedToken
 
 from bothways.errors import CheckpointError
-from bothways.io.json_files import read_object_if_there
+from bothways.io.json_files import read_optional_object
 
 __all__ = ["TokenizerSettings"]
 
@@ -43,16 +43,16 @@ class TokenizerSettings(NamedTuple):
         Raises:
             CheckpointError: if one is malformed.
         """
-        config = read_object_if_there(folder / "tokenizer_config.json")
+        config = read_optional_object(folder / "tokenizer_config.json")
         name = config.get("tokenizer_class")
         if name is None:
-            model_type = read_object_if_there(folder / "config.json").get("model_type")
+            model_type = read_optional_object(folder / "config.json").get("model_type")
             name = _CLASS_OF_MODEL_TYPE.get(model_type) if isinstance(model_type, str) else None
         elif not isinstance(name, str):
             raise CheckpointError(
                 f"{folder / 'tokenizer_config.json'}: tokenizer_class={name!r:.80}; expected a name"
             )
-        special = read_object_if_there(folder / "special_tokens_map.json")
+        special = read_optional_object(folder / "special_tokens_map.json")
         return cls(folder, name.removesuffix("Fast") if name else None, config, special)
 
     def choice(self, name: str, default: bool) -> bool:
@@ -79,7 +79,7 @@ class TokenizerSettings(NamedTuple):
         """Tokens added to the vocabulary, by their ids in order."""
         added = {
             _to_id(index, self.folder): AddedToken(name, normalized=False)
-            for name, index in read_object_if_there(self.folder / "added_tokens.json").items()
+            for name, index in read_optional_object(self.folder / "added_tokens.json").items()
         }
         decoder = self.config.get("added_tokens_decoder", {})
         if not isinstance(decoder, dict):

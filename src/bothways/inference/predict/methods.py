@@ -13,7 +13,7 @@ from bothways.inference.predict import labels, tokens
 from bothways.inference.predict.heads import Heads
 from bothways.inference.predict.run import Run
 from bothways.inference.results import Classified, Filled, Reranked, Sparse, Tagged
-from bothways.io.progress import Progress
+from bothways.io.progress import ProgressCallback
 from bothways.model.config import EncoderShape
 from bothways.model.heads import HeadTask
 from bothways.sequences import (
@@ -60,7 +60,7 @@ class Predicting(abc.ABC):
         threshold: float = 0.5,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> Classified:
         """The label of each sequence, with the probabilities of all; a single one is a list of one.
 
@@ -83,7 +83,7 @@ class Predicting(abc.ABC):
         *,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> np.ndarray:
         """The numbers that a head for values gives, float32 (n,), or (n, k) for k of them.
 
@@ -103,7 +103,7 @@ class Predicting(abc.ABC):
         *,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> list[Tagged]:
         """A label for each token of each sequence; a single one is a list of one.
 
@@ -134,7 +134,7 @@ class Predicting(abc.ABC):
         top: int = 5,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> list[Filled]: ...
 
     @overload
@@ -145,7 +145,7 @@ class Predicting(abc.ABC):
         top: int = 5,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> list[list[Filled]]: ...
 
     def fill_mask(
@@ -155,7 +155,7 @@ class Predicting(abc.ABC):
         top: int = 5,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> list[Filled] | list[list[Filled]]:
         """The `top` most probable tokens for each mask of a sequence, or of each of several.
 
@@ -179,7 +179,7 @@ class Predicting(abc.ABC):
         *,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> Reranked:
         """Documents by how well they answer a query, each read together with it.
 
@@ -210,7 +210,7 @@ class Predicting(abc.ABC):
         *,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> Sparse:
         """Weights over the vocabulary for each sequence; a single one is a list of one.
 
@@ -248,7 +248,7 @@ class Predicting(abc.ABC):
         purpose: str,
         on_overflow: OnOverflow,
         max_tokens: int | None,
-        progress: bool | Progress,
+        progress: bool | ProgressCallback,
     ) -> Run:
         """Sequences on their way to the first head that there is for one of `tasks`.
 

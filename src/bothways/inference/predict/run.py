@@ -15,7 +15,7 @@ import numpy as np
 from bothways.inference import runner
 from bothways.inference.backends import Backend
 from bothways.inference.predict.heads import TIED_TO
-from bothways.io.progress import Progress, show
+from bothways.io.progress import ProgressCallback, show_progress
 from bothways.model.heads import Head
 from bothways.model.weights import Weights
 from bothways.reference.heads import apply_layer, apply_layers, probabilities
@@ -33,7 +33,7 @@ class Run:
     weights: Weights
     fitted: Sequence[FittedSequence]
     max_tokens: int
-    progress: bool | Progress = False
+    progress: bool | ProgressCallback = False
 
     @property
     def truncated(self) -> np.ndarray:
@@ -49,7 +49,7 @@ class Run:
         """The head's outputs for each sequence, float32 (n, O)."""
         if self.head.pooling is None:
             raise ValueError(f"a head for {self.head.task} has outputs for each position")
-        with show(self.progress, int(self.num_tokens.sum())) as done:
+        with show_progress(self.progress, int(self.num_tokens.sum())) as done:
             pooled = runner.pooled(
                 self.backend,
                 self.fitted,
@@ -66,7 +66,7 @@ class Run:
     def of_positions(self) -> Iterator[tuple[int, np.ndarray]]:
         """Index and last hidden states, float32 (L, D), of each sequence, in no certain order."""
         last = [self.backend.config.num_layers]
-        with show(self.progress, int(self.num_tokens.sum())) as done:
+        with show_progress(self.progress, int(self.num_tokens.sum())) as done:
             for i, states in runner.hidden_states(
                 self.backend, self.fitted, last, max_tokens=self.max_tokens
             ):
