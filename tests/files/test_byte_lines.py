@@ -1,4 +1,4 @@
-"""From an input to bytes: compressed or not, whole or not, a file or standard input."""
+"""Reading the lines of compressed and plain files and of standard input."""
 
 import gzip
 import io
@@ -36,14 +36,14 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "zst": zst
         ("x.fasta", b">1\na\n>2\nb\n"),
     ],
 )
-def test_every_text_format_is_read_compressed(
+def test_every_text_format_may_be_compressed(
     read: Callable[..., list[Any]], name: str, content: bytes, suffix: str
 ) -> None:
     assert read(f"{name}.{suffix}", COMPRESS[suffix](content)) == ["a", "b"]
 
 
 @pytest.mark.parametrize("suffix", COMPRESS)
-def test_compressed_files_joined_end_to_end_are_read_to_the_end(
+def test_concatenated_compressed_files_are_read_to_the_end(
     read: Callable[..., list[Any]], suffix: str
 ) -> None:
     compress = COMPRESS[suffix]
@@ -52,7 +52,7 @@ def test_compressed_files_joined_end_to_end_are_read_to_the_end(
 
 @pytest.mark.parametrize("suffix", COMPRESS)
 @pytest.mark.parametrize("kept", [5, 1000, -1])
-def test_a_compressed_file_cut_short_is_an_error(
+def test_a_truncated_compressed_file_is_an_error(
     read: Callable[..., list[Any]], suffix: str, kept: int
 ) -> None:
     with pytest.raises(DataFileError, match=rf"x\.txt\.{suffix}: the compressed file is truncated"):
@@ -60,7 +60,7 @@ def test_a_compressed_file_cut_short_is_an_error(
 
 
 @pytest.mark.parametrize("suffix", COMPRESS)
-def test_what_is_not_compressed_as_its_name_says_is_an_error(
+def test_content_that_contradicts_the_suffix_is_an_error(
     read: Callable[..., list[Any]], suffix: str
 ) -> None:
     with pytest.raises(DataFileError, match=rf"not a valid \.{suffix} file"):
@@ -68,9 +68,7 @@ def test_what_is_not_compressed_as_its_name_says_is_an_error(
 
 
 @pytest.mark.parametrize("suffix", COMPRESS)
-def test_damage_inside_a_compressed_file_is_an_error(
-    read: Callable[..., list[Any]], suffix: str
-) -> None:
+def test_a_damaged_compressed_file_is_an_error(read: Callable[..., list[Any]], suffix: str) -> None:
     damaged = bytearray(COMPRESS[suffix](TEXT))
     damaged[len(damaged) // 2] ^= 0xFF
     damaged[-6] ^= 0xFF
@@ -78,20 +76,20 @@ def test_damage_inside_a_compressed_file_is_an_error(
         read(f"x.txt.{suffix}", bytes(damaged))
 
 
-def test_standard_input_is_lines_of_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_is_read_as_text_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\n\nb\n")))
     rows = list(read_rows(["-"]))
     assert [row.value for row in rows] == ["a", "", "b"]
     assert str(rows[2].place) == "standard input, row 3"
 
 
-def test_standard_input_is_what_the_format_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_format_of_standard_input_can_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"text": "a"}\n')))
     assert [row.value for row in read_rows(["-"], input_format="jsonl")] == ["a"]
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
-def test_the_meter_goes_from_0_to_1(tmp_path: Path, suffix: str) -> None:
+def test_read_progress_goes_from_0_to_1(tmp_path: Path, suffix: str) -> None:
     compress = COMPRESS.get(suffix[1:], bytes)
     paths = [tmp_path / f"a.txt{suffix}", tmp_path / f"b.txt{suffix}"]
     for path in paths:
@@ -106,7 +104,7 @@ def test_the_meter_goes_from_0_to_1(tmp_path: Path, suffix: str) -> None:
     assert read_progress.fraction == 1
 
 
-def test_the_meter_of_standard_input_knows_no_share() -> None:
+def test_read_progress_of_standard_input_is_unknown() -> None:
     assert ReadProgress(["-"]).fraction is None
 
 

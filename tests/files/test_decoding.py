@@ -1,4 +1,4 @@
-"""Bytes to lines: what ends a line, what does not, and bytes that are no text."""
+"""Decoding lines: line ends, byte order marks and invalid bytes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,19 +18,19 @@ def test_only_newlines_end_a_line(read: Read) -> None:
     assert read("x.txt", f"{NOT_LINE_ENDS}\nnext".encode()) == [NOT_LINE_ENDS, "next"]
 
 
-def test_carriage_returns_before_newlines_are_part_of_the_end(read: Read) -> None:
+def test_a_carriage_return_before_a_newline_is_removed(read: Read) -> None:
     assert read("x.txt", b"one\r\ntwo\r\n\r\nfour\r") == ["one", "two", "", "four\r"]
 
 
-def test_blank_lines_are_rows_so_that_numbers_stay_aligned(read: Read) -> None:
+def test_blank_lines_count_as_rows(read: Read) -> None:
     assert read("x.txt", b"one\n\n \nfour\n") == ["one", "", " ", "four"]
 
 
-def test_a_last_line_needs_no_newline(read: Read) -> None:
+def test_the_last_line_may_lack_a_newline(read: Read) -> None:
     assert read("x.txt", b"one\ntwo") == read("x.txt", b"one\ntwo\n") == ["one", "two"]
 
 
-def test_a_byte_order_mark_is_skipped_at_the_start_alone(read: Read) -> None:
+def test_a_byte_order_mark_is_skipped_only_at_the_start(read: Read) -> None:
     assert read("x.txt", b"\xef\xbb\xbfone\n\xef\xbb\xbftwo") == ["one", "\ufefftwo"]
 
 
@@ -53,12 +53,12 @@ def test_invalid_utf8_is_an_error_with_its_byte_offset(read: Read, start: bytes)
         read("x.txt", start + b"fine\nbad\xff\n")
 
 
-def test_utf16_is_named(read: Read) -> None:
+def test_utf16_is_an_error_that_names_the_encoding(read: Read) -> None:
     with pytest.raises(DataFileError, match=r"offset 0 .* looks like UTF-16"):
         read("x.txt", "text".encode("utf-16"))
 
 
-def test_rows_before_the_bad_byte_are_given(tmp_path: Path) -> None:
+def test_rows_before_an_invalid_byte_are_read(tmp_path: Path) -> None:
     path = tmp_path / "x.txt"
     path.write_bytes(b"fine\n\xff\n")
     rows = read_rows([str(path)])
@@ -83,9 +83,7 @@ def test_a_line_of_ten_megabytes_is_a_row(
     assert len(value) == 10_000_000
 
 
-def test_a_file_without_lines_is_refused_before_it_fills_the_memory(
-    read: Read, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_line_beyond_the_limit_is_refused(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bothways.files.byte_lines.MAX_LINE_BYTES", 1 << 20)
     with pytest.raises(DataFileError, match="a line of more than 1 MiB"):
         read("x.txt", b"x" * (2 << 20))

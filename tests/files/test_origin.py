@@ -1,4 +1,4 @@
-"""The origin of vectors: how it is stored, also by earlier versions, and what it is compared by."""
+"""The origin of vectors: how it is stored, also by earlier versions."""
 
 import dataclasses
 import json
@@ -35,7 +35,7 @@ def test_files_of_version_0_1_0_are_read(path: Path) -> None:
     assert [hit.text for hit in hits] == [None if path.suffix == ".npy" else "second", None]
 
 
-def test_an_origin_survives_both_ways_of_storing_it() -> None:
+def test_an_origin_round_trips_through_metadata_and_json() -> None:
     metadata = {key.encode(): value.encode() for key, value in ORIGIN.to_metadata().items()}
     assert Origin.from_metadata(metadata, "v.parquet") == ORIGIN
     stored = json.loads(json.dumps(dataclasses.asdict(ORIGIN)))

@@ -1,4 +1,4 @@
-"""Records written part by part, in each format, and what a file never is: half there."""
+"""Records written in batches, in each format, to files that are complete or absent."""
 
 import csv
 import json
@@ -48,15 +48,15 @@ def write(path: Path, *, parts: int = 2, overwrite: bool = False) -> None:
             writer.write(ROWS)
 
 
-def test_json_lines_hold_what_was_given(tmp_path: Path) -> None:
+def test_jsonl_holds_the_records(tmp_path: Path) -> None:
     write(tmp_path / "o.jsonl")
-    found = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().split("\n")[:-1]]
+    records = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().split("\n")[:-1]]
     expected = [{name: AS_JSON[name][i] for name in COLUMNS} for i in range(4)]
-    assert found == expected * 2
+    assert records == expected * 2
 
 
 @pytest.mark.parametrize(("suffix", "delimiter"), [("csv", ","), ("tsv", "\t")])
-def test_tables_hold_lists_as_json(suffix: str, delimiter: str, tmp_path: Path) -> None:
+def test_tables_store_lists_as_json(suffix: str, delimiter: str, tmp_path: Path) -> None:
     write(tmp_path / f"o.{suffix}")
     with (tmp_path / f"o.{suffix}").open(newline="", encoding="utf-8") as file:
         table = list(csv.DictReader(file, delimiter=delimiter))
@@ -71,7 +71,7 @@ def test_tables_hold_lists_as_json(suffix: str, delimiter: str, tmp_path: Path) 
     assert [row["cut"] for row in table[:4]] == ["true", "false", "false", ""]
 
 
-def test_parquet_has_types_and_says_what_made_it(tmp_path: Path) -> None:
+def test_parquet_has_types_and_metadata(tmp_path: Path) -> None:
     write(tmp_path / "o.parquet")
     table = pq.read_table(tmp_path / "o.parquet")
     for name in ("id", "cut", "labels", "shares", "masks", "odds"):
@@ -80,7 +80,7 @@ def test_parquet_has_types_and_says_what_made_it(tmp_path: Path) -> None:
     assert table.schema.metadata[b"bothways.head"] == b"tags"
 
 
-def test_nothing_stands_under_the_name_after_an_error(tmp_path: Path) -> None:
+def test_no_file_is_left_after_an_error(tmp_path: Path) -> None:
     def break_off(path: Path) -> None:
         with open_record_output(str(path)) as out:
             out.start(COLUMNS, {}).write(ROWS)
@@ -92,7 +92,7 @@ def test_nothing_stands_under_the_name_after_an_error(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_exists_is_kept_unless_told_otherwise(tmp_path: Path) -> None:
+def test_an_existing_file_is_kept_without_overwrite(tmp_path: Path) -> None:
     (tmp_path / "o.jsonl").write_text("precious")
     with pytest.raises(DataFileError, match="exists"):
         write(tmp_path / "o.jsonl")
@@ -102,12 +102,12 @@ def test_a_file_that_exists_is_kept_unless_told_otherwise(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["o.npy", "o", "o.json"])
-def test_a_format_that_there_is_not_is_refused(name: str, tmp_path: Path) -> None:
+def test_an_unknown_format_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match=r"supported are \.parquet, \.jsonl, \.csv, \.tsv"):
         write(tmp_path / name)
 
 
-def test_parquet_without_its_library_names_the_extra(
+def test_a_missing_pyarrow_is_an_error_that_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(formats, "find_spec", lambda name: None)
@@ -116,7 +116,7 @@ def test_parquet_without_its_library_names_the_extra(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_standard_output_gets_json_lines(capfd: pytest.CaptureFixture[str]) -> None:
+def test_standard_output_is_jsonl_for_records(capfd: pytest.CaptureFixture[str]) -> None:
     with open_record_output("-") as out:
         out.start(COLUMNS, {}).write(ROWS)
     assert len(capfd.readouterr().out.split("\n")) == 5

@@ -1,4 +1,4 @@
-"""The nearest rows, against all rows sorted."""
+"""Search, compared with a full sort of all rows."""
 
 import dataclasses
 from collections.abc import Callable
@@ -22,7 +22,7 @@ Store = Callable[..., str]
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("k", [1, 7, 1000, 2000])
-def test_the_nearest_are_those_of_a_full_sort(
+def test_the_nearest_rows_agree_with_a_full_sort(
     tmp_path: Path,
     origin: Origin,
     store: Store,
@@ -41,13 +41,13 @@ def test_the_nearest_are_those_of_a_full_sort(
 
     cosines = vectors @ query / np.linalg.norm(vectors, axis=1) / np.linalg.norm(query)
     expected = np.argsort(-cosines)[:k]
-    found = find_nearest(path, query, origin, k)
-    assert [hit.row for hit in found] == expected.tolist()
-    assert [hit.rank for hit in found] == list(range(1, min(k, 1000) + 1))
+    hits = find_nearest(path, query, origin, k)
+    assert [hit.row for hit in hits] == expected.tolist()
+    assert [hit.rank for hit in hits] == list(range(1, min(k, 1000) + 1))
     if suffix in WITH_NAMES:
-        assert [hit.id for hit in found] == [f"id-{i}" for i in expected]
-        assert [hit.text for hit in found] == [f"text {i}" for i in expected]
-    np.testing.assert_allclose([hit.score for hit in found], cosines[expected], atol=ROUNDING)
+        assert [hit.id for hit in hits] == [f"id-{i}" for i in expected]
+        assert [hit.text for hit in hits] == [f"text {i}" for i in expected]
+    np.testing.assert_allclose([hit.score for hit in hits], cosines[expected], atol=ROUNDING)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -71,9 +71,7 @@ def test_equal_scores_are_ordered_by_row(
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_vector_of_length_0_scores_0(
-    tmp_path: Path, origin: Origin, store: Store, suffix: str
-) -> None:
+def test_a_zero_vector_scores_0(tmp_path: Path, origin: Origin, store: Store, suffix: str) -> None:
     vectors = np.array([[0, 0, 0, 0], [1, 0, 0, 0], [-1, 0, 0, 0]], np.float32)
     path = store(tmp_path / f"v{suffix}", origin, vectors)
     assert [hit.score for hit in find_nearest(path, vectors[1], origin, 3)] == [1, 0, -1]
@@ -81,7 +79,7 @@ def test_a_vector_of_length_0_scores_0(
 
 
 @pytest.mark.parametrize("suffix", WITH_NAMES)
-def test_rows_without_text_are_found_by_id(
+def test_rows_without_text_have_an_id(
     tmp_path: Path, origin: Origin, store: Store, suffix: str
 ) -> None:
     vectors = np.eye(4, dtype=np.float32)
@@ -91,7 +89,9 @@ def test_rows_without_text_are_found_by_id(
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".npy"])
-def test_no_rows_give_nothing(tmp_path: Path, origin: Origin, store: Store, suffix: str) -> None:
+def test_a_file_without_rows_has_no_hits(
+    tmp_path: Path, origin: Origin, store: Store, suffix: str
+) -> None:
     path = store(tmp_path / f"v{suffix}", origin, np.empty((0, 4), np.float32))
     assert find_nearest(path, np.ones(4, np.float32), origin, 5) == []
 
@@ -100,7 +100,7 @@ def test_no_rows_give_nothing(tmp_path: Path, origin: Origin, store: Store, suff
 @pytest.mark.parametrize(
     ("field", "other"), [("fingerprint", "cd" * 32), ("pooling", "cls"), ("dimensions", 3)]
 )
-def test_vectors_of_another_space_are_refused_with_both_named(
+def test_incomparable_vectors_are_refused_with_both_values(
     tmp_path: Path, origin: Origin, store: Store, suffix: str, field: str, other: object
 ) -> None:
     vectors = np.eye(4, dtype=np.float32)
@@ -111,7 +111,7 @@ def test_vectors_of_another_space_are_refused_with_both_named(
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_query_may_have_a_prompt_of_its_own(
+def test_a_query_may_have_another_prompt(
     tmp_path: Path, origin: Origin, store: Store, suffix: str
 ) -> None:
     vectors = np.eye(4, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Which files can be searched, and with which libraries."""
+"""Which files can be searched, and the libraries that they need."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ def test_other_formats_cannot_be_searched(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["v.parquet", "v.npy", "v.jsonl"])
-def test_a_file_that_is_not_there_is_an_error(tmp_path: Path, name: str) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataFileError, match=f"{name}: no such file"):
         read_origin(str(tmp_path / name))
 
@@ -29,7 +29,7 @@ def test_standard_input_cannot_be_searched() -> None:
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".jsonl"])
-def test_pyarrow_is_not_needed_but_for_parquet(
+def test_only_parquet_needs_pyarrow(
     tmp_path: Path, origin: Origin, store: Callable[..., str], suffix: str, no_pyarrow: None
 ) -> None:
     vectors = np.eye(4, dtype=np.float32)
@@ -37,7 +37,9 @@ def test_pyarrow_is_not_needed_but_for_parquet(
     assert find_nearest(path, vectors[1], origin, 1)[0].row == 1
 
 
-def test_parquet_without_its_library_names_the_extra(tmp_path: Path, no_pyarrow: None) -> None:
+def test_a_missing_pyarrow_is_an_error_that_names_the_extra(
+    tmp_path: Path, no_pyarrow: None
+) -> None:
     path = tmp_path / "v.parquet"
     path.write_bytes(b"PAR1")
     with pytest.raises(MissingExtra, match=r"v\.parquet needs an extra: .*bothways\[parquet\]"):

@@ -1,4 +1,4 @@
-"""What is refused as a .jsonl file of vectors, and that rows may be joined and compressed."""
+"""Reading vectors in .jsonl files, also joined and compressed, and malformed ones."""
 
 import gzip
 import json
@@ -28,13 +28,13 @@ def change(path: Path, row: int, **fields: Any) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
-def test_compressed_rows_are_searched(path: Path, origin: Origin) -> None:
+def test_a_compressed_file_is_searched(path: Path, origin: Origin) -> None:
     compressed = path.with_name("v.jsonl.gz")
     compressed.write_bytes(gzip.compress(path.read_bytes()))
     assert find_nearest(str(compressed), EYE[2], origin, 1)[0].id == "id-2"
 
 
-def test_files_joined_end_to_end_are_searched_as_one(path: Path, origin: Origin) -> None:
+def test_concatenated_files_are_searched_as_one(path: Path, origin: Origin) -> None:
     path.write_text(path.read_text() * 2)
     assert [hit.row for hit in find_nearest(str(path), EYE[2], origin, 2)] == [2, 6]
 
@@ -47,7 +47,9 @@ def test_joined_rows_of_different_origin_are_refused(path: Path, origin: Origin)
 
 
 @pytest.mark.parametrize("text", [3, None, ["a"]])
-def test_what_is_no_text_is_not_printed_as_one(path: Path, origin: Origin, text: object) -> None:
+def test_a_text_that_is_not_a_string_is_treated_as_missing(
+    path: Path, origin: Origin, text: object
+) -> None:
     change(path, 2, text=text)
     assert find_nearest(str(path), EYE[2], origin, 1)[0].text is None
 
@@ -70,7 +72,7 @@ def test_what_is_no_text_is_not_printed_as_one(path: Path, origin: Origin, text:
     ],
     ids=str,
 )
-def test_what_is_no_vector_is_an_error_that_names_the_row(
+def test_a_malformed_vector_is_an_error_that_names_the_row(
     path: Path, origin: Origin, vector: object
 ) -> None:
     change(path, 1, vector=vector)
@@ -96,7 +98,7 @@ def test_a_file_that_bothways_did_not_write_is_refused(path: Path) -> None:
         read_origin(str(path))
 
 
-def test_a_file_without_rows_says_nothing_of_its_origin(path: Path) -> None:
+def test_a_file_without_rows_has_no_origin(path: Path) -> None:
     path.write_text("")
     with pytest.raises(
         DataFileError, match=r"v\.jsonl: no rows, so the model and settings are unknown"
@@ -104,7 +106,7 @@ def test_a_file_without_rows_says_nothing_of_its_origin(path: Path) -> None:
         read_origin(str(path))
 
 
-def test_a_file_cut_short_is_an_error(path: Path, origin: Origin) -> None:
+def test_a_truncated_file_is_an_error(path: Path, origin: Origin) -> None:
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(DataFileError, match=r"v\.jsonl, row 4: not JSON"):
         find_nearest(str(path), EYE[0], origin, 1)

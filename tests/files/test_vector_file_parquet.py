@@ -1,4 +1,4 @@
-"""What is refused as a .parquet file of vectors."""
+"""Reading vectors in .parquet files, and malformed ones."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_malformed_metadata_is_an_error(tmp_path: Path, origin: Origin, dimensio
         read_origin(str(path))
 
 
-def test_a_file_cut_short_is_an_error(
+def test_a_truncated_file_is_an_error(
     tmp_path: Path, origin: Origin, store: Callable[..., str]
 ) -> None:
     path = tmp_path / "v.parquet"

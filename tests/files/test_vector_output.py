@@ -1,4 +1,4 @@
-"""Files of vectors: what stands in them, and that they are whole or not there."""
+"""Files of vectors: their content, and that they are complete or absent."""
 
 import dataclasses
 import gc
@@ -64,7 +64,7 @@ def test_parquet_is_written_in_row_groups_of_bounded_size(
     assert pq.read_table(path)["id"].to_pylist() == [f"row-{i}" for i in range(5000)]
 
 
-def test_npy_holds_the_vectors_and_the_origin_stands_beside_it(
+def test_npy_holds_the_vectors_and_a_file_beside_it_the_origin(
     tmp_path: Path, origin: Origin, encoded: MakeRows
 ) -> None:
     path = tmp_path / "out.npy"
@@ -78,7 +78,7 @@ def test_npy_holds_the_vectors_and_the_origin_stands_beside_it(
     assert np.load(path, mmap_mode="r").shape == (140, 4)
 
 
-def test_jsonl_holds_one_object_a_row_and_the_origin_in_each(
+def test_jsonl_holds_one_object_per_row_with_the_origin(
     tmp_path: Path, origin: Origin, encoded: MakeRows
 ) -> None:
     path = tmp_path / "out.jsonl"
@@ -182,7 +182,7 @@ def test_a_full_disk_is_an_error_that_leaves_nothing(
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_what_exists_is_refused_unless_to_be_overwritten(
+def test_an_existing_file_is_refused_without_overwrite(
     tmp_path: Path, origin: Origin, encoded: MakeRows, suffix: str
 ) -> None:
     path = tmp_path / f"out{suffix}"
@@ -195,7 +195,7 @@ def test_what_exists_is_refused_unless_to_be_overwritten(
     assert path.read_bytes() != before
 
 
-def test_a_file_in_the_place_of_the_origin_is_not_overwritten(
+def test_an_existing_origin_file_is_refused_without_overwrite(
     tmp_path: Path, origin: Origin
 ) -> None:
     (tmp_path / "out.npy.json").write_text("precious")
@@ -213,7 +213,7 @@ def test_an_unknown_format_is_an_error_that_lists_the_known_ones(tmp_path: Path,
         pytest.fail("the block must not be entered")
 
 
-def test_parquet_without_its_library_names_the_extra_before_there_is_anything_to_write(
+def test_a_missing_pyarrow_is_an_error_on_entering_that_names_the_extra(
     tmp_path: Path, no_pyarrow: None
 ) -> None:
     with (

@@ -1,3 +1,5 @@
+"""Limits on the memory that libraries keep."""
+
 import os
 
 import pytest

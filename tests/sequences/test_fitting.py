@@ -1,4 +1,4 @@
-"""Long sequences: refused, cut as transformers cuts, or in windows that are put together again."""
+"""Long sequences: refused, truncated as in transformers, or split into windows and merged."""
 
 import time
 from collections.abc import Callable
@@ -33,7 +33,7 @@ SOON_SECONDS = 30
 def sequence(
     content: int, prefix: int = 1, suffix: int = 1, prompt: int = 0, segments: bool = False
 ) -> Tokenized:
-    """Ids that are their own positions."""
+    """Ids equal to their positions."""
     length = prefix + content + suffix
     tokens = [f"t{position}" for position in range(length)]
     offsets = np.stack([np.arange(length), np.arange(length) + 1], axis=1)
@@ -53,7 +53,7 @@ def identity(fitted: FittedSequence, width: int = 3) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("on_overflow", ["error", "truncate", "window"])
-def test_a_sequence_that_fits_is_one_piece_and_is_not_copied(on_overflow: Any) -> None:
+def test_a_sequence_that_fits_is_one_window_and_not_copied(on_overflow: Any) -> None:
     tokenized = sequence(6, segments=True)
     fitted = fit_to_length(tokenized, 8, on_overflow)
     assert fitted.windows[0] is tokenized.values
@@ -75,7 +75,7 @@ def test_an_error_names_the_sequence_its_tokens_and_the_limit() -> None:
     assert e.value.sequence == 7
 
 
-def test_a_cut_sequence_keeps_its_special_tokens_and_its_beginning() -> None:
+def test_a_truncated_sequence_keeps_its_special_tokens_and_its_beginning() -> None:
     fitted = fit_to_length(sequence(10, prefix=2, suffix=1, segments=True), 6, "truncate")
     assert fitted.truncated
     assert [piece.tolist() for piece in fitted.windows] == [[0, 1, 2, 3, 4, 12]]
@@ -89,7 +89,7 @@ def test_a_cut_sequence_keeps_its_special_tokens_and_its_beginning() -> None:
     assert fitted.merge(vectors) is vectors[0]
 
 
-def test_ids_as_they_are_are_cut_at_the_end() -> None:
+def test_ids_without_special_tokens_are_truncated_at_the_end() -> None:
     (tokenized,) = read_ids([[5, 6, 7, 8]], 10)
     fitted = fit_to_length(tokenized, 3, "truncate")
     assert fitted.windows[0].tolist() == [5, 6, 7]
@@ -97,7 +97,7 @@ def test_ids_as_they_are_are_cut_at_the_end() -> None:
     assert fitted.offsets is None
 
 
-def test_vectors_are_cut_and_windowed_like_ids() -> None:
+def test_vectors_are_truncated_and_windowed_like_ids() -> None:
     x = np.arange(20.0, dtype=np.float32).reshape(10, 2)
     tokenized = Tokenized(x, lambda: Description([], None))
     np.testing.assert_array_equal(fit_to_length(tokenized, 4, "truncate").windows[0], x[:4])
@@ -114,7 +114,7 @@ def test_a_limit_without_room_for_content_is_refused(on_overflow: Any, max_lengt
 
 @pytest.mark.parametrize("folder_name", ["bert_folder", "roberta_folder", "minilm_folder"])
 @pytest.mark.parametrize("max_length", [5, 6, 9, 16, 64])
-def test_texts_and_pairs_are_cut_as_transformers_cuts_them(
+def test_texts_and_pairs_are_truncated_as_in_transformers(
     request: pytest.FixtureRequest,
     folder_name: str,
     max_length: int,
@@ -147,7 +147,7 @@ def test_texts_and_pairs_are_cut_as_transformers_cuts_them(
         assert fitted.segments[0].tolist() == expected["token_type_ids"][index]
 
 
-def test_a_pair_has_no_windows(
+def test_windows_are_refused_for_a_pair(
     minilm_folder: Path, config_of: Callable[..., EncoderConfig]
 ) -> None:
     reader = open_reader(minilm_folder, config_of())
@@ -161,7 +161,7 @@ def test_a_pair_has_no_windows(
     ("prefix", "suffix", "prompt"), [(1, 1, 0), (0, 0, 0), (2, 1, 3), (0, 1, 2)]
 )
 @pytest.mark.parametrize("max_length", [7, 8, 12, 33])
-def test_windows_of_every_length_give_each_position_back_once(
+def test_merged_windows_have_each_position_once(
     prefix: int, suffix: int, prompt: int, max_length: int
 ) -> None:
     for content in range(prompt, 3 * max_length + 1):
@@ -202,12 +202,12 @@ def test_a_position_in_one_window_keeps_its_vector_bit_for_bit(
         assert (merged[place] == rows[places == place][0]).all()
     # And in several windows it is between its vectors.
     for place in np.flatnonzero(count > 1):
-        own = rows[places == place]
-        assert (merged[place] >= own.min(axis=0) - ROUNDING * 10).all()
-        assert (merged[place] <= own.max(axis=0) + ROUNDING * 10).all()
+        vectors = rows[places == place]
+        assert (merged[place] >= vectors.min(axis=0) - ROUNDING * 10).all()
+        assert (merged[place] <= vectors.max(axis=0) + ROUNDING * 10).all()
 
 
-def test_a_token_near_a_cut_counts_less() -> None:
+def test_a_token_near_a_cut_has_less_weight() -> None:
     fitted = fit_to_length(sequence(12, prefix=0, suffix=0), 8, "window")  # windows at 0 and 4
     assert [piece.tolist() for piece in fitted.windows] == [list(range(8)), list(range(4, 12))]
     first, second = (np.full((8, 1), value, dtype=np.float32) for value in (1.0, 0.0))
@@ -216,7 +216,7 @@ def test_a_token_near_a_cut_counts_less() -> None:
     np.testing.assert_allclose(merged, [1, 1, 1, 1, 4 / 5, 3 / 5, 2 / 5, 1 / 5, 0, 0, 0, 0])
 
 
-def test_what_every_window_has_is_the_plain_mean() -> None:
+def test_tokens_of_every_window_get_the_plain_mean() -> None:
     fitted = fit_to_length(sequence(20, prompt=1), 9, "window")
     values = np.arange(len(fitted.windows), dtype=np.float32)
     merged = fitted.merge([np.full((9, 1), value, dtype=np.float32) for value in values])
@@ -232,7 +232,7 @@ def test_several_layers_merge_at_once() -> None:
     np.testing.assert_allclose(merged[1], 2 * merged[0], rtol=ROUNDING)
 
 
-def test_vectors_for_another_number_of_pieces_are_refused() -> None:
+def test_vectors_for_another_number_of_windows_are_refused() -> None:
     fitted = fit_to_length(sequence(20), 9, "window")
     with pytest.raises(ValueError, match="1 arrays of vectors for"):
         fitted.merge([np.zeros((9, 2), dtype=np.float32)])

@@ -1,4 +1,4 @@
-"""Ids: taken as they are, or refused by position, id and limit."""
+"""Sequences of ids: used unchanged, or refused with position, id and limit."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from bothways.sequences import are_ids, read_ids
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 99), min_size=1, max_size=20))
-def test_ids_are_taken_as_they_are(ids: list[int]) -> None:
+def test_ids_are_used_unchanged(ids: list[int]) -> None:
     for sequence in (ids, tuple(ids), np.array(ids), np.array(ids, dtype=np.uint8)):
         (tokenized,) = read_ids([sequence], 100)
         assert tokenized.values.tolist() == ids
@@ -22,12 +22,12 @@ def test_ids_are_taken_as_they_are(ids: list[int]) -> None:
         assert (tokenized.prefix, tokenized.suffix, tokenized.offsets) == (0, 0, None)
 
 
-def test_ids_of_several_sequences_may_come_as_a_matrix() -> None:
+def test_ids_of_several_sequences_may_be_a_matrix() -> None:
     read = read_ids(np.arange(6).reshape(2, 3), 10)
     assert [tokenized.values.tolist() for tokenized in read] == [[0, 1, 2], [3, 4, 5]]
 
 
-def test_ids_do_not_change_with_the_callers_array() -> None:
+def test_ids_are_copied_from_the_array() -> None:
     ids = np.array([1, 2, 3])
     (tokenized,) = read_ids([ids], 10)
     ids[:] = 9
@@ -57,12 +57,12 @@ def test_ids_do_not_change_with_the_callers_array() -> None:
         (np.array([None]), "got object array"),
     ],
 )
-def test_what_are_no_ids_is_refused_by_its_place(sequence: Any, named: str) -> None:
+def test_a_value_that_is_not_an_id_is_refused_with_its_position(sequence: Any, named: str) -> None:
     with pytest.raises(InputError, match=f"^sequence 1: {named}") as error:
         read_ids([[1], sequence], 10)
     assert error.value.sequence == 1
 
 
-def test_lists_of_strings_are_no_ids_and_arrays_always_are() -> None:
+def test_arrays_are_ids_and_lists_of_strings_are_not() -> None:
     assert all(map(are_ids, ([1, 2], (1,), [], [None], [1.5], np.array([1]), np.array([0.5]))))
     assert not any(map(are_ids, ("text", ["a"], ("a", "b"), None, 3, b"a", {"a": 1})))

@@ -1,4 +1,4 @@
-"""Which reader a folder calls for, and how readers and ids go together."""
+"""Opening the reader of a folder, and reading sequences or ids with it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +33,7 @@ FolderOf = Callable[..., Path]
         ("esm_folder", "symbols"),
     ],
 )
-def test_a_folder_has_a_reader_of_its_kind(
+def test_a_folder_opens_as_the_reader_of_its_kind(
     request: pytest.FixtureRequest, name: str, kind: str, config_of: Config
 ) -> None:
     reader = open_reader(request.getfixturevalue(name), config_of())
@@ -41,14 +41,14 @@ def test_a_folder_has_a_reader_of_its_kind(
     assert reader.kind == kind
 
 
-def test_a_folder_without_a_known_tokenizer_has_none(
+def test_a_folder_without_a_supported_tokenizer_has_no_reader(
     rxnmapper_folder: Path, tmp_path: Path, config_of: Config
 ) -> None:
     assert open_reader(rxnmapper_folder, config_of(591)) is None
     assert open_reader(tmp_path, config_of()) is None
 
 
-def test_an_alphabet_comes_before_a_tokenizer(
+def test_an_alphabet_takes_precedence_over_a_tokenizer(
     bert_folder: Path, tmp_path: Path, config_of: Config
 ) -> None:
     (tmp_path / "vocab.txt").write_bytes((bert_folder / "vocab.txt").read_bytes())
@@ -58,7 +58,7 @@ def test_an_alphabet_comes_before_a_tokenizer(
     assert reader.alphabet == Alphabet.protein()
 
 
-def test_series_are_standardized_as_the_folder_says_or_not_at_all(
+def test_series_are_standardized_only_if_the_folder_says_so(
     tmp_path: Path, config_of: Config
 ) -> None:
     bare = open_reader(tmp_path, config_of(num_channels=2))
@@ -71,7 +71,7 @@ def test_series_are_standardized_as_the_folder_says_or_not_at_all(
     assert reader.series == series
 
 
-def test_files_that_do_not_belong_to_the_encoder_are_refused(
+def test_files_that_contradict_the_encoder_are_refused(
     tmp_path: Path, config_of: Config, esm_folder: Path
 ) -> None:
     SeriesReader(Series.as_is(2)).save(tmp_path)
@@ -91,7 +91,7 @@ def test_files_that_do_not_belong_to_the_encoder_are_refused(
         open_reader(tmp_path, config_of(), lowercase=True)
 
 
-def test_a_tokenizer_larger_than_the_embedding_is_refused_by_its_folder(
+def test_a_tokenizer_larger_than_the_embedding_is_an_error_that_names_the_folder(
     minilm_folder: Path, config_of: Config
 ) -> None:
     with pytest.raises(CheckpointError, match=r"ids up to 30521, .*vocab_size is 30521") as error:
@@ -99,7 +99,7 @@ def test_a_tokenizer_larger_than_the_embedding_is_refused_by_its_folder(
     assert str(minilm_folder) in str(error.value)
 
 
-def test_any_model_of_tokens_takes_ids(bert_folder: Path, config_of: Config) -> None:
+def test_every_model_of_tokens_takes_ids(bert_folder: Path, config_of: Config) -> None:
     config = config_of(num_segments=2)
     reader = open_reader(bert_folder, config)
     for given_to in (reader, None):
@@ -119,7 +119,7 @@ def test_texts_are_read_with_the_reader(bert_folder: Path, config_of: Config) ->
     assert read_sequences([], None, config_of()) == []
 
 
-def test_series_are_never_taken_for_ids(config_of: Config) -> None:
+def test_series_are_never_read_as_ids(config_of: Config) -> None:
     config = config_of(num_channels=2)
     for reader in (None, SeriesReader(Series.as_is(2))):
         (tokenized,) = read_sequences([np.array([[1, 2], [3, 4]])], reader, config)
@@ -140,7 +140,7 @@ def test_series_are_never_taken_for_ids(config_of: Config) -> None:
         ("the", "got a single str; expected a list"),
     ],
 )
-def test_what_is_neither_text_nor_ids_is_refused(
+def test_values_that_are_neither_text_nor_ids_are_refused(
     bert_folder: Path, config_of: Config, sequences: Any, named: str
 ) -> None:
     reader = open_reader(bert_folder, config_of())
@@ -148,7 +148,7 @@ def test_what_is_neither_text_nor_ids_is_refused(
         read_sequences(sequences, reader, config_of())
 
 
-def test_without_a_reader_whatever_is_no_ids_is_refused_with_what_to_do(config_of: Config) -> None:
+def test_without_a_reader_only_ids_are_taken(config_of: Config) -> None:
     with pytest.raises(
         InputError, match=r"^sequence 1: got str, .*pass ids, or put an alphabet\.js"
     ):

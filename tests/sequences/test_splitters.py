@@ -1,4 +1,4 @@
-"""Four ways to cut a string: nothing is lost, everything is in its place."""
+"""Four rules for splitting a string: nothing is lost, and positions are right."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from bothways.sequences.splitters import (
     to_fields,
 )
 
-WAYS: list[Splitting] = [
+SPLITTINGS: list[Splitting] = [
     LongestMatch(),
     Separator(),
     Separator(", "),
@@ -28,26 +28,26 @@ WAYS: list[Splitting] = [
 ]
 
 
-@pytest.mark.parametrize("way", WAYS, ids=repr)
+@pytest.mark.parametrize("splitting", SPLITTINGS, ids=repr)
 @settings(deadline=None)
 @given(text=st.text(alphabet="AClB, \n\u2028é", max_size=30))
-def test_every_piece_stands_where_it_says(way: Splitting, text: str) -> None:
-    pieces, starts = make_splitter(way, ["A", "AB", "Cl", "ABC"])(text)
+def test_every_piece_starts_where_it_says(splitting: Splitting, text: str) -> None:
+    pieces, starts = make_splitter(splitting, ["A", "AB", "Cl", "ABC"])(text)
     assert len(pieces) == len(starts)
     for piece, start in zip(pieces, starts, strict=True):
         assert text[start : start + len(piece)] == piece
 
 
-@pytest.mark.parametrize("way", [LongestMatch(), Pattern(r"Cl|[A-Z]"), Kmers(6, 6)], ids=repr)
+@pytest.mark.parametrize("splitting", [LongestMatch(), Pattern(r"Cl|[A-Z]"), Kmers(6, 6)], ids=repr)
 @settings(deadline=None)
 @given(text=st.text(alphabet="AClB ", max_size=30))
-def test_pieces_side_by_side_are_the_whole_text(way: Splitting, text: str) -> None:
-    assert "".join(make_splitter(way, ["A", "AB", "Cl", "ABC"])(text)[0]) == text
+def test_adjacent_pieces_make_the_whole_text(splitting: Splitting, text: str) -> None:
+    assert "".join(make_splitter(splitting, ["A", "AB", "Cl", "ABC"])(text)[0]) == text
 
 
 @settings(deadline=None)
 @given(text=st.text(alphabet="ACGT", max_size=30), k=st.integers(1, 7), data=st.data())
-def test_kmers_leave_no_character_out(text: str, k: int, data: st.DataObject) -> None:
+def test_kmers_cover_every_character(text: str, k: int, data: st.DataObject) -> None:
     stride = data.draw(st.integers(1, k))
     pieces, starts = make_splitter(Kmers(k, stride), ())(text)
     covered = {
@@ -59,12 +59,12 @@ def test_kmers_leave_no_character_out(text: str, k: int, data: st.DataObject) ->
     assert {len(piece) for piece in pieces} <= {1, k}
 
 
-def test_the_longest_symbol_wins() -> None:
+def test_the_longest_symbol_is_taken() -> None:
     split = make_splitter(LongestMatch(), ["a", "ab", "abc", "c"])
     assert split("abcabab?c")[0] == ["abc", "ab", "ab", "?", "c"]
 
 
-def test_a_separator_splits_exactly_and_none_splits_at_whitespace() -> None:
+def test_a_separator_splits_exactly_and_the_default_at_whitespace() -> None:
     assert make_splitter(Separator(","), ())("a,,b")[0] == ["a", "", "b"]
     assert make_splitter(Separator(","), ())("") == ([], [])
     assert make_splitter(Separator("::"), ())("a::b c") == (["a", "b c"], [0, 3])
@@ -78,9 +78,9 @@ def test_kmers_at_the_end_of_a_text() -> None:
     assert make_splitter(Kmers(3), ())("AC") == (["A", "C"], [0, 1])
 
 
-@pytest.mark.parametrize("way", WAYS, ids=repr)
-def test_a_way_survives_being_written_down(way: Splitting) -> None:
-    assert from_fields(to_fields(way)) == way
+@pytest.mark.parametrize("splitting", SPLITTINGS, ids=repr)
+def test_a_splitting_round_trips_through_its_fields(splitting: Splitting) -> None:
+    assert from_fields(to_fields(splitting)) == splitting
 
 
 @pytest.mark.parametrize(
@@ -104,6 +104,6 @@ def test_a_way_survives_being_written_down(way: Splitting) -> None:
         {"by": "kmers", "k": 3, "stride": 1, "shell": "rm"},
     ],
 )
-def test_what_is_no_way_is_refused(fields: dict[str, Any]) -> None:
+def test_malformed_splitting_fields_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"expected|character"):
         from_fields(fields)
