@@ -120,11 +120,13 @@ def test_a_dense_layer_that_the_other_library_lacks_is_refused(
     ("changes", "model_type"),
     [
         ({"num_segments": 2}, "bert"),
-        ({"norm_placement": "pre", "final_norm": True, "positions": "rotary"}, "esm"),
+        ({"norm_placement": "pre", "final_norm": True, "position_embedding": "none",
+          "attention_positions": "rotary"}, "esm"),
         ({"embedding_size": 4, "block_of_layer": (0, 0)}, "albert"),
         ({"embedding_size": 4}, "electra"),
-        ({"positions": "rotary", "gated": True, "activation": "silu", "attention_bias": False,
-          "feed_forward_bias": False, "rotary_base": 500.0}, "nomic_bert"),
+        ({"position_embedding": "none", "attention_positions": "rotary", "gated": True,
+          "activation": "silu", "attention_bias": False, "feed_forward_bias": False,
+          "rotary_base": 500.0}, "nomic_bert"),
     ],
 )  # fmt: skip
 def test_a_model_of_bothways_goes_to_a_family_that_can_express_it(
@@ -142,8 +144,8 @@ def test_a_model_of_bothways_goes_to_a_family_that_can_express_it(
     ("changes", "word"),
     [
         ({"norm": "rms"}, "norm='rms'"),
-        ({"positions": "sinusoidal"}, "positions='sinusoidal'"),
-        ({"positions": "none"}, "positions='none'"),
+        ({"position_embedding": "sinusoidal"}, "position_embedding='sinusoidal'"),
+        ({"position_embedding": "none"}, "position_embedding='none'"),
         ({"input": "vectors", "vocab_size": 0, "num_channels": 3}, "vocab"),
     ],
 )

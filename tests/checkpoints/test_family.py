@@ -184,7 +184,10 @@ def test_activations_have_one_name_here(theirs: str, ours: str) -> None:
 @pytest.mark.parametrize("model_type", FAMILIES)
 @pytest.mark.parametrize(
     ("changes", "word"),
-    [({"norm": "rms"}, "norm='rms'"), ({"positions": "sinusoidal"}, "positions='sinusoidal'")],
+    [
+        ({"norm": "rms"}, "norm='rms'"),
+        ({"position_embedding": "sinusoidal"}, "position_embedding='sinusoidal'"),
+    ],
 )
 def test_what_a_family_cannot_say_is_named(
     model_type: str, changes: dict[str, Any], word: str

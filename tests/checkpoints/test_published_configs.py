@@ -191,7 +191,9 @@ def test_what_is_known_of_published_models_is_read() -> None:
         return FAMILIES[values["model_type"]].read_config(values, "config.json")[0]
 
     assert (read("roberta").max_length, read("roberta").position_offset) == (512, 2)
-    assert (read("mpnet").max_length, read("mpnet").learned_with_relative) == (512, True)
+    mpnet = read("mpnet")
+    assert (mpnet.position_embedding, mpnet.attention_positions) == ("learned", "relative")
+    assert mpnet.max_length == 512
     assert (read("albert").num_blocks, read("albert").activation) == (1, "gelu_tanh")
     assert read("electra").embedding_size == 128
     assert read("distilbert").num_segments == 0

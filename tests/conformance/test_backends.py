@@ -1,6 +1,7 @@
 """Every variant of the config, in every backend, against the reference in float64."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from bothways.checkpoints.model_folder import ModelFolder, Pooling
 from bothways.checkpoints.onnx.writing import output_names, write_onnx
 from bothways.inference.backends import Backend
-from bothways.model import config as config_module
+from bothways.model import variants
 from bothways.model.config import EncoderConfig, PoolingMode
+from bothways.model.fields import literal_fields
 from bothways.model.heads import Head, HeadLayer, head_layout
 from bothways.model.packing import PackedBatch
 from bothways.model.weights import Weights
@@ -42,28 +44,51 @@ POINTS: dict[str, EncoderConfig] = {
     "plain": _point(),
     "segments": _point(num_segments=2),
     "offset": _point(position_offset=2, num_segments=1),
-    "vectors": _point(input="vectors", num_channels=5, positions="sinusoidal"),
+    "vectors": _point(input="vectors", num_channels=5, position_embedding="sinusoidal"),
     "vectors with segments": _point(input="vectors", num_channels=1, num_segments=3),
-    "no positions": _point(positions="none", embedding_norm=False),
-    "sinusoidal, odd width": _point(positions="sinusoidal", d_model=15, num_heads=3),
+    "no positions": _point(position_embedding="none", embedding_norm=False),
+    "sinusoidal, odd width": _point(position_embedding="sinusoidal", d_model=15, num_heads=3),
     "narrow embedding": _point(embedding_size=6, block_of_layer=(0, 0, 0)),
-    "narrow embedding, sinusoidal": _point(embedding_size=7, positions="sinusoidal"),
+    "narrow embedding, sinusoidal": _point(embedding_size=7, position_embedding="sinusoidal"),
     "blocks shared unevenly": _point(block_of_layer=(0, 1, 0), windows=(None, 4, 2)),
-    "rotary": _point(positions="rotary", rotary_base=500.0),
-    "rotary, rounded": _point(positions="rotary", rotary_precision="float16", d_model=32),
+    "rotary": _point(position_embedding="none", attention_positions="rotary", rotary_base=500.0),
+    "rotary, rounded": _point(
+        position_embedding="none",
+        attention_positions="rotary",
+        rotary_precision="float16",
+        d_model=32,
+    ),
     "rotary, two bases": _point(
-        positions="rotary", rotary_base_local=100.0, windows=(None, 3, 3), norm_placement="pre"
+        position_embedding="none",
+        attention_positions="rotary",
+        rotary_base_local=100.0,
+        windows=(None, 3, 3),
+        norm_placement="pre",
     ),
-    "relative": _point(positions="relative", relative_buckets=8, relative_max_distance=20),
-    "relative and learned": _point(
-        positions="relative", learned_with_relative=True, position_offset=2
+    "relative": _point(
+        position_embedding="none",
+        attention_positions="relative",
+        relative_buckets=8,
+        relative_max_distance=20,
     ),
-    "relative in windows": _point(positions="relative", windows=(5, None, 0)),
+    "relative and learned": _point(attention_positions="relative", position_offset=2),
+    "learned and rotary": _point(attention_positions="rotary"),
+    "sinusoidal and rotary": _point(position_embedding="sinusoidal", attention_positions="rotary"),
+    "sinusoidal and relative": _point(
+        position_embedding="sinusoidal", attention_positions="relative"
+    ),
+    "relative in windows": _point(
+        position_embedding="none", attention_positions="relative", windows=(5, None, 0)
+    ),
     "window 0": _point(windows=(0, 0, 0)),
     "window 1": _point(windows=(1, 1, 1)),
     "windows, some none": _point(windows=(None, 6, 39)),
     "masks rescaled": _point(
-        rescaled_mask_token=MASK, positions="rotary", embedding_norm=False, norm_placement="pre"
+        rescaled_mask_token=MASK,
+        position_embedding="none",
+        attention_positions="rotary",
+        embedding_norm=False,
+        norm_placement="pre",
     ),
     "pre-norm": _point(norm_placement="pre", final_norm=True),
     "pre-norm, first without": _point(
@@ -266,17 +291,24 @@ def padded(config: EncoderConfig, batch: PackedBatch) -> dict[str, np.ndarray]:
 
 
 def test_the_points_cover_every_variant() -> None:
-    for name in ("input", "positions", "rotary_precision", "norm", "norm_placement", "activation"):
-        literal = {f.name: f.type for f in dataclasses.fields(EncoderConfig)}[name]
-        assert {getattr(point, name) for point in POINTS.values()} == set(get_args(literal))
+    for name, choices in literal_fields(EncoderConfig).items():
+        assert {getattr(point, name) for point in POINTS.values()} == set(choices)
 
 
-def test_the_points_cover_every_literal_that_there_is() -> None:
-    literals = {
-        value for value in vars(config_module).values() if getattr(value, "__args__", None)
-    } - {PoolingMode}
+def test_every_literal_of_the_config_is_a_field() -> None:
+    literals = {value for value in vars(variants).values() if getattr(value, "__args__", None)}
     fields = {field.type for field in dataclasses.fields(EncoderConfig)}
-    assert literals <= fields
+    assert literals == fields & literals
+    assert len(literals) == len(literal_fields(EncoderConfig)) == len(variants.__all__)
+
+
+def test_the_points_combine_all_positions() -> None:
+    """What is added to the embeddings and what attention does are independent of each other."""
+    pairs = {(p.position_embedding, p.attention_positions) for p in POINTS.values()}
+    every = literal_fields(EncoderConfig)
+    assert pairs == set(
+        itertools.product(every["position_embedding"], every["attention_positions"])
+    )
 
 
 def test_the_points_leave_no_field_at_its_default() -> None:

@@ -229,7 +229,8 @@ TRAINED = {
     "narrow embedding": EncoderConfig(**SIZES, embedding_size=8, block_of_layer=(0, 0)),
     "pre-norm, gated": EncoderConfig(
         **SIZES,
-        positions="rotary",
+        position_embedding="none",
+        attention_positions="rotary",
         norm_placement="pre",
         first_attention_norm=False,
         final_norm=True,
@@ -238,7 +239,13 @@ TRAINED = {
         windows=(None, 3),
     ),
 }
-PRE_NORM = EncoderConfig(**SIZES, positions="rotary", norm_placement="pre", final_norm=True)
+PRE_NORM = EncoderConfig(
+    **SIZES,
+    position_embedding="none",
+    attention_positions="rotary",
+    norm_placement="pre",
+    final_norm=True,
+)
 LOADERS: dict[HeadTask, Any] = {
     "classes": transformers.AutoModelForSequenceClassification,
     "multilabel": transformers.AutoModelForSequenceClassification,

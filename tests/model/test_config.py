@@ -20,7 +20,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"rotary_base_local": "5"}, "rotary_base_local='5': expected float or int or None"),
     ({"windows": [1, 1]}, "windows=[1, 1]: expected tuple"),
     ({"input": "images"}, "input='images': expected one of tokens, vectors"),
-    ({"positions": None}, "positions=None: expected one of learned, sinusoidal, rotary"),
+    (
+        {"position_embedding": None},
+        "position_embedding=None: expected one of learned, sinusoidal, none",
+    ),
+    (
+        {"attention_positions": "learned"},
+        "attention_positions='learned': expected one of rotary, relative, none",
+    ),
     ({"norm": "batch"}, "norm='batch': expected one of layer, rms"),
     ({"norm_placement": "sandwich"}, "norm_placement='sandwich': expected one of post, pre"),
     ({"activation": "tanh"}, "activation='tanh': expected one of relu, gelu, gelu_tanh, silu"),
@@ -51,15 +58,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"embedding_size": 0}, "embedding_size=0: expected at least 1 or None"),
     ({"rescaled_mask_token": 9}, "rescaled_mask_token=9: expected an id below vocab_size=9"),
     ({"rescaled_mask_token": -1}, "rescaled_mask_token=-1: expected an id below vocab_size=9"),
-    ({"learned_with_relative": True}, "learned_with_relative=True needs positions='relative'"),
     ({"position_offset": -1}, "position_offset=-1: expected at least 0"),
     (
-        {"position_offset": 2, "positions": "rotary"},
-        "position_offset=2: expected at least 0, and 0 where positions='rotary' have no learned",
+        {"position_offset": 2, "position_embedding": "none", "attention_positions": "rotary"},
+        "position_offset=2: expected 0, because position_embedding='none' has no table",
     ),
     (
-        {"positions": "rotary", "d_model": 6},
-        "rotary positions turn pairs of numbers, and a head is 3 wide (d_model=6, num_heads=2)",
+        {"position_embedding": "none", "attention_positions": "rotary", "d_model": 6},
+        "attention_positions='rotary' rotates pairs of numbers, and a head is 3 wide (d_model=6, ",
     ),
     ({"rotary_base": 1.0}, "rotary_base=1.0: expected a finite number above 1"),
     ({"rotary_base": math.inf}, "rotary_base=inf: expected a finite number above 1"),
@@ -92,7 +98,8 @@ def test_an_int_will_do_for_a_float() -> None:
 
 FULL = EncoderConfig(
     **SMALL,
-    positions="rotary",
+    position_embedding="none",
+    attention_positions="rotary",
     rotary_base_local=100.0,
     windows=(None, 3),
     block_of_layer=(0, 0),
@@ -114,7 +121,7 @@ def test_a_field_that_does_not_exist_is_refused_with_those_that_do() -> None:
 
 def test_a_missing_field_is_named() -> None:
     fields = {name: value for name, value in SMALL.items() if name != "d_ff"}
-    with pytest.raises(ConfigError, match="field 'd_ff' is missing; it has no default"):
+    with pytest.raises(ConfigError, match="field 'd_ff' of EncoderConfig is missing"):
         EncoderConfig.from_dict(fields)
 
 
@@ -133,8 +140,6 @@ def test_what_follows_from_the_fields() -> None:
     assert [FULL.has_attention_norm(block) for block in (0, 1)] == [False, True]
     plain = EncoderConfig(**SMALL)
     assert (plain.num_blocks, plain.block(1), plain.window(1)) == (2, 1, None)
-    assert plain.has_position_table
-    assert not FULL.has_position_table
     assert plain.embedding_width == 8
     assert EncoderConfig(**SMALL, embedding_size=3).embedding_width == 3
     assert plain.norm_has_bias
@@ -143,12 +148,22 @@ def test_what_follows_from_the_fields() -> None:
 
 
 def test_rotary_frequencies_are_powers_of_the_base() -> None:
-    config = EncoderConfig(**SMALL | {"d_model": 16}, positions="rotary", rotary_base=16.0)
+    config = EncoderConfig(
+        **SMALL | {"d_model": 16},
+        position_embedding="none",
+        attention_positions="rotary",
+        rotary_base=16.0,
+    )
     assert config.rotary_frequencies(0) == (1.0, 0.5, 0.25, 0.125)
 
 
 def test_rotary_frequencies_can_be_rounded_to_half_precision() -> None:
-    fields = SMALL | {"d_model": 16, "positions": "rotary", "rotary_base": 1000.0}
+    fields = SMALL | {
+        "d_model": 16,
+        "position_embedding": "none",
+        "attention_positions": "rotary",
+        "rotary_base": 1000.0,
+    }
     exact = EncoderConfig(**fields).rotary_frequencies(0)
     rounded = EncoderConfig(**fields, rotary_precision="float16").rotary_frequencies(0)
     half_epsilon = 2.0**-11

@@ -30,13 +30,20 @@ CONFIGS = {
         d_ff=16,
         vocab_size=10,
         gated=True,
-        positions="rotary",
+        position_embedding="none",
+        attention_positions="rotary",
         windows=(None, 2, 2),
         final_norm=True,
         norm_placement="pre",
     ),
     "relative": EncoderConfig(
-        num_layers=1, num_heads=2, d_model=8, d_ff=16, vocab_size=10, positions="relative"
+        num_layers=1,
+        num_heads=2,
+        d_model=8,
+        d_ff=16,
+        vocab_size=10,
+        position_embedding="none",
+        attention_positions="relative",
     ),
     "series": EncoderConfig(
         num_layers=1, num_heads=2, d_model=8, d_ff=16, input="vectors", num_channels=3

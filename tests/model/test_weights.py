@@ -16,7 +16,8 @@ MODERN_LIKE = EncoderConfig(
     d_model=4,
     d_ff=6,
     vocab_size=9,
-    positions="rotary",
+    position_embedding="none",
+    attention_positions="rotary",
     windows=(None, 64),
     norm_bias=False,
     norm_placement="pre",
@@ -83,9 +84,13 @@ def _names(**fields: Any) -> dict[str, tuple[int, ...]]:
 
 
 def test_each_variant_adds_its_weights() -> None:
-    assert _names(positions="relative")["relative_bias.weight"] == (32, 2)
-    assert "embedding.position.weight" not in _names(positions="relative")
-    both = _names(positions="relative", learned_with_relative=True, position_offset=2)
+    assert _names(position_embedding="none", attention_positions="relative")[
+        "relative_bias.weight"
+    ] == (32, 2)
+    assert "embedding.position.weight" not in _names(
+        position_embedding="none", attention_positions="relative"
+    )
+    both = _names(attention_positions="relative", position_offset=2)
     assert both["embedding.position.weight"] == (514, 4)
     narrow = _names(embedding_size=3)
     assert narrow["embedding.token.weight"] == (9, 3)

@@ -68,7 +68,14 @@ def test_int8_is_near_fp32_in_windows(isa: str) -> None:
 
 @pytest.mark.parametrize("isa", available_isas())
 def test_int8_is_near_fp32_with_relative_positions(isa: str) -> None:
-    _expect_near_fp32(isa, num_heads=3, d_model=66, d_ff=90, positions="relative")
+    _expect_near_fp32(
+        isa,
+        num_heads=3,
+        d_model=66,
+        d_ff=90,
+        position_embedding="none",
+        attention_positions="relative",
+    )
 
 
 def _expect_near_fp32(isa: str, **chosen: Any) -> None:

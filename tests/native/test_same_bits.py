@@ -16,12 +16,14 @@ CONFIGS = {
     ),
     "pre-norm, windows, rotary, gated": EncoderConfig(
         num_layers=3, num_heads=2, d_model=24, d_ff=70, max_length=400, vocab_size=50,
-        positions="rotary", norm="rms", norm_placement="pre", final_norm=True, gated=True,
+        position_embedding="none", attention_positions="rotary", norm="rms", norm_placement="pre",
+        final_norm=True, gated=True,
         activation="silu", windows=(None, 3, 40),
     ),
     "relative, narrow embedding": EncoderConfig(
         num_layers=2, num_heads=3, d_model=48, d_ff=64, max_length=400, vocab_size=50,
-        positions="relative", embedding_size=20, activation="gelu_tanh",
+        position_embedding="none", attention_positions="relative", embedding_size=20,
+        activation="gelu_tanh",
     ),
 }  # fmt: skip
 LENGTHS = [1, 2, 3, 5, 7, 13, 14, 15, 16, 17, 29, 31, 33, 64, 65, 100, 127, 129, 257, 400]

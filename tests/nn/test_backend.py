@@ -125,7 +125,7 @@ def test_extreme_neighbors_change_nothing(make_weights: Callable[..., Any]) -> N
         max_length=512,
         input="vectors",
         num_channels=3,
-        positions="sinusoidal",
+        position_embedding="sinusoidal",
         windows=(None, 20),
     )
     backend = TorchBackend(config, make_weights(config), device="cpu")
@@ -183,8 +183,8 @@ def test_attention_is_recomputed_for_the_layers_asked_for(backend: TorchBackend)
 SHAPES: dict[str, dict[str, Any]] = {
     "plain": {},
     "gated": {"gated": True, "norm_placement": "pre"},
-    "rotary": {"positions": "rotary"},
-    "relative": {"positions": "relative"},
+    "rotary": {"position_embedding": "none", "attention_positions": "rotary"},
+    "relative": {"position_embedding": "none", "attention_positions": "relative"},
     "narrow feed-forward": {"d_ff": 64},
     "windows": {"windows": (16, 16)},
 }

@@ -32,7 +32,8 @@ POINTS = {
     "modern": EncoderConfig(
         **SIZES,
         vocab_size=20,
-        positions="rotary",
+        position_embedding="none",
+        attention_positions="rotary",
         rotary_base_local=50.0,
         windows=(None, 3, 40),
         norm_placement="pre",
@@ -43,8 +44,7 @@ POINTS = {
     "relative": EncoderConfig(
         **SIZES,
         vocab_size=20,
-        positions="relative",
-        learned_with_relative=True,
+        attention_positions="relative",
         norm="rms",
         windows=(None, 70, None),
     ),
@@ -52,10 +52,14 @@ POINTS = {
         **SIZES, vocab_size=20, embedding_size=5, block_of_layer=(0, 0, 1), activation="gelu_tanh"
     ),
     "series": EncoderConfig(
-        **SIZES, input="vectors", num_channels=3, positions="sinusoidal", activation="silu"
+        **SIZES, input="vectors", num_channels=3, position_embedding="sinusoidal", activation="silu"
     ),
     "rescaled": EncoderConfig(
-        **SIZES, vocab_size=20, rescaled_mask_token=3, positions="none", embedding_norm=False
+        **SIZES,
+        vocab_size=20,
+        rescaled_mask_token=3,
+        position_embedding="none",
+        embedding_norm=False,
     ),
 }
 every_point = pytest.mark.parametrize("point", POINTS)

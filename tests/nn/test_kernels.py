@@ -7,10 +7,10 @@ from torch import Tensor
 
 from bothways.model.config import EncoderConfig
 from bothways.nn import Lengths, TransformerEncoder, attend, kernels
-from bothways.nn.attention import bias_by_distance
 from bothways.nn.kernels import DENSE_SCORES, WINDOW_CHUNK, choose_kernel, chunks
-from bothways.reference.attention import bias_by_distance as reference_bias_by_distance
+from bothways.nn.positions import bias_by_distance
 from bothways.reference.attention import scaled_dot_product
+from bothways.reference.positions import bias_by_distance as reference_bias_by_distance
 
 ROUNDING = 1e-12
 """float64: softmax and a weighted sum of a few hundred numbers near 1."""
@@ -20,7 +20,13 @@ LINEAR = 2.2
 """Twice the length may take twice the memory, and a little; length squared would be 4 times."""
 
 RELATIVE = EncoderConfig(
-    num_layers=1, num_heads=2, d_model=8, d_ff=8, vocab_size=2, positions="relative"
+    num_layers=1,
+    num_heads=2,
+    d_model=8,
+    d_ff=8,
+    vocab_size=2,
+    position_embedding="none",
+    attention_positions="relative",
 )
 
 
@@ -260,7 +266,8 @@ def test_the_kernel_for_whole_batches_takes_the_call_and_has_a_gradient(
         d_model=32,
         d_ff=64,
         vocab_size=20,
-        positions="rotary",
+        position_embedding="none",
+        attention_positions="rotary",
         windows=(None, window),
     )
     encoder = TransformerEncoder(config).to(torch.bfloat16).to("meta")

@@ -1,12 +1,10 @@
-import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 
 from bothways.model.config import MASKED_IN_TRAINING, EncoderConfig
-from bothways.reference.embedding import embed, rescale_masked, sinusoids
+from bothways.reference.embedding import embed, rescale_masked
 
 ROUNDING = 1e-14
 """float64 rounding of a few operations on numbers near 1."""
@@ -16,16 +14,6 @@ def _config(**fields: Any) -> EncoderConfig:
     return EncoderConfig(
         **{"num_layers": 1, "num_heads": 1, "d_model": 6, "d_ff": 2, "vocab_size": 9} | fields
     )
-
-
-@pytest.mark.parametrize("width", [1, 6, 7])
-def test_sinusoids_follow_the_formula(width: int) -> None:
-    found = sinusoids(50, width, like=np.zeros(1))
-    for position in (0, 1, 49):
-        for dimension in range(width):
-            angle = position / 10_000 ** (2 * (dimension // 2) / width)
-            expected = math.cos(angle) if dimension % 2 else math.sin(angle)
-            assert abs(found[position, dimension] - expected) < ROUNDING
 
 
 def test_token_segment_and_position_are_summed() -> None:
@@ -43,7 +31,7 @@ def test_token_segment_and_position_are_summed() -> None:
 def test_embeddings_are_normalized_before_they_are_projected(
     make_weights: Callable[..., dict[str, np.ndarray]],
 ) -> None:
-    config = _config(embedding_size=4, positions="none")
+    config = _config(embedding_size=4, position_embedding="none")
     w = make_weights(config) | {
         "embedding.norm.weight": np.ones(4),
         "embedding.norm.bias": np.zeros(4),

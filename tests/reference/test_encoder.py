@@ -50,7 +50,7 @@ def test_layers_that_share_a_block_equal_layers_with_equal_weights(
 def test_what_is_seen_grows_by_a_window_with_each_layer(
     make_weights: Callable[..., dict[str, np.ndarray]],
 ) -> None:
-    config = _config(windows=(2, 2, 2), positions="none")
+    config = _config(windows=(2, 2, 2), position_embedding="none")
     weights = make_weights(config)
     ids = np.zeros(20, dtype=np.int64)
     changed = ids.copy()

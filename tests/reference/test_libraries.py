@@ -21,7 +21,8 @@ CONFIGS = {
     "modern": EncoderConfig(
         **SIZES,
         vocab_size=30,
-        positions="rotary",
+        position_embedding="none",
+        attention_positions="rotary",
         rotary_base_local=50.0,
         windows=(None, 2),
         norm_placement="pre",
@@ -32,15 +33,14 @@ CONFIGS = {
     "relative": EncoderConfig(
         **SIZES,
         vocab_size=30,
-        positions="relative",
-        learned_with_relative=True,
+        attention_positions="relative",
         relative_buckets=8,
         relative_max_distance=9,
         norm="rms",
         activation="gelu_tanh",
     ),
     "series": EncoderConfig(
-        **SIZES, input="vectors", num_channels=3, positions="sinusoidal", activation="silu"
+        **SIZES, input="vectors", num_channels=3, position_embedding="sinusoidal", activation="silu"
     ),
     "rescaled, shared": EncoderConfig(
         **SIZES,
@@ -48,7 +48,7 @@ CONFIGS = {
         embedding_size=5,
         block_of_layer=(0, 0),
         rescaled_mask_token=3,
-        positions="none",
+        position_embedding="none",
         activation="relu",
     ),
 }

@@ -24,14 +24,16 @@ from bothways.model.baselines import AnyConfig, BaselineConfig
 from bothways.model.baselines.any_encoder import layout
 from bothways.model.config import EncoderConfig, EncoderShape, PoolingMode
 from bothways.model.heads import Head, check_head
+from bothways.model.old_fields import upgrade_encoder_fields
 from bothways.model.weights import check_layout
 
 __all__ = ["FORMAT_VERSION", "SETTINGS_FILE", "read_bothways", "write_bothways"]
 
-FORMAT_VERSION = 3
-"""3 has an encoder that is no Transformer; 2 says what the heads are; 1 had their weights alone.
+FORMAT_VERSION = 4
+"""4 has `position_embedding` and `attention_positions` in place of `positions`; 3 has an encoder
+other than a Transformer; 2 describes the heads; 1 had only their weights.
 
-A folder is written in the first version that can say what is in it, for older readers."""
+Baselines are written as version 3 and Transformers as version 4."""
 
 SETTINGS_FILE = "bothways.json"
 _WEIGHTS_FILE = "model.safetensors"
@@ -95,7 +97,7 @@ def write_bothways(folder: Path, model: ModelFolder) -> None:
             case Normalize():
                 modules.append({"type": "normalize"})
     settings = {
-        "format_version": 3 if isinstance(model.config, BaselineConfig) else 2,
+        "format_version": 3 if isinstance(model.config, BaselineConfig) else FORMAT_VERSION,
         "encoder": model.config.to_dict(),
         "pooling": {
             "modes": list(model.pooling.modes),
@@ -120,8 +122,13 @@ def _config(fields: Fields, version: int) -> AnyConfig:
     if any(type(value) is int and abs(value) > LARGEST for value in encoder.values()):
         raise CheckpointError(f"{fields.file}: encoder: a size of more than {LARGEST:,}; refused")
     try:
-        kind = BaselineConfig if version > 2 else EncoderConfig
-        config: AnyConfig = kind.from_dict(encoder)
+        config: AnyConfig = (
+            BaselineConfig.from_dict(encoder)
+            if version == 3
+            else EncoderConfig.from_dict(
+                upgrade_encoder_fields(encoder) if version < 3 else encoder
+            )
+        )
     except ConfigError as error:
         raise CheckpointError(f"{fields.file}: encoder: {error}") from None
     if config.num_layers > MAX_LAYERS:

@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Iterator, Mapping
+from typing import assert_never
 
 import numpy as np
 
@@ -25,8 +26,13 @@ def layout(config: EncoderConfig) -> dict[str, Shape]:
     (32, 8)
     """
     names = dict(_embedding(config))
-    if config.positions == "relative":
-        names["relative_bias.weight"] = (config.relative_buckets, config.num_heads)
+    match config.attention_positions:
+        case "relative":
+            names["relative_bias.weight"] = (config.relative_buckets, config.num_heads)
+        case "rotary" | "none":
+            pass
+        case unknown:
+            assert_never(unknown)
     for block in range(config.num_blocks):
         names |= {f"blocks.{block}.{name}": shape for name, shape in _block(config, block)}
     if config.final_norm:
@@ -98,10 +104,17 @@ def _embedding(config: EncoderConfig) -> Iterator[tuple[str, Shape]]:
             yield "embedding.token.weight", (config.vocab_size, width)
         case "vectors":
             yield from _linear("embedding.input", config.num_channels, width, bias=True)
+        case unknown:
+            assert_never(unknown)
     if config.num_segments:
         yield "embedding.segment.weight", (config.num_segments, width)
-    if config.has_position_table:
-        yield "embedding.position.weight", (config.position_offset + config.max_length, width)
+    match config.position_embedding:
+        case "learned":
+            yield "embedding.position.weight", (config.position_offset + config.max_length, width)
+        case "sinusoidal" | "none":
+            pass
+        case other:
+            assert_never(other)
     if config.embedding_norm:
         yield from _norm(config, "embedding.norm", width)
     if config.embedding_size is not None:

@@ -5,7 +5,7 @@ B sequences, T packed tokens, D model width, H heads, L positions of one sequenc
 
 import os
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, assert_never, get_args
 
 import numpy as np
 from jaxtyping import Float
@@ -14,6 +14,7 @@ from bothways.errors import BackendError, InputError
 from bothways.model.config import EncoderConfig, PoolingMode
 from bothways.model.packing import PackedBatch, check_batch, check_skip
 from bothways.model.weights import Weights, check
+from bothways.native.positions import engine_positions
 
 try:
     import bothways.native._engine as _engine  # so that it is what is said to be missing
@@ -79,12 +80,16 @@ class NativeBackend:
             known = " or ".join(get_args(Precision))
             raise BackendError(f"precision={precision!r}: the native engine computes in {known}")
         check(config, weights, "weights")
+        positions = engine_positions(config)
         self.config = config
         self.precision: str = precision
         try:
             self._engine = _engine.Encoder(
-                _engine_config(config),
-                {n: np.ascontiguousarray(a, dtype=np.float32) for n, a in weights.items()},
+                _engine_config(config) | positions.fields,
+                {
+                    name: np.ascontiguousarray(array, dtype=np.float32)
+                    for name, array in {**weights, **positions.weights}.items()
+                },
                 int8=precision == "int8",
                 threads=_num_threads(threads),
                 isa=os.environ.get("BOTHWAYS_ISA", "") if isa is None else isa,
@@ -160,9 +165,15 @@ class NativeBackend:
 
     def _take(self, batch: PackedBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         check_batch(batch, self.config)
-        kind = np.int64 if self.config.input == "tokens" else np.float32
+        match self.config.input:
+            case "tokens":
+                dtype: type[np.generic] = np.int64
+            case "vectors":
+                dtype = np.float32
+            case unknown:
+                assert_never(unknown)
         return (
-            np.ascontiguousarray(batch.values, kind),
+            np.ascontiguousarray(batch.values, dtype),
             np.ascontiguousarray(batch.lengths, np.int64),
             None if batch.segments is None else np.ascontiguousarray(batch.segments, np.int64),
         )
@@ -206,7 +217,7 @@ def _engine_config(config: EncoderConfig) -> dict[str, Any]:
     layers = range(config.num_layers)
     same = (
         "num_layers", "num_heads", "d_model", "d_ff", "max_length", "input", "vocab_size",
-        "num_channels", "num_segments", "embedding_width", "embedding_norm", "positions",
+        "num_channels", "num_segments", "embedding_width", "embedding_norm",
         "position_offset", "relative_buckets", "relative_max_distance", "norm", "norm_eps",
         "norm_placement", "first_attention_norm", "final_norm", "activation", "gated",
     )  # fmt: skip
@@ -215,11 +226,6 @@ def _engine_config(config: EncoderConfig) -> dict[str, Any]:
         "rescaled_mask_token": -1
         if config.rescaled_mask_token is None
         else config.rescaled_mask_token,
-        "position_table": config.has_position_table,
-        "rotary_frequencies": [
-            list(config.rotary_frequencies(layer)) if config.positions == "rotary" else []
-            for layer in layers
-        ],
         "window": [_window(config, layer) for layer in layers],
         "block": [config.block(layer) for layer in layers],
     }

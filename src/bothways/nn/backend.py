@@ -115,7 +115,7 @@ class TorchBackend:
         check_batch(batch, self.config)
         lengths = Lengths(batch.lengths, self._device)
         values = torch.as_tensor(batch.values, device=self._device)
-        if self.config.input == "vectors":
+        if values.is_floating_point():
             values = values.to(_DTYPES[self.precision])
         segments_T = None
         if batch.segments is not None:

@@ -13,6 +13,7 @@ from bothways.nn.attention import MultiHeadSelfAttention
 from bothways.nn.dropout import Dropout
 from bothways.nn.layers import Linear, make_norm
 from bothways.nn.lengths import Lengths
+from bothways.nn.positions import NO_POSITIONS, AttentionPositions
 
 
 class EncoderBlock(nn.Module):
@@ -31,18 +32,22 @@ class EncoderBlock(nn.Module):
         self.dropout = Dropout(config.dropout)
 
     def forward(
-        self, x_TD: Tensor, lengths: Lengths, layer: int, bias_HR: Tensor | None = None
+        self,
+        x_TD: Tensor,
+        lengths: Lengths,
+        layer: int,
+        positions: AttentionPositions = NO_POSITIONS,
     ) -> Tensor:
         """Map (T, D) to (T, D)."""
         match self.norm_placement:
             case "post":  # Vaswani et al. 2017; BERT
                 x_TD = self.attention_norm(
-                    x_TD + self.dropout(self.attention(x_TD, lengths, layer, bias_HR))
+                    x_TD + self.dropout(self.attention(x_TD, lengths, layer, positions))
                 )
                 x_TD = self.feed_forward_norm(x_TD + self.dropout(self.feed_forward(x_TD)))
             case "pre":  # Xiong et al. 2020, figure 1b
                 x_TD = x_TD + self.dropout(
-                    self.attention(self.attention_norm(x_TD), lengths, layer, bias_HR)
+                    self.attention(self.attention_norm(x_TD), lengths, layer, positions)
                 )
                 x_TD = x_TD + self.dropout(self.feed_forward(self.feed_forward_norm(x_TD)))
             case unknown:
@@ -50,15 +55,19 @@ class EncoderBlock(nn.Module):
         return x_TD
 
     def probabilities(
-        self, x_LD: Tensor, lengths: Lengths, layer: int, bias_HR: Tensor | None = None
+        self,
+        x_LD: Tensor,
+        lengths: Lengths,
+        layer: int,
+        positions: AttentionPositions = NO_POSITIONS,
     ) -> Tensor:
         """The attention probabilities (H, L, L) of one sequence that enters the block as `x_LD`."""
         match self.norm_placement:
             case "post":
-                return self.attention.probabilities(x_LD, lengths, layer, bias_HR)
+                return self.attention.probabilities(x_LD, lengths, layer, positions)
             case "pre":
                 normed_LD = self.attention_norm(x_LD)
-                return self.attention.probabilities(normed_LD, lengths, layer, bias_HR)
+                return self.attention.probabilities(normed_LD, lengths, layer, positions)
             case unknown:
                 assert_never(unknown)
 

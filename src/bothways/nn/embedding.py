@@ -1,4 +1,4 @@
-"""From a packed batch to vectors: what stands at each position, plus where that is.
+"""Embedding: from ids or vectors to the input of the first block.
 
 T tokens of all sequences end to end; C input channels; E embedding width; D model width.
 Attribute names are the names in `weights.layout`. Devlin et al. 2019, figure 2.
@@ -14,6 +14,7 @@ from bothways.model.config import MASKED_IN_TRAINING, EncoderConfig
 from bothways.nn.dropout import Dropout
 from bothways.nn.layers import Linear, make_norm
 from bothways.nn.lengths import Lengths
+from bothways.nn.positions import add_positions, make_table
 
 
 class Embedding(nn.Module):
@@ -32,8 +33,7 @@ class Embedding(nn.Module):
                 assert_never(unknown)
         if config.num_segments:
             self.segment = nn.Embedding(config.num_segments, E)
-        if config.has_position_table:
-            self.position = nn.Embedding(config.position_offset + config.max_length, E)
+        self.position = make_table(config, "embedding.position")
         self.norm = make_norm(config, E) if config.embedding_norm else nn.Identity()
         self.dropout = Dropout(config.dropout)
         self.projection = (
@@ -62,22 +62,9 @@ class Embedding(nn.Module):
                 x_TE = x_TE + self.segment.weight[0]
             else:
                 x_TE = x_TE + self.segment(segments_T)
-        if config.has_position_table:
-            x_TE = x_TE + self.position(lengths.position_T + config.position_offset)
-        if config.positions == "sinusoidal":
-            table_LE = sinusoids(lengths.longest, config.embedding_width, lengths.device)
-            x_TE = x_TE + table_LE.to(x_TE.dtype)[lengths.position_T]
+        x_TE = add_positions(x_TE, lengths, config, self.position)
         x_TD: Tensor = self.projection(self.dropout(self.norm(x_TE)))
         return x_TD
-
-
-def sinusoids(num_positions: int, width: int, device: torch.device) -> Float[Tensor, "L E"]:
-    """Fixed positions, in float64; `reference.sinusoids` has the formula and the source."""
-    position_L1 = torch.arange(num_positions, dtype=torch.float64, device=device)[:, None]
-    dimension_E = torch.arange(width, dtype=torch.float64, device=device)
-    even_E = dimension_E - dimension_E % 2
-    angle_LE = position_L1 / 10_000.0 ** (even_E / width)
-    return torch.where(dimension_E % 2 == 0, torch.sin(angle_LE), torch.cos(angle_LE))
 
 
 def rescale_masked(

@@ -11,12 +11,12 @@ from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
 from bothways.model.config import EncoderConfig
-from bothways.nn.attention import bias_by_distance
 from bothways.nn.block import EncoderBlock
 from bothways.nn.embedding import Embedding
 from bothways.nn.layers import make_norm
 from bothways.nn.lengths import Lengths
 from bothways.nn.packed_encoder import PackedEncoder
+from bothways.nn.positions import attention_positions, make_table
 
 
 class TransformerEncoder(PackedEncoder):
@@ -30,11 +30,7 @@ class TransformerEncoder(PackedEncoder):
         super().__init__()
         self.config: EncoderConfig = config
         self.embedding = Embedding(config)
-        self.relative_bias = (
-            nn.Embedding(config.relative_buckets, config.num_heads)
-            if config.positions == "relative"
-            else None
-        )
+        self.relative_bias = make_table(config, "relative_bias")
         self.blocks = nn.ModuleList(EncoderBlock(config, b) for b in range(config.num_blocks))
         self.final_norm = make_norm(config, config.d_model) if config.final_norm else nn.Identity()
         for name, weight in self.named_parameters():
@@ -58,11 +54,11 @@ class TransformerEncoder(PackedEncoder):
         """
         config = self.config
         keep = (config.num_layers,) if keep_layers is None else tuple(keep_layers)
-        bias_HR = self._relative_bias(lengths)
+        positions = attention_positions(config, lengths, self.relative_bias)
         x_TD = self.embedding(values, lengths, segments_T)
         kept = {0: x_TD} if 0 in keep else {}
         for layer in range(max(keep, default=0)):
-            x_TD = self._block(layer)(x_TD, lengths, layer, bias_HR)
+            x_TD = self._block(layer)(x_TD, lengths, layer, positions[layer])
             if layer + 1 in keep:
                 kept[layer + 1] = x_TD
         if config.num_layers in kept:
@@ -80,17 +76,12 @@ class TransformerEncoder(PackedEncoder):
         They are recomputed from the hidden states that enter those layers; `forward` has none.
         """
         lengths = Lengths([len(values)], values.device)
-        bias_HR = self._relative_bias(lengths)
+        positions = attention_positions(self.config, lengths, self.relative_bias)
         entering = self(values, lengths, segments_L, layers)
         return tuple(
-            self._block(layer).probabilities(x_LD, lengths, layer, bias_HR)
+            self._block(layer).probabilities(x_LD, lengths, layer, positions[layer])
             for layer, x_LD in zip(layers, entering, strict=True)
         )
 
     def _block(self, layer: int) -> EncoderBlock:
         return cast(EncoderBlock, self.blocks[self.config.block(layer)])
-
-    def _relative_bias(self, lengths: Lengths) -> Tensor | None:
-        if self.relative_bias is None:
-            return None
-        return bias_by_distance(self.relative_bias.weight, lengths.longest, self.config)

@@ -1,22 +1,31 @@
-"""The definition of the encoder: one sequence, any array library, no tricks.
+"""The definition of the encoder: one sequence, any array library, no optimization.
 
-Every function here is written against the Python array API standard, so the same code runs on
-NumPy, torch and JAX arrays. It is the page to read to see how an encoder works, and what every
-other backend is compared with. Read it in this order: `embedding`, `attention`, `block`, `encoder`,
-`pooling`, `heads`.
+All functions follow the Python array API standard, so the same code runs on NumPy, torch and JAX
+arrays. It shows how an encoder works, and tests compare every other backend with it. Read the files
+in this order: `embedding`, `positions`, `attention`, `block`, `encoder`, `pooling`, `heads`.
 """
 
-from bothways.reference.attention import rotate, scaled_dot_product, self_attention, softmax
+from bothways.reference.attention import scaled_dot_product, self_attention, softmax
 from bothways.reference.block import encoder_block
-from bothways.reference.embedding import embed, sinusoids
+from bothways.reference.embedding import embed
 from bothways.reference.encoder import Encoded, encode
 from bothways.reference.heads import head_outputs, probabilities, term_weights
 from bothways.reference.layers import activate, layer_norm, linear, normalize
 from bothways.reference.pooling import pool
+from bothways.reference.positions import (
+    AttentionPositions,
+    add_positions,
+    attention_positions,
+    rotate,
+    sinusoids,
+)
 
 __all__ = [
+    "AttentionPositions",
     "Encoded",
     "activate",
+    "add_positions",
+    "attention_positions",
     "embed",
     "encode",
     "encoder_block",

@@ -1,6 +1,7 @@
 """The reference as a backend of `Encoder`: slow, exact, and without any dependency but NumPy."""
 
 from collections.abc import Sequence
+from typing import assert_never
 
 import numpy as np
 from jaxtyping import Float
@@ -53,9 +54,13 @@ class ReferenceBackend:
 
     def _encode(self, batch: PackedBatch) -> list[Encoded]:
         check_batch(batch, self.config)
-        values = batch.values
-        if self.config.input == "vectors":
-            values = values.astype(self._dtype)
+        match self.config.input:
+            case "tokens":
+                values = batch.values
+            case "vectors":
+                values = batch.values.astype(self._dtype)
+            case unknown:
+                assert_never(unknown)
         segments = None if batch.segments is None else batch.split(batch.segments)
         return [
             encode(sequence, self._weights, self.config, None if segments is None else segments[i])

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from bothways.model.config import EncoderConfig
 from bothways.reference.attention import self_attention
 from bothways.reference.layers import Array, Arrays, activate, linear, normalize
+from bothways.reference.positions import NO_POSITIONS, AttentionPositions
 
 
 def encoder_block(
@@ -17,12 +18,12 @@ def encoder_block(
     w: Arrays,
     config: EncoderConfig,
     layer: int,
-    relative_bias: Float[Array, "buckets H"] | None = None,
+    positions: AttentionPositions = NO_POSITIONS,
 ) -> tuple[Float[Array, "L D"], Float[Array, "H L L"]]:
     """One block with weights `w`; also its attention probabilities."""
     match config.norm_placement:
         case "post":  # Vaswani et al. 2017; BERT
-            mixed_LD, prob_HLM = self_attention(x_LD, w, config, layer, relative_bias)
+            mixed_LD, prob_HLM = self_attention(x_LD, w, config, layer, positions)
             x_LD = normalize(x_LD + mixed_LD, w, "attention_norm", config)
             return (
                 normalize(x_LD + feed_forward(x_LD, w, config), w, "feed_forward_norm", config),
@@ -32,7 +33,7 @@ def encoder_block(
             normed_LD = x_LD
             if config.has_attention_norm(config.block(layer)):
                 normed_LD = normalize(x_LD, w, "attention_norm", config)
-            mixed_LD, prob_HLM = self_attention(normed_LD, w, config, layer, relative_bias)
+            mixed_LD, prob_HLM = self_attention(normed_LD, w, config, layer, positions)
             x_LD = x_LD + mixed_LD
             normed_LD = normalize(x_LD, w, "feed_forward_norm", config)
             return x_LD + feed_forward(normed_LD, w, config), prob_HLM

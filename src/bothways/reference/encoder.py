@@ -1,23 +1,24 @@
-"""The encoder: embed, then block after block. One sequence in, every layer's vectors out.
+"""The encoder: the embedding, then the blocks in turn. One sequence in, all hidden states out.
 
 L positions; H heads; D model width.
 """
 
 from typing import NamedTuple
 
-from jaxtyping import Float, Int, Num
+from jaxtyping import Int, Num
 
 from bothways.model.config import EncoderConfig
 from bothways.reference.block import encoder_block
 from bothways.reference.embedding import embed
 from bothways.reference.layers import Array, Arrays, normalize, under
+from bothways.reference.positions import attention_positions
 
 
 class Encoded(NamedTuple):
-    """What an encoder makes of one sequence.
+    """The hidden states and attention probabilities of one sequence.
 
-    hidden_states: (L, D) for the embeddings and after each layer, so `num_layers + 1` of them; the
-        last has been through the final norm, where there is one.
+    hidden_states: (L, D) of the embeddings and after each layer, `num_layers + 1` of them; the
+        final norm, if the encoder has one, is applied to the last.
     probabilities: attention probabilities (H, L, L) of each layer; rows sum to 1.
     """
 
@@ -35,15 +36,13 @@ def encode(
 
     Values, weights and segments are arrays of one library, on one device.
     """
-    x_LD: Float[Array, "L D"] = embed(values, weights, config, segments)
+    x_LD = embed(values, weights, config, segments)
     blocks = [under(f"blocks.{block}", weights) for block in range(config.num_blocks)]
-    relative_bias = weights["relative_bias.weight"] if config.positions == "relative" else None
 
     hidden_states, probabilities = [x_LD], []
     for layer in range(config.num_layers):
-        x_LD, prob_HLM = encoder_block(
-            x_LD, blocks[config.block(layer)], config, layer, relative_bias
-        )
+        positions = attention_positions(weights, config, layer, x_LD.shape[0])
+        x_LD, prob_HLM = encoder_block(x_LD, blocks[config.block(layer)], config, layer, positions)
         hidden_states.append(x_LD)
         probabilities.append(prob_HLM)
     if config.final_norm:

@@ -39,20 +39,20 @@ __all__ = [
 ]
 
 _HOME = {
-    "Dataset": "dataset",
-    "Example": "dataset",
-    "Piece": "dataset",
-    "Progress": "journal",
-    "StepEvent": "journal",
+    "Dataset": "data.dataset",
+    "Example": "data.dataset",
+    "Piece": "data.dataset",
+    "Progress": "runs.events",
+    "StepEvent": "runs.events",
     "Trained": "pipeline",
-    "TrainingDiverged": "divergence",
-    "TrainingInterrupted": "signals",
-    "TrainingPlan": "options",
-    "TrainingResult": "loop",
+    "TrainingDiverged": "engine.divergence",
+    "TrainingInterrupted": "runs.signals",
+    "TrainingPlan": "plan",
+    "TrainingResult": "engine.loop",
     "TrainingSettings": "settings",
-    "ValidationEvent": "journal",
-    "fit": "loop",
-    "read_events": "journal",
+    "ValidationEvent": "runs.events",
+    "fit": "engine.loop",
+    "read_events": "runs.events",
     "train": "pipeline",
 }
 """The home of each public name: settings can be read, and help be shown, without torch."""

@@ -14,6 +14,7 @@ from bothways.files.formats import TextFormat
 from bothways.model.baselines import EncoderName
 from bothways.model.config import PoolingMode
 from bothways.model.inputs import InputKind
+from bothways.model.old_fields import upgrade_encoder_fields
 from bothways.training.data.columns import ColumnNames, Task
 from bothways.training.settings import TrainingSettings, check_type
 from bothways.training.setup.sizes import Architecture, SizeName
@@ -237,7 +238,9 @@ class TrainingPlan:
             out=out,
             source=source,
             data=_options(DataOptions, "data", tables.get("data", {})),
-            fresh=dataclasses.replace(fresh, fields=dict(tables.get("encoder", {}))),
+            fresh=dataclasses.replace(
+                fresh, fields=upgrade_encoder_fields(tables.get("encoder", {}))
+            ),
             objective=_options(ObjectiveOptions, "objective", tables.get("objective", {})),
             settings=TrainingSettings.from_mapping(tables.get("training", {}), "[training]"),
         )

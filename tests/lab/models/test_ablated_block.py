@@ -30,7 +30,16 @@ def _grown(config: EncoderConfig, without: tuple[Part, ...] = ()) -> AblatedEnco
 @pytest.mark.parametrize("placement", ["pre", "post"])
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"positions": "rotary", "gated": True, "norm": "rms"}, {"positions": "relative"}],
+    [
+        {},
+        {
+            "position_embedding": "none",
+            "attention_positions": "rotary",
+            "gated": True,
+            "norm": "rms",
+        },
+        {"position_embedding": "none", "attention_positions": "relative"},
+    ],
 )
 def test_with_nothing_left_out_the_block_is_that_of_bothways_to_the_bit(
     placement: NormPlacement, fields: dict[str, object]

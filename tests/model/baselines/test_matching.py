@@ -78,4 +78,4 @@ def test_another_depth_has_as_many_weights(name: BaselineName) -> None:
 def test_a_transformer_too_small_to_match_is_refused() -> None:
     fields: dict[str, Any] = {"num_layers": 1, "num_heads": 1, "d_model": 1, "d_ff": 1}
     with pytest.raises(ConfigError, match="no lstm has within 5%"):
-        matched_config("lstm", EncoderConfig(**fields, vocab_size=1, positions="none"))
+        matched_config("lstm", EncoderConfig(**fields, vocab_size=1, position_embedding="none"))

@@ -65,7 +65,7 @@ def test_series_have_channels_and_no_vocabulary() -> None:
         ({"depth": 5}, "unknown field 'depth'"),
         ({"d_model": 100, "num_heads": 7}, "does not divide"),
         ({"d_model": "wide"}, "d_model='wide': expected int"),
-        ({"positions": "rotating"}, "expected one of learned"),
+        ({"position_embedding": "rotating"}, "expected one of learned"),
     ],
 )
 def test_what_is_wrong_is_named(fields: dict[str, Any], message: str) -> None:

@@ -37,7 +37,11 @@ def read_variant(fields: Fields, values: dict[str, Any]) -> None:
     rotary_base = fields.number("rope_theta", 10_000.0)
     match fields.raw("position_embedding_type", "absolute"):
         case "rotary":
-            values |= {"positions": "rotary", "rotary_base": rotary_base}
+            values |= {
+                "position_embedding": "none",
+                "attention_positions": "rotary",
+                "rotary_base": rotary_base,
+            }
         case "absolute":
             values["position_offset"] = fields.integer("pad_token_id") + 1
             values["max_length"] -= values["position_offset"]
@@ -57,7 +61,7 @@ def write_variant(config: EncoderConfig) -> dict[str, Any]:
     }
     if config.rescaled_mask_token is not None:
         theirs["mask_token_id"] = config.rescaled_mask_token
-    if config.positions == "rotary":
+    if config.attention_positions == "rotary":
         return theirs | {"position_embedding_type": "rotary", "rope_theta": config.rotary_base}
     return theirs | {"position_embedding_type": "absolute"} | write_offset(config)
 
@@ -67,7 +71,7 @@ def read_frequencies(
 ) -> EncoderConfig:
     """The precision of the rotary frequencies, which a file may carry once or once per layer."""
     carried = {key: a for key, a in arrays.items() if key.endswith("rotary_embeddings.inv_freq")}
-    if config.positions != "rotary" or not carried:
+    if config.attention_positions != "rotary" or not carried:
         return config
     for candidate in (config, dataclasses.replace(config, rotary_precision="float16")):
         expected = np.array(candidate.rotary_frequencies(0))
@@ -89,7 +93,7 @@ def write_buffers(config: EncoderConfig) -> dict[str, np.ndarray]:
         "contact_head.regression.weight": np.zeros((1, maps), np.float32),
         "contact_head.regression.bias": np.zeros(1, np.float32),
     }
-    if config.positions == "rotary":
+    if config.attention_positions == "rotary":
         frequencies = np.array(config.rotary_frequencies(0), dtype=np.float32)
         buffers["rotary_embeddings.inv_freq"] = frequencies
     return buffers

@@ -225,7 +225,8 @@ MODERNBERT = Family(
         "attention_dropout": ("attention_dropout", 0.0),
     },
     fixed={
-        "positions": "rotary",
+        "position_embedding": "none",
+        "attention_positions": "rotary",
         "norm_placement": "pre",
         "first_attention_norm": False,
         "final_norm": True,

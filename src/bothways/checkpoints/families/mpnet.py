@@ -36,8 +36,8 @@ MPNET = Family(
     rows={name: row for name, row in bert.FIELDS.items() if name != "type_vocab_size"}
     | {"vocab_size": ("vocab_size", 30527)},
     fixed={
-        "positions": "relative",
-        "learned_with_relative": True,
+        "position_embedding": "learned",
+        "attention_positions": "relative",
         "relative_buckets": 32,
         "relative_max_distance": 128,
     },

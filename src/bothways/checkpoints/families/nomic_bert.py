@@ -202,7 +202,7 @@ NOMIC_BERT = Family(
     model_type="nomic_bert",
     base_class="NomicBertModel",
     rows={"vocab_size": ("vocab_size", 30528), "type_vocab_size": ("num_segments", 2)},
-    fixed={"positions": "rotary", "gated": True},
+    fixed={"position_embedding": "none", "attention_positions": "rotary", "gated": True},
     only={
         "causal": (False,),
         "prenorm": (False,),

@@ -1,4 +1,4 @@
-"""From a padded batch to vectors: what stands at each position, plus where that is."""
+"""Embedding: from a padded batch of ids or vectors to the input of the first block."""
 
 from typing import assert_never
 
@@ -7,6 +7,7 @@ import numpy as np
 from bothways.checkpoints.onnx.graph import Graph, Value
 from bothways.checkpoints.onnx.inputs import Inputs
 from bothways.checkpoints.onnx.layers import linear, normalize
+from bothways.checkpoints.onnx.positions import add_positions
 from bothways.model.config import MASKED_IN_TRAINING, EncoderConfig
 from bothways.model.weights import Weights
 
@@ -29,28 +30,12 @@ def embed(graph: Graph, inputs: Inputs, w: Weights, config: EncoderConfig) -> Va
         segments = graph.weight("embedding.segment.weight", w["embedding.segment.weight"])
         chosen = inputs.segments or graph.constant([0], np.int64)
         x = graph.op("Add", x, graph.op("Gather", segments, chosen))
-    if config.has_position_table:
-        table = graph.weight("embedding.position.weight", w["embedding.position.weight"])
-        rows = graph.first(table, inputs.length, start=config.position_offset)
-        x = graph.op("Add", x, rows)
-    if config.positions == "sinusoidal":
-        table = graph.weight("embedding.sinusoids", _sinusoids(config))
-        x = graph.op("Add", x, graph.first(table, inputs.length))
+    x = add_positions(graph, x, inputs, w, config)
     if config.embedding_norm:
         x = normalize(graph, x, w, "embedding.norm", config)
     if config.embedding_size is not None:
         x = linear(graph, x, w, "embedding.projection")
     return x
-
-
-def _sinusoids(config: EncoderConfig) -> np.ndarray:
-    """All positions that there can be, float32 (max_length, E); as `reference` defines them."""
-    width = config.embedding_width
-    dimension_E = np.arange(width)
-    even_E = dimension_E - dimension_E % 2
-    angle_LE = np.arange(config.max_length)[:, None] / 10_000.0 ** (even_E / width)
-    table_LE: np.ndarray = np.where(dimension_E % 2 == 0, np.sin(angle_LE), np.cos(angle_LE))
-    return table_LE.astype(np.float32)
 
 
 def _rescale_masked(graph: Graph, x: Value, inputs: Inputs, mask_token: int) -> Value:

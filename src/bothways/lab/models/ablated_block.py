@@ -16,6 +16,7 @@ from bothways.model.config import EncoderConfig
 from bothways.nn.block import EncoderBlock
 from bothways.nn.encoder import TransformerEncoder
 from bothways.nn.lengths import Lengths
+from bothways.nn.positions import NO_POSITIONS, AttentionPositions, attention_positions
 
 __all__ = ["AblatedBlock", "AblatedEncoder", "Part", "draw_weights"]
 
@@ -36,12 +37,16 @@ class AblatedBlock(EncoderBlock):
             del self.feed_forward, self.feed_forward_norm
 
     def forward(
-        self, x_TD: Tensor, lengths: Lengths, layer: int, bias_HR: Tensor | None = None
+        self,
+        x_TD: Tensor,
+        lengths: Lengths,
+        layer: int,
+        positions: AttentionPositions = NO_POSITIONS,
     ) -> Tensor:
         """Map (T, D) to (T, D)."""
 
         def attend(x_TD: Tensor) -> Tensor:
-            mixed_TD: Tensor = self.attention(x_TD, lengths, layer, bias_HR)
+            mixed_TD: Tensor = self.attention(x_TD, lengths, layer, positions)
             return mixed_TD
 
         x_TD = self._sublayer(x_TD, attend, self.attention_norm)
@@ -79,10 +84,10 @@ class AblatedEncoder(TransformerEncoder):
         self, values: Num[Tensor, "T *C"], lengths: Lengths
     ) -> tuple[Float[Tensor, "T D"], ...]:
         """What enters the first block, and what each block gives, without the last norm."""
-        x_TD = self.embedding(values, lengths, None)
-        states = [x_TD]
+        positions = attention_positions(self.config, lengths, self.relative_bias)
+        states = [self.embedding(values, lengths, None)]
         for layer, block in enumerate(self.blocks):
-            states.append(block(states[-1], lengths, layer, None))
+            states.append(block(states[-1], lengths, layer, positions[layer]))
         return tuple(states)
 
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from bothways.lab.models.cross_attention import MultiHeadAttention
-from bothways.nn.embedding import sinusoids
 from bothways.nn.layers import Linear
 from bothways.nn.lengths import Lengths
 from bothways.nn.pooling import pool
+from bothways.nn.positions import sinusoids
 
 __all__ = ["AttendedStates", "Decoder", "FixedVector", "View"]
 

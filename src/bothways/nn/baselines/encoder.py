@@ -61,6 +61,7 @@ class InputEmbedding(nn.Module):
 
     def __init__(self, config: BaselineConfig) -> None:
         super().__init__()
+        self.kind = config.input
         match config.input:
             case "tokens":
                 self.token = nn.Embedding(config.vocab_size, config.embedding_width)
@@ -68,12 +69,17 @@ class InputEmbedding(nn.Module):
                 self.input = Linear(config.num_channels, config.embedding_width)
             case unknown:
                 assert_never(unknown)
-        self.of_tokens = config.input == "tokens"
         self.norm = nn.LayerNorm(config.embedding_width, config.norm_eps)
         self.dropout = Dropout(config.dropout)
 
     def forward(self, values: Num[Tensor, "T *C"]) -> Float[Tensor, "T E"]:
         """Embed token ids (T,) or vectors (T, C)."""
-        x_TE = self.token(values) if self.of_tokens else self.input(values)
+        match self.kind:
+            case "tokens":
+                x_TE = self.token(values)
+            case "vectors":
+                x_TE = self.input(values)
+            case unknown:
+                assert_never(unknown)
         embedded_TE: Tensor = self.dropout(self.norm(x_TE))
         return embedded_TE

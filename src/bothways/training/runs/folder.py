@@ -31,6 +31,7 @@ from bothways.io.atomic import (
     wrap_write_errors,
 )
 from bothways.io.json_files import brief, read_object, write_json
+from bothways.model.old_fields import upgrade_encoder_fields
 from bothways.training.objectives.objective import Objective
 from bothways.training.runs.checkpoint import (
     Checkpoint,
@@ -97,7 +98,7 @@ class RunFolder:
             return
         earlier = read_object(file)
         bound = json.loads(json.dumps(description["bound"]))
-        found = first_difference(earlier.get("bound"), bound, "")
+        found = first_difference(upgrade_bound(earlier.get("bound")), bound, "")
         if found is not None:
             raise _changed(file, *found)
         before = earlier.get("settings")
@@ -204,6 +205,13 @@ def describe(
             "torch": torch.__version__,
         },
     }
+
+
+def upgrade_bound(bound: Any) -> Any:
+    """What a run is bound to, with the encoder's fields under today's names."""
+    if not isinstance(bound, dict) or not isinstance(bound.get("encoder"), dict):
+        return bound
+    return bound | {"encoder": upgrade_encoder_fields(bound["encoder"])}
 
 
 def first_difference(was: Any, now: Any, name: str) -> tuple[str, Any, Any] | None:

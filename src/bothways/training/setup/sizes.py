@@ -72,7 +72,8 @@ def new_config(
     match architecture:
         case "modern":
             values |= {
-                "positions": "rotary",
+                "position_embedding": "none",
+                "attention_positions": "rotary",
                 "norm_placement": "pre",
                 "first_attention_norm": False,
                 "final_norm": True,

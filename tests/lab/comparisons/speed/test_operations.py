@@ -11,7 +11,14 @@ from bothways.nn.baselines import make_encoder
 from bothways.nn.lengths import Lengths
 
 LIKE = EncoderConfig(
-    num_layers=2, num_heads=2, d_model=32, d_ff=64, vocab_size=16, positions="rotary", max_length=64
+    num_layers=2,
+    num_heads=2,
+    d_model=32,
+    d_ff=64,
+    vocab_size=16,
+    position_embedding="none",
+    attention_positions="rotary",
+    max_length=64,
 )
 
 

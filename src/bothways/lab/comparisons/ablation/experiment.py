@@ -56,7 +56,7 @@ VARIANTS: Mapping[str, Variant] = {
     "no skip connections": Variant(("skip",)),
     "no normalization": Variant(("norm",)),
     "neither of the two": Variant(("skip", "norm")),
-    "no positions": Variant(fields={"positions": "none"}),
+    "no positions": Variant(fields={"position_embedding": "none"}),
     "one head": Variant(fields={"num_heads": 1}),
     "no feed-forward": Variant(("feed-forward",)),
 }
@@ -107,7 +107,7 @@ class AblationSettings:
             "d_ff": self.d_ff,
             "max_length": self.length,
             "vocab_size": self.num_symbols,
-            "positions": "learned",
+            "position_embedding": "learned",
             "norm_placement": "pre",
             "final_norm": True,
             "norm_eps": 1e-5,

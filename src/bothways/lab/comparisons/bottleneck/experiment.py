@@ -144,7 +144,8 @@ class BottleneckSettings:
                 "num_layers": self.num_layers,
                 "d_model": self.d_model,
                 "num_heads": self.num_heads,
-                "positions": "learned",
+                "position_embedding": "learned",
+                "attention_positions": "none",
                 "dropout": 0.0,
             },
         )

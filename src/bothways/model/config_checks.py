@@ -1,0 +1,148 @@
+"""Which values of an encoder's config fit together."""
+
+import math
+from typing import TYPE_CHECKING, assert_never
+
+from bothways.errors import ConfigError
+from bothways.model.fields import check_field_types
+
+if TYPE_CHECKING:
+    from bothways.model.config import EncoderConfig
+
+__all__ = ["check_config"]
+
+
+def check_config(config: "EncoderConfig") -> None:
+    """Raise unless all fields have values that fit their types and each other.
+
+    Raises:
+        ConfigError: naming the field, its value, and the accepted values.
+    """
+    check_field_types(config)
+    _check_sizes(config)
+    _check_input(config)
+    _check_position_embedding(config)
+    _check_attention_positions(config)
+    _check_norms(config)
+    _check_layers(config)
+
+
+def _check_sizes(config: "EncoderConfig") -> None:
+    for name in ("num_layers", "num_heads", "d_model", "d_ff", "max_length"):
+        if getattr(config, name) < 1:
+            raise ConfigError(f"{name}={getattr(config, name)}: expected at least 1")
+    if config.d_model % config.num_heads:
+        limit = min(2 * config.num_heads, 1024)
+        near = [h for h in range(1, limit + 1) if config.d_model % h == 0][-3:]
+        raise ConfigError(
+            f"num_heads={config.num_heads} does not divide d_model={config.d_model}; "
+            f"choose a divisor such as {', '.join(map(str, near))}"
+        )
+    if not 0 <= config.norm_eps < math.inf:
+        raise ConfigError(f"norm_eps={config.norm_eps}: expected a finite number of at least 0")
+    for name in ("dropout", "attention_dropout"):
+        if not 0 <= getattr(config, name) < 1:
+            raise ConfigError(f"{name}={getattr(config, name)}: expected at least 0, below 1")
+
+
+def _check_input(config: "EncoderConfig") -> None:
+    if config.num_segments < 0:
+        raise ConfigError(f"num_segments={config.num_segments}: expected at least 0")
+    match config.input:
+        case "tokens":
+            if config.vocab_size < 1 or config.num_channels:
+                raise ConfigError(
+                    f"input='tokens' needs vocab_size >= 1 and num_channels=0; "
+                    f"got vocab_size={config.vocab_size}, num_channels={config.num_channels}"
+                )
+        case "vectors":
+            if config.num_channels < 1 or config.vocab_size:
+                raise ConfigError(
+                    f"input='vectors' needs num_channels >= 1 and vocab_size=0; "
+                    f"got num_channels={config.num_channels}, vocab_size={config.vocab_size}"
+                )
+            if config.embedding_size is not None:
+                raise ConfigError("embedding_size is for input='tokens' only; leave it None")
+        case unknown:
+            assert_never(unknown)
+    if config.embedding_size is not None and config.embedding_size < 1:
+        raise ConfigError(f"embedding_size={config.embedding_size}: expected at least 1 or None")
+    mask = config.rescaled_mask_token
+    if mask is not None and not 0 <= mask < config.vocab_size:
+        raise ConfigError(
+            f"rescaled_mask_token={mask}: expected an id below vocab_size={config.vocab_size}"
+        )
+
+
+def _check_position_embedding(config: "EncoderConfig") -> None:
+    match config.position_embedding:
+        case "learned":
+            if config.position_offset < 0:
+                raise ConfigError(f"position_offset={config.position_offset}: expected at least 0")
+        case "sinusoidal" | "none":
+            if config.position_offset:
+                raise ConfigError(
+                    f"position_offset={config.position_offset}: expected 0, because "
+                    f"position_embedding={config.position_embedding!r} has no table"
+                )
+        case unknown:
+            assert_never(unknown)
+
+
+def _check_attention_positions(config: "EncoderConfig") -> None:
+    match config.attention_positions:
+        case "rotary":
+            if config.head_width % 2:
+                raise ConfigError(
+                    "attention_positions='rotary' rotates pairs of numbers, and a head is "
+                    f"{config.head_width} wide (d_model={config.d_model}, "
+                    f"num_heads={config.num_heads}); choose an even head width"
+                )
+        case "relative" | "none":
+            pass
+        case unknown:
+            assert_never(unknown)
+    for name in ("rotary_base", "rotary_base_local"):
+        base = getattr(config, name)
+        if base is not None and not 1 < base < math.inf:
+            raise ConfigError(f"{name}={base}: expected a finite number above 1")
+    if config.relative_buckets < 4 or config.relative_buckets % 4:
+        raise ConfigError(
+            f"relative_buckets={config.relative_buckets}: expected a multiple of 4: "
+            "half of the buckets for each direction, and half of those for exact distances"
+        )
+    if config.relative_max_distance <= config.relative_buckets // 4:
+        raise ConfigError(
+            f"relative_max_distance={config.relative_max_distance}: expected more than the "
+            f"{config.relative_buckets // 4} exact distances of relative_buckets"
+        )
+
+
+def _check_norms(config: "EncoderConfig") -> None:
+    match config.norm_placement:
+        case "pre":
+            pass
+        case "post":
+            if not config.first_attention_norm:
+                raise ConfigError("first_attention_norm=False needs norm_placement='pre'")
+        case unknown:
+            assert_never(unknown)
+
+
+def _check_layers(config: "EncoderConfig") -> None:
+    for name in ("windows", "block_of_layer"):
+        value = getattr(config, name)
+        if value and len(value) != config.num_layers:
+            raise ConfigError(
+                f"{name} has {len(value)} entries; expected one for each of "
+                f"num_layers={config.num_layers}, or none"
+            )
+    for layer, window in enumerate(config.windows):
+        if window is not None and (type(window) is not int or window < 0):
+            raise ConfigError(f"windows[{layer}]={window!r}: expected None or at least 0")
+    blocks = config.block_of_layer
+    if blocks and (
+        any(type(block) is not int for block in blocks)
+        or sorted(set(blocks)) != list(range(len(set(blocks))))
+    ):
+        raise ConfigError(f"block_of_layer={blocks}: expected blocks numbered from 0, no gaps")

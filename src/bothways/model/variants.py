@@ -1,0 +1,25 @@
+"""The variants of an encoder: each field of `EncoderConfig` that chooses one formula among several.
+
+Every backend resolves each of these fields in a single `match` that ends in `assert_never`, so that
+the type checker reports a backend that lacks a variant.
+"""
+
+from typing import Literal
+
+__all__ = [
+    "Activation",
+    "AttentionPositions",
+    "Input",
+    "Norm",
+    "NormPlacement",
+    "PositionEmbedding",
+    "RotaryPrecision",
+]
+
+Input = Literal["tokens", "vectors"]
+PositionEmbedding = Literal["learned", "sinusoidal", "none"]
+AttentionPositions = Literal["rotary", "relative", "none"]
+RotaryPrecision = Literal["exact", "float16"]
+Norm = Literal["layer", "rms"]
+NormPlacement = Literal["post", "pre"]
+Activation = Literal["relu", "gelu", "gelu_tanh", "silu"]

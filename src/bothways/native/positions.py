@@ -1,0 +1,70 @@
+"""Positions, as the engine's binding takes them."""
+
+from typing import Any, NamedTuple, assert_never
+
+import numpy as np
+
+from bothways.model.config import EncoderConfig
+from bothways.model.weights import Weights
+
+__all__ = ["EnginePositions", "engine_positions"]
+
+
+class EnginePositions(NamedTuple):
+    """fields: of the engine's config. weights: tables that the engine needs beside the layout's."""
+
+    fields: dict[str, Any]
+    weights: Weights
+
+
+def engine_positions(config: EncoderConfig) -> EnginePositions:
+    """The fields and tables for `position_embedding` and `attention_positions`.
+
+    The engine has one field, `positions`, for sinusoids and for what attention does, and the flag
+    `position_table` for a table that is added to the embeddings. Sinusoids beside an attention that
+    uses distances are therefore handed over as such a table.
+    """
+    kind, frequencies = _attention(config)
+    weights: dict[str, np.ndarray] = {}
+    match config.position_embedding:
+        case "learned":
+            has_table = True
+        case "sinusoidal":
+            has_table = kind is not None
+            if has_table:
+                weights["embedding.position.weight"] = _sinusoids(config)
+            else:
+                kind = "sinusoidal"
+        case "none":
+            has_table = False
+        case unknown:
+            assert_never(unknown)
+    fields = {
+        "positions": kind or ("learned" if has_table else "none"),
+        "position_table": has_table,
+        "rotary_frequencies": frequencies,
+    }
+    return EnginePositions(fields, weights)
+
+
+def _attention(config: EncoderConfig) -> tuple[str | None, list[list[float]]]:
+    """The engine's name for what attention does, and each layer's rotary frequencies."""
+    layers = range(config.num_layers)
+    match config.attention_positions:
+        case "rotary":
+            return "rotary", [list(config.rotary_frequencies(layer)) for layer in layers]
+        case "relative":
+            return "relative", [[] for _ in layers]
+        case "none":
+            return None, [[] for _ in layers]
+        case unknown:
+            assert_never(unknown)
+
+
+def _sinusoids(config: EncoderConfig) -> np.ndarray:
+    """One vector per position, float32 (max_length, E); `reference.sinusoids` has the formula."""
+    dimension_E = np.arange(config.embedding_width)
+    even_E = dimension_E - dimension_E % 2
+    angle_LE = np.arange(config.max_length)[:, None] / 10_000.0 ** (even_E / config.embedding_width)
+    table_LE: np.ndarray = np.where(dimension_E % 2 == 0, np.sin(angle_LE), np.cos(angle_LE))
+    return table_LE.astype(np.float32)
