@@ -32,9 +32,9 @@ import torch
 from torch import Tensor
 
 import record
-from bothways.checkpoints import ModelFolder, read_folder, resolve
+from bothways.checkpoints import ModelBundle, read_folder, resolve
 from bothways.nn import Lengths
-from bothways.training import Dataset, Example, Piece, StepEvent, TrainingSettings, fit
+from bothways.training import Dataset, Example, InputSequence, StepEvent, TrainingSettings, fit
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.classify import Classify
 from bothways.training.objectives.heads import head_for
@@ -92,7 +92,7 @@ def main() -> None:
 
 
 def make_contenders(
-    folder: ModelFolder,
+    folder: ModelBundle,
     sequences: Sequence[np.ndarray],
     labels: np.ndarray,
     options: argparse.Namespace,
@@ -122,7 +122,7 @@ def make_contenders(
 def train_ours(
     model: TrainedModel,
     objective: Classify,
-    folder: ModelFolder,
+    folder: ModelBundle,
     sequences: Sequence[np.ndarray],
     labels: np.ndarray,
     seed: int,
@@ -130,7 +130,7 @@ def train_ours(
 ) -> Timed:
     """A run of `bothways.training.fit`, as it comes but for its tokens a step."""
     examples = [
-        Example((Piece(ids, None, slice(1, len(ids) - 1)),), np.array(label), f"row {row}")
+        Example((InputSequence(ids, None, slice(1, len(ids) - 1)),), np.array(label), f"row {row}")
         for row, (ids, label) in enumerate(zip(sequences, labels, strict=True))
     ]
     lengths = np.array([len(ids) for ids in sequences])
@@ -152,7 +152,7 @@ def train_ours(
     with tempfile.TemporaryDirectory() as out:
         fit(
             model, objective, Dataset(examples, lengths), None, settings, Path(out) / "run",
-            template=folder, fresh=False, progress=note,
+            template=folder, from_scratch=False, progress=note,
         )  # fmt: skip
     (start, before), (end, after) = ends[0], ends[-1]
     return Timed(end - start, after - before, after - before)
@@ -165,7 +165,7 @@ def train_theirs(
     sequences: Sequence[np.ndarray],
     labels: np.ndarray,
     seed: int,
-    folder: ModelFolder,
+    folder: ModelBundle,
 ) -> Timed:
     """A run of the Trainer, as it comes but for the order of texts, and without its log."""
     from transformers import (
@@ -223,7 +223,7 @@ def train_theirs(
     return Timed(ends[-1] - ends[0], sum(real[1:steps]), sum(computed[1:steps]))
 
 
-def make_rival(folder: ModelFolder, model: TrainedModel) -> Any:
+def make_rival(folder: ModelBundle, model: TrainedModel) -> Any:
     """transformers' model of the same weights."""
     from transformers import BertForSequenceClassification
     from transformers.utils import logging

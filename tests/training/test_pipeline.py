@@ -13,21 +13,23 @@ import pytest
 
 import bothways
 from bothways.errors import CheckpointError, DataFileError, TruncationWarning
-from bothways.training.pipeline import Trained, train
+from bothways.training.pipeline import FinishedRun, train
 from bothways.training.plan import TrainingPlan
 
-Run = Callable[..., Trained]
+TrainingRun = Callable[..., FinishedRun]
 
 SENTENCES = [f"{a} {b} {c}" for a in ("the", "a") for b in ("red", "blue") for c in ("cat", "dog")]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingRun:
     """Make a run of a few steps on rows of JSON, or on a text."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("bothways.training.report.can_draw", lambda: False)  # it takes its time
 
-    def make(task: Any, content: list[Any] | str, name: str = "x.jsonl", **options: Any) -> Trained:
+    def make(
+        task: Any, content: list[Any] | str, name: str = "x.jsonl", **options: Any
+    ) -> FinishedRun:
         if isinstance(content, list):
             content = "".join(json.dumps(row) + "\n" for row in content)
         Path(name).write_text(content)
@@ -41,14 +43,16 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         for table in ("data", "model", "encoder", "objective", "training"):
             tables[table] = tables.get(table, {}) | options.pop(table, {})
         out = options.pop("out", "out")
-        return train(TrainingPlan.of(task, [name], out, tables), **options)
+        return train(TrainingPlan.from_tables(task, [name], out, tables), **options)
 
     return make
 
 
 @pytest.mark.parametrize("task", ["mlm", "classify", "tag", "regress", "contrast"])
 @pytest.mark.parametrize("kind", ["text", "symbols", "series"])
-def test_every_task_learns_from_every_kind_of_sequence(run: Run, task: str, kind: str) -> None:
+def test_every_task_learns_from_every_kind_of_sequence(
+    run: TrainingRun, task: str, kind: str
+) -> None:
     rows: list[dict[str, Any]] = []
     for i, sentence in enumerate(SENTENCES):
         words = sentence.split()
@@ -72,7 +76,7 @@ def test_every_task_learns_from_every_kind_of_sequence(run: Run, task: str, kind
     assert trained.report.is_file()
 
 
-def test_several_labels_and_pairs_of_texts(run: Run) -> None:
+def test_several_labels_and_pairs_of_texts(run: TrainingRun) -> None:
     rows = [{"a": s, "b": "why", "y": ["p"] * (i % 2)} for i, s in enumerate(SENTENCES)]
     rows[0]["y"] = ["p", "q"]
     trained = run("classify", rows, data={"columns": ["a", "b"], "labels": ["y"]})
@@ -80,7 +84,7 @@ def test_several_labels_and_pairs_of_texts(run: Run) -> None:
     assert "micro_f1" in trained.metrics
 
 
-def test_a_run_goes_on_from_another_run_s_folder(run: Run) -> None:
+def test_a_run_can_fine_tune_the_model_of_another_run(run: TrainingRun) -> None:
     first = run("mlm", "\n".join(SENTENCES), "x.txt")
     rows = [{"text": s, "label": "pq"[i % 2]} for i, s in enumerate(SENTENCES)]
     lines: list[str] = []
@@ -90,7 +94,7 @@ def test_a_run_goes_on_from_another_run_s_folder(run: Run) -> None:
     assert (second.folder / "tokenizer.json").read_bytes() == (
         first.folder / "tokenizer.json"
     ).read_bytes()
-    assert lines[1].startswith("the encoder of out: 1 layers of 16")
+    assert lines[1].startswith("encoder of out: 1 layers of width 16")
     facts = json.loads((second.folder / "training.json").read_text())["bound"]["about"]
     assert facts["model"]["from"] == "out"
     assert facts["model"]["fingerprint"] == bothways.load("out").fingerprint
@@ -98,23 +102,23 @@ def test_a_run_goes_on_from_another_run_s_folder(run: Run) -> None:
     assert facts["labels"] == ["p", "q"]
 
 
-def test_without_anything_held_out_there_are_no_figures(run: Run) -> None:
+def test_without_held_out_data_there_are_no_metrics(run: TrainingRun) -> None:
     trained = run("mlm", "\n".join(SENTENCES), "x.txt", data={"held_out": 0})
     assert trained.metrics is None
     assert bothways.load(trained.folder).dimensions == 16
 
 
-def test_files_to_validate_on_give_the_figures(run: Run) -> None:
+def test_metrics_come_from_the_validation_files(run: TrainingRun) -> None:
     Path("v.csv").write_text("text,label\na red cat,p\n")
     rows = [{"text": s, "label": "pq"[i % 2]} for i, s in enumerate(SENTENCES)]
     lines: list[str] = []
     trained = run("classify", rows, data={"validation": ["v.csv"]}, tell=lines.append)
-    assert "8 rows to learn from, 1 to validate on (v.csv)" in lines[0]
-    assert "1 of those to validate on are learned from too" in lines[0]
+    assert "8 training rows, 1 validation rows (v.csv)" in lines[0]
+    assert "1 validation rows are in the training data too" in lines[0]
     assert "a red cat" in trained.report.read_text() or trained.metrics == {"accuracy": 1.0}
 
 
-def test_what_is_cut_is_counted(run: Run) -> None:
+def test_truncated_sequences_are_counted(run: TrainingRun) -> None:
     rows = [{"text": s, "label": "pq"[i % 2]} for i, s in enumerate(SENTENCES)]
     with pytest.warns(TruncationWarning, match="8 sequences are longer than 4 positions and were"):
         run("classify", rows, model={"max_length": 4})
@@ -123,31 +127,33 @@ def test_what_is_cut_is_counted(run: Run) -> None:
         run("mlm", "\n".join(SENTENCES), "x.txt", model={"max_length": 4}, out="mlm")
 
 
-def test_words_without_tokens_are_counted(run: Run) -> None:
+def test_words_without_tokens_are_counted(run: TrainingRun) -> None:
     rows = [{"tokens": s.split(), "tags": [*"PQP"]} for s in SENTENCES]
     rows += [{"tokens": ["\u0000", "a"], "tags": ["P", "Q"]}]
     with pytest.warns(UserWarning, match="1 tagged words have no token in this vocabulary"):
         run("tag", rows)
 
 
-def test_bad_data_stops_a_run_before_it_begins(run: Run) -> None:
+def test_bad_data_stops_a_run_before_it_begins(run: TrainingRun) -> None:
     rows = [{"text": "a", "label": "p"}, {"text": "b", "label": None}]
-    with pytest.raises(DataFileError, match=r"x\.jsonl, row 2, column 'label': has no label"):
+    with pytest.raises(
+        DataFileError, match=r"x\.jsonl, row 2, column 'label': the label is missing"
+    ):
         run("classify", rows)
     assert not Path("out").exists()
 
 
-def test_a_folder_that_is_not_empty_is_refused(run: Run) -> None:
+def test_a_folder_that_is_not_empty_is_refused(run: TrainingRun) -> None:
     Path("out").mkdir()
     Path("out/mine.txt").write_text("precious")
-    with pytest.raises(DataFileError, match="out: exists and is not empty; go on with the run"):
+    with pytest.raises(DataFileError, match="out: exists and is not empty; resume its run"):
         run("mlm", "a\nb\n", "x.txt")
     Path("file").write_text("")
     with pytest.raises(DataFileError, match="file: is a file; give the name of a folder"):
         run("mlm", "a\nb\n", "x.txt", out="file")
 
 
-def test_a_finished_run_can_be_resumed_to_no_effect(run: Run) -> None:
+def test_a_finished_run_can_be_resumed_to_no_effect(run: TrainingRun) -> None:
     first = run("mlm", "\n".join(SENTENCES), "x.txt")
     weights = (first.folder / "model.safetensors").read_bytes()
     again = run("mlm", "\n".join(SENTENCES), "x.txt", resume=True)
@@ -155,13 +161,13 @@ def test_a_finished_run_can_be_resumed_to_no_effect(run: Run) -> None:
     assert again.metrics == first.metrics
 
 
-def test_a_run_is_not_resumed_on_other_data(run: Run) -> None:
+def test_a_run_is_not_resumed_on_other_data(run: TrainingRun) -> None:
     run("mlm", "\n".join(SENTENCES), "x.txt")
     with pytest.raises(CheckpointError, match=r"training\.json: about\.data\.files was"):
         run("mlm", "\n".join(SENTENCES[1:]), "x.txt", resume=True)
 
 
-def test_the_same_run_twice_has_the_same_weights(run: Run) -> None:
+def test_the_same_run_twice_has_the_same_weights(run: TrainingRun) -> None:
     weights = {
         (
             run("mlm", "\n".join(SENTENCES), "x.txt", out=out).folder / "model.safetensors"
@@ -171,7 +177,7 @@ def test_the_same_run_twice_has_the_same_weights(run: Run) -> None:
     assert len(weights) == 1
 
 
-def test_what_takes_a_while_is_named(run: Run) -> None:
+def test_slow_stages_are_reported(run: TrainingRun) -> None:
     stages: list[str] = []
 
     def stage(name: str) -> AbstractContextManager[Callable[[float | None], None]]:
@@ -179,4 +185,4 @@ def test_what_takes_a_while_is_named(run: Run) -> None:
         return nullcontext(lambda share: None)
 
     run("mlm", "\n".join(SENTENCES), "x.txt", stage=stage)
-    assert stages == ["reading", "making a vocabulary", "tokenizing"]
+    assert stages == ["reading", "building a vocabulary", "tokenizing"]

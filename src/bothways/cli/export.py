@@ -22,8 +22,8 @@ def export(
     """
     from bothways import checkpoints
 
-    folder = checkpoints.read_folder(models.fetch(model, quiet=quiet))
-    for left_out in checkpoints.export(folder, output, to):
+    bundle = checkpoints.read_folder(models.fetch(model, quiet=quiet))
+    for left_out in checkpoints.export(bundle, output, to):
         warn(f"left out: {left_out}")
     if not quiet:
         note(f"wrote {output} in the form of {to}")

@@ -11,7 +11,8 @@ import typer
 
 from bothways.errors import InputError
 from bothways.io.process_memory import limit_primitive_caches, return_freed_blocks
-from bothways.model.packing import DEFAULT_MAX_TOKENS, PackedBatch, bytes_per_token
+from bothways.model.costs import bytes_per_token
+from bothways.model.packing import DEFAULT_MAX_TOKENS, PackedBatch
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
@@ -53,7 +54,10 @@ class ChunkPlan:
 
 
 def reduce_memory_retention() -> None:
-    """Make libraries return freed memory to the system. Call this before loading a model."""
+    """Make libraries give memory back, so that what a process takes is what it uses.
+
+    To be called before a model is loaded.
+    """
     limit_primitive_caches()
     return_freed_blocks()
 

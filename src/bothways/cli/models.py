@@ -84,10 +84,10 @@ def origin_of(encoder: "Encoder", source: str, settings: EncodeSettings) -> "Ori
     none = encoder.encode(
         [], pooling=settings.pooling, dimensions=settings.dimensions, prompt=settings.prompt
     )
-    folder = encoder.folder
-    modes = folder.pooling.modes if settings.pooling is None else (settings.pooling,)
-    normalized = encoder.normalizes if settings.normalize is None else settings.normalize
-    prompt = folder.default_prompt if settings.prompt is None else settings.prompt
+    spec = encoder.spec
+    modes = spec.pooling.modes if settings.pooling is None else (settings.pooling,)
+    normalized = spec.normalizes if settings.normalize is None else settings.normalize
+    prompt = spec.default_prompt if settings.prompt is None else settings.prompt
     return Origin(
         model=_lasting_name(source),
         fingerprint=encoder.fingerprint,
@@ -95,7 +95,7 @@ def origin_of(encoder: "Encoder", source: str, settings: EncodeSettings) -> "Ori
         normalization="l2" if normalized else "none",
         dimensions=none.shape[1],
         precision=encoder.backend.precision,
-        prompt="" if prompt is None else folder.prompts.get(prompt, prompt),
+        prompt="" if prompt is None else spec.prompts.get(prompt, prompt),
         version=bothways.__version__,
     )
 

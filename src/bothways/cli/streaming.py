@@ -14,7 +14,8 @@ from bothways.errors import InputError
 from bothways.files import ReadProgress, Row, VectorBatch, VectorWriter
 
 if TYPE_CHECKING:
-    from bothways.encoder import Encoder, Encodings
+    from bothways.encoder import Encoder
+    from bothways.inference.vectors import SequenceVectors
 
 __all__ = ["Totals", "chunks", "encode_rows", "naming_rows", "within_chunk"]
 
@@ -91,10 +92,11 @@ def _encode(
     settings: EncodeSettings,
     plan: ChunkPlan,
     progress: Callable[[int, int], None],
-) -> "Encodings":
+) -> "SequenceVectors":
+    sequences: list[object] = [row.value for row in chunk]
     with naming_rows(chunk):
         return encoder.encode_detailed(
-            [row.value for row in chunk],
+            sequences,
             pooling=settings.pooling,
             normalize=settings.normalize,
             dimensions=settings.dimensions,
@@ -140,7 +142,7 @@ def _size(value: Any) -> int:
             return sum(len(symbol) + 1 for symbol in value)
 
 
-def _with_names(chunk: list[Row], encodings: "Encodings") -> VectorBatch:
+def _with_names(chunk: list[Row], encodings: "SequenceVectors") -> VectorBatch:
     return VectorBatch(
         ids=[row.id for row in chunk],
         texts=[row.value if isinstance(row.value, str) else None for row in chunk],

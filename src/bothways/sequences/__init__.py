@@ -3,7 +3,6 @@
 from bothways.sequences.alphabet import Alphabet
 from bothways.sequences.fitting import FittedSequence, OnOverflow, fit_to_length
 from bothways.sequences.ids import are_ids, read_ids
-from bothways.sequences.opening import open_reader
 from bothways.sequences.reader import SequenceReader, Tokenized, is_single_sequence
 from bothways.sequences.reading import read_sequences
 from bothways.sequences.series import Series, SeriesReader
@@ -36,7 +35,6 @@ __all__ = [
     "fit_to_length",
     "is_single_sequence",
     "join_words",
-    "open_reader",
     "read_ids",
     "read_sequences",
 ]

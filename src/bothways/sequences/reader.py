@@ -96,18 +96,20 @@ class SequenceReader(Protocol):
         ...
 
     def save(self, folder: Path) -> None:
-        """Write the file from which this reader can be opened again."""
+        """Write the file from which `checkpoints.open_reader` opens this reader again."""
         ...
 
 
 def is_single_sequence(value: Any) -> bool:
     """Whether the argument of a call is one sequence rather than several.
 
-    A str is one, and so is an integer array (L,) or a float array (L, C). A list never is: to
-    encode one list of ids or symbols, wrap it in a list.
+    One sequence is a str, a tuple of two str (a pair), an integer array (L,) or a float array
+    (L, C). A list always holds several: to encode one list of ids or symbols, wrap it in a list.
     """
     if isinstance(value, np.ndarray):
         return value.ndim == (1 if value.dtype.kind in "iu" else 2)
+    if isinstance(value, tuple):
+        return len(value) == 2 and all(isinstance(text, str) for text in value)
     return isinstance(value, str)
 
 

@@ -33,7 +33,7 @@ def test_it_is_the_sum_of_the_logarithms_of_shares(vectors: tuple[Tensor, Tensor
     assert float(info_nce(*vectors, RIGHT, nothing).detach()) == pytest.approx(expected)
 
 
-def test_hidden_candidates_do_not_count_but_the_right_one_does(
+def test_excluded_candidates_do_not_count_but_the_target_does(
     vectors: tuple[Tensor, Tensor],
 ) -> None:
     query_QD, candidate_CD = vectors
@@ -54,14 +54,14 @@ def test_hidden_candidates_do_not_count_but_the_right_one_does(
 
 
 @pytest.mark.parametrize("largest", [1, 7, 14, 30])
-def test_queries_in_parts_give_the_same_loss_and_gradient(
+def test_chunks_of_queries_give_the_same_loss_and_gradient(
     vectors: tuple[Tensor, Tensor], largest: int
 ) -> None:
     def hidden(index_R: Tensor) -> Tensor:
         return (index_R[:, None] + torch.arange(7)) % 3 == 0
 
     whole = info_nce(*vectors, RIGHT, hidden)
-    parts = info_nce(*vectors, RIGHT, hidden, largest=largest)
+    parts = info_nce(*vectors, RIGHT, hidden, max_scores=largest)
     torch.testing.assert_close(whole, parts, rtol=ROUNDING, atol=0)
     for a, b in zip(
         torch.autograd.grad(whole, vectors), torch.autograd.grad(parts, vectors), strict=True

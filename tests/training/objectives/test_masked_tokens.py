@@ -6,7 +6,7 @@ import torch
 
 from bothways.errors import ConfigError
 from bothways.model.config import EncoderConfig
-from bothways.training.data.dataset import Example, Piece
+from bothways.training.data.dataset import Example, InputSequence
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.heads import head_for
 from bothways.training.objectives.masked_tokens import MaskedTokens, MaskingRecipe
@@ -36,7 +36,7 @@ def long_examples() -> list[Example]:
     rng = np.random.default_rng(0)
     ids = rng.integers(4, 24, (300, 100))
     ids[:, 0], ids[:, -1], ids[:, 50] = 0, 1, 2  # a special token also in the midst
-    return [Example((Piece(row, None, slice(1, -1)),), None, "row") for row in ids]
+    return [Example((InputSequence(row, None, slice(1, -1)),), None, "row") for row in ids]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_masks_follow_the_recipe(
     recipe: MaskingRecipe, make_objective: Objectives, long_examples: list[Example]
 ) -> None:
     prepared = make_objective(recipe=recipe).prepare(long_examples, np.random.default_rng(1))
-    before = np.concatenate([example.pieces[0].values for example in long_examples])
+    before = np.concatenate([example.sequences[0].values for example in long_examples])
     after, chosen = prepared.packed.values, prepared.targets["positions"]
     ordinary = ~np.isin(before, [0, 1, 2])
     assert len(chosen) / ordinary.sum() == pytest.approx(recipe.rate, abs=SAMPLING)
@@ -68,18 +68,18 @@ def test_masks_follow_the_recipe(
     assert kept == pytest.approx(1 - recipe.masked - recipe.random + by_chance, abs=SAMPLING)
 
 
-def test_special_tokens_are_neither_chosen_nor_drawn(
+def test_special_tokens_are_neither_selected_nor_used_as_random_tokens(
     make_objective: Objectives, long_examples: list[Example]
 ) -> None:
     recipe = MaskingRecipe(rate=1.0, masked=0.0, random=1.0)
     prepared = make_objective(recipe=recipe).prepare(long_examples, np.random.default_rng(1))
-    before = np.concatenate([example.pieces[0].values for example in long_examples])
+    before = np.concatenate([example.sequences[0].values for example in long_examples])
     is_special = np.isin(before, [0, 1, 2])
     assert np.array_equal(prepared.targets["positions"], np.flatnonzero(~is_special))
     assert set(prepared.packed.values[~is_special]) == set(range(4, 24))  # the mask neither
 
 
-def test_other_chances_give_other_masks(
+def test_other_seeds_give_other_masks(
     make_objective: Objectives, long_examples: list[Example]
 ) -> None:
     first, other = (
@@ -88,13 +88,13 @@ def test_other_chances_give_other_masks(
     assert not np.array_equal(first.packed.values, other.packed.values)
 
 
-def test_whole_words_are_chosen_together(
+def test_whole_words_are_masked_together(
     make_objective: Objectives, long_examples: list[Example]
 ) -> None:
     continues = np.arange(24) >= 12
     objective = make_objective(continues=continues)
     prepared = objective.prepare(long_examples, np.random.default_rng(1))
-    before = np.concatenate([example.pieces[0].values for example in long_examples])
+    before = np.concatenate([example.sequences[0].values for example in long_examples])
     ordinary = ~np.isin(before, [0, 1, 2])
     chosen = np.zeros(len(before), bool)
     chosen[prepared.targets["positions"]] = True
@@ -107,13 +107,13 @@ def test_whole_words_are_chosen_together(
 def test_a_batch_without_content_has_no_loss(
     make_objective: Objectives,
     make_batch: Callable[..., Batch],
-    make_model: Callable[..., TrainedModel],
+    build_model: Callable[..., TrainedModel],
 ) -> None:
     objective = make_objective()
-    empty = Example((Piece(np.array([0, 1]), None, slice(1, 1)),), None, "row 1")
+    empty = Example((InputSequence(np.array([0, 1]), None, slice(1, 1)),), None, "row 1")
     prepared = objective.prepare([empty], np.random.default_rng(0))
     assert prepared.weight == 0
-    loss = objective.loss(make_model(objective.head), make_batch(prepared))
+    loss = objective.loss(build_model(objective.head), make_batch(prepared))
     torch.autograd.backward(loss)
     assert float(loss.detach()) == 0
 
@@ -130,20 +130,20 @@ def test_perplexity_is_the_exponential_of_the_loss(make_objective: Objectives) -
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"rate": 0.0}, "rate=0.0: expected above 0"),
+        ({"rate": 0.0}, "rate=0.0: expected more than 0"),
         ({"rate": 1.5}, "rate=1.5"),
         ({"masked": -0.1}, "masked=-0.1: expected 0 to 1"),
-        ({"masked": 0.8, "random": 0.3}, "more than 1 together"),
+        ({"masked": 0.8, "random": 0.3}, "exceeds 1"),
     ],
 )
-def test_recipes_that_cannot_be_followed_are_refused(
-    fields: dict[str, float], message: str
-) -> None:
+def test_invalid_recipes_are_refused(fields: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         MaskingRecipe(**fields)
 
 
-def test_a_vocabulary_without_a_mask_needs_a_recipe_without(make_objective: Objectives) -> None:
+def test_a_vocabulary_without_a_mask_token_needs_a_recipe_without_masks(
+    make_objective: Objectives,
+) -> None:
     with pytest.raises(ConfigError, match="no mask token"):
         make_objective(mask_token=None)
     make_objective(mask_token=None, recipe=MaskingRecipe(masked=0.0, random=0.9))

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bothways.checkpoints import ModelFolder
+from bothways.checkpoints import ModelBundle
 from bothways.errors import ConfigError
 from bothways.files.rows import Place
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head, head_layout
-from bothways.model.weights import initialize
+from bothways.model.layout import initialize
+from bothways.model.spec import ModelSpec
 from bothways.sequences import Alphabet, SequenceReader, Series, SeriesReader, SymbolReader
 from bothways.sequences.text import TextReader
 from bothways.training.data.dataset import IGNORED
@@ -26,15 +27,15 @@ from bothways.training.objectives.masked_tokens import MaskedTokens
 from bothways.training.objectives.masked_values import MaskedValues
 from bothways.training.objectives.regress import Regress
 from bothways.training.objectives.tag import Tag
-from bothways.training.plan import ObjectiveOptions
-from bothways.training.setup.base_model import Start
-from bothways.training.setup.build import choose_objective, labels_of_head, make_model
+from bothways.training.options.objective import ObjectiveOptions
+from bothways.training.setup.base_model import BaseModel
+from bothways.training.setup.build import build_model, build_objective, head_labels
 from bothways.training.setup.vocabulary import train_tokenizer
 
 CONFIG = EncoderConfig(num_layers=1, num_heads=1, d_model=8, d_ff=8, vocab_size=40)
 SYMBOLS = SymbolReader(Alphabet.protein())
 
-MakeStart = Callable[..., Start]
+MakeStart = Callable[..., BaseModel]
 
 
 @pytest.fixture
@@ -46,24 +47,18 @@ def start(tmp_path: Path) -> MakeStart:
         reader: SequenceReader = SYMBOLS,
         config: EncoderConfig = CONFIG,
         extra: Any = (),
-    ) -> Start:
+    ) -> BaseModel:
         arrays = {
             name: np.full(shape, 7.0, np.float32)
             for head in heads
             for name, shape in head_layout(head, config).items()
         }
-        folder = ModelFolder(
+        folder = ModelBundle.of(
+            ModelSpec(config=config, heads=heads, max_length=config.max_length),
+            {**initialize(config), **arrays | dict(extra)},
             path=tmp_path,
-            reader_path=tmp_path,
-            family="bothways",
-            config=config,
-            weights=initialize(config),
-            heads=arrays | dict(extra),
-            head_configs=heads,
-            head_settings={},
-            max_length=config.max_length,
         )
-        return Start(folder, reader, fresh=False)
+        return BaseModel(folder, reader, from_scratch=False)
 
     return make
 
@@ -72,7 +67,7 @@ def found(*labels: str, several: bool = False) -> Survey:
     return Survey(
         labels=labels,
         counts=np.ones(len(labels)),
-        several=several,
+        multilabel=several,
         classes=None,
         keys=np.zeros((2, 1), np.uint64),
         longest=1,
@@ -91,34 +86,34 @@ def examples(form: TargetForm, *targets: Any, num_targets: int = 1) -> PackedExa
 def test_each_task_gets_its_objective(start: MakeStart) -> None:
     labels, options = found("p", "q"), ObjectiveOptions()
     nothing = examples("none", 0)
-    one = choose_objective("classify", options, start(), labels, examples("class", 0, 1))
+    one = build_objective("classify", options, start(), labels, examples("class", 0, 1))
     assert isinstance(one, Classify)
     assert one.head.labels == ("p", "q")
-    several = choose_objective("classify", options, start(), found("p", "q", several=True), nothing)
+    several = build_objective("classify", options, start(), found("p", "q", several=True), nothing)
     assert isinstance(several, ClassifyMany)
-    assert isinstance(choose_objective("tag", options, start(), labels, nothing), Tag)
+    assert isinstance(build_objective("tag", options, start(), labels, nothing), Tag)
     values = examples("values", [1.0, 5.0], [3.0, 5.0], num_targets=2)
-    numbers = choose_objective("regress", options, start(), labels, values)
+    numbers = build_objective("regress", options, start(), labels, values)
     assert isinstance(numbers, Regress)
     assert (numbers.mean.tolist(), numbers.scale.tolist()) == ([2, 5], [1, 1])
-    masked = choose_objective("mlm", options, start(), found(), nothing)
+    masked = build_objective("mlm", options, start(), found(), nothing)
     assert isinstance(masked, MaskedTokens)
     assert masked.mask_token == 3
-    pairs = choose_objective("contrast", options, start(), found(), nothing)
+    pairs = build_objective("contrast", options, start(), found(), nothing)
     assert isinstance(pairs, Contrast)
 
 
 def test_options_reach_the_objective(start: MakeStart) -> None:
     options = ObjectiveOptions(mask_rate=0.4, masked=0.5, random=0.2)
-    masked = choose_objective("mlm", options, start(), found(), examples("none", 0))
+    masked = build_objective("mlm", options, start(), found(), examples("none", 0))
     assert isinstance(masked, MaskedTokens)
     assert dataclasses.astuple(masked.recipe) == (0.4, 0.5, 0.2)
     options = ObjectiveOptions(head_pooling="cls", head_dropout=0.4, label_smoothing=0.1)
-    one = choose_objective("classify", options, start(), found("p", "q"), examples("class", 0))
+    one = build_objective("classify", options, start(), found("p", "q"), examples("class", 0))
     assert isinstance(one, Classify)
     assert (one.head.pooling, one.head.dropout, one.label_smoothing) == ("cls", 0.4, 0.1)
     options = ObjectiveOptions(temperature=0.2, similarity="dot", symmetric=False, dimensions=(4,))
-    pairs = choose_objective("contrast", options, start(), found(), examples("none", 0))
+    pairs = build_objective("contrast", options, start(), found(), examples("none", 0))
     assert isinstance(pairs, Contrast)
     assert (pairs.temperature, pairs.similarity, pairs.symmetric) == (0.2, "dot", False)
     assert pairs.dimensions == (4,)
@@ -129,7 +124,7 @@ def test_series_have_values_to_tell(start: MakeStart) -> None:
         num_layers=1, num_heads=1, d_model=8, d_ff=8, input="vectors", num_channels=2
     )
     series = start(reader=SeriesReader(Series.as_is(2)), config=config)
-    objective = choose_objective(
+    objective = build_objective(
         "mlm", ObjectiveOptions(mask_rate=0.5, span=2), series, found(), examples("none", 0)
     )
     assert isinstance(objective, MaskedValues)
@@ -138,17 +133,17 @@ def test_series_have_values_to_tell(start: MakeStart) -> None:
 
 def test_balanced_weights_come_from_the_examples(start: MakeStart) -> None:
     options = ObjectiveOptions(class_weights="balanced")
-    one = choose_objective(
+    one = build_objective(
         "classify", options, start(), found("p", "q"), examples("class", 0, 0, 0, 1)
     )
     assert isinstance(one, Classify)
     assert one.class_weights is not None
     assert one.class_weights == pytest.approx([4 / 6, 2])
     tags = examples("tags", [IGNORED, 0, 0], [0, 1, IGNORED])
-    tag = choose_objective("tag", options, start(), found("p", "q"), tags)
+    tag = build_objective("tag", options, start(), found("p", "q"), tags)
     assert isinstance(tag, Tag)
     assert tag.class_weights == pytest.approx([4 / 6, 2])
-    several = choose_objective(
+    several = build_objective(
         "classify",
         options,
         start(),
@@ -159,13 +154,15 @@ def test_balanced_weights_come_from_the_examples(start: MakeStart) -> None:
     assert several.positive_weights == pytest.approx([1 / 3, 3])
 
 
-def test_whole_words_need_a_vocabulary_that_knows_them(start: MakeStart) -> None:
+def test_whole_words_need_a_vocabulary_that_marks_them(start: MakeStart) -> None:
     options = ObjectiveOptions(whole_words=True)
-    with pytest.raises(ConfigError, match="whole_words: this vocabulary does not say where words"):
-        choose_objective("mlm", options, start(), found(), examples("none", 0))
+    with pytest.raises(
+        ConfigError, match="whole_words: this vocabulary does not mark the beginnings of words"
+    ):
+        build_objective("mlm", options, start(), found(), examples("none", 0))
     tokenizer = train_tokenizer(lambda: ["ab ba"])
     reader = TextReader(tokenizer, vocab_size=CONFIG.vocab_size)
-    objective = choose_objective("mlm", options, start(reader=reader), found(), examples("none", 0))
+    objective = build_objective("mlm", options, start(reader=reader), found(), examples("none", 0))
     assert isinstance(objective, MaskedTokens)
     assert objective.continues is not None
     assert len(objective.continues) == CONFIG.vocab_size
@@ -176,13 +173,13 @@ def test_whole_words_need_a_vocabulary_that_knows_them(start: MakeStart) -> None
 def test_a_head_with_the_same_labels_is_trained_on(start: MakeStart) -> None:
     own = head_for("classes", CONFIG, ("q", "p"), pooling="max")
     begin = start(own)
-    assert labels_of_head("classify", begin) == ("q", "p")
-    assert labels_of_head("tag", begin) == ()
-    assert labels_of_head("classify", None) == ()
+    assert head_labels("classify", begin) == ("q", "p")
+    assert head_labels("tag", begin) == ()
+    assert head_labels("classify", None) == ()
     options = ObjectiveOptions(head_dropout=0.25)
-    objective = choose_objective("classify", options, begin, found("q", "p"), examples("class", 0))
+    objective = build_objective("classify", options, begin, found("q", "p"), examples("class", 0))
     assert objective.head == dataclasses.replace(own, dropout=0.25)
-    weights = make_model(objective, begin, seed=0).to_weights()
+    weights = build_model(objective, begin, seed=0).to_weights()
     assert (weights["heads.classifier.weight"] == 7).all()
 
 
@@ -190,21 +187,21 @@ def test_a_head_with_the_same_labels_is_trained_on(start: MakeStart) -> None:
     ("labels", "options"),
     [(("p", "r"), ObjectiveOptions()), (("p", "q"), ObjectiveOptions(head_pooling="last"))],
 )
-def test_another_head_begins_afresh(
+def test_a_head_with_other_labels_is_initialized(
     start: MakeStart, labels: tuple[str, ...], options: ObjectiveOptions
 ) -> None:
     begin = start(head_for("classes", CONFIG, ("p", "q")))
-    objective = choose_objective("classify", options, begin, found(*labels), examples("class", 0))
-    weights = make_model(objective, begin, seed=0).to_weights()
+    objective = build_objective("classify", options, begin, found(*labels), examples("class", 0))
+    weights = build_model(objective, begin, seed=0).to_weights()
     assert not (weights["heads.classifier.weight"] == 7).any()
 
 
-def test_a_published_pooler_is_used_where_the_head_has_one(start: MakeStart) -> None:
+def test_a_published_pooler_is_used_if_the_head_has_one(start: MakeStart) -> None:
     pooler = {"heads.pooler.weight": np.full((8, 8), 7.0, np.float32)}
     begin = start(extra=pooler)
     options = ObjectiveOptions(head_pooling="cls")
-    objective = choose_objective("classify", options, begin, found("p", "q"), examples("class", 0))
-    weights = make_model(objective, begin, seed=0).to_weights()
+    objective = build_objective("classify", options, begin, found("p", "q"), examples("class", 0))
+    weights = build_model(objective, begin, seed=0).to_weights()
     assert (weights["heads.pooler.weight"] == 7).all()
     assert not (weights["heads.classifier.weight"] == 7).any()
 
@@ -212,8 +209,8 @@ def test_a_published_pooler_is_used_where_the_head_has_one(start: MakeStart) -> 
 def test_a_head_of_values_keeps_its_predictions_on_other_data(start: MakeStart) -> None:
     begin = start(head_for("values", CONFIG, ("y",)))
     values = examples("values", [10.0], [30.0])
-    objective = choose_objective("regress", ObjectiveOptions(), begin, found("y"), values)
-    trained = make_model(objective, begin, seed=0).to_weights()
+    objective = build_objective("regress", ObjectiveOptions(), begin, found("y"), values)
+    trained = build_model(objective, begin, seed=0).to_weights()
     kept = objective.to_folder(trained)
     assert kept["heads.classifier.weight"] == pytest.approx(7 * np.ones((1, 8)))
     assert kept["heads.classifier.bias"] == pytest.approx([7])
