@@ -1,4 +1,4 @@
-#include "isa.h"
+#include "dispatch.h"
 
 #include <stdexcept>
 
@@ -30,19 +30,21 @@ struct Registers {
     unsigned a, b, c, d;
 };
 
-Registers cpuid(unsigned leaf, unsigned part) {
+Registers cpuid(unsigned leaf, unsigned subleaf) {
     Registers r{};
 #ifdef _MSC_VER
     int out[4];
-    __cpuidex(out, static_cast<int>(leaf), static_cast<int>(part));
+    __cpuid(out, 0);
+    if (static_cast<unsigned>(out[0]) < leaf) return r;
+    __cpuidex(out, static_cast<int>(leaf), static_cast<int>(subleaf));
     r = {unsigned(out[0]), unsigned(out[1]), unsigned(out[2]), unsigned(out[3])};
 #else
-    __get_cpuid_count(leaf, part, &r.a, &r.b, &r.c, &r.d);
+    __get_cpuid_count(leaf, subleaf, &r.a, &r.b, &r.c, &r.d);
 #endif
     return r;
 }
 
-// The register states that the operating system saves.
+// The register states that the operating system saves on a context switch (XCR0).
 unsigned long long saved_states() {
 #ifdef _MSC_VER
     return _xgetbv(0);
@@ -53,24 +55,24 @@ unsigned long long saved_states() {
 #endif
 }
 
-bool has(unsigned bits, int bit) { return (bits >> bit) & 1; }
+bool has(unsigned flags, int bit) { return (flags >> bit) & 1; }
 
 // Bit numbers: Intel 64 and IA-32 Software Developer's Manual, volume 2, CPUID; states: volume 1, 13.1.
 std::vector<const Kernels*> detect() {
-    std::vector<const Kernels*> found;
-    const Registers basic = cpuid(1, 0), extended = cpuid(7, 0), more = cpuid(7, 1);
-    const bool saves = has(basic.c, 27);
-    const unsigned long long states = saves ? saved_states() : 0;
+    std::vector<const Kernels*> kernels;
+    const Registers leaf1 = cpuid(1, 0), leaf7 = cpuid(7, 0), leaf7_1 = cpuid(7, 1);
+    const bool osxsave = has(leaf1.c, 27);
+    const unsigned long long states = osxsave ? saved_states() : 0;
     const bool ymm = (states & 0x06) == 0x06, zmm = (states & 0xe6) == 0xe6;
-    const bool avx2 = ymm && has(basic.c, 28) && has(basic.c, 12) && has(extended.b, 5);
-    const bool avx512 = avx2 && zmm && has(extended.b, 16) && has(extended.b, 17) &&
-                        has(extended.b, 30) && has(extended.b, 31);
-    if (avx512 && has(extended.c, 11)) found.push_back(&kernels_avx512vnni);
-    if (avx512) found.push_back(&kernels_avx512);
-    if (avx2 && has(more.a, 4)) found.push_back(&kernels_avx2vnni);
-    if (avx2) found.push_back(&kernels_avx2);
-    found.push_back(&kernels_plain);
-    return found;
+    const bool avx2 = ymm && has(leaf1.c, 28) && has(leaf1.c, 12) && has(leaf7.b, 5);
+    const bool avx512 = avx2 && zmm && has(leaf7.b, 16) && has(leaf7.b, 17) &&
+                        has(leaf7.b, 30) && has(leaf7.b, 31);
+    if (avx512 && has(leaf7.c, 11)) kernels.push_back(&kernels_avx512vnni);
+    if (avx512) kernels.push_back(&kernels_avx512);
+    if (avx2 && has(leaf7_1.a, 4)) kernels.push_back(&kernels_avx2vnni);
+    if (avx2) kernels.push_back(&kernels_avx2);
+    kernels.push_back(&kernels_plain);
+    return kernels;
 }
 
 }  // namespace
@@ -84,7 +86,7 @@ std::vector<const Kernels*> detect() {
 #if defined(__linux__)
     const bool dot = getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
 #else
-    const bool dot = true;  // every Apple machine with AArch64 has it
+    const bool dot = true;  // all AArch64 processors of Apple have it
 #endif
     if (dot) return {&kernels_neondot, &kernels_neon, &kernels_plain};
     return {&kernels_neon, &kernels_plain};
@@ -100,20 +102,20 @@ std::vector<const Kernels*> detect() { return {&kernels_plain}; }
 
 #endif
 
-const std::vector<const Kernels*>& runnable() {
-    static const std::vector<const Kernels*> found = detect();
-    return found;
+const std::vector<const Kernels*>& available_kernels() {
+    static const std::vector<const Kernels*> kernels = detect();
+    return kernels;
 }
 
-const Kernels& choose(const std::string& name) {
-    if (name.empty()) return *runnable().front();
+const Kernels& select_kernels(const std::string& name) {
+    if (name.empty()) return *available_kernels().front();
     std::string names;
-    for (const Kernels* kernels : runnable()) {
+    for (const Kernels* kernels : available_kernels()) {
         if (name == kernels->name) return *kernels;
         names += names.empty() ? kernels->name : std::string(", ") + kernels->name;
     }
-    throw std::invalid_argument("instruction set '" + name + "' cannot run here; expected one of " +
-                                names);
+    throw std::invalid_argument("instruction set '" + name +
+                                "' is not available on this machine; expected one of " + names);
 }
 
 }  // namespace bothways
