@@ -155,12 +155,12 @@ def test_tokens_are_reported_over_all_chunks_and_the_share_is_unknown_without_fi
 
 def test_the_share_grows_from_0_to_1_within_and_between_chunks() -> None:
     class Halves:
-        """A read_progress that stands at 1/2 after the first chunk, and at 1 after the second."""
+        """Progress of reading: 1/2 after the first chunk and 1 after the second."""
 
         shares = iter([0.5, 1.0])
 
         @property
-        def share(self) -> float:
+        def fraction(self) -> float:
             return next(self.shares)
 
     reported: list[float | None] = []
