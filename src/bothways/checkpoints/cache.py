@@ -26,6 +26,7 @@ from typing import IO
 import platformdirs
 
 from bothways.errors import SourceError
+from bothways.io.atomic import publish_folder
 
 __all__ = ["FileRecord", "PullProgress", "Slot", "is_offline", "root"]
 
@@ -139,16 +140,9 @@ class Slot:
             "source": self.source,
             "files": {n: [f.size, f.sha256] for n, f in files.items()},
         }
-        with (entry / "receipt.json").open("x", encoding="utf-8") as file:
-            json.dump(receipt, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        for folder, _, _ in os.walk(entry):
-            _sync_folder(Path(folder))
-        if self.folder.exists():  # damaged, or with other digests
-            self.folder.rename(model.parent / "replaced")
-        entry.rename(self.folder)
-        _sync_folder(self.folder.parent)
+        (entry / "receipt.json").write_text(json.dumps(receipt, indent=1), encoding="utf-8")
+        # An existing folder is damaged, or has other digests.
+        publish_folder(entry, self.folder, displaced=model.parent / "replaced")
         return self.folder / "model"
 
     def _receipt(self) -> dict[str, FileRecord] | None:
@@ -195,16 +189,6 @@ def _sha256(path: Path) -> str:
 
 def _lock_path(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.lock")
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return  # Windows cannot open a folder to sync it
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 if sys.platform == "win32":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bothways.cli import models
 from bothways.cli import options as o
 from bothways.cli.console import note, warn
-from bothways.cli.memory import hold_on_to_little, plan_chunks
+from bothways.cli.memory import plan_chunks, reduce_memory_retention
 from bothways.cli.progress import encoding_progress
 from bothways.errors import DataFileError
 
@@ -53,26 +53,26 @@ def encode(
         zcat log.gz | bothways encode - -o - | head
     """
     from bothways.cli.streaming import encode_rows
-    from bothways.files import Meter, check_inputs, read_rows, vector_output
+    from bothways.files import ReadProgress, check_inputs, open_vector_output, read_rows
 
-    hold_on_to_little()
+    reduce_memory_retention()
     check_inputs(inputs, input_format)
     refuse_output_among_inputs(inputs, output)
     settings = models.EncodeSettings(pooling, normalize, dimensions, prompt, on_overflow)
     with contextlib.ExitStack() as stack:
-        out = stack.enter_context(vector_output(output, overwrite=overwrite))
+        out = stack.enter_context(open_vector_output(output, overwrite=overwrite))
         encoder = models.load(
             model, backend=backend, precision=precision, threads=threads, quiet=quiet
         )
         origin = models.origin_of(encoder, model, settings)
-        writer = out.begin(origin)
+        writer = out.start(origin)
         plan = plan_chunks(
             max_memory,
             encoder,
             dimensions=origin.dimensions,
             windows=on_overflow == "window",
         )
-        meter = Meter(inputs)
+        read_progress = ReadProgress(inputs)
         rows = stack.enter_context(
             contextlib.closing(
                 read_rows(
@@ -81,7 +81,7 @@ def encode(
                     column=column,
                     id_column=id_column,
                     input_format=input_format,
-                    meter=meter,
+                    read_progress=read_progress,
                 )
             )
         )
@@ -93,7 +93,7 @@ def encode(
                 writer,
                 settings=settings,
                 plan=plan,
-                meter=meter,
+                read_progress=read_progress,
                 report=report,
             )
         seconds = time.monotonic() - started

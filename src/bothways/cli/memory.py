@@ -10,14 +10,14 @@ import numpy as np
 import typer
 
 from bothways.errors import InputError
-from bothways.io.process_memory import keep_few_kernels, return_freed_blocks
+from bothways.io.process_memory import limit_primitive_caches, return_freed_blocks
 from bothways.model.costs import bytes_per_token
 from bothways.model.packing import DEFAULT_MAX_TOKENS, PackedBatch
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
 
-__all__ = ["ChunkPlan", "hold_on_to_little", "parse_bytes", "plan_chunks", "readable_bytes"]
+__all__ = ["ChunkPlan", "parse_bytes", "plan_chunks", "readable_bytes", "reduce_memory_retention"]
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BINARY_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -53,12 +53,12 @@ class ChunkPlan:
     longest_row: int | None = None
 
 
-def hold_on_to_little() -> None:
+def reduce_memory_retention() -> None:
     """Make libraries give memory back, so that what a process takes is what it uses.
 
     To be called before a model is loaded.
     """
-    keep_few_kernels()
+    limit_primitive_caches()
     return_freed_blocks()
 
 

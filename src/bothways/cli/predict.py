@@ -9,14 +9,15 @@ from bothways.cli import models
 from bothways.cli import options as o
 from bothways.cli.console import note, warn
 from bothways.cli.encode import refuse_output_among_inputs
-from bothways.cli.memory import hold_on_to_little, plan_chunks
+from bothways.cli.memory import plan_chunks, reduce_memory_retention
 from bothways.cli.progress import encoding_progress
 from bothways.errors import InputError
 
 if TYPE_CHECKING:
     from bothways.cli.predicting import Predictor
     from bothways.encoder import Encoder
-    from bothways.files import Kind, Row
+    from bothways.files import Row
+    from bothways.model.inputs import InputKind
 
 __all__ = ["predict"]
 
@@ -56,15 +57,15 @@ def predict(
         bothways predict ./ranker found.jsonl --query "keep the rain off" -o scores.jsonl
     """
     from bothways.cli.predicting import Predictor, choose_task, predict_rows
-    from bothways.files import Meter, check_inputs
-    from bothways.files.record_writers import record_output
+    from bothways.files import ReadProgress, check_inputs
+    from bothways.files.record_output import open_record_output
 
-    hold_on_to_little()
+    reduce_memory_retention()
     check_inputs(inputs, input_format)
     refuse_output_among_inputs(inputs, output)
     _check_pairs(column, pair_column, query)
     with contextlib.ExitStack() as stack:
-        out = stack.enter_context(record_output(output, overwrite=overwrite))
+        out = stack.enter_context(open_record_output(output, overwrite=overwrite))
         encoder = models.load(
             model, backend=backend, precision=precision, threads=threads, quiet=quiet
         )
@@ -82,7 +83,7 @@ def predict(
         plan = plan_chunks(
             max_memory, encoder, dimensions=head.num_outputs, windows=on_overflow == "window"
         )
-        meter = Meter(inputs)
+        read_progress = ReadProgress(inputs)
         rows = stack.enter_context(
             contextlib.closing(
                 _rows(
@@ -92,15 +93,21 @@ def predict(
                     pair_column=pair_column,
                     id_column=id_column,
                     input_format=input_format,
-                    meter=meter,
+                    read_progress=read_progress,
                 )
             )
         )
-        writer = out.begin(predictor.columns, models.head_origin(encoder, model, head))
+        writer = out.start(predictor.columns, models.head_origin(encoder, model, head))
         started = time.monotonic()
         with encoding_progress(quiet=quiet) as report:
             totals = predict_rows(
-                encoder, rows, writer, predictor, plan=plan, meter=meter, report=report
+                encoder,
+                rows,
+                writer,
+                predictor,
+                plan=plan,
+                read_progress=read_progress,
+                report=report,
             )
         seconds = time.monotonic() - started
     if totals.truncated:
@@ -122,7 +129,7 @@ def _check_pairs(column: str | None, pair_column: str | None, query: str | None)
         raise InputError("--pair-column names the second text of a pair; name the first: --column")
 
 
-def _kind(encoder: "Encoder", predictor: "Predictor", *, pairs: bool) -> "Kind":
+def _kind(encoder: "Encoder", predictor: "Predictor", *, pairs: bool) -> "InputKind":
     """What a row holds."""
     kind = models.kind_of(encoder)
     if (pairs or predictor.query is not None) and kind != "text":
@@ -136,12 +143,12 @@ def _kind(encoder: "Encoder", predictor: "Predictor", *, pairs: bool) -> "Kind":
 def _rows(
     inputs: list[str],
     *,
-    kind: "Kind",
+    kind: "InputKind",
     column: str | None,
     pair_column: str | None,
     id_column: str | None,
     input_format: Any,
-    meter: Any,
+    read_progress: Any,
 ) -> "Generator[Row]":
     from bothways.files import read_rows
     from bothways.files.pairs import read_pairs
@@ -152,7 +159,7 @@ def _rows(
             columns=(column, pair_column),
             id_column=id_column,
             input_format=input_format,
-            meter=meter,
+            read_progress=read_progress,
         )
     return read_rows(
         inputs,
@@ -160,5 +167,5 @@ def _rows(
         column=column,
         id_column=id_column,
         input_format=input_format,
-        meter=meter,
+        read_progress=read_progress,
     )

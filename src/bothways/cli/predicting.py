@@ -11,7 +11,7 @@ from bothways.cli.memory import ChunkPlan
 from bothways.cli.progress import EncodingReport
 from bothways.cli.streaming import Totals, chunks, naming_rows, within_chunk
 from bothways.errors import InputError, TruncationWarning
-from bothways.files import Meter, Row
+from bothways.files import ReadProgress, Row
 from bothways.files.record_writers import ColumnType, RecordWriter
 from bothways.model.heads import Head, HeadTask
 
@@ -181,12 +181,12 @@ def predict_rows(
     predictor: Predictor,
     *,
     plan: ChunkPlan,
-    meter: Meter,
+    read_progress: ReadProgress,
     report: EncodingReport,
 ) -> Totals:
     """Predict and write all rows.
 
-    meter: of the reader that gives the rows. report: is called after every batch.
+    read_progress: of the reader that gives the rows. report: is called after every batch.
 
     Raises:
         InputError: naming file and row of a sequence that cannot be encoded.
@@ -194,7 +194,7 @@ def predict_rows(
     totals = Totals()
     before: float | None = 0.0
     for chunk in chunks(rows, plan):
-        after = meter.share
+        after = read_progress.fraction
         heard = _Heard(within_chunk(report, totals.tokens, before, after))
         with naming_rows(chunk), warnings.catch_warnings():
             warnings.simplefilter("ignore", TruncationWarning)  # all of them are counted at the end

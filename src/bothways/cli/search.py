@@ -10,7 +10,7 @@ from bothways.errors import InputError
 from bothways.model.config import PoolingMode
 
 if TYPE_CHECKING:
-    from bothways.files import Found, Origin
+    from bothways.files import Origin, SearchHit
 
 __all__ = ["search"]
 
@@ -39,7 +39,7 @@ def search(
         bothways search "something to keep the rain off" --in sentences.jsonl
         bothways search "late delivery" --in reviews.parquet -k 20 --json
     """
-    from bothways.files import check_comparable, nearest, read_origin
+    from bothways.files import check_comparable, find_nearest, read_origin
 
     stored = read_origin(file)
     encoder = models.load(
@@ -52,7 +52,7 @@ def search(
     )
     settings = models.EncodeSettings(
         pooling=_pooling_of(stored),
-        normalize=stored.normalisation == "l2",
+        normalize=stored.normalization == "l2",
         dimensions=min(stored.dimensions, encoder.dimensions),
         prompt=prompt,
     )
@@ -67,7 +67,7 @@ def search(
         dimensions=settings.dimensions,
         prompt=settings.prompt,
     )
-    _print(nearest(file, vector, origin, k), as_json=as_json)
+    _print(find_nearest(file, vector, origin, k), as_json=as_json)
 
 
 def _pooling_of(stored: "Origin") -> PoolingMode | None:
@@ -75,7 +75,7 @@ def _pooling_of(stored: "Origin") -> PoolingMode | None:
     return next((mode for mode in get_args(PoolingMode) if mode == stored.pooling), None)
 
 
-def _print(found: "list[Found]", *, as_json: bool) -> None:
+def _print(found: "list[SearchHit]", *, as_json: bool) -> None:
     for hit in found:
         if as_json:
             print(json.dumps(hit._asdict()))

@@ -11,7 +11,7 @@ from bothways.cli.memory import ChunkPlan
 from bothways.cli.models import EncodeSettings
 from bothways.cli.progress import EncodingReport
 from bothways.errors import InputError
-from bothways.files import Encoded, Meter, Row, VectorWriter
+from bothways.files import ReadProgress, Row, VectorBatch, VectorWriter
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
@@ -36,12 +36,12 @@ def encode_rows(
     *,
     settings: EncodeSettings,
     plan: ChunkPlan,
-    meter: Meter,
+    read_progress: ReadProgress,
     report: EncodingReport,
 ) -> Totals:
     """Encode and write all rows.
 
-    meter: of the reader that gives the rows. report: is called after every batch.
+    read_progress: of the reader that gives the rows. report: is called after every batch.
 
     Raises:
         InputError: naming file and row of a sequence that cannot be encoded.
@@ -49,7 +49,7 @@ def encode_rows(
     totals = Totals()
     before: float | None = 0.0
     for chunk in chunks(rows, plan):
-        after = meter.share
+        after = read_progress.fraction
         progress = within_chunk(report, totals.tokens, before, after)
         encodings = _encode(encoder, chunk, settings, plan, progress)
         writer.write(_with_names(chunk, encodings))
@@ -142,8 +142,8 @@ def _size(value: Any) -> int:
             return sum(len(symbol) + 1 for symbol in value)
 
 
-def _with_names(chunk: list[Row], encodings: "SequenceVectors") -> Encoded:
-    return Encoded(
+def _with_names(chunk: list[Row], encodings: "SequenceVectors") -> VectorBatch:
+    return VectorBatch(
         ids=[row.id for row in chunk],
         texts=[row.value if isinstance(row.value, str) else None for row in chunk],
         vectors=encodings.vectors,
