@@ -34,7 +34,7 @@ from torch import Tensor
 import record
 from bothways.checkpoints import ModelFolder, read_folder, resolve
 from bothways.nn import Lengths
-from bothways.training import Dataset, Example, Piece, StepEvent, TrainingSettings, fit
+from bothways.training import Dataset, Example, InputSequence, StepEvent, TrainingSettings, fit
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.classify import Classify
 from bothways.training.objectives.heads import head_for
@@ -130,7 +130,7 @@ def train_ours(
 ) -> Timed:
     """A run of `bothways.training.fit`, as it comes but for its tokens a step."""
     examples = [
-        Example((Piece(ids, None, slice(1, len(ids) - 1)),), np.array(label), f"row {row}")
+        Example((InputSequence(ids, None, slice(1, len(ids) - 1)),), np.array(label), f"row {row}")
         for row, (ids, label) in enumerate(zip(sequences, labels, strict=True))
     ]
     lengths = np.array([len(ids) for ids in sequences])
@@ -152,7 +152,7 @@ def train_ours(
     with tempfile.TemporaryDirectory() as out:
         fit(
             model, objective, Dataset(examples, lengths), None, settings, Path(out) / "run",
-            template=folder, fresh=False, progress=note,
+            template=folder, from_scratch=False, progress=note,
         )  # fmt: skip
     (start, before), (end, after) = ends[0], ends[-1]
     return Timed(end - start, after - before, after - before)

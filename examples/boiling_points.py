@@ -141,7 +141,7 @@ def encoder(parts: Parts, training: dict[str, Any]) -> Predicted:
         }
         out = Path(scratch) / "boiling"
         trained = train(
-            TrainingPlan.of("regress", [str(files["train"])], str(out), tables), tell=print
+            TrainingPlan.from_tables("regress", [str(files["train"])], str(out), tables), tell=print
         )
         loaded = bothways.load(out)
         validation, test = (loaded.predict([m.smiles for m in part]) for part in parts[1:])

@@ -142,7 +142,7 @@ def train_on(pairs: Sequence[Pair], validation: Sequence[Pair], out: Path) -> fl
             "seed": SEED,
         },
     }
-    plan = TrainingPlan.of("contrast", [str(out.parent / "train.jsonl")], str(out), tables)
+    plan = TrainingPlan.from_tables("contrast", [str(out.parent / "train.jsonl")], str(out), tables)
     started = time.process_time()
     train(plan, progress=show, tell=print)
     return time.process_time() - started

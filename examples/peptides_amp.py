@@ -93,7 +93,7 @@ def encoder(learned: Peptides, test: Peptides, training: dict[str, Any]) -> np.n
             names = [CLASSES[label] for label in learned.classes]
             writer.writerows(zip(learned.sequences, names, strict=True))
         tables = {"model": MODEL, "training": training}
-        train(TrainingPlan.of("classify", [str(data)], str(out), tables), tell=print)
+        train(TrainingPlan.from_tables("classify", [str(data)], str(out), tables), tell=print)
         found = bothways.load(out).classify(test.sequences)
         return found.probabilities[:, found.names.index(CLASSES[1])]
 

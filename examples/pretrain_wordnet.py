@@ -149,7 +149,7 @@ def pretrain(texts: Sequence[str], out: Path, epochs: float) -> None:
         "encoder": ENCODER,
         "training": {"epochs": epochs, "learning_rate": 2e-3, "batch_tokens": 4096},
     }
-    train(TrainingPlan.of("mlm", [str(file)], str(out), tables), progress=show, tell=print)
+    train(TrainingPlan.from_tables("mlm", [str(file)], str(out), tables), progress=show, tell=print)
 
 
 def fine_tune(start: Path, glosses: Sequence[Gloss], rate: float, epochs: float, seed: int) -> Path:
@@ -162,7 +162,7 @@ def fine_tune(start: Path, glosses: Sequence[Gloss], rate: float, epochs: float,
         "model": {"from": str(start)},
         "training": {"epochs": epochs, "learning_rate": rate, "batch_tokens": 512, "seed": seed},
     }
-    train(TrainingPlan.of("classify", [str(file)], str(out), tables))
+    train(TrainingPlan.from_tables("classify", [str(file)], str(out), tables))
     return out
 
 

@@ -181,7 +181,9 @@ class Tagger:
             "encoder": ENCODER,
             "training": self.budget.settings(rate, epochs),
         }
-        plan = TrainingPlan.of("tag", [str(self.folder / "train.jsonl")], str(self.out), tables)
+        plan = TrainingPlan.from_tables(
+            "tag", [str(self.folder / "train.jsonl")], str(self.out), tables
+        )
         result = train(plan, tell=print).result
         weights = load_file(self.out / "model.safetensors").values()
         return Learned(result.best_value or 0.0, self._test, sum(array.size for array in weights))

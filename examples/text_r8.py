@@ -66,7 +66,9 @@ def fine_tuned(train_texts: Texts, test: Texts, training: dict[str, Any]) -> dic
             writer.writerow(["text", "topic"])
             writer.writerows(zip(*train_texts, strict=True))
         tables = {"data": {"labels": ["topic"]}, "model": MODEL, "training": training}
-        trained = train(TrainingPlan.of("classify", [str(data)], str(out), tables), tell=print)
+        trained = train(
+            TrainingPlan.from_tables("classify", [str(data)], str(out), tables), tell=print
+        )
         predicted = bothways.load(out).classify(test.texts).labels
         return scores(test, predicted) | {"validation": trained.metrics}
 

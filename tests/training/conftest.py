@@ -19,22 +19,23 @@ from bothways.model.packing import PackedBatch
 from bothways.model.weights import initialize
 from bothways.training import (
     Dataset,
+    EventCallback,
     Example,
-    Piece,
-    Progress,
+    InputSequence,
     TrainingResult,
     TrainingSettings,
     fit,
     read_events,
 )
 from bothways.training.distributed.processes import Workers
-from bothways.training.distributed.sharding import whole
+from bothways.training.distributed.sharding import to_full_array
 from bothways.training.engine.microbatches import prepare_step
-from bothways.training.engine.sampler import Order
-from bothways.training.engine.step import Pass
+from bothways.training.engine.sampler import StepSampler
+from bothways.training.engine.step import GradientAccumulator
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.contrast import Contrast
-from bothways.training.objectives.objective import Evaluated, Monitor, Objective, Prepared
+from bothways.training.objectives.objective import Evaluation, Monitor, Objective, PreparedBatch
+from bothways.training.resolved_settings import resolve_settings
 
 VOCABULARY = 11
 CONFIG = EncoderConfig(
@@ -57,13 +58,13 @@ class HasThree(Objective):
     head = HEAD
     monitor = Monitor("loss", "lower")
 
-    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> Prepared:
+    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> PreparedBatch:
         """Now and then a token is replaced, so that chance matters."""
-        values = [np.array(example.pieces[0].values) for example in examples]
+        values = [np.array(example.sequences[0].values) for example in examples]
         for sequence in values:
             if rng.random() < 0.1:
                 sequence[rng.integers(len(sequence))] = rng.integers(4, VOCABULARY)
-        return Prepared(
+        return PreparedBatch(
             packed=PackedBatch.of(values),
             targets={"labels": np.stack([np.asarray(e.target) for e in examples])},
             weight=float(len(examples)),
@@ -74,13 +75,13 @@ class HasThree(Objective):
         """Cross entropy."""
         return functional.cross_entropy(model(batch), batch.targets["labels"], reduction="sum")
 
-    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluated:
+    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluation:
         """The loss of each sequence, and whether it was right."""
         outputs, labels = model(batch), batch.targets["labels"]
         losses = functional.cross_entropy(outputs, labels, reduction="none")
         return {"loss": losses.numpy(), "right": (outputs.argmax(1) == labels).numpy()}
 
-    def metrics(self, evaluated: Evaluated) -> dict[str, float]:
+    def metrics(self, evaluated: Evaluation) -> dict[str, float]:
         """Mean loss, and accuracy."""
         return {
             "loss": float(evaluated["loss"].mean(dtype=np.float64)),
@@ -97,7 +98,7 @@ def make_dataset(count: int, seed: int) -> Dataset:
         label = number % 2
         if label:
             ids[rng.integers(len(ids))] = 3
-        piece = Piece(ids, None, slice(0, len(ids)))
+        piece = InputSequence(ids, None, slice(0, len(ids)))
         examples.append(Example((piece,), np.array(label), f"data.csv, row {number + 1}"))
     lengths = np.array([example.num_tokens for example in examples], dtype=np.int64)
     return Dataset(examples, lengths)
@@ -113,7 +114,7 @@ def make_pairs(count: int, seed: int) -> Dataset:
         sequences = [anchor, positive]
         if number % 3 == 0:
             sequences.append(rng.integers(4, VOCABULARY, size=4))
-        pieces = tuple(Piece(ids, None, slice(0, len(ids))) for ids in sequences)
+        pieces = tuple(InputSequence(ids, None, slice(0, len(ids))) for ids in sequences)
         examples.append(Example(pieces, None, f"pairs.csv, row {number + 1}"))
     lengths = np.array([example.num_tokens for example in examples], dtype=np.int64)
     return Dataset(examples, lengths)
@@ -158,7 +159,7 @@ class TinyRun:
             device="cpu",
         )
     )
-    about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     model: TrainedModel | None = None
 
     @classmethod
@@ -171,7 +172,7 @@ class TinyRun:
         """The same run with other settings."""
         return dataclasses.replace(self, settings=dataclasses.replace(self.settings, **changed))
 
-    def make_model(self) -> TrainedModel:
+    def build_model(self) -> TrainedModel:
         """A model of the same fresh weights each time."""
         return TrainedModel.build(CONFIG, initialize(CONFIG, seed=3), self.objective.head, seed=4)
 
@@ -181,21 +182,25 @@ class TinyRun:
 
     def gradient(self, step: int, workers: Workers) -> dict[str, np.ndarray]:
         """The gradient of a step by weight, of the fresh weights."""
-        model = self.make_model().train()
-        s = self.settings.resolved(self.train.lengths, fresh=True, gpu=False, bf16=False)
-        order = Order(
+        model = self.build_model().train()
+        s = resolve_settings(
+            self.settings, self.train.lengths, from_scratch=True, gpu=False, bf16=False
+        )
+        order = StepSampler(
             self.train.lengths,
             batch_tokens=s.batch_tokens,
             micro_tokens=s.micro_tokens,
             seed=s.seed,
         )
         parts = prepare_step(self.objective, self.train, step, order.batches(step), workers, s)
-        Pass(model, self.objective, workers, s).run(step, parts)
-        return {name: whole(gradient_of(weight)) for name, weight in model.named_weights()}
+        GradientAccumulator(model, self.objective, workers, s).accumulate(step, parts)
+        return {name: to_full_array(gradient_of(weight)) for name, weight in model.named_weights()}
 
-    def start(self, *, resume: bool = False, progress: Progress | None = None) -> TrainingResult:
+    def start(
+        self, *, resume: bool = False, progress: EventCallback | None = None
+    ) -> TrainingResult:
         """Begin the run, or go on with it."""
-        self.model = self.make_model()
+        self.model = self.build_model()
         return fit(
             self.model,
             self.objective,
@@ -204,8 +209,8 @@ class TinyRun:
             self.settings,
             self.out,
             template=self.make_template(),
-            fresh=True,
-            about=self.about,
+            from_scratch=True,
+            provenance=self.provenance,
             resume=resume,
             progress=progress,
         )

@@ -34,7 +34,7 @@ def plan(task: Any, rows: list[dict[str, Any]], encoder: str, **tables: Any) -> 
     }
     for name, table in tables.items():
         given[name] = given.get(name, {}) | table
-    return TrainingPlan.of(task, ["x.jsonl"], "out", given)
+    return TrainingPlan.from_tables(task, ["x.jsonl"], "out", given)
 
 
 def rows_for(task: str, sequences: list[Any]) -> list[dict[str, Any]]:
@@ -130,17 +130,21 @@ def test_training_goes_on_from_a_folder() -> None:
         "".join(json.dumps(row) + "\n" for row in rows_for("classify", SENTENCES))
     )
     lines: list[str] = []
-    second = train(TrainingPlan.of("classify", ["y.jsonl"], "out", tables), tell=lines.append)
+    second = train(
+        TrainingPlan.from_tables("classify", ["y.jsonl"], "out", tables), tell=lines.append
+    )
     assert any(line.startswith("the lstm encoder of first") for line in lines)
     assert bothways.load(second.folder).config == bothways.load(first).config
     tables["encoder"] = {"attention_dropout": 0.1}
     with pytest.raises(ConfigError, match="only dropout may change"):
-        train(TrainingPlan.of("classify", ["y.jsonl"], "again", tables))
+        train(TrainingPlan.from_tables("classify", ["y.jsonl"], "again", tables))
 
 
 def test_a_model_that_is_there_has_its_own_encoder() -> None:
     with pytest.raises(ConfigError, match="encoder: is for a fresh model, and 'minilm' has its"):
-        TrainingPlan.of("mlm", ["x"], "out", {"model": {"from": "minilm", "encoder": "lstm"}})
+        TrainingPlan.from_tables(
+            "mlm", ["x"], "out", {"model": {"from": "minilm", "encoder": "lstm"}}
+        )
 
 
 def test_another_depth_may_be_asked_for_of_a_baseline_alone() -> None:
@@ -153,7 +157,7 @@ def test_another_depth_may_be_asked_for_of_a_baseline_alone() -> None:
 
 def test_an_encoder_that_there_is_not_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"\[model\] encoder='cnn': expected transformer, rnn"):
-        TrainingPlan.of("mlm", ["x"], "out", {"model": {"encoder": "cnn"}})
+        TrainingPlan.from_tables("mlm", ["x"], "out", {"model": {"encoder": "cnn"}})
 
 
 def test_without_torch_a_folder_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,21 +13,23 @@ import pytest
 
 import bothways
 from bothways.errors import CheckpointError, DataFileError, TruncationWarning
-from bothways.training.pipeline import Trained, train
+from bothways.training.pipeline import FinishedRun, train
 from bothways.training.plan import TrainingPlan
 
-Run = Callable[..., Trained]
+TrainingRun = Callable[..., FinishedRun]
 
 SENTENCES = [f"{a} {b} {c}" for a in ("the", "a") for b in ("red", "blue") for c in ("cat", "dog")]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingRun:
     """Make a run of a few steps on rows of JSON, or on a text."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("bothways.training.report.can_draw", lambda: False)  # it takes its time
 
-    def make(task: Any, content: list[Any] | str, name: str = "x.jsonl", **options: Any) -> Trained:
+    def make(
+        task: Any, content: list[Any] | str, name: str = "x.jsonl", **options: Any
+    ) -> FinishedRun:
         if isinstance(content, list):
             content = "".join(json.dumps(row) + "\n" for row in content)
         Path(name).write_text(content)
@@ -41,14 +43,16 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         for table in ("data", "model", "encoder", "objective", "training"):
             tables[table] = tables.get(table, {}) | options.pop(table, {})
         out = options.pop("out", "out")
-        return train(TrainingPlan.of(task, [name], out, tables), **options)
+        return train(TrainingPlan.from_tables(task, [name], out, tables), **options)
 
     return make
 
 
 @pytest.mark.parametrize("task", ["mlm", "classify", "tag", "regress", "contrast"])
 @pytest.mark.parametrize("kind", ["text", "symbols", "series"])
-def test_every_task_learns_from_every_kind_of_sequence(run: Run, task: str, kind: str) -> None:
+def test_every_task_learns_from_every_kind_of_sequence(
+    run: TrainingRun, task: str, kind: str
+) -> None:
     rows: list[dict[str, Any]] = []
     for i, sentence in enumerate(SENTENCES):
         words = sentence.split()
@@ -72,7 +76,7 @@ def test_every_task_learns_from_every_kind_of_sequence(run: Run, task: str, kind
     assert trained.report.is_file()
 
 
-def test_several_labels_and_pairs_of_texts(run: Run) -> None:
+def test_several_labels_and_pairs_of_texts(run: TrainingRun) -> None:
     rows = [{"a": s, "b": "why", "y": ["p"] * (i % 2)} for i, s in enumerate(SENTENCES)]
     rows[0]["y"] = ["p", "q"]
     trained = run("classify", rows, data={"columns": ["a", "b"], "labels": ["y"]})
@@ -80,7 +84,7 @@ def test_several_labels_and_pairs_of_texts(run: Run) -> None:
     assert "micro_f1" in trained.metrics
 
 
-def test_a_run_goes_on_from_another_run_s_folder(run: Run) -> None:
+def test_a_run_goes_on_from_another_run_s_folder(run: TrainingRun) -> None:
     first = run("mlm", "\n".join(SENTENCES), "x.txt")
     rows = [{"text": s, "label": "pq"[i % 2]} for i, s in enumerate(SENTENCES)]
     lines: list[str] = []
@@ -98,13 +102,13 @@ def test_a_run_goes_on_from_another_run_s_folder(run: Run) -> None:
     assert facts["labels"] == ["p", "q"]
 
 
-def test_without_anything_held_out_there_are_no_figures(run: Run) -> None:
+def test_without_anything_held_out_there_are_no_figures(run: TrainingRun) -> None:
     trained = run("mlm", "\n".join(SENTENCES), "x.txt", data={"held_out": 0})
     assert trained.metrics is None
     assert bothways.load(trained.folder).dimensions == 16
 
 
-def test_files_to_validate_on_give_the_figures(run: Run) -> None:
+def test_files_to_validate_on_give_the_figures(run: TrainingRun) -> None:
     Path("v.csv").write_text("text,label\na red cat,p\n")
     rows = [{"text": s, "label": "pq"[i % 2]} for i, s in enumerate(SENTENCES)]
     lines: list[str] = []
@@ -114,7 +118,7 @@ def test_files_to_validate_on_give_the_figures(run: Run) -> None:
     assert "a red cat" in trained.report.read_text() or trained.metrics == {"accuracy": 1.0}
 
 
-def test_what_is_cut_is_counted(run: Run) -> None:
+def test_what_is_cut_is_counted(run: TrainingRun) -> None:
     rows = [{"text": s, "label": "pq"[i % 2]} for i, s in enumerate(SENTENCES)]
     with pytest.warns(TruncationWarning, match="8 sequences are longer than 4 positions and were"):
         run("classify", rows, model={"max_length": 4})
@@ -123,21 +127,21 @@ def test_what_is_cut_is_counted(run: Run) -> None:
         run("mlm", "\n".join(SENTENCES), "x.txt", model={"max_length": 4}, out="mlm")
 
 
-def test_words_without_tokens_are_counted(run: Run) -> None:
+def test_words_without_tokens_are_counted(run: TrainingRun) -> None:
     rows = [{"tokens": s.split(), "tags": [*"PQP"]} for s in SENTENCES]
     rows += [{"tokens": ["\u0000", "a"], "tags": ["P", "Q"]}]
     with pytest.warns(UserWarning, match="1 tagged words have no token in this vocabulary"):
         run("tag", rows)
 
 
-def test_bad_data_stops_a_run_before_it_begins(run: Run) -> None:
+def test_bad_data_stops_a_run_before_it_begins(run: TrainingRun) -> None:
     rows = [{"text": "a", "label": "p"}, {"text": "b", "label": None}]
     with pytest.raises(DataFileError, match=r"x\.jsonl, row 2, column 'label': has no label"):
         run("classify", rows)
     assert not Path("out").exists()
 
 
-def test_a_folder_that_is_not_empty_is_refused(run: Run) -> None:
+def test_a_folder_that_is_not_empty_is_refused(run: TrainingRun) -> None:
     Path("out").mkdir()
     Path("out/mine.txt").write_text("precious")
     with pytest.raises(DataFileError, match="out: exists and is not empty; go on with the run"):
@@ -147,7 +151,7 @@ def test_a_folder_that_is_not_empty_is_refused(run: Run) -> None:
         run("mlm", "a\nb\n", "x.txt", out="file")
 
 
-def test_a_finished_run_can_be_resumed_to_no_effect(run: Run) -> None:
+def test_a_finished_run_can_be_resumed_to_no_effect(run: TrainingRun) -> None:
     first = run("mlm", "\n".join(SENTENCES), "x.txt")
     weights = (first.folder / "model.safetensors").read_bytes()
     again = run("mlm", "\n".join(SENTENCES), "x.txt", resume=True)
@@ -155,13 +159,13 @@ def test_a_finished_run_can_be_resumed_to_no_effect(run: Run) -> None:
     assert again.metrics == first.metrics
 
 
-def test_a_run_is_not_resumed_on_other_data(run: Run) -> None:
+def test_a_run_is_not_resumed_on_other_data(run: TrainingRun) -> None:
     run("mlm", "\n".join(SENTENCES), "x.txt")
     with pytest.raises(CheckpointError, match=r"training\.json: about\.data\.files was"):
         run("mlm", "\n".join(SENTENCES[1:]), "x.txt", resume=True)
 
 
-def test_the_same_run_twice_has_the_same_weights(run: Run) -> None:
+def test_the_same_run_twice_has_the_same_weights(run: TrainingRun) -> None:
     weights = {
         (
             run("mlm", "\n".join(SENTENCES), "x.txt", out=out).folder / "model.safetensors"
@@ -171,7 +175,7 @@ def test_the_same_run_twice_has_the_same_weights(run: Run) -> None:
     assert len(weights) == 1
 
 
-def test_what_takes_a_while_is_named(run: Run) -> None:
+def test_what_takes_a_while_is_named(run: TrainingRun) -> None:
     stages: list[str] = []
 
     def stage(name: str) -> AbstractContextManager[Callable[[float | None], None]]:

@@ -202,7 +202,7 @@ def test_patience_and_the_best_outlast_a_cut(tiny_run: MakeRun, everything_in: E
 
     uncut = make("whole")
     result = uncut.start()
-    assert result.ending == "no better validation"
+    assert result.ending == "early stopping"
     for step in (5, 7, result.steps):
         run = make(f"cut-{step}")
         with pytest.raises(Killed):
@@ -258,19 +258,19 @@ def test_another_setting_is_refused_by_name(tiny_run: MakeRun, name: str, value:
 
 def test_other_data_objectives_and_circumstances_are_refused_by_name(tiny_run: MakeRun) -> None:
     run = tiny_run().with_settings(max_steps=2)
-    run.about = {"data": {"train.csv": "abc"}}
+    run.provenance = {"data": {"train.csv": "abc"}}
     run.start()
     train, validation = run.train, run.validation
 
-    run.about = {"data": {"train.csv": "abd"}}
+    run.provenance = {"data": {"train.csv": "abd"}}
     with pytest.raises(CheckpointError, match=r"about\.data\.train\.csv was 'abc' and is now 'abd"):
         run.start(resume=True)
-    run.about = {"data": {"train.csv": "abc"}}
+    run.provenance = {"data": {"train.csv": "abc"}}
 
-    values = np.array(train.examples[0].pieces[0].values)
+    values = np.array(train.examples[0].sequences[0].values)
     values[0] += 1
-    piece = train.examples[0].pieces[0]._replace(values=values)
-    changed = [train.examples[0]._replace(pieces=(piece,)), *train.examples[1:]]
+    piece = train.examples[0].sequences[0]._replace(values=values)
+    changed = [train.examples[0]._replace(sequences=(piece,)), *train.examples[1:]]
     run.train = type(train)(changed, train.lengths)
     with pytest.raises(CheckpointError, match=r"training_data\.hash was '\w+' and is now"):
         run.start(resume=True)

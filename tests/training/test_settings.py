@@ -1,91 +1,93 @@
 import dataclasses
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from bothways.errors import ConfigError
-from bothways.training.settings import TrainingSettings, read_toml
+from bothways.io.options import from_table
+from bothways.training.resolved_settings import resolve_settings
+from bothways.training.settings import TrainingSettings
 
-SOME: dict[str, Any] = {"lengths": np.full(4096, 50), "fresh": True, "gpu": False, "bf16": False}
-"""Fifty steps of 4,096 tokens."""
-
-
-def resolved(settings: TrainingSettings, **changed: Any) -> Any:
-    return settings.resolved(**(SOME | changed))
-
-
-def test_every_field_is_explained() -> None:
-    words = (TrainingSettings.__doc__ or "").replace(",", ":").replace("\n", " ").split()
-    for field in dataclasses.fields(TrainingSettings):
-        assert f"{field.name}:" in words
+FIFTY_STEPS: dict[str, Any] = {
+    "lengths": np.full(4096, 50),
+    "from_scratch": True,
+    "gpu": False,
+    "bf16": False,
+}
+"""A dataset of fifty steps of 4,096 tokens, for a new model on a CPU."""
 
 
-def test_nothing_is_left_open_but_limits() -> None:
-    found = resolved(TrainingSettings()).to_dict()
-    open_ones = [name for name, value in found.items() if value is None]
-    assert open_ones == ["max_steps", "patience", "device", "threads"]
+def resolve(settings: TrainingSettings, **changed: Any) -> Any:
+    return resolve_settings(settings, **(FIFTY_STEPS | changed))
 
 
-def test_what_was_given_is_kept() -> None:
-    given = TrainingSettings(epochs=3, learning_rate=1e-3, validate_every=7, clip_norm=0)
-    found = resolved(given)
-    assert (found.epochs, found.learning_rate, found.validate_every) == (3, 1e-3, 7)
-    assert found.checkpoint_every == 7
-    assert found.clip_norm == 0
+def test_only_limits_stay_open_after_resolving() -> None:
+    values = resolve(TrainingSettings()).to_dict()
+    open_fields = [name for name, value in values.items() if value is None]
+    assert open_fields == ["max_steps", "patience", "device", "threads"]
 
 
-def test_fresh_weights_learn_faster_and_longer_than_a_checkpoint() -> None:
-    fresh, later = resolved(TrainingSettings()), resolved(TrainingSettings(), fresh=False)
-    assert fresh.learning_rate > later.learning_rate
-    assert fresh.total_steps(50) > later.total_steps(50)
+def test_resolving_keeps_the_values_that_the_user_set() -> None:
+    settings = TrainingSettings(epochs=3, learning_rate=1e-3, validate_every=7, clip_norm=0)
+    resolved = resolve(settings)
+    assert (resolved.epochs, resolved.learning_rate, resolved.validate_every) == (3, 1e-3, 7)
+    assert resolved.checkpoint_every == 7
+    assert resolved.clip_norm == 0
 
 
-def test_max_steps_alone_says_how_long() -> None:
-    assert resolved(TrainingSettings(max_steps=10_000)).total_steps(50) == 10_000
-    assert resolved(TrainingSettings(max_steps=7)).total_steps(50) == 7
-    assert resolved(TrainingSettings(max_steps=700, epochs=2)).total_steps(50) == 100
+def test_new_models_train_longer_and_with_a_higher_learning_rate_than_fine_tuned_ones() -> None:
+    new = resolve(TrainingSettings())
+    fine_tuned = resolve(TrainingSettings(), from_scratch=False)
+    assert (new.learning_rate, fine_tuned.learning_rate) == (1e-3, 5e-5)
+    assert (new.epochs, fine_tuned.epochs) == (20, 4)
+    assert new.total_steps(50) > fine_tuned.total_steps(50)
 
 
-def test_little_data_makes_many_small_steps() -> None:
-    def chosen(count: int) -> int:
-        tokens: int = resolved(TrainingSettings(), lengths=np.full(count, 20)).batch_tokens
+def test_max_steps_alone_determines_the_length_of_a_run() -> None:
+    assert resolve(TrainingSettings(max_steps=10_000)).total_steps(50) == 10_000
+    assert resolve(TrainingSettings(max_steps=7)).total_steps(50) == 7
+    assert resolve(TrainingSettings(max_steps=700, epochs=2)).total_steps(50) == 100
+
+
+def test_small_data_gets_many_small_steps() -> None:
+    def batch_tokens(count: int) -> int:
+        tokens: int = resolve(TrainingSettings(), lengths=np.full(count, 20)).batch_tokens
         return tokens
 
-    assert chosen(100_000) == 4096
-    assert chosen(3200) == 3200 * 20 // 32
-    assert chosen(100) == 8 * 20
-    given = TrainingSettings(batch_tokens=999)
-    assert resolved(given, lengths=np.full(100, 20)).batch_tokens == 999
+    assert batch_tokens(100_000) == 4096
+    assert batch_tokens(3200) == 3200 * 20 // 32
+    assert batch_tokens(100) == 8 * 20
+    settings = TrainingSettings(batch_tokens=999)
+    assert resolve(settings, lengths=np.full(100, 20)).batch_tokens == 999
 
 
-def test_a_short_run_is_validated_ten_times_and_a_long_one_each_epoch() -> None:
-    assert resolved(TrainingSettings(epochs=2)).validate_every == 10
-    assert resolved(TrainingSettings(epochs=30)).validate_every == 50
+def test_short_runs_validate_ten_times_and_long_runs_every_epoch() -> None:
+    assert resolve(TrainingSettings(epochs=2)).validate_every == 10
+    assert resolve(TrainingSettings(epochs=30)).validate_every == 50
 
 
-def test_the_lines_of_the_longest_run_are_ten_thousand() -> None:
-    assert resolved(TrainingSettings()).log_every == 1
-    assert resolved(TrainingSettings(max_steps=1_000_000)).log_every == 100
+def test_the_longest_run_logs_ten_thousand_lines() -> None:
+    assert resolve(TrainingSettings()).log_every == 1
+    assert resolve(TrainingSettings(max_steps=1_000_000)).log_every == 100
 
 
-def test_a_gpu_gets_larger_batches_in_half_precision_if_it_has_it() -> None:
-    found = resolved(TrainingSettings(), gpu=True, bf16=True)
-    assert (found.precision, found.micro_tokens) == ("bf16", 32_768)
-    assert resolved(TrainingSettings(), gpu=True).precision == "fp32"
+def test_a_gpu_gets_larger_batches_and_bf16_if_it_supports_it() -> None:
+    resolved = resolve(TrainingSettings(), gpu=True, bf16=True)
+    assert (resolved.precision, resolved.micro_tokens) == ("bf16", 32_768)
+    assert resolve(TrainingSettings(), gpu=True).precision == "fp32"
 
 
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("epochs", "3", "a number or nothing"),
+        ("epochs", "3", "a number or None"),
         ("epochs", 0, "more than 0"),
         ("epochs", float("nan"), "more than 0"),
         ("batch_tokens", 0, "at least 1"),
-        ("batch_tokens", 1.5, "a whole number"),
-        ("batch_tokens", True, "a whole number"),
+        ("batch_tokens", 1.5, "an integer"),
+        ("batch_tokens", True, "an integer"),
         ("learning_rate", float("inf"), "more than 0"),
         ("schedule", "step", "linear, cosine, constant"),
         ("precision", "fp16", "fp32, bf16"),
@@ -96,56 +98,27 @@ def test_a_gpu_gets_larger_batches_in_half_precision_if_it_has_it() -> None:
         ("sharding", None, "replicated, sharded"),
     ],
 )
-def test_a_wrong_value_is_refused_with_its_field_and_what_was_expected(
+def test_an_invalid_value_is_refused_with_its_field_and_what_was_expected(
     name: str, value: Any, expected: str
 ) -> None:
-    with pytest.raises(ConfigError, match=f"^a.toml: {name}=.*: expected .*{expected}"):
-        TrainingSettings.from_mapping({name: value}, "a.toml")
+    with pytest.raises(ConfigError, match=f"^a.toml {name}=.*: expected .*{expected}"):
+        from_table(TrainingSettings, {name: value}, "a.toml")
 
 
-def test_a_field_that_there_is_not_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"a\.toml: no setting 'lr'; there are epochs, .*seed"):
-        TrainingSettings.from_mapping({"lr": 1}, "a.toml")
+def test_resolved_settings_keep_the_bounds_of_their_options() -> None:
+    with pytest.raises(ConfigError, match="batch_tokens=0: expected at least 1"):
+        dataclasses.replace(resolve(TrainingSettings()), batch_tokens=0)
 
 
-def test_settings_come_back_from_json_unchanged() -> None:
-    settings = resolved(TrainingSettings(learning_rate=1 / 3))
-    assert settings.difference(json.loads(json.dumps(settings.to_dict()))) is None
+def test_settings_survive_json() -> None:
+    settings = resolve(TrainingSettings(learning_rate=1 / 3))
+    assert settings.first_change(json.loads(json.dumps(settings.to_dict()))) is None
 
 
-def test_a_changed_setting_is_named_unless_it_changes_no_weight() -> None:
-    earlier = resolved(TrainingSettings()).to_dict()
-    assert resolved(TrainingSettings(warmup=0.2)).difference(earlier) == "warmup"
-    free = TrainingSettings(log_every=5, keep_checkpoints=9, tensorboard=True, threads=3)
-    assert resolved(free).difference(earlier) is None
+def test_a_changed_setting_is_reported_unless_it_affects_no_weight() -> None:
+    earlier = resolve(TrainingSettings()).to_dict()
+    assert resolve(TrainingSettings(warmup=0.2)).first_change(earlier) == "warmup"
+    harmless = TrainingSettings(log_every=5, keep_checkpoints=9, tensorboard=True, threads=3)
+    assert resolve(harmless).first_change(earlier) is None
     del earlier["beta2"]
-    assert resolved(TrainingSettings()).difference(earlier) == "beta2"
-
-
-def test_tables_of_a_toml_file_are_read(tmp_path: Path) -> None:
-    file = tmp_path / "a.toml"
-    file.write_text('[training]\nepochs = 3\nschedule = "cosine"\n')
-    tables = read_toml(file, ("training", "encoder"))
-    assert tables["encoder"] == {}
-    settings = TrainingSettings.from_mapping(tables["training"], f"{file}: training")
-    assert (settings.epochs, settings.schedule) == (3, "cosine")
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("[optimizer]\nbeta = 1\n", r"optimizer: expected one of the tables \[training\]"),
-        ("training = 3\n", "training: expected one of the tables"),
-        ("[training\n", "not valid TOML: .*line 1"),
-        ("[training]\nseed = 1\nseed = 2\n", "not valid TOML"),
-    ],
-)
-def test_a_file_that_is_not_as_expected_is_refused_by_name(
-    tmp_path: Path, content: str, message: str
-) -> None:
-    file = tmp_path / "a.toml"
-    file.write_text(content)
-    with pytest.raises(ConfigError, match=f"a.toml: {message}"):
-        read_toml(file, ("training",))
-    with pytest.raises(ConfigError, match=r"none\.toml: cannot be read: No such file"):
-        read_toml(tmp_path / "none.toml", ("training",))
+    assert resolve(TrainingSettings()).first_change(earlier) == "beta2"

@@ -13,7 +13,7 @@ from bothways.cli.memory import readable_bytes
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
-    from bothways.training.runs.events import Progress, TrainingEvent
+    from bothways.training.runs.events import EventCallback, TrainingEvent
 
 __all__ = [
     "clock",
@@ -70,7 +70,7 @@ def comparison_progress(*, quiet: bool) -> Iterator[Callable[[str, float], None]
 
 
 @contextlib.contextmanager
-def training_progress(*, quiet: bool) -> Iterator["Progress"]:
+def training_progress(*, quiet: bool) -> Iterator["EventCallback"]:
     """Show the step, loss, tokens/s and time left, and what validations find."""
     from bothways.training.runs.events import StepEvent
 

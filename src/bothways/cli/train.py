@@ -18,8 +18,8 @@ from bothways.cli.progress import stage_progress, training_progress
 from bothways.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
-    from bothways.training.data.columns import Task
-    from bothways.training.pipeline import Trained
+    from bothways.training.options.objective import TrainingTask
+    from bothways.training.pipeline import FinishedRun
 
 __all__ = ["train"]
 
@@ -143,7 +143,7 @@ def train(
 
 
 def _run(
-    task: "Task",
+    task: "TrainingTask",
     data: Sequence[str],
     out: str,
     tables: Tables,
@@ -157,7 +157,7 @@ def _run(
     from bothways.training.runs.signals import TrainingInterrupted
 
     quiet = quiet or os.environ.get("RANK", "0") != "0"  # of torchrun's processes one speaks
-    plan = TrainingPlan.of(task, data, out, tables)
+    plan = TrainingPlan.from_tables(task, data, out, tables)
     if plan.source is not None:
         models.fetch(plan.source, quiet=quiet)
     try:
@@ -179,8 +179,8 @@ def _run(
 
 def _together(config: Path | None, given: Tables, assignments: Sequence[str]) -> Tables:
     """The tables of the TOML file, over them what was given, and over that what was set."""
+    from bothways.io.options import read_toml
     from bothways.training.plan import TABLES
-    from bothways.training.settings import read_toml
 
     tables: Tables = {name: {} for name in TABLES} if config is None else read_toml(config, TABLES)
     for name, values in given.items():
@@ -207,7 +207,7 @@ def _value(text: str) -> Any:
         return text
 
 
-def _print(trained: "Trained", *, as_json: bool) -> None:
+def _print(trained: "FinishedRun", *, as_json: bool) -> None:
     metrics: Mapping[str, float] = trained.metrics or {}
     if as_json:
         facts = {"folder": str(trained.folder), "report": str(trained.report)}

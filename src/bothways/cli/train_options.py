@@ -12,10 +12,9 @@ from bothways.cli.options import ALPHABETS
 from bothways.files.formats import TextFormat
 from bothways.model.baselines import EncoderName
 from bothways.model.config import PoolingMode
-from bothways.training.data.columns import Task
-from bothways.training.plan import Vocabulary
-from bothways.training.settings import Precision, Sharding
-from bothways.training.setup.sizes import Architecture, SizeName
+from bothways.training.options.new_model import Architecture, SizeName, Vocabulary
+from bothways.training.options.objective import TrainingTask
+from bothways.training.settings import Sharding, TrainingPrecision
 
 _DATA, _MODEL = "Data", "Model"
 _OBJECTIVE, _TRAINING = "What is learned", "Training"
@@ -38,7 +37,7 @@ def _option(
 # What is learned, from what, and where it goes.
 
 TaskArgument = Annotated[
-    Task,
+    TrainingTask,
     typer.Argument(
         metavar="TASK",
         help="mlm: hidden tokens or values. classify: a label, or several. tag: a label for each "
@@ -282,7 +281,11 @@ MicroTokens = Annotated[
 ]
 LearningRate = Annotated[
     float | None,
-    _option(_TRAINING, "The highest; by default 5e-4, 5e-5 from a model.", metavar="NUMBER"),
+    _option(
+        _TRAINING,
+        "Peak learning rate (default 1e-3 for a new model, 5e-5 when fine-tuning).",
+        metavar="NUMBER",
+    ),
 ]
 Seed = Annotated[
     int | None,
@@ -305,7 +308,7 @@ Device = Annotated[
     _option(_TRAINING, "cpu, cuda or cuda:1; by default a GPU where there is one.", metavar="NAME"),
 ]
 PrecisionOption = Annotated[
-    Precision | None,
+    TrainingPrecision | None,
     _option(_TRAINING, "bf16 on a GPU that has it; by default there.", "--precision"),
 ]
 Threads = Annotated[

@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from bothways.training.engine.optimizer import make_optimizer, set_learning_rate
 from bothways.training.engine.rng import torch_seed
 from bothways.training.engine.schedule import learning_rate
-from bothways.training.engine.step import backward, clear, clip
+from bothways.training.engine.step import backward, clip_gradients, zero_gradients
 from bothways.training.engine.torch_setup import torch_for_training
 from bothways.training.model import Batch
-from bothways.training.settings import ResolvedSettings, TrainingSettings
+from bothways.training.resolved_settings import ResolvedSettings, resolve_settings
+from bothways.training.settings import TrainingSettings
 
 __all__ = [
     "ALL_LEARNING_RATES",
@@ -98,14 +99,14 @@ def fit(
         for step in range(steps):
             batch = batches(step)
             torch.manual_seed(torch_seed(seed, step))
-            clear(model)
+            zero_gradients(model)
             found = loss(model, batch)
             backward(found)
             losses.append(float(found.detach()))
             tokens += batch.lengths.num_tokens
             if told is not None:
                 told((step + 1) / steps)
-            norm = clip(model, settings.clip_norm)
+            norm = clip_gradients(model, settings.clip_norm)
             if not (math.isfinite(losses[-1]) and math.isfinite(norm)):
                 finished = False
                 break
@@ -212,4 +213,4 @@ def _settings(steps: int, peak_rate: float, seed: int) -> ResolvedSettings:
     """The settings of `bothways train`, as far as they concern an update."""
     chosen = TrainingSettings(max_steps=steps, learning_rate=peak_rate, seed=seed)
     # There are no examples to count: a step's tokens are the task's business.
-    return chosen.resolved(np.ones(1, np.int64), fresh=True, gpu=False, bf16=False)
+    return resolve_settings(chosen, np.ones(1, np.int64), from_scratch=True, gpu=False, bf16=False)

@@ -16,9 +16,8 @@ from bothways.model.baselines import EncoderName
 from bothways.model.config import PoolingMode
 from bothways.sklearn.inputs import as_sequences
 from bothways.sklearn.kept import KeptModel
-from bothways.training.plan import FreshModel
+from bothways.training.options.new_model import NewModelOptions, SizeName
 from bothways.training.settings import TrainingSettings
-from bothways.training.setup.sizes import SizeName
 
 __all__ = ["SequenceClassifier"]
 
@@ -35,12 +34,12 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     X: texts; with `alphabet` strings or lists of symbols; series (length, channels) in a list or
         an array (n, length, channels); or a table of numbers, each row a series of one channel.
 
-    model: what to train on, as `bothways.load` takes it; None for fresh weights.
-    size, fields: of a fresh model: `tiny`, `small` or `base`, and fields of its `EncoderConfig`
+    model: what to train on, as `bothways.load` takes it; None for a new model.
+    size, fields: of a new model: `tiny`, `small` or `base`, and fields of its `EncoderConfig`
         that are to be otherwise; of one that is there, `dropout` may be.
-    encoder: of a fresh model: `transformer`, or what has as many weights: `lstm`, `gru`, `rnn`,
+    encoder: of a new model: `transformer`, or what has as many weights: `lstm`, `gru`, `rnn`,
         `convolution`, `bag`, and the others of `bothways train --encoder`.
-    alphabet, vocab_size: of a fresh model: how symbols are read, as in `bothways train`; how many
+    alphabet, vocab_size: of a new model: how symbols are read, as in `bothways train`; how many
         tokens its vocabulary has, which is made of the texts.
     max_length: the longest sequence, in positions; longer ones are cut. None for the model's own.
     pooling: how positions become one vector.
@@ -127,7 +126,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             target=target,
             names=names,
             source=self.model,
-            fresh=self._fresh_model(),
+            options=self._new_model_options(),
             pooling=self.pooling,
             class_weights=weights,
             validation_fraction=self.validation_fraction,
@@ -191,8 +190,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             threads=self.threads,
         )
 
-    def _fresh_model(self) -> FreshModel:
-        return FreshModel(
+    def _new_model_options(self) -> NewModelOptions:
+        return NewModelOptions(
             size=self.size,
             encoder=self.encoder,
             alphabet=self.alphabet,

@@ -15,14 +15,19 @@ from bothways.errors import TruncationWarning
 from bothways.files.rows import Kind
 from bothways.model.config import PoolingMode
 from bothways.sequences import fit as make_fit
-from bothways.training.data.dataset import Dataset, Example, Piece
+from bothways.training.data.dataset import Dataset, Example, InputSequence
 from bothways.training.engine.loop import fit
 from bothways.training.objectives.classify import Classify
 from bothways.training.objectives.heads import head_for
-from bothways.training.plan import FreshModel
+from bothways.training.options.new_model import NewModelOptions
 from bothways.training.settings import TrainingSettings
-from bothways.training.setup.base_model import Start, go_on_from, start_fresh, write_reader
-from bothways.training.setup.build import make_model
+from bothways.training.setup.base_model import (
+    BaseModel,
+    create_base_model,
+    load_base_model,
+    write_reader,
+)
+from bothways.training.setup.build import build_model
 
 __all__ = ["learn_classes"]
 
@@ -34,7 +39,7 @@ def learn_classes(
     names: Sequence[str],
     *,
     source: str | None,
-    fresh: FreshModel,
+    options: NewModelOptions,
     pooling: PoolingMode,
     class_weights: np.ndarray | None,
     validation_fraction: float,
@@ -44,7 +49,7 @@ def learn_classes(
     """Train a classifier and leave its model folder in `out`.
 
     target: the index of each sequence's class, (n,). names: of the classes. class_weights: by
-        class, or None. source: the model to train on; None for a fresh one.
+        class, or None. source: the model to train on; None for a new one.
     batch_tokens: of a step; None for as many as suit the data.
 
     Raises:
@@ -53,7 +58,7 @@ def learn_classes(
         ValueError: if `validation_fraction` leaves too few of a class.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        start = _start(Path(scratch), sequences, source, fresh, settings.seed)
+        start = _start(Path(scratch), sequences, source, options, settings.seed)
         examples = _examples(start, sequences, target)
         head = head_for("classes", start.folder.config, names, pooling=pooling)
         objective = Classify(head=head, class_weights=class_weights)
@@ -64,31 +69,33 @@ def learn_classes(
             )
         learned = _dataset(examples, train)
         fit(
-            make_model(objective, start, seed=settings.seed),
+            build_model(objective, start, seed=settings.seed),
             objective,
             learned,
             None if validation is None else _dataset(examples, validation),
             dataclasses.replace(settings, batch_tokens=batch_tokens),
             out,
             template=start.folder,
-            fresh=start.fresh,
+            from_scratch=start.from_scratch,
         )
 
 
 def _start(
-    folder: Path, sequences: Sequence[Any], source: str | None, fresh: FreshModel, seed: int
-) -> Start:
+    folder: Path, sequences: Sequence[Any], source: str | None, options: NewModelOptions, seed: int
+) -> BaseModel:
     if source is not None:
-        return go_on_from(resolve(source), fields=fresh.fields, max_length=fresh.max_length)
+        return load_base_model(
+            resolve(source), fields=options.fields, max_length=options.max_length
+        )
     kind: Kind = "text" if isinstance(sequences[0], str) else "series"
-    if fresh.alphabet is not None or isinstance(sequences[0], list | tuple):
+    if options.alphabet is not None or isinstance(sequences[0], list | tuple):
         kind = "symbols"
-    write_reader(folder, kind, fresh, "classify", lambda: sequences)
+    write_reader(folder, kind, options, "classify", lambda: sequences)
     longest = max(map(len, sequences))
-    return start_fresh(folder, kind, fresh, "classify", longest=longest, seed=seed)
+    return create_base_model(folder, kind, options, "classify", longest=longest, seed=seed)
 
 
-def _examples(start: Start, sequences: Sequence[Any], target: np.ndarray) -> list[Example]:
+def _examples(start: BaseModel, sequences: Sequence[Any], target: np.ndarray) -> list[Example]:
     """An example of each sequence, cut to what the model takes."""
     examples = []
     truncated = 0
@@ -97,7 +104,7 @@ def _examples(start: Start, sequences: Sequence[Any], target: np.ndarray) -> lis
         truncated += fitted.truncated
         (values,), (segments,) = fitted.pieces, fitted.segments
         content = slice(tokenized.prefix, len(values) - tokenized.suffix)
-        piece = Piece(values, segments, content)
+        piece = InputSequence(values, segments, content)
         examples.append(Example((piece,), target[index], f"sequence {index}"))
     if truncated:
         warnings.warn(

@@ -1,32 +1,45 @@
 """Training encoders: one loop for every objective.
 
-    plan = TrainingPlan.of("classify", ["train.csv"], "runs/topic", {"model": {"from": "minilm"}})
-    trained = train(plan)
+    tables = {"model": {"from": "minilm"}}
+    plan = TrainingPlan.from_tables("classify", ["train.csv"], "runs/topic", tables)
+    run = train(plan)
 
-`train` goes from files to a model folder with a report, as `bothways train` does. Under it,
-`loop.fit` is the loop; what is learned is an `objectives.Objective`, from a `dataset.Dataset`.
+`train` turns data files into a model folder with a report, like `bothways train`. It calls
+`engine.loop.fit`, which trains any `objectives.Objective` on a `data.Dataset`.
+
+Modules import only from modules of a lower line:
+
+    pipeline                  files to a trained model: the whole run
+    report                    report.md and its figures
+    setup | engine            the model and objective of a run | the training loop
+    runs | distributed        what a run keeps on disk | processes and sharded weights
+    objectives                losses and metrics of the five tasks
+    data | model              files to examples | the encoder and head that are trained
+    plan                      everything that the user chose
+    resolved_settings         settings with the defaults that depend on data and device
+    options | settings        the options, one dataclass for each table of the configuration
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bothways.training.data.dataset import Dataset, Example, Piece
+    from bothways.training.data.dataset import Dataset, Example, InputSequence
     from bothways.training.engine.divergence import TrainingDiverged
     from bothways.training.engine.loop import TrainingResult, fit
-    from bothways.training.pipeline import Trained, train
+    from bothways.training.pipeline import FinishedRun, train
     from bothways.training.plan import TrainingPlan
-    from bothways.training.runs.events import Progress, StepEvent, ValidationEvent, read_events
+    from bothways.training.runs.events import EventCallback, StepEvent, ValidationEvent, read_events
     from bothways.training.runs.signals import TrainingInterrupted
     from bothways.training.settings import TrainingSettings
 
 __all__ = [
     "Dataset",
+    "EventCallback",
     "Example",
-    "Piece",
-    "Progress",
+    "FinishedRun",
+    "InputSequence",
     "StepEvent",
-    "Trained",
     "TrainingDiverged",
     "TrainingInterrupted",
     "TrainingPlan",
@@ -38,13 +51,13 @@ __all__ = [
     "train",
 ]
 
-_HOME = {
+_MODULES = {
     "Dataset": "data.dataset",
     "Example": "data.dataset",
-    "Piece": "data.dataset",
-    "Progress": "runs.events",
+    "InputSequence": "data.dataset",
+    "EventCallback": "runs.events",
     "StepEvent": "runs.events",
-    "Trained": "pipeline",
+    "FinishedRun": "pipeline",
     "TrainingDiverged": "engine.divergence",
     "TrainingInterrupted": "runs.signals",
     "TrainingPlan": "plan",
@@ -55,10 +68,10 @@ _HOME = {
     "read_events": "runs.events",
     "train": "pipeline",
 }
-"""The home of each public name: settings can be read, and help be shown, without torch."""
+"""The module of each public name, imported on first use: settings and help need no torch."""
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""What is trained: an encoder, and a head on it.
+"""The model that is trained: an encoder and a task head.
 
 T tokens of all sequences end to end; N rows, O outputs of a head; D model width.
 """
@@ -23,12 +23,12 @@ from bothways.nn.packed_encoder import to_tensor
 __all__ = ["Batch", "TrainedModel"]
 
 TIED_TO = "embedding.token.weight"
-"""The parameter of the encoder to which a head's output may be tied."""
+"""The encoder parameter that a head's output layer may be tied to."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Batch:
-    """A `Prepared` batch on the device of the model."""
+    """A `PreparedBatch` as tensors on the model's device."""
 
     values: Tensor
     lengths: Lengths
@@ -37,10 +37,10 @@ class Batch:
 
 
 class TrainedModel(nn.Module):
-    """An encoder, and a head where the objective has one.
+    """An encoder, and a head if the objective has one.
 
-    encoder: whatever `encoder(values, lengths, segments)` gives `(x_TD,)`, the vectors of each
-        token, first of all of; for a head tied to embeddings it has `embedding.token.weight`.
+    encoder: a module whose `encoder(values, lengths, segments)` returns `(x_TD,)`, the vector of
+        each token. For a head tied to the embeddings it has `embedding.token.weight`.
     """
 
     def __init__(self, encoder: nn.Module, head: HeadModule | None = None) -> None:
@@ -58,13 +58,12 @@ class TrainedModel(nn.Module):
         *,
         seed: int = 0,
     ) -> Self:
-        """An encoder with these weights, and a head with these, or fresh ones from the seed.
+        """Build the model from weights; missing head weights are initialized from the seed.
 
-        weights: exactly those of the config's layout. head_weights: of those that `head_layout`
-            names; what is not among them is fresh.
+        weights: exactly those of the config's layout. head_weights: any of those in `head_layout`.
 
         Raises:
-            CheckpointError: if a weight is not of the shape that config or head say.
+            CheckpointError: if a weight does not have the shape that the config or head requires.
         """
         encoder = build_encoder(config)
         encoder.load_weights(weights)
@@ -74,28 +73,28 @@ class TrainedModel(nn.Module):
         model.load_weights(head_weights or {})
         return model
 
-    def forward(self, batch: Batch, chosen_N: Tensor | None = None) -> Tensor:
-        """The head's outputs (N, O) for sequences or positions; the vectors (T, D) without a head.
+    def forward(self, batch: Batch, index_N: Tensor | None = None) -> Tensor:
+        """The head's outputs (N, O) for sequences or positions; without a head the vectors (T, D).
 
-        chosen_N: the tokens whose outputs are wanted of a head on positions; None for all.
+        index_N: the positions to compute outputs for, for a head on positions; None for all.
         """
         (x_TD,) = self.encoder(batch.values, batch.lengths, batch.segments)
         if self.head is None:
             return cast(Tensor, x_TD)
         tied = any(layer.tied for layer in self.head.head.layers)
         table_VE = self.encoder.get_parameter(TIED_TO) if tied else None
-        return cast(Tensor, self.head(x_TD, batch.lengths, table_VE, chosen_N))
+        return cast(Tensor, self.head(x_TD, batch.lengths, table_VE, index_N))
 
     def named_weights(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Every parameter under its name in a model file: of `layout` and of `head_layout`."""
+        """Every parameter with its name in a model file, as in `layout` and `head_layout`."""
         yield from self.encoder.named_parameters()
         if self.head is not None:
             yield from self.head.named_parameters()
 
     def to_weights(self) -> dict[str, np.ndarray]:
-        """Copies of all weights as float32 arrays, under the names of a model file.
+        """Copies of all weights as float32 arrays, by their names in a model file.
 
-        They are as they are trained: `Objective.to_folder` makes of them what a folder keeps.
+        They are in the units of training; `Objective.to_folder` converts them to those of a folder.
         """
         return {
             name: parameter.detach().to("cpu", torch.float32, copy=True).numpy()
@@ -103,15 +102,15 @@ class TrainedModel(nn.Module):
         }
 
     def load_weights(self, weights: Weights) -> None:
-        """Copy in weights by their names in a model file; those that are not given stay.
+        """Copy weights into the model by their names in a model file; the others stay unchanged.
 
         Raises:
-            CheckpointError: if one is not the model's, or not of its shape.
+            CheckpointError: for an unknown weight, or one of the wrong shape.
         """
         parameters = dict(self.named_weights())
         for name, array in weights.items():
             if name not in parameters:
-                raise CheckpointError(f"weight {name!r} is unexpected; the model has none")
+                raise CheckpointError(f"unexpected weight {name!r}: the model has no such weight")
             if array.shape != tuple(parameters[name].shape):
                 raise CheckpointError(
                     f"weight {name!r} has shape {array.shape}; "

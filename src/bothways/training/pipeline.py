@@ -1,6 +1,7 @@
-"""From files to a trained model folder with its report: what `bothways train` does.
+"""A whole training run, as `bothways train` makes it: from files to a model folder with a report.
 
-Read, check and split the data; start a model; tokenize; train; evaluate what was held out; report.
+Read, check and split the data; load or create the model; tokenize; train; evaluate the held-out
+data; write the report.
 """
 
 import dataclasses
@@ -17,42 +18,48 @@ from bothways.errors import CheckpointError, DataFileError, TruncationWarning
 from bothways.model.packing import plan_batches
 from bothways.training.data.dataset import Dataset
 from bothways.training.data.examples import PackedExamples
-from bothways.training.data.source import Report
-from bothways.training.data.training_data import Examples, TrainingData
-from bothways.training.distributed.processes import Workers, working_together
+from bothways.training.data.source import ShareCallback
+from bothways.training.data.training_data import SplitExamples, TrainingData
+from bothways.training.distributed.processes import Workers, join_workers
 from bothways.training.engine.evaluation import evaluate
 from bothways.training.engine.loop import TrainingResult, fit
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Objective
 from bothways.training.plan import TrainingPlan
-from bothways.training.report import HeldOut, write_report
-from bothways.training.report.summary import about, counted, described, facts, held_out_name
-from bothways.training.runs.events import METRICS_FILE, Progress, read_events
+from bothways.training.report import HeldOutResults, write_report
+from bothways.training.report.summary import (
+    describe_data,
+    describe_model,
+    held_out_name,
+    provenance,
+    run_overview,
+)
+from bothways.training.runs.events import METRICS_FILE, EventCallback, read_events
 from bothways.training.runs.folder import RUN_FILE
 from bothways.training.setup.base_model import (
-    Start,
-    go_on_from,
+    BaseModel,
+    create_base_model,
     has_reader,
-    start_fresh,
+    load_base_model,
     write_reader,
 )
-from bothways.training.setup.build import choose_objective, labels_of_head, make_model
+from bothways.training.setup.build import build_model, build_objective, head_labels
 
-__all__ = ["Trained", "train"]
+__all__ = ["FinishedRun", "train"]
 
-Tell = Callable[[str], None]
-"""Called on the main process with what is worth knowing on the way, a line at a time."""
+Notify = Callable[[str], None]
+"""Called on the main process with messages for the user, one line each."""
 
-Stage = Callable[[str], AbstractContextManager[Report]]
-"""Given the name of what may take a while, the context of it, with what hears of its progress."""
+Stage = Callable[[str], AbstractContextManager[ShareCallback]]
+"""Opens a context for a stage of the given name; it yields a callback for the stage's progress."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Trained:
+class FinishedRun:
     """A finished run.
 
-    folder: the trained model. report: the path of its report. result: how the training went.
-    metrics: the objective's figures on what was held out; None where nothing was.
+    folder: the folder of the trained model. report: the path of report.md. result: of the loop.
+    metrics: the objective's metrics on the held-out data; None without held-out data.
     """
 
     folder: Path
@@ -66,31 +73,30 @@ def train(
     *,
     resume: bool = False,
     how_to_resume: str = "resume=True",
-    progress: Progress | None = None,
-    tell: Tell | None = None,
+    progress: EventCallback | None = None,
+    tell: Notify | None = None,
     stage: Stage | None = None,
-) -> Trained:
-    """Make a run of a plan, and of its folder `plan.out` a model folder with a report.
+) -> FinishedRun:
+    """Train a model as planned, and leave it in the folder `plan.out` with a report.
 
-    resume: go on with the run that is in the folder. how_to_resume: what messages call that.
-    progress: called with each step and validation. tell: with lines about the data and the model.
-    stage: called with what is done before the first step, to show how far that is.
+    resume: resume the run in the folder. how_to_resume: what messages tell the user to add.
+    progress: called after each step and validation. tell: called with lines about data and model.
+    stage: opens a context for each stage before the first step, to show its progress.
 
     Raises:
-        DataFileError: naming file, row and column of data that cannot be learned from, before
-            anything is trained; or if the folder is taken or cannot be written.
+        DataFileError: naming the file, row and column of invalid data, before training starts; or
+            if the folder is in use or cannot be written.
         ConfigError, InputError: if the plan contradicts itself, the data or the model.
-        SourceError, CheckpointError: if the model to start from cannot be had, or the run not be
-            resumed.
+        SourceError, CheckpointError: if the model cannot be loaded, or the run cannot be resumed.
         TrainingInterrupted, TrainingDiverged, BackendError: as `loop.fit`.
     """
     out = Path(plan.out)
-    with working_together(plan.settings.device) as workers:
-        say = tell if tell is not None and workers.is_main else _nothing
-        workers.on_main(lambda: _check_out(out, resume=resume))
-        within = stage if stage is not None and workers.is_main else _unseen
-        run = _prepare(plan, out, workers, say, within)
-        _warn_of_losses(run.examples, run.start.folder.max_length, workers)
+    with join_workers(plan.settings.device) as workers:
+        notify = tell if tell is not None and workers.is_main else _nothing
+        workers.run_on_main(lambda: _check_out(out, resume=resume))
+        open_stage = stage if stage is not None and workers.is_main else _hidden_stage
+        run = _prepare(plan, out, workers, notify, open_stage)
+        _warn_about_losses(run.examples, run.start.folder.max_length, workers)
         result = fit(
             run.model,
             run.objective,
@@ -99,24 +105,24 @@ def train(
             plan.settings,
             out,
             template=run.start.folder,
-            fresh=run.start.fresh,
-            about=about(plan, run.data, run.start),
+            from_scratch=run.start.from_scratch,
+            provenance=provenance(plan, run.data, run.start),
             resume=resume,
             how_to_resume=how_to_resume,
             progress=progress,
         )
         held_out = _evaluate(run, result, workers)
-        report = workers.on_main(
+        report = workers.run_on_main(
             lambda: write_report(
                 out,
                 run.objective,
                 held_out,
-                facts=facts(plan, run.data, run.start, result),
+                overview=run_overview(plan, run.data, run.start, result),
                 settings=result.settings.to_dict(),
                 events=read_events(out / METRICS_FILE),
             )
         )
-    return Trained(
+    return FinishedRun(
         folder=out,
         report=report,
         result=result,
@@ -126,11 +132,11 @@ def train(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Prepared:
-    """All that a run needs, before its first step."""
+    """Everything that a run needs before its first step."""
 
     data: TrainingData
-    start: Start
-    examples: Examples
+    start: BaseModel
+    examples: SplitExamples
     objective: Objective
     model: TrainedModel
 
@@ -145,86 +151,89 @@ class _Prepared:
 
 
 def _prepare(
-    plan: TrainingPlan, out: Path, workers: Workers, say: Tell, within: Stage
+    plan: TrainingPlan, out: Path, workers: Workers, notify: Notify, open_stage: Stage
 ) -> _Prepared:
-    seed, fresh = plan.settings.seed, plan.fresh
-    own = None
+    seed, new_model = plan.settings.seed, plan.new_model
+    base = None
     if plan.source is not None:
-        own = go_on_from(resolve(plan.source), fields=fresh.fields, max_length=fresh.max_length)
-    kind = own.reader.kind if own else fresh.kind
-    with within("reading") as report:
+        base = load_base_model(
+            resolve(plan.source), fields=new_model.fields, max_length=new_model.max_length
+        )
+    kind = base.reader.kind if base else new_model.kind
+    with open_stage("reading") as report:
         data = TrainingData.read(
             plan.task,
             plan.files,
             plan.data,
             kind=kind,
-            preferred=labels_of_head(plan.task, own),
+            preferred=head_labels(plan.task, base),
             seed=seed,
             report=report,
         )
-    say(counted(data))
-    start = own or _start_fresh(plan, data, out, workers, within)
-    with within("tokenizing") as report:
+    notify(describe_data(data))
+    start = base or _create_base_model(plan, data, out, workers, open_stage)
+    with open_stage("tokenizing") as report:
         examples = data.tokenize(start.reader, start.folder.max_length, report=report)
-    objective = choose_objective(plan.task, plan.objective, start, data.survey, examples.train)
-    model = make_model(objective, start, seed=seed)
-    say(described(plan, start))
+    objective = build_objective(plan.task, plan.objective, start, data.survey, examples.train)
+    model = build_model(objective, start, seed=seed)
+    notify(describe_model(plan, start))
     return _Prepared(data, start, examples, objective, model)
 
 
-def _start_fresh(
-    plan: TrainingPlan, data: TrainingData, out: Path, workers: Workers, within: Stage
-) -> Start:
-    """A fresh model; its vocabulary is made once, and read by all processes from the run's folder.
+def _create_base_model(
+    plan: TrainingPlan, data: TrainingData, out: Path, workers: Workers, open_stage: Stage
+) -> BaseModel:
+    """Create a new model. The main process writes its vocabulary, and all processes read it.
 
-    A run that goes on has one there already.
+    A resumed run already has a vocabulary in its folder.
     """
-    kind, fresh = data.source.kind, plan.fresh
+    kind, new_model = data.source.kind, plan.new_model
 
-    def make_reader() -> None:
+    def write_reader_once() -> None:
         if not has_reader(out, kind):
             out.mkdir(parents=True, exist_ok=True)
-            with within("making a vocabulary") as report:
-                write_reader(out, kind, fresh, plan.task, partial(data.sequences, report))
+            with open_stage("building a vocabulary") as report:
+                write_reader(out, kind, new_model, plan.task, partial(data.sequences, report))
 
-    workers.on_main(make_reader)
-    return start_fresh(
-        out, kind, fresh, plan.task, longest=data.survey.longest, seed=plan.settings.seed
+    workers.run_on_main(write_reader_once)
+    return create_base_model(
+        out, kind, new_model, plan.task, longest=data.survey.longest, seed=plan.settings.seed
     )
 
 
 def _check_out(out: Path, *, resume: bool) -> None:
-    """Before hours of work, see that the folder is free, or that there is something to resume."""
+    """Check early that the folder is free, or contains a run to resume."""
     if out.exists() and not out.is_dir():
-        raise DataFileError(f"{out}: is a file; give the name of a folder")
+        raise DataFileError(f"{out}: is a file; expected a folder")
     if not resume and out.is_dir() and any(out.iterdir()):
         raise DataFileError(
-            f"{out}: exists and is not empty; go on with the run that is there with --resume "
+            f"{out}: exists and is not empty; resume its run with --resume "
             "(resume=True), or choose another folder"
         )
     if resume and not out.is_dir():
-        raise CheckpointError(f"{out}: there is no run to resume: no {RUN_FILE}")
+        raise CheckpointError(f"{out}: no run to resume: {RUN_FILE} is missing")
 
 
-def _warn_of_losses(examples: Examples, max_length: int, workers: Workers) -> None:
+def _warn_about_losses(examples: SplitExamples, max_length: int, workers: Workers) -> None:
     if not workers.is_main:
         return
     if examples.truncated:
         warnings.warn(
-            f"{examples.truncated:,} sequences are longer than {max_length} positions and were cut",
+            f"{examples.truncated:,} sequences are longer than {max_length} positions and were "
+            "truncated",
             TruncationWarning,
             stacklevel=3,
         )
-    if examples.untagged:
+    if examples.words_without_token:
         warnings.warn(
-            f"{examples.untagged:,} tagged words have no token in this vocabulary, and are not "
-            "learned from",
+            f"{examples.words_without_token:,} tagged words have no token in this "
+            "vocabulary, and are ignored",
             stacklevel=3,
         )
 
 
-def _evaluate(run: _Prepared, result: TrainingResult, workers: Workers) -> HeldOut | None:
-    """The kept weights on what was held out, for the report; on the main process alone."""
+def _evaluate(run: _Prepared, result: TrainingResult, workers: Workers) -> HeldOutResults | None:
+    """Evaluate the best weights on the held-out data; the result is on the main process only."""
     dataset, held_out = run.validation, run.examples.validation
     if dataset is None or held_out is None:
         return None
@@ -232,29 +241,29 @@ def _evaluate(run: _Prepared, result: TrainingResult, workers: Workers) -> HeldO
     evaluated = evaluate(run.model, run.objective, dataset, settings, workers)
     if not workers.is_main:
         return None
-    return HeldOut(
+    return HeldOutResults(
         name=held_out_name(run.data),
         chose_weights=True,
         evaluated=evaluated,
         metrics=run.objective.metrics(evaluated),
         dataset=dataset,
         order=np.concatenate(list(plan_batches(dataset.lengths, settings.micro_tokens))),
-        text_of=_Texts(run.data, held_out).of,
+        text_of=_HeldOutTexts(run.data, held_out).text,
     )
 
 
-class _Texts:
-    """The texts of what was held out, read from its files again when the first is wanted."""
+class _HeldOutTexts:
+    """The texts of held-out examples, read from their files at the first access."""
 
     def __init__(self, data: TrainingData, examples: PackedExamples) -> None:
         self._data, self._examples = data, examples
 
     @cached_property
     def _texts(self) -> dict[tuple[str, int], str]:
-        return self._data.texts_held_out()
+        return self._data.validation_texts()
 
-    def of(self, index: int) -> str:
-        """What shows an example in a line."""
+    def text(self, index: int) -> str:
+        """An example in one line of text."""
         place = self._examples.place(index)
         return self._texts[place.file, place.row]
 
@@ -263,5 +272,5 @@ def _nothing(_: object) -> None:
     pass
 
 
-def _unseen(_: str) -> AbstractContextManager[Report]:
+def _hidden_stage(_: str) -> AbstractContextManager[ShareCallback]:
     return nullcontext(_nothing)

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from bothways.training.data.columns import ColumnNames, Task
-from bothways.training.data.source import Source
+from bothways.training.data.source import DataSource
+from bothways.training.options.data import ColumnNames
+from bothways.training.options.objective import TrainingTask
 
 Write = Callable[[str, Any], str]
-OpenSource = Callable[..., Source]
+OpenSource = Callable[..., DataSource]
 
 
 @pytest.fixture
@@ -33,14 +34,14 @@ def open_source(write: Write) -> OpenSource:
     """A source of one file, from what is in it."""
 
     def make(
-        task: Task, content: str | list[Any], name: str | None = None, **options: Any
-    ) -> Source:
+        task: TrainingTask, content: str | list[Any], name: str | None = None, **options: Any
+    ) -> DataSource:
         name = name or ("x.jsonl" if isinstance(content, list) else "x.csv")
         names = ColumnNames(
             inputs=tuple(options.pop("columns", ())),
             labels=tuple(options.pop("labels", ())),
             group=options.pop("group", None),
         )
-        return Source.open([write(name, content)], task, names=names, **options)
+        return DataSource.open([write(name, content)], task, names=names, **options)
 
     return make

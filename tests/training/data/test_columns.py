@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 
 from bothways.errors import DataFileError
-from bothways.training.data.columns import ColumnNames, Columns, Task, choose_columns
+from bothways.training.data.columns import DataColumns, choose_columns
+from bothways.training.options.data import ColumnNames
+from bothways.training.options.objective import TrainingTask
 
 
-def chosen(task: Task, fields: dict[str, Any] | str, **names: Any) -> Columns:
+def chosen(task: TrainingTask, fields: dict[str, Any] | str, **names: Any) -> DataColumns:
     if isinstance(fields, str):
         fields = dict.fromkeys(fields.split(), "a value")
     return choose_columns(task, "x.csv", fields, ColumnNames(**names))
@@ -28,7 +30,7 @@ def chosen(task: Task, fields: dict[str, Any] | str, **names: Any) -> Columns:
     ],
 )
 def test_usual_names_and_single_choices_need_not_be_named(
-    task: Task, fields: str, inputs: tuple[str, ...], labels: tuple[str, ...]
+    task: TrainingTask, fields: str, inputs: tuple[str, ...], labels: tuple[str, ...]
 ) -> None:
     columns = chosen(task, fields)
     assert (columns.inputs, columns.labels) == (inputs, labels)
@@ -36,7 +38,7 @@ def test_usual_names_and_single_choices_need_not_be_named(
 
 def test_tags_stand_beside_tokens() -> None:
     fields = {"id": 3, "text": "a b", "tokens": ["a", "b"], "tags": ["X", "Y"]}
-    assert chosen("tag", fields) == Columns(("tokens",), ("tags",))
+    assert chosen("tag", fields) == DataColumns(("tokens",), ("tags",))
 
 
 def test_only_texts_and_lists_can_be_sequences() -> None:
@@ -67,7 +69,7 @@ def test_named_columns_are_taken() -> None:
     ],
 )
 def test_what_could_mean_several_is_asked_for(
-    task: Task, fields: str, names: dict[str, Any], message: str
+    task: TrainingTask, fields: str, names: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(DataFileError, match=message.replace("?", r"\?")):
         chosen(task, fields, **names)
@@ -88,17 +90,17 @@ def test_pairs_are_found(fields: str, pair: tuple[str, str]) -> None:
 
 def test_negatives_are_found_in_each_row_or_named() -> None:
     row = dict.fromkeys(["anchor", "positive", "negative_1", "neg2", "note"], "")
-    assert chosen("contrast", row).negatives_in({"negatives": ""}) == ("negatives",)
-    assert chosen("contrast", row).negatives_in(row) == ("negative_1", "neg2")
+    assert chosen("contrast", row).negative_columns({"negatives": ""}) == ("negatives",)
+    assert chosen("contrast", row).negative_columns(row) == ("negative_1", "neg2")
     named = chosen("contrast", row, inputs=("anchor", "positive", "note"))
-    assert named.negatives_in(row) == ("note",)
-    assert chosen("contrast", row, inputs=("anchor", "note")).negatives_in(row) == ()
+    assert named.negative_columns(row) == ("note",)
+    assert chosen("contrast", row, inputs=("anchor", "note")).negative_columns(row) == ()
 
 
 def test_only_needed_columns_are_read() -> None:
     row = dict.fromkeys(["id", "anchor", "positive", "negative", "doc"], "")
     columns = chosen("contrast", row, group="doc")
-    assert columns.needed(row) == ["anchor", "positive", "negative", "doc"]
+    assert columns.required(row) == ["anchor", "positive", "negative", "doc"]
 
 
 def test_a_file_can_be_what_the_split_goes_by() -> None:

@@ -19,7 +19,7 @@ def test_ids_segments_and_places_come_back() -> None:
     examples = writer.finish()
     assert len(examples) == 3
     for i, example in enumerate(examples):
-        (piece,) = example.pieces
+        (piece,) = example.sequences
         assert piece.values.dtype == np.int64
         assert np.array_equal(piece.values, sequences[i])
         assert piece.segments is not None
@@ -33,7 +33,7 @@ def test_series_come_back_in_single_precision() -> None:
     writer = ExampleWriter("none", ["a.csv"], prefix=0, suffix=0, channels=2)
     series = np.array([[0.1, 2.0], [3.0, 4.0]])
     writer.add([series], None, None, PLACES[0])
-    piece = writer.finish()[0].pieces[0]
+    piece = writer.finish()[0].sequences[0]
     assert piece.values.dtype == np.float32
     assert np.array_equal(piece.values, series.astype(np.float32))
     assert piece.segments is None
@@ -45,7 +45,11 @@ def test_examples_may_have_any_number_of_pieces() -> None:
     for pieces in numbers:
         writer.add(pieces, None, None, PLACES[0])
     examples = writer.finish()
-    assert [[len(p.values) for p in e.pieces] for e in examples] == [[2, 3], [1, 4, 5, 6], [7, 8]]
+    assert [[len(p.values) for p in e.sequences] for e in examples] == [
+        [2, 3],
+        [1, 4, 5, 6],
+        [7, 8],
+    ]
     assert examples.to_dataset().lengths.tolist() == [5, 16, 15]
     assert [e.num_tokens for e in examples] == [5, 16, 15]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from bothways.training.data.dataset import Dataset, Example, Piece
+from bothways.training.data.dataset import Dataset, Example, InputSequence
 from bothways.training.data.fingerprint import fingerprint
 
 MakeRun = Callable[..., Any]
@@ -23,8 +23,11 @@ def test_another_order_value_or_target_shows(tiny_run: MakeRun) -> None:
     examples = list(data.examples)
     turned = Dataset(examples[::-1], data.lengths[::-1])
     relabeled = [examples[0]._replace(target=np.array(7)), *examples[1:]]
-    piece = examples[1].pieces[0]
-    changed = [examples[0], examples[1]._replace(pieces=(piece._replace(values=piece.values + 1),))]
+    piece = examples[1].sequences[0]
+    changed = [
+        examples[0],
+        examples[1]._replace(sequences=(piece._replace(values=piece.values + 1),)),
+    ]
     found = {
         fingerprint(other)["hash"]
         for other in (
@@ -45,6 +48,6 @@ def test_of_much_data_few_examples_are_made() -> None:
             Counting.made += 1
             return super().__getitem__(index % 1)
 
-    only = Example((Piece(np.arange(3), None, slice(0, 3)),), None, "row 1")
+    only = Example((InputSequence(np.arange(3), None, slice(0, 3)),), None, "row 1")
     fingerprint(Dataset(Counting([only]), np.full(100_000, 3)))
     assert Counting.made == 256

@@ -6,18 +6,18 @@ from typing import Any
 import pytest
 
 from bothways.errors import DataFileError
-from bothways.training.data.columns import ColumnNames
-from bothways.training.data.source import Source
+from bothways.training.data.source import DataSource
+from bothways.training.options.data import ColumnNames
 
-OpenSource = Callable[..., Source]
+OpenSource = Callable[..., DataSource]
 Write = Callable[[str, Any], str]
 
 
-def inputs(source: Source) -> list[tuple[Any, ...]]:
+def inputs(source: DataSource) -> list[tuple[Any, ...]]:
     return [row.inputs for row in source.rows()]
 
 
-def labels(source: Source) -> list[tuple[Any, ...]]:
+def labels(source: DataSource) -> list[tuple[Any, ...]]:
     return [row.labels for row in source.rows()]
 
 
@@ -86,12 +86,14 @@ def test_a_row_that_cannot_be_learned_from_is_named(
 
 def test_rows_know_what_the_split_goes_by(write: Write) -> None:
     table = write("a.csv", "text,label,doc\na,x,7\n")
-    by_column = Source.open([table], "classify", names=ColumnNames(group="doc"))
+    by_column = DataSource.open([table], "classify", names=ColumnNames(group="doc"))
     assert [row.group for row in by_column.rows()] == ["7"]
-    by_file = Source.open([table], "classify", names=ColumnNames(labels=("label",), group="file"))
+    by_file = DataSource.open(
+        [table], "classify", names=ColumnNames(labels=("label",), group="file")
+    )
     assert [row.group for row in by_file.rows()] == ["a.csv"]
     conll = write("a.conll", "-DOCSTART- O\n\na X\n\n-DOCSTART- O\n\nb Y\n")
-    by_document = Source.open([conll], "tag", names=ColumnNames(group="document"))
+    by_document = DataSource.open([conll], "tag", names=ColumnNames(group="document"))
     assert len({row.group for row in by_document.rows()}) == 2
-    by_nothing = Source.open([conll], "tag")
+    by_nothing = DataSource.open([conll], "tag")
     assert {row.group for row in by_nothing.rows()} == {None}

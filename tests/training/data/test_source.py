@@ -9,18 +9,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from bothways.errors import DataFileError
-from bothways.training.data.columns import ColumnNames
-from bothways.training.data.source import Source
+from bothways.training.data.source import DataSource
+from bothways.training.options.data import ColumnNames
 
-OpenSource = Callable[..., Source]
+OpenSource = Callable[..., DataSource]
 Write = Callable[[str, Any], str]
 
 
-def inputs(source: Source) -> list[tuple[Any, ...]]:
+def inputs(source: DataSource) -> list[tuple[Any, ...]]:
     return [row.inputs for row in source.rows()]
 
 
-def labels(source: Source) -> list[tuple[Any, ...]]:
+def labels(source: DataSource) -> list[tuple[Any, ...]]:
     return [row.labels for row in source.rows()]
 
 
@@ -80,12 +80,12 @@ def test_an_empty_file_is_an_error(open_source: OpenSource, name: str, content: 
 
 def test_a_file_that_is_not_there_is_an_error() -> None:
     with pytest.raises(DataFileError, match=r"none\.csv: there is no such file"):
-        Source.open(["none.csv"], "mlm")
+        DataSource.open(["none.csv"], "mlm")
 
 
 def test_standard_input_cannot_be_read_twice() -> None:
     with pytest.raises(DataFileError, match="training reads its data more than once"):
-        Source.open(["-"], "mlm")
+        DataSource.open(["-"], "mlm")
 
 
 def test_parquet_has_texts_symbols_series_and_tags(write: Write) -> None:
@@ -93,18 +93,18 @@ def test_parquet_has_texts_symbols_series_and_tags(write: Write) -> None:
     write("x.parquet", "")
     pq.write_table(pa.table(columns | {"y": [1, 2]}), "x.parquet")
     names = ColumnNames(inputs=("x",), labels=("y",))
-    series = Source.open(["x.parquet"], "regress", names=names)
+    series = DataSource.open(["x.parquet"], "regress", names=names)
     assert series.kind == "series"
     (first,) = inputs(series)[0]
     assert np.array_equal(first, [[1.0], [2.0]])
     names = ColumnNames(inputs=("words",), labels=("tags",))
-    tagged = Source.open(["x.parquet"], "tag", names=names)
+    tagged = DataSource.open(["x.parquet"], "tag", names=names)
     assert labels(tagged) == [(["X", "Y"],), (["X"],)]
 
 
 def test_each_file_has_its_own_columns(write: Write) -> None:
     files = [write("a.csv", "text,label\na,x\n"), write("b.jsonl", [{"class": 1, "text": "b"}])]
-    source = Source.open(files, "classify")
+    source = DataSource.open(files, "classify")
     assert labels(source) == [("x",), (1,)]
     assert [row.place.file for row in source.rows()] == files
 
@@ -112,7 +112,7 @@ def test_each_file_has_its_own_columns(write: Write) -> None:
 def test_reading_tells_how_far_it_has_come(write: Write) -> None:
     files = [write("a.txt", "line\n" * 1500), write("b.txt", "line\n" * 1500)]
     shares: list[float | None] = []
-    assert sum(1 for _ in Source.open(files, "mlm").rows(shares.append)) == 3000
+    assert sum(1 for _ in DataSource.open(files, "mlm").rows(shares.append)) == 3000
     assert len(shares) == 3
     assert shares == sorted(share for share in shares if share is not None)
     assert shares[-1] == 1

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bothways.errors import DataFileError
-from bothways.training.data.split import MOST_ROWS, choose_held_out
+from bothways.training.data.split import MAX_HELD_OUT_ROWS, choose_held_out
 from bothways.training.data.survey import Survey
 
 
@@ -17,7 +17,7 @@ def surveyed(keys: Sequence[int] | np.ndarray, classes: Sequence[int] | None = N
     return Survey(
         labels=(),
         counts=np.empty(0),
-        several=False,
+        multilabel=False,
         classes=None if classes is None else np.array(classes, dtype=np.int32),
         keys=array.reshape(len(array), -1),
         longest=1,
@@ -26,12 +26,12 @@ def surveyed(keys: Sequence[int] | np.ndarray, classes: Sequence[int] | None = N
 
 
 def held_out(survey: Survey, share: float | None = None, seed: int = 0) -> np.ndarray:
-    return choose_held_out(survey, share=share, seed=seed, name="x.csv")
+    return choose_held_out(survey, fraction=share, seed=seed, name="x.csv")
 
 
 def test_a_tenth_is_held_out_and_of_much_data_less() -> None:
     assert held_out(surveyed(range(1000))).sum() == 100
-    assert held_out(surveyed(range(20 * MOST_ROWS))).sum() == MOST_ROWS
+    assert held_out(surveyed(range(20 * MAX_HELD_OUT_ROWS))).sum() == MAX_HELD_OUT_ROWS
 
 
 def test_the_seed_decides_and_nothing_else() -> None:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from bothways.errors import DataFileError
-from bothways.training.data.source import Source
+from bothways.training.data.source import DataSource
 from bothways.training.data.survey import survey
 
-OpenSource = Callable[..., Source]
+OpenSource = Callable[..., DataSource]
 
 
 def table(*rows: str) -> str:
@@ -23,7 +23,7 @@ def test_classes_are_counted_in_a_head_s_order(open_source: OpenSource) -> None:
     assert found.counts.tolist() == [2, 3]
     assert found.classes is not None
     assert found.classes.tolist() == [1, 0, 1, 0, 1]
-    assert not found.several
+    assert not found.multilabel
     assert found.num_rows == 5
     assert found.longest == 1
 
@@ -38,10 +38,10 @@ def test_several_labels_are_counted(open_source: OpenSource) -> None:
     rows = [{"text": "a", "labels": ["p", "q"]}, {"text": "b", "labels": []},
             {"text": "c", "labels": ["q"]}]  # fmt: skip
     found = survey(open_source("classify", rows))
-    assert (found.labels, found.counts.tolist(), found.several) == (("p", "q"), [1, 2], True)
+    assert (found.labels, found.counts.tolist(), found.multilabel) == (("p", "q"), [1, 2], True)
     assert found.classes is None
     found = survey(open_source("classify", table("a,p;q", "c,q")), separator=";")
-    assert (found.labels, found.counts.tolist(), found.several) == (("p", "q"), [1, 2], True)
+    assert (found.labels, found.counts.tolist(), found.multilabel) == (("p", "q"), [1, 2], True)
 
 
 def test_tags_are_counted_by_position(open_source: OpenSource) -> None:
@@ -126,4 +126,4 @@ def test_files_of_other_targets_are_told_apart(
 ) -> None:
     files = [write("a.csv", "text,y\na,1\n"), write("b.csv", "text,score\nb,2\n")]
     with pytest.raises(DataFileError, match="targets in 'score', where other files have 'y'"):
-        survey(Source.open(files, "regress"))
+        survey(DataSource.open(files, "regress"))

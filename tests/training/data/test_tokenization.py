@@ -18,12 +18,12 @@ from bothways.sequences import (
 from bothways.sequences.text import TextReader
 from bothways.training.data.dataset import IGNORED
 from bothways.training.data.examples import PackedExamples
-from bothways.training.data.source import Source
+from bothways.training.data.source import DataSource
 from bothways.training.data.survey import survey
 from bothways.training.data.tokenization import TokenizedRows, tokenize
 from bothways.training.setup.vocabulary import train_tokenizer
 
-OpenSource = Callable[..., Source]
+OpenSource = Callable[..., DataSource]
 
 LETTERS = SymbolReader(Alphabet(symbols=("<", ">", *"abcdefgh"), begin="<", end=">"))
 
@@ -37,7 +37,7 @@ def text_reader() -> SequenceReader:
 
 
 def tokenized(
-    source: Source, reader: SequenceReader, *, max_length: int = 64, **options: Any
+    source: DataSource, reader: SequenceReader, *, max_length: int = 64, **options: Any
 ) -> TokenizedRows:
     found = survey(source, **options)
     nothing = np.zeros(found.num_rows, dtype=bool)
@@ -52,7 +52,7 @@ def train_of(found: TokenizedRows) -> PackedExamples:
 def test_classes_and_their_places(open_source: OpenSource) -> None:
     source = open_source("classify", "x,y\nab,q\nc,p\nd,q\na,p\n", kind="symbols")
     examples = train_of(tokenized(source, LETTERS))
-    assert [e.pieces[0].values.tolist() for e in examples][:2] == [[0, 2, 3, 1], [0, 4, 1]]
+    assert [e.sequences[0].values.tolist() for e in examples][:2] == [[0, 2, 3, 1], [0, 4, 1]]
     assert [int(e.target) for e in examples if e.target is not None] == [1, 0, 1, 0]
     assert examples[1].place == "x.csv, row 2 (line 3)"
 
@@ -64,7 +64,7 @@ def test_held_out_rows_go_to_the_other_side(open_source: OpenSource) -> None:
     both = tokenize(source, found, held_out, LETTERS, max_length=9)
     assert both.validation is not None
     assert [e.place for e in both.validation] == ["x.csv, row 2 (line 3)", "x.csv, row 3 (line 4)"]
-    assert [len(e.pieces[0].values) for e in train_of(both)] == [4, 3]
+    assert [len(e.sequences[0].values) for e in train_of(both)] == [4, 3]
 
 
 def test_labels_of_several_are_zeros_and_ones(open_source: OpenSource) -> None:
@@ -88,7 +88,7 @@ def test_the_first_token_of_a_word_has_its_tag(
     source = open_source("tag", "hg X\na Y\nahb X\n", "x.conll")
     (example,) = train_of(tokenized(source, text_reader))
     assert example.target is not None
-    length = len(example.pieces[0].values)
+    length = len(example.sequences[0].values)
     assert example.target.tolist()[:4] == [IGNORED, 0, IGNORED, 1]
     assert example.target[-1] == IGNORED
     assert (example.target != IGNORED).sum() == 3
@@ -100,7 +100,7 @@ def test_words_without_a_token_are_counted(
 ) -> None:
     rows = [{"tokens": ["a", "\u0000"], "tags": ["X", "Y"]}, {"tokens": ["\u0000"], "tags": ["X"]}]
     found = tokenized(open_source("tag", rows), text_reader)
-    assert found.untagged == 2
+    assert found.words_without_token == 2
     assert len(train_of(found)) == 1  # the other has nothing to learn
 
 
@@ -121,14 +121,14 @@ def test_symbols_and_tags_of_unequal_number_are_an_error(open_source: OpenSource
 def test_anchor_positive_and_negatives_are_pieces(open_source: OpenSource) -> None:
     rows = [{"anchor": "a", "positive": "bc", "negatives": "d"}, {"anchor": "e", "positive": "f"}]
     examples = train_of(tokenized(open_source("contrast", rows, kind="symbols"), LETTERS))
-    assert [[len(p.values) for p in e.pieces] for e in examples] == [[3, 4, 3], [3, 3]]
+    assert [[len(p.values) for p in e.sequences] for e in examples] == [[3, 4, 3], [3, 3]]
 
 
 def test_pairs_have_segments(open_source: OpenSource, text_reader: SequenceReader) -> None:
     source = open_source(
         "classify", "a,b,y\nc,d,1\nd,c,2\ne,f,1\nf,e,2\n", columns=["a", "b"], labels=["y"]
     )
-    piece = train_of(tokenized(source, text_reader))[0].pieces[0]
+    piece = train_of(tokenized(source, text_reader))[0].sequences[0]
     assert piece.segments is not None
     assert piece.segments.tolist() == [0, 0, 0, 1, 1]
 
@@ -137,14 +137,14 @@ def test_long_sequences_are_cut_and_counted(open_source: OpenSource) -> None:
     source = open_source("classify", "x,y\nabcdefgh,q\nab,p\na,q\nb,p\n", kind="symbols")
     found = tokenized(source, LETTERS, max_length=5)
     assert found.truncated == 1
-    assert train_of(found)[0].pieces[0].values.tolist() == [0, 2, 3, 4, 1]
+    assert train_of(found)[0].sequences[0].values.tolist() == [0, 2, 3, 4, 1]
 
 
 def test_long_documents_become_several_examples_that_lose_nothing(open_source: OpenSource) -> None:
     source = open_source("mlm", "abcdefgh\nab\n", "x.txt", kind="symbols")
     found = tokenized(source, LETTERS, max_length=7)
     examples = train_of(found)
-    contents = [e.pieces[0].values[e.pieces[0].content].tolist() for e in examples]
+    contents = [e.sequences[0].values[e.sequences[0].content].tolist() for e in examples]
     assert contents == [[2, 3, 4, 5], [6, 7, 8, 9], [2, 3]]
     assert [e.place for e in examples] == ["x.txt, row 1", "x.txt, row 1", "x.txt, row 2"]
     assert found.truncated == 0
@@ -153,7 +153,7 @@ def test_long_documents_become_several_examples_that_lose_nothing(open_source: O
 def test_tags_of_long_sequences_stay_with_their_symbols(open_source: OpenSource) -> None:
     source = open_source("tag", "x,y\nabcdefgh,ABCDEFGH\n", kind="symbols")
     for example in train_of(tokenized(source, LETTERS, max_length=5)):
-        piece = example.pieces[0]
+        piece = example.sequences[0]
         assert example.target is not None
         assert (piece.values[piece.content] - 2).tolist() == example.target[piece.content].tolist()
 
@@ -195,4 +195,4 @@ def test_events_are_symbols_of_several_characters(open_source: OpenSource) -> No
     alphabet = Alphabet.from_sequences(["log look buy"], splitting=Separator())
     source = open_source("mlm", "look look buy\n", "x.txt", kind="symbols")
     (example,) = train_of(tokenized(source, SymbolReader(alphabet)))
-    assert len(example.pieces[0].values) == 5
+    assert len(example.sequences[0].values) == 5

@@ -10,7 +10,7 @@ from bothways.errors import DataFileError
 from bothways.sequences import Alphabet, SymbolReader
 from bothways.sequences.text import TextReader
 from bothways.training.data.training_data import TrainingData
-from bothways.training.plan import DataOptions
+from bothways.training.options.data import DataOptions
 from bothways.training.setup.vocabulary import train_tokenizer
 
 Write = Callable[[str, Any], str]
@@ -28,8 +28,8 @@ def test_a_part_is_held_out(write: Write) -> None:
     assert (data.num_training, data.num_held_out) == (16, 4)
     examples = data.tokenize(READER, 64)
     assert (len(examples.train), len(examples.validation or ())) == (16, 4)
-    assert set(data.texts_held_out().values()) < {f"row {i}" for i in range(20)}
-    assert len(data.texts_held_out()) == 4
+    assert set(data.validation_texts().values()) < {f"row {i}" for i in range(20)}
+    assert len(data.validation_texts()) == 4
 
 
 def test_nothing_may_be_held_out(write: Write) -> None:
@@ -48,7 +48,7 @@ def test_files_to_validate_on(write: Write) -> None:
         "v.csv, row 1 (line 2)",
         "v.csv, row 2 (line 3)",
     ]
-    assert data.texts_held_out() == {("v.csv", 1): "row 0", ("v.csv", 2): "new"}
+    assert data.validation_texts() == {("v.csv", 1): "row 0", ("v.csv", 2): "new"}
 
 
 def test_groups_of_the_training_data_need_not_be_in_files_to_validate_on(write: Write) -> None:
@@ -82,7 +82,7 @@ def test_a_vocabulary_sees_what_is_learned_from_alone(write: Write) -> None:
     data = read(write("x.csv", ROWS), held_out=0.2)
     seen = list(data.sequences())
     assert len(seen) == 16
-    assert not set(seen) & set(data.texts_held_out().values())
+    assert not set(seen) & set(data.validation_texts().values())
 
 
 def test_a_vocabulary_sees_pairs_and_words_as_texts(write: Write) -> None:

@@ -18,10 +18,10 @@ from bothways.training import read_events
 from bothways.training.distributed import processes
 from bothways.training.distributed.processes import (
     Workers,
+    join_workers,
     process_rank,
-    working_together,
 )
-from bothways.training.engine.sampler import Order
+from bothways.training.engine.sampler import StepSampler
 
 MakeRun = Callable[..., Any]
 
@@ -113,7 +113,7 @@ def test_sharded_weights_train_as_whole_ones_do(
 def test_batches_of_a_step_are_uneven_over_the_processes(tiny_run: MakeRun) -> None:
     """Or the tests above would show less than they seem to."""
     run = tiny_run()
-    order = Order(run.train.lengths, batch_tokens=64, micro_tokens=24, seed=0)
+    order = StepSampler(run.train.lengths, batch_tokens=64, micro_tokens=24, seed=0)
     counts = {len(order.batches(step)) for step in range(12)}
     assert any(count % 2 for count in counts)
 
@@ -142,11 +142,11 @@ def test_rows_that_one_process_met_are_named_by_both(both: Path, kind: str) -> N
 def test_alone_there_is_one_process_and_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     monkeypatch.delenv("RANK", raising=False)
-    with working_together("cpu") as workers:
+    with join_workers("cpu") as workers:
         assert (workers.rank, workers.size, workers.is_main) == (0, 1, True)
         assert workers.sum([1, 2.5]) == [1, 2.5]
-        assert workers.everyones("a") == workers.to_main("a") == ["a"]
-        assert workers.from_main("a") == workers.on_main(lambda: "a") == "a"
+        assert workers.all_gather_object("a") == workers.gather_to_main("a") == ["a"]
+        assert workers.broadcast_from_main("a") == workers.run_on_main(lambda: "a") == "a"
         assert not torch.distributed.is_initialized()
     assert process_rank() == 0
 
@@ -165,7 +165,7 @@ def test_a_rank_is_known_before_there_is_a_group(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:99"])
 def test_a_device_that_is_not_to_be_had_is_refused_by_name(device: str) -> None:
-    with pytest.raises(BackendError, match=f"device='{device}'"), working_together(device):
+    with pytest.raises(BackendError, match=f"device='{device}'"), join_workers(device):
         pass
 
 

@@ -3,7 +3,7 @@ import sys
 
 import torch
 
-from bothways.training.distributed.sharding import local, whole
+from bothways.training.distributed.sharding import to_full_array, to_full_tensor
 
 
 def test_what_torch_shards_with_is_not_imported_before_anything_is_sharded() -> None:
@@ -17,5 +17,5 @@ def test_what_torch_shards_with_is_not_imported_before_anything_is_sharded() -> 
 
 def test_what_was_not_spread_is_whole() -> None:
     total = torch.tensor([2.0, 3.0], requires_grad=True)
-    assert local(total) is total
-    assert whole(total).tolist() == [2.0, 3.0]
+    assert to_full_tensor(total) is total
+    assert to_full_array(total).tolist() == [2.0, 3.0]

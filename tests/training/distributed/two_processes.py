@@ -13,7 +13,7 @@ import torch
 from safetensors.numpy import save_file
 
 from bothways.training import StepEvent, TrainingDiverged, TrainingInterrupted
-from bothways.training.distributed.processes import working_together
+from bothways.training.distributed.processes import join_workers
 
 
 def load_conftest() -> Any:
@@ -61,7 +61,7 @@ def diverging(run: Any) -> list[str]:
 def main(out: Path) -> None:
     """Make all runs in folders of `out`."""
     tiny, rank = load_conftest(), int(os.environ["RANK"])
-    with working_together("cpu") as workers:
+    with join_workers("cpu") as workers:
         for kind, run in (("classes", tiny.TinyRun(out)), ("pairs", tiny.TinyRun.of_pairs(out))):
             for step in (0, 1):
                 gradient = run.gradient(step, workers)

@@ -5,19 +5,22 @@ import numpy as np
 import torch
 
 from bothways.training.distributed.processes import Workers
-from bothways.training.engine.divergence import find_rows, in_words
+from bothways.training.engine.divergence import find_diverged_rows, summarize_places
 from bothways.training.engine.microbatches import prepare_step
-from bothways.training.engine.step import Pass
+from bothways.training.engine.step import GradientAccumulator
+from bothways.training.resolved_settings import resolve_settings
 
 MakeRun = Callable[..., Any]
 ALONE = Workers(0, 1, torch.device("cpu"))
 
 
-def make_work(run: Any, batches: list[list[int]]) -> tuple[Pass, list[Any]]:
-    settings = run.settings.resolved(run.train.lengths, fresh=True, gpu=False, bf16=False)
+def make_work(run: Any, batches: list[list[int]]) -> tuple[GradientAccumulator, list[Any]]:
+    settings = resolve_settings(
+        run.settings, run.train.lengths, from_scratch=True, gpu=False, bf16=False
+    )
     arrays = [np.array(batch) for batch in batches]
     parts = prepare_step(run.objective, run.train, 0, arrays, ALONE, settings)
-    return Pass(run.make_model(), run.objective, ALONE, settings), parts
+    return GradientAccumulator(run.build_model(), run.objective, ALONE, settings), parts
 
 
 def rows(*numbers: int) -> list[str]:
@@ -30,12 +33,12 @@ def test_the_batch_whose_loss_is_no_number_is_found(tiny_run: MakeRun) -> None:
     losses = iter([1.0, float("nan"), 1.0])
     loss_of = run.objective.loss
     run.objective.loss = lambda *args: loss_of(*args) * next(losses)
-    assert find_rows(work, 0, parts) == rows(2, 3)
+    assert find_diverged_rows(work, 0, parts) == rows(2, 3)
 
 
 def test_if_no_batch_is_to_blame_alone_all_are(tiny_run: MakeRun) -> None:
     work, parts = make_work(tiny_run(), [[0, 1], [2, 3]])
-    assert find_rows(work, 0, parts) == rows(0, 1, 2, 3)
+    assert find_diverged_rows(work, 0, parts) == rows(0, 1, 2, 3)
 
 
 def test_the_batch_whose_vectors_are_no_numbers_is_found(pairs_run: MakeRun) -> None:
@@ -45,11 +48,11 @@ def test_the_batch_whose_vectors_are_no_numbers_is_found(pairs_run: MakeRun) -> 
     run.objective.vectors = lambda model, batch: (
         vectors_of(model, batch) * (1.0 if len(batch.targets["pieces"]) == 2 else float("inf"))
     )
-    assert find_rows(work, 0, parts) == ["pairs.csv, row 3"]
+    assert find_diverged_rows(work, 0, parts) == ["pairs.csv, row 3"]
 
 
 def test_many_rows_are_counted_after_the_first() -> None:
-    assert in_words(rows(0, 1)) == "data.csv, row 1, data.csv, row 2"
-    assert in_words([str(number) for number in range(1000)]) == (
+    assert summarize_places(rows(0, 1)) == "data.csv, row 1, data.csv, row 2"
+    assert summarize_places([str(number) for number in range(1000)]) == (
         "0, 1, 2, 3, 4, 5, 6, 7 and 992 more"
     )

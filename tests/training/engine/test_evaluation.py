@@ -7,15 +7,15 @@ import torch
 
 from bothways.training.distributed.processes import Workers
 from bothways.training.engine.evaluation import evaluate, validate
-from bothways.training.settings import ResolvedSettings
+from bothways.training.resolved_settings import ResolvedSettings, resolve_settings
 
 MakeRun = Callable[..., Any]
 ALONE = Workers(0, 1, torch.device("cpu"))
 
 
 def resolve(run: Any) -> ResolvedSettings:
-    settings: ResolvedSettings = run.settings.resolved(
-        run.train.lengths, fresh=True, gpu=False, bf16=False
+    settings: ResolvedSettings = resolve_settings(
+        run.settings, run.train.lengths, from_scratch=True, gpu=False, bf16=False
     )
     return settings
 
@@ -23,13 +23,13 @@ def resolve(run: Any) -> ResolvedSettings:
 class Share(Workers):
     """One of several processes that hear nothing from one another."""
 
-    def to_main(self, value: Any) -> list[Any]:
+    def gather_to_main(self, value: Any) -> list[Any]:
         return [value]
 
 
 def test_every_example_is_evaluated_once_without_dropout(tiny_run: MakeRun) -> None:
     run = tiny_run()
-    model = run.make_model().train()
+    model = run.build_model().train()
     once, again = (evaluate(model, run.objective, run.validation, resolve(run)) for _ in range(2))
     assert len(once["loss"]) == len(run.validation)
     assert all(np.array_equal(once[name], again[name]) for name in once)
@@ -39,7 +39,7 @@ def test_every_example_is_evaluated_once_without_dropout(tiny_run: MakeRun) -> N
 
 def test_the_figures_are_the_objectives(tiny_run: MakeRun) -> None:
     run = tiny_run()
-    model, settings = run.make_model(), resolve(run)
+    model, settings = run.build_model(), resolve(run)
     evaluated = evaluate(model, run.objective, run.validation, settings)
     figures = validate(model, run.objective, run.validation, settings, ALONE)
     assert figures == run.objective.metrics(evaluated)
@@ -49,7 +49,7 @@ def test_the_figures_are_the_objectives(tiny_run: MakeRun) -> None:
 @pytest.mark.parametrize("size", [2, 3])
 def test_processes_share_the_examples(tiny_run: MakeRun, size: int) -> None:
     run = tiny_run()
-    model, settings = run.make_model(), resolve(run)
+    model, settings = run.build_model(), resolve(run)
 
     def of(workers: Workers) -> Mapping[str, np.ndarray]:
         return evaluate(model, run.objective, run.validation, settings, workers)

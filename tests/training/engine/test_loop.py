@@ -16,9 +16,9 @@ from torch import Tensor
 from bothways.checkpoints import read_folder
 from bothways.errors import BackendError, CheckpointError, ConfigError, DataFileError, MissingExtra
 from bothways.training import StepEvent, TrainingDiverged, ValidationEvent, read_events
-from bothways.training.engine.sampler import Order
+from bothways.training.engine.sampler import StepSampler
 from bothways.training.model import Batch, TrainedModel
-from bothways.training.objectives.objective import Evaluated, Monitor
+from bothways.training.objectives.objective import Evaluation, Monitor
 from bothways.training.runs import events
 from bothways.training.runs.events import TrainingEvent
 
@@ -42,7 +42,7 @@ def test_settings_that_were_chosen_are_in_the_result_and_in_training_json(
     tiny_run: MakeRun,
 ) -> None:
     run = tiny_run()
-    run.about = {"data": "a.csv"}
+    run.provenance = {"data": "a.csv"}
     result = run.start()
     said = json.loads((run.out / "training.json").read_text())
     assert said["settings"] == result.settings.to_dict()
@@ -68,7 +68,7 @@ def test_steps_and_validations_are_told_and_written(tiny_run: MakeRun) -> None:
 
 def examples_of(run: Any, step: int) -> np.ndarray:
     s = run.settings
-    order = Order(
+    order = StepSampler(
         run.train.lengths, batch_tokens=s.batch_tokens, micro_tokens=s.micro_tokens, seed=s.seed
     )
     return order.examples(step)
@@ -79,7 +79,7 @@ def test_the_best_weights_are_kept_not_the_last(tiny_run: MakeRun) -> None:
     run = tiny_run()
     seen: list[dict[str, np.ndarray]] = []
 
-    def metrics(evaluated: Evaluated) -> dict[str, float]:
+    def metrics(evaluated: Evaluation) -> dict[str, float]:
         seen.append(run.model.to_weights())
         return {"loss": float(len(seen))}
 
@@ -97,13 +97,13 @@ def test_training_ends_when_validations_stop_getting_better(tiny_run: MakeRun) -
     run.objective.monitor = Monitor("count", "lower")
     counts: list[int] = []
 
-    def metrics(_: Evaluated) -> dict[str, float]:
+    def metrics(_: Evaluation) -> dict[str, float]:
         counts.append(len(counts))
         return {"count": float(counts[-1]), "loss": 1.0}
 
     run.objective.metrics = metrics
     result = run.start()
-    assert (result.ending, result.steps, result.best_step) == ("no better validation", 12, 4)
+    assert (result.ending, result.steps, result.best_step) == ("early stopping", 12, 4)
 
 
 def test_of_equal_figures_that_of_the_lower_loss_is_the_best(tiny_run: MakeRun) -> None:
@@ -250,7 +250,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_rows_of_its_batch(
 
 
 @pytest.mark.parametrize(
-    ("room", "name", "last_good"),
+    ("room", "name", "latest_checkpoint"),
     [
         (6, "checkpoints/step-00000006/model.safetensors", 3),
         (7, "checkpoints/step-00000006/optimizer.safetensors", 3),
@@ -264,7 +264,7 @@ def test_a_full_disk_stops_the_run_and_leaves_the_last_good_checkpoint(
     everything_in: Any,
     room: int,
     name: str,
-    last_good: int,
+    latest_checkpoint: int,
 ) -> None:
     """There is room for so many files of weights: four at step 3, two at step 4, and so on."""
     save = safetensors.numpy.save_file
@@ -281,7 +281,7 @@ def test_a_full_disk_stops_the_run_and_leaves_the_last_good_checkpoint(
     run = tiny_run()
     with pytest.raises(DataFileError, match=f"run/{name}: writing failed: .*No space") as raised:
         run.start()
-    checkpoint = f"{run.out}/checkpoints/step-{last_good:08d};"
+    checkpoint = f"{run.out}/checkpoints/step-{latest_checkpoint:08d};"
     assert f"the last good checkpoint is {checkpoint} make room, and go on with resume=True" in str(
         raised.value
     )

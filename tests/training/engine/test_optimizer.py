@@ -13,7 +13,8 @@ from bothways.training.engine.optimizer import (
     set_learning_rate,
 )
 from bothways.training.model import TrainedModel
-from bothways.training.settings import ResolvedSettings, TrainingSettings
+from bothways.training.resolved_settings import ResolvedSettings, resolve_settings
+from bothways.training.settings import TrainingSettings
 
 CONFIG = EncoderConfig(num_layers=1, num_heads=2, d_model=8, d_ff=8, vocab_size=9, max_length=8)
 HEAD = Head(
@@ -24,13 +25,13 @@ HEAD = Head(
 )
 
 
-def make_model() -> TrainedModel:
+def build_model() -> TrainedModel:
     return TrainedModel.build(CONFIG, initialize(CONFIG), HEAD)
 
 
 def make_settings(**changed: float) -> ResolvedSettings:
     settings = TrainingSettings(**changed)  # type: ignore[arg-type]
-    return settings.resolved(np.array([8]), fresh=True, gpu=False, bf16=False)
+    return resolve_settings(settings, np.array([8]), from_scratch=True, gpu=False, bf16=False)
 
 
 def one_step(
@@ -43,7 +44,7 @@ def one_step(
 
 
 def test_matrices_decay_and_nothing_else() -> None:
-    model = make_model()
+    model = build_model()
     before = model.to_weights()
     one_step(model, make_optimizer(model, make_settings(weight_decay=0.5)), gradient=0.0)
     decayed = {
@@ -60,7 +61,7 @@ def test_matrices_decay_and_nothing_else() -> None:
 
 
 def test_the_first_step_moves_every_weight_by_the_learning_rate() -> None:
-    model = make_model()
+    model = build_model()
     before = model.to_weights()
     one_step(model, make_optimizer(model, make_settings(weight_decay=0)), gradient=3.0)
     for name, array in model.to_weights().items():
@@ -69,19 +70,19 @@ def test_the_first_step_moves_every_weight_by_the_learning_rate() -> None:
 
 def test_the_settings_reach_the_optimizer() -> None:
     settings = make_settings(beta1=0.5, beta2=0.6, epsilon=0.7)
-    for group in make_optimizer(make_model(), settings).param_groups:
+    for group in make_optimizer(build_model(), settings).param_groups:
         assert (group["betas"], group["eps"]) == ((0.5, 0.6), 0.7)
 
 
 def test_frozen_weights_are_left_out() -> None:
-    model = make_model()
+    model = build_model()
     model.encoder.requires_grad_(False)
     optimizer = make_optimizer(model, make_settings())
     assert sum(len(group["params"]) for group in optimizer.param_groups) == 2
 
 
 def test_an_optimizer_goes_on_from_its_moments_as_if_nothing_had_been() -> None:
-    one, other = make_model(), make_model()
+    one, other = build_model(), build_model()
     settings = make_settings()
     first = make_optimizer(one, settings)
     for gradient in (0.5, -0.2, 0.3):
@@ -97,7 +98,7 @@ def test_an_optimizer_goes_on_from_its_moments_as_if_nothing_had_been() -> None:
 
 
 def test_moments_of_another_model_are_refused_by_the_name_of_the_weight() -> None:
-    model = make_model()
+    model = build_model()
     optimizer = make_optimizer(model, make_settings())
     with pytest.raises(CheckpointError, match=r"'exp_avg'.*'embedding\.token\.weight'"):
         load_moments(optimizer, dict(model.named_weights()), {})

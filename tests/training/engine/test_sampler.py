@@ -3,15 +3,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bothways.training.engine.sampler import Order, share, steps_per_epoch
+from bothways.training.engine.sampler import StepSampler, assign_batches
+from bothways.training.resolved_settings import steps_per_epoch
 
 
-def make_order(lengths: list[int], **changed: int) -> Order:
+def make_order(lengths: list[int], **changed: int) -> StepSampler:
     settings = {"batch_tokens": 100, "micro_tokens": 40, "seed": 0} | changed
-    return Order(np.array(lengths, dtype=np.int64), **settings)
+    return StepSampler(np.array(lengths, dtype=np.int64), **settings)
 
 
-def epoch(order: Order, number: int) -> np.ndarray:
+def epoch(order: StepSampler, number: int) -> np.ndarray:
     first = number * order.steps_per_epoch
     return np.concatenate([order.examples(first + i) for i in range(order.steps_per_epoch)])
 
@@ -68,7 +69,7 @@ def test_the_batches_of_a_step_are_its_examples_in_parts_that_fit() -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 8])
 def test_processes_share_batches_without_gap_or_overlap(size: int) -> None:
     batches = [np.array([number]) for number in range(5)]
-    shares = [share(batches, rank, size) for rank in range(size)]
+    shares = [assign_batches(batches, rank, size) for rank in range(size)]
     dealt = sorted((number, int(batch[0])) for mine in shares for number, batch in mine)
     assert dealt == [(number, number) for number in range(5)]
     sizes = [len(mine) for mine in shares]

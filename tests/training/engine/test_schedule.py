@@ -3,7 +3,8 @@ import math
 
 import pytest
 
-from bothways.training.engine.schedule import Schedule, learning_rate
+from bothways.training.engine.schedule import learning_rate
+from bothways.training.settings import Schedule
 
 SCHEDULES: list[Schedule] = ["linear", "cosine", "constant"]
 

@@ -11,9 +11,9 @@ from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head
 from bothways.model.weights import initialize
 from bothways.nn.lengths import Lengths
-from bothways.training.data.dataset import Example, Piece
+from bothways.training.data.dataset import Example, InputSequence
 from bothways.training.model import Batch, TrainedModel
-from bothways.training.objectives.objective import Objective, Prepared
+from bothways.training.objectives.objective import Objective, PreparedBatch
 
 FIRST_ORDINARY = 4
 """Ids below it are special: begin, end, unknown, mask."""
@@ -34,15 +34,15 @@ def make_config(**fields: object) -> EncoderConfig:
     return EncoderConfig(**(known | fields))  # type: ignore[arg-type]
 
 
-def make_piece(rng: np.random.Generator, length: int) -> Piece:
+def make_piece(rng: np.random.Generator, length: int) -> InputSequence:
     """Begin, `length` random ordinary tokens, end."""
     ids = np.concatenate([[0], rng.integers(FIRST_ORDINARY, 24, length), [1]])
-    return Piece(ids, None, slice(1, length + 1))
+    return InputSequence(ids, None, slice(1, length + 1))
 
 
 def make_examples(
     count: int,
-    target: Callable[[Piece, int], np.ndarray | None] = lambda piece, index: None,
+    target: Callable[[InputSequence, int], np.ndarray | None] = lambda piece, index: None,
     *,
     pieces: int = 1,
 ) -> list[Example]:
@@ -55,7 +55,7 @@ def make_examples(
     return examples
 
 
-def make_batch(prepared: Prepared, dtype: torch.dtype = torch.float32) -> Batch:
+def make_batch(prepared: PreparedBatch, dtype: torch.dtype = torch.float32) -> Batch:
     """A prepared batch as tensors, its real numbers in `dtype`."""
 
     def to_tensor(array: np.ndarray) -> Tensor:
@@ -71,7 +71,7 @@ def make_batch(prepared: Prepared, dtype: torch.dtype = torch.float32) -> Batch:
     )
 
 
-def make_model(head: Head | None, config: EncoderConfig | None = None) -> TrainedModel:
+def build_model(head: Head | None, config: EncoderConfig | None = None) -> TrainedModel:
     """A fresh model; weights larger than the usual, so that a gradient reaches all of them."""
     config = config or make_config()
     return TrainedModel.build(config, initialize(config, seed=1, scale=0.1), head)
@@ -106,9 +106,9 @@ def make_batch_fixture() -> Callable[..., Batch]:
     return make_batch
 
 
-@pytest.fixture(name="make_model", scope="session")
+@pytest.fixture(name="build_model", scope="session")
 def make_model_fixture() -> Callable[..., TrainedModel]:
-    return make_model
+    return build_model
 
 
 @pytest.fixture(name="fit", scope="session")

@@ -33,8 +33,8 @@ def several(make_config: Callable[..., EncoderConfig]) -> Head:
 
 
 @pytest.fixture
-def model(classes: Head, make_model: Callable[..., TrainedModel]) -> TrainedModel:
-    return make_model(classes)
+def model(classes: Head, build_model: Callable[..., TrainedModel]) -> TrainedModel:
+    return build_model(classes)
 
 
 Examples = Callable[..., list[Example]]
@@ -117,14 +117,14 @@ def test_a_label_that_is_there_counts_by_its_weight(
     several: Head,
     make_examples: Examples,
     make_batch: MakeBatch,
-    make_model: Callable[..., TrainedModel],
+    build_model: Callable[..., TrainedModel],
 ) -> None:
     examples = make_examples(1, lambda piece, index: np.array([1, 0, 1], np.float32))
     rng = np.random.default_rng(0)
     objective = ClassifyMany(head=several, positive_weights=np.array([3.0, 5.0, 1.0]))
     prepared = objective.prepare(examples, rng)
     assert prepared.weight == 3 + 1 + 1
-    model = make_model(several).eval()
+    model = build_model(several).eval()
     loss = float(objective.loss(model, make_batch(prepared)).detach())
     p = torch.sigmoid(model(make_batch(prepared))[0]).tolist()
     by_hand = -3 * np.log(p[0]) - np.log(1 - p[1]) - np.log(p[2])

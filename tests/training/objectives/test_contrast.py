@@ -8,7 +8,7 @@ from torch import Tensor
 from bothways.checkpoints import Pooling
 from bothways.errors import ConfigError
 from bothways.model.config import EncoderConfig
-from bothways.training.data.dataset import Example, Piece
+from bothways.training.data.dataset import Example, InputSequence
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.contrast import Contrast
 
@@ -148,15 +148,15 @@ def test_vectors_come_in_the_order_of_the_pieces_whatever_their_lengths(
     make_objective: Objectives,
     make_examples: Callable[..., list[Example]],
     make_batch: Callable[..., Batch],
-    make_model: Callable[..., TrainedModel],
+    build_model: Callable[..., TrainedModel],
 ) -> None:
-    objective, model = make_objective(), make_model(None).eval()
+    objective, model = make_objective(), build_model(None).eval()
     examples = make_examples(4, pieces=3)
     prepared = objective.prepare(examples, np.random.default_rng(0))
     assert (np.diff(prepared.packed.lengths) <= 0).all()
     assert prepared.weight == 4
     found = objective.vectors(model, make_batch(prepared))
-    for row, piece in enumerate(piece for example in examples for piece in example.pieces):
+    for row, piece in enumerate(piece for example in examples for piece in example.sequences):
         pair = Example((piece, piece), None, "alone")
         alone = objective.vectors(
             model, make_batch(objective.prepare([pair], np.random.default_rng(0)))
@@ -168,9 +168,9 @@ def test_the_loss_of_a_batch_is_the_joint_loss_of_its_vectors(
     make_objective: Objectives,
     make_examples: Callable[..., list[Example]],
     make_batch: Callable[..., Batch],
-    make_model: Callable[..., TrainedModel],
+    build_model: Callable[..., TrainedModel],
 ) -> None:
-    objective, model = make_objective(), make_model(None)
+    objective, model = make_objective(), build_model(None)
     batch = make_batch(objective.prepare(make_examples(4, pieces=2), np.random.default_rng(0)))
     expected = objective.joint_loss(objective.vectors(model, batch), [2] * 4)
     torch.testing.assert_close(objective.loss(model, batch), expected)
@@ -209,7 +209,7 @@ def test_few_dimensions_are_measured_by_themselves(make_objective: Objectives) -
 
 
 def test_an_anchor_without_a_positive_is_named(make_objective: Objectives) -> None:
-    alone = Example((Piece(np.array([5]), None, slice(None)),), None, "pairs.csv, row 3")
+    alone = Example((InputSequence(np.array([5]), None, slice(None)),), None, "pairs.csv, row 3")
     with pytest.raises(ValueError, match=r"pairs\.csv, row 3: an anchor without a positive"):
         make_objective().prepare([alone], np.random.default_rng(0))
 

@@ -61,7 +61,7 @@ def test_queries_in_parts_give_the_same_loss_and_gradient(
         return (index_R[:, None] + torch.arange(7)) % 3 == 0
 
     whole = info_nce(*vectors, RIGHT, hidden)
-    parts = info_nce(*vectors, RIGHT, hidden, largest=largest)
+    parts = info_nce(*vectors, RIGHT, hidden, max_scores=largest)
     torch.testing.assert_close(whole, parts, rtol=ROUNDING, atol=0)
     for a, b in zip(
         torch.autograd.grad(whole, vectors), torch.autograd.grad(parts, vectors), strict=True

@@ -6,7 +6,7 @@ import torch
 
 from bothways.errors import ConfigError
 from bothways.model.config import EncoderConfig
-from bothways.training.data.dataset import Example, Piece
+from bothways.training.data.dataset import Example, InputSequence
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.heads import head_for
 from bothways.training.objectives.masked_tokens import MaskedTokens, MaskingRecipe
@@ -36,7 +36,7 @@ def long_examples() -> list[Example]:
     rng = np.random.default_rng(0)
     ids = rng.integers(4, 24, (300, 100))
     ids[:, 0], ids[:, -1], ids[:, 50] = 0, 1, 2  # a special token also in the midst
-    return [Example((Piece(row, None, slice(1, -1)),), None, "row") for row in ids]
+    return [Example((InputSequence(row, None, slice(1, -1)),), None, "row") for row in ids]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_masks_follow_the_recipe(
     recipe: MaskingRecipe, make_objective: Objectives, long_examples: list[Example]
 ) -> None:
     prepared = make_objective(recipe=recipe).prepare(long_examples, np.random.default_rng(1))
-    before = np.concatenate([example.pieces[0].values for example in long_examples])
+    before = np.concatenate([example.sequences[0].values for example in long_examples])
     after, chosen = prepared.packed.values, prepared.targets["positions"]
     ordinary = ~np.isin(before, [0, 1, 2])
     assert len(chosen) / ordinary.sum() == pytest.approx(recipe.rate, abs=SAMPLING)
@@ -73,7 +73,7 @@ def test_special_tokens_are_neither_chosen_nor_drawn(
 ) -> None:
     recipe = MaskingRecipe(rate=1.0, masked=0.0, random=1.0)
     prepared = make_objective(recipe=recipe).prepare(long_examples, np.random.default_rng(1))
-    before = np.concatenate([example.pieces[0].values for example in long_examples])
+    before = np.concatenate([example.sequences[0].values for example in long_examples])
     is_special = np.isin(before, [0, 1, 2])
     assert np.array_equal(prepared.targets["positions"], np.flatnonzero(~is_special))
     assert set(prepared.packed.values[~is_special]) == set(range(4, 24))  # the mask neither
@@ -94,7 +94,7 @@ def test_whole_words_are_chosen_together(
     continues = np.arange(24) >= 12
     objective = make_objective(continues=continues)
     prepared = objective.prepare(long_examples, np.random.default_rng(1))
-    before = np.concatenate([example.pieces[0].values for example in long_examples])
+    before = np.concatenate([example.sequences[0].values for example in long_examples])
     ordinary = ~np.isin(before, [0, 1, 2])
     chosen = np.zeros(len(before), bool)
     chosen[prepared.targets["positions"]] = True
@@ -107,13 +107,13 @@ def test_whole_words_are_chosen_together(
 def test_a_batch_without_content_has_no_loss(
     make_objective: Objectives,
     make_batch: Callable[..., Batch],
-    make_model: Callable[..., TrainedModel],
+    build_model: Callable[..., TrainedModel],
 ) -> None:
     objective = make_objective()
-    empty = Example((Piece(np.array([0, 1]), None, slice(1, 1)),), None, "row 1")
+    empty = Example((InputSequence(np.array([0, 1]), None, slice(1, 1)),), None, "row 1")
     prepared = objective.prepare([empty], np.random.default_rng(0))
     assert prepared.weight == 0
-    loss = objective.loss(make_model(objective.head), make_batch(prepared))
+    loss = objective.loss(build_model(objective.head), make_batch(prepared))
     torch.autograd.backward(loss)
     assert float(loss.detach()) == 0
 

@@ -5,7 +5,7 @@ import pytest
 
 from bothways.errors import ConfigError
 from bothways.model.config import EncoderConfig
-from bothways.training.data.dataset import Example, Piece
+from bothways.training.data.dataset import Example, InputSequence
 from bothways.training.objectives.heads import head_for
 from bothways.training.objectives.masked_values import MaskedValues
 
@@ -23,7 +23,7 @@ def make_objective(make_config: Callable[..., EncoderConfig]) -> Callable[..., M
 def series() -> list[Example]:
     rng = np.random.default_rng(0)
     values = rng.standard_normal((200, 100, 2)).astype(np.float32)
-    return [Example((Piece(value, None, slice(None)),), None, "row") for value in values]
+    return [Example((InputSequence(value, None, slice(None)),), None, "row") for value in values]
 
 
 @pytest.mark.parametrize("rate", [0.15, 0.5])
@@ -32,7 +32,7 @@ def test_a_share_of_positions_is_hidden_in_spans(
     rate: float, span: int, make_objective: Callable[..., MaskedValues], series: list[Example]
 ) -> None:
     prepared = make_objective(rate=rate, span=span).prepare(series, np.random.default_rng(0))
-    before = np.concatenate([example.pieces[0].values for example in series])
+    before = np.concatenate([example.sequences[0].values for example in series])
     hidden = np.zeros(len(before), bool)
     hidden[prepared.targets["positions"]] = True
     assert hidden.mean() == pytest.approx(rate, abs=SAMPLING)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from bothways.training.data.dataset import Piece
-from bothways.training.objectives.masking import choose, content_of
+from bothways.training.data.dataset import InputSequence
+from bothways.training.objectives.masking import choose_positions, content_positions
 
 SAMPLING = 0.01
 """Of a share of 20,000 positions: more than 3 standard deviations."""
@@ -15,11 +15,11 @@ def shares(chosen: np.ndarray, sequence: np.ndarray) -> np.ndarray:
 
 def test_content_is_found_in_each_sequence_of_a_batch() -> None:
     pieces = [
-        Piece(np.arange(4), None, slice(1, 3)),
-        Piece(np.arange(2), None, slice(1, 1)),
-        Piece(np.arange(3), None, slice(None)),
+        InputSequence(np.arange(4), None, slice(1, 3)),
+        InputSequence(np.arange(2), None, slice(1, 1)),
+        InputSequence(np.arange(3), None, slice(None)),
     ]
-    positions, sequences = content_of(pieces)
+    positions, sequences = content_positions(pieces)
     assert positions.tolist() == [1, 2, 6, 7, 8]
     assert sequences.tolist() == [0, 0, 2, 2, 2]
 
@@ -30,14 +30,16 @@ def test_each_sequence_has_the_share_chosen_as_near_as_whole_positions_allow(
     rate: float, length: int
 ) -> None:
     sequence = np.repeat(np.arange(20_000 // length), length)
-    chosen = choose(sequence, np.ones(len(sequence), bool), rate, np.random.default_rng(0))
+    chosen = choose_positions(
+        sequence, np.ones(len(sequence), bool), rate, np.random.default_rng(0)
+    )
     assert chosen.mean() == pytest.approx(rate, abs=SAMPLING)
     assert np.abs(shares(chosen, sequence) - rate).max() < 1 / length
 
 
 def test_every_position_is_chosen_as_often() -> None:
     sequence = np.repeat(np.arange(5000), 10)
-    chosen = choose(sequence, np.ones(len(sequence), bool), 0.2, np.random.default_rng(0))
+    chosen = choose_positions(sequence, np.ones(len(sequence), bool), 0.2, np.random.default_rng(0))
     by_position = chosen.reshape(5000, 10).mean(0)
     assert np.abs(by_position - 0.2).max() < 0.03  # of 5,000: five standard deviations
 
@@ -45,7 +47,7 @@ def test_every_position_is_chosen_as_often() -> None:
 def test_at_least_one_position_of_a_sequence_is_chosen() -> None:
     sequence = np.repeat([3, 4, 9], [1, 2, 3])
     for seed in range(20):
-        chosen = choose(sequence, np.ones(6, bool), 0.01, np.random.default_rng(seed))
+        chosen = choose_positions(sequence, np.ones(6, bool), 0.01, np.random.default_rng(seed))
         assert np.bincount(sequence, weights=chosen)[[3, 4, 9]].tolist() == [1, 1, 1]
 
 
@@ -53,7 +55,7 @@ def test_units_are_chosen_whole_and_their_share_is_right() -> None:
     rng = np.random.default_rng(0)
     sequence = np.repeat(np.arange(1000), 20)
     begins = rng.random(len(sequence)) < 0.4
-    chosen = choose(sequence, begins, 0.3, rng)
+    chosen = choose_positions(sequence, begins, 0.3, rng)
     begins |= np.diff(sequence, prepend=-1) != 0
     unit = np.cumsum(begins) - 1
     assert set(shares(chosen, unit)) == {0.0, 1.0}
@@ -63,9 +65,9 @@ def test_units_are_chosen_whole_and_their_share_is_right() -> None:
 def test_no_unit_reaches_over_from_the_sequence_before() -> None:
     sequence = np.repeat([0, 1], 3)
     begins = np.zeros(6, bool)
-    assert choose(sequence, begins, 0.5, np.random.default_rng(0)).all()
+    assert choose_positions(sequence, begins, 0.5, np.random.default_rng(0)).all()
 
 
 def test_there_may_be_nothing_to_choose_from() -> None:
     nothing = np.zeros(0, np.int64)
-    assert len(choose(nothing, nothing.astype(bool), 0.5, np.random.default_rng(0))) == 0
+    assert len(choose_positions(nothing, nothing.astype(bool), 0.5, np.random.default_rng(0))) == 0

@@ -10,14 +10,14 @@ from torch import Tensor
 from bothways.checkpoints import Pooling
 from bothways.model.config import EncoderConfig
 from bothways.model.packing import PackedBatch
-from bothways.training.data.dataset import IGNORED, Example, Piece
+from bothways.training.data.dataset import IGNORED, Example, InputSequence
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.classify import Classify, ClassifyMany
 from bothways.training.objectives.contrast import Contrast
 from bothways.training.objectives.heads import head_for
 from bothways.training.objectives.masked_tokens import MaskedTokens
 from bothways.training.objectives.masked_values import MaskedValues
-from bothways.training.objectives.objective import JointObjective, Objective, Prepared
+from bothways.training.objectives.objective import JointObjective, Objective, PreparedBatch
 from bothways.training.objectives.regress import Regress
 from bothways.training.objectives.tag import Tag
 
@@ -46,7 +46,7 @@ def case(
     request: pytest.FixtureRequest,
     make_config: Callable[..., EncoderConfig],
     make_examples: Callable[..., list[Example]],
-    make_model: Callable[..., TrainedModel],
+    build_model: Callable[..., TrainedModel],
 ) -> Case:
     """An objective with every option in use, 32 examples for it, and a model."""
     config = make_config()
@@ -57,11 +57,11 @@ def case(
             objective = MaskedTokens(
                 head=head, vocab_size=24, mask_token=3, special_tokens=frozenset({0, 1, 2})
             )
-            return objective, make_examples(32), make_model(head)
+            return objective, make_examples(32), build_model(head)
         case "masked values":
             config = make_config(input="vectors", num_channels=2, vocab_size=0)
             head = head_for("masked_values", config)
-            return MaskedValues(head=head), make_series(32), make_model(head, config)
+            return MaskedValues(head=head), make_series(32), build_model(head, config)
         case "classify":
             head = head_for("classes", config, ("a", "b", "c"), pooling="cls")
             examples = make_examples(32, lambda piece, index: np.array(index % 3))
@@ -83,10 +83,10 @@ def case(
         case "contrast":
             examples = make_examples(32, pieces=3)
             objective = Contrast(config=config, pooling=Pooling(), dimensions=(8,))
-            return objective, examples, make_model(None)
+            return objective, examples, build_model(None)
         case unknown:
             raise ValueError(unknown)
-    return objective, examples, make_model(head)
+    return objective, examples, build_model(head)
 
 
 def make_series(count: int) -> list[Example]:
@@ -96,15 +96,15 @@ def make_series(count: int) -> list[Example]:
         phase, speed = rng.random(2)
         angle = 6 * phase + (0.3 + speed) * np.arange(10 + index % 3)
         values = np.stack([np.sin(angle), np.cos(angle)], 1).astype(np.float32)
-        examples.append(Example((Piece(values, None, slice(None)),), None, f"row {index}"))
+        examples.append(Example((InputSequence(values, None, slice(None)),), None, f"row {index}"))
     return examples
 
 
-def some_of_three(piece: Piece, index: int) -> np.ndarray:
+def some_of_three(piece: InputSequence, index: int) -> np.ndarray:
     return np.array([index & 1, index & 2, index & 4], dtype=bool).astype(np.float32)
 
 
-def tags_of_neighbors(piece: Piece, index: int) -> np.ndarray:
+def tags_of_neighbors(piece: InputSequence, index: int) -> np.ndarray:
     """By the sum of a token and the one before it; none for special ones and the first."""
     labels: np.ndarray = (piece.values + np.roll(piece.values, 1)) % 3
     labels[[0, 1, -1]] = IGNORED
@@ -201,9 +201,9 @@ def test_preparing_is_decided_by_the_generator_alone(case: Case) -> None:
 @every_objective
 def test_preparing_leaves_the_examples_as_they_were(case: Case) -> None:
     objective, examples, _ = case
-    before = [[piece.values.copy() for piece in example.pieces] for example in examples]
+    before = [[piece.values.copy() for piece in example.sequences] for example in examples]
     objective.prepare(examples, np.random.default_rng(3))
-    after = [[piece.values for piece in example.pieces] for example in examples]
+    after = [[piece.values for piece in example.sequences] for example in examples]
     for old, new in zip(before, after, strict=True):
         assert all(map(np.array_equal, old, new))
 
@@ -218,7 +218,7 @@ def test_a_folder_s_weights_lead_back_to_those_of_training(case: Case) -> None:
         np.testing.assert_allclose(back[name], array, rtol=FLOAT32_ROUNDING, atol=1e-7)
 
 
-def join(parts: Sequence[Prepared]) -> Prepared:
+def join(parts: Sequence[PreparedBatch]) -> PreparedBatch:
     """The batch of the examples of all parts, with the masks that they have."""
     starts = np.cumsum([0, *(part.packed.num_tokens for part in parts)])
     targets = {
@@ -232,7 +232,7 @@ def join(parts: Sequence[Prepared]) -> Prepared:
         np.concatenate([part.packed.lengths for part in parts]),
     )
     places = [place for part in parts for place in part.places]
-    return Prepared(packed, targets, sum(part.weight for part in parts), places)
+    return PreparedBatch(packed, targets, sum(part.weight for part in parts), places)
 
 
 def loss_and_gradient(

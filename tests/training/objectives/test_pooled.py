@@ -9,7 +9,7 @@ from bothways.inference.postprocessing import apply_modules
 from bothways.model.config import EncoderConfig
 from bothways.nn.lengths import Lengths
 from bothways.reference import pool
-from bothways.training.objectives.pooled import pooled_vectors, width_of
+from bothways.training.objectives.pooled import pooled_vectors, pooled_width
 
 ROUNDING = 1e-5
 """Of float32."""
@@ -50,6 +50,6 @@ def test_the_width_is_that_of_the_last_dense_layer(
 ) -> None:
     config, two = make_config(), Pooling(("mean", "max"))
     dense = Dense(np.ones((5, 64), np.float32), None, "identity")
-    assert width_of(config, Pooling(), ()) == 32
-    assert width_of(config, two, (Normalize(),)) == 64
-    assert width_of(config, two, (dense, Normalize())) == 5
+    assert pooled_width(config, Pooling(), ()) == 32
+    assert pooled_width(config, two, (Normalize(),)) == 64
+    assert pooled_width(config, two, (dense, Normalize())) == 5

@@ -50,9 +50,9 @@ def test_the_folder_s_head_gives_the_users_units(
     examples: list[Example],
     head: Head,
     make_batch: Callable[..., Batch],
-    make_model: Callable[..., TrainedModel],
+    build_model: Callable[..., TrainedModel],
 ) -> None:
-    model = make_model(head).eval()
+    model = build_model(head).eval()
     batch = make_batch(objective.prepare(examples, np.random.default_rng(0)))
     predicted = objective.evaluate(model, batch)["predictions"]
     trained = model.to_weights()
@@ -95,10 +95,10 @@ def test_far_errors_pull_no_harder_with_huber(
     head: Head,
     examples: list[Example],
     make_batch: Callable[..., Batch],
-    make_model: Callable[..., TrainedModel],
+    build_model: Callable[..., TrainedModel],
 ) -> None:
     objective = Regress.on(head, TARGETS, huber=1.5)
-    model = make_model(head)
+    model = build_model(head)
     batch = make_batch(objective.prepare(examples, np.random.default_rng(0)))
     bias = dict(model.named_weights())["heads.classifier.bias"]
     with torch.no_grad():

@@ -6,7 +6,7 @@ import torch
 
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head
-from bothways.training.data.dataset import IGNORED, Example, Piece
+from bothways.training.data.dataset import IGNORED, Example, InputSequence
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.heads import head_for
 from bothways.training.objectives.tag import Tag, mark_spans
@@ -26,7 +26,7 @@ def span_head(make_config: Callable[..., EncoderConfig]) -> Head:
     return head_for("tags", make_config(), SPANS)
 
 
-def every_other(piece: Piece, index: int) -> np.ndarray:
+def every_other(piece: InputSequence, index: int) -> np.ndarray:
     """Labels at positions 1, 3, 5, ... but for the last, a special one."""
     labels: np.ndarray = piece.values % 3
     labels[::2] = IGNORED
@@ -48,9 +48,9 @@ def test_positions_without_a_label_give_no_gradient(
     head: Head,
     make_examples: Examples,
     make_batch: Callable[..., Batch],
-    make_model: Callable[..., TrainedModel],
+    build_model: Callable[..., TrainedModel],
 ) -> None:
-    objective, model = Tag(head=head), make_model(head)
+    objective, model = Tag(head=head), build_model(head)
     prepared = objective.prepare(make_examples(3, every_other), np.random.default_rng(0))
     batch = make_batch(prepared)
     assert model.head is not None

@@ -12,7 +12,7 @@ import bothways
 from bothways.checkpoints import ModelFolder, Normalize, Pooling
 from bothways.model.config import EncoderConfig
 from bothways.sequences import Alphabet
-from bothways.training import Dataset, Example, Piece, TrainingSettings, fit
+from bothways.training import Dataset, Example, InputSequence, TrainingSettings, fit
 from bothways.training.data.dataset import IGNORED
 from bothways.training.engine.evaluation import evaluate
 from bothways.training.model import TrainedModel
@@ -20,7 +20,7 @@ from bothways.training.objectives.classify import Classify, ClassifyMany
 from bothways.training.objectives.contrast import Contrast
 from bothways.training.objectives.heads import head_for
 from bothways.training.objectives.masked_tokens import MaskedTokens, MaskingRecipe
-from bothways.training.objectives.objective import Evaluated, Objective
+from bothways.training.objectives.objective import Evaluation, Objective
 from bothways.training.objectives.regress import Regress
 from bothways.training.objectives.tag import Tag
 
@@ -30,7 +30,7 @@ SETTINGS = TrainingSettings(
     max_steps=4, batch_tokens=100, micro_tokens=60, learning_rate=1e-2, warmup=0.0, device="cpu"
 )
 
-Outcome = tuple[bothways.Encoder, Evaluated, list[Example]]
+Outcome = tuple[bothways.Encoder, Evaluation, list[Example]]
 Train = Callable[[Objective, list[Example]], Outcome]
 
 
@@ -38,7 +38,7 @@ Train = Callable[[Objective, list[Example]], Outcome]
 def train(
     tmp_path: Path,
     make_config: Callable[..., EncoderConfig],
-    make_model: Callable[..., TrainedModel],
+    build_model: Callable[..., TrainedModel],
 ) -> Train:
     """Train for a few steps; the loaded folder, and what the trained model says of the examples.
 
@@ -65,9 +65,11 @@ def train(
     def run(objective: Objective, examples: list[Example]) -> Outcome:
         lengths = np.array([example.num_tokens for example in examples])
         data = Dataset(examples, lengths)
-        model = make_model(objective.head)
+        model = build_model(objective.head)
         out = tmp_path / "run"
-        done = fit(model, objective, data, None, SETTINGS, out, template=template, fresh=True)
+        done = fit(
+            model, objective, data, None, SETTINGS, out, template=template, from_scratch=True
+        )
         said = evaluate(model, objective, data, done.settings)
         order = np.argsort(-lengths, kind="stable").tolist()
         return bothways.load(out, backend="reference"), said, [examples[i] for i in order]
@@ -76,7 +78,7 @@ def train(
 
 
 def ids_of(examples: list[Example]) -> list[np.ndarray]:
-    return [example.pieces[0].values for example in examples]
+    return [example.sequences[0].values for example in examples]
 
 
 def close(found: Any, expected: Any) -> None:
@@ -115,7 +117,7 @@ def test_tags(
     make_config: Callable[..., EncoderConfig],
     make_examples: Callable[..., list[Example]],
 ) -> None:
-    def target(piece: Piece, index: int) -> np.ndarray:
+    def target(piece: InputSequence, index: int) -> np.ndarray:
         labels: np.ndarray = piece.values % 3
         labels[[0, -1]] = IGNORED
         return labels
@@ -124,7 +126,7 @@ def test_tags(
     encoder, said, examples = train(Tag(head=head), make_examples(20, target))
     found = np.concatenate(
         [
-            tagged.probabilities[example.pieces[0].content]
+            tagged.probabilities[example.sequences[0].content]
             for tagged, example in zip(encoder.tag(ids_of(examples)), examples, strict=True)
         ]
     )
@@ -157,7 +159,7 @@ def test_masked_tokens(
     head = head_for("masked_tokens", make_config())
     recipe = MaskingRecipe(masked=1.0, random=0.0)
     objective = MaskedTokens(head=head, vocab_size=24, mask_token=3, recipe=recipe)
-    whole = [example.pieces[0] for example in make_examples(20)]
+    whole = [example.sequences[0] for example in make_examples(20)]
     examples = [Example((piece._replace(content=slice(2, 3)),), None, "row") for piece in whole]
     encoder, said, examples = train(objective, examples)
     ids = ids_of(examples)
@@ -179,5 +181,5 @@ def test_vectors(
 ) -> None:
     objective = Contrast(config=make_config(), pooling=Pooling(), modules=(Normalize(),))
     encoder, said, examples = train(objective, make_examples(20, pieces=2))
-    ids = [piece.values for example in examples for piece in example.pieces]
+    ids = [piece.values for example in examples for piece in example.sequences]
     close(encoder.encode(ids), said["vectors"][:, :-2])

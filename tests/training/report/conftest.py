@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from bothways.training.data.dataset import Dataset, Example, Piece
-from bothways.training.report.held_out import HeldOut
+from bothways.training.data.dataset import Dataset, Example, InputSequence
+from bothways.training.report.held_out import HeldOutResults
 
-Hold = Callable[..., HeldOut]
+Hold = Callable[..., HeldOutResults]
 
 
 @pytest.fixture
@@ -20,13 +20,13 @@ def hold() -> Hold:
         texts: Sequence[str],
         targets: Sequence[np.ndarray] | None = None,
         metrics: dict[str, float] | None = None,
-    ) -> HeldOut:
-        piece = Piece(np.zeros(3, np.int64), None, slice(0, 3))
+    ) -> HeldOutResults:
+        piece = InputSequence(np.zeros(3, np.int64), None, slice(0, 3))
         examples = [
             Example((piece,), targets[i] if targets else None, f"a.csv, row {i + 1}")
             for i in range(len(texts))
         ]
-        return HeldOut(
+        return HeldOutResults(
             name="a.csv",
             chose_weights=True,
             evaluated=evaluated,

@@ -10,9 +10,9 @@ from bothways.training.report.classes import (
     scores,
     several_classes,
 )
-from bothways.training.report.held_out import HeldOut
+from bothways.training.report.held_out import HeldOutResults
 
-Hold = Callable[..., HeldOut]
+Hold = Callable[..., HeldOutResults]
 
 
 def test_the_worst_mistakes_come_first_with_their_rows(hold: Hold) -> None:

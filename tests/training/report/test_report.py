@@ -17,9 +17,9 @@ from bothways.training.objectives.masked_tokens import MaskedTokens
 from bothways.training.objectives.objective import Objective
 from bothways.training.objectives.regress import Regress
 from bothways.training.objectives.tag import Tag
-from bothways.training.report import HeldOut, write_report
+from bothways.training.report import HeldOutResults, write_report
 
-Hold = Callable[..., HeldOut]
+Hold = Callable[..., HeldOutResults]
 
 CONFIG = EncoderConfig(num_layers=1, num_heads=1, d_model=4, d_ff=4, vocab_size=9, max_length=8)
 FACTS = {"data": "train.csv", "from": "mini|lm"}
@@ -76,9 +76,9 @@ def _masked() -> tuple[Objective, dict[str, np.ndarray]]:
     return objective, {"loss": np.ones(3), "correct": np.array([True, False, True])}
 
 
-def _write(out: Path, held_out: HeldOut | None, objective: Objective) -> str:
+def _write(out: Path, held_out: HeldOutResults | None, objective: Objective) -> str:
     settings = {"learning_rate": 5e-5, "patience": None}
-    path = write_report(out, objective, held_out, facts=FACTS, settings=settings, events=EVENTS)
+    path = write_report(out, objective, held_out, overview=FACTS, settings=settings, events=EVENTS)
     return path.read_text(encoding="utf-8")
 
 

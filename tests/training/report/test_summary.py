@@ -7,8 +7,13 @@ import pytest
 
 from bothways.training.data.training_data import TrainingData
 from bothways.training.plan import TrainingPlan
-from bothways.training.report.summary import about, counted, described, held_out_name
-from bothways.training.setup.base_model import start_fresh, write_reader
+from bothways.training.report.summary import (
+    describe_data,
+    describe_model,
+    held_out_name,
+    provenance,
+)
+from bothways.training.setup.base_model import create_base_model, write_reader
 
 
 @pytest.fixture(autouse=True)
@@ -24,15 +29,19 @@ def data_of(plan: TrainingPlan) -> TrainingData:
 
 
 def test_a_share_is_named_after_its_files() -> None:
-    data = data_of(TrainingPlan.of("classify", ["x.csv"], "out"))
+    data = data_of(TrainingPlan.from_tables("classify", ["x.csv"], "out"))
     assert held_out_name(data) == "10.0 % of x.csv"
-    assert counted(data) == "36 rows to learn from, 4 to validate on (10.0 % of x.csv); 2 labels"
+    assert (
+        describe_data(data) == "36 rows to learn from, 4 to validate on (10.0 % of x.csv); 2 labels"
+    )
 
 
 def test_files_to_validate_on_are_named() -> None:
-    data = data_of(TrainingPlan.of("classify", ["x.csv"], "o", {"data": {"validation": "v.csv"}}))
+    data = data_of(
+        TrainingPlan.from_tables("classify", ["x.csv"], "o", {"data": {"validation": "v.csv"}})
+    )
     assert held_out_name(data) == "v.csv"
-    assert counted(data).endswith(
+    assert describe_data(data).endswith(
         "(v.csv); 2 labels; 1 of those to validate on are learned from too"
     )
 
@@ -40,25 +49,25 @@ def test_files_to_validate_on_are_named() -> None:
 def test_a_target_is_named() -> None:
     Path("y.csv").write_text("text,y\na,1\nb,2\n")
     tables = {"data": {"held_out": 0}}
-    data = data_of(TrainingPlan.of("regress", ["y.csv"], "out", tables))
-    assert counted(data) == "2 rows to learn from; predicting y"
+    data = data_of(TrainingPlan.from_tables("regress", ["y.csv"], "out", tables))
+    assert describe_data(data) == "2 rows to learn from; predicting y"
 
 
 def test_a_model_is_described_by_its_size() -> None:
-    plan = TrainingPlan.of("mlm", ["x.csv"], "out", {"model": {"size": "tiny"}})
-    write_reader(Path(), "text", plan.fresh, "mlm", lambda: ["a b a b"])
-    start = start_fresh(Path(), "text", plan.fresh, "mlm", longest=9, seed=0)
-    line = described(plan, start)
+    plan = TrainingPlan.from_tables("mlm", ["x.csv"], "out", {"model": {"size": "tiny"}})
+    write_reader(Path(), "text", plan.new_model, "mlm", lambda: ["a b a b"])
+    start = create_base_model(Path(), "text", plan.new_model, "mlm", longest=9, seed=0)
+    line = describe_model(plan, start)
     assert line.startswith("a fresh encoder: 2 layers of 128, 7 tokens, up to 512 positions, 0.4 ")
 
 
 def test_what_a_run_depends_on_is_json_and_has_no_paths() -> None:
     tables = {"data": {"validation": "v.csv"}, "model": {"alphabet": "characters"}}
-    plan = TrainingPlan.of("classify", [str(Path("x.csv").absolute())], "out", tables)
+    plan = TrainingPlan.from_tables("classify", [str(Path("x.csv").absolute())], "out", tables)
     data = TrainingData.read("classify", plan.files, plan.data, kind="symbols", seed=0)
-    write_reader(Path(), "symbols", plan.fresh, "classify", data.sequences)
-    start = start_fresh(Path(), "symbols", plan.fresh, "classify", longest=9, seed=0)
-    found = about(plan, data, start)
+    write_reader(Path(), "symbols", plan.new_model, "classify", data.sequences)
+    start = create_base_model(Path(), "symbols", plan.new_model, "classify", longest=9, seed=0)
+    found = provenance(plan, data, start)
     assert json.loads(json.dumps(found))["labels"] == ["x", "y"]
     assert str(Path().absolute()) not in json.dumps(found)
     assert found["model"] == {"from": None, "fingerprint": None}

@@ -3,10 +3,10 @@ from collections.abc import Callable
 import numpy as np
 
 from bothways.training.data.dataset import IGNORED
-from bothways.training.report.held_out import HeldOut
+from bothways.training.report.held_out import HeldOutResults
 from bothways.training.report.tags import tags
 
-Hold = Callable[..., HeldOut]
+Hold = Callable[..., HeldOutResults]
 
 LABELS = ("O", "B-X", "I-X")
 

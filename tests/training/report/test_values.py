@@ -2,10 +2,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bothways.training.report.held_out import HeldOut
+from bothways.training.report.held_out import HeldOutResults
 from bothways.training.report.values import MAX_FIGURES, values
 
-Hold = Callable[..., HeldOut]
+Hold = Callable[..., HeldOutResults]
 
 
 def test_errors_stand_beside_the_deviation_of_the_targets(hold: Hold) -> None:

@@ -8,7 +8,7 @@ from bothways.errors import CheckpointError
 from bothways.training.runs.checkpoint import (
     Checkpoint,
     RunState,
-    checkpoints_in,
+    list_checkpoints,
     load_checkpoint,
     save_checkpoint,
 )
@@ -46,13 +46,13 @@ def test_what_was_saved_comes_back_to_the_last_bit(tmp_path: Path) -> None:
 def test_the_newest_remain_in_order(tmp_path: Path) -> None:
     for step in (5, 100, 20, 3000):
         save_checkpoint(tmp_path, make_checkpoint(step), keep=2)
-    assert [path.name for path in checkpoints_in(tmp_path)] == ["step-00000100", "step-00003000"]
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["step-00000100", "step-00003000"]
 
 
 def test_a_step_may_be_saved_again(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, make_checkpoint(5), keep=2)
     save_checkpoint(tmp_path, make_checkpoint(5), keep=2)
-    assert len(checkpoints_in(tmp_path)) == 1
+    assert len(list_checkpoints(tmp_path)) == 1
 
 
 def test_nothing_but_safetensors_and_json_is_written(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from bothways.training.runs.events import (
     StepEvent,
     TrainingEvent,
     ValidationEvent,
-    forget_after,
-    journal,
+    discard_events_after,
+    event_log,
     read_events,
     tensorboard_writer,
 )
@@ -38,7 +38,7 @@ def make_validation(step: int, **metrics: float) -> ValidationEvent:
 
 
 def write(path: Path, *events: TrainingEvent, log_every: int = 1) -> None:
-    with journal(path, log_every=log_every, scalars=None, progress=None) as tell:
+    with event_log(path, log_every=log_every, scalars=None, progress=None) as tell:
         for event in events:
             tell(event)
 
@@ -69,14 +69,14 @@ def test_every_so_many_steps_and_every_validation_are_written(tmp_path: Path) ->
 def test_the_listener_hears_all(tmp_path: Path) -> None:
     heard: list[TrainingEvent] = []
     events: list[TrainingEvent] = [make_step(1), make_step(2), make_validation(2)]
-    with journal(tmp_path / "m.jsonl", log_every=5, scalars=None, progress=heard.append) as tell:
+    with event_log(tmp_path / "m.jsonl", log_every=5, scalars=None, progress=heard.append) as tell:
         for event in events:
             tell(event)
     assert heard == events
 
 
 def test_a_line_is_on_disk_when_the_step_is_over(tmp_path: Path) -> None:
-    with journal(tmp_path / "m.jsonl", log_every=1, scalars=None, progress=None) as tell:
+    with event_log(tmp_path / "m.jsonl", log_every=1, scalars=None, progress=None) as tell:
         tell(make_step(1))
         assert len(read_events(tmp_path / "m.jsonl")) == 1
 
@@ -92,12 +92,12 @@ def test_lines_of_later_steps_and_half_a_line_are_taken_back(tmp_path: Path) -> 
     write(path, *(make_step(step, loss=1 / 3) for step in range(1, 6)), make_validation(5))
     whole = path.read_text().splitlines(keepends=True)
     path.write_text("".join(whole) + '{"kind": "st')
-    forget_after(path, 3)
+    discard_events_after(path, 3)
     assert path.read_text() == "".join(whole[:3])
 
 
 def test_nothing_is_taken_back_where_there_is_nothing(tmp_path: Path) -> None:
-    forget_after(tmp_path / "m.jsonl", 3)
+    discard_events_after(tmp_path / "m.jsonl", 3)
     assert not (tmp_path / "m.jsonl").exists()
 
 
@@ -126,7 +126,7 @@ class Scalars:
 
 def test_tensorboard_gets_the_figures_that_are_written(tmp_path: Path) -> None:
     scalars = Scalars()
-    with journal(tmp_path / "m.jsonl", log_every=2, scalars=scalars, progress=None) as tell:
+    with event_log(tmp_path / "m.jsonl", log_every=2, scalars=scalars, progress=None) as tell:
         tell(make_step(1))
         tell(make_step(2))
         tell(make_validation(2, accuracy=0.9))

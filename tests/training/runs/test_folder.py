@@ -27,7 +27,7 @@ def test_the_first_difference_is_named_with_both_values() -> None:
 
 def test_a_folder_keeps_what_the_objective_makes_of_the_weights(tiny_run: MakeRun) -> None:
     run = tiny_run()
-    weights = run.make_model().to_weights()
+    weights = run.build_model().to_weights()
     run.objective.to_folder = lambda given: {
         name: 2 * array if name.startswith("heads.") else array for name, array in given.items()
     }
@@ -44,11 +44,11 @@ def test_the_files_of_the_reader_come_along(tiny_run: MakeRun, tmp_path: Path) -
     (template.reader_path / "vocab.txt").write_text("a\nb\n")
     folder = RunFolder(run.out)
     folder.begin({"settings": {}, "bound": {}})
-    weights = run.make_model().to_weights()
-    folder.keep_best(weights, run.objective, template)
+    weights = run.build_model().to_weights()
+    folder.save_best_weights(weights, run.objective, template)
     assert (run.out / "vocab.txt").read_text() == "a\nb\n"
     assert read_folder(run.out).config == template.config
-    kept = folder.best()
+    kept = folder.load_best_weights()
     assert all(np.array_equal(kept[name], array) for name, array in weights.items())
 
 

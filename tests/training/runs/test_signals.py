@@ -5,20 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from bothways.training.runs.signals import TrainingInterrupted, heed_signals
+from bothways.training.runs.signals import TrainingInterrupted, catch_stop_signals
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_is_noted_and_ends_nothing(name: str) -> None:
     number = getattr(signal, name)
-    with heed_signals() as stop:
+    with catch_stop_signals() as stop:
         assert stop.number == 0
         signal.raise_signal(number)
         assert stop.number == number
 
 
 def test_the_first_signal_counts() -> None:
-    with heed_signals() as stop:
+    with catch_stop_signals() as stop:
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGINT)
         assert stop.number == signal.SIGTERM
@@ -26,7 +26,7 @@ def test_the_first_signal_counts() -> None:
 
 def test_handlers_are_as_before_afterwards() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with heed_signals():
+    with catch_stop_signals():
         assert signal.getsignal(signal.SIGTERM) != before
     assert signal.getsignal(signal.SIGTERM) == before
 
@@ -34,7 +34,7 @@ def test_handlers_are_as_before_afterwards() -> None:
 def test_a_signal_that_is_ignored_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with heed_signals() as stop:
+        with catch_stop_signals() as stop:
             signal.raise_signal(signal.SIGHUP)
             assert stop.number == 0
     finally:
@@ -43,7 +43,7 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
 
 def test_who_asks_again_after_a_while_is_not_kept_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     later = time.monotonic() + 10
-    with heed_signals():
+    with catch_stop_signals():
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)  # the same wish, passed on twice
         monkeypatch.setattr(time, "monotonic", lambda: later)
@@ -55,7 +55,7 @@ def test_in_another_thread_signals_are_left_alone() -> None:
     found = []
 
     def work() -> None:
-        with heed_signals() as stop:
+        with catch_stop_signals() as stop:
             found.append(stop.number)
 
     thread = threading.Thread(target=work)

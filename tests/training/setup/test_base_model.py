@@ -16,17 +16,17 @@ from bothways.errors import CheckpointError, ConfigError
 from bothways.model.config import EncoderConfig
 from bothways.model.weights import layout
 from bothways.sequences import Alphabet, SymbolReader
-from bothways.training.data.columns import Task
-from bothways.training.plan import FreshModel
+from bothways.training.options.new_model import NewModelOptions
+from bothways.training.options.objective import TrainingTask
 from bothways.training.setup.base_model import (
-    Start,
-    go_on_from,
+    BaseModel,
+    create_base_model,
     has_reader,
-    start_fresh,
+    load_base_model,
     write_reader,
 )
 
-TINY = FreshModel(size="tiny", vocab_size=60)
+TINY = NewModelOptions(size="tiny", vocab_size=60)
 
 
 def texts() -> Iterable[str]:
@@ -34,18 +34,22 @@ def texts() -> Iterable[str]:
 
 
 def fresh(
-    out: Path, kind: Any = "text", model: FreshModel = TINY, task: Task = "mlm", **options: Any
-) -> Start:
+    out: Path,
+    kind: Any = "text",
+    model: NewModelOptions = TINY,
+    task: TrainingTask = "mlm",
+    **options: Any,
+) -> BaseModel:
     sequences = options.pop("sequences", texts)
     write_reader(out, kind, model, task, sequences)
-    return start_fresh(out, kind, model, task, longest=options.pop("longest", 10), seed=0)
+    return create_base_model(out, kind, model, task, longest=options.pop("longest", 10), seed=0)
 
 
 def test_a_fresh_model_of_text_fits_its_vocabulary(tmp_path: Path) -> None:
     assert not has_reader(tmp_path, "text")
     start = fresh(tmp_path)
     assert has_reader(tmp_path, "text")
-    assert start.fresh
+    assert start.from_scratch
     assert start.folder.config.max_length == start.folder.max_length == 512
     assert start.folder.weights.keys() == layout(start.folder.transformer).keys()
     (tokenized,) = start.reader.read(["a river"])
@@ -56,7 +60,7 @@ def test_a_fresh_model_of_text_fits_its_vocabulary(tmp_path: Path) -> None:
 def test_weights_follow_from_the_seed(tmp_path: Path) -> None:
     fresh(tmp_path)
     one, same, other = (
-        start_fresh(tmp_path, "text", TINY, "mlm", longest=1, seed=seed).folder.weights
+        create_base_model(tmp_path, "text", TINY, "mlm", longest=1, seed=seed).folder.weights
         for seed in (1, 1, 2)
     )
     name = "embedding.token.weight"
@@ -79,7 +83,7 @@ def test_transformers_reads_the_tokenizer_as_we_do(tmp_path: Path) -> None:
     [("mlm", None, True), ("tag", None, False), ("tag", True, True), ("mlm", False, False)],
 )
 def test_case_is_kept_to_tag_unless_the_user_says_otherwise(
-    tmp_path: Path, task: Task, lowercase: bool | None, is_lower: bool
+    tmp_path: Path, task: TrainingTask, lowercase: bool | None, is_lower: bool
 ) -> None:
     start = fresh(tmp_path, model=dataclasses.replace(TINY, lowercase=lowercase), task=task)
     upper, lower = start.reader.read(["The River", "the river"])
@@ -117,9 +121,9 @@ def test_only_contrast_makes_vectors_of_unit_length(tmp_path: Path) -> None:
 
 
 def test_a_model_goes_on_with_all_it_had(minilm_folder: Path) -> None:
-    start = go_on_from(minilm_folder, fields={})
+    start = load_base_model(minilm_folder, fields={})
     folder = checkpoints.read_folder(minilm_folder)
-    assert not start.fresh
+    assert not start.from_scratch
     assert start.folder.pooling == folder.pooling
     assert start.folder.modules == folder.modules
     assert start.folder.max_length == folder.max_length == 256
@@ -129,15 +133,15 @@ def test_a_model_goes_on_with_all_it_had(minilm_folder: Path) -> None:
 
 
 def test_what_changes_no_encoding_may_be_changed(minilm_folder: Path) -> None:
-    start = go_on_from(minilm_folder, fields={"dropout": 0.3}, max_length=32)
+    start = load_base_model(minilm_folder, fields={"dropout": 0.3}, max_length=32)
     assert start.folder.config.dropout == 0.3
     assert start.folder.max_length == 32
     with pytest.raises(
         ConfigError, match=r"num_layers: is given by the weights of .*; only dropout"
     ):
-        go_on_from(minilm_folder, fields={"num_layers": 2})
+        load_base_model(minilm_folder, fields={"num_layers": 2})
     with pytest.raises(ConfigError, match=r"max_length=1000: .* takes 512 positions"):
-        go_on_from(minilm_folder, fields={}, max_length=1000)
+        load_base_model(minilm_folder, fields={}, max_length=1000)
 
 
 def test_a_model_that_reads_nothing_is_refused(tmp_path: Path) -> None:
@@ -146,4 +150,4 @@ def test_a_model_that_reads_nothing_is_refused(tmp_path: Path) -> None:
     bothways.create(tmp_path / "model", config, reader)
     (tmp_path / "model" / "alphabet.json").unlink()
     with pytest.raises(CheckpointError, match="has no tokenizer that bothways knows"):
-        go_on_from(tmp_path / "model", fields={})
+        load_base_model(tmp_path / "model", fields={})

@@ -26,15 +26,15 @@ from bothways.training.objectives.masked_tokens import MaskedTokens
 from bothways.training.objectives.masked_values import MaskedValues
 from bothways.training.objectives.regress import Regress
 from bothways.training.objectives.tag import Tag
-from bothways.training.plan import ObjectiveOptions
-from bothways.training.setup.base_model import Start
-from bothways.training.setup.build import choose_objective, labels_of_head, make_model
+from bothways.training.options.objective import ObjectiveOptions
+from bothways.training.setup.base_model import BaseModel
+from bothways.training.setup.build import build_model, build_objective, head_labels
 from bothways.training.setup.vocabulary import train_tokenizer
 
 CONFIG = EncoderConfig(num_layers=1, num_heads=1, d_model=8, d_ff=8, vocab_size=40)
 SYMBOLS = SymbolReader(Alphabet.protein())
 
-MakeStart = Callable[..., Start]
+MakeStart = Callable[..., BaseModel]
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def start(tmp_path: Path) -> MakeStart:
         reader: SequenceReader = SYMBOLS,
         config: EncoderConfig = CONFIG,
         extra: Any = (),
-    ) -> Start:
+    ) -> BaseModel:
         arrays = {
             name: np.full(shape, 7.0, np.float32)
             for head in heads
@@ -63,7 +63,7 @@ def start(tmp_path: Path) -> MakeStart:
             head_settings={},
             max_length=config.max_length,
         )
-        return Start(folder, reader, fresh=False)
+        return BaseModel(folder, reader, from_scratch=False)
 
     return make
 
@@ -91,34 +91,34 @@ def examples(form: TargetForm, *targets: Any, num_targets: int = 1) -> PackedExa
 def test_each_task_gets_its_objective(start: MakeStart) -> None:
     labels, options = found("p", "q"), ObjectiveOptions()
     nothing = examples("none", 0)
-    one = choose_objective("classify", options, start(), labels, examples("class", 0, 1))
+    one = build_objective("classify", options, start(), labels, examples("class", 0, 1))
     assert isinstance(one, Classify)
     assert one.head.labels == ("p", "q")
-    several = choose_objective("classify", options, start(), found("p", "q", several=True), nothing)
+    several = build_objective("classify", options, start(), found("p", "q", several=True), nothing)
     assert isinstance(several, ClassifyMany)
-    assert isinstance(choose_objective("tag", options, start(), labels, nothing), Tag)
+    assert isinstance(build_objective("tag", options, start(), labels, nothing), Tag)
     values = examples("values", [1.0, 5.0], [3.0, 5.0], num_targets=2)
-    numbers = choose_objective("regress", options, start(), labels, values)
+    numbers = build_objective("regress", options, start(), labels, values)
     assert isinstance(numbers, Regress)
     assert (numbers.mean.tolist(), numbers.scale.tolist()) == ([2, 5], [1, 1])
-    masked = choose_objective("mlm", options, start(), found(), nothing)
+    masked = build_objective("mlm", options, start(), found(), nothing)
     assert isinstance(masked, MaskedTokens)
     assert masked.mask_token == 3
-    pairs = choose_objective("contrast", options, start(), found(), nothing)
+    pairs = build_objective("contrast", options, start(), found(), nothing)
     assert isinstance(pairs, Contrast)
 
 
 def test_options_reach_the_objective(start: MakeStart) -> None:
     options = ObjectiveOptions(mask_rate=0.4, masked=0.5, random=0.2)
-    masked = choose_objective("mlm", options, start(), found(), examples("none", 0))
+    masked = build_objective("mlm", options, start(), found(), examples("none", 0))
     assert isinstance(masked, MaskedTokens)
     assert dataclasses.astuple(masked.recipe) == (0.4, 0.5, 0.2)
     options = ObjectiveOptions(head_pooling="cls", head_dropout=0.4, label_smoothing=0.1)
-    one = choose_objective("classify", options, start(), found("p", "q"), examples("class", 0))
+    one = build_objective("classify", options, start(), found("p", "q"), examples("class", 0))
     assert isinstance(one, Classify)
     assert (one.head.pooling, one.head.dropout, one.label_smoothing) == ("cls", 0.4, 0.1)
     options = ObjectiveOptions(temperature=0.2, similarity="dot", symmetric=False, dimensions=(4,))
-    pairs = choose_objective("contrast", options, start(), found(), examples("none", 0))
+    pairs = build_objective("contrast", options, start(), found(), examples("none", 0))
     assert isinstance(pairs, Contrast)
     assert (pairs.temperature, pairs.similarity, pairs.symmetric) == (0.2, "dot", False)
     assert pairs.dimensions == (4,)
@@ -129,7 +129,7 @@ def test_series_have_values_to_tell(start: MakeStart) -> None:
         num_layers=1, num_heads=1, d_model=8, d_ff=8, input="vectors", num_channels=2
     )
     series = start(reader=SeriesReader(Series.as_is(2)), config=config)
-    objective = choose_objective(
+    objective = build_objective(
         "mlm", ObjectiveOptions(mask_rate=0.5, span=2), series, found(), examples("none", 0)
     )
     assert isinstance(objective, MaskedValues)
@@ -138,17 +138,17 @@ def test_series_have_values_to_tell(start: MakeStart) -> None:
 
 def test_balanced_weights_come_from_the_examples(start: MakeStart) -> None:
     options = ObjectiveOptions(class_weights="balanced")
-    one = choose_objective(
+    one = build_objective(
         "classify", options, start(), found("p", "q"), examples("class", 0, 0, 0, 1)
     )
     assert isinstance(one, Classify)
     assert one.class_weights is not None
     assert one.class_weights == pytest.approx([4 / 6, 2])
     tags = examples("tags", [IGNORED, 0, 0], [0, 1, IGNORED])
-    tag = choose_objective("tag", options, start(), found("p", "q"), tags)
+    tag = build_objective("tag", options, start(), found("p", "q"), tags)
     assert isinstance(tag, Tag)
     assert tag.class_weights == pytest.approx([4 / 6, 2])
-    several = choose_objective(
+    several = build_objective(
         "classify",
         options,
         start(),
@@ -162,10 +162,10 @@ def test_balanced_weights_come_from_the_examples(start: MakeStart) -> None:
 def test_whole_words_need_a_vocabulary_that_knows_them(start: MakeStart) -> None:
     options = ObjectiveOptions(whole_words=True)
     with pytest.raises(ConfigError, match="whole_words: this vocabulary does not say where words"):
-        choose_objective("mlm", options, start(), found(), examples("none", 0))
+        build_objective("mlm", options, start(), found(), examples("none", 0))
     tokenizer = train_tokenizer(lambda: ["ab ba"])
     reader = TextReader(tokenizer, vocab_size=CONFIG.vocab_size)
-    objective = choose_objective("mlm", options, start(reader=reader), found(), examples("none", 0))
+    objective = build_objective("mlm", options, start(reader=reader), found(), examples("none", 0))
     assert isinstance(objective, MaskedTokens)
     assert objective.continues is not None
     assert len(objective.continues) == CONFIG.vocab_size
@@ -176,13 +176,13 @@ def test_whole_words_need_a_vocabulary_that_knows_them(start: MakeStart) -> None
 def test_a_head_with_the_same_labels_is_trained_on(start: MakeStart) -> None:
     own = head_for("classes", CONFIG, ("q", "p"), pooling="max")
     begin = start(own)
-    assert labels_of_head("classify", begin) == ("q", "p")
-    assert labels_of_head("tag", begin) == ()
-    assert labels_of_head("classify", None) == ()
+    assert head_labels("classify", begin) == ("q", "p")
+    assert head_labels("tag", begin) == ()
+    assert head_labels("classify", None) == ()
     options = ObjectiveOptions(head_dropout=0.25)
-    objective = choose_objective("classify", options, begin, found("q", "p"), examples("class", 0))
+    objective = build_objective("classify", options, begin, found("q", "p"), examples("class", 0))
     assert objective.head == dataclasses.replace(own, dropout=0.25)
-    weights = make_model(objective, begin, seed=0).to_weights()
+    weights = build_model(objective, begin, seed=0).to_weights()
     assert (weights["heads.classifier.weight"] == 7).all()
 
 
@@ -194,8 +194,8 @@ def test_another_head_begins_afresh(
     start: MakeStart, labels: tuple[str, ...], options: ObjectiveOptions
 ) -> None:
     begin = start(head_for("classes", CONFIG, ("p", "q")))
-    objective = choose_objective("classify", options, begin, found(*labels), examples("class", 0))
-    weights = make_model(objective, begin, seed=0).to_weights()
+    objective = build_objective("classify", options, begin, found(*labels), examples("class", 0))
+    weights = build_model(objective, begin, seed=0).to_weights()
     assert not (weights["heads.classifier.weight"] == 7).any()
 
 
@@ -203,8 +203,8 @@ def test_a_published_pooler_is_used_where_the_head_has_one(start: MakeStart) -> 
     pooler = {"heads.pooler.weight": np.full((8, 8), 7.0, np.float32)}
     begin = start(extra=pooler)
     options = ObjectiveOptions(head_pooling="cls")
-    objective = choose_objective("classify", options, begin, found("p", "q"), examples("class", 0))
-    weights = make_model(objective, begin, seed=0).to_weights()
+    objective = build_objective("classify", options, begin, found("p", "q"), examples("class", 0))
+    weights = build_model(objective, begin, seed=0).to_weights()
     assert (weights["heads.pooler.weight"] == 7).all()
     assert not (weights["heads.classifier.weight"] == 7).any()
 
@@ -212,8 +212,8 @@ def test_a_published_pooler_is_used_where_the_head_has_one(start: MakeStart) -> 
 def test_a_head_of_values_keeps_its_predictions_on_other_data(start: MakeStart) -> None:
     begin = start(head_for("values", CONFIG, ("y",)))
     values = examples("values", [10.0], [30.0])
-    objective = choose_objective("regress", ObjectiveOptions(), begin, found("y"), values)
-    trained = make_model(objective, begin, seed=0).to_weights()
+    objective = build_objective("regress", ObjectiveOptions(), begin, found("y"), values)
+    trained = build_model(objective, begin, seed=0).to_weights()
     kept = objective.to_folder(trained)
     assert kept["heads.classifier.weight"] == pytest.approx(7 * np.ones((1, 8)))
     assert kept["heads.classifier.bias"] == pytest.approx([7])

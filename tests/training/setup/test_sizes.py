@@ -7,7 +7,8 @@ import pytest
 
 from bothways.checkpoints.families import FAMILIES
 from bothways.errors import ConfigError
-from bothways.training.setup.sizes import SIZES, Architecture, SizeName, new_config
+from bothways.training.options.new_model import Architecture, SizeName
+from bothways.training.setup.sizes import SIZES, new_config
 
 SIZE_NAMES: tuple[SizeName, ...] = get_args(SizeName)
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)

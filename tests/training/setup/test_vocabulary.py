@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from bothways.errors import ConfigError, InputError
 from bothways.sequences import Alphabet, Kmers
-from bothways.training.plan import Vocabulary
+from bothways.training.options.new_model import Vocabulary
 from bothways.training.setup.vocabulary import choose_alphabet, train_tokenizer
 
 KINDS: tuple[Vocabulary, ...] = get_args(Vocabulary)

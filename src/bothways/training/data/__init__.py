@@ -1,1 +1,1 @@
-"""From a user's files to the examples of a training run: read, checked, split and tokenized."""
+"""From data files to training examples: reading, checking, splitting and tokenizing."""

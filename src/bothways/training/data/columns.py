@@ -1,24 +1,23 @@
-"""Which columns of a file hold what an objective learns from."""
+"""Selection of the columns that hold sequences, labels and groups."""
 
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, assert_never
+from typing import Any, assert_never
 
 from bothways.errors import DataFileError
 from bothways.files.columns import listed, require_column
+from bothways.training.options.data import ColumnNames
+from bothways.training.options.objective import TrainingTask
 
-__all__ = ["ColumnNames", "Columns", "Task", "choose_columns"]
-
-Task = Literal["mlm", "classify", "tag", "regress", "contrast"]
-"""What is to be learned, as the command line calls it."""
+__all__ = ["DataColumns", "choose_columns"]
 
 _SEQUENCES = (
     *("text", "sentence", "sequence", "series", "document", "body", "content"),
     *("smiles", "protein", "peptide", "dna", "rna", "seq", "events", "x"),
 )
 _WORDS = ("tokens", "words", *_SEQUENCES)
-_LABELS: Mapping[Task, tuple[str, ...]] = {
+_LABELS: Mapping[TrainingTask, tuple[str, ...]] = {
     "mlm": (),
     "classify": ("label", "labels", "class", "classes", "category", "categories", "topic", "y"),
     "tag": ("tags", "labels", "ner_tags", "pos_tags", "pos", "tag", "y"),
@@ -32,31 +31,21 @@ _POSITIVES = (
 )
 _NEGATIVE = re.compile(r"(hard_)?neg(ative)?s?(_?\d+)?", re.IGNORECASE)
 
-_OPTION: Mapping[Task, str] = {"classify": "--label", "tag": "--label", "regress": "--target"}
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ColumnNames:
-    """The columns that the user named; empty or None for those left to us.
-
-    inputs: of the sequence; two for a pair of texts read as one input; for contrast the anchor, its
-        positive and any negatives.
-    labels: of the class, the tags or the numbers.
-    group: rows with the same value here stay on one side of the split. `file` is the input file,
-        and in CoNLL `document` is the document, where there is no such column.
-    """
-
-    inputs: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
-    group: str | None = None
+_OPTION: Mapping[TrainingTask, str] = {
+    "classify": "--label",
+    "tag": "--label",
+    "regress": "--target",
+}
 
 
 @dataclasses.dataclass(frozen=True)
-class Columns:
+class DataColumns:
     """The columns of one file.
 
-    inputs: of the sequence, of the two texts of a pair, or of anchor and positive.
-    negatives: those that the user named; None for those called so in each row.
+    inputs: the column of the sequence, or those of the two texts of a pair or of anchor and
+        positive.
+    labels: the columns of labels. group: the column whose values stay on one side of the split.
+    negatives: the columns that the user named; None to find them by name in each row.
     """
 
     inputs: tuple[str, ...]
@@ -64,27 +53,29 @@ class Columns:
     group: str | None = None
     negatives: tuple[str, ...] | None = ()
 
-    def negatives_in(self, fields: Mapping[str, Any]) -> tuple[str, ...]:
+    def negative_columns(self, fields: Mapping[str, Any]) -> tuple[str, ...]:
         """The columns of a row that hold hard negatives."""
         if self.negatives is not None:
             return self.negatives
         return tuple(column for column in fields if _NEGATIVE.fullmatch(column))
 
-    def needed(self, fields: Mapping[str, Any]) -> list[str]:
-        """The columns that have to be read of a file whose every row has these fields."""
+    def required(self, fields: Mapping[str, Any]) -> list[str]:
+        """The columns to read from a file whose rows all have these fields."""
         group = () if self.group is None else (self.group,)
-        wanted = {*self.inputs, *self.negatives_in(fields), *self.labels, *group}
-        return [column for column in fields if column in wanted]
+        required = {*self.inputs, *self.negative_columns(fields), *self.labels, *group}
+        return [column for column in fields if column in required]
 
 
-def choose_columns(task: Task, name: str, fields: Mapping[str, Any], names: ColumnNames) -> Columns:
-    """The columns of the file called `name`, whose first row has these fields.
+def choose_columns(
+    task: TrainingTask, name: str, fields: Mapping[str, Any], names: ColumnNames
+) -> DataColumns:
+    """Choose the columns of the file `name`, whose first row has these fields.
 
-    Those that the user named; else those with a usual name; else what is left over where only one
-    choice is.
+    The columns that the user named come first, then columns with a common name, then the only
+    column left.
 
     Raises:
-        DataFileError: if a named column is not there, or several could be meant; it lists them.
+        DataFileError: if a named column is missing or the choice is ambiguous; it lists them.
     """
     available = list(fields)
     for column in (*names.inputs, *names.labels):
@@ -94,7 +85,7 @@ def choose_columns(task: Task, name: str, fields: Mapping[str, Any], names: Colu
         require_column(name, available, group)
     if task == "contrast":
         inputs, negatives = _pair_columns(name, available, names)
-        return Columns(inputs, group=group, negatives=negatives)
+        return DataColumns(inputs, group=group, negatives=negatives)
     free = [column for column in available if column not in (*names.inputs, group)]
     labels = names.labels or _label_columns(task, name, free, names)
     if names.inputs:
@@ -102,83 +93,86 @@ def choose_columns(task: Task, name: str, fields: Mapping[str, Any], names: Colu
     else:
         rest = [column for column in available if column not in (*labels, group)]
         inputs = (_input_column(task, name, rest, fields),)
-    return Columns(inputs, labels, group)
+    return DataColumns(inputs, labels, group)
 
 
-def _checked_inputs(task: Task, name: str, inputs: tuple[str, ...]) -> tuple[str, ...]:
-    most = 2 if task in ("classify", "regress") else 1
-    if len(inputs) > most:
+def _checked_inputs(task: TrainingTask, name: str, inputs: tuple[str, ...]) -> tuple[str, ...]:
+    maximum = 2 if task in ("classify", "regress") else 1
+    if len(inputs) > maximum:
         raise DataFileError(
-            f"{name}: {len(inputs)} columns of input, {listed(inputs)}; {task} takes {most}"
+            f"{name}: {len(inputs)} input columns, {listed(inputs)}; {task} accepts {maximum}"
         )
     return inputs
 
 
 def _label_columns(
-    task: Task, name: str, free: Sequence[str], names: ColumnNames
+    task: TrainingTask, name: str, free: Sequence[str], names: ColumnNames
 ) -> tuple[str, ...]:
-    usual = _LABELS[task]
-    if not usual:
+    common_names = _LABELS[task]
+    if not common_names:
         return ()
     if len(free) < (1 if names.inputs else 2):
         raise DataFileError(
-            f"{name}: has only {listed([*names.inputs, *free])}; {task} needs {_what(task)} "
-            "beside the sequences, as in .csv, .tsv, .jsonl or .parquet"
+            f"{name}: has only {listed([*names.inputs, *free])}; {task} also needs a "
+            f"column of {_label_noun(task)}, as in .csv, .tsv, .jsonl or .parquet"
         )
-    found = [column for column in free if column.lower() in usual]
-    if len(found) == 1:
-        return (found[0],)
+    matches = [column for column in free if column.lower() in common_names]
+    if len(matches) == 1:
+        return (matches[0],)
     inputs = [column for column in free if column.lower() in _WORDS]
     others = [column for column in free if column not in inputs]
-    if not found and len(inputs) == 1 and len(others) == 1:
+    if not matches and len(inputs) == 1 and len(others) == 1:
         return (others[0],)
     raise DataFileError(
-        f"{name}: which column holds {_what(task)}? Name it with {_OPTION[task]}: {listed(free)}"
+        f"{name}: which column holds the {_label_noun(task)}? Name it with {_OPTION[task]}: "
+        f"{listed(free)}"
     )
 
 
-def _what(task: Task) -> str:
+def _label_noun(task: TrainingTask) -> str:
     match task:
         case "classify":
-            return "the labels"
+            return "labels"
         case "tag":
-            return "the tags"
+            return "tags"
         case "regress":
-            return "the numbers to predict"
+            return "numbers to predict"
         case "mlm" | "contrast":
-            return "nothing"
+            raise ValueError(f"{task} has no labels")
         case unknown:
             assert_never(unknown)
 
 
-def _input_column(task: Task, name: str, rest: Sequence[str], fields: Mapping[str, Any]) -> str:
+def _input_column(
+    task: TrainingTask, name: str, rest: Sequence[str], fields: Mapping[str, Any]
+) -> str:
     candidates = [column for column in rest if isinstance(fields[column], str | list)]
     if len(candidates) == 1:
         return candidates[0]
-    usual = [column for column in candidates if column.lower() in _usual_inputs(task)]
-    if len(usual) == 1:
-        return usual[0]
+    matches = [column for column in candidates if column.lower() in _common_inputs(task)]
+    if len(matches) == 1:
+        return matches[0]
     if not candidates:
         raise DataFileError(
-            f"{name}: no column could hold the sequences; the file has {listed(list(fields))}"
+            f"{name}: no column can hold sequences; the file has {listed(list(fields))}"
         )
     raise DataFileError(
         f"{name}: which column holds the sequences? Name it with --column: {listed(candidates)}"
     )
 
 
-def _usual_inputs(task: Task) -> tuple[str, ...]:
+def _common_inputs(task: TrainingTask) -> tuple[str, ...]:
     return ("tokens", "words") if task == "tag" else _SEQUENCES
 
 
 def _pair_columns(
     name: str, available: Sequence[str], names: ColumnNames
 ) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
-    """Anchor and positive; and the negatives, where they are named."""
+    """The columns of anchor and positive; and of negatives, if the user named columns."""
     if names.inputs:
         if len(names.inputs) < 2:
             raise DataFileError(
-                f"{name}: contrast learns from pairs; name two columns with --column, the anchor "
+                f"{name}: contrast needs pairs; name two columns with --column, the anchor "
                 f"and then its positive: {listed(available)}"
             )
         return names.inputs[:2], names.inputs[2:]
@@ -190,6 +184,6 @@ def _pair_columns(
     if len(rest) == 2:
         return (rest[0], rest[1]), None
     raise DataFileError(
-        f"{name}: which columns hold the pairs? Name the anchor and then its positive with "
-        f"--column, once for each: {listed(available)}"
+        f"{name}: which columns hold the pairs? Name the anchor and then its positive, each with "
+        f"--column: {listed(available)}"
     )

@@ -1,4 +1,4 @@
-"""CoNLL files: a token a line with its tags beside it, a blank line between sentences.
+"""CoNLL files: one token and its tags per line, a blank line between sentences.
 
 Tjong Kim Sang and De Meulder 2003, "Introduction to the CoNLL-2003 shared task", section 3, and
 CoNLL-U (https://universaldependencies.org/format.html).
@@ -21,14 +21,14 @@ _FORM, _UPOS = 1, 3
 def read_conll(
     lines: Iterable[str], name: str, *, token: int | None = None, tag: int | None = None
 ) -> Iterator[Record]:
-    """The sentences of a file as records of `tokens`, `tags` and `document`, as `x.conll 3`.
+    """Read sentences as records of `tokens`, `tags` and `document` (such as `x.conll 3`).
 
-    token, tag: which columns hold them, counted from 1. By default the first and the last; of ten
-        columns, which are CoNLL-U's, the form and the universal part of speech.
+    token, tag: their columns, counted from 1. By default the first and the last; in CoNLL-U, which
+        has ten columns, the form and the universal part of speech.
 
-    Columns are parted by tabs, or else by spaces. A line that begins with # before the first token
-    of a sentence is a comment unless it has as many columns as the tokens. CoNLL-U's ranges (1-2)
-    and empty nodes (1.1) are skipped.
+    Tabs separate columns, or spaces if there are no tabs. A line that begins with # before the
+    first token of a sentence is a comment, unless it has as many columns as the tokens. CoNLL-U's
+    ranges (1-2) and empty nodes (1.1) are skipped.
 
     Raises:
         DataFileError: for a line without a tag, or with more or fewer columns than the first.
@@ -78,22 +78,22 @@ def _fields(line: str) -> list[str]:
 def _check(fields: list[str], columns: int, place: Place) -> None:
     if len(fields) == 1:
         raise DataFileError(
-            f"{place}: {fields[0][:40]!r} has no tag; expected a token and its tag, parted by a "
+            f"{place}: {fields[0][:40]!r} has no tag; expected a token and its tag, separated by a "
             "tab or a space"
         )
     if len(fields) != columns:
         raise DataFileError(
-            f"{place}: {len(fields)} columns, where the first token has {columns}; every token "
-            "needs as many"
+            f"{place}: {len(fields)} columns, but the first token has {columns}; all tokens "
+            "need the same number"
         )
 
 
 def _places(columns: int, token: int | None, tag: int | None, place: Place) -> tuple[int, int]:
-    """Where token and tag are, counted from 0."""
+    """The columns of token and tag, counted from 0."""
     is_conll_u = columns == _CONLL_U_COLUMNS
     token_at = (_FORM if is_conll_u else 0) if token is None else token - 1
     tag_at = (_UPOS if is_conll_u else columns - 1) if tag is None else tag - 1
     for at in (token_at, tag_at):
         if not 0 <= at < columns:
-            raise DataFileError(f"{place}: no column {at + 1}; there are {columns}, from 1 on")
+            raise DataFileError(f"{place}: no column {at + 1}; columns are 1 to {columns}")
     return token_at, tag_at

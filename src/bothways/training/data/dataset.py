@@ -1,4 +1,4 @@
-"""What a training run learns from: examples, ready for the encoder, with their targets and places.
+"""Datasets of examples: sequences that fit the encoder, their targets and their places.
 
 T tokens of all sequences of a dataset end to end; C channels of a series.
 """
@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Dataset", "Example", "Piece"]
+__all__ = ["Dataset", "Example", "InputSequence"]
 
 
-class Piece(NamedTuple):
-    """One sequence: ids (L,) or vectors (L, C), and segment ids (L,) or None. Fits the encoder.
+class InputSequence(NamedTuple):
+    """One sequence that fits the encoder.
 
-    content: the positions that are no special tokens, which masking may choose.
+    values: ids (L,) or vectors (L, C). segments: segment ids (L,) or None. content: the positions
+    without special tokens, which masking may select.
     """
 
     values: np.ndarray
@@ -24,41 +25,41 @@ class Piece(NamedTuple):
 
 
 class Example(NamedTuple):
-    """What one row of data became.
+    """One training example.
 
-    pieces: one sequence; for contrast an anchor, its positive, and any hard negatives.
-    target: by objective. Classes: the label's index, int64 (). Several labels: float32 (labels,) of
-        0 and 1. Values: float32 (values,). Tags: the label's index at each position, int64 (L,),
-        `IGNORED` where there is none. Masked tokens, masked values and contrast: None.
-    place: where it stands, for messages: `train.csv, row 3`.
+    sequences: one sequence; for contrast an anchor, its positive, and any hard negatives.
+    target: depends on the objective. Classes: the label's index, int64 (). Several labels: float32
+        (labels,) of 0 and 1. Values: float32 (values,). Tags: the label's index at each position,
+        int64 (L,), or `IGNORED`. Masked tokens, masked values and contrast: None.
+    place: the row that it comes from, for messages: `train.csv, row 3`.
     """
 
-    pieces: tuple[Piece, ...]
+    sequences: tuple[InputSequence, ...]
     target: np.ndarray | None
     place: str
 
     @property
     def num_tokens(self) -> int:
-        """Positions of all pieces together."""
-        return sum(len(piece.values) for piece in self.pieces)
+        """Number of tokens of all its sequences."""
+        return sum(len(sequence.values) for sequence in self.sequences)
 
 
 IGNORED = -100
-"""The target of a position that has none: special tokens, and word pieces after a word's first."""
+"""The target of positions without one: special tokens, and the later tokens of a word."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """Examples by index, and their lengths without making them.
+    """Examples by index, and their lengths, known without creating the examples.
 
-    lengths: positions of each example, all its pieces together, int64 (n,).
+    lengths: tokens of each example, over all its sequences, int64 (n,).
     """
 
     examples: Sequence[Example]
     lengths: np.ndarray
 
     def __len__(self) -> int:
-        """How many examples there are."""
+        """Number of examples."""
         return len(self.lengths)
 
     def __getitem__(self, index: int) -> Example:

@@ -1,6 +1,6 @@
-"""Examples in flat arrays, made one by one when asked for: millions of lines fit in memory.
+"""Examples in flat arrays, created on access: millions of rows fit in memory.
 
-n examples of P pieces of T tokens in all; C channels of a series; K labels, V values.
+n examples; P sequences and T tokens of all examples; C channels of a series; K labels, V values.
 """
 
 import array
@@ -11,31 +11,31 @@ from typing import Literal, overload
 import numpy as np
 
 from bothways.files.rows import Place
-from bothways.training.data.dataset import Dataset, Example, Piece
+from bothways.training.data.dataset import Dataset, Example, InputSequence
 
 __all__ = ["ExampleWriter", "PackedExamples", "TargetForm"]
 
 TargetForm = Literal["none", "class", "labels", "values", "tags"]
-"""What a target is: nothing, an index (), 0 or 1 for each label (K,), numbers (V,), or an index for
-each position (L,)."""
+"""The form of a target: none, an index (), 0 or 1 for each label (K,), numbers (V,), or an index
+for each position (L,)."""
 
 _DTYPES = {"class": np.int64, "labels": np.float32, "values": np.float32, "tags": np.int64}
-"""Of a target in an `Example`."""
+"""Types of targets in an `Example`."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PackedExamples(Sequence[Example]):
     """Examples by index.
 
-    values: ids, int32 (T,), or vectors, float32 (T, C). piece_starts: int64 (P + 1,).
-    segments: uint8 (T,), or None. example_starts: the first piece of each, int64 (n + 1,).
-    prefix, suffix: special tokens before and after the content of every piece.
+    values: ids, int32 (T,), or vectors, float32 (T, C). sequence_starts: int64 (P + 1,).
+    segments: uint8 (T,), or None. example_starts: the first sequence of each, int64 (n + 1,).
+    prefix, suffix: number of special tokens before and after the content of each sequence.
     targets: by `form`: int32 (n,), uint8 (n, K), float32 (n, V) or int32 (T,); None for none.
-    files: names. file_of, rows, lines: of each example's place, int32 (n,); line 0 for none.
+    files: names. file_of, rows, lines: the place of each example, int32 (n,); line 0 for none.
     """
 
     values: np.ndarray
-    piece_starts: np.ndarray
+    sequence_starts: np.ndarray
     segments: np.ndarray | None
     example_starts: np.ndarray
     prefix: int
@@ -48,7 +48,7 @@ class PackedExamples(Sequence[Example]):
     lines: np.ndarray
 
     def __len__(self) -> int:
-        """How many examples there are."""
+        """Number of examples."""
         return len(self.rows)
 
     @overload
@@ -64,28 +64,28 @@ class PackedExamples(Sequence[Example]):
             raise IndexError(f"example {index} of {len(self)}")
         index = range(len(self))[index]
         first, last = int(self.example_starts[index]), int(self.example_starts[index + 1])
-        pieces = tuple(self._piece(piece) for piece in range(first, last))
-        return Example(pieces, self._target(index), str(self.place(index)))
+        sequences = tuple(self._sequence(index) for index in range(first, last))
+        return Example(sequences, self._target(index), str(self.place(index)))
 
     def place(self, index: int) -> Place:
-        """Where an example stands."""
+        """The row that an example comes from."""
         line = int(self.lines[index])
         return Place(self.files[self.file_of[index]], int(self.rows[index]), line or None)
 
     def to_dataset(self) -> Dataset:
         """The examples with their lengths."""
-        return Dataset(self, np.diff(self.piece_starts[self.example_starts]))
+        return Dataset(self, np.diff(self.sequence_starts[self.example_starts]))
 
-    def _piece(self, piece: int) -> Piece:
-        span = self._span(piece)
+    def _sequence(self, index: int) -> InputSequence:
+        span = self._span(index)
         values = self.values[span]
-        # What an encoder takes; kept smaller.
+        # Encoders expect int64; int32 saves memory.
         values = values.astype(np.int64) if values.ndim == 1 else values
         segments = None if self.segments is None else self.segments[span].astype(np.int64)
-        return Piece(values, segments, slice(self.prefix, len(values) - self.suffix))
+        return InputSequence(values, segments, slice(self.prefix, len(values) - self.suffix))
 
-    def _span(self, piece: int) -> slice:
-        return slice(int(self.piece_starts[piece]), int(self.piece_starts[piece + 1]))
+    def _span(self, sequence: int) -> slice:
+        return slice(int(self.sequence_starts[sequence]), int(self.sequence_starts[sequence + 1]))
 
     def _target(self, index: int) -> np.ndarray | None:
         if self.targets is None or self.form == "none":
@@ -95,11 +95,11 @@ class PackedExamples(Sequence[Example]):
 
 
 class ExampleWriter:
-    """Lays examples end to end.
+    """Appends examples to flat arrays.
 
-    files: the names that places have. prefix, suffix: special tokens around every piece's content.
+    files: the file names of places. prefix, suffix: number of special tokens around each sequence.
     channels: numbers at each position of a series; 0 for ids.
-    num_targets: numbers of each target of the form `labels` or `values`.
+    num_targets: numbers in each target of the form `labels` or `values`.
     """
 
     def __init__(
@@ -119,43 +119,43 @@ class ExampleWriter:
         self._values = bytearray()
         self._segments = bytearray()
         self._targets = bytearray()
-        self._piece_ends = array.array("q", [0])
+        self._sequence_ends = array.array("q", [0])
         self._example_ends = array.array("q", [0])
         self._places = array.array("i")
 
     def add(
         self,
-        pieces: Sequence[np.ndarray],
+        sequences: Sequence[np.ndarray],
         segments: np.ndarray | None,
         target: np.ndarray | None,
         place: Place,
     ) -> None:
         """Add an example.
 
-        pieces: ids (L,) or vectors (L, C). segments: of the only piece of a pair read as one.
+        sequences: ids (L,) or vectors (L, C). segments: of a pair of texts read as one sequence.
         """
         stored = np.float32 if self._channels else np.int32
-        for piece in pieces:
-            self._values += np.ascontiguousarray(piece, dtype=stored).tobytes()
-            self._piece_ends.append(self._piece_ends[-1] + len(piece))
+        for values in sequences:
+            self._values += np.ascontiguousarray(values, dtype=stored).tobytes()
+            self._sequence_ends.append(self._sequence_ends[-1] + len(values))
         if segments is not None:
             self._segments += segments.astype(np.uint8).tobytes()
         if target is not None:
             self._targets += target.astype(self._stored_target).tobytes()
-        self._example_ends.append(len(self._piece_ends) - 1)
+        self._example_ends.append(len(self._sequence_ends) - 1)
         self._places.extend((self._file_number[place.file], place.row, place.line or 0))
 
     def __len__(self) -> int:
-        """How many examples there are so far."""
+        """Number of examples so far."""
         return len(self._example_ends) - 1
 
     def finish(self) -> PackedExamples:
-        """The examples, on the memory that was written."""
+        """The examples, as views of the written memory."""
         values = np.frombuffer(self._values, np.float32 if self._channels else np.int32)
         places = np.frombuffer(self._places, np.intc).reshape(-1, 3)
         return PackedExamples(
             values=values.reshape(-1, self._channels) if self._channels else values,
-            piece_starts=np.frombuffer(self._piece_ends, np.int64),
+            sequence_starts=np.frombuffer(self._sequence_ends, np.int64),
             segments=np.frombuffer(self._segments, np.uint8) if self._segments else None,
             example_starts=np.frombuffer(self._example_ends, np.int64),
             prefix=self._prefix,

@@ -1,4 +1,4 @@
-"""What a row says is to be learned: classes, tags or numbers, read from what a file holds."""
+"""Labels of rows: classes, tags or numbers, parsed from the values of a file."""
 
 import json
 import math
@@ -19,10 +19,10 @@ Classes = str | tuple[str, ...]
 
 
 def parse_classes(value: Any, separator: str | None, place: Place) -> Classes:
-    """The class of a row, or its labels: a list, also as JSON in a text, or parted by `separator`.
+    """Parse the class of a row, or its labels: a list, a JSON list, or text with `separator`.
 
     Raises:
-        DataFileError: if there is none, or it is neither text, whole number nor truth.
+        DataFileError: if it is missing, or not a string, an integer or a bool.
     """
     if isinstance(value, str) and separator is not None:
         value = [part.strip() for part in value.split(separator) if part.strip()]
@@ -32,48 +32,48 @@ def parse_classes(value: Any, separator: str | None, place: Place) -> Classes:
         labels = tuple(_name(label, place) for label in value)
         if len(set(labels)) < len(labels):
             twice = next(label for label in labels if labels.count(label) > 1)
-            raise DataFileError(f"{place}: the label {twice[:40]!r} is there twice")
+            raise DataFileError(f"{place}: duplicate label {twice[:40]!r}")
         return labels
     return _name(value, place)
 
 
 def parse_tags(value: Any, kind: Kind, place: Place) -> list[str]:
-    """The tags of a row: a list, or a text parted by spaces; of symbols also a letter for each.
+    """Parse the tags of a row: a list, or text with spaces; for symbols also one letter each.
 
     Raises:
-        DataFileError: if there are none, or one is neither text, whole number nor truth.
+        DataFileError: if they are missing, or one is not a string, an integer or a bool.
     """
     if isinstance(value, str) and value.strip():
         parts = value.split()
         return list(value) if kind == "symbols" and len(parts) == 1 else parts
     if not isinstance(value, list):
-        raise DataFileError(f"{place}: expected a list of tags, found {_found(value)}")
+        raise DataFileError(f"{place}: expected a list of tags, found {_describe(value)}")
     return [_name(tag, place) for tag in value]
 
 
 def parse_number(value: Any, place: Place) -> float:
-    """A number to predict.
+    """Parse a number to predict.
 
     Raises:
-        DataFileError: if it is missing, no number, NaN or infinite.
+        DataFileError: if it is missing, not a number, NaN or infinite.
     """
     if _is_missing(value):
         raise _unlabeled(place)
     if isinstance(value, str):
-        # Python alone reads 1_000 as a number.
+        # Only Python reads 1_000 as a number.
         number = _float(value) if "_" not in value else None
     else:
         number = float(value) if type(value) in (int, float) else None
     if number is None or not math.isfinite(number):
         raise DataFileError(
-            f"{place}: expected a finite number, found {_found(value)}; correct it, or remove "
+            f"{place}: expected a finite number, found {_describe(value)}; correct it, or remove "
             "the row"
         )
     return number
 
 
 def type_of_label(value: Any) -> str:
-    """What kind of label a value is, for a message; rows of one file must agree."""
+    """The type of a label, for messages; all rows of a file must have the same."""
     match value:
         case bool():
             return "a truth value"
@@ -86,9 +86,9 @@ def type_of_label(value: Any) -> str:
 
 
 def label_order(labels: Sequence[str], preferred: Sequence[str] = ()) -> tuple[str, ...]:
-    """Labels in the order that a head has them: numbers by value, others by their characters.
+    """The order of labels in a head: numbers by value, others alphabetically.
 
-    preferred: the order of a head that is to be trained on; kept where it knows all of them.
+    preferred: the labels of a head to fine-tune; kept if they include all labels.
     """
     if set(labels) <= set(preferred):
         return tuple(preferred)
@@ -107,8 +107,8 @@ def _name(value: Any, place: Place) -> str:
     if isinstance(value, int):
         return str(value)
     raise DataFileError(
-        f"{place}: expected a label, a text or a whole number, found {_found(value)}; numbers are "
-        "predicted by: bothways train regress"
+        f"{place}: expected a label, a string or an integer, found {_describe(value)}; to predict "
+        "numbers, use: bothways train regress"
     )
 
 
@@ -119,10 +119,10 @@ def _is_missing(value: Any) -> bool:
 
 
 def _unlabeled(place: Place) -> DataFileError:
-    return DataFileError(f"{place}: has no label; fill it in, or remove the row")
+    return DataFileError(f"{place}: the label is missing; add one, or remove the row")
 
 
-def _found(value: Any) -> str:
+def _describe(value: Any) -> str:
     return "nothing" if value == "" else found(value)
 
 
@@ -134,7 +134,7 @@ def _float(text: str) -> float | None:
 
 
 def _list_in(text: str) -> Any:
-    """The list that a text is in JSON; the text itself if it is none."""
+    """The list that a text holds in JSON; the text itself if it is not a JSON list."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""A row of training data: a sequence, or several to be compared, and what is to be learned."""
+"""Rows of training data: the sequences and labels of one record."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,20 +9,21 @@ from bothways.files.records import Record
 from bothways.files.rows import Kind, Place
 from bothways.files.values import found, value_of
 from bothways.sequences import as_words
-from bothways.training.data.columns import Columns, Task
+from bothways.training.data.columns import DataColumns
 from bothways.training.data.labels import parse_tags
+from bothways.training.options.objective import TrainingTask
 
-__all__ = ["DataRow", "RowReading", "is_blank"]
+__all__ = ["DataRow", "RowParser", "is_blank"]
 
 
 class DataRow(NamedTuple):
     """One row of data.
 
-    inputs: what a reader takes: one sequence (a tuple of two texts for a pair); for contrast an
-        anchor, its positive and any negatives; of tagged words, one list of them.
-    labels: what stands in each column of labels; for tags one list of str.
-    group: the value that decides with which rows it is split; None where the sequence decides.
-    place: of the row. label_columns: the names of those columns.
+    inputs: inputs of a sequence reader: one sequence (a tuple of two texts for a pair); for
+        contrast an anchor, its positive and any negatives; for tagged words one list of words.
+    labels: the value of each label column; for tags one list of str.
+    group: rows with the same group stay on one side of the split; None to group by sequence.
+    place: of the row. label_columns: the names of the label columns.
     """
 
     inputs: tuple[Any, ...]
@@ -36,24 +37,24 @@ class DataRow(NamedTuple):
         return self.place._replace(field=self.label_columns[index])
 
 
-class RowReading(NamedTuple):
-    """One record on its way to a row."""
+class RowParser(NamedTuple):
+    """Parses one record into a row."""
 
-    task: Task
+    task: TrainingTask
     kind: Kind
-    columns: Columns
+    columns: DataColumns
     record: Record
 
-    def row(self) -> DataRow:
-        """The row.
+    def parse(self) -> DataRow:
+        """Parse the record.
 
         Raises:
-            DataFileError: naming file, row and column of what cannot be learned from.
+            DataFileError: naming the file, row and column of an invalid value.
         """
         labels = tuple(self._field(column)[0] for column in self.columns.labels)
         match self.task:
             case "contrast":
-                inputs = self._compared()
+                inputs = self._contrasted()
             case "tag":
                 inputs = (self._words(),)
                 value, place = self._field(self.columns.labels[0])
@@ -75,20 +76,19 @@ class RowReading(NamedTuple):
         value, place = self._field(column)
         sequence = value_of(value, self.kind, place)
         if not len(sequence):
-            raise DataFileError(f"{place}: empty; fill it in, or remove the row")
+            raise DataFileError(f"{place}: empty; fill in the value, or remove the row")
         if isinstance(sequence, str) and self.kind == "text" and not sequence.strip():
-            raise DataFileError(f"{place}: blank; fill it in, or remove the row")
+            raise DataFileError(f"{place}: blank; fill in the value, or remove the row")
         return sequence
 
-    def _compared(self) -> tuple[Any, ...]:
-        """Anchor, positive and negatives; a field of negatives may hold a list, or nothing."""
+    def _contrasted(self) -> tuple[Any, ...]:
+        """Anchor, positive and negatives; a negative column may hold a list, or be empty."""
         pair = tuple(self._sequence(column) for column in self.columns.inputs)
         negatives: list[Any] = []
-        for column in self.columns.negatives_in(self.record.fields):
+        for column in self.columns.negative_columns(self.record.fields):
             value, place = self._field(column)
-            several = isinstance(value, list) and self.kind == "text"
-            given = [one for one in (value if several else [value]) if not is_blank(one)]
-            negatives += [value_of(one, self.kind, place) for one in given]
+            items = value if isinstance(value, list) and self.kind == "text" else [value]
+            negatives += [value_of(item, self.kind, place) for item in items if not is_blank(item)]
         return (*pair, *negatives)
 
     def _words(self) -> Any:
@@ -105,11 +105,11 @@ class RowReading(NamedTuple):
         return words
 
     def _check_lengths(self, words: Any, tags: Sequence[str], place: Place) -> None:
-        # How many symbols a string has, its alphabet says; that is seen when it is read.
+        # The number of symbols in a string depends on its alphabet; tokenization checks it.
         if not isinstance(words, str) and len(words) != len(tags):
             raise DataFileError(
-                f"{place}: {len(tags)} tags for {len(words)} in column "
-                f"{self.columns.inputs[0]!r}; each needs one"
+                f"{place}: {len(tags)} tags for {len(words)} words in column "
+                f"{self.columns.inputs[0]!r}; expected one tag per word"
             )
 
     def _group(self) -> str | None:
@@ -121,9 +121,9 @@ class RowReading(NamedTuple):
         value, place = self._field(column)
         if isinstance(value, str | int) and value != "":
             return str(value)
-        raise DataFileError(f"{place}: expected what the split goes by, found {found(value)}")
+        raise DataFileError(f"{place}: expected text or an integer, found {found(value)}")
 
 
 def is_blank(value: Any) -> bool:
-    """Whether a field has nothing in it but spaces."""
+    """Whether a field is empty or contains only whitespace."""
     return value is None or (isinstance(value, str) and not value.strip())

@@ -1,4 +1,4 @@
-"""Files of training data, as rows: read several times, to check, for a vocabulary, to tokenize."""
+"""Training data files as rows; read several times: to check, to build a vocabulary, to tokenize."""
 
 import dataclasses
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -18,14 +18,16 @@ from bothways.files.lines import decoded_lines
 from bothways.files.opening import byte_lines
 from bothways.files.records import Record, read_records
 from bothways.files.rows import Kind, Meter
-from bothways.training.data.columns import ColumnNames, Columns, Task, choose_columns
+from bothways.training.data.columns import DataColumns, choose_columns
 from bothways.training.data.conll import read_conll
-from bothways.training.data.rows import DataRow, RowReading, is_blank
+from bothways.training.data.rows import DataRow, RowParser, is_blank
+from bothways.training.options.data import ColumnNames
+from bothways.training.options.objective import TrainingTask
 
-__all__ = ["Report", "Source", "guess_kind"]
+__all__ = ["DataSource", "ShareCallback", "guess_kind"]
 
-Report = Callable[[float | None], None]
-"""Called with the share of some work that is done, from 0 to 1, or None where that is not known."""
+ShareCallback = Callable[[float | None], None]
+"""Called with the fraction of the work that is done, from 0 to 1; None if it is not known."""
 
 _REPORT_EVERY = 1000
 """Rows between two reports."""
@@ -34,15 +36,15 @@ _CONLL_SUFFIXES = (".conll", ".conllu", ".conll2003", ".iob", ".iob2", ".bio", "
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class DataSource:
     """Files of rows for one task.
 
-    kind: what the sequences are; files must agree.
-    names: the columns that the user named. In CoNLL, columns are numbers from 1.
+    kind: the kind of all sequences.
+    names: the columns that the user named. CoNLL columns are named by number, from 1.
     """
 
     files: tuple[InputFile, ...]
-    task: Task
+    task: TrainingTask
     kind: Kind
     names: ColumnNames = dataclasses.field(default_factory=ColumnNames)
 
@@ -50,20 +52,20 @@ class Source:
     def open(
         cls,
         paths: Sequence[str],
-        task: Task,
+        task: TrainingTask,
         *,
         kind: Kind | None = None,
         names: ColumnNames | None = None,
         input_format: TextFormat | None = None,
-    ) -> "Source":
-        """The source that these files are. kind: None to tell it by the first row.
+    ) -> "DataSource":
+        """Open files. kind: None to detect it from the first row.
 
         Raises:
             DataFileError: if a file cannot be read, is standard input, or has no rows.
-        MissingExtra: for parquet, where the library for it is not installed.
+            MissingExtra: for parquet, if pyarrow is not installed.
         """
         if STDIN in paths:
-            raise DataFileError("training reads its data more than once; give a file, not -")
+            raise DataFileError("training reads its data several times; give a file, not -")
         files = tuple(_input_file(path, input_format) for path in paths)
         for file in files:
             check_readable(file.source)
@@ -72,13 +74,13 @@ class Source:
         source = cls(files, task, kind or "text", names or ColumnNames())
         return source if kind else dataclasses.replace(source, kind=guess_kind(source))
 
-    def rows(self, report: Report | None = None) -> Generator[DataRow]:
-        """All rows, in order; for mlm without the blank ones, which part paragraphs.
+    def rows(self, report: ShareCallback | None = None) -> Generator[DataRow]:
+        """All rows, in order; for mlm without blank ones, which separate paragraphs.
 
-        report: called now and then with the share of the bytes that have been read, where known.
+        report: called from time to time with the fraction of bytes read, if known.
 
         Raises:
-            DataFileError: naming file, row and column.
+            DataFileError: naming the file, row and column of an invalid value.
         """
         meter = Meter([file.source for file in self.files])
         number = 0
@@ -90,11 +92,11 @@ class Source:
                     if report is not None and number % _REPORT_EVERY == 0:
                         report(meter.share)
 
-    def first_records(self) -> Iterator[tuple[InputFile, Mapping[str, Any], Columns]]:
+    def first_records(self) -> Iterator[tuple[InputFile, Mapping[str, Any], DataColumns]]:
         """The fields of the first row of each file that has one, and their columns.
 
         Raises:
-            DataFileError: if the columns cannot be told.
+            DataFileError: if the choice of columns is ambiguous.
         """
         for file in self.files:
             with closing(self._records(file, Meter([file.source]))) as records:
@@ -103,14 +105,14 @@ class Source:
                 yield file, first.fields, self._columns(file, first.fields)
 
     def _rows_of(self, file: InputFile, records: Iterator[Record]) -> Iterator[DataRow]:
-        columns: Columns | None = None
+        columns: DataColumns | None = None
         for record in records:
             columns = columns or self._columns(file, record.fields)
             if self.task == "mlm":
                 value = record.fields.get(columns.inputs[0])
                 if isinstance(value, str) and is_blank(value):
                     continue
-            yield RowReading(self.task, self.kind, columns, record).row()
+            yield RowParser(self.task, self.kind, columns, record).parse()
 
     def _records(self, file: InputFile, meter: Meter) -> Generator[Record]:
         if _is_conll(file, self.task):
@@ -125,20 +127,20 @@ class Source:
             with closing(read_records(file)) as peek:
                 first = next(peek, None)
             if first is not None:
-                columns = self._columns(file, first.fields).needed(first.fields)
+                columns = self._columns(file, first.fields).required(first.fields)
         yield from read_records(file, columns=columns, meter=meter)
 
-    def _columns(self, file: InputFile, fields: Mapping[str, Any]) -> Columns:
+    def _columns(self, file: InputFile, fields: Mapping[str, Any]) -> DataColumns:
         names = self.names
         if _is_conll(file, self.task):
             names = dataclasses.replace(names, inputs=("tokens",), labels=("tags",))
         return choose_columns(self.task, file.name, fields, names)
 
 
-def guess_kind(source: Source) -> Kind:
-    """What the sequences are, by the first row: numbers, lists of symbols, or text.
+def guess_kind(source: DataSource) -> Kind:
+    """Detect the kind of sequence from the first row: series, symbols or text.
 
-    FASTA holds symbols. Lists of words with tags are text.
+    FASTA contains symbols. Lists of words with tags are text.
 
     Raises:
         DataFileError: if no file has a row.
@@ -152,17 +154,17 @@ def guess_kind(source: Source) -> Kind:
         if not isinstance(value[0], str):
             return "series"
         return "text" if source.task == "tag" else "symbols"
-    raise DataFileError(f"{source.files[0].name}: has no rows; there is nothing to learn from")
+    raise DataFileError(f"{source.files[0].name}: has no rows")
 
 
 def _input_file(path: str, input_format: TextFormat | None) -> InputFile:
-    """As `files.input_file`; CoNLL is read as lines."""
+    """Like `files.input_file`; CoNLL files are read as lines."""
     if _has_conll_suffix(path):
         return input_file(path, "txt")
     return input_file(path, input_format)
 
 
-def _is_conll(file: InputFile, task: Task) -> bool:
+def _is_conll(file: InputFile, task: TrainingTask) -> bool:
     return task == "tag" and (_has_conll_suffix(file.source) or file.format in ("txt", "tsv"))
 
 
@@ -176,6 +178,6 @@ def _column_number(names: tuple[str, ...]) -> int | None:
         return None
     if not names[0].isdecimal() or names[0] == "0":
         raise DataFileError(
-            f"column {names[0]!r}: the columns of CoNLL files have no names; give a number from 1"
+            f"column {names[0]!r}: CoNLL columns have no names; give a number, from 1"
         )
     return int(names[0])

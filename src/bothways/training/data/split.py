@@ -1,4 +1,4 @@
-"""Which rows are held out: by seed and share, and never a sequence on both sides.
+"""The split into training and held-out rows; no sequence is on both sides.
 
 n rows; G groups of rows that stay together.
 """
@@ -8,74 +8,74 @@ import numpy as np
 from bothways.errors import DataFileError
 from bothways.training.data.survey import Survey
 
-__all__ = ["MOST_ROWS", "USUAL_SHARE", "choose_held_out"]
+__all__ = ["DEFAULT_HELD_OUT_SHARE", "MAX_HELD_OUT_ROWS", "choose_held_out"]
 
-USUAL_SHARE = 0.1
-"""Of rows held out where the user does not say."""
+DEFAULT_HELD_OUT_SHARE = 0.1
+"""Fraction of rows held out by default."""
 
-MOST_ROWS = 10_000
-"""Held out where the user does not say: enough for a figure to half a per cent, soon computed."""
+MAX_HELD_OUT_ROWS = 10_000
+"""Largest default number of held-out rows: enough for metrics within half a percent."""
 
 _SPLIT = 5
-"""Stream of chance, apart from those of the loop."""
+"""Random stream of the split; the loop's streams are in `engine.rng`."""
 
 
-def choose_held_out(survey: Survey, *, share: float | None, seed: int, name: str) -> np.ndarray:
-    """Which rows are held out to validate on, bool (n,).
+def choose_held_out(survey: Survey, *, fraction: float | None, seed: int, name: str) -> np.ndarray:
+    """Choose the rows held out for validation, bool (n,).
 
-    share: of the rows; None for a tenth, of at most 10,000. 0 for none.
+    fraction: of the rows; None for 0.1, but at most 10,000 rows. 0 for none.
     name: of the data, for messages.
 
-    Rows with equal keys go to the same side. Of each class the same share is held out, at least one
-    row, and one is left: as near as groups allow.
+    Rows with equal keys stay on one side. The split is stratified: the same fraction of each class
+    is held out, at least one row but not all, as closely as groups allow.
 
     Raises:
         DataFileError: if all rows belong to one group.
     """
     num_rows = survey.num_rows
     held_out_n = np.zeros(num_rows, dtype=bool)
-    if share == 0:
+    if fraction == 0:
         return held_out_n
-    if share is None:
-        share = min(USUAL_SHARE, MOST_ROWS / num_rows)
+    if fraction is None:
+        fraction = min(DEFAULT_HELD_OUT_SHARE, MAX_HELD_OUT_ROWS / num_rows)
     group_n = _groups(survey.keys)
     num_groups = int(group_n.max()) + 1
     if num_groups == 1:
         raise DataFileError(
             f"{name}: all {num_rows} rows have the same sequence or group, so none can be held "
-            "out; give --validation FILE, or --held-out 0 to train without"
+            "out; give --validation FILE, or --held-out 0 for no validation"
         )
     order_g = np.random.default_rng([seed, _SPLIT]).permutation(num_groups)
     sizes_g = np.bincount(group_n, minlength=num_groups)
-    # A group is of the class of its first row.
+    # The class of a group is that of its first row.
     class_g = np.zeros(num_groups, dtype=np.int64)
     if survey.classes is not None:
         class_g[group_n[::-1]] = survey.classes[::-1]
     chosen_g = np.zeros(num_groups, dtype=bool)
     for label in np.unique(class_g):
         candidates = order_g[class_g[order_g] == label]
-        chosen_g[_take(candidates, sizes_g, share)] = True
+        chosen_g[_take(candidates, sizes_g, fraction)] = True
     held_out_n[:] = chosen_g[group_n]
     return held_out_n
 
 
-def _take(groups: np.ndarray, sizes_g: np.ndarray, share: float) -> np.ndarray:
-    """The first of these groups that have together about `share` of the rows, and not all."""
-    wanted = max(share * sizes_g[groups].sum(), 1.0)
-    is_large = sizes_g[groups] > 2 * wanted  # these last, lest one alone be far too much
+def _take(groups: np.ndarray, sizes_g: np.ndarray, fraction: float) -> np.ndarray:
+    """The first groups that together have about `fraction` of the rows, but not all groups."""
+    wanted = max(fraction * sizes_g[groups].sum(), 1.0)
+    is_large = sizes_g[groups] > 2 * wanted  # last: one alone may be far too much
     groups = np.concatenate([groups[~is_large], groups[is_large]])
     rows = np.cumsum(sizes_g[groups])
-    # Up to where one more group would be further off.
+    # Stop where one more group would be further from the wanted number.
     count = int(np.searchsorted(rows - sizes_g[groups] / 2, wanted, side="left"))
     return groups[: min(max(count, 1), len(groups) - 1)]
 
 
 def _groups(keys: np.ndarray) -> np.ndarray:
-    """The group of each row, int64 (n,), counted from 0: rows that share a key in any column.
+    """The group of each row, int64 (n,), from 0: rows that share a key in any column.
 
-    With two columns, rows are edges between keys and groups are the connected components: each key
-    takes the smallest component of its neighbors until none changes, and skips ahead by following
-    its component's own (Shiloach and Vishkin 1982).
+    Rows are edges between keys, and groups are the connected components. Each key takes the
+    smallest component of its neighbors until none changes, with pointer jumping (Shiloach and
+    Vishkin 1982).
     """
     _, key_nl = np.unique(keys, return_inverse=True)
     key_nl = key_nl.reshape(keys.shape)

@@ -1,4 +1,4 @@
-"""The last reading of training data: rows to examples that fit the encoder.
+"""The last pass over training data: rows to examples that fit the encoder.
 
 L positions of a sequence; W its words; K labels.
 """
@@ -24,60 +24,60 @@ from bothways.training.data.dataset import IGNORED
 from bothways.training.data.examples import ExampleWriter, PackedExamples, TargetForm
 from bothways.training.data.labels import parse_classes, parse_number
 from bothways.training.data.rows import DataRow
-from bothways.training.data.source import Report, Source
+from bothways.training.data.source import DataSource, ShareCallback
 from bothways.training.data.survey import Survey
 
 __all__ = ["TokenizedRows", "tokenize"]
 
 _CHUNK_ROWS = 2048
-"""Read at a time: enough to keep all cores busy with tokenizing."""
+"""Rows tokenized at a time: enough to keep all cores busy."""
 
 
 @dataclasses.dataclass
 class TokenizedRows:
-    """What became of the rows.
+    """Rows as examples.
 
-    train, validation: the examples to learn from, and those held out; None if there are none.
-    truncated: how many sequences were cut.
-    untagged: how many words have a tag and no token, which is not learned.
+    train, validation: training and held-out examples; None if there are none.
+    truncated: number of truncated sequences.
+    words_without_token: number of tagged words without a token, which training ignores.
     """
 
     train: PackedExamples | None = None
     validation: PackedExamples | None = None
     truncated: int = 0
-    untagged: int = 0
+    words_without_token: int = 0
 
 
-class _Read(NamedTuple):
-    """A row's sequences, and the characters of its words, int64 (W, 2), where it has words."""
+class _ReadRow(NamedTuple):
+    """A row's sequences, and the character spans of its words, int64 (W, 2), or None."""
 
     sequences: list[Tokenized]
     spans: np.ndarray | None
 
 
 def tokenize(
-    source: Source,
+    source: DataSource,
     survey: Survey,
     held_out: np.ndarray,
     reader: SequenceReader,
     *,
     max_length: int,
     separator: str | None = None,
-    report: Report | None = None,
+    report: ShareCallback | None = None,
 ) -> TokenizedRows:
-    """The examples of a source, in the order of its rows.
+    """Convert the rows of a source to examples, in order.
 
-    held_out: of the rows of the survey, bool (n,). separator: as the survey had it.
-    report: as `Source.rows` takes it.
+    held_out: the held-out rows of the survey, bool (n,). separator: as in the survey.
+    report: as in `DataSource.rows`.
 
-    What is longer than `max_length` becomes several examples where each position is learned from by
-    itself (mlm, tag); otherwise it is cut, and counted.
+    A sequence longer than `max_length` is split into several examples for objectives with a target
+    per position (mlm, tag); for others it is truncated and counted.
 
     Raises:
-        DataFileError: naming file and row of a sequence that cannot be read, or if the files have
-            changed since the survey.
+        DataFileError: naming the file and row of an invalid sequence, or if the files have changed
+            since the survey.
     """
-    tokenizer = _Tokeniser(source, survey, reader, max_length, separator)
+    tokenizer = _RowTokenizer(source, survey, reader, max_length, separator)
     number = 0
     with closing(source.rows(report)) as rows:
         for chunk in iter(lambda: list(itertools.islice(rows, _CHUNK_ROWS)), []):
@@ -87,18 +87,18 @@ def tokenize(
                 number += 1
     if number != survey.num_rows:
         raise DataFileError(
-            f"{source.files[0].name}: had {survey.num_rows} rows and then {number}; do not change "
-            "the data while it is read"
+            f"{source.files[0].name}: had {survey.num_rows} rows at first and {number} now; do not "
+            "change the data during training"
         )
     return tokenizer.finish()
 
 
-class _Tokeniser:
-    """Turns rows into examples, on either side of the split."""
+class _RowTokenizer:
+    """Converts rows to training and held-out examples."""
 
     def __init__(
         self,
-        source: Source,
+        source: DataSource,
         survey: Survey,
         reader: SequenceReader,
         max_length: int,
@@ -111,59 +111,59 @@ class _Tokeniser:
         self._form = _form(source, survey)
         self._channels = survey.channels
         self._writers: dict[bool, ExampleWriter] = {}
-        self._done = TokenizedRows()
+        self._result = TokenizedRows()
 
-    def read(self, rows: Sequence[DataRow]) -> Iterator[_Read]:
-        """The sequences of each row.
+    def read(self, rows: Sequence[DataRow]) -> Iterator[_ReadRow]:
+        """Tokenize the sequences of each row.
 
         Raises:
-            DataFileError: naming file and row of one that the reader refuses.
+            DataFileError: naming the file and row of an invalid sequence.
         """
         spans: list[np.ndarray | None] = []
         inputs: list[object] = []
         for row in rows:
-            own, spans_W2 = self._as_read(row)
-            inputs += own
+            row_inputs, spans_W2 = self._reader_inputs(row)
+            inputs += row_inputs
             spans.append(spans_W2)
-        owners = [row for row in rows for _ in row.inputs]
+        row_of_input = [row for row in rows for _ in row.inputs]
         try:
             tokenized = iter(self._reader.read(inputs))
         except InputError as error:
             if error.sequence is None:
                 raise
-            raise DataFileError(f"{owners[error.sequence].place}: {error.detail}") from error
+            raise DataFileError(f"{row_of_input[error.sequence].place}: {error.detail}") from error
         for row, spans_W2 in zip(rows, spans, strict=True):
-            yield _Read(list(itertools.islice(tokenized, len(row.inputs))), spans_W2)
+            yield _ReadRow(list(itertools.islice(tokenized, len(row.inputs))), spans_W2)
 
-    def add(self, row: DataRow, read: _Read, *, held_out: bool) -> None:
-        """Make examples of a row."""
+    def add(self, row: DataRow, read: _ReadRow, *, held_out: bool) -> None:
+        """Create the examples of a row."""
         if held_out not in self._writers:
             self._writers[held_out] = self._new_writer(read.sequences[0])
         writer = self._writers[held_out]
         try:
             match self._source.task:
                 case "mlm":
-                    for piece in self._pieces(read.sequences[0]):
-                        if len(piece) > read.sequences[0].prefix + read.sequences[0].suffix:
-                            values = read.sequences[0].values[piece]
+                    for window in self._windows(read.sequences[0]):
+                        if len(window) > read.sequences[0].prefix + read.sequences[0].suffix:
+                            values = read.sequences[0].values[window]
                             writer.add([values], None, None, row.place)
                 case "tag":
                     self._add_tagged(writer, row, read)
                 case "classify" | "regress" | "contrast":
                     fitted = [fit(each, self._max_length, "truncate") for each in read.sequences]
-                    self._done.truncated += sum(each.truncated for each in fitted)
-                    pieces = [each.pieces[0] for each in fitted]
-                    writer.add(pieces, fitted[0].segments[0], self._target(row), row.place)
+                    self._result.truncated += sum(each.truncated for each in fitted)
+                    sequences = [each.pieces[0] for each in fitted]
+                    writer.add(sequences, fitted[0].segments[0], self._target(row), row.place)
         except InputError as error:
             raise DataFileError(f"{row.place}: {error.detail}") from error
 
     def finish(self) -> TokenizedRows:
-        """All examples."""
+        """The examples of all rows."""
         finished = {side: writer.finish() for side, writer in self._writers.items() if len(writer)}
-        self._done.train, self._done.validation = finished.get(False), finished.get(True)
-        return self._done
+        self._result.train, self._result.validation = finished.get(False), finished.get(True)
+        return self._result
 
-    def _as_read(self, row: DataRow) -> tuple[tuple[object, ...], np.ndarray | None]:
+    def _reader_inputs(self, row: DataRow) -> tuple[tuple[object, ...], np.ndarray | None]:
         if self._source.task != "tag" or not isinstance(row.inputs[0], list):
             return row.inputs, None
         sequence, spans = as_words(row.inputs[0], self._reader.kind)
@@ -179,26 +179,27 @@ class _Tokeniser:
             num_targets=len(self._labels),
         )
 
-    def _add_tagged(self, writer: ExampleWriter, row: DataRow, read: _Read) -> None:
+    def _add_tagged(self, writer: ExampleWriter, row: DataRow, read: _ReadRow) -> None:
         (tokenized,) = read.sequences
         tags: list[str] = row.labels[0]
-        whole = fit(tokenized, max(len(tokenized), self._max_length), "error")
-        position_W = first_positions(whole, read.spans)
+        untruncated = fit(tokenized, max(len(tokenized), self._max_length), "error")
+        position_W = first_positions(untruncated, read.spans)
         if len(position_W) != len(tags):
             raise DataFileError(
-                f"{row.at_label()}: {len(tags)} tags for {len(position_W)} symbols; each needs one"
+                f"{row.at_label()}: {len(tags)} tags for {len(position_W)} symbols; expected "
+                "one tag per symbol"
             )
         has_token_W = position_W != NO_POSITION
-        self._done.untagged += int((~has_token_W).sum())
+        self._result.words_without_token += int((~has_token_W).sum())
         target_L = np.full(len(tokenized), IGNORED)
         numbers_W = np.array([self._label_number[tag] for tag in tags], dtype=np.int64)
         target_L[position_W[has_token_W]] = numbers_W[has_token_W]
-        for piece in self._pieces(tokenized):
-            if (target_L[piece] != IGNORED).any():
-                writer.add([tokenized.values[piece]], None, target_L[piece], row.place)
+        for window in self._windows(tokenized):
+            if (target_L[window] != IGNORED).any():
+                writer.add([tokenized.values[window]], None, target_L[window], row.place)
 
-    def _pieces(self, tokenized: Tokenized) -> list[np.ndarray]:
-        """The positions of the parts of a sequence, special tokens around each; like in length."""
+    def _windows(self, tokenized: Tokenized) -> list[np.ndarray]:
+        """Split the positions of a sequence into windows of similar length, with special tokens."""
         length, suffix = len(tokenized), tokenized.suffix
         if length <= self._max_length:
             return [np.arange(length)]
@@ -227,10 +228,10 @@ class _Tokeniser:
                 return None
 
 
-def _form(source: Source, survey: Survey) -> TargetForm:
+def _form(source: DataSource, survey: Survey) -> TargetForm:
     match source.task:
         case "classify":
-            return "labels" if survey.several else "class"
+            return "labels" if survey.multilabel else "class"
         case "regress":
             return "values"
         case "tag":

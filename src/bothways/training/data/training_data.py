@@ -1,4 +1,4 @@
-"""The data of one run, on both sides of the split: checked first, tokenized later."""
+"""The training and validation data of a run: checked first, tokenized later."""
 
 import dataclasses
 import hashlib
@@ -13,44 +13,45 @@ import numpy as np
 from bothways.errors import DataFileError
 from bothways.files.rows import Kind
 from bothways.sequences import SequenceReader
-from bothways.training.data.columns import Task
 from bothways.training.data.examples import PackedExamples
 from bothways.training.data.rows import DataRow
-from bothways.training.data.source import Report, Source
+from bothways.training.data.source import DataSource, ShareCallback
 from bothways.training.data.split import choose_held_out
 from bothways.training.data.survey import Survey, survey
 from bothways.training.data.tokenization import tokenize
-from bothways.training.plan import DataOptions
+from bothways.training.options.data import DataOptions
+from bothways.training.options.objective import TrainingTask
 
-__all__ = ["Examples", "TrainingData"]
+__all__ = ["SplitExamples", "TrainingData"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Examples:
-    """Examples to learn from and to validate on, and what was lost on the way, for a warning.
+class SplitExamples:
+    """Training and validation examples.
 
-    truncated: sequences that were cut. untagged: words that have a tag and no token.
+    truncated: number of truncated sequences. words_without_token: number of tagged words without a
+    token.
     """
 
     train: PackedExamples
     validation: PackedExamples | None
     truncated: int
-    untagged: int
+    words_without_token: int
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Files that have been read once, and can be learned from.
+    """Data files that have been checked.
 
-    held_out: which rows of `source` are to validate on, bool (n,).
-    validation, validation_survey: files to validate on instead, where there are.
-    shared: how many rows to validate on have a sequence that is learned from too.
+    held_out: which rows of `source` are held out for validation, bool (n,).
+    validation, validation_survey: separate validation files, or None.
+    shared: number of validation rows whose sequence is in the training data too.
     """
 
-    source: Source
+    source: DataSource
     survey: Survey
     held_out: np.ndarray
-    validation: Source | None
+    validation: DataSource | None
     validation_survey: Survey | None
     shared: int
     separator: str | None
@@ -58,72 +59,72 @@ class TrainingData:
     @classmethod
     def read(
         cls,
-        task: Task,
+        task: TrainingTask,
         files: Sequence[str],
         options: DataOptions,
         *,
         kind: Kind | None,
         preferred: Sequence[str] = (),
         seed: int,
-        report: Report | None = None,
+        report: ShareCallback | None = None,
     ) -> Self:
-        """Read and check the files, and choose what is held out.
+        """Read and check the files, and choose the held-out rows.
 
-        kind: of the sequences; None to tell it by the first row.
-        preferred: the order of labels, where it knows them all.
-        report: as `Source.rows` takes it.
+        kind: of the sequences; None to detect it from the first row.
+        preferred: labels in the order to use, if they include all labels of the data.
+        report: as in `DataSource.rows`.
 
         Raises:
-            DataFileError: naming file, row and column of what is wrong, and what to do.
+            DataFileError: naming the file, row and column of an invalid value, and what to do.
         """
         names, separator = options.names, options.label_separator
         form = options.input_format
-        source = Source.open(files, task, kind=kind, names=names, input_format=form)
-        found = survey(source, separator=separator, preferred=preferred, report=report)
+        source = DataSource.open(files, task, kind=kind, names=names, input_format=form)
+        train_survey = survey(source, separator=separator, preferred=preferred, report=report)
         if not options.validation:
             held_out = choose_held_out(
-                found, share=options.held_out, seed=seed, name=source.files[0].name
+                train_survey, fraction=options.held_out, seed=seed, name=source.files[0].name
             )
-            return cls(source, found, held_out, None, None, 0, separator)
-        # What tells training rows apart has no part in files of their own.
+            return cls(source, train_survey, held_out, None, None, 0, separator)
+        # Grouping does not apply to separate validation files.
         names = dataclasses.replace(names, group=None)
-        other = Source.open(
+        validation = DataSource.open(
             options.validation, task, kind=source.kind, names=names, input_format=form
         )
-        other_found = survey(other, separator=separator, known=found.labels)
-        _check_alike(other, found, other_found)
-        shared = int(np.isin(other_found.keys, found.keys).any(axis=1).sum())
-        nothing = np.zeros(found.num_rows, dtype=bool)
-        return cls(source, found, nothing, other, other_found, shared, separator)
+        validation_survey = survey(validation, separator=separator, known=train_survey.labels)
+        _check_consistency(validation, train_survey, validation_survey)
+        shared = int(np.isin(validation_survey.keys, train_survey.keys).any(axis=1).sum())
+        held_out = np.zeros(train_survey.num_rows, dtype=bool)
+        return cls(source, train_survey, held_out, validation, validation_survey, shared, separator)
 
     @property
     def num_held_out(self) -> int:
-        """Rows to validate on."""
+        """Number of validation rows."""
         if self.validation_survey is not None:
             return self.validation_survey.num_rows
         return int(self.held_out.sum())
 
     @property
     def num_training(self) -> int:
-        """Rows to learn from."""
+        """Number of training rows."""
         return self.survey.num_rows - int(self.held_out.sum())
 
-    def sequences(self, report: Report | None = None) -> Iterator[Any]:
-        """Every sequence to learn from, for a vocabulary: words of a sentence as one text."""
+    def sequences(self, report: ShareCallback | None = None) -> Iterator[Any]:
+        """Every training sequence, to build a vocabulary; the words of a sentence as one text."""
         with closing(self.source.rows(report)) as rows:
             for row in itertools.compress(rows, ~self.held_out):
                 for sequence in row.inputs:
-                    yield from _parts(sequence, self.source.kind)
+                    yield from _vocabulary_inputs(sequence, self.source.kind)
 
     def tokenize(
-        self, reader: SequenceReader, max_length: int, *, report: Report | None = None
-    ) -> Examples:
-        """The examples.
+        self, reader: SequenceReader, max_length: int, *, report: ShareCallback | None = None
+    ) -> SplitExamples:
+        """Tokenize the rows into examples.
 
         Raises:
-            DataFileError: naming file and row of a sequence that the reader refuses.
+            DataFileError: naming the file and row of an invalid sequence.
         """
-        found = tokenize(
+        rows = tokenize(
             self.source,
             self.survey,
             self.held_out,
@@ -132,61 +133,64 @@ class TrainingData:
             separator=self.separator,
             report=report,
         )
-        if found.train is None:
-            raise DataFileError(f"{self.source.files[0].name}: no row has anything to learn from")
+        if rows.train is None:
+            raise DataFileError(f"{self.source.files[0].name}: no row contains a training example")
         if self.validation is None or self.validation_survey is None:
-            return Examples(found.train, found.validation, found.truncated, found.untagged)
-        everything = np.ones(self.validation_survey.num_rows, dtype=bool)
-        other = tokenize(
+            return SplitExamples(
+                rows.train, rows.validation, rows.truncated, rows.words_without_token
+            )
+        all_rows = np.ones(self.validation_survey.num_rows, dtype=bool)
+        validation_rows = tokenize(
             self.validation,
             self.validation_survey,
-            everything,
+            all_rows,
             reader,
             max_length=max_length,
             separator=self.separator,
         )
-        return Examples(
-            found.train,
-            other.validation,
-            found.truncated + other.truncated,
-            found.untagged + other.untagged,
+        return SplitExamples(
+            rows.train,
+            validation_rows.validation,
+            rows.truncated + validation_rows.truncated,
+            rows.words_without_token + validation_rows.words_without_token,
         )
 
-    def texts_held_out(self) -> dict[tuple[str, int], str]:
-        """What shows each row to validate on in a line, by its file and row."""
-        source, chosen = self.source, self.held_out
+    def validation_texts(self) -> dict[tuple[str, int], str]:
+        """Each validation row in one line of text, by file and row."""
+        source, selected = self.source, self.held_out
         if self.validation is not None:
-            source, chosen = self.validation, np.ones(self.num_held_out, dtype=bool)
+            source, selected = self.validation, np.ones(self.num_held_out, dtype=bool)
         with closing(source.rows()) as rows:
             return {
-                (row.place.file, row.place.row): _shown(row)
-                for row in itertools.compress(rows, chosen)
+                (row.place.file, row.place.row): _one_line(row)
+                for row in itertools.compress(rows, selected)
             }
 
     def provenance(self) -> dict[str, Any]:
-        """Which data this is, as JSON: files and their hashes, what was read of them, the split."""
+        """The files with their hashes and the sizes of the split, as JSON."""
         validation = () if self.validation is None else self.validation.files
         return {
-            "files": [_identity(Path(file.source)) for file in self.source.files],
-            "validation": [_identity(Path(file.source)) for file in validation],
+            "files": [_file_fingerprint(Path(file.source)) for file in self.source.files],
+            "validation": [_file_fingerprint(Path(file.source)) for file in validation],
             "rows": self.num_training,
             "held_out": self.num_held_out,
         }
 
 
-def _check_alike(source: Source, train: Survey, validation: Survey) -> None:
+def _check_consistency(source: DataSource, train: Survey, validation: Survey) -> None:
     name = source.files[0].name
-    if validation.several != train.several:
-        raise DataFileError(f"{name}: one of the files has lists of labels, and the other has not")
+    if validation.multilabel != train.multilabel:
+        raise DataFileError(
+            f"{name}: training and validation data must both have one label per row, or both lists"
+        )
     if validation.channels != train.channels:
         raise DataFileError(
-            f"{name}: {validation.channels} numbers at each position, where the training data has "
-            f"{train.channels}"
+            f"{name}: {validation.channels} channels, but the training data has {train.channels}"
         )
 
 
-def _parts(sequence: Any, kind: Kind) -> Iterator[Any]:
-    """What a vocabulary sees of a sequence."""
+def _vocabulary_inputs(sequence: Any, kind: Kind) -> Iterator[Any]:
+    """The texts or symbols of a sequence, for a vocabulary."""
     match sequence:
         case tuple():
             yield from sequence
@@ -196,7 +200,7 @@ def _parts(sequence: Any, kind: Kind) -> Iterator[Any]:
             yield sequence
 
 
-def _shown(row: DataRow) -> str:
+def _one_line(row: DataRow) -> str:
     match row.inputs[0]:
         case str() as text:
             return text
@@ -208,8 +212,8 @@ def _shown(row: DataRow) -> str:
             return " ".join(words)
 
 
-def _identity(path: Path) -> dict[str, Any]:
-    """A file's name, without its folder, and what is in it."""
+def _file_fingerprint(path: Path) -> dict[str, Any]:
+    """The name of a file without its folder, its size and its hash."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}

@@ -1,7 +1,7 @@
-"""Weights that are spread over processes: each keeps a share of every one (FSDP2).
+"""Sharded weights: each process keeps a shard of every weight (FSDP2).
 
-What torch has for it takes as long to import as half of torch, so `shard` alone imports it; until
-then nothing can be spread.
+torch's FSDP takes as long to import as half of torch, so only `shard` imports it; before that, no
+weight can be sharded.
 """
 
 import sys
@@ -19,74 +19,81 @@ if TYPE_CHECKING:
     from torch.distributed.fsdp import FSDPModule
     from torch.distributed.tensor import DTensor
 
-__all__ = ["assign", "local", "postpone_reduction", "shard", "spread_again", "whole"]
+__all__ = [
+    "copy_array_into",
+    "reshard",
+    "set_gradient_sync",
+    "shard",
+    "to_full_array",
+    "to_full_tensor",
+]
 
 
 def shard(model: TrainedModel) -> None:
-    """Spread the weights over all processes; a block's are gathered while it computes.
+    """Shard the weights over all processes; a block's weights are gathered while it computes.
 
-    Gradients are summed over processes, not averaged: losses are sums.
+    Gradients are summed over processes, not averaged, because losses are sums.
     """
     from torch.distributed.fsdp import fully_shard
 
     encoder = model.encoder
     if isinstance(encoder, TransformerEncoder) and (
         encoder.config.num_blocks == encoder.config.num_layers
-    ):  # blocks that several layers share stay with the rest: they are gathered once
+    ):  # blocks shared by layers stay with the rest: they are gathered once
         for block in encoder.blocks:
             fully_shard(block)
     fully_shard(model)
     for module in model.modules():
         if _is_sharded(module):
             module.set_gradient_divide_factor(1.0)
-            module.set_force_sum_reduction_for_comms(True)  # all that gloo has
+            module.set_force_sum_reduction_for_comms(True)  # gloo supports nothing else
 
 
-def postpone_reduction(model: TrainedModel, *, postponed: bool) -> None:
-    """Whether the next backward passes leave their gradients on this process, to be reduced later.
+def set_gradient_sync(model: TrainedModel, *, enabled: bool) -> None:
+    """Choose whether the next backward passes of a sharded model reduce gradients over processes.
 
-    Of a model that is not sharded nothing is reduced during the backward pass anyway.
+    The backward passes of other models never do.
     """
     if _is_sharded(model):
-        model.set_requires_gradient_sync(not postponed)
+        model.set_requires_gradient_sync(enabled)
 
 
-def spread_again(model: TrainedModel) -> None:
-    """Give up the weights that a forward pass has gathered, where no backward pass will.
+def reshard(model: TrainedModel) -> None:
+    """Free the weights that a forward pass gathered, if no backward pass follows.
 
-    Until then the model's parameters are not those that the optimizer and the gradients belong to.
+    Until then the model's parameters are not those of the optimizer and the gradients.
     """
     if _is_sharded(model):
         model.reshard()
 
 
-def local(total: Tensor) -> Tensor:
-    """A number that was computed from shares, as every process knows it in the end."""
-    return total.full_tensor() if _is_share(total) else total
+def to_full_tensor(tensor: Tensor) -> Tensor:
+    """The full tensor on every process, gathered if it is sharded."""
+    return tensor.full_tensor() if _is_shard(tensor) else tensor
 
 
-def whole(tensor: Tensor) -> np.ndarray:
-    """The whole of a tensor as a float32 array, on its own memory where that can be.
+def to_full_array(tensor: Tensor) -> np.ndarray:
+    """The full tensor as a float32 array, which shares the tensor's memory if possible.
 
-    Every process calls it.
+    Every process must call this.
     """
-    if _is_share(tensor):
+    if _is_shard(tensor):
         tensor = tensor.full_tensor()
     array: np.ndarray = tensor.detach().to("cpu", torch.float32).numpy()
     return array
 
 
 @torch.no_grad()
-def assign(tensor: Tensor, array: np.ndarray) -> None:
-    """Copy the whole of an array into a tensor, of which this process may keep a share."""
-    given = to_tensor(array).to(tensor.device)
-    if _is_share(tensor):
+def copy_array_into(tensor: Tensor, array: np.ndarray) -> None:
+    """Copy a full array into a tensor, of which this process may keep only a shard."""
+    full = to_tensor(array).to(tensor.device)
+    if _is_shard(tensor):
         from torch.distributed.tensor import distribute_tensor
 
-        spread = distribute_tensor(given, tensor.device_mesh, tensor.placements)
-        tensor.to_local().copy_(spread.to_local())
+        sharded = distribute_tensor(full, tensor.device_mesh, tensor.placements)
+        tensor.to_local().copy_(sharded.to_local())
     else:
-        tensor.copy_(given)
+        tensor.copy_(full)
 
 
 def _is_sharded(module: nn.Module) -> "TypeGuard[FSDPModule]":
@@ -94,7 +101,7 @@ def _is_sharded(module: nn.Module) -> "TypeGuard[FSDPModule]":
     return fsdp is not None and isinstance(module, fsdp.FSDPModule)
 
 
-def _is_share(tensor: Tensor) -> "TypeGuard[DTensor]":
-    """Whether it stands for a tensor of which each process has a share."""
-    spread = sys.modules.get("torch.distributed.tensor")
-    return spread is not None and isinstance(tensor, spread.DTensor)
+def _is_shard(tensor: Tensor) -> "TypeGuard[DTensor]":
+    """Whether a tensor is sharded over processes."""
+    module = sys.modules.get("torch.distributed.tensor")
+    return module is not None and isinstance(tensor, module.DTensor)

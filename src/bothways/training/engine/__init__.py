@@ -1,1 +1,1 @@
-"""The training loop and the steps that it is made of."""
+"""The training loop: sampling, gradients, updates and evaluation."""

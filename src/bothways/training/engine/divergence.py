@@ -1,24 +1,29 @@
-"""When a loss is no longer a number: which rows it came from."""
+"""Divergence: a loss or gradient that is not finite, and the rows that caused it."""
 
 from collections.abc import Sequence
 
 import torch
 
 from bothways.errors import BothwaysError
-from bothways.training.distributed.sharding import local, postpone_reduction
-from bothways.training.engine.microbatches import Part
-from bothways.training.engine.step import Pass, backward, clear, gradients
+from bothways.training.distributed.sharding import set_gradient_sync, to_full_tensor
+from bothways.training.engine.microbatches import MicroBatch
+from bothways.training.engine.step import (
+    GradientAccumulator,
+    backward,
+    gradients,
+    zero_gradients,
+)
 from bothways.training.objectives.objective import JointObjective
 
-__all__ = ["TrainingDiverged", "find_rows", "in_words"]
+__all__ = ["TrainingDiverged", "find_diverged_rows", "summarize_places"]
 
-_SHOWN = 8
+_MAX_PLACES = 8
 
 
 class TrainingDiverged(BothwaysError, ArithmeticError):
     """A loss or a gradient was NaN or infinite; the update was not made.
 
-    places: the rows of the batches that it came from.
+    places: the rows of the batches that caused it.
     """
 
     def __init__(self, message: str, places: Sequence[str]) -> None:
@@ -26,35 +31,52 @@ class TrainingDiverged(BothwaysError, ArithmeticError):
         self.places = tuple(places)
 
 
-def in_words(places: Sequence[str]) -> str:
-    """The first of some places, and how many more there are."""
-    more = f" and {len(places) - _SHOWN:,} more" if len(places) > _SHOWN else ""
-    return ", ".join(places[:_SHOWN]) + more
+def summarize_places(places: Sequence[str]) -> str:
+    """List the first places, and how many more there are."""
+    more = f" and {len(places) - _MAX_PLACES:,} more" if len(places) > _MAX_PLACES else ""
+    return ", ".join(places[:_MAX_PLACES]) + more
 
 
-def find_rows(work: Pass, step: int, parts: Sequence[Part]) -> list[str]:
-    """The places of the examples in those batches of a step that gave what is not a number.
+def find_diverged_rows(
+    accumulator: GradientAccumulator, step: int, microbatches: Sequence[MicroBatch]
+) -> list[str]:
+    """The places of the examples in the step's batches whose loss or gradient is not finite.
 
-    Each batch is computed once more by itself, which its own dropout makes the same as before. If
-    none is to blame alone, all of the step's are. Every process calls it.
+    Each batch is computed once more by itself, with the same dropout as before. If each of them
+    alone is finite, the places of all batches are returned. Every process must call this.
     """
-    mine = [place for part in parts if _is_bad(work, step, part) for place in part.prepared.places]
-    found = [place for theirs in work.workers.everyones(mine) for place in theirs]
-    if found:
-        return list(dict.fromkeys(found))
-    mine = [place for part in parts if part.counts for place in part.prepared.places]
-    return [place for theirs in work.workers.everyones(mine) for place in theirs]
+
+    def gather(places: list[str]) -> list[str]:
+        gathered = accumulator.workers.all_gather_object(places)
+        return [place for places in gathered for place in places]
+
+    diverged = gather(
+        [
+            place
+            for batch in microbatches
+            if _is_not_finite(accumulator, step, batch)
+            for place in batch.prepared.places
+        ]
+    )
+    if diverged:
+        return list(dict.fromkeys(diverged))
+    return gather(
+        [place for batch in microbatches if batch.contributes for place in batch.prepared.places]
+    )
 
 
-def _is_bad(work: Pass, step: int, part: Part) -> bool:
-    clear(work.model)
-    postpone_reduction(work.model, postponed=False)
-    if isinstance(work.objective, JointObjective):
-        result = work.vectors(work.objective, step, part)
+def _is_not_finite(accumulator: GradientAccumulator, step: int, batch: MicroBatch) -> bool:
+    zero_gradients(accumulator.model)
+    set_gradient_sync(accumulator.model, enabled=True)
+    if isinstance(accumulator.objective, JointObjective):
+        result = accumulator.vectors(accumulator.objective, step, batch)
         backward(result.sum())
     else:
-        result = work.loss(step, part)
+        result = accumulator.loss(step, batch)
         backward(result)
-    # All are looked at, whatever is found on the way: shares are put together by all processes.
-    finite = [local(torch.isfinite(tensor).all()) for tensor in (result, *gradients(work.model))]
+    # No early exit: all processes must gather each tensor's shards.
+    finite = [
+        to_full_tensor(torch.isfinite(tensor).all())
+        for tensor in (result, *gradients(accumulator.model))
+    ]
     return not all(bool(is_finite) for is_finite in finite)

@@ -1,4 +1,4 @@
-"""How well a model does on examples that it does not learn from."""
+"""Evaluation of a model on examples that it is not trained on."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,14 +8,14 @@ import torch
 from bothways.model.packing import plan_batches
 from bothways.training.data.dataset import Dataset
 from bothways.training.distributed.processes import Workers
-from bothways.training.distributed.sharding import spread_again
+from bothways.training.distributed.sharding import reshard
 from bothways.training.engine.microbatches import to_device
 from bothways.training.engine.rng import generator
-from bothways.training.engine.sampler import share
+from bothways.training.engine.sampler import assign_batches
 from bothways.training.engine.step import autocast
 from bothways.training.model import TrainedModel
-from bothways.training.objectives.objective import Evaluated, Objective
-from bothways.training.settings import ResolvedSettings
+from bothways.training.objectives.objective import Evaluation, Objective
+from bothways.training.resolved_settings import ResolvedSettings
 
 __all__ = ["evaluate", "validate"]
 
@@ -27,9 +27,10 @@ def validate(
     settings: ResolvedSettings,
     workers: Workers,
 ) -> dict[str, float]:
-    """The objective's figures for `data`, on every process."""
-    evaluated = evaluate(model, objective, data, settings, workers)
-    return dict(workers.from_main(objective.metrics(evaluated) if workers.is_main else None))
+    """The objective's metrics on `data`, on every process."""
+    evaluation = evaluate(model, objective, data, settings, workers)
+    metrics = objective.metrics(evaluation) if workers.is_main else None
+    return dict(workers.broadcast_from_main(metrics))
 
 
 def evaluate(
@@ -38,11 +39,11 @@ def evaluate(
     data: Dataset,
     settings: ResolvedSettings,
     workers: Workers | None = None,
-) -> Evaluated:
-    """What the objective keeps of each target of `data`, without dropout; rows longest first.
+) -> Evaluation:
+    """Evaluate a model without dropout; the arrays list the longest examples first.
 
-    Chance, as in what is masked, is the same each time. The processes
-    share the batches; the main one gets what all have found, and the others get nothing.
+    Random choices, such as masking, are the same in each call. The processes share the batches; the
+    main process gets the arrays of all of them, the others get none.
     """
     workers = workers or Workers(0, 1, next(model.parameters()).device)
     batches = list(plan_batches(data.lengths, settings.micro_tokens))
@@ -50,32 +51,32 @@ def evaluate(
     model.eval()
     try:
         with torch.no_grad(), autocast(workers.device, settings):
-            mine = dict(_evaluate(model, objective, data, batches, settings, workers))
+            own = dict(_evaluate_share(model, objective, data, batches, settings, workers))
     finally:
         model.train(was_training)
-        spread_again(model)
-    found: dict[int, Evaluated] = {}
-    for theirs in workers.to_main(mine):
-        found |= theirs
-    parts = [found[number] for number in sorted(found)]
-    names = parts[0] if parts else ()
-    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+        reshard(model)
+    by_batch: dict[int, Evaluation] = {}
+    for gathered in workers.gather_to_main(own):
+        by_batch |= gathered
+    arrays = [by_batch[index] for index in sorted(by_batch)]
+    names = arrays[0] if arrays else ()
+    return {name: np.concatenate([batch[name] for batch in arrays]) for name in names}
 
 
-def _evaluate(
+def _evaluate_share(
     model: TrainedModel,
     objective: Objective,
     data: Dataset,
     batches: Sequence[np.ndarray],
     settings: ResolvedSettings,
     workers: Workers,
-) -> Iterator[tuple[int, Evaluated]]:
-    """Of each of this process' batches, its number and what is kept of it."""
-    mine = share(batches, workers.rank, workers.size)
-    if settings.sharding == "sharded":  # all compute as often, to gather the weights together
-        most = -(-len(batches) // workers.size)
-        mine += [(0, batches[0])] * (most - len(mine))
-    for number, batch in mine:
-        examples = [data[index] for index in batch.tolist()]
-        prepared = objective.prepare(examples, generator(settings.seed, "validation", number))
-        yield number, objective.evaluate(model, to_device(prepared, workers.device))
+) -> Iterator[tuple[int, Evaluation]]:
+    """Evaluate this process's batches: the index of each, and its arrays."""
+    assigned = assign_batches(batches, workers.rank, workers.size)
+    if settings.sharding == "sharded":  # all processes gather weights equally often
+        needed = -(-len(batches) // workers.size)
+        assigned += [(0, batches[0])] * (needed - len(assigned))
+    for index, batch in assigned:
+        examples = [data[row] for row in batch.tolist()]
+        prepared = objective.prepare(examples, generator(settings.seed, "validation", index))
+        yield index, objective.evaluate(model, to_device(prepared, workers.device))

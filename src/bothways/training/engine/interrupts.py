@@ -1,4 +1,4 @@
-"""How a run ends that does not come to its end, and what is said of how to go on."""
+"""How a run ends early, and what the message says about resuming it."""
 
 import contextlib
 import signal
@@ -7,50 +7,51 @@ from pathlib import Path
 
 from bothways.errors import DataFileError
 from bothways.io.atomic import WritingFailed
-from bothways.training.engine.divergence import TrainingDiverged, in_words
-from bothways.training.engine.run import Run
+from bothways.training.engine.divergence import TrainingDiverged, summarize_places
+from bothways.training.engine.run import TrainingRun
 from bothways.training.runs.signals import StopRequest, TrainingInterrupted
 
-__all__ = ["advice", "diverged", "interrupted"]
+__all__ = ["divergence_error", "explain_failed_writes", "interruption"]
 
 
 @contextlib.contextmanager
-def advice(run: Run, how_to_resume: str) -> Iterator[None]:
-    """Say of a file that could not be written what remains, and how to go on."""
+def explain_failed_writes(run: TrainingRun, how_to_resume: str) -> Iterator[None]:
+    """Add to the error of a failed write what was saved before, and how to resume."""
     try:
         yield
     except WritingFailed as error:
-        remains = _what_remains(run)
         raise DataFileError(
-            f"{error}; {remains}; make room, and go on with {how_to_resume}"
+            f"{error}; {_last_checkpoint(run)}; free some space, then resume with {how_to_resume}"
         ) from error
 
 
-def diverged(run: Run, loss: float, norm: float, places: list[str]) -> TrainingDiverged:
-    """What to raise of a loss, or a norm of its gradient, that is no number."""
-    figures = f"the loss is {loss:.4g} and the norm of its gradient {norm:.4g}"
+def divergence_error(
+    run: TrainingRun, loss: float, norm: float, places: list[str]
+) -> TrainingDiverged:
+    """The error for a loss, or a gradient norm, that is NaN or infinite."""
     return TrainingDiverged(
-        f"step {run.state.step + 1}: {figures}; the weights were left as they were; "
-        f"{_what_remains(run)}; the batch: {in_words(places)}; look for what is odd in these rows, "
-        "or start anew with a lower learning rate",
+        f"step {run.state.step + 1}: the loss is {loss:.4g} and the gradient norm {norm:.4g}; the "
+        f"weights were not updated; {_last_checkpoint(run)}; rows of the batch: "
+        f"{summarize_places(places)}; check these rows for bad values, or start a new run with a "
+        "lower learning rate",
         places,
     )
 
 
-def interrupted(
-    run: Run, stop: StopRequest, saved: Path, how_to_resume: str
+def interruption(
+    run: TrainingRun, stop: StopRequest, checkpoint: Path, how_to_resume: str
 ) -> TrainingInterrupted:
-    """What to raise when the run was saved because a signal asked it to stop."""
-    number = max(run.workers.everyones(stop.number))
+    """The exception for a run that a signal stopped after it was saved."""
+    number = max(run.workers.all_gather_object(stop.number))
     name = signal.Signals(number).name
     return TrainingInterrupted(
-        f"stopped by {name} after step {run.state.step} of {run.total_steps}, which is saved in "
-        f"{saved}; go on with {how_to_resume}",
+        f"stopped by {name} after step {run.state.step} of {run.total_steps}, saved in "
+        f"{checkpoint}; resume with {how_to_resume}",
         number,
-        saved,
+        checkpoint,
     )
 
 
-def _what_remains(run: Run) -> str:
-    last = run.folder.last_good
-    return "there is no checkpoint yet" if last is None else f"the last good checkpoint is {last}"
+def _last_checkpoint(run: TrainingRun) -> str:
+    checkpoint = run.folder.latest_checkpoint
+    return "there is no checkpoint yet" if checkpoint is None else f"last checkpoint: {checkpoint}"

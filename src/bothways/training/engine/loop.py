@@ -1,8 +1,8 @@
-"""The training loop: every run of every objective is this one loop.
+"""The training loop of every objective.
 
-Examples in steps, a gradient for each step, an update for each gradient; now and then a validation,
-whose weights are kept if they are the best, and a checkpoint, from which a run that was cut goes on
-to the very weights it would have had.
+Each step computes a gradient and updates the weights. From time to time the loop validates, keeps
+the weights if they are the best so far, and saves a checkpoint. A run that was interrupted resumes
+from its newest checkpoint and ends with exactly the weights that it would have had.
 """
 
 import contextlib
@@ -19,21 +19,31 @@ from bothways.checkpoints import ModelFolder
 from bothways.errors import BackendError, ConfigError
 from bothways.training.data.dataset import Dataset
 from bothways.training.data.fingerprint import fingerprint
-from bothways.training.distributed.processes import Workers, working_together
-from bothways.training.engine.divergence import find_rows
+from bothways.training.distributed.processes import Workers, join_workers
+from bothways.training.engine.divergence import find_diverged_rows
 from bothways.training.engine.evaluation import validate
-from bothways.training.engine.interrupts import advice, diverged, interrupted
+from bothways.training.engine.interrupts import (
+    divergence_error,
+    explain_failed_writes,
+    interruption,
+)
 from bothways.training.engine.microbatches import prepare_step
-from bothways.training.engine.run import Run
-from bothways.training.engine.sampler import Order
-from bothways.training.engine.step import Pass, clip
+from bothways.training.engine.run import TrainingRun
+from bothways.training.engine.sampler import StepSampler
+from bothways.training.engine.step import GradientAccumulator, clip_gradients
 from bothways.training.engine.torch_setup import torch_for_training
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Objective
-from bothways.training.runs.events import Progress, find_tensorboard, journal, tensorboard_writer
+from bothways.training.resolved_settings import ResolvedSettings, resolve_settings
+from bothways.training.runs.events import (
+    EventCallback,
+    event_log,
+    find_tensorboard,
+    tensorboard_writer,
+)
 from bothways.training.runs.folder import RunFolder
-from bothways.training.runs.signals import StopRequest, heed_signals
-from bothways.training.settings import ResolvedSettings, TrainingSettings
+from bothways.training.runs.signals import StopRequest, catch_stop_signals
+from bothways.training.settings import TrainingSettings
 
 __all__ = ["TrainingResult", "fit"]
 
@@ -42,14 +52,15 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingResult:
-    """What a run came to.
+    """The result of a run.
 
-    ending: whether all steps were made, or validations stopped getting better. settings: with all
-    that was chosen. steps, tokens and seconds: of the whole run. best_step, best_value: of the
-    validation whose weights are kept, and its monitored figure; None without validation data.
+    ending: whether the run made all its steps, or stopped early because validations no longer
+    improved. settings: without open values. steps, tokens, seconds: of the whole run. best_step,
+    best_value: the validation whose weights were kept, and its monitored metric; None without
+    validation data.
     """
 
-    ending: Literal["all steps", "no better validation"]
+    ending: Literal["all steps", "early stopping"]
     settings: ResolvedSettings
     steps: int
     tokens: int
@@ -67,33 +78,33 @@ def fit(
     out: Path,
     *,
     template: ModelFolder,
-    fresh: bool,
-    about: Mapping[str, Any] = _NOTHING,
+    from_scratch: bool,
+    provenance: Mapping[str, Any] = _NOTHING,
     resume: bool = False,
     how_to_resume: str = "resume=True",
-    progress: Progress | None = None,
+    progress: EventCallback | None = None,
 ) -> TrainingResult:
-    """Train a model, and keep it in the folder `out`: the best weights, and how it went.
+    """Train a model and save it in the folder `out`: the best weights, and the run's metrics.
 
     In the end the model has the best weights: those of the best validation or, without validation
     data, the last. Under torchrun every process calls this with the same arguments.
 
-    template: the model folder that `out` becomes, but for its weights and heads.
-    fresh: whether the model's weights are random, which some defaults depend on.
-    about: what else the run depends on, as JSON: files and their hashes, options of the objective.
-        It is written to training.json, and a run is resumed only with the same.
-    resume: go on from the newest checkpoint in `out`, or from the start if there is none yet.
-    how_to_resume: what a message tells the user to add to the call or command.
-    progress: called on the main process with each step and each validation.
+    template: the model folder that `out` becomes, except for its weights and heads.
+    from_scratch: whether the model's weights are random; some defaults depend on it.
+    provenance: what else the run depends on, as JSON: files and their hashes, options of the
+        objective. It is written to training.json, and a run resumes only with the same.
+    resume: resume from the newest checkpoint in `out`, or start if there is none yet.
+    how_to_resume: what messages tell the user to add to the call or command.
+    progress: called on the main process after each step and each validation.
 
     Raises:
-        TrainingInterrupted: if a signal asked to stop; the step was finished and saved.
+        TrainingInterrupted: if a signal stopped the run; the step was finished and saved.
         TrainingDiverged: if a loss or gradient was NaN or infinite; the update was not made.
         CheckpointError: if the run in `out` cannot be resumed, or not with these settings or data.
-        DataFileError: if `out` is taken, or cannot be written: a full disk, say.
-        ConfigError: if there is nothing to learn from, or to validate with.
-        BackendError: if the device or its precision is not to be had.
-        MissingExtra: if files for TensorBoard are wanted, and it is not installed.
+        DataFileError: if `out` is in use or cannot be written, for example on a full disk.
+        ConfigError: if the training or validation data is empty.
+        BackendError: if the device or its precision is not available.
+        MissingExtra: if the settings ask for TensorBoard files and TensorBoard is not installed.
     """
     for name, data in (("training", train), ("validation", validation)):
         if data is not None and not len(data):
@@ -101,28 +112,28 @@ def fit(
     if settings.tensorboard:
         find_tensorboard()
     with (
-        working_together(settings.device) as workers,
+        join_workers(settings.device) as workers,
         torch_for_training(workers.device, settings.threads),
-        heed_signals() as stop,
+        catch_stop_signals() as stop,
     ):
-        resolved, order = _plan(train, settings, fresh, workers)
-        run = Run(model, objective, order, resolved, workers, RunFolder(out), template)
-        bound = {
+        resolved, sampler = _resolve(train, settings, from_scratch, workers)
+        run = TrainingRun(model, objective, sampler, resolved, workers, RunFolder(out), template)
+        dependencies = {
             "objective": objective.name,
             "head": None if objective.head is None else dataclasses.asdict(objective.head),
             "encoder": template.config.to_dict(),
             "training_data": fingerprint(train),
             "validation_data": None if validation is None else fingerprint(validation),
-            "about": dict(about),
+            "about": dict(provenance),
         }
-        run.begin(bound, resume=resume)
-        with advice(run, how_to_resume), _journal(run, progress) as tell:
-            _train(run, train, validation, stop, tell, how_to_resume)
-        model.to(workers.device).eval().load_weights(run.folder.best())
+        run.begin(dependencies, resume=resume)
+        with explain_failed_writes(run, how_to_resume), _event_log(run, progress) as emit:
+            _train(run, train, validation, stop, emit, how_to_resume)
+        model.to(workers.device).eval().load_weights(run.folder.load_best_weights())
         state, total_steps = run.state, run.total_steps
-        del run  # and with it weights that are spread over processes, before these part
+        del run  # and its sharded weights, before the processes part
     return TrainingResult(
-        ending="all steps" if state.step == total_steps else "no better validation",
+        ending="all steps" if state.step == total_steps else "early stopping",
         settings=resolved,
         steps=state.step,
         tokens=state.tokens,
@@ -133,72 +144,79 @@ def fit(
 
 
 def _train(
-    run: Run,
+    run: TrainingRun,
     train: Dataset,
     validation: Dataset | None,
     stop: StopRequest,
-    tell: Progress,
+    emit: EventCallback,
     how_to_resume: str,
 ) -> None:
-    """The loop, from where the run is to its end."""
+    """The loop, from the state of the run to its end."""
     state, settings, workers = run.state, run.settings, run.workers
-    work = Pass(run.model, run.objective, workers, settings)
+    accumulator = GradientAccumulator(run.model, run.objective, workers, settings)
     while not state.finished:
-        if not state.validation_is_due:  # as it is where a run was stopped before it
-            batches = run.order.batches(state.step)
-            parts = prepare_step(run.objective, train, state.step, batches, workers, settings)
-            done = work.run(state.step, parts)
-            norm = clip(run.model, settings.clip_norm)
-            if not (math.isfinite(done.loss) and math.isfinite(norm)):
-                places = find_rows(work, state.step, parts)
-                raise diverged(run, done.loss, norm, places)
-            tell(run.update(done, norm))
+        if not state.validation_is_due:  # it is due at first if a run was stopped just before it
+            batches = run.sampler.batches(state.step)
+            microbatches = prepare_step(
+                run.objective, train, state.step, batches, workers, settings
+            )
+            loss = accumulator.accumulate(state.step, microbatches)
+            norm = clip_gradients(run.model, settings.clip_norm)
+            if not (math.isfinite(loss.loss) and math.isfinite(norm)):
+                places = find_diverged_rows(accumulator, state.step, microbatches)
+                raise divergence_error(run, loss.loss, norm, places)
+            emit(run.update(loss, norm))
 
-        stopping, overdue = (count > 0 for count in workers.sum([stop.number, run.is_overdue]))
+        stopping, overdue = (
+            count > 0 for count in workers.sum([stop.number, run.checkpoint_is_overdue])
+        )
         if state.validation_is_due and not stopping:
             if validation is not None:
                 metrics = validate(run.model, run.objective, validation, settings, workers)
-                tell(run.judge(metrics))
+                emit(run.record_validation(metrics))
             state.validation_is_due = False
 
-        is_last = state.step == run.total_steps or run.has_settled
+        is_last = state.step == run.total_steps or run.should_stop_early
         state.finished = is_last and not state.validation_is_due
         if state.finished or stopping or overdue or run.is_due(settings.checkpoint_every):
-            if state.best_step is None:  # nothing says that earlier weights were better
-                run.keep_weights()
-            saved = run.save()
+            if state.best_step is None:  # without a validation the last weights are the best
+                run.save_best_weights()
+            checkpoint = run.save_checkpoint()
             if stopping and not state.finished:
-                raise interrupted(run, stop, saved, how_to_resume)
+                raise interruption(run, stop, checkpoint, how_to_resume)
 
 
-def _plan(
-    train: Dataset, settings: TrainingSettings, fresh: bool, workers: Workers
-) -> tuple[ResolvedSettings, Order]:
-    """The settings with all that was to be chosen, and the order of the examples under them."""
+def _resolve(
+    train: Dataset, settings: TrainingSettings, from_scratch: bool, workers: Workers
+) -> tuple[ResolvedSettings, StepSampler]:
+    """Resolve the open settings, and plan the steps with them."""
     if settings.sharding == "sharded" and workers.size == 1:
         raise ConfigError(
-            "sharding='sharded' spreads weights over processes, and there is one: start more with "
+            "sharding='sharded' needs several processes, and there is one: start more with "
             "torchrun --nproc-per-node, or choose 'replicated'"
         )
     gpu = workers.device.type == "cuda"
     bf16 = gpu and torch.cuda.is_bf16_supported(including_emulation=False)
     if settings.precision == "bf16" and not bf16:
         raise BackendError(
-            "precision='bf16' needs a GPU that has it; a CPU would emulate it slowly: choose 'fp32'"
+            "precision='bf16' needs a GPU that supports it, and emulation on a CPU is slow; "
+            "choose 'fp32'"
         )
-    resolved = settings.resolved(train.lengths, fresh=fresh, gpu=gpu, bf16=bf16)
-    order = Order(
+    resolved = resolve_settings(
+        settings, train.lengths, from_scratch=from_scratch, gpu=gpu, bf16=bf16
+    )
+    sampler = StepSampler(
         train.lengths,
         batch_tokens=resolved.batch_tokens,
         micro_tokens=resolved.micro_tokens,
         seed=resolved.seed,
     )
-    return resolved, order
+    return resolved, sampler
 
 
 @contextlib.contextmanager
-def _journal(run: Run, progress: Progress | None) -> Iterator[Progress]:
-    """What is to be told of each event; the main process alone passes it on."""
+def _event_log(run: TrainingRun, progress: EventCallback | None) -> Iterator[EventCallback]:
+    """Yield a function that logs an event; only the main process does anything in it."""
     if not run.workers.is_main:
         yield lambda _: None
         return
@@ -207,5 +225,5 @@ def _journal(run: Run, progress: Progress | None) -> Iterator[Progress]:
     if settings.tensorboard:
         scalars = tensorboard_writer(folder.path / "tensorboard", run.state.step)
     every = settings.log_every
-    with journal(folder.metrics, log_every=every, scalars=scalars, progress=progress) as tell:
-        yield tell
+    with event_log(folder.metrics, log_every=every, scalars=scalars, progress=progress) as emit:
+        yield emit

@@ -1,4 +1,4 @@
-"""The batches of a step: how processes share them, and what goes to the device for each."""
+"""Microbatches: the batches of a step, how processes share them, and their move to the device."""
 
 import dataclasses
 import math
@@ -13,27 +13,28 @@ from bothways.nn.packed_encoder import to_tensor
 from bothways.training.data.dataset import Dataset
 from bothways.training.distributed.processes import Workers
 from bothways.training.engine.rng import generator
-from bothways.training.engine.sampler import share
+from bothways.training.engine.sampler import assign_batches
 from bothways.training.model import Batch
-from bothways.training.objectives.objective import Objective, Prepared
-from bothways.training.settings import ResolvedSettings
+from bothways.training.objectives.objective import Objective, PreparedBatch
+from bothways.training.resolved_settings import ResolvedSettings
 
-__all__ = ["Part", "prepare_step", "to_device"]
+__all__ = ["MicroBatch", "prepare_step", "to_device"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Part:
-    """A batch of a step: what one process computes at a time.
+class MicroBatch:
+    """A batch that one process computes at a time.
 
-    number: which batch of the step it is, over all processes.
-    pieces: how many sequences each of its examples has.
-    counts: whether it is learned from; False for one that is computed to keep step with others.
+    index: its index among the step's batches, over all processes.
+    sequences_per_example: the number of sequences of each of its examples.
+    contributes: whether it adds to the gradient; False for a batch that a process computes only to
+        take part in communication.
     """
 
-    number: int
-    prepared: Prepared
-    pieces: tuple[int, ...]
-    counts: bool
+    index: int
+    prepared: PreparedBatch
+    sequences_per_example: tuple[int, ...]
+    contributes: bool
 
 
 def prepare_step(
@@ -43,27 +44,30 @@ def prepare_step(
     batches: Sequence[np.ndarray],
     workers: Workers,
     settings: ResolvedSettings,
-) -> list[Part]:
-    """This process' share of a step's batches, ready to be computed.
+) -> list[MicroBatch]:
+    """Prepare this process's share of a step's batches.
 
-    Sharded weights are gathered by all processes together, and joint losses compare vectors of all,
-    so there is something to compute for each: who has no batch left computes the step's first once
-    more, and it does not count.
+    All processes gather sharded weights together, and joint losses compare the vectors of all
+    processes. So every process computes equally often: one without batches left repeats the step's
+    first batch, which then does not contribute.
     """
-    mine = [(number, batch, True) for number, batch in share(batches, workers.rank, workers.size)]
-    wanted = math.ceil(len(batches) / workers.size) if settings.sharding == "sharded" else 1
-    mine += [(0, batches[0], False)] * (wanted - len(mine))
-    parts = []
-    for number, batch, counts in mine:
-        examples = [data[index] for index in batch.tolist()]
-        rng = generator(settings.seed, "targets", step, number)
-        pieces = tuple(len(example.pieces) for example in examples)
-        parts.append(Part(number, objective.prepare(examples, rng), pieces, counts))
-    return parts
+    assigned = [
+        (index, batch, True) for index, batch in assign_batches(batches, workers.rank, workers.size)
+    ]
+    needed = math.ceil(len(batches) / workers.size) if settings.sharding == "sharded" else 1
+    assigned += [(0, batches[0], False)] * (needed - len(assigned))
+    microbatches = []
+    for index, batch, contributes in assigned:
+        examples = [data[row] for row in batch.tolist()]
+        rng = generator(settings.seed, "targets", step, index)
+        counts = tuple(len(example.sequences) for example in examples)
+        prepared = objective.prepare(examples, rng)
+        microbatches.append(MicroBatch(index, prepared, counts, contributes))
+    return microbatches
 
 
-def to_device(prepared: Prepared, device: torch.device) -> Batch:
-    """A prepared batch as tensors on a device."""
+def to_device(prepared: PreparedBatch, device: torch.device) -> Batch:
+    """Copy a prepared batch to a device, as tensors."""
 
     def move(array: np.ndarray) -> Tensor:
         return to_tensor(array).to(device)

@@ -1,4 +1,4 @@
-"""One run as the loop sees it: what is trained, where it is kept, and how far it has come."""
+"""The state of one run: its model, optimizer, progress and folder."""
 
 import copy
 import math
@@ -13,81 +13,80 @@ import torch
 from bothways.checkpoints import ModelFolder
 from bothways.errors import CheckpointError
 from bothways.training.distributed.processes import Workers
-from bothways.training.distributed.sharding import assign, shard, whole
+from bothways.training.distributed.sharding import copy_array_into, shard, to_full_array
 from bothways.training.engine.optimizer import (
     load_moments,
     make_optimizer,
     moments,
     set_learning_rate,
 )
-from bothways.training.engine.sampler import Order
+from bothways.training.engine.sampler import StepSampler
 from bothways.training.engine.schedule import learning_rate
 from bothways.training.engine.step import StepLoss
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Objective
+from bothways.training.resolved_settings import ResolvedSettings
 from bothways.training.runs.checkpoint import Checkpoint, RunState
 from bothways.training.runs.events import StepEvent, ValidationEvent
-from bothways.training.runs.folder import RunFolder, describe
-from bothways.training.settings import ResolvedSettings
+from bothways.training.runs.folder import RunFolder, run_description
 
-__all__ = ["Run"]
+__all__ = ["TrainingRun"]
 
 
-class Run:
+class TrainingRun:
     """A run of `total_steps` updates, of which `state.step` have been made.
 
-    template: the model folder that the run's becomes, but for its weights and heads.
+    template: the model folder that the run's folder becomes, except for its weights and heads.
     """
 
     def __init__(
         self,
         model: TrainedModel,
         objective: Objective,
-        order: Order,
+        sampler: StepSampler,
         settings: ResolvedSettings,
         workers: Workers,
         folder: RunFolder,
         template: ModelFolder,
     ) -> None:
-        # The caller's model stays whole: sharded weights hold on to the group of processes.
+        # Sharded weights hold references to the process group, so shard a copy of the model.
         self.model = copy.deepcopy(model) if settings.sharding == "sharded" else model
-        self.objective, self.order = objective, order
+        self.objective, self.sampler = objective, sampler
         self.settings, self.workers, self.folder = settings, workers, folder
         self._template = template
-        self.total_steps = settings.total_steps(order.steps_per_epoch)
+        self.total_steps = settings.total_steps(sampler.steps_per_epoch)
         self._warmup_steps = round(settings.warmup * self.total_steps)
         self.model.to(workers.device).train()
-        workers.equalize(self.model)
+        workers.broadcast_parameters(self.model)
         if settings.sharding == "sharded":
             shard(self.model)
         self._optimizer = make_optimizer(self.model, settings)
         self.state = RunState()
-        self._pace = Pace(self.state)
-        self._saved = time.monotonic()
+        self._throughput = ThroughputMeter(self.state)
+        self._last_saved = time.monotonic()
 
-    def begin(self, bound: Mapping[str, Any], *, resume: bool) -> None:
-        """Take the folder; go on from its newest checkpoint if that is wanted and there is one.
+    def begin(self, dependencies: Mapping[str, Any], *, resume: bool) -> None:
+        """Create the run's folder, or resume from its newest checkpoint if there is one.
 
-        bound: what the run depends on, beside its settings.
+        dependencies: what the run depends on besides its settings.
         """
-        description = describe(self.settings, bound, self.workers.size)
+        description = run_description(self.settings, dependencies, self.workers.size)
         if not resume:
-            self.workers.on_main(lambda: self.folder.begin(description))
+            self.workers.run_on_main(lambda: self.folder.begin(description))
             return
-        self.workers.on_main(lambda: self.folder.resume(description, self.settings))
-        checkpoint = self.folder.load()
+        self.workers.run_on_main(lambda: self.folder.resume(description, self.settings))
+        checkpoint = self.folder.load_latest_checkpoint()
         if checkpoint is not None:
             self._load_weights(checkpoint.weights)
             load_moments(self._optimizer, self._parameters(), checkpoint.moments)
             self.state = checkpoint.state
-            self._pace = Pace(self.state)
-        self.workers.on_main(lambda: self.folder.forget_after(self.state.step))
+            self._throughput = ThroughputMeter(self.state)
+        self.workers.run_on_main(lambda: self.folder.discard_events_after(self.state.step))
 
-    def update(self, done: StepLoss, gradient_norm: float) -> StepEvent:
-        """Change the weights by the gradient that they hold."""
-        step = self.state.step
+    def update(self, loss: StepLoss, gradient_norm: float) -> StepEvent:
+        """Update the weights with the gradient that the model holds."""
         rate = learning_rate(
-            step,
+            self.state.step,
             self.total_steps,
             peak=self.settings.learning_rate,
             warmup_steps=self._warmup_steps,
@@ -96,80 +95,82 @@ class Run:
         set_learning_rate(self._optimizer, rate)
         self._optimizer.step()
         self.state.step += 1
-        self.state.tokens += done.tokens
-        speed, seconds_left = self._pace.measure(self.state, self.total_steps)
+        self.state.tokens += loss.tokens
+        tokens_per_second, seconds_left = self._throughput.measure(self.state, self.total_steps)
         is_last = self.state.step == self.total_steps
         self.state.validation_is_due = is_last or self.is_due(self.settings.validate_every)
         return StepEvent(
             step=self.state.step,
             total_steps=self.total_steps,
             epoch=self.epoch,
-            loss=done.loss,
+            loss=loss.loss,
             learning_rate=rate,
             gradient_norm=gradient_norm,
             tokens=self.state.tokens,
-            tokens_per_second=speed,
+            tokens_per_second=tokens_per_second,
             seconds=self.state.seconds,
             seconds_left=seconds_left,
         )
 
-    def judge(self, metrics: Mapping[str, float]) -> ValidationEvent:
-        """Note what a validation found; keep the weights if none were better."""
+    def record_validation(self, metrics: Mapping[str, float]) -> ValidationEvent:
+        """Record the metrics of a validation; save the weights if they are the best so far."""
         state, monitor = self.state, self.objective.monitor
         value, loss = float(metrics[monitor.metric]), float(metrics["loss"])
-        best = math.isfinite(value) and self._is_ahead(value, loss)
+        best = math.isfinite(value) and self._is_better(value, loss)
         if best:
             state.best_step, state.best_value = state.step, value
-            state.best_loss = loss if math.isfinite(loss) else None  # as JSON has it
+            state.best_loss = loss if math.isfinite(loss) else None  # JSON has no NaN
             state.validations_since_best = 0
-            self.keep_weights()
+            self.save_best_weights()
         else:
             state.validations_since_best += 1
         state.validation_is_due = False
-        self._pace.measure(state, self.total_steps)
+        self._throughput.measure(state, self.total_steps)
         return ValidationEvent(
             step=state.step, epoch=self.epoch, metrics=metrics, best=best, seconds=state.seconds
         )
 
     @property
     def epoch(self) -> float:
-        """How often the data has been seen."""
-        return self.state.step / self.order.steps_per_epoch
+        """Passes over the training data so far."""
+        return self.state.step / self.sampler.steps_per_epoch
 
     @property
-    def has_settled(self) -> bool:
-        """Whether validations have stopped getting better."""
+    def should_stop_early(self) -> bool:
+        """Whether as many validations in a row as `patience` allows brought no improvement."""
         patience = self.settings.patience
         return patience is not None and self.state.validations_since_best >= patience
 
     def is_due(self, every: int) -> bool:
-        """Whether the last update was one of every so many."""
+        """Whether something that happens every `every` steps is due after this step."""
         return self.state.step % every == 0
 
     @property
-    def is_overdue(self) -> bool:
-        """Whether the last checkpoint was so long ago that one is wanted by the clock."""
-        return time.monotonic() - self._saved > 60 * self.settings.checkpoint_minutes
+    def checkpoint_is_overdue(self) -> bool:
+        """Whether the last checkpoint is older than `checkpoint_minutes`."""
+        return time.monotonic() - self._last_saved > 60 * self.settings.checkpoint_minutes
 
-    def save(self) -> Path:
-        """Write a checkpoint, from which the run can go on as if it had never stopped."""
+    def save_checkpoint(self) -> Path:
+        """Write a checkpoint from which the run resumes as if it had not stopped."""
         weights = self._weights()
-        found = moments(self._optimizer, self._parameters()) if self._is_needed() else {}
-        checkpoint = Checkpoint(self.state, weights, found)
+        state = moments(self._optimizer, self._parameters()) if self._gathers_weights() else {}
+        checkpoint = Checkpoint(self.state, weights, state)
         keep = self.settings.keep_checkpoints
-        saved = self.workers.on_main(lambda: self.folder.save(checkpoint, keep=keep))
-        self._saved = time.monotonic()
-        return saved
+        path = self.workers.run_on_main(lambda: self.folder.save_checkpoint(checkpoint, keep=keep))
+        self._last_saved = time.monotonic()
+        return path
 
-    def keep_weights(self) -> None:
-        """Make the weights as they are now the model of the folder."""
+    def save_best_weights(self) -> None:
+        """Save the current weights as the model of the folder."""
         weights = self._weights()
-        self.workers.on_main(lambda: self.folder.keep_best(weights, self.objective, self._template))
+        self.workers.run_on_main(
+            lambda: self.folder.save_best_weights(weights, self.objective, self._template)
+        )
 
-    def _is_ahead(self, value: float, loss: float) -> bool:
-        """Whether a figure is better than the best so far, or as good at a lower loss.
+    def _is_better(self, value: float, loss: float) -> bool:
+        """Whether a metric is better than the best so far, or equal to it at a lower loss.
 
-        Of few rows, many weights get as many right.
+        On few rows, many sets of weights reach the same accuracy.
         """
         best_value, best_loss = self.state.best_value, self.state.best_loss
         if best_value is None:
@@ -180,30 +181,30 @@ class Run:
             value > best_value if self.objective.monitor.better == "higher" else value < best_value
         )
 
-    def _is_needed(self) -> bool:
-        """Whether this process takes part in putting weights together to be written."""
+    def _gathers_weights(self) -> bool:
+        """Whether this process takes part in gathering weights for a file."""
         return self.workers.is_main or self.settings.sharding == "sharded"
 
     def _weights(self) -> dict[str, np.ndarray]:
-        if not self._is_needed():
+        if not self._gathers_weights():
             return {}
-        return {name: whole(parameter) for name, parameter in self.model.named_weights()}
+        return {name: to_full_array(parameter) for name, parameter in self.model.named_weights()}
 
     def _load_weights(self, weights: Mapping[str, np.ndarray]) -> None:
         for name, parameter in self.model.named_weights():
             if name not in weights or weights[name].shape != tuple(parameter.shape):
                 raise CheckpointError(
-                    f"{self.folder.path}: the run's checkpoint has no weight {name!r} of the shape "
+                    f"{self.folder.path}: the run's checkpoint has no weight {name!r} of shape "
                     f"{tuple(parameter.shape)}"
                 )
-            assign(parameter, weights[name])
+            copy_array_into(parameter, weights[name])
 
     def _parameters(self) -> dict[str, torch.nn.Parameter]:
         return dict(self.model.named_weights())
 
 
-class Pace:
-    """How fast a run goes, from where this part of it began."""
+class ThroughputMeter:
+    """Measures tokens per second and the time left, since the run started or was resumed."""
 
     def __init__(self, state: RunState) -> None:
         self._began = time.monotonic() - state.seconds
@@ -211,13 +212,13 @@ class Pace:
         self._tokens, self._seconds = state.tokens, state.seconds
 
     def measure(self, state: RunState, total_steps: int) -> tuple[float, float]:
-        """Bring `state.seconds` up to date.
+        """Update `state.seconds`.
 
-        Returns tokens a second since the last call, and the seconds that are left at the mean pace.
+        Returns the tokens per second since the last call, and the seconds left at the mean speed.
         """
         state.seconds = time.monotonic() - self._began
         speed = (state.tokens - self._tokens) / max(state.seconds - self._seconds, 1e-9)
         self._tokens, self._seconds = state.tokens, state.seconds
         steps = max(state.step - self._first_step, 1)
-        a_step = (state.seconds - self._first_second) / steps
-        return speed, a_step * (total_steps - state.step)
+        seconds_per_step = (state.seconds - self._first_second) / steps
+        return speed, seconds_per_step * (total_steps - state.step)

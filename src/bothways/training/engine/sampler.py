@@ -1,11 +1,10 @@
-"""Which examples make which step, and the batches that a step is computed in: from a seed alone.
+"""The examples of each step and its batches, as a function of the seed.
 
-An epoch takes every example once, shuffled, in steps of about equally many tokens. A step is cut
-into batches by `packing.plan_batches`; how it is cut changes no more than the rounding of its
-gradient. Nothing is kept between steps: step 1,000 is found without the 999 before it.
+An epoch visits every example once, in random order, in steps of about equally many tokens.
+`packing.plan_batches` splits a step into batches, which affects only the rounding of its gradient.
+There is no state between steps: step 1,000 can be computed without the 999 before it.
 """
 
-import math
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -13,17 +12,19 @@ import numpy as np
 
 from bothways.model.packing import plan_batches
 from bothways.training.engine.rng import generator
+from bothways.training.resolved_settings import steps_per_epoch
 
-__all__ = ["Order", "share", "steps_per_epoch"]
+__all__ = ["StepSampler", "assign_batches"]
 
 
-class Order:
-    """The steps of a run over examples of these lengths.
+class StepSampler:
+    """Samples the examples of each step of a run.
 
-    lengths: positions of each example, int64 (n,).
-    batch_tokens: the most tokens that the steps of an epoch have on average. A single step may have
-        more, by less than its longest example.
-    micro_tokens: the most tokens computed at a time; a longer example is computed by itself.
+    lengths: tokens of each example, int64 (n,).
+    batch_tokens: maximum mean number of tokens per step. A single step may exceed it by less than
+        the length of its longest example.
+    micro_tokens: maximum number of tokens computed at a time; a longer example gets a batch of its
+        own.
     """
 
     def __init__(
@@ -36,15 +37,15 @@ class Order:
         self._epoch = lru_cache(maxsize=2)(self._shuffle)
 
     def epoch_of(self, step: int) -> int:
-        """The epoch, from 0, that a step, from 0, belongs to."""
+        """The epoch of a step, both counted from 0."""
         return step // self.steps_per_epoch
 
     def examples(self, step: int) -> np.ndarray:
-        """Indices of the examples of a step, int64, in the order of the shuffled epoch."""
+        """The indices of a step's examples, int64, in the epoch's random order."""
         return self._epoch(self.epoch_of(step))[step % self.steps_per_epoch]
 
     def batches(self, step: int) -> list[np.ndarray]:
-        """The examples of a step as the batches that are computed at a time, longest first."""
+        """The indices of a step's examples, split into batches, the longest examples first."""
         examples = self.examples(step)
         lengths = self.lengths[examples]
         return [examples[batch] for batch in plan_batches(lengths, self.micro_tokens)]
@@ -53,20 +54,13 @@ class Order:
         order = generator(self.seed, "order", epoch).permutation(len(self.lengths))
         lengths = self.lengths[order]
         starts = np.cumsum(lengths) - lengths
-        # An example belongs to the step in whose share of the tokens it starts: exact in integers.
+        # An example belongs to the step in whose share of the tokens it starts (exact integers).
         step = starts * self.steps_per_epoch // int(lengths.sum())
         return np.split(order, np.searchsorted(step, np.arange(1, self.steps_per_epoch)))
 
 
-def steps_per_epoch(lengths: np.ndarray, batch_tokens: int) -> int:
-    """How many steps see every example once.
-
-    No more than leave each room for the longest example: then none is without any.
-    """
-    total, longest = int(lengths.sum()), int(lengths.max())
-    return min(math.ceil(total / batch_tokens), total // longest)
-
-
-def share(batches: Sequence[np.ndarray], rank: int, size: int) -> list[tuple[int, np.ndarray]]:
-    """The batches that process `rank` of `size` computes, each with its number in the step."""
+def assign_batches(
+    batches: Sequence[np.ndarray], rank: int, size: int
+) -> list[tuple[int, np.ndarray]]:
+    """The batches that process `rank` of `size` computes, each with its index in the step."""
     return list(enumerate(batches))[rank::size]

@@ -1,20 +1,20 @@
-"""The learning rate of each step: a linear warm-up, then a decay."""
+"""Learning rate schedules: a linear warm-up, then a decay."""
 
 import math
-from typing import Literal, assert_never
+from typing import assert_never
 
-__all__ = ["Schedule", "learning_rate"]
+from bothways.training.settings import Schedule
 
-Schedule = Literal["linear", "cosine", "constant"]
+__all__ = ["learning_rate"]
 
 
 def learning_rate(
     step: int, total_steps: int, *, peak: float, warmup_steps: int, schedule: Schedule
 ) -> float:
-    """The learning rate of the update that step `step`, from 0, makes.
+    """The learning rate of a step, counted from 0.
 
-    It grows in equal parts to `peak` at the last of the warm-up's steps, as in Devlin et al. 2019
-    (appendix A.2), and then falls to 0 just after the last step: no step goes without an update.
+    It rises linearly to `peak` at the last warm-up step, as in Devlin et al. 2019 (appendix A.2),
+    and then decays to 0 just after the last step, so that every step updates the weights.
     Cosine: Loshchilov and Hutter 2017, "SGDR", eq. 5, without restarts.
 
     >>> [learning_rate(step, 4, peak=1.0, warmup_steps=2, schedule="linear") for step in range(4)]
@@ -22,7 +22,7 @@ def learning_rate(
     """
     if step < warmup_steps:
         return peak * ((step + 1) / warmup_steps)
-    # The share of the decay that is over: 0 at the warm-up's last step, 1 just after the last.
+    # The fraction of the decay that has passed: 0 at the last warm-up step, 1 after the last step.
     passed = (step + 1 - warmup_steps) / (total_steps + 1 - warmup_steps)
     match schedule:
         case "linear":

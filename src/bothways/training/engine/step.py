@@ -1,6 +1,6 @@
-"""The gradient of a step, from the batches that it is cut into, on one process or several.
+"""The gradient of a step, accumulated over microbatches on one process or several.
 
-V vectors that a joint loss compares, D their width.
+V vectors that a joint loss compares; D their width.
 """
 
 import contextlib
@@ -12,29 +12,29 @@ import torch
 from torch import Tensor, nn
 
 from bothways.training.distributed.processes import Workers
-from bothways.training.distributed.sharding import local, postpone_reduction
-from bothways.training.engine.microbatches import Part, to_device
+from bothways.training.distributed.sharding import set_gradient_sync, to_full_tensor
+from bothways.training.engine.microbatches import MicroBatch, to_device
 from bothways.training.engine.rng import torch_seed
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import JointObjective, Objective
-from bothways.training.settings import ResolvedSettings
+from bothways.training.resolved_settings import ResolvedSettings
 
 __all__ = [
-    "Pass",
+    "GradientAccumulator",
     "StepLoss",
     "autocast",
     "backward",
-    "clear",
-    "clip",
+    "clip_gradients",
     "gradients",
+    "zero_gradients",
 ]
 
 
 @dataclasses.dataclass(frozen=True)
 class StepLoss:
-    """What a step came to, over all processes.
+    """The loss of a step, over all processes.
 
-    loss: the mean over its targets. tokens: of all its sequences.
+    loss: the mean over the step's targets. tokens: the number of tokens of the step.
     """
 
     loss: float
@@ -42,11 +42,11 @@ class StepLoss:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Pass:
-    """Forward and backward through a step: leaves the gradient of its mean loss in the parameters.
+class GradientAccumulator:
+    """Forward and backward passes of a step: leaves the gradient of its mean loss in the model.
 
-    The loss is summed over all targets of all parts on all processes, and divided once, by what
-    they weigh together: each target counts alike, wherever batches and processes have borders.
+    The loss is summed over all targets of all microbatches on all processes and divided once, by
+    their total weight. So each target counts the same, however the step was split.
     """
 
     model: TrainedModel
@@ -54,127 +54,144 @@ class Pass:
     workers: Workers
     settings: ResolvedSettings
 
-    def run(self, step: int, parts: Sequence[Part]) -> StepLoss:
-        """Compute the gradient of a step from this process' parts of it."""
-        clear(self.model)
+    def accumulate(self, step: int, microbatches: Sequence[MicroBatch]) -> StepLoss:
+        """Compute the gradient of a step; `microbatches` are this process's share of it."""
+        zero_gradients(self.model)
         if isinstance(self.objective, JointObjective):
-            loss = self._joint_backward(self.objective, step, parts)
+            loss = self._joint_backward(self.objective, step, microbatches)
         else:
-            loss = self._backward(step, parts)
-        counted = [part.prepared for part in parts if part.counts]
+            loss = self._backward(step, microbatches)
+        contributing = [batch.prepared for batch in microbatches if batch.contributes]
         loss, weight, tokens = self.workers.sum(
             [
                 loss,
-                sum(prepared.weight for prepared in counted),
-                sum(prepared.packed.num_tokens for prepared in counted),
+                sum(prepared.weight for prepared in contributing),
+                sum(prepared.packed.num_tokens for prepared in contributing),
             ]
         )
         if self.settings.sharding == "replicated":
             self.workers.sum_gradients(gradients(self.model))
-        if weight:  # a step may happen to have no target: its gradient is 0
+        if weight:  # a step may contain no target; its gradient is then 0
             torch._foreach_div_(gradients(self.model), weight)
             loss /= weight
         return StepLoss(loss, int(tokens))
 
-    def _backward(self, step: int, parts: Sequence[Part]) -> float:
-        """Add up the gradients of this process' parts; returns their loss, summed."""
+    def _backward(self, step: int, microbatches: Sequence[MicroBatch]) -> float:
+        """Add up the gradients of this process's microbatches; return the sum of their losses."""
         total = torch.zeros((), dtype=torch.float64, device=self.workers.device)
-        for part in parts:
-            postpone_reduction(self.model, postponed=part is not parts[-1])
-            loss = self.loss(step, part)
-            backward(loss if part.counts else 0 * loss)
-            if part.counts:
+        for batch in microbatches:
+            set_gradient_sync(self.model, enabled=batch is microbatches[-1])
+            loss = self.loss(step, batch)
+            backward(loss if batch.contributes else 0 * loss)
+            if batch.contributes:
                 total += loss.detach()
         return float(total)
 
-    def _joint_backward(self, objective: JointObjective, step: int, parts: Sequence[Part]) -> float:
-        """As `_backward`, for a loss that compares all examples of a step: gradient caching.
+    def _joint_backward(
+        self, objective: JointObjective, step: int, microbatches: Sequence[MicroBatch]
+    ) -> float:
+        """`_backward` for a loss that compares all examples of a step, by gradient caching.
 
-        First every vector, without its activations; then the loss and its gradient by vector; then
-        each part again, with its own vectors' rows of that gradient (Gao et al. 2021, section 3).
-        Each process computes the loss of all vectors and passes on the gradient of its own.
+        First compute all vectors without keeping activations, then the loss and its gradient with
+        respect to the vectors, then each microbatch again with its rows of that gradient (Gao et
+        al. 2021, section 3). Each process computes the loss of all vectors, and propagates the
+        gradient of its own.
         """
-        if self.workers.size == 1 and len(parts) == 1:  # all activations fit: once is enough
-            loss = objective.joint_loss(self.vectors(objective, step, parts[0]), parts[0].pieces)
+        if self.workers.size == 1 and len(microbatches) == 1:  # one pass: all activations fit
+            (batch,) = microbatches
+            vectors = self.vectors(objective, step, batch)
+            loss = objective.joint_loss(vectors, batch.sequences_per_example)
             backward(loss)
             return float(loss.detach())
         with torch.no_grad():
-            vectors = [self.vectors(objective, step, part) for part in parts]
-        joint = self._gather(parts, torch.cat(vectors))
+            local = [self.vectors(objective, step, batch) for batch in microbatches]
+        joint = self._gather(microbatches, torch.cat(local))
         joint.vectors.requires_grad_()
-        loss = objective.joint_loss(joint.vectors, joint.pieces)
+        loss = objective.joint_loss(joint.vectors, joint.sequences_per_example)
         (gradient_VD,) = torch.autograd.grad(loss, joint.vectors)
-        for part, found in zip(parts, vectors, strict=True):
-            postpone_reduction(self.model, postponed=part is not parts[-1])
-            rows = gradient_VD[joint.rows[part.number]] if part.counts else torch.zeros_like(found)
-            backward(self.vectors(objective, step, part), rows)
+        for batch, vectors in zip(microbatches, local, strict=True):
+            set_gradient_sync(self.model, enabled=batch is microbatches[-1])
+            gradient = (
+                gradient_VD[joint.rows[batch.index]]
+                if batch.contributes
+                else torch.zeros_like(vectors)
+            )
+            backward(self.vectors(objective, step, batch), gradient)
         return float(loss.detach()) if self.workers.is_main else 0.0
 
-    def _gather(self, parts: Sequence[Part], vectors: Tensor) -> "_Joint":
-        """The vectors of all processes, in the order of the step's parts."""
-        whose = self.workers.everyones([(part.number, part.pieces, part.counts) for part in parts])
-        found: dict[int, tuple[Tensor, tuple[int, ...]]] = {}
-        for rows, theirs in zip(self.workers.gather_rows(vectors), whose, strict=True):
-            sizes = [sum(pieces) for _, pieces, _ in theirs]
-            blocks = torch.split(rows, sizes)
-            for block, (number, pieces, counts) in zip(blocks, theirs, strict=True):
-                if counts:
-                    found[number] = (block, pieces)
-        rows_of, start = {}, 0
-        for number in sorted(found):
-            rows_of[number] = slice(start, start + len(found[number][0]))
-            start = rows_of[number].stop
-        in_order = [found[number] for number in sorted(found)]
-        return _Joint(
-            torch.cat([block for block, _ in in_order]),
-            [count for _, pieces in in_order for count in pieces],
-            rows_of,
+    def _gather(self, microbatches: Sequence[MicroBatch], vectors: Tensor) -> "_JointVectors":
+        """Gather the vectors of all processes, in the order of the step's batches."""
+        layouts = self.workers.all_gather_object(
+            [
+                (batch.index, batch.sequences_per_example, batch.contributes)
+                for batch in microbatches
+            ]
+        )
+        by_index: dict[int, tuple[Tensor, tuple[int, ...]]] = {}
+        for rows, layout in zip(self.workers.gather_rows(vectors), layouts, strict=True):
+            blocks = torch.split(rows, [sum(counts) for _, counts, _ in layout])
+            for block, (index, counts, contributes) in zip(blocks, layout, strict=True):
+                if contributes:
+                    by_index[index] = (block, counts)
+        rows_of_batch, start = {}, 0
+        for index in sorted(by_index):
+            rows_of_batch[index] = slice(start, start + len(by_index[index][0]))
+            start = rows_of_batch[index].stop
+        ordered = [by_index[index] for index in sorted(by_index)]
+        return _JointVectors(
+            torch.cat([block for block, _ in ordered]),
+            [count for _, counts in ordered for count in counts],
+            rows_of_batch,
         )
 
-    def loss(self, step: int, part: Part) -> Tensor:
-        """The loss of one part, summed over its targets."""
-        with self._computing(step, part):
-            return self.objective.loss(self.model, to_device(part.prepared, self.workers.device))
+    def loss(self, step: int, batch: MicroBatch) -> Tensor:
+        """The loss of one microbatch, summed over its targets."""
+        with self._forward_pass(step, batch):
+            return self.objective.loss(self.model, to_device(batch.prepared, self.workers.device))
 
-    def vectors(self, objective: JointObjective, step: int, part: Part) -> Tensor:
-        """The vectors of one part that a joint loss compares, (V, D), in float32."""
-        with self._computing(step, part):
-            batch = to_device(part.prepared, self.workers.device)
-            return objective.vectors(self.model, batch).float()
+    def vectors(self, objective: JointObjective, step: int, batch: MicroBatch) -> Tensor:
+        """The vectors of one microbatch that a joint loss compares, float32 (V, D)."""
+        with self._forward_pass(step, batch):
+            moved = to_device(batch.prepared, self.workers.device)
+            return objective.vectors(self.model, moved).float()
 
     @contextlib.contextmanager
-    def _computing(self, step: int, part: Part) -> Iterator[None]:
-        """A forward pass of one part: its own dropout, whenever and wherever it is computed."""
-        torch.manual_seed(torch_seed(self.settings.seed, step, part.number))
+    def _forward_pass(self, step: int, batch: MicroBatch) -> Iterator[None]:
+        """Seed dropout for a microbatch, so that it is the same on every process and pass."""
+        torch.manual_seed(torch_seed(self.settings.seed, step, batch.index))
         with autocast(self.workers.device, self.settings):
             yield
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Joint:
-    """All vectors (V, D) of a step, how many each example has, and the rows of each part."""
+class _JointVectors:
+    """The vectors of a step over all processes.
+
+    vectors: (V, D). sequences_per_example: the number of vectors of each example. rows: the rows of
+    each microbatch, by its index.
+    """
 
     vectors: Tensor
-    pieces: list[int]
+    sequences_per_example: list[int]
     rows: dict[int, slice]
 
 
 def backward(result: Tensor, gradient: Tensor | None = None) -> None:
-    """Add to the parameters' gradients what `result` owes them; nothing if it owes none."""
+    """Backpropagate into the parameters, unless `result` depends on none of them."""
     if result.requires_grad:
         result.backward(gradient)  # type: ignore[no-untyped-call]
 
 
 def gradients(model: nn.Module) -> list[Tensor]:
-    """The gradients of the trainable parameters, in their order."""
+    """The gradients of the trainable parameters, in the parameters' order."""
     return [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
 
 
-def clear(model: nn.Module) -> None:
+def zero_gradients(model: nn.Module) -> None:
     """Set every gradient to 0.
 
-    Not to None: then each process has one for each parameter, whether or not its share of the
-    batches needs it, and sums over processes pair them up.
+    Not to None: every process needs a gradient for each parameter, whether or not its batches use
+    it, because sums over processes pair them up in order.
     """
     for parameter in model.parameters():
         if parameter.grad is not None:
@@ -183,23 +200,22 @@ def clear(model: nn.Module) -> None:
             parameter.grad = torch.zeros_like(parameter, requires_grad=False)
 
 
-def clip(model: nn.Module, limit: float) -> float:
-    """The norm of all gradients together; if it is above `limit`, which 0 does not set,
-    they are scaled down to it.
+def clip_gradients(model: nn.Module, max_norm: float) -> float:
+    """Scale all gradients down to a joint norm of at most `max_norm`; return the norm before.
 
-    Pascanu et al. 2013, algorithm 1.
+    max_norm: 0 for no limit. Pascanu et al. 2013, algorithm 1.
     """
-    found = gradients(model)
-    norm = float(local(torch.nn.utils.get_total_norm(found)))
-    if limit and math.isfinite(norm) and norm > limit:
-        torch._foreach_mul_(found, limit / norm)
+    tensors = gradients(model)
+    norm = float(to_full_tensor(torch.nn.utils.get_total_norm(tensors)))
+    if max_norm and math.isfinite(norm) and norm > max_norm:
+        torch._foreach_mul_(tensors, max_norm / norm)
     return norm
 
 
 def autocast(
     device: torch.device, settings: ResolvedSettings
 ) -> contextlib.AbstractContextManager[object]:
-    """bf16 for the products of matrices where the settings want it."""
+    """A context that computes matrix products in bf16 if the settings say so."""
     if settings.precision != "bf16":
         return contextlib.nullcontext()
     return torch.autocast(device.type, torch.bfloat16)

@@ -1,4 +1,4 @@
-"""torch set up for a run, and left afterwards as it was."""
+"""torch's global state for the time of a run: determinism, threads and random generators."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,17 +13,17 @@ __all__ = ["torch_for_training"]
 
 @contextlib.contextmanager
 def torch_for_training(device: torch.device, threads: int | None) -> Iterator[None]:
-    """Let torch compute a run on `device`, with `threads` of a CPU, the same way every time.
+    """Configure torch for a reproducible run on `device`, and restore its state afterwards.
 
-    On a CPU only algorithms are used that add up in a fixed order, so that a run can be repeated to
-    the last bit; on a GPU some have no such twin. The state of torch's generators is given back.
+    On a CPU, only deterministic algorithms are used, so that a run can be repeated bit by bit; on a
+    GPU some operations have none. threads: number of CPU threads; None for torch's setting.
     """
-    fixed, warn_only = (
+    deterministic_before, warn_only = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
     )
-    filled = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    before = torch.get_num_threads()
+    fill_before = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    threads_before = torch.get_num_threads()
     keep_few_kernels()
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True)
@@ -34,6 +34,6 @@ def torch_for_training(device: torch.device, threads: int | None) -> Iterator[No
         with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
             yield
     finally:
-        torch.set_num_threads(before)
-        torch.use_deterministic_algorithms(fixed, warn_only=warn_only)
-        deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
+        torch.set_num_threads(threads_before)
+        torch.use_deterministic_algorithms(deterministic_before, warn_only=warn_only)
+        deterministic.fill_uninitialized_memory = fill_before  # type: ignore[attr-defined]

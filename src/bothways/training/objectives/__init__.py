@@ -1,1 +1,1 @@
-"""What is learned: each objective a small file."""
+"""Objectives: the losses and metrics of each task, and the default heads."""

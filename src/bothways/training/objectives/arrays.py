@@ -1,4 +1,4 @@
-"""From examples to packed batches, and from tensors to the arrays that validation keeps."""
+"""Conversions: examples to packed batches and targets, and tensors to arrays."""
 
 from collections.abc import Sequence
 
@@ -7,21 +7,24 @@ import torch
 from torch import Tensor
 
 from bothways.model.packing import PackedBatch
-from bothways.training.data.dataset import Example, Piece
+from bothways.training.data.dataset import Example, InputSequence
 
 __all__ = ["at_least_float32", "pack", "stack_targets", "to_array"]
 
 
-def pack(pieces: Sequence[Piece]) -> PackedBatch:
-    """Sequences end to end, in the order given."""
-    return PackedBatch.of([piece.values for piece in pieces], [piece.segments for piece in pieces])
+def pack(sequences: Sequence[InputSequence]) -> PackedBatch:
+    """Pack sequences end to end, in the order given."""
+    return PackedBatch.of(
+        [sequence.values for sequence in sequences],
+        [sequence.segments for sequence in sequences],
+    )
 
 
 def stack_targets(examples: Sequence[Example]) -> np.ndarray:
-    """The targets of examples of one shape, a row each.
+    """Stack the targets of examples, one row each.
 
     Raises:
-        ValueError: if an example has none: the data was made for another objective.
+        ValueError: if an example has no target, because the data is for another objective.
     """
     targets = [example.target for example in examples if example.target is not None]
     if len(targets) != len(examples):
@@ -30,11 +33,11 @@ def stack_targets(examples: Sequence[Example]) -> np.ndarray:
 
 
 def at_least_float32(outputs: Tensor) -> Tensor:
-    """Outputs of half precision in float32, in which losses are computed."""
+    """Convert half-precision outputs to float32, in which losses are computed."""
     return outputs.to(torch.promote_types(outputs.dtype, torch.float32))
 
 
 def to_array(tensor: Tensor) -> np.ndarray:
-    """A copy on the CPU, without history."""
+    """Copy a tensor to the CPU, as an array."""
     array: np.ndarray = tensor.detach().cpu().numpy()
     return array

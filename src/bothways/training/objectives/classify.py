@@ -1,4 +1,4 @@
-"""Classes: one of the labels for a sequence, or any number of them.
+"""Classification: one label per sequence, or any number of labels.
 
 B sequences; K labels.
 """
@@ -27,20 +27,20 @@ from bothways.training.objectives.metrics import (
     confusion_matrix,
     label_counts,
 )
-from bothways.training.objectives.objective import Evaluated, Monitor, Objective, Prepared
+from bothways.training.objectives.objective import Evaluation, Monitor, Objective, PreparedBatch
 
 __all__ = ["Classify", "ClassifyMany", "balanced_positive_weights", "balanced_weights"]
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class Classify(Objective):
-    """One of the labels for each sequence.
+    """Classification with one label per sequence.
 
-    class_weights: how much a sequence of each class counts, float (K,); None for 1 each.
-    label_smoothing: the share of the target that is spread over all labels evenly.
+    class_weights: the weight of each class in the loss, float (K,); None for 1 each.
+    label_smoothing: the fraction of the target spread evenly over all labels.
 
     Raises:
-        ConfigError: naming the field, its value, and what it may be.
+        ConfigError: naming the field, its value and what was expected.
     """
 
     head: Head
@@ -55,24 +55,24 @@ class Classify(Objective):
         if self.class_weights is not None:
             check_weights("class_weights", self.class_weights, self.head)
 
-    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> Prepared:
+    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> PreparedBatch:
         """Targets: `labels` (B,) and `weights` (B,)."""
         label_B = stack_targets(examples)
         weight_B = np.ones(len(label_B), np.float32)
         if self.class_weights is not None:
             weight_B = self.class_weights.astype(np.float32)[label_B]
-        return Prepared(
-            packed=pack([example.pieces[0] for example in examples]),
+        return PreparedBatch(
+            packed=pack([example.sequences[0] for example in examples]),
             targets={"labels": label_B, "weights": weight_B},
             weight=float(weight_B.sum(dtype=np.float64)),
             places=[example.place for example in examples],
         )
 
     def loss(self, model: TrainedModel, batch: Batch) -> Tensor:
-        """Cross entropy, weighted and summed over sequences."""
+        """Cross-entropy, weighted and summed over sequences."""
         return self._loss_by_sequence(at_least_float32(model(batch)), batch).sum()
 
-    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluated:
+    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluation:
         """`probabilities` (B, K), `targets` (B,), and `loss` and `weights` (B,)."""
         logit_BK = at_least_float32(model(batch))
         return {
@@ -82,8 +82,8 @@ class Classify(Objective):
             "weights": to_array(batch.targets["weights"]),
         }
 
-    def metrics(self, evaluated: Evaluated) -> dict[str, float]:
-        """Loss; the share of right labels; F1, the mean over the labels that occur."""
+    def metrics(self, evaluated: Evaluation) -> dict[str, float]:
+        """Loss, accuracy, and F1 averaged over the labels that occur."""
         predicted, target = evaluated["probabilities"].argmax(1), evaluated["targets"]
         confusion = confusion_matrix(predicted, target, self.head.num_outputs)
         return {
@@ -99,13 +99,13 @@ class Classify(Objective):
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class ClassifyMany(Objective):
-    """Any number of the labels for each sequence.
+    """Classification with any number of labels per sequence.
 
-    positive_weights: how much a label that is there counts, against one that is not, float (K,);
-        None for as much.
+    positive_weights: the weight of a present label relative to an absent one, float (K,); None for
+        1 each.
 
     Raises:
-        ConfigError: naming the field, its value, and what it may be.
+        ConfigError: naming the field, its value and what was expected.
     """
 
     head: Head
@@ -118,25 +118,25 @@ class ClassifyMany(Objective):
         if self.positive_weights is not None:
             check_weights("positive_weights", self.positive_weights, self.head)
 
-    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> Prepared:
+    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> PreparedBatch:
         """Targets: `labels` (B, K), 0 and 1, and `weights` (B, K)."""
         label_BK = stack_targets(examples).astype(np.float32, copy=False)
         weight_BK = np.ones_like(label_BK)
         if self.positive_weights is not None:
             weight_BK += label_BK * (self.positive_weights.astype(np.float32) - 1)
-        return Prepared(
-            packed=pack([example.pieces[0] for example in examples]),
+        return PreparedBatch(
+            packed=pack([example.sequences[0] for example in examples]),
             targets={"labels": label_BK, "weights": weight_BK},
             weight=float(weight_BK.sum(dtype=np.float64)),
             places=[example.place for example in examples],
         )
 
     def loss(self, model: TrainedModel, batch: Batch) -> Tensor:
-        """Cross entropy of each label's presence, weighted and summed over all."""
+        """Binary cross-entropy of each label, weighted and summed over labels and sequences."""
         return _binary_cross_entropy(at_least_float32(model(batch)), batch).sum()
 
-    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluated:
-        """`probabilities`, `targets`, `loss` and `weights`, (B, K) all."""
+    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluation:
+        """`probabilities`, `targets`, `loss` and `weights`, each (B, K)."""
         logit_BK = at_least_float32(model(batch))
         return {
             "probabilities": to_array(torch.sigmoid(logit_BK)),
@@ -145,8 +145,8 @@ class ClassifyMany(Objective):
             "weights": to_array(batch.targets["weights"]),
         }
 
-    def metrics(self, evaluated: Evaluated) -> dict[str, float]:
-        """Loss; the share of sequences of which all labels are right; F1 over all, and by label."""
+    def metrics(self, evaluated: Evaluation) -> dict[str, float]:
+        """Loss, the fraction of sequences with all labels correct, micro F1 and macro F1."""
         predicted, target = evaluated["probabilities"] > 0.5, evaluated["targets"] > 0.5
         counts = label_counts(predicted, target)
         return {
@@ -158,9 +158,9 @@ class ClassifyMany(Objective):
 
 
 def balanced_weights(counts: np.ndarray) -> np.ndarray:
-    """Weights (K,) under which all classes that occur count the same: n / (classes x count).
+    """Weights (K,) that give all occurring classes the same total weight: n / (classes x count).
 
-    counts: how often each class occurs in the training data, (K,). King and Zeng 2001, "Logistic
+    counts: occurrences of each class in the training data, (K,). King and Zeng 2001, "Logistic
     regression in rare events data", section 4.2, as in scikit-learn's `balanced`.
     """
     occurring = counts > 0
@@ -168,9 +168,9 @@ def balanced_weights(counts: np.ndarray) -> np.ndarray:
 
 
 def balanced_positive_weights(counts: np.ndarray, num_sequences: int) -> np.ndarray:
-    """Weights under which a label's presence and absence count the same in all, (K,).
+    """Weights (K,) that give the presence and absence of a label the same total weight.
 
-    counts: how many of the sequences have each label, (K,).
+    counts: number of sequences with each label, (K,).
     """
     return np.where(counts > 0, (num_sequences - counts) / np.maximum(counts, 1), 1.0)
 

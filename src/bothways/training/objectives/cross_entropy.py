@@ -1,4 +1,4 @@
-"""Cross entropy of labels, and what is told of it.
+"""Cross-entropy of labels, with checks of its options.
 
 N targets; K labels.
 """
@@ -14,7 +14,7 @@ __all__ = ["check_smoothing", "check_weights", "cross_entropy", "weighted_mean"]
 
 
 def cross_entropy(logit_NK: Tensor, label_N: Tensor, smoothing: float = 0.0) -> Tensor:
-    """Of each target, (N,): (1 - s) (-log p of its label) + s (the mean of -log p of all labels).
+    """The loss of each target, (N,): (1 - s) (-log p[label]) + s mean(-log p), s the smoothing.
 
     Szegedy et al. 2016, "Rethinking the Inception architecture", section 7.
     """
@@ -22,29 +22,29 @@ def cross_entropy(logit_NK: Tensor, label_N: Tensor, smoothing: float = 0.0) -> 
 
 
 def weighted_mean(loss: np.ndarray, weights: np.ndarray) -> float:
-    """The mean of losses that are multiplied by their weights already."""
+    """The weighted mean of losses that are already multiplied by their weights."""
     return float(loss.sum(dtype=np.float64) / weights.sum(dtype=np.float64))
 
 
 def check_smoothing(smoothing: float) -> None:
-    """Raise unless it is a share.
+    """Check the label smoothing.
 
     Raises:
-        ConfigError: naming the value, and what it may be.
+        ConfigError: unless it is at least 0 and below 1.
     """
     if not 0 <= smoothing < 1:
-        raise ConfigError(f"label_smoothing={smoothing}: expected at least 0, below 1")
+        raise ConfigError(f"label_smoothing={smoothing}: expected at least 0 and below 1")
 
 
 def check_weights(field: str, weights: np.ndarray, head: Head) -> None:
-    """Raise unless there is a weight of at least 0 for each label.
+    """Check the weights of labels.
 
     Raises:
-        ConfigError: naming the field, what is wrong, and what was expected.
+        ConfigError: unless there is a finite weight of at least 0 for each label.
     """
     if weights.shape != (head.num_outputs,):
         raise ConfigError(
-            f"{field}: {weights.size} numbers for {head.num_outputs} labels; give one for each"
+            f"{field}: {weights.size} weights for {head.num_outputs} labels; expected one per label"
         )
     if not (np.isfinite(weights) & (weights >= 0)).all():
         raise ConfigError(f"{field}={weights.tolist()}: expected finite numbers of at least 0")

@@ -1,4 +1,4 @@
-"""The heads that training puts on an encoder, where its folder has none that serves."""
+"""Default task heads, for encoders whose folder has no suitable head."""
 
 from collections.abc import Sequence
 from typing import assert_never
@@ -19,18 +19,18 @@ def head_for(
     pooling: PoolingMode = "mean",
     dropout: float | None = None,
 ) -> Head:
-    """The usual head for a task on an encoder of `config`.
+    """The default head for a task on an encoder of `config`.
 
-    labels: of classes, tags or values; none for masked tokens and masked values.
-    pooling: of heads on whole sequences.
-    dropout: None for the encoder's.
+    labels: of classes, tags or values; empty for masked tokens and masked values.
+    pooling: for heads on whole sequences.
+    dropout: None for the encoder's rate.
 
-    A linear layer gives the labels. Before it, encoders with norms before their sublayers have a
-    dense layer with activation and norm (Warner et al. 2024, released code); others, for `cls`
-    pooling, one with tanh, which makes the first position a summary (Devlin et al. 2019, likewise).
+    The output layer is linear. Pre-norm encoders get a dense layer with activation and norm first
+    (Warner et al. 2024, released code); others, with `cls` pooling, a dense layer with tanh, which
+    summarizes the sequence in its first position (Devlin et al. 2019, released code).
 
     Raises:
-        ConfigError: if labels are missing, or the encoder's input does not go with the task.
+        ConfigError: if labels are missing, or the task does not apply to the encoder's input.
     """
     rate = config.dropout if dropout is None else dropout
     names = tuple(labels)
@@ -39,7 +39,7 @@ def head_for(
             return Head(task=task, layers=_token_layers(config), dropout=0.0)
         case "masked_values":
             if config.input != "vectors":
-                raise ConfigError("masked values are for encoders with input='vectors'")
+                raise ConfigError("masked values need an encoder with input='vectors'")
             output = HeadLayer(name="heads.masked_values", outputs=config.num_channels)
             return Head(task=task, layers=(output,), dropout=0.0)
         case "tags":
@@ -67,18 +67,18 @@ def _label_layers(
 
 
 def _token_layers(config: AnyConfig) -> tuple[HeadLayer, ...]:
-    """A dense layer, and the embeddings' own table as output (Devlin et al. 2019, released code).
+    """A dense layer, and the token embeddings as output layer (Devlin et al. 2019, released code).
 
-    Press and Wolf 2017, "Using the output embedding to improve language models", for the table.
+    Tied embeddings: Press and Wolf 2017, "Using the output embedding to improve language models".
     """
     if config.input != "tokens":
-        raise ConfigError("masked tokens are for encoders with input='tokens'")
+        raise ConfigError("masked tokens need an encoder with input='tokens'")
     output = HeadLayer(name="heads.masked_tokens", outputs=config.vocab_size, tied=True)
     return _dense("heads.masked_tokens", config.embedding_width, config), output
 
 
 def _dense(name: str, outputs: int, config: AnyConfig) -> HeadLayer:
-    """A dense layer with activation and norm, before the output layer of that name."""
+    """A dense layer with activation and norm, before the output layer `name`."""
     return HeadLayer(
         name=f"{name}.dense",
         outputs=outputs,

@@ -1,39 +1,40 @@
-"""Which positions are hidden, for encoders that learn to tell them from the rest.
+"""Random selection of the positions to mask.
 
-T positions of a packed batch; E of them may be chosen; U units of them, hidden as one; S sequences.
+E positions of a packed batch that may be selected; U units of positions, selected as a whole; S
+sequences.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from bothways.training.data.dataset import Piece
+from bothways.training.data.dataset import InputSequence
 
-__all__ = ["choose", "content_of"]
+__all__ = ["choose_positions", "content_positions"]
 
 
-def content_of(pieces: Sequence[Piece]) -> tuple[np.ndarray, np.ndarray]:
-    """The positions of a packed batch that are content, and the sequence of each; int64 (E,)."""
+def content_positions(inputs: Sequence[InputSequence]) -> tuple[np.ndarray, np.ndarray]:
+    """The content positions of a packed batch, and the sequence of each; both int64 (E,)."""
     positions, sequences, start = [], [], 0
-    for sequence, piece in enumerate(pieces):
-        places = np.arange(len(piece.values))[piece.content]
+    for sequence, tokens in enumerate(inputs):
+        places = np.arange(len(tokens.values))[tokens.content]
         positions.append(start + places)
         sequences.append(np.full(len(places), sequence))
-        start += len(piece.values)
+        start += len(tokens.values)
     return np.concatenate(positions), np.concatenate(sequences)
 
 
-def choose(
+def choose_positions(
     sequence_E: np.ndarray, begins_E: np.ndarray, rate: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Choose a share of the positions of each sequence: bool (E,).
+    """Select a fraction of the positions of each sequence at random: bool (E,).
 
-    Units are taken whole, in an order that chance decides, until the share is reached; whether the
-    one that would cross it is taken is left to chance such that the share is `rate` on average. At
-    least one unit of each sequence is chosen.
+    Whole units are selected in random order until the fraction is reached. The unit that crosses it
+    is selected with the probability that makes the fraction `rate` on average. At least one unit of
+    each sequence is selected.
 
     sequence_E: the sequence of each position, ascending.
-    begins_E: whether a position begins a unit. The first of a sequence always does.
+    begins_E: whether a position begins a unit. The first position of a sequence always does.
     """
     if not len(sequence_E):
         return np.zeros(0, dtype=bool)

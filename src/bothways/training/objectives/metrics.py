@@ -1,4 +1,4 @@
-"""How good predictions are: figures from arrays, each a few lines of NumPy.
+"""Metrics of predictions, in NumPy.
 
 n targets, C classes or labels, V values, S spans, Q queries, N documents.
 """
@@ -30,10 +30,10 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Counts:
-    """What precision, recall and F1 are made of, by class; int64 (C,) each.
+    """Counts by class for precision, recall and F1; each int64 (C,).
 
-    hits: targets of the class that were predicted as it. predicted: how often it was predicted.
-    actual: how many targets are of the class.
+    hits: correct predictions of the class. predicted: predictions of the class. actual: targets of
+    the class.
     """
 
     hits: np.ndarray
@@ -42,12 +42,12 @@ class Counts:
 
     @property
     def precision(self) -> np.ndarray:
-        """The share of the predictions of a class that are right, (C,); 0 where there are none."""
+        """The fraction of a class's predictions that are correct, (C,); 0 without predictions."""
         return _ratio(self.hits, self.predicted)
 
     @property
     def recall(self) -> np.ndarray:
-        """The share of the targets of a class that were found, (C,); 0 where there are none."""
+        """The fraction of a class's targets that were predicted, (C,); 0 without targets."""
         return _ratio(self.hits, self.actual)
 
     @property
@@ -60,22 +60,22 @@ class Counts:
 
     @property
     def macro_f1(self) -> float:
-        """The mean of F1 over the classes that occur, as targets or as predictions."""
+        """The mean F1 over the classes that occur as targets or predictions."""
         occurring = self.predicted + self.actual > 0
         return float(self.f1[occurring].mean()) if occurring.any() else 0.0
 
     @property
     def micro_f1(self) -> float:
-        """F1 of all classes counted together."""
+        """F1 of the counts of all classes together."""
         return float(_ratio(2 * self.hits.sum(), self.predicted.sum() + self.actual.sum()))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Reliability:
-    """Predictions in bins of equal width by confidence, from 0 to 1.
+    """Predictions in bins of confidence of equal width, from 0 to 1.
 
-    confidence: its mean in each bin, (bins,). accuracy: the share that is right, (bins,). Both are
-    NaN where a bin is empty. counts: how many predictions, int64 (bins,).
+    confidence: the mean of each bin, (bins,). accuracy: of each bin, (bins,). Both are NaN for
+    empty bins. counts: predictions in each bin, int64 (bins,).
     """
 
     confidence: np.ndarray
@@ -87,12 +87,12 @@ class Reliability:
 
 
 def accuracy(predicted: np.ndarray, target: np.ndarray) -> float:
-    """The share of n targets that were predicted."""
+    """The fraction of n targets that were predicted correctly."""
     return float(np.mean(predicted == target))
 
 
 def confusion_matrix(predicted: np.ndarray, target: np.ndarray, num_classes: int) -> np.ndarray:
-    """How often each class (rows) was predicted as each class (columns); int64 (C, C)."""
+    """The confusion matrix, int64 (C, C): actual classes in rows, predicted ones in columns."""
     pairs = target.astype(np.int64) * num_classes + predicted
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
@@ -103,7 +103,7 @@ def class_counts(confusion: np.ndarray) -> Counts:
 
 
 def label_counts(predicted: np.ndarray, target: np.ndarray) -> Counts:
-    """Counts by label where a target has any number of them: zeros and ones, (n, C) both."""
+    """Counts by label of multilabel predictions and targets, zeros and ones, both (n, C)."""
     predicted, target = predicted.astype(bool), target.astype(bool)
     return Counts(*(a.sum(axis=0) for a in (predicted & target, predicted, target)))
 
@@ -112,9 +112,10 @@ def label_counts(predicted: np.ndarray, target: np.ndarray) -> Counts:
 
 
 def reliability(confidence: np.ndarray, correct: np.ndarray, *, bins: int = 15) -> Reliability:
-    """How often predictions (n,) of each confidence are right; `correct` is bool or 0 and 1, (n,).
+    """Bin predictions by confidence (n,), to compare it with accuracy.
 
-    A bin holds the confidences above its lower edge and up to its upper one.
+    correct: whether each prediction is correct, bool or 0 and 1, (n,). A bin excludes its lower
+    edge and includes its upper one.
     Guo et al. 2017, "On calibration of modern neural networks", section 2; 15 bins, section 4.
     """
     bin_of = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
@@ -127,7 +128,7 @@ def reliability(confidence: np.ndarray, correct: np.ndarray, *, bins: int = 15) 
 
 
 def expected_calibration_error(bins: Reliability) -> float:
-    """The mean distance of accuracy from confidence, bins weighed by their counts.
+    """The mean absolute difference of accuracy and confidence, bins weighted by their counts.
 
     Guo et al. 2017, equation 3.
     """
@@ -140,48 +141,48 @@ def expected_calibration_error(bins: Reliability) -> float:
 
 
 def mean_absolute_error(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """By value, in its own unit: (n, V) both, gives (V,)."""
+    """The error of each value in its own unit, (V,), from arrays (n, V)."""
     return np.asarray(np.abs(predicted - target).mean(axis=0))
 
 
 def root_mean_squared_error(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """By value, in its own unit: (n, V) both, gives (V,)."""
+    """The error of each value in its own unit, (V,), from arrays (n, V)."""
     return np.asarray(np.sqrt(np.square(predicted - target).mean(axis=0)))
 
 
 def r_squared(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The share of each value's variance that is predicted: (n, V) both, gives (V,).
+    """The coefficient of determination of each value, (V,), from arrays (n, V).
 
-    Where all targets are the same there is nothing to explain: 1 if they are met, 0 if not.
+    For constant targets: 1 if all predictions are exact, otherwise 0.
     """
     unexplained = np.square(predicted - target).sum(axis=0)
     total = np.square(target - target.mean(axis=0)).sum(axis=0)
-    met = np.where(unexplained == 0, 1.0, 0.0)
-    return np.where(total > 0, 1.0 - unexplained / np.where(total > 0, total, 1.0), met)
+    exact = np.where(unexplained == 0, 1.0, 0.0)
+    return np.where(total > 0, 1.0 - unexplained / np.where(total > 0, total, 1.0), exact)
 
 
 # Spans of tags
 
 
 def spans(tags: Sequence[str]) -> Iterator[tuple[str, int, int]]:
-    """The spans that the tags of a sequence mark: (type, first position, position after the last).
+    """The spans that the tags of a sequence mark: (type, first position, last position + 1).
 
-    `B-` begins a span and `I-` goes on with it; an `I-` with no span of its type to go on with
-    begins one, as in the evaluation of CoNLL (Tjong Kim Sang and De Meulder 2003, section 2).
-    `E-` and `S-` (also `L-` and `U-`) mark a span's last and only position. Other tags mark none.
+    `B-` begins a span and `I-` continues it; an `I-` without a span of its type to continue begins
+    one, as in the CoNLL evaluation (Tjong Kim Sang and De Meulder 2003, section 2). `E-` and `S-`
+    (also `L-` and `U-`) mark the last and the only position of a span. Other tags mark no span.
     """
     current, start = None, 0
     for position, tag in enumerate(tags):
-        prefix, _, kind = tag.partition("-")
-        inside = kind != "" and prefix in {"B", "I", "E", "L", "S", "U"}
-        goes_on = inside and kind == current and prefix in {"I", "E", "L"}
-        if current is not None and not goes_on:
+        prefix, _, span_type = tag.partition("-")
+        inside = span_type != "" and prefix in {"B", "I", "E", "L", "S", "U"}
+        continues = inside and span_type == current and prefix in {"I", "E", "L"}
+        if current is not None and not continues:
             yield current, start, position
             current = None
         if inside and current is None:
-            current, start = kind, position
+            current, start = span_type, position
         if inside and prefix in {"E", "L", "S", "U"}:
-            yield kind, start, position + 1
+            yield span_type, start, position + 1
             current = None
     if current is not None:
         yield current, start, len(tags)
@@ -190,46 +191,52 @@ def spans(tags: Sequence[str]) -> Iterator[tuple[str, int, int]]:
 def span_counts(
     predicted: np.ndarray, target: np.ndarray, lengths: np.ndarray, labels: Sequence[str]
 ) -> tuple[list[str], Counts]:
-    """Counts by type of span; a span is found if its type and both its ends are.
+    """Counts by span type; a span is correct if its type and both ends are.
 
-    predicted, target: tags as indices of `labels`, sequences end to end; lengths: of each sequence.
-    Returns the types, sorted, and their counts. Types and spans are those of `spans`.
+    predicted, target: tags of all sequences end to end, as indices of `labels`. lengths: of each
+    sequence. Returns the sorted types and their counts. Types and spans are those of `spans`.
     """
-    kinds = sorted({kind for label in labels for kind, _, _ in spans([label])})
-    counted = dict.fromkeys(kinds, 0), dict.fromkeys(kinds, 0), dict.fromkeys(kinds, 0)
+    types = sorted({span_type for label in labels for span_type, _, _ in spans([label])})
+    hits, predictions, actual = (dict.fromkeys(types, 0) for _ in range(3))
     end = 0
     for length in lengths.tolist():
         start, end = end, end + length
-        guessed = set(spans([labels[i] for i in predicted[start:end]]))
-        right = set(spans([labels[i] for i in target[start:end]]))
-        for counts, found in zip(counted, (guessed & right, guessed, right), strict=True):
-            for kind, _, _ in found:
-                counts[kind] += 1
-    return kinds, Counts(*(np.array(list(c.values()), np.int64) for c in counted))
+        predicted_spans = set(spans([labels[i] for i in predicted[start:end]]))
+        actual_spans = set(spans([labels[i] for i in target[start:end]]))
+        for counts, group in (
+            (hits, predicted_spans & actual_spans),
+            (predictions, predicted_spans),
+            (actual, actual_spans),
+        ):
+            for span_type, _, _ in group:
+                counts[span_type] += 1
+    return types, Counts(
+        *(np.array(list(c.values()), np.int64) for c in (hits, predictions, actual))
+    )
 
 
 # Retrieval
 
 
 def ranks(
-    queries: np.ndarray, documents: np.ndarray, right: np.ndarray, *, chunk: int = 256
+    queries: np.ndarray, documents: np.ndarray, target: np.ndarray, *, chunk: int = 256
 ) -> np.ndarray:
-    """The rank of each query's right document by dot product, from 1; int64 (Q,).
+    """The rank of each query's target document by dot product, from 1; int64 (Q,).
 
-    queries: (Q, D). documents: (N, D). right: the index of each query's document, (Q,). Documents
-    that score the same as the right one are counted before it. At most `chunk` x N scores exist at
-    a time.
+    queries: (Q, D). documents: (N, D). target: the index of each query's document, (Q,). Documents
+    with the same score as the target are ranked before it. At most `chunk` x N scores are in memory
+    at a time.
     """
-    found = [np.zeros(0, np.int64)]
+    ranks_Q = [np.zeros(0, np.int64)]
     for start in range(0, len(queries), chunk):
         scores_QN = queries[start : start + chunk] @ documents.T
-        own_Q1 = np.take_along_axis(scores_QN, right[start : start + chunk, None], axis=1)
-        found.append((scores_QN >= own_Q1).sum(axis=1))
-    return np.concatenate(found)
+        target_Q1 = np.take_along_axis(scores_QN, target[start : start + chunk, None], axis=1)
+        ranks_Q.append((scores_QN >= target_Q1).sum(axis=1))
+    return np.concatenate(ranks_Q)
 
 
 def recall_at(k: int, ranks: np.ndarray) -> float:
-    """The share of queries whose right document is among the first k."""
+    """The fraction of queries whose target document is among the first k."""
     return float(np.mean(ranks <= k))
 
 
@@ -239,5 +246,5 @@ def mean_reciprocal_rank(ranks: np.ndarray) -> float:
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """part / whole, 0 where whole is."""
+    """part / whole; 0 where whole is 0."""
     return np.where(whole > 0, part / np.maximum(whole, 1), 0.0)

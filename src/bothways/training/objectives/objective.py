@@ -1,8 +1,8 @@
-"""What every objective answers: what is learned from examples, and how well it has been.
+"""The interface of objectives: preparation of batches, losses and metrics.
 
-The loop knows nothing else of objectives. A loss is a sum over targets, never a mean, and a batch
-says how many targets it has: so steps of several batches, on several processes, weigh each target
-alike, however the batches were cut.
+The loop knows objectives only through it. A loss is a sum over targets, never a mean, and a batch
+states the weight of its targets. So each target of a step counts the same, however the step is
+split into batches and over processes.
 """
 
 import dataclasses
@@ -18,26 +18,26 @@ from bothways.model.weights import Weights
 from bothways.training.data.dataset import Example
 from bothways.training.model import Batch, TrainedModel
 
-__all__ = ["Evaluated", "JointObjective", "Monitor", "Objective", "Prepared"]
+__all__ = ["Evaluation", "JointObjective", "Monitor", "Objective", "PreparedBatch"]
 
-Evaluated = Mapping[str, np.ndarray]
-"""What validation keeps of each target, by name; the arrays of batches are laid end to end."""
+Evaluation = Mapping[str, np.ndarray]
+"""Arrays with a row for each target, by name; the arrays of batches are concatenated."""
 
 
 class Monitor(NamedTuple):
-    """The figure that says which weights are best, and which way it is better."""
+    """The metric that selects the best weights, and whether higher or lower is better."""
 
     metric: str
     better: Literal["higher", "lower"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Prepared:
-    """Examples as a packed batch, with what is to be learned from it.
+class PreparedBatch:
+    """Examples as a packed batch with their targets.
 
-    targets: arrays by name, as the objective's own `loss` wants them.
-    weight: how many targets there are, or the sum of their weights; a step divides by its total.
-    places: where each example stands, for messages.
+    targets: arrays by name, for the objective's `loss`.
+    weight: the number of targets, or the sum of their weights; a step divides by its total.
+    places: the place of each example, for messages.
     """
 
     packed: PackedBatch
@@ -47,38 +47,39 @@ class Prepared:
 
 
 class Objective(Protocol):
-    """What is learned. One small file each beside this one."""
+    """What a model learns; each objective is a module of this package."""
 
     name: str
-    """As the command line calls it: mlm, classify, tag, regress, contrast."""
+    """Its name on the command line: mlm, classify, tag, regress or contrast."""
     head: Head | None
-    """The head that the trained folder keeps; None where training leaves an encoder alone."""
+    """The head of the trained folder; None if the result is an encoder without a head."""
     monitor: Monitor
 
-    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> Prepared:
-        """Examples as a batch; all that chance decides (what is masked) is decided here, by rng."""
+    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> PreparedBatch:
+        """Prepare examples as a batch; `rng` makes all random choices, such as masking."""
         ...
 
     def loss(self, model: TrainedModel, batch: Batch) -> Tensor:
         """The loss summed over the batch's targets, a scalar to call `backward` on."""
         ...
 
-    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluated:
-        """What `metrics` and the report need of each target of a batch; small arrays."""
+    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluation:
+        """Arrays that `metrics` and the report need, with a row for each target of a batch."""
         ...
 
-    def metrics(self, evaluated: Evaluated) -> dict[str, float]:
-        """Figures by name from what a whole validation evaluated, `loss` (a mean) among them."""
+    def metrics(self, evaluated: Evaluation) -> dict[str, float]:
+        """Metrics by name from the arrays of a whole dataset; they include `loss`, a mean."""
         ...
 
     def to_folder(self, weights: Weights) -> dict[str, np.ndarray]:
-        """What a model folder keeps of the model's weights: its users' units, where training has
-        others. `TrainedModel.to_weights` gives what goes in; checkpoints keep that as it is.
+        """Convert weights from the units of training to those of a model folder.
+
+        weights: as `TrainedModel.to_weights` returns them; checkpoints store these unchanged.
         """
         return dict(weights)
 
     def from_folder(self, weights: Weights) -> dict[str, np.ndarray]:
-        """The inverse of `to_folder`, for training that goes on from a head of the same meaning."""
+        """The inverse of `to_folder`, to fine-tune a head with the same outputs."""
         return dict(weights)
 
 
@@ -86,21 +87,22 @@ class Objective(Protocol):
 class JointObjective(Objective, Protocol):
     """An objective whose loss compares all sequences of a step with each other.
 
-    The loop computes the vectors of a step batch by batch without keeping activations, the loss and
-    its gradient by vector once, and each batch's share of the gradient in a second pass (Gao et al.
-    2021, "Scaling deep contrastive learning batch size under memory limited setup", section 3).
+    The loop computes the vectors of a step batch by batch without keeping activations, then the
+    loss and its gradient with respect to the vectors, then each batch's gradient in a second pass
+    (Gao et al. 2021, "Scaling deep contrastive learning batch size under memory limited setup",
+    section 3).
     """
 
     def vectors(self, model: TrainedModel, batch: Batch) -> Tensor:
-        """What is compared, a row for each piece of each example in turn, (pieces, columns).
+        """The vectors to compare, a row for each sequence of each example, (sequences, columns).
 
-        Rows go to `joint_loss` as they are, gathered from all batches of all processes.
+        `joint_loss` gets the rows of all batches of all processes, unchanged.
         """
         ...
 
-    def joint_loss(self, vectors: Tensor, pieces: Sequence[int]) -> Tensor:
-        """The loss summed over examples; `pieces` says how many vectors each example has, in order.
+    def joint_loss(self, vectors: Tensor, sequences_per_example: Sequence[int]) -> Tensor:
+        """The loss summed over the examples of all processes.
 
-        Over the examples of all processes together.
+        sequences_per_example: the number of vectors of each example, in order.
         """
         ...

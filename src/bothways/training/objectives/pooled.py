@@ -1,6 +1,6 @@
-"""From the vectors of tokens to the vector that a model folder promises of a sequence, in torch.
+"""Sequence vectors in torch: pooling and the modules of a model folder.
 
-`Encoder` does the same in `vectors`. T tokens of all sequences; B sequences; D dimensions.
+`Encoder` computes the same with NumPy. T tokens of all sequences; B sequences; D dimensions.
 """
 
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from bothways.nn.lengths import Lengths
 from bothways.nn.packed_encoder import to_tensor
 from bothways.nn.pooling import pool
 
-__all__ = ["pooled_vectors", "width_of"]
+__all__ = ["pooled_vectors", "pooled_width"]
 
 
 def pooled_vectors(
     x_TD: Tensor, lengths: Lengths, pooling: Pooling, modules: Sequence[Dense | Normalize]
 ) -> Tensor:
-    """One vector for each sequence, in float32 at least; dense layers are constants, (B, D)."""
+    """One vector per sequence, in float32 or more, (B, D); dense layers are constants."""
     y_BD = torch.cat([pool(x_TD, lengths, mode) for mode in pooling.modes], 1)
     for module in modules:
         match module:
@@ -36,8 +36,10 @@ def pooled_vectors(
     return y_BD
 
 
-def width_of(config: EncoderShape, pooling: Pooling, modules: Sequence[Dense | Normalize]) -> int:
-    """How many dimensions those vectors have."""
+def pooled_width(
+    config: EncoderShape, pooling: Pooling, modules: Sequence[Dense | Normalize]
+) -> int:
+    """The number of dimensions of `pooled_vectors`."""
     widths = [len(module.weight) for module in modules if isinstance(module, Dense)]
     return widths[-1] if widths else config.d_model * len(pooling.modes)
 

@@ -1,4 +1,4 @@
-"""Values: one number or several for a sequence.
+"""Regression: one number or several per sequence.
 
 B sequences; V values.
 """
@@ -22,24 +22,24 @@ from bothways.training.objectives.metrics import (
     r_squared,
     root_mean_squared_error,
 )
-from bothways.training.objectives.objective import Evaluated, Monitor, Objective, Prepared
+from bothways.training.objectives.objective import Evaluation, Monitor, Objective, PreparedBatch
 
 __all__ = ["Regress"]
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class Regress(Objective):
-    """Numbers in their users' units, learned standardized: (value - mean) / scale.
+    """Regression on standardized targets: (value - mean) / scale.
 
     mean, scale: of each value in the training data, float64 (V,).
-    huber: where a standardized error's square gives way to its size, so that outliers pull no
-        harder (Huber 1964, "Robust estimation of a location parameter"); None for the square
-        throughout.
+    huber: the standardized error above which the loss is linear, to limit the effect of outliers
+        (Huber 1964, "Robust estimation of a location parameter"); None for squared error.
 
-    The trained folder's head gives the users' units: its last layer takes up mean and scale.
+    The trained folder's head predicts in the original units: its last layer includes mean and
+    scale.
 
     Raises:
-        ConfigError: naming the field, its value, and what it may be.
+        ConfigError: naming the field, its value and what was expected.
     """
 
     head: Head
@@ -58,34 +58,34 @@ class Regress(Objective):
             if getattr(self, name).shape != (self.head.num_outputs,):
                 raise ConfigError(f"{name}: expected {self.head.num_outputs} numbers")
         if self.huber is not None and not self.huber > 0:
-            raise ConfigError(f"huber={self.huber}: expected above 0, or None")
+            raise ConfigError(f"huber={self.huber}: expected more than 0, or None")
 
     @classmethod
     def on(cls, head: Head, target_BV: np.ndarray, *, huber: float | None = None) -> Self:
-        """Standardized by the targets of the training data.
+        """Create the objective with mean and scale of the training targets.
 
-        A value that never varies has scale 1.
+        A constant value has scale 1.
         """
         scale = target_BV.std(axis=0, dtype=np.float64)
         mean = target_BV.mean(axis=0, dtype=np.float64)
         return cls(head=head, mean=mean, scale=np.where(scale > 0, scale, 1.0), huber=huber)
 
-    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> Prepared:
+    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> PreparedBatch:
         """Targets: `values` (B, V), standardized."""
         value_BV = (stack_targets(examples) - self.mean) / self.scale
-        return Prepared(
-            packed=pack([example.pieces[0] for example in examples]),
+        return PreparedBatch(
+            packed=pack([example.sequences[0] for example in examples]),
             targets={"values": value_BV.astype(np.float32)},
             weight=float(value_BV.size),
             places=[example.place for example in examples],
         )
 
     def loss(self, model: TrainedModel, batch: Batch) -> Tensor:
-        """Squared error, or Huber's loss, summed over values."""
+        """Squared error or Huber loss, summed over values."""
         return self._loss_by_value(at_least_float32(model(batch)), batch.targets["values"]).sum()
 
-    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluated:
-        """`predictions` and `targets` in the users' units, float64, and `loss`; (B, V) all."""
+    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluation:
+        """`predictions` and `targets` in the original units, float64, and `loss`; each (B, V)."""
         predicted_BV, value_BV = at_least_float32(model(batch)), batch.targets["values"]
         return {
             "predictions": to_array(predicted_BV) * self.scale + self.mean,
@@ -93,13 +93,13 @@ class Regress(Objective):
             "loss": to_array(self._loss_by_value(predicted_BV, value_BV)),
         }
 
-    def metrics(self, evaluated: Evaluated) -> dict[str, float]:
-        """Loss; mean absolute error, root mean squared error and R2.
+    def metrics(self, evaluated: Evaluation) -> dict[str, float]:
+        """Loss, mean absolute error, root mean squared error and R2.
 
-        Of several values, R2 is the mean, and errors have the value's name: `mae of y`.
+        With several values, R2 is their mean, and errors are named by value: `mae of y`.
         """
         predicted, target = evaluated["predictions"], evaluated["targets"]
-        found = {
+        metrics = {
             "loss": float(evaluated["loss"].mean(dtype=np.float64)),
             "r2": float(r_squared(predicted, target).mean()),
         }
@@ -107,16 +107,16 @@ class Regress(Objective):
             by_value = error(predicted, target).tolist()
             labels = self.head.labels if len(by_value) > 1 else ()
             names = [f"{name} of {label}" for label in labels] or [name]
-            found |= dict(zip(names, by_value, strict=True))
-        return found
+            metrics |= dict(zip(names, by_value, strict=True))
+        return metrics
 
     def to_folder(self, weights: Weights) -> dict[str, np.ndarray]:
-        """The last layer in the users' units: scale W, scale b + mean."""
+        """Convert the last layer to the original units: scale W, scale b + mean."""
         weight, bias = (weights[name].astype(np.float64) for name in self._last)
         return self._with_last(weights, weight * self.scale[:, None], bias * self.scale + self.mean)
 
     def from_folder(self, weights: Weights) -> dict[str, np.ndarray]:
-        """The last layer, where it is among the weights, on this standardization."""
+        """Convert the last layer, if it is among the weights, to standardized units."""
         if self._last[0] not in weights:
             return dict(weights)
         weight, bias = (weights[name].astype(np.float64) for name in self._last)

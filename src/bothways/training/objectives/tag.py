@@ -1,4 +1,4 @@
-"""Tags: one of the labels for each position that has one.
+"""Tagging: one label per labeled position.
 
 T packed positions; N of them labeled; K labels; B sequences.
 """
@@ -27,7 +27,7 @@ from bothways.training.objectives.metrics import (
     confusion_matrix,
     span_counts,
 )
-from bothways.training.objectives.objective import Evaluated, Monitor, Objective, Prepared
+from bothways.training.objectives.objective import Evaluation, Monitor, Objective, PreparedBatch
 
 __all__ = ["Tag", "mark_spans"]
 
@@ -36,15 +36,15 @@ _SPAN_TAG = re.compile(r"O|[BIELSU]-.+", re.DOTALL)
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class Tag(Objective):
-    """One of the labels for each position whose target is not `IGNORED`; the others are not seen.
+    """Tagging of all positions whose target is not `IGNORED`.
 
-    class_weights: how much a position of each label counts, float (K,); None for 1 each.
-    label_smoothing: the share of the target that is spread over all labels evenly.
+    class_weights: the weight of each label in the loss, float (K,); None for 1 each.
+    label_smoothing: the fraction of the target spread evenly over all labels.
 
-    Where the labels mark spans (B-PER, I-PER, O), the F1 of whole spans is what counts.
+    If the labels mark spans (B-PER, I-PER, O), the F1 of whole spans selects the best weights.
 
     Raises:
-        ConfigError: naming the field, its value, and what it may be.
+        ConfigError: naming the field, its value and what was expected.
     """
 
     head: Head
@@ -59,23 +59,25 @@ class Tag(Objective):
             check_weights("class_weights", self.class_weights, self.head)
         self.monitor = Monitor("span_f1" if mark_spans(self.head.labels) else "accuracy", "higher")
 
-    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> Prepared:
-        """Targets: `positions` of the packed batch, their `labels` and `weights`, and `begins`,
-        whether a position is the first of its sequence that has a label; (N,) all.
+    def prepare(self, examples: Sequence[Example], rng: np.random.Generator) -> PreparedBatch:
+        """Targets: `positions` in the packed batch, their `labels` and `weights`, and `begins`,
+        whether a position is the first labeled one of its sequence; each (N,).
         """
-        pieces = [example.pieces[0] for example in examples]
-        for example, piece in zip(examples, pieces, strict=True):
-            if example.target is None or len(example.target) != len(piece.values):
-                raise ValueError(f"{example.place}: no tags, or not one for each position")
+        sequences = [example.sequences[0] for example in examples]
+        for example, sequence in zip(examples, sequences, strict=True):
+            if example.target is None or len(example.target) != len(sequence.values):
+                raise ValueError(f"{example.place}: expected one tag for each position")
         label_T = np.concatenate([e.target for e in examples if e.target is not None])
-        sequence_T = np.repeat(np.arange(len(pieces)), [len(piece.values) for piece in pieces])
+        sequence_T = np.repeat(
+            np.arange(len(sequences)), [len(sequence.values) for sequence in sequences]
+        )
         position_N = np.flatnonzero(label_T != IGNORED)
         label_N = label_T[position_N]
         weight_N = np.ones(len(label_N), np.float32)
         if self.class_weights is not None:
             weight_N = self.class_weights.astype(np.float32)[label_N]
-        return Prepared(
-            packed=pack(pieces),
+        return PreparedBatch(
+            packed=pack(sequences),
             targets={
                 "positions": position_N,
                 "labels": label_N,
@@ -87,12 +89,12 @@ class Tag(Objective):
         )
 
     def loss(self, model: TrainedModel, batch: Batch) -> Tensor:
-        """Cross entropy, weighted and summed over the labeled positions."""
+        """Cross-entropy, weighted and summed over the labeled positions."""
         return self._loss_by_position(self._logits(model, batch), batch).sum()
 
-    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluated:
-        """Of each labeled position (N,): `predictions`, the `confidence` in them, `targets`,
-        `begins` as `prepare` has it, `loss` and `weights`.
+    def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluation:
+        """`predictions`, their `confidence`, `targets`, `begins` as in `prepare`, `loss` and
+        `weights` of each labeled position, (N,).
         """
         logit_NK = self._logits(model, batch)
         confidence_N, predicted_N = torch.softmax(logit_NK, 1).max(1)
@@ -105,14 +107,14 @@ class Tag(Objective):
             "weights": to_array(batch.targets["weights"]),
         }
 
-    def metrics(self, evaluated: Evaluated) -> dict[str, float]:
-        """Loss; the share of right labels; F1, the mean over labels; F1 of spans where there are.
+    def metrics(self, evaluated: Evaluation) -> dict[str, float]:
+        """Loss, accuracy, F1 averaged over labels, and F1 of spans if the labels mark spans.
 
         Spans: Tjong Kim Sang and De Meulder 2003, section 2.
         """
         predicted, target = evaluated["predictions"], evaluated["targets"]
         labels = self.head.labels
-        found = {
+        metrics = {
             "loss": weighted_mean(evaluated["loss"], evaluated["weights"]),
             "accuracy": accuracy(predicted, target),
             "macro_f1": class_counts(confusion_matrix(predicted, target, len(labels))).macro_f1,
@@ -120,8 +122,8 @@ class Tag(Objective):
         if mark_spans(labels):
             lengths = np.diff(np.flatnonzero(evaluated["begins"]), append=len(target))
             _, counts = span_counts(predicted, target, lengths, labels)
-            found["span_f1"] = counts.micro_f1
-        return found
+            metrics["span_f1"] = counts.micro_f1
+        return metrics
 
     def _logits(self, model: TrainedModel, batch: Batch) -> Tensor:
         return at_least_float32(model(batch, batch.targets["positions"]))
@@ -132,5 +134,5 @@ class Tag(Objective):
 
 
 def mark_spans(labels: Sequence[str]) -> bool:
-    """Whether labels say where spans begin and go on, as in IOB, IOB2, BIOES and BILOU."""
+    """Whether labels mark spans, as in IOB, IOB2, BIOES and BILOU."""
     return len(labels) > 1 and all(map(_SPAN_TAG.fullmatch, labels))

@@ -1,8 +1,8 @@
-"""What a trained model is and how good it is: report.md, and its figures, in the run's folder.
+"""The report of a run: report.md and its figures, in the run's folder.
 
-OUT/report.md             scores on what was held out, mistakes, settings, how to use the model
-OUT/learning_curve.png    how training went
-OUT/report/*.png          what the report shows
+OUT/report.md             scores on held-out data, mistakes, settings, how to use the model
+OUT/learning_curve.png    losses and learning rate by step
+OUT/report/*.png          the other figures
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,65 +15,65 @@ from bothways.training.objectives.contrast import Contrast
 from bothways.training.objectives.objective import Objective
 from bothways.training.objectives.tag import mark_spans
 from bothways.training.report.classes import one_class, several_classes
-from bothways.training.report.course import learning_curve
-from bothways.training.report.held_out import Figure, HeldOut, Section
+from bothways.training.report.held_out import HeldOutResults, ReportFigure, ReportSection
+from bothways.training.report.learning_curve import learning_curve
 from bothways.training.report.markdown import code_block, number, plain, table
 from bothways.training.report.retrieval import retrieval
 from bothways.training.report.tags import tags
 from bothways.training.report.values import values
 
-__all__ = ["REPORT_FILE", "Figure", "HeldOut", "Section", "write_report"]
+__all__ = ["REPORT_FILE", "HeldOutResults", "ReportFigure", "ReportSection", "write_report"]
 
 REPORT_FILE = "report.md"
 _FIGURES = "report"
 
 _MEANING = {
-    "loss": "what training lessens, the mean of a target",
-    "accuracy": "the share that is right",
-    "macro_f1": "F1, the mean over all classes that occur, rare ones like frequent ones",
-    "micro_f1": "F1 of all labels counted together",
-    "span_f1": "F1 of whole spans: type and both ends right",
-    "perplexity": "among how many tokens the model is undecided",
-    "r2": "the share of the variance that is predicted",
+    "loss": "the mean loss per target, which training minimizes",
+    "accuracy": "the fraction of correct predictions",
+    "macro_f1": "F1 averaged over the classes that occur, each with the same weight",
+    "micro_f1": "F1 of the counts of all labels together",
+    "span_f1": "F1 of whole spans: type and both ends correct",
+    "perplexity": "exp(mean cross-entropy)",
+    "r2": "the fraction of the variance that is explained",
     "mae": "mean absolute error, in the value's unit",
     "rmse": "root mean squared error, in the value's unit",
-    "recall@1": "how often the right one is found first",
-    "recall@10": "how often the right one is among the first ten",
-    "mrr": "mean reciprocal rank of the right one",
+    "recall@1": "the fraction of positives ranked first",
+    "recall@10": "the fraction of positives among the first ten",
+    "mrr": "mean reciprocal rank of the positive",
 }
 
 
 def write_report(
     out: Path,
     objective: Objective,
-    held_out: HeldOut | None,
+    held_out: HeldOutResults | None,
     *,
-    facts: Mapping[str, str],
+    overview: Mapping[str, str],
     settings: Mapping[str, object],
     events: Sequence[Mapping[str, Any]],
 ) -> Path:
     """Write report.md and its figures into `out`; return the report's path.
 
-    held_out: None if everything was trained on. facts: what was trained on what, by name, in the
-        order of the report. settings: of training. events: the lines of metrics.jsonl.
+    held_out: None without held-out data. overview: model, data and length of the run, by name, in
+        the order of the report. settings: of training. events: the lines of metrics.jsonl.
 
-    Without matplotlib there are no figures, and a line that says how to have them.
+    Without matplotlib the report has no figures, and says how to get them.
 
     Raises:
         DataFileError: if a file cannot be written.
     """
     sections = [
-        _what_was_trained(facts),
+        _overview(overview),
         *([_scores(objective, held_out)] if held_out else []),
         *([learning_curve(events, objective.monitor)] if events else []),
-        *(_of_objective(objective, held_out) if held_out else []),
+        *(_objective_sections(objective, held_out) if held_out else []),
         _how_to_use(out, objective),
         _settings(settings),
     ]
     drawn = _draw(out, sections) if can_draw() else {}
     lines = [f"# {_title(objective, held_out)}"]
     if not can_draw():
-        lines.append("There are no figures: they need `pip install 'bothways[plots]'`.")
+        lines.append("This report has no figures; they need `pip install 'bothways[plots]'`.")
     for section in sections:
         images = [f"![{plain(f.caption)}]({drawn[f.name]})" for f in section.figures if drawn]
         lines += [f"## {section.title}", *images, section.text]
@@ -83,8 +83,8 @@ def write_report(
     return path
 
 
-def _draw(out: Path, sections: Iterable[Section]) -> dict[str, str]:
-    """Draw all figures; the path of each, from the report, by name."""
+def _draw(out: Path, sections: Iterable[ReportSection]) -> dict[str, str]:
+    """Draw all figures; return their paths relative to the report, by name."""
     with writing(out / _FIGURES):
         (out / _FIGURES).mkdir(exist_ok=True)
     drawn: dict[str, str] = {}
@@ -97,8 +97,8 @@ def _draw(out: Path, sections: Iterable[Section]) -> dict[str, str]:
     return drawn
 
 
-def _of_objective(objective: Objective, held_out: HeldOut) -> Iterator[Section]:
-    """What there is to say of this objective in particular."""
+def _objective_sections(objective: Objective, held_out: HeldOutResults) -> Iterator[ReportSection]:
+    """The sections that depend on the objective."""
     head = objective.head
     if head is None:
         if isinstance(objective, Contrast):
@@ -119,34 +119,34 @@ def _of_objective(objective: Objective, held_out: HeldOut) -> Iterator[Section]:
             assert_never(unknown)
 
 
-def _title(objective: Objective, held_out: HeldOut | None) -> str:
+def _title(objective: Objective, held_out: HeldOutResults | None) -> str:
     if held_out is None:
-        return f"A model trained to {objective.name}"
+        return f"{objective.name}: trained without held-out data"
     metric = objective.monitor.metric
-    return f"{objective.name}: {metric} {number(held_out.metrics[metric])} on what was held out"
+    return f"{objective.name}: {metric} {number(held_out.metrics[metric])} on held-out data"
 
 
-def _what_was_trained(facts: Mapping[str, str]) -> Section:
-    rows = ([plain(name), plain(value)] for name, value in facts.items())
-    return Section("What was trained", table(["", ""], rows))
+def _overview(overview: Mapping[str, str]) -> ReportSection:
+    rows = ([plain(name), plain(value)] for name, value in overview.items())
+    return ReportSection("Overview", table(["", ""], rows))
 
 
-def _scores(objective: Objective, held_out: HeldOut) -> Section:
+def _scores(objective: Objective, held_out: HeldOutResults) -> ReportSection:
     rows = (
         [plain(name), number(value), _MEANING.get(name.partition(" ")[0], "")]
         for name, value in held_out.metrics.items()
     )
-    text = f"On {len(held_out.order):,} sequences that were held out: {plain(held_out.name)}."
+    text = f"On {len(held_out.order):,} held-out sequences: {plain(held_out.name)}."
     if held_out.chose_weights:
         text += (
-            f" The weights with the best {plain(objective.monitor.metric)} on these same sequences "
-            "were kept, which flatters the figures a little; only sequences that had no part in "
-            "any choice give a figure free of that."
+            f" The same sequences selected the weights with the best "
+            f"{plain(objective.monitor.metric)}, so these scores are slightly optimistic; for an "
+            "unbiased score, evaluate on data that selected nothing."
         )
-    return Section("Scores", f"{text}\n\n{table(['figure', 'value', 'meaning'], rows)}")
+    return ReportSection("Scores", f"{text}\n\n{table(['metric', 'value', 'meaning'], rows)}")
 
 
-def _how_to_use(out: Path, objective: Objective) -> Section:
+def _how_to_use(out: Path, objective: Objective) -> ReportSection:
     task = None if objective.head is None else objective.head.task
     load = f"import bothways\n\nencoder = bothways.load({str(out)!r})\n"
     match task:
@@ -162,12 +162,12 @@ def _how_to_use(out: Path, objective: Objective) -> Section:
         case unknown:
             assert_never(unknown)
     blocks = code_block("python", load + python), code_block("sh", shell)
-    return Section("How to use it", "\n\n".join(blocks))
+    return ReportSection("How to use it", "\n\n".join(blocks))
 
 
-def _settings(settings: Mapping[str, object]) -> Section:
+def _settings(settings: Mapping[str, object]) -> ReportSection:
     rows = (
         [f"`{name}`", "none" if value is None else plain(str(value))]
         for name, value in settings.items()
     )
-    return Section("Settings of training", table(["setting", "value"], rows))
+    return ReportSection("Training settings", table(["setting", "value"], rows))

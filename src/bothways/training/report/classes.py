@@ -1,4 +1,4 @@
-"""What a report says of classes: scores by class, what is taken for what, calibration, mistakes.
+"""Report sections on classes: scores by class, confusion, calibration and mistakes.
 
 n sequences or positions; C classes or labels.
 """
@@ -16,7 +16,7 @@ from bothways.training.objectives.metrics import (
     label_counts,
     reliability,
 )
-from bothways.training.report.held_out import Figure, HeldOut, Section
+from bothways.training.report.held_out import HeldOutResults, ReportFigure, ReportSection
 from bothways.training.report.markdown import number, plain, table
 from bothways.training.report.plots import draw_class_scores, draw_confusion, draw_reliability
 
@@ -29,13 +29,13 @@ __all__ = [
 ]
 
 MAX_ROWS = 200
-"""Classes in a table; of more, the most frequent."""
+"""Maximum number of classes in a table: the most frequent."""
 
 MAX_MISTAKES = 20
 
 
-def one_class(held_out: HeldOut, labels: Sequence[str]) -> Iterator[Section]:
-    """Sections on a classifier that gives each sequence one of the labels."""
+def one_class(held_out: HeldOutResults, labels: Sequence[str]) -> Iterator[ReportSection]:
+    """Sections on a classifier with one label per sequence."""
     probabilities, target = held_out.evaluated["probabilities"], held_out.evaluated["targets"]
     predicted = probabilities.argmax(axis=1)
     confusion = confusion_matrix(predicted, target, len(labels))
@@ -45,8 +45,8 @@ def one_class(held_out: HeldOut, labels: Sequence[str]) -> Iterator[Section]:
     yield _mistakes(held_out, labels, predicted)
 
 
-def several_classes(held_out: HeldOut, labels: Sequence[str]) -> Iterator[Section]:
-    """Sections on a classifier that gives each sequence any number of the labels."""
+def several_classes(held_out: HeldOutResults, labels: Sequence[str]) -> Iterator[ReportSection]:
+    """Sections on a classifier with any number of labels per sequence."""
     probabilities, target = held_out.evaluated["probabilities"], held_out.evaluated["targets"]
     predicted, actual = probabilities > 0.5, target > 0.5
     yield scores(label_counts(predicted, actual), labels, "label")
@@ -55,53 +55,55 @@ def several_classes(held_out: HeldOut, labels: Sequence[str]) -> Iterator[Sectio
     yield _mistakes_of_several(held_out, labels, predicted, actual)
 
 
-def scores(counts: Counts, labels: Sequence[str], noun: str) -> Section:
-    """Precision, recall and F1 by class; numbered, as figures call a class they cannot write."""
+def scores(counts: Counts, labels: Sequence[str], noun: str) -> ReportSection:
+    """Precision, recall and F1 by class; figures use its number if its name is unprintable."""
     frequent = np.argsort(-counts.actual, kind="stable")[:MAX_ROWS]
     columns = (counts.precision, counts.recall, counts.f1)
     rows = (
         [str(i), plain(labels[i]), *(f"{c[i]:.3f}" for c in columns), f"{counts.actual[i]:,}"]
         for i in np.sort(frequent).tolist()
     )
-    text = table(["#", noun, "precision", "recall", "F1", "how many"], rows)
+    text = table(["#", noun, "precision", "recall", "F1", "count"], rows)
     if len(labels) > MAX_ROWS:
-        text += f"\n\nOf {len(labels)} the {MAX_ROWS} most frequent."
+        text += f"\n\nThe {MAX_ROWS} most frequent of {len(labels)}."
     draw = partial(draw_class_scores, counts=counts, labels=labels)
-    figure = Figure(f"scores_by_{noun}", f"precision, recall and F1 by {noun}", draw)
-    return Section(f"Scores by {noun}", text, (figure,))
+    figure = ReportFigure(f"scores_by_{noun}", f"precision, recall and F1 by {noun}", draw)
+    return ReportSection(f"Scores by {noun}", text, (figure,))
 
 
-def confusions(confusion: np.ndarray, labels: Sequence[str]) -> Section:
-    """What was taken for what: the matrix as a figure, its largest mistakes as a table."""
+def confusions(confusion: np.ndarray, labels: Sequence[str]) -> ReportSection:
+    """The confusion matrix as a figure, and its largest errors as a table."""
     wrong = confusion * (1 - np.eye(len(labels), dtype=np.int64))
     largest = np.argsort(-wrong, axis=None, kind="stable")[:MAX_MISTAKES]
-    found = [divmod(place, len(labels)) for place in largest.tolist() if wrong.flat[place] > 0]
+    pairs = [divmod(place, len(labels)) for place in largest.tolist() if wrong.flat[place] > 0]
     rows = (
         [plain(labels[actual]), plain(labels[predicted]), f"{wrong[actual, predicted]:,}",
          f"{100 * wrong[actual, predicted] / confusion[actual].sum():.1f} %"]
-        for actual, predicted in found
+        for actual, predicted in pairs
     )  # fmt: skip
-    text = table(["actual", "predicted", "how often", "of the actual"], rows)
+    text = table(["actual", "predicted", "count", "share of actual"], rows)
     draw = partial(draw_confusion, confusion=confusion, labels=labels)
-    figure = Figure("confusion", "how often each class was predicted as each", draw)
-    return Section("Confusion", text if found else "Nothing was confused.", (figure,))
+    figure = ReportFigure("confusion", "actual and predicted classes", draw)
+    return ReportSection("Confusion", text if pairs else "No errors.", (figure,))
 
 
-def calibration(confidence: np.ndarray, correct: np.ndarray) -> Section:
-    """Whether predictions are right as often as they claim to be; confidence and correct, (n,)."""
+def calibration(confidence: np.ndarray, correct: np.ndarray) -> ReportSection:
+    """Confidence compared with accuracy; confidence and correct, (n,)."""
     bins = reliability(confidence, correct)
     text = (
-        f"Predictions are right in {100 * correct.mean():.1f} % of all cases, and their mean "
-        f"confidence is {100 * confidence.mean():.1f} %. The expected calibration error, the mean "
-        f"distance between the two over {len(bins.counts)} bins of confidence, is "
+        f"The accuracy is {100 * correct.mean():.1f} %, and the mean confidence is "
+        f"{100 * confidence.mean():.1f} %. The expected calibration error, the mean difference of "
+        f"the two over {len(bins.counts)} bins of confidence, is "
         f"{expected_calibration_error(bins):.3f}; 0 is best."
     )
     draw = partial(draw_reliability, bins=bins)
-    figure = Figure("calibration", "how often predictions of each confidence are right", draw)
-    return Section("Calibration", text, (figure,))
+    figure = ReportFigure("calibration", "accuracy by confidence", draw)
+    return ReportSection("Calibration", text, (figure,))
 
 
-def _mistakes(held_out: HeldOut, labels: Sequence[str], predicted: np.ndarray) -> Section:
+def _mistakes(
+    held_out: HeldOutResults, labels: Sequence[str], predicted: np.ndarray
+) -> ReportSection:
     probabilities, target = held_out.evaluated["probabilities"], held_out.evaluated["targets"]
     each = np.arange(len(target))
     of_actual, of_predicted = probabilities[each, target], probabilities[each, predicted]
@@ -118,29 +120,27 @@ def _mistakes(held_out: HeldOut, labels: Sequence[str], predicted: np.ndarray) -
 
 
 def _mistakes_of_several(
-    held_out: HeldOut, labels: Sequence[str], predicted: np.ndarray, actual: np.ndarray
-) -> Section:
+    held_out: HeldOutResults, labels: Sequence[str], predicted: np.ndarray, actual: np.ndarray
+) -> ReportSection:
     wrong = np.flatnonzero((predicted != actual).any(axis=1))
     losses = held_out.evaluated["loss"].mean(axis=1)
     worst = wrong[np.argsort(-losses[wrong], kind="stable")][:MAX_MISTAKES].tolist()
 
-    def names(chosen: np.ndarray) -> str:
-        return plain(", ".join(labels[i] for i in np.flatnonzero(chosen).tolist()))
+    def names(mask: np.ndarray) -> str:
+        return plain(", ".join(labels[i] for i in np.flatnonzero(mask).tolist()))
 
     rows = (
         [plain(held_out.place(i)), names(actual[i] & ~predicted[i]),
          names(predicted[i] & ~actual[i]), plain(held_out.text(i))]
         for i in worst
     )  # fmt: skip
-    header = ["where", "missed", "wrongly given", "text"]
+    header = ["where", "missed", "wrongly predicted", "text"]
     return _mistakes_section(len(wrong), len(actual), table(header, rows))
 
 
-def _mistakes_section(wrong: int, total: int, rows: str) -> Section:
+def _mistakes_section(wrong: int, total: int, rows: str) -> ReportSection:
     if not wrong:
-        return Section("Mistakes", f"None in {total:,} sequences.")
-    shown = "These are all." if wrong <= MAX_MISTAKES else f"The {MAX_MISTAKES} worst:"
-    text = (
-        f"{wrong:,} of {total:,} sequences. {shown} A label that is wrong in the data shows here."
-    )
-    return Section("Mistakes", f"{text}\n\n{rows}")
+        return ReportSection("Mistakes", f"None in {total:,} sequences.")
+    shown = "All of them:" if wrong <= MAX_MISTAKES else f"The {MAX_MISTAKES} worst:"
+    text = f"{wrong:,} of {total:,} sequences. Wrong labels in the data show up here too. {shown}"
+    return ReportSection("Mistakes", f"{text}\n\n{rows}")

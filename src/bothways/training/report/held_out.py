@@ -1,4 +1,4 @@
-"""What a report is about: the part of the data that was held out, as it was evaluated."""
+"""Results on held-out data, and the parts of a report."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -8,52 +8,51 @@ from typing import NamedTuple
 import numpy as np
 
 from bothways.training.data.dataset import Dataset
-from bothways.training.objectives.objective import Evaluated
+from bothways.training.objectives.objective import Evaluation
 
-__all__ = ["Figure", "HeldOut", "Section"]
+__all__ = ["HeldOutResults", "ReportFigure", "ReportSection"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class HeldOut:
-    """Sequences that the weights were not trained on, and what came of each.
+class HeldOutResults:
+    """Results on sequences that were not in the training data.
 
-    name: which they are, as in `valid.csv` or `a tenth of train.csv`.
-    chose_weights: whether the best weights were chosen by these same sequences.
-    evaluated: of all of them, as the objective's `evaluate` gives it.
-    metrics: the objective's figures of it.
-    dataset, order: the examples, and the index of each sequence evaluated, in the order in which
-        `evaluated` has them, int (n,).
-    text_of: the text of an example by index, or what else shows it in a line.
+    name: of the data, such as `valid.csv` or `10.0 % of train.csv`.
+    chose_weights: whether these sequences also selected the best weights.
+    evaluated: the arrays of the objective's `evaluate`, over all sequences.
+    metrics: the objective's metrics of these arrays.
+    dataset, order: the examples, and the index of each in the order of `evaluated`, int (n,).
+    text_of: returns an example in one line of text, by its index.
     """
 
     name: str
     chose_weights: bool
-    evaluated: Evaluated
+    evaluated: Evaluation
     metrics: Mapping[str, float]
     dataset: Dataset
     order: np.ndarray
     text_of: Callable[[int], str]
 
     def place(self, sequence: int) -> str:
-        """Where the sequence stands, counted as `evaluated` counts: `train.csv, row 3`."""
+        """The place of a sequence by its index in `evaluated`: `train.csv, row 3`."""
         return self.dataset[int(self.order[sequence])].place
 
     def text(self, sequence: int) -> str:
-        """Its text, counted likewise."""
+        """The text of a sequence by its index in `evaluated`."""
         return self.text_of(int(self.order[sequence]))
 
 
-class Figure(NamedTuple):
-    """A picture: the stem of its file's name, what it shows, and how it is drawn into a path."""
+class ReportFigure(NamedTuple):
+    """A figure: its file name without suffix, its caption, and a function that draws it."""
 
     name: str
     caption: str
     draw: Callable[[Path], None]
 
 
-class Section(NamedTuple):
-    """A part of a report: its heading, its figures, and its Markdown."""
+class ReportSection(NamedTuple):
+    """A section of a report: its heading, its Markdown, and its figures."""
 
     title: str
     text: str
-    figures: tuple[Figure, ...] = ()
+    figures: tuple[ReportFigure, ...] = ()

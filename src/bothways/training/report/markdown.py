@@ -1,4 +1,4 @@
-"""Pieces of Markdown around what strangers wrote: tables, and texts that stay texts."""
+"""Markdown for untrusted text: escaping, numbers, tables and code blocks."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 __all__ = ["MAX_TEXT", "code_block", "number", "plain", "table"]
 
 MAX_TEXT = 160
-"""Characters of a text that are shown."""
+"""Maximum number of characters of a text in a report."""
 
 _SYNTAX = re.compile(r"([\\`*_{}\[\]<>#|~&$!@])")
 
 
 def plain(text: str, limit: int = MAX_TEXT) -> str:
-    """The text on one line, cut if it is long, with nothing in it that Markdown or HTML would read.
+    """The text on one line, truncated, with Markdown and HTML escaped.
 
     >>> print(plain("a*b | <i>"))
     a\\*b \\| \\<i\\>
@@ -24,7 +24,7 @@ def plain(text: str, limit: int = MAX_TEXT) -> str:
 
 
 def number(value: float) -> str:
-    """A figure to four digits, whole numbers in full.
+    """A number with four digits; integers in full.
 
     >>> number(0.97123), number(12345.0), number(1234.5)
     ('0.9712', '12,345', '1,234.5')
@@ -35,7 +35,7 @@ def number(value: float) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of cells that are Markdown already; columns of figures are set to the right.
+    """A table of Markdown cells; columns of numbers are right-aligned.
 
     >>> print(table(["class", "F1"], [["earn", "0.98"]]))
     | class | F1 |
@@ -43,17 +43,17 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     | earn | 0.98 |
     """
     cells = [list(row) for row in rows]
-    figures = [all(_is_figure(row[i]) for row in cells) for i in range(len(header))]
-    rule = ["--:" if is_figure else ":--" for is_figure in figures]
+    numeric = [all(_is_number(row[i]) for row in cells) for i in range(len(header))]
+    rule = ["--:" if is_number else ":--" for is_number in numeric]
     return "\n".join(f"| {' | '.join(row)} |" for row in [list(header), rule, *cells])
 
 
 def code_block(language: str, lines: str) -> str:
-    """Lines as they are, between fences longer than any in them."""
+    """A code block, with fences longer than any in its lines."""
     longest = max((len(run) for run in re.findall("`+", lines)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{lines}\n{fence}"
 
 
-def _is_figure(cell: str) -> bool:
+def _is_number(cell: str) -> bool:
     return re.fullmatch(r"-?[\d,.]+(e[+-]?\d+)?( ?%)?|nan|-?inf|", cell) is not None

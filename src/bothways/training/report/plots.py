@@ -1,4 +1,4 @@
-"""The figures of a training's report, as PNG files; n targets, C classes."""
+"""The figures of a training report, as PNG files; n targets, C classes."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from bothways.training.objectives.metrics import (
     root_mean_squared_error,
 )
 
-if TYPE_CHECKING:  # matplotlib takes its time, and is there only where figures are wanted
+if TYPE_CHECKING:  # matplotlib is optional and slow to import
     from matplotlib.axes import Axes
 
 __all__ = [
@@ -43,31 +43,31 @@ __all__ = [
 ]
 
 MAX_CLASSES = 40
-"""More than these are not told apart on a page; the rarest are drawn as one."""
+"""Maximum number of classes in a figure; the rarest are merged."""
 
 MAX_POINTS = 20_000
-"""Points of a parity plot; of more, an even choice is drawn."""
+"""Maximum number of points in a parity plot, evenly sampled."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Curve:
-    """A figure by step, such as the loss of training: steps int (n,), values (n,)."""
+    """A metric by step, such as the training loss: steps int (n,), values (n,)."""
 
     steps: np.ndarray
     values: np.ndarray
 
     def __len__(self) -> int:
-        """How many points it has."""
+        """Number of points."""
         return len(self.steps)
 
     def smoothed(self) -> np.ndarray:
-        """The values, each a mean of those around it that weigh less the farther they are, (n,).
+        """The values smoothed with a triangular window, (n,).
 
-        Half of the weight is on about a twentieth of the curve, so that a curve of any length shows
-        its course and little of its noise.
+        Half of the weight lies within about a twentieth of the curve, so that a curve of any length
+        shows its trend and little noise.
         """
         reach = max(1, len(self.values) // 20)
-        weights = np.bartlett(2 * reach + 3)[1:-1]  # a triangle, its zeros left out
+        weights = np.bartlett(2 * reach + 3)[1:-1]  # a triangle without its zeros
         total, weight = (
             np.convolve(a, weights)[reach : reach + len(a)]
             for a in (self.values, np.ones(len(self.values)))
@@ -85,10 +85,10 @@ def draw_learning_curve(
     metric: str,
     better: Literal["higher", "lower"],
 ) -> None:
-    """Losses by step over the learning rate, and the best validation marked.
+    """Draw losses and learning rate by step, and mark the best validation.
 
-    monitored: the validation's `metric` that says which weights are best, drawn by itself unless
-        it is the loss. The curves of a validation may be empty.
+    monitored: the validation `metric` that selects the best weights, in a panel of its own unless
+        it is the loss. The validation curves may be empty.
     """
     own_panel = metric != "loss" and len(monitored) > 0
     heights = (3.0, 1.6, 1.0) if own_panel else (3.0, 1.0)
@@ -100,7 +100,7 @@ def draw_learning_curve(
     training = Curve(loss.steps, loss.smoothed())
     losses.plot(training.steps, training.values, color=BLUE)
     losses.plot(*_points(validation_loss), color=VERMILION, marker="o", markersize=3.5)
-    losses.set_ylabel("loss, mean of a target")
+    losses.set_ylabel("mean loss per target")
     _leave_out_outliers(losses, np.concatenate([training.values, validation_loss.values]))
     ends = (("training", training, BLUE), ("validation", validation_loss, VERMILION))
     label_ends(
@@ -125,9 +125,9 @@ def draw_learning_curve(
 
 
 def draw_confusion(path: Path, confusion: np.ndarray, labels: Sequence[str]) -> None:
-    """A confusion matrix (C, C): rows are actual classes, columns predicted ones.
+    """Draw a confusion matrix (C, C): actual classes in rows, predicted ones in columns.
 
-    Cells are colored by the share of their row, and say their count.
+    Colors show the fraction of the row, and numbers the count.
     """
     confusion, names = _with_rarest_merged(confusion, drawable(labels))
     count = len(names)
@@ -149,14 +149,14 @@ def draw_confusion(path: Path, confusion: np.ndarray, labels: Sequence[str]) -> 
     axes.set_ylabel("actual")
     axes.tick_params(length=0)
     bar = figure.colorbar(image, ax=axes, shrink=min(1.0, 2.5 / side), pad=0.02)
-    bar.set_label("share of the actual class")
+    bar.set_label("fraction of the actual class")
     save(figure, path)
 
 
 def draw_class_scores(path: Path, counts: Counts, labels: Sequence[str]) -> None:
-    """F1 of each class as a bar, with its precision and recall; how often it occurs after its name.
+    """Draw F1 of each class as a bar, with precision and recall, and its count after its name.
 
-    Of more classes than fit, the most frequent.
+    If there are too many classes, only the most frequent are drawn.
     """
     names = drawable(labels)
     shown = np.sort(np.argsort(-counts.actual, kind="stable")[:MAX_CLASSES])
@@ -171,14 +171,14 @@ def draw_class_scores(path: Path, counts: Counts, labels: Sequence[str]) -> None
     axes.set_yticks(rows, ticks, fontsize=8, parse_math=False)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_xlim(0, 1.02)
-    axes.set_xlabel("score; in brackets, how many there are")
+    axes.set_xlabel("score; counts in brackets")
     axes.grid(visible=False, axis="y")
     figure.legend(loc="outside upper right", ncols=3, frameon=False)
     save(figure, path)
 
 
 def draw_reliability(path: Path, bins: Reliability) -> None:
-    """How often predictions of each confidence are right, over how many there are."""
+    """Draw accuracy by confidence, above the number of predictions."""
     figure = new_figure(5, 5.6)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     plain_axes(upper), plain_axes(lower)
@@ -191,10 +191,10 @@ def draw_reliability(path: Path, bins: Reliability) -> None:
     upper.plot([0, 1], [0, 1], color=GRAY, linestyle="--", linewidth=1)
     upper.plot(bins.confidence[filled], bins.accuracy[filled], "o", color=BLUE, markersize=5)
     behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8}
-    upper.text(0.03, 0.93, "dashed: as often right as it says", color=GRAY, fontsize=9, bbox=behind)
+    upper.text(0.03, 0.93, "dashed: perfectly calibrated", color=GRAY, fontsize=9, bbox=behind)
     error = expected_calibration_error(bins)
     upper.set_title(f"expected calibration error {error:.3f}", fontsize=10, loc="left")
-    upper.set_ylabel("share that is right")
+    upper.set_ylabel("accuracy")
     upper.set_xlim(0, 1)
     upper.set_ylim(0, 1.02)
     lower.bar(starts, bins.counts[filled], color=FAINT, **bars)
@@ -204,7 +204,7 @@ def draw_reliability(path: Path, bins: Reliability) -> None:
 
 
 def draw_parity(path: Path, predicted: np.ndarray, target: np.ndarray, name: str) -> None:
-    """Predicted against actual values, both (n,); `name` says what they are, unit included."""
+    """Draw predicted against actual values, both (n,). name: the label, with its unit."""
     kept = np.linspace(0, len(target) - 1, min(len(target), MAX_POINTS)).astype(int)
     figure = new_figure(5, 5)
     (title,) = drawable([name])
@@ -231,7 +231,7 @@ def draw_parity(path: Path, predicted: np.ndarray, target: np.ndarray, name: str
     save(figure, path)
 
 
-# What the figures share
+# Shared by the figures
 
 
 def _mark_best(
@@ -251,7 +251,7 @@ def _points(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _leave_out_outliers(axes: "Axes", values: np.ndarray) -> None:
-    """Let the axis show the course of the curve rather than its first, highest values."""
+    """Limit the axis so that the first, highest values do not hide the trend of the curve."""
     values = values[np.isfinite(values)]
     if len(values) > 1:
         low, high = float(values.min()), float(np.quantile(values, 0.98))
@@ -263,7 +263,7 @@ def _leave_out_outliers(axes: "Axes", values: np.ndarray) -> None:
 def _with_rarest_merged(
     confusion: np.ndarray, names: Sequence[str]
 ) -> tuple[np.ndarray, Sequence[str]]:
-    """At most `MAX_CLASSES` classes, the last of them all those that are rarest."""
+    """Merge the rarest classes into one, so that at most `MAX_CLASSES` remain."""
     if len(names) <= MAX_CLASSES:
         return confusion, names
     frequency = confusion.sum(axis=0) + confusion.sum(axis=1)

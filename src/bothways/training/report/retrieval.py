@@ -1,4 +1,4 @@
-"""What a report says of contrast: how far down the right one was found, and where farthest.
+"""Report sections on retrieval, for contrast: ranks of positives, and the worst ones.
 
 B anchors, each with its positive.
 """
@@ -6,7 +6,7 @@ B anchors, each with its positive.
 import numpy as np
 
 from bothways.training.objectives.metrics import recall_at
-from bothways.training.report.held_out import HeldOut, Section
+from bothways.training.report.held_out import HeldOutResults, ReportSection
 from bothways.training.report.markdown import plain, table
 
 __all__ = ["retrieval"]
@@ -15,16 +15,18 @@ CUT_OFFS = (1, 3, 10, 30, 100)
 MAX_MISTAKES = 20
 
 
-def retrieval(held_out: HeldOut, ranks: np.ndarray) -> tuple[Section, Section]:
+def retrieval(held_out: HeldOutResults, ranks: np.ndarray) -> tuple[ReportSection, ReportSection]:
     """Sections on the rank of each anchor's positive among all positives and negatives, (B,)."""
-    found = ([f"first {k}", f"{100 * recall_at(k, ranks):.1f} %"] for k in CUT_OFFS)
+    recalls = ([f"{k}", f"{100 * recall_at(k, ranks):.1f} %"] for k in CUT_OFFS)
     text = (
-        f"Each of {len(ranks):,} anchors looks for its positive among all the positives and "
-        f"negatives of them all. Half are found at rank {np.median(ranks):.0f} or before."
+        f"Each of {len(ranks):,} anchors retrieves its positive from all positives and negatives. "
+        f"The median rank is {np.median(ranks):.0f}."
     )
     worst = np.argsort(-ranks, kind="stable")[:MAX_MISTAKES].tolist()
     rows = ([plain(held_out.place(i)), f"{ranks[i]:,}", plain(held_out.text(i))] for i in worst)
     return (
-        Section("Retrieval", f"{text}\n\n{table(['among the', 'positives found'], found)}"),
-        Section("Found last", table(["where", "rank", "text"], rows)),
+        ReportSection(
+            "Retrieval", f"{text}\n\n{table(['rank up to', 'positives found'], recalls)}"
+        ),
+        ReportSection("Worst ranks", table(["where", "rank", "text"], rows)),
     )

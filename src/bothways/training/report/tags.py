@@ -1,4 +1,4 @@
-"""What a report says of tags: scores by tag and by span, what is taken for what, and the worst.
+"""Report sections on tags: scores by tag and span, confusion, calibration and mistakes.
 
 N labeled positions of n sequences.
 """
@@ -10,7 +10,7 @@ import numpy as np
 from bothways.training.data.dataset import IGNORED
 from bothways.training.objectives.metrics import class_counts, confusion_matrix, span_counts
 from bothways.training.report.classes import calibration, confusions, scores
-from bothways.training.report.held_out import HeldOut, Section
+from bothways.training.report.held_out import HeldOutResults, ReportSection
 from bothways.training.report.markdown import plain, table
 
 __all__ = ["tags"]
@@ -18,15 +18,17 @@ __all__ = ["tags"]
 MAX_SEQUENCES = 20
 
 
-def tags(held_out: HeldOut, labels: Sequence[str], *, spans: bool) -> Iterator[Section]:
-    """Sections on a tagger; `spans` says whether the labels mark spans."""
+def tags(
+    held_out: HeldOutResults, labels: Sequence[str], *, spans: bool
+) -> Iterator[ReportSection]:
+    """Sections on a tagger. spans: whether the labels mark spans."""
     evaluated = held_out.evaluated
     predicted, target = evaluated["predictions"], evaluated["targets"]
     first = np.flatnonzero(evaluated["begins"])
     if spans:
         lengths = np.diff(first, append=len(target))
-        kinds, counts = span_counts(predicted, target, lengths, labels)
-        yield scores(counts, kinds, "span")
+        types, counts = span_counts(predicted, target, lengths, labels)
+        yield scores(counts, types, "span")
     confusion = confusion_matrix(predicted, target, len(labels))
     yield scores(class_counts(confusion), labels, "tag")
     yield confusions(confusion, labels)
@@ -34,9 +36,10 @@ def tags(held_out: HeldOut, labels: Sequence[str], *, spans: bool) -> Iterator[S
     yield _worst(held_out, predicted != target, first)
 
 
-def _worst(held_out: HeldOut, wrong: np.ndarray, first: np.ndarray) -> Section:
-    """The sequences with the most wrong tags. Those without any labeled position are not among
-    the evaluated; `first` holds where the others begin, (n,).
+def _worst(held_out: HeldOutResults, wrong: np.ndarray, first: np.ndarray) -> ReportSection:
+    """The sequences with the most wrong tags.
+
+    first: the first labeled position of each sequence that has any, (n,).
     """
     labeled = [place for place, i in enumerate(held_out.order.tolist()) if _is_labeled(held_out, i)]
     mistakes = np.add.reduceat(wrong.astype(np.int64), first)
@@ -48,11 +51,11 @@ def _worst(held_out: HeldOut, wrong: np.ndarray, first: np.ndarray) -> Section:
          plain(held_out.text(labeled[i]))]
         for i in worst
     )  # fmt: skip
-    told = f"{len(with_any):,} of {len(first):,} sequences have a wrong tag."
-    rows_of = table(["where", "wrong", "of", "text"], rows)
-    return Section("Mistakes", f"{told} Those with the most:\n\n{rows_of}" if worst else told)
+    summary = f"{len(with_any):,} of {len(first):,} sequences have a wrong tag."
+    worst_table = table(["where", "wrong", "of", "text"], rows)
+    return ReportSection("Mistakes", f"{summary} The worst:\n\n{worst_table}" if worst else summary)
 
 
-def _is_labeled(held_out: HeldOut, index: int) -> bool:
+def _is_labeled(held_out: HeldOutResults, index: int) -> bool:
     target = held_out.dataset[index].target
     return target is not None and bool((target != IGNORED).any())

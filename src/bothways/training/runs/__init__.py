@@ -1,1 +1,1 @@
-"""What a run keeps: its folder, checkpoints and events, and the signals that stop it."""
+"""The files of a run (folder, checkpoints, events), and the signals that stop it."""

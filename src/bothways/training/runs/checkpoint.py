@@ -1,7 +1,7 @@
-"""All that a run needs to go on from where it was: weights, the optimizer's state, and figures.
+"""Checkpoints: weights, optimizer state and progress, from which a run resumes.
 
-A checkpoint is a folder `step-00000200` of two safetensors files and a JSON file. It appears under
-its name when all of it is on the disk, so a folder of that name is a whole one.
+A checkpoint is a folder such as `step-00000200` with two safetensors files and a JSON file. It gets
+its name once it is completely on disk, so a folder of that name is always complete.
 """
 
 import dataclasses
@@ -20,9 +20,9 @@ from bothways.io.json_files import read_object, write_json
 __all__ = [
     "Checkpoint",
     "RunState",
-    "checkpoints_in",
-    "drop_old",
+    "list_checkpoints",
     "load_checkpoint",
+    "remove_old_checkpoints",
     "save_checkpoint",
 ]
 
@@ -33,12 +33,12 @@ _WEIGHTS, _MOMENTS, _STATE = "model.safetensors", "optimizer.safetensors", "stat
 
 @dataclasses.dataclass(kw_only=True)
 class RunState:
-    """Where a run is.
+    """The progress of a run.
 
-    step: updates made. tokens: seen, of all processes. seconds: spent. best_step, best_value and
-    best_loss: of the validation that was best so far; None before there is one.
-    validations_since_best: as it says. validation_is_due: whether the weights are still to be
-    validated, of a run that was stopped before it came to that. finished: whether all is done.
+    step: number of updates. tokens: number of training tokens, over all processes. seconds: time
+    spent training. best_step, best_value, best_loss: the best validation so far; None before the
+    first. validations_since_best: number of validations since the best one. validation_is_due:
+    whether the run was stopped before a validation of its weights. finished: whether it has ended.
     """
 
     step: int = 0
@@ -53,7 +53,7 @@ class RunState:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The state in a JSON file.
+        """Read the state from a JSON file.
 
         Raises:
             CheckpointError: naming the file.
@@ -72,12 +72,15 @@ class RunState:
                 finished=bool(values["finished"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"{path}: not the state of a run: {error}") from None
+            raise CheckpointError(f"{path}: not a valid training state: {error}") from None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """weights: float32, under their names in a model file. moments: as `optimizer.moments` says."""
+    """A checkpoint in memory.
+
+    weights: float32, by their names in a model file. moments: as `optimizer.moments` returns them.
+    """
 
     state: RunState
     weights: Mapping[str, np.ndarray]
@@ -85,13 +88,13 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
-    """Write a checkpoint into `folder`, of which the newest `keep` then remain.
+    """Write a checkpoint into `folder`, then remove all but the newest `keep`.
 
     Raises:
-        DataFileError: if it cannot be written; those before it are as they were.
+        DataFileError: if it cannot be written; earlier checkpoints are left unchanged.
     """
     path = folder / f"step-{checkpoint.state.step:08d}"
-    if path.exists():  # of a run that was resumed where it had ended
+    if path.exists():  # the run was resumed at its last step
         shutil.rmtree(path)
     with new_folder(path) as hidden:
         with writing(path / _WEIGHTS):
@@ -100,17 +103,17 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
             write_safetensors(hidden / _MOMENTS, checkpoint.moments)
         with writing(path / _STATE):
             write_json(hidden / _STATE, dataclasses.asdict(checkpoint.state))
-    drop_old(folder, keep)
+    remove_old_checkpoints(folder, keep)
     return path
 
 
-def drop_old(folder: Path, keep: int) -> None:
-    """Remove all checkpoints but the newest `keep`."""
-    for old in checkpoints_in(folder)[:-keep]:
+def remove_old_checkpoints(folder: Path, keep: int) -> None:
+    """Remove all but the newest `keep` checkpoints."""
+    for old in list_checkpoints(folder)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def checkpoints_in(folder: Path) -> list[Path]:
+def list_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints in a folder, oldest first."""
     return sorted(folder.glob("step-" + "[0-9]" * 8))
 
@@ -128,5 +131,5 @@ def load_checkpoint(path: Path) -> Checkpoint:
     )
 
 
-def _optional(kind: type[_N], value: Any) -> _N | None:
-    return None if value is None else kind(value)
+def _optional(number_type: type[_N], value: Any) -> _N | None:
+    return None if value is None else number_type(value)

@@ -1,4 +1,4 @@
-"""What a run tells: a line for each step and validation in metrics.jsonl, and to who listens.
+"""Training events: a line in metrics.jsonl and a callback for each step and validation.
 
 {"kind": "step", "step": 10, "epoch": 0.4, "loss": 1.23, "learning_rate": 5e-05, ...}
 {"kind": "validation", "step": 50, "epoch": 2.0, "metrics": {"loss": 0.98, ...}, "best": true}
@@ -17,13 +17,13 @@ from bothways.io.atomic import replaced_file, writing
 
 __all__ = [
     "METRICS_FILE",
-    "Progress",
+    "EventCallback",
     "StepEvent",
     "TrainingEvent",
     "ValidationEvent",
+    "discard_events_after",
+    "event_log",
     "find_tensorboard",
-    "forget_after",
-    "journal",
     "read_events",
     "tensorboard_writer",
 ]
@@ -33,13 +33,13 @@ METRICS_FILE = "metrics.jsonl"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StepEvent:
-    """An update was made.
+    """An update of the weights.
 
-    step: how many have been made; total_steps: how many a whole run makes. epoch: how often the
-    data has been seen, a fraction. loss: the mean over the step's targets. learning_rate: of the
-    update. gradient_norm: before clipping. tokens: of all steps so far. tokens_per_second: since
-    the last event, of all processes together. seconds: spent on the run so far, over all its parts;
-    seconds_left: what the rest will take at the mean speed until now.
+    step: number of updates so far. total_steps: number of updates of the whole run. epoch: passes
+    over the training data so far, a fraction. loss: mean over the step's targets. learning_rate: of
+    this update. gradient_norm: before clipping. tokens: training tokens so far. tokens_per_second:
+    since the last event, over all processes. seconds: time spent training, including before a
+    resume. seconds_left: estimate for the rest of the run, at its mean speed.
     """
 
     step: int
@@ -56,9 +56,9 @@ class StepEvent:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ValidationEvent:
-    """The validation data was evaluated after `step` updates.
+    """An evaluation of the validation data after `step` updates.
 
-    metrics: the objective's figures by name. best: whether its monitored one is the best so far.
+    metrics: the objective's metrics by name. best: whether the monitored one is the best so far.
     """
 
     step: int
@@ -70,33 +70,33 @@ class ValidationEvent:
 
 TrainingEvent = StepEvent | ValidationEvent
 
-Progress = Callable[[TrainingEvent], None]
+EventCallback = Callable[[TrainingEvent], None]
 """Called on the main process after each step and each validation."""
 
 _KINDS: dict[type[TrainingEvent], str] = {StepEvent: "step", ValidationEvent: "validation"}
-_UNWRITTEN = ("total_steps", "seconds_left")
+_NOT_LOGGED = ("total_steps", "seconds_left")
 
 
 class ScalarWriter(Protocol):
-    """What is used of TensorBoard's `SummaryWriter`."""
+    """The methods of TensorBoard's `SummaryWriter` that bothways calls."""
 
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
-        """Note a figure."""
+        """Record a scalar."""
 
     def close(self) -> None:
-        """Write what is not yet written."""
+        """Flush and close the files."""
 
 
 @contextlib.contextmanager
-def journal(
-    path: Path, *, log_every: int, scalars: ScalarWriter | None, progress: Progress | None
-) -> Iterator[Progress]:
-    """Yield what is to be told of each event: it writes to the files, and tells `progress`.
+def event_log(
+    path: Path, *, log_every: int, scalars: ScalarWriter | None, progress: EventCallback | None
+) -> Iterator[EventCallback]:
+    """Yield a function that logs an event to the files and passes it to `progress`.
 
-    log_every: of how many steps one is written. scalars: gets the figures that are, if given.
+    log_every: log every n-th step. scalars: also gets the logged metrics.
 
     Raises:
-        DataFileError: if the disk takes no more.
+        DataFileError: if the file cannot be written, for example on a full disk.
     """
     with contextlib.ExitStack() as stack:
         with writing(path):
@@ -104,7 +104,7 @@ def journal(
         if scalars is not None:
             stack.callback(scalars.close)
 
-        def tell(event: TrainingEvent) -> None:
+        def emit(event: TrainingEvent) -> None:
             if not (isinstance(event, StepEvent) and event.step % log_every):
                 with writing(path):
                     file.write(json.dumps(_to_dict(event), allow_nan=False) + "\n")
@@ -115,11 +115,11 @@ def journal(
             if progress is not None:
                 progress(event)
 
-        yield tell
+        yield emit
 
 
 def tensorboard_writer(folder: Path, step: int) -> ScalarWriter:
-    """A writer of TensorBoard's files; what an earlier part of the run wrote after `step` is void.
+    """A writer of TensorBoard files that discards what the run wrote after `step` before.
 
     Raises:
         MissingExtra: if TensorBoard is not installed.
@@ -129,7 +129,7 @@ def tensorboard_writer(folder: Path, step: int) -> ScalarWriter:
 
 
 def find_tensorboard() -> Callable[..., ScalarWriter]:
-    """What makes writers of TensorBoard's files.
+    """TensorBoard's `SummaryWriter` class.
 
     Raises:
         MissingExtra: if it is not installed.
@@ -142,30 +142,30 @@ def find_tensorboard() -> Callable[..., ScalarWriter]:
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics.jsonl; a last one that is cut short is left out.
+    """Read the events of a metrics.jsonl, without an incomplete last line.
 
     Raises:
-        DataFileError: if the file cannot be read, or another line is not as `journal` writes them.
+        DataFileError: if the file cannot be read, or another line is not an event.
     """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataFileError(f"{path}: cannot be read: {error}") from error
     events = []
-    for number, line in enumerate(lines[:-1], start=1):  # whole lines end in a line feed
+    for number, line in enumerate(lines[:-1], start=1):  # complete lines end with a line feed
         try:
             event = json.loads(line)
             known = event["kind"] in _KINDS.values() and isinstance(event["step"], int)
         except (ValueError, KeyError, TypeError):
             known = False
         if not known:
-            raise DataFileError(f"{path}, line {number}: not a line that a training run writes")
+            raise DataFileError(f"{path}, line {number}: not a training event")
         events.append(event)
     return events
 
 
-def forget_after(path: Path, step: int) -> None:
-    """Take back the lines of later steps, which a resumed run will write again."""
+def discard_events_after(path: Path, step: int) -> None:
+    """Remove the events of later steps, which a resumed run will log again."""
     if not path.is_file():
         return
     kept = [event for event in read_events(path) if event["step"] <= step]
@@ -174,10 +174,10 @@ def forget_after(path: Path, step: int) -> None:
 
 
 def _to_dict(event: TrainingEvent) -> dict[str, Any]:
-    """An event for JSON, which has no NaN: null stands for what is not a number."""
+    """An event as JSON values, with null for NaN and infinity."""
     values: dict[str, Any] = {"kind": _KINDS[type(event)]}
     for name, value in dataclasses.asdict(event).items():
-        if name not in _UNWRITTEN:
+        if name not in _NOT_LOGGED:
             values[name] = _finite(value)
     return values
 

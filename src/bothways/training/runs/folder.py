@@ -1,10 +1,10 @@
-"""A run's folder: an ordinary model folder, with what the run is and where it is beside the model.
+"""The folder of a run: a model folder with the run's description, metrics and checkpoints.
 
-OUT/bothways.json, model.safetensors, ...   the best weights so far: what `bothways.load` reads
-OUT/training.json                           what the run is: settings, data, versions
-OUT/metrics.jsonl                           how it went, step by step
-OUT/checkpoints/step-00000200/              all that is needed to go on
-OUT/checkpoints/best.safetensors            the best weights, as they are trained
+OUT/bothways.json, model.safetensors, ...   the model with the best weights, for `bothways.load`
+OUT/training.json                           settings, data and versions of the run
+OUT/metrics.jsonl                           an event for each step and validation
+OUT/checkpoints/step-00000200/              a checkpoint to resume from
+OUT/checkpoints/best.safetensors            the best weights, in the units of training
 """
 
 import dataclasses
@@ -35,12 +35,12 @@ from bothways.model.old_fields import upgrade_encoder_fields
 from bothways.training.objectives.objective import Objective
 from bothways.training.runs.checkpoint import (
     Checkpoint,
-    checkpoints_in,
-    drop_old,
+    list_checkpoints,
     load_checkpoint,
+    remove_old_checkpoints,
     save_checkpoint,
 )
-from bothways.training.runs.events import METRICS_FILE, forget_after
+from bothways.training.runs.events import METRICS_FILE, discard_events_after
 from bothways.training.settings import TrainingSettings
 
 __all__ = ["RUN_FILE", "RunFolder"]
@@ -52,7 +52,7 @@ _MODEL = "model.safetensors"
 
 
 class RunFolder:
-    """Where one run is kept. One process writes to it."""
+    """The folder of one run. Only one process writes to it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -60,92 +60,92 @@ class RunFolder:
         self.checkpoints = path / _CHECKPOINTS
 
     @property
-    def last_good(self) -> Path | None:
-        """The newest checkpoint, if there is one."""
-        return next(reversed(checkpoints_in(self.checkpoints)), None)
+    def latest_checkpoint(self) -> Path | None:
+        """The path of the newest checkpoint, or None."""
+        return next(reversed(list_checkpoints(self.checkpoints)), None)
 
     def begin(self, description: Mapping[str, Any]) -> None:
-        """Make the folder for a new run, and say in it what the run is.
+        """Create the folder of a new run and write its description.
 
         Raises:
-            DataFileError: if a run is there already, or it cannot be written.
+            DataFileError: if the folder contains a run or model, or cannot be written.
         """
-        for taken in (RUN_FILE, METRICS_FILE, SETTINGS_FILE, "config.json"):
-            if (self.path / taken).exists():
+        for name in (RUN_FILE, METRICS_FILE, SETTINGS_FILE, "config.json"):
+            if (self.path / name).exists():
                 raise DataFileError(
-                    f"{self.path}: has a {taken} already; go on with the run that is there with "
-                    "--resume (resume=True), or choose another folder"
+                    f"{self.path}: already contains {name}; resume that run with --resume "
+                    "(resume=True), or choose another folder"
                 )
         with writing(self.path):
             self.checkpoints.mkdir(parents=True, exist_ok=True)
-            self._clear_away()
+            self._remove_partial_files()
         with replaced_file(self.path / RUN_FILE) as hidden:
             write_json(hidden, description)
 
     def resume(self, description: Mapping[str, Any], settings: TrainingSettings) -> None:
-        """Make sure that the run in the folder is this one, and clear away what was half written.
+        """Check that the folder contains this run, and remove partially written files.
 
-        A run that was cut before it could say what it is begins.
+        A run that was killed before it wrote its description starts.
 
         Raises:
-            CheckpointError: if there is none, or a setting or the data differ: names the field.
+            CheckpointError: if there is no run, or naming a setting or other field that differs.
         """
         file = self.path / RUN_FILE
         if not file.is_file():
-            if not self._was_hardly_begun():
-                raise CheckpointError(f"{self.path}: there is no run to resume: no {RUN_FILE}")
+            if not self._has_no_run_yet():
+                raise CheckpointError(f"{self.path}: no run to resume: {RUN_FILE} is missing")
             self.begin(description)
             return
         earlier = read_object(file)
         bound = json.loads(json.dumps(description["bound"]))
-        found = first_difference(upgrade_bound(earlier.get("bound")), bound, "")
-        if found is not None:
-            raise _changed(file, *found)
+        difference = first_difference(upgrade_bound(earlier.get("bound")), bound, "")
+        if difference is not None:
+            raise _changed(file, *difference)
         before = earlier.get("settings")
         before = before if isinstance(before, dict) else {}
-        name = settings.difference(before)  # after the data, which some are chosen by
+        name = settings.first_change(before)  # after the data: some settings depend on it
         if name is not None:
             raise _changed(file, f"settings.{name}", before.get(name), settings.to_dict()[name])
         with writing(self.path):
             self.checkpoints.mkdir(exist_ok=True)
-            self._clear_away()
-            drop_old(self.checkpoints, settings.keep_checkpoints)
+            self._remove_partial_files()
+            remove_old_checkpoints(self.checkpoints, settings.keep_checkpoints)
 
-    def load(self) -> Checkpoint | None:
-        """The newest checkpoint, if there is one.
+    def load_latest_checkpoint(self) -> Checkpoint | None:
+        """Load the newest checkpoint; None if there is none.
 
         Raises:
-            CheckpointError: if it is damaged; says how to go on from the one before.
+            CheckpointError: if it is damaged.
         """
-        newest = self.last_good
+        newest = self.latest_checkpoint
         if newest is None:
             return None
         try:
             return load_checkpoint(newest)
         except CheckpointError as error:
             raise CheckpointError(
-                f"{error}; remove {newest} to go on from the checkpoint before it"
+                f"{error}; remove {newest} to resume from the checkpoint before it"
             ) from error
 
-    def forget_after(self, step: int) -> None:
-        """Take back what was told of later steps than the checkpoint's."""
-        forget_after(self.metrics, step)
+    def discard_events_after(self, step: int) -> None:
+        """Remove the events of later steps from metrics.jsonl."""
+        discard_events_after(self.metrics, step)
 
-    def save(self, checkpoint: Checkpoint, *, keep: int) -> Path:
-        """Write a checkpoint; the newest `keep` remain.
+    def save_checkpoint(self, checkpoint: Checkpoint, *, keep: int) -> Path:
+        """Write a checkpoint, then remove all but the newest `keep`.
 
         Raises:
-            DataFileError: if it cannot be written; those before it are as they were.
+            DataFileError: if it cannot be written; earlier checkpoints are left unchanged.
         """
         return save_checkpoint(self.checkpoints, checkpoint, keep=keep)
 
-    def keep_best(
+    def save_best_weights(
         self, weights: Mapping[str, np.ndarray], objective: Objective, template: ModelFolder
     ) -> None:
-        """Make these weights the model of the folder.
+        """Write these weights as the model of the folder.
 
         Raises:
-            DataFileError: if it cannot be written; the model before it is as it was.
+            DataFileError: if they cannot be written; the earlier model is left unchanged.
         """
         with replaced_file(self.checkpoints / _BEST) as hidden:
             write_safetensors(hidden, weights)
@@ -157,46 +157,49 @@ class RunFolder:
                     with writing(self.path / name):
                         shutil.copyfile(template.reader_path / name, hidden / name)
 
-    def _was_hardly_begun(self) -> bool:
-        """Whether the folder holds what a run makes before its training.json, and nothing else."""
-        early = {*READER_FILES, _CHECKPOINTS}
+    def _has_no_run_yet(self) -> bool:
+        """Whether the folder contains only files that a run writes before its training.json."""
+        early_files = {*READER_FILES, _CHECKPOINTS}
         return self.path.is_dir() and all(
-            path.name in early or is_partial(path) for path in self.path.iterdir()
+            path.name in early_files or is_partial(path) for path in self.path.iterdir()
         )
 
-    def _clear_away(self) -> None:
-        """Remove what was left half written when the run was killed."""
+    def _remove_partial_files(self) -> None:
+        """Remove files that were only partially written when the run was killed."""
         remove_partial(self.path)
         remove_partial(self.checkpoints)
 
-    def best(self) -> dict[str, np.ndarray]:
-        """The best weights so far, as they are trained."""
+    def load_best_weights(self) -> dict[str, np.ndarray]:
+        """Load the best weights so far, in the units of training."""
         return read_safetensors(self.checkpoints / _BEST)
 
 
 def trained_folder(
     weights: Mapping[str, np.ndarray], objective: Objective, template: ModelFolder
 ) -> ModelFolder:
-    """The template with trained weights in it, and the objective's head in place of its heads."""
-    kept = objective.to_folder(weights)
+    """The template with trained weights, and the objective's head instead of its own heads."""
+    arrays = objective.to_folder(weights)
     return dataclasses.replace(
         template,
-        weights={name: array for name, array in kept.items() if not name.startswith("heads.")},
-        heads={name: array for name, array in kept.items() if name.startswith("heads.")},
+        weights={name: array for name, array in arrays.items() if not name.startswith("heads.")},
+        heads={name: array for name, array in arrays.items() if name.startswith("heads.")},
         head_configs=() if objective.head is None else (objective.head,),
         unread_heads="",
     )
 
 
-def describe(
-    settings: TrainingSettings, bound: Mapping[str, Any], processes: int
+def run_description(
+    settings: TrainingSettings, dependencies: Mapping[str, Any], processes: int
 ) -> dict[str, Any]:
-    """What a run is, for its training.json; it is resumed only with the same `bound`."""
+    """The description of a run for its training.json.
+
+    dependencies: what the run depends on besides its settings; it resumes only with the same.
+    """
     import torch
 
     return {
         "settings": settings.to_dict(),
-        "bound": dict(bound),
+        "bound": dict(dependencies),
         "processes": processes,
         "versions": {
             "bothways": __version__,
@@ -215,19 +218,20 @@ def upgrade_bound(bound: Any) -> Any:
 
 
 def first_difference(was: Any, now: Any, name: str) -> tuple[str, Any, Any] | None:
-    """The dotted name of a field that differs between two JSON values, and its two values."""
+    """The first field that differs between two JSON values: its dotted name and both values."""
     if isinstance(was, dict) and isinstance(now, dict):
         for key in sorted(was.keys() | now.keys()):
             inner = f"{name}.{key}" if name else key
-            found = first_difference(was.get(key), now.get(key), inner)
-            if found is not None:
-                return found
+            difference = first_difference(was.get(key), now.get(key), inner)
+            if difference is not None:
+                return difference
         return None
     return None if was == now else (name, was, now)
 
 
 def _changed(file: Path, name: str, was: Any, now: Any) -> CheckpointError:
     return CheckpointError(
-        f"{file}: {name} was {brief(was)} and is now {brief(now)}; a run is resumed as it began: "
-        "give the value it had, or start anew in another folder"
+        f"{file}: {name} was {brief(was)} and is now {brief(now)}; a run resumes "
+        "only with the values it started with: restore this value, or start a new run in another "
+        "folder"
     )

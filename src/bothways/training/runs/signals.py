@@ -1,4 +1,4 @@
-"""Being asked to stop: by Ctrl-C, a scheduler's SIGTERM, or a terminal that closes."""
+"""Signals that stop a run after its current step: Ctrl-C, SIGTERM, or a closed terminal."""
 
 import contextlib
 import signal
@@ -8,20 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-__all__ = ["StopRequest", "TrainingInterrupted", "heed_signals"]
+__all__ = ["StopRequest", "TrainingInterrupted", "catch_stop_signals"]
 
-_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
-_IMPATIENCE = 2.0
-"""Seconds after which another Ctrl-C ends the program at once. Until then it is taken for the same
-wish: torchrun passes on to its processes what the terminal has sent them already."""
+_SECOND_INTERRUPT_SECONDS = 2.0
+"""Seconds after which another Ctrl-C ends the program at once. An earlier one counts as the same
+request: torchrun forwards to its processes a signal that the terminal has already sent them."""
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """A signal ended the training after a step, and all that is needed to go on is saved.
+    """A signal stopped the run after a step, and the run was saved.
 
-    number: the signal. checkpoint: where the run was saved. Like KeyboardInterrupt, nobody should
-    handle it on the way: a search over settings must not take it for a failure of one.
+    number: the signal. checkpoint: where the run was saved. It derives from KeyboardInterrupt so
+    that, for example, a search over settings does not mistake it for the failure of one run.
     """
 
     def __init__(self, message: str, number: int, checkpoint: Path) -> None:
@@ -31,36 +31,37 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Whether a signal has asked to stop. number: which; 0 for none."""
+    """Records the first stop signal. number: the signal; 0 for none so far."""
 
     def __init__(self) -> None:
         self.number = 0
         self._since = 0.0
 
     def __call__(self, number: int, _: FrameType | None) -> None:
-        """Take note of a signal.
+        """Handle a signal.
 
         Raises:
-            KeyboardInterrupt: at a further Ctrl-C, when nobody wants to wait for the step's end.
+            KeyboardInterrupt: at a second Ctrl-C, from a user who does not want to wait for the
+                end of the step.
         """
-        impatient = self.number and time.monotonic() - self._since > _IMPATIENCE
-        if impatient and number == signal.SIGINT:
+        is_second = self.number and time.monotonic() - self._since > _SECOND_INTERRUPT_SECONDS
+        if is_second and number == signal.SIGINT:
             raise KeyboardInterrupt
         if not self.number:
             self.number, self._since = number, time.monotonic()
 
 
 @contextlib.contextmanager
-def heed_signals() -> Iterator[StopRequest]:
-    """Take note of signals for the length of the block, rather than be ended by them.
+def catch_stop_signals() -> Iterator[StopRequest]:
+    """Record stop signals within the block instead of ending the program.
 
-    One that is ignored, as SIGHUP is under nohup, stays ignored.
+    An ignored signal, such as SIGHUP under nohup, stays ignored.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request  # only the main thread may handle signals
         return
-    numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+    numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in numbers}
     for number, handler in before.items():
         if handler != signal.SIG_IGN:

@@ -1,1 +1,1 @@
-"""What a run is built from: the base model, its size, its vocabulary and its objective."""
+"""Setup of a run: the model to train, its size, vocabulary, head and objective."""

@@ -1,4 +1,4 @@
-"""Where a run starts: a fresh model made for its data, or one to go on from."""
+"""The model that training starts from: a new one for the data, or one to fine-tune."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
@@ -20,37 +20,37 @@ from bothways.sequences.opening import open_reader
 from bothways.sequences.series import SERIES_FILE
 from bothways.sequences.text import TOKENIZER_FILE, TextReader
 from bothways.sequences.tokenizer_files import open_tokenizer
-from bothways.training.data.columns import Task
-from bothways.training.plan import FreshModel
+from bothways.training.options.new_model import NewModelOptions
+from bothways.training.options.objective import TrainingTask
 from bothways.training.setup.sizes import SIZES, new_config
 from bothways.training.setup.vocabulary import SPECIAL_TOKENS, choose_alphabet, train_tokenizer
 
-__all__ = ["Start", "go_on_from", "has_reader", "start_fresh", "write_reader"]
+__all__ = ["BaseModel", "create_base_model", "has_reader", "load_base_model", "write_reader"]
 
 Sequences = Callable[[], Iterable[Any]]
-"""The sequences to learn from, as often as they are asked for."""
+"""Returns an iterator over the training sequences; may be called several times."""
 
-USUAL_LENGTH = 512
-"""Positions of a new encoder, where its data needs no more."""
+DEFAULT_MAX_LENGTH = 512
+"""Default maximum length of a new encoder, in positions."""
 
-MOST_LENGTH = 2048
-"""Positions of a new encoder of symbols or series, where its data would need more."""
+LARGEST_MAX_LENGTH = 2048
+"""Largest automatic maximum length, for longer symbol sequences and series, in positions."""
 
 _TRAINING_FIELDS = ("dropout", "attention_dropout")
-"""Of a config, those that change no encoding."""
+"""Fields of a config that do not affect encoding."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Start:
-    """What a run starts from.
+class BaseModel:
+    """The model that training starts from.
 
-    folder: the model with its weights; the trained one will be like it but for weights and heads.
-    reader: what turns sequences into tokens. fresh: whether the weights are random.
+    folder: the model with its weights; the trained model differs in weights and heads.
+    reader: converts sequences to tokens. from_scratch: whether the weights are random.
     """
 
     folder: ModelFolder
     reader: SequenceReader
-    fresh: bool
+    from_scratch: bool
 
 
 _READER_FILE: Mapping[Kind, str] = {
@@ -61,32 +61,36 @@ _READER_FILE: Mapping[Kind, str] = {
 
 
 def has_reader(out: Path, kind: Kind) -> bool:
-    """Whether `write_reader` has been at work in the folder."""
+    """Whether the folder contains the file of a reader."""
     return (out / _READER_FILE[kind]).is_file()
 
 
 def write_reader(
-    out: Path, kind: Kind, fresh: FreshModel, task: Task, sequences: Sequences
+    out: Path, kind: Kind, options: NewModelOptions, task: TrainingTask, sequences: Sequences
 ) -> None:
-    """Make what reads these sequences, and write its files into the folder `out`.
+    """Create the tokenizer, alphabet or scale for these sequences, and write it into `out`.
 
     Raises:
-        InputError, ConfigError: if the sequences or what was asked for do not allow it.
+        InputError, ConfigError: if the sequences or the options do not allow it.
     """
     file = out / _READER_FILE[kind]
     match kind:
         case "text":
-            size = SIZES[fresh.size].vocab_size if fresh.vocab_size is None else fresh.vocab_size
-            # A capital tells a name from a noun, and little of what a text is about.
-            lowercase = task != "tag" if fresh.lowercase is None else fresh.lowercase
-            tokenizer = train_tokenizer(sequences, fresh.vocabulary, size=size, lowercase=lowercase)
-            # Says that tokenizer.json is all there is to it; a model_type would suggest a class.
-            about = {"tokenizer_class": "PreTrainedTokenizerFast", **SPECIAL_TOKENS}
-            write_json(out / "tokenizer_config.json", about)
+            size = (
+                SIZES[options.size].vocab_size if options.vocab_size is None else options.vocab_size
+            )
+            # Case helps to tag names, and matters little for whole texts.
+            lowercase = task != "tag" if options.lowercase is None else options.lowercase
+            tokenizer = train_tokenizer(
+                sequences, options.vocabulary, size=size, lowercase=lowercase
+            )
+            # Tells transformers to read tokenizer.json alone; a model_type would imply a class.
+            config = {"tokenizer_class": "PreTrainedTokenizerFast", **SPECIAL_TOKENS}
+            write_json(out / "tokenizer_config.json", config)
             with replaced_file(file) as hidden:
                 tokenizer.save(str(hidden))
         case "symbols":
-            alphabet = choose_alphabet(fresh.alphabet or "characters", sequences)
+            alphabet = choose_alphabet(options.alphabet or "characters", sequences)
             with replaced_file(file) as hidden:
                 alphabet.save(hidden)
         case "series":
@@ -97,34 +101,34 @@ def write_reader(
             assert_never(unknown)
 
 
-def start_fresh(
-    out: Path, kind: Kind, fresh: FreshModel, task: Task, *, longest: int, seed: int
-) -> Start:
-    """A model with random weights, the same for the same seed, for the reader in the folder `out`.
+def create_base_model(
+    out: Path, kind: Kind, options: NewModelOptions, task: TrainingTask, *, longest: int, seed: int
+) -> BaseModel:
+    """Create a model with random weights from the seed, for the reader in the folder `out`.
 
-    longest: of the sequences, in characters, symbols or positions.
+    longest: the longest sequence, in characters, symbols or positions.
 
     Raises:
-        ConfigError: if the encoder that was asked for cannot be.
+        ConfigError: if the options or fields of the encoder are invalid.
         CheckpointError: if the reader's file is missing or malformed.
     """
-    max_length = fresh.max_length
+    max_length = options.max_length
     if max_length is None:
-        needed = USUAL_LENGTH if kind == "text" else longest + 2  # a beginning and an end
-        max_length = min(max(needed, USUAL_LENGTH), MOST_LENGTH)
+        needed = DEFAULT_MAX_LENGTH if kind == "text" else longest + 2  # two special tokens
+        max_length = min(max(needed, DEFAULT_MAX_LENGTH), LARGEST_MAX_LENGTH)
 
     def config_for(*, vocab_size: int = 0, num_channels: int = 0) -> AnyConfig:
         transformer = new_config(
-            fresh.size,
-            architecture=fresh.architecture,
+            options.size,
+            architecture=options.architecture,
             vocab_size=vocab_size,
             num_channels=num_channels,
             max_length=max_length,
-            fields=fresh.fields,
+            fields=options.fields,
         )
-        if fresh.encoder == "transformer":
+        if options.encoder == "transformer":
             return transformer
-        return matched_config(fresh.encoder, transformer, num_layers=fresh.encoder_layers)
+        return matched_config(options.encoder, transformer, num_layers=options.encoder_layers)
 
     reader: SequenceReader
     match kind:
@@ -155,34 +159,38 @@ def start_fresh(
         modules=(Normalize(),) if task == "contrast" else (),
         max_length=config.max_length,
     )
-    return Start(folder, reader, fresh=True)
+    return BaseModel(folder, reader, from_scratch=True)
 
 
-def go_on_from(path: Path, *, fields: Mapping[str, Any], max_length: int | None = None) -> Start:
-    """A model folder to train on, with its reader, pooling, prompts and heads.
+def load_base_model(
+    path: Path, *, fields: Mapping[str, Any], max_length: int | None = None
+) -> BaseModel:
+    """Load a model folder to fine-tune, with its reader, pooling, prompts and heads.
 
-    fields: of its config, that change no encoding: dropout and attention_dropout.
-    max_length: to cut sequences shorter than the model would.
+    fields: config fields to replace, only dropout and attention_dropout.
+    max_length: truncates sequences earlier than the model does.
 
     Raises:
-        CheckpointError: if it cannot be read, or has nothing that reads sequences.
-        ConfigError: for fields that would need other weights, or a length beyond the model's.
+        CheckpointError: if the folder cannot be read, or has no tokenizer.
+        ConfigError: for other fields, or a `max_length` above the model's.
     """
     folder = read_folder(path)
     reader = open_reader(folder.reader_path, folder.config, lowercase=folder.lowercase)
     if reader is None:
         raise CheckpointError(
-            f"{path}: has no tokenizer that bothways knows; put an alphabet.json in the folder"
+            f"{path}: no tokenizer that bothways supports; add an alphabet.json to the folder"
         )
     changeable = [name for name in _TRAINING_FIELDS if hasattr(folder.config, name)]
     for name in fields:
         if name not in changeable:
             raise ConfigError(
-                f"{name}: is given by the weights of {path}; only {' and '.join(changeable)} "
-                "may change"
+                f"{name}: is fixed by the weights of {path}; only {' and '.join(changeable)} "
+                "can change"
             )
     config = dataclasses.replace(folder.config, **fields)
     if max_length is not None and max_length > config.max_length:
-        raise ConfigError(f"max_length={max_length}: {path} takes {config.max_length} positions")
+        raise ConfigError(
+            f"max_length={max_length}: {path} accepts at most {config.max_length} positions"
+        )
     folder = dataclasses.replace(folder, config=config, max_length=max_length or folder.max_length)
-    return Start(folder, reader, fresh=False)
+    return BaseModel(folder, reader, from_scratch=False)

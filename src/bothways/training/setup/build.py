@@ -1,4 +1,4 @@
-"""An objective for the data and the model at hand, and the model that it trains."""
+"""Construction of the objective, its head and the model to train."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,7 +8,6 @@ import numpy as np
 from bothways.errors import ConfigError
 from bothways.model.heads import Head, HeadTask, head_layout
 from bothways.sequences.special_tokens import continuing_tokens, special_tokens
-from bothways.training.data.columns import Task
 from bothways.training.data.dataset import IGNORED
 from bothways.training.data.examples import PackedExamples
 from bothways.training.data.survey import Survey
@@ -26,21 +25,25 @@ from bothways.training.objectives.masked_values import MaskedValues
 from bothways.training.objectives.objective import Objective
 from bothways.training.objectives.regress import Regress
 from bothways.training.objectives.tag import Tag
-from bothways.training.plan import ObjectiveOptions
-from bothways.training.setup.base_model import Start
+from bothways.training.options.objective import ObjectiveOptions, TrainingTask
+from bothways.training.setup.base_model import BaseModel
 
-__all__ = ["choose_objective", "labels_of_head", "make_model"]
+__all__ = ["build_model", "build_objective", "head_labels"]
 
 
-def choose_objective(
-    task: Task, options: ObjectiveOptions, start: Start, survey: Survey, train: PackedExamples
+def build_objective(
+    task: TrainingTask,
+    options: ObjectiveOptions,
+    start: BaseModel,
+    survey: Survey,
+    train: PackedExamples,
 ) -> Objective:
-    """What is learned from `train`, and the head it is learned with.
+    """Build the objective of a task, with its head.
 
-    A head of the same meaning that the model has already is trained on.
+    If the model already has a head with the same labels, that head is fine-tuned.
 
     Raises:
-        ConfigError: if an option is wrong, or the model cannot do it.
+        ConfigError: if an option is invalid, or the model does not support the task.
     """
     match task:
         case "mlm" if start.reader.kind == "series":
@@ -50,7 +53,7 @@ def choose_objective(
             )
         case "mlm":
             return _masked_tokens(options, start)
-        case "classify" if survey.several:
+        case "classify" if survey.multilabel:
             return ClassifyMany(
                 head=_head("multilabel", options, start, survey.labels),
                 positive_weights=_positive_weights(options, train),
@@ -80,35 +83,42 @@ def choose_objective(
             )
 
 
-def labels_of_head(task: Task, start: Start | None) -> tuple[str, ...]:
-    """The labels that the model's own head for a task has, in its order; none if there is none."""
-    wanted: Mapping[Task, tuple[HeadTask, ...]] = {
+def head_labels(task: TrainingTask, start: BaseModel | None) -> tuple[str, ...]:
+    """The labels of the model's head for a task, in its order; empty if it has none."""
+    head_tasks: Mapping[TrainingTask, tuple[HeadTask, ...]] = {
         "classify": ("classes", "multilabel"),
         "tag": ("tags",),
     }
     heads = () if start is None else start.folder.head_configs
-    return next((head.labels for head in heads if head.task in wanted.get(task, ())), ())
+    return next((head.labels for head in heads if head.task in head_tasks.get(task, ())), ())
 
 
-def make_model(objective: Objective, start: Start, *, seed: int) -> TrainedModel:
-    """The encoder with the objective's head: the model's own weights as far as it has them."""
+def build_model(objective: Objective, start: BaseModel, *, seed: int) -> TrainedModel:
+    """Build the encoder with the objective's head, and with the model's head weights, if any."""
     head, folder = objective.head, start.folder
     weights: dict[str, np.ndarray] = {}
     if head is not None:
-        own = {
+        existing = {
             name: folder.heads[name]
             for name, shape in head_layout(head, folder.config).items()
             if name in folder.heads and folder.heads[name].shape == shape
         }
-        if any(dataclasses.replace(o, dropout=head.dropout) == head for o in folder.head_configs):
-            weights = objective.from_folder(own)
-        else:  # a published encoder may have a pooler, and no classifier behind it
-            weights = {name: own[name] for name in own if name.startswith("heads.pooler.")}
+        if any(
+            dataclasses.replace(other, dropout=head.dropout) == head
+            for other in folder.head_configs
+        ):
+            weights = objective.from_folder(existing)
+        else:  # a published encoder may have a pooler but no classifier
+            weights = {
+                name: existing[name] for name in existing if name.startswith("heads.pooler.")
+            }
     return TrainedModel.build(folder.config, folder.weights, head, weights, seed=seed)
 
 
-def _head(task: HeadTask, options: ObjectiveOptions, start: Start, labels: tuple[str, ...]) -> Head:
-    """The model's own head, if it has the same labels and nothing else was asked for."""
+def _head(
+    task: HeadTask, options: ObjectiveOptions, start: BaseModel, labels: tuple[str, ...]
+) -> Head:
+    """The model's head if it has the same labels and pooling, otherwise a new one."""
     pooling = options.head_pooling
     for head in start.folder.head_configs:
         if head.task == task and head.labels == labels and pooling in (None, head.pooling):
@@ -124,16 +134,16 @@ def _head(task: HeadTask, options: ObjectiveOptions, start: Start, labels: tuple
     )
 
 
-def _masked_tokens(options: ObjectiveOptions, start: Start) -> MaskedTokens:
+def _masked_tokens(options: ObjectiveOptions, start: BaseModel) -> MaskedTokens:
     config = start.folder.config
     special = special_tokens(start.reader)
     continues = None
     if options.whole_words:
-        found = continuing_tokens(start.reader)
-        if found is None:
-            raise ConfigError("whole_words: this vocabulary does not say where words begin")
-        continues = np.zeros(config.vocab_size, dtype=bool)  # which may have room for more
-        continues[: len(found)] = found
+        known = continuing_tokens(start.reader)
+        if known is None:
+            raise ConfigError("whole_words: this vocabulary does not mark the beginnings of words")
+        continues = np.zeros(config.vocab_size, dtype=bool)  # may exceed the vocabulary
+        continues[: len(known)] = known
     return MaskedTokens(
         head=_head("masked_tokens", options, start, ()),
         vocab_size=config.vocab_size,

@@ -1,21 +1,17 @@
-"""How large a new encoder is, and how it is built, where the user does not say."""
+"""Default sizes and architectures of new encoders."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, assert_never
+from typing import Any, NamedTuple, assert_never
 
 from bothways.errors import ConfigError
 from bothways.model.config import EncoderConfig
+from bothways.training.options.new_model import Architecture, SizeName
 
-__all__ = ["SIZES", "Architecture", "Size", "SizeName", "new_config"]
-
-SizeName = Literal["tiny", "small", "base"]
-Architecture = Literal["modern", "classic"]
-"""`modern`: rotary positions, norms before, a gated feed-forward, no biases, as Warner et al. 2024,
-section 2.1. `classic`: learned positions, norms behind, as Devlin et al. 2019."""
+__all__ = ["SIZES", "Size", "new_config"]
 
 
 class Size(NamedTuple):
-    """Layers, width, and the vocabulary that goes with them, in tokens."""
+    """Number of layers, width, and vocabulary size in tokens."""
 
     num_layers: int
     d_model: int
@@ -43,17 +39,17 @@ def new_config(
     max_length: int = 512,
     fields: Mapping[str, Any],
 ) -> EncoderConfig:
-    """The config of a new encoder of tokens, or of series where there are channels.
+    """The config of a new encoder: of tokens, or of series if `num_channels` is not 0.
 
-    fields: of `EncoderConfig`, that the user wants otherwise. Heads and the width of the
-        feed-forward follow `d_model` where they are not among them.
+    fields: fields of `EncoderConfig` that replace the defaults. `num_heads` and `d_ff` depend on
+        `d_model` unless they are given.
 
     Raises:
-        ConfigError: naming a field that is wrong, that there is not, or that follows from the data.
+        ConfigError: naming a field that is invalid, unknown, or determined by the data.
     """
     for name in _FROM_DATA:
         if name in fields:
-            raise ConfigError(f"{name} follows from the data; leave it out")
+            raise ConfigError(f"{name} is determined by the data; remove it")
     values: dict[str, Any] = {
         "num_layers": SIZES[size].num_layers,
         "d_model": SIZES[size].d_model,
@@ -61,11 +57,11 @@ def new_config(
         "input": "vectors" if num_channels else "tokens",
         "vocab_size": vocab_size,
         "num_channels": num_channels,
-        # Attention without dropout runs in fused kernels, and the rest has enough of it.
+        # Attention without dropout uses fused kernels; dropout elsewhere is enough.
         "attention_dropout": 0.0,
     }
     d_model = fields.get("d_model")
-    if type(d_model) is not int or d_model < 1:  # if it is something else, the config says so
+    if type(d_model) is not int or d_model < 1:  # `from_dict` reports an invalid value
         d_model = SIZES[size].d_model
     values["num_heads"] = _heads(d_model)
     values["d_ff"] = _feed_forward(d_model, architecture)
@@ -91,7 +87,7 @@ def new_config(
 
 
 def _heads(d_model: int) -> int:
-    """Heads of about `HEAD_WIDTH`, of an even width, as rotary positions need it."""
+    """The number of heads of about `HEAD_WIDTH`; their width is even, for rotary positions."""
     for heads in range(max(d_model // HEAD_WIDTH, 1), 0, -1):
         if d_model % heads == 0 and (d_model // heads) % 2 == 0:
             return heads
@@ -99,8 +95,10 @@ def _heads(d_model: int) -> int:
 
 
 def _feed_forward(d_model: int, architecture: Architecture) -> int:
-    """Four times the model's width (Vaswani et al. 2017, section 3.3), or, gated, two thirds of
-    that, which is as many weights (Shazeer 2020, section 2); a multiple of 32.
+    """The width of the feed-forward, a multiple of 32.
+
+    Four times the model's width (Vaswani et al. 2017, section 3.3); two thirds of that if gated,
+    for the same number of weights (Shazeer 2020, section 2).
     """
     width = 4 * d_model if architecture == "classic" else 8 * d_model / 3
     return max(32 * round(width / 32), 32)

@@ -1,4 +1,4 @@
-"""How a new model reads: a vocabulary trained from texts, an alphabet, or a series' own scale."""
+"""Vocabularies of new models: tokenizers trained on texts, and alphabets of symbols."""
 
 import collections
 import itertools
@@ -19,12 +19,12 @@ from tokenizers import (
 
 from bothways.errors import ConfigError, InputError
 from bothways.sequences import Alphabet, Separator
-from bothways.training.plan import Vocabulary
+from bothways.training.options.new_model import Vocabulary
 
 __all__ = ["SPECIAL_TOKENS", "choose_alphabet", "train_tokenizer"]
 
 Texts = Callable[[], Iterable[str]]
-"""The texts of a corpus, as often as they are asked for."""
+"""Returns an iterator over the texts of a corpus; may be called several times."""
 
 SPECIAL_TOKENS = {
     "pad_token": "[PAD]",
@@ -33,18 +33,18 @@ SPECIAL_TOKENS = {
     "sep_token": "[SEP]",
     "mask_token": "[MASK]",
 }
-"""By their role, as other libraries call it, under BERT's names; their ids are 0 to 4."""
+"""Special tokens by role, with BERT's names; their ids are 0 to 4."""
 
 UNKNOWN, BEGIN, END = "[UNK]", "[CLS]", "[SEP]"
 _SPECIAL = tuple(SPECIAL_TOKENS.values())
 
 _MAX_CHARACTERS = 1000
-"""Characters in a WordPiece vocabulary, the most frequent; words with others are unknown, as they
-are to BERT's vocabulary of 30,522, """
+"""Maximum number of characters in a WordPiece vocabulary: the most frequent ones. Words with other
+characters become unknown tokens."""
 
 _LINES_AT_A_TIME = 1000
 
-_READY = ("smiles", "protein", "dna", "dna:K", "characters", "words")
+_ALPHABETS = ("smiles", "protein", "dna", "dna:K", "characters", "words")
 
 
 def train_tokenizer(
@@ -54,19 +54,19 @@ def train_tokenizer(
     size: int = 16_384,
     lowercase: bool = True,
 ) -> Tokenizer:
-    """A tokenizer with a vocabulary of up to `size` tokens, special ones included, from a corpus.
+    """Train a tokenizer on a corpus, with at most `size` tokens, including special tokens.
 
-    texts: is called, and its texts read, up to three times.
-    kind: `wordpiece` (Wu et al. 2016, section 4.1) after a split at spaces and punctuation; `bpe`
-        of bytes (Sennrich et al. 2016; Radford et al. 2019, section 2.2), to which nothing is
-        unknown; `unigram` (Kudo 2018, section 3.2) for scripts without spaces.
-    lowercase: whether case is left out. Accents stay.
+    texts: called up to three times.
+    kind: `wordpiece` (Wu et al. 2016, section 4.1) after splitting at spaces and punctuation; `bpe`
+        on bytes (Sennrich et al. 2016; Radford et al. 2019, section 2.2), without unknown tokens;
+        `unigram` (Kudo 2018, section 3.2) for scripts without spaces.
+    lowercase: whether to ignore case. Accents are kept.
 
-    The same texts give the same vocabulary; but for `unigram`, whose training adds up the words in
-    an order that changes from run to run, and with it what rounding decides.
+    The same texts give the same vocabulary, except for `unigram`: its training adds in an order
+    that varies between runs, and so does its rounding.
 
     Raises:
-        InputError: if there is no text to train on, or `size` is too small for its characters.
+        InputError: if there is no text, or `size` is too small for its characters.
     """
     if not any(text.strip() for text in texts()):
         raise InputError("no text to train a vocabulary on")
@@ -81,21 +81,21 @@ def train_tokenizer(
             assert_never(unknown)
     if tokenizer.get_vocab_size() > size:
         raise InputError(
-            f"a vocabulary of {size}: the characters and special tokens of these texts are "
-            f"{tokenizer.get_vocab_size()} already; choose a larger one"
+            f"a vocabulary of {size}: these texts have {tokenizer.get_vocab_size()} characters and "
+            "special tokens; choose a larger size"
         )
-    _put_special_tokens_around(tokenizer)
+    _add_special_tokens(tokenizer)
     return tokenizer
 
 
 def choose_alphabet(name: str, sequences: Callable[[], Iterable[Any]]) -> Alphabet:
-    """The alphabet called `name`, completed from data where it is without end.
+    """The alphabet called `name`; open alphabets are collected from the sequences.
 
-    name: `protein`, `dna`, `dna:6` for 6-mers, `smiles`; `characters` or `words` (parted by
-        spaces) for those that occur in the sequences; or an alphabet.json.
+    name: `protein`, `dna`, `dna:6` for 6-mers, `smiles`; `characters` or `words` (separated by
+        spaces) to collect those of the sequences; or the path of an alphabet.json.
 
     Raises:
-        ConfigError: for a name that is none of these.
+        ConfigError: for any other name.
         CheckpointError: if the file is malformed.
     """
     if kmers := re.fullmatch(r"dna:([0-9]+)", name):
@@ -114,17 +114,17 @@ def choose_alphabet(name: str, sequences: Callable[[], Iterable[Any]]) -> Alphab
     path = Path(name)
     if not path.is_file():
         raise ConfigError(
-            f"alphabet {name!r}: expected one of {', '.join(_READY)}, or an alphabet.json file"
+            f"alphabet {name!r}: expected one of {', '.join(_ALPHABETS)}, or an alphabet.json file"
         )
     return Alphabet.open(path)
 
 
 def _word_piece(texts: Texts, size: int, lowercase: bool) -> Tokenizer:
-    """WordPiece, made deterministic.
+    """Train WordPiece deterministically.
 
-    The library numbers the pieces that continue a word ("##a") as it meets them, in an order that
-    changes from run to run, and merges of equal count by their numbers. So a first training finds
-    the pieces of one character, and the real one is given them in order.
+    The library numbers the tokens that continue a word ("##a") in an order that varies between
+    runs, and breaks ties between merges by these numbers. So a first training collects the tokens
+    of one character, and the second gets them in sorted order.
     """
     tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.BertNormalizer(
@@ -198,16 +198,16 @@ def _frequent_characters(texts: Iterable[str], normalizer: normalizers.Normalize
     return sorted(frequent[:_MAX_CHARACTERS])
 
 
-def _put_special_tokens_around(tokenizer: Tokenizer) -> None:
-    """As BERT does: [CLS] text [SEP], and [CLS] text [SEP] text [SEP] of a pair."""
+def _add_special_tokens(tokenizer: Tokenizer) -> None:
+    """Add special tokens as BERT does: [CLS] text [SEP], or [CLS] text [SEP] text [SEP]."""
     tokenizer.add_special_tokens(list(_SPECIAL))
-    around = processors.TemplateProcessing(
+    template = processors.TemplateProcessing(
         single=f"{BEGIN} $A {END}",
         pair=f"{BEGIN} $A {END} $B:1 {END}:1",
         special_tokens=[(token, tokenizer.token_to_id(token)) for token in (BEGIN, END)],
     )
     if isinstance(tokenizer.pre_tokenizer, pre_tokenizers.ByteLevel):
-        trimming = processors.ByteLevel(trim_offsets=True)  # the space before a word is not its own
-        tokenizer.post_processor = processors.Sequence([trimming, around])
+        trimming = processors.ByteLevel(trim_offsets=True)  # offsets exclude the space before
+        tokenizer.post_processor = processors.Sequence([trimming, template])
     else:
-        tokenizer.post_processor = around
+        tokenizer.post_processor = template

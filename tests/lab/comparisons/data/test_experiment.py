@@ -11,6 +11,7 @@ from bothways.lab.comparisons.data.experiment import DataResult, DataSettings, F
 from bothways.lab.comparisons.data.report import COMPARISON, data_sections
 from bothways.lab.report.page import Report, write_report
 from bothways.training.data.dataset import Dataset
+from bothways.training.resolved_settings import resolve_settings
 from bothways.training.settings import TrainingSettings
 
 WORDS = ("red", "blue", "old", "new", "big", "odd")
@@ -79,7 +80,9 @@ def test_a_row_is_seen_so_often_at_most(tmp_path: Path) -> None:
 def test_steps_are_smaller_where_they_would_be_few() -> None:
     lengths = np.full(4000, 30)
     train = Dataset([], lengths)
-    usual = TrainingSettings().resolved(lengths, fresh=True, gpu=False, bf16=False).batch_tokens
+    usual = resolve_settings(
+        TrainingSettings(), lengths, from_scratch=True, gpu=False, bf16=False
+    ).batch_tokens
     assert usual is not None
     plan = Plan.of(DataSettings(tokens=60_000), train)
     assert plan.resolved.batch_tokens == 300 < usual

@@ -28,14 +28,16 @@ from bothways.training.data.training_data import TrainingData
 from bothways.training.engine.evaluation import evaluate
 from bothways.training.engine.microbatches import to_device
 from bothways.training.engine.rng import generator
-from bothways.training.engine.sampler import Order
+from bothways.training.engine.sampler import StepSampler
 from bothways.training.model import Batch, TrainedModel
-from bothways.training.objectives.objective import Evaluated, Objective
-from bothways.training.plan import DataOptions, FreshModel, ObjectiveOptions
-from bothways.training.settings import ResolvedSettings, TrainingSettings
-from bothways.training.setup.base_model import Start, start_fresh, write_reader
-from bothways.training.setup.build import choose_objective, make_model
-from bothways.training.setup.sizes import SizeName
+from bothways.training.objectives.objective import Evaluation, Objective
+from bothways.training.options.data import DataOptions
+from bothways.training.options.new_model import NewModelOptions, SizeName
+from bothways.training.options.objective import ObjectiveOptions
+from bothways.training.resolved_settings import ResolvedSettings, resolve_settings
+from bothways.training.settings import TrainingSettings
+from bothways.training.setup.base_model import BaseModel, create_base_model, write_reader
+from bothways.training.setup.build import build_model, build_objective
 
 __all__ = ["DataResult", "DataSettings", "Found", "Plan", "run_data"]
 
@@ -161,8 +163,8 @@ class _Rows:
     judging: Dataset
     names: tuple[str, ...]
     most_frequent: int
-    start: Callable[[EncoderName, int], Start]
-    objective: Callable[[Start], Objective]
+    start: Callable[[EncoderName, int], BaseModel]
+    objective: Callable[[BaseModel], Objective]
 
 
 def run_data(settings: DataSettings, progress: Progress) -> DataResult:
@@ -199,15 +201,15 @@ def _read(settings: DataSettings, scratch: Path) -> _Rows:
     options = DataOptions(
         columns=settings.column, labels=settings.label, held_out=settings.held_out
     )
-    fresh = FreshModel(size=settings.size, alphabet=settings.alphabet or None)
+    fresh = NewModelOptions(size=settings.size, alphabet=settings.alphabet or None)
     data = TrainingData.read(settings.task, [settings.file], options, kind=fresh.kind, seed=0)
     kind = data.source.kind
     write_reader(scratch, kind, fresh, settings.task, data.sequences)
 
-    def start(encoder: EncoderName, seed: int) -> Start:
+    def start(encoder: EncoderName, seed: int) -> BaseModel:
         own = dataclasses.replace(fresh, encoder=encoder)
         longest = data.survey.longest
-        return start_fresh(scratch, kind, own, settings.task, longest=longest, seed=seed)
+        return create_base_model(scratch, kind, own, settings.task, longest=longest, seed=seed)
 
     first = start("transformer", 0)
     examples = data.tokenize(first.reader, first.folder.max_length)
@@ -226,7 +228,7 @@ def _read(settings: DataSettings, scratch: Path) -> _Rows:
         names=data.survey.labels,
         most_frequent=int(np.argmax(data.survey.counts)) if len(data.survey.counts) else 0,
         start=start,
-        objective=lambda start: choose_objective(
+        objective=lambda start: build_objective(
             settings.task, ObjectiveOptions(), start, data.survey, examples.train
         ),
     )
@@ -245,7 +247,9 @@ class Plan:
     @classmethod
     def of(cls, settings: DataSettings, train: Dataset) -> "Plan":
         """Of the rows to learn from."""
-        usual = TrainingSettings().resolved(train.lengths, fresh=True, gpu=False, bf16=False)
+        usual = resolve_settings(
+            TrainingSettings(), train.lengths, from_scratch=True, gpu=False, bf16=False
+        )
         total = int(train.lengths.sum())
         epochs = min(settings.tokens / total, settings.epochs)
         small = max(round(epochs * total / LEAST_STEPS), LEAST_TOKENS)
@@ -254,10 +258,10 @@ class Plan:
         steps = math.ceil(epochs * plan.order(0).steps_per_epoch)
         return dataclasses.replace(plan, steps=steps)
 
-    def order(self, seed: int) -> Order:
+    def order(self, seed: int) -> StepSampler:
         """The order of a seed; a step is one batch."""
         tokens = self.resolved.batch_tokens
-        return Order(
+        return StepSampler(
             self.lengths, batch_tokens=tokens, micro_tokens=int(self.lengths.sum()), seed=seed
         )
 
@@ -320,7 +324,7 @@ class _Contest:
         return float(np.mean(targets == self.rows.most_frequent))
 
     def _build(self, seed: int) -> TrainedModel:
-        return make_model(self.objective, self.rows.start(self.name, seed), seed=seed)
+        return build_model(self.objective, self.rows.start(self.name, seed), seed=seed)
 
     def _batch(self, seed: int, step: int) -> Batch:
         (indices,) = self._order(seed).batches(step)
@@ -333,8 +337,8 @@ class _Contest:
     def _loss(self, model: TrainedModel, batch: Batch) -> Tensor:
         return self.objective.loss(model, batch) / batch.targets[_WEIGHT]
 
-    def _judge(self, model: TrainedModel, data: Dataset) -> Evaluated:
+    def _judge(self, model: TrainedModel, data: Dataset) -> Evaluation:
         return evaluate(model, self.objective, data, self.plan.resolved)
 
-    def _score(self, evaluated: Evaluated) -> float:
+    def _score(self, evaluated: Evaluation) -> float:
         return self.objective.metrics(evaluated)[self.metric]

@@ -1,7 +1,7 @@
 from typing import Any
 
 from bothways.training.objectives.objective import Monitor
-from bothways.training.report.course import learning_curve
+from bothways.training.report.learning_curve import learning_curve
 
 ACCURACY = Monitor("accuracy", "higher")
 

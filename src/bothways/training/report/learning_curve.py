@@ -1,4 +1,4 @@
-"""How training went, from the lines of metrics.jsonl."""
+"""The learning curve of a run, from its events."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from bothways.training.objectives.objective import Monitor
-from bothways.training.report.held_out import Figure, Section
+from bothways.training.report.held_out import ReportFigure, ReportSection
 from bothways.training.report.markdown import number, plain, table
 from bothways.training.report.plots import Curve, draw_learning_curve
 
 __all__ = ["learning_curve"]
 
 
-def learning_curve(events: Sequence[Mapping[str, Any]], monitor: Monitor) -> Section:
-    """The losses by step as a figure, and where the run began, was best and ended as a table."""
+def learning_curve(events: Sequence[Mapping[str, Any]], monitor: Monitor) -> ReportSection:
+    """Losses by step as a figure; the first, best and last validation as a table."""
     steps = [event for event in events if event["kind"] == "step"]
     validations = [
         {"step": event["step"], "epoch": event["epoch"], "best": event["best"], **event["metrics"]}
@@ -31,11 +31,13 @@ def learning_curve(events: Sequence[Mapping[str, Any]], monitor: Monitor) -> Sec
         metric=monitor.metric,
         better=monitor.better,
     )
-    figure = Figure("learning_curve", "loss and learning rate by step", draw)
-    return Section("Learning curve", _told(validations, monitor), (figure,) if steps else ())
+    figure = ReportFigure("learning_curve", "loss and learning rate by step", draw)
+    return ReportSection(
+        "Learning curve", _validation_table(validations, monitor), (figure,) if steps else ()
+    )
 
 
-def _told(validations: Sequence[Mapping[str, Any]], monitor: Monitor) -> str:
+def _validation_table(validations: Sequence[Mapping[str, Any]], monitor: Monitor) -> str:
     if not validations:
         return "There was no validation."
     best = max((place for place, v in enumerate(validations) if v["best"]), default=0)
@@ -51,7 +53,7 @@ def _told(validations: Sequence[Mapping[str, Any]], monitor: Monitor) -> str:
 
 
 def _curve(events: Sequence[Mapping[str, Any]], name: str) -> Curve:
-    """The events that have a number under that name; what was not finite was written as null."""
+    """The curve of a field, from the events in which it is finite (null otherwise)."""
     known = [event for event in events if event.get(name) is not None]
     steps = np.array([event["step"] for event in known], np.int64)
     return Curve(steps, np.array([event[name] for event in known], np.float64))

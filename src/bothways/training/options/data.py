@@ -1,0 +1,100 @@
+"""Options of the training data: columns, files and the held-out part."""
+
+import dataclasses
+from typing import Annotated
+
+from bothways.errors import ConfigError
+from bothways.files.formats import TextFormat
+from bothways.io.options import Option, check_options
+
+__all__ = ["ColumnNames", "DataOptions"]
+
+_DATA = "Data"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ColumnNames:
+    """The columns that the user named; empty or None for those that bothways finds by itself.
+
+    inputs: the column of the sequence; two for a pair of texts read as one input; for contrast the
+        anchor, its positive and any negatives.
+    labels: the column of the class or the tags, or the columns of the numbers.
+    group: rows with the same value in this column stay on one side of the split. `file` stands for
+        the input file, and in CoNLL `document` for the document, if no column has that name.
+    """
+
+    inputs: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    group: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """Which parts of the files a run learns from, and which it holds out.
+
+    Raises:
+        ConfigError: naming the field, its value and what was expected.
+    """
+
+    columns: Annotated[
+        tuple[str, ...],
+        Option(
+            "Column of the sequences (default: found by its name); twice for a pair of texts; for "
+            "contrast the anchor, its positive, then any negatives.",
+            group=_DATA, unit="NAME", flags=("--column",),
+        ),
+    ] = ()  # fmt: skip
+    labels: Annotated[
+        tuple[str, ...],
+        Option(
+            "Column of the labels, tags or numbers (default: found by its name); regress accepts "
+            "several.",
+            group=_DATA, unit="NAME", flags=("--label", "--target"),
+        ),
+    ] = ()  # fmt: skip
+    validation: Annotated[
+        tuple[str, ...],
+        Option(
+            "File of validation data (default: hold out part of the training data).",
+            group=_DATA, unit="FILE",
+        ),
+    ] = ()  # fmt: skip
+    held_out: Annotated[
+        float | None,
+        Option(
+            "Fraction of rows held out for validation (default 0.1, at most 10,000 rows); 0 for "
+            "none.",
+            group=_DATA, unit="FRACTION", minimum=0, below=1,
+        ),
+    ] = None  # fmt: skip
+    split_by: Annotated[
+        str | None,
+        Option(
+            "Keep rows with the same value in this column on one side of the split; `file` keeps "
+            "files together.",
+            group=_DATA, unit="NAME",
+        ),
+    ] = None  # fmt: skip
+    label_separator: Annotated[
+        str | None,
+        Option(
+            "Separator between labels, such as ';', if a row can have several.",
+            group=_DATA, unit="TEXT",
+        ),
+    ] = None  # fmt: skip
+    input_format: Annotated[
+        TextFormat | None,
+        Option("Format of files whose names do not show it.", group=_DATA),
+    ] = None  # fmt: skip
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.held_out and self.validation:
+            raise ConfigError("held_out does not apply with validation files; remove one of them")
+        if self.label_separator == "":
+            raise ConfigError("label_separator='': expected a separator, such as ';'")
+
+    @property
+    def names(self) -> ColumnNames:
+        """The columns that the user named."""
+        return ColumnNames(inputs=self.columns, labels=self.labels, group=self.split_by)
