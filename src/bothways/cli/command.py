@@ -1,0 +1,140 @@
+"""Commands: options from dataclasses, help in groups, errors as one line, loaded when needed."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Annotated, Any, cast
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from bothways.cli.console import reporting
+from bothways.cli.generated_options import expand_options, help_text, metavar_of
+from bothways.io.options import OptionField
+
+__all__ = ["CONTEXT_SETTINGS", "GroupedCommand", "LazyGroup", "command"]
+
+HELP_WIDTH = 100
+"""Columns of help, at most; a narrower terminal gets its own width."""
+
+CONTEXT_SETTINGS = {
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": HELP_WIDTH,
+}
+
+_OTHERS = "Options"
+
+
+class GroupedCommand(TyperCommand):
+    """A command whose help lists options under the headings of their groups, in plain text.
+
+    advanced: names of parameters that only `--help-all` lists. settings: options that only `--set`
+    and configuration files can change, by their names there.
+    """
+
+    advanced: frozenset[str] = frozenset()
+    settings: Mapping[str, OptionField] = {}
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, then each group of options; those without a group come last."""
+        show_all = bool(ctx.meta.get("bothways.help_all"))
+        for heading, parameters in self.groups(ctx, show_all=show_all).items():
+            with formatter.section(heading):
+                formatter.write_dl([parameter.get_help_record(ctx) for parameter in parameters])
+        if show_all and self.settings:
+            with formatter.section("Options of --set and --config only"):
+                formatter.write_dl(
+                    [
+                        (f"{name}={metavar_of(field)}", help_text(field))
+                        for name, field in self.settings.items()
+                    ]
+                )
+
+    def groups(self, ctx: Any, *, show_all: bool) -> dict[str, list[Any]]:
+        """The visible parameters by heading."""
+        groups: dict[str, list[Any]] = {"Arguments": []}
+        others: list[Any] = []
+        for parameter in self.get_params(ctx):
+            if parameter.get_help_record(ctx) is None or (
+                parameter.name in self.advanced and not show_all
+            ):
+                continue
+            if parameter.param_type_name == "argument":
+                groups["Arguments"].append(parameter)
+            elif group := getattr(parameter, "rich_help_panel", None):
+                groups.setdefault(group, []).append(parameter)
+            else:
+                others.append(parameter)
+        groups[_OTHERS] = [*groups.get(_OTHERS, []), *others]
+        return {heading: parameters for heading, parameters in groups.items() if parameters}
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands are imported when they are used, to keep start-up short.
+
+    module: the package whose module NAME holds the command NAME. names: the commands, in order.
+    """
+
+    module: str = ""
+    names: tuple[str, ...] = ()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of the commands, in the order of help."""
+        return list(self.names)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command with that name; None if there is none."""
+        if cmd_name not in self.names:
+            return None
+        return import_module(f"{self.module}.{cmd_name}").COMMAND
+
+    def resolve_command(self, ctx: Any, args: Any) -> Any:
+        """Find a command, and suggest similar names for one that does not exist."""
+        self.commands = dict.fromkeys(self.names)  # typer looks for similar names among these keys
+        return super().resolve_command(ctx, args)
+
+
+def command(function: Callable[..., None], *, name: str | None = None) -> GroupedCommand:
+    """Make a command of a function, which may take dataclasses of options.
+
+    Its help is the function's docstring.
+    """
+    expanded = expand_options(function)
+    if expanded.advanced or expanded.settings:
+        _add_help_all(expanded.function)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command(name or function.__name__, cls=GroupedCommand, context_settings=CONTEXT_SETTINGS)(
+        reporting(expanded.function)
+    )
+    made = cast(GroupedCommand, get_command(app))
+    made.advanced, made.settings = expanded.advanced, expanded.settings
+    return made
+
+
+def _show_all_options(context: typer.Context, value: bool) -> None:
+    if value:
+        context.meta["bothways.help_all"] = True
+        typer.echo(context.get_help())
+        raise typer.Exit
+
+
+def _add_help_all(function: Any) -> None:
+    annotation = Annotated[
+        bool,
+        typer.Option(
+            "--help-all",
+            callback=_show_all_options,
+            is_eager=True,
+            expose_value=False,
+            help="Show all options and exit.",
+        ),
+    ]
+    parameter = inspect.Parameter(
+        "help_all", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation
+    )
+    signature = inspect.signature(function)
+    function.__signature__ = signature.replace(
+        parameters=[*signature.parameters.values(), parameter]
+    )
+    function.__annotations__["help_all"] = annotation
