@@ -11,7 +11,7 @@ from bothways.model.baselines.any_encoder import name_of
 from bothways.model.costs import operations, parameters_by_part
 
 if TYPE_CHECKING:
-    from bothways.checkpoints import ModelFolder
+    from bothways.checkpoints import ModelBundle
     from bothways.sequences import SequenceReader
 
 __all__ = ["inspect"]
@@ -30,12 +30,12 @@ def inspect(model: o.ModelArgument, as_json: o.AsJson = False, quiet: o.Quiet = 
         bothways inspect minilm
         bothways inspect ./my-model --json
     """
-    from bothways import checkpoints, sequences
+    from bothways import checkpoints
 
     path = models.fetch(model, quiet=quiet)
-    folder = checkpoints.read_folder(path)
-    reader = sequences.open_reader(path, folder.config, lowercase=folder.lowercase)
-    facts = describe(folder, reader, checkpoints.fingerprint(path))
+    bundle = checkpoints.read_folder(path)
+    reader = checkpoints.open_reader(bundle)
+    facts = describe(bundle, reader, checkpoints.fingerprint(path))
     if as_json:
         print(json.dumps(facts, indent=2))
     else:
@@ -43,34 +43,34 @@ def inspect(model: o.ModelArgument, as_json: o.AsJson = False, quiet: o.Quiet = 
 
 
 def describe(
-    folder: "ModelFolder", reader: "SequenceReader | None", fingerprint: str
+    bundle: "ModelBundle", reader: "SequenceReader | None", fingerprint: str
 ) -> dict[str, Any]:
     """Everything that is printed, as JSON values."""
-    config = folder.config
+    spec, config = bundle.spec, bundle.config
     parameters = parameters_by_part(config)
     total = sum(parameters.values())
     cost = operations(config)
-    lengths = [n for n in _LENGTHS if n < folder.max_length] + [folder.max_length]
+    lengths = [n for n in _LENGTHS if n < spec.max_length] + [spec.max_length]
     return {
-        "path": str(folder.path),
-        "family": folder.family,
+        "path": str(bundle.path),
+        "family": bundle.family,
         "encoder": name_of(config),
         "fingerprint": fingerprint,
-        "max_length": folder.max_length,
+        "max_length": spec.max_length,
         "input": "ids or vectors" if reader is None else reader.kind,
         "reader": None if reader is None else type(reader).__name__,
-        "pooling": list(folder.pooling.modes),
-        "after_pooling": [type(module).__name__.lower() for module in folder.modules],
-        "prompts": dict(folder.prompts),
-        "default_prompt": folder.default_prompt,
-        "similarity": folder.similarity,
+        "pooling": list(spec.pooling.modes),
+        "after_pooling": [type(module).__name__.lower() for module in spec.modules],
+        "prompts": dict(spec.prompts),
+        "default_prompt": spec.default_prompt,
+        "similarity": spec.similarity,
         "parameters": {**parameters, "total": total},
-        "heads": {name: int(weight.size) for name, weight in folder.heads.items()},
+        "heads": {name: int(weight.size) for name, weight in bundle.head_weights.items()},
         "predicts": [
             {"task": head.task, "pooling": head.pooling, "labels": list(head.labels)}
-            for head in folder.head_configs
+            for head in spec.heads
         ],
-        "unread_heads": folder.unread_heads,
+        "unread_heads": bundle.unread_heads,
         "bytes": {"fp32": 4 * total},
         "operations_per_token": {
             "formula": cost.formula(),

@@ -25,7 +25,7 @@ __all__ = [
     "OverflowOptions",
     "Prompt",
     "Quiet",
-    "VectorOptions",
+    "PoolingOptions",
 ]
 
 MODEL_HELP = (
@@ -96,7 +96,7 @@ class OutputOptions:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class VectorOptions:
+class PoolingOptions:
     """How sequences become vectors; None for what the model defines."""
 
     pooling: Annotated[

@@ -17,7 +17,10 @@ from bothways.model.heads import Head, HeadTask
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
-    from bothways.inference.predict import Classified, Filled, Sparse, Tagged
+    from bothways.inference.predict.classify import Classifications
+    from bothways.inference.predict.fill_mask import MaskPrediction
+    from bothways.inference.predict.sparse import SparseVectors
+    from bothways.inference.predict.tag import TokenTags
 
 __all__ = ["HEADS", "PredictTask", "Predictor", "choose_task", "predict_rows"]
 
@@ -84,10 +87,12 @@ class Predictor:
                 )
                 return self._classes(classified), classified.truncated
             case "predict":
-                run = encoder.prepare(
-                    ("values",), sequences, "predict", self.on_overflow, max_tokens, progress
-                )
-                return self._by_label("value", run.of_sequences()), run.truncated
+                from bothways.inference.options import RunOptions
+                from bothways.inference.predict.regress import predict_values
+
+                options = RunOptions(self.on_overflow, max_tokens, progress)
+                values, truncated = predict_values(encoder.session, sequences, options=options)
+                return self._by_label("value", values), truncated
             case "tag":
                 tagged = encoder.tag(
                     sequences,
@@ -134,7 +139,7 @@ class Predictor:
             case unknown:
                 assert_never(unknown)
 
-    def _classes(self, classified: "Classified") -> Cells:
+    def _classes(self, classified: "Classifications") -> Cells:
         shares = classified.probabilities
         cells: Cells = {"label": classified.labels}
         if self.head.task == "classes":
@@ -157,16 +162,16 @@ def choose_task(encoder: "Encoder", wanted: PredictTask | None) -> tuple[Predict
         InputError: if the model has no head for it, or several and none was named.
     """
     if wanted is not None:
-        return wanted, encoder.heads.find(*HEADS[wanted], purpose=f"--task {wanted}")
+        return wanted, encoder.session.heads.find(*HEADS[wanted], purpose=f"--task {wanted}")
     possible = [task for task, heads in HEADS.items() if set(heads) & set(encoder.tasks)]
     if not possible:
-        encoder.heads.find("classes", "multilabel", "values", "tags", purpose="predict")
+        encoder.session.heads.find("classes", "multilabel", "values", "tags", purpose="predict")
     if len(possible) > 1:
         raise InputError(
-            f"the model {encoder.folder.path} could be used for {', '.join(possible)}; "
+            f"the model {encoder.path} could be used for {', '.join(possible)}; "
             "choose one with --task"
         )
-    return possible[0], encoder.heads.find(*HEADS[possible[0]], purpose="predict")
+    return possible[0], encoder.session.heads.find(*HEADS[possible[0]], purpose="predict")
 
 
 def predict_rows(
@@ -219,7 +224,7 @@ class _Heard:
         self._progress(done, total)
 
 
-def _tags(tagged: "list[Tagged]") -> Cells:
+def _tags(tagged: "list[TokenTags]") -> Cells:
     return {
         "tokens": [one.tokens for one in tagged],
         "tags": [one.labels for one in tagged],
@@ -227,15 +232,15 @@ def _tags(tagged: "list[Tagged]") -> Cells:
     }
 
 
-def _masks(filled: "list[list[Filled]]") -> Cells:
+def _masks(filled: "list[list[MaskPrediction]]") -> Cells:
     return {
         "tokens": [[mask.tokens for mask in masks] for masks in filled],
         "probabilities": [[_shortest(mask.probabilities) for mask in masks] for masks in filled],
     }
 
 
-def _terms(sparse: "Sparse") -> Cells:
-    terms = [sparse.terms(row) for row in range(sparse.shape[0])]
+def _terms(sparse: "SparseVectors") -> Cells:
+    terms = [vector.terms() for vector in sparse]
     return {
         "terms": [list(own) for own in terms],
         "weights": [_shortest(np.array([*own.values()])) for own in terms],
