@@ -8,7 +8,7 @@ process ends.
 
 Two ways are measured. `encode` of Python holds all texts and vectors, and what it plans is what the
 process has when model and texts are loaded, plus ids, notes and vectors of all texts
-(`bothways.model.packing.encoding_bytes`), plus the activations of the engine's threads
+(`bothways.model.costs.encoding_bytes`), plus the activations of the engine's threads
 (`NativeBackend.workspace_bytes`). `bothways encode --max-memory` streams, and what
 it plans is the limit that it was given.
 
@@ -37,7 +37,8 @@ IN_PYTHON = """
 import json, resource, sys
 from pathlib import Path
 import bothways
-from bothways.model.packing import DEFAULT_MAX_TOKENS, encoding_bytes
+from bothways.model.costs import encoding_bytes
+from bothways.model.packing import DEFAULT_MAX_TOKENS
 texts = Path(sys.argv[1]).read_text(encoding="utf-8").splitlines()
 encoder = bothways.load("minilm", backend="native", precision=sys.argv[2])
 statm = Path("/proc/self/statm").read_text().split()

@@ -67,7 +67,7 @@ def make_contenders(texts: list[str]) -> tuple[dict[str, Contender], np.ndarray]
     torch.set_num_threads(2)
     by_torch = bothways.load("minilm", backend="torch")
     by_engine = bothways.load("minilm", backend="native")
-    rival = SentenceTransformer(str(by_torch.folder.path), device="cpu")
+    rival = SentenceTransformer(str(by_torch.path), device="cpu")
     contenders: dict[str, Contender] = {
         "bothways, torch": lambda texts: by_torch.encode_detailed(texts).vectors,
         "bothways, native": lambda texts: by_engine.encode_detailed(texts).vectors,

@@ -32,7 +32,7 @@ import torch
 from torch import Tensor
 
 import record
-from bothways.checkpoints import ModelFolder, read_folder, resolve
+from bothways.checkpoints import ModelBundle, read_folder, resolve
 from bothways.nn import Lengths
 from bothways.training import Dataset, Example, InputSequence, StepEvent, TrainingSettings, fit
 from bothways.training.model import Batch, TrainedModel
@@ -92,7 +92,7 @@ def main() -> None:
 
 
 def make_contenders(
-    folder: ModelFolder,
+    folder: ModelBundle,
     sequences: Sequence[np.ndarray],
     labels: np.ndarray,
     options: argparse.Namespace,
@@ -122,7 +122,7 @@ def make_contenders(
 def train_ours(
     model: TrainedModel,
     objective: Classify,
-    folder: ModelFolder,
+    folder: ModelBundle,
     sequences: Sequence[np.ndarray],
     labels: np.ndarray,
     seed: int,
@@ -165,7 +165,7 @@ def train_theirs(
     sequences: Sequence[np.ndarray],
     labels: np.ndarray,
     seed: int,
-    folder: ModelFolder,
+    folder: ModelBundle,
 ) -> Timed:
     """A run of the Trainer, as it comes but for the order of texts, and without its log."""
     from transformers import (
@@ -223,7 +223,7 @@ def train_theirs(
     return Timed(ends[-1] - ends[0], sum(real[1:steps]), sum(computed[1:steps]))
 
 
-def make_rival(folder: ModelFolder, model: TrainedModel) -> Any:
+def make_rival(folder: ModelBundle, model: TrainedModel) -> Any:
     """transformers' model of the same weights."""
     from transformers import BertForSequenceClassification
     from transformers.utils import logging

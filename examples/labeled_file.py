@@ -16,7 +16,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bothways.lab.tasks.lists import ALPHABET, ANSWERS, Lists
+from bothways.lab.tasks.listops import SOURCE_ALPHABET, TARGET_ALPHABET, ListOpsTask
 from fetching import python_package
 from peptides_amp import CLASSES, FILE, WHEEL, read_peptides
 
@@ -32,9 +32,9 @@ def peptides() -> Iterator[tuple[str, str]]:
 
 def lists() -> Iterator[tuple[str, str]]:
     """Expressions, with a space between symbols, and their values."""
-    pairs = Lists().pairs(NUM_LISTS, seed=0, step=0)
+    pairs = ListOpsTask().pairs(NUM_LISTS, seed=0, step=0)
     for source, target in zip(pairs.sources, pairs.targets, strict=True):
-        yield " ".join(ALPHABET.spell(source)), "".join(ANSWERS.spell(target))
+        yield " ".join(SOURCE_ALPHABET.decode(source)), "".join(TARGET_ALPHABET.decode(target))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,6 +1,5 @@
-"""`Encoder`: what goes in comes out, in order, and every choice does what it says."""
+"""`Encoder`: results in the order of the input, and the effect of every option."""
 
-import dataclasses
 import threading
 import warnings
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 import bothways
 from bothways import Alphabet, Encoder, EncoderConfig
-from bothways.checkpoints import Pooling
+from bothways.checkpoints import read_folder
 from bothways.errors import (
     BackendError,
     CheckpointError,
@@ -19,9 +18,11 @@ from bothways.errors import (
     SequenceTooLong,
     TruncationWarning,
 )
+from bothways.inference.session import Session
+from bothways.model.pooling import Pooling
 from bothways.sequences import SymbolReader
 
-SAME = 1e-6  # fp32 through another order of additions, at the scale of a unit vector
+SAME = 1e-6  # tolerance for fp32 sums in another order, at the scale of a unit vector
 PROTEINS = ["MKV", "", "GAVLIMKVGG", "M", "KKKKK"]
 
 
@@ -61,7 +62,7 @@ def test_no_sequences_give_no_vectors(encoder: Encoder) -> None:
     assert encoder.contextualize([]) == []
 
 
-def test_any_iterable_of_sequences_will_do(encoder: Encoder) -> None:
+def test_any_iterable_of_sequences_is_accepted(encoder: Encoder) -> None:
     np.testing.assert_array_equal(
         encoder.encode(protein for protein in PROTEINS), encoder.encode(PROTEINS)
     )
@@ -81,12 +82,12 @@ def test_ids_are_taken_as_they_are(encoder: Encoder) -> None:
 
 
 def test_backends_agree(encoder: Encoder) -> None:
-    reference = bothways.load(encoder.folder.path, backend="reference")
+    reference = bothways.load(encoder.path, backend="reference")
     np.testing.assert_allclose(reference.encode(PROTEINS), encoder.encode(PROTEINS), atol=1e-5)
     np.testing.assert_allclose(reference.attention("MKV"), encoder.attention("MKV"), atol=1e-5)
 
 
-def test_every_layer_and_token_is_to_be_had(encoder: Encoder) -> None:
+def test_contextualize_gives_every_layer_and_token(encoder: Encoder) -> None:
     (one,) = encoder.contextualize(["MKV"], layers=(0, 1, -1))
     assert one.vectors.shape == (3, 5, 16)
     assert one.tokens[1:4] == ["M", "K", "V"]
@@ -97,7 +98,7 @@ def test_every_layer_and_token_is_to_be_had(encoder: Encoder) -> None:
     np.testing.assert_allclose(last.vectors.mean(0), encoder.encode("MKV"), atol=SAME)
 
 
-def test_attention_rows_sum_to_one_for_the_heads_asked_for(encoder: Encoder) -> None:
+def test_attention_rows_sum_to_one_for_the_requested_heads(encoder: Encoder) -> None:
     everything = encoder.attention("MKV")
     assert everything.shape == (2, 2, 5, 5)
     np.testing.assert_allclose(everything.sum(-1), 1, atol=SAME)
@@ -153,7 +154,7 @@ def test_long_sequences_can_be_encoded_in_windows(encoder: Encoder) -> None:
     np.testing.assert_allclose(vector, whole.vectors.mean(0), atol=SAME)
 
 
-def test_counts_and_truncation_are_told(encoder: Encoder) -> None:
+def test_encode_detailed_gives_token_counts_and_truncation(encoder: Encoder) -> None:
     encodings = encoder.encode_detailed(["M" * 30, "MKV", ""])
     assert encodings.num_tokens.tolist() == [12, 5, 2]
     assert encodings.truncated.tolist() == [True, False, False]
@@ -169,16 +170,16 @@ def test_progress_reaches_the_total(encoder: Encoder) -> None:
 
 def test_threads_may_share_an_encoder(encoder: Encoder) -> None:
     expected = encoder.encode(PROTEINS)
-    found: list[np.ndarray] = []
+    results: list[np.ndarray] = []
     threads = [
-        threading.Thread(target=lambda: found.append(encoder.encode(PROTEINS))) for _ in range(8)
+        threading.Thread(target=lambda: results.append(encoder.encode(PROTEINS))) for _ in range(8)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(found) == 8
-    for vectors in found:
+    assert len(results) == 8
+    for vectors in results:
         np.testing.assert_allclose(vectors, expected, atol=SAME)
 
 
@@ -195,7 +196,7 @@ def test_series_are_encoded_too(tmp_path: Path) -> None:
     np.testing.assert_allclose(encoder.encode(series[1]), vectors[1], atol=SAME)
 
 
-def test_the_fingerprint_names_the_model_and_not_its_place(tmp_path: Path) -> None:
+def test_the_fingerprint_depends_on_the_model_and_not_its_path(tmp_path: Path) -> None:
     first = bothways.load(make(tmp_path / "first"))
     again = bothways.load(make(tmp_path / "again"))
     other = bothways.load(make(tmp_path / "other", norm_eps=1e-5))
@@ -208,7 +209,7 @@ def test_create_gives_the_same_model_for_the_same_seed(encoder: Encoder, tmp_pat
     np.testing.assert_array_equal(again.encode(PROTEINS), encoder.encode(PROTEINS))
 
 
-def test_prompts_by_name_or_as_they_are(minilm_folder: Path) -> None:
+def test_a_prompt_is_a_name_or_a_text(minilm_folder: Path) -> None:
     encoder = bothways.load(minilm_folder)
     literal = encoder.encode(["river"], prompt="query: ")
     np.testing.assert_allclose(literal, encoder.encode(["query: river"]), atol=SAME)
@@ -217,10 +218,10 @@ def test_prompts_by_name_or_as_they_are(minilm_folder: Path) -> None:
 
 def test_a_prompt_left_out_of_pooling_changes_no_ids(minilm_folder: Path) -> None:
     whole = bothways.load(minilm_folder)
-    folder = dataclasses.replace(
-        whole.folder, pooling=Pooling(("mean",), include_prompt=False), prompts={"q": "query: "}
+    model = read_folder(minilm_folder).with_spec(
+        pooling=Pooling(("mean",), include_prompt=False), prompts={"q": "query: "}
     )
-    encoder = Encoder(folder, whole.reader, whole.backend)
+    encoder = Encoder(Session(model, whole.reader, whole.backend))
     ids = [np.array([101, 2314, 102])]
     np.testing.assert_array_equal(encoder.encode(ids, prompt="q"), encoder.encode(ids))
     assert abs(encoder.encode(["river"], prompt="q") - whole.encode(["query: river"])).max() > 1e-3
@@ -280,16 +281,16 @@ def test_layers_and_heads_that_do_not_exist_are_named(encoder: Encoder) -> None:
         ({"threads": 0}, InputError, "threads=0"),
     ],
 )
-def test_a_backend_that_is_not_to_be_had_is_refused(
+def test_a_backend_that_is_not_available_is_refused(
     encoder: Encoder, arguments: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        bothways.load(encoder.folder.path, **arguments)
+        bothways.load(encoder.path, **arguments)
 
 
 def test_a_model_is_not_created_over_another(encoder: Encoder) -> None:
     with pytest.raises(OSError, match="exists already"):
-        make(encoder.folder.path)
+        make(encoder.path)
 
 
 def test_a_folder_whose_alphabet_outgrows_its_embedding_is_refused(tmp_path: Path) -> None:

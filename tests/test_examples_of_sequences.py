@@ -13,7 +13,7 @@ import labeled_file
 import peptides_amp
 import series_vowels
 import text_r8
-from bothways.lab.tasks.lists import solve
+from bothways.lab.tasks.listops import solve
 from fetching import FetchError
 
 

@@ -35,7 +35,7 @@ def _small_classifier(**parameters: Any) -> SequenceClassifier:
 
 @pytest.fixture(scope="module")
 def series_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A fresh encoder of series with one channel."""
+    """A new encoder of series with one channel."""
     out = tmp_path_factory.mktemp("models") / "series"
     config = EncoderConfig(
         num_layers=1, num_heads=2, d_model=8, d_ff=16, max_length=64, input="vectors",
@@ -46,7 +46,7 @@ def series_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def letters_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A fresh encoder of single characters."""
+    """A new encoder of single characters."""
     alphabet = Alphabet.from_sequences(["abcdefghijklmnopqrstuvwxyz "])
     config = EncoderConfig(
         num_layers=1, num_heads=2, d_model=16, d_ff=16, max_length=32, vocab_size=len(alphabet)
@@ -61,7 +61,7 @@ def letters_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_the_encoder_passes_scikit_learns_checks(series_folder: str) -> None:
     results = check_estimator(SequenceEncoder(series_folder, threads=1), on_skip=None)
     passed = [result for result in results if result["status"] == "passed"]
-    assert len(passed) >= 40  # of about 47; none fails, and those skipped want other libraries
+    assert len(passed) >= 40  # of about 47; none fails, and the skipped ones need other libraries
 
 
 def test_vectors_are_those_of_the_model(letters_folder: str) -> None:
@@ -75,7 +75,7 @@ def test_vectors_are_those_of_the_model(letters_folder: str) -> None:
 
 
 @pytest.mark.parametrize("container", [list, tuple, np.array, lambda x: np.array(x, dtype=object)])
-def test_texts_may_come_in_any_container(letters_folder: str, container: Any) -> None:
+def test_texts_are_accepted_in_any_container(letters_folder: str, container: Any) -> None:
     encoder = SequenceEncoder(letters_folder)
     expected = encoder.fit_transform(TEXTS)
     assert np.array_equal(encoder.fit_transform(container(TEXTS)), expected)
@@ -95,7 +95,7 @@ def test_series_of_any_length_are_read_as_series(series_folder: str) -> None:
     assert np.array_equal(numbers[1], encoder.transform([np.array([[3.0]])])[0])
 
 
-def test_what_is_no_sequence_is_refused(letters_folder: str, series_folder: str) -> None:
+def test_inputs_that_are_not_sequences_are_refused(letters_folder: str, series_folder: str) -> None:
     with pytest.raises(ValueError, match="a single text; put it in a list"):
         SequenceEncoder(letters_folder).fit("one text")
     with pytest.raises(ValueError, match=r"0 sample\(s\)"):
@@ -129,7 +129,7 @@ def test_a_pickled_encoder_gives_the_same_bits(letters_folder: str) -> None:
         unfitted.transform(TEXTS)
 
 
-def test_a_pickled_encoder_works_with_no_other_model(letters_folder: str, tmp_path: Path) -> None:
+def test_a_pickled_encoder_refuses_another_model(letters_folder: str, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(letters_folder, tmp_path / "model"))
     pickled = pickle.dumps(SequenceEncoder(str(folder)).fit(TEXTS))
     config = bothways.load(folder).config
@@ -144,7 +144,7 @@ def test_a_pickled_encoder_works_with_no_other_model(letters_folder: str, tmp_pa
 
 
 QUICK_LEARNER = _small_classifier(epochs=10, batch_tokens=128, learning_rate=1e-2)
-"""Good enough in 50 steps for the checks that want to see something learned."""
+"""Learns enough in 50 steps for the checks that measure a score."""
 
 
 @parametrize_with_checks([QUICK_LEARNER])  # type: ignore[untyped-decorator]
@@ -163,7 +163,7 @@ def test_the_classifier_passes_scikit_learns_checks(estimator: Any, check: Any) 
     ],
     ids=["texts", "characters", "symbols", "series", "series in an array"],
 )
-def test_every_kind_of_sequence_is_learned(X: Any, parameters: dict[str, Any]) -> None:
+def test_every_kind_of_sequence_can_be_classified(X: Any, parameters: dict[str, Any]) -> None:
     classifier = _small_classifier(epochs=30, learning_rate=3e-3, **parameters).fit(X, ANIMALS)
     assert classifier.score(X, ANIMALS) == 1
     assert classifier.classes_.tolist() == ["cat", "dog"]
@@ -179,7 +179,7 @@ def test_a_recurrent_encoder_is_chosen_by_a_search() -> None:
     assert isinstance(search.best_estimator_.model_.encoder.config, BaselineConfig)
 
 
-def test_a_model_is_trained_on(letters_folder: str) -> None:
+def test_an_existing_model_is_fine_tuned(letters_folder: str) -> None:
     classifier = _small_classifier(
         model=letters_folder, fields=None, epochs=30, learning_rate=3e-3
     ).fit(TEXTS, ANIMALS)
@@ -188,14 +188,14 @@ def test_a_model_is_trained_on(letters_folder: str) -> None:
 
 
 @pytest.mark.parametrize("y", [[3, -1] * 10, [True, False] * 10, [2.0, 1.0] * 10, ANIMALS])
-def test_predictions_are_classes_as_they_were_given(y: list[Any]) -> None:
+def test_predictions_have_the_type_of_the_given_classes(y: list[Any]) -> None:
     X = np.array([[1.0, 1.0], [0.0, 0.0]] * 10)
     classifier = _small_classifier(epochs=30, learning_rate=3e-3).fit(X, y)
     assert classifier.predict(X).tolist() == y
     assert classifier.predict(X).dtype == np.asarray(y).dtype
 
 
-def test_the_random_state_decides_everything() -> None:
+def test_the_random_state_determines_the_predictions() -> None:
     first, same, other = (
         _small_classifier(random_state=seed).fit(TEXTS, ANIMALS).predict_proba(TEXTS)
         for seed in (1, 1, 2)
@@ -204,7 +204,7 @@ def test_the_random_state_decides_everything() -> None:
     assert not np.array_equal(first, other)
 
 
-def test_a_pickle_holds_the_whole_model() -> None:
+def test_a_pickle_contains_the_whole_model() -> None:
     classifier = _small_classifier().fit(TEXTS, ANIMALS)
     expected = classifier.predict_proba(TEXTS)
     pickled = pickle.dumps(classifier)
@@ -224,7 +224,7 @@ def test_the_trained_model_is_a_model_folder(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_the_models_folder_goes_with_its_estimator(
+def test_the_folder_of_a_model_is_removed_with_its_estimator(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -243,14 +243,14 @@ def test_parameters_are_searched() -> None:
     assert search.best_score_ == 1
 
 
-def test_the_best_weights_on_what_is_held_out_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_held_out_sequences_choose_the_best_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     validated = []
 
-    def see(*arguments: Any, **options: Any) -> Any:
+    def record(*arguments: Any, **options: Any) -> Any:
         validated.append(len(arguments[3]))
         return loop.fit(*arguments, **options)
 
-    monkeypatch.setattr("bothways.sklearn.learning.fit", see)
+    monkeypatch.setattr("bothways.sklearn.training.fit", record)
     classifier = _small_classifier(validation_fraction=0.2, patience=1, epochs=50)
     classifier.fit(TEXTS, ANIMALS)
     assert validated == [4]
@@ -269,13 +269,13 @@ def test_cut_sequences_are_counted() -> None:
         _small_classifier(max_length=4, alphabet="characters").fit(TEXTS, ANIMALS)
 
 
-def test_one_class_alone_is_refused() -> None:
-    with pytest.raises(ValueError, match="one class alone, 'x'; there is nothing to tell apart"):
+def test_a_single_class_is_refused() -> None:
+    with pytest.raises(ValueError, match="only one class, 'x'; expected at least two"):
         _small_classifier().fit(TEXTS, ["x"] * 20)
 
 
-def test_sequences_and_classes_must_be_as_many() -> None:
-    with pytest.raises(ValueError, match="20 sequences and 3 classes"):
+def test_each_sequence_needs_a_class() -> None:
+    with pytest.raises(ValueError, match="20 sequences and y has 3 classes"):
         _small_classifier().fit(TEXTS, ["x", "y", "x"])
 
 

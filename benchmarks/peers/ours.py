@@ -1,13 +1,13 @@
 """bothways: its own batches of tokens, without padding, at its default size."""
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
 from bothways.checkpoints import read_folder, resolve
 from bothways.encoder import Encoder
-from bothways.inference.backends import BackendName, Precision, create
+from bothways.inference.backends import BackendName, Precision, create_backend
+from bothways.inference.session import Session
 from bothways.model.packing import DEFAULT_MAX_TOKENS
 from peers.peer import Setting
 
@@ -21,16 +21,17 @@ class OurPeer:
 
     def __init__(self, backend: BackendName, precision: Precision, threads: int) -> None:
         folder = read_folder(resolve("minilm"))
-        engine = create(
+        engine = create_backend(
             backend, folder.config, folder.weights, precision=precision, threads=threads
         )
         # The folder's limit of 256 tokens is for text as it was trained; the model takes 512.
-        whole = dataclasses.replace(folder, max_length=folder.config.max_length)
-        self._encoder = Encoder(whole, None, engine)
+        whole = folder.with_spec(max_length=folder.config.max_length)
+        self._encoder = Encoder(Session(whole, None, engine))
 
     def encode_ids(self, ids: Sequence[np.ndarray], setting: Setting) -> np.ndarray:
         """As `Peer.encode_ids`."""
-        return self._encoder.encode_detailed(ids, max_tokens=setting.size).vectors
+        rows: list[object] = list(ids)
+        return self._encoder.encode_detailed(rows, max_tokens=setting.size).vectors
 
 
 def open_native(precision: Precision, threads: int) -> OurPeer:

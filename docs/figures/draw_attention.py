@@ -19,7 +19,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 
 import bothways
-from bothways.plotting.style import VERMILION, save
+from bothways.plotting.style import VERMILION, save_png
 
 __all__ = ["HEADS", "SENTENCE", "View", "draw", "main"]
 
@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     chosen = parser.parse_args(arguments)
     figure = draw(bothways.load(chosen.model), chosen.sentence, chosen.head or HEADS)
-    save(figure, chosen.out / "attention-maps.png")
+    save_png(figure, chosen.out / "attention-maps.png")
 
 
 if __name__ == "__main__":

@@ -9,13 +9,20 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from bothways import errors
 from bothways.errors import BothwaysError
 from bothways.model.config import EncoderConfig
 
 if TYPE_CHECKING:
     from bothways import nn, reference
-    from bothways.encoder import Contextual, Encoder, Encodings, create, load
-    from bothways.inference.predict import Classified, Filled, Reranked, Sparse, Tagged
+    from bothways.checkpoints import create
+    from bothways.encoder import Encoder, load
+    from bothways.inference.predict.classify import Classification, Classifications
+    from bothways.inference.predict.fill_mask import MaskPrediction
+    from bothways.inference.predict.rerank import Ranking
+    from bothways.inference.predict.sparse import SparseVector, SparseVectors
+    from bothways.inference.predict.tag import TokenTags
+    from bothways.inference.vectors import SequenceVector, SequenceVectors, TokenVectors
     from bothways.sequences import Alphabet, Series
 
 __version__ = "0.1.0"
@@ -23,17 +30,21 @@ __version__ = "0.1.0"
 __all__ = [
     "Alphabet",
     "BothwaysError",
-    "Classified",
-    "Contextual",
+    "Classification",
+    "Classifications",
     "Encoder",
     "EncoderConfig",
-    "Encodings",
-    "Filled",
-    "Reranked",
+    "MaskPrediction",
+    "Ranking",
+    "SequenceVector",
+    "SequenceVectors",
     "Series",
-    "Sparse",
-    "Tagged",
+    "SparseVector",
+    "SparseVectors",
+    "TokenTags",
+    "TokenVectors",
     "create",
+    "errors",
     "load",
     "nn",
     "reference",
@@ -41,19 +52,22 @@ __all__ = [
 
 _HOME = {
     "Alphabet": "bothways.sequences",
-    "Classified": "bothways.inference.predict",
-    "Contextual": "bothways.encoder",
+    "Classification": "bothways.inference.predict.classify",
+    "Classifications": "bothways.inference.predict.classify",
     "Encoder": "bothways.encoder",
-    "Encodings": "bothways.encoder",
-    "Filled": "bothways.inference.predict",
-    "Reranked": "bothways.inference.predict",
+    "MaskPrediction": "bothways.inference.predict.fill_mask",
+    "Ranking": "bothways.inference.predict.rerank",
+    "SequenceVector": "bothways.inference.vectors",
+    "SequenceVectors": "bothways.inference.vectors",
     "Series": "bothways.sequences",
-    "Sparse": "bothways.inference.predict",
-    "Tagged": "bothways.inference.predict",
-    "create": "bothways.encoder",
+    "SparseVector": "bothways.inference.predict.sparse",
+    "SparseVectors": "bothways.inference.predict.sparse",
+    "TokenTags": "bothways.inference.predict.tag",
+    "TokenVectors": "bothways.inference.vectors",
+    "create": "bothways.checkpoints",
     "load": "bothways.encoder",
 }
-"""The home of each public name that is imported on first use: importing bothways is instant."""
+"""The module of each public name that is imported on first use, which keeps the import fast."""
 
 
 def __getattr__(name: str) -> Any:
@@ -65,4 +79,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

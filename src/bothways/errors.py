@@ -1,19 +1,19 @@
-"""Everything bothways raises on purpose.
+"""The exceptions that bothways raises on purpose, and its warnings.
 
     BothwaysError
-    ├── ConfigError            an encoder config is contradictory, or names what does not exist
-    ├── CheckpointError        a model folder is incomplete, malformed, or not what it says
-    │   └── UnsupportedModel   the folder is fine, but bothways cannot run it as it was meant
-    ├── SourceError            a model could not be found or fetched
-    ├── InputError             a sequence, or an argument of a call, cannot be encoded
-    │   └── SequenceTooLong    a sequence exceeds the model and `on_overflow="error"`
-    ├── DataFileError          a data file cannot be read or written: names file, row and field
-    ├── BackendError           the chosen backend, device or precision is not to be had here
-    └── MissingExtra           an optional dependency is not installed: names the extra
+    ├── ConfigError            an encoder config is contradictory, or has an unknown option
+    ├── CheckpointError        a model folder is incomplete, malformed or inconsistent
+    │   └── UnsupportedModel   the model folder is valid, but bothways cannot run it faithfully
+    ├── SourceError            a model cannot be found or downloaded
+    ├── InputError             a sequence, or an argument of a call, is invalid
+    │   └── SequenceTooLong    a sequence is longer than the model allows, with on_overflow="error"
+    ├── DataFileError          a data file cannot be read or written; names file, row and field
+    ├── BackendError           a backend, device or precision is not available on this machine
+    └── MissingExtra           an optional dependency is not installed; names the extra
 
-Each also derives from the built-in that a caller would expect (`ValueError`, `OSError`, ...). A
+Each also derives from the built-in exception that callers expect (`ValueError`, `OSError`, ...). A
 message says what was wrong, where, what was expected, and what to do next; the command line prints
-it as it is.
+it unchanged.
 """
 
 __all__ = [
@@ -32,30 +32,30 @@ __all__ = [
 
 
 class BothwaysError(Exception):
-    """The root: catch it to catch every mistake that bothways diagnoses."""
+    """The base class: catch it to catch every error that bothways reports."""
 
 
 class ConfigError(BothwaysError, ValueError):
-    """An encoder config is contradictory, or names what does not exist."""
+    """An encoder config is contradictory, or has an unknown option."""
 
 
 class CheckpointError(BothwaysError, ValueError):
-    """A model folder is missing a file, malformed, or not what it says it is."""
+    """A model folder is incomplete, malformed or inconsistent."""
 
 
 class UnsupportedModel(CheckpointError):
-    """The folder is fine, but bothways cannot run this architecture faithfully."""
+    """The model folder is valid, but bothways cannot run it faithfully."""
 
 
 class SourceError(BothwaysError, OSError):
-    """A model could not be found or fetched."""
+    """A model cannot be found or downloaded."""
 
 
 class InputError(BothwaysError, ValueError):
-    """A sequence, or an argument of a call, cannot be encoded.
+    """A sequence, or an argument of a call, is invalid.
 
-    `sequence` is the index, in the list that was passed, of the sequence at fault, where one is;
-    `detail` is the message without it, for those who know the sequence by a better name.
+    sequence: index of the invalid sequence in the caller's list; None if an argument is invalid.
+    detail: the message without the index, for callers that have a better name for the sequence.
     """
 
     def __init__(self, detail: str, *, sequence: int | None = None) -> None:
@@ -65,7 +65,7 @@ class InputError(BothwaysError, ValueError):
 
 
 class SequenceTooLong(InputError):
-    """A sequence exceeds the model and `on_overflow="error"`."""
+    """A sequence is longer than the model allows, with `on_overflow="error"`."""
 
 
 class DataFileError(BothwaysError, OSError):
@@ -73,7 +73,7 @@ class DataFileError(BothwaysError, OSError):
 
 
 class BackendError(BothwaysError, RuntimeError):
-    """The chosen backend, device or precision is not to be had here."""
+    """A backend, device or precision is not available on this machine."""
 
 
 class MissingExtra(BothwaysError, ImportError):
@@ -89,4 +89,4 @@ class MissingExtra(BothwaysError, ImportError):
 
 
 class TruncationWarning(UserWarning):
-    """Sequences were longer than the model takes and were cut: says how many."""
+    """Sequences were longer than the model allows and were cut; the message counts them."""

@@ -12,7 +12,7 @@ import pytest
 from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.weight_files import write_safetensors
 from bothways.model.config import EncoderConfig
-from bothways.model.weights import initialize
+from bothways.model.layout import initialize
 
 TINY = EncoderConfig(
     num_layers=2, num_heads=2, d_model=8, d_ff=12, max_length=16, vocab_size=20, num_segments=2

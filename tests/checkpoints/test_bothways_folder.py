@@ -9,10 +9,11 @@ import pytest
 
 from bothways.checkpoints.bothways_folder import read_bothways, write_bothways
 from bothways.checkpoints.folder import read_folder
-from bothways.checkpoints.model_folder import Dense, ModelFolder, Normalize, Pooling
+from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import read_safetensors, write_safetensors
 from bothways.errors import CheckpointError
 from bothways.model.heads import Head, HeadLayer
+from bothways.model.pooling import Dense, Normalize, Pooling
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny
@@ -30,22 +31,26 @@ WORDS = Head(
 
 
 @pytest.fixture
-def model(tiny: "Tiny") -> ModelFolder:
+def model(tiny: "Tiny") -> ModelBundle:
     """A model with everything that a folder can say."""
-    return dataclasses.replace(
-        read_folder(tiny.path),
-        heads={
-            "heads.classifier.weight": np.ones((2, 8), dtype=np.float32),
-            "heads.classifier.bias": np.ones(2, dtype=np.float32),
-            "heads.masked_tokens.bias": np.ones(20, dtype=np.float32),
-        },
-        head_configs=(TOPICS, WORDS),
-        head_settings={"model_type": "bert", "id2label": {"0": "no", "1": "yes"}},
+    arrays = {
+        "heads.classifier.weight": np.ones((2, 8), dtype=np.float32),
+        "heads.classifier.bias": np.ones(2, dtype=np.float32),
+        "heads.masked_tokens.bias": np.ones(20, dtype=np.float32),
+        "modules.0.weight": np.ones((4, 16), dtype=np.float32),
+        "modules.0.bias": np.ones(4, dtype=np.float32),
+        "modules.1.weight": np.ones((3, 4), dtype=np.float32),
+    }
+    settings = {"model_type": "bert", "id2label": {"0": "no", "1": "yes"}}
+    read = dataclasses.replace(read_folder(tiny.path), source_settings=settings)
+    return read.with_weights(
+        {**read.weights, **arrays},
+        heads=(TOPICS, WORDS),
         lowercase=True,
         pooling=Pooling(("mean", "last"), include_prompt=False),
         modules=(
-            Dense(np.ones((4, 16), dtype=np.float32), np.ones(4, dtype=np.float32), "gelu_tanh"),
-            Dense(np.ones((3, 4), dtype=np.float32), None, "identity"),
+            Dense(16, 4, activation="gelu_tanh"),
+            Dense(4, 3, bias=False),
             Normalize(),
         ),
         prompts={"query": "find: "},
@@ -57,7 +62,7 @@ def model(tiny: "Tiny") -> ModelFolder:
 
 
 @pytest.fixture
-def written(model: ModelFolder, tmp_path: Path) -> Path:
+def written(model: ModelBundle, tmp_path: Path) -> Path:
     folder = tmp_path / "written"
     folder.mkdir()
     write_bothways(folder, model)
@@ -73,25 +78,21 @@ def edit(folder: Path, path: list[str | int], value: Any) -> None:
     (folder / "bothways.json").write_text(json.dumps(settings))
 
 
-def test_a_folder_is_read_back_whole(model: ModelFolder, written: Path) -> None:
+def test_a_folder_is_read_back_whole(model: ModelBundle, written: Path) -> None:
     back = read_folder(written)
     assert back.family == "bothways"
-    for field in dataclasses.fields(ModelFolder):
-        if field.name not in ("path", "reader_path", "family", "weights", "heads", "modules"):
-            assert getattr(back, field.name) == getattr(model, field.name), field.name
-    for ours, again in ((model.weights, back.weights), (model.heads, back.heads)):
+    assert back.spec == model.spec
+    assert (back.source_settings, back.unread_heads) == (model.source_settings, "")
+    for ours, again in (
+        (model.weights, back.weights),
+        (model.head_weights, back.head_weights),
+        (model.module_weights, back.module_weights),
+    ):
         assert again.keys() == ours.keys()
         assert all(np.array_equal(ours[name], again[name]) for name in ours)
-    first, second, third = back.modules
-    assert isinstance(first, Dense)
-    assert isinstance(second, Dense)
-    assert (first.activation, second.activation, third) == ("gelu_tanh", "identity", Normalize())
-    assert first.bias is not None
-    assert second.bias is None
-    assert first.weight.shape == (4, 16)
 
 
-def test_equal_models_give_equal_files(model: ModelFolder, written: Path, tmp_path: Path) -> None:
+def test_equal_models_give_equal_files(model: ModelBundle, written: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     again.mkdir()
     write_bothways(again, read_bothways(written))
@@ -102,9 +103,13 @@ def test_equal_models_give_equal_files(model: ModelFolder, written: Path, tmp_pa
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (["format_version"], 4, "format_version=4; this bothways reads 1 to 3: update it"),
+        (["format_version"], 5, "format_version=5; this version of bothways reads 1 to 4; update"),
         (["format_version"], 3, "encoder: unknown field 'activation'; BaselineConfig has kind"),
-        (["format_version"], 0, "format_version=0; this bothways reads 1 to 3"),
+        (["format_version"], 2, "encoder: unknown field 'kind'"),
+        (["encoder", "kind"], "mamba", "kind='mamba': expected one of transformer, rnn"),
+        (["encoder", "kind"], ["lstm"], "encoder: kind=['lstm']: expected one of transformer"),
+        (["encoder", "kind"], "lstm", "encoder: unknown field 'activation'; BaselineConfig has"),
+        (["format_version"], 0, "format_version=0; this version of bothways reads 1 to 4"),
         (["format_version"], None, "format_version=None: expected a whole number"),
         (["encoder", "num_heads"], 3, "encoder: num_heads=3 does not divide"),
         (["encoder", "num_heads"], 10**12, "encoder: a size of more than"),
@@ -123,7 +128,7 @@ def test_equal_models_give_equal_files(model: ModelFolder, written: Path, tmp_pa
         (["modules", 0, "type"], "os.system", "module 0: type='os.system'"),
         (["modules", 0, "activation"], "sin", "module 0: activation='sin'"),
         (["modules", 1, "type"], "normalize", "module 1: activation='identity'"),
-        (["modules"], [], "no module has the weight 'modules.0.bias'"),
+        (["modules"], [], "weight 'modules.0.bias' is unexpected (3 are)"),
         (["modules"], ["dense"], "module 0: expected an object"),
         (["pooling", "modes"], ["mean"], "expected a weight modules.0.weight of shape (any, 8)"),
         (["prompts"], {"query": 3}, "prompts: 'query'=3"),
@@ -143,7 +148,7 @@ def test_equal_models_give_equal_files(model: ModelFolder, written: Path, tmp_pa
         (["heads", 1, "layers", 0, "outputs"], 10**12, "head 1: a size of more than"),
         (["heads", 1, "layers", 0, "outputs"], 21, "21 outputs; the encoder has 20 of them"),
         (["heads", 1, "layers", 0, "tied"], False, "'heads.masked_tokens.weight' of the head is"),
-        (["heads", 0, "layers", 0, "name"], "embedding", "begins with heads."),
+        (["heads", 0, "layers", 0, "name"], "embedding", "must begin with heads."),
         (["heads", 0, "layers", 0, "name"], "heads.x", "'heads.x.weight' of the head is missing"),
         (["heads", 0, "layers", 0, "color"], 1, "head 0: unknown field 'color'"),
         (["heads", 0, "dropout"], 1, "head 0: dropout=1"),
@@ -163,11 +168,11 @@ def test_a_folder_that_was_tampered_with_is_refused(
 def test_a_folder_from_before_heads_were_described_still_loads(written: Path) -> None:
     edit(written, ["format_version"], 1)
     settings = json.loads((written / "bothways.json").read_text())
-    del settings["heads"]
+    del settings["heads"], settings["encoder"]["kind"]
     (written / "bothways.json").write_text(json.dumps(settings))
     back = read_bothways(written)
-    assert back.head_configs == ()
-    assert sorted(back.heads)[0] == "heads.classifier.bias"
+    assert back.spec.heads == ()
+    assert sorted(back.head_weights)[0] == "heads.classifier.bias"
     assert "no head of the folder has the weight 'heads.classifier.bias'" in back.unread_heads
 
 

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,12 @@ import pytest
 from bothways.checkpoints import transformers_export
 from bothways.checkpoints.export import Format, export
 from bothways.checkpoints.folder import read_folder
-from bothways.checkpoints.model_folder import Dense, ModelFolder, Normalize, Pooling
+from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.errors import DataFileError, UnsupportedModel
 from bothways.model.config import EncoderConfig, PoolingMode
-from bothways.model.weights import initialize
+from bothways.model.layout import initialize
+from bothways.model.pooling import Dense, Normalize, Pooling
+from bothways.model.spec import ModelSpec
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny
@@ -20,19 +23,12 @@ if TYPE_CHECKING:
 FORMATS: tuple[Format, ...] = ("bothways", "transformers", "sentence-transformers")
 
 
-def trained(path: Path, **changes: Any) -> ModelFolder:
+def trained(path: Path, **changes: Any) -> ModelBundle:
     """A model that no other library had a part in."""
     fields = {"num_layers": 2, "num_heads": 2, "d_model": 8, "d_ff": 12, "vocab_size": 20}
     config = EncoderConfig(**(fields | changes))
-    return ModelFolder(
-        path=path,
-        reader_path=path,
-        family="bothways",
-        config=config,
-        weights=initialize(config),
-        heads={},
-        head_settings={},
-        max_length=config.max_length,
+    return ModelBundle.of(
+        ModelSpec(config=config, max_length=config.max_length), initialize(config), path=path
     )
 
 
@@ -62,12 +58,18 @@ def test_sentence_transformers_settings_are_read_back_as_they_were(
     modes: tuple[PoolingMode, ...], tiny: "Tiny", tmp_path: Path
 ) -> None:
     width = 8 * len(modes)
-    folder = dataclasses.replace(
-        read_folder(tiny.path),
+    read = read_folder(tiny.path)
+    arrays = {
+        "modules.0.weight": np.full((4, width), 2, np.float32),
+        "modules.0.bias": np.ones(4, np.float32),
+        "modules.1.weight": np.full((2, 4), 3, np.float32),
+    }
+    folder = read.with_weights(
+        {**read.weights, **arrays},
         pooling=Pooling(modes, include_prompt=False),
         modules=(
-            Dense(np.full((4, width), 2, np.float32), np.ones(4, np.float32), "silu"),
-            Dense(np.full((2, 4), 3, np.float32), None, "identity"),
+            Dense(width, 4, bias=True, activation="silu"),
+            Dense(4, 2, bias=False),
             Normalize(),
         ),
         prompts={"query": "find: "},
@@ -79,19 +81,9 @@ def test_sentence_transformers_settings_are_read_back_as_they_were(
     )
     export(folder, tmp_path / "out", "sentence-transformers")
     back = read_folder(tmp_path / "out")
-    assert (back.pooling, back.prompts, back.default_prompt) == (
-        folder.pooling, folder.prompts, folder.default_prompt,
-    )  # fmt: skip
-    assert (back.similarity, back.lowercase, back.max_length, back.dimensions) == (
-        "euclidean", True, 9, 2,
-    )  # fmt: skip
-    first, second, third = back.modules
-    assert isinstance(first, Dense)
-    assert isinstance(second, Dense)
-    assert isinstance(third, Normalize)
-    assert (first.activation, second.activation, second.bias) == ("silu", "identity", None)
-    assert (first.weight == 2).all()
-    assert (second.weight == 3).all()
+    assert back.spec == folder.spec
+    assert back.module_weights.keys() == arrays.keys()
+    assert all(np.array_equal(back.module_weights[name], arrays[name]) for name in arrays)
 
 
 def test_pooling_is_written_in_flags_where_they_can_say_it(tiny: "Tiny", tmp_path: Path) -> None:
@@ -102,15 +94,17 @@ def test_pooling_is_written_in_flags_where_they_can_say_it(tiny: "Tiny", tmp_pat
     }
     for key, modes in spellings.items():
         out = tmp_path / key
-        export(dataclasses.replace(folder, pooling=Pooling(modes)), out, "sentence-transformers")
+        export(folder.with_spec(pooling=Pooling(modes)), out, "sentence-transformers")
         assert key in json.loads((out / "1_Pooling" / "config.json").read_text())
 
 
 def test_a_dense_layer_that_the_other_library_lacks_is_refused(
     tiny: "Tiny", tmp_path: Path
 ) -> None:
-    dense = Dense(np.ones((2, 8), np.float32), None, "gelu_tanh")
-    folder = dataclasses.replace(read_folder(tiny.path), modules=(dense,))
+    read = read_folder(tiny.path)
+    dense = Dense(8, 2, bias=False, activation="gelu_tanh")
+    arrays = {**read.weights, "modules.0.weight": np.ones((2, 8))}
+    folder = read.with_weights(arrays, modules=(dense,))
     with pytest.raises(UnsupportedModel, match="activation 'gelu_tanh'"):
         export(folder, tmp_path / "out", "sentence-transformers")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny"]
@@ -173,10 +167,11 @@ def test_a_weight_that_the_family_has_no_place_for_is_named_and_left_out(
     tiny: "Tiny", tmp_path: Path
 ) -> None:
     heads = {"heads.contacts.weight": np.ones((1, 4), np.float32)}
-    folder = dataclasses.replace(read_folder(tiny.path), heads=heads)
+    read = read_folder(tiny.path)
+    folder = read.with_weights({**read.weights, **heads})
     left_out = export(folder, tmp_path / "out", "transformers")
     assert left_out == ("the weight 'heads.contacts.weight': bert has no place for it",)
-    assert read_folder(tmp_path / "out").heads == {}
+    assert read_folder(tmp_path / "out").head_weights == {}
     assert export(folder, tmp_path / "own", "bothways") == ()
 
 
@@ -198,7 +193,7 @@ def test_nothing_that_exists_is_overwritten(tiny: "Tiny", tmp_path: Path) -> Non
     ("error", "raised", "message"),
     [
         (KeyboardInterrupt("stop"), KeyboardInterrupt, "stop"),
-        (OSError(28, "No space left on device"), DataFileError, "out: cannot be written: No space"),
+        (OSError(28, "No space left on device"), DataFileError, "out: writing failed: No space"),
     ],
 )
 def test_a_broken_off_export_leaves_nothing_behind(
@@ -220,5 +215,26 @@ def test_a_broken_off_export_leaves_nothing_behind(
 
 def test_a_place_below_a_file_is_named(tiny: "Tiny", tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataFileError, match="out: cannot be written"):
+    with pytest.raises(DataFileError, match="out: writing failed"):
         export(read_folder(tiny.path), tmp_path / "file" / "out", "transformers")
+
+
+@pytest.mark.parametrize("to", ["bothways", "transformers", "sentence-transformers", "onnx"])
+def test_an_export_is_on_disk_before_it_has_its_name(
+    to: Format, tiny: "Tiny", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut must not leave a folder whose files are empty."""
+    out = tmp_path / "out"
+    synced: dict[int, bool] = {}
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.setdefault(os.fstat(descriptor).st_ino, out.exists())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    (tiny.path / "vocab.txt").write_text("[PAD]")
+    export(read_folder(tiny.path), out, to)
+    for path in (out, *out.rglob("*")):
+        assert synced[path.stat().st_ino] is False, path
+    assert tmp_path.stat().st_ino in synced

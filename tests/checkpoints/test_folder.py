@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import re
 import shutil
@@ -12,10 +11,13 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import bothways
 from bothways.checkpoints.export import Format, export
 from bothways.checkpoints.folder import fingerprint, read_folder
-from bothways.checkpoints.model_folder import Dense, Normalize
 from bothways.errors import CheckpointError
+from bothways.inference.backends import BackendName
+from bothways.model import weights
+from bothways.model.pooling import Dense, Normalize
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny
@@ -153,9 +155,10 @@ def test_settings_changed_at_any_place_are_read_or_refused(
 ) -> None:
     out = tmp_path / kind
     if not out.exists():
-        dense = Dense(np.ones((8, 8), np.float32), None, "tanh")
-        modules = (dense, Normalize())
-        export(dataclasses.replace(read_folder(tiny.path), modules=modules), out, kind)
+        read = read_folder(tiny.path)
+        modules = (Dense(8, 8, bias=False, activation="tanh"), Normalize())
+        arrays = {**read.weights, "modules.0.weight": np.ones((8, 8))}
+        export(read.with_weights(arrays, modules=modules), out, kind)
         (out / "3_Normalize").mkdir(exist_ok=True)
         (out / "3_Normalize" / "config.json").write_text("{}")
     path = out / data.draw(st.sampled_from(SETTINGS[kind]))
@@ -200,3 +203,19 @@ def test_weights_in_the_format_of_torch_are_the_same_weights(
     save(state, tiny.path / "pytorch_model.bin")
     read = read_folder(tiny.path)
     assert all(np.array_equal(read.weights[name], tiny.weights[name]) for name in tiny.weights)
+
+
+@pytest.mark.parametrize("backend", ["native", "torch", "reference"])
+def test_each_weight_is_checked_once_on_its_way_to_a_backend(
+    backend: BackendName, tiny_sentences: "Tiny", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[str] = []
+    original = weights._checked
+
+    def note(array: np.ndarray, shape: tuple[int, ...], place: str) -> np.ndarray:
+        checked.append(place)
+        return original(array, shape, place)
+
+    monkeypatch.setattr(weights, "_checked", note)
+    bothways.load(tiny_sentences.path, backend=backend)
+    assert len(checked) == len(set(checked)) == len(tiny_sentences.weights)

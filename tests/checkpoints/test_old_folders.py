@@ -9,13 +9,13 @@ import pytest
 
 from bothways.checkpoints.bothways_folder import FORMAT_VERSION, read_bothways, write_bothways
 from bothways.model.config import EncoderConfig
-from bothways.model.weights import initialize
+from bothways.model.layout import initialize
 
 FOLDERS = Path(__file__).parent / "format_2"
 SIZES: dict[str, Any] = {
     "num_layers": 1, "num_heads": 2, "d_model": 4, "d_ff": 4, "max_length": 6, "vocab_size": 5,
 }  # fmt: skip
-BUCKETS = {"relative_buckets": 4, "relative_max_distance": 5}
+BUCKETS: dict[str, Any] = {"relative_buckets": 4, "relative_max_distance": 5}
 
 EXPECTED = {
     "learned": EncoderConfig(**SIZES, position_offset=2),

@@ -11,10 +11,11 @@ import pytest
 from tokenizers import Tokenizer
 
 import bothways
-from bothways.checkpoints import Dense, ModelFolder, Normalize, Pooling, export, read_folder
+from bothways.checkpoints import ModelBundle, export, read_folder
 from bothways.errors import MissingExtra
 from bothways.inference.postprocessing import apply_modules
 from bothways.model.heads import Head, HeadLayer
+from bothways.model.pooling import Dense, Module, Normalize, Pooling
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny
@@ -38,7 +39,7 @@ CLASSES = Head(
 TOKENS = Head(task="masked_tokens", layers=(HeadLayer(name="heads.tokens", outputs=20, tied=True),))
 
 
-def with_heads(folder: ModelFolder, *heads: Head) -> ModelFolder:
+def with_heads(folder: ModelBundle, *heads: Head) -> ModelBundle:
     rng = np.random.default_rng(3)
     shapes = {
         "heads.classifier.weight": (2, 8),
@@ -46,7 +47,7 @@ def with_heads(folder: ModelFolder, *heads: Head) -> ModelFolder:
         "heads.tokens.bias": (20,),
     }
     drawn = {name: rng.standard_normal(s).astype(np.float32) for name, s in shapes.items()}
-    return dataclasses.replace(folder, heads=drawn, head_configs=heads)
+    return folder.with_weights({**folder.weights, **drawn}, heads=heads)
 
 
 def run(path: Path, names: list[str] | None = None) -> dict[str, np.ndarray]:
@@ -77,14 +78,20 @@ def test_minilm_in_onnx_runtime_gives_the_vectors_of_encode(
 
 def test_modules_after_pooling_are_part_of_the_graph(tiny: "Tiny", tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
-    modules: tuple[Dense | Normalize, ...] = (
-        Dense(rng.standard_normal((6, 16)).astype(np.float32), None, "sigmoid"),
+    modules: tuple[Module, ...] = (
+        Dense(16, 6, bias=False, activation="sigmoid"),
         Normalize(),
-        Dense(rng.standard_normal((5, 6)).astype(np.float32), np.ones(5, np.float32), "gelu_tanh"),
+        Dense(6, 5, activation="gelu_tanh"),
         Normalize(),
     )
-    folder = dataclasses.replace(
-        read_folder(tiny.path), pooling=Pooling(("mean", "cls")), modules=modules, dimensions=3
+    arrays = {
+        "modules.0.weight": rng.standard_normal((6, 16)).astype(np.float32),
+        "modules.2.weight": rng.standard_normal((5, 6)).astype(np.float32),
+        "modules.2.bias": np.ones(5, np.float32),
+    }
+    read = read_folder(tiny.path)
+    folder = read.with_weights(
+        {**read.weights, **arrays}, pooling=Pooling(("mean", "cls")), modules=modules, dimensions=3
     )
     export(folder, tmp_path / "out", "onnx")
     found = run(tmp_path / "out")
@@ -93,7 +100,7 @@ def test_modules_after_pooling_are_part_of_the_graph(tiny: "Tiny", tmp_path: Pat
         np.concatenate([x[: int(m.sum())].mean(axis=0), x[0]])
         for x, m in zip(states, MASK, strict=True)
     ]
-    expected = apply_modules(np.array(pooled), modules[:-1])[:, :3]
+    expected = apply_modules(np.array(pooled), modules[:-1], arrays)[:, :3]
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     assert found["sentence_embedding"].shape == (2, 3)
     np.testing.assert_allclose(found["sentence_embedding"], expected, rtol=0, atol=TOLERANCE)
@@ -110,7 +117,7 @@ def test_the_logits_of_one_head_are_called_logits(tiny: "Tiny", tmp_path: Path) 
 
 
 def test_a_graph_says_what_its_outputs_mean(tiny: "Tiny", tmp_path: Path) -> None:
-    folder = dataclasses.replace(read_folder(tiny.path), prompts={"query": "find: "})
+    folder = read_folder(tiny.path).with_spec(prompts={"query": "find: "})
     export(with_heads(folder, CLASSES), tmp_path / "out", "onnx")
     session = onnxruntime.InferenceSession(tmp_path / "out" / "model.onnx")
     metadata = session.get_modelmeta().custom_metadata_map
@@ -122,8 +129,8 @@ def test_a_graph_says_what_its_outputs_mean(tiny: "Tiny", tmp_path: Path) -> Non
 
 
 def test_prompts_that_should_not_be_pooled_are_mentioned(tiny: "Tiny", tmp_path: Path) -> None:
-    folder = dataclasses.replace(
-        read_folder(tiny.path), prompts={"query": "find: "}, pooling=Pooling(include_prompt=False)
+    folder = read_folder(tiny.path).with_spec(
+        prompts={"query": "find: "}, pooling=Pooling(include_prompt=False)
     )
     (note,) = export(folder, tmp_path / "out", "onnx")
     assert "prompts are not left out of pooling" in note
@@ -134,10 +141,9 @@ def test_weights_too_large_for_one_message_go_into_a_file_beside_it(
 ) -> None:
     small = with_heads(read_folder(tiny.path), CLASSES)
     table = np.random.default_rng(5).standard_normal((400, 8)).astype(np.float32)
-    folder = dataclasses.replace(
-        small,
+    folder = small.with_weights(
+        {**small.weights, **small.head_weights, "embedding.token.weight": table},
         config=dataclasses.replace(small.config, vocab_size=400),
-        weights=small.weights | {"embedding.token.weight": table},
     )
     export(folder, tmp_path / "one", "onnx")
     monkeypatch.setattr(sys.modules["bothways.checkpoints.onnx.writing"], "_LARGEST_FILE", 0)
@@ -163,7 +169,7 @@ def test_blocks_that_layers_share_are_carried_once(
     folder = read_folder(tiny.path)
     config = dataclasses.replace(folder.config, **changes)
     weights = {n: a for n, a in folder.weights.items() if not changes or "blocks.1." not in n}
-    export(dataclasses.replace(folder, config=config, weights=weights), tmp_path / "out", "onnx")
+    export(folder.with_weights(weights, config=config), tmp_path / "out", "onnx")
     names = {tensor.name for tensor in onnx.load(tmp_path / "out" / "model.onnx").graph.initializer}
     assert ("blocks.1.attention.query.weight" in names) == (not changes)
 

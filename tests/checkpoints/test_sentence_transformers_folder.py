@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from bothways.checkpoints.folder import read_folder
-from bothways.checkpoints.model_folder import Dense, Normalize, Pooling
 from bothways.errors import CheckpointError, UnsupportedModel
+from bothways.model.pooling import Dense, Normalize, Pooling
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny
@@ -34,7 +34,7 @@ def pool(tiny: "Tiny", **settings: Any) -> Pooling:
     path = tiny.path / "1_Pooling" / "config.json"
     path.unlink()
     tiny.edit({"word_embedding_dimension": 8} | settings, "1_Pooling/config.json")
-    return read_folder(tiny.path).pooling
+    return read_folder(tiny.path).spec.pooling
 
 
 def add_dense(
@@ -60,11 +60,15 @@ def test_a_folder_is_read_whole(tiny_sentences: "Tiny") -> None:
     )
     read = read_folder(tiny_sentences.path)
     assert read.family == "bert"
-    assert read.pooling == Pooling(("mean",), include_prompt=True)
-    assert read.modules == (Normalize(),)
-    assert read.prompts == {"query": "find: ", "document": ""}
-    assert (read.default_prompt, read.similarity, read.dimensions) == ("query", "dot", 4)
-    assert (read.max_length, read.lowercase) == (10, False)
+    assert read.spec.pooling == Pooling(("mean",), include_prompt=True)
+    assert read.spec.modules == (Normalize(),)
+    assert read.spec.prompts == {"query": "find: ", "document": ""}
+    assert (read.spec.default_prompt, read.spec.similarity, read.spec.dimensions) == (
+        "query",
+        "dot",
+        4,
+    )
+    assert (read.spec.max_length, read.spec.lowercase) == (10, False)
     assert read.path == read.reader_path == tiny_sentences.path
 
 
@@ -92,7 +96,7 @@ def test_modules_are_known_in_every_spelling(
             )
         ]
     )
-    assert read_folder(tiny_sentences.path).modules == (Normalize(),)
+    assert read_folder(tiny_sentences.path).spec.modules == (Normalize(),)
 
 
 def test_the_transformer_may_be_in_a_folder_of_its_own(
@@ -105,7 +109,7 @@ def test_the_transformer_may_be_in_a_folder_of_its_own(
     set_modules([TRANSFORMER | {"path": "0_Transformer"}, POOLING])
     read = read_folder(tiny_sentences.path)
     assert (read.path, read.reader_path) == (tiny_sentences.path, inner)
-    assert read.max_length == 10
+    assert read.spec.max_length == 10
 
 
 @pytest.mark.parametrize(("flag", "mode"), FLAGS.items())
@@ -158,12 +162,12 @@ def test_a_dense_layer_is_read_with_its_activation(
     set_modules([TRANSFORMER, POOLING, DENSE])
     weight, bias = np.arange(24.0).reshape(3, 8), np.arange(3.0)
     add_dense(tiny_sentences, weight, bias, activation_function=theirs)
-    (dense,) = read_folder(tiny_sentences.path).modules
+    read = read_folder(tiny_sentences.path)
+    (dense,) = read.spec.modules
     assert isinstance(dense, Dense)
-    assert dense.activation == ours
-    assert np.array_equal(dense.weight, weight)
-    assert dense.bias is not None
-    assert np.array_equal(dense.bias, bias)
+    assert (dense.inputs, dense.outputs, dense.bias, dense.activation) == (8, 3, True, ours)
+    assert np.array_equal(read.module_weights["modules.0.weight"], weight)
+    assert np.array_equal(read.module_weights["modules.0.bias"], bias)
 
 
 def test_a_dense_layer_without_bias_in_the_old_format_is_read(
@@ -174,9 +178,9 @@ def test_a_dense_layer_without_bias_in_the_old_format_is_read(
     torch.save(
         {"linear.weight": torch.ones(2, 8)}, tiny_sentences.path / "2_Dense/pytorch_model.bin"
     )
-    dense, normalize = read_folder(tiny_sentences.path).modules
+    dense, normalize = read_folder(tiny_sentences.path).spec.modules
     assert isinstance(dense, Dense)
-    assert (dense.bias, dense.activation) == (None, "tanh")
+    assert (dense.bias, dense.activation) == (False, "tanh")
     assert normalize == Normalize()
 
 
@@ -184,8 +188,8 @@ def test_a_dense_layer_without_bias_in_the_old_format_is_read(
     ("shape", "settings", "message"),
     [
         ((3, 7), {}, "in_features=7; what comes before gives 8"),
-        ((3, 8), {"out_features": 4}, "expected {'linear.weight': (4, 8)"),
-        ((3, 8), {"bias": False}, "has {'linear.bias': (3,)"),
+        ((3, 8), {"out_features": 4}, "'linear.weight' has shape (3, 8); the config says (4, 8)"),
+        ((3, 8), {"bias": False}, "weight 'linear.bias' is unexpected"),
         ((3, 8), {"use_residual": True}, "use_residual=True"),
         ((3, 8), {"module_input_name": "token_embeddings"}, "module_input_name='token_embeddings'"),
         ((3, 8), {"activation_function": "os.system"}, "activation_function='os.system'"),
@@ -266,7 +270,7 @@ def test_length_and_case_come_from_the_settings_and_then_from_the_tokenizer(
     tiny_sentences.edit(settings, "sentence_roberta_config.json")
     tiny_sentences.edit({"model_max_length": 12}, "tokenizer_config.json")
     read = read_folder(tiny_sentences.path)
-    assert (read.max_length, read.lowercase) == (length, lowercase)
+    assert (read.spec.max_length, read.spec.lowercase) == (length, lowercase)
 
 
 @pytest.mark.parametrize(
@@ -332,7 +336,7 @@ def test_a_folder_for_terms_is_read(tiny_sentences: "Tiny", set_modules: SetModu
     tiny_sentences.edit(about, "config_sentence_transformers.json")
     read = read_folder(tiny_sentences.path)
     assert read.path == tiny_sentences.path
-    assert (read.max_length, read.prompts) == (10, {"query": "find: "})
+    assert (read.spec.max_length, read.spec.prompts) == (10, {"query": "find: "})
 
 
 @pytest.mark.parametrize(
@@ -363,7 +367,7 @@ def test_a_folder_for_scores_is_read_unless_they_are_bent(
     sigmoid = {"activation_fn": "torch.nn.modules.activation.Sigmoid"}
     about = {"model_type": "CrossEncoder", **sigmoid}
     tiny_sentences.edit(about, "config_sentence_transformers.json")
-    assert read_folder(tiny_sentences.path).max_length == 10
+    assert read_folder(tiny_sentences.path).spec.max_length == 10
     relu = {"activation_fn": "torch.nn.modules.activation.ReLU"}
     tiny_sentences.edit(relu, "config_sentence_transformers.json")
     with pytest.raises(UnsupportedModel, match=r"activation_fn='torch\.nn.*ReLU'"):

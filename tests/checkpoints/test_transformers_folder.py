@@ -31,8 +31,8 @@ def test_an_encoder_is_read_whole(tiny: "Tiny") -> None:
     assert read.config == tiny.config
     assert list(read.weights) == list(tiny.weights)
     assert all(np.array_equal(read.weights[name], tiny.weights[name]) for name in tiny.weights)
-    assert read.heads == {}
-    assert (read.pooling.modes, read.modules, read.max_length) == (("mean",), (), 16)
+    assert read.head_weights == {}
+    assert (read.spec.pooling.modes, read.spec.modules, read.spec.max_length) == (("mean",), (), 16)
 
 
 def test_heads_are_kept_with_what_is_known_of_them(tiny: "Tiny") -> None:
@@ -40,7 +40,7 @@ def test_heads_are_kept_with_what_is_known_of_them(tiny: "Tiny") -> None:
     arrays = masked_tokens(tiny)
     tiny.save(arrays)
     read = read_transformers(tiny.path)
-    assert sorted(read.heads) == [
+    assert sorted(read.head_weights) == [
         "heads.masked_tokens.bias",
         "heads.masked_tokens.dense.bias",
         "heads.masked_tokens.dense.weight",
@@ -48,9 +48,9 @@ def test_heads_are_kept_with_what_is_known_of_them(tiny: "Tiny") -> None:
         "heads.masked_tokens.norm.weight",
     ]
     norm = arrays["cls.predictions.transform.LayerNorm.gamma"].astype(np.float32)
-    assert np.array_equal(read.heads["heads.masked_tokens.norm.weight"], norm)
-    assert read.head_settings["architectures"] == ["BertForMaskedLM"]
-    assert read.head_settings["id2label"] == {"0": "good"}
+    assert np.array_equal(read.head_weights["heads.masked_tokens.norm.weight"], norm)
+    assert read.source_settings["architectures"] == ["BertForMaskedLM"]
+    assert read.source_settings["id2label"] == {"0": "good"}
 
 
 def test_a_tied_decoder_may_be_in_the_file_or_not(tiny: "Tiny") -> None:
@@ -59,16 +59,16 @@ def test_a_tied_decoder_may_be_in_the_file_or_not(tiny: "Tiny") -> None:
     bias = masked_tokens(tiny)["cls.predictions.bias"]
     tiny.save(masked_tokens(tiny, weight=tiny.weights["embedding.token.weight"], bias=bias))
     with_both = read_transformers(tiny.path)
-    assert with_both.heads.keys() == without.heads.keys()
-    assert with_both.head_settings == without.head_settings
+    assert with_both.head_weights.keys() == without.head_weights.keys()
+    assert with_both.source_settings == without.source_settings
 
 
 def test_a_decoder_of_its_own_is_kept(tiny: "Tiny") -> None:
     decoder = np.ones((20, 8), dtype=np.float32)
     tiny.save(masked_tokens(tiny, weight=decoder))
     read = read_transformers(tiny.path)
-    assert np.array_equal(read.heads["heads.masked_tokens.weight"], decoder)
-    assert read.head_settings["tie_word_embeddings"] is False
+    assert np.array_equal(read.head_weights["heads.masked_tokens.weight"], decoder)
+    assert read.source_settings["tie_word_embeddings"] is False
 
 
 def test_buffers_are_dropped_by_name(tiny: "Tiny") -> None:
@@ -140,4 +140,4 @@ def test_a_missing_model_type_is_named(tiny: "Tiny") -> None:
 def test_the_tokenizer_may_set_a_shorter_length_but_no_longer_one(tiny: "Tiny") -> None:
     for stated, length in ((9, 9), (512, 16), (10**30, 16), (None, 16), (1e30, 16), (True, 16)):
         tiny.edit({"model_max_length": stated}, "tokenizer_config.json")
-        assert read_transformers(tiny.path).max_length == length
+        assert read_transformers(tiny.path).spec.max_length == length

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from bothways.checkpoints.weight_files import (
+    StoredTensor,
     find_weights,
     inside,
     read_safetensors,
@@ -171,11 +172,14 @@ def write_index(folder: Path, names: object, file: str = "model.safetensors") ->
 )
 def test_shards_are_read_as_their_index_says(suffix: str, file: str, tmp_path: Path) -> None:
     write_index(tmp_path, shards(tmp_path, suffix), file)
-    arrays, named = read_weights(tmp_path)
+    arrays, named, file_of = read_weights(tmp_path)
     assert {key: array.tolist() for key, array in arrays.items()} == {
         "a": [1.0, 1.0], "b": [2.0, 2.0], "c": [3.0, 3.0],
     }  # fmt: skip
     assert named.name == f"{file}.index.json"
+    assert {path.name for path in file_of.values()} == {f"one{suffix}", f"two{suffix}"}
+    for key, path in file_of.items():
+        assert np.array_equal(StoredTensor(path, key).read(), arrays[key])
     assert [path.name for path in find_weights(tmp_path)[1:]] == [f"one{suffix}", f"two{suffix}"]
 
 

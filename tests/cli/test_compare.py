@@ -14,8 +14,7 @@ from typer.main import get_command
 
 from bothways.cli import compare
 from bothways.cli.app import app
-from bothways.lab.comparison import find
-from bothways.lab.registry import Subject
+from bothways.lab.registry import ComparisonName, load_comparison
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -26,7 +25,7 @@ def test_a_comparison_ends_with_what_it_found_and_where_it_is_told(run: Run) -> 
     code, out, err = run("compare", "speed", "--quick", *FEW, "--out", "r")
     assert code == 0, err
     finding, report = out.splitlines()
-    assert finding.startswith("The Transformer against recurrent encoders")
+    assert finding.startswith("The Transformer compared with recurrent encoders")
     assert report == f"report\t{Path('r') / 'report.html'}"
     raw = json.loads(Path("r/raw.json").read_text())
     assert raw["command"] == "bothways compare speed --encoders transformer,lstm --quick"
@@ -67,7 +66,7 @@ def test_a_file_of_labeled_rows_can_be_compared_on(run: Run) -> None:
     words = ("--column", "review", "--label", "liked", "--encoders", "bag", "--threads", "1")
     code, out, err = run("compare", "data", "rows.csv", "--quick", *words)
     assert code == 0, err
-    assert out.startswith("On rows.csv, bag does best: ")
+    assert out.startswith("On rows.csv, bag has the best score: ")
     raw = json.loads(Path("compare-data/raw.json").read_text())
     assert raw["command"] == (
         "bothways compare data rows.csv --column review --label liked --encoders bag --threads 1 "
@@ -97,7 +96,7 @@ def test_an_alphabet_that_there_is_not_is_named(run: Run) -> None:
 def test_a_task_of_another_subject_is_refused(run: Run) -> None:
     code, _, err = run("compare", "bottleneck", "--quick", "--task", "tag")
     assert code == 1
-    assert err.startswith("error: task='tag': expected one of copy, reverse, dates")
+    assert err.startswith("error: task='tag': expected copy, reverse, dates")
 
 
 def test_rows_without_labels_are_told_as_train_tells_it(run: Run) -> None:
@@ -111,7 +110,7 @@ def test_rows_without_labels_are_told_as_train_tells_it(run: Run) -> None:
 def test_an_encoder_that_there_is_not_is_named(run: Run) -> None:
     code, _, err = run("compare", "speed", "--encoders", "transformer,abacus")
     assert code == 1
-    assert err.startswith("error: encoder 'abacus': expected one of transformer")
+    assert err.startswith("error: encoders[1]='abacus': expected transformer")
 
 
 def test_a_folder_that_cannot_be_made_is_told_before_the_work(run: Run) -> None:
@@ -132,10 +131,10 @@ def test_a_missing_extra_is_named_before_the_work(
     assert f"bothways[{extra}]" in err
 
 
-@pytest.mark.parametrize("subject", get_args(Subject))
-def test_every_subject_can_be_compared_at_every_scale(subject: Subject) -> None:
-    comparison = find(subject)
-    assert set(comparison.settings) == {"quick", "default", "full"}
+@pytest.mark.parametrize("subject", get_args(ComparisonName))
+def test_every_subject_can_be_compared_at_every_scale(subject: ComparisonName) -> None:
+    comparison = load_comparison(subject)
+    assert set(comparison.presets) == {"quick", "default", "full"}
     assert comparison.title
 
 

@@ -25,7 +25,7 @@ def test_what_is_said_to_work_has_been_tried() -> None:
 
 
 def test_a_backend_that_is_missing_or_broken_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    create = backends.create
+    create = backends.create_backend
 
     def create_some(name: Any, *arguments: Any, **options: Any) -> Any:
         match name:
@@ -37,7 +37,7 @@ def test_a_backend_that_is_missing_or_broken_says_why(monkeypatch: pytest.Monkey
                 raise OSError("libsomething.so.7 is missing")
         return create(name, *arguments, **options)
 
-    monkeypatch.setattr(backends, "create", create_some)
+    monkeypatch.setattr(backends, "create_backend", create_some)
     facts = doctor.describe()
     assert facts["backends"]["native"] == {"works": False, "because": "this build has no engine"}
     assert "bothways[torch]" in facts["backends"]["torch"]["because"]

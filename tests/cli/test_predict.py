@@ -12,11 +12,12 @@ import pytest
 
 import bothways
 from bothways import Alphabet, EncoderConfig
-from bothways.checkpoints import ModelFolder, export
+from bothways.checkpoints import ModelBundle, export
+from bothways.checkpoints.tokenizers.files import open_tokenizer
 from bothways.model.heads import Head, HeadLayer, HeadTask, head_layout
+from bothways.model.spec import ModelSpec
 from bothways.sequences import SequenceReader, SymbolReader
 from bothways.sequences.text import TextReader
-from bothways.sequences.tokenizer_files import open_tokenizer
 
 SAME = 1e-6
 """fp32 through another order of additions."""
@@ -57,16 +58,14 @@ def make(tmp_path: Path, make_weights: Callable[..., dict[str, np.ndarray]]) -> 
         )
         rng = np.random.default_rng(5)
         shapes = {name: s for head in heads for name, s in head_layout(head, config).items()}
-        folder = ModelFolder(
+        folder = ModelBundle.of(
+            ModelSpec(config=config, heads=heads, max_length=config.max_length),
+            {
+                **make_weights(config),
+                **{n: rng.standard_normal(s).astype(np.float32) for n, s in shapes.items()},
+            },
             path=tmp_path,
             reader_path=files,
-            family="bothways",
-            config=config,
-            weights=make_weights(config),
-            heads={n: rng.standard_normal(s).astype(np.float32) for n, s in shapes.items()},
-            head_settings={},
-            head_configs=heads,
-            max_length=config.max_length,
         )
         export(folder, tmp_path / "model", "bothways")
         return str(tmp_path / "model")
@@ -207,8 +206,8 @@ def test_terms_come_with_their_weights(run: Run, make: Make) -> None:
     assert run("predict", model, "rows.txt", "-o", "o.jsonl", "--task", "sparse")[0] == 0
     expected = bothways.load(model).sparse(ROWS)
     for i, row in enumerate(lines("o.jsonl")):
-        assert row["terms"] == list(expected.terms(i))
-        np.testing.assert_allclose(row["weights"], [*expected.terms(i).values()], atol=SAME)
+        assert row["terms"] == list(expected[i].terms())
+        np.testing.assert_allclose(row["weights"], [*expected[i].terms().values()], atol=SAME)
 
 
 def test_pairs_are_read_from_two_columns_or_with_one_query(run: Run, make: Make) -> None:

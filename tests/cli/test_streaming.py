@@ -11,9 +11,9 @@ from bothways import Encoder
 from bothways.cli.memory import ChunkPlan
 from bothways.cli.models import EncodeSettings
 from bothways.cli.streaming import Totals, chunks, encode_rows
-from bothways.encoder import Encodings
 from bothways.errors import InputError, SequenceTooLong
 from bothways.files import Encoded, Meter, Place, Row
+from bothways.inference.vectors import SequenceVectors
 
 
 def rows(*values: Any) -> list[Row]:
@@ -27,7 +27,7 @@ class CountingEncoder:
     calls: list[list[str]] = dataclasses.field(default_factory=list)
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def encode_detailed(self, texts: Sequence[str], **options: Any) -> Encodings:
+    def encode_detailed(self, texts: Sequence[str], **options: Any) -> SequenceVectors:
         self.calls.append(list(texts))
         self.options = options
         for index, text in enumerate(texts):
@@ -38,7 +38,7 @@ class CountingEncoder:
             options["progress"](4 * (index + 1), 4 * len(texts))
         lengths = np.array([len(text) for text in texts])
         vectors = lengths[:, None].astype(np.float32)
-        return Encodings(vectors, np.full(len(texts), 4), lengths > 8)
+        return SequenceVectors(vectors, np.full(len(texts), 4), lengths > 8)
 
 
 @dataclasses.dataclass

@@ -98,7 +98,7 @@ def test_options_win_over_the_file_and_assignments_over_both(run: Run) -> None:
         (["train.csv", "--set", "depth"], "error: --set depth: expected NAME=VALUE, with a field"),
         (["train.csv", "--set", "table.x=1"], "tables are data, model, encoder, objective, train"),
         (["train.csv", "--temperature", "1"], "error: temperature is for contrast, not for class"),
-        (["train.csv", "--from", "minilm", "--size", "tiny"], "size: is for a fresh model, and"),
+        (["train.csv", "--from", "minilm", "--size", "tiny"], "size: applies only to a new model"),
         (["train.csv", "--config", "no.toml"], "error: no.toml: cannot be read"),
         (["train.csv", "--resume"], "error: o: there is no run to resume: no training.json"),
         (["-"], "error: training reads its data more than once; give a file, not -"),

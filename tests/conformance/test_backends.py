@@ -10,7 +10,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from bothways.checkpoints.model_folder import ModelFolder, Pooling
+from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.onnx.writing import output_names, write_onnx
 from bothways.inference.backends import Backend
 from bothways.model import variants
@@ -18,6 +18,8 @@ from bothways.model.config import EncoderConfig, PoolingMode
 from bothways.model.fields import literal_fields
 from bothways.model.heads import Head, HeadLayer, head_layout
 from bothways.model.packing import PackedBatch
+from bothways.model.pooling import Pooling
+from bothways.model.spec import ModelSpec
 from bothways.model.weights import Weights
 from bothways.reference import head_outputs
 from bothways.reference.backend import ReferenceBackend
@@ -240,17 +242,18 @@ def test_an_exported_graph_equals_the_definition(
     rng = np.random.default_rng(9)
     shapes = {name: s for head in heads for name, s in head_layout(head, config).items()}
     weights = make_weights(config)
-    folder = ModelFolder(
+    folder = ModelBundle.of(
+        ModelSpec(
+            config=config,
+            pooling=Pooling(get_args(PoolingMode)),
+            heads=heads,
+            max_length=config.max_length,
+        ),
+        {
+            **weights,
+            **{name: rng.standard_normal(s, dtype=np.float32) for name, s in shapes.items()},
+        },
         path=tmp_path,
-        reader_path=tmp_path,
-        family="bothways",
-        config=config,
-        weights=weights,
-        heads={name: rng.standard_normal(s, dtype=np.float32) for name, s in shapes.items()},
-        head_settings={},
-        head_configs=heads,
-        pooling=Pooling(get_args(PoolingMode)),
-        max_length=config.max_length,
     )
     write_onnx(tmp_path, folder)
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
@@ -262,7 +265,7 @@ def test_an_exported_graph_equals_the_definition(
         (states,) = oracle.hidden_states(batch, [config.num_layers])
         pooled = oracle.pool(batch, get_args(PoolingMode))
         assert error(found["sentence_embedding"], pooled) < TOLERANCE
-        arrays = weights | folder.heads
+        arrays = folder.all_weights
         for i, x_LD in enumerate(batch.split(states)):
             real = slice(0, lengths[i])
             assert error(found["last_hidden_state"][i, real], x_LD) < TOLERANCE

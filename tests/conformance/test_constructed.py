@@ -17,8 +17,9 @@ import numpy as np
 
 from bothways.inference.backends import Backend
 from bothways.model.config import EncoderConfig
+from bothways.model.layout import initialize
 from bothways.model.packing import PackedBatch
-from bothways.model.weights import Weights, initialize
+from bothways.model.weights import Weights
 
 MakeBackend = Callable[[EncoderConfig, Weights], Backend]
 

@@ -17,7 +17,7 @@ import pytest
 import torch
 import transformers
 
-from bothways.checkpoints import ModelFolder, export, read_folder
+from bothways.checkpoints import ModelBundle, export, read_folder
 from bothways.checkpoints.export import Format
 from bothways.checkpoints.families import FAMILIES
 from bothways.errors import CheckpointError
@@ -158,7 +158,7 @@ POINTS = {
     ),
 }
 
-BACKENDS: dict[str, Callable[[ModelFolder], Backend]] = {
+BACKENDS: dict[str, Callable[[ModelBundle], Backend]] = {
     "reference": lambda f: ReferenceBackend(f.transformer, f.weights, dtype=np.float64),
     "torch": lambda f: TorchBackend(f.config, f.weights, device="cpu"),
 }
@@ -170,7 +170,7 @@ class Built:
 
     model: Any
     path: Path
-    folder: ModelFolder
+    folder: ModelBundle
 
 
 @pytest.fixture(scope="module")
@@ -281,11 +281,11 @@ def test_reading_an_export_gives_the_same_folder(
 
     back = read_folder(tmp_path / "out")
     assert back.config == folder.config
-    assert back.max_length == folder.max_length
+    assert back.spec.max_length == folder.spec.max_length
     assert back.family == ("bothways" if to == "bothways" else folder.family)
-    settings = dict(folder.head_settings)
-    assert {name: back.head_settings[name] for name in settings} == settings
-    for ours, again in ((folder.weights, back.weights), (folder.heads, back.heads)):
+    settings = dict(folder.source_settings)
+    assert {name: back.source_settings[name] for name in settings} == settings
+    for ours, again in ((folder.weights, back.weights), (folder.head_weights, back.head_weights)):
         assert again.keys() == ours.keys()
         assert all(np.array_equal(again[name], ours[name]) for name in ours)
 

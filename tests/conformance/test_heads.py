@@ -15,11 +15,12 @@ import pytest
 import torch
 import transformers
 
-from bothways.checkpoints import ModelFolder, export, read_folder
+from bothways.checkpoints import ModelBundle, export, read_folder
 from bothways.inference.backends import Backend
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import HeadTask, head_layout
 from bothways.model.packing import PackedBatch
+from bothways.model.spec import ModelSpec
 from bothways.native import NativeBackend, is_built
 from bothways.nn.backend import TorchBackend
 from bothways.reference import head_outputs
@@ -119,7 +120,7 @@ POINTS = {
     for kind, (ending, more, task) in ENDINGS.items()
 } | VARIANTS
 
-BACKENDS: dict[str, Callable[[ModelFolder], Backend]] = {
+BACKENDS: dict[str, Callable[[ModelBundle], Backend]] = {
     "reference": lambda f: ReferenceBackend(f.transformer, f.weights),
     "torch": lambda f: TorchBackend(f.config, f.weights, device="cpu"),
 }
@@ -132,7 +133,7 @@ class Built:
     """A model of transformers in float64, and the folder that it was saved to, as read."""
 
     model: Any
-    folder: ModelFolder
+    folder: ModelBundle
 
 
 @pytest.fixture(scope="module")
@@ -181,11 +182,11 @@ def agree(found: np.ndarray, wanted: np.ndarray) -> None:
 def test_every_head_equals_transformers(name: str, backend: str, scratch: Path) -> None:
     built = build(name, scratch)
     folder = built.folder
-    (head,) = folder.head_configs
+    (head,) = folder.spec.heads
     assert head.task == POINTS[name][2]
     batch = PackedBatch.of(sequences())
     (states_TD,) = BACKENDS[backend](folder).hidden_states(batch, [folder.config.num_layers])
-    weights = folder.weights | folder.heads
+    weights = folder.all_weights
     for x_LD, wanted in zip(batch.split(states_TD), theirs(built.model), strict=True):
         agree(head_outputs(x_LD, weights, head), wanted)
 
@@ -202,24 +203,24 @@ def test_an_exported_head_equals_the_one_that_was_read(
     for found, wanted in zip(theirs(model.double().eval()), theirs(built.model), strict=True):
         agree(found, wanted)
     back = read_folder(tmp_path / "out")
-    assert back.head_configs == built.folder.head_configs
+    assert back.spec.heads == built.folder.spec.heads
     assert bool(back.unread_heads) == bool(built.folder.unread_heads)
 
 
 def test_labels_are_those_of_the_config(scratch: Path) -> None:
     for name, (_, config, task) in POINTS.items():
         if "id2label" in config:
-            (head,) = build(name, scratch).folder.head_configs
+            (head,) = build(name, scratch).folder.spec.heads
             assert head.labels == ("low", "mid", "high")
         elif task == "values":
-            assert build(name, scratch).folder.head_configs[0].labels == ("LABEL_0",)
+            assert build(name, scratch).folder.spec.heads[0].labels == ("LABEL_0",)
 
 
 def test_a_class_that_bothways_does_not_run_is_left_unread(scratch: Path) -> None:
     model = transformers.BertForMultipleChoice(transformers.BertConfig(**SMALL))
     model.save_pretrained(scratch / "choice")
     folder = read_folder(scratch / "choice")
-    assert folder.head_configs == ()
+    assert folder.spec.heads == ()
     assert "architectures=['BertForMultipleChoice']" in folder.unread_heads
 
 
@@ -281,16 +282,13 @@ def test_a_head_that_bothways_trained_loads_in_transformers(
     head = head_for(task, config, labels, pooling="cls")
     rng = np.random.default_rng(4)
     shapes = head_layout(head, config)
-    folder = ModelFolder(
+    folder = ModelBundle.of(
+        ModelSpec(config=config, heads=(head,), max_length=config.max_length),
+        {
+            **make_weights(config),
+            **{n: rng.standard_normal(s, dtype=np.float32) for n, s in shapes.items()},
+        },
         path=tmp_path,
-        reader_path=tmp_path,
-        family="bothways",
-        config=config,
-        weights=make_weights(config),
-        heads={n: rng.standard_normal(s, dtype=np.float32) for n, s in shapes.items()},
-        head_settings={},
-        head_configs=(head,),
-        max_length=config.max_length,
     )
     assert export(folder, tmp_path / "out", "transformers") == ()
     model, report = LOADERS[task].from_pretrained(tmp_path / "out", output_loading_info=True)
@@ -302,6 +300,6 @@ def test_a_head_that_bothways_trained_loads_in_transformers(
     backend = ReferenceBackend(config, folder.weights, dtype=np.float64)
     for ids, wanted in zip(sequences(), theirs(model.double().eval()), strict=True):
         (states,) = backend.hidden_states(PackedBatch.of([ids]), [config.num_layers])
-        agree(np.asarray(head_outputs(states, folder.weights | folder.heads, head)), wanted)
+        agree(np.asarray(head_outputs(states, folder.all_weights, head)), wanted)
     back = read_folder(tmp_path / "out")
-    assert [(h.task, h.labels) for h in back.head_configs] == [(task, labels)]
+    assert [(h.task, h.labels) for h in back.spec.heads] == [(task, labels)]

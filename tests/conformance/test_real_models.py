@@ -1,6 +1,5 @@
 """Models that people use, against the libraries that they come from."""
 
-import dataclasses
 import json
 import random
 import shutil
@@ -15,7 +14,7 @@ from sentence_transformers import CrossEncoder, SentenceTransformer, SparseEncod
 from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling
 
 import bothways
-from bothways.checkpoints import ModelFolder, export, read_folder
+from bothways.checkpoints import ModelBundle, export, read_folder
 from bothways.errors import CheckpointError, TruncationWarning
 from bothways.inference.backends import BackendName
 from bothways.model.heads import head_layout
@@ -41,7 +40,7 @@ WORDS = (
 )
 
 
-def hidden_states_agree(folder: ModelFolder, model: Any) -> None:
+def hidden_states_agree(folder: ModelBundle, model: Any) -> None:
     """Reference and torch against `model`, a bare encoder of transformers, on random ids."""
     rng = np.random.default_rng(5)
     sequences = [rng.integers(1, folder.config.vocab_size, length) for length in LENGTHS]
@@ -63,13 +62,13 @@ def hidden_states_agree(folder: ModelFolder, model: Any) -> None:
                 )
 
 
-def logits_agree(folder: ModelFolder, model: Any) -> None:
+def logits_agree(folder: ModelBundle, model: Any) -> None:
     ids = np.random.default_rng(6).integers(1, folder.config.vocab_size, 40)
     backend = ReferenceBackend(folder.transformer, folder.weights, dtype=np.float64)
     (states,) = backend.hidden_states(PackedBatch.of([ids]), [folder.config.num_layers])
-    (head,) = folder.head_configs
+    (head,) = folder.spec.heads
     assert head.task == "masked_tokens"
-    ours = head_outputs(states, folder.weights | folder.heads, head)
+    ours = head_outputs(states, folder.all_weights, head)
     with torch.no_grad():
         theirs = model(torch.tensor(ids[None])).logits[0].numpy()
     scale = np.abs(theirs).max()
@@ -133,8 +132,10 @@ def test_what_sentence_transformers_saves_today_is_the_same_model(
 ) -> None:
     sentence_transformer.save_pretrained(str(tmp_path / "saved"), create_model_card=False)
     old, new = read_folder(minilm_folder), read_folder(tmp_path / "saved")
-    assert (new.config, new.pooling, new.modules) == (old.config, old.pooling, old.modules)
-    assert (new.max_length, new.lowercase, new.family) == (256, False, "bert")
+    assert (new.config, new.spec.pooling, new.spec.modules) == (
+        old.config, old.spec.pooling, old.spec.modules,
+    )  # fmt: skip
+    assert (new.spec.max_length, new.spec.lowercase, new.family) == (256, False, "bert")
     assert all(np.array_equal(new.weights[name], old.weights[name]) for name in old.weights)
 
 
@@ -224,7 +225,7 @@ def test_the_albert_tagger_runs_once_its_config_says_what_it_is(
     (tmp_path / "config.json").write_text(json.dumps(tagger | {"model_type": "albert"}))
     shutil.copy(unidic_folder / "model.pth", tmp_path / "pytorch_model.bin")
     folder = read_folder(tmp_path)
-    assert "heads.masked_tokens.dense.weight" in folder.heads
+    assert "heads.masked_tokens.dense.weight" in folder.head_weights
     hidden_states_agree(folder, transformers.AlbertModel.from_pretrained(tmp_path).eval())
 
 
@@ -236,7 +237,7 @@ def test_a_head_does_not_get_in_the_way_of_sentence_transformers(
     rng = np.random.default_rng(8)
     shapes = head_layout(head, folder.config)
     heads = {name: rng.standard_normal(s, dtype=np.float32) for name, s in shapes.items()}
-    with_head = dataclasses.replace(folder, heads=heads, head_configs=(head,))
+    with_head = folder.with_weights({**folder.weights, **heads}, heads=(head,))
     assert export(with_head, tmp_path / "out", "sentence-transformers") == ()
     again = SentenceTransformer(str(tmp_path / "out"), device="cpu", local_files_only=True)
     sentences = texts(20)[10:]

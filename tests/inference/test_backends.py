@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bothways.errors import BackendError
-from bothways.inference.backends import BackendName, Precision, create
+from bothways.inference.backends import BackendName, Precision, create_backend
 from bothways.model.config import EncoderConfig
 from bothways.model.packing import PackedBatch
 from bothways.model.weights import Weights
@@ -41,18 +41,20 @@ def _no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_no_engine")
 def test_without_the_engine_torch_takes_its_place(weights: Weights) -> None:
-    assert create("auto", CONFIG, weights).name == "torch"
+    assert create_backend("auto", CONFIG, weights).name == "torch"
 
 
 @pytest.mark.usefixtures("_no_engine", "_no_torch")
 def test_without_either_it_is_said_what_to_install(weights: Weights) -> None:
     with pytest.raises(BackendError, match=r"pip install 'bothways\[torch\]', or .* compiler"):
-        create("auto", CONFIG, weights)
+        create_backend("auto", CONFIG, weights)
 
 
 @pytest.mark.usefixtures("_no_engine", "_no_torch")
 def test_the_reference_needs_neither(weights: Weights) -> None:
-    pooled = create("reference", CONFIG, weights).pool(PackedBatch.of([np.arange(9)]), ["mean"])
+    pooled = create_backend("reference", CONFIG, weights).pool(
+        PackedBatch.of([np.arange(9)]), ["mean"]
+    )
     assert pooled.shape == (1, CONFIG.d_model)
 
 
@@ -63,4 +65,4 @@ def test_what_the_engine_alone_does_asks_for_a_compiler(
 ) -> None:
     expected = r"engine is not installed \(No module .*_engine'\); install a C\+\+ compiler"
     with pytest.raises(BackendError, match=expected):
-        create(backend, CONFIG, weights, precision=precision)
+        create_backend(backend, CONFIG, weights, precision=precision)

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from bothways.lab import timing
-from bothways.lab.timing import ATTEMPTS, SHORTEST, take_turns, torch_threads
+from bothways.lab.timing import MAX_ATTEMPTS, MIN_SECONDS, time_interleaved, torch_threads
 
 
 @pytest.fixture
-def taking(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Callable[[], object]]:
-    """Makes calls that take so many seconds of a clock that nothing else moves."""
+def timed_call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Callable[[], object]]:
+    """Makes calls that take a given time on a simulated clock."""
     now = used = 0.0
     seen: list[str] = []
 
@@ -31,7 +31,7 @@ def taking(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Callable[[], object
     return make
 
 
-def test_threads_are_set_for_a_while_even_if_that_ends_badly() -> None:
+def test_the_number_of_threads_is_restored_even_after_an_error() -> None:
     before = torch.get_num_threads()
     with torch_threads(before + 1):
         assert torch.get_num_threads() == before + 1
@@ -41,29 +41,31 @@ def test_threads_are_set_for_a_while_even_if_that_ends_badly() -> None:
 
 
 def test_calls_take_turns_and_the_first_turn_does_not_count(
-    taking: Callable[..., Callable[[], object]],
+    timed_call: Callable[..., Callable[[], object]],
 ) -> None:
-    shares: list[float] = []
-    found = take_turns({"a": taking("a", 1.0), "b": taking("b", 2.0)}, 2, shares.append)
-    assert "".join(taking.seen) == "ababab"  # type: ignore[attr-defined]
-    assert found == {"a": [1.0, 1.0], "b": [2.0, 2.0]}
-    assert shares == sorted(shares)
-    assert shares[-1] == 1
+    fractions: list[float] = []
+    times = time_interleaved(
+        {"a": timed_call("a", 1.0), "b": timed_call("b", 2.0)}, 2, fractions.append
+    )
+    assert "".join(timed_call.seen) == "ababab"  # type: ignore[attr-defined]
+    assert times == {"a": [1.0, 1.0], "b": [2.0, 2.0]}
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1
 
 
-def test_what_is_short_is_called_often_and_its_time_is_that_of_one_call(
-    taking: Callable[..., Callable[[], object]],
+def test_a_short_call_is_repeated_and_its_time_is_per_call(
+    timed_call: Callable[..., Callable[[], object]],
 ) -> None:
-    found = take_turns({"short": taking("s", SHORTEST / 4)}, 3)
-    assert found["short"] == pytest.approx([SHORTEST / 4] * 3)
-    assert len(taking.seen) == 2 + 3 * 4  # type: ignore[attr-defined]
+    times = time_interleaved({"short": timed_call("s", MIN_SECONDS / 4)}, 3)
+    assert times["short"] == pytest.approx([MIN_SECONDS / 4] * 3)
+    assert len(timed_call.seen) == 2 + 3 * 4  # type: ignore[attr-defined]
 
 
-def test_a_time_in_which_others_had_the_core_is_taken_again(
-    taking: Callable[..., Callable[[], object]],
+def test_a_disturbed_timing_is_repeated(
+    timed_call: Callable[..., Callable[[], object]],
 ) -> None:
-    # The first call only warms up.
-    assert take_turns({"a": taking("a", 1.0, disturbances=2)}, 1) == {"a": [1.0]}
-    assert len(taking.seen) == 3  # type: ignore[attr-defined]
-    assert take_turns({"b": taking("b", 1.0, disturbances=99)}, 1) == {"b": [2.0]}
-    assert len(taking.seen) == 3 + 1 + ATTEMPTS  # type: ignore[attr-defined]
+    # The first call is the warm-up.
+    assert time_interleaved({"a": timed_call("a", 1.0, disturbances=2)}, 1) == {"a": [1.0]}
+    assert len(timed_call.seen) == 3  # type: ignore[attr-defined]
+    assert time_interleaved({"b": timed_call("b", 1.0, disturbances=99)}, 1) == {"b": [2.0]}
+    assert len(timed_call.seen) == 3 + 1 + MAX_ATTEMPTS  # type: ignore[attr-defined]

@@ -86,13 +86,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("fields", "message"), REFUSED, ids=[message for _, message in REFUSED])
-def test_a_contradiction_is_refused_by_name_and_value(fields: dict[str, Any], message: str) -> None:
+def test_invalid_fields_are_refused_by_name_and_value(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as raised:
         EncoderConfig(**SMALL | fields)
     assert message in str(raised.value)
 
 
-def test_an_int_will_do_for_a_float() -> None:
+def test_an_int_is_accepted_for_a_float() -> None:
     assert EncoderConfig(**SMALL, dropout=0, rotary_base=500).rotary_base == 500
 
 
@@ -114,7 +114,7 @@ def test_a_config_survives_json(config: EncoderConfig) -> None:
     assert EncoderConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
-def test_a_field_that_does_not_exist_is_refused_with_those_that_do() -> None:
+def test_an_unknown_field_is_refused_with_the_list_of_fields() -> None:
     with pytest.raises(ConfigError, match=r"unknown field 'heads'; EncoderConfig has num_layers, "):
         EncoderConfig.from_dict(SMALL | {"heads": 4})
 
@@ -131,7 +131,7 @@ def test_json_values_of_a_wrong_kind_are_refused() -> None:
             EncoderConfig.from_dict(SMALL | {"windows": bad})
 
 
-def test_what_follows_from_the_fields() -> None:
+def test_derived_properties() -> None:
     assert FULL.head_width == 4
     assert FULL.num_blocks == 1
     assert [FULL.block(layer) for layer in (0, 1)] == [0, 0]

@@ -1,14 +1,24 @@
-"""Parameters and operations, counted by hand."""
+"""Parameters, operations and bytes, counted by hand."""
 
 import math
+from typing import Any
 
 import pytest
 
 from bothways import EncoderConfig
 from bothways.model.baselines import BASELINES, BaselineConfig, BaselineName
 from bothways.model.baselines import layout as baseline
-from bothways.model.costs import operations, parameters_by_part
-from bothways.model.weights import layout
+from bothways.model.costs import (
+    bytes_per_token,
+    encoding_bytes,
+    operations,
+    parameters_by_part,
+)
+from bothways.model.layout import layout
+from bothways.model.packing import DEFAULT_MAX_TOKENS
+
+SIZES: dict[str, Any] = {"num_layers": 1, "num_heads": 1, "d_model": 8, "d_ff": 32, "max_length": 6}
+PLAIN = EncoderConfig(**SIZES, vocab_size=10, num_segments=2)
 
 CONFIGS = {
     "bert": EncoderConfig(
@@ -52,7 +62,7 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_the_parts_are_the_whole(name: str) -> None:
+def test_the_parts_add_up_to_all_parameters(name: str) -> None:
     whole = sum(math.prod(shape) for shape in layout(CONFIGS[name]).values())
     assert sum(parameters_by_part(CONFIGS[name]).values()) == whole
 
@@ -75,7 +85,7 @@ def test_a_bias_by_distance_is_of_attention() -> None:
     assert parameters_by_part(CONFIGS["relative"])["attention"] == 4 * (8 * 8 + 8) + 32 * 2
 
 
-def test_operations_are_those_of_every_layer_shared_or_not() -> None:
+def test_operations_count_every_layer_even_if_layers_share_weights() -> None:
     D, F = 384, 1536
     cost = operations(CONFIGS["bert"])
     assert cost.at(128) == 6 * (4 * D * D + 2 * D * F + 2 * D * 128)
@@ -96,7 +106,9 @@ def test_a_series_costs_a_product_with_its_channels() -> None:
 
 
 @pytest.mark.parametrize("kind", BASELINES)
-def test_a_baseline_s_parts_add_up_and_cost_the_same_at_any_length(kind: BaselineName) -> None:
+def test_the_parts_of_a_baseline_add_up_and_its_operations_do_not_depend_on_length(
+    kind: BaselineName,
+) -> None:
     config = BaselineConfig(
         kind=kind, num_layers=2, width=4, embedding_width=6, input="vectors", num_channels=3
     )
@@ -113,3 +125,37 @@ def test_a_table_of_tokens_is_looked_up_and_not_multiplied() -> None:
         kind="rnn-forward", num_layers=1, width=4, embedding_width=6, vocab_size=100
     )
     assert operations(config).formula() == f"{4 * 6 + 4 * 4}"
+
+
+def test_the_widest_part_determines_bytes_per_token() -> None:
+    """d_model 8, d_ff 32, in float32: four vectors, and 2 · 32 activations."""
+    assert bytes_per_token(PLAIN) == 4 * (4 * 8 + 2 * 32)
+    gated = EncoderConfig(**SIZES, vocab_size=10, gated=True)
+    assert bytes_per_token(gated) == 4 * (4 * 8 + 3 * 32)
+    narrow = EncoderConfig(**SIZES | {"d_ff": 8}, vocab_size=10)
+    assert bytes_per_token(narrow) == 4 * (4 * 8 + 4 * 8)
+    assert bytes_per_token(PLAIN, kept_layers=3) - bytes_per_token(PLAIN) == 3 * 4 * 8
+
+
+def test_a_default_batch_of_a_large_encoder_needs_less_than_a_gibibyte() -> None:
+    large = EncoderConfig(
+        num_layers=24, num_heads=16, d_model=1024, d_ff=4096, vocab_size=10, gated=True
+    )
+    assert DEFAULT_MAX_TOKENS * bytes_per_token(large) < 2**30
+
+
+def test_encoding_counts_vectors_twice_and_ids_once() -> None:
+    none, some = encoding_bytes(1000, 0, 384), encoding_bytes(1000, 50_000, 384)
+    assert some - none == 50_000 * 8
+    assert encoding_bytes(1000, 0, 768) - none == 2 * 1000 * 384 * 4
+
+
+def test_bytes_per_token_of_baselines_depend_on_gates_and_kernel() -> None:
+    """d_model 8, embeddings of 6, width 4: E + D twice, then the layer's numbers."""
+    fields: dict[str, Any] = {"num_layers": 2, "width": 4, "embedding_width": 6, "vocab_size": 9}
+    lstm = bytes_per_token(BaselineConfig(kind="lstm", **fields))
+    assert lstm == 4 * (2 * (8 + 6) + 2 * (8 + (4 + 1) * 4))
+    gru = bytes_per_token(BaselineConfig(kind="gru", **fields))
+    assert lstm - gru == 4 * 2 * 4
+    convolution = bytes_per_token(BaselineConfig(kind="convolution", **fields))
+    assert convolution == 4 * (2 * (6 + 6) + 2 * 3 * 6 + 2 * 4)

@@ -42,16 +42,19 @@ def test_a_head_is_read_back_from_json_values_as_it_was(head: Head) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"task": "poetry"}, "task='poetry': expected one of masked_tokens"),
+        ({"task": "poetry"}, "task='poetry' of a head: expected one of masked_tokens"),
         ({"pooling": "mean"}, "pooling='mean' does not go with task='tags'"),
         ({"task": "classes"}, "pooling=None does not go with task='classes'"),
-        ({"task": "classes", "pooling": "median"}, "pooling='median' does not go"),
+        (
+            {"task": "classes", "pooling": "median"},
+            "pooling='median' of a head: expected one of cls",
+        ),
         ({"labels": ("noun",)}, "1 labels for a head of 2 outputs"),
         ({"task": "masked_tokens"}, "labels for task='masked_tokens'"),
         ({"layers": ()}, "at least one layer"),
-        ({"dropout": 1.0}, "dropout=1.0: expected at least 0, below 1"),
-        ({"dropout": "0.1"}, "dropout='0.1'"),
-        ({"layers": TAGS.layers * 2}, "a name of its own for each"),
+        ({"dropout": 1.0}, "dropout=1.0 of a head: expected at least 0, below 1"),
+        ({"dropout": "0.1"}, "dropout='0.1' of a head: expected float or int"),
+        ({"layers": TAGS.layers * 2}, "every layer and norm needs its own name"),
         ({"layers": (WORDS.layers[1], TAGS.layers[0])}, "only the last layer"),
     ],
 )
@@ -63,22 +66,25 @@ def test_a_head_that_contradicts_itself_is_refused(change: dict[str, Any], messa
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"name": "classifier"}, "begins with heads."),
-        ({"norm": "norm"}, "begins with heads."),
+        ({"name": "classifier"}, "must begin with heads."),
+        ({"norm": "norm"}, "must begin with heads."),
         ({"outputs": 0}, "outputs=0: expected at least 1"),
         ({"outputs": 2.0}, "outputs=2.0 of a head's layer: expected int"),
         ({"outputs": True}, "outputs=True of a head's layer: expected int"),
         ({"norm": 3}, "norm=3 of a head's layer: expected str or None"),
-        ({"activation": "sine"}, "activation='sine': expected one of identity, tanh, relu"),
+        (
+            {"activation": "sine"},
+            "activation='sine' of a head's layer: expected one of identity, tanh, relu",
+        ),
         ({"norm_eps": -1.0}, "norm_eps=-1.0: expected at least 0"),
     ],
 )
-def test_a_layer_that_cannot_be_is_refused(change: dict[str, Any], message: str) -> None:
+def test_an_invalid_layer_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         dataclasses.replace(TAGS.layers[0], **change)
 
 
-def test_a_field_that_does_not_exist_or_is_missing_is_named() -> None:
+def test_an_unknown_or_missing_field_is_named() -> None:
     with pytest.raises(ConfigError, match="unknown field 'color'; Head has task, layers"):
         Head.from_dict(TAGS.to_dict() | {"color": 1})
     with pytest.raises(ConfigError, match="field 'outputs' of HeadLayer is missing"):
@@ -103,7 +109,7 @@ def test_weights_of_a_head_are_checked_by_name_and_shape() -> None:
 def test_a_head_that_does_not_fit_its_encoder_is_refused() -> None:
     dense, words = WORDS.layers
     for layers, message in (
-        ((words,), "tied to the token embeddings, and has 8 inputs"),
+        ((words,), "has 8 inputs and 20 outputs; it is tied to the token embeddings"),
         ((dense, dataclasses.replace(words, outputs=21)), "21 outputs; the encoder has 20"),
     ):
         head = dataclasses.replace(WORDS, layers=layers)

@@ -9,12 +9,9 @@ from hypothesis import strategies as st
 from bothways.errors import InputError
 from bothways.model.config import EncoderConfig
 from bothways.model.packing import (
-    DEFAULT_MAX_TOKENS,
     PackedBatch,
-    bytes_per_token,
     check_batch,
     check_skip,
-    encoding_bytes,
     plan_batches,
 )
 
@@ -49,7 +46,7 @@ def test_sequences_without_segments_are_segment_0_beside_those_with() -> None:
 
 
 @pytest.mark.parametrize("sequences", [[], [np.arange(2), np.arange(0)]])
-def test_nothing_cannot_be_packed(sequences: list[np.ndarray]) -> None:
+def test_empty_batches_and_sequences_are_refused(sequences: list[np.ndarray]) -> None:
     with pytest.raises(InputError, match="at least one sequence, each of at least one token"):
         PackedBatch.of(sequences)
 
@@ -62,7 +59,7 @@ def _pack(*sequences: Any, segments: Any = None) -> PackedBatch:
 @pytest.mark.parametrize(
     ("config", "batch", "message"),
     [
-        (TOKENS, _pack([1] * 7), "a sequence of 7 positions; the encoder takes 6"),
+        (TOKENS, _pack([1] * 7), "a sequence has 7 positions; the encoder takes at most 6"),
         (TOKENS, _pack([[1.0]]), "got vectors (1, 1); the encoder takes token ids"),
         (TOKENS, _pack([0, 9], [3, 4, 10]), "sequence 1, position 2: id 10; expected"),
         (TOKENS, _pack([-1]), "position 0: id -1; expected at least 0 and below vocab_size=10"),
@@ -132,26 +129,3 @@ def test_batches_come_longest_first_and_none_could_take_the_next(
 
 def test_equal_lengths_keep_their_order() -> None:
     assert [batch.tolist() for batch in plan_batches([3, 3, 5, 3], 9)] == [[2, 0], [1, 3]]
-
-
-def test_bytes_of_a_token_follow_the_widest_part() -> None:
-    """d_model 8, d_ff 32, in float32: four vectors, and 2 · 32 activations."""
-    assert bytes_per_token(TOKENS) == 4 * (4 * 8 + 2 * 32)
-    gated = EncoderConfig(**SIZES, vocab_size=10, gated=True)
-    assert bytes_per_token(gated) == 4 * (4 * 8 + 3 * 32)
-    narrow = EncoderConfig(**SIZES | {"d_ff": 8}, vocab_size=10)
-    assert bytes_per_token(narrow) == 4 * (4 * 8 + 4 * 8)
-    assert bytes_per_token(TOKENS, kept_layers=3) - bytes_per_token(TOKENS) == 3 * 4 * 8
-
-
-def test_a_default_batch_is_small_beside_a_laptop_s_memory() -> None:
-    large = EncoderConfig(
-        num_layers=24, num_heads=16, d_model=1024, d_ff=4096, vocab_size=10, gated=True
-    )
-    assert DEFAULT_MAX_TOKENS * bytes_per_token(large) < 2**30
-
-
-def test_vectors_of_many_sequences_count_twice_and_ids_once() -> None:
-    none, some = encoding_bytes(1000, 0, 384), encoding_bytes(1000, 50_000, 384)
-    assert some - none == 50_000 * 8
-    assert encoding_bytes(1000, 0, 768) - none == 2 * 1000 * 384 * 4

@@ -1,119 +1,32 @@
-from typing import Any
+"""Weights are checked once, by building `CheckedWeights`, and copied only where they must be."""
 
 import numpy as np
 import pytest
 
 from bothways.errors import CheckpointError
 from bothways.model.config import EncoderConfig
-from bothways.model.weights import check, initialize, layout
+from bothways.model.layout import initialize, layout
+from bothways.model.weights import CheckedWeights, Weights
 
-BERT_LIKE = EncoderConfig(
+CONFIG = EncoderConfig(
     num_layers=2, num_heads=2, d_model=4, d_ff=6, vocab_size=9, max_length=7, num_segments=2
 )
-MODERN_LIKE = EncoderConfig(
-    num_layers=2,
-    num_heads=2,
-    d_model=4,
-    d_ff=6,
-    vocab_size=9,
-    position_embedding="none",
-    attention_positions="rotary",
-    windows=(None, 64),
-    norm_bias=False,
-    norm_placement="pre",
-    first_attention_norm=False,
-    final_norm=True,
-    gated=True,
-    attention_bias=False,
-    feed_forward_bias=False,
-)
 
 
-def test_the_names_of_a_bert_are_a_contract() -> None:
-    """Saved models and tables of names depend on them: a change here breaks people's files."""
-    block = {
-        "attention.query.weight": (4, 4),
-        "attention.query.bias": (4,),
-        "attention.key.weight": (4, 4),
-        "attention.key.bias": (4,),
-        "attention.value.weight": (4, 4),
-        "attention.value.bias": (4,),
-        "attention.output.weight": (4, 4),
-        "attention.output.bias": (4,),
-        "attention_norm.weight": (4,),
-        "attention_norm.bias": (4,),
-        "feed_forward.up.weight": (6, 4),
-        "feed_forward.up.bias": (6,),
-        "feed_forward.down.weight": (4, 6),
-        "feed_forward.down.bias": (4,),
-        "feed_forward_norm.weight": (4,),
-        "feed_forward_norm.bias": (4,),
-    }
-    assert layout(BERT_LIKE) == {
-        "embedding.token.weight": (9, 4),
-        "embedding.segment.weight": (2, 4),
-        "embedding.position.weight": (7, 4),
-        "embedding.norm.weight": (4,),
-        "embedding.norm.bias": (4,),
-        **{f"blocks.0.{name}": shape for name, shape in block.items()},
-        **{f"blocks.1.{name}": shape for name, shape in block.items()},
-    }
+def check(arrays: Weights) -> CheckedWeights:
+    return CheckedWeights(layout(CONFIG), arrays, "f.st")
 
 
-def test_the_names_of_a_modern_bert_are_a_contract() -> None:
-    after_attention_norm = {
-        "feed_forward.gate.weight": (6, 4),
-        "feed_forward.up.weight": (6, 4),
-        "feed_forward.down.weight": (4, 6),
-        "feed_forward_norm.weight": (4,),
-    }
-    attention = {f"attention.{name}.weight": (4, 4) for name in ("query", "key", "value", "output")}
-    second = {**attention, "attention_norm.weight": (4,), **after_attention_norm}
-    assert layout(MODERN_LIKE) == {
-        "embedding.token.weight": (9, 4),
-        "embedding.norm.weight": (4,),
-        **{f"blocks.0.{n}": shape for n, shape in (attention | after_attention_norm).items()},
-        **{f"blocks.1.{n}": shape for n, shape in second.items()},
-        "final_norm.weight": (4,),
-    }
-
-
-def _names(**fields: Any) -> dict[str, tuple[int, ...]]:
-    sizes = {"num_layers": 3, "num_heads": 2, "d_model": 4, "d_ff": 6, "vocab_size": 9}
-    return layout(EncoderConfig(**sizes | fields))
-
-
-def test_each_variant_adds_its_weights() -> None:
-    assert _names(position_embedding="none", attention_positions="relative")[
-        "relative_bias.weight"
-    ] == (32, 2)
-    assert "embedding.position.weight" not in _names(
-        position_embedding="none", attention_positions="relative"
-    )
-    both = _names(attention_positions="relative", position_offset=2)
-    assert both["embedding.position.weight"] == (514, 4)
-    narrow = _names(embedding_size=3)
-    assert narrow["embedding.token.weight"] == (9, 3)
-    assert narrow["embedding.norm.weight"] == (3,)
-    assert narrow["embedding.projection.weight"] == (4, 3)
-    series = _names(input="vectors", vocab_size=0, num_channels=5)
-    assert series["embedding.input.weight"] == (4, 5)
-    assert "embedding.token.weight" not in series
-    assert "embedding.norm.weight" not in _names(embedding_norm=False)
-
-
-def test_shared_blocks_are_listed_once() -> None:
-    names = _names(block_of_layer=(0, 1, 0))
-    assert {name.split(".")[1] for name in names if name.startswith("blocks.")} == {"0", "1"}
-
-
-def test_weights_that_fit_pass() -> None:
-    for config in (BERT_LIKE, MODERN_LIKE):
-        check(config, initialize(config), "model.safetensors")
+def test_weights_that_fit_pass_in_the_order_of_the_layout() -> None:
+    weights = initialize(CONFIG)
+    checked = check(dict(reversed(weights.items())))
+    assert list(checked) == list(layout(CONFIG))
+    assert checked.layout == layout(CONFIG)
+    assert len(checked) == len(weights)
 
 
 def _broken(name: str, array: np.ndarray | None) -> dict[str, np.ndarray]:
-    weights = initialize(BERT_LIKE)
+    weights = initialize(CONFIG)
     if array is None:
         del weights[name]
     else:
@@ -132,7 +45,11 @@ OPPOSITE[0, :2] = np.inf, -np.inf
     ("name", "array", "message"),
     [
         (TOKENS, None, f"f.st: weight '{TOKENS}' is missing (1 of 37 are)"),
-        ("extra.weight", np.zeros(1), "f.st: weight 'extra.weight' is unexpected (1 are)"),
+        (
+            "extra.weight",
+            np.zeros(1),
+            "f.st: weight 'extra.weight' is unexpected (1 are",
+        ),
         (TOKENS, np.zeros((9, 5)), f"f.st: weight '{TOKENS}' has shape (9, 5); the config says"),
         (TOKENS, np.zeros((9, 4), np.int8), f"f.st: weight '{TOKENS}' is int8, not floating point"),
         (TOKENS, NAN, f"f.st: weight '{TOKENS}' holds NaN or infinity"),
@@ -144,26 +61,42 @@ def test_weights_that_do_not_fit_are_named(
     name: str, array: np.ndarray | None, message: str
 ) -> None:
     with pytest.raises(CheckpointError) as raised:
-        check(BERT_LIKE, _broken(name, array), "f.st")
+        check(_broken(name, array))
     assert message in str(raised.value)
 
 
-def test_huge_finite_weights_are_finite() -> None:
-    """Their sum overflows in float64; none of them is infinite."""
-    check(BERT_LIKE, _broken(TOKENS, np.full((9, 4), 1e308)), "f.st")
+def test_float32_weights_are_views_and_others_are_converted() -> None:
+    weights = initialize(CONFIG)
+    weights["embedding.segment.weight"] = np.ones((2, 4), np.float64)
+    weights["blocks.0.attention.query.weight"] = np.ones((4, 4), np.float32).T
+    checked = check(weights)
+    assert checked[TOKENS] is weights[TOKENS]
+    assert {array.dtype for array in checked.values()} == {np.dtype(np.float32)}
+    assert all(array.flags.c_contiguous for array in checked.values())
 
 
-def test_fresh_weights_depend_on_the_seed_alone() -> None:
-    first, again, other = (initialize(BERT_LIKE, seed=seed) for seed in (1, 1, 2))
-    assert all((first[name] == again[name]).all() for name in first)
-    assert (first[TOKENS] != other[TOKENS]).all()
-    assert {array.dtype for array in first.values()} == {np.dtype(np.float32)}
+def test_weights_that_were_checked_are_not_checked_again() -> None:
+    checked = check(initialize(CONFIG))
+    assert CheckedWeights.of(layout(CONFIG), checked, "again") is checked
+    with pytest.raises(CheckpointError, match=r"again: weight 'final_norm\.weight' is missing"):
+        CheckedWeights.of(layout(CONFIG) | {"final_norm.weight": (4,)}, checked, "again")
 
 
-def test_fresh_gains_are_one_and_biases_zero() -> None:
-    weights = initialize(BERT_LIKE, scale=0.5)
-    assert (weights["blocks.1.attention_norm.weight"] == 1).all()
-    assert not weights["blocks.1.attention_norm.bias"].any()
-    assert not weights["blocks.0.feed_forward.up.bias"].any()
-    wide = EncoderConfig(num_layers=1, num_heads=1, d_model=64, d_ff=64, vocab_size=1000)
-    assert abs(initialize(wide, scale=0.5)[TOKENS].std() - 0.5) < 0.01  # of 64,000 numbers
+def test_a_copy_shares_no_memory() -> None:
+    checked = check(initialize(CONFIG))
+    copy = checked.copy()
+    assert all(np.array_equal(copy[name], checked[name]) for name in checked)
+    assert not any(np.shares_memory(copy[name], checked[name]) for name in checked)
+
+
+def test_parts_are_put_together_under_their_names() -> None:
+    checked = check(initialize(CONFIG))
+    part = checked.select([TOKENS]).with_prefix("a.")
+    assert list(part) == ["a." + TOKENS]
+    assert list(CheckedWeights.union(part.without_prefix("a."), part)) == [TOKENS, "a." + TOKENS]
+
+
+def test_huge_finite_weights_are_finite_and_larger_than_float32_are_refused() -> None:
+    check(_broken(TOKENS, np.full((9, 4), 3e38)))
+    with pytest.raises(CheckpointError, match="holds NaN or infinity, as float32"):
+        check(_broken(TOKENS, np.full((9, 4), 1e308)))

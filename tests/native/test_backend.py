@@ -152,7 +152,7 @@ import os, numpy as np
 from bothways.model.config import EncoderConfig
 from bothways.native import NativeBackend
 from bothways.model.packing import PackedBatch
-from bothways.model.weights import initialize
+from bothways.model.layout import initialize
 config = EncoderConfig(num_layers=1, num_heads=2, d_model=8, d_ff=8, vocab_size=9)
 backend = NativeBackend(config, initialize(config), threads=2)
 batch = PackedBatch.of([np.arange(9) % 9] * 40)

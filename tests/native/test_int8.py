@@ -10,8 +10,8 @@ import pytest
 
 import bothways
 from bothways.model.config import EncoderConfig
+from bothways.model.layout import initialize, layout
 from bothways.model.packing import PackedBatch
-from bothways.model.weights import initialize, layout
 from bothways.native import NativeBackend, available_isas
 
 WORST_COSINE = 0.995

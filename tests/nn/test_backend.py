@@ -9,8 +9,9 @@ import torch
 
 from bothways.errors import BackendError, CheckpointError, InputError
 from bothways.model.config import EncoderConfig, PoolingMode
-from bothways.model.packing import PackedBatch, bytes_per_token
-from bothways.model.weights import initialize
+from bothways.model.costs import bytes_per_token
+from bothways.model.layout import initialize
+from bothways.model.packing import PackedBatch
 from bothways.nn import TorchBackend
 
 NEIGHBOR_TOLERANCE = 1e-6
@@ -38,7 +39,7 @@ def test_int8_is_refused_with_the_backend_that_has_it() -> None:
         TorchBackend(CONFIG, initialize(CONFIG), device="cpu", precision="int8")
 
 
-def test_an_unknown_precision_is_refused_with_those_there_are() -> None:
+def test_an_unknown_precision_is_refused_with_the_list_of_precisions() -> None:
     with pytest.raises(BackendError, match="'fp8': expected fp32, bf16, fp16"):
         TorchBackend(CONFIG, initialize(CONFIG), precision="fp8")
 

@@ -65,7 +65,7 @@ def test_only_training_drops() -> None:
     assert dropout(x, 0.0) is x
 
 
-def test_what_is_compiled_or_exported_uses_torch_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_and_exported_modules_use_torch_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
     x = torch.ones(1000)
     torch.manual_seed(0)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bothways.errors import CheckpointError
 from bothways.model.config import EncoderConfig
-from bothways.model.weights import initialize, layout
+from bothways.model.layout import initialize, layout
 from bothways.nn import Lengths, TransformerEncoder
 from bothways.reference import encode
 
@@ -165,7 +165,7 @@ def test_layers_are_kept_in_the_order_asked_for(
     assert torch.equal(encoder(ids, lengths)[0], everything[3])
 
 
-def test_dropout_acts_in_training_alone() -> None:
+def test_dropout_acts_only_in_training() -> None:
     fields = SIZES | {"dropout": 0.3, "attention_dropout": 0.3, "vocab_size": 20}
     encoder = TransformerEncoder(EncoderConfig(**fields))
     without = TransformerEncoder(EncoderConfig(**SIZES, vocab_size=20))
@@ -219,7 +219,7 @@ def test_training_lowers_a_loss() -> None:
     assert losses[-1] < 0.7 * losses[0]
 
 
-def test_weights_that_are_not_the_config_s_are_refused() -> None:
+def test_weights_that_do_not_fit_the_config_are_refused() -> None:
     config = POINTS["bert"]
     weights = initialize(config)
     encoder = TransformerEncoder(config)

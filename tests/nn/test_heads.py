@@ -103,7 +103,7 @@ def test_the_state_dict_is_the_layout(name: str) -> None:
 
 
 @every_head
-def test_outputs_are_those_of_the_reference(name: str, x_TD: Tensor, table_VE: Tensor) -> None:
+def test_outputs_equal_the_reference(name: str, x_TD: Tensor, table_VE: Tensor) -> None:
     head = HEADS[name]
     weights = random_weights(head)
     found = module_with(head, weights)(x_TD, LENGTHS, table_VE).detach().numpy()
@@ -157,7 +157,7 @@ def test_fresh_heads_are_small_and_the_same_for_the_same_seed(name: str) -> None
     assert all(np.array_equal(state[key].numpy(), array) for key, array in first.items())
 
 
-def test_a_fresh_head_is_not_a_copy_of_the_encoder_s_weights(
+def test_random_head_weights_differ_from_the_encoder_weights_of_the_same_seed(
     make_weights: Callable[..., dict[str, np.ndarray]],
 ) -> None:
     config = EncoderConfig(num_layers=1, num_heads=1, d_model=8, d_ff=8, vocab_size=8)

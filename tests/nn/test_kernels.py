@@ -132,7 +132,7 @@ def test_memory_grows_with_the_length_not_with_its_square(
 def test_in_training_results_and_gradients_equal_the_definition_s(
     window: int | None, with_bias: bool
 ) -> None:
-    """Of runs that are taken together, and of those that a window or a bias sets apart."""
+    """Of groups that are taken together, and of those that a window or a bias sets apart."""
     lengths = Lengths([40, 40, 7, 6, 6, 1, 30])
     qkv = make_qkv(lengths.num_tokens)
     table = torch.randn(RELATIVE.relative_buckets, 2, dtype=torch.float64)
@@ -142,10 +142,10 @@ def test_in_training_results_and_gradients_equal_the_definition_s(
     bias = bias_by_distance(table, lengths.longest, RELATIVE) if with_bias else None
     found = attend(*qkv, lengths, bias, window=window)
     expected = []
-    for run in lengths.runs:
-        own = reference_bias_by_distance(table, run.length, RELATIVE) if with_bias else None
-        for start in range(run.start, run.tokens.stop, run.length):
-            q, k, v = (x[start : start + run.length] for x in qkv)
+    for group in lengths.groups:
+        own = reference_bias_by_distance(table, group.length, RELATIVE) if with_bias else None
+        for start in range(group.start, group.tokens.stop, group.length):
+            q, k, v = (x[start : start + group.length] for x in qkv)
             expected.append(defined(q, k, v, window, own))
     wanted = (*qkv, table) if with_bias else qkv
     gradients = torch.autograd.grad((found * weight).sum(), wanted)
@@ -203,7 +203,7 @@ def test_the_gradient_of_a_long_sequence_is_of_the_same_dropout() -> None:
     assert (v.grad - expected).abs().max() < ROUNDING * length
 
 
-def test_the_kernel_for_whole_batches_is_chosen_where_it_can_be(
+def test_the_kernel_for_whole_batches_is_chosen_if_supported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(torch.version, "cuda", "13.0")
@@ -216,14 +216,16 @@ def test_the_kernel_for_whole_batches_is_chosen_where_it_can_be(
         (0.0, 0.1),
     ):
         fits = dtype != torch.float32 and width in (32, 256) and not bias and not dropout
-        assert choose_kernel(gpu, dtype, width, bias, dropout) == ("varlen" if fits else "runs")
-        assert choose_kernel(cpu, dtype, width, bias, dropout) == "runs"
+        assert choose_kernel(gpu, dtype, width, bias, dropout) == (
+            "varlen" if fits else "by_length"
+        )
+        assert choose_kernel(cpu, dtype, width, bias, dropout) == "by_length"
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
-    assert choose_kernel(gpu, torch.float16, 32, False, 0.0) == "runs"
+    assert choose_kernel(gpu, torch.float16, 32, False, 0.0) == "by_length"
 
 
 @pytest.mark.parametrize("window", [None, 0, 5])
-def test_the_kernel_for_whole_batches_is_told_bounds_and_window(
+def test_the_kernel_for_whole_batches_gets_bounds_and_window(
     monkeypatch: pytest.MonkeyPatch, window: int | None
 ) -> None:
     """By a stand-in that computes from its arguments alone what the kernel documents."""

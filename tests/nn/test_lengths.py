@@ -2,16 +2,21 @@ import numpy as np
 import torch
 
 from bothways.nn import Lengths
-from bothways.nn.lengths import Run
+from bothways.nn.lengths import LengthGroup
 
 
 def test_neighbors_of_equal_length_are_one_run() -> None:
     lengths = Lengths([5, 5, 3, 5, 1, 1])
-    assert lengths.runs == (Run(0, 2, 5), Run(10, 1, 3), Run(13, 1, 5), Run(18, 2, 1))
-    assert [run.tokens for run in lengths.runs][-1] == slice(18, 20)
+    assert lengths.groups == (
+        LengthGroup(0, 2, 5),
+        LengthGroup(10, 1, 3),
+        LengthGroup(13, 1, 5),
+        LengthGroup(18, 2, 1),
+    )
+    assert [group.tokens for group in lengths.groups][-1] == slice(18, 20)
 
 
-def test_positions_count_from_each_sequence_s_start() -> None:
+def test_positions_count_from_the_start_of_each_sequence() -> None:
     lengths = Lengths(np.array([3, 1, 2]))
     assert lengths.position_T.tolist() == [0, 1, 2, 0, 0, 1]
     assert lengths.bounds.tolist() == [0, 3, 4, 6]

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import TypeCheckError
 
 from bothways.model.config import EncoderConfig
-from bothways.model.weights import initialize
+from bothways.model.layout import initialize
 from bothways.nn import Lengths, TransformerEncoder, attend, pool
 from bothways.reference import encode, softmax
 

@@ -42,7 +42,7 @@ def test_embeddings_are_normalized_before_they_are_projected(
     assert np.abs(found - 5.0).max() < 1e-6  # weights are float32
 
 
-def test_masked_positions_are_zeroed_and_the_rest_made_up_for() -> None:
+def test_masked_positions_are_zeroed_and_the_others_rescaled() -> None:
     x = np.ones((4, 2))
     found = rescale_masked(x, np.array([5, 3, 5, 5]), mask_token=3)
     kept = (1 - MASKED_IN_TRAINING) / (3 / 4)
@@ -54,5 +54,5 @@ def test_no_masks_leave_the_scale_of_training() -> None:
     assert np.abs(found - (1 - MASKED_IN_TRAINING)).max() < ROUNDING
 
 
-def test_masks_alone_stay_zero() -> None:
+def test_a_sequence_of_only_masks_stays_zero() -> None:
     assert not rescale_masked(np.ones((4, 2)), np.array([3, 3, 3, 3]), mask_token=3).any()

@@ -20,7 +20,7 @@ def test_there_is_a_hidden_state_for_the_embeddings_and_each_layer(
     assert [prob.shape for prob in encoded.probabilities] == [(2, 5, 5)] * 3
 
 
-def test_the_final_norm_is_applied_to_the_last_hidden_state_alone(
+def test_the_final_norm_is_applied_only_to_the_last_hidden_state(
     make_weights: Callable[..., dict[str, np.ndarray]],
 ) -> None:
     with_norm = _config(final_norm=True)

@@ -27,20 +27,20 @@ def test_sinusoids_follow_the_formula(width: int) -> None:
 
 def test_a_rotation_keeps_lengths_and_leaves_the_first_position(rng: np.random.Generator) -> None:
     x = rng.standard_normal((2, 6, 8))
-    turned = rotate(x, (1.0, 0.3, 0.1, 0.01))
-    assert np.abs(np.linalg.norm(turned, axis=-1) - np.linalg.norm(x, axis=-1)).max() < ROUNDING
-    assert (turned[:, 0] == x[:, 0]).all()
+    rotated = rotate(x, (1.0, 0.3, 0.1, 0.01))
+    assert np.abs(np.linalg.norm(rotated, axis=-1) - np.linalg.norm(x, axis=-1)).max() < ROUNDING
+    assert (rotated[:, 0] == x[:, 0]).all()
 
 
-def test_a_rotation_turns_each_pair_by_its_frequency() -> None:
+def test_each_pair_is_rotated_by_its_frequency() -> None:
     x = np.zeros((1, 3, 4))
     x[..., 0] = x[..., 1] = 1.0  # pairs are (0, 2) and (1, 3)
-    turned = rotate(x, (0.5, 0.25))[0, 2]
+    rotated = rotate(x, (0.5, 0.25))[0, 2]
     expected = [math.cos(1), math.cos(0.5), math.sin(1), math.sin(0.5)]
-    assert np.abs(turned - expected).max() < ROUNDING
+    assert np.abs(rotated - expected).max() < ROUNDING
 
 
-def test_rotated_scores_depend_on_the_distance_alone(rng: np.random.Generator) -> None:
+def test_rotated_scores_depend_only_on_the_distance(rng: np.random.Generator) -> None:
     frequencies = (1.0, 0.2, 0.04)
     q = rotate(np.broadcast_to(rng.standard_normal(6), (1, 10, 6)), frequencies)
     k = rotate(np.broadcast_to(rng.standard_normal(6), (1, 10, 6)), frequencies)

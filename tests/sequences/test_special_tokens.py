@@ -5,7 +5,8 @@ from pathlib import Path
 from tokenizers import Tokenizer, models
 
 from bothways.checkpoints import read_folder
-from bothways.sequences import Alphabet, Series, SeriesReader, SymbolReader, open_reader
+from bothways.checkpoints.readers import open_folder_reader
+from bothways.sequences import Alphabet, Series, SeriesReader, SymbolReader
 from bothways.sequences.special_tokens import continuing_tokens, special_tokens
 from bothways.sequences.text import TextReader
 
@@ -19,7 +20,7 @@ def reader_of(tokens: list[str], special: list[str]) -> TextReader:
 
 def test_a_published_tokenizer_says_what_is_special(minilm_folder: Path) -> None:
     folder = read_folder(minilm_folder)
-    reader = open_reader(folder.reader_path, folder.config)
+    reader = open_folder_reader(folder.reader_path, folder.config)
     assert reader is not None
     assert special_tokens(reader) == (103, frozenset({0, 100, 101, 102, 103}))
     continues = continuing_tokens(reader)

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
+from bothways.checkpoints.readers import open_folder_reader
 from bothways.errors import CheckpointError, InputError
 from bothways.model.config import EncoderConfig
-from bothways.sequences import open_reader
 from bothways.sequences.text import TextReader
 
 FOLDERS = ["bert_folder", "mpnet_folder", "roberta_folder", "minilm_folder"]
@@ -44,7 +44,7 @@ def folder(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture
 def reader(folder: Path, config_of: Config) -> TextReader:
-    found = open_reader(folder, config_of())
+    found = open_folder_reader(folder, config_of())
     assert isinstance(found, TextReader)
     return found
 
@@ -54,7 +54,7 @@ def minilm_reader(minilm_folder: Path) -> TextReader:
     config = EncoderConfig(
         num_layers=1, num_heads=1, d_model=8, d_ff=8, vocab_size=30522, num_segments=2
     )
-    found = open_reader(minilm_folder, config)
+    found = open_folder_reader(minilm_folder, config)
     assert isinstance(found, TextReader)
     return found
 
@@ -89,7 +89,7 @@ def test_pairs_are_those_of_transformers(
 
 
 def test_a_model_without_segments_gets_none(bert_folder: Path, config_of: Config) -> None:
-    reader = open_reader(bert_folder, config_of(num_segments=0))
+    reader = open_folder_reader(bert_folder, config_of(num_segments=0))
     assert reader is not None
     assert reader.read([("the", "river")])[0].segments is None
 
@@ -143,7 +143,7 @@ def test_a_special_token_written_in_a_text_is_that_token(minilm_reader: TextRead
 def test_a_byte_level_token_keeps_the_span_of_its_whole_character(
     roberta_folder: Path, config_of: Config
 ) -> None:
-    reader = open_reader(roberta_folder, config_of())
+    reader = open_folder_reader(roberta_folder, config_of())
     assert reader is not None
     (tokenized,) = reader.read(["\U0010ffff"])  # four bytes, four tokens, one character
     assert tokenized.offsets is not None
@@ -193,8 +193,8 @@ def test_lowercase_lowers_the_text_first_and_spans_fit_the_text_as_it_was(
         "config.json": {"model_type": "bert"},
         "tokenizer_config.json": {"do_lower_case": False, "strip_accents": False},
     }
-    exact = open_reader(folder_of(files), config_of())
-    lower = open_reader(folder_of(files), config_of(), lowercase=True)
+    exact = open_folder_reader(folder_of(files), config_of())
+    lower = open_folder_reader(folder_of(files), config_of(), lowercase=True)
     assert exact is not None
     assert lower is not None
     text = "THE İ river"  # İ becomes two characters
@@ -294,7 +294,7 @@ def test_saving_and_opening_gives_the_same_reader(
     reader: TextReader, strange_texts: list[str], tmp_path: Path, config_of: Config
 ) -> None:
     reader.save(tmp_path)
-    again = open_reader(tmp_path, config_of())
+    again = open_folder_reader(tmp_path, config_of())
     assert again is not None
     assert again.kind == "text"
     for old, new in zip(reader.read(strange_texts), again.read(strange_texts), strict=True):
@@ -310,7 +310,7 @@ def test_without_special_tokens_the_empty_text_is_refused() -> None:
 
 def test_a_tokenizer_larger_than_the_embedding_is_refused(bert_folder: Path) -> None:
     with pytest.raises(CheckpointError, match=r"ids up to 3\d.*vocab_size is 20"):
-        open_reader(
+        open_folder_reader(
             bert_folder,
             EncoderConfig(num_layers=1, num_heads=1, d_model=8, d_ff=8, vocab_size=20),
         )

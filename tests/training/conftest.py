@@ -12,11 +12,13 @@ import pytest
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bothways.checkpoints import ModelFolder, Pooling
+from bothways.checkpoints import ModelBundle
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head, HeadLayer
+from bothways.model.layout import initialize
 from bothways.model.packing import PackedBatch
-from bothways.model.weights import initialize
+from bothways.model.pooling import Pooling
+from bothways.model.spec import ModelSpec
 from bothways.training import (
     Dataset,
     EventCallback,
@@ -120,17 +122,10 @@ def make_pairs(count: int, seed: int) -> Dataset:
     return Dataset(examples, lengths)
 
 
-def make_template(config: EncoderConfig, path: Path) -> ModelFolder:
+def make_template(config: EncoderConfig, path: Path) -> ModelBundle:
     """The folder that a run's becomes."""
-    return ModelFolder(
-        path=path,
-        reader_path=path,
-        family="bothways",
-        config=config,
-        weights={},
-        heads={},
-        head_settings={},
-        max_length=config.max_length,
+    return ModelBundle.of(
+        ModelSpec(config=config, max_length=config.max_length), initialize(config), path=path
     )
 
 
@@ -176,7 +171,7 @@ class TinyRun:
         """A model of the same fresh weights each time."""
         return TrainedModel.build(CONFIG, initialize(CONFIG, seed=3), self.objective.head, seed=4)
 
-    def make_template(self) -> ModelFolder:
+    def make_template(self) -> ModelBundle:
         """The folder that the run's becomes, but for weights and heads."""
         return make_template(CONFIG, self.out.parent)
 

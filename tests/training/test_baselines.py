@@ -53,7 +53,7 @@ def rows_for(task: str, sequences: list[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def test_the_encoders_to_choose_from_are_the_transformer_and_all_baselines() -> None:
+def test_encoder_choices_are_the_transformer_and_all_baselines() -> None:
     assert get_args(EncoderName) == ("transformer", *BASELINES)
 
 
@@ -61,7 +61,7 @@ def test_the_encoders_to_choose_from_are_the_transformer_and_all_baselines() -> 
 def test_every_baseline_learns_classes_and_says_so(kind: BaselineName) -> None:
     lines: list[str] = []
     trained = train(plan("classify", rows_for("classify", SENTENCES), kind), tell=lines.append)
-    assert any(line.startswith(f"a fresh {kind} encoder: ") for line in lines)
+    assert any(line.startswith(f"new {kind} encoder: ") for line in lines)
     encoder = bothways.load(trained.folder)
     assert isinstance(encoder.config, BaselineConfig)
     assert encoder.config.kind == kind
@@ -99,7 +99,7 @@ def test_pairs_are_told_apart() -> None:
     assert np.linalg.norm(vector) == pytest.approx(1)
 
 
-def test_a_stopped_run_goes_on_to_the_same_bits() -> None:
+def test_a_stopped_run_resumes_to_the_same_bits() -> None:
     rows = rows_for("classify", SENTENCES)
     whole = train(plan("classify", rows, "lstm", training={"max_steps": 4})).folder
     expected = (whole / "model.safetensors").read_bytes()
@@ -116,14 +116,14 @@ def test_a_stopped_run_goes_on_to_the_same_bits() -> None:
     assert Path("out/model.safetensors").read_bytes() == expected
 
 
-def test_a_run_is_not_gone_on_with_by_another_encoder() -> None:
+def test_a_run_is_not_resumed_with_another_encoder() -> None:
     rows = rows_for("classify", SENTENCES)
     train(plan("classify", rows, "gru"))
     with pytest.raises(CheckpointError, match=r"model\.encoder was 'gru' and is now 'lstm'"):
         train(plan("classify", rows, "lstm"), resume=True)
 
 
-def test_training_goes_on_from_a_folder() -> None:
+def test_a_trained_folder_can_be_fine_tuned() -> None:
     first = train(plan("mlm", rows_for("mlm", SENTENCES), "lstm")).folder.rename("first")
     tables: dict[str, Any] = {"model": {"from": str(first)}, "training": {"max_steps": 1}}
     Path("y.jsonl").write_text(
@@ -133,29 +133,29 @@ def test_training_goes_on_from_a_folder() -> None:
     second = train(
         TrainingPlan.from_tables("classify", ["y.jsonl"], "out", tables), tell=lines.append
     )
-    assert any(line.startswith("the lstm encoder of first") for line in lines)
+    assert any(line.startswith("lstm encoder of first") for line in lines)
     assert bothways.load(second.folder).config == bothways.load(first).config
     tables["encoder"] = {"attention_dropout": 0.1}
-    with pytest.raises(ConfigError, match="only dropout may change"):
+    with pytest.raises(ConfigError, match="only dropout can change"):
         train(TrainingPlan.from_tables("classify", ["y.jsonl"], "again", tables))
 
 
-def test_a_model_that_is_there_has_its_own_encoder() -> None:
-    with pytest.raises(ConfigError, match="encoder: is for a fresh model, and 'minilm' has its"):
+def test_the_encoder_option_is_refused_when_fine_tuning() -> None:
+    with pytest.raises(ConfigError, match="encoder: applies only to a new model; 'minilm'"):
         TrainingPlan.from_tables(
             "mlm", ["x"], "out", {"model": {"from": "minilm", "encoder": "lstm"}}
         )
 
 
-def test_another_depth_may_be_asked_for_of_a_baseline_alone() -> None:
+def test_only_baselines_accept_encoder_layers() -> None:
     asked = plan("classify", rows_for("classify", SENTENCES), "gru", model={"encoder_layers": 3})
     config = bothways.load(train(asked).folder).config
     assert config.num_layers == 3
-    with pytest.raises(ConfigError, match=r"\[model\] encoder_layers is for other encoders"):
+    with pytest.raises(ConfigError, match=r"\[model\] encoder_layers is for baseline encoders"):
         plan("classify", [], "transformer", model={"encoder_layers": 3})
 
 
-def test_an_encoder_that_there_is_not_is_refused() -> None:
+def test_an_unknown_encoder_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"\[model\] encoder='cnn': expected transformer, rnn"):
         TrainingPlan.from_tables("mlm", ["x"], "out", {"model": {"encoder": "cnn"}})
 

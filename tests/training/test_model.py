@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from bothways.errors import CheckpointError
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head, HeadLayer, head_layout
-from bothways.model.weights import initialize, layout
+from bothways.model.layout import initialize, layout
 from bothways.nn.lengths import Lengths
 from bothways.training.model import Batch, TrainedModel
 
@@ -30,7 +30,7 @@ def batch() -> Batch:
     return Batch(torch.arange(7), Lengths([4, 3]), None, {})
 
 
-def test_weights_that_went_in_come_out() -> None:
+def test_weights_survive_loading() -> None:
     weights = initialize(CONFIG, seed=4)
     model = TrainedModel.build(CONFIG, weights, CLASSES)
     found = model.to_weights()
@@ -44,7 +44,7 @@ def test_weights_that_went_in_come_out() -> None:
     assert all(np.array_equal(again.to_weights()[name], array) for name, array in found.items())
 
 
-def test_what_comes_out_is_a_copy() -> None:
+def test_to_weights_returns_copies() -> None:
     model = TrainedModel.build(CONFIG, initialize(CONFIG), CLASSES)
     before = model.to_weights()
     with torch.no_grad():
@@ -54,7 +54,7 @@ def test_what_comes_out_is_a_copy() -> None:
     assert all((after[name] - array > 0.5).all() for name, array in before.items())
 
 
-def test_a_head_s_known_weights_are_taken_and_the_rest_is_fresh() -> None:
+def test_known_head_weights_are_loaded_and_the_rest_is_initialized() -> None:
     pooler = np.full((8, 8), 0.5, np.float32)
     model = TrainedModel.build(
         CONFIG, initialize(CONFIG), CLASSES, {"heads.pooler.weight": pooler}, seed=1
@@ -86,7 +86,7 @@ def test_outputs_are_the_head_s_or_the_vectors_without_one(batch: Batch) -> None
     assert tokens(batch, torch.tensor([3, 5])).shape == (2, 12)
 
 
-def test_a_tied_head_is_one_with_the_embeddings(batch: Batch) -> None:
+def test_a_tied_head_shares_the_embeddings(batch: Batch) -> None:
     model = TrainedModel.build(CONFIG, initialize(CONFIG), TOKENS).eval()
     without = TrainedModel.build(CONFIG, initialize(CONFIG)).eval()
     table = model.to_weights()["embedding.token.weight"]
@@ -94,7 +94,7 @@ def test_a_tied_head_is_one_with_the_embeddings(batch: Batch) -> None:
     assert list(model.to_weights()) == [*layout(CONFIG), "heads.masked_tokens.bias"]
 
 
-def test_any_encoder_serves_that_gives_vectors_of_tokens(batch: Batch) -> None:
+def test_any_encoder_that_returns_token_vectors_can_be_trained(batch: Batch) -> None:
     class Recurrent(nn.Module):
         def __init__(self) -> None:
             super().__init__()

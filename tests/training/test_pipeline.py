@@ -84,7 +84,7 @@ def test_several_labels_and_pairs_of_texts(run: TrainingRun) -> None:
     assert "micro_f1" in trained.metrics
 
 
-def test_a_run_goes_on_from_another_run_s_folder(run: TrainingRun) -> None:
+def test_a_run_can_fine_tune_the_model_of_another_run(run: TrainingRun) -> None:
     first = run("mlm", "\n".join(SENTENCES), "x.txt")
     rows = [{"text": s, "label": "pq"[i % 2]} for i, s in enumerate(SENTENCES)]
     lines: list[str] = []
@@ -94,7 +94,7 @@ def test_a_run_goes_on_from_another_run_s_folder(run: TrainingRun) -> None:
     assert (second.folder / "tokenizer.json").read_bytes() == (
         first.folder / "tokenizer.json"
     ).read_bytes()
-    assert lines[1].startswith("the encoder of out: 1 layers of 16")
+    assert lines[1].startswith("encoder of out: 1 layers of width 16")
     facts = json.loads((second.folder / "training.json").read_text())["bound"]["about"]
     assert facts["model"]["from"] == "out"
     assert facts["model"]["fingerprint"] == bothways.load("out").fingerprint
@@ -102,23 +102,23 @@ def test_a_run_goes_on_from_another_run_s_folder(run: TrainingRun) -> None:
     assert facts["labels"] == ["p", "q"]
 
 
-def test_without_anything_held_out_there_are_no_figures(run: TrainingRun) -> None:
+def test_without_held_out_data_there_are_no_metrics(run: TrainingRun) -> None:
     trained = run("mlm", "\n".join(SENTENCES), "x.txt", data={"held_out": 0})
     assert trained.metrics is None
     assert bothways.load(trained.folder).dimensions == 16
 
 
-def test_files_to_validate_on_give_the_figures(run: TrainingRun) -> None:
+def test_metrics_come_from_the_validation_files(run: TrainingRun) -> None:
     Path("v.csv").write_text("text,label\na red cat,p\n")
     rows = [{"text": s, "label": "pq"[i % 2]} for i, s in enumerate(SENTENCES)]
     lines: list[str] = []
     trained = run("classify", rows, data={"validation": ["v.csv"]}, tell=lines.append)
-    assert "8 rows to learn from, 1 to validate on (v.csv)" in lines[0]
-    assert "1 of those to validate on are learned from too" in lines[0]
+    assert "8 training rows, 1 validation rows (v.csv)" in lines[0]
+    assert "1 validation rows are in the training data too" in lines[0]
     assert "a red cat" in trained.report.read_text() or trained.metrics == {"accuracy": 1.0}
 
 
-def test_what_is_cut_is_counted(run: TrainingRun) -> None:
+def test_truncated_sequences_are_counted(run: TrainingRun) -> None:
     rows = [{"text": s, "label": "pq"[i % 2]} for i, s in enumerate(SENTENCES)]
     with pytest.warns(TruncationWarning, match="8 sequences are longer than 4 positions and were"):
         run("classify", rows, model={"max_length": 4})
@@ -136,7 +136,9 @@ def test_words_without_tokens_are_counted(run: TrainingRun) -> None:
 
 def test_bad_data_stops_a_run_before_it_begins(run: TrainingRun) -> None:
     rows = [{"text": "a", "label": "p"}, {"text": "b", "label": None}]
-    with pytest.raises(DataFileError, match=r"x\.jsonl, row 2, column 'label': has no label"):
+    with pytest.raises(
+        DataFileError, match=r"x\.jsonl, row 2, column 'label': the label is missing"
+    ):
         run("classify", rows)
     assert not Path("out").exists()
 
@@ -144,7 +146,7 @@ def test_bad_data_stops_a_run_before_it_begins(run: TrainingRun) -> None:
 def test_a_folder_that_is_not_empty_is_refused(run: TrainingRun) -> None:
     Path("out").mkdir()
     Path("out/mine.txt").write_text("precious")
-    with pytest.raises(DataFileError, match="out: exists and is not empty; go on with the run"):
+    with pytest.raises(DataFileError, match="out: exists and is not empty; resume its run"):
         run("mlm", "a\nb\n", "x.txt")
     Path("file").write_text("")
     with pytest.raises(DataFileError, match="file: is a file; give the name of a folder"):
@@ -175,7 +177,7 @@ def test_the_same_run_twice_has_the_same_weights(run: TrainingRun) -> None:
     assert len(weights) == 1
 
 
-def test_what_takes_a_while_is_named(run: TrainingRun) -> None:
+def test_slow_stages_are_reported(run: TrainingRun) -> None:
     stages: list[str] = []
 
     def stage(name: str) -> AbstractContextManager[Callable[[float | None], None]]:
@@ -183,4 +185,4 @@ def test_what_takes_a_while_is_named(run: TrainingRun) -> None:
         return nullcontext(lambda share: None)
 
     run("mlm", "\n".join(SENTENCES), "x.txt", stage=stage)
-    assert stages == ["reading", "making a vocabulary", "tokenizing"]
+    assert stages == ["reading", "building a vocabulary", "tokenizing"]

@@ -92,7 +92,7 @@ DEATHS = 12
 
 
 @pytest.mark.parametrize("death_number", range(1, DEATHS + 1))
-def test_a_run_killed_while_it_writes_goes_on_as_if_nothing_had_been(
+def test_a_run_killed_during_a_write_resumes_without_a_trace(
     tiny_run: MakeRun,
     tmp_path: Path,
     whole: Any,
@@ -151,11 +151,11 @@ def stop_at(number: int, kind: Any, *steps: int) -> Callable[[Any], None]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(("kind", "step"), [(StepEvent, 2), (StepEvent, 4), (ValidationEvent, 4)])
-def test_a_run_asked_to_stop_saves_the_step_and_goes_on_from_it(
+def test_a_stopped_run_saves_its_step_and_resumes_from_it(
     tiny_run: MakeRun, whole: Any, everything_in: Everything, number: int, kind: Any, step: int
 ) -> None:
     run = tiny_run()
-    with pytest.raises(TrainingInterrupted, match="go on with resume=True") as raised:
+    with pytest.raises(TrainingInterrupted, match="resume with resume=True") as raised:
         run.start(progress=stop_at(number, kind, step))
     assert raised.value.number == number
     last_step = step if kind is StepEvent else step + 1
@@ -191,7 +191,9 @@ def test_a_run_stopped_at_every_step_is_still_the_same(
     assert without_older_checkpoints(everything_in(run.out)) == without_older_checkpoints(uncut)
 
 
-def test_patience_and_the_best_outlast_a_cut(tiny_run: MakeRun, everything_in: Everything) -> None:
+def test_patience_and_the_best_validation_survive_an_interruption(
+    tiny_run: MakeRun, everything_in: Everything
+) -> None:
     """The loss falls: the highest is the first, and two validations after it end the run."""
 
     def make(name: str) -> Any:
@@ -223,7 +225,7 @@ def test_a_checkpoint_by_the_clock_changes_nothing(
     assert all(uncut[name] == content for name, content in found.items())
 
 
-def test_a_finished_run_is_not_gone_on_with(tiny_run: MakeRun, everything_in: Everything) -> None:
+def test_a_finished_run_makes_no_more_steps(tiny_run: MakeRun, everything_in: Everything) -> None:
     run = tiny_run()
     first = run.start()
     before = everything_in(run.out)
@@ -234,7 +236,7 @@ def test_a_finished_run_is_not_gone_on_with(tiny_run: MakeRun, everything_in: Ev
     assert everything_in(run.out) == before
 
 
-def test_what_was_half_written_is_cleared_away(tiny_run: MakeRun) -> None:
+def test_partially_written_files_are_removed(tiny_run: MakeRun) -> None:
     run = tiny_run().with_settings(max_steps=3)
     run.start()
     (run.out / "checkpoints/.step-00000006.12345678.partial").mkdir()
@@ -288,7 +290,7 @@ def test_other_data_objectives_and_circumstances_are_refused_by_name(tiny_run: M
     run.start(resume=True)
 
 
-def test_what_changes_no_weight_may_be_changed(tiny_run: MakeRun) -> None:
+def test_settings_that_affect_no_weight_may_change(tiny_run: MakeRun) -> None:
     run = tiny_run()
     with pytest.raises(Killed):
         run.start(progress=cut_at(StepEvent, 5))
@@ -296,17 +298,17 @@ def test_what_changes_no_weight_may_be_changed(tiny_run: MakeRun) -> None:
     assert changed.start(resume=True).steps == 12
 
 
-def test_where_there_is_no_run_none_is_resumed(tiny_run: MakeRun) -> None:
+def test_a_folder_without_a_run_cannot_be_resumed(tiny_run: MakeRun) -> None:
     run = tiny_run()
     for files in ((), ("notes.txt",)):
         for name in files:
             run.out.mkdir()
             (run.out / name).touch()
-        with pytest.raises(CheckpointError, match=r"there is no run to resume: no training\.json"):
+        with pytest.raises(CheckpointError, match=r"no run to resume: training\.json"):
             run.start(resume=True)
 
 
-def test_a_run_killed_before_it_said_what_it_is_begins(tiny_run: MakeRun) -> None:
+def test_a_run_killed_before_it_wrote_its_description_starts_on_resume(tiny_run: MakeRun) -> None:
     run = tiny_run().with_settings(max_steps=1)
     (run.out / "checkpoints").mkdir(parents=True)
     for name in ("tokenizer.json", ".training.json.12345678.partial"):
@@ -314,7 +316,7 @@ def test_a_run_killed_before_it_said_what_it_is_begins(tiny_run: MakeRun) -> Non
     assert run.start(resume=True).steps == 1
 
 
-def test_the_seconds_of_all_parts_are_counted(tiny_run: MakeRun) -> None:
+def test_seconds_before_and_after_a_resume_are_added(tiny_run: MakeRun) -> None:
     run = tiny_run()
     with pytest.raises(Killed):
         run.start(progress=cut_at(StepEvent, 7))

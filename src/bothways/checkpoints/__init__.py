@@ -1,28 +1,21 @@
-"""Model folders of bothways and of other libraries: found, read and written, and never run."""
+"""Model folders of bothways and of other libraries: find, read and write them; run no code."""
 
+from bothways.checkpoints.create import create
 from bothways.checkpoints.export import export
-from bothways.checkpoints.folder import (
-    Dense,
-    DenseActivation,
-    ModelFolder,
-    Normalize,
-    Pooling,
-    fingerprint,
-    read_folder,
-)
+from bothways.checkpoints.folder import fingerprint, read_folder
+from bothways.checkpoints.model_bundle import ModelBundle
+from bothways.checkpoints.readers import open_reader
 from bothways.checkpoints.sources import ALIASES, Alias, PullProgress, pull, resolve
 
 __all__ = [
     "ALIASES",
     "Alias",
-    "Dense",
-    "DenseActivation",
-    "ModelFolder",
-    "Normalize",
-    "Pooling",
+    "ModelBundle",
     "PullProgress",
+    "create",
     "export",
     "fingerprint",
+    "open_reader",
     "pull",
     "read_folder",
     "resolve",

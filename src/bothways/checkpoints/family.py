@@ -1,8 +1,8 @@
-"""A family of models: what its config.json says, and how its weights are called.
+"""A family of models: the fields of its config.json, and the names of its weights.
 
 A family is data, one file each in `families`. Every field of a config.json is mapped to a field of
 `EncoderConfig`, kept (for heads, training and export), dropped by name, accepted with certain
-values only, or refused: none is skipped in silence.
+values only, or refused; no field is ignored silently.
 """
 
 import dataclasses
@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from bothways.checkpoints.fields import Fields
-from bothways.checkpoints.head_forms import HeadForm
-from bothways.checkpoints.table import KeyTable, Reading
+from bothways.checkpoints.head_architectures import HeadArchitecture
+from bothways.checkpoints.json_fields import Fields
+from bothways.checkpoints.key_table import KeyTable, Reading
+from bothways.checkpoints.tokenizer_class import TokenizerClass
 from bothways.errors import CheckpointError, ConfigError, UnsupportedModel
 from bothways.io.json_files import brief
 from bothways.model.config import Activation, EncoderConfig
-from bothways.model.weights import layout
+from bothways.model.layout import layout
 
 __all__ = ["MAX_LAYERS", "THEIR_ACTIVATIONS", "Family", "activation"]
 
@@ -117,20 +118,21 @@ class Family:
     fixed: our fields that every member has, where they differ from the defaults.
     only: their field -> the values that bothways can run.
     kept, dropped: their fields that change no encoding, beside those of every family.
-    read_quirks(fields, values): what is no plain row, put into our `values`.
-    write_quirks(config): the same, backwards. needed: fields that transformers cannot do without,
+    read_quirks(fields, values): fields that no plain row can express, added to our `values`.
+    write_quirks(config): the reverse. needed: fields that transformers cannot do without,
         written where nothing else says them.
-    from_weights(config, arrays, file): what only the weights tell.
+    from_weights(config, arrays, file): the config, completed by what only the weights reveal.
     buffers(config): what transformers expects in a file, where it is no weight of the model.
     tables: the names of weights; the first is written, the first that fits a file reads it.
-    heads: the forms of the heads that its classes have.
+    heads: the architectures of the heads of its classes.
     published_code: values of `auto_map` that name the published code of this very architecture.
+    tokenizer: the class of tokenizer of a folder that names none; None if its folders must name it.
     """
 
     model_type: str
     base_class: str
     tables: tuple[KeyTable, ...]
-    heads: tuple[HeadForm, ...]
+    heads: tuple[HeadArchitecture, ...]
     rows: Mapping[str, tuple[str, Any]]
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     only: Mapping[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
@@ -144,6 +146,7 @@ class Family:
     )
     buffers: Callable[[EncoderConfig], dict[str, np.ndarray]] = _nothing
     published_code: frozenset[str] = frozenset()
+    tokenizer: TokenizerClass | None = None
 
     @property
     def stem(self) -> str:

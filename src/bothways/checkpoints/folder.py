@@ -1,18 +1,11 @@
-"""Reading a model folder, whoever wrote it, and the fingerprint of what its vectors depend on."""
+"""Reading model folders of any supported library, and computing their fingerprints."""
 
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from bothways.checkpoints.bothways_folder import SETTINGS_FILE, read_bothways
-from bothways.checkpoints.model_folder import (
-    READER_FILES,
-    Dense,
-    DenseActivation,
-    ModelFolder,
-    Normalize,
-    Pooling,
-)
+from bothways.checkpoints.model_bundle import READER_FILES, ModelBundle
 from bothways.checkpoints.sentence_transformers_folder import (
     SETTINGS_FILES,
     read_sentence_transformers,
@@ -22,18 +15,10 @@ from bothways.checkpoints.transformers_folder import read_transformers
 from bothways.checkpoints.weight_files import find_weights
 from bothways.errors import CheckpointError
 
-__all__ = [
-    "Dense",
-    "DenseActivation",
-    "ModelFolder",
-    "Normalize",
-    "Pooling",
-    "fingerprint",
-    "read_folder",
-]
+__all__ = ["fingerprint", "read_folder"]
 
 
-def read_folder(path: Path) -> ModelFolder:
+def read_folder(path: Path) -> ModelBundle:
     """Read a model folder: of bothways, of sentence-transformers, or of transformers.
 
     Raises:

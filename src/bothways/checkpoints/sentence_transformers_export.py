@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bothways.checkpoints.model_folder import Dense, ModelFolder, Normalize
+from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.sentence_transformers_folder import (
     DENSE_ACTIVATIONS,
     POOLING_FLAGS,
@@ -12,24 +12,30 @@ from bothways.checkpoints.sentence_transformers_folder import (
 from bothways.checkpoints.weight_files import write_safetensors
 from bothways.errors import UnsupportedModel
 from bothways.io.json_files import write_json
+from bothways.model.pooling import Dense, Normalize
+from bothways.model.spec import ModelSpec
+from bothways.model.weights import Weights
 
 __all__ = ["write_modules"]
 
 
-def write_modules(out: Path, folder: ModelFolder) -> None:
+def write_modules(out: Path, model: ModelBundle) -> None:
     """Write pooling, dense layers, normalization and prompts into a folder of transformers.
 
     Raises:
         UnsupportedModel: if a dense layer has an activation that the other library lacks.
     """
+    spec = model.spec
     modules = [("Transformer", ""), ("Pooling", "1_Pooling")]
-    _write_pooling(out / "1_Pooling", folder)
-    for number, module in enumerate(folder.modules, start=2):
+    _write_pooling(out / "1_Pooling", spec)
+    for number, module in enumerate(spec.modules, start=2):
         name = type(module).__name__
         modules.append((name, f"{number}_{name}"))
         match module:
             case Dense():
-                _write_dense(out / f"{number}_Dense", module)
+                prefix = f"modules.{number - 2}."
+                weights = {name: model.module_weights[prefix + name] for name in _names(module)}
+                _write_dense(out / f"{number}_Dense", module, weights)
             case Normalize():
                 (out / f"{number}_Normalize").mkdir()
     entries = [
@@ -37,25 +43,25 @@ def write_modules(out: Path, folder: ModelFolder) -> None:
         for i, (name, path) in enumerate(modules)
     ]
     write_json(out / "modules.json", entries)
-    settings = {"max_seq_length": folder.max_length, "do_lower_case": folder.lowercase}
+    settings = {"max_seq_length": spec.max_length, "do_lower_case": spec.lowercase}
     write_json(out / SETTINGS_FILES[0], settings)
     about: dict[str, object] = {
         "model_type": "SentenceTransformer",
-        "prompts": dict(folder.prompts),
-        "default_prompt_name": folder.default_prompt,
-        "similarity_fn_name": folder.similarity,
+        "prompts": dict(spec.prompts),
+        "default_prompt_name": spec.default_prompt,
+        "similarity_fn_name": spec.similarity,
     }
-    if folder.dimensions is not None:
-        about["truncate_dim"] = folder.dimensions
+    if spec.dimensions is not None:
+        about["truncate_dim"] = spec.dimensions
     write_json(out / "config_sentence_transformers.json", about)
 
 
-def _write_pooling(out: Path, folder: ModelFolder) -> None:
+def _write_pooling(out: Path, spec: ModelSpec) -> None:
     out.mkdir()
-    modes = folder.pooling.modes
+    modes = spec.pooling.modes
     settings: dict[str, object] = {
-        "word_embedding_dimension": folder.config.d_model,
-        "include_prompt": folder.pooling.include_prompt,
+        "word_embedding_dimension": spec.config.d_model,
+        "include_prompt": spec.pooling.include_prompt,
     }
     flags = {flag: mode in modes for flag, mode in POOLING_FLAGS.items()}
     if modes == tuple(mode for flag, mode in POOLING_FLAGS.items() if flags[flag]):
@@ -66,7 +72,11 @@ def _write_pooling(out: Path, folder: ModelFolder) -> None:
     write_json(out / "config.json", settings)
 
 
-def _write_dense(out: Path, dense: Dense) -> None:
+def _names(dense: Dense) -> tuple[str, ...]:
+    return ("weight", "bias") if dense.bias else ("weight",)
+
+
+def _write_dense(out: Path, dense: Dense, weights: Weights) -> None:
     names = {activation: name for name, activation in DENSE_ACTIVATIONS.items()}
     if dense.activation not in names:
         raise UnsupportedModel(
@@ -74,13 +84,11 @@ def _write_dense(out: Path, dense: Dense) -> None:
         )
     out.mkdir()
     settings = {
-        "in_features": dense.weight.shape[1],
-        "out_features": dense.weight.shape[0],
-        "bias": dense.bias is not None,
+        "in_features": dense.inputs,
+        "out_features": dense.outputs,
+        "bias": dense.bias,
         "activation_function": names[dense.activation],
     }
     write_json(out / "config.json", settings)
-    arrays = {"linear.weight": dense.weight}
-    if dense.bias is not None:
-        arrays["linear.bias"] = dense.bias
+    arrays = {f"linear.{name}": array for name, array in weights.items()}
     write_safetensors(out / "model.safetensors", arrays)

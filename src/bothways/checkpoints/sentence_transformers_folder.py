@@ -9,23 +9,19 @@ itself, and never imported.
 
 import dataclasses
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
-from bothways.checkpoints.fields import Fields
-from bothways.checkpoints.model_folder import (
-    SIMILARITIES,
-    Dense,
-    DenseActivation,
-    ModelFolder,
-    Normalize,
-    Pooling,
-)
+from bothways.checkpoints.json_fields import Fields
+from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.sentence_transformers_modules import modules_of
-from bothways.checkpoints.transformers_folder import check_heads, read_transformers
+from bothways.checkpoints.transformers_folder import read_transformers
 from bothways.checkpoints.weight_files import read_weights
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import brief, read_object, read_object_if_there
 from bothways.model.config import PoolingMode
+from bothways.model.pooling import Dense, DenseActivation, Module, Normalize, Pooling
+from bothways.model.spec import SIMILARITIES
+from bothways.model.weights import CheckedWeights
 
 __all__ = [
     "DENSE_ACTIVATIONS",
@@ -95,7 +91,7 @@ DENSE_ACTIVATIONS: dict[str, DenseActivation] = {
 }
 
 
-def read_sentence_transformers(folder: Path) -> ModelFolder:
+def read_sentence_transformers(folder: Path) -> ModelBundle:
     """All that a sentence-transformers folder says.
 
     Raises:
@@ -115,30 +111,39 @@ def read_sentence_transformers(folder: Path) -> ModelFolder:
             f"{folder / 'modules.json'}: expected Transformer, Pooling, then Dense and Normalize; "
             "or for scores a Transformer, for terms one and SpladePooling"
         )
-    read = read_transformers(transformer)
-    pooling = _pooling(rest[0][1] / "config.json", read.config.d_model)
-    width = read.config.d_model * len(pooling.modes)
-    modules: list[Dense | Normalize] = []
-    for kind, path in rest[1:]:
+    model = _with_settings(read_transformers(transformer), transformer, _VECTORS)
+    pooling = _pooling(rest[0][1] / "config.json", model.config.d_model)
+    modules, weights = _modules(folder, rest[1:], pooling.width(model.config.d_model))
+    spec = dataclasses.replace(model.spec, pooling=pooling, modules=modules)
+    model = dataclasses.replace(model, path=folder, spec=spec, module_weights=weights)
+    return _with_prompts(model, _VECTORS)
+
+
+def _of_heads(folder: Path, transformer: Path, purpose: _Purpose) -> ModelBundle:
+    """An encoder that is used through a head."""
+    model = _with_settings(read_transformers(transformer), transformer, purpose)
+    return _with_prompts(dataclasses.replace(model, path=folder), purpose)
+
+
+def _modules(
+    folder: Path, entries: list[tuple[str, Path]], width: int
+) -> tuple[tuple[Module, ...], CheckedWeights]:
+    """The modules after pooling, and their weights. width: dimensions of the pooled vector."""
+    modules: list[Module] = []
+    weights: list[CheckedWeights] = []
+    for number, (kind, path) in enumerate(entries):
         match kind:
             case "Dense":
-                dense = _dense(path, width)
-                width = dense.weight.shape[0]
+                dense, arrays = _dense(path, width)
+                width = dense.outputs
                 modules.append(dense)
+                weights.append(arrays.with_prefix(f"modules.{number}."))
             case "Normalize":
                 _check_normalize(path / "config.json")
                 modules.append(Normalize())
             case _:
                 raise UnsupportedModel(f"{folder / 'modules.json'}: a second {kind}; expected one")
-    read = _with_settings(read, transformer, _VECTORS)
-    read = dataclasses.replace(read, path=folder, pooling=pooling, modules=tuple(modules))
-    return _with_prompts(read, _VECTORS)
-
-
-def _of_heads(folder: Path, transformer: Path, purpose: _Purpose) -> ModelFolder:
-    """An encoder that is used through a head."""
-    read = _with_settings(read_transformers(transformer), transformer, purpose)
-    return _with_prompts(dataclasses.replace(read, path=folder), purpose)
+    return tuple(modules), CheckedWeights.union(*weights)
 
 
 def _is_for_scores(folder: Path) -> bool:
@@ -183,7 +188,8 @@ def _pooling_modes(fields: Fields) -> list[PoolingMode]:
     return modes
 
 
-def _dense(folder: Path, width: int) -> Dense:
+def _dense(folder: Path, width: int) -> tuple[Dense, CheckedWeights]:
+    """A dense layer, and its `weight` and `bias`."""
     file = folder / "config.json"
     fields = Fields(read_object(file), str(file))
     shape = (fields.integer("out_features", at_least=1), fields.integer("in_features", at_least=1))
@@ -199,13 +205,11 @@ def _dense(folder: Path, width: int) -> Dense:
         )
     if shape[1] != width:
         raise CheckpointError(f"{file}: in_features={shape[1]}; what comes before gives {width}")
-    arrays, weight_file = read_weights(folder)
-    expected = {"linear.weight": shape} | ({"linear.bias": shape[:1]} if has_bias else {})
-    found = {name: array.shape for name, array in arrays.items()}
-    if found != expected:
-        raise CheckpointError(f"{weight_file}: has {brief(found)}; expected {expected}")
-    check_heads(arrays, str(weight_file))
-    return Dense(arrays["linear.weight"], arrays.get("linear.bias"), DENSE_ACTIVATIONS[activation])
+    arrays, source, _ = read_weights(folder)
+    dense = Dense(shape[1], shape[0], has_bias, DENSE_ACTIVATIONS[activation])
+    layout = {"linear.weight": shape} | ({"linear.bias": shape[:1]} if has_bias else {})
+    checked = CheckedWeights(layout, arrays, str(source))
+    return dense, checked.without_prefix("linear.")
 
 
 def _check_normalize(file: Path) -> None:
@@ -220,12 +224,13 @@ def _only_sentence_embedding(fields: Fields) -> None:
         fields.only(name, "sentence_embedding", None)
 
 
-def _with_settings(read: ModelFolder, transformer: Path, purpose: _Purpose) -> ModelFolder:
-    """With what the transformer's settings say of lowercasing and of the longest sequence."""
+def _with_settings(model: ModelBundle, transformer: Path, purpose: _Purpose) -> ModelBundle:
+    """With lowercasing and the longest sequence as the transformer's settings define them."""
     lowercase, max_seq_length = _settings(transformer, purpose)
+    changes: dict[str, Any] = {"lowercase": lowercase}
     if max_seq_length is not None:
-        read = dataclasses.replace(read, max_length=min(read.config.max_length, max_seq_length))
-    return dataclasses.replace(read, lowercase=lowercase)
+        changes["max_length"] = min(model.config.max_length, max_seq_length)
+    return model.with_spec(**changes)
 
 
 def _settings(folder: Path, purpose: _Purpose) -> tuple[bool, int | None]:
@@ -252,23 +257,21 @@ def _settings(folder: Path, purpose: _Purpose) -> tuple[bool, int | None]:
     return lowercase, length
 
 
-def _with_prompts(read: ModelFolder, purpose: _Purpose) -> ModelFolder:
-    file = read.path / _ABOUT_FILE
+def _with_prompts(model: ModelBundle, purpose: _Purpose) -> ModelBundle:
+    """With the prompts, similarity and dimensions of the folder."""
+    file = model.path / _ABOUT_FILE
     if not file.is_file():
-        return read
+        return model
     fields = Fields(read_object(file), str(file))
     prompts = fields.texts("prompts")
-    default_prompt = fields.one_of("default_prompt_name", prompts)
-    similarity = fields.one_of("similarity_fn_name", SIMILARITIES)
-    dimensions = fields.optional_integer("truncate_dim", at_least=1)
+    model = model.with_spec(
+        prompts=prompts,
+        default_prompt=fields.one_of("default_prompt_name", prompts),
+        similarity=fields.one_of("similarity_fn_name", SIMILARITIES),
+        dimensions=fields.optional_integer("truncate_dim", at_least=1),
+    )
     fields.only("model_type", purpose.model_type)
     fields.only("activation_fn", *_RISING)
     fields.drop(("__version__",))
     fields.finish("a sentence-transformers model")
-    return dataclasses.replace(
-        read,
-        prompts=prompts,
-        default_prompt=default_prompt,
-        similarity=similarity,
-        dimensions=dimensions,
-    )
+    return model

@@ -5,7 +5,7 @@ In the spellings of sentence-transformers 1 to 6.
 
 from pathlib import Path
 
-from bothways.checkpoints.fields import Fields
+from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.weight_files import inside
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import brief, read_json

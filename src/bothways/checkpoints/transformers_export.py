@@ -1,4 +1,4 @@
-"""Writing a folder for transformers: config.json and weights, by a family's tables backwards."""
+"""Writing a folder for transformers: config.json and weights, by reversing a family's tables."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -9,9 +9,9 @@ import numpy as np
 
 from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.head_forms import DECODER
-from bothways.checkpoints.head_places import Placed, place_head
-from bothways.checkpoints.model_folder import ModelFolder
+from bothways.checkpoints.head_architectures import DECODER
+from bothways.checkpoints.head_export import HeadExport, export_head
+from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import write_safetensors
 from bothways.errors import UnsupportedModel
 from bothways.io.json_files import write_json
@@ -24,24 +24,24 @@ _SEGMENTS = "embedding.segment.weight"
 _OF_HEADS = ("architectures", "num_labels", "problem_type")
 
 
-def write_transformers(out: Path, folder: ModelFolder) -> list[str]:
-    """Write the encoder, and the heads that its family has a class for; what is left out, in words.
+def write_transformers(out: Path, model: ModelBundle) -> list[str]:
+    """Write the encoder and the heads that its family has a class for; return what is left out.
 
     Raises:
-        UnsupportedModel: if no family has words for the encoder, or it is no Transformer.
+        UnsupportedModel: if no family can express the encoder, or it is a baseline.
     """
-    own = folder.transformer
-    family = _family_for(folder, own)
-    config, weights = _with_segment(family, own), dict(folder.weights)
-    if config.num_segments != own.num_segments:
+    original = model.transformer
+    family = _family_for(model, original)
+    config, weights = _with_segment(family, original), dict(model.weights)
+    if config.num_segments != original.num_segments:
         weights[_SEGMENTS] = np.zeros((1, config.embedding_width), np.float32)
-    settings = dict(folder.head_settings)
+    settings = dict(model.source_settings)
     same_family = settings.get("model_type") == family.model_type
     if not same_family:
         for name in _OF_HEADS:  # in the words of the other family
             settings.pop(name, None)
-    heads, placed, notes = _place_heads(family, folder, own, settings)
-    settings = _settings_of(family, settings, placed, keeps_others=bool(heads) and same_family)
+    heads, exports, notes = _export_heads(family, model, original, settings)
+    settings = _settings_of(family, settings, exports, keeps_others=bool(heads) and same_family)
     table = next(table for table in family.tables if table.knows(heads))
     write_json(out / "config.json", family.write_config(config, settings))
     arrays = table.write(weights | heads, family.buffers(config))
@@ -49,9 +49,9 @@ def write_transformers(out: Path, folder: ModelFolder) -> list[str]:
     return notes
 
 
-def _family_for(folder: ModelFolder, config: EncoderConfig) -> Family:
-    """A family that can express the config: that of the model; or one that has its heads too."""
-    origin = folder.head_settings.get("model_type")
+def _family_for(model: ModelBundle, config: EncoderConfig) -> Family:
+    """A family that can express the config: the model's own, or one that also has its heads."""
+    origin = model.source_settings.get("model_type")
     obstacles = {
         family.model_type: family.obstacle(_with_segment(family, config))
         for family in FAMILIES.values()
@@ -60,12 +60,12 @@ def _family_for(folder: ModelFolder, config: EncoderConfig) -> Family:
     if not able:
         nearest = min(obstacles, key=lambda name: len(obstacles[name]))
         raise UnsupportedModel(
-            f"{folder.path}: no family of transformers can express this encoder; "
+            f"{model.path}: no family of transformers can express this encoder; "
             f"the nearest, {nearest}, has no way to say {obstacles[nearest]}"
         )
 
     def distance(family: Family) -> tuple[bool, int, bool]:
-        lacking = [h for h in folder.head_configs if _placed(family, config, h, {}) is None]
+        lacking = [h for h in model.spec.heads if _head_export(family, config, h, {}) is None]
         as_it_is = _with_segment(family, config) == config
         return family.model_type != origin, len(lacking), not as_it_is
 
@@ -73,53 +73,49 @@ def _family_for(folder: ModelFolder, config: EncoderConfig) -> Family:
 
 
 def _with_segment(family: Family, config: EncoderConfig) -> EncoderConfig:
-    """A segment of zeros for an encoder without any, where transformers looks one up always."""
+    """Add a segment of zeros to an encoder without segments, if the family always looks one up."""
     if config.num_segments or not family.tables[0].knows([_SEGMENTS]):
         return config
     return dataclasses.replace(config, num_segments=1)
 
 
-def _placed(
+def _head_export(
     family: Family, config: EncoderConfig, head: Head, settings: Mapping[str, Any]
-) -> Placed | None:
-    return place_head(family.heads, family.stem, config, head, settings)
+) -> HeadExport | None:
+    return export_head(family.heads, family.stem, config, head, settings)
 
 
-def _place_heads(
-    family: Family, folder: ModelFolder, config: EncoderConfig, settings: Mapping[str, Any]
-) -> tuple[dict[str, np.ndarray], list[Placed], list[str]]:
-    """The weights of heads under names that the family knows, the heads' places, and what is left.
+def _export_heads(
+    family: Family, model: ModelBundle, config: EncoderConfig, settings: Mapping[str, Any]
+) -> tuple[dict[str, np.ndarray], list[HeadExport], list[str]]:
+    """The weights of heads under the family's names, how they are exported, and what is left out.
 
-    One head with labels finds room in a file, for all of them are called classifier there.
+    A file holds one head with labels: all of them are called classifier there.
     """
     arrays: dict[str, np.ndarray] = {}
-    places: list[Placed] = []
+    exports: list[HeadExport] = []
     notes: list[str] = []
-    for head in sorted(folder.head_configs, key=lambda head: not head.labels):
-        placed = _placed(family, config, head, settings)
-        if placed is None:
+    for head in sorted(model.spec.heads, key=lambda head: not head.labels):
+        export = _head_export(family, config, head, settings)
+        if export is None:
             notes.append(_why_left_out(family, head))
             continue
-        own = {placed.names[name]: folder.heads[name] for name in head_layout(head, config)}
-        if own.keys() & arrays.keys() or not _knows(family, arrays | _twice(family, own)):
+        renamed = {
+            export.names[name]: model.head_weights[name] for name in head_layout(head, config)
+        }
+        if renamed.keys() & arrays.keys() or not _knows(family, arrays | _twice(family, renamed)):
             notes.append(f"the head for {head.task}: a file of this family has room for one head")
             continue
-        arrays |= _twice(family, own)
-        places.append(placed)
-    for name in _others(folder):
+        arrays |= _twice(family, renamed)
+        exports.append(export)
+    for name in model.unused_head_weights():
         if name in arrays:
             continue
-        if _knows(family, {**arrays, name: folder.heads[name]}):
-            arrays[name] = folder.heads[name]
+        if _knows(family, {**arrays, name: model.head_weights[name]}):
+            arrays[name] = model.head_weights[name]
         else:
             notes.append(f"the weight {name!r}: {family.model_type} has no place for it")
-    return arrays, places, notes
-
-
-def _others(folder: ModelFolder) -> list[str]:
-    """The weights of no head, a pooler among them."""
-    used = {name for head in folder.head_configs for name in head_layout(head, folder.config)}
-    return [name for name in folder.heads if name not in used]
+    return arrays, exports, notes
 
 
 def _knows(family: Family, names: Mapping[str, np.ndarray]) -> bool:
@@ -127,7 +123,7 @@ def _knows(family: Family, names: Mapping[str, np.ndarray]) -> bool:
 
 
 def _twice(family: Family, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """With the bias of an untied decoder a second time, where the family has it twice."""
+    """Add the second copy of an untied decoder's bias, if the family's files have two."""
     bias, twin = arrays.get(f"{DECODER}.bias"), f"{DECODER}.decoder.bias"
     if bias is None or f"{DECODER}.weight" not in arrays or not _knows(family, {twin: bias}):
         return arrays
@@ -135,17 +131,17 @@ def _twice(family: Family, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarra
 
 
 def _settings_of(
-    family: Family, settings: dict[str, Any], placed: list[Placed], *, keeps_others: bool
+    family: Family, settings: dict[str, Any], exports: list[HeadExport], *, keeps_others: bool
 ) -> dict[str, Any]:
-    """The fields about heads: the class of the first of them, and what each of them needs."""
-    if placed:
-        settings["architectures"] = [placed[0].class_name]
+    """The fields about heads: the class of the first head, and the fields that each head needs."""
+    if exports:
+        settings["architectures"] = [exports[0].class_name]
     elif not keeps_others:
-        settings.pop("architectures", None)  # of a head that is not there
-    for place in placed:
-        if "id2label" in place.settings:
+        settings.pop("architectures", None)  # of a head that the folder lacks
+    for export in exports:
+        if "id2label" in export.settings:
             settings.pop("num_labels", None)
-        settings |= place.settings
+        settings |= export.settings
     return settings
 
 

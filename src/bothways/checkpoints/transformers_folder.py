@@ -1,5 +1,6 @@
 """Reading a folder that transformers wrote: its config.json and its weights."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,18 +8,19 @@ import numpy as np
 
 from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.head_forms import DECODER, read_heads
-from bothways.checkpoints.model_folder import ModelFolder
+from bothways.checkpoints.head_architectures import DECODER, read_heads
+from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import read_weights, what_is_in
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import brief, read_object
-from bothways.model.weights import check, layout
+from bothways.model.spec import ModelSpec
+from bothways.model.weights import Weights
 
 __all__ = ["read_transformers"]
 
 
-def read_transformers(folder: Path) -> ModelFolder:
-    """The encoder of a transformers folder, with mean pooling and nothing after.
+def read_transformers(folder: Path) -> ModelBundle:
+    """The encoder and heads of a transformers folder, with mean pooling and no modules after it.
 
     Raises:
         CheckpointError: if a file is missing or malformed, or a weight is missing, unexpected, of
@@ -35,40 +37,29 @@ def read_transformers(folder: Path) -> ModelFolder:
     values = read_object(config_file)
     family = _family(values.get("model_type"), config_file)
     config, settings = family.read_config(values, str(config_file))
-    arrays, file = read_weights(folder)
+    arrays, file, file_of = read_weights(folder)
     config = family.from_weights(config, arrays, str(file))
-    named = family.fit(arrays.keys(), config).apply(arrays, str(file))
-    heads = {name: array for name, array in named.items() if name.startswith("heads.")}
-    weights = {name: named[name] for name in layout(config)}
-    check(config, weights, str(file))
-    check_heads(heads, str(file))
-    _settle_decoder(heads, weights, settings)
-    head_configs, unread = read_heads(family.heads, family.stem, config, settings, heads)
-    return ModelFolder(
-        path=folder,
-        reader_path=folder,
-        family=family.model_type,
+    reading = family.fit(arrays.keys(), config)
+    named, stored = reading.apply(arrays, str(file)), reading.locate(file_of)
+    names, settings = _resolve_decoder(named, settings)
+    named = {name: named[original] for name, original in names.items()}
+    head_arrays = {name: array for name, array in named.items() if name.startswith("heads.")}
+    heads, unread = read_heads(family.heads, family.stem, config, settings, head_arrays)
+    spec = ModelSpec(
         config=config,
-        weights=weights,
         heads=heads,
-        head_configs=head_configs,
-        unread_heads=unread and f"{config_file}: {unread}",
-        head_settings=settings | {"model_type": family.model_type},
         max_length=min(config.max_length, _tokenizer_length(folder) or config.max_length),
     )
-
-
-def check_heads(heads: dict[str, np.ndarray], file: str) -> None:
-    """Raise unless every head is in floating point and finite.
-
-    Raises:
-        CheckpointError: naming the weight.
-    """
-    for name, array in heads.items():
-        if not np.issubdtype(array.dtype, np.floating):
-            raise CheckpointError(f"{file}: weight {name!r} is {array.dtype}, not floating point")
-        if not np.isfinite(array).all():
-            raise CheckpointError(f"{file}: weight {name!r} holds NaN or infinity")
+    return ModelBundle.of(
+        spec,
+        named,
+        str(file),
+        path=folder,
+        family=family.model_type,
+        unread_heads=unread and f"{config_file}: {unread}",
+        source_settings=settings | {"model_type": family.model_type},
+        stored={name: stored[original] for name, original in names.items()},
+    )
 
 
 def _family(model_type: object, file: Path) -> Family:
@@ -80,22 +71,29 @@ def _family(model_type: object, file: Path) -> Family:
     return FAMILIES[model_type]
 
 
-def _settle_decoder(
-    heads: dict[str, np.ndarray], weights: dict[str, np.ndarray], settings: dict[str, Any]
-) -> None:
-    """Leave out a decoder that is the embedding once more, and a bias that is there twice."""
+def _resolve_decoder(
+    arrays: Weights, settings: Mapping[str, Any]
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """Drop a decoder that repeats the embedding, and a decoder's bias that the file has twice.
+
+    Returns: for each weight its name among `arrays`, and the settings, corrected where they call
+        a decoder tied that is not.
+    """
+    names = {name: name for name in arrays}
+    settings = dict(settings)
     tied = settings.get("tie_word_embeddings") is not False
-    decoder = heads.get(f"{DECODER}.weight")
+    decoder = arrays.get(f"{DECODER}.weight")
     if tied and decoder is not None:
-        tied = np.array_equal(decoder, weights["embedding.token.weight"])
+        tied = np.array_equal(decoder, arrays["embedding.token.weight"])
         if tied:
-            del heads[f"{DECODER}.weight"]
+            del names[f"{DECODER}.weight"]
         else:
             settings["tie_word_embeddings"] = False
-    own, of_decoder = heads.get(f"{DECODER}.bias"), heads.get(f"{DECODER}.decoder.bias")
-    # Untied, the decoder's own bias is the one that counts.
-    if of_decoder is not None and (own is None or not tied or np.array_equal(own, of_decoder)):
-        heads[f"{DECODER}.bias"] = heads.pop(f"{DECODER}.decoder.bias")
+    bias, second = arrays.get(f"{DECODER}.bias"), arrays.get(f"{DECODER}.decoder.bias")
+    # Without tying, transformers adds the second one, the bias of the decoder itself.
+    if second is not None and (bias is None or not tied or np.array_equal(bias, second)):
+        names[f"{DECODER}.bias"] = names.pop(f"{DECODER}.decoder.bias")
+    return names, settings
 
 
 def _tokenizer_length(folder: Path) -> int | None:

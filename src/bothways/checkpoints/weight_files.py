@@ -5,11 +5,12 @@ no two weights overlap, and that they fill the file exactly. So a claimed size c
 the bytes are not there. Arrays are views of the mapped file where they can be.
 """
 
+import dataclasses
 import json
 import mmap
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from bothways.errors import CheckpointError
 from bothways.io.json_files import brief, read_object
 
 __all__ = [
+    "StoredTensor",
+    "StoredWeights",
     "find_weights",
     "inside",
     "read_safetensors",
@@ -33,6 +36,49 @@ _STORED = {
     "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
     "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?",
 }  # fmt: skip
+
+
+class StoredWeights(NamedTuple):
+    """The weights of a folder.
+
+    arrays: by their names in the files, floating point in float32. source: the file to name in
+    messages. file_of: the file of each weight.
+    """
+
+    arrays: dict[str, np.ndarray]
+    source: Path
+    file_of: Mapping[str, Path]
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredTensor:
+    """Where a weight is on disk.
+
+    file, key: the file, and the name of the tensor in it. part, num_parts: which of the equal parts
+    along the rows of that tensor the weight is; fused matrices have several.
+    """
+
+    file: Path
+    key: str
+    part: int = 0
+    num_parts: int = 1
+
+    def read(self) -> np.ndarray:
+        """The weight in memory of its own; a safetensors file is read nowhere else.
+
+        Raises:
+            CheckpointError: if the file or the tensor is missing or malformed.
+        """
+        arrays = _read_one(self.file, (self.key,))
+        if self.key not in arrays:
+            raise CheckpointError(f"{self.file}: weight {brief(self.key)} is missing")
+        array = arrays[self.key]
+        if not array.ndim or array.shape[0] % self.num_parts:
+            raise CheckpointError(
+                f"{self.file}: weight {brief(self.key)} has shape {array.shape}; "
+                f"expected {self.num_parts} equal parts along its rows"
+            )
+        return np.split(array, self.num_parts)[self.part].copy()
 
 
 def find_weights(folder: Path) -> list[Path]:
@@ -52,8 +98,8 @@ def find_weights(folder: Path) -> list[Path]:
     return []
 
 
-def read_weights(folder: Path) -> tuple[dict[str, np.ndarray], Path]:
-    """The weights of a folder, floating point in float32, and the file to name in messages.
+def read_weights(folder: Path) -> StoredWeights:
+    """The weights of a folder, from one file or from shards.
 
     Raises:
         CheckpointError: if there are none, or a file is malformed, missing, or not as indexed.
@@ -67,7 +113,8 @@ def read_weights(folder: Path) -> tuple[dict[str, np.ndarray], Path]:
         )
     first, *shards = files
     if not shards:
-        return _read_one(first), first
+        arrays = _read_one(first)
+        return StoredWeights(arrays, first, dict.fromkeys(arrays, first))
     weights: dict[str, np.ndarray] = {}
     shard_of = _weight_map(first)
     for shard in shards:
@@ -82,11 +129,13 @@ def read_weights(folder: Path) -> tuple[dict[str, np.ndarray], Path]:
     for key, name in shard_of.items():
         if key not in weights:
             raise CheckpointError(f"{first}: weight {brief(key)} is not in {name}")
-    return weights, first
+    return StoredWeights(weights, first, {key: first.parent / shard_of[key] for key in weights})
 
 
-def read_safetensors(path: Path) -> dict[str, np.ndarray]:
+def read_safetensors(path: Path, keys: Collection[str] | None = None) -> dict[str, np.ndarray]:
     """The arrays of one safetensors file, floating point in float32.
+
+    keys: the arrays to read, where the file has them; None for all.
 
     Raises:
         CheckpointError: if the file is malformed, or holds a type other than F64, F32, F16, BF16
@@ -110,7 +159,7 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
     return {
         key: _array(data, start, entry, f"{path}: weight {brief(key)}")
         for key, entry in header.items()
-        if key != "__metadata__"
+        if key != "__metadata__" and (keys is None or key in keys)
     }
 
 
@@ -148,9 +197,9 @@ def inside(folder: Path, relative: str, file: Path) -> Path:
     return folder.joinpath(*parts)
 
 
-def _read_one(path: Path) -> dict[str, np.ndarray]:
+def _read_one(path: Path, keys: Collection[str] | None = None) -> dict[str, np.ndarray]:
     if path.suffix == ".safetensors":
-        return read_safetensors(path)
+        return read_safetensors(path, keys)
     from bothways.checkpoints.torch_files import read_torch
 
     return read_torch(path)

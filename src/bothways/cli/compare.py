@@ -14,7 +14,8 @@ import typer
 from bothways.cli import options as o
 from bothways.cli.progress import clock, comparison_progress
 from bothways.errors import MissingExtra
-from bothways.lab.registry import LabTask, Scale, Subject
+from bothways.lab.registry import ComparisonName
+from bothways.lab.settings import LabTask, Scale
 from bothways.model.baselines.any_encoder import EncoderName
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["compare"]
 
 SubjectArgument = Annotated[
-    Subject,
+    ComparisonName,
     typer.Argument(
         metavar="SUBJECT",
         help="ablation: the encoder block without each of its parts. bottleneck: accuracy by "
@@ -184,7 +185,7 @@ def compare(
 
 
 def _make(
-    subject: Subject,
+    subject: ComparisonName,
     scale: Scale,
     given: dict[str, Any],
     out: Path,
@@ -192,15 +193,16 @@ def _make(
     command: str,
     quiet: bool,
 ) -> None:
-    from bothways.lab.comparison import find
-    from bothways.lab.report.environment import circumstances
-    from bothways.lab.report.page import Report, make_folder, write_report
+    from bothways.lab.registry import load_comparison
+    from bothways.lab.report.content import ComparisonReport
+    from bothways.lab.report.environment import describe_environment
+    from bothways.lab.report.writer import make_folder, write_report
 
-    comparison = find(subject)
+    comparison = load_comparison(subject)
     count = _count_of_threads(comparison, given)
-    settings = _with_options(subject, comparison.settings[scale], given)
+    settings = _with_options(subject, comparison.presets[scale], given)
     make_folder(out)  # what cannot be written is better known before the work
-    facts, begun = circumstances(), time.monotonic()
+    facts, begun = describe_environment(), time.monotonic()
     with comparison_progress(quiet=quiet) as progress, _threads_set(count):
         result = comparison.run(settings, progress)
     sections = tuple(comparison.sections(result))
@@ -209,13 +211,13 @@ def _make(
         field.name.replace("_", " "): _told(getattr(settings, field.name))
         for field in dataclasses.fields(settings)
     }
-    report = Report(comparison.title, command, facts, sections, result.to_dict())
+    report = ComparisonReport(comparison.title, command, facts, sections, result.to_dict())
     path = write_report(out, report)
     print(sections[0].paragraphs[0])
     print(f"report\t{path}")
 
 
-def _with_options(subject: Subject, settings: Any, given: dict[str, Any]) -> Any:
+def _with_options(subject: ComparisonName, settings: Any, given: dict[str, Any]) -> Any:
     """The settings, with the options that were given in their fields' places."""
     fields = {field.name for field in dataclasses.fields(settings)}
     if "file" in fields and "file" not in given:
@@ -229,7 +231,7 @@ def _with_options(subject: Subject, settings: Any, given: dict[str, Any]) -> Any
 
 def _count_of_threads(comparison: "Comparison[Any, Any]", given: dict[str, Any]) -> int | None:
     """How many threads to set, where that is not itself a matter of the comparison."""
-    fields = {field.name for field in dataclasses.fields(comparison.settings["default"])}
+    fields = {field.name for field in dataclasses.fields(comparison.presets["default"])}
     if "threads" in fields or "threads" not in given:
         return None
     count, *others = given.pop("threads")

@@ -78,7 +78,7 @@ def predict(
             query=query,
             on_overflow=on_overflow,
         )
-        encoder.heads.weights(head)  # in memory before it is counted what there is
+        encoder.session.heads.weights(head)  # in memory before it is counted what there is
         plan = plan_chunks(
             max_memory, encoder, dimensions=head.num_outputs, windows=on_overflow == "window"
         )

@@ -1,1 +1,1 @@
-"""Running an encoder: backends, batches, postprocessing and predictions."""
+"""Inference: backends, the runner over batches and windows, vectors, and task predictions."""

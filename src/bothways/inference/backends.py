@@ -1,4 +1,4 @@
-"""What a backend is, and which one to use."""
+"""The interface of a backend, and the choice of one."""
 
 import importlib.util
 import sys
@@ -15,42 +15,42 @@ from bothways.model.config import EncoderShape, PoolingMode
 from bothways.model.packing import PackedBatch
 from bothways.model.weights import Weights
 
-__all__ = ["Backend", "BackendName", "Precision", "create"]
+__all__ = ["Backend", "BackendName", "Precision", "create_backend"]
 
 BackendName = Literal["auto", "native", "torch", "reference"]
 Precision = Literal["fp32", "int8", "bf16", "fp16"]
 
 _GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
-"""What the drivers that torch can use make: NVIDIA's, its like under Windows' Linux, and AMD's."""
+"""Device files of the GPU drivers that torch supports: NVIDIA, NVIDIA under WSL, and AMD."""
 
 
 class Backend(Protocol):
-    """One implementation of the encoder, with weights in place.
+    """An implementation of the encoder, with its weights loaded.
 
-    B sequences, T tokens, D model width, H heads, L positions of a batch of one sequence.
+    B sequences; T tokens; D model width; K pooling modes; H heads; L positions of one sequence.
     """
-
-    @property
-    def config(self) -> EncoderShape:
-        """Of the encoder."""
 
     name: str
     device: str
     precision: str
 
+    @property
+    def config(self) -> EncoderShape:
+        """The shape of the encoder."""
+
     def pool(
         self, batch: PackedBatch, modes: Sequence[PoolingMode], *, skip: int = 0
     ) -> np.ndarray:
-        """Float32 (B, D · modes): the vectors of `modes` side by side, pooled from `skip` on."""
+        """Pooled vectors, float32 (B, D * K), the modes side by side, from position `skip` on."""
 
     def hidden_states(self, batch: PackedBatch, layers: Sequence[int]) -> np.ndarray:
-        """Float32 (layers, T, D); 0 is the embeddings, `num_layers` the last layer."""
+        """Float32 (layers, T, D); layer 0 is the embeddings, `num_layers` the last layer."""
 
     def attention(self, batch: PackedBatch, layers: Sequence[int]) -> np.ndarray:
-        """Probabilities (layers, H, L, L) for a batch of one sequence; 0 is the first block."""
+        """Probabilities (layers, H, L, L) of one sequence; layer 0 is the first block."""
 
 
-def create(
+def create_backend(
     name: BackendName,
     config: AnyConfig,
     weights: Weights,
@@ -58,14 +58,18 @@ def create(
     precision: Precision = "fp32",
     threads: int | None = None,
 ) -> Backend:
-    """The backend called `name`; `auto` takes torch on a GPU where there is one, and for baselines,
-    which torch alone runs; the native engine otherwise.
+    """Create the backend `name`, with these weights.
+
+    `auto` chooses torch if a GPU is available, and for baselines, which only torch supports;
+    otherwise the native engine.
+
+    threads: CPU threads; None for the backend's default.
 
     Raises:
-        InputError: for a name, precision or number of threads that does not exist.
-        BackendError: if the backend or its precision is not to be had here.
+        InputError: if the name or precision is unknown, or `threads` is less than 1.
+        BackendError: if the backend or its precision is not available on this machine.
         MissingExtra: if the backend is not installed.
-        UnsupportedModel: if it does not run such an encoder.
+        UnsupportedModel: if the backend does not support the encoder.
     """
     if name not in get_args(BackendName):
         raise InputError(f"backend={name!r}: expected one of {', '.join(get_args(BackendName))}")
@@ -75,7 +79,7 @@ def create(
     if threads is not None and threads < 1:
         raise InputError(f"threads={threads}: expected at least 1, or None for all cores")
     if name == "auto":
-        name = "torch" if isinstance(config, BaselineConfig) else _best(precision)
+        name = "torch" if isinstance(config, BaselineConfig) else _choose_backend(precision)
     if name == "torch":
         if importlib.util.find_spec("torch") is None:
             raise MissingExtra("torch", "the torch backend")
@@ -88,7 +92,7 @@ def create(
     match name:
         case "reference":
             if precision != "fp32":
-                raise BackendError(f"the reference backend runs in fp32, not in {precision}")
+                raise BackendError(f"the reference backend computes in fp32, not in {precision}")
             from bothways.reference.backend import ReferenceBackend
 
             return ReferenceBackend(transformer, weights)
@@ -100,26 +104,26 @@ def create(
             assert_never(unknown)
 
 
-def _best(precision: Precision) -> Literal["native", "torch"]:
-    """torch where a GPU is at hand, or for what only a GPU does; otherwise the native engine."""
+def _choose_backend(precision: Precision) -> Literal["native", "torch"]:
+    """torch if there is a GPU or the precision needs one; otherwise the native engine."""
     from bothways.native import is_built
 
     if precision in ("bf16", "fp16"):
         return "torch"
-    if precision == "int8":  # which nothing else has: where it is missing, it says so
+    if precision == "int8":  # only the native engine supports it, and it says if it is missing
         return "native"
     if is_built():
         return "torch" if _has_gpu() else "native"
     if importlib.util.find_spec("torch") is None:
         raise BackendError(
             "neither the native engine nor torch is installed: pip install 'bothways[torch]', or "
-            "install a C++ compiler and then bothways once more"
+            "install a C++ compiler and reinstall bothways"
         )
     return "torch"
 
 
 def _has_gpu() -> bool:
-    # Asking torch costs its import, seconds in a cold process: first see whether there is a driver.
+    # Importing torch takes seconds in a cold process, so look for a driver first.
     if importlib.util.find_spec("torch") is None:
         return False
     if sys.platform != "win32" and not any(Path(device).exists() for device in _GPU_DEVICES):

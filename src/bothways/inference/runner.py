@@ -1,73 +1,72 @@
-"""Fitted sequences through a backend, batch by batch, and their windows merged.
+"""The runner: fitted sequences through a backend in batches, with the windows of each merged.
 
-T tokens of a batch; l positions of a window, L of a sequence; D model width.
+n sequences; T tokens of a batch; l positions of a window, L of a sequence; D model width; K pooling
+modes.
 """
 
+import inspect
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from bothways.errors import InputError, TruncationWarning
+from bothways.errors import TruncationWarning
 from bothways.inference.backends import Backend
 from bothways.model.config import PoolingMode
-from bothways.model.packing import DEFAULT_MAX_TOKENS, PackedBatch, plan_batches
+from bothways.model.packing import PackedBatch, plan_batches
 from bothways.reference import pool
 from bothways.sequences import Fitted
 
-__all__ = ["batch_tokens", "hidden_states", "pack", "pooled", "warn_of_truncation"]
+__all__ = [
+    "hidden_states",
+    "num_tokens",
+    "pack",
+    "pool_sequences",
+    "truncated",
+    "warn_of_truncation",
+]
 
 
-def batch_tokens(max_tokens: int | None) -> int:
-    """Tokens of one batch, where the caller asks for so many, or for none in particular.
-
-    Raises:
-        InputError: if there is no room for any.
-    """
-    if max_tokens is None:
-        return DEFAULT_MAX_TOKENS
-    if max_tokens < 1:
-        raise InputError(f"max_tokens={max_tokens}: expected at least 1, or None")
-    return max_tokens
-
-
-def pooled(
+def pool_sequences(
     backend: Backend,
     fitted: Sequence[Fitted],
     modes: Sequence[PoolingMode],
     *,
     skip: int,
     max_tokens: int,
-    done: Callable[[int], None],
+    advance: Callable[[int], None],
 ) -> np.ndarray:
-    """Float32 (n, D · modes), in the order given; `done` hears the tokens of each batch.
+    """Pooled hidden states, float32 (n, D * K), in the order given, the modes side by side.
 
-    The backend pools sequences that are whole; windows are merged before they are pooled.
+    The backend pools sequences of one piece; windows are merged first, and pooled afterwards.
+
+    skip: positions that pooling leaves out, from the first. max_tokens: of a batch.
+    advance: called with the number of tokens of each batch when it is done.
     """
     vectors = np.empty((len(fitted), backend.config.d_model * len(modes)), dtype=np.float32)
     whole = np.array([i for i, f in enumerate(fitted) if len(f.pieces) == 1], dtype=np.int64)
     for batch in plan_batches([fitted[i].num_tokens for i in whole], max_tokens):
         packed = pack([fitted[i] for i in whole[batch]])
         vectors[whole[batch]] = backend.pool(packed, modes, skip=skip)
-        done(packed.num_tokens)
+        advance(packed.num_tokens)
     for i, f in enumerate(fitted):
         if len(f.pieces) > 1:
             (states_LD,) = f.merge(_windows(backend, f, [backend.config.num_layers], max_tokens))
             vectors[i] = np.concatenate([pool(states_LD, mode, skip=skip) for mode in modes])
-            done(f.num_tokens)
+            advance(f.num_tokens)
     return vectors
 
 
 def hidden_states(
     backend: Backend, fitted: Sequence[Fitted], layers: Sequence[int], *, max_tokens: int
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Index and hidden states, float32 (layers, L, D), of each sequence, in no certain order."""
+    """Index and hidden states, float32 (layers, L, D), of each sequence, in any order."""
     whole = [i for i, f in enumerate(fitted) if len(f.pieces) == 1]
     for batch in plan_batches([fitted[i].num_tokens for i in whole], max_tokens):
         packed = pack([fitted[whole[j]] for j in batch])
         states = _split(backend.hidden_states(packed, layers), packed)
-        for j, own in zip(batch, states, strict=True):
-            yield whole[j], own.copy()  # not a view, which would keep the batch in memory
+        for j, states_of_one in zip(batch, states, strict=True):
+            yield whole[j], states_of_one.copy()  # a view would keep the whole batch in memory
     for i, f in enumerate(fitted):
         if len(f.pieces) > 1:
             yield i, f.merge(_windows(backend, f, layers, max_tokens))
@@ -78,18 +77,33 @@ def pack(fitted: Sequence[Fitted]) -> PackedBatch:
     return PackedBatch.of([f.pieces[0] for f in fitted], [f.segments[0] for f in fitted])
 
 
-def warn_of_truncation(truncated: np.ndarray, max_length: int, *, stacklevel: int = 3) -> None:
-    """Warn if any sequence was cut, with how many were.
+def num_tokens(fitted: Sequence[Fitted]) -> np.ndarray:
+    """Tokens of each sequence that are encoded, int64 (n,)."""
+    return np.array([f.num_tokens for f in fitted], dtype=np.int64)
 
-    stacklevel: how far up the caller is whom it concerns, counted from here.
-    """
-    if cut := int(truncated.sum()):
+
+def truncated(fitted: Sequence[Fitted]) -> np.ndarray:
+    """Whether each sequence was cut, bool (n,)."""
+    return np.array([f.truncated for f in fitted], dtype=bool)
+
+
+def warn_of_truncation(fitted: Sequence[Fitted], max_length: int) -> None:
+    """Warn if any sequence was cut, with the number of them, at the line that called bothways."""
+    if count := sum(f.truncated for f in fitted):
         warnings.warn(
-            f"{cut} of {len(truncated)} sequences were longer than {max_length} tokens and were "
+            f"{count} of {len(fitted)} sequences were longer than {max_length} tokens and were "
             "cut; on_overflow='window' encodes them whole, 'error' refuses them",
             TruncationWarning,
-            stacklevel=stacklevel,
+            stacklevel=_frames_to_the_caller(),
         )
+
+
+def _frames_to_the_caller() -> int:
+    """The `stacklevel` in the function that calls this for the first frame outside bothways."""
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("bothways."):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _windows(
@@ -99,8 +113,8 @@ def _windows(
     states: list[np.ndarray] = []
     per_batch = max(1, max_tokens // len(fitted.pieces[0]))
     for first in range(0, len(fitted.pieces), per_batch):
-        some = slice(first, first + per_batch)
-        packed = PackedBatch.of(fitted.pieces[some], fitted.segments[some])
+        rows = slice(first, first + per_batch)
+        packed = PackedBatch.of(fitted.pieces[rows], fitted.segments[rows])
         states += _split(backend.hidden_states(packed, layers), packed)
     return states
 

@@ -47,13 +47,18 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a hidden folder to fill, which takes the name `path` if the block ends well."""
+    """Yield a hidden folder to fill, which takes the name `path` if the block ends well.
+
+    A folder that already has the name must be empty.
+    """
     with writing(path), _hidden(path) as hidden:
         hidden.mkdir(parents=True)
         yield hidden
-        for file in hidden.iterdir():
+        for file in hidden.rglob("*"):
             _sync(file)
         _sync(hidden)
+        if path.is_dir():
+            path.rmdir()  # empty; only some systems rename a folder onto an empty one
         hidden.rename(path)
         _sync(path.parent)
 

@@ -1,1 +1,1 @@
-"""Encoders to hold the Transformer against, and comparisons of them that anyone can repeat."""
+"""Reproducible comparisons of Transformer encoders with recurrent and convolutional baselines."""

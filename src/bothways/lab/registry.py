@@ -1,19 +1,47 @@
-"""What can be compared, and how thoroughly: names that cost nothing to import."""
+"""All comparisons by name. A comparison is imported when it is loaded, not before."""
 
-from typing import Literal
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Literal, assert_never
 
-__all__ = ["LabTask", "Labeled", "Said", "Scale", "Subject"]
+from bothways.lab.comparison import Comparison
+from bothways.lab.settings import Scale
 
-Subject = Literal["ablation", "bottleneck", "data", "distance", "speed"]
+__all__ = ["ComparisonName", "load_comparison", "load_presets"]
 
-Scale = Literal["quick", "default", "full"]
-"""How long it takes: seconds, to see that it works; at most ten minutes on two cores; longer."""
+ComparisonName = Literal["ablation", "bottleneck", "data", "distance", "speed"]
 
-Labeled = Literal["classify", "tag", "regress"]
-"""What is learned of rows with labels, as `bothways train` calls it."""
 
-Said = Literal["copy", "reverse", "dates"]
-"""What a decoder says of a sequence: the same, the same backwards, or of a date ISO 8601."""
+def load_presets(name: ComparisonName) -> Mapping[Scale, Any]:
+    """The settings of a comparison at each scale. Needs neither torch nor matplotlib."""
+    presets: Mapping[Scale, Any] = import_module(
+        f"bothways.lab.comparisons.{name}.settings"
+    ).PRESETS
+    return presets
 
-LabTask = Literal[Said, Labeled]
-"""Of all comparisons that know several."""
+
+def load_comparison(name: ComparisonName) -> Comparison[Any, Any]:
+    """Import one comparison, and none of the others."""
+    match name:
+        case "ablation":
+            from bothways.lab.comparisons.ablation import report as ablation
+
+            return ablation.COMPARISON
+        case "bottleneck":
+            from bothways.lab.comparisons.bottleneck import report as bottleneck
+
+            return bottleneck.COMPARISON
+        case "distance":
+            from bothways.lab.comparisons.distance import report as distance
+
+            return distance.COMPARISON
+        case "data":
+            from bothways.lab.comparisons.data import report as data
+
+            return data.COMPARISON
+        case "speed":
+            from bothways.lab.comparisons.speed import report as speed
+
+            return speed.COMPARISON
+        case unknown:
+            assert_never(unknown)

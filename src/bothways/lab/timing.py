@@ -1,4 +1,4 @@
-"""Times that can be compared: of many calls, taken in turns, so that all see the same machine."""
+"""Comparable timings: calls are timed in turns, so that all of them see the same machine load."""
 
 import contextlib
 import math
@@ -8,26 +8,27 @@ from typing import TypeVar
 
 import torch
 
-__all__ = ["take_turns", "torch_threads"]
+__all__ = ["time_interleaved", "torch_threads"]
 
 K = TypeVar("K")
 
-SHORTEST = 5e-3
-"""Seconds: what takes less is called several times in a turn, as the clock and the first touch of
-memory would be too much of it."""
+MIN_SECONDS = 5e-3
+"""Shorter calls are repeated within a turn until the turn takes about this long: otherwise the
+resolution of the clock and the first access to memory would distort the time."""
 
+MIN_CPU_SHARE = 0.95
+"""Share of a core that this process must have had; with less, other processes disturbed the
+timing."""
 
-UNDISTURBED = 0.95
-"""Of a core, at least, for a time to be that of the call: else other processes had the core."""
-ATTEMPTS = 4
-"""How often a time is taken at most that was disturbed; the shortest counts."""
+MAX_ATTEMPTS = 4
+"""How often a disturbed timing is repeated at most; the shortest time counts."""
 
 
 @contextlib.contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Let torch compute with so many threads of a CPU, and afterwards with as many as before.
+    """Let torch compute with `count` CPU threads inside the block, and restore the number after it.
 
-    The number is one of the whole process: nothing else of torch's should run meanwhile.
+    The number is global to the process: no other thread should use torch meanwhile.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(count)
@@ -37,46 +38,45 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def take_turns(
+def time_interleaved(
     calls: Mapping[K, Callable[[], object]],
     repeats: int,
-    progress: Callable[[float], None] = lambda share: None,
+    progress: Callable[[float], None] = lambda fraction: None,
 ) -> dict[K, list[float]]:
-    """Seconds of each call, `repeats` times; a turn of one call follows a turn of another.
+    """The time of each call in seconds, `repeats` times, taking turns among the calls.
 
-    So what else the machine does for a while is spread over all, and what is seen to be disturbed
-    by it is taken again. A first turn, in which memory is taken and kernels are prepared, does not
-    count.
+    Turns spread slow phases of the machine over all calls, and disturbed timings are repeated. A
+    first turn, which allocates memory and prepares kernels, does not count.
     """
-    counts = {}
+    loops = {}
     for number, (key, call) in enumerate(calls.items()):
-        seconds, _ = _seconds(call, 1)
-        if seconds < 10 * SHORTEST:  # of what takes long, the first call tells enough
-            seconds, _ = _seconds(call, 1)
-        counts[key] = max(1, round(SHORTEST / seconds))
+        seconds, _ = _measure(call, 1)
+        if seconds < 10 * MIN_SECONDS:  # long calls are known well enough after the first
+            seconds, _ = _measure(call, 1)
+        loops[key] = max(1, round(MIN_SECONDS / seconds))
         progress((number + 1) / len(calls) / (repeats + 1))
-    found: dict[K, list[float]] = {key: [] for key in calls}
+    times: dict[K, list[float]] = {key: [] for key in calls}
     for turn in range(1, repeats + 1):
         for number, (key, call) in enumerate(calls.items()):
-            found[key].append(_undisturbed(call, counts[key]))
+            times[key].append(_measure_undisturbed(call, loops[key]))
             progress((turn + (number + 1) / len(calls)) / (repeats + 1))
-    return found
+    return times
 
 
-def _undisturbed(call: Callable[[], object], count: int) -> float:
+def _measure_undisturbed(call: Callable[[], object], loops: int) -> float:
     shortest = math.inf
-    for _ in range(ATTEMPTS):
-        seconds, cores = _seconds(call, count)
+    for _ in range(MAX_ATTEMPTS):
+        seconds, cpu_share = _measure(call, loops)
         shortest = min(shortest, seconds)
-        if cores >= UNDISTURBED:
+        if cpu_share >= MIN_CPU_SHARE:
             break
     return shortest
 
 
-def _seconds(call: Callable[[], object], count: int) -> tuple[float, float]:
-    """How long a call takes, and how many cores this process had meanwhile."""
-    begun, used = perf_counter(), process_time()
-    for _ in range(count):
+def _measure(call: Callable[[], object], loops: int) -> tuple[float, float]:
+    """Seconds per call, and how many cores this process used on average."""
+    start, cpu_start = perf_counter(), process_time()
+    for _ in range(loops):
         call()
-    seconds = perf_counter() - begun
-    return seconds / count, (process_time() - used) / seconds
+    seconds = perf_counter() - start
+    return seconds / loops, (process_time() - cpu_start) / seconds

@@ -1,6 +1,6 @@
-"""What an encoder costs: its parameters by part, and its operations for each token.
+"""The costs of an encoder: parameters by part, operations per token, and bytes of activations.
 
-D model width, F feed-forward width, E embedding width, C input channels, L length of a sequence.
+D model width, F feed-forward width, E embedding width, L length of a sequence.
 """
 
 import dataclasses
@@ -8,14 +8,25 @@ import math
 
 from bothways.model.baselines import AnyConfig, BaselineConfig
 from bothways.model.baselines.any_encoder import layout
+from bothways.model.baselines.layout import GATES
 
-__all__ = ["Operations", "operations", "parameters_by_part"]
+__all__ = [
+    "Operations",
+    "bytes_per_token",
+    "encoding_bytes",
+    "operations",
+    "parameters_by_part",
+]
+
+_SEQUENCE_BYTES = 1400
+"""Bytes of Python objects that encoding holds per sequence: its record, tokens and results."""
 
 
 def parameters_by_part(config: AnyConfig) -> dict[str, int]:
-    """Parameters of the embedding, of all blocks' attention, feed-forward and norms, and the rest.
+    """Number of parameters of the embedding, attention, feed-forward and norms.
 
-    Blocks that several layers share are counted once. Baselines have layers of one part.
+    Blocks that several layers share are counted once. Baselines have `layers` in place of attention
+    and feed-forward.
     """
     parts = {"embedding": 0, "attention": 0, "feed-forward": 0, "norms": 0}
     if isinstance(config, BaselineConfig):
@@ -37,11 +48,12 @@ def parameters_by_part(config: AnyConfig) -> dict[str, int]:
 
 @dataclasses.dataclass(frozen=True)
 class Operations:
-    """Multiply-adds for one token of a sequence of L: `fixed`, and for each position it attends to.
+    """Multiply-adds per token of a sequence of L positions.
 
-    per_position: summed over layers that attend to all L positions: 2 D each, D for the score and D
-        for the mixture (Vaswani et al. 2017, section 3.2.1).
-    windows: for each layer with a window, how many positions it attends to at most.
+    fixed: those that do not depend on L.
+    full_layers: number of layers that attend to all L positions, with 2 D multiply-adds for each: D
+        for the score, D for the weighted mean (Vaswani et al. 2017, section 3.2.1).
+    windows: for each layer with a window, the number of positions that a token attends to.
     """
 
     fixed: int
@@ -50,12 +62,12 @@ class Operations:
     d_model: int
 
     def at(self, length: int) -> int:
-        """For one token, on average, of a sequence of `length`, borders of windows ignored."""
+        """Average per token of a sequence of `length`, ignoring the ends, where windows are cut."""
         positions = self.full_layers * length + sum(min(w, length) for w in self.windows)
         return self.fixed + 2 * self.d_model * positions
 
     def formula(self) -> str:
-        """As a formula in L, such as `10,616,832 + 4,608 L`."""
+        """A formula in L, such as `10,616,832 + 4,608 L`."""
         terms = [f"{self.fixed:,}"]
         if self.full_layers:
             terms.append(f"{2 * self.d_model * self.full_layers:,} L")
@@ -66,9 +78,9 @@ class Operations:
 
 
 def operations(config: AnyConfig) -> Operations:
-    """Multiply-adds of matrix products; norms, activations and softmax are small beside them."""
+    """Multiply-adds of matrix products; those of norms, activations and softmax are negligible."""
     D = config.d_model
-    if isinstance(config, BaselineConfig):  # every matrix but the table, once for each token
+    if isinstance(config, BaselineConfig):  # every matrix except the embedding table
         shapes = {n: s for n, s in layout(config).items() if n != "embedding.token.weight"}
         fixed = sum(math.prod(shape) for shape in shapes.values() if len(shape) > 1)
         return Operations(fixed=fixed, full_layers=0, windows=(), d_model=D)
@@ -84,3 +96,40 @@ def operations(config: AnyConfig) -> Operations:
         windows=tuple(2 * window + 1 for window in windows if window is not None),
         d_model=D,
     )
+
+
+def bytes_per_token(config: AnyConfig, *, kept_layers: int = 0) -> int:
+    """Peak bytes of activations per token in a forward pass in fp32.
+
+    A Transformer holds the input of a block, its hidden state, its norm and the sublayer's output
+    (4 D), and the larger of attention (queries, keys, values, output: 4 D) and feed-forward (F,
+    2 F if gated, and F after the activation). `kept_layers` hidden states of D each are added.
+    Fused kernels need less.
+
+    A baseline holds its inputs and outputs, and the intermediate values of a layer: of a recurrent
+    layer inputs, gates and states in one direction, for up to twice the number of tokens, because
+    of padding; of a convolution the neighborhoods and the hidden layer, twice each.
+    """
+    D = config.d_model
+    if isinstance(config, BaselineConfig):
+        within = _baseline_layer_numbers(config)
+        return 4 * (2 * (D + config.embedding_width) + within + kept_layers * D)
+    F = config.d_ff
+    widest = max(4 * D, (3 if config.gated else 2) * F)
+    return 4 * (4 * D + widest + kept_layers * D)
+
+
+def encoding_bytes(num_sequences: int, num_tokens: int, width: int) -> int:
+    """Bytes that `encode` holds for sequences of token ids, without the activations of a batch.
+
+    Token ids take 8 bytes each. Vectors of `width` exist twice: as pooled, and as returned.
+    """
+    return 8 * num_tokens + (_SEQUENCE_BYTES + 2 * 4 * width) * num_sequences
+
+
+def _baseline_layer_numbers(config: BaselineConfig) -> int:
+    """Numbers per token that exist only within a layer."""
+    D, E, W = config.d_model, config.embedding_width, config.width
+    if config.cell is None:
+        return 2 * config.kernel_size * E + 2 * W
+    return 2 * (max(D, E) + (GATES[config.cell] + 1) * W)

@@ -10,7 +10,7 @@ from bothways.errors import ConfigError
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["check_field_names", "check_field_types", "literal_fields"]
+__all__ = ["check_field_names", "check_field_types", "fits", "literal_fields"]
 
 
 def check_field_names(cls: "type[DataclassInstance]", values: Mapping[str, Any]) -> None:
@@ -44,17 +44,23 @@ def check_field_types(instance: "DataclassInstance", *, owner: str = "") -> None
     """
     for field in dataclasses.fields(instance):
         value = getattr(instance, field.name)
+        if fits(value, field.type):
+            continue
         choices, accepted = _choices_of(field.type), _classes_of(field.type)
-        if isinstance(value, accepted) and (type(value) is not bool or bool in accepted):
-            continue
-        if isinstance(value, str) and value in choices:
-            continue
         place = f"{field.name}={value!r}{owner}"
         if choices:
             names = ", ".join((*choices, *("None" for cls in accepted if cls is types.NoneType)))
             raise ConfigError(f"{place}: expected one of {names}")
         names = " or ".join(cls.__name__.replace("NoneType", "None") for cls in accepted)
         raise ConfigError(f"{place}: expected {names}")
+
+
+def fits(value: Any, annotation: Any) -> bool:
+    """Whether a value is of an annotated type, by the rules of `check_field_types`."""
+    accepted = _classes_of(annotation)
+    if isinstance(value, accepted):
+        return type(value) is not bool or bool in accepted
+    return isinstance(value, str) and value in _choices_of(annotation)
 
 
 def literal_fields(cls: "type[DataclassInstance]") -> dict[str, tuple[str, ...]]:

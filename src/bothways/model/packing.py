@@ -1,49 +1,42 @@
-"""Packed batches: the tokens of several sequences end to end, and their lengths. No padding.
+"""Packed batches: the tokens of several sequences end to end, and their lengths, without padding.
 
-Everything but attention works token by token and never knows of sequences, so nothing is computed
-for tokens that are not there. Batches are planned by tokens, from sequences sorted by length;
-results go back in the order given.
+Everything except attention works on single tokens, so nothing is computed for padding. Batches are
+planned by their number of tokens, from sequences sorted by length.
 """
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import assert_never
 
 import numpy as np
 
 from bothways.errors import InputError
-from bothways.model.baselines import AnyConfig, BaselineConfig
-from bothways.model.baselines.layout import GATES
-from bothways.model.config import EncoderShape
+from bothways.model.shape import EncoderShape
 
 __all__ = [
     "DEFAULT_MAX_TOKENS",
     "PackedBatch",
-    "bytes_per_token",
     "check_batch",
     "check_skip",
-    "encoding_bytes",
     "plan_batches",
 ]
 
-_NOTED_BYTES = 1400
-"""Of one sequence, as Python's objects take them: what was read and what was kept of it."""
-
 DEFAULT_MAX_TOKENS = 4096
-"""Tokens of a batch where the caller sets no limit.
+"""Tokens of a batch unless the caller sets another limit.
 
-Measured with the torch backend, in seconds of one core with 32 MiB of third-level cache, at d_model
-384 and 768: 4,096 is fastest for the one and 2,048 for the other, each by less than 10 %. 1,024
-loses 11 and 2 %; 16,384 loses 12 and 29 %, as activations leave the cache. A GPU gains from more.
+Measured with the torch backend on one core with 32 MiB of L3 cache: at d_model 384 a limit of 4,096
+is fastest, at 768 a limit of 2,048, each by less than 10 %. 1,024 is 11 % and 2 % slower, 16,384
+12 % and 29 %, because activations no longer fit the cache. GPUs benefit from larger batches.
 """
 
 
 @dataclasses.dataclass(frozen=True)
 class PackedBatch:
-    """B sequences of T tokens in all, end to end.
+    """B sequences with T tokens altogether, end to end.
 
     values: token ids, int64 (T,), or vectors, float32 (T, C).
-    lengths: int64 (B,), each at least 1, T in all.
-    segments: segment ids, int64 (T,), or None for segment 0 throughout.
+    lengths: int64 (B,), each at least 1; their sum is T.
+    segments: segment ids, int64 (T,), or None if all are 0.
     """
 
     values: np.ndarray
@@ -57,7 +50,7 @@ class PackedBatch:
         """Pack sequences of ids (length,) or vectors (length, channels).
 
         Raises:
-            InputError: if there is no sequence, or one is empty.
+            InputError: if there are no sequences, or one is empty.
         """
         lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
         if not lengths.size or not lengths.all():
@@ -76,7 +69,7 @@ class PackedBatch:
 
     @property
     def num_tokens(self) -> int:
-        """T: the tokens of all sequences."""
+        """T: the number of tokens of all sequences."""
         return len(self.values)
 
     @property
@@ -86,19 +79,19 @@ class PackedBatch:
         return starts
 
     def split(self, per_token: np.ndarray) -> list[np.ndarray]:
-        """Cut an array with one row a token into one array a sequence."""
+        """Split an array with one row per token into one array per sequence."""
         return np.split(per_token, np.cumsum(self.lengths)[:-1])
 
 
 def check_batch(batch: PackedBatch, config: EncoderShape) -> None:
-    """Raise unless the encoder can take every value of `batch`: the edge of each backend.
+    """Raise unless the encoder accepts every value of `batch`; backends call this first.
 
     Raises:
-        InputError: naming the sequence of the batch, the position, and what was expected.
+        InputError: naming the sequence of the batch, the position, and the accepted values.
     """
     if (longest := int(batch.lengths.max())) > config.max_length:
         raise InputError(
-            f"a sequence of {longest} positions; the encoder takes {config.max_length}"
+            f"a sequence has {longest} positions; the encoder takes at most {config.max_length}"
         )
     match config.input:
         case "tokens":
@@ -114,15 +107,17 @@ def check_batch(batch: PackedBatch, config: EncoderShape) -> None:
             if not np.isfinite(batch.values).all():
                 token = int(np.argwhere(~np.isfinite(batch.values))[0, 0])
                 raise InputError(f"{_place(batch, token)}: NaN or infinity")
+        case unknown:
+            assert_never(unknown)
     if batch.segments is not None:
         _check_ids(batch, batch.segments, max(config.num_segments, 1), "segment", "num_segments")
 
 
 def check_skip(batch: PackedBatch, skip: int) -> None:
-    """Raise unless pooling without the first `skip` positions leaves each sequence at least one.
+    """Raise unless every sequence has a position left after its first `skip` positions.
 
     Raises:
-        InputError: naming the sequence of the batch that would be left nothing.
+        InputError: naming the first sequence of the batch that is too short.
     """
     if skip < 0:
         raise InputError(f"skip={skip}: expected at least 0")
@@ -130,16 +125,17 @@ def check_skip(batch: PackedBatch, skip: int) -> None:
         sequence = int(np.argmax(batch.lengths <= skip))
         raise InputError(
             f"sequence {sequence} of the batch: {batch.lengths[sequence]} positions, and pooling "
-            f"leaves out the first {skip}; none is left"
+            f"skips the first {skip}; none is left"
         )
 
 
 def plan_batches(lengths: Sequence[int] | np.ndarray, max_tokens: int) -> Iterator[np.ndarray]:
-    """Indices of the sequences of each batch: longest first, at most `max_tokens` tokens together.
+    """Indices of the sequences of each batch, at most `max_tokens` tokens each, longest first.
 
-    A sequence longer than `max_tokens` gets a batch of its own. Every index comes exactly once, and
-    neighbors in a batch are of like length, so runs of equal length are long. Longest first, a
-    machine that is too small fails at once, and the time left is never underestimated.
+    A sequence longer than `max_tokens` gets its own batch. Every index occurs exactly once.
+    Neighbors in a batch have similar lengths, which makes groups of equal length large. Because the
+    longest come first, a machine with too little memory fails at once, and the remaining time is
+    never underestimated.
 
     >>> [batch.tolist() for batch in plan_batches([3, 9, 4, 3], max_tokens=10)]
     [[1], [2, 0, 3]]
@@ -157,40 +153,6 @@ def plan_batches(lengths: Sequence[int] | np.ndarray, max_tokens: int) -> Iterat
         tokens += length
     if batch:
         yield np.array(batch)
-
-
-def bytes_per_token(config: AnyConfig, *, kept_layers: int = 0) -> int:
-    """Bytes of activations that one token needs at the widest point of a forward pass in fp32.
-
-    The vectors that entered the block, those within it, their norm and what is added to them (4 D),
-    and the wider of attention (queries, keys, values, mixed: 4 D) and feed-forward (F, twice if
-    gated, and once more activated). `kept_layers` hidden states of D each are added for those who
-    ask for them. A fused kernel needs less.
-
-    Of a recurrent layer: what enters it and leaves it, and, for at most twice as many places as
-    there are tokens, its input, gates and states in one direction. Of a convolution: what is seen,
-    twice, and the hidden layer, twice.
-    """
-    D = config.d_model
-    if isinstance(config, BaselineConfig):
-        E, W = config.embedding_width, config.width
-        if config.cell is None:
-            within = 2 * config.kernel_size * E + 2 * W
-        else:
-            within = 2 * (max(D, E) + (GATES[config.cell] + 1) * W)
-        return 4 * (2 * (D + E) + within + kept_layers * D)
-    F = config.d_ff
-    widest = max(4 * D, (3 if config.gated else 2) * F)
-    return 4 * (4 * D + widest + kept_layers * D)
-
-
-def encoding_bytes(num_sequences: int, num_tokens: int, width: int) -> int:
-    """Bytes that `encode` holds for sequences of token ids beside the activations of a batch.
-
-    Ids in 8 bytes each, what is noted of each sequence, and two sets of vectors of `width`: as they
-    were pooled, and as they are returned.
-    """
-    return 8 * num_tokens + (_NOTED_BYTES + 2 * 4 * width) * num_sequences
 
 
 def _check_ids(batch: PackedBatch, ids: np.ndarray, limit: int, noun: str, field: str) -> None:

@@ -1,152 +1,118 @@
-"""The weights of an encoder: their names and shapes, checking, and safetensors files.
+"""Weights that have been checked against a layout."""
 
-`layout` is the only list of weight names. The reference and the engine index by it, torch's
-`state_dict()` equals it, saved files use it, and `checkpoints` maps other people's names to it.
-"""
-
-from collections.abc import Iterator, Mapping
-from typing import assert_never
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
 from bothways.errors import CheckpointError
-from bothways.model.config import EncoderConfig
+from bothways.model.layout import Shape
 
-__all__ = ["Shape", "Weights", "check", "check_layout", "initialize", "layout"]
+__all__ = ["CheckedWeights", "Weights"]
 
-Shape = tuple[int, ...]
 Weights = Mapping[str, np.ndarray]
+"""Arrays by name, not necessarily checked."""
 
 
-def layout(config: EncoderConfig) -> dict[str, Shape]:
-    """Name and shape of every weight of an encoder; matrices are (out, in).
+class CheckedWeights(Mapping[str, np.ndarray]):
+    """Weights that match a layout: its names and shapes exactly, float32, contiguous and finite.
 
-    >>> config = EncoderConfig(num_layers=1, num_heads=2, d_model=8, d_ff=32, vocab_size=100)
-    >>> layout(config)["blocks.0.feed_forward.up.weight"]
-    (32, 8)
-    """
-    names = dict(_embedding(config))
-    match config.attention_positions:
-        case "relative":
-            names["relative_bias.weight"] = (config.relative_buckets, config.num_heads)
-        case "rotary" | "none":
-            pass
-        case unknown:
-            assert_never(unknown)
-    for block in range(config.num_blocks):
-        names |= {f"blocks.{block}.{name}": shape for name, shape in _block(config, block)}
-    if config.final_norm:
-        names |= dict(_norm(config, "final_norm", config.d_model))
-    return names
+    The constructor is the check, so nothing that takes a `CheckedWeights` has to check again.
+    Arrays that are float32 and contiguous already are not copied: those of a mapped file stay
+    views of it. Arrays of other floating-point types are converted.
 
-
-def check(config: EncoderConfig, weights: Weights, source: str) -> None:
-    """Raise unless `weights` is exactly the layout of `config`, in floating point and finite.
-
-    `source` is the file that the message names.
+    layout: name and shape of every weight. source: the file to name in messages.
 
     Raises:
-        CheckpointError: naming the weight, with expected and found shape.
+        CheckpointError: naming the weight that is missing, unexpected, of another shape, not in
+            floating point, or not finite.
     """
-    check_layout(layout(config), weights, source)
 
-
-def check_layout(expected: Mapping[str, Shape], weights: Weights, source: str) -> None:
-    """Raise unless `weights` is exactly what is expected, in floating point and finite.
-
-    Raises:
-        CheckpointError: as `check`.
-    """
-    if missing := [name for name in expected if name not in weights]:
-        raise CheckpointError(
-            f"{source}: weight {missing[0]!r} is missing ({len(missing)} of {len(expected)} are)"
-        )
-    if extra := [name for name in weights if name not in expected]:
-        raise CheckpointError(
-            f"{source}: weight {extra[0]!r} is unexpected ({len(extra)} are); "
-            "the config describes an encoder without it"
-        )
-    for name, shape in expected.items():
-        array = weights[name]
-        if array.shape != shape:
+    def __init__(self, layout: Mapping[str, Shape], arrays: Weights, source: str) -> None:
+        if missing := [name for name in layout if name not in arrays]:
             raise CheckpointError(
-                f"{source}: weight {name!r} has shape {array.shape}; the config says {shape}"
+                f"{source}: weight {missing[0]!r} is missing ({len(missing)} of {len(layout)} are)"
             )
-        if not np.issubdtype(array.dtype, np.floating):
-            raise CheckpointError(f"{source}: weight {name!r} is {array.dtype}, not floating point")
-        if not _is_finite(array):
-            raise CheckpointError(f"{source}: weight {name!r} holds NaN or infinity")
+        if unexpected := [name for name in arrays if name not in layout]:
+            raise CheckpointError(
+                f"{source}: weight {unexpected[0]!r} is unexpected "
+                f"({len(unexpected)} are); the config describes a model without it"
+            )
+        self._arrays = {
+            name: _checked(arrays[name], shape, f"{source}: weight {name!r}")
+            for name, shape in layout.items()
+        }
+
+    @classmethod
+    def of(cls, layout: Mapping[str, Shape], arrays: Weights, source: str) -> "CheckedWeights":
+        """`arrays` themselves if they have been checked against this layout, else checked now.
+
+        Raises:
+            CheckpointError: as the constructor.
+        """
+        if isinstance(arrays, CheckedWeights) and arrays.layout == dict(layout):
+            return arrays
+        return cls(layout, arrays, source)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """The array called `name`."""
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, in the order of the layout."""
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        """The number of weights."""
+        return len(self._arrays)
+
+    @property
+    def layout(self) -> dict[str, Shape]:
+        """Name and shape of every weight."""
+        return {name: array.shape for name, array in self._arrays.items()}
+
+    def select(self, names: Iterable[str]) -> "CheckedWeights":
+        """The named weights alone."""
+        return self._trusted({name: self._arrays[name] for name in names})
+
+    def with_prefix(self, prefix: str) -> "CheckedWeights":
+        """The same weights, with `prefix` before each name."""
+        return self._trusted({prefix + name: array for name, array in self._arrays.items()})
+
+    def without_prefix(self, prefix: str) -> "CheckedWeights":
+        """The same weights, with `prefix` removed from each name."""
+        arrays = self._arrays.items()
+        return self._trusted({name.removeprefix(prefix): array for name, array in arrays})
+
+    @classmethod
+    def union(cls, *parts: "CheckedWeights") -> "CheckedWeights":
+        """All the weights of `parts`, whose names differ."""
+        return cls._trusted({name: array for part in parts for name, array in part.items()})
+
+    def copy(self) -> "CheckedWeights":
+        """The same weights in memory of their own, so that no mapped file is kept open."""
+        return self._trusted({name: array.copy() for name, array in self._arrays.items()})
+
+    @classmethod
+    def _trusted(cls, arrays: dict[str, np.ndarray]) -> "CheckedWeights":
+        """Arrays that come from checked weights."""
+        weights = cls.__new__(cls)
+        weights._arrays = arrays
+        return weights
 
 
-def initialize(
-    config: EncoderConfig, *, seed: int = 0, scale: float = 0.02
-) -> dict[str, np.ndarray]:
-    """Fresh float32 weights for `config`, the same for the same seed.
-
-    Matrices and tables are normal with standard deviation `scale` (Devlin et al. 2019, and BERT's
-    released code), gains 1, biases 0.
-    """
-    rng = np.random.default_rng(seed)
-    weights = {}
-    for name, shape in layout(config).items():
-        if len(shape) > 1:
-            weights[name] = scale * rng.standard_normal(shape, dtype=np.float32)
-        else:
-            fill = 1 if name.endswith(".weight") else 0
-            weights[name] = np.full(shape, fill, dtype=np.float32)
-    return weights
-
-
-def _embedding(config: EncoderConfig) -> Iterator[tuple[str, Shape]]:
-    width = config.embedding_width
-    match config.input:
-        case "tokens":
-            yield "embedding.token.weight", (config.vocab_size, width)
-        case "vectors":
-            yield from _linear("embedding.input", config.num_channels, width, bias=True)
-        case unknown:
-            assert_never(unknown)
-    if config.num_segments:
-        yield "embedding.segment.weight", (config.num_segments, width)
-    match config.position_embedding:
-        case "learned":
-            yield "embedding.position.weight", (config.position_offset + config.max_length, width)
-        case "sinusoidal" | "none":
-            pass
-        case other:
-            assert_never(other)
-    if config.embedding_norm:
-        yield from _norm(config, "embedding.norm", width)
-    if config.embedding_size is not None:
-        yield from _linear("embedding.projection", width, config.d_model, bias=True)
-
-
-def _block(config: EncoderConfig, block: int) -> Iterator[tuple[str, Shape]]:
-    D, F = config.d_model, config.d_ff
-    for name in ("query", "key", "value", "output"):
-        yield from _linear(f"attention.{name}", D, D, bias=config.attention_bias)
-    if config.has_attention_norm(block):
-        yield from _norm(config, "attention_norm", D)
-    for name in ("gate", "up") if config.gated else ("up",):
-        yield from _linear(f"feed_forward.{name}", D, F, bias=config.feed_forward_bias)
-    yield from _linear("feed_forward.down", F, D, bias=config.feed_forward_bias)
-    yield from _norm(config, "feed_forward_norm", D)
-
-
-def _linear(name: str, inputs: int, outputs: int, *, bias: bool) -> Iterator[tuple[str, Shape]]:
-    yield f"{name}.weight", (outputs, inputs)
-    if bias:
-        yield f"{name}.bias", (outputs,)
-
-
-def _norm(config: EncoderConfig, name: str, width: int) -> Iterator[tuple[str, Shape]]:
-    yield f"{name}.weight", (width,)
-    if config.norm_has_bias:
-        yield f"{name}.bias", (width,)
+def _checked(array: np.ndarray, shape: Shape, place: str) -> np.ndarray:
+    if array.shape != shape:
+        raise CheckpointError(f"{place} has shape {array.shape}; the config says {shape}")
+    if not np.issubdtype(array.dtype, np.floating):
+        raise CheckpointError(f"{place} is {array.dtype}, not floating point")
+    with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused below
+        array = np.require(array, np.float32, ("C", "A"))
+    if not _is_finite(array):
+        raise CheckpointError(f"{place} holds NaN or infinity, as float32")
+    return array
 
 
 def _is_finite(array: np.ndarray) -> bool:
-    # A sum is NaN or infinite if any term is; overflow of finite terms is settled term by term.
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = np.sum(array, dtype=np.float64)
-    return bool(np.isfinite(total)) or bool(np.isfinite(array).all())
+    # A sum is NaN or infinite if any term is. In float64, finite float32 terms cannot overflow it.
+    with np.errstate(invalid="ignore"):
+        return bool(np.isfinite(np.sum(array, dtype=np.float64)))

@@ -12,8 +12,9 @@ from jaxtyping import Float
 
 from bothways.errors import BackendError, InputError
 from bothways.model.config import EncoderConfig, PoolingMode
+from bothways.model.layout import layout
 from bothways.model.packing import PackedBatch, check_batch, check_skip
-from bothways.model.weights import Weights, check
+from bothways.model.weights import CheckedWeights, Weights
 from bothways.native.positions import engine_positions
 
 try:
@@ -79,17 +80,14 @@ class NativeBackend:
         if precision not in get_args(Precision):
             known = " or ".join(get_args(Precision))
             raise BackendError(f"precision={precision!r}: the native engine computes in {known}")
-        check(config, weights, "weights")
+        checked = CheckedWeights.of(layout(config), weights, "weights")
         positions = engine_positions(config)
         self.config = config
         self.precision: str = precision
         try:
             self._engine = _engine.Encoder(
                 _engine_config(config) | positions.fields,
-                {
-                    name: np.ascontiguousarray(array, dtype=np.float32)
-                    for name, array in {**weights, **positions.weights}.items()
-                },
+                {**checked, **positions.weights},
                 int8=precision == "int8",
                 threads=_num_threads(threads),
                 isa=os.environ.get("BOTHWAYS_ISA", "") if isa is None else isa,

@@ -1,8 +1,8 @@
 """The encoder in PyTorch, on packed batches: for training, and for GPUs.
 
-It follows `bothways.reference` file by file and name by name, so the two read side by side. Read it
-in this order: `lengths`, `embedding`, `attention`, `kernels`, `block`, `encoder`, `pooling`,
-`backend`.
+It has the files and names of `bothways.reference`, so that the two can be read side by side. Read
+the files in this order: `lengths`, `embedding`, `positions`, `attention`, `kernels`, `block`,
+`encoder`, `pooling`, `backend`.
 """
 
 from importlib.util import find_spec

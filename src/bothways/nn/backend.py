@@ -1,4 +1,4 @@
-"""torch as a backend of `Encoder`: GPUs, and CPUs where the native engine is not to be had."""
+"""torch as a backend of `Encoder`: for GPUs, and for CPUs without the native engine."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from bothways.model.baselines import AnyConfig
 from bothways.model.baselines.any_encoder import layout
 from bothways.model.config import PoolingMode
 from bothways.model.packing import PackedBatch, check_batch, check_skip
-from bothways.model.weights import Weights, check_layout
+from bothways.model.weights import CheckedWeights, Weights
 from bothways.nn.baselines.build import build_encoder
 from bothways.nn.encoder import TransformerEncoder
 from bothways.nn.layers import can_pack
@@ -25,17 +25,17 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class TorchBackend:
-    """Encodes packed batches with torch, for inference alone.
+    """Encodes packed batches with torch, for inference only.
 
-    device: as torch names it ("cpu", "cuda", "cuda:1"); None for a GPU where there is one.
+    device: torch's name of it ("cpu", "cuda", "cuda:1"); None for a GPU if there is one.
     precision: `fp32`; on a GPU also `bf16` or `fp16`.
-    threads: of a CPU, for the length of each call; None for as many as torch is set to use.
+    threads: number of CPU threads during each call; None for torch's current setting.
 
-    The weights are copied: on a CPU once, laid out as its matrix kernels read them.
+    The weights are copied; on a CPU, into the layout of its matrix kernels.
 
     Raises:
-        BackendError: if device and precision are not to be had here, or not together.
-        CheckpointError: if the weights are not those of the config.
+        BackendError: if the device or precision is not available, or not in this combination.
+        CheckpointError: if the weights do not fit the config.
     """
 
     name = "torch"
@@ -53,14 +53,16 @@ class TorchBackend:
         self._device = _resolve_device(device)
         dtype = _resolve_precision(precision, self._device)
         if threads is not None and threads < 1:
-            raise BackendError(f"threads={threads}: expected at least 1, or None for torch's own")
+            raise BackendError(
+                f"threads={threads}: expected at least 1, or None for torch's setting"
+            )
         self.config = config
         self.device = str(self._device)
         self.precision = precision
         self.threads = threads
         with torch.device("meta"):
             encoder = build_encoder(config)
-        check_layout(layout(config), weights, "weights")
+        weights = CheckedWeights.of(layout(config), weights, "weights")
         if can_pack(self._device, dtype):
             encoder.pack(weights)
         self._encoder = encoder.to(dtype).to_empty(device=self._device).eval()
@@ -69,13 +71,13 @@ class TorchBackend:
     def pool(
         self, batch: PackedBatch, modes: Sequence[PoolingMode], *, skip: int = 0
     ) -> Float[np.ndarray, "B D"]:
-        """One vector a sequence: the pooled vectors of `modes` side by side.
+        """One vector per sequence: the pooled vectors of `modes`, concatenated.
 
         Raises:
-            InputError: if the encoder cannot take the batch, or `skip` leaves a sequence nothing.
+            InputError: if the batch does not fit the encoder, or `skip` leaves a sequence empty.
         """
         check_skip(batch, skip)
-        with self._at_work(batch) as (values, lengths, segments_T):
+        with self._inference(batch) as (values, lengths, segments_T):
             (x_TD,) = self._encoder(values, lengths, segments_T)
             pooled = [pool(x_TD, lengths, mode, skip=skip) for mode in modes]
             return _to_numpy(torch.cat(pooled, 1))
@@ -86,12 +88,12 @@ class TorchBackend:
         """Hidden states of `layers` (0 the embeddings), for every token of the batch.
 
         Raises:
-            InputError: if the encoder cannot take the batch, or layers are not of one width.
+            InputError: if the batch does not fit the encoder, or the layers differ in width.
         """
-        with self._at_work(batch) as (values, lengths, segments_T):
+        with self._inference(batch) as (values, lengths, segments_T):
             states = self._encoder(values, lengths, segments_T, layers)
             if len({x_TD.shape[1] for x_TD in states}) > 1:  # the embeddings of some baselines
-                raise InputError("layer 0 is of another width than the others; ask for it alone")
+                raise InputError("layer 0 has another width than the others; request it alone")
             return _to_numpy(torch.stack(states))
 
     def attention(
@@ -100,18 +102,18 @@ class TorchBackend:
         """Attention probabilities of `layers` (0 the first block's) for a batch of one sequence.
 
         Raises:
-            InputError: if the encoder cannot take the batch.
-            UnsupportedModel: if the encoder is no Transformer.
+            InputError: if the batch does not fit the encoder.
+            UnsupportedModel: if the encoder is a baseline.
         """
         if not isinstance(self._encoder, TransformerEncoder):
-            raise UnsupportedModel("attention maps are of Transformers alone")
-        with self._at_work(batch) as (values, _, segments_T):
-            found = self._encoder.attention_probabilities(values, segments_T, layers)
-            return _to_numpy(torch.stack(found))
+            raise UnsupportedModel("only Transformers have attention probabilities")
+        with self._inference(batch) as (values, _, segments_T):
+            probabilities = self._encoder.attention_probabilities(values, segments_T, layers)
+            return _to_numpy(torch.stack(probabilities))
 
     @contextmanager
-    def _at_work(self, batch: PackedBatch) -> Iterator[tuple[Tensor, Lengths, Tensor | None]]:
-        """The batch on the device, checked; inference, with the threads that were asked for."""
+    def _inference(self, batch: PackedBatch) -> Iterator[tuple[Tensor, Lengths, Tensor | None]]:
+        """Check the batch, copy it to the device, and enter inference mode with `threads`."""
         check_batch(batch, self.config)
         lengths = Lengths(batch.lengths, self._device)
         values = torch.as_tensor(batch.values, device=self._device)
@@ -126,10 +128,10 @@ class TorchBackend:
 
 @contextmanager
 def _num_threads(threads: int | None) -> Iterator[None]:
-    """Let torch use `threads` of the CPU, and then as many as before.
+    """Let torch use `threads` CPU threads, and restore the previous number afterwards.
 
-    The number belongs to the process: calls from several Python threads at once may see each
-    other's. That changes their speed, not their results.
+    The number is global to the process: concurrent calls from several Python threads may see each
+    other's. That affects their speed, not their results.
     """
     if threads is None:
         yield
@@ -143,7 +145,7 @@ def _num_threads(threads: int | None) -> Iterator[None]:
 
 
 def has_gpu() -> bool:
-    """Whether torch sees a GPU here that it can use."""
+    """Whether torch has a usable GPU."""
     return torch.cuda.is_available()
 
 

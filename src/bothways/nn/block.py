@@ -17,7 +17,7 @@ from bothways.nn.positions import NO_POSITIONS, AttentionPositions
 
 
 class EncoderBlock(nn.Module):
-    """One block; several layers may share it, which is why `forward` is told the layer."""
+    """One block. Layers may share it, so `forward` takes the index of the layer."""
 
     def __init__(self, config: EncoderConfig, block: int) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class EncoderBlock(nn.Module):
         layer: int,
         positions: AttentionPositions = NO_POSITIONS,
     ) -> Tensor:
-        """The attention probabilities (H, L, L) of one sequence that enters the block as `x_LD`."""
+        """The attention probabilities (H, L, L) of one sequence with block input `x_LD`."""
         match self.norm_placement:
             case "post":
                 return self.attention.probabilities(x_LD, lengths, layer, positions)
@@ -73,7 +73,7 @@ class EncoderBlock(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Each token by itself: wider, nonlinear, and back (Vaswani et al. 2017, section 3.3).
+    """A two-layer network, applied to each token (Vaswani et al. 2017, section 3.3).
 
     down(act(up(x))); gated, down(act(gate(x)) · up(x)) (Shazeer 2020, eq. 6).
     """

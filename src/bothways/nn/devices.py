@@ -1,4 +1,4 @@
-"""What torch finds on this machine, for people to read."""
+"""The build of torch and the devices that it finds, for display."""
 
 import dataclasses
 
@@ -9,8 +9,10 @@ __all__ = ["TorchBuild", "torch_build"]
 
 @dataclasses.dataclass(frozen=True)
 class TorchBuild:
-    """version: of torch. cpu_capability: the instruction set its kernels use. threads: of a CPU.
-    gpus: their names, in order.
+    """A build of torch on this machine.
+
+    version: torch's version. cpu_capability: the instruction set of its CPU kernels.
+    threads: number of CPU threads. gpus: names of the GPUs, in order.
     """
 
     version: str
@@ -20,7 +22,7 @@ class TorchBuild:
 
 
 def torch_build() -> TorchBuild:
-    """Ask torch about itself and this machine."""
+    """Describe the installed torch and its devices."""
     return TorchBuild(
         version=torch.__version__,
         cpu_capability=torch.backends.cpu.get_cpu_capability(),

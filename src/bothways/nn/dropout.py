@@ -1,6 +1,6 @@
-"""Dropout (Srivastava et al. 2014, section 4), drawn several times faster on a CPU than by torch.
+"""Dropout (Srivastava et al. 2014, section 4), several times faster on a CPU than torch's.
 
-torch draws a number for each decision, on one core. Here 64 random bits make four decisions.
+torch draws one random number per element, on one core. Here 64 random bits serve four elements.
 """
 
 import torch
@@ -10,22 +10,22 @@ from torch.nn import functional
 __all__ = ["Dropout", "draw_kept", "dropout"]
 
 _STEPS = 1 << 16
-"""The share that is dropped is rounded to a multiple of 1 / _STEPS: what 16 bits can tell apart."""
+"""The dropout rate is rounded to a multiple of 1 / _STEPS, the resolution of 16 bits."""
 
 
 class Dropout(nn.Module):
-    """In training, set a share `p` of the numbers to 0, and scale up the rest."""
+    """In training, set a share `p` of the elements to 0 and scale up the others."""
 
     def __init__(self, p: float) -> None:
         super().__init__()
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map any shape to the same."""
+        """Map a tensor to one of the same shape."""
         return dropout(x, self.p) if self.training else x
 
     def extra_repr(self) -> str:
-        """The share, for print."""
+        """The dropout rate, for `repr`."""
         return f"p={self.p}"
 
 
@@ -39,10 +39,10 @@ def dropout(x: Tensor, p: float) -> Tensor:
 
 
 def draw_kept(shape: tuple[int, ...], p: float, dtype: torch.dtype) -> Tensor:
-    """What dropout multiplies by: 0 with probability `p`, else 1 / (1 - p); by torch's generator.
+    """The factors of dropout: 0 with probability `p`, else 1 / (1 - p); from torch's generator.
 
-    `p` is below 1; it is rounded to a multiple of 2⁻¹⁶, and the scale is that of the rounded share,
-    so that the mean of what is multiplied stays the same.
+    `p` is below 1 and rounded to a multiple of 2⁻¹⁶. The scale follows the rounded rate, so that
+    the expected value does not change.
     """
     count = torch.Size(shape).numel()
     bits = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)

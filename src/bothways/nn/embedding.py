@@ -70,7 +70,7 @@ class Embedding(nn.Module):
 def rescale_masked(
     x_TE: Float[Tensor, "T E"], ids_T: Int[Tensor, "T"], lengths: Lengths, mask_token: int
 ) -> Float[Tensor, "T E"]:
-    """Zero the mask tokens and scale each sequence's rest; `reference.rescale_masked` says why."""
+    """Zero the mask tokens and scale the others of each sequence: `reference.rescale_masked`."""
     kept_T = (ids_T != mask_token).double()
     share_B = torch.segment_reduce(kept_T, "mean", lengths=lengths.lengths_B)
     share_B = torch.maximum(share_B, 1 / lengths.lengths_B)

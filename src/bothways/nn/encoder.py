@@ -1,4 +1,4 @@
-"""The encoder: embed, then block after block. A packed batch in, every token's vectors out.
+"""The encoder: the embedding, then the blocks in turn. A packed batch in, hidden states out.
 
 T tokens of all sequences end to end; D model width.
 Attribute names are the names in `weights.layout`: `state_dict()` has exactly those.
@@ -20,10 +20,10 @@ from bothways.nn.positions import attention_positions, make_table
 
 
 class TransformerEncoder(PackedEncoder):
-    """Every token informed by every other of its sequence, in both directions.
+    """A Transformer encoder: each token attends to all tokens of its sequence, in both directions.
 
-    A new one has fresh weights: matrices and tables normal with standard deviation 0.02, gains 1,
-    biases 0 (Devlin et al. 2019, and BERT's released code). `load_weights` fills in others.
+    It starts with random weights: matrices and tables normal with standard deviation 0.02, gains 1,
+    biases 0 (Devlin et al. 2019, and BERT's released code). `load_weights` replaces them.
     """
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -46,11 +46,11 @@ class TransformerEncoder(PackedEncoder):
         segments_T: Int[Tensor, "T"] | None = None,
         keep_layers: Sequence[int] | None = None,
     ) -> tuple[Float[Tensor, "T D"], ...]:
-        """Hidden states of `keep_layers`, one for each; of the last layer alone without.
+        """Hidden states of `keep_layers`, in that order; by default only of the last layer.
 
-        values: token ids (T,) or vectors (T, C). lengths: how they are cut into sequences.
-        keep_layers: 0 for the embeddings, i for what layer i gives; the last has been through the
-            final norm, where there is one.
+        values: token ids (T,) or vectors (T, C). lengths: those of the sequences.
+        keep_layers: 0 for the embeddings, i for the output of layer i; the final norm, if the
+            encoder has one, is applied to the last.
         """
         config = self.config
         keep = (config.num_layers,) if keep_layers is None else tuple(keep_layers)
@@ -73,14 +73,14 @@ class TransformerEncoder(PackedEncoder):
     ) -> tuple[Float[Tensor, "H L L"], ...]:
         """Attention probabilities of `layers` (0 the first) for one sequence.
 
-        They are recomputed from the hidden states that enter those layers; `forward` has none.
+        They are computed from the inputs of those layers, because `forward` does not keep them.
         """
         lengths = Lengths([len(values)], values.device)
         positions = attention_positions(self.config, lengths, self.relative_bias)
-        entering = self(values, lengths, segments_L, layers)
+        input_LD = self(values, lengths, segments_L, layers)
         return tuple(
             self._block(layer).probabilities(x_LD, lengths, layer, positions[layer])
-            for layer, x_LD in zip(layers, entering, strict=True)
+            for layer, x_LD in zip(layers, input_LD, strict=True)
         )
 
     def _block(self, layer: int) -> EncoderBlock:

@@ -2,62 +2,60 @@
 
 `reference.heads` is the definition. T tokens of all sequences end to end; N rows: sequences,
 positions, or some of the positions; D model width; I inputs and O outputs of a layer or head; V
-vocabulary, E embedding width.
+vocabulary size, E embedding width.
 """
 
 from collections.abc import Mapping
-from typing import assert_never
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
 from bothways.model.config import EncoderShape
-from bothways.model.heads import Head, HeadActivation, HeadLayer, head_layout
+from bothways.model.heads import Head, HeadLayer, head_layout
 from bothways.nn.layers import activate
 from bothways.nn.lengths import Lengths
+from bothways.nn.onednn import linear
 from bothways.nn.packed_encoder import to_tensor
 from bothways.nn.pooling import pool
-from bothways.nn.products import linear
 
 _STREAM = 1
-"""Of chance: fresh heads are drawn apart from the encoders of the same seed."""
+"""Random stream of head weights, so that they do not repeat those of an encoder with the seed."""
 
 
 class HeadModule(nn.Module):
-    """What stands on an encoder; its parameters have exactly the names of `heads.head_layout`.
+    """A head as a module, whose parameters have the names of `heads.head_layout`.
 
-    A new one has the weights of `initialize_head`.
+    It starts with the weights of `initialize_head`.
     """
 
     def __init__(self, head: Head, config: EncoderShape, *, seed: int = 0) -> None:
         super().__init__()
         self.head = head
         for name, array in initialize_head(head, config, seed=seed).items():
-            part: nn.Module = self
+            module: nn.Module = self
             *path, last = name.split(".")
             for step in path:
-                part = _part_of(part, step)
-            part.register_parameter(last, nn.Parameter(to_tensor(array)))
+                module = _child(module, step)
+            module.register_parameter(last, nn.Parameter(to_tensor(array)))
 
     def forward(
         self,
         x_TD: Float[Tensor, "T D"],
         lengths: Lengths,
         table_VE: Float[Tensor, "V E"] | None = None,
-        chosen_N: Int[Tensor, "N"] | None = None,
+        token_N: Int[Tensor, "N"] | None = None,
     ) -> Float[Tensor, "N O"]:
-        """The outputs for each sequence, or position, as the head says.
+        """The outputs for each sequence if the head pools, else for each position.
 
-        table_VE: the token embeddings, which a tied layer needs.
-        chosen_N: the tokens whose outputs are wanted of a head on positions; None for all.
+        table_VE: the token embedding table, which a tied layer needs.
+        token_N: the tokens to compute outputs for, if the head does not pool; None for all.
         """
         if self.head.pooling is not None:
             x_TD = pool(x_TD, lengths, self.head.pooling)
-        elif chosen_N is not None:
-            x_TD = x_TD[chosen_N]
+        elif token_N is not None:
+            x_TD = x_TD[token_N]
         weights = dict(self.named_parameters())
         *hidden, last = self.head.layers
         for layer in hidden:
@@ -67,9 +65,9 @@ class HeadModule(nn.Module):
 
 
 def initialize_head(head: Head, config: EncoderShape, *, seed: int = 0) -> dict[str, np.ndarray]:
-    """Fresh float32 weights for a head, the same for the same seed.
+    """Random float32 weights for a head, determined by the seed.
 
-    Matrices are normal with standard deviation 0.02, gains 1, biases 0, as the encoder's are.
+    Matrices are normal with standard deviation 0.02, gains 1, biases 0, as those of the encoder.
     """
     rng = np.random.default_rng([seed, _STREAM])
     weights = {}
@@ -86,31 +84,19 @@ def _layer(
 ) -> Tensor:
     matrix_OI = table_VE if layer.tied else weights[f"{layer.name}.weight"]
     if matrix_OI is None:
-        raise ValueError(f"{layer.name} is tied to the token embeddings, which were not given")
+        raise ValueError(f"{layer.name} is tied to the token embeddings, and `table_VE` is None")
     y_NO = linear(x_NI, matrix_OI, weights.get(f"{layer.name}.bias"))
-    y_NO = _activate(y_NO, layer.activation)
+    y_NO = activate(y_NO, layer.activation)
     if layer.norm is None:
         return y_NO
     gain_O, bias_O = weights[f"{layer.norm}.weight"], weights.get(f"{layer.norm}.bias")
     return functional.layer_norm(y_NO, (layer.outputs,), gain_O, bias_O, layer.norm_eps)
 
 
-def _part_of(parent: nn.Module, name: str) -> nn.Module:
-    """The part of that name, a new one where there is none: names with dots are trees of parts."""
+def _child(parent: nn.Module, name: str) -> nn.Module:
+    """The child module of that name, created if missing: dotted names are trees of modules."""
     children = dict(parent.named_children())
     if name not in children:
         children[name] = nn.Module()
         parent.add_module(name, children[name])
     return children[name]
-
-
-def _activate(x: Tensor, activation: HeadActivation) -> Tensor:
-    match activation:
-        case "identity":
-            return x
-        case "tanh":
-            return torch.tanh(x)
-        case "relu" | "gelu" | "gelu_tanh" | "silu":
-            return activate(x, activation)
-        case unknown:
-            assert_never(unknown)

@@ -1,4 +1,4 @@
-"""The attention of a packed batch, by the best of torch's kernels: one seam, `attend`.
+"""The attention of a packed batch: `attend` chooses the fastest of torch's kernels.
 
 T tokens of all sequences end to end; B sequences of one length, L of their positions as queries, M
 as keys; H heads, K head width; R = 2 · longest - 1 distances.
@@ -15,15 +15,16 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from bothways.nn.attention_by_runs import attend_by_runs
-from bothways.nn.lengths import Lengths, Run
+from bothways.nn.attention_by_length import attend_by_length
+from bothways.nn.lengths import LengthGroup, Lengths
 
 DENSE_SCORES = 512 * 512
-"""Scores of a head at a time where they exist in memory (a bias, or dropout): sequences of up to
-512 positions are not cut, and 8,192 positions take no more memory than those."""
+"""Maximum number of scores of a head that are held in memory (with a bias or dropout): sequences of
+up to 512 positions are computed whole, and 8,192 positions need no more memory."""
 WINDOW_CHUNK = (64, 512)
-"""Fewest and most queries at a time in a local window: twice the window, between these. Half of the
-scores then computed are inside the window; smaller chunks waste fewer and cost more calls."""
+"""Limits on the number of queries per chunk with a window; between them it is twice the window.
+Half of the computed scores are then inside the window: smaller chunks waste fewer scores, but need
+more calls."""
 
 
 def attend(
@@ -38,14 +39,14 @@ def attend(
 ) -> Float[Tensor, "T H K"]:
     """softmax(q kᵀ / √K + bias) v within each sequence (Vaswani et al. 2017, eq. 1).
 
-    bias_HR: what `bias_by_distance` gives. window: the largest distance that is seen. dropout: the
-    share of probabilities set to 0. No length x length array is built for a long sequence: memory
-    grows with the length, or with length x window.
+    bias_HR: the result of `bias_by_distance`. window: the largest distance that attention reaches.
+    dropout: the share of probabilities set to 0. Long sequences need no length x length array:
+    memory grows with the length, or with length x window.
     """
     K = q_THK.shape[-1]
     match choose_kernel(q_THK.device, q_THK.dtype, K, bias_HR is not None, dropout):
         case "varlen":
-            # Here, as it imports torch's compiler, which takes as long as all the rest of torch.
+            # Imported late: it imports torch's compiler, which takes as long as the rest of torch.
             from torch.nn.attention.varlen import varlen_attn
 
             reach = (-1, -1) if window is None else (window, window)
@@ -58,22 +59,23 @@ def attend(
                 lengths.longest,
                 lengths.longest,
                 window_size=reach,
-                num_splits=1,  # or a sequence's last bits depend on the longest in its batch
+                num_splits=1,  # else results would depend on the longest sequence of the batch
             )
-            return cast(Tensor, mixed_THK)  # a pair only where the log-sum-exp is asked for
-        case "runs":
-            return _attend_runs(q_THK, k_THK, v_THK, lengths.runs, bias_HR, window, dropout)
+            return cast(Tensor, mixed_THK)  # a pair only if the log-sum-exp is requested
+        case "by_length":
+            return _attend_groups(q_THK, k_THK, v_THK, lengths.groups, bias_HR, window, dropout)
         case unknown:
             assert_never(unknown)
 
 
 def choose_kernel(
     device: torch.device, dtype: torch.dtype, head_width: int, has_bias: bool, dropout: float
-) -> Literal["varlen", "runs"]:
-    """`varlen` takes a whole batch, where torch has a kernel for it; `runs` goes by equal lengths.
+) -> Literal["varlen", "by_length"]:
+    """`varlen` for a kernel that takes a whole batch, `by_length` for one call per group.
 
-    The kernel is FlashAttention's (Dao 2023): half precision on a GPU of compute capability 8 or
-    more, heads of at most 256 in steps of 8, neither a bias nor dropout.
+    The first is FlashAttention (Dao 2023). It needs half precision, a GPU of compute capability 8
+    or higher, and a head width of at most 256 that is a multiple of 8; it supports neither a bias
+    nor dropout.
     """
     if (
         device.type == "cuda"
@@ -82,15 +84,15 @@ def choose_kernel(
         and not dropout
         and head_width <= 256
         and head_width % 8 == 0
-        and torch.version.cuda is not None  # not tried on ROCm
+        and torch.version.cuda is not None  # not tested on ROCm
         and torch.cuda.get_device_capability(device) >= (8, 0)
     ):
         return "varlen"
-    return "runs"
+    return "by_length"
 
 
 class Chunk(NamedTuple):
-    """Some queries of a sequence, and the keys that they are compared with."""
+    """A range of queries of a sequence, and the range of keys that they attend to."""
 
     first_query: int
     end_query: int
@@ -99,10 +101,10 @@ class Chunk(NamedTuple):
 
 
 def chunks(length: int, window: int | None, dense: bool) -> Iterator[Chunk]:
-    """Cut the queries of a sequence so that their scores are small in memory.
+    """Split the queries of a sequence so that the scores of a chunk need little memory.
 
-    `dense` says that a chunk's scores will exist as an array; without a window and without that,
-    the kernel needs no cutting.
+    dense: whether the scores of a chunk exist in memory. If not, and without a window, the sequence
+        is one chunk.
     """
     size = length
     if window is not None:
@@ -118,11 +120,11 @@ def chunks(length: int, window: int | None, dense: bool) -> Iterator[Chunk]:
 def mask_of(
     chunk: Chunk, bias_HR: Tensor | None, window: int | None, *, like: Tensor
 ) -> Tensor | None:
-    """What is added to a chunk's scores: the bias, and minus infinity outside the window."""
+    """The sum to add to the scores of a chunk: the bias, and minus infinity outside the window."""
     first_query, end_query, first_key, end_key = chunk
     mask_HLM = None
     if bias_HR is not None:
-        # Row i of the unfolding begins at distance `nearest + i`: that of the last query but i.
+        # Row i of `unfold` starts at distance `nearest + i`, which belongs to query end - 1 - i.
         longest = (bias_HR.shape[1] + 1) // 2
         nearest = first_key - (end_query - 1) + longest - 1
         span = bias_HR[:, nearest : nearest + (end_query - first_query) + (end_key - first_key) - 1]
@@ -137,73 +139,75 @@ def mask_of(
     return mask_HLM
 
 
-def _attend_runs(
+def _attend_groups(
     q_THK: Tensor,
     k_THK: Tensor,
     v_THK: Tensor,
-    runs: Sequence[Run],
+    groups: Sequence[LengthGroup],
     bias_HR: Tensor | None,
     window: int | None,
     dropout: float,
 ) -> Tensor:
-    """Attention within each sequence, run by run; in training on a CPU many runs at a time."""
-    # Dropout decides alike whether or not there will be a gradient: a batch that is computed twice,
-    # once without, sees the same.
-    trained = (
+    """Attention within each sequence: one call per group, or per several in training on a CPU."""
+    # With dropout the path must not depend on whether gradients are enabled: checkpointing computes
+    # a batch twice, once without gradients, and must draw the same dropout.
+    is_training = (
         q_THK.device.type == "cpu"
         and bias_HR is None
-        and (dropout > 0 or _wants_gradient(q_THK, k_THK, v_THK))
+        and (dropout > 0 or _need_gradient(q_THK, k_THK, v_THK))
         and not torch.compiler.is_compiling()
     )
 
-    def together(run: Run) -> bool:
-        whole = window is None or window >= run.length - 1
-        return trained and whole and (dropout == 0 or run.length**2 <= DENSE_SCORES)
+    def is_joined(group: LengthGroup) -> bool:
+        whole = window is None or window >= group.length - 1
+        return is_training and whole and (dropout == 0 or group.length**2 <= DENSE_SCORES)
 
-    stretches = list(_stretches(runs, together))
-    # Not slices, of each of which the gradient would be a whole batch of zeros.
-    sizes = [sum(run.num_tokens for run in stretch) for stretch in stretches]
+    stretches = list(_stretches(groups, is_joined))
+    # `split`, because the gradient of each slice would be a whole batch of zeros.
+    sizes = [sum(group.num_tokens for group in stretch) for stretch in stretches]
     q_each, k_each, v_each = (torch.functional.split(x, sizes) for x in (q_THK, k_THK, v_THK))
     mixed_THK = [
-        attend_by_runs(q, k, v, stretch, dropout)
-        if together(stretch[0])
-        else _attend_run(q, k, v, stretch[0], bias_HR, window, dropout)
+        attend_by_length(q, k, v, stretch, dropout)
+        if is_joined(stretch[0])
+        else _attend_group(q, k, v, stretch[0], bias_HR, window, dropout)
         for stretch, q, k, v in zip(stretches, q_each, k_each, v_each, strict=True)
     ]
     return mixed_THK[0] if len(mixed_THK) == 1 else torch.cat(mixed_THK)
 
 
-def _wants_gradient(*tensors: Tensor) -> bool:
+def _need_gradient(*tensors: Tensor) -> bool:
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
-def _stretches(runs: Sequence[Run], together: Callable[[Run], bool]) -> Iterator[list[Run]]:
-    """Neighboring runs that go together, and each of the others by itself; starting from 0."""
-    for joined, group in itertools.groupby(runs, together):
-        members = list(group)
-        for stretch in [members] if joined else [[run] for run in members]:
-            yield [run._replace(start=run.start - stretch[0].start) for run in stretch]
+def _stretches(
+    groups: Sequence[LengthGroup], is_joined: Callable[[LengthGroup], bool]
+) -> Iterator[list[LengthGroup]]:
+    """Runs of joined groups, and every other group alone; starts are relative to each run."""
+    for joined, members_of in itertools.groupby(groups, is_joined):
+        members = list(members_of)
+        for stretch in [members] if joined else [[group] for group in members]:
+            yield [group._replace(start=group.start - stretch[0].start) for group in stretch]
 
 
-def _attend_run(
+def _attend_group(
     q_THK: Tensor,
     k_THK: Tensor,
     v_THK: Tensor,
-    run: Run,
+    group: LengthGroup,
     bias_HR: Tensor | None,
     window: int | None,
     dropout: float,
 ) -> Tensor:
-    """Attention within each of a run's sequences, (T, H, K) for the run's tokens alone."""
+    """Attention within each sequence of a group, (T, H, K) for the tokens of the group."""
     q_BHLK, k_BHMK, v_BHMK = (
-        x_THK.view(run.num_sequences, run.length, *x_THK.shape[1:]).transpose(1, 2)
+        x_THK.view(group.num_sequences, group.length, *x_THK.shape[1:]).transpose(1, 2)
         for x_THK in (q_THK, k_THK, v_THK)
     )
-    if window is not None and window >= run.length - 1:
+    if window is not None and window >= group.length - 1:
         window = None
-    # On a CPU, dropout leads to a path that builds the probabilities, and training would keep them.
+    # On a CPU, torch builds the probabilities if there is dropout, and keeps them for the gradient.
     dense = bias_HR is not None or (dropout > 0 and q_THK.device.type == "cpu")
-    pieces = list(chunks(run.length, window, dense))
+    pieces = list(chunks(group.length, window, dense))
     tensors = (q_BHLK, k_BHMK, v_BHMK, bias_HR)
     if len(pieces) > 1 and dense and torch.is_grad_enabled():
         mixed = [
@@ -231,7 +235,7 @@ def _attend_chunk(
         q_BHLK[:, :, first_query:end_query],
         k_BHMK[:, :, first_key:end_key],
         v_BHMK[:, :, first_key:end_key],
-        # torch's fused kernel for the CPU takes a mask of 2 or 4 dimensions, not of 3.
+        # torch's fused CPU kernel takes masks of 2 or 4 dimensions, not of 3.
         None if mask_HLM is None else mask_HLM[None],
         dropout,
     )

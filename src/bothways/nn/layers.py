@@ -1,4 +1,4 @@
-"""The small parts: a linear map, a norm, an activation.
+"""The elementary layers: linear maps, norms and activations.
 
 T tokens of all sequences end to end; I inputs and O outputs of a linear map; D the width of a norm.
 """
@@ -9,16 +9,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bothways.model.activations import AnyActivation
 from bothways.model.config import Activation, EncoderConfig
-from bothways.nn.products import linear
+from bothways.nn.onednn import has_onednn, linear
 
 
 class Linear(nn.Linear):
-    """x Wᵀ + b, then an activation where one is asked for.
+    """x Wᵀ + b, followed by an optional activation.
 
-    For inference on a CPU, `pack` lays the matrix out as oneDNN's kernels read it. They are then
-    about twice as fast as the plain matrix product where that is not tuned for the processor at
-    hand, and apply the activation while the numbers are in cache.
+    For inference on a CPU, `pack` stores the matrix in the layout of oneDNN's kernels. If torch's
+    BLAS is not tuned for the processor these are about twice as fast, and they apply the activation
+    while the results are in the cache.
     """
 
     _packed: Tensor | None = None
@@ -35,26 +36,20 @@ class Linear(nn.Linear):
         return y_TO if activation is None else activate(y_TO, activation)
 
     def pack(self, weight_OI: Tensor) -> None:
-        """Compute with `weight_OI`, packed, in place of the parameter: for inference alone."""
+        """Replace the parameter by `weight_OI`, packed. Only inference is possible afterwards."""
         self._packed = torch.ops.mkldnn._reorder_linear_weight(weight_OI)
         del self.weight
 
 
 def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether `Linear.pack` is to be had: float32 on a CPU, and a torch built with oneDNN."""
-    return (
-        device.type == "cpu"
-        and dtype == torch.float32
-        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-        and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
-    )
+    """Whether `Linear.pack` is available: float32 on a CPU, with a torch built with oneDNN."""
+    return device.type == "cpu" and dtype == torch.float32 and has_onednn()
 
 
 def make_norm(config: EncoderConfig, width: int) -> nn.Module:
     """The norm of `config` for vectors of `width`.
 
-    torch accumulates in float32 also where the vectors are in half precision.
+    torch accumulates in float32 even if the vectors are in half precision.
     """
     match config.norm:
         case "layer":  # Ba et al. 2016, eq. 4
@@ -65,9 +60,15 @@ def make_norm(config: EncoderConfig, width: int) -> nn.Module:
             assert_never(unknown)
 
 
-def activate(x: Tensor, activation: Activation) -> Tensor:
-    """The nonlinearity of the feed-forward, number by number; formulas in `reference.activate`."""
+def activate(x: Tensor, activation: AnyActivation) -> Tensor:
+    """The nonlinearity of a layer, element by element; `reference.activate` has the formulas."""
     match activation:
+        case "identity":
+            return x
+        case "tanh":
+            return torch.tanh(x)
+        case "sigmoid":
+            return torch.sigmoid(x)
         case "relu":
             return functional.relu(x)
         case "gelu":
@@ -81,7 +82,7 @@ def activate(x: Tensor, activation: Activation) -> Tensor:
 
 
 def _fused(activation: Activation | None) -> tuple[str, str]:
-    """What oneDNN's linear map calls an activation: its name, and the algorithm for it."""
+    """oneDNN's name for an activation, and its algorithm."""
     match activation:
         case None:
             return "none", ""

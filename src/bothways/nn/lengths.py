@@ -1,4 +1,4 @@
-"""How a packed batch is cut into sequences, and what follows from that: worked out once a batch.
+"""The lengths of the sequences in a packed batch, and what follows from them, computed once.
 
 T tokens of all sequences end to end, B sequences; P = K / 2 pairs of numbers of a head.
 """
@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 
-class Run(NamedTuple):
-    """Neighboring sequences of one length, from token `start` on."""
+class LengthGroup(NamedTuple):
+    """Neighboring sequences of equal length, from token `start` on."""
 
     start: int
     num_sequences: int
@@ -24,20 +24,19 @@ class Run(NamedTuple):
 
     @property
     def num_tokens(self) -> int:
-        """Of all its sequences together."""
+        """Number of tokens of all its sequences."""
         return self.num_sequences * self.length
 
     @property
     def tokens(self) -> slice:
-        """The tokens of the run within the packed batch."""
+        """The tokens of the group within the packed batch."""
         return slice(self.start, self.start + self.num_tokens)
 
 
 class Lengths:
-    """The lengths of the sequences of a packed batch, and the tables that every layer asks for.
+    """The lengths of the sequences of a packed batch, and the tensors that all layers share.
 
-    What a layer needs on its device is computed when the first layer asks and kept for the others,
-    so one `Lengths` serves one batch on one device.
+    Each tensor is computed on the device when a layer first needs it, and kept for the others.
     """
 
     def __init__(
@@ -50,13 +49,13 @@ class Lengths:
         self._rotary: dict[tuple[tuple[float, ...], torch.dtype], tuple[Tensor, Tensor]] = {}
 
     @cached_property
-    def runs(self) -> tuple[Run, ...]:
-        """The batch as runs of equal length: few and long where it is sorted by length."""
-        runs, start = [], 0
-        for length, group in itertools.groupby(self.each):
-            runs.append(Run(start, len(list(group)), length))
-            start = runs[-1].tokens.stop
-        return tuple(runs)
+    def groups(self) -> tuple[LengthGroup, ...]:
+        """The groups of equal length: few and large if the batch is sorted by length."""
+        groups, start = [], 0
+        for length, members in itertools.groupby(self.each):
+            groups.append(LengthGroup(start, len(list(members)), length))
+            start = groups[-1].tokens.stop
+        return tuple(groups)
 
     @cached_property
     def lengths_B(self) -> Int[Tensor, "B"]:
@@ -65,29 +64,29 @@ class Lengths:
 
     @cached_property
     def bounds(self) -> Int[Tensor, "bounds"]:
-        """Where each sequence begins, and where the last ends: B + 1 numbers, for the kernels."""
+        """The start of each sequence, then the end of the last: B + 1 cumulative lengths."""
         return functional.pad(torch.cumsum(self.lengths_B, 0, dtype=torch.int32), (1, 0))
 
     @cached_property
     def first_T(self) -> Int[Tensor, "T"]:
-        """The first token of the sequence that each token belongs to."""
+        """Index of the first token of each token's sequence."""
         return self.per_token(self.bounds[:-1].long())
 
     @cached_property
     def position_T(self) -> Int[Tensor, "T"]:
-        """The position of each token in its own sequence, from 0."""
+        """Position of each token in its sequence, from 0."""
         return torch.arange(self.num_tokens, device=self.device) - self.first_T
 
-    def per_token(self, of_sequence: Tensor) -> Tensor:
-        """Repeat what holds for a sequence (B, ...) for each of its tokens (T, ...)."""
+    def per_token(self, per_sequence: Tensor) -> Tensor:
+        """Repeat the row of each sequence (B, ...) for each of its tokens (T, ...)."""
         return torch.repeat_interleave(
-            of_sequence, self.lengths_B, dim=0, output_size=self.num_tokens
+            per_sequence, self.lengths_B, dim=0, output_size=self.num_tokens
         )
 
     def rotary(
         self, frequencies: tuple[float, ...], dtype: torch.dtype
     ) -> tuple[Float[Tensor, "T 1 P"], Float[Tensor, "T 1 P"]]:
-        """Cosine and sine of the angle by which each token turns each pair of numbers of a head.
+        """Cosine and sine of the angle by which each pair of a head's numbers is rotated.
 
         Angles are computed in float64: a float32 angle of 8,000 radians is off by up to 0.0005.
         Su et al. 2021, eq. 34.

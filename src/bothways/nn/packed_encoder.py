@@ -1,6 +1,6 @@
-"""What every encoder in torch has in common: its weights, and what it is called with.
+"""The base class of all encoders in torch: their weights, and the arguments of a call.
 
-T tokens of all sequences end to end; D width of the vectors that come out.
+T tokens of all sequences end to end; D width of the output vectors.
 """
 
 import abc
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bothways.model.baselines import any_encoder
 from bothways.model.baselines.any_encoder import AnyConfig
-from bothways.model.weights import Weights, check_layout
+from bothways.model.weights import CheckedWeights, Weights
 from bothways.nn.layers import Linear
 from bothways.nn.lengths import Lengths
 
@@ -21,7 +21,7 @@ __all__ = ["PackedEncoder", "to_tensor"]
 
 
 class PackedEncoder(nn.Module, abc.ABC):
-    """A packed batch in, vectors of every token out, a sequence never seeing another.
+    """Maps a packed batch to a vector per token; sequences do not affect one another.
 
     Attribute names are the names in the layout of its config: `state_dict()` has exactly those.
     """
@@ -36,32 +36,31 @@ class PackedEncoder(nn.Module, abc.ABC):
         segments_T: Int[Tensor, "T"] | None = None,
         keep_layers: Sequence[int] | None = None,
     ) -> tuple[Float[Tensor, "T D"], ...]:
-        """Hidden states of `keep_layers`, one for each; of the last layer alone without.
+        """Hidden states of `keep_layers`, in that order; by default only of the last layer.
 
-        values: token ids (T,) or vectors (T, C). lengths: how they are cut into sequences.
-        keep_layers: 0 for the embeddings, i for what layer i gives; the last has been through the
-            final norm, where there is one.
+        values: token ids (T,) or vectors (T, C). lengths: those of the sequences.
+        keep_layers: 0 for the embeddings, i for the output of layer i; the final norm, if the
+            encoder has one, is applied to the last.
         """
 
     def load_weights(self, weights: Weights) -> None:
-        """Copy in the weights of the layout.
+        """Copy `weights` into the parameters.
 
         Raises:
-            CheckpointError: if they are not exactly those, in shape and name, and finite.
+            CheckpointError: if they differ from the layout in name or shape, or are not finite.
         """
-        check_layout(any_encoder.layout(self.config), weights, "weights")
-        self.fill(weights)
+        self.fill(CheckedWeights.of(any_encoder.layout(self.config), weights, "weights"))
 
-    def fill(self, weights: Weights) -> None:
-        """Copy in weights that have been checked, for those parameters that there are."""
+    def fill(self, weights: CheckedWeights) -> None:
+        """Copy `weights` into the parameters of the same names; packed matrices have none."""
         with torch.no_grad():
             for name, parameter in self.named_parameters():
                 parameter.copy_(to_tensor(weights[name]))
 
-    def pack(self, weights: Weights) -> None:
+    def pack(self, weights: CheckedWeights) -> None:
         """Pack the matrices of all linear maps, for inference on a CPU: see `Linear.pack`.
 
-        Done before `fill`, it spares the memory of a plain copy.
+        Calling it before `fill` saves the memory of an unpacked copy.
         """
         for name, module in self.named_modules():
             if isinstance(module, Linear):
@@ -69,5 +68,5 @@ class PackedEncoder(nn.Module, abc.ABC):
 
 
 def to_tensor(array: np.ndarray) -> Tensor:
-    """A tensor on the array's own memory; on a copy where that is read-only, which torch minds."""
+    """A tensor that shares the array's memory, or has a copy if that is read-only."""
     return torch.from_numpy(np.require(array, requirements=("C", "W")))

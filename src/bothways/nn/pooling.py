@@ -18,8 +18,8 @@ def pool(
 ) -> Float[Tensor, "B D"]:
     """Pool the positions from `skip` on, in float32 at least.
 
-    `skip` must leave each sequence a position. Sums are accumulated in float64: one after the other
-    in float32, the positions of a long sequence lose the fifth digit.
+    Each sequence must have more than `skip` positions. Sums are accumulated in float64: sequential
+    float32 sums over a long sequence are wrong in the fifth digit.
     """
     match mode:
         case "cls":

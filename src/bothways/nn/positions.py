@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bothways.model.config import EncoderConfig
-from bothways.model.weights import layout
+from bothways.model.layout import layout
 from bothways.nn.lengths import Lengths
 
 __all__ = [

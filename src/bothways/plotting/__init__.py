@@ -1,1 +1,1 @@
-"""Figures: one style for the reports of training and of the lab."""
+"""One style for all figures: training reports, comparisons and documentation."""

@@ -1,4 +1,4 @@
-"""The reference as a backend of `Encoder`: slow, exact, and without any dependency but NumPy."""
+"""The reference as a backend of `Encoder`: slow, exact, and based on NumPy only."""
 
 from collections.abc import Sequence
 from typing import assert_never
@@ -7,14 +7,15 @@ import numpy as np
 from jaxtyping import Float
 
 from bothways.model.config import EncoderConfig, PoolingMode
+from bothways.model.layout import layout
 from bothways.model.packing import PackedBatch, check_batch, check_skip
-from bothways.model.weights import Weights
+from bothways.model.weights import CheckedWeights, Weights
 from bothways.reference.encoder import Encoded, encode
 from bothways.reference.pooling import pool
 
 
 class ReferenceBackend:
-    """Encodes sequence by sequence with NumPy in float32, or `dtype`."""
+    """Encodes one sequence at a time with NumPy, in float32 or another `dtype`."""
 
     name = "reference"
     device = "cpu"
@@ -25,12 +26,13 @@ class ReferenceBackend:
     ) -> None:
         self.config = config
         self._dtype = dtype
-        self._weights = {name: np.asarray(a, dtype=dtype) for name, a in weights.items()}
+        checked = CheckedWeights.of(layout(config), weights, "weights")
+        self._weights = {name: np.asarray(a, dtype=dtype) for name, a in checked.items()}
 
     def pool(
         self, batch: PackedBatch, modes: Sequence[PoolingMode], *, skip: int = 0
     ) -> Float[np.ndarray, "B D"]:
-        """One vector a sequence: the pooled vectors of `modes` side by side."""
+        """One vector per sequence: the pooled vectors of `modes`, concatenated."""
         check_skip(batch, skip)
         rows = [
             np.concatenate([pool(encoded.hidden_states[-1], mode, skip=skip) for mode in modes])

@@ -20,7 +20,7 @@ def encoder_block(
     layer: int,
     positions: AttentionPositions = NO_POSITIONS,
 ) -> tuple[Float[Array, "L D"], Float[Array, "H L L"]]:
-    """One block with weights `w`; also its attention probabilities."""
+    """The output of a block with weights `w`, and its attention probabilities."""
     match config.norm_placement:
         case "post":  # Vaswani et al. 2017; BERT
             mixed_LD, prob_HLM = self_attention(x_LD, w, config, layer, positions)
@@ -44,7 +44,7 @@ def encoder_block(
 def feed_forward(
     x_LD: Float[Array, "L D"], w: Arrays, config: EncoderConfig
 ) -> Float[Array, "L D"]:
-    """Each position by itself: wider, nonlinear, and back (Vaswani et al. 2017, section 3.3).
+    """A two-layer network, applied to each position (Vaswani et al. 2017, section 3.3).
 
     down(act(up(x))); gated, down(act(gate(x)) · up(x)) (Shazeer 2020, eq. 6).
     """

@@ -1,7 +1,7 @@
-"""The small parts: a linear map, a norm, an activation, and error functions for them.
+"""The elementary layers: linear maps, norms and activations.
 
 L positions of one sequence; I inputs and O outputs of a linear map; D the width of a norm.
-`w` maps the names of `weights.layout`, or the part of them under a prefix, to arrays.
+`w` maps the names of `weights.layout`, or those under a prefix, to arrays.
 """
 
 import math
@@ -11,7 +11,8 @@ from typing import Any, assert_never
 from array_api_compat import array_namespace
 from jaxtyping import Float
 
-from bothways.model.config import Activation, EncoderConfig
+from bothways.model.activations import AnyActivation
+from bothways.model.config import EncoderConfig
 
 Array = Any
 """An array of any library that follows the Python array API standard."""
@@ -19,12 +20,12 @@ Arrays = Mapping[str, Array]
 
 
 def under(prefix: str, w: Arrays) -> dict[str, Array]:
-    """The weights whose names begin with `prefix.`, without it."""
+    """The weights whose names begin with `prefix.`, with the prefix removed."""
     return {name[len(prefix) + 1 :]: a for name, a in w.items() if name.startswith(prefix + ".")}
 
 
 def linear(x_LI: Float[Array, "L I"], w: Arrays, name: str) -> Float[Array, "L O"]:
-    """x Wᵀ + b, the bias where there is one."""
+    """x Wᵀ + b; without b if the weights have no bias of that name."""
     y_LO = x_LI @ w[f"{name}.weight"].T
     bias = w.get(f"{name}.bias")
     return y_LO if bias is None else y_LO + bias
@@ -57,9 +58,11 @@ def _scale(x_LD: Float[Array, "L D"], w: Arrays, name: str, eps: float) -> Float
     return y_LD if bias is None else y_LD + bias
 
 
-def activate(x: Float[Array, "L F"], activation: Activation) -> Float[Array, "L F"]:
-    """The nonlinearity of the feed-forward, number by number.
+def activate(x: Float[Array, "L F"], activation: AnyActivation) -> Float[Array, "L F"]:
+    """The nonlinearity of a layer, element by element.
 
+    identity, tanh:  x, tanh(x)
+    sigmoid:   σ(x) = 1 / (1 + exp(-x))
     relu:      max(x, 0)                                     Vaswani et al. 2017, eq. 2
     gelu:      x Φ(x) = x (1 + erf(x / √2)) / 2              Hendrycks and Gimpel 2016, section 2
     gelu_tanh: x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2    the same, its approximation
@@ -67,6 +70,12 @@ def activate(x: Float[Array, "L F"], activation: Activation) -> Float[Array, "L 
     """
     xp = array_namespace(x)
     match activation:
+        case "identity":
+            return x
+        case "tanh":
+            return xp.tanh(x)
+        case "sigmoid":
+            return 1 / (1 + xp.exp(-x))
         case "relu":
             return xp.where(x > 0, x, xp.zeros_like(x))
         case "gelu":
@@ -82,9 +91,9 @@ def activate(x: Float[Array, "L F"], activation: Activation) -> Float[Array, "L 
 def erf(x: Float[Array, "L F"]) -> Float[Array, "L F"]:
     """The error function, which the array API standard lacks, to the precision of the array.
 
-    erf(x) = 2/√π exp(-x²) Σ 2ⁿ x²ⁿ⁺¹ / (1·3·5···(2n+1)), NIST DLMF eq. 7.6.2: all terms have one
-    sign, so nothing cancels. Beyond |x| = 6 it is 1 to double precision, and 160 terms reach there;
-    beyond |x| = 4 to single precision, with 60 terms.
+    erf(x) = 2/√π exp(-x²) Σ 2ⁿ x²ⁿ⁺¹ / (1·3·5···(2n+1)), NIST DLMF eq. 7.6.2. All terms have the
+    same sign, so nothing cancels. Beyond |x| = 6 the value is 1 in double precision, and 160 terms
+    suffice up to there; in single precision, beyond |x| = 4, with 60 terms.
     """
     xp = array_namespace(x)
     limit, terms = (6.0, 160) if xp.finfo(x.dtype).bits > 32 else (4.0, 60)

@@ -15,10 +15,10 @@ from bothways.reference.layers import Array
 
 
 def pool(x_LD: Float[Array, "L D"], mode: PoolingMode, *, skip: int = 0) -> Float[Array, "D"]:
-    """Pool the positions from `skip` on: a prompt may be left out.
+    """Pool the positions from `skip` on, which leaves out a prompt.
 
-    cls, last:      the first, the last of their vectors
-    max, mean:      the largest number, the mean of each dimension
+    cls, last:      the first vector, the last vector
+    max, mean:      the maximum, the mean of each dimension
     mean_sqrt_len:  the sum divided by the square root of the number of positions
     weighted_mean:  the mean weighted by position, counted from 1 (Muennighoff 2022, section 3.1)
     """

@@ -2,7 +2,7 @@
 
 from bothways.sequences.alphabet import Alphabet
 from bothways.sequences.ids import are_ids, read_ids
-from bothways.sequences.opening import open_reader, read
+from bothways.sequences.opening import read
 from bothways.sequences.overflow import Fitted, OnOverflow, fit
 from bothways.sequences.reader import SequenceReader, Tokenized, is_one_sequence
 from bothways.sequences.series import Series, SeriesReader
@@ -30,7 +30,6 @@ __all__ = [
     "first_positions",
     "fit",
     "is_one_sequence",
-    "open_reader",
     "read",
     "read_ids",
 ]

@@ -91,18 +91,21 @@ class SequenceReader(Protocol):
         ...
 
     def save(self, folder: Path) -> None:
-        """Write the file from which `open_reader` makes this reader again."""
+        """Write the file from which `checkpoints.open_reader` makes this reader again."""
         ...
 
 
 def is_one_sequence(value: Any) -> bool:
-    """Whether a call got a single sequence rather than several.
+    """Whether a call was given a single sequence rather than several.
 
-    A str is one, and so is an integer array (L,) or a float array (L, C). A list never is: to
-    encode one sequence given as a list of ids or symbols, put it in a list.
+    One sequence is a string, a tuple of two strings (a pair of texts), an integer array (L,) or a
+    float array (L, C). A list is always several: to encode one list of ids or symbols, put it into
+    a list.
     """
     if isinstance(value, np.ndarray):
         return value.ndim == (1 if value.dtype.kind in "iu" else 2)
+    if isinstance(value, tuple):
+        return len(value) == 2 and all(isinstance(text, str) for text in value)
     return isinstance(value, str)
 
 

@@ -1,4 +1,4 @@
-"""bothways among scikit-learn's estimators.
+"""Estimators for scikit-learn.
 
 make_pipeline(SequenceEncoder("minilm"), LogisticRegression())
 """

@@ -1,4 +1,4 @@
-"""`SequenceClassifier`: an encoder trained to tell classes apart, as a scikit-learn estimator."""
+"""`SequenceClassifier`: a scikit-learn classifier that trains an encoder."""
 
 import sys
 from collections.abc import Mapping
@@ -14,48 +14,49 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from bothways.inference.backends import BackendName
 from bothways.model.baselines import EncoderName
 from bothways.model.config import PoolingMode
+from bothways.sklearn.fitted_model import FittedModel
 from bothways.sklearn.inputs import as_sequences
-from bothways.sklearn.kept import KeptModel
 from bothways.training.options.new_model import NewModelOptions, SizeName
 from bothways.training.settings import TrainingSettings
 
 __all__ = ["SequenceClassifier"]
 
 SEEDS = 2**31
-"""How many seeds `random_state` is drawn from."""
+"""Number of seeds that `random_state` chooses from."""
 
 
 class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Classify sequences with an encoder: one that is there trained on, or a fresh one.
+    """Classify sequences with an encoder that is fine-tuned or trained from scratch.
 
-        SequenceClassifier("minilm").fit(texts, labels).predict(others)
+        SequenceClassifier("minilm").fit(texts, labels).predict(new_texts)
         SequenceClassifier(alphabet="protein").fit(peptides, labels)
 
-    X: texts; with `alphabet` strings or lists of symbols; series (length, channels) in a list or
+    X: texts; with `alphabet`, strings or lists of symbols; series (length, channels) in a list or
         an array (n, length, channels); or a table of numbers, each row a series of one channel.
 
-    model: what to train on, as `bothways.load` takes it; None for a new model.
-    size, fields: of a new model: `tiny`, `small` or `base`, and fields of its `EncoderConfig`
-        that are to be otherwise; of one that is there, `dropout` may be.
-    encoder: of a new model: `transformer`, or what has as many weights: `lstm`, `gru`, `rnn`,
-        `convolution`, `bag`, and the others of `bothways train --encoder`.
-    alphabet, vocab_size: of a new model: how symbols are read, as in `bothways train`; how many
-        tokens its vocabulary has, which is made of the texts.
-    max_length: the longest sequence, in positions; longer ones are cut. None for the model's own.
-    pooling: how positions become one vector.
-    epochs, batch_tokens, learning_rate, weight_decay: as in `TrainingSettings`; None for what has
-        served well for so much data.
-    class_weight: by class, or `balanced` for all to count the same; None for each sequence to.
-    validation_fraction: of X, held out to keep the best of the weights on the way; 0 to learn from
-        all of X, and keep the last.
-    patience: validations without a better one after which training ends; None for never.
-    random_state: of weights, order and dropout.
-    device, threads: to train on. backend: to predict with, as in `bothways.load`.
+    model: the model to fine-tune, as for `bothways.load`; None for a new model.
+    size, fields: for a new model, `tiny`, `small` or `base`, and fields of its `EncoderConfig` to
+        change; for an existing model, `fields` may set `dropout`.
+    encoder: for a new model, `transformer`, or a baseline with as many weights: `lstm`, `gru`,
+        `rnn`, `convolution`, `bag`, and the others of `bothways train --encoder`.
+    alphabet, vocab_size: for a new model, how it reads symbols, as in `bothways train`, or the size
+        of the vocabulary that is learned from the texts.
+    max_length: the longest sequence, in tokens; longer ones are cut. None for the model's own.
+    pooling: the pooling mode.
+    epochs, batch_tokens, learning_rate, weight_decay: as in `TrainingSettings`; None for a default
+        that depends on the amount of data.
+    class_weight: a weight for each class, or `balanced` to weight all classes equally; None to
+        weight all sequences equally.
+    validation_fraction: fraction of X held out to choose the best weights; 0 to train on all of X
+        and keep the last weights.
+    patience: number of validations without improvement after which training stops; None to disable.
+    random_state: seed of the weights, the order of the data, and dropout.
+    device, threads: for training. backend: for prediction, as in `bothways.load`.
 
-    classes_: in the order of `predict_proba`. model_: the trained model, whose `encoder` is one of
-    bothways; n_features_in_: of a table, the length of its series.
+    classes_: the classes in the order of `predict_proba`. model_: the trained model; `.encoder` is
+    its `bothways.Encoder`. n_features_in_: the length of the series, if X was a table.
 
-    A pickle holds the whole model.
+    A pickle contains the whole model.
     """
 
     def __init__(
@@ -102,11 +103,11 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.backend = backend
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Train.
+        """Train the model.
 
         Raises:
-            ValueError: if X or y are not what they should be, or there is one class alone.
-            BothwaysError: as `bothways.training` raises them.
+            ValueError: if X or y is invalid, or y has only one class.
+            BothwaysError: as `bothways.training`.
         """
         sequences = as_sequences(self, X, reset=True)
         self.classes_, target = self._classes(y, len(sequences))
@@ -118,10 +119,10 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 self.class_weight, classes=self.classes_, y=self.classes_[target]
             )
 
-        from bothways.sklearn.learning import learn_classes  # needs torch, which `predict` does not
+        from bothways.sklearn.training import train_classifier  # torch, which `predict` can miss
 
-        learn = partial(
-            learn_classes,
+        train = partial(
+            train_classifier,
             sequences=sequences,
             target=target,
             names=names,
@@ -133,19 +134,19 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             batch_tokens=self.batch_tokens,
             settings=self._settings(seed),
         )
-        self.model_ = KeptModel(learn, backend=self.backend)
+        self.model_ = FittedModel(train, backend=self.backend)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class, float64 (n, classes); rows sum to 1.
 
         Raises:
-            InputError: naming the sequence that cannot be read.
+            InputError: naming the sequence that is invalid.
         """
         check_is_fitted(self)
         sequences = as_sequences(self, X, reset=False)
-        found = self.model_.encoder.classify(sequences)
-        probabilities: np.ndarray = found.probabilities.astype(np.float64)
+        classifications = self.model_.encoder.classify(sequences)
+        probabilities: np.ndarray = classifications.probabilities.astype(np.float64)
         probabilities /= probabilities.sum(axis=1, keepdims=True)
         return probabilities
 
@@ -153,14 +154,14 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """The most probable class of each sequence, (n,).
 
         Raises:
-            InputError: naming the sequence that cannot be read.
+            InputError: naming the sequence that is invalid.
         """
         check_is_fitted(self)
         classes: np.ndarray = self.classes_[self.predict_proba(X).argmax(axis=1)]
         return classes
 
     def _classes(self, y: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """The classes, sorted, and the index of each row's."""
+        """The classes, sorted, and the index of the class of each row."""
         if y is None:
             raise ValueError("SequenceClassifier requires y to be passed, but the target y is None")
         y = column_or_1d(y, warn=True)
@@ -168,11 +169,13 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         if len(y) != count:
-            raise ValueError(f"{count} sequences and {len(y)} classes; each needs one")
+            raise ValueError(
+                f"X has {count} sequences and y has {len(y)} classes; expected as many"
+            )
         classes, target = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(
-                f"one class alone, {classes.tolist()[0]!r}; there is nothing to tell apart"
+                f"y has only one class, {classes.tolist()[0]!r}; expected at least two"
             )
         return classes, target
 
@@ -184,7 +187,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             weight_decay=self.weight_decay,
             patience=self.patience,
             validate_every=never,
-            checkpoint_every=sys.maxsize,  # nobody could resume it
+            checkpoint_every=sys.maxsize,  # the run cannot be resumed
             seed=seed,
             device=self.device,
             threads=self.threads,
@@ -201,7 +204,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def __sklearn_tags__(self) -> Tags:
-        """Which kinds of X there are."""
+        """The kinds of X that are supported."""
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.three_d_array = True

@@ -1,4 +1,4 @@
-"""`SequenceEncoder`: sequences to vectors, as a step of a pipeline."""
+"""`SequenceEncoder`: a scikit-learn transformer from sequences to vectors."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -20,20 +20,20 @@ __all__ = ["SequenceEncoder"]
 
 
 class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Encode sequences with a model that is there: one vector each.
+    """Encode sequences with an existing model: one vector for each.
 
         make_pipeline(SequenceEncoder("minilm"), LogisticRegression()).fit(texts, labels)
 
-    `fit` learns nothing; it loads the model. The parameters are those of `bothways.load` and of
-    `Encoder.encode`; None means as the model folder says.
+    `fit` loads the model and trains nothing. The parameters are those of `bothways.load` and
+    `Encoder.encode`; None means the model's own.
 
-    X: texts, lists of symbols or series, as the model takes; for a model of series with one channel
-        also a table of numbers, each row a series.
+    X: texts, lists of symbols or series, as the model reads them; for a model of series with one
+        channel also a table of numbers, each row a series.
 
-    encoder_: the model, loaded. n_features_in_: of a table, the length of its series.
+    encoder_: the loaded model. n_features_in_: the length of the series, if X was a table.
 
-    A pickle holds no weights but the model's name, and what they hash to: opened where the model is
-    another, it refuses to work.
+    A pickle contains the name and the fingerprint of the model, and no weights. Unpickling loads
+    the model again, and fails if its fingerprint differs.
     """
 
     def __init__(
@@ -62,11 +62,11 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.threads = threads
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Load the model, and see that X is what it takes.
+        """Load the model, and encode the first sequence to check X.
 
         Raises:
-            SourceError, CheckpointError: if the model cannot be loaded, as `bothways.load`.
-            InputError: if the first sequence cannot be encoded.
+            SourceError, CheckpointError: as `bothways.load`, if the model cannot be loaded.
+            InputError: if the first sequence is invalid.
         """
         sequences = as_sequences(self, X, reset=True)
         self.encoder_ = self._load()
@@ -74,10 +74,10 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """One vector for each sequence, float32 (n, d).
+        """One vector per sequence, float32 (n, d).
 
         Raises:
-            InputError: naming the sequence that cannot be encoded.
+            InputError: naming the sequence that is invalid.
         """
         check_is_fitted(self)
         return self._encode(as_sequences(self, X, reset=False))
@@ -99,7 +99,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """The parameters, and which weights they mean."""
+        """The parameters, and the fingerprint of the model."""
         state = dict(super().__getstate__())
         encoder: Encoder | None = state.pop("encoder_", None)
         if encoder is not None:
@@ -107,23 +107,23 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Load the model again, and see that it is the same.
+        """Load the model again, and check its fingerprint.
 
         Raises:
-            CheckpointError: if it is not.
+            CheckpointError: if the model has changed.
         """
-        meant = state.pop("_fingerprint", None)
+        fingerprint = state.pop("_fingerprint", None)
         super().__setstate__(state)
-        if meant is not None:
+        if fingerprint is not None:
             self.encoder_ = self._load()
-            if self.encoder_.fingerprint != meant:
+            if self.encoder_.fingerprint != fingerprint:
                 raise CheckpointError(
-                    f"{self.model}: not the model that was pickled: its files hash to "
-                    f"{self.encoder_.fingerprint}, those that were meant to {meant}"
+                    f"{self.model}: not the model that was pickled: its fingerprint is "
+                    f"{self.encoder_.fingerprint}, expected {fingerprint}"
                 )
 
     def __sklearn_tags__(self) -> Tags:
-        """Which kinds of X there are."""
+        """The kinds of X that are supported."""
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.three_d_array = True

@@ -1,4 +1,4 @@
-"""What scikit-learn hands over as X: tables of numbers, and sequences that are no table.
+"""Conversion of X, a table of numbers or a container of sequences, to a list of sequences.
 
 n sequences; L positions; C channels.
 """
@@ -16,19 +16,19 @@ __all__ = ["as_sequences"]
 
 
 def as_sequences(estimator: BaseEstimator, X: Any, *, reset: bool) -> list[Any]:
-    """The sequences in X as a reader takes them, n of them.
+    """The n sequences in X, as a reader takes them.
 
     X: texts, or lists of symbols (a list, a 1D array, a column of a table); series (L, C) in a list
         or as an array (n, L, C); or a table of numbers (n, L), each row the series of one channel.
-    reset: in `fit`, which remembers how wide a table is; other methods want one as wide.
+    reset: True in `fit`, which stores the width of a table; other methods require the same width.
 
-    A table is validated as scikit-learn validates any, and `n_features_in_` is its L. What is no
-    table is checked where it is read, sequence by sequence.
+    A table is validated by scikit-learn, and `n_features_in_` is its L. Other sequences are checked
+    when they are read.
 
     Raises:
-        ValueError: if X is a single text, a table of texts, or one that scikit-learn would refuse.
-        InputError: if there is something else among texts: names the sequence.
-        TypeError: if a table is of what are no numbers.
+        ValueError: if X is a single text, a table of texts, or a table that scikit-learn refuses.
+        InputError: naming the sequence that is not a text, if the first one is.
+        TypeError: if a table does not hold numbers.
     """
     if isinstance(X, str | bytes):
         raise ValueError("X is a single text; put it in a list")  # noqa: TRY004
@@ -51,11 +51,11 @@ def as_sequences(estimator: BaseEstimator, X: Any, *, reset: bool) -> list[Any]:
 
 
 def _is_table(X: Any) -> bool:
-    """Whether X is for scikit-learn to validate: numbers (n, L), or nothing that we know."""
+    """Whether scikit-learn should validate X: numbers (n, L), or an unknown type."""
     if isinstance(X, list | tuple):
         if not X or isinstance(X[0], str):
             return False
-        if np.ndim(X[0]) != 1:  # series (L, C), or no sequence at all
+        if np.ndim(X[0]) != 1:  # series (L, C), or not a sequence
             return np.ndim(X[0]) == 0
         return not isinstance(X[0][0], str) and len({np.shape(row) for row in X}) == 1
     match getattr(X, "ndim", None):
@@ -68,14 +68,14 @@ def _is_table(X: Any) -> bool:
 
 
 def _refuse_texts_in_a_table(X: Any) -> None:
-    """Say what to do with a table of texts, which scikit-learn would try to make numbers of."""
+    """Refuse a table of texts, which scikit-learn would try to convert to numbers."""
     is_table = isinstance(X, np.ndarray) or hasattr(X, "columns")
     if is_table and any(isinstance(value, str) for value in np.asarray(X[:1]).flat):
         raise ValueError("X is a table of texts; pass one column of it, such as X['text']")
 
 
 def _with_channels(sequence: Any) -> Any:
-    """A series of one channel, given without it, as (L, 1); anything else as it is."""
+    """A series (L,) of one channel as (L, 1); anything else unchanged."""
     is_flat = isinstance(sequence, np.ndarray | list | tuple) and np.ndim(sequence) == 1
     array = np.asarray(sequence) if is_flat else None
     return array[:, None] if array is not None and array.dtype.kind in "fiu" else sequence

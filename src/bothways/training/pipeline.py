@@ -96,7 +96,7 @@ def train(
         workers.run_on_main(lambda: _check_out(out, resume=resume))
         open_stage = stage if stage is not None and workers.is_main else _hidden_stage
         run = _prepare(plan, out, workers, notify, open_stage)
-        _warn_about_losses(run.examples, run.start.folder.max_length, workers)
+        _warn_about_losses(run.examples, run.start.folder.spec.max_length, workers)
         result = fit(
             run.model,
             run.objective,
@@ -173,7 +173,7 @@ def _prepare(
     notify(describe_data(data))
     start = base or _create_base_model(plan, data, out, workers, open_stage)
     with open_stage("tokenizing") as report:
-        examples = data.tokenize(start.reader, start.folder.max_length, report=report)
+        examples = data.tokenize(start.reader, start.folder.spec.max_length, report=report)
     objective = build_objective(plan.task, plan.objective, start, data.survey, examples.train)
     model = build_model(objective, start, seed=seed)
     notify(describe_model(plan, start))

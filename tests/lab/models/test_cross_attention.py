@@ -12,7 +12,7 @@ from bothways.nn.attention import MultiHeadSelfAttention
 from bothways.nn.lengths import Lengths
 
 TOLERANCE = 1e-5
-"""Of numbers around 1 in float32, after sums of tens of them."""
+"""For numbers around 1 in float32, summed over tens of terms."""
 
 WIDTH, HEADS = 12, 3
 MIXED = Lengths([4, 4, 1, 7])
@@ -23,23 +23,23 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def test_with_one_sequence_twice_it_is_the_encoders_self_attention() -> None:
+def test_attention_from_a_batch_to_itself_is_self_attention() -> None:
     config = EncoderConfig(num_layers=1, num_heads=HEADS, d_model=WIDTH, d_ff=1, vocab_size=1)
-    encoders = MultiHeadSelfAttention(config).eval()
+    self_attention = MultiHeadSelfAttention(config).eval()
     ours = MultiHeadAttention(WIDTH, WIDTH, HEADS)
-    ours.load_state_dict(encoders.state_dict())  # the same names and shapes, too
+    ours.load_state_dict(self_attention.state_dict())  # also checks that names and shapes agree
     x_TD = normal(MIXED.num_tokens, WIDTH)
-    expected_TD = encoders(x_TD, MIXED, 0)
+    expected_TD = self_attention(x_TD, MIXED, 0)
     assert torch.allclose(ours(x_TD, MIXED, x_TD, MIXED), expected_TD, atol=TOLERANCE)
 
 
-def test_its_kernel_with_one_sequence_twice_is_the_encoders_kernel() -> None:
+def test_the_kernel_from_a_batch_to_itself_is_the_kernel_of_the_encoder() -> None:
     q, k, v = (normal(MIXED.num_tokens, HEADS, 4, seed=seed) for seed in range(3))
     expected = kernels.attend(q, k, v, MIXED)
     assert torch.allclose(attend(q, k, v, MIXED, MIXED), expected, atol=TOLERANCE)
 
 
-def test_between_two_sequences_it_is_the_formula() -> None:
+def test_attention_between_two_sequences_equals_the_formula() -> None:
     q_THK = normal(MIXED.num_tokens, HEADS, 4)
     k_SHK, v_SHK = (normal(OTHERS.num_tokens, HEADS, 4, seed=seed) for seed in (1, 2))
     mixed_THK = attend(q_THK, k_SHK, v_SHK, MIXED, OTHERS)
@@ -58,22 +58,22 @@ def test_between_two_sequences_it_is_the_formula() -> None:
             assert torch.allclose(mixed[:, head], expected, atol=TOLERANCE)
 
 
-def test_gradients_reach_both_sequences_and_no_others() -> None:
+def test_gradients_reach_only_the_two_sequences_of_a_pair() -> None:
     attention = MultiHeadAttention(WIDTH, 5, HEADS)
     x_TD = normal(MIXED.num_tokens, WIDTH).requires_grad_()
     y_SE = normal(OTHERS.num_tokens, 5, seed=1).requires_grad_()
     second = attention(x_TD, MIXED, y_SE, OTHERS)[4:8]
     x_grad, y_grad = torch.autograd.grad(second.square().sum(), (x_TD, y_SE))
-    asked = torch.zeros(OTHERS.num_tokens, dtype=torch.bool)
-    asked[2:7] = True
-    assert (y_grad.abs().sum(1) > 0).tolist() == asked.tolist()
-    asking = torch.zeros(MIXED.num_tokens, dtype=torch.bool)
-    asking[4:8] = True
-    assert (x_grad.abs().sum(1) > 0).tolist() == asking.tolist()
+    is_key = torch.zeros(OTHERS.num_tokens, dtype=torch.bool)
+    is_key[2:7] = True
+    assert (y_grad.abs().sum(1) > 0).tolist() == is_key.tolist()
+    is_query = torch.zeros(MIXED.num_tokens, dtype=torch.bool)
+    is_query[4:8] = True
+    assert (x_grad.abs().sum(1) > 0).tolist() == is_query.tolist()
 
 
-def test_each_sequence_asks_one() -> None:
+def test_different_numbers_of_sequences_raise() -> None:
     attention = MultiHeadAttention(WIDTH, WIDTH, HEADS)
     x_TD = normal(6, WIDTH)
-    with pytest.raises(InputError, match="2 sequences ask 3"):
+    with pytest.raises(InputError, match="2 query sequences and 3 key sequences"):
         attention(x_TD, Lengths([3, 3]), x_TD, Lengths([2, 2, 2]))

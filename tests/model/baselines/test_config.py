@@ -20,7 +20,7 @@ def test_a_config_is_the_same_after_json(kind: str) -> None:
     assert BaselineConfig.from_dict(config.to_dict()) == config
 
 
-def test_two_directions_stand_side_by_side_and_one_alone() -> None:
+def test_the_width_of_the_output_counts_both_directions() -> None:
     widths = {kind: BaselineConfig(**FIELDS | {"kind": kind}).d_model for kind in BASELINES}
     assert widths["lstm"] == widths["gru"] == widths["rnn"] == 8
     assert widths["lstm-forward"] == widths["gru-forward"] == widths["rnn-forward"] == 4
@@ -61,5 +61,5 @@ def test_wrong_fields_are_refused_by_name(changes: dict[str, Any], message: str)
 
 
 def test_a_missing_field_is_named() -> None:
-    with pytest.raises(ConfigError, match="field 'width' is missing"):
+    with pytest.raises(ConfigError, match="field 'width' of BaselineConfig is missing"):
         BaselineConfig.from_dict({name: v for name, v in FIELDS.items() if name != "width"})

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from bothways.errors import ConfigError
-from bothways.model import weights
+from bothways.model import layout as transformer_layout
 from bothways.model.baselines import BASELINES, BaselineName, matched_config
 from bothways.model.baselines.layout import layout
 from bothways.model.baselines.matching import TOLERANCE
@@ -36,7 +36,7 @@ def count(names: dict[str, tuple[int, ...]]) -> int:
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_matched_baseline_has_as_many_weights(name: BaselineName, like: str) -> None:
     transformer = LIKE[like]
-    target = count(weights.layout(transformer))
+    target = count(transformer_layout.layout(transformer))
     assert abs(count(layout(matched_config(name, transformer))) - target) <= TOLERANCE * target
 
 
@@ -69,7 +69,7 @@ def test_embeddings_are_nearly_as_wide_as_the_transformers(name: BaselineName) -
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_another_depth_has_as_many_weights(name: BaselineName) -> None:
-    target = count(weights.layout(LIKE["tiny"]))
+    target = count(transformer_layout.layout(LIKE["tiny"]))
     found = matched_config(name, LIKE["tiny"], num_layers=3)
     assert found.num_layers == 3
     assert abs(count(layout(found)) - target) <= TOLERANCE * target

@@ -7,7 +7,7 @@ from bothways.nn.baselines.convolution import neighbors
 
 
 @pytest.mark.parametrize("dilation", [1, 2, 4, 16])
-def test_neighbors_are_those_of_the_own_sequence(dilation: int) -> None:
+def test_neighbors_belong_to_the_same_sequence(dilation: int) -> None:
     x_TE = torch.arange(1.0, 10.0)[:, None]
     seen_TS = neighbors(x_TE, Lengths([5, 1, 3]), [-dilation, 0, dilation])
     expected = []

@@ -11,7 +11,8 @@ from bothways.errors import CheckpointError
 from bothways.model.baselines import BASELINES, BaselineConfig, BaselineName, matched_config
 from bothways.model.baselines.layout import initialize, layout
 from bothways.model.config import EncoderConfig
-from bothways.model.packing import PackedBatch, bytes_per_token
+from bothways.model.costs import bytes_per_token
+from bothways.model.packing import PackedBatch
 from bothways.nn import Lengths, TorchBackend, TransformerEncoder
 from bothways.nn.baselines import count_parameters, make_encoder
 
@@ -130,7 +131,7 @@ def test_chosen_layers_are_those_on_the_way_to_the_last(name: BaselineName) -> N
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_fresh_weights_come_from_the_seed_alone(name: BaselineName) -> None:
+def test_random_weights_depend_only_on_the_seed(name: BaselineName) -> None:
     first, again = (make_encoder(baseline(name), seed=2).state_dict() for _ in range(2))
     other = make_encoder(baseline(name), seed=3).state_dict()
     assert all(torch.equal(first[key], again[key]) for key in first)
@@ -147,7 +148,7 @@ def test_a_transformer_is_made_the_same_way() -> None:
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_counted_parameters_are_those_of_the_layout(name: BaselineName) -> None:
+def test_the_parameter_count_equals_the_layout(name: BaselineName) -> None:
     config = baseline(name)
     expected = sum(int(np.prod(shape)) for shape in layout(config).values())
     assert count_parameters(make_encoder(config, seed=0)) == expected

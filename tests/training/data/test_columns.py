@@ -29,25 +29,25 @@ def chosen(task: TrainingTask, fields: dict[str, Any] | str, **names: Any) -> Da
         ("mlm", "anything", ("anything",), ()),
     ],
 )
-def test_usual_names_and_single_choices_need_not_be_named(
+def test_common_names_and_single_candidates_are_found(
     task: TrainingTask, fields: str, inputs: tuple[str, ...], labels: tuple[str, ...]
 ) -> None:
     columns = chosen(task, fields)
     assert (columns.inputs, columns.labels) == (inputs, labels)
 
 
-def test_tags_stand_beside_tokens() -> None:
+def test_conll_lines_have_tokens_and_tags() -> None:
     fields = {"id": 3, "text": "a b", "tokens": ["a", "b"], "tags": ["X", "Y"]}
     assert chosen("tag", fields) == DataColumns(("tokens",), ("tags",))
 
 
 def test_only_texts_and_lists_can_be_sequences() -> None:
     assert chosen("classify", {"id": 7, "x": [1.0], "y": "a"}).inputs == ("x",)
-    with pytest.raises(DataFileError, match="no column could hold the sequences"):
+    with pytest.raises(DataFileError, match="no column can hold sequences"):
         chosen("mlm", {"id": 7})
 
 
-def test_named_columns_are_taken() -> None:
+def test_named_columns_are_used() -> None:
     columns = chosen("classify", "a b c", inputs=("a", "b"), labels=("c",))
     assert (columns.inputs, columns.labels) == (("a", "b"), ("c",))
     assert chosen("regress", "text p q", labels=("p", "q")).labels == ("p", "q")
@@ -59,16 +59,16 @@ def test_named_columns_are_taken() -> None:
         ("classify", "text a b", {}, "which column holds the labels? Name it with --label: "),
         ("regress", "text a b", {}, "the numbers to predict? Name it with --target: "),
         ("classify", "a b label", {}, "which column holds the sequences? Name it with --column"),
-        ("classify", "text", {}, "has only 'text'; classify needs the labels beside the"),
-        ("classify", "text", {"inputs": ("text",)}, "has only 'text'; classify needs"),
+        ("classify", "text", {}, "has only 'text'; classify also needs a column of labels"),
+        ("classify", "text", {"inputs": ("text",)}, "has only 'text'; classify also needs"),
         ("classify", "text label", {"labels": ("y",)}, "no column 'y'; the file has 'text', "),
         ("classify", "text label", {"group": "doc"}, "no column 'doc'"),
-        ("mlm", "a b", {"inputs": ("a", "b")}, "2 columns of input, 'a', 'b'; mlm takes 1"),
+        ("mlm", "a b", {"inputs": ("a", "b")}, "2 input columns, 'a', 'b'; mlm accepts 1"),
         ("contrast", "a b c", {}, "which columns hold the pairs? Name the anchor"),
-        ("contrast", "a b", {"inputs": ("a",)}, "contrast learns from pairs; name two columns"),
+        ("contrast", "a b", {"inputs": ("a",)}, "contrast needs pairs; name two columns"),
     ],
 )
-def test_what_could_mean_several_is_asked_for(
+def test_an_ambiguous_column_is_an_error(
     task: TrainingTask, fields: str, names: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(DataFileError, match=message.replace("?", r"\?")):
@@ -88,7 +88,7 @@ def test_pairs_are_found(fields: str, pair: tuple[str, str]) -> None:
     assert chosen("contrast", fields).inputs == pair
 
 
-def test_negatives_are_found_in_each_row_or_named() -> None:
+def test_negatives_are_found_by_name_in_each_row_or_given() -> None:
     row = dict.fromkeys(["anchor", "positive", "negative_1", "neg2", "note"], "")
     assert chosen("contrast", row).negative_columns({"negatives": ""}) == ("negatives",)
     assert chosen("contrast", row).negative_columns(row) == ("negative_1", "neg2")
@@ -103,5 +103,5 @@ def test_only_needed_columns_are_read() -> None:
     assert columns.required(row) == ["anchor", "positive", "negative", "doc"]
 
 
-def test_a_file_can_be_what_the_split_goes_by() -> None:
+def test_the_split_can_keep_files_together() -> None:
     assert chosen("classify", "text label", group="file").group == "file"

@@ -18,7 +18,7 @@ def sentences(text: str, **columns: int) -> list[list[tuple[str, str]]]:
     ]
 
 
-def test_tokens_and_tags_are_parted_by_tabs_or_spaces() -> None:
+def test_tokens_and_tags_are_separated_by_tabs_or_spaces() -> None:
     expected = [[("a", "X"), ("b", "Y")], [("c", "X")]]
     assert sentences("a\tX\nb\tY\n\nc\tX\n") == expected
     assert sentences("a X\r\nb   Y\r\n \r\n\r\nc X") == expected
@@ -52,7 +52,7 @@ def test_conll_u_gives_forms_and_universal_tags() -> None:
     ]
 
 
-def test_a_number_sign_is_a_comment_only_where_no_token_could_be() -> None:
+def test_a_number_sign_starts_a_comment_only_before_the_tokens() -> None:
     assert sentences("# a comment of words\na X\n# Y\n\n# Z\nb X\n") == [
         [("a", "X"), ("#", "Y")],
         [("#", "Z"), ("b", "X")],
@@ -69,17 +69,17 @@ def test_places_name_sentence_and_line() -> None:
     ("text", "message"),
     [
         ("a X\n\nb X\nc\n", r"row 2 \(line 4\): 'c' has no tag; expected a token and its tag"),
-        ("a X\nb X Y\n", r"row 1 \(line 2\): 3 columns, where the first token has 2"),
-        ("a\t\tX\nb\tX\n", r"row 1 \(line 2\): 2 columns, where the first token has 3"),
+        ("a X\nb X Y\n", r"row 1 \(line 2\): 3 columns, but the first token has 2"),
+        ("a\t\tX\nb\tX\n", r"row 1 \(line 2\): 2 columns, but the first token has 3"),
     ],
 )
-def test_a_line_that_is_unlike_the_others_is_an_error(text: str, message: str) -> None:
+def test_a_line_with_another_number_of_columns_is_an_error(text: str, message: str) -> None:
     with pytest.raises(DataFileError, match=message):
         read(text)
 
 
-def test_a_column_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(DataFileError, match="row 1: no column 3; there are 2, from 1 on"):
+def test_a_missing_column_is_an_error() -> None:
+    with pytest.raises(DataFileError, match="row 1: no column 3; columns are 1 to 2"):
         read("a X\n", tag=3)
 
 

@@ -39,7 +39,7 @@ def test_series_come_back_in_single_precision() -> None:
     assert piece.segments is None
 
 
-def test_examples_may_have_any_number_of_pieces() -> None:
+def test_examples_may_have_any_number_of_sequences() -> None:
     writer = ExampleWriter("none", ["a.csv"], prefix=0, suffix=0)
     numbers = [[np.arange(n) for n in lengths] for lengths in ([2, 3], [1, 4, 5, 6], [7, 8])]
     for pieces in numbers:

@@ -18,7 +18,7 @@ def test_equal_data_has_an_equal_fingerprint(tiny_run: MakeRun) -> None:
     assert fingerprint(one)["tokens"] == int(one.lengths.sum())
 
 
-def test_another_order_value_or_target_shows(tiny_run: MakeRun) -> None:
+def test_another_order_value_or_target_changes_the_fingerprint(tiny_run: MakeRun) -> None:
     data: Dataset = tiny_run().train
     examples = list(data.examples)
     turned = Dataset(examples[::-1], data.lengths[::-1])

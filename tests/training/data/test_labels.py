@@ -39,21 +39,21 @@ def test_classes_are_texts(value: Any, separator: str | None, classes: Any) -> N
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (None, r"x\.csv, row 3 \(line 4\), column 'y': has no label; fill it in, or remove"),
-        (" ", "has no label"),
-        (math.nan, "has no label"),
-        ([None], "has no label"),
-        (2.5, "found the number 2.5; numbers are predicted by: bothways train regress"),
+        (None, r"x\.csv, row 3 \(line 4\), column 'y': the label is missing; add one, or remove"),
+        (" ", "the label is missing"),
+        (math.nan, "the label is missing"),
+        ([None], "the label is missing"),
+        (2.5, "found the number 2.5; to predict numbers, use: bothways train regress"),
         ({"a": 1}, "found an object"),
-        (["a", "a"], "the label 'a' is there twice"),
+        (["a", "a"], "duplicate label 'a'"),
     ],
 )
-def test_what_is_no_class_is_an_error_with_its_place(value: Any, message: str) -> None:
+def test_an_invalid_class_is_an_error_with_its_place(value: Any, message: str) -> None:
     with pytest.raises(DataFileError, match=message):
         parse_classes(value, None, PLACE)
 
 
-def test_tags_are_a_list_or_parted_by_spaces() -> None:
+def test_tags_are_a_list_or_separated_by_spaces() -> None:
     assert parse_tags(["N", 3], "text", PLACE) == ["N", "3"]
     assert parse_tags("N V  N", "text", PLACE) == ["N", "V", "N"]
     assert parse_tags("HHE", "text", PLACE) == ["HHE"]
@@ -63,9 +63,13 @@ def test_tags_are_a_list_or_parted_by_spaces() -> None:
 
 @pytest.mark.parametrize(
     ("value", "message"),
-    [(None, "expected a list of tags, found null"), ("", "found nothing"), ([""], "has no label")],
+    [
+        (None, "expected a list of tags, found null"),
+        ("", "found nothing"),
+        ([""], "the label is missing"),
+    ],
 )
-def test_what_is_no_list_of_tags_is_an_error(value: Any, message: str) -> None:
+def test_an_invalid_list_of_tags_is_an_error(value: Any, message: str) -> None:
     with pytest.raises(DataFileError, match=message):
         parse_tags(value, "text", PLACE)
 
@@ -78,9 +82,9 @@ def test_numbers_are_read(value: Any, number: float) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("", "has no label"),
-        (None, "has no label"),
-        (math.nan, "has no label"),
+        ("", "the label is missing"),
+        (None, "the label is missing"),
+        (math.nan, "the label is missing"),
         ("nan", "expected a finite number, found the text 'nan'; correct it, or remove the row"),
         ("inf", "found the text 'inf'"),
         ("1,5", "found the text '1,5'"),
@@ -90,12 +94,12 @@ def test_numbers_are_read(value: Any, number: float) -> None:
         ([1.0], "found a list of 1"),
     ],
 )
-def test_what_is_no_number_is_an_error(value: Any, message: str) -> None:
+def test_an_invalid_number_is_an_error(value: Any, message: str) -> None:
     with pytest.raises(DataFileError, match=message):
         parse_number(value, PLACE)
 
 
-def test_types_of_labels_are_told_apart() -> None:
+def test_types_of_labels_are_distinguished() -> None:
     kinds = [type_of_label(value) for value in ("1", 1, True, [1])]
     assert len(set(kinds)) == 4
 
@@ -106,6 +110,6 @@ def test_labels_are_sorted_and_numbers_by_value() -> None:
     assert label_order(["10", "9", "x"]) == ("10", "9", "x")
 
 
-def test_a_head_s_own_order_is_kept_where_it_knows_all() -> None:
+def test_the_label_order_of_a_head_is_kept_if_it_has_all_labels() -> None:
     assert label_order(["a", "b"], ("b", "c", "a")) == ("b", "c", "a")
     assert label_order(["a", "d"], ("b", "c", "a")) == ("a", "d")

@@ -61,30 +61,30 @@ def test_contrast_has_anchor_positive_and_negatives(open_source: OpenSource) -> 
     ("task", "content", "message"),
     [
         ("classify", "text,label\na,x\n,y\n", r"row 2 \(line 3\), column 'text': empty; fill"),
-        ("classify", 'text,label\n" ",x\n', "column 'text': blank; fill it in"),
+        ("classify", 'text,label\n" ",x\n', "column 'text': blank; fill in the value"),
         ("contrast", "a,b\nx,\n", r"row 1 \(line 2\), column 'b': empty"),
         ("contrast", [{"anchor": "a", "positive": None}], "expected a text, found null"),
-        ("classify", [{"text": 3, "label": "a"}], "no column could hold the sequences"),
+        ("classify", [{"text": 3, "label": "a"}], "no column can hold sequences"),
         ("classify", [{"text": "a", "label": "x"}, {"text": 3, "label": "x"}],
          "row 2, column 'text': expected a text, found the number 3"),
         ("classify", [{"text": "a", "label": "x"}, {"label": "x"}],
          "row 2: no column 'text'; the file has 'label'"),
         ("tag", [{"tokens": ["a", "b"], "tags": ["X"]}],
-         "row 1, column 'tags': 1 tags for 2 in column 'tokens'; each needs one"),
+         "row 1, column 'tags': 1 tags for 2 words in column 'tokens'; expected one tag per word"),
         ("tag", [{"tokens": ["a", 3], "tags": ["X", "Y"]}], "column 'tokens': word 1 is int"),
         ("tag", [{"tokens": ["a", ""], "tags": ["X", "Y"]}], "word 1 is empty; leave it out"),
         ("tag", [{"tokens": [], "tags": []}], "expected a list of words, found a list of 0"),
         ("tag", [{"tokens": ["a"], "tags": None}], "expected a list of tags, found null"),
     ],
 )  # fmt: skip
-def test_a_row_that_cannot_be_learned_from_is_named(
+def test_an_invalid_row_is_named(
     open_source: OpenSource, task: Any, content: Any, message: str
 ) -> None:
     with pytest.raises(DataFileError, match=message):
         list(open_source(task, content).rows())
 
 
-def test_rows_know_what_the_split_goes_by(write: Write) -> None:
+def test_rows_have_the_group_of_the_split(write: Write) -> None:
     table = write("a.csv", "text,label,doc\na,x,7\n")
     by_column = DataSource.open([table], "classify", names=ColumnNames(group="doc"))
     assert [row.group for row in by_column.rows()] == ["7"]

@@ -33,7 +33,7 @@ def labels(source: DataSource) -> list[tuple[Any, ...]]:
         ([{"x": [[1, 2], [3, 4]]}], "series"),
     ],
 )
-def test_the_first_row_tells_what_sequences_are(
+def test_the_kind_of_sequence_is_detected_from_the_first_row(
     open_source: OpenSource, rows: list[Any], kind: str
 ) -> None:
     assert open_source("mlm", rows).kind == kind
@@ -63,28 +63,28 @@ def test_columns_of_conll_are_numbered(open_source: OpenSource) -> None:
     source = open_source("tag", "a X 1\n", "x.conll", columns=["3"], labels=["2"])
     (row,) = source.rows()
     assert (row.inputs, row.labels) == ((["1"],), (["X"],))
-    with pytest.raises(DataFileError, match="column 'word': the columns of CoNLL files have no"):
+    with pytest.raises(DataFileError, match="column 'word': CoNLL columns have no"):
         open_source("tag", "a X 1\n", "x.conll", columns=["word"])
 
 
-def test_blank_lines_part_paragraphs_of_a_corpus(open_source: OpenSource) -> None:
+def test_blank_lines_separate_paragraphs_of_a_corpus(open_source: OpenSource) -> None:
     source = open_source("mlm", "one\n\n  \ntwo\n", "x.txt")
     assert [(row.inputs, row.place.row) for row in source.rows()] == [(("one",), 1), (("two",), 4)]
 
 
 @pytest.mark.parametrize(("name", "content"), [("x.csv", "text,label\n"), ("x.txt", "")])
 def test_an_empty_file_is_an_error(open_source: OpenSource, name: str, content: str) -> None:
-    with pytest.raises(DataFileError, match=f"{name}: has no rows; there is nothing to learn from"):
+    with pytest.raises(DataFileError, match=f"{name}: has no rows"):
         open_source("mlm", content, name)
 
 
-def test_a_file_that_is_not_there_is_an_error() -> None:
+def test_a_missing_file_is_an_error() -> None:
     with pytest.raises(DataFileError, match=r"none\.csv: there is no such file"):
         DataSource.open(["none.csv"], "mlm")
 
 
 def test_standard_input_cannot_be_read_twice() -> None:
-    with pytest.raises(DataFileError, match="training reads its data more than once"):
+    with pytest.raises(DataFileError, match="training reads its data several times"):
         DataSource.open(["-"], "mlm")
 
 
@@ -109,7 +109,7 @@ def test_each_file_has_its_own_columns(write: Write) -> None:
     assert [row.place.file for row in source.rows()] == files
 
 
-def test_reading_tells_how_far_it_has_come(write: Write) -> None:
+def test_reading_reports_its_progress(write: Write) -> None:
     files = [write("a.txt", "line\n" * 1500), write("b.txt", "line\n" * 1500)]
     shares: list[float | None] = []
     assert sum(1 for _ in DataSource.open(files, "mlm").rows(shares.append)) == 3000

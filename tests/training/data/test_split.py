@@ -29,19 +29,19 @@ def held_out(survey: Survey, share: float | None = None, seed: int = 0) -> np.nd
     return choose_held_out(survey, fraction=share, seed=seed, name="x.csv")
 
 
-def test_a_tenth_is_held_out_and_of_much_data_less() -> None:
+def test_a_tenth_is_held_out_but_at_most_ten_thousand_rows() -> None:
     assert held_out(surveyed(range(1000))).sum() == 100
     assert held_out(surveyed(range(20 * MAX_HELD_OUT_ROWS))).sum() == MAX_HELD_OUT_ROWS
 
 
-def test_the_seed_decides_and_nothing_else() -> None:
+def test_the_split_depends_only_on_the_seed() -> None:
     survey = surveyed(range(100))
     first = held_out(survey, seed=1)
     assert np.array_equal(held_out(survey, seed=1), first)
     assert not np.array_equal(held_out(survey, seed=2), first)
 
 
-def test_none_can_be_held_out() -> None:
+def test_zero_holds_out_no_row() -> None:
     assert not held_out(surveyed([1, 1]), share=0).any()
 
 
@@ -63,7 +63,7 @@ def test_rows_of_one_key_stay_together_and_both_sides_have_some(
     assert held_out(surveyed(keys), share).any()
 
 
-def test_each_class_has_its_share_held_out_and_some_left() -> None:
+def test_each_class_has_held_out_and_training_rows() -> None:
     classes = [0] * 100 + [1] * 30 + [2] * 2
     chosen = held_out(surveyed(range(132), classes), share=0.2)
     assert np.bincount(np.array(classes)[chosen]).tolist() == [20, 6, 1]
@@ -75,7 +75,7 @@ def test_a_class_of_equal_rows_is_learned_from() -> None:
     assert not chosen[10:].any()
 
 
-def test_a_large_group_is_not_taken_for_a_small_share() -> None:
+def test_a_large_group_is_not_held_out_for_a_small_fraction() -> None:
     keys = [0] * 50 + list(range(1, 51))
     for seed in range(10):
         assert 8 <= held_out(surveyed(keys), seed=seed).sum() <= 12

@@ -58,26 +58,26 @@ def test_targets_have_their_columns_names(open_source: OpenSource) -> None:
     ("task", "content", "message"),
     [
         ("classify", table("a,x", "b,", "c,x"),
-         r"row 2 \(line 3\), column 'label': has no label; fill it in, or remove the row"),
+         r"row 2 \(line 3\), column 'label': the label is missing; add one, or remove the row"),
         ("classify", table("a,x", "b,x", "c,y"),
-         r"row 3 \(line 4\), column 'label': the class 'y' is here alone; a class needs two rows"),
-        ("classify", table("a,x", "b,x"), r"x\.csv: one label alone, 'x'; there is nothing"),
+         r"row 3 \(line 4\), column 'label': only this row has the class 'y'; a class needs two"),
+        ("classify", table("a,x", "b,x"), r"x\.csv: only one label, 'x'; training needs two"),
         ("classify", [{"text": "a", "label": 1}, {"text": "b", "label": "1"}],
-         r"row 2, column 'label': the text '1', where x\.jsonl, row 1 has a number; labels must"),
+         r"row 2, column 'label': the text '1', but x\.jsonl, row 1 has a number; all labels must"),
         ("classify", [{"text": "a", "label": "x"}, {"text": "b", "label": ["x"]}],
-         "row 2, column 'label': a list of 1, where .* has a text"),
-        ("classify", [{"text": "a", "label": 1.5}], "numbers are predicted by"),
-        ("tag", "a X\nb X\n", "one label alone, 'X'"),
+         "row 2, column 'label': a list of 1, but .* has a text"),
+        ("classify", [{"text": "a", "label": 1.5}], "to predict numbers, use: bothways"),
+        ("tag", "a X\nb X\n", "only one label, 'X'"),
         ("regress", "text,y\na,1\nb,x\n", r"row 2 \(line 3\), column 'y': expected a finite"),
-        ("regress", "text,y\na,1\nb,\n", "column 'y': has no label"),
-        ("regress", "text,y\na,1\nb,1\n", "column 'y': every value is 1; there is nothing to"),
+        ("regress", "text,y\na,1\nb,\n", "column 'y': the label is missing"),
+        ("regress", "text,y\na,1\nb,1\n", "column 'y': all values are 1; there is nothing to"),
         ("mlm", [{"x": [1, 2]}, {"x": [[1, 2]]}],
-         "row 2: 2 numbers at each position, where the first row has 1"),
+         "row 2: 2 channels, but the first row has 1"),
         ("mlm", [{"x": [1, 2]}, {"x": [1, float("nan")]}],
-         "row 2, position 1: nan in channel 0; expected a finite number: fill gaps first"),
+         "row 2, position 1: channel 0 is nan; expected a finite number: fill gaps first"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_learned_from_is_an_error_with_its_place(
+def test_invalid_data_is_an_error_with_its_place(
     open_source: OpenSource, task: Any, content: Any, message: str
 ) -> None:
     name = "x.conll" if task == "tag" else None
@@ -91,7 +91,7 @@ def test_rare_tags_and_rare_labels_of_several_are_allowed(open_source: OpenSourc
     assert survey(open_source("classify", rows)).counts.tolist() == [1, 1]
 
 
-def test_labels_to_validate_on_must_be_known(open_source: OpenSource) -> None:
+def test_validation_labels_must_be_known(open_source: OpenSource) -> None:
     source = open_source("classify", table("a,x", "b,z"))
     with pytest.raises(DataFileError, match=r"row 2 .*: the label 'z' is not in the training data"):
         survey(source, known=("x", "y"))
@@ -121,9 +121,9 @@ def test_groups_have_keys_by_their_name(open_source: OpenSource) -> None:
     assert (keys[0] != keys[2]).all()
 
 
-def test_files_of_other_targets_are_told_apart(
+def test_files_with_different_targets_are_refused(
     open_source: OpenSource, write: Callable[[str, Any], str]
 ) -> None:
     files = [write("a.csv", "text,y\na,1\n"), write("b.csv", "text,score\nb,2\n")]
-    with pytest.raises(DataFileError, match="targets in 'score', where other files have 'y'"):
+    with pytest.raises(DataFileError, match="targets in 'score', but other files have 'y'"):
         survey(DataSource.open(files, "regress"))

@@ -57,7 +57,7 @@ def test_classes_and_their_places(open_source: OpenSource) -> None:
     assert examples[1].place == "x.csv, row 2 (line 3)"
 
 
-def test_held_out_rows_go_to_the_other_side(open_source: OpenSource) -> None:
+def test_held_out_rows_become_validation_examples(open_source: OpenSource) -> None:
     source = open_source("classify", "x,y\nab,q\nc,p\nd,q\na,p\n", kind="symbols")
     found = survey(source)
     held_out = np.array([False, True, True, False])
@@ -118,7 +118,9 @@ def test_symbols_and_tags_of_unequal_number_are_an_error(open_source: OpenSource
         tokenized(source, LETTERS)
 
 
-def test_anchor_positive_and_negatives_are_pieces(open_source: OpenSource) -> None:
+def test_anchor_positive_and_negatives_are_sequences_of_one_example(
+    open_source: OpenSource,
+) -> None:
     rows = [{"anchor": "a", "positive": "bc", "negatives": "d"}, {"anchor": "e", "positive": "f"}]
     examples = train_of(tokenized(open_source("contrast", rows, kind="symbols"), LETTERS))
     assert [[len(p.values) for p in e.sequences] for e in examples] == [[3, 4, 3], [3, 3]]
@@ -133,7 +135,7 @@ def test_pairs_have_segments(open_source: OpenSource, text_reader: SequenceReade
     assert piece.segments.tolist() == [0, 0, 0, 1, 1]
 
 
-def test_long_sequences_are_cut_and_counted(open_source: OpenSource) -> None:
+def test_long_sequences_are_truncated_and_counted(open_source: OpenSource) -> None:
     source = open_source("classify", "x,y\nabcdefgh,q\nab,p\na,q\nb,p\n", kind="symbols")
     found = tokenized(source, LETTERS, max_length=5)
     assert found.truncated == 1
@@ -165,7 +167,7 @@ def test_a_text_without_content_has_nothing_to_mask(
     assert len(train_of(tokenized(source, text_reader))) == 1
 
 
-def test_what_the_reader_refuses_is_named(open_source: OpenSource) -> None:
+def test_a_sequence_that_the_reader_refuses_is_named(open_source: OpenSource) -> None:
     source = open_source("mlm", "ab\naxb\n", "x.txt", kind="symbols")
     with pytest.raises(DataFileError, match=r"x\.txt, row 2: character 1 is 'x', which is not in"):
         tokenized(source, LETTERS)
@@ -186,7 +188,7 @@ def test_data_that_changes_meanwhile_is_an_error(
     for content in ("ab\n", "ab\ncd\nef\n"):
         write("x.txt", content)
         with pytest.raises(
-            DataFileError, match=r"had 2 rows and then [13]; do not change the data"
+            DataFileError, match=r"had 2 rows at first and [13] now; do not change the data"
         ):
             tokenize(source, found, nothing, LETTERS, max_length=9)
 

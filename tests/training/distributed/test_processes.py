@@ -88,11 +88,11 @@ def assert_same_run(two: Path, one: Path) -> None:
         assert np.abs(found[name] - array).max() <= SAME_RUN * max(scale, 1), name
 
 
-def test_two_processes_train_as_one_does(both: Path, tiny_run: MakeRun) -> None:
+def test_two_processes_train_like_one(both: Path, tiny_run: MakeRun) -> None:
     run = tiny_run()
     run.start()
     assert_same_run(both / "classes", run.out)
-    assert read_folder(both / "classes").head_configs == (run.objective.head,)
+    assert read_folder(both / "classes").spec.heads == (run.objective.head,)
 
 
 def test_a_joint_loss_is_over_the_vectors_of_both_processes(both: Path, pairs_run: MakeRun) -> None:
@@ -101,7 +101,7 @@ def test_a_joint_loss_is_over_the_vectors_of_both_processes(both: Path, pairs_ru
     assert_same_run(both / "pairs", run.out)
 
 
-def test_sharded_weights_train_as_whole_ones_do(
+def test_sharded_weights_train_like_replicated_ones(
     both: Path, tiny_run: MakeRun, pairs_run: MakeRun
 ) -> None:
     for name, run in (("classes", tiny_run("a")), ("pairs", pairs_run("b"))):
@@ -118,7 +118,7 @@ def test_batches_of_a_step_are_uneven_over_the_processes(tiny_run: MakeRun) -> N
     assert any(count % 2 for count in counts)
 
 
-def test_a_signal_to_one_process_stops_both_and_they_go_on_to_the_same_bits(
+def test_a_signal_to_one_process_stops_both_and_they_resume_to_the_same_bits(
     both: Path, everything_in: Callable[[Path], dict[str, Any]]
 ) -> None:
     uncut = everything_in(both / "classes")
@@ -130,7 +130,7 @@ def test_a_signal_to_one_process_stops_both_and_they_go_on_to_the_same_bits(
 
 
 @pytest.mark.parametrize("kind", ["replicated", "sharded"])
-def test_rows_that_one_process_met_are_named_by_both(both: Path, kind: str) -> None:
+def test_diverged_rows_of_one_process_are_named_by_both(both: Path, kind: str) -> None:
     first, second = (
         json.loads((both / f"places-{kind}-{rank}.json").read_text()) for rank in (0, 1)
     )
@@ -139,7 +139,9 @@ def test_rows_that_one_process_met_are_named_by_both(both: Path, kind: str) -> N
     assert all(place.startswith("data.csv, row ") for place in first)
 
 
-def test_alone_there_is_one_process_and_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_torchrun_there_is_one_process_and_no_group(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     monkeypatch.delenv("RANK", raising=False)
     with join_workers("cpu") as workers:
@@ -151,20 +153,20 @@ def test_alone_there_is_one_process_and_no_group(monkeypatch: pytest.MonkeyPatch
     assert process_rank() == 0
 
 
-def test_an_error_that_cannot_travel_to_another_process_sends_its_message() -> None:
+def test_an_error_that_cannot_be_pickled_is_sent_as_its_message() -> None:
     for error in (MissingExtra("tensorboard", "a file"), BackendError("no device")):
         found = pickle.loads(pickle.dumps(processes._portable(error)))  # noqa: S301
         assert isinstance(found, BothwaysError)
         assert str(error) in str(found)
 
 
-def test_a_rank_is_known_before_there_is_a_group(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rank_is_known_before_the_process_group_exists(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "3")
     assert process_rank() == 3
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:99"])
-def test_a_device_that_is_not_to_be_had_is_refused_by_name(device: str) -> None:
+def test_an_unavailable_device_is_refused_by_name(device: str) -> None:
     with pytest.raises(BackendError, match=f"device='{device}'"), join_workers(device):
         pass
 

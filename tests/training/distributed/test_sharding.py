@@ -6,7 +6,7 @@ import torch
 from bothways.training.distributed.sharding import to_full_array, to_full_tensor
 
 
-def test_what_torch_shards_with_is_not_imported_before_anything_is_sharded() -> None:
+def test_fsdp_is_imported_only_to_shard() -> None:
     code = (
         "import sys, bothways.training.engine.run; "
         "print('torch' in sys.modules, 'torch.distributed.fsdp' in sys.modules)"
@@ -15,7 +15,7 @@ def test_what_torch_shards_with_is_not_imported_before_anything_is_sharded() -> 
     assert done.stdout.split() == ["True", "False"]
 
 
-def test_what_was_not_spread_is_whole() -> None:
+def test_a_tensor_that_is_not_sharded_is_returned_unchanged() -> None:
     total = torch.tensor([2.0, 3.0], requires_grad=True)
     assert to_full_tensor(total) is total
     assert to_full_array(total).tolist() == [2.0, 3.0]

@@ -27,7 +27,7 @@ def rows(*numbers: int) -> list[str]:
     return [f"data.csv, row {number + 1}" for number in numbers]
 
 
-def test_the_batch_whose_loss_is_no_number_is_found(tiny_run: MakeRun) -> None:
+def test_the_batch_with_a_loss_that_is_not_finite_is_found(tiny_run: MakeRun) -> None:
     run = tiny_run()
     work, parts = make_work(run, [[0, 1], [2, 3], [4]])
     losses = iter([1.0, float("nan"), 1.0])
@@ -36,17 +36,18 @@ def test_the_batch_whose_loss_is_no_number_is_found(tiny_run: MakeRun) -> None:
     assert find_diverged_rows(work, 0, parts) == rows(2, 3)
 
 
-def test_if_no_batch_is_to_blame_alone_all_are(tiny_run: MakeRun) -> None:
+def test_if_no_batch_alone_diverges_all_rows_are_named(tiny_run: MakeRun) -> None:
     work, parts = make_work(tiny_run(), [[0, 1], [2, 3]])
     assert find_diverged_rows(work, 0, parts) == rows(0, 1, 2, 3)
 
 
-def test_the_batch_whose_vectors_are_no_numbers_is_found(pairs_run: MakeRun) -> None:
+def test_the_batch_with_vectors_that_are_not_finite_is_found(pairs_run: MakeRun) -> None:
     run = pairs_run()
     work, parts = make_work(run, [[0, 1], [2]])
     vectors_of = run.objective.vectors
     run.objective.vectors = lambda model, batch: (
-        vectors_of(model, batch) * (1.0 if len(batch.targets["pieces"]) == 2 else float("inf"))
+        vectors_of(model, batch)
+        * (1.0 if len(batch.targets["sequence_counts"]) == 2 else float("inf"))
     )
     assert find_diverged_rows(work, 0, parts) == ["pairs.csv, row 3"]
 

@@ -37,7 +37,7 @@ def test_every_example_is_evaluated_once_without_dropout(tiny_run: MakeRun) -> N
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-def test_the_figures_are_the_objectives(tiny_run: MakeRun) -> None:
+def test_validation_returns_the_metrics_of_the_objective(tiny_run: MakeRun) -> None:
     run = tiny_run()
     model, settings = run.build_model(), resolve(run)
     evaluated = evaluate(model, run.objective, run.validation, settings)

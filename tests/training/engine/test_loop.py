@@ -33,8 +33,8 @@ def test_a_run_learns_and_its_folder_is_a_model_folder(tiny_run: MakeRun) -> Non
     losses = [event["loss"] for event in read_events(run.out / "metrics.jsonl") if "loss" in event]
     assert np.mean(losses[-10:]) < np.mean(losses[:10]) / 2
     folder = read_folder(run.out)
-    assert folder.head_configs == (run.objective.head,)
-    weights = folder.weights | folder.heads
+    assert folder.spec.heads == (run.objective.head,)
+    weights = folder.all_weights
     assert all(np.array_equal(weights[n], a) for n, a in run.model.to_weights().items())
 
 
@@ -50,7 +50,7 @@ def test_settings_that_were_chosen_are_in_the_result_and_in_training_json(
     assert said["versions"]["torch"] == torch.__version__
 
 
-def test_steps_and_validations_are_told_and_written(tiny_run: MakeRun) -> None:
+def test_steps_and_validations_are_reported_and_logged(tiny_run: MakeRun) -> None:
     told: list[Any] = []
     run = tiny_run()
     run.start(progress=told.append)
@@ -88,11 +88,11 @@ def test_the_best_weights_are_kept_not_the_last(tiny_run: MakeRun) -> None:
     assert len(seen) == 3
     assert (result.best_step, result.best_value) == (4, 1.0)
     kept = read_folder(run.out)
-    for found in (kept.weights | kept.heads, run.model.to_weights()):
+    for found in (kept.all_weights, run.model.to_weights()):
         assert all(np.array_equal(found[name], array) for name, array in seen[0].items())
 
 
-def test_training_ends_when_validations_stop_getting_better(tiny_run: MakeRun) -> None:
+def test_training_stops_early_when_validations_no_longer_improve(tiny_run: MakeRun) -> None:
     run = tiny_run().with_settings(patience=2, max_steps=100)
     run.objective.monitor = Monitor("count", "lower")
     counts: list[int] = []
@@ -106,7 +106,7 @@ def test_training_ends_when_validations_stop_getting_better(tiny_run: MakeRun) -
     assert (result.ending, result.steps, result.best_step) == ("early stopping", 12, 4)
 
 
-def test_of_equal_figures_that_of_the_lower_loss_is_the_best(tiny_run: MakeRun) -> None:
+def test_among_equal_metrics_the_lower_loss_is_best(tiny_run: MakeRun) -> None:
     run = tiny_run()
     run.objective.monitor = Monitor("accuracy", "higher")
     figures = iter([(0.9, 0.5), (0.9, 0.4), (0.9, 0.6)])
@@ -114,7 +114,7 @@ def test_of_equal_figures_that_of_the_lower_loss_is_the_best(tiny_run: MakeRun) 
     assert run.start().best_step == 8
 
 
-def test_a_figure_that_is_no_number_is_never_the_best(tiny_run: MakeRun) -> None:
+def test_a_metric_that_is_nan_is_never_the_best(tiny_run: MakeRun) -> None:
     run = tiny_run()
     figures = iter([math.nan, 0.5, math.nan])
     run.objective.metrics = lambda _: {"loss": next(figures)}
@@ -123,7 +123,7 @@ def test_a_figure_that_is_no_number_is_never_the_best(tiny_run: MakeRun) -> None
 
 
 @pytest.mark.parametrize("validated", [True, False])
-def test_where_nothing_was_best_the_last_weights_are_kept(
+def test_without_a_best_validation_the_last_weights_are_kept(
     tiny_run: MakeRun, validated: bool
 ) -> None:
     run = tiny_run()
@@ -135,7 +135,7 @@ def test_where_nothing_was_best_the_last_weights_are_kept(
     assert result.best_step is None
     last = safetensors.numpy.load_file(run.out / "checkpoints/step-00000012/model.safetensors")
     kept = read_folder(run.out)
-    assert all(np.array_equal((kept.weights | kept.heads)[n], a) for n, a in last.items())
+    assert all(np.array_equal(kept.all_weights[n], a) for n, a in last.items())
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tiny_run: MakeRun) -> None:
@@ -152,7 +152,7 @@ def test_a_folder_with_a_run_or_a_model_is_not_overwritten(tiny_run: MakeRun) ->
     run = tiny_run().with_settings(max_steps=1)
     run.start()
     before = (run.out / "model.safetensors").read_bytes()
-    with pytest.raises(DataFileError, match=r"run: has a training\.json already; .*--resume"):
+    with pytest.raises(DataFileError, match=r"run: already contains training\.json; .*--resume"):
         run.with_settings(seed=1).start()
     assert (run.out / "model.safetensors").read_bytes() == before
 
@@ -167,13 +167,13 @@ def test_no_examples_are_refused(tiny_run: MakeRun) -> None:
 def test_half_precision_on_a_cpu_and_sharding_alone_are_refused(tiny_run: MakeRun) -> None:
     with pytest.raises(BackendError, match="precision='bf16' needs a GPU"):
         tiny_run().with_settings(precision="bf16").start()
-    with pytest.raises(ConfigError, match=r"sharding='sharded' spreads weights .* torchrun"):
+    with pytest.raises(ConfigError, match=r"sharding='sharded' needs several processes.* torchrun"):
         tiny_run().with_settings(sharding="sharded").start()
     with pytest.raises(BackendError, match="device='tpu'"):
         tiny_run().with_settings(device="tpu").start()
 
 
-def test_a_missing_tensorboard_is_told_before_anything_is_begun(
+def test_a_missing_tensorboard_is_reported_before_the_run_starts(
     tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
@@ -215,10 +215,10 @@ class InfiniteGradient(torch.autograd.Function):
     [
         (lambda loss: loss * math.nan, "the loss is nan"),
         (lambda loss: loss * math.inf, "the loss is inf"),
-        (InfiniteGradient.apply, "norm of its gradient (inf|nan)"),
+        (InfiniteGradient.apply, "gradient norm (inf|nan)"),
     ],
 )
-def test_a_loss_that_is_no_number_stops_the_run_and_names_the_rows_of_its_batch(
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_rows_of_its_batch(
     tiny_run: MakeRun, how: Callable[[Tensor], Tensor], figure: str
 ) -> None:
     run = tiny_run()
@@ -282,7 +282,7 @@ def test_a_full_disk_stops_the_run_and_leaves_the_last_good_checkpoint(
     with pytest.raises(DataFileError, match=f"run/{name}: writing failed: .*No space") as raised:
         run.start()
     checkpoint = f"{run.out}/checkpoints/step-{latest_checkpoint:08d};"
-    assert f"the last good checkpoint is {checkpoint} make room, and go on with resume=True" in str(
+    assert f"last checkpoint: {checkpoint} free some space, then resume with resume=True" in str(
         raised.value
     )
     saved[:] = [Path()] * 100
@@ -294,7 +294,7 @@ def test_a_full_disk_stops_the_run_and_leaves_the_last_good_checkpoint(
     assert everything_in(run.out) == everything_in(whole.out)
 
 
-def test_a_journal_that_cannot_be_written_stops_the_run_too(
+def test_an_event_log_that_cannot_be_written_stops_the_run_too(
     tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     to_dict = events._to_dict
@@ -311,7 +311,7 @@ def test_a_journal_that_cannot_be_written_stops_the_run_too(
     assert (run.out / "checkpoints/step-00000003").is_dir()
 
 
-def test_a_damaged_checkpoint_is_told_with_what_to_do(tiny_run: MakeRun) -> None:
+def test_the_error_of_a_damaged_checkpoint_says_what_to_do(tiny_run: MakeRun) -> None:
     run = tiny_run()
     run.start()
     (run.out / "checkpoints/step-00000012/optimizer.safetensors").write_bytes(b"")

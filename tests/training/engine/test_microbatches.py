@@ -20,7 +20,7 @@ def parts_of(run: Any, batches: Sequence[Sequence[int]], rank: int, size: int) -
     return prepare_step(run.objective, run.train, 0, arrays, Workers(rank, size, CPU), settings)
 
 
-def test_processes_prepare_what_one_would(tiny_run: MakeRun) -> None:
+def test_several_processes_prepare_the_same_batches_as_one(tiny_run: MakeRun) -> None:
     """Chance included: what is replaced depends on the batch, and not on who prepares it."""
     run = tiny_run()
     batches = [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9], [10, 11, 12, 13, 14]]
@@ -29,12 +29,12 @@ def test_processes_prepare_what_one_would(tiny_run: MakeRun) -> None:
         parts_of(run, batches, 0, 2) + parts_of(run, batches, 1, 2), key=lambda part: part.index
     )
     for one, other in zip(alone, shared, strict=True):
-        assert one.number == other.number
+        assert one.index == other.index
         assert one.prepared.places == other.prepared.places
         assert np.array_equal(one.prepared.packed.values, other.prepared.packed.values)
 
 
-def test_a_process_without_a_batch_computes_one_that_does_not_count(tiny_run: MakeRun) -> None:
+def test_a_process_without_a_batch_computes_one_that_does_not_contribute(tiny_run: MakeRun) -> None:
     run = tiny_run()
     (part,) = parts_of(run, [[0, 1], [2]], 2, 3)
     assert (part.index, part.contributes) == (0, False)
@@ -43,7 +43,7 @@ def test_a_process_without_a_batch_computes_one_that_does_not_count(tiny_run: Ma
     assert [(part.index, part.contributes) for part in parts] == [(1, True), (0, False)]
 
 
-def test_the_pieces_of_each_example_are_counted(pairs_run: MakeRun) -> None:
+def test_the_sequences_of_each_example_are_counted(pairs_run: MakeRun) -> None:
     (part,) = parts_of(pairs_run(), [[0, 1, 2]], 0, 1)
     assert part.sequences_per_example == (3, 2, 2)
 

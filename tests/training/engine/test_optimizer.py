@@ -5,7 +5,7 @@ import torch
 from bothways.errors import CheckpointError
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head, HeadLayer
-from bothways.model.weights import initialize
+from bothways.model.layout import initialize
 from bothways.training.engine.optimizer import (
     load_moments,
     make_optimizer,
@@ -81,7 +81,7 @@ def test_frozen_weights_are_left_out() -> None:
     assert sum(len(group["params"]) for group in optimizer.param_groups) == 2
 
 
-def test_an_optimizer_goes_on_from_its_moments_as_if_nothing_had_been() -> None:
+def test_a_restored_optimizer_continues_with_the_same_bits() -> None:
     one, other = build_model(), build_model()
     settings = make_settings()
     first = make_optimizer(one, settings)

@@ -18,7 +18,7 @@ def epoch(order: StepSampler, number: int) -> np.ndarray:
 
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=60), st.integers(1, 500))
-def test_every_example_comes_once_an_epoch_and_no_step_is_empty(
+def test_every_example_occurs_once_per_epoch_and_no_step_is_empty(
     lengths: list[int], batch_tokens: int
 ) -> None:
     order = make_order(lengths, batch_tokens=batch_tokens)
@@ -28,9 +28,7 @@ def test_every_example_comes_once_an_epoch_and_no_step_is_empty(
 
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=60), st.integers(1, 500))
-def test_steps_have_about_the_tokens_that_were_asked_for(
-    lengths: list[int], batch_tokens: int
-) -> None:
+def test_steps_have_about_batch_tokens_tokens(lengths: list[int], batch_tokens: int) -> None:
     order = make_order(lengths, batch_tokens=batch_tokens)
     share_of_each = sum(lengths) / order.steps_per_epoch
     assert share_of_each <= max(batch_tokens, 2 * max(lengths))
@@ -39,14 +37,14 @@ def test_steps_have_about_the_tokens_that_were_asked_for(
         assert abs(tokens - share_of_each) < max(lengths)
 
 
-def test_epochs_are_shuffled_each_in_its_own_way() -> None:
+def test_each_epoch_has_its_own_order() -> None:
     order = make_order([5] * 100)
     first, second = epoch(order, 0), epoch(order, 1)
     assert not np.array_equal(first, np.arange(100))
     assert not np.array_equal(first, second)
 
 
-def test_the_seed_alone_says_the_order_whatever_was_asked_before() -> None:
+def test_the_order_depends_only_on_the_seed() -> None:
     lengths = np.random.default_rng(0).integers(1, 20, 200).tolist()
     forward, backward = make_order(lengths), make_order(lengths)
     steps = range(5 * forward.steps_per_epoch)
@@ -57,7 +55,7 @@ def test_the_seed_alone_says_the_order_whatever_was_asked_before() -> None:
     assert epoch(make_order(lengths, seed=1), 0).tolist() != epoch(forward, 0).tolist()
 
 
-def test_the_batches_of_a_step_are_its_examples_in_parts_that_fit() -> None:
+def test_the_batches_of_a_step_split_its_examples_within_the_limit() -> None:
     lengths = np.random.default_rng(0).integers(1, 20, 200).tolist()
     order = make_order(lengths)
     batches = order.batches(3)

@@ -25,17 +25,17 @@ def test_every_step_has_a_learning_rate_above_zero_and_at_most_the_highest(
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_the_warm_up_grows_in_equal_parts_to_the_highest(schedule: Schedule) -> None:
+def test_the_warm_up_rises_linearly_to_the_peak(schedule: Schedule) -> None:
     assert rates(schedule, 50, 5)[:5] == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1])
 
 
-def test_linear_falls_by_the_same_each_step_and_would_reach_zero_after_the_last() -> None:
+def test_linear_decays_evenly_to_zero_just_after_the_last_step() -> None:
     found = [*rates("linear", 20, 4), 0.0]
     falls = [before - after for before, after in itertools.pairwise(found[3:])]
     assert falls == pytest.approx([0.1 / 17] * 17)
 
 
-def test_cosine_is_half_of_the_highest_half_way_through_its_fall() -> None:
+def test_cosine_is_half_of_the_peak_halfway_through_the_decay() -> None:
     found = rates("cosine", 19, 0)
     assert found[9] == pytest.approx(0.05)
     assert found[4] == pytest.approx(0.1 * (1 + math.cos(math.pi / 4)) / 2)

@@ -76,7 +76,7 @@ class NeverRandom:
 CUTS = [[[0, 1, 2, 3, 4, 5, 6]], [[0, 1, 2], [3, 4, 5, 6]], [[0], [1, 2], [3], [4, 5, 6]]]
 
 
-def test_the_gradient_does_not_depend_on_how_a_step_is_cut(tiny_run: MakeRun) -> None:
+def test_the_gradient_does_not_depend_on_the_microbatches(tiny_run: MakeRun) -> None:
     run = Unchanged.of(tiny_run())
     model = without_dropout(run.build_model())
     loss, expected = gradient(run, model, parts_of(run, CUTS[0]))
@@ -98,7 +98,7 @@ def test_the_gradient_is_that_of_the_mean_over_targets(tiny_run: MakeRun) -> Non
     assert_close(found, [p.grad for p in model.parameters() if p.grad is not None])
 
 
-def test_a_joint_gradient_does_not_depend_on_how_a_step_is_cut(pairs_run: MakeRun) -> None:
+def test_a_joint_gradient_does_not_depend_on_the_microbatches(pairs_run: MakeRun) -> None:
     run = pairs_run()
     model = without_dropout(run.build_model())
     loss, expected = gradient(run, model, parts_of(run, CUTS[0]))
@@ -136,7 +136,9 @@ def test_dropout_belongs_to_a_batch_of_a_step_and_to_nothing_else(tiny_run: Make
     assert work.loss(0, first) != work.loss(1, first)
 
 
-def test_a_batch_that_does_not_count_adds_nothing(tiny_run: MakeRun, pairs_run: MakeRun) -> None:
+def test_a_batch_that_does_not_contribute_adds_nothing(
+    tiny_run: MakeRun, pairs_run: MakeRun
+) -> None:
     for run in (Unchanged.of(tiny_run()), pairs_run()):
         model = without_dropout(run.build_model())
         parts = parts_of(run, CUTS[1])
@@ -158,7 +160,7 @@ def test_a_step_without_targets_has_no_gradient(tiny_run: MakeRun) -> None:
     assert all(not tensor.any() for tensor in found)
 
 
-def test_half_precision_is_for_products_and_not_for_gradients(tiny_run: MakeRun) -> None:
+def test_bf16_applies_to_products_and_not_to_gradients(tiny_run: MakeRun) -> None:
     """On a CPU here, which has no use for it, to see that it reaches the forward pass."""
     run = Unchanged.of(tiny_run())
     model = without_dropout(run.build_model())

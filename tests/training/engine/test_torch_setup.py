@@ -12,7 +12,7 @@ def settings_of_torch() -> tuple[object, ...]:
     )
 
 
-def test_torch_is_left_as_it_was() -> None:
+def test_the_state_of_torch_is_restored() -> None:
     torch.manual_seed(5)
     before = settings_of_torch()
     with torch_for_training(torch.device("cpu"), threads=3):
@@ -23,7 +23,7 @@ def test_torch_is_left_as_it_was() -> None:
     assert settings_of_torch() == before
 
 
-def test_threads_are_as_torch_has_them_unless_said() -> None:
+def test_threads_are_those_of_torch_by_default() -> None:
     before = torch.get_num_threads()
     with torch_for_training(torch.device("cpu"), threads=None):
         assert torch.get_num_threads() == before

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head
-from bothways.model.weights import initialize
+from bothways.model.layout import initialize
 from bothways.nn.lengths import Lengths
 from bothways.training.data.dataset import Example, InputSequence
 from bothways.training.model import Batch, TrainedModel

@@ -12,6 +12,6 @@ def test_half_precision_is_widened_and_double_is_kept() -> None:
         assert at_least_float32(torch.ones(1, dtype=given)).dtype == expected
 
 
-def test_arrays_are_free_of_history() -> None:
+def test_arrays_are_detached() -> None:
     tensor = torch.ones(2, requires_grad=True) * 2
     assert to_array(tensor).tolist() == [2, 2]

@@ -49,7 +49,7 @@ def gradient(objective: Classify, model: TrainedModel, batch: Batch) -> Tensor:
     return weight.grad.clone()
 
 
-def test_a_class_of_twice_the_weight_is_worth_a_class_seen_twice(
+def test_doubling_a_class_weight_equals_repeating_the_class(
     classes: Head, model: TrainedModel, make_examples: Examples, make_batch: MakeBatch
 ) -> None:
     examples = make_examples(6, lambda piece, index: np.array(index % 3))
@@ -64,7 +64,7 @@ def test_a_class_of_twice_the_weight_is_worth_a_class_seen_twice(
     )
 
 
-def test_a_class_of_no_weight_teaches_nothing(
+def test_a_class_of_weight_zero_has_no_effect(
     classes: Head, model: TrainedModel, make_examples: Examples, make_batch: MakeBatch
 ) -> None:
     examples = make_examples(4, lambda piece, index: np.array(1))
@@ -113,7 +113,7 @@ def test_balanced_positive_weights_make_presence_count_as_absence() -> None:
     assert weights[2] == 1
 
 
-def test_a_label_that_is_there_counts_by_its_weight(
+def test_a_present_label_counts_by_its_weight(
     several: Head,
     make_examples: Examples,
     make_batch: MakeBatch,
@@ -157,7 +157,7 @@ def test_weights_must_be_one_for_each_label(
         ClassifyMany(head=several, positive_weights=weights)
 
 
-def test_smoothing_is_a_share(classes: Head) -> None:
+def test_label_smoothing_is_a_fraction(classes: Head) -> None:
     with pytest.raises(ConfigError, match=r"label_smoothing=1\.0"):
         Classify(head=classes, label_smoothing=1.0)
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bothways.checkpoints import Pooling
 from bothways.errors import ConfigError
 from bothways.model.config import EncoderConfig
+from bothways.model.pooling import Pooling
 from bothways.training.data.dataset import Example, InputSequence
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.contrast import Contrast
@@ -127,7 +127,7 @@ def test_its_gradient_is_that_of_finite_differences(
     assert torch.autograd.gradcheck(loss, (vector_PD,))
 
 
-def test_what_says_which_sequence_it_is_has_no_gradient(make_objective: Objectives) -> None:
+def test_identities_have_no_gradient(make_objective: Objectives) -> None:
     rows = with_identity(vectors_of(32), range(11)).requires_grad_()
     (gradient,) = torch.autograd.grad(make_objective().joint_loss(rows, PIECES), rows)
     assert not gradient[:, -2:].any()
@@ -144,7 +144,7 @@ def test_an_equal_sequence_is_no_negative(make_objective: Objectives) -> None:
     torch.testing.assert_close(gradient[0], expected[0], rtol=ROUNDING, atol=ROUNDING)
 
 
-def test_vectors_come_in_the_order_of_the_pieces_whatever_their_lengths(
+def test_vectors_have_the_order_of_the_sequences(
     make_objective: Objectives,
     make_examples: Callable[..., list[Example]],
     make_batch: Callable[..., Batch],
@@ -182,7 +182,7 @@ def test_retrieval_is_among_all_different_candidates(make_objective: Objectives)
     e = np.eye(32, dtype=np.float32)
     vectors = np.stack([e[0], e[0], e[1], -e[1], e[1], e[2], e[2], e[0], e[0]])
     rows = with_identity(vectors, (0, 1, 2, 3, 4, 5, 6, 0, 1)).float().numpy()
-    evaluated = {"vectors": rows, "pieces": np.array([2, 3, 2, 2])}
+    evaluated = {"vectors": rows, "sequence_counts": np.array([2, 3, 2, 2])}
     found = make_objective().metrics(evaluated)
     ranks = [1, 4, 1, 1]
     assert found["recall@1"] == 0.75
@@ -192,37 +192,39 @@ def test_retrieval_is_among_all_different_candidates(make_objective: Objectives)
 
 def test_vectors_that_are_all_the_same_find_nothing_first(make_objective: Objectives) -> None:
     rows = with_identity(np.ones((20, 32)), range(20)).float().numpy()
-    found = make_objective().metrics({"vectors": rows, "pieces": np.full(10, 2)})
+    found = make_objective().metrics({"vectors": rows, "sequence_counts": np.full(10, 2)})
     assert found["recall@1"] == 0.0
     assert found["loss"] == pytest.approx(np.log(10), rel=1e-5)
 
 
-def test_few_dimensions_are_measured_by_themselves(make_objective: Objectives) -> None:
+def test_leading_dimensions_have_metrics_of_their_own(make_objective: Objectives) -> None:
     vectors = np.random.default_rng(0).standard_normal((20, 32))
     rows = with_identity(vectors, range(20)).float().numpy()
-    found = make_objective(dimensions=(4,)).metrics({"vectors": rows, "pieces": np.full(10, 2)})
+    found = make_objective(dimensions=(4,)).metrics(
+        {"vectors": rows, "sequence_counts": np.full(10, 2)}
+    )
     vectors[:, 4:] = 0
     rows = with_identity(vectors, range(20)).float().numpy()
-    few = make_objective().metrics({"vectors": rows, "pieces": np.full(10, 2)})
+    few = make_objective().metrics({"vectors": rows, "sequence_counts": np.full(10, 2)})
     for name in ("recall@1", "recall@10", "mrr"):
         assert found[f"{name} of 4 dimensions"] == few[name]
 
 
 def test_an_anchor_without_a_positive_is_named(make_objective: Objectives) -> None:
     alone = Example((InputSequence(np.array([5]), None, slice(None)),), None, "pairs.csv, row 3")
-    with pytest.raises(ValueError, match=r"pairs\.csv, row 3: an anchor without a positive"):
+    with pytest.raises(ValueError, match=r"pairs\.csv, row 3: the anchor has no positive"):
         make_objective().prepare([alone], np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"temperature": 0.0}, r"temperature=0\.0: expected above 0"),
+        ({"temperature": 0.0}, r"temperature=0\.0: expected more than 0"),
         ({"dimensions": (64,)}, "dimensions=64: expected 1 to 32"),
         ({"similarity": "near"}, "similarity='near'"),
     ],
 )
-def test_options_that_cannot_be_are_refused(
+def test_invalid_options_are_refused(
     fields: dict[str, object], message: str, make_objective: Objectives
 ) -> None:
     with pytest.raises(ConfigError, match=message):

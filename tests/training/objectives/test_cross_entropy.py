@@ -5,7 +5,7 @@ import torch
 from bothways.training.objectives.cross_entropy import cross_entropy, weighted_mean
 
 
-def test_smoothing_spreads_a_share_of_the_target_evenly() -> None:
+def test_smoothing_spreads_a_fraction_of_the_target_evenly() -> None:
     logit = torch.tensor([[1.0, 2.0, 0.5], [0.0, 0.0, 3.0]])
     label = torch.tensor([1, 0])
     log_p = torch.log_softmax(logit, 1)

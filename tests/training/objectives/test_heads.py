@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from bothways.checkpoints import ModelFolder, export, read_folder
+from bothways.checkpoints import ModelBundle, export, read_folder
 from bothways.errors import ConfigError
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import head_layout
-from bothways.model.weights import initialize
+from bothways.model.layout import initialize
+from bothways.model.spec import ModelSpec
 from bothways.nn.heads import initialize_head
 from bothways.training.objectives.heads import head_for
 from bothways.training.setup.sizes import new_config
@@ -27,7 +28,7 @@ def test_classes_are_read_off_the_mean_by_one_linear_layer(make_config: Configs)
 
 
 @pytest.mark.parametrize("task", ["classes", "multilabel", "values", "tags"])
-def test_encoders_with_norms_before_have_a_dense_layer_first(
+def test_pre_norm_encoders_get_a_dense_layer_before_the_output(
     task: str, make_config: Configs
 ) -> None:
     config = make_config(norm_placement="pre", norm_bias=False, activation="silu")
@@ -43,7 +44,7 @@ def test_encoders_with_norms_before_have_a_dense_layer_first(
 
 
 @pytest.mark.parametrize("task", ["classes", "multilabel", "values"])
-def test_the_first_position_is_made_a_summary_first(task: str, make_config: Configs) -> None:
+def test_cls_pooling_has_a_tanh_layer_first(task: str, make_config: Configs) -> None:
     head = head_for(task, make_config(), ["a"], pooling="cls")  # type: ignore[arg-type]
     assert list(head_layout(head, make_config())) == [
         "heads.pooler.weight",
@@ -54,7 +55,7 @@ def test_the_first_position_is_made_a_summary_first(task: str, make_config: Conf
     assert [layer.activation for layer in head.layers] == ["tanh", "identity"]
 
 
-def test_tags_are_read_off_each_position(make_config: Configs) -> None:
+def test_a_tag_head_has_outputs_for_each_position(make_config: Configs) -> None:
     head = head_for("tags", make_config(), ["N", "V"], pooling="cls")
     assert head.pooling is None
     assert list(head_layout(head, make_config())) == [
@@ -89,7 +90,7 @@ def test_dropout_is_the_encoder_s_unless_another_is_given(make_config: Configs) 
     assert head_for("tags", config, ["N"], dropout=0.0).dropout == 0.0
 
 
-def test_what_does_not_go_together_is_refused(make_config: Configs) -> None:
+def test_inconsistent_heads_and_encoders_are_refused(make_config: Configs) -> None:
     series = make_config(input="vectors", num_channels=3, vocab_size=0)
     with pytest.raises(ConfigError, match="input='vectors'"):
         head_for("masked_values", make_config())
@@ -101,23 +102,15 @@ def test_what_does_not_go_together_is_refused(make_config: Configs) -> None:
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
 @pytest.mark.parametrize("task", ["masked_tokens", "classes", "multilabel", "values", "tags"])
-def test_a_fresh_encoder_s_heads_can_be_exported(task: Any, pooling: Any, tmp_path: Path) -> None:
+def test_heads_of_a_new_encoder_can_be_exported(task: Any, pooling: Any, tmp_path: Path) -> None:
     config = new_config("tiny", vocab_size=24, fields={})
     labels = () if task == "masked_tokens" else ("a", "b")
     head = head_for(task, config, labels, pooling=pooling)
-    folder = ModelFolder(
+    folder = ModelBundle.of(
+        ModelSpec(config=config, heads=(head,), max_length=config.max_length),
+        {**initialize(config), **initialize_head(head, config)},
         path=tmp_path,
-        reader_path=tmp_path,
-        family="bothways",
-        config=config,
-        weights=initialize(config),
-        heads=initialize_head(head, config),
-        head_configs=(head,),
-        head_settings={},
-        max_length=config.max_length,
     )
     export(folder, tmp_path / "exported", "transformers")
     back = read_folder(tmp_path / "exported")
-    assert [dataclasses.replace(found, dropout=head.dropout) for found in back.head_configs] == [
-        head
-    ]
+    assert [dataclasses.replace(found, dropout=head.dropout) for found in back.spec.heads] == [head]

@@ -24,7 +24,7 @@ def test_series_are_told_apart_too() -> None:
     assert keys[0] == keys[2] != keys[1]
 
 
-def test_no_two_of_many_sequences_are_taken_for_the_same() -> None:
+def test_many_different_sequences_have_different_identities() -> None:
     pieces = [piece(np.array([index])) for index in range(10_000)]
     found = identify(pieces)
     assert found.dtype == np.float32

@@ -33,7 +33,7 @@ def test_it_is_the_sum_of_the_logarithms_of_shares(vectors: tuple[Tensor, Tensor
     assert float(info_nce(*vectors, RIGHT, nothing).detach()) == pytest.approx(expected)
 
 
-def test_hidden_candidates_do_not_count_but_the_right_one_does(
+def test_excluded_candidates_do_not_count_but_the_target_does(
     vectors: tuple[Tensor, Tensor],
 ) -> None:
     query_QD, candidate_CD = vectors
@@ -54,7 +54,7 @@ def test_hidden_candidates_do_not_count_but_the_right_one_does(
 
 
 @pytest.mark.parametrize("largest", [1, 7, 14, 30])
-def test_queries_in_parts_give_the_same_loss_and_gradient(
+def test_chunks_of_queries_give_the_same_loss_and_gradient(
     vectors: tuple[Tensor, Tensor], largest: int
 ) -> None:
     def hidden(index_R: Tensor) -> Tensor:

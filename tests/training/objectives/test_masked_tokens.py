@@ -68,7 +68,7 @@ def test_masks_follow_the_recipe(
     assert kept == pytest.approx(1 - recipe.masked - recipe.random + by_chance, abs=SAMPLING)
 
 
-def test_special_tokens_are_neither_chosen_nor_drawn(
+def test_special_tokens_are_neither_selected_nor_used_as_random_tokens(
     make_objective: Objectives, long_examples: list[Example]
 ) -> None:
     recipe = MaskingRecipe(rate=1.0, masked=0.0, random=1.0)
@@ -79,7 +79,7 @@ def test_special_tokens_are_neither_chosen_nor_drawn(
     assert set(prepared.packed.values[~is_special]) == set(range(4, 24))  # the mask neither
 
 
-def test_other_chances_give_other_masks(
+def test_other_seeds_give_other_masks(
     make_objective: Objectives, long_examples: list[Example]
 ) -> None:
     first, other = (
@@ -88,7 +88,7 @@ def test_other_chances_give_other_masks(
     assert not np.array_equal(first.packed.values, other.packed.values)
 
 
-def test_whole_words_are_chosen_together(
+def test_whole_words_are_masked_together(
     make_objective: Objectives, long_examples: list[Example]
 ) -> None:
     continues = np.arange(24) >= 12
@@ -130,20 +130,20 @@ def test_perplexity_is_the_exponential_of_the_loss(make_objective: Objectives) -
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"rate": 0.0}, "rate=0.0: expected above 0"),
+        ({"rate": 0.0}, "rate=0.0: expected more than 0"),
         ({"rate": 1.5}, "rate=1.5"),
         ({"masked": -0.1}, "masked=-0.1: expected 0 to 1"),
-        ({"masked": 0.8, "random": 0.3}, "more than 1 together"),
+        ({"masked": 0.8, "random": 0.3}, "exceeds 1"),
     ],
 )
-def test_recipes_that_cannot_be_followed_are_refused(
-    fields: dict[str, float], message: str
-) -> None:
+def test_invalid_recipes_are_refused(fields: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         MaskingRecipe(**fields)
 
 
-def test_a_vocabulary_without_a_mask_needs_a_recipe_without(make_objective: Objectives) -> None:
+def test_a_vocabulary_without_a_mask_token_needs_a_recipe_without_masks(
+    make_objective: Objectives,
+) -> None:
     with pytest.raises(ConfigError, match="no mask token"):
         make_objective(mask_token=None)
     make_objective(mask_token=None, recipe=MaskingRecipe(masked=0.0, random=0.9))

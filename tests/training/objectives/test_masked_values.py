@@ -28,7 +28,7 @@ def series() -> list[Example]:
 
 @pytest.mark.parametrize("rate", [0.15, 0.5])
 @pytest.mark.parametrize("span", [1, 3, 10])
-def test_a_share_of_positions_is_hidden_in_spans(
+def test_a_fraction_of_positions_is_masked_in_spans(
     rate: float, span: int, make_objective: Callable[..., MaskedValues], series: list[Example]
 ) -> None:
     prepared = make_objective(rate=rate, span=span).prepare(series, np.random.default_rng(0))
@@ -58,7 +58,7 @@ def test_spans_begin_anywhere(
 
 
 @pytest.mark.parametrize("fields", [{"rate": 0.0}, {"rate": 2.0}, {"span": 0}])
-def test_values_that_cannot_be_are_refused(
+def test_invalid_values_are_refused(
     fields: dict[str, float], make_objective: Callable[..., MaskedValues]
 ) -> None:
     (name,) = fields

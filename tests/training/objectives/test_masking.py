@@ -26,9 +26,7 @@ def test_content_is_found_in_each_sequence_of_a_batch() -> None:
 
 @pytest.mark.parametrize("rate", [0.1, 0.15, 0.4, 1.0])
 @pytest.mark.parametrize("length", [10, 13, 50])
-def test_each_sequence_has_the_share_chosen_as_near_as_whole_positions_allow(
-    rate: float, length: int
-) -> None:
+def test_the_selected_fraction_is_exact_up_to_one_position(rate: float, length: int) -> None:
     sequence = np.repeat(np.arange(20_000 // length), length)
     chosen = choose_positions(
         sequence, np.ones(len(sequence), bool), rate, np.random.default_rng(0)
@@ -37,7 +35,7 @@ def test_each_sequence_has_the_share_chosen_as_near_as_whole_positions_allow(
     assert np.abs(shares(chosen, sequence) - rate).max() < 1 / length
 
 
-def test_every_position_is_chosen_as_often() -> None:
+def test_every_position_is_selected_equally_often() -> None:
     sequence = np.repeat(np.arange(5000), 10)
     chosen = choose_positions(sequence, np.ones(len(sequence), bool), 0.2, np.random.default_rng(0))
     by_position = chosen.reshape(5000, 10).mean(0)
@@ -51,7 +49,7 @@ def test_at_least_one_position_of_a_sequence_is_chosen() -> None:
         assert np.bincount(sequence, weights=chosen)[[3, 4, 9]].tolist() == [1, 1, 1]
 
 
-def test_units_are_chosen_whole_and_their_share_is_right() -> None:
+def test_whole_units_are_selected_with_the_right_fraction() -> None:
     rng = np.random.default_rng(0)
     sequence = np.repeat(np.arange(1000), 20)
     begins = rng.random(len(sequence)) < 0.4
@@ -62,12 +60,12 @@ def test_units_are_chosen_whole_and_their_share_is_right() -> None:
     assert chosen.mean() == pytest.approx(0.3, abs=SAMPLING)
 
 
-def test_no_unit_reaches_over_from_the_sequence_before() -> None:
+def test_no_unit_crosses_a_sequence_border() -> None:
     sequence = np.repeat([0, 1], 3)
     begins = np.zeros(6, bool)
     assert choose_positions(sequence, begins, 0.5, np.random.default_rng(0)).all()
 
 
-def test_there_may_be_nothing_to_choose_from() -> None:
+def test_no_position_is_selected_from_an_empty_batch() -> None:
     nothing = np.zeros(0, np.int64)
     assert len(choose_positions(nothing, nothing.astype(bool), 0.5, np.random.default_rng(0))) == 0

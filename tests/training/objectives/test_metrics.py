@@ -108,7 +108,7 @@ def test_errors_of_values_are_those_of_scikit_learn(rng: np.random.Generator) ->
         np.testing.assert_allclose(ours(predicted, target), expected, atol=SAME)
 
 
-def test_a_constant_target_is_explained_only_if_met() -> None:
+def test_r2_of_a_constant_target_is_one_only_for_exact_predictions() -> None:
     target = np.full((4, 2), 7.0)
     predicted = target + np.array([0.0, 1.0])
     assert r_squared(predicted, target).tolist() == [1, 0]

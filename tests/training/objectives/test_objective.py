@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bothways.checkpoints import Pooling
 from bothways.model.config import EncoderConfig
 from bothways.model.packing import PackedBatch
+from bothways.model.pooling import Pooling
 from bothways.training.data.dataset import IGNORED, Example, InputSequence
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.classify import Classify, ClassifyMany
@@ -132,7 +132,7 @@ def test_a_tiny_model_overfits_32_examples(
 
 
 @every_objective
-def test_the_monitored_figure_is_among_the_metrics(
+def test_the_monitored_metric_is_among_the_metrics(
     case: Case, fit: Callable[..., dict[str, float]]
 ) -> None:
     objective, examples, model = case
@@ -188,7 +188,7 @@ def test_the_gradient_of_a_union_is_the_sum_of_the_gradients(
 
 
 @every_objective
-def test_preparing_is_decided_by_the_generator_alone(case: Case) -> None:
+def test_preparation_depends_only_on_the_generator(case: Case) -> None:
     objective, examples, _ = case
     first, again = (objective.prepare(examples, np.random.default_rng(3)) for _ in range(2))
     assert np.array_equal(first.packed.values, again.packed.values)
@@ -209,7 +209,7 @@ def test_preparing_leaves_the_examples_as_they_were(case: Case) -> None:
 
 
 @every_objective
-def test_a_folder_s_weights_lead_back_to_those_of_training(case: Case) -> None:
+def test_from_folder_inverts_to_folder(case: Case) -> None:
     objective, _, model = case
     weights = model.to_weights()
     back = objective.from_folder(objective.to_folder(weights))

@@ -45,7 +45,7 @@ def test_a_batch_has_standardized_targets(objective: Regress, examples: list[Exa
     assert prepared.weight == 6
 
 
-def test_the_folder_s_head_gives_the_users_units(
+def test_the_head_of_the_folder_predicts_in_the_original_units(
     objective: Regress,
     examples: list[Example],
     head: Head,
@@ -63,7 +63,7 @@ def test_the_folder_s_head_gives_the_users_units(
     assert all(kept[name] is trained[name] for name in others)
 
 
-def test_training_goes_on_from_another_standardization(objective: Regress, head: Head) -> None:
+def test_a_head_of_values_can_be_fine_tuned_on_other_data(objective: Regress, head: Head) -> None:
     other = Regress.on(head, TARGETS * 7 - 5)
     x = np.random.default_rng(0).standard_normal((4, 32))
     rng = np.random.default_rng(1)
@@ -91,7 +91,7 @@ def test_a_folder_without_a_head_is_left_as_it_is(objective: Regress) -> None:
     }
 
 
-def test_far_errors_pull_no_harder_with_huber(
+def test_huber_limits_the_gradient_of_large_errors(
     head: Head,
     examples: list[Example],
     make_batch: Callable[..., Batch],
@@ -107,7 +107,7 @@ def test_far_errors_pull_no_harder_with_huber(
     assert gradient.tolist() == [3 * 1.5, 3 * 1.5]
 
 
-def test_figures_of_one_value_have_plain_names(make_config: Configs) -> None:
+def test_metrics_of_one_value_have_plain_names(make_config: Configs) -> None:
     one = Regress.on(head_for("values", make_config(), ("x",)), TARGETS[:, :1])
     evaluated = {
         "predictions": np.array([[2.0], [2.0], [9.0]]),
@@ -121,7 +121,7 @@ def test_figures_of_one_value_have_plain_names(make_config: Configs) -> None:
     assert found["r2"] == pytest.approx(1 - 10 / 14)
 
 
-def test_figures_of_several_values_say_which(objective: Regress) -> None:
+def test_metrics_of_several_values_name_the_value(objective: Regress) -> None:
     evaluated = {
         "predictions": TARGETS + np.array([1, 2]),
         "targets": TARGETS,
@@ -133,7 +133,7 @@ def test_figures_of_several_values_say_which(objective: Regress) -> None:
     assert set(found) == {"loss", "r2", "mae of x", "mae of y", "rmse of x", "rmse of y"}
 
 
-def test_a_last_layer_that_cannot_take_up_a_scale_is_refused(make_config: Configs) -> None:
+def test_a_last_layer_that_cannot_absorb_a_scale_is_refused(make_config: Configs) -> None:
     layer = HeadLayer(name="heads.classifier", outputs=1, activation="tanh")
     head = Head(task="values", layers=(layer,), pooling="mean", labels=("x",))
     with pytest.raises(ConfigError, match="must be linear"):

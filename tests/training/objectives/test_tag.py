@@ -64,7 +64,7 @@ def test_positions_without_a_label_give_no_gradient(
     assert not gradient_TD[~labeled].any()
 
 
-def test_weights_of_labels_weigh_positions(head: Head, make_examples: Examples) -> None:
+def test_class_weights_apply_to_positions(head: Head, make_examples: Examples) -> None:
     examples = make_examples(4, every_other)
     weights = np.array([1.0, 2.0, 4.0])
     prepared = Tag(head=head, class_weights=weights).prepare(examples, np.random.default_rng(0))
@@ -89,7 +89,7 @@ def evaluated_of(
     }
 
 
-def test_spans_count_whole(span_head: Head) -> None:
+def test_only_whole_spans_count(span_head: Head) -> None:
     found = Tag(head=span_head).metrics(
         evaluated_of(
             ["B-PER", "I-PER", "O", "B-LOC", "B-PER"],
@@ -110,7 +110,7 @@ def test_no_span_reaches_into_the_next_sequence(span_head: Head) -> None:
     assert apart["span_f1"] == 1.0
 
 
-def test_what_is_watched_depends_on_the_labels(head: Head, span_head: Head) -> None:
+def test_the_monitored_metric_depends_on_the_labels(head: Head, span_head: Head) -> None:
     assert Tag(head=head).monitor == ("accuracy", "higher")
     assert Tag(head=span_head).monitor == ("span_f1", "higher")
 
@@ -134,5 +134,5 @@ def test_tags_that_are_not_one_for_each_position_are_refused(
     head: Head, make_examples: Examples
 ) -> None:
     examples = make_examples(2, lambda piece, index: piece.values[:-1] % 3)
-    with pytest.raises(ValueError, match="row 0: no tags, or not one for each position"):
+    with pytest.raises(ValueError, match="row 0: expected one tag for each position"):
         Tag(head=head).prepare(examples, np.random.default_rng(0))

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 import bothways
-from bothways.checkpoints import ModelFolder, Normalize, Pooling
+from bothways.checkpoints import ModelBundle
 from bothways.model.config import EncoderConfig
+from bothways.model.layout import initialize
+from bothways.model.pooling import Normalize, Pooling
+from bothways.model.spec import ModelSpec
 from bothways.sequences import Alphabet
 from bothways.training import Dataset, Example, InputSequence, TrainingSettings, fit
 from bothways.training.data.dataset import IGNORED
@@ -49,17 +52,10 @@ def train(
     Alphabet(symbols=symbols, begin="<begin>", end="<end>", mask="<mask>").save(
         tmp_path / "alphabet.json"
     )
-    template = ModelFolder(
+    template = ModelBundle.of(
+        ModelSpec(config=make_config(), pooling=Pooling(), modules=(Normalize(),), max_length=16),
+        initialize(make_config()),
         path=tmp_path,
-        reader_path=tmp_path,
-        family="bothways",
-        config=make_config(),
-        weights={},
-        heads={},
-        head_settings={},
-        pooling=Pooling(),
-        modules=(Normalize(),),
-        max_length=16,
     )
 
     def run(objective: Objective, examples: list[Example]) -> Outcome:

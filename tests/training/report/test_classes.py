@@ -29,21 +29,21 @@ def test_the_worst_mistakes_come_first_with_their_rows(hold: Hold) -> None:
     ]
 
 
-def test_scores_and_confusions_are_told(hold: Hold) -> None:
+def test_scores_and_confusions_are_listed(hold: Hold) -> None:
     evaluated = {"probabilities": np.eye(3)[[0, 0, 1, 2]], "targets": np.array([0, 1, 1, 2])}
     by_class, confusion, *_ = one_class(hold(evaluated, list("abcd")), ("x", "y", "z"))
     assert "| 0 | x | 0.500 | 1.000 | 0.667 | 1 |" in by_class.text
     assert "| y | x | 1 | 50.0 % |" in confusion.text
 
 
-def test_a_faultless_classifier_has_no_mistakes(hold: Hold) -> None:
+def test_a_perfect_classifier_has_no_mistakes(hold: Hold) -> None:
     evaluated = {"probabilities": np.eye(2), "targets": np.arange(2)}
     _, confusion, _, mistakes = one_class(hold(evaluated, ["a", "b"]), ("x", "y"))
-    assert confusion.text == "Nothing was confused."
+    assert confusion.text == "No errors."
     assert mistakes.text == "None in 2 sequences."
 
 
-def test_labels_missed_and_wrongly_given_are_told(hold: Hold) -> None:
+def test_missed_and_wrong_labels_are_listed(hold: Hold) -> None:
     evaluated = {
         "probabilities": np.array([[0.9, 0.2, 0.1], [0.9, 0.9, 0.1]]),
         "targets": np.array([[1.0, 0, 0], [0, 1, 1]]),
@@ -65,13 +65,13 @@ def test_confidence_in_several_labels_is_in_their_presence_or_absence(hold: Hold
     assert "is 0.250; 0 is best" in told.text
 
 
-def test_calibration_says_how_far_confidence_is_off() -> None:
+def test_calibration_compares_confidence_and_accuracy() -> None:
     told = calibration(np.full(4, 0.9), np.array([True, True, True, False]))
-    assert "right in 75.0 %" in told.text
+    assert "The accuracy is 75.0 %" in told.text
     assert "0.150" in told.text
 
 
-def test_of_very_many_classes_the_most_frequent_are_listed() -> None:
+def test_only_the_most_frequent_of_many_classes_are_listed() -> None:
     target = np.triu(np.ones((300, 300)))  # label i occurs i + 1 times
     told = scores(label_counts(target, target), [f"c{i}" for i in range(300)], "label")
     assert "| 299 | c299 |" in told.text

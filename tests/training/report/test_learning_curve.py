@@ -16,7 +16,7 @@ def _validation(step: int, *, best: bool, **metrics: float | None) -> dict[str, 
     }  # fmt: skip
 
 
-def test_the_first_best_and_last_validations_are_told() -> None:
+def test_the_first_best_and_last_validations_are_listed() -> None:
     events = [
         _validation(10, best=True, accuracy=0.5, loss=1.0),
         _validation(20, best=True, accuracy=0.75, loss=0.5),
@@ -38,7 +38,7 @@ def test_the_best_validation_may_be_the_first_or_the_last() -> None:
     assert only.startswith("| best |")
 
 
-def test_a_loss_that_is_also_the_monitored_figure_is_told_once() -> None:
+def test_a_loss_that_is_also_the_monitored_metric_is_listed_once() -> None:
     events = [_validation(10, best=True, loss=1.0)]
     header = learning_curve(events, Monitor("loss", "lower")).text.split("\n")[0]
     assert header == "| validation | step | epoch | loss |"

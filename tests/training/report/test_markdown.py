@@ -20,7 +20,7 @@ def test_a_text_stays_a_text_in_a_cell(text: str, shown: str) -> None:
     assert plain(text) == shown
 
 
-def test_a_long_text_is_cut_and_says_so() -> None:
+def test_a_long_text_is_truncated_with_an_ellipsis() -> None:
     assert plain("x" * 1000) == "x" * (MAX_TEXT - 1) + "…"
 
 
@@ -35,7 +35,7 @@ def test_a_number_is_short(value: float, shown: str) -> None:
     assert number(value) == shown
 
 
-def test_columns_of_figures_are_set_to_the_right() -> None:
+def test_columns_of_numbers_are_right_aligned() -> None:
     assert table(["a", "b"], [["x", "1,000"], ["1", "nan"]]).split("\n")[1] == "| :-- | --: |"
 
 

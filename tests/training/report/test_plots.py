@@ -45,7 +45,7 @@ def test_smoothing_changes_no_constant_and_no_length(points: int) -> None:
     np.testing.assert_allclose(constant.smoothed(), constant.values, atol=1e-12)
 
 
-def test_smoothing_lessens_noise() -> None:
+def test_smoothing_reduces_noise() -> None:
     noise = Curve(np.arange(500), np.random.default_rng(0).normal(size=500))
     assert noise.smoothed().std() < noise.values.std() / 3
 
@@ -80,7 +80,7 @@ def test_a_confusion_matrix_grows_with_its_classes_up_to_a_page(tmp_path: Path, 
     assert height < 2400
 
 
-def test_the_rarest_of_too_many_classes_are_drawn_as_one() -> None:
+def test_the_rarest_of_too_many_classes_are_merged() -> None:
     rng = np.random.default_rng(0)
     target = np.repeat(np.arange(50), np.arange(1, 51))
     confusion = confusion_matrix(rng.permutation(target), target, 50)
@@ -132,7 +132,7 @@ def test_without_matplotlib_drawing_names_the_extra(
         draw_reliability(tmp_path / "r.png", reliability(np.ones(1), np.ones(1)))
 
 
-def test_drawing_leaves_matplotlib_as_it_was(tmp_path: Path) -> None:
+def test_drawing_leaves_the_settings_of_matplotlib_unchanged(tmp_path: Path) -> None:
     before = dict(mpl.rcParams)
     draw_parity(tmp_path / "parity.png", np.arange(3.0), np.arange(3.0), "a")
     assert dict(mpl.rcParams) == before

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bothways.checkpoints import Pooling
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import HeadTask
+from bothways.model.pooling import Pooling
 from bothways.training import report
 from bothways.training.objectives.classify import Classify, ClassifyMany
 from bothways.training.objectives.contrast import Contrast
@@ -68,7 +68,7 @@ def _contrast() -> tuple[Objective, dict[str, np.ndarray]]:
     vectors[:, :4] = np.eye(4)[[0, 0, 1, 1]]
     vectors[:, 4] = np.arange(4)  # each piece is another text
     objective = Contrast(config=CONFIG, pooling=Pooling(("mean",)))
-    return objective, {"vectors": vectors, "pieces": np.array([2, 2])}
+    return objective, {"vectors": vectors, "sequence_counts": np.array([2, 2])}
 
 
 def _masked() -> tuple[Objective, dict[str, np.ndarray]]:
@@ -89,7 +89,7 @@ def _write(out: Path, held_out: HeldOutResults | None, objective: Objective) -> 
         (_classify_many, {"Scores by label", "Calibration", "Mistakes"}, "classify"),
         (_tag, {"Scores by span", "Scores by tag", "Confusion", "Calibration"}, "tag"),
         (_regress, {"Errors", "Largest errors"}, "predict"),
-        (_contrast, {"Retrieval", "Found last"}, "encode"),
+        (_contrast, {"Retrieval", "Worst ranks"}, "encode"),
         (_masked, set(), "encode"),
     ],
 )
@@ -105,7 +105,7 @@ def test_each_objective_has_its_report(
     held_out = hold(evaluated, ["a", "b"], target, objective.metrics(evaluated))
     text = _write(tmp_path, held_out, objective)
     found = {line[3:] for line in text.split("\n") if line.startswith("## ")}
-    everywhere = {"What was trained", "Scores", "Learning curve", "How to use it"}
+    everywhere = {"Overview", "Scores", "Learning curve", "How to use it"}
     assert found >= titles | everywhere
     assert f"encoder.{call}(sequences)" in text
     assert r"| from | mini\|lm |" in text
@@ -115,7 +115,7 @@ def test_each_objective_has_its_report(
     assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*.png")} == set(images)
 
 
-def test_without_matplotlib_the_report_says_how_to_have_figures(
+def test_without_matplotlib_the_report_says_how_to_get_figures(
     tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(report, "can_draw", lambda: False)
@@ -127,19 +127,19 @@ def test_without_matplotlib_the_report_says_how_to_have_figures(
     assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
 
 
-def test_without_anything_held_out_there_are_no_scores(tmp_path: Path) -> None:
+def test_without_held_out_data_there_are_no_scores(tmp_path: Path) -> None:
     text = _write(tmp_path, None, _classify()[0])
-    assert text.startswith("# A model trained to classify")
+    assert text.startswith("# classify: trained without held-out data")
     assert "## Scores" not in text
 
 
-def test_scores_say_whether_they_flatter(tmp_path: Path, hold: Hold) -> None:
+def test_scores_say_whether_they_are_optimistic(tmp_path: Path, hold: Hold) -> None:
     objective, evaluated = _masked()
     held_out = hold(evaluated, ["a"], None, objective.metrics(evaluated))
-    assert "flatters" in _write(tmp_path, held_out, objective)
+    assert "slightly optimistic" in _write(tmp_path, held_out, objective)
 
 
 def test_a_second_report_replaces_the_first(tmp_path: Path) -> None:
     _write(tmp_path, None, _classify()[0])
     text = _write(tmp_path, None, _masked()[0])
-    assert text.startswith("# A model trained to mlm")
+    assert text.startswith("# mlm: trained without held-out data")

@@ -28,21 +28,19 @@ def data_of(plan: TrainingPlan) -> TrainingData:
     return TrainingData.read(plan.task, plan.files, plan.data, kind=None, seed=0)
 
 
-def test_a_share_is_named_after_its_files() -> None:
+def test_held_out_rows_are_named_by_percentage_and_file() -> None:
     data = data_of(TrainingPlan.from_tables("classify", ["x.csv"], "out"))
     assert held_out_name(data) == "10.0 % of x.csv"
-    assert (
-        describe_data(data) == "36 rows to learn from, 4 to validate on (10.0 % of x.csv); 2 labels"
-    )
+    assert describe_data(data) == "36 training rows, 4 validation rows (10.0 % of x.csv); 2 labels"
 
 
-def test_files_to_validate_on_are_named() -> None:
+def test_validation_files_are_named() -> None:
     data = data_of(
         TrainingPlan.from_tables("classify", ["x.csv"], "o", {"data": {"validation": "v.csv"}})
     )
     assert held_out_name(data) == "v.csv"
     assert describe_data(data).endswith(
-        "(v.csv); 2 labels; 1 of those to validate on are learned from too"
+        "(v.csv); 2 labels; 1 validation rows are in the training data too"
     )
 
 
@@ -50,7 +48,7 @@ def test_a_target_is_named() -> None:
     Path("y.csv").write_text("text,y\na,1\nb,2\n")
     tables = {"data": {"held_out": 0}}
     data = data_of(TrainingPlan.from_tables("regress", ["y.csv"], "out", tables))
-    assert describe_data(data) == "2 rows to learn from; predicting y"
+    assert describe_data(data) == "2 training rows; predicting y"
 
 
 def test_a_model_is_described_by_its_size() -> None:
@@ -58,10 +56,12 @@ def test_a_model_is_described_by_its_size() -> None:
     write_reader(Path(), "text", plan.new_model, "mlm", lambda: ["a b a b"])
     start = create_base_model(Path(), "text", plan.new_model, "mlm", longest=9, seed=0)
     line = describe_model(plan, start)
-    assert line.startswith("a fresh encoder: 2 layers of 128, 7 tokens, up to 512 positions, 0.4 ")
+    assert line.startswith(
+        "new encoder: 2 layers of width 128, 7 tokens, up to 512 positions, 0.4 "
+    )
 
 
-def test_what_a_run_depends_on_is_json_and_has_no_paths() -> None:
+def test_provenance_is_json_without_paths() -> None:
     tables = {"data": {"validation": "v.csv"}, "model": {"alphabet": "characters"}}
     plan = TrainingPlan.from_tables("classify", [str(Path("x.csv").absolute())], "out", tables)
     data = TrainingData.read("classify", plan.files, plan.data, kind="symbols", seed=0)

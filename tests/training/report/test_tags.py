@@ -29,7 +29,7 @@ def test_the_worst_sequences_are_found_past_those_without_labels(hold: Hold) -> 
     assert "2 of 2 sequences" in mistakes.text
 
 
-def test_spans_are_scored_where_tags_mark_them(hold: Hold) -> None:
+def test_spans_are_scored_if_tags_mark_them(hold: Hold) -> None:
     evaluated = {
         "predictions": np.array([1, 2, 0]),
         "targets": np.array([1, 2, 0]),

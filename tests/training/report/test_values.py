@@ -8,7 +8,7 @@ from bothways.training.report.values import MAX_FIGURES, values
 Hold = Callable[..., HeldOutResults]
 
 
-def test_errors_stand_beside_the_deviation_of_the_targets(hold: Hold) -> None:
+def test_errors_are_listed_with_the_standard_deviation_of_the_targets(hold: Hold) -> None:
     evaluated = {
         "predictions": np.array([[11.0], [10], [30]]),
         "targets": np.array([[10.0], [10], [40]]),
@@ -20,7 +20,7 @@ def test_errors_stand_beside_the_deviation_of_the_targets(hold: Hold) -> None:
     assert largest.text.split("\n")[2] == "| a.csv, row 1 | height | 40 | 30 | -10 | a |"
 
 
-def test_of_several_values_the_one_that_is_farthest_off_is_told(hold: Hold) -> None:
+def test_the_value_with_the_largest_error_is_listed(hold: Hold) -> None:
     target = np.array([[0.0, 0.0], [100.0, 1.0]])
     evaluated = {"predictions": target + np.array([[10.0, 0.5], [0, 0]]), "targets": target}
     _, largest = values(hold(evaluated, ["a", "b"]), ("wide", "narrow"))

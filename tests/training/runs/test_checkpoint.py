@@ -34,7 +34,7 @@ def make_checkpoint(step: int) -> Checkpoint:
     return Checkpoint(state, weights, moments)
 
 
-def test_what_was_saved_comes_back_to_the_last_bit(tmp_path: Path) -> None:
+def test_a_checkpoint_survives_saving_bit_by_bit(tmp_path: Path) -> None:
     saved = make_checkpoint(7)
     found = load_checkpoint(save_checkpoint(tmp_path, saved, keep=2))
     assert found.state == saved.state
@@ -78,6 +78,6 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str, content: bytes) -> N
         load_checkpoint(path)
 
 
-def test_the_state_is_json_to_be_read_by_people(tmp_path: Path) -> None:
+def test_the_state_is_readable_json(tmp_path: Path) -> None:
     path = save_checkpoint(tmp_path, make_checkpoint(5), keep=2)
     assert json.loads((path / "state.json").read_text())["best_step"] == 2

@@ -43,7 +43,7 @@ def write(path: Path, *events: TrainingEvent, log_every: int = 1) -> None:
             tell(event)
 
 
-def test_a_line_says_all_of_a_step(tmp_path: Path) -> None:
+def test_a_logged_step_has_all_fields(tmp_path: Path) -> None:
     write(tmp_path / "m.jsonl", make_step(3))
     (event,) = read_events(tmp_path / "m.jsonl")
     assert event == {
@@ -52,21 +52,21 @@ def test_a_line_says_all_of_a_step(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_a_validation_has_its_figures_apart_and_null_for_what_is_no_number(tmp_path: Path) -> None:
+def test_a_logged_validation_nests_its_metrics_and_has_null_for_nan(tmp_path: Path) -> None:
     write(tmp_path / "m.jsonl", make_validation(4, loss=0.5, r2=math.nan))
     (event,) = read_events(tmp_path / "m.jsonl")
     assert event["metrics"] == {"loss": 0.5, "r2": None}
     assert event["best"] is True
 
 
-def test_every_so_many_steps_and_every_validation_are_written(tmp_path: Path) -> None:
+def test_every_nth_step_and_every_validation_are_logged(tmp_path: Path) -> None:
     steps = [make_step(step) for step in range(1, 8)]
     write(tmp_path / "m.jsonl", *steps, make_validation(7), log_every=3)
     found = [(event["kind"], event["step"]) for event in read_events(tmp_path / "m.jsonl")]
     assert found == [("step", 3), ("step", 6), ("validation", 7)]
 
 
-def test_the_listener_hears_all(tmp_path: Path) -> None:
+def test_the_callback_gets_all_events(tmp_path: Path) -> None:
     heard: list[TrainingEvent] = []
     events: list[TrainingEvent] = [make_step(1), make_step(2), make_validation(2)]
     with event_log(tmp_path / "m.jsonl", log_every=5, scalars=None, progress=heard.append) as tell:
@@ -87,7 +87,7 @@ def test_a_resumed_run_adds_to_what_is_there(tmp_path: Path) -> None:
     assert [event["step"] for event in read_events(tmp_path / "m.jsonl")] == [1, 2]
 
 
-def test_lines_of_later_steps_and_half_a_line_are_taken_back(tmp_path: Path) -> None:
+def test_events_of_later_steps_and_an_incomplete_line_are_discarded(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
     write(path, *(make_step(step, loss=1 / 3) for step in range(1, 6)), make_validation(5))
     whole = path.read_text().splitlines(keepends=True)
@@ -96,7 +96,7 @@ def test_lines_of_later_steps_and_half_a_line_are_taken_back(tmp_path: Path) -> 
     assert path.read_text() == "".join(whole[:3])
 
 
-def test_nothing_is_taken_back_where_there_is_nothing(tmp_path: Path) -> None:
+def test_discarding_events_without_a_file_does_nothing(tmp_path: Path) -> None:
     discard_events_after(tmp_path / "m.jsonl", 3)
     assert not (tmp_path / "m.jsonl").exists()
 
@@ -106,7 +106,7 @@ def test_a_foreign_line_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "m.jsonl"
     write(path, make_step(1))
     path.write_text(path.read_text() + line + "\n")
-    with pytest.raises(DataFileError, match=r"m\.jsonl, line 2: not a line"):
+    with pytest.raises(DataFileError, match=r"m\.jsonl, line 2: not a training event"):
         read_events(path)
 
 
@@ -124,7 +124,7 @@ class Scalars:
         self.closed = True
 
 
-def test_tensorboard_gets_the_figures_that_are_written(tmp_path: Path) -> None:
+def test_tensorboard_gets_the_logged_metrics(tmp_path: Path) -> None:
     scalars = Scalars()
     with event_log(tmp_path / "m.jsonl", log_every=2, scalars=scalars, progress=None) as tell:
         tell(make_step(1))

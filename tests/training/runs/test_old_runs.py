@@ -34,7 +34,7 @@ def old_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def plan(**encoder: Any) -> TrainingPlan:
     tables = TABLES | {"encoder": TABLES["encoder"] | encoder}
-    return TrainingPlan.of("classify", ["dna.jsonl"], "run", tables)
+    return TrainingPlan.from_tables("classify", ["dna.jsonl"], "run", tables)
 
 
 def test_an_old_run_is_a_model_folder(old_run: Path) -> None:
@@ -57,7 +57,7 @@ def test_an_old_run_is_not_resumed_with_other_positions(old_run: Path) -> None:
 
 
 def test_a_plan_may_name_positions_as_before(old_run: Path) -> None:
-    assert plan(positions="sinusoidal").fresh.fields == TABLES["encoder"] | {
+    assert plan(positions="sinusoidal").new_model.fields == TABLES["encoder"] | {
         "position_embedding": "sinusoidal",
         "attention_positions": "none",
     }

@@ -9,7 +9,7 @@ from bothways.training.runs.signals import TrainingInterrupted, catch_stop_signa
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_signal_is_noted_and_ends_nothing(name: str) -> None:
+def test_a_signal_is_recorded_and_does_not_end_the_program(name: str) -> None:
     number = getattr(signal, name)
     with catch_stop_signals() as stop:
         assert stop.number == 0
@@ -24,7 +24,7 @@ def test_the_first_signal_counts() -> None:
         assert stop.number == signal.SIGTERM
 
 
-def test_handlers_are_as_before_afterwards() -> None:
+def test_signal_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with catch_stop_signals():
         assert signal.getsignal(signal.SIGTERM) != before
@@ -41,7 +41,7 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_who_asks_again_after_a_while_is_not_kept_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_interrupt_after_a_while_ends_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     later = time.monotonic() + 10
     with catch_stop_signals():
         signal.raise_signal(signal.SIGINT)
@@ -51,7 +51,7 @@ def test_who_asks_again_after_a_while_is_not_kept_waiting(monkeypatch: pytest.Mo
             signal.raise_signal(signal.SIGINT)
 
 
-def test_in_another_thread_signals_are_left_alone() -> None:
+def test_signals_are_not_handled_outside_the_main_thread() -> None:
     found = []
 
     def work() -> None:
@@ -64,7 +64,7 @@ def test_in_another_thread_signals_are_left_alone() -> None:
     assert found == [0]
 
 
-def test_an_interruption_is_no_failure_to_be_handled_on_the_way() -> None:
+def test_an_interruption_is_not_an_ordinary_exception() -> None:
     error = TrainingInterrupted("stopped", signal.SIGTERM, Path("step-00000001"))
     assert not isinstance(error, Exception)
     assert isinstance(error, KeyboardInterrupt)

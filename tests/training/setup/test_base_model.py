@@ -11,10 +11,10 @@ from transformers import AutoTokenizer
 
 import bothways
 from bothways import checkpoints
-from bothways.checkpoints import Normalize
 from bothways.errors import CheckpointError, ConfigError
 from bothways.model.config import EncoderConfig
-from bothways.model.weights import layout
+from bothways.model.layout import layout
+from bothways.model.pooling import Normalize
 from bothways.sequences import Alphabet, SymbolReader
 from bothways.training.options.new_model import NewModelOptions
 from bothways.training.options.objective import TrainingTask
@@ -45,12 +45,12 @@ def fresh(
     return create_base_model(out, kind, model, task, longest=options.pop("longest", 10), seed=0)
 
 
-def test_a_fresh_model_of_text_fits_its_vocabulary(tmp_path: Path) -> None:
+def test_a_new_text_model_has_the_size_of_its_vocabulary(tmp_path: Path) -> None:
     assert not has_reader(tmp_path, "text")
     start = fresh(tmp_path)
     assert has_reader(tmp_path, "text")
     assert start.from_scratch
-    assert start.folder.config.max_length == start.folder.max_length == 512
+    assert start.folder.config.max_length == start.folder.spec.max_length == 512
     assert start.folder.weights.keys() == layout(start.folder.transformer).keys()
     (tokenized,) = start.reader.read(["a river"])
     assert tokenized.tokens == ["[CLS]", "a", "river", "[SEP]"]
@@ -95,17 +95,19 @@ def test_symbols_and_series_have_room_for_the_longest(tmp_path: Path) -> None:
         return ["CCO"]
 
     lengths = {
-        longest: fresh(tmp_path, "symbols", sequences=symbols, longest=longest).folder.max_length
+        longest: fresh(
+            tmp_path, "symbols", sequences=symbols, longest=longest
+        ).folder.spec.max_length
         for longest in (10, 700, 10**6)
     }
     assert lengths == {10: 512, 700: 702, 10**6: 2048}
     short = dataclasses.replace(TINY, max_length=64)
-    assert fresh(tmp_path, "symbols", short, sequences=symbols).folder.max_length == 64
+    assert fresh(tmp_path, "symbols", short, sequences=symbols).folder.spec.max_length == 64
     series = fresh(tmp_path, "series", sequences=lambda: [np.ones((5, 3))], longest=5)
     assert series.folder.config.num_channels == 3
 
 
-def test_symbols_that_occur_are_the_alphabet_unless_one_is_named(tmp_path: Path) -> None:
+def test_the_default_alphabet_has_the_symbols_of_the_data(tmp_path: Path) -> None:
     start = fresh(tmp_path, "symbols", sequences=lambda: [["log in", "buy"], ["buy"]])
     assert isinstance(start.reader, SymbolReader)
     assert start.reader.alphabet.symbols[4:] == ("buy", "log in")
@@ -116,38 +118,38 @@ def test_symbols_that_occur_are_the_alphabet_unless_one_is_named(tmp_path: Path)
 
 
 def test_only_contrast_makes_vectors_of_unit_length(tmp_path: Path) -> None:
-    assert fresh(tmp_path, task="contrast").folder.modules == (Normalize(),)
-    assert fresh(tmp_path, task="classify").folder.modules == ()
+    assert fresh(tmp_path, task="contrast").folder.spec.modules == (Normalize(),)
+    assert fresh(tmp_path, task="classify").folder.spec.modules == ()
 
 
-def test_a_model_goes_on_with_all_it_had(minilm_folder: Path) -> None:
+def test_a_fine_tuned_model_keeps_its_reader_pooling_and_prompts(minilm_folder: Path) -> None:
     start = load_base_model(minilm_folder, fields={})
     folder = checkpoints.read_folder(minilm_folder)
     assert not start.from_scratch
-    assert start.folder.pooling == folder.pooling
-    assert start.folder.modules == folder.modules
-    assert start.folder.max_length == folder.max_length == 256
+    assert start.folder.spec.pooling == folder.spec.pooling
+    assert start.folder.spec.modules == folder.spec.modules
+    assert start.folder.spec.max_length == folder.spec.max_length == 256
     for name, weight in folder.weights.items():
         assert np.array_equal(start.folder.weights[name], weight)
     assert len(start.reader.read(["a river bank"])[0]) == 5
 
 
-def test_what_changes_no_encoding_may_be_changed(minilm_folder: Path) -> None:
+def test_fields_that_affect_no_encoding_may_change(minilm_folder: Path) -> None:
     start = load_base_model(minilm_folder, fields={"dropout": 0.3}, max_length=32)
     assert start.folder.config.dropout == 0.3
-    assert start.folder.max_length == 32
+    assert start.folder.spec.max_length == 32
     with pytest.raises(
-        ConfigError, match=r"num_layers: is given by the weights of .*; only dropout"
+        ConfigError, match=r"num_layers: is fixed by the weights of .*; only dropout"
     ):
         load_base_model(minilm_folder, fields={"num_layers": 2})
     with pytest.raises(ConfigError, match=r"max_length=1000: .* takes 512 positions"):
         load_base_model(minilm_folder, fields={}, max_length=1000)
 
 
-def test_a_model_that_reads_nothing_is_refused(tmp_path: Path) -> None:
+def test_a_model_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     config = EncoderConfig(num_layers=1, num_heads=1, d_model=8, d_ff=8, vocab_size=9)
     reader = SymbolReader(Alphabet(symbols=("a",)))
     bothways.create(tmp_path / "model", config, reader)
     (tmp_path / "model" / "alphabet.json").unlink()
-    with pytest.raises(CheckpointError, match="has no tokenizer that bothways knows"):
+    with pytest.raises(CheckpointError, match="no tokenizer that bothways supports"):
         load_base_model(tmp_path / "model", fields={})

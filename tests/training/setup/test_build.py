@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bothways.checkpoints import ModelFolder
+from bothways.checkpoints import ModelBundle
 from bothways.errors import ConfigError
 from bothways.files.rows import Place
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head, head_layout
-from bothways.model.weights import initialize
+from bothways.model.layout import initialize
+from bothways.model.spec import ModelSpec
 from bothways.sequences import Alphabet, SequenceReader, Series, SeriesReader, SymbolReader
 from bothways.sequences.text import TextReader
 from bothways.training.data.dataset import IGNORED
@@ -52,16 +53,10 @@ def start(tmp_path: Path) -> MakeStart:
             for head in heads
             for name, shape in head_layout(head, config).items()
         }
-        folder = ModelFolder(
+        folder = ModelBundle.of(
+            ModelSpec(config=config, heads=heads, max_length=config.max_length),
+            {**initialize(config), **arrays | dict(extra)},
             path=tmp_path,
-            reader_path=tmp_path,
-            family="bothways",
-            config=config,
-            weights=initialize(config),
-            heads=arrays | dict(extra),
-            head_configs=heads,
-            head_settings={},
-            max_length=config.max_length,
         )
         return BaseModel(folder, reader, from_scratch=False)
 
@@ -72,7 +67,7 @@ def found(*labels: str, several: bool = False) -> Survey:
     return Survey(
         labels=labels,
         counts=np.ones(len(labels)),
-        several=several,
+        multilabel=several,
         classes=None,
         keys=np.zeros((2, 1), np.uint64),
         longest=1,
@@ -159,9 +154,11 @@ def test_balanced_weights_come_from_the_examples(start: MakeStart) -> None:
     assert several.positive_weights == pytest.approx([1 / 3, 3])
 
 
-def test_whole_words_need_a_vocabulary_that_knows_them(start: MakeStart) -> None:
+def test_whole_words_need_a_vocabulary_that_marks_them(start: MakeStart) -> None:
     options = ObjectiveOptions(whole_words=True)
-    with pytest.raises(ConfigError, match="whole_words: this vocabulary does not say where words"):
+    with pytest.raises(
+        ConfigError, match="whole_words: this vocabulary does not mark the beginnings of words"
+    ):
         build_objective("mlm", options, start(), found(), examples("none", 0))
     tokenizer = train_tokenizer(lambda: ["ab ba"])
     reader = TextReader(tokenizer, vocab_size=CONFIG.vocab_size)
@@ -190,7 +187,7 @@ def test_a_head_with_the_same_labels_is_trained_on(start: MakeStart) -> None:
     ("labels", "options"),
     [(("p", "r"), ObjectiveOptions()), (("p", "q"), ObjectiveOptions(head_pooling="last"))],
 )
-def test_another_head_begins_afresh(
+def test_a_head_with_other_labels_is_initialized(
     start: MakeStart, labels: tuple[str, ...], options: ObjectiveOptions
 ) -> None:
     begin = start(head_for("classes", CONFIG, ("p", "q")))
@@ -199,7 +196,7 @@ def test_another_head_begins_afresh(
     assert not (weights["heads.classifier.weight"] == 7).any()
 
 
-def test_a_published_pooler_is_used_where_the_head_has_one(start: MakeStart) -> None:
+def test_a_published_pooler_is_used_if_the_head_has_one(start: MakeStart) -> None:
     pooler = {"heads.pooler.weight": np.full((8, 8), 7.0, np.float32)}
     begin = start(extra=pooler)
     options = ObjectiveOptions(head_pooling="cls")

@@ -23,7 +23,7 @@ def test_every_new_text_encoder_can_be_exported_to_transformers(
     assert any(not family.obstacle(config) for family in FAMILIES.values())
 
 
-def test_sizes_grow_in_every_way() -> None:
+def test_larger_sizes_have_more_layers_width_and_tokens() -> None:
     sizes = [SIZES[name] for name in SIZE_NAMES]
     for smaller, larger in itertools.pairwise(sizes):
         assert all(a < b for a, b in zip(smaller, larger, strict=True))
@@ -45,7 +45,7 @@ def test_heads_and_feed_forward_follow_the_width(d_model: int) -> None:
     assert abs(config.d_ff - 8 * d_model / 3) <= 32
 
 
-def test_fields_of_the_user_win() -> None:
+def test_fields_of_the_user_replace_the_defaults() -> None:
     fields: dict[str, Any] = {"num_layers": 3, "d_ff": 7, "activation": "silu", "dropout": 0.3}
     config = new_config("tiny", vocab_size=9, max_length=77, fields=fields)
     assert {name: getattr(config, name) for name in fields} == fields
@@ -62,13 +62,13 @@ def test_series_have_channels_and_no_vocabulary() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"vocab_size": 5}, "vocab_size follows from the data"),
+        ({"vocab_size": 5}, "vocab_size is determined by the data"),
         ({"depth": 5}, "unknown field 'depth'"),
         ({"d_model": 100, "num_heads": 7}, "does not divide"),
         ({"d_model": "wide"}, "d_model='wide': expected int"),
         ({"position_embedding": "rotating"}, "expected one of learned"),
     ],
 )
-def test_what_is_wrong_is_named(fields: dict[str, Any], message: str) -> None:
+def test_errors_name_the_place_of_an_invalid_value(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         new_config("tiny", vocab_size=9, fields=fields)

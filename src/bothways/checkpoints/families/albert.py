@@ -4,9 +4,9 @@ from typing import Any
 
 from bothways.checkpoints.families import bert
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.fields import Fields
-from bothways.checkpoints.head_forms import POOLER, classifier, masked_tokens
-from bothways.checkpoints.table import KeyTable
+from bothways.checkpoints.head_architectures import POOLER, classifier, masked_tokens
+from bothways.checkpoints.json_fields import Fields
+from bothways.checkpoints.key_table import KeyTable
 from bothways.errors import CheckpointError
 from bothways.model.config import EncoderConfig
 

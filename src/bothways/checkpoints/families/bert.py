@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.head_forms import POOLER as POOLER_NAME
-from bothways.checkpoints.head_forms import classifier, masked_tokens
-from bothways.checkpoints.table import KeyTable, Rows
+from bothways.checkpoints.head_architectures import POOLER as POOLER_NAME
+from bothways.checkpoints.head_architectures import classifier, masked_tokens
+from bothways.checkpoints.key_table import KeyTable, Rows
+from bothways.checkpoints.tokenizer_class import TokenizerClass
 
 FIELDS: Mapping[str, tuple[str, Any]] = {
     "vocab_size": ("vocab_size", 30522),
@@ -60,9 +61,22 @@ UNUSED = (
     "pooler_type",
 )
 
+TOKENIZER = TokenizerClass(
+    "BertTokenizer",
+    "word_piece",
+    {
+        "unk_token": "[UNK]",
+        "sep_token": "[SEP]",
+        "pad_token": "[PAD]",
+        "cls_token": "[CLS]",
+        "mask_token": "[MASK]",
+    },
+)
+
 BERT = Family(
     model_type="bert",
     base_class="BertModel",
+    tokenizer=TOKENIZER,
     rows=FIELDS,
     only=ABSOLUTE_ONLY,
     dropped=UNUSED,

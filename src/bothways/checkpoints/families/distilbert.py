@@ -1,12 +1,18 @@
 """DistilBERT (Sanh et al. 2019): BERT without segments and pooler, under names of its own."""
 
+import dataclasses
+
+from bothways.checkpoints.families import bert
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.head_forms import classifier, masked_tokens
-from bothways.checkpoints.table import KeyTable
+from bothways.checkpoints.head_architectures import classifier, masked_tokens
+from bothways.checkpoints.key_table import KeyTable
+
+TOKENIZER = dataclasses.replace(bert.TOKENIZER, name="DistilBertTokenizer")
 
 DISTILBERT = Family(
     model_type="distilbert",
     base_class="DistilBertModel",
+    tokenizer=TOKENIZER,
     rows={
         "vocab_size": ("vocab_size", 30522),
         "dim": ("d_model", 768),

@@ -1,12 +1,13 @@
 """ELECTRA (Clark et al. 2020): BERT with narrower embeddings, and other heads in pre-training."""
 
+import dataclasses
 from typing import Any
 
 from bothways.checkpoints.families import bert
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.fields import Fields
-from bothways.checkpoints.head_forms import classifier, masked_tokens
-from bothways.checkpoints.table import KeyTable
+from bothways.checkpoints.head_architectures import classifier, masked_tokens
+from bothways.checkpoints.json_fields import Fields
+from bothways.checkpoints.key_table import KeyTable
 from bothways.model.config import EncoderConfig
 
 
@@ -21,9 +22,12 @@ def write_embedding_size(config: EncoderConfig) -> dict[str, Any]:
     return {"embedding_size": config.embedding_width}
 
 
+TOKENIZER = dataclasses.replace(bert.TOKENIZER, name="ElectraTokenizer")
+
 ELECTRA = Family(
     model_type="electra",
     base_class="ElectraModel",
+    tokenizer=TOKENIZER,
     rows=dict(bert.FIELDS)
     | {
         "hidden_size": ("d_model", 256),

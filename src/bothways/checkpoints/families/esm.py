@@ -18,8 +18,9 @@ from bothways.checkpoints.families.roberta import (
     write_offset,
 )
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.fields import Fields
-from bothways.checkpoints.table import KeyTable, Rows
+from bothways.checkpoints.json_fields import Fields
+from bothways.checkpoints.key_table import KeyTable, Rows
+from bothways.checkpoints.tokenizer_class import TokenizerClass
 from bothways.errors import UnsupportedModel
 from bothways.io.json_files import brief
 from bothways.model.config import EncoderConfig
@@ -134,9 +135,22 @@ def _table(position_table: str | None) -> KeyTable:
     )
 
 
+TOKENIZER = TokenizerClass(
+    "EsmTokenizer",
+    "symbols",
+    {
+        "unk_token": "<unk>",
+        "cls_token": "<cls>",
+        "pad_token": "<pad>",
+        "mask_token": "<mask>",
+        "eos_token": "<eos>",
+    },
+)
+
 ESM = Family(
     model_type="esm",
     base_class="EsmModel",
+    tokenizer=TOKENIZER,
     rows={
         "hidden_size": ("d_model", 768),
         "num_hidden_layers": ("num_layers", 12),

@@ -3,9 +3,9 @@
 from typing import Any
 
 from bothways.checkpoints.family import THEIR_ACTIVATIONS, Family, activation
-from bothways.checkpoints.fields import Fields
-from bothways.checkpoints.head_forms import DECODER, HeadForm, Settings
-from bothways.checkpoints.table import KeyTable, Rows
+from bothways.checkpoints.head_architectures import DECODER, HeadArchitecture, Settings
+from bothways.checkpoints.json_fields import Fields
+from bothways.checkpoints.key_table import KeyTable, Rows
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import brief
 from bothways.model.config import EncoderConfig, PoolingMode
@@ -183,20 +183,20 @@ def write_head(head: Head) -> dict[str, Any]:
 
 
 _HEADS = (
-    HeadForm(
+    HeadArchitecture(
         classes=("ForMaskedLM",),
         outputs="vocabulary",
         layers=logits_of_tokens,
         settings=write_head,
     ),
-    HeadForm(
+    HeadArchitecture(
         classes=("ForSequenceClassification",),
         outputs="sequence",
         layers=logits_of_labels,
         pooling=read_pooling,
         settings=write_head,
     ),
-    HeadForm(
+    HeadArchitecture(
         classes=("ForTokenClassification",),
         outputs="positions",
         layers=logits_of_labels,

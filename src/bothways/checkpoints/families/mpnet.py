@@ -6,11 +6,12 @@ token, and distances fall into 32 buckets up to 128.
 
 from typing import Any
 
-from bothways.checkpoints.families import bert
+from bothways.checkpoints.families import bert, roberta
 from bothways.checkpoints.families.roberta import CLASSIFIERS, HEADS, MASKED_TOKENS
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.fields import Fields
-from bothways.checkpoints.table import KeyTable
+from bothways.checkpoints.json_fields import Fields
+from bothways.checkpoints.key_table import KeyTable
+from bothways.checkpoints.tokenizer_class import TokenizerClass
 from bothways.model.config import EncoderConfig
 
 _OFFSET = 2
@@ -30,9 +31,17 @@ def write_offset(config: EncoderConfig) -> dict[str, Any]:
     }
 
 
+TOKENIZER = TokenizerClass(
+    "MPNetTokenizer",
+    "word_piece",
+    {**roberta.TOKENIZER.special_tokens, "unk_token": "[UNK]"},
+    separators=2,
+)
+
 MPNET = Family(
     model_type="mpnet",
     base_class="MPNetModel",
+    tokenizer=TOKENIZER,
     rows={name: row for name, row in bert.FIELDS.items() if name != "type_vocab_size"}
     | {"vocab_size": ("vocab_size", 30527)},
     fixed={

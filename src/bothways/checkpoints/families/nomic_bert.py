@@ -7,10 +7,11 @@ is written.
 
 from typing import Any
 
+from bothways.checkpoints.families import bert
 from bothways.checkpoints.family import Family, activation
-from bothways.checkpoints.fields import MISSING, Fields, same
-from bothways.checkpoints.head_forms import POOLER, classifier, masked_tokens
-from bothways.checkpoints.table import KeyTable, Rows
+from bothways.checkpoints.head_architectures import POOLER, classifier, masked_tokens
+from bothways.checkpoints.json_fields import MISSING, Fields, same
+from bothways.checkpoints.key_table import KeyTable, Rows
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import brief
 from bothways.model.config import EncoderConfig
@@ -201,6 +202,7 @@ _DROPPED = (
 NOMIC_BERT = Family(
     model_type="nomic_bert",
     base_class="NomicBertModel",
+    tokenizer=bert.TOKENIZER,
     rows={"vocab_size": ("vocab_size", 30528), "type_vocab_size": ("num_segments", 2)},
     fixed={"position_embedding": "none", "attention_positions": "rotary", "gated": True},
     only={

@@ -8,9 +8,10 @@ from typing import Any
 
 from bothways.checkpoints.families import bert
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.fields import Fields
-from bothways.checkpoints.head_forms import classifier, masked_tokens
-from bothways.checkpoints.table import KeyTable, Rows
+from bothways.checkpoints.head_architectures import classifier, masked_tokens
+from bothways.checkpoints.json_fields import Fields
+from bothways.checkpoints.key_table import KeyTable, Rows
+from bothways.checkpoints.tokenizer_class import TokenizerClass
 from bothways.model.config import EncoderConfig
 
 MASKED_TOKENS: Rows = {
@@ -46,9 +47,25 @@ def write_offset(config: EncoderConfig) -> dict[str, Any]:
     return {"pad_token_id": padding, "max_position_embeddings": config.max_length + padding + 1}
 
 
+TOKENIZER = TokenizerClass(
+    "RobertaTokenizer",
+    "byte_pair",
+    {
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "unk_token": "<unk>",
+        "sep_token": "</s>",
+        "pad_token": "<pad>",
+        "cls_token": "<s>",
+        "mask_token": "<mask>",
+    },
+    separators=2,
+)
+
 ROBERTA = Family(
     model_type="roberta",
     base_class="RobertaModel",
+    tokenizer=TOKENIZER,
     rows=dict(bert.FIELDS) | {"vocab_size": ("vocab_size", 50265)},
     only=bert.ABSOLUTE_ONLY,
     read_quirks=read_offset,
@@ -65,5 +82,9 @@ ROBERTA = Family(
 )
 
 XLM_ROBERTA = dataclasses.replace(
-    ROBERTA, model_type="xlm-roberta", base_class="XLMRobertaModel", rows=bert.FIELDS
+    ROBERTA,
+    model_type="xlm-roberta",
+    base_class="XLMRobertaModel",
+    rows=bert.FIELDS,
+    tokenizer=None,
 )

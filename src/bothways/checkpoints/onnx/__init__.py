@@ -1,8 +1,8 @@
-"""A model folder as a graph of ONNX, which ONNX Runtime and others run without bothways.
+"""Export of a model as an ONNX graph, which ONNX Runtime and others run without bothways.
 
-The same parts as in `reference`, as operations over a padded batch of any size and length:
-`inputs`, `embedding`, `attention`, `encoder`, `pooling`, `heads`. The graph is written directly, so
-no other library stands between the definition and the file.
+It has the parts of `reference`, as operations over a padded batch of any size and length: `inputs`,
+`embedding`, `positions`, `attention`, `encoder`, `pooling`, `heads`. The graph is built directly,
+without tracing or another exporter.
 """
 
 from bothways.checkpoints.onnx.writing import write_onnx

@@ -1,4 +1,4 @@
-"""The encoder: embed, then block after block, over a padded batch."""
+"""The encoder: the embedding, then the blocks in turn, over a padded batch."""
 
 from typing import assert_never
 
@@ -14,7 +14,7 @@ __all__ = ["encode"]
 
 
 def encode(graph: Graph, inputs: Inputs, weights: Weights, config: EncoderConfig) -> Value:
-    """The last hidden states, float32 (B, L, D); those of padding are of no use."""
+    """The last hidden states, float32 (B, L, D); those of padding are meaningless."""
     x = embed(graph, inputs, weights, config)
     attention = Attention(graph, inputs, weights, config)
     for layer in range(config.num_layers):

@@ -1,7 +1,7 @@
-"""A graph of ONNX under construction: operations in the order they are computed, and weights.
+"""Construction of an ONNX graph: operations in the order of computation, and weights.
 
-Values are known by their names. Operations are those of opset 17 (https://onnx.ai/onnx/operators),
-which every release of ONNX Runtime since 1.12 has.
+Values are identified by name. Operations are those of opset 17 (https://onnx.ai/onnx/operators),
+which every release of ONNX Runtime since 1.12 supports.
 """
 
 import importlib.metadata
@@ -22,11 +22,11 @@ Value = str
 
 OPSET = 17
 IR_VERSION = 8
-"""Of the same release of ONNX as the opset, 1.12."""
+"""The IR version of ONNX 1.12, the release of the opset."""
 
 
 class Graph:
-    """Operations and weights, to be made a model of.
+    """A graph under construction.
 
     Raises:
         MissingExtra: if onnx is not installed.
@@ -44,26 +44,26 @@ class Graph:
         self._outputs: list[onnx.ValueInfoProto] = []
         self._constants: dict[tuple[str, bytes, tuple[int, ...]], Value] = {}
 
-    def input(self, name: str, kind: type[np.generic], shape: Sequence[str | int]) -> Value:
-        """What the caller gives; dimensions that are strings are dynamic."""
-        self._inputs.append(self._info(name, kind, shape))
+    def input(self, name: str, dtype: type[np.generic], shape: Sequence[str | int]) -> Value:
+        """Declare an input; dimensions that are strings are dynamic."""
+        self._inputs.append(self._info(name, dtype, shape))
         return name
 
     def output(self, value: Value, name: str, shape: Sequence[str | int]) -> None:
-        """What the caller gets, float32."""
+        """Declare a float32 output."""
         self._node("Identity", [value], [name], {})
         self._outputs.append(self._info(name, np.float32, shape))
 
     def weight(self, name: str, array: np.ndarray) -> Value:
-        """An array that the model carries; asked for twice, it is carried once."""
+        """An array that is stored in the file, once per name."""
         if name not in self._initializers:
             contiguous = np.asarray(array, order="C")
             self._initializers[name] = self._onnx.numpy_helper.from_array(contiguous, name)
         return name
 
-    def constant(self, value: Any, kind: type[np.generic] = np.float32) -> Value:
-        """A number, or a few."""
-        array = np.asarray(value, dtype=kind)
+    def constant(self, value: Any, dtype: type[np.generic] = np.float32) -> Value:
+        """A constant of one or a few numbers."""
+        array = np.asarray(value, dtype=dtype)
         key = (array.dtype.str, array.tobytes(), array.shape)
         if key not in self._constants:
             name = f"constant.{len(self._constants)}"
@@ -71,16 +71,14 @@ class Graph:
         return self._constants[key]
 
     def op(self, kind: str, *inputs: Value, attributes: Mapping[str, Any] | None = None) -> Value:
-        """The value of an operation that has one."""
+        """Add an operation with one output, and return that."""
         name = f"{kind.lower()}.{len(self._nodes)}"
         self._node(kind, inputs, [name], attributes or {})
         return name
 
-    # Operations that take a line or two.
-
-    def cast(self, value: Value, kind: type[np.generic]) -> Value:
-        """Another type of number."""
-        return self.op("Cast", value, attributes={"to": self._element(kind)})
+    def cast(self, value: Value, dtype: type[np.generic]) -> Value:
+        """Convert to another data type."""
+        return self.op("Cast", value, attributes={"to": self._element(dtype)})
 
     def size(self, value: Value, axis: int) -> Value:
         """The length of an axis, int64 (1,)."""
@@ -88,21 +86,21 @@ class Graph:
         return self.op("Gather", shape, self.constant([axis], np.int64))
 
     def first(self, table: Value, count: Value, *, start: int = 0) -> Value:
-        """The rows of a table from `start` on, `count` (1,) of them."""
+        """The `count` (1,) rows of a table that begin at `start`."""
         begin = self.constant([start], np.int64)
         end = self.op("Add", count, begin)
         return self.op("Slice", table, begin, end, self.constant([0], np.int64))
 
     def reshape(self, value: Value, *shape: int) -> Value:
-        """0 keeps an axis as it is, -1 is what is left."""
+        """Reshape; 0 keeps the length of an axis, and -1 infers it."""
         return self.op("Reshape", value, self.constant(shape, np.int64))
 
     def transpose(self, value: Value, *axes: int) -> Value:
-        """The axes in another order."""
+        """Permute the axes."""
         return self.op("Transpose", value, attributes={"perm": list(axes)})
 
     def expand(self, value: Value, *axes: int) -> Value:
-        """New axes of length 1, at these places of the result."""
+        """Insert axes of length 1 at these indices of the result."""
         return self.op("Unsqueeze", value, self.constant(axes, np.int64))
 
     def total(self, value: Value, axis: int, *, keep: bool = False) -> Value:
@@ -134,8 +132,8 @@ class Graph:
             node.attribute.append(self._onnx.helper.make_attribute(key, value))
         self._nodes.append(node)
 
-    def _info(self, name: str, kind: type[np.generic], shape: Sequence[str | int]) -> Any:
-        return self._onnx.helper.make_tensor_value_info(name, self._element(kind), list(shape))
+    def _info(self, name: str, dtype: type[np.generic], shape: Sequence[str | int]) -> Any:
+        return self._onnx.helper.make_tensor_value_info(name, self._element(dtype), list(shape))
 
-    def _element(self, kind: type[np.generic]) -> int:
-        return int(self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(kind)))
+    def _element(self, dtype: type[np.generic]) -> int:
+        return int(self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))

@@ -1,11 +1,11 @@
-"""The outputs of heads, before probabilities are made of them."""
+"""The outputs of heads: logits or values, not probabilities."""
 
 from bothways.checkpoints.onnx.graph import Graph, Value
 from bothways.checkpoints.onnx.inputs import Inputs
 from bothways.checkpoints.onnx.layers import activate, layer_norm, linear
 from bothways.checkpoints.onnx.pooling import pool
 from bothways.model.config import EncoderConfig
-from bothways.model.heads import Head, HeadLayer
+from bothways.model.heads import TIED_WEIGHT, Head, HeadLayer
 from bothways.model.weights import Weights
 
 __all__ = ["head_outputs"]
@@ -14,7 +14,7 @@ __all__ = ["head_outputs"]
 def head_outputs(
     graph: Graph, x: Value, inputs: Inputs, w: Weights, config: EncoderConfig, head: Head
 ) -> Value:
-    """What a head makes of hidden states: (B, O) if it pools, else (B, L, O)."""
+    """The outputs of a head: (B, O) if it pools, (B, L, O) otherwise."""
     if head.pooling is not None:
         x = pool(graph, x, inputs, head.pooling, config.max_length)
     for layer in head.layers:
@@ -24,8 +24,8 @@ def head_outputs(
 
 def _layer(graph: Graph, x: Value, w: Weights, layer: HeadLayer) -> Value:
     if layer.tied:
-        # The table that embeds tokens, turned in the graph, so that the file has it once.
-        table = graph.weight("embedding.token.weight", w["embedding.token.weight"])
+        # The token embedding table, transposed in the graph so that the file has only one copy.
+        table = graph.weight(TIED_WEIGHT, w[TIED_WEIGHT])
         y = graph.op("MatMul", x, graph.transpose(table, 1, 0))
         if layer.bias:
             name = f"{layer.name}.bias"

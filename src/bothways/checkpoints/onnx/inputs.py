@@ -1,4 +1,4 @@
-"""What the graph is given: a padded batch, and the marks that say which positions are real."""
+"""The inputs of the graph: a padded batch, and a mask of the positions that are not padding."""
 
 import dataclasses
 from typing import assert_never
@@ -13,11 +13,11 @@ __all__ = ["Inputs"]
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """The inputs of a model, and what every part needs of them.
+    """The inputs of a model, and values derived from them.
 
     values: ids, int64 (B, L), or vectors, float32 (B, L, C). segments: int64 (B, L), or None.
-    length: L, int64 (1,). real: 1 where a position is real and 0 where it is padding, which is at
-    the end, float32 (B, L, 1).
+    mask: 0 for padding, which is at the end, else 1, int64 (B, L). length: L, int64 (1,).
+    real: the mask in float32, (B, L, 1).
     """
 
     values: Value
@@ -28,7 +28,7 @@ class Inputs:
 
     @classmethod
     def of(cls, graph: Graph, config: EncoderConfig) -> "Inputs":
-        """Under the names that transformers gives them: what a tokenizer returns fits."""
+        """Declare the inputs under transformers' names, which its tokenizers return."""
         batch = ("batch", "length")
         match config.input:
             case "tokens":

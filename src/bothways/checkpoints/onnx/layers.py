@@ -1,4 +1,4 @@
-"""The small parts as operations: a linear map, a norm, an activation."""
+"""The elementary layers as operations: linear maps, norms and activations."""
 
 import math
 from typing import assert_never
@@ -6,15 +6,15 @@ from typing import assert_never
 import numpy as np
 
 from bothways.checkpoints.onnx.graph import Graph, Value
+from bothways.model.activations import AnyActivation
 from bothways.model.config import EncoderConfig
-from bothways.model.heads import HeadActivation
 from bothways.model.weights import Weights
 
 __all__ = ["activate", "layer_norm", "linear", "normalize"]
 
 
 def linear(graph: Graph, x: Value, w: Weights, name: str) -> Value:
-    """x Wᵀ + b, the bias where there is one; the matrix is kept as it is multiplied, (in, out)."""
+    """x Wᵀ + b; the file stores the matrix transposed, (in, out)."""
     matrix = graph.weight(f"{name}.weight", w[f"{name}.weight"].T)
     y = graph.op("MatMul", x, matrix)
     if f"{name}.bias" not in w:
@@ -23,7 +23,7 @@ def linear(graph: Graph, x: Value, w: Weights, name: str) -> Value:
 
 
 def normalize(graph: Graph, x: Value, w: Weights, name: str, config: EncoderConfig) -> Value:
-    """Unit variance, then the gains (and bias) called `name`."""
+    """Normalize each position, with the gain (and bias) called `name`."""
     match config.norm:
         case "layer":
             return layer_norm(graph, x, w, name, config.norm_eps)
@@ -50,13 +50,15 @@ def layer_norm(graph: Graph, x: Value, w: Weights, name: str, eps: float) -> Val
     )
 
 
-def activate(graph: Graph, x: Value, activation: HeadActivation) -> Value:
-    """The nonlinearity, written as ONNX Runtime knows to fuse it."""
+def activate(graph: Graph, x: Value, activation: AnyActivation) -> Value:
+    """The nonlinearity, in the form that ONNX Runtime fuses."""
     match activation:
         case "identity":
             return x
         case "tanh":
             return graph.op("Tanh", x)
+        case "sigmoid":
+            return graph.op("Sigmoid", x)
         case "relu":
             return graph.op("Relu", x)
         case "gelu":

@@ -1,23 +1,25 @@
-"""From one vector per position to one per sequence, padding left out; and what follows."""
+"""Pooling without padding, and the modules that follow it."""
 
 from typing import assert_never
 
 import numpy as np
 
-from bothways.checkpoints.model_folder import Dense, ModelFolder, Normalize
 from bothways.checkpoints.onnx.graph import Graph, Value
 from bothways.checkpoints.onnx.inputs import Inputs
 from bothways.checkpoints.onnx.layers import activate
 from bothways.model.config import PoolingMode
+from bothways.model.pooling import Dense, Normalize
+from bothways.model.spec import ModelSpec
+from bothways.model.weights import Weights
 
 __all__ = ["embedding", "pool"]
 
 _SMALLEST_LENGTH = 1e-12
-"""Shorter vectors are left as they are, as in `bothways.inference.postprocessing`."""
+"""Shorter vectors are divided by this, as in `bothways.inference.postprocessing`."""
 
 
 def pool(graph: Graph, x: Value, inputs: Inputs, mode: PoolingMode, max_length: int) -> Value:
-    """The positions of each sequence as one vector, (B, D); the modes are those of `reference`."""
+    """Pool the positions of each sequence, (B, D), by the modes of `reference.pool`."""
     match mode:
         case "cls":
             return graph.op("Gather", x, graph.constant(0, np.int64), attributes={"axis": 1})
@@ -42,32 +44,32 @@ def pool(graph: Graph, x: Value, inputs: Inputs, mode: PoolingMode, max_length: 
             assert_never(unknown)
 
 
-def embedding(graph: Graph, x: Value, inputs: Inputs, folder: ModelFolder) -> tuple[Value, int]:
-    """The vector that a model folder promises for each sequence, and its length."""
-    pooled = [
-        pool(graph, x, inputs, mode, folder.config.max_length) for mode in folder.pooling.modes
-    ]
+def embedding(
+    graph: Graph, x: Value, inputs: Inputs, spec: ModelSpec, w: Weights
+) -> tuple[Value, int]:
+    """The sentence embedding of each sequence, (B, width), and its width.
+
+    w: the weights of the modules after pooling.
+    """
+    pooled = [pool(graph, x, inputs, mode, spec.config.max_length) for mode in spec.pooling.modes]
     vector = pooled[0]
     if len(pooled) > 1:
         vector = graph.op("Concat", *pooled, attributes={"axis": 1})
-    width = folder.config.d_model * len(pooled)
-    modules = folder.modules
-    is_normalized = bool(modules) and isinstance(modules[-1], Normalize)
-    for number, module in enumerate(modules[:-1] if is_normalized else modules):
+    modules, width = spec.modules, spec.width
+    for number, module in enumerate(modules[:-1] if spec.normalizes else modules):
         match module:
             case Dense():
-                vector = _dense(graph, vector, module, f"modules.{number}")
-                width = module.weight.shape[0]
+                vector = _dense(graph, vector, module, w, f"modules.{number}")
             case Normalize():
                 vector = _unit_length(graph, vector)
-    if folder.dimensions is not None and folder.dimensions < width:
-        bounds = (graph.constant([n], np.int64) for n in (0, folder.dimensions, 1))
-        vector, width = graph.op("Slice", vector, *bounds), folder.dimensions
-    return (_unit_length(graph, vector) if is_normalized else vector), width
+    if spec.dimensions is not None and spec.dimensions < width:
+        bounds = (graph.constant([n], np.int64) for n in (0, spec.dimensions, 1))
+        vector, width = graph.op("Slice", vector, *bounds), spec.dimensions
+    return (_unit_length(graph, vector) if spec.normalizes else vector), width
 
 
 def _places(graph: Graph, inputs: Inputs, max_length: int) -> Value:
-    """The positions counted from 1, float32 (L, 1)."""
+    """The positions, counted from 1, float32 (L, 1)."""
     table = graph.weight("places", np.arange(1, max_length + 1, dtype=np.float32))
     return graph.expand(graph.first(table, inputs.length), 1)
 
@@ -76,12 +78,10 @@ def _sum(graph: Graph, x: Value, inputs: Inputs) -> Value:
     return graph.total(graph.op("Mul", x, inputs.real), 1)
 
 
-def _dense(graph: Graph, x: Value, dense: Dense, name: str) -> Value:
-    y = graph.op("MatMul", x, graph.weight(f"{name}.weight", dense.weight.T))
-    if dense.bias is not None:
-        y = graph.op("Add", y, graph.weight(f"{name}.bias", dense.bias))
-    if dense.activation == "sigmoid":
-        return graph.op("Sigmoid", y)
+def _dense(graph: Graph, x: Value, dense: Dense, w: Weights, name: str) -> Value:
+    y = graph.op("MatMul", x, graph.weight(f"{name}.weight", w[f"{name}.weight"].T))
+    if dense.bias:
+        y = graph.op("Add", y, graph.weight(f"{name}.bias", w[f"{name}.bias"]))
     return activate(graph, y, dense.activation)
 
 

@@ -3,13 +3,14 @@
 import json
 from pathlib import Path
 
-from bothways.checkpoints.model_folder import ModelFolder
+from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.onnx.encoder import encode
 from bothways.checkpoints.onnx.graph import Graph
 from bothways.checkpoints.onnx.heads import head_outputs
 from bothways.checkpoints.onnx.inputs import Inputs
 from bothways.checkpoints.onnx.pooling import embedding
 from bothways.model.heads import Head
+from bothways.model.spec import ModelSpec
 
 __all__ = ["ONNX_FILE", "write_onnx"]
 
@@ -17,38 +18,39 @@ ONNX_FILE = "model.onnx"
 _DATA_FILE = "model.onnx.data"
 
 _LARGEST_FILE = 1 << 30
-"""Weights beyond this go into a file of their own: a message of protobuf ends at 2 GiB."""
+"""Bytes of weights above which they get a separate file: a protobuf message ends at 2 GiB."""
 
 
-def write_onnx(out: Path, folder: ModelFolder) -> list[str]:
-    """Write `model.onnx`; what it does not do, in words.
+def write_onnx(out: Path, model: ModelBundle) -> list[str]:
+    """Write `model.onnx`, and return a sentence for each feature that the graph lacks.
 
-    Inputs: `input_ids` (or `values`), `attention_mask`, and `token_type_ids` where there are
-    segments, padded at the end. Outputs: `last_hidden_state`, `sentence_embedding`, and `logits` of
-    a head, or `{task}_logits` of several.
+    Inputs: `input_ids` (or `values`), `attention_mask`, and `token_type_ids` if the encoder has
+    segments; padding is at the end. Outputs: `last_hidden_state`, `sentence_embedding`, and
+    `logits` of one head or `{task}_logits` of several.
 
     Raises:
         MissingExtra: if onnx is not installed.
-        UnsupportedModel: if the encoder is no Transformer.
+        UnsupportedModel: if the encoder is a baseline.
     """
     graph = Graph()
-    config, weights = folder.transformer, folder.weights | folder.heads
+    spec, config = model.spec, model.transformer
+    weights = {**model.weights, **model.head_weights}
     inputs = Inputs.of(graph, config)
     x = encode(graph, inputs, weights, config)
     graph.output(x, "last_hidden_state", ("batch", "length", config.d_model))
-    vector, width = embedding(graph, x, inputs, folder)
+    vector, width = embedding(graph, x, inputs, spec, model.module_weights)
     graph.output(vector, "sentence_embedding", ("batch", width))
-    names = output_names(folder.head_configs)
-    for head in folder.head_configs:
+    names = output_names(spec.heads)
+    for head in spec.heads:
         logits = head_outputs(graph, x, inputs, weights, config, head)
         positions = () if head.pooling is not None else ("length",)
         graph.output(logits, names[head.task], ("batch", *positions, head.num_outputs))
-    _save(graph, out / ONNX_FILE, _metadata(folder), sum(a.nbytes for a in weights.values()))
-    return _left_out(folder)
+    _save(graph, out / ONNX_FILE, _metadata(spec), sum(a.nbytes for a in weights.values()))
+    return _left_out(spec)
 
 
 def output_names(heads: tuple[Head, ...]) -> dict[str, str]:
-    """The output of each head, by its task."""
+    """The name of each head's output, by its task."""
     if len(heads) == 1:
         return {heads[0].task: "logits"}
     return {head.task: f"{head.task}_logits" for head in heads}
@@ -68,21 +70,21 @@ def _save(graph: Graph, path: Path, metadata: dict[str, str], size: int) -> None
     onnx.checker.check_model(path)
 
 
-def _metadata(folder: ModelFolder) -> dict[str, str]:
-    """What a program that runs the graph has to know, as JSON values."""
+def _metadata(spec: ModelSpec) -> dict[str, str]:
+    """Facts that a program needs to run the graph, as JSON values."""
     facts = {
-        "max_length": folder.max_length,
-        "pooling": list(folder.pooling.modes),
-        "lowercase": folder.lowercase,
-        "prompts": dict(folder.prompts),
-        "default_prompt": folder.default_prompt,
-        "outputs": output_names(folder.head_configs),
-        "labels": {head.task: list(head.labels) for head in folder.head_configs if head.labels},
+        "max_length": spec.max_length,
+        "pooling": list(spec.pooling.modes),
+        "lowercase": spec.lowercase,
+        "prompts": dict(spec.prompts),
+        "default_prompt": spec.default_prompt,
+        "outputs": output_names(spec.heads),
+        "labels": {head.task: list(head.labels) for head in spec.heads if head.labels},
     }
     return {f"bothways.{name}": json.dumps(value) for name, value in facts.items()}
 
 
-def _left_out(folder: ModelFolder) -> list[str]:
-    if folder.prompts and not folder.pooling.include_prompt:
+def _left_out(spec: ModelSpec) -> list[str]:
+    if spec.prompts and not spec.pooling.include_prompt:
         return ["prompts are not left out of pooling in the graph; sentence_embedding has them too"]
     return []

@@ -1,1 +1,1 @@
-"""The comparisons: an experiment and a report for each."""
+"""The comparisons, each with its settings, experiment and report."""

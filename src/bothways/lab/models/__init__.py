@@ -1,1 +1,1 @@
-"""The small models that comparisons train."""
+"""The small models that the comparisons train."""

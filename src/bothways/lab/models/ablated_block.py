@@ -1,7 +1,6 @@
-"""The encoder block with a part left out: what the part was for shows in what is missing.
+"""Encoder blocks with parts removed. With no part removed, they equal `bothways.nn.block`.
 
-T tokens of all sequences end to end; D model width. Read beside `bothways.nn.block`, whose block
-this is when nothing is left out.
+T packed tokens of all sequences; D model width.
 """
 
 import math
@@ -18,16 +17,16 @@ from bothways.nn.encoder import TransformerEncoder
 from bothways.nn.lengths import Lengths
 from bothways.nn.positions import NO_POSITIONS, AttentionPositions, attention_positions
 
-__all__ = ["AblatedBlock", "AblatedEncoder", "Part", "draw_weights"]
+__all__ = ["AblatedBlock", "AblatedEncoder", "AblatedPart", "initialize_glorot"]
 
-Part = Literal["skip", "norm", "feed-forward"]
-"""What no config can leave out; positions and heads it can."""
+AblatedPart = Literal["skip", "norm", "feed-forward"]
+"""Parts that `EncoderConfig` cannot switch off, unlike positions and heads."""
 
 
 class AblatedBlock(EncoderBlock):
-    """A block without some of its parts, or with all."""
+    """An encoder block without the parts in `without`."""
 
-    def __init__(self, config: EncoderConfig, block: int, without: Collection[Part]) -> None:
+    def __init__(self, config: EncoderConfig, block: int, without: Collection[AblatedPart]) -> None:
         super().__init__(config, block)
         self.without = without
         if "norm" in without:
@@ -70,9 +69,9 @@ class AblatedBlock(EncoderBlock):
 
 
 class AblatedEncoder(TransformerEncoder):
-    """A Transformer encoder of such blocks; without norms it has no last one either."""
+    """A Transformer encoder of such blocks; without norms, it has no final norm either."""
 
-    def __init__(self, config: EncoderConfig, without: Collection[Part] = ()) -> None:
+    def __init__(self, config: EncoderConfig, without: Collection[AblatedPart] = ()) -> None:
         super().__init__(config)
         self.blocks = nn.ModuleList(
             AblatedBlock(config, block, without) for block in range(config.num_blocks)
@@ -80,10 +79,10 @@ class AblatedEncoder(TransformerEncoder):
         if "norm" in without:
             self.final_norm = nn.Identity()
 
-    def states(
+    def hidden_states(
         self, values: Num[Tensor, "T *C"], lengths: Lengths
     ) -> tuple[Float[Tensor, "T D"], ...]:
-        """What enters the first block, and what each block gives, without the last norm."""
+        """The embeddings, then the output of each block, before the final norm."""
         positions = attention_positions(self.config, lengths, self.relative_bias)
         states = [self.embedding(values, lengths, None)]
         for layer, block in enumerate(self.blocks):
@@ -91,20 +90,20 @@ class AblatedEncoder(TransformerEncoder):
         return tuple(states)
 
 
-def draw_weights(encoder: nn.Module, seed: int) -> None:
-    """Fresh weights with which a linear map neither enlarges nor shrinks what passes it.
+def initialize_glorot(encoder: nn.Module, seed: int) -> None:
+    """Initialize weights so that linear maps preserve the scale of activations.
 
-    Normal, of variance 2 / (inputs + outputs) (Glorot and Bengio 2010, eq. 16), as Vaswani et al.
-    2017 began in their released code; tables of embeddings with standard deviation 1; gains 1,
-    biases 0. Nothing that fails then fails because weights were too small to begin with.
+    Normal with variance 2 / (inputs + outputs) (Glorot and Bengio 2010, eq. 16), as in the released
+    code of Vaswani et al. 2017; embedding tables with standard deviation 1; gains 1, biases 0. So
+    no ablation fails merely because the initial weights are small.
     """
-    chance = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     tables = {id(module.weight) for module in encoder.modules() if isinstance(module, nn.Embedding)}
     with torch.no_grad():
         for name, weight in encoder.named_parameters():
             if id(weight) in tables:
-                weight.normal_(generator=chance)
+                weight.normal_(generator=rng)
             elif weight.ndim > 1:
-                weight.normal_(std=math.sqrt(2 / sum(weight.shape)), generator=chance)
+                weight.normal_(std=math.sqrt(2 / sum(weight.shape)), generator=rng)
             else:
                 weight.fill_(name.endswith(".weight"))

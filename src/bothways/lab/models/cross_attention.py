@@ -1,8 +1,7 @@
-"""Attention from one batch of sequences to another; with one batch twice it is self-attention.
+"""Attention from one packed batch to another; from a batch to itself it is self-attention.
 
-T tokens of the sequences that ask, end to end, S of those that are asked; B pairs of sequences, L
-positions that ask and M that are asked; D and E the widths of their vectors; H heads, K = D / H
-their width.
+T packed tokens of the query sequences, S of the key sequences; B pairs of sequences with L query
+and M key positions; D, E width of the query and key vectors; H heads of width K = D / H.
 """
 
 import itertools
@@ -16,36 +15,38 @@ from torch.nn import functional
 
 from bothways.errors import InputError
 from bothways.nn.layers import Linear
-from bothways.nn.lengths import Lengths, Run
+from bothways.nn.lengths import LengthGroup, Lengths
 
 __all__ = ["MultiHeadAttention", "attend"]
 
 
 class MultiHeadAttention(nn.Module):
-    """Let each position of some sequences draw from all positions of others.
+    """Multi-head attention with queries from one batch and keys and values from another.
 
-    Queries come from the ones, keys and values from the others (Vaswani et al. 2017, section
-    3.2.3). Called with the same sequences twice, it is the self-attention of the encoder; called by
-    a decoder with an encoder's states, it is the attention of Bahdanau et al. 2015, but for how a
-    score is made: by a product here, by a small network there.
+    Vaswani et al. 2017, section 3.2.3. From a batch to itself, it is the self-attention of the
+    encoder. From a decoder to an encoder's states, it is the attention of Bahdanau et al. 2015,
+    with scores from a dot product instead of a small network.
 
-    width: of the vectors that ask, and of what comes out; asked_width: of those that are asked.
+    width: of the query vectors and of the output. key_width: of the vectors that give keys and
+        values.
     """
 
-    def __init__(self, width: int, asked_width: int, num_heads: int) -> None:
+    def __init__(self, width: int, key_width: int, num_heads: int) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.query, self.key = Linear(width, width), Linear(asked_width, width)
-        self.value, self.output = Linear(asked_width, width), Linear(width, width)
+        self.query, self.key = Linear(width, width), Linear(key_width, width)
+        self.value, self.output = Linear(key_width, width), Linear(width, width)
 
-    def forward(self, x_TD: Tensor, asking: Lengths, y_SE: Tensor, asked: Lengths) -> Tensor:
-        """What each position of x draws from its sequence of y, (T, D)."""
+    def forward(
+        self, x_TD: Tensor, query_lengths: Lengths, y_SE: Tensor, key_lengths: Lengths
+    ) -> Tensor:
+        """Attend from each position of x to the sequence of y with the same number, (T, D)."""
         mixed_THK = attend(
             self._heads(self.query(x_TD)),
             self._heads(self.key(y_SE)),
             self._heads(self.value(y_SE)),
-            asking,
-            asked,
+            query_lengths,
+            key_lengths,
         )
         return cast(Tensor, self.output(mixed_THK.flatten(-2)))
 
@@ -57,24 +58,24 @@ def attend(
     q_THK: Float[Tensor, "T H K"],
     k_SHK: Float[Tensor, "S H K"],
     v_SHK: Float[Tensor, "S H K"],
-    asking: Lengths,
-    asked: Lengths,
+    query_lengths: Lengths,
+    key_lengths: Lengths,
 ) -> Float[Tensor, "T H K"]:
-    """softmax(q kᵀ / √K) v, between each sequence that asks and the one that is asked.
+    """softmax(q kᵀ / √K) v, from query sequence i to key sequence i.
 
-    Vaswani et al. 2017, eq. 1. Sequence i of `asking` asks sequence i of `asked`.
+    Vaswani et al. 2017, eq. 1.
 
     Raises:
-        InputError: if there are not as many of the ones as of the others.
+        InputError: if the numbers of query and key sequences differ.
     """
-    pairs = list(_pairs(asking, asked))
-    # Not slices, of each of which the gradient would be a whole batch of zeros.
-    q_each = torch.functional.split(q_THK, [pair.asking.num_tokens for pair in pairs])
-    sizes = [pair.asked.num_tokens for pair in pairs]
+    pairs = list(_pairs(query_lengths, key_lengths))
+    # Not by slicing: the gradient of each slice would be a zero tensor of the whole batch's size.
+    q_each = torch.functional.split(q_THK, [pair.queries.num_tokens for pair in pairs])
+    sizes = [pair.keys.num_tokens for pair in pairs]
     k_each, v_each = (torch.functional.split(x_SHK, sizes) for x_SHK in (k_SHK, v_SHK))
     mixed_THK = [
         functional.scaled_dot_product_attention(
-            _by_sequence(q, pair.asking), _by_sequence(k, pair.asked), _by_sequence(v, pair.asked)
+            _by_sequence(q, pair.queries), _by_sequence(k, pair.keys), _by_sequence(v, pair.keys)
         )
         .transpose(1, 2)
         .flatten(0, 1)
@@ -84,25 +85,26 @@ def attend(
 
 
 class _Pair(NamedTuple):
-    """Neighboring sequences of which all that ask are of one length, and all that are asked."""
+    """Consecutive sequences whose query lengths are equal, and whose key lengths are equal."""
 
-    asking: Run
-    asked: Run
+    queries: LengthGroup
+    keys: LengthGroup
 
 
-def _pairs(asking: Lengths, asked: Lengths) -> Iterator[_Pair]:
-    if len(asking.each) != len(asked.each):
+def _pairs(query_lengths: Lengths, key_lengths: Lengths) -> Iterator[_Pair]:
+    if len(query_lengths.each) != len(key_lengths.each):
         raise InputError(
-            f"{len(asking.each)} sequences ask {len(asked.each)}; expected one to be asked by each"
+            f"{len(query_lengths.each)} query sequences and {len(key_lengths.each)} key sequences; "
+            "expected equal numbers"
         )
-    asking_start = asked_start = 0
-    for (L, M), group in itertools.groupby(zip(asking.each, asked.each, strict=True)):
+    query_start = key_start = 0
+    for (L, M), group in itertools.groupby(zip(query_lengths.each, key_lengths.each, strict=True)):
         count = len(list(group))
-        yield _Pair(Run(asking_start, count, L), Run(asked_start, count, M))
-        asking_start += count * L
-        asked_start += count * M
+        yield _Pair(LengthGroup(query_start, count, L), LengthGroup(key_start, count, M))
+        query_start += count * L
+        key_start += count * M
 
 
-def _by_sequence(x_THK: Tensor, run: Run) -> Tensor:
-    """The tokens of a run alone, (T, H, K), as (B, H, L, K)."""
+def _by_sequence(x_THK: Tensor, run: LengthGroup) -> Tensor:
+    """Reshape the tokens of one run from (T, H, K) to (B, H, L, K)."""
     return x_THK.view(run.num_sequences, run.length, *x_THK.shape[1:]).transpose(1, 2)

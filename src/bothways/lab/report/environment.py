@@ -1,4 +1,4 @@
-"""Where and when a report was made: what its figures, above all its times, depend on."""
+"""The date, machine and versions of a report, on which its numbers (above all its times) depend."""
 
 import datetime
 import importlib.metadata
@@ -6,27 +6,27 @@ import os
 import platform
 from pathlib import Path
 
-__all__ = ["circumstances", "usable_cores"]
+__all__ = ["describe_environment", "usable_cores"]
 
 _PACKAGES = ("bothways", "torch", "numpy")
 
 
-def circumstances() -> dict[str, str]:
-    """Date, machine and versions, by name."""
+def describe_environment() -> dict[str, str]:
+    """Date, machine and package versions, by name."""
     facts = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
-        "processor": f"{_processor()}, {usable_cores()} cores to be used",
+        "processor": f"{_processor()}, {usable_cores()} usable cores",
         "system": platform.platform(),
         "Python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in _PACKAGES},
     }
     if hasattr(os, "getloadavg"):
-        facts["other load"] = f"{os.getloadavg()[0]:.1f} processes in the last minute"
+        facts["load average"] = f"{os.getloadavg()[0]:.1f} (last minute)"
     return facts
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on, which a container may have limited."""
+    """The number of cores this process may run on; a container can limit it."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

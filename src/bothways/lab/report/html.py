@@ -1,16 +1,14 @@
-"""The page of a report: HTML with its style and its images inside, and texts that stay texts."""
+"""A report as one HTML page, with style and images inline and every text escaped."""
 
 import html
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from bothways.lab.report.page import Report, ReportFigure, Section, Table
+from bothways.lab.report.content import ComparisonReport, ReportFigure, ReportSection, ReportTable
 
-__all__ = ["page"]
+__all__ = ["render_page"]
 
-# The browser itself is told to fetch nothing and to run nothing, whatever stands in the page.
+# A second line of defense: the browser fetches and runs nothing, whatever the page contains.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 _STYLE = """
@@ -35,19 +33,19 @@ table { border-collapse: collapse; font-size: 0.92rem; }
 th, td { padding: 0.3rem 0.9rem 0.3rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line); font-weight: normal; }
 thead th { color: var(--soft); }
-.figure { text-align: right; font-variant-numeric: tabular-nums; }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
 """
 
-_FIGURE = re.compile(r"[-−+]?[\d,.]+(e[+-]?\d+)?( ?[%×])?|–|nan|[-−]?inf|")
-"""A cell that is a number: columns of them are set to the right."""
+_NUMBER = re.compile(r"[-−+]?[\d,.]+(e[+-]?\d+)?( ?[%×])?|–|nan|[-−]?inf|")
+"""A cell with a number; columns of numbers are aligned to the right."""
 
 
-def page(report: "Report", images: Mapping[str, str]) -> str:
-    """The whole page; `images` are the addresses of its figures, by name."""
+def render_page(report: ComparisonReport, images: Mapping[str, str]) -> str:
+    """The page as HTML; `images` holds the URL of each figure by its name."""
     return "\n".join(_lines(report, images)) + "\n"
 
 
-def _lines(report: "Report", images: Mapping[str, str]) -> Iterator[str]:
+def _lines(report: ComparisonReport, images: Mapping[str, str]) -> Iterator[str]:
     title = _text(report.title)
     yield "<!doctype html>"
     yield '<html lang="en">'
@@ -64,17 +62,17 @@ def _lines(report: "Report", images: Mapping[str, str]) -> Iterator[str]:
     for section in report.sections:
         yield from _section(section, images)
     yield "<section>"
-    yield "<h2>How this was made</h2>"
+    yield "<h2>How to reproduce this report</h2>"
     yield f"<pre><code>{_text(report.command)}</code></pre>"
     yield from _rows((), tuple(report.facts.items()))
-    yield "<p>The numbers behind it all, with every seed, are in raw.json beside this page.</p>"
+    yield "<p>All numbers, for every seed, are in raw.json next to this page.</p>"
     yield "</section>"
     yield "</main>"
     yield "</body>"
     yield "</html>"
 
 
-def _section(section: "Section", images: Mapping[str, str]) -> Iterator[str]:
+def _section(section: ReportSection, images: Mapping[str, str]) -> Iterator[str]:
     yield "<section>"
     yield f"<h2>{_text(section.heading)}</h2>"
     for paragraph in section.paragraphs:
@@ -86,14 +84,14 @@ def _section(section: "Section", images: Mapping[str, str]) -> Iterator[str]:
     yield "</section>"
 
 
-def _figure(figure: "ReportFigure", image: str) -> Iterator[str]:
+def _figure(figure: ReportFigure, image: str) -> Iterator[str]:
     yield "<figure>"
     yield f'<img src="{image}" alt="{_text(figure.alt)}">'
     yield f"<figcaption>{_text(figure.caption)}</figcaption>"
     yield "</figure>"
 
 
-def _table(table: "Table") -> Iterator[str]:
+def _table(table: ReportTable) -> Iterator[str]:
     cells = tuple(tuple(_cell(cell) for cell in row) for row in table.rows)
     yield from _rows(table.columns, cells, table.caption)
 
@@ -102,22 +100,26 @@ def _rows(
     columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...], caption: str = ""
 ) -> Iterator[str]:
     width = len(columns) or max((len(row) for row in rows), default=0)
-    right = [i > 0 and all(_FIGURE.fullmatch(row[i]) for row in rows) for i in range(width)]
-    side = [' class="figure"' if figures else "" for figures in right]
+    numeric = [i > 0 and all(_NUMBER.fullmatch(row[i]) for row in rows) for i in range(width)]
+    attributes = [' class="number"' if is_number else "" for is_number in numeric]
     yield '<div class="wide">'
     yield "<table>"
     if caption:
         yield f"<caption>{_text(caption)}</caption>"
     if columns:
-        heads = zip(side, columns, strict=True)
-        names = "".join(f'<th scope="col"{where}>{_text(name)}</th>' for where, name in heads)
-        yield f"<thead><tr>{names}</tr></thead>"
+        headers = "".join(
+            f'<th scope="col"{attribute}>{_text(name)}</th>'
+            for attribute, name in zip(attributes, columns, strict=True)
+        )
+        yield f"<thead><tr>{headers}</tr></thead>"
     yield "<tbody>"
     for first, *others in rows:
-        figures = zip(side[1:], others, strict=True)
-        # Isolated: a cell in a script from right to left turns no other around.
-        told = "".join(f"<td{where}><bdi>{_text(cell)}</bdi></td>" for where, cell in figures)
-        yield f'<tr><th scope="row"><bdi>{_text(first)}</bdi></th>{told}</tr>'
+        # <bdi>: right-to-left text in one cell must not reverse its neighbors.
+        cells = "".join(
+            f"<td{attribute}><bdi>{_text(cell)}</bdi></td>"
+            for attribute, cell in zip(attributes[1:], others, strict=True)
+        )
+        yield f'<tr><th scope="row"><bdi>{_text(first)}</bdi></th>{cells}</tr>'
     yield "</tbody>"
     yield "</table>"
     yield "</div>"
@@ -136,8 +138,8 @@ def _cell(value: str | int | float | None) -> str:
 
 
 def _text(text: str) -> str:
-    """The text for HTML; control characters, which a browser would drop, are written out."""
-    shown = "".join(
+    """The text escaped for HTML; control characters, which browsers drop, become `\\x00`."""
+    printable = "".join(
         c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
     )
-    return html.escape(shown)
+    return html.escape(printable)

@@ -1,5 +1,5 @@
-"""Tasks whose right answers are known exactly, made as they are asked for.
+"""Generated tasks with exact answers.
 
-Each sample is a function of its arguments, a seed and a step among them: no data is kept, and none
-is seen twice but by chance. Answers are lists of symbols; `examples` says what tasks give.
+Each sample is a function of its arguments, seed and step included: nothing is stored, and examples
+repeat only by chance.
 """

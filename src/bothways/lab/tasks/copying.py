@@ -1,4 +1,4 @@
-"""Say a sequence again, forwards or backwards: a decoder needs each symbol of it, and its place."""
+"""Copy or reverse a sequence: the decoder needs every symbol and its position."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -6,45 +6,45 @@ from typing import Literal, assert_never
 
 import numpy as np
 
-from bothways.lab.tasks.examples import Alphabet, Pairs, Stream, generator
+from bothways.lab.tasks.base import SequencePairs, Split, TaskAlphabet, task_rng
 
-__all__ = ["Copying", "Order"]
+__all__ = ["CopyOrder", "CopyTask"]
 
-Order = Literal["copy", "reverse"]
+CopyOrder = Literal["copy", "reverse"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Copying:
-    """Random symbols, each as likely as any other, so that no place tells of another."""
+class CopyTask:
+    """Independent, uniformly drawn symbols: no position predicts another."""
 
-    order: Order
+    order: CopyOrder
     num_symbols: int = 8
 
     @property
-    def alphabet(self) -> Alphabet:
-        """Of sources: a, b, c, ..."""
-        return Alphabet(tuple(chr(ord("a") + number) for number in range(self.num_symbols)))
+    def source_alphabet(self) -> TaskAlphabet:
+        """The letters a, b, c, ..."""
+        return TaskAlphabet(tuple(chr(ord("a") + number) for number in range(self.num_symbols)))
 
     @property
-    def answers(self) -> Alphabet:
-        """Of targets: the same."""
-        return self.alphabet
+    def target_alphabet(self) -> TaskAlphabet:
+        """The same letters."""
+        return self.source_alphabet
 
     def nearest_length(self, length: int) -> int:
-        """Any from 1 on is possible."""
+        """Every length of at least 1 is possible."""
         return max(length, 1)
 
     def pairs(
-        self, lengths: Sequence[int], *, seed: int, step: int, stream: Stream = "train"
-    ) -> Pairs:
-        """One pair of each of these lengths, in symbols."""
-        chance = generator(seed, step, stream)
-        drawn = chance.integers(self.num_symbols, size=sum(lengths))
-        sources = np.split(drawn, np.cumsum(lengths)[:-1])
-        return Pairs(sources, [self.solve(source) for source in sources])
+        self, lengths: Sequence[int], *, seed: int, step: int, split: Split = "train"
+    ) -> SequencePairs:
+        """One pair for each source length, in symbols."""
+        rng = task_rng(seed, step, split)
+        symbols = rng.integers(self.num_symbols, size=sum(lengths))
+        sources = np.split(symbols, np.cumsum(lengths)[:-1])
+        return SequencePairs(sources, [self.solve(source) for source in sources])
 
     def solve(self, source: np.ndarray) -> np.ndarray:
-        """The right answer to a source."""
+        """The target of a source."""
         match self.order:
             case "copy":
                 return source.copy()

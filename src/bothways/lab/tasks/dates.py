@@ -1,7 +1,7 @@
-"""Dates as people write them, to ISO 8601: a small translation whose order of parts varies.
+"""Rewrite dates in ISO 8601: a small translation task that reorders day, month and year.
 
-The forms are of many places and norms, and no text can be read as two dates: numbers alone stand in
-one order for each sign between them (day.month.year, month/day/year, year-month-day).
+The formats come from many countries and standards. Every text means exactly one date: in numeric
+formats the separator determines the order (day.month.year, month/day/year, year-month-day).
 """
 
 import dataclasses
@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from bothways.errors import InputError
-from bothways.lab.tasks.examples import Alphabet, Pairs, Stream, generator
+from bothways.lab.tasks.base import SequencePairs, Split, TaskAlphabet, task_rng
 
-__all__ = ["ALPHABET", "ANSWERS", "FORMS", "LENGTHS", "Dates"]
+__all__ = ["FORMATS", "LENGTHS", "SOURCE_ALPHABET", "TARGET_ALPHABET", "DateTask"]
 
 MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September",
@@ -23,7 +23,7 @@ MONTHS = (
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII")
 
-FORMS: dict[str, Callable[[datetime.date], str]] = {
+FORMATS: dict[str, Callable[[datetime.date], str]] = {
     "3 March 2021": lambda d: f"{d.day} {_month(d)} {d.year}",
     "3 Mar 2021": lambda d: f"{d.day} {_month(d)[:3]} {d.year}",
     "03-Mar-2021": lambda d: f"{d.day:02}-{_month(d)[:3]}-{d.year}",
@@ -50,75 +50,74 @@ FORMS: dict[str, Callable[[datetime.date], str]] = {
     "20210303": lambda d: f"{d.year}{d.month:02}{d.day:02}",
     "D:20210303": lambda d: f"D:{d.year}{d.month:02}{d.day:02}",
 }
-"""Each named by 3 March 2021 as it writes it: English prose of both kinds, mail (RFC 5322), logs,
-travel papers, German, Czech, Polish, American, Japanese and Chinese numbers, ISO 8601, PDF."""
+"""Date formats, each under its rendering of 3 March 2021: British and American prose, mail (RFC
+5322), logs, travel documents, German, Czech, Polish, American, Japanese and Chinese numeric dates,
+ISO 8601, PDF."""
 
 _IN_WORDS = "".join((*MONTHS, *WEEKDAYS, *ROMAN, *(month[:3].upper() for month in MONTHS)))
-ALPHABET = Alphabet(tuple(sorted({*"0123456789 ,./-:D", *"stndrdthofthe", *_IN_WORDS})))
-ANSWERS = Alphabet(tuple("0123456789-"))
+SOURCE_ALPHABET = TaskAlphabet(tuple(sorted({*"0123456789 ,./-:D", *"stndrdthofthe", *_IN_WORDS})))
+TARGET_ALPHABET = TaskAlphabet(tuple("0123456789-"))
 LENGTHS = range(8, 27)
-"""In characters: of 3.3.2021, and of what all but a hundredth of the dates do not exceed. Of each
-there are some in a hundred."""
+"""Lengths of source texts in characters, from the shortest date (3.3.2021) to the 99th percentile.
+Each length makes up at least about 1 % of all dates."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Dates:
-    """Every day from the first of `first_year` to the last of `last_year`, each as likely."""
+class DateTask:
+    """Dates drawn uniformly from the start of `first_year` to the end of `last_year`."""
 
     first_year: int = 1900
     last_year: int = 2099
 
     @property
-    def alphabet(self) -> Alphabet:
-        """Of dates as people write them: characters."""
-        return ALPHABET
+    def source_alphabet(self) -> TaskAlphabet:
+        """The characters of all formats."""
+        return SOURCE_ALPHABET
 
     @property
-    def answers(self) -> Alphabet:
-        """Of ISO 8601: digits and the hyphen."""
-        return ANSWERS
+    def target_alphabet(self) -> TaskAlphabet:
+        """The characters of ISO 8601: digits and the hyphen."""
+        return TARGET_ALPHABET
 
     def nearest_length(self, length: int) -> int:
-        """That of `LENGTHS` which is nearest."""
+        """The closest of `LENGTHS`."""
         return min(max(length, LENGTHS[0]), LENGTHS[-1])
 
     def pairs(
-        self, lengths: Sequence[int], *, seed: int, step: int, stream: Stream = "train"
-    ) -> Pairs:
-        """A date of each of these lengths, in characters, and the ten characters of ISO 8601.
+        self, lengths: Sequence[int], *, seed: int, step: int, split: Split = "train"
+    ) -> SequencePairs:
+        """One date for each source length, in characters, and its ten characters in ISO 8601.
 
-        Of one length, each day in each of its `FORMS` is as likely.
+        At a given length, all combinations of a day and one of the `FORMATS` are equally likely.
 
         Raises:
-            InputError: for a length that is not in `LENGTHS`.
+            InputError: if a length is not in `LENGTHS`.
         """
         if not all(length in LENGTHS for length in lengths):
-            raise InputError(f"lengths: expected from {LENGTHS[0]} to {LENGTHS[-1]} characters")
-        chance = generator(seed, step, stream)
+            raise InputError(f"lengths: expected {LENGTHS[0]} to {LENGTHS[-1]} characters")
+        rng = task_rng(seed, step, split)
         missing = Counter(lengths)
-        found: dict[int, list[tuple[str, datetime.date]]] = {length: [] for length in missing}
+        by_length: dict[int, list[tuple[str, datetime.date]]] = {length: [] for length in missing}
         while missing:
-            for text, date in self._draw(chance, count=200):
+            for text, date in self._draw(rng, count=200):
                 if missing[len(text)]:
-                    found[len(text)].append((text, date))
+                    by_length[len(text)].append((text, date))
                     missing[len(text)] -= 1
-            missing = +missing  # without those of which none is missing
-        chosen = [found[length].pop() for length in lengths]
-        return Pairs(
-            [ALPHABET.ids(text) for text, _ in chosen],
-            [ANSWERS.ids(date.isoformat()) for _, date in chosen],
+            missing = +missing  # drops lengths that are complete
+        examples = [by_length[length].pop() for length in lengths]
+        return SequencePairs(
+            [SOURCE_ALPHABET.encode(text) for text, _ in examples],
+            [TARGET_ALPHABET.encode(date.isoformat()) for _, date in examples],
         )
 
-    def _draw(self, chance: np.random.Generator, count: int) -> list[tuple[str, datetime.date]]:
-        """Days in forms of `FORMS`, of any length."""
+    def _draw(self, rng: np.random.Generator, count: int) -> list[tuple[str, datetime.date]]:
+        """Texts of any length, with their dates."""
         first = datetime.date(self.first_year, 1, 1).toordinal()
         last = datetime.date(self.last_year, 12, 31).toordinal()
-        forms = tuple(FORMS.values())
-        dates = map(
-            datetime.date.fromordinal, chance.integers(first, last + 1, size=count).tolist()
-        )
-        drawn = chance.integers(len(forms), size=count).tolist()
-        return [(forms[form](date), date) for form, date in zip(drawn, dates, strict=True)]
+        formats = tuple(FORMATS.values())
+        dates = map(datetime.date.fromordinal, rng.integers(first, last + 1, size=count).tolist())
+        indices = rng.integers(len(formats), size=count).tolist()
+        return [(formats[index](date), date) for index, date in zip(indices, dates, strict=True)]
 
 
 def _month(date: datetime.date) -> str:
@@ -130,6 +129,6 @@ def _weekday(date: datetime.date) -> str:
 
 
 def _ordinal(day: int) -> str:
-    """1st, 2nd, 3rd, 4th, but 11th, 12th and 13th."""
-    ending = "th" if day in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
-    return f"{day}{ending}"
+    """1st, 2nd, 3rd, 4th; 11th, 12th and 13th."""
+    suffix = "th" if day in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
+    return f"{day}{suffix}"

@@ -1,4 +1,4 @@
-"""Encoders to hold the Transformer against: what they are, and how large. No torch; see `nn`."""
+"""Recurrent and convolutional baselines: configs, layouts and sizes; `nn.baselines` computes."""
 
 from bothways.model.baselines.any_encoder import AnyConfig, EncoderName
 from bothways.model.baselines.config import BASELINES, BaselineConfig, BaselineName

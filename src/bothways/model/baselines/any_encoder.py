@@ -1,4 +1,4 @@
-"""What holds for any encoder, a Transformer or a baseline: weights, and who needs a Transformer."""
+"""Functions for the config of any encoder, a Transformer or a baseline."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -6,11 +6,11 @@ from typing import Literal
 import numpy as np
 
 from bothways.errors import UnsupportedModel
-from bothways.model import weights
+from bothways.model import layout as transformer
 from bothways.model.baselines import layout as baseline
 from bothways.model.baselines.config import BaselineConfig, BaselineName
 from bothways.model.config import EncoderConfig
-from bothways.model.weights import Shape
+from bothways.model.layout import Shape
 
 __all__ = ["AnyConfig", "EncoderName", "initialize", "layout", "name_of", "require_transformer"]
 
@@ -22,25 +22,26 @@ def layout(config: AnyConfig) -> Mapping[str, Shape]:
     """Name and shape of every weight of an encoder."""
     if isinstance(config, BaselineConfig):
         return baseline.layout(config)
-    return weights.layout(config)
+    return transformer.layout(config)
 
 
 def initialize(config: AnyConfig, *, seed: int = 0) -> dict[str, np.ndarray]:
-    """Fresh float32 weights, the same for the same seed."""
+    """Random float32 weights, determined by the seed."""
     if isinstance(config, BaselineConfig):
         return baseline.initialize(config, seed=seed)
-    return weights.initialize(config, seed=seed)
+    return transformer.initialize(config, seed=seed)
 
 
 def name_of(config: AnyConfig) -> EncoderName:
-    """What the command line calls such an encoder."""
+    """The name of such an encoder on the command line."""
     return config.kind if isinstance(config, BaselineConfig) else "transformer"
 
 
 def require_transformer(config: AnyConfig, who: str, instead: str) -> EncoderConfig:
     """The config, if it is a Transformer's.
 
-    who: what needs one, to complete `... Transformers alone`; instead: what to do. For the message.
+    who: subject and verb of the message, to complete `... Transformers alone`.
+    instead: what the user can do.
 
     Raises:
         UnsupportedModel: if it is a baseline's.

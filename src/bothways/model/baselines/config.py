@@ -1,11 +1,12 @@
-"""What a baseline is: an encoder that stands where the Transformer stands, and mixes otherwise."""
+"""The config of a baseline: an encoder that mixes positions in another way than attention."""
 
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self, assert_never, get_args
 
 from bothways.errors import ConfigError
-from bothways.model.config import Activation, Input, NormPlacement
+from bothways.model.fields import check_field_names, check_field_types
+from bothways.model.variants import Activation, Input, NormPlacement
 
 __all__ = ["BASELINES", "BaselineConfig", "BaselineName", "Cell"]
 
@@ -15,34 +16,35 @@ BaselineName = Literal[
 Cell = Literal["rnn", "lstm", "gru"]
 
 BASELINES: tuple[BaselineName, ...] = get_args(BaselineName)
-"""Those with a cell's name alone read in both directions, as is usual for encoders."""
+"""Recurrent encoders read in both directions, unless their name ends in `-forward`."""
 
 KERNEL_SIZE = 3
-"""Positions that a layer of the dilated convolution sees (Kalchbrenner et al. 2016, section 3)."""
+"""Positions per kernel of the dilated convolution (Kalchbrenner et al. 2016, section 3)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BaselineConfig:
-    """An encoder that is no Transformer: embeddings, layers that mix in another way, a last norm.
+    """An encoder without attention: embeddings, layers that mix positions differently, a last norm.
 
-    The embeddings are those of the Transformers that `bothways train` makes: a table, or a linear
-    map of vectors, a layer norm and dropout. There are no positions: what tells them apart is the
-    order of computation, and a bag does not.
+    The embeddings are those of the Transformers that `bothways train` creates: a table, or a linear
+    map of vectors, then layer norm and dropout. There are no position embeddings: the order of
+    computation distinguishes positions, except in a bag.
 
     kind: `rnn`, plain and with tanh (Elman 1990); `lstm` (Hochreiter and Schmidhuber 1997, with the
         forget gate of Gers et al. 2000); `gru` (Cho et al. 2014); each in both directions (Schuster
-        and Paliwal 1997) or `-forward` alone. `convolution`: residual blocks of dilated convolution
+        and Paliwal 1997) or `-forward` only. `convolution`: residual blocks of dilated convolution
         (Kalchbrenner et al. 2016, section 3.3; Bai et al. 2018, section 3.4). `bag`: the same
-        blocks, each position for itself; only pooling, or whoever attends to them, mixes positions.
-    width: of the hidden state of one direction; of the hidden layer of a block.
-    embedding_width: of the embeddings, and of all vectors of a convolution or bag.
+        blocks with a kernel of one position; only pooling, or attention from outside, mixes
+        positions.
+    width: width of the hidden state of one direction, or of the hidden layer of a block.
+    embedding_width: width of the embeddings, and of all vectors of a convolution or bag.
     max_length: the longest sequence, in positions, special tokens included.
     input, vocab_size, num_channels: as in `EncoderConfig`.
-    dropout: on the embeddings and on what each layer gives; never between the steps of a recurrent
-        layer (Zaremba et al. 2014, section 3).
+    dropout: on the embeddings and the output of each layer; never between the time steps of a
+        recurrent layer (Zaremba et al. 2014, section 3).
 
     Raises:
-        ConfigError: naming the field, its value, and what it may be.
+        ConfigError: naming the field, its value, and the accepted values.
     """
 
     kind: BaselineName
@@ -57,7 +59,7 @@ class BaselineConfig:
 
     dropout: float = 0.1
 
-    # What a Transformer's config says in fields of the same names is the same for all baselines.
+    # Fields of a Transformer's config that have one value for all baselines.
     num_segments: ClassVar[int] = 0
     activation: ClassVar[Activation] = "gelu"
     norm_placement: ClassVar[NormPlacement] = "pre"
@@ -65,7 +67,7 @@ class BaselineConfig:
     norm_bias: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        self._check_types()
+        check_field_types(self)
         for name in ("num_layers", "width", "embedding_width", "max_length"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}={getattr(self, name)}: expected at least 1")
@@ -77,8 +79,6 @@ class BaselineConfig:
                 f"input={self.input!r} needs {used} >= 1 and {unused}=0; "
                 f"got {used}={getattr(self, used)}, {unused}={getattr(self, unused)}"
             )
-
-    # What follows from the fields.
 
     @property
     def cell(self) -> Cell | None:
@@ -97,28 +97,26 @@ class BaselineConfig:
 
     @property
     def directions(self) -> int:
-        """In how many directions a recurrent encoder reads."""
+        """Number of directions in which a recurrent encoder reads."""
         return 1 if self.kind.endswith("-forward") else 2
 
     @property
     def d_model(self) -> int:
-        """Width of the vectors that come out."""
+        """Width of the output vectors."""
         return self.embedding_width if self.cell is None else self.directions * self.width
 
     @property
     def kernel_size(self) -> int:
-        """How many positions a block of a convolution sees; of a bag, one."""
+        """Number of positions in the kernel of a block; 1 for a bag."""
         return KERNEL_SIZE if self.kind == "convolution" else 1
 
     def dilation(self, layer: int) -> int:
-        """The distance between the positions that a layer of the convolution sees.
+        """Distance between neighboring positions in the kernel of a layer.
 
-        It doubles from layer to layer, and begins again when all positions have been seen, as in
-        Kalchbrenner et al. 2016, section 3.3.
+        It doubles from layer to layer, and starts again from 1 once the receptive field covers all
+        positions, as in Kalchbrenner et al. 2016, section 3.3.
         """
         return 1 << layer % layers_to_see(self.max_length)
-
-    # To and from JSON.
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON values."""
@@ -129,35 +127,14 @@ class BaselineConfig:
         """The inverse of `to_dict`.
 
         Raises:
-            ConfigError: for a field that does not exist, is missing, or has a wrong value.
+            ConfigError: if a field is unknown, missing, or has a wrong value.
         """
-        known = {field.name: field for field in dataclasses.fields(cls)}
-        if unknown := sorted(set(fields) - set(known)):
-            raise ConfigError(
-                f"unknown field {unknown[0]!r}; BaselineConfig has {', '.join(known)}"
-            )
-        required = [n for n, f in known.items() if f.default is dataclasses.MISSING]
-        if missing := [name for name in required if name not in fields]:
-            raise ConfigError(f"field {missing[0]!r} is missing; it has no default")
+        check_field_names(cls, fields)
         return cls(**fields)
-
-    def _check_types(self) -> None:
-        for name, choices in (("kind", BASELINES), ("input", get_args(Input))):
-            if getattr(self, name) not in choices:
-                raise ConfigError(
-                    f"{name}={getattr(self, name)!r}: expected one of {', '.join(choices)}"
-                )
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            # bool is an int to Python, never to us; an int is a fine float.
-            if field.type is int and type(value) is not int:
-                raise ConfigError(f"{field.name}={value!r}: expected int")
-            if field.type is float and type(value) not in (float, int):
-                raise ConfigError(f"{field.name}={value!r}: expected float")
 
 
 def layers_to_see(length: int) -> int:
-    """After how many layers of doubling dilation each of `length` positions has seen all others.
+    """Number of layers of doubling dilation until the receptive field covers `length` positions.
 
     >>> [layers_to_see(length) for length in (1, 2, 4, 5, 512)]
     [1, 1, 2, 3, 9]

@@ -1,6 +1,6 @@
-"""The weights of a baseline: their names and shapes, and fresh ones.
+"""The weights of a baseline: names, shapes and random initialization.
 
-E embedding width, W width, D width of what comes out, I inputs of a layer, G gates of a cell.
+E embedding width, W width of the hidden state or layer.
 """
 
 import math
@@ -9,22 +9,22 @@ from collections.abc import Iterator
 import numpy as np
 
 from bothways.model.baselines.config import BaselineConfig, Cell
-from bothways.model.weights import Shape
+from bothways.model.layout import Shape
 
 __all__ = ["GATES", "initialize", "layout"]
 
 GATES: dict[Cell, int] = {"rnn": 1, "lstm": 4, "gru": 3}
-"""Linear maps of the input, and of the state before, that a cell has."""
+"""Number of gates of a cell, each with a linear map of the input and one of the state."""
 
 _SCALE = 0.02
-"""Standard deviation of fresh matrices that are not recurrent: as `weights.initialize` has it."""
+"""Standard deviation of random matrices outside recurrent layers, as in `weights.initialize`."""
 
 
 def layout(config: BaselineConfig) -> dict[str, Shape]:
     """Name and shape of every weight of a baseline; matrices are (out, in).
 
-    A recurrent layer's weights are called as torch calls them, and its gates stand in torch's
-    order. The inputs of a block's `up` are the vectors that it sees, from the left, end to end.
+    The weights of a recurrent layer have torch's names, and its gates torch's order. The input of a
+    block's `up` is the vectors within its kernel, from left to right, end to end.
 
     >>> config = BaselineConfig(
     ...     kind="lstm", num_layers=1, width=4, embedding_width=6, vocab_size=9
@@ -39,12 +39,12 @@ def layout(config: BaselineConfig) -> dict[str, Shape]:
 
 
 def initialize(config: BaselineConfig, *, seed: int = 0) -> dict[str, np.ndarray]:
-    """Fresh float32 weights for `config`, the same for the same seed.
+    """Random float32 weights for `config`, determined by the seed.
 
-    Recurrent layers: matrices of the input uniform (Glorot and Bengio 2010, eq. 16), those of the
-    state orthogonal (Saxe et al. 2014), both gate by gate; biases 0, but 1 of an LSTM's forget gate
-    (Jozefowicz et al. 2015, section 2.2). All else as the Transformer's: normal with standard
-    deviation 0.02, gains 1, biases 0.
+    Recurrent layers: input matrices uniform (Glorot and Bengio 2010, eq. 16), state matrices
+    orthogonal (Saxe et al. 2014), both per gate; biases 0, except 1 for the forget gate of an LSTM
+    (Jozefowicz et al. 2015, section 2.2). All other weights as in the Transformer: matrices normal
+    with standard deviation 0.02, gains 1, biases 0.
     """
     rng = np.random.default_rng(seed)
     weights = {name: _fresh(config, name, shape, rng) for name, shape in layout(config).items()}
@@ -95,7 +95,7 @@ def _fresh(config: BaselineConfig, name: str, shape: Shape, rng: np.random.Gener
         gates = shape[0] // config.width
         return np.concatenate([_orthogonal(config.width, rng) for _ in range(gates)])
     if name.endswith("bias_ih_l0") and config.cell == "lstm":
-        # In torch's order: the gates of the input, of forgetting, of the cell, of the output.
+        # In torch's order: input gate, forget gate, cell gate, output gate.
         return np.repeat([0.0, 1.0, 0.0, 0.0], config.width)
     if len(shape) > 1:
         return _SCALE * rng.standard_normal(shape)
@@ -103,7 +103,7 @@ def _fresh(config: BaselineConfig, name: str, shape: Shape, rng: np.random.Gener
 
 
 def _orthogonal(width: int, rng: np.random.Generator) -> np.ndarray:
-    """Of all orthogonal matrices alike: the signs of R make the factor Q unique (Mezzadri 2007)."""
+    """A uniformly distributed orthogonal matrix: Q of a QR with positive R (Mezzadri 2007)."""
     q, r = np.linalg.qr(rng.standard_normal((width, width)))
     matrix: np.ndarray = q * np.sign(np.diagonal(r))
     return matrix

@@ -1,10 +1,10 @@
-"""How large a baseline is that has as many weights as a Transformer."""
+"""The size of a baseline that has as many weights as a Transformer."""
 
 import math
 from collections.abc import Callable
 
 from bothways.errors import ConfigError
-from bothways.model import weights
+from bothways.model import layout as transformer
 from bothways.model.baselines import layout as baseline
 from bothways.model.baselines.config import BaselineConfig, BaselineName, layers_to_see
 from bothways.model.config import EncoderConfig
@@ -12,24 +12,24 @@ from bothways.model.config import EncoderConfig
 __all__ = ["TOLERANCE", "matched_config"]
 
 TOLERANCE = 0.05
-"""How far, as a share of the Transformer's, the number of weights may be off."""
+"""Allowed relative difference in the number of weights."""
 
 
 def matched_config(
     name: BaselineName, like: EncoderConfig, *, num_layers: int | None = None
 ) -> BaselineConfig:
-    """The baseline of that name with as many weights as the Transformer, within 5 %.
+    """The config of a baseline with as many weights as the Transformer, within 5 %.
 
-    All weights of both encoders count, embeddings included. Input, vocabulary, longest sequence and
-    dropout are the Transformer's. So is the depth, unless another is asked for by `num_layers`, but
-    that a convolution has as many layers as it takes for each position to see all others, if those
-    are more. Embeddings begin as wide as the Transformer's; layers are then as wide as the weights
-    allow, and embeddings after that.
+    All weights of both encoders count, including embeddings. Input, vocabulary, maximum length and
+    dropout are the Transformer's. So is the depth, unless `num_layers` is given; a convolution has
+    more layers if its receptive field needs them to cover all positions. The embeddings start with
+    the Transformer's width; then the layers become as wide as the number of weights allows, and
+    finally the embeddings.
 
     Raises:
-        ConfigError: if the Transformer is so small that no width comes near.
+        ConfigError: if the Transformer is so small that no width is close enough.
     """
-    target = sum(math.prod(shape) for shape in weights.layout(like).values())
+    target = sum(math.prod(shape) for shape in transformer.layout(like).values())
     depth = like.num_layers if num_layers is None else num_layers
     if num_layers is None and name == "convolution":
         depth = max(depth, layers_to_see(like.max_length))
@@ -52,13 +52,13 @@ def matched_config(
 
     width = _largest(lambda width: fits(width, like.embedding_width))
     embedding_width = _largest(lambda embedding_width: fits(width, embedding_width))
-    found = config(width, embedding_width)
-    if abs(_count(found) - target) > TOLERANCE * target:
+    matched = config(width, embedding_width)
+    if abs(_count(matched) - target) > TOLERANCE * target:
         raise ConfigError(
             f"no {name} has within {TOLERANCE:.0%} of the {target:,} weights of this Transformer; "
-            f"the nearest has {_count(found):,}: choose a larger d_model"
+            f"the nearest has {_count(matched):,}: choose a larger d_model"
         )
-    return found
+    return matched
 
 
 def _count(config: BaselineConfig) -> int:
@@ -66,7 +66,7 @@ def _count(config: BaselineConfig) -> int:
 
 
 def _largest(holds: Callable[[int], bool]) -> int:
-    """The largest number of at least 1 for which it holds, of what holds up to some number."""
+    """The largest n >= 1 with `holds(n)`, which must be true up to some n and false above."""
     low, high = 1, 2
     while holds(high):
         low, high = high, 2 * high

@@ -1,6 +1,7 @@
-"""Encoders that stand where the Transformer stands: packed tokens in, a vector per position out.
+"""The baselines in PyTorch: packed tokens in, a vector per position out, like the Transformer.
 
-`bothways.model.baselines` defines them. Read `encoder` first, then `recurrent` and `convolution`.
+`bothways.model.baselines` defines their configs. Read `encoder` first, then `recurrent` and
+`convolution`.
 """
 
 from bothways.nn.baselines.build import build_encoder, count_parameters, make_encoder

@@ -1,4 +1,4 @@
-"""An encoder in torch for any config."""
+"""The torch encoder of any config."""
 
 from torch import nn
 
@@ -13,19 +13,19 @@ __all__ = ["build_encoder", "count_parameters", "make_encoder"]
 
 
 def build_encoder(config: AnyConfig) -> PackedEncoder:
-    """The encoder of a config, whose weights are still to be filled in."""
+    """The encoder of a config, with weights that are still to be loaded."""
     if not isinstance(config, BaselineConfig):
         return TransformerEncoder(config)
     return ConvolutionEncoder(config) if config.cell is None else RecurrentEncoder(config)
 
 
 def make_encoder(config: AnyConfig, *, seed: int) -> PackedEncoder:
-    """An encoder with fresh weights as training makes them, the same for the same seed."""
+    """An encoder with the random initial weights of training, determined by the seed."""
     encoder = build_encoder(config)
-    encoder.fill(initialize(config, seed=seed))
+    encoder.load_weights(initialize(config, seed=seed))
     return encoder
 
 
 def count_parameters(module: nn.Module) -> int:
-    """How many numbers are trained."""
+    """Number of trained parameters."""
     return sum(parameter.numel() for parameter in module.parameters())

@@ -1,7 +1,7 @@
-"""A dilated convolution on packed batches, and, seeing no neighbors at all, a bag of embeddings.
+"""A dilated convolution on packed batches; with a kernel of one position, a bag of embeddings.
 
 T tokens of all sequences end to end; E embedding width, which all vectors have; S = kernel size · E
-numbers that a position sees; W width of the hidden layer.
+numbers within a kernel; W width of the hidden layer.
 """
 
 from collections.abc import Iterator
@@ -21,11 +21,11 @@ __all__ = ["ConvolutionEncoder"]
 
 
 class ConvolutionEncoder(BaselineEncoder):
-    """Residual blocks, each seeing twice as far as the one before.
+    """Residual blocks, each of which doubles the dilation of the previous one.
 
     Kalchbrenner et al. 2016, "Neural machine translation in linear time" (ByteNet), sections 3.3
-    and 3.6, in both directions as their encoder; Bai et al. 2018, section 3.4. A bag of embeddings
-    is the same with a kernel of one position: a network for each position alone.
+    and 3.6, in both directions like their encoder; Bai et al. 2018, section 3.4. A bag of
+    embeddings has a kernel of one position, so that its blocks do not mix positions.
     """
 
     def __init__(self, config: BaselineConfig) -> None:
@@ -33,14 +33,14 @@ class ConvolutionEncoder(BaselineEncoder):
         self.layers = nn.ModuleList(Block(config, i) for i in range(config.num_layers))
 
     def outputs(self, x_TE: Tensor, lengths: Lengths) -> Iterator[Tensor]:
-        """What each block gives, (T, E)."""
+        """The output of each block, (T, E)."""
         for block in self.layers:
             x_TE = block(x_TE, lengths)
             yield x_TE
 
 
 class Block(nn.Module):
-    """x + down(gelu(up(what is seen of norm(x)))): the pre-norm feed-forward, with neighbors."""
+    """x + down(gelu(up(neighbors(norm(x))))): the pre-norm feed-forward on a neighborhood."""
 
     def __init__(self, config: BaselineConfig, layer: int) -> None:
         super().__init__()
@@ -55,23 +55,23 @@ class Block(nn.Module):
 
     def forward(self, x_TE: Float[Tensor, "T E"], lengths: Lengths) -> Float[Tensor, "T E"]:
         """Map (T, E) to (T, E)."""
-        seen_TS = neighbors(self.norm(x_TE), lengths, self.offsets)
-        added_TE: Tensor = self.dropout(self.down(self.up(seen_TS, self.activation)))
+        kernel_TS = neighbors(self.norm(x_TE), lengths, self.offsets)
+        added_TE: Tensor = self.dropout(self.down(self.up(kernel_TS, self.activation)))
         return x_TE + added_TE
 
 
 def neighbors(
     x_TE: Float[Tensor, "T E"], lengths: Lengths, offsets: list[int]
 ) -> Float[Tensor, "T S"]:
-    """The vectors so many positions further on, end to end; 0 where a sequence has none there."""
+    """The vectors at each offset from a position, end to end; 0 beyond the ends of a sequence."""
     if offsets == [0]:
         return x_TE
     length_T = lengths.per_token(lengths.lengths_B)
-    seen = []
+    shifted = []
     for offset in offsets:
         position_T = lengths.position_T + offset
-        is_there_T = (position_T >= 0) & (position_T < length_T)
+        is_inside_T = (position_T >= 0) & (position_T < length_T)
         before, after = max(-offset, 0), max(offset, 0)
         shifted_TE = functional.pad(x_TE, (0, 0, before, after))[after : after + len(x_TE)]
-        seen.append(torch.where(is_there_T[:, None], shifted_TE, 0.0))
-    return torch.cat(seen, 1)
+        shifted.append(torch.where(is_inside_T[:, None], shifted_TE, 0.0))
+    return torch.cat(shifted, 1)

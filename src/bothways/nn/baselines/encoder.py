@@ -1,7 +1,7 @@
-"""What all baselines have in common: embeddings before their layers, and a norm behind them.
+"""The base class of all baselines: embeddings, layers, and a last norm.
 
-T tokens of all sequences end to end; C input channels; E embedding width; D width of what comes
-out. Attribute names are the names in `baselines.layout`.
+T tokens of all sequences end to end; C input channels; E embedding width; D width of the output
+vectors. Attribute names are the names in `baselines.layout`.
 """
 
 import abc
@@ -22,7 +22,7 @@ __all__ = ["BaselineEncoder"]
 
 
 class BaselineEncoder(PackedEncoder):
-    """Embeddings, layers of some kind, and a last norm."""
+    """An encoder of embeddings, layers that a subclass defines, and a last norm."""
 
     def __init__(self, config: BaselineConfig) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class BaselineEncoder(PackedEncoder):
 
     @abc.abstractmethod
     def outputs(self, x_TE: Tensor, lengths: Lengths) -> Iterator[Tensor]:
-        """What each layer gives for these embeddings, computed when it is asked for."""
+        """The output of each layer for these embeddings, computed lazily."""
 
     def forward(
         self,
@@ -41,16 +41,16 @@ class BaselineEncoder(PackedEncoder):
         segments_T: Int[Tensor, "T"] | None = None,
         keep_layers: Sequence[int] | None = None,
     ) -> tuple[Float[Tensor, "T _"], ...]:
-        """As every encoder; there are no segments, and those given, all 0, are not looked at.
+        """Hidden states as in `PackedEncoder`; segments, which can only be 0, are ignored.
 
-        Embeddings may be of another width than what layers give.
+        Embeddings may have another width than the layers' outputs.
         """
         last = self.config.num_layers
         keep = (last,) if keep_layers is None else tuple(keep_layers)
         x_TE = self.embedding(values)
         states = itertools.chain([x_TE], self.outputs(x_TE, lengths))
-        wanted = itertools.islice(states, max(keep, default=0) + 1)
-        kept = {layer: x_TD for layer, x_TD in enumerate(wanted) if layer in keep}
+        needed = itertools.islice(states, max(keep, default=0) + 1)
+        kept = {layer: x_TD for layer, x_TD in enumerate(needed) if layer in keep}
         if last in kept:
             kept[last] = self.final_norm(kept[last])
         return tuple(kept[layer] for layer in keep)

@@ -1,7 +1,7 @@
-"""Recurrent encoders on packed batches: each position's state is made of the one beside it.
+"""Recurrent encoders on packed batches: each state depends on the state of the previous position.
 
-T tokens of all sequences end to end, N those of some of them; B sequences, of which the longest has
-L; I inputs and W width of a layer, in one direction; D width of both together.
+T tokens of all sequences end to end, N of some sequences; B sequences, the longest of L tokens; I
+inputs and W width of a layer in one direction; D width of both directions together.
 """
 
 from collections.abc import Iterator
@@ -22,10 +22,10 @@ __all__ = ["Rectangles", "RecurrentEncoder", "RecurrentLayer"]
 
 
 class RecurrentEncoder(BaselineEncoder):
-    """Layers of a recurrent cell, in one direction or both, each fed with what the last one gives.
+    """A stack of layers of a recurrent cell, in one direction or both.
 
-    torch's fused kernels take all steps of a layer in one call. They ask for rectangles, and a
-    batch is put into such: `Rectangles`.
+    torch's fused kernels compute all time steps of a layer in one call. They need padded batches,
+    which `Rectangles` makes.
     """
 
     def __init__(self, config: BaselineConfig) -> None:
@@ -44,11 +44,12 @@ class RecurrentEncoder(BaselineEncoder):
 
 
 class Rectangle(NamedTuple):
-    """Sequences of like lengths as rows of a rectangle, padded at the end.
+    """Sequences of similar length as rows of a rectangle, padded at the end.
 
-    tokens: theirs in the packed batch, (N,). rightward, leftward: (N,), where each of these stands,
-    rows end to end, when sequences are read from their beginning, and when from their end. Padding
-    is behind a sequence in both, so that no token ever sees it.
+    tokens: indices of their tokens in the packed batch, (N,).
+    rightward, leftward: index of each of these tokens in the flattened rectangle, (N,), if
+        sequences are read from their start, or from their end. Padding follows a sequence in both,
+        so that no state depends on it.
     """
 
     tokens: Tensor
@@ -59,7 +60,7 @@ class Rectangle(NamedTuple):
 
     @classmethod
     def of(cls, first_B: np.ndarray, length_B: np.ndarray, device: torch.device) -> "Rectangle":
-        """Of sequences by their first tokens in the batch and their lengths."""
+        """Make one of sequences given by their first token in the batch and their length."""
         row_N = np.repeat(np.arange(len(length_B)), length_B)
         start_N = np.repeat(np.cumsum(length_B) - length_B, length_B)
         position_N = np.arange(len(row_N)) - start_N
@@ -79,10 +80,10 @@ class Rectangle(NamedTuple):
 
 
 class Rectangles:
-    """A packed batch as rectangles of sequences, the shortest at least half as long as the longest.
+    """A packed batch as rectangles whose shortest sequence is at least half as long as the longest.
 
-    So less than half of what is computed is for padding, whatever the lengths are, and nothing if
-    all are equal; neighbors in a planned batch are of like length, and mostly make one rectangle.
+    Less than half of the computation is therefore for padding, and none if all lengths are equal.
+    Sequences of a planned batch have similar lengths, and mostly make one rectangle.
     """
 
     def __init__(self, lengths: Lengths) -> None:
@@ -92,24 +93,26 @@ class Rectangles:
 
     @cached_property
     def each(self) -> tuple[Rectangle, ...]:
-        """Those of the longest sequences first."""
+        """All rectangles, those of the longest sequences first."""
         order_B = np.argsort(-self._length_B, kind="stable")
-        found = []
+        rectangles = []
         while len(order_B):
             longest = self._length_B[order_B[0]]
             count = int(np.count_nonzero(2 * self._length_B[order_B] >= longest))
-            own, order_B = order_B[:count], order_B[count:]
-            found.append(Rectangle.of(self._first_B[own], self._length_B[own], self.device))
-        return tuple(found)
+            members, order_B = order_B[:count], order_B[count:]
+            rectangles.append(
+                Rectangle.of(self._first_B[members], self._length_B[members], self.device)
+            )
+        return tuple(rectangles)
 
     @cached_property
     def back_T(self) -> Int[Tensor, "T"]:
-        """Where each token of the batch stands among the tokens of all rectangles, end to end."""
+        """Index of each token of the batch among the tokens of all rectangles, end to end."""
         return torch.argsort(torch.cat([rectangle.tokens for rectangle in self.each]))
 
 
 class RecurrentLayer(nn.Module):
-    """One cell that reads sequences from their beginning, and maybe one that reads from the end."""
+    """A cell that reads from the start of sequences, and optionally one that reads from the end."""
 
     def __init__(self, config: BaselineConfig, inputs: int) -> None:
         super().__init__()
@@ -121,17 +124,17 @@ class RecurrentLayer(nn.Module):
         states = []
         for rectangle in rectangles.each:
             x_NI = x_TI[rectangle.tokens]
-            read = [run(self.rightward, x_NI, rectangle.rightward, rectangle)]
+            directions = [run_cell(self.rightward, x_NI, rectangle.rightward, rectangle)]
             if self.leftward is not None:
-                read.append(run(self.leftward, x_NI, rectangle.leftward, rectangle))
-            states.append(torch.cat(read, 1))
+                directions.append(run_cell(self.leftward, x_NI, rectangle.leftward, rectangle))
+            states.append(torch.cat(directions, 1))
         return torch.cat(states)[rectangles.back_T]
 
 
-def run(
+def run_cell(
     cell: nn.RNNBase, x_NI: Float[Tensor, "N I"], place_N: Tensor, rectangle: Rectangle
 ) -> Float[Tensor, "N W"]:
-    """The state of each token after its sequence has been read as far as it."""
+    """The state of the cell after each token."""
     B, L = rectangle.num_rows, rectangle.longest
     rows_BLI = x_NI.new_zeros(B * L, x_NI.shape[1]).index_copy(0, place_N, x_NI).view(B, L, -1)
     state_BLW, _ = cell(rows_BLI)
@@ -139,7 +142,7 @@ def run(
 
 
 def make_cell(config: BaselineConfig, inputs: int) -> nn.RNNBase:
-    """One layer of torch's, in one direction."""
+    """One layer of torch's cell, in one direction."""
     match config.cell:
         case "rnn":
             return nn.RNN(inputs, config.width, batch_first=True)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import torch
 
-from bothways.checkpoints import ModelFolder
+from bothways.checkpoints import ModelBundle
 from bothways.errors import BackendError, ConfigError
 from bothways.training.data.dataset import Dataset
 from bothways.training.data.fingerprint import fingerprint
@@ -77,7 +77,7 @@ def fit(
     settings: TrainingSettings,
     out: Path,
     *,
-    template: ModelFolder,
+    template: ModelBundle,
     from_scratch: bool,
     provenance: Mapping[str, Any] = _NOTHING,
     resume: bool = False,

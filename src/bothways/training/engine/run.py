@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bothways.checkpoints import ModelFolder
+from bothways.checkpoints import ModelBundle
 from bothways.errors import CheckpointError
 from bothways.training.distributed.processes import Workers
 from bothways.training.distributed.sharding import copy_array_into, shard, to_full_array
@@ -47,7 +47,7 @@ class TrainingRun:
         settings: ResolvedSettings,
         workers: Workers,
         folder: RunFolder,
-        template: ModelFolder,
+        template: ModelBundle,
     ) -> None:
         # Sharded weights hold references to the process group, so shard a copy of the model.
         self.model = copy.deepcopy(model) if settings.sharding == "sharded" else model

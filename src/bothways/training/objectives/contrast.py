@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bothways.checkpoints import Dense, Normalize, Pooling
 from bothways.errors import ConfigError
 from bothways.model.config import EncoderShape
+from bothways.model.pooling import Module, Pooling
+from bothways.model.weights import Weights
 from bothways.training.data.dataset import Example
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.arrays import pack, to_array
@@ -46,7 +47,7 @@ VALIDATED_TOGETHER = 64
 class Contrast(JointObjective):
     """Find each anchor's positive among all candidates of a step, by vector similarity.
 
-    pooling, modules: of the model folder; dense layers among the modules are not trained.
+    pooling, modules, module_weights: of the model; its dense layers are not trained.
     similarity: `cosine`, or `dot` for vectors whose length matters.
     temperature: the divisor of similarities; 0.05 as in Gao et al. 2021, "SimCSE", section 3.
     symmetric: whether each positive must also find its anchor; the losses are averaged (Radford et
@@ -62,7 +63,8 @@ class Contrast(JointObjective):
 
     config: EncoderShape
     pooling: Pooling
-    modules: tuple[Dense | Normalize, ...] = ()
+    modules: tuple[Module, ...] = ()
+    module_weights: Weights = dataclasses.field(default_factory=dict)
     similarity: Similarity = "cosine"
     temperature: float = 0.05
     symmetric: bool = True
@@ -105,7 +107,9 @@ class Contrast(JointObjective):
 
     def vectors(self, model: TrainedModel, batch: Batch) -> Tensor:
         """The vector of each sequence, with its identity in the last two columns, (P, D + 2)."""
-        sorted_PD = pooled_vectors(model(batch), batch.lengths, self.pooling, self.modules)
+        sorted_PD = pooled_vectors(
+            model(batch), batch.lengths, self.pooling, self.modules, self.module_weights
+        )
         vector_PD = sorted_PD[batch.targets["order"]]
         return torch.cat((vector_PD, batch.targets["identity"].to(vector_PD.dtype)), 1)
 

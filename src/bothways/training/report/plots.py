@@ -15,11 +15,11 @@ from bothways.plotting.style import (
     ORANGE,
     VERMILION,
     CurveEnd,
-    drawable,
     label_ends,
     new_figure,
-    plain_axes,
-    save,
+    printable_labels,
+    save_png,
+    style_axes,
 )
 from bothways.training.objectives.metrics import (
     Counts,
@@ -94,7 +94,7 @@ def draw_learning_curve(
     heights = (3.0, 1.6, 1.0) if own_panel else (3.0, 1.0)
     figure = new_figure(7, sum(heights))
     panels = list(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights))
-    losses, rates = plain_axes(panels[0]), plain_axes(panels[-1])
+    losses, rates = style_axes(panels[0]), style_axes(panels[-1])
 
     losses.plot(loss.steps, loss.values, color=FAINT, linewidth=0.8)
     training = Curve(loss.steps, loss.smoothed())
@@ -109,7 +109,7 @@ def draw_learning_curve(
     )
 
     if own_panel:
-        measured = plain_axes(panels[1])
+        measured = style_axes(panels[1])
         measured.plot(*_points(monitored), color=GREEN, marker="o", markersize=3.5)
         measured.set_ylabel(f"{metric},\nvalidation")
     if len(monitored):
@@ -121,7 +121,7 @@ def draw_learning_curve(
     rates.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2), useMathText=True)
     rates.set_xlabel("step")
     rates.locator_params(axis="x", integer=True, steps=[1, 2, 5, 10])
-    save(figure, path)
+    save_png(figure, path)
 
 
 def draw_confusion(path: Path, confusion: np.ndarray, labels: Sequence[str]) -> None:
@@ -129,7 +129,7 @@ def draw_confusion(path: Path, confusion: np.ndarray, labels: Sequence[str]) -> 
 
     Colors show the fraction of the row, and numbers the count.
     """
-    confusion, names = _with_rarest_merged(confusion, drawable(labels))
+    confusion, names = _with_rarest_merged(confusion, printable_labels(labels))
     count = len(names)
     cell, text = (0.52, 8.0) if count <= 12 else (0.36, 6.5) if count <= 24 else (0.3, 5.0)
     side = max(3.0, cell * count)
@@ -149,8 +149,8 @@ def draw_confusion(path: Path, confusion: np.ndarray, labels: Sequence[str]) -> 
     axes.set_ylabel("actual")
     axes.tick_params(length=0)
     bar = figure.colorbar(image, ax=axes, shrink=min(1.0, 2.5 / side), pad=0.02)
-    bar.set_label("fraction of the actual class")
-    save(figure, path)
+    bar.set_label("share of the actual class")
+    save_png(figure, path)
 
 
 def draw_class_scores(path: Path, counts: Counts, labels: Sequence[str]) -> None:
@@ -158,11 +158,11 @@ def draw_class_scores(path: Path, counts: Counts, labels: Sequence[str]) -> None
 
     If there are too many classes, only the most frequent are drawn.
     """
-    names = drawable(labels)
+    names = printable_labels(labels)
     shown = np.sort(np.argsort(-counts.actual, kind="stable")[:MAX_CLASSES])
     height = 0.26 * len(shown) + 1.3
     figure = new_figure(7, height)
-    axes = plain_axes(figure.subplots())
+    axes = style_axes(figure.subplots())
     rows = np.arange(len(shown))
     axes.barh(rows, counts.f1[shown], height=0.7, color="#A6CBE3", label="F1")
     axes.plot(counts.precision[shown], rows, ">", color=VERMILION, markersize=5, label="precision")
@@ -174,14 +174,14 @@ def draw_class_scores(path: Path, counts: Counts, labels: Sequence[str]) -> None
     axes.set_xlabel("score; counts in brackets")
     axes.grid(visible=False, axis="y")
     figure.legend(loc="outside upper right", ncols=3, frameon=False)
-    save(figure, path)
+    save_png(figure, path)
 
 
 def draw_reliability(path: Path, bins: Reliability) -> None:
     """Draw accuracy by confidence, above the number of predictions."""
     figure = new_figure(5, 5.6)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-    plain_axes(upper), plain_axes(lower)
+    style_axes(upper), style_axes(lower)
     edges = np.linspace(0, 1, len(bins.counts) + 1)
     width = 1 / len(bins.counts)
     filled = bins.counts > 0
@@ -200,15 +200,15 @@ def draw_reliability(path: Path, bins: Reliability) -> None:
     lower.bar(starts, bins.counts[filled], color=FAINT, **bars)
     lower.set_ylabel("predictions")
     lower.set_xlabel("confidence, the probability of the prediction")
-    save(figure, path)
+    save_png(figure, path)
 
 
 def draw_parity(path: Path, predicted: np.ndarray, target: np.ndarray, name: str) -> None:
     """Draw predicted against actual values, both (n,). name: the label, with its unit."""
     kept = np.linspace(0, len(target) - 1, min(len(target), MAX_POINTS)).astype(int)
     figure = new_figure(5, 5)
-    (title,) = drawable([name])
-    axes = plain_axes(figure.subplots())
+    (title,) = printable_labels([name])
+    axes = style_axes(figure.subplots())
     both = np.concatenate([predicted, target])
     low, high = float(both.min()), float(both.max())
     margin = 0.04 * (high - low) or 1.0
@@ -228,7 +228,7 @@ def draw_parity(path: Path, predicted: np.ndarray, target: np.ndarray, name: str
     )
     lines = [f"{label} {float(score(predicted, target)):.4g}" for label, score in scores]
     axes.text(0.03, 0.97, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=9)
-    save(figure, path)
+    save_png(figure, path)
 
 
 # Shared by the figures

@@ -47,7 +47,7 @@ def describe_model(plan: TrainingPlan, start: BaseModel) -> str:
     )
     return (
         f"{source}: {config.num_layers} layers of width {config.d_model}, {inputs}, up to "
-        f"{start.folder.max_length} positions, {count / 1e6:.1f} million weights"
+        f"{start.folder.spec.max_length} positions, {count / 1e6:.1f} million weights"
     )
 
 

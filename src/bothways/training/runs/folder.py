@@ -7,7 +7,6 @@ OUT/checkpoints/step-00000200/              a checkpoint to resume from
 OUT/checkpoints/best.safetensors            the best weights, in the units of training
 """
 
-import dataclasses
 import json
 import platform
 import shutil
@@ -18,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from bothways import __version__
-from bothways.checkpoints import ModelFolder
-from bothways.checkpoints.bothways_folder import SETTINGS_FILE, write_bothways
-from bothways.checkpoints.model_folder import READER_FILES
+from bothways.checkpoints import ModelBundle
+from bothways.checkpoints.bothways_folder import SETTINGS_FILE, WEIGHTS_FILE, write_bothways
+from bothways.checkpoints.model_bundle import READER_FILES
 from bothways.checkpoints.weight_files import read_safetensors, write_safetensors
 from bothways.errors import CheckpointError, DataFileError
 from bothways.io.atomic import (
@@ -48,7 +47,6 @@ __all__ = ["RUN_FILE", "RunFolder"]
 RUN_FILE = "training.json"
 _CHECKPOINTS = "checkpoints"
 _BEST = "best.safetensors"
-_MODEL = "model.safetensors"
 
 
 class RunFolder:
@@ -140,7 +138,7 @@ class RunFolder:
         return save_checkpoint(self.checkpoints, checkpoint, keep=keep)
 
     def save_best_weights(
-        self, weights: Mapping[str, np.ndarray], objective: Objective, template: ModelFolder
+        self, weights: Mapping[str, np.ndarray], objective: Objective, template: ModelBundle
     ) -> None:
         """Write these weights as the model of the folder.
 
@@ -150,8 +148,8 @@ class RunFolder:
         with replaced_file(self.checkpoints / _BEST) as hidden:
             write_safetensors(hidden, weights)
         with replaced_files(self.path, last=SETTINGS_FILE) as hidden:
-            with writing(self.path / _MODEL):
-                write_bothways(hidden, trained_folder(weights, objective, template))
+            with writing(self.path / WEIGHTS_FILE):
+                write_bothways(hidden, trained_model(weights, objective, template))
             for name in READER_FILES:
                 if (template.reader_path / name).is_file():
                     with writing(self.path / name):
@@ -174,18 +172,13 @@ class RunFolder:
         return read_safetensors(self.checkpoints / _BEST)
 
 
-def trained_folder(
-    weights: Mapping[str, np.ndarray], objective: Objective, template: ModelFolder
-) -> ModelFolder:
+def trained_model(
+    weights: Mapping[str, np.ndarray], objective: Objective, template: ModelBundle
+) -> ModelBundle:
     """The template with trained weights, and the objective's head instead of its own heads."""
-    arrays = objective.to_folder(weights)
-    return dataclasses.replace(
-        template,
-        weights={name: array for name, array in arrays.items() if not name.startswith("heads.")},
-        heads={name: array for name, array in arrays.items() if name.startswith("heads.")},
-        head_configs=() if objective.head is None else (objective.head,),
-        unread_heads="",
-    )
+    heads = () if objective.head is None else (objective.head,)
+    arrays = {**objective.to_folder(weights), **template.module_weights}
+    return template.with_weights(arrays, "the trained weights", heads=heads)
 
 
 def run_description(
@@ -211,7 +204,7 @@ def run_description(
 
 
 def upgrade_bound(bound: Any) -> Any:
-    """What a run is bound to, with the encoder's fields under today's names."""
+    """Rename the encoder fields of an earlier version in a run's dependencies."""
     if not isinstance(bound, dict) or not isinstance(bound.get("encoder"), dict):
         return bound
     return bound | {"encoder": upgrade_encoder_fields(bound["encoder"])}

@@ -7,19 +7,20 @@ from typing import Any, assert_never
 
 from tokenizers import Tokenizer
 
-from bothways.checkpoints import ModelFolder, Normalize, read_folder
+from bothways.checkpoints import ModelBundle, open_reader, read_folder
+from bothways.checkpoints.tokenizers.files import open_tokenizer
 from bothways.errors import CheckpointError, ConfigError
 from bothways.files.rows import Kind
 from bothways.io.atomic import replaced_file
 from bothways.io.json_files import write_json
 from bothways.model.baselines import AnyConfig, matched_config
 from bothways.model.baselines.any_encoder import initialize
+from bothways.model.pooling import Normalize
+from bothways.model.spec import ModelSpec
 from bothways.sequences import Alphabet, SequenceReader, Series, SeriesReader, SymbolReader
 from bothways.sequences.alphabet import ALPHABET_FILE
-from bothways.sequences.opening import open_reader
 from bothways.sequences.series import SERIES_FILE
 from bothways.sequences.text import TOKENIZER_FILE, TextReader
-from bothways.sequences.tokenizer_files import open_tokenizer
 from bothways.training.options.new_model import NewModelOptions
 from bothways.training.options.objective import TrainingTask
 from bothways.training.setup.sizes import SIZES, new_config
@@ -48,7 +49,7 @@ class BaseModel:
     reader: converts sequences to tokens. from_scratch: whether the weights are random.
     """
 
-    folder: ModelFolder
+    folder: ModelBundle
     reader: SequenceReader
     from_scratch: bool
 
@@ -148,17 +149,12 @@ def create_base_model(
             config = config_for(num_channels=reader.series.num_channels)
         case unknown:
             assert_never(unknown)
-    folder = ModelFolder(
-        path=out,
-        reader_path=out,
-        family="bothways",
+    spec = ModelSpec(
         config=config,
-        weights=initialize(config, seed=seed),
-        heads={},
-        head_settings={},
         modules=(Normalize(),) if task == "contrast" else (),
         max_length=config.max_length,
     )
+    folder = ModelBundle.of(spec, initialize(config, seed=seed), path=out)
     return BaseModel(folder, reader, from_scratch=True)
 
 
@@ -175,7 +171,7 @@ def load_base_model(
         ConfigError: for other fields, or a `max_length` above the model's.
     """
     folder = read_folder(path)
-    reader = open_reader(folder.reader_path, folder.config, lowercase=folder.lowercase)
+    reader = open_reader(folder)
     if reader is None:
         raise CheckpointError(
             f"{path}: no tokenizer that bothways supports; add an alphabet.json to the folder"
@@ -192,5 +188,5 @@ def load_base_model(
         raise ConfigError(
             f"max_length={max_length}: {path} accepts at most {config.max_length} positions"
         )
-    folder = dataclasses.replace(folder, config=config, max_length=max_length or folder.max_length)
+    folder = folder.with_spec(config=config, max_length=max_length or folder.spec.max_length)
     return BaseModel(folder, reader, from_scratch=False)

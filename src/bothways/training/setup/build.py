@@ -76,8 +76,9 @@ def build_objective(
         case "contrast":
             return Contrast(
                 config=start.folder.config,
-                pooling=start.folder.pooling,
-                modules=start.folder.modules,
+                pooling=start.folder.spec.pooling,
+                modules=start.folder.spec.modules,
+                module_weights=start.folder.module_weights,
                 dimensions=options.dimensions,
                 **options.given("temperature", "similarity", "symmetric"),
             )
@@ -89,7 +90,7 @@ def head_labels(task: TrainingTask, start: BaseModel | None) -> tuple[str, ...]:
         "classify": ("classes", "multilabel"),
         "tag": ("tags",),
     }
-    heads = () if start is None else start.folder.head_configs
+    heads = () if start is None else start.folder.spec.heads
     return next((head.labels for head in heads if head.task in head_tasks.get(task, ())), ())
 
 
@@ -99,13 +100,12 @@ def build_model(objective: Objective, start: BaseModel, *, seed: int) -> Trained
     weights: dict[str, np.ndarray] = {}
     if head is not None:
         existing = {
-            name: folder.heads[name]
+            name: folder.head_weights[name]
             for name, shape in head_layout(head, folder.config).items()
-            if name in folder.heads and folder.heads[name].shape == shape
+            if name in folder.head_weights and folder.head_weights[name].shape == shape
         }
         if any(
-            dataclasses.replace(other, dropout=head.dropout) == head
-            for other in folder.head_configs
+            dataclasses.replace(other, dropout=head.dropout) == head for other in folder.spec.heads
         ):
             weights = objective.from_folder(existing)
         else:  # a published encoder may have a pooler but no classifier
@@ -120,7 +120,7 @@ def _head(
 ) -> Head:
     """The model's head if it has the same labels and pooling, otherwise a new one."""
     pooling = options.head_pooling
-    for head in start.folder.head_configs:
+    for head in start.folder.spec.heads:
         if head.task == task and head.labels == labels and pooling in (None, head.pooling):
             if options.head_dropout is None:
                 return head

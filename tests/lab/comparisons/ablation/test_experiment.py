@@ -8,32 +8,38 @@ import torch
 
 from bothways.errors import ConfigError
 from bothways.lab.comparisons.ablation.experiment import (
-    VARIANTS,
     AblationResult,
-    AblationSettings,
-    Adder,
-    difference,
-    look,
+    MirrorSumModel,
+    SignalPropagation,
     make_batch,
+    measure_signal_propagation,
+    position_variation,
     run_ablation,
 )
-from bothways.lab.comparisons.ablation.report import COMPARISON, ablation_sections
+from bothways.lab.comparisons.ablation.report import ablation_sections
+from bothways.lab.comparisons.ablation.settings import PRESETS, VARIANTS, AblationSettings
 from bothways.lab.models.ablated_block import AblatedEncoder
-from bothways.lab.report.page import Report, write_report
-from bothways.lab.tasks.examples import Stream
+from bothways.lab.report.content import ComparisonReport
+from bothways.lab.report.writer import write_report
+from bothways.lab.tasks.base import Split
 
-QUICK: AblationSettings = COMPARISON.settings["quick"]
+QUICK = PRESETS["quick"]
 
 
 @pytest.fixture(scope="module")
 def result() -> AblationResult:
-    shares: list[float] = []
-    found = run_ablation(
-        dataclasses.replace(QUICK, seeds=(0, 1)), lambda doing, share: shares.append(share)
-    )
-    assert shares == sorted(shares)
-    assert shares[-1] == pytest.approx(1)
-    return found
+    fractions: list[float] = []
+    settings = dataclasses.replace(QUICK, seeds=(0, 1))
+    result = run_ablation(settings, lambda activity, fraction: fractions.append(fraction))
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == pytest.approx(1)
+    return result
+
+
+def propagation(name: str, depth: int = 8) -> SignalPropagation:
+    settings = AblationSettings()
+    model = MirrorSumModel(settings, VARIANTS[name], depth, seed=0)
+    return measure_signal_propagation(settings, model, 0)
 
 
 def test_a_target_is_the_sum_of_a_symbol_and_its_mirror_image() -> None:
@@ -43,78 +49,74 @@ def test_a_target_is_the_sum_of_a_symbol_and_its_mirror_image() -> None:
     np.testing.assert_array_equal(batch.targets["sums"].view(4, 3), (rows + rows[:, [2, 1, 0]]) % 5)
 
 
-def test_batches_differ_by_seed_step_and_stream_and_by_nothing_else() -> None:
+def test_batches_are_a_function_of_seed_step_and_split() -> None:
     settings = AblationSettings()
 
-    def values(seed: int, step: int, stream: Stream = "train") -> list[int]:
-        numbers: list[int] = make_batch(settings, 8, seed, step, stream).values.tolist()
+    def values(seed: int, step: int, split: Split = "train") -> list[int]:
+        numbers: list[int] = make_batch(settings, 8, seed, step, split).values.tolist()
         return numbers
 
     first = values(0, 0)
     assert first == values(0, 0)
-    for other in (values(1, 0), values(0, 1), values(0, 0, stream="test")):
+    for other in (values(1, 0), values(0, 1), values(0, 0, split="test")):
         assert other != first
 
 
 def test_every_variant_is_trained_at_every_depth_from_every_seed(result: AblationResult) -> None:
-    assert set(result.runs) == set(QUICK.depths)
-    for depth, runs in result.runs.items():
-        assert list(runs) == list(VARIANTS)
-        for run in runs.values():
-            assert set(run.losses) == set(run.accuracies) == set(run.starts) == {0, 1}
-            assert all(len(losses) == QUICK.steps for losses in run.losses.values())
-            assert len(run.starts[0].gradients) == len(run.starts[0].differences) == depth + 1
+    assert set(result.variants) == set(QUICK.depths)
+    for depth, variants in result.variants.items():
+        assert list(variants) == list(VARIANTS)
+        for variant in variants.values():
+            assert set(variant.losses) == set(variant.accuracies) == {0, 1}
+            assert set(variant.at_initialization) == {0, 1}
+            assert all(len(losses) == QUICK.steps for losses in variant.losses.values())
+            signal = variant.at_initialization[0]
+            assert len(signal.gradient_norms) == len(signal.position_variation) == depth + 1
 
 
-def test_variants_differ_in_what_they_lack_alone(result: AblationResult) -> None:
-    sizes = {name: run.parameters for name, run in result.runs[2].items()}
-    whole = sizes["whole"]
-    assert sizes["no skip connections"] == sizes["one head"] == whole
-    assert sizes["no positions"] == whole - QUICK.length * QUICK.d_model
-    assert sizes["no feed-forward"] < sizes["no normalization"] < whole
+def test_variants_only_lack_the_parameters_of_the_removed_part(result: AblationResult) -> None:
+    variants = result.variants[2]
+    assert len({variant.parameters.head for variant in variants.values()}) == 1
+    sizes = {name: variant.parameters.encoder for name, variant in variants.items()}
+    full = sizes["full block"]
+    assert sizes["no skip connections"] == sizes["one head"] == full
+    assert sizes["no positions"] == full - QUICK.length * QUICK.d_model
+    assert sizes["no feed-forward"] < sizes["no normalization"] < full
 
 
-def test_vectors_that_are_all_alike_do_not_differ_and_those_around_nothing_do() -> None:
-    assert difference(torch.ones(6, 4), 3) == 0
-    around = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
-    assert difference(around, 2) == 1
-    assert difference(torch.cat([around, 5 * around]), 2) == 1
+def test_position_variation_is_0_for_equal_vectors_and_1_for_vectors_with_mean_0() -> None:
+    assert position_variation(torch.ones(6, 4), 3) == 0
+    centered = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
+    assert position_variation(centered, 2) == 1
+    assert position_variation(torch.cat([centered, 5 * centered]), 2) == 1
 
 
-def test_without_skip_connections_positions_become_alike_with_depth() -> None:
-    settings = AblationSettings()
-    whole, without = (
-        look(settings, Adder(settings, VARIANTS[name], 8, seed=0), 0).differences
-        for name in ("whole", "no skip connections")
-    )
-    assert whole[-1] > 0.3
-    assert without[-1] < 0.02
+def test_without_skip_connections_differences_between_positions_vanish_with_depth() -> None:
+    assert propagation("full block").position_variation[-1] > 0.3
+    assert propagation("no skip connections").position_variation[-1] < 0.02
 
 
-def test_without_norms_gradients_grow_from_layer_to_layer() -> None:
-    settings = AblationSettings()
-    whole, without = (
-        look(settings, Adder(settings, VARIANTS[name], 8, seed=0), 0).gradients
-        for name in ("whole", "no normalization")
-    )
-    assert whole[0] < 100 * whole[-1]
+def test_without_normalization_gradients_grow_from_layer_to_layer() -> None:
+    full = propagation("full block").gradient_norms
+    without = propagation("no normalization").gradient_norms
+    assert full[0] < 100 * full[-1]
     assert without[0] > 100 * without[-1]
 
 
 def test_the_same_settings_give_the_same_numbers(result: AblationResult) -> None:
     settings = dataclasses.replace(result.settings, depths=(1,))
     again = run_ablation(settings, lambda *_: None)
-    for name, run in again.runs[1].items():
-        assert run.losses == result.runs[1][name].losses
-        assert run.accuracies == result.runs[1][name].accuracies
-        assert run.starts == result.runs[1][name].starts
+    for name, variant in again.variants[1].items():
+        assert variant.losses == result.variants[1][name].losses
+        assert variant.accuracies == result.variants[1][name].accuracies
+        assert variant.at_initialization == result.variants[1][name].at_initialization
 
 
 def test_the_report_shows_every_variant(result: AblationResult, tmp_path: Path) -> None:
     sections = ablation_sections(result)
     for table in sections[0].tables:
         assert [row[0] for row in table.rows] == list(VARIANTS)
-    report = Report("Ablation", "command", {}, tuple(sections), result.to_dict())
+    report = ComparisonReport("Ablation", "command", {}, tuple(sections), result.to_dict())
     write_report(tmp_path, report)
     assert {path.name for path in tmp_path.glob("*.png")} == {
         "ablation-loss-1.png",
@@ -123,33 +125,33 @@ def test_the_report_shows_every_variant(result: AblationResult, tmp_path: Path) 
         "ablation-differences.png",
     }
     raw = json.loads((tmp_path / "raw.json").read_text())["results"]
-    assert len(raw["runs"]["2"]["whole"]["losses"]["0"]) == QUICK.steps
+    assert len(raw["variants"]["2"]["full block"]["losses"]["0"]) == QUICK.steps
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("changes", "message"),
     [
-        ({"depths": ()}, "depths=.*at least one"),
-        ({"seeds": (1, 1)}, "seeds=.*none twice"),
+        ({"depths": ()}, "depths=.*one or more distinct"),
+        ({"seeds": (1, 1)}, "seeds=.*one or more distinct"),
         ({"steps": 0}, "steps=0: expected at least 1"),
         ({"num_heads": 5}, "num_heads=5 does not divide"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(wrong: dict[str, object], message: str) -> None:
+def test_invalid_settings_raise(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        dataclasses.replace(QUICK, **wrong)  # type: ignore[arg-type]
+        dataclasses.replace(QUICK, **changes)  # type: ignore[arg-type]
 
 
-def test_small_weights_tame_gradients_but_let_positions_become_alike() -> None:
+def test_small_initial_weights_limit_gradients_but_not_the_loss_of_variation() -> None:
     settings = AblationSettings()
-    starts = {}
+    signals = {}
     for name in ("no normalization", "no skip connections"):
         torch.manual_seed(0)
-        model = Adder(settings, VARIANTS[name], 8, seed=0)
-        # As training begins: see `TransformerEncoder`.
-        fresh = AblatedEncoder(model.encoder.config, VARIANTS[name].without)
-        model.encoder.load_state_dict(fresh.state_dict())
-        starts[name] = look(settings, model, 0)
-    tame = starts["no normalization"].gradients
-    assert tame[0] < 10 * tame[-1]
-    assert starts["no skip connections"].differences[-1] < 0.02
+        model = MirrorSumModel(settings, VARIANTS[name], 8, seed=0)
+        # The initial weights of `bothways train`, from `TransformerEncoder`.
+        small = AblatedEncoder(model.encoder.config, VARIANTS[name].without)
+        model.encoder.load_state_dict(small.state_dict())
+        signals[name] = measure_signal_propagation(settings, model, 0)
+    gradients = signals["no normalization"].gradient_norms
+    assert gradients[0] < 10 * gradients[-1]
+    assert signals["no skip connections"].position_variation[-1] < 0.02

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from bothways.lab.comparisons.speed.operations import Work, count_work
+from bothways.lab.comparisons.speed.operations import OperationCount, count_operations
 from bothways.model.baselines import matched_config
 from bothways.model.baselines.layout import layout
 from bothways.model.config import EncoderConfig
@@ -22,45 +22,45 @@ LIKE = EncoderConfig(
 )
 
 
-def _work(name: str, length: int) -> Work:
+def _count(name: str, length: int) -> OperationCount:
     config = LIKE if name == "transformer" else matched_config(name, LIKE)  # type: ignore[arg-type]
     encoder = make_encoder(config, seed=0)
-    return count_work(encoder, torch.zeros(length, dtype=torch.long), Lengths([length]))
+    return count_operations(encoder, torch.zeros(length, dtype=torch.long), Lengths([length]))
 
 
-def test_the_operations_of_a_transformer_are_those_of_its_formulas() -> None:
+def test_the_operations_of_a_transformer_equal_its_formula() -> None:
     L, D, F = 24, LIKE.d_model, LIKE.d_ff
-    a_layer = 4 * L * D * D + 2 * L * L * D + 2 * L * D * F  # multiplications, each with a sum
-    assert _work("transformer", L).operations == LIKE.num_layers * 2 * a_layer
+    per_layer = 4 * L * D * D + 2 * L * L * D + 2 * L * D * F  # multiply-adds
+    assert _count("transformer", L).operations == LIKE.num_layers * 2 * per_layer
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "lstm-forward"])
-def test_a_recurrent_layer_multiplies_by_each_weight_once_a_position(name: str) -> None:
+def test_a_recurrent_layer_uses_each_weight_once_per_position(name: str) -> None:
     config = matched_config(name, LIKE)  # type: ignore[arg-type]
     matrices = {n: s for n, s in layout(config).items() if ".weight_" in n}
     expected = 24 * 2 * sum(math.prod(shape) for shape in matrices.values())
-    assert _work(name, 24).operations == expected
+    assert _count(name, 24).operations == expected
 
 
 @pytest.mark.parametrize("name", ["transformer", "convolution", "bag"])
-def test_the_longest_chain_of_these_does_not_grow_with_length(name: str) -> None:
-    assert _work(name, 8).sequential == _work(name, 32).sequential
+def test_sequential_operations_of_parallel_encoders_do_not_grow_with_length(name: str) -> None:
+    assert _count(name, 8).sequential == _count(name, 32).sequential
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "gru-forward"])
-def test_the_longest_chain_of_recurrent_encoders_grows_by_as_much_with_every_position(
+def test_sequential_operations_of_recurrent_encoders_are_linear_in_length(
     name: str,
 ) -> None:
-    chains = [_work(name, length).sequential for length in (8, 9, 24)]
-    a_position = chains[1] - chains[0]
-    assert a_position >= LIKE.num_layers
-    assert chains[2] - chains[0] == 16 * a_position
+    chains = [_count(name, length).sequential for length in (8, 9, 24)]
+    per_position = chains[1] - chains[0]
+    assert per_position >= LIKE.num_layers
+    assert chains[2] - chains[0] == 16 * per_position
 
 
-def test_counting_changes_no_encoder() -> None:
+def test_counting_does_not_change_the_encoder() -> None:
     encoder = make_encoder(LIKE, seed=0)
     before = {name: weight.clone() for name, weight in encoder.state_dict().items()}
-    count_work(encoder.train(), torch.zeros(4, dtype=torch.long), Lengths([4]))
+    count_operations(encoder.train(), torch.zeros(4, dtype=torch.long), Lengths([4]))
     assert encoder.training
     for name, weight in encoder.state_dict().items():
         assert weight.dtype == before[name].dtype

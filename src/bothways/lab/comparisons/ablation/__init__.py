@@ -1,1 +1,1 @@
-"""The ablation comparison: what each part of the encoder block contributes."""
+"""Ablation: train encoder blocks with one part removed."""

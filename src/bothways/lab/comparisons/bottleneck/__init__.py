@@ -1,1 +1,1 @@
-"""The bottleneck comparison: one vector, or attention, between encoder and decoder."""
+"""Bottleneck: compare one fixed context vector with attention over all encoder states."""

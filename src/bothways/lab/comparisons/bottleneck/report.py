@@ -1,4 +1,4 @@
-"""The report of `bothways compare bottleneck`: accuracy by length, for three ways to see."""
+"""The report of `bothways compare bottleneck`: decoding accuracy by length for three systems."""
 
 from typing import TYPE_CHECKING, Literal, assert_never
 
@@ -6,89 +6,93 @@ import numpy as np
 
 from bothways.lab.comparison import Comparison
 from bothways.lab.comparisons.bottleneck.experiment import (
-    SYSTEMS,
     BottleneckResult,
-    BottleneckSettings,
-    Found,
+    SystemResult,
     run_bottleneck,
 )
-from bothways.lab.fitting import ALL_LEARNING_RATES
-from bothways.lab.report.page import ReportFigure, Section, Table
-from bothways.lab.report.shares import typical, typical_and_range
-from bothways.lab.tasks.dates import FORMS
-from bothways.plotting.encoders import Line, draw_lines, numbered_styles
+from bothways.lab.comparisons.bottleneck.settings import PRESETS, SYSTEMS, BottleneckSettings
+from bothways.lab.report.content import ReportFigure, ReportSection, ReportTable
+from bothways.lab.report.percentages import format_median, format_median_and_range
+from bothways.lab.tasks.dates import FORMATS
+from bothways.plotting.curves import CurveWithRange, assign_styles, draw_curves
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["COMPARISON", "bottleneck_sections"]
 
-Measure = Literal["exact", "symbols"]
+AccuracyMeasure = Literal["exact_match", "symbol_accuracy"]
+
+_MEASURE_NAMES: dict[AccuracyMeasure, str] = {
+    "exact_match": "Entirely correct sequences",
+    "symbol_accuracy": "Correct symbols",
+}
 
 
-def bottleneck_sections(result: BottleneckResult) -> list[Section]:
-    """What was found, by length, and how it was made sure that nothing else differs."""
+def bottleneck_sections(result: BottleneckResult) -> list[ReportSection]:
+    """Accuracy by length, then the method, its limits and the systems."""
     settings = result.settings
+    lengths = settings.trained_lengths
     return [
-        Section(
+        ReportSection(
             "Accuracy by length",
             (
                 _finding(result),
-                f"{_asked(settings)} Curves are the median of {len(settings.seeds)} seeds, bands "
-                f"reach from the worst to the best; {settings.examples} new sequences of each "
-                "length, each step taking the likeliest symbol after those that it took before.",
+                f"{_task_description(settings)} Curves are medians of {len(settings.seeds)} seeds; "
+                "bands extend from the lowest to the highest seed. Each length is evaluated on "
+                f"{settings.eval_sequences} new sequences with greedy decoding.",
             ),
             (
                 ReportFigure(
                     "bottleneck-exact",
-                    lambda axes: _draw(axes, result, "exact"),
-                    "Sequences that are right from the first symbol to the last, and end there.",
-                    _told(result, "exact", "Share of sequences that are wholly right"),
+                    lambda axes: _draw(axes, result, "exact_match"),
+                    "Sequences that are correct from the first to the last symbol, end included.",
+                    _alt_text(result, "exact_match"),
                 ),
                 ReportFigure(
                     "bottleneck-symbols",
-                    lambda axes: _draw(axes, result, "symbols"),
-                    "Symbols in the right place.",
-                    _told(result, "symbols", "Share of symbols in the right place"),
+                    lambda axes: _draw(axes, result, "symbol_accuracy"),
+                    "Symbols that are correct at their position.",
+                    _alt_text(result, "symbol_accuracy"),
                 ),
             ),
-            (_table(result, "exact"), _table(result, "symbols")),
+            (_accuracy_table(result, "exact_match"), _accuracy_table(result, "symbol_accuracy")),
         ),
-        Section(
-            "What is the same for all, and what is not",
+        ReportSection(
+            "Method and limits",
             (
-                "One decoder for all: an LSTM that starts from the encoder's first and last "
-                "states. What it sees beside its own state is the only difference: through one "
-                "vector, made of those two states and the same in each step (Sutskever et al. "
-                "2014; Cho et al. 2014); or by attention over all states of the encoder (Bahdanau "
-                "et al. 2015). Where attention has four matrices, the one vector has a "
-                "feed-forward of as many weights. The LSTM reads in both directions.",
+                "All systems have the same decoder: an LSTM that starts from the first and the "
+                "last state of the encoder. The only difference is its context: one fixed vector, "
+                "made of these two states and the same at each step (Sutskever et al. 2014; Cho et "
+                "al. 2014), or attention over all encoder states (Bahdanau et al. 2015). In place "
+                "of the four matrices of attention, the fixed vector has a feed-forward layer with "
+                "as many parameters. The LSTM encoder is bidirectional.",
+                "Encoders have equally many parameters, within 5 %; the decoder's count depends on "
+                "the width of the encoder's states.",
                 f"Budgets are equal: {settings.steps:,} steps of about "
-                f"{settings.batch_symbols:,} symbols for each run, of lengths from "
-                f"{settings.practiced[0]} to {settings.practiced[-1]}. The first seed is trained "
-                "at each rate of the same grid, and the rate that makes most sequences wholly "
-                "right, of some that are not reported, is used for all seeds.",
+                f"{settings.batch_symbols:,} symbols per run, with lengths from {lengths[0]} to "
+                f"{lengths[-1]}. The first seed is trained at each learning rate of a common grid. "
+                "The rate with the most entirely correct sequences, on data that is not reported, "
+                "is used for all seeds.",
                 _limits(settings),
             ),
-            tables=(_systems(result),),
+            tables=(_system_table(result),),
         ),
     ]
 
 
-def _asked(settings: BottleneckSettings) -> str:
+def _task_description(settings: BottleneckSettings) -> str:
     match settings.task:
         case "copy" | "reverse":
-            how = "again" if settings.task == "copy" else "backwards"
             return (
-                f"Each system reads a sequence of {settings.num_symbols} symbols, drawn at random, "
-                f"and has to say it {how}. Guessing makes {100 / settings.num_symbols:.0f} % of "
-                "the symbols right."
+                f"Each system reads a random sequence of {settings.num_symbols} different symbols "
+                f"and has to {settings.task} it. Guessing gets "
+                f"{100 / settings.num_symbols:.0f} % of the symbols right."
             )
         case "dates":
             return (
-                "Each system reads a date as people write it, in words or in numbers, in one of "
-                f"{len(FORMS)} forms, and has to write it as ISO 8601 does: year, month and day, "
-                "ten characters."
+                f"Each system reads a date in one of {len(FORMATS)} formats, in words or in "
+                "numbers, and has to write it in ISO 8601: year, month and day in ten characters."
             )
         case unknown:
             assert_never(unknown)
@@ -99,128 +103,113 @@ def _limits(settings: BottleneckSettings) -> str:
     match settings.task:
         case "copy" | "reverse":
             return (
-                "It shows what this budget buys. A larger vector or longer training moves the "
-                "length at which one vector fails; it does not remove it. Nor is copying what "
-                "encoders are for: it is the task that needs every symbol, and so the one where "
-                "the bottleneck is felt first. A vector that stands for a text's meaning may leave "
-                "most of it out, and pooled vectors, as bothways makes them for search, do."
+                "The result holds for this budget. A larger vector or longer training moves the "
+                "length at which one vector fails, but does not remove it. Copying is also not a "
+                "typical use of an encoder: it needs every symbol, so it shows the bottleneck "
+                "first. A vector that represents the meaning of a text may leave most of it out, "
+                "as the pooled vectors for search do."
             )
         case "dates":
             return (
-                "It shows what this budget buys. A date is one of some 73,000 days here, however "
-                "long the text that says it: what one vector has to hold does not grow with the "
-                "source, as it does where the source is copied."
+                "The result holds for this budget. There are about 73,000 different dates, however "
+                "long the text: the information that one vector has to hold does not grow with the "
+                "source, unlike in copying."
             )
         case unknown:
             assert_never(unknown)
 
 
 def _finding(result: BottleneckResult) -> str:
-    short, long = result.settings.lengths[0], result.settings.lengths[-1]
-    told = [
-        f"{name}: {typical(found.exact(short))} of sequences of {short} symbols wholly right, "
-        f"{typical(found.exact(long))} of {long}"
-        for name, found in result.found.items()
-    ]
-    return "; ".join(told) + "."
+    lengths = result.settings.evaluated_lengths
+    short, long = lengths[0], lengths[-1]
+    accuracies = "; ".join(
+        f"{name} {format_median(system.exact_match(short))} at {short} symbols, "
+        f"{format_median(system.exact_match(long))} at {long}"
+        for name, system in result.systems.items()
+    )
+    return f"Entirely correct sequences: {accuracies}."
 
 
-def _draw(axes: "Axes", result: BottleneckResult, measure: Measure) -> None:
-    lengths = result.settings.lengths
-    styles = numbered_styles(tuple(SYSTEMS))
-    draw_lines(
+def _draw(axes: "Axes", result: BottleneckResult, measure: AccuracyMeasure) -> None:
+    lengths = result.settings.evaluated_lengths
+    styles = assign_styles(tuple(SYSTEMS))
+    draw_curves(
         axes,
         [
-            Line(
+            CurveWithRange(
                 name,
                 lengths,
-                np.transpose(_by_length(found, lengths, measure)).tolist(),
+                np.transpose(_by_length(system, lengths, measure)).tolist(),
                 styles[name],
             )
-            for name, found in result.found.items()
+            for name, system in result.systems.items()
         ],
-        x_label="length of the sequence, symbols",
-        y_label={"exact": "sequences wholly right, share", "symbols": "symbols right, share"}[
-            measure
-        ],
+        x_label="sequence length, symbols",
+        y_label=f"{_MEASURE_NAMES[measure].lower()}, fraction",
         y_limits=(-0.02, 1.03),
     )
 
 
-def _by_length(found: Found, lengths: tuple[int, ...], measure: Measure) -> list[list[float]]:
-    """The shares of each length, by seed."""
-    of_length = found.exact if measure == "exact" else found.symbols
-    return [of_length(length) for length in lengths]
+def _by_length(
+    system: SystemResult, lengths: tuple[int, ...], measure: AccuracyMeasure
+) -> list[list[float]]:
+    """The accuracy at each length, by seed."""
+    at_length = system.exact_match if measure == "exact_match" else system.symbol_accuracy
+    return [at_length(length) for length in lengths]
 
 
-def _told(result: BottleneckResult, measure: Measure, what: str) -> str:
-    lengths = result.settings.lengths
+def _alt_text(result: BottleneckResult, measure: AccuracyMeasure) -> str:
+    lengths = result.settings.evaluated_lengths
     ends = []
-    for name, found in result.found.items():
-        shares = [typical(values) for values in _by_length(found, lengths, measure)]
-        ends.append(f"{name}, {shares[0]} at {lengths[0]} to {shares[-1]} at {lengths[-1]}")
-    return f"{what} against length: {'; '.join(ends)}."
+    for name, system in result.systems.items():
+        medians = [format_median(values) for values in _by_length(system, lengths, measure)]
+        ends.append(f"{name}, {medians[0]} at {lengths[0]} to {medians[-1]} at {lengths[-1]}")
+    return f"{_MEASURE_NAMES[measure]} by sequence length: {'; '.join(ends)}."
 
 
-def _table(result: BottleneckResult, measure: Measure) -> Table:
-    """Each cell: the median of the seeds, and the worst and best of them."""
-    what = {"exact": "sequences that are wholly right", "symbols": "symbols in the right place"}
-    lengths = result.settings.lengths
+def _accuracy_table(result: BottleneckResult, measure: AccuracyMeasure) -> ReportTable:
+    lengths = result.settings.evaluated_lengths
     rows: list[tuple[str, ...]] = []
-    for name, found in result.found.items():
-        cells = [typical_and_range(values) for values in _by_length(found, lengths, measure)]
+    for name, system in result.systems.items():
+        cells = [format_median_and_range(values) for values in _by_length(system, lengths, measure)]
         rows.append((name, *cells))
-    return Table(
-        f"By length, the share of {what[measure]}: median of the seeds (worst to best)",
+    return ReportTable(
+        f"{_MEASURE_NAMES[measure]} by sequence length: median of the seeds (lowest to highest)",
         ("system", *(str(length) for length in lengths)),
         tuple(rows),
     )
 
 
-def _systems(result: BottleneckResult) -> Table:
-    return Table(
+def _system_table(result: BottleneckResult) -> ReportTable:
+    return ReportTable(
         "The systems",
-        ("system", "weights", "width of a state", "learning rate", "symbols read", "seconds a run"),
+        (
+            "system",
+            "encoder parameters",
+            "decoder parameters",
+            "state width",
+            "learning rate",
+            "symbols read",
+            "seconds per run",
+        ),
         tuple(
             (
                 name,
-                found.parameters,
-                found.width,
-                found.rate,
-                max(found.tokens.values()),
-                found.seconds / len(found.losses),
+                system.parameters.encoder,
+                system.parameters.head,
+                system.width,
+                system.learning_rate,
+                max(system.tokens.values()),
+                system.seconds / len(system.losses),
             )
-            for name, found in result.found.items()
+            for name, system in result.systems.items()
         ),
     )
 
 
 COMPARISON = Comparison(
-    title="Bottleneck: one vector of a sequence, or attention over all its states",
-    settings={
-        "quick": BottleneckSettings(
-            shortest=2,
-            longest=7,
-            judged=6,
-            every=2,
-            examples=8,
-            steps=4,
-            batch_symbols=64,
-            seeds=(0, 1),
-            rates=(5e-3,),
-            d_model=32,
-            num_layers=1,
-        ),
-        "default": BottleneckSettings(),
-        "full": BottleneckSettings(
-            longest=66,
-            judged=60,
-            steps=2500,
-            seeds=(0, 1, 2, 3, 4),
-            rates=ALL_LEARNING_RATES,
-            examples=500,
-        ),
-    },
+    title="Bottleneck: one context vector, or attention over all encoder states",
+    presets=PRESETS,
     run=run_bottleneck,
     sections=bottleneck_sections,
 )

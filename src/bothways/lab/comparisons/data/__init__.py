@@ -1,1 +1,1 @@
-"""The data comparison: encoders on labeled rows of one's own."""
+"""Data: compare encoders on a file of labeled rows."""

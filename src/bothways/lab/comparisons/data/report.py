@@ -1,4 +1,4 @@
-"""The report of `bothways compare data`: scores, time and weights of encoders on one's own rows."""
+"""The report of `bothways compare data`: scores, training time and size of encoders."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bothways.lab.comparison import Comparison
-from bothways.lab.comparisons.data.experiment import DataResult, DataSettings, Found, run_data
-from bothways.lab.report.page import ReportFigure, Section, Table
-from bothways.model.baselines import BASELINES
-from bothways.plotting.encoders import STYLES
+from bothways.lab.comparisons.data.experiment import DataResult, EncoderScores, run_data
+from bothways.lab.comparisons.data.settings import PRESETS
+from bothways.lab.report.content import ReportFigure, ReportSection, ReportTable
+from bothways.plotting.curves import ENCODER_STYLES
 from bothways.plotting.style import GRAY, CurveEnd, label_ends
 
 if TYPE_CHECKING:
@@ -17,100 +17,110 @@ if TYPE_CHECKING:
 
 __all__ = ["COMPARISON", "data_sections"]
 
-_LABELS_NAMED = 12
+_MAX_LABEL_NAMES = 12
 _METRICS = {
-    "accuracy": "share of right labels",
-    "micro_f1": "F1 over all labels",
-    "span_f1": "F1 of spans",
-    "r2": "R², the share of variance explained",
+    "accuracy": "accuracy",
+    "micro_f1": "micro-averaged F1",
+    "span_f1": "F1 over spans",
+    "r2": "R² (fraction of variance explained)",
 }
 
 
-def data_sections(result: DataResult) -> list[Section]:
-    """Scores, what they cost, and how it was made sure that nothing else differs."""
+def data_sections(result: DataResult) -> list[ReportSection]:
+    """Scores and costs of the encoders, then the method and its limits."""
     return [
-        Section(
-            "Scores, and what they cost",
-            (_finding(result), _what_was_learned(result)),
+        ReportSection(
+            "Scores and costs",
+            (_finding(result), _task_description(result)),
             (
                 ReportFigure(
                     "data-scores",
                     lambda axes: _draw_scores(axes, result),
-                    f"The {_METRICS[result.metric]} on rows that were held out; a mark for each "
-                    "seed, a bar at the median.",
-                    _told(result),
-                    height=1.2 + 0.45 * len(result.found),
+                    f"{_metric_title(result)} on the test rows, with a marker for each seed and a "
+                    "bar at the median.",
+                    _alt_text(result),
+                    height=1.2 + 0.45 * len(result.encoders),
                 ),
                 ReportFigure(
                     "data-time",
                     lambda axes: _draw_time(axes, result),
-                    "The same scores against the time that training took; medians of the seeds.",
-                    _told(result),
+                    "Scores by training time; medians of the seeds.",
+                    _alt_text(result),
                 ),
             ),
-            (_table(result),),
+            (_score_table(result),),
         ),
-        Section("The same for all", _conditions(result), tables=(_rates(result),)),
+        ReportSection("Method and limits", _method(result), tables=(_rate_table(result),)),
     ]
 
 
 def _finding(result: DataResult) -> str:
-    """Who is best, whom the seeds do not tell apart from it, and where the Transformer stands."""
+    """The best encoder, those with overlapping scores, and the rank of the Transformer."""
     best, *others = _ranked(result)
-    peers = [name for name in others if _overlap(result.found[best], result.found[name])]
-    told = [f"On {Path(result.settings.file).name}, {best} does best: {_spread(result, best)}."]
+    peers = [name for name in others if _overlap(result.encoders[best], result.encoders[name])]
+    file = Path(result.settings.file).name
+    sentences = [f"On {file}, {best} has the best score: {_spread(result, best)}."]
     if peers:
-        told.append(f"The seeds do not tell it apart from {' and '.join(peers)}.")
+        sentences.append(f"Over the seeds, its scores overlap with those of {_join(peers)}.")
     if "transformer" in others and "transformer" not in peers:
-        told.append(f"The transformer comes to {_spread(result, 'transformer')}.")
+        sentences.append(f"The transformer scores {_spread(result, 'transformer')}.")
     elif best == "transformer" and others:
-        told.append(f"Next is {others[0]}: {_spread(result, others[0])}.")
-    if result.guess is not None:
-        told.append(f"Guessing comes to {_number(result, result.guess)}.")
-    return " ".join(told)
+        sentences.append(f"The next best is {others[0]}: {_spread(result, others[0])}.")
+    if result.baseline_score is not None:
+        sentences.append(
+            f"A constant prediction scores {_format_score(result, result.baseline_score)}."
+        )
+    return " ".join(sentences)
 
 
-def _overlap(first: Found, second: Found) -> bool:
+def _join(names: list[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _overlap(first: EncoderScores, second: EncoderScores) -> bool:
     return min(first.scores) <= max(second.scores) and min(second.scores) <= max(first.scores)
 
 
-def _what_was_learned(result: DataResult) -> str:
-    rows, chosen, judged = result.rows
-    shown = ", ".join(result.names[:_LABELS_NAMED])
-    more = len(result.names) - _LABELS_NAMED
-    names = f"{shown} and {more} more" if more > 0 else shown
-    goal = {"classify": "the label of a row", "tag": "a label for each position"}.get(
+def _task_description(result: DataResult) -> str:
+    train, validation, test = result.rows
+    names = ", ".join(result.label_names[:_MAX_LABEL_NAMES])
+    more = len(result.label_names) - _MAX_LABEL_NAMES
+    if more > 0:
+        names = f"{names} and {more} more"
+    target = {"classify": "the label of each row", "tag": "the label of each position"}.get(
         result.settings.task, "numbers"
     )
     return (
-        f"Learned is {goal}: {names}. {rows:,} rows are learned from; {chosen:,} others choose "
-        f"each encoder's learning rate, and {judged:,} more give the scores: the "
-        f"{_METRICS[result.metric]}. All encoders read the same tokens."
+        f"Models predict {target}: {names}. They are trained on {train:,} rows; {validation:,} "
+        f"other rows choose each encoder's learning rate, and {test:,} more give the reported "
+        f"scores. The metric is {_METRICS[result.metric]}. All encoders read the same tokens."
     )
 
 
-def _conditions(result: DataResult) -> tuple[str, ...]:
+def _method(result: DataResult) -> tuple[str, ...]:
     settings = result.settings
     paragraphs = [
-        f"Each run has the same budget: {result.steps:,} steps, about {result.tokens:,} tokens, in "
-        f"the same order for the same seed. An encoder is trained at each of the rates "
-        f"{', '.join(f'{rate:g}' for rate in settings.rates)} from one seed, and at the best of "
-        f"them from {_seeds(result)}. Optimizer, schedule, dropout and head are the same, and so "
-        "is the number of weights of the encoders, within 5 %, embeddings included; a head is as "
-        "wide as what it stands on.",
-        "All begin from random weights and see these rows alone. It says nothing of encoders that "
-        "have read other texts before, which is what most Transformers are used for, nor of larger "
-        "ones or longer training; --full has ten times the usual budget. Times are those of this "
-        "machine, and of a process that had it to itself, if it had.",
+        f"Every run has the same budget: {result.steps:,} steps, about {result.tokens:,} tokens, "
+        "in the same order for the same seed. Each encoder is trained at the learning rates "
+        f"{', '.join(f'{rate:g}' for rate in settings.learning_rates)} from one seed, and at the "
+        f"best of them from {_seeds(result)}. Optimizer, schedule, dropout and type of head are "
+        "the same. Encoders have equally many parameters, within 5 %, embeddings included. The "
+        "parameters of the head are counted separately: they depend on the width of the encoder's "
+        "vectors.",
+        "All models start from random weights and see only these rows. The result does not apply "
+        "to pretrained encoders, which is how most Transformers are used, nor to larger encoders "
+        "or longer training; --full has ten times the default budget. Times are only comparable if "
+        "no other process was using the machine.",
     ]
-    if "bag" in result.found:
+    if "bag" in result.encoders:
         paragraphs.append(
-            "The bag sees no order and no neighbors: where it is as good as the others, these "
-            "rows do not need any."
+            "The bag of embeddings ignores order and neighbors: where it is as good as the others, "
+            "these rows need neither."
         )
-    if broken := [name for name, found in result.found.items() if not found.finished]:
+    if stopped := [name for name, encoder in result.encoders.items() if not encoder.finished]:
         paragraphs.append(
-            f"A run of {', '.join(broken)} ended early, at a loss that was not a finite number."
+            f"At least one run of {_join(stopped)} stopped early, at a NaN or infinite loss."
         )
     return tuple(paragraphs)
 
@@ -118,17 +128,17 @@ def _conditions(result: DataResult) -> tuple[str, ...]:
 def _draw_scores(axes: "Axes", result: DataResult) -> None:
     ranked = _ranked(result)[::-1]
     for height, name in enumerate(ranked):
-        style, scores = STYLES[name], result.found[name].scores
-        axes.plot(scores, [height] * len(scores), style.mark, color=style.color, markersize=6)
+        style, scores = ENCODER_STYLES[name], result.encoders[name].scores
+        axes.plot(scores, [height] * len(scores), style.marker, color=style.color, markersize=6)
         axes.plot([float(np.median(scores))] * 2, [height - 0.3, height + 0.3], color=style.color)
     axes.set_yticks(range(len(ranked)), ranked)
     axes.set_ylim(-0.6, len(ranked) - 0.4)
     axes.set_xlabel(_METRICS[result.metric])
-    if result.guess is not None:
-        axes.axvline(result.guess, color=GRAY, linestyle=":", linewidth=1)
+    if result.baseline_score is not None:
+        axes.axvline(result.baseline_score, color=GRAY, linestyle=":", linewidth=1)
         axes.annotate(
-            "guessing",
-            (result.guess, len(ranked) - 0.45),
+            "constant prediction",
+            (result.baseline_score, len(ranked) - 0.45),
             (3, 0),
             textcoords="offset points",
             color=GRAY,
@@ -139,69 +149,90 @@ def _draw_scores(axes: "Axes", result: DataResult) -> None:
 
 def _draw_time(axes: "Axes", result: DataResult) -> None:
     ends = []
-    for name, found in result.found.items():
-        style = STYLES[name]
-        seconds, score = float(np.median(found.seconds)), float(np.median(found.scores))
-        axes.plot([seconds], [score], style.mark, color=style.color, markersize=7)
+    for name, encoder in result.encoders.items():
+        style = ENCODER_STYLES[name]
+        seconds, score = float(np.median(encoder.seconds)), float(np.median(encoder.scores))
+        axes.plot([seconds], [score], style.marker, color=style.color, markersize=7)
         ends.append(CurveEnd(seconds, score, name, style.color))
     axes.set_xlim(0, 1.25 * max(end.x for end in ends))
     axes.margins(y=0.15)
-    axes.set_xlabel("training, seconds")
+    axes.set_xlabel("training time, seconds")
     axes.set_ylabel(_METRICS[result.metric])
     label_ends(axes, ends, size=9)
 
 
-def _table(result: DataResult) -> Table:
+def _score_table(result: DataResult) -> ReportTable:
     rows = [
         (
             name,
             _spread(result, name),
-            found.weights,
-            found.layers,
-            round(float(np.median(found.seconds)), 1),
-            round(float(np.median(found.tokens_per_second))),
+            encoder.parameters.encoder,
+            encoder.parameters.head,
+            encoder.layers,
+            round(float(np.median(encoder.seconds)), 1),
+            round(float(np.median(encoder.tokens_per_second))),
         )
-        for name, found in ((name, result.found[name]) for name in _ranked(result))
+        for name, encoder in ((name, result.encoders[name]) for name in _ranked(result))
     ]
-    return Table(
-        f"The {_METRICS[result.metric]}, median of {_seeds(result)} (worst to best), and its cost",
-        ("encoder", "score", "weights", "layers", "training, seconds", "encoding, tokens a second"),
+    return ReportTable(
+        f"{_metric_title(result)}, median of {_seeds(result)} (lowest to highest), and costs",
+        (
+            "encoder",
+            "score",
+            "encoder parameters",
+            "head parameters",
+            "layers",
+            "training, seconds",
+            "encoding, tokens per second",
+        ),
         tuple(rows),
     )
 
 
-def _rates(result: DataResult) -> Table:
-    rates = sorted(result.settings.rates)
-    return Table(
-        "The scores that chose the learning rates, on rows that are not reported on",
-        ("encoder", *(f"{rate:g}" for rate in rates), "chosen"),
+def _rate_table(result: DataResult) -> ReportTable:
+    rates = sorted(result.settings.learning_rates)
+    return ReportTable(
+        "Validation scores by learning rate",
+        ("encoder", *(f"{rate:g}" for rate in rates), "best"),
         tuple(
-            (name, *(_number(result, found.tried[rate]) for rate in rates), f"{found.rate:g}")
-            for name, found in result.found.items()
+            (
+                name,
+                *(_format_score(result, encoder.validation_scores[rate]) for rate in rates),
+                f"{encoder.learning_rate:g}",
+            )
+            for name, encoder in result.encoders.items()
         ),
     )
 
 
 def _ranked(result: DataResult) -> list[str]:
-    """The encoders by the median of their scores, the best first."""
-    medians = {name: float(np.median(found.scores)) for name, found in result.found.items()}
+    """The names of the encoders by median score, the best first."""
+    medians = {name: float(np.median(encoder.scores)) for name, encoder in result.encoders.items()}
     return sorted(medians, key=lambda name: -medians[name])
 
 
-def _told(result: DataResult) -> str:
+def _alt_text(result: DataResult) -> str:
     return "; ".join(f"{name}: {_spread(result, name)}" for name in _ranked(result))
 
 
 def _spread(result: DataResult, name: str) -> str:
-    scores = result.found[name].scores
-    middle = _number(result, float(np.median(scores)))
+    """The median score of an encoder, with the range if there are several seeds."""
+    scores = result.encoders[name].scores
+    median = _format_score(result, float(np.median(scores)))
     if len(scores) == 1:
-        return middle
-    return f"{middle} ({_number(result, min(scores))} to {_number(result, max(scores))})"
+        return median
+    return (
+        f"{median} ({_format_score(result, min(scores))} to {_format_score(result, max(scores))})"
+    )
 
 
-def _number(result: DataResult, score: float) -> str:
+def _format_score(result: DataResult, score: float) -> str:
     return f"{score:.3f}" if result.metric == "r2" else f"{100 * score:.1f} %"
+
+
+def _metric_title(result: DataResult) -> str:
+    name = _METRICS[result.metric]
+    return name[0].upper() + name[1:]
 
 
 def _seeds(result: DataResult) -> str:
@@ -211,16 +242,7 @@ def _seeds(result: DataResult) -> str:
 
 COMPARISON = Comparison(
     title="Encoders on your own data",
-    settings={
-        "quick": DataSettings(tokens=500, judged=50, seeds=(0,), rates=(1.5e-3,)),
-        "default": DataSettings(),
-        "full": DataSettings(
-            encoders=("transformer", *BASELINES),
-            tokens=1_500_000,
-            judged=10_000,
-            seeds=tuple(range(5)),
-        ),
-    },
+    presets=PRESETS,
     run=run_data,
     sections=data_sections,
 )

@@ -1,1 +1,1 @@
-"""The distance comparison: recall over growing distances."""
+"""Distance: compare how far encoders reach in associative recall."""

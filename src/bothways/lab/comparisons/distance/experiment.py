@@ -1,6 +1,6 @@
-"""How right encoders are by the distance of what they need, and how much of it they feel.
+"""Measure the accuracy of associative recall, and its gradients, by distance.
 
-One position of a sequence holds what another needs; how far apart they are is all that changes.
+One position of a sequence holds what another position needs; only their distance varies.
 """
 
 import dataclasses
@@ -11,119 +11,51 @@ from typing import Any, get_args
 import numpy as np
 import torch
 
-from bothways.errors import ConfigError
-from bothways.lab.comparison import Progress, part
-from bothways.lab.fitting import TASK_LEARNING_RATES, recorded, search
-from bothways.lab.models.recall import Recaller, answer_loss, gradient_size, pack, share_right
-from bothways.lab.tasks.examples import Stream
-from bothways.lab.tasks.recall import Recall
-from bothways.model.baselines import AnyConfig, EncoderName, matched_config
-from bothways.model.config import EncoderConfig
-from bothways.nn.baselines import count_parameters, make_encoder
+from bothways.lab.comparison import ComparisonProgress, progress_within
+from bothways.lab.comparisons.distance.settings import DistanceSettings
+from bothways.lab.models.associative_recall import (
+    AssociativeRecallModel,
+    input_gradient_norm,
+    pack_examples,
+    recall_accuracy,
+    recall_loss,
+)
+from bothways.lab.parameter_counts import ParameterCounts
+from bothways.lab.tasks.base import Split
+from bothways.lab.training import search_learning_rate, to_json_dict
+from bothways.model.baselines import EncoderName
+from bothways.nn.baselines import make_encoder
 from bothways.training.engine.rng import generator
 from bothways.training.model import Batch
-from bothways.training.setup.sizes import new_config
 
-__all__ = ["DistanceResult", "DistanceSettings", "Found", "run_distance", "training_distances"]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DistanceSettings:
-    """What is compared.
-
-    encoders: of `baselines.EncoderName`. length: of all sequences, in positions; num_pairs,
-        num_keys, num_values: see `tasks.recall.Recall`.
-    steps: updates of each run; batch: sequences of a step. examples: of each distance, judged.
-    seeds: of weights and sequences; the first chooses the rate, of `rates`.
-    d_model, num_layers, num_heads: of the Transformer; the others have as many weights.
-
-    Raises:
-        ConfigError: naming the field, its value, and what it may be.
-    """
-
-    encoders: tuple[str, ...] = ("transformer", "convolution", "lstm", "gru", "rnn")
-    length: int = 66
-    num_pairs: int = 2
-    num_keys: int = 8
-    num_values: int = 8
-    steps: int = 600
-    batch: int = 32
-    examples: int = 200
-    seeds: tuple[int, ...] = (0, 1, 2)
-    rates: tuple[float, ...] = TASK_LEARNING_RATES
-    d_model: int = 32
-    num_layers: int = 2
-    num_heads: int = 4
-
-    def __post_init__(self) -> None:
-        known = get_args(EncoderName)
-        for name in self.encoders:
-            if name not in known:
-                raise ConfigError(f"encoder {name!r}: expected one of {', '.join(known)}")
-        for field in ("encoders", "seeds", "rates"):
-            values = getattr(self, field)
-            if not values or len(set(values)) < len(values):
-                raise ConfigError(f"{field}={values}: expected at least one, and none twice")
-        for field in ("steps", "batch", "examples", "num_layers"):
-            if getattr(self, field) < 1:
-                raise ConfigError(f"{field}={getattr(self, field)}: expected at least 1")
-
-    @property
-    def task(self) -> Recall:
-        """What is asked."""
-        return Recall(self.length, self.num_pairs, self.num_keys, self.num_values)
-
-    @property
-    def distances(self) -> tuple[int, ...]:
-        """Those that are judged: the nearest, and its doublings."""
-        task = self.task
-        doublings = range((task.farthest // task.nearest).bit_length())
-        return tuple(task.nearest * 2**i for i in doublings)
-
-    def encoder(self, name: EncoderName) -> AnyConfig:
-        """The Transformer that `bothways train` makes of series, or what has as many weights.
-
-        But without dropout: no sequence is seen twice.
-        """
-        transformer: EncoderConfig = new_config(
-            "tiny",
-            num_channels=self.task.num_channels,
-            max_length=self.length,
-            fields={
-                "num_layers": self.num_layers,
-                "d_model": self.d_model,
-                "num_heads": self.num_heads,
-                "dropout": 0.0,
-            },
-        )
-        return transformer if name == "transformer" else matched_config(name, transformer)
-
-    def build(self, name: EncoderName, seed: int) -> Recaller:
-        """A fresh model."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return Recaller(make_encoder(self.encoder(name), seed=seed), self.num_values)
+__all__ = [
+    "DistanceResult",
+    "RecallResult",
+    "build_model",
+    "run_distance",
+    "training_distances",
+]
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
-    """Of one encoder.
+class RecallResult:
+    """The result of one encoder.
 
-    parameters: with what reads its last vector. layers, width: of the encoder. rate: the highest
-    learning rate, chosen by `scores`, the share of right answers of the first seed at each rate.
-    By seed and distance: accuracies, the share of right answers; fresh, trained: `gradient_size`
-    before and after training. losses: of training, by seed and step. tokens: read by each run, in
-    positions. seconds: of the training of all seeds at that rate.
+    layers, width: of the encoder. learning_rate: the best one, by `scores`: the accuracy of the
+        first seed at each rate. accuracies: fraction of right answers, by seed and distance.
+    initial_gradients, trained_gradients: `input_gradient_norm` before and after training, by seed
+        and distance. losses: of each step, by seed. tokens: positions read in a run.
+    seconds: of training all seeds.
     """
 
-    parameters: int
+    parameters: ParameterCounts
     layers: int
     width: int
-    rate: float
+    learning_rate: float
     scores: Mapping[float, float]
     accuracies: Mapping[int, Mapping[int, float]]
-    fresh: Mapping[int, Mapping[int, float]]
-    trained: Mapping[int, Mapping[int, float]]
+    initial_gradients: Mapping[int, Mapping[int, float]]
+    trained_gradients: Mapping[int, Mapping[int, float]]
     losses: Mapping[int, tuple[float, ...]]
     tokens: int
     seconds: float
@@ -131,90 +63,104 @@ class Found:
 
 @dataclasses.dataclass(frozen=True)
 class DistanceResult:
-    """What was found of each encoder, by its name."""
+    """The result of each encoder, by name."""
 
     settings: DistanceSettings
-    found: Mapping[EncoderName, Found]
+    encoders: Mapping[EncoderName, RecallResult]
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, for JSON; of the losses, their course."""
+        """All fields, for JSON; loss curves are downsampled."""
         return {
             "settings": dataclasses.asdict(self.settings),
-            "found": {name: recorded(found) for name, found in self.found.items()},
+            "encoders": {name: to_json_dict(encoder) for name, encoder in self.encoders.items()},
         }
 
 
-def run_distance(settings: DistanceSettings, progress: Progress) -> DistanceResult:
-    """Train each encoder from every seed, and judge it at every distance."""
-    chosen = [name for name in get_args(EncoderName) if name in settings.encoders]
-    found = {}
-    for number, name in enumerate(chosen):
-        told = part(progress, f"training {name}", number / len(chosen), 1 / len(chosen))
-        found[name] = _find(settings, name, told)
-    return DistanceResult(settings, found)
+def run_distance(settings: DistanceSettings, progress: ComparisonProgress) -> DistanceResult:
+    """Train each encoder from every seed, and evaluate it at every distance."""
+    names = [name for name in get_args(EncoderName) if name in settings.encoders]
+    results = {}
+    for number, name in enumerate(names):
+        start, size = number / len(names), 1 / len(names)
+        advance = progress_within(progress, f"training {name}", start, size)
+        results[name] = _run_encoder(settings, name, advance)
+    return DistanceResult(settings, results)
 
 
-def _find(settings: DistanceSettings, name: EncoderName, told: Callable[[float], None]) -> Found:
-    searched = search(
-        functools.partial(settings.build, name),
+def build_model(settings: DistanceSettings, name: EncoderName, seed: int) -> AssociativeRecallModel:
+    """A model with new weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoder = make_encoder(settings.encoder_config(name), seed=seed)
+        return AssociativeRecallModel(encoder, settings.num_values)
+
+
+def _run_encoder(
+    settings: DistanceSettings, name: EncoderName, progress: Callable[[float], None]
+) -> RecallResult:
+    search = search_learning_rate(
+        functools.partial(build_model, settings, name),
         functools.partial(_training_batch, settings),
-        answer_loss,
-        lambda model: float(np.mean(list(_judge(settings, model, "validation").values()))),
+        recall_loss,
+        lambda model: float(np.mean(list(_accuracies(settings, model, "validation").values()))),
         steps=settings.steps,
         seeds=settings.seeds,
-        rates=settings.rates,
-        told=told,
+        learning_rates=settings.learning_rates,
+        progress=progress,
     )
-    fitted = dict(zip(settings.seeds, searched.fitted, strict=True))
-    models = dict(zip(settings.seeds, searched.models, strict=True))
-    config = settings.encoder(name)
-    return Found(
-        parameters=count_parameters(models[settings.seeds[0]]),
+    models, fits = search.models, search.fits
+    config = settings.encoder_config(name)
+    return RecallResult(
+        parameters=ParameterCounts.of(models[settings.seeds[0]]),
         layers=config.num_layers,
         width=config.d_model,
-        rate=searched.rate,
-        scores=searched.scores,
-        accuracies={seed: _judge(settings, model, "test") for seed, model in models.items()},
-        fresh={seed: _feel(settings, settings.build(name, seed)) for seed in settings.seeds},
-        trained={seed: _feel(settings, model) for seed, model in models.items()},
-        losses={seed: run.losses for seed, run in fitted.items()},
-        tokens=max(run.tokens for run in fitted.values()),
-        seconds=sum(run.seconds for run in fitted.values()),
+        learning_rate=search.learning_rate,
+        scores=search.scores,
+        accuracies={seed: _accuracies(settings, model, "test") for seed, model in models.items()},
+        initial_gradients={
+            seed: _gradients(settings, build_model(settings, name, seed)) for seed in settings.seeds
+        },
+        trained_gradients={seed: _gradients(settings, model) for seed, model in models.items()},
+        losses={seed: fit.losses for seed, fit in fits.items()},
+        tokens=max(fit.tokens for fit in fits.values()),
+        seconds=sum(fit.seconds for fit in fits.values()),
     )
 
 
 def training_distances(settings: DistanceSettings, seed: int, step: int) -> list[int]:
-    """Of the sequences of a step: their logarithm is drawn evenly.
+    """The distances of a step's sequences, uniform in their logarithm.
 
-    So each doubling is practiced as much as the next; drawn evenly themselves, half of them would
-    be in the last.
+    So each doubling of the distance is trained equally often; uniform distances would put half of
+    the sequences into the last doubling.
     """
     task = settings.task
-    share = generator(seed, "order", step).random(settings.batch)
-    drawn = task.nearest * ((task.farthest + 1) / task.nearest) ** share
-    return [int(distance) for distance in drawn]
+    fraction = generator(seed, "order", step).random(settings.batch_size)
+    distances = task.min_distance * ((task.max_distance + 1) / task.min_distance) ** fraction
+    return [int(distance) for distance in distances]
 
 
 def _training_batch(settings: DistanceSettings, seed: int, step: int) -> Batch:
     distances = training_distances(settings, seed, step)
-    return pack(settings.task.sample(distances, seed=seed, step=step))
+    return pack_examples(settings.task.sample(distances, seed=seed, step=step))
 
 
-def _examples(settings: DistanceSettings, distance: int, stream: Stream) -> Batch:
-    """Of one distance, the same for all models."""
-    distances = [distance] * settings.examples
-    return pack(settings.task.sample(distances, seed=0, step=distance, stream=stream))
+def _examples(settings: DistanceSettings, distance: int, split: Split) -> Batch:
+    """Examples at one distance, the same for all models."""
+    distances = [distance] * settings.eval_sequences
+    return pack_examples(settings.task.sample(distances, seed=0, step=distance, split=split))
 
 
-def _judge(settings: DistanceSettings, model: Recaller, stream: Stream) -> dict[int, float]:
+def _accuracies(
+    settings: DistanceSettings, model: AssociativeRecallModel, split: Split
+) -> dict[int, float]:
     return {
-        distance: share_right(model, _examples(settings, distance, stream))
-        for distance in settings.distances
+        distance: recall_accuracy(model, _examples(settings, distance, split))
+        for distance in settings.evaluated_distances
     }
 
 
-def _feel(settings: DistanceSettings, model: Recaller) -> dict[int, float]:
+def _gradients(settings: DistanceSettings, model: AssociativeRecallModel) -> dict[int, float]:
     return {
-        distance: gradient_size(model, _examples(settings, distance, "test"), distance)
-        for distance in settings.distances
+        distance: input_gradient_norm(model, _examples(settings, distance, "test"), distance)
+        for distance in settings.evaluated_distances
     }

@@ -1,1 +1,1 @@
-"""The speed comparison: time by sequence length."""
+"""Speed: compare the run time of encoders by sequence length."""

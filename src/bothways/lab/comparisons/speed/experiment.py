@@ -1,4 +1,4 @@
-"""How long encoders take, by the length of the sequence, and why: `bothways compare speed`."""
+"""Time encoders by sequence length, and count the operations that explain the times."""
 
 import dataclasses
 import itertools
@@ -8,165 +8,101 @@ from typing import Any, Literal, NamedTuple, assert_never
 import torch
 from torch import Tensor
 
-from bothways.errors import ConfigError
-from bothways.lab.comparison import Progress, part
-from bothways.lab.comparisons.speed.operations import Work, count_work
-from bothways.lab.report.environment import usable_cores
-from bothways.lab.timing import take_turns, torch_threads
-from bothways.model.baselines import BASELINES, AnyConfig, matched_config
+from bothways.lab.comparison import ComparisonProgress, progress_within
+from bothways.lab.comparisons.speed.operations import OperationCount, count_operations
+from bothways.lab.comparisons.speed.settings import SpeedSettings
+from bothways.lab.timing import time_interleaved, torch_threads
 from bothways.nn.baselines import count_parameters, make_encoder
 from bothways.nn.lengths import Lengths
 from bothways.nn.packed_encoder import PackedEncoder
-from bothways.training.setup.sizes import new_config
 
 __all__ = [
-    "ENCODERS",
-    "WINDOWED",
-    "Case",
-    "Load",
-    "Pass",
+    "TIMED_WORK",
+    "BatchMode",
     "SpeedResult",
-    "SpeedSettings",
+    "TimedWork",
+    "TimingCase",
+    "num_sequences",
     "run_speed",
 ]
 
-Load = Literal["batch", "single"]
-"""As many sequences side by side as the batch's tokens allow; or one at a time."""
-Pass = Literal["forward", "training"]
-"""Encoding; or that, and the gradients of all weights."""
+BatchMode = Literal["batch", "single"]
+"""As many sequences as fit into the tokens of a batch, or one at a time."""
 
-WINDOWED = "transformer-window"
-"""The Transformer whose attention reaches `SpeedSettings.window` positions to each side."""
-ENCODERS: tuple[str, ...] = ("transformer", WINDOWED, *BASELINES)
+TimedWork = Literal["forward", "training"]
+"""A forward pass, or a forward and backward pass."""
 
-COUNTED_UP_TO = 1024
-"""Tokens: in longer sequences operations are not counted, as each takes its time to count."""
+TIMED_WORK: tuple[tuple[TimedWork, BatchMode], ...] = (
+    ("forward", "batch"),
+    ("training", "batch"),
+    ("forward", "single"),
+)
+"""The timed combinations."""
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SpeedSettings:
-    """What is measured.
-
-    encoders: of `ENCODERS`. lengths: of sequences, in tokens, rising. threads: of the CPU; those
-        beyond its cores are left out. batch_tokens: of the sequences that are taken together.
-    repeats: how often each time is taken.
-    num_layers, d_model: of the Transformer, which is built as `bothways train` builds a new one;
-        the others have as many layers and weights. vocab_size: small, as tables take no time.
-    window: how far the attention of `transformer-window` reaches, in positions.
-    seed: of weights and tokens.
-
-    Raises:
-        ConfigError: naming the field, its value, and what it may be.
-    """
-
-    encoders: tuple[str, ...] = ENCODERS
-    lengths: tuple[int, ...] = tuple(2**i for i in range(4, 13))
-    threads: tuple[int, ...] = (1, 2)
-    batch_tokens: int = 4096
-    repeats: int = 5
-    num_layers: int = 2
-    d_model: int = 128
-    vocab_size: int = 256
-    window: int = 64
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in self.encoders:
-            if name not in ENCODERS:
-                raise ConfigError(f"encoder {name!r}: expected one of {', '.join(ENCODERS)}")
-        for name in ("lengths", "threads"):
-            values = getattr(self, name)
-            if not values or list(values) != sorted(set(values)) or values[0] < 1:
-                raise ConfigError(f"{name}={values}: expected numbers from 1 on, rising")
-        if self.batch_tokens < self.lengths[-1]:
-            raise ConfigError(
-                f"batch_tokens={self.batch_tokens}: expected at least the longest of the lengths, "
-                f"{self.lengths[-1]}"
-            )
-
-    @property
-    def counted_lengths(self) -> tuple[int, int]:
-        """Of `lengths`, those at which operations are counted."""
-        short = [length for length in self.lengths if length <= COUNTED_UP_TO]
-        return self.lengths[0], (short or self.lengths)[-1]
-
-    @property
-    def usable_threads(self) -> tuple[int, ...]:
-        """Of `threads`, those for which there are cores; at least one."""
-        return tuple(count for count in self.threads if count <= usable_cores()) or (1,)
-
-    def config(self, encoder: str) -> AnyConfig:
-        """What is built by that name."""
-        windows = (self.window,) * self.num_layers if encoder == WINDOWED else ()
-        transformer = new_config(
-            "tiny",
-            vocab_size=self.vocab_size,
-            max_length=self.lengths[-1],
-            fields={"num_layers": self.num_layers, "d_model": self.d_model, "windows": windows},
-        )
-        for name in BASELINES:
-            if name == encoder:
-                return matched_config(name, transformer)
-        return transformer
+COUNTING_FRACTION = 0.05
+"""Fraction of the run time that the counting of operations takes, approximately."""
 
 
-class Case(NamedTuple):
-    """What one time is of."""
+class TimingCase(NamedTuple):
+    """What was timed; `sequences` of equal `length` in tokens are processed together."""
 
     encoder: str
     length: int
     sequences: int
-    work: Pass
+    work: TimedWork
     threads: int
 
 
 @dataclasses.dataclass(frozen=True)
 class SpeedResult:
-    """What was measured.
+    """Times and operation counts.
 
-    parameters, layers: how many each encoder has. seconds: of each case, once a repeat, for all of
-    its sequences. work: of one forward pass over one sequence, by encoder and length.
+    encoder_parameters, layers: by encoder. seconds: of each case, for all of its sequences, once
+    per repeat. operations: of a forward pass over one sequence, by encoder and length.
     """
 
     settings: SpeedSettings
-    parameters: Mapping[str, int]
+    encoder_parameters: Mapping[str, int]
     layers: Mapping[str, int]
-    seconds: Mapping[Case, tuple[float, ...]]
-    work: Mapping[str, Mapping[int, Work]]
+    seconds: Mapping[TimingCase, tuple[float, ...]]
+    operations: Mapping[str, Mapping[int, OperationCount]]
 
-    def times(self, encoder: str, load: Load, work: Pass, threads: int) -> list[list[float]]:
-        """Seconds a sequence, by repeat and length."""
+    def times(
+        self, encoder: str, mode: BatchMode, work: TimedWork, threads: int
+    ) -> list[list[float]]:
+        """Seconds per sequence, by repeat and length."""
+        lengths = self.settings.lengths
+        counts = [num_sequences(mode, length, self.settings) for length in lengths]
         by_length = [
-            self.seconds[Case(encoder, n, sequences(load, n, self.settings), work, threads)]
-            for n in self.settings.lengths
+            self.seconds[TimingCase(encoder, length, count, work, threads)]
+            for length, count in zip(lengths, counts, strict=True)
         ]
-        counts = [sequences(load, n, self.settings) for n in self.settings.lengths]
         return [
             [times[repeat] / count for times, count in zip(by_length, counts, strict=True)]
             for repeat in range(self.settings.repeats)
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, for JSON."""
+        """All fields, for JSON."""
         return {
             "settings": dataclasses.asdict(self.settings),
-            "parameters": dict(self.parameters),
+            "encoder_parameters": dict(self.encoder_parameters),
             "layers": dict(self.layers),
             "times": [
                 {**case._asdict(), "seconds": list(seconds)}
                 for case, seconds in self.seconds.items()
             ],
-            "work": [
-                {"encoder": encoder, "length": length, **work._asdict()}
-                for encoder, by_length in self.work.items()
-                for length, work in by_length.items()
+            "operations": [
+                {"encoder": encoder, "length": length, **count._asdict()}
+                for encoder, by_length in self.operations.items()
+                for length, count in by_length.items()
             ],
         }
 
 
-def sequences(load: Load, length: int, settings: SpeedSettings) -> int:
-    """How many sequences of a length are taken together."""
-    match load:
+def num_sequences(mode: BatchMode, length: int, settings: SpeedSettings) -> int:
+    """The number of sequences of a length that are processed together."""
+    match mode:
         case "batch":
             return settings.batch_tokens // length
         case "single":
@@ -175,61 +111,54 @@ def sequences(load: Load, length: int, settings: SpeedSettings) -> int:
             assert_never(unknown)
 
 
-def run_speed(settings: SpeedSettings, progress: Progress) -> SpeedResult:
-    """Measure each encoder at each length: forward and training in a batch, forward by itself."""
-    encoders = {
-        name: make_encoder(settings.config(name), seed=settings.seed) for name in settings.encoders
+def run_speed(settings: SpeedSettings, progress: ComparisonProgress) -> SpeedResult:
+    """Time each encoder at each length: `TIMED_WORK`, for each number of threads."""
+    encoders: dict[str, PackedEncoder] = {
+        name: make_encoder(settings.encoder_config(name), seed=settings.seed)
+        for name in settings.encoders
     }
-    work = {}
+    operations: dict[str, dict[int, OperationCount]] = {}
     for number, (name, encoder) in enumerate(encoders.items()):
-        progress(f"counting the operations of {name}", COUNTING * number / len(encoders))
-        work[name] = {
-            length: count_work(encoder, _tokens(length, 1, settings), Lengths([length]))
+        progress(f"counting the operations of {name}", COUNTING_FRACTION * number / len(encoders))
+        operations[name] = {
+            length: count_operations(encoder, _tokens(length, 1, settings), Lengths([length]))
             for length in settings.counted_lengths
         }
-    seconds: dict[Case, tuple[float, ...]] = {}
-    for turn, threads in enumerate(settings.usable_threads):
-        calls = dict(_calls(encoders, threads, settings))
-        told = f"taking times on {threads} {'thread' if threads == 1 else 'threads'}"
-        size = (1 - COUNTING) / len(settings.usable_threads)
+    seconds: dict[TimingCase, tuple[float, ...]] = {}
+    for number, threads in enumerate(settings.usable_threads):
+        calls = dict(_timed_calls(encoders, threads, settings))
+        activity = f"timing on {threads} {'thread' if threads == 1 else 'threads'}"
+        size = (1 - COUNTING_FRACTION) / len(settings.usable_threads)
+        start = COUNTING_FRACTION + number * size
         with torch_threads(threads):
-            found = take_turns(
-                calls, settings.repeats, part(progress, told, COUNTING + turn * size, size)
+            times = time_interleaved(
+                calls, settings.repeats, progress_within(progress, activity, start, size)
             )
-        seconds |= {case: tuple(times) for case, times in found.items()}
+        seconds |= {case: tuple(repeats) for case, repeats in times.items()}
     return SpeedResult(
         settings,
         {name: count_parameters(encoder) for name, encoder in encoders.items()},
         {name: encoder.config.num_layers for name, encoder in encoders.items()},
         seconds,
-        work,
+        operations,
     )
 
 
-COUNTING = 0.05
-"""About the share of all the time that the counting of operations takes."""
-
-
-def _calls(
+def _timed_calls(
     encoders: Mapping[str, PackedEncoder], threads: int, settings: SpeedSettings
-) -> Iterator[tuple[Case, Callable[[], object]]]:
-    """What is timed, under what it is a time of; the encoders of a length follow each other."""
-    kinds: tuple[tuple[Pass, Load], ...] = (
-        ("forward", "batch"),
-        ("training", "batch"),
-        ("forward", "single"),
-    )
-    for (work, load), length in itertools.product(kinds, settings.lengths):
-        count = sequences(load, length, settings)
-        make = _forward if work == "forward" else _training
+) -> Iterator[tuple[TimingCase, Callable[[], object]]]:
+    """Every case with its call; all encoders at one length follow each other."""
+    for (work, mode), length in itertools.product(TIMED_WORK, settings.lengths):
+        count = num_sequences(mode, length, settings)
+        make_call = _forward_call if work == "forward" else _training_call
         for name, encoder in encoders.items():
             yield (
-                Case(name, length, count, work, threads),
-                make(encoder, length, count, settings),
+                TimingCase(name, length, count, work, threads),
+                make_call(encoder, length, count, settings),
             )
 
 
-def _forward(
+def _forward_call(
     encoder: PackedEncoder, length: int, count: int, settings: SpeedSettings
 ) -> Callable[[], object]:
     tokens = _tokens(length, count, settings)
@@ -241,7 +170,7 @@ def _forward(
     return call
 
 
-def _training(
+def _training_call(
     encoder: PackedEncoder, length: int, count: int, settings: SpeedSettings
 ) -> Callable[[], object]:
     tokens = _tokens(length, count, settings)
@@ -255,5 +184,5 @@ def _training(
 
 
 def _tokens(length: int, count: int, settings: SpeedSettings) -> Tensor:
-    chance = torch.Generator().manual_seed(settings.seed)
-    return torch.randint(settings.vocab_size, (length * count,), generator=chance)
+    rng = torch.Generator().manual_seed(settings.seed)
+    return torch.randint(settings.vocab_size, (length * count,), generator=rng)

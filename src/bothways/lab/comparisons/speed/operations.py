@@ -1,6 +1,6 @@
-"""How much an encoder computes, and how much of that must wait: counted while it runs.
+"""Count the operations of an encoder, and how many of them are sequential, while it runs.
 
-Vaswani et al. 2017, section 4, tell layers apart by these two and by the length of paths.
+Vaswani et al. 2017, section 4, compare layers by these two numbers and by path length.
 """
 
 import copy
@@ -17,40 +17,40 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from bothways.nn.lengths import Lengths
 
-__all__ = ["Work", "count_work"]
+__all__ = ["OperationCount", "count_operations"]
 
 
-class Work(NamedTuple):
-    """What a computation takes.
+class OperationCount(NamedTuple):
+    """The cost of a computation.
 
-    operations: additions and multiplications of matrix products, nearly all there are.
-    sequential: operations on tensors in the longest chain of which each waits for the one before;
-        what stands beside each other could be done at once.
+    operations: additions and multiplications in matrix products, which are nearly all operations.
+    sequential: tensor operations in the longest chain in which each one needs the result of the
+        previous one; independent operations could run in parallel.
     """
 
     operations: int
     sequential: int
 
 
-def count_work(encoder: nn.Module, values: Tensor, lengths: Lengths) -> Work:
+def count_operations(encoder: nn.Module, values: Tensor, lengths: Lengths) -> OperationCount:
     """Run a copy of the encoder on a packed batch, without gradients, and count.
 
-    In double precision, and with attention by its formula: there torch takes no fused kernels, and
-    all steps are seen that those make in one call.
+    It runs in double precision and with unfused attention, because operations inside fused kernels
+    cannot be counted.
     """
     copied = copy.deepcopy(encoder).double().eval()
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), _Counting() as counted:
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), _CountingMode() as counter:
         copied(values, lengths)
-    return Work(counted.operations, counted.longest)
+    return OperationCount(counter.operations, counter.longest_chain)
 
 
-class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up operations; keeps with each tensor how many, one after the other, went into it."""
+class _CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts operations, and the length of the longest chain that leads to each tensor."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.operations = self.longest = 0
-        self._chain_of: Any = WeakTensorKeyDictionary()
+        self.operations = self.longest_chain = 0
+        self._chain_length: Any = WeakTensorKeyDictionary()
 
     def __torch_dispatch__(
         self,
@@ -64,11 +64,11 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.operations += flop_registry[func.overloadpacket](
                 *args, **(kwargs or {}), out_val=result
             )
-        before = max((self._chain_of.get(t, 0) for t in _tensors((args, kwargs))), default=0)
-        chain = before + (not func.is_view)  # another view of the same numbers computes nothing
+        before = max((self._chain_length.get(t, 0) for t in _tensors((args, kwargs))), default=0)
+        chain = before + (not func.is_view)  # a view of the same numbers computes nothing
         for tensor in _tensors(result):
-            self._chain_of[tensor] = chain
-        self.longest = max(self.longest, chain)
+            self._chain_length[tensor] = chain
+        self.longest_chain = max(self.longest_chain, chain)
         return result
 
 

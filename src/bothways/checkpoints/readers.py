@@ -1,0 +1,84 @@
+"""The reader of a model folder: what turns sequences into ids or values."""
+
+from pathlib import Path
+
+from bothways.checkpoints.model_bundle import ModelBundle
+from bothways.errors import CheckpointError
+from bothways.model.config import EncoderShape
+from bothways.sequences import Alphabet, SequenceReader, Series, SeriesReader, SymbolReader
+from bothways.sequences.alphabet import ALPHABET_FILE
+from bothways.sequences.series import SERIES_FILE
+
+__all__ = ["open_folder_reader", "open_reader"]
+
+
+def open_reader(model: ModelBundle) -> SequenceReader | None:
+    """The reader of a model; None if its folder has no file that says how to make ids.
+
+    Raises:
+        CheckpointError: as `open_folder_reader`.
+    """
+    return open_folder_reader(model.reader_path, model.config, lowercase=model.spec.lowercase)
+
+
+def open_folder_reader(
+    folder: Path, config: EncoderShape, *, lowercase: bool = False
+) -> SequenceReader | None:
+    """The reader of a folder, for an encoder with this config; None if no file defines one.
+
+    Files are looked for in this order: `alphabet.json`, `series.json`, `tokenizer.json`,
+    `vocab.txt` of WordPiece or of a symbol list, `vocab.json` with `merges.txt` of byte-pair
+    encoding. A vocabulary is used only if the folder names its algorithm; bothways never guesses.
+
+    lowercase: lowercase texts before tokenizing them.
+
+    Raises:
+        CheckpointError: if a file is malformed, does not fit the config, or needs converting first.
+    """
+    if config.input == "vectors":
+        return _open_series(folder, config)
+    if (folder / SERIES_FILE).is_file():
+        raise CheckpointError(f"{folder / SERIES_FILE}: series, but the encoder's input is tokens")
+    if (folder / ALPHABET_FILE).is_file():
+        return _symbol_reader(Alphabet.open(folder / ALPHABET_FILE), folder, config, lowercase)
+    # Imported here: models of symbols and series work without the tokenizers library.
+    from bothways.checkpoints.tokenizers.files import open_tokenizer
+    from bothways.sequences.text import TextReader
+
+    tokenizer = open_tokenizer(folder, lowercase=lowercase)
+    if tokenizer is None:
+        return None
+    if isinstance(tokenizer, Alphabet):
+        return _symbol_reader(tokenizer, folder, config, lowercase)
+    try:
+        return TextReader(tokenizer, vocab_size=config.vocab_size, num_segments=config.num_segments)
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder}: {error}") from None
+
+
+def _open_series(folder: Path, config: EncoderShape) -> SeriesReader:
+    """A reader of series; without `series.json` it passes values through unchanged."""
+    if (folder / ALPHABET_FILE).is_file():
+        raise CheckpointError(
+            f"{folder / ALPHABET_FILE}: symbols, but the encoder's input is vectors"
+        )
+    path = folder / SERIES_FILE
+    series = Series.open(path) if path.is_file() else Series.as_is(config.num_channels)
+    if series.num_channels != config.num_channels:
+        raise CheckpointError(
+            f"{path}: {series.num_channels} channels, and the encoder has {config.num_channels}"
+        )
+    return SeriesReader(series)
+
+
+def _symbol_reader(
+    alphabet: Alphabet, folder: Path, config: EncoderShape, lowercase: bool
+) -> SymbolReader:
+    if len(alphabet) > config.vocab_size:
+        raise CheckpointError(
+            f"{folder}: the alphabet has {len(alphabet)} symbols, and the encoder's vocab_size is "
+            f"{config.vocab_size}: they do not belong together"
+        )
+    if lowercase:
+        raise CheckpointError(f"{folder}: do_lower_case is for texts, and this model reads symbols")
+    return SymbolReader(alphabet)

@@ -1,0 +1,1 @@
+"""Tokenizers of model folders: their files, settings and vocabularies."""

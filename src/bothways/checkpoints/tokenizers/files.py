@@ -1,0 +1,105 @@
+"""Opening the tokenizer files of a model folder, as a `tokenizers.Tokenizer` or an alphabet.
+
+`tokenizer.json` is complete. Older folders have a vocabulary instead, whose algorithm follows from
+the name of the tokenizer's class: the vocabulary itself does not say whether its entries are word
+pieces, residues or atoms.
+"""
+
+from pathlib import Path
+
+from tokenizers import Tokenizer, normalizers
+
+from bothways.checkpoints.tokenizers.settings import TokenizerSettings
+from bothways.checkpoints.tokenizers.vocabularies import byte_pair, symbol_vocabulary, word_piece
+from bothways.errors import CheckpointError, UnsupportedModel
+from bothways.io.json_files import read_text
+from bothways.sequences.alphabet import Alphabet
+
+__all__ = ["open_tokenizer"]
+
+_SENTENCEPIECE_FILES = ("sentencepiece.bpe.model", "spiece.model", "tokenizer.model")
+
+
+def open_tokenizer(folder: Path, *, lowercase: bool = False) -> Tokenizer | Alphabet | None:
+    """The folder's tokenizer of text, neither truncating nor padding; or its alphabet; or None.
+
+    lowercase: lowercase the text before all other steps, as sentence-transformers does with
+        `do_lower_case`. Offsets still refer to the original text.
+
+    Raises:
+        CheckpointError: if a file is malformed, or there is only a sentencepiece model.
+        UnsupportedModel: if the tokenizer cuts long sequences at their beginning.
+    """
+    settings = TokenizerSettings.read(folder)
+    tokenizer = _open(settings)
+    if isinstance(tokenizer, Tokenizer):
+        _check_direction(tokenizer, settings)
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        if lowercase:
+            stored = [] if tokenizer.normalizer is None else [tokenizer.normalizer]
+            tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *stored])
+    return tokenizer
+
+
+def _open(settings: TokenizerSettings) -> Tokenizer | Alphabet | None:
+    folder, tokenizer_class = settings.folder, settings.tokenizer_class
+    if (folder / "tokenizer.json").is_file():
+        return _from_tokenizer_json(settings)
+    if tokenizer_class is not None:
+        match tokenizer_class.algorithm:
+            case "word_piece" if (folder / "vocab.txt").is_file():
+                return word_piece(settings, tokenizer_class)
+            case "symbols" if (folder / "vocab.txt").is_file():
+                return symbol_vocabulary(settings, tokenizer_class)
+            case "byte_pair" if (folder / "vocab.json").is_file():
+                return byte_pair(settings, tokenizer_class)
+            case _:
+                pass
+    for model in _SENTENCEPIECE_FILES:
+        if (folder / model).is_file():
+            raise CheckpointError(
+                f"{folder}: {model} is a sentencepiece model, and there is no tokenizer.json; make "
+                "one with transformers: AutoTokenizer.from_pretrained(f).save_pretrained(f)"
+            )
+    return None
+
+
+def _from_tokenizer_json(settings: TokenizerSettings) -> Tokenizer:
+    path = settings.folder / "tokenizer.json"
+    text = read_text(path)
+    try:
+        tokenizer = Tokenizer.from_str(text)
+    except BaseException as error:
+        # The library raises bare Exception, and from Rust PanicException, which is no Exception.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise CheckpointError(f"{path}: not a tokenizer: {error}") from None
+    tokenizer_class = settings.tokenizer_class
+    if tokenizer_class is not None and tokenizer_class.algorithm == "word_piece":
+        _apply_word_piece_settings(tokenizer, settings)
+    return tokenizer
+
+
+def _apply_word_piece_settings(tokenizer: Tokenizer, settings: TokenizerSettings) -> None:
+    """Override `tokenizer.json` by `tokenizer_config.json`, as transformers does."""
+    stored = tokenizer.normalizer
+    if isinstance(stored, normalizers.BertNormalizer):
+        tokenizer.normalizer = normalizers.BertNormalizer(
+            clean_text=stored.clean_text,
+            handle_chinese_chars=settings.flag(
+                "tokenize_chinese_chars", stored.handle_chinese_chars
+            ),
+            strip_accents=settings.flag_or_null("strip_accents", stored.strip_accents),
+            lowercase=settings.flag("do_lower_case", stored.lowercase),
+        )
+
+
+def _check_direction(tokenizer: Tokenizer, settings: TokenizerSettings) -> None:
+    stored = str((tokenizer.truncation or {}).get("direction", "right")).lower()
+    side = settings.config.get("truncation_side", stored)
+    if side != "right":
+        raise UnsupportedModel(
+            f"{settings.folder}: its tokenizer cuts long sequences on the {side!r:.20} side, and "
+            "bothways cuts them on the right"
+        )

@@ -1,0 +1,114 @@
+"""The settings of a folder's tokenizer: `tokenizer_config.json` and the files beside it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tokenizers import AddedToken
+
+from bothways.checkpoints.families import FAMILIES
+from bothways.checkpoints.tokenizer_class import TokenizerClass
+from bothways.errors import CheckpointError
+from bothways.io.json_files import read_object_if_there
+
+__all__ = ["TOKENIZER_CLASSES", "TokenizerSettings"]
+
+TOKENIZER_CLASSES: Mapping[str, TokenizerClass] = {
+    family.tokenizer.name: family.tokenizer
+    for family in FAMILIES.values()
+    if family.tokenizer is not None
+}
+"""The classes of tokenizers that bothways opens from a vocabulary, by name."""
+
+_FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
+
+
+class TokenizerSettings(NamedTuple):
+    """The settings of a folder's tokenizer.
+
+    tokenizer_class: the class that the folder names, or else its family's; None for a class that
+        bothways does not open, and if the folder names neither class nor family.
+    """
+
+    folder: Path
+    tokenizer_class: TokenizerClass | None
+    config: Mapping[str, Any]
+    special_tokens_map: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> "TokenizerSettings":
+        """Read the settings; every one of the files may be missing.
+
+        Raises:
+            CheckpointError: if a file is malformed.
+        """
+        config = read_object_if_there(folder / "tokenizer_config.json")
+        name = config.get("tokenizer_class")
+        if name is None:
+            model_type = read_object_if_there(folder / "config.json").get("model_type")
+            family = FAMILIES.get(model_type) if isinstance(model_type, str) else None
+            tokenizer_class = None if family is None else family.tokenizer
+        elif isinstance(name, str):
+            tokenizer_class = TOKENIZER_CLASSES.get(name.removesuffix("Fast"))
+        else:
+            raise CheckpointError(
+                f"{folder / 'tokenizer_config.json'}: tokenizer_class={name!r:.80}; expected a name"
+            )
+        special = read_object_if_there(folder / "special_tokens_map.json")
+        return cls(folder, tokenizer_class, config, special)
+
+    def flag(self, name: str, default: bool) -> bool:
+        """True or false of the config; `default` where the field is absent."""
+        value = self.config.get(name, default)
+        if isinstance(value, bool):
+            return value
+        raise CheckpointError(f"{self._config_path}: {name}={value!r:.80}; expected true or false")
+
+    def flag_or_null(self, name: str, default: bool | None) -> bool | None:
+        """True or false of the config, or None, which leaves the choice to other settings."""
+        return None if self.config.get(name, default) is None else self.flag(name, False)
+
+    def special_tokens(self, tokenizer_class: TokenizerClass) -> dict[str, AddedToken]:
+        """The special tokens by their role; null in a file removes one."""
+        tokens = {}
+        for role, default in tokenizer_class.special_tokens.items():
+            value = self.config.get(role, self.special_tokens_map.get(role, default))
+            if value is not None:
+                tokens[role] = _to_token(value, f"{self.folder}: {role}")
+        return tokens
+
+    def added_tokens(self) -> dict[int, AddedToken]:
+        """Tokens added to the vocabulary, by their ids in order."""
+        added = {
+            _to_id(index, self.folder): AddedToken(name, normalized=False)
+            for name, index in read_object_if_there(self.folder / "added_tokens.json").items()
+        }
+        decoder = self.config.get("added_tokens_decoder", {})
+        if not isinstance(decoder, dict):
+            raise CheckpointError(f"{self._config_path}: added_tokens_decoder: expected an object")
+        for index, value in decoder.items():
+            where = f"{self._config_path}: added_tokens_decoder[{index!r:.20}]"
+            added[_to_id(index, self.folder)] = _to_token(value, where)
+        return dict(sorted(added.items()))
+
+    @property
+    def _config_path(self) -> Path:
+        return self.folder / "tokenizer_config.json"
+
+
+def _to_token(value: Any, where: str) -> AddedToken:
+    """A token as the files write it: a string, or an object with its flags."""
+    if isinstance(value, str) and value:
+        return AddedToken(value, normalized=False, special=True)
+    if isinstance(value, dict) and isinstance(value.get("content"), str) and value["content"]:
+        flags = {name: value.get(name, False) for name in _FLAGS}
+        if all(isinstance(flag, bool) for flag in flags.values()):
+            return AddedToken(value["content"], **flags)
+    raise CheckpointError(f"{where}={value!r:.80}; expected a token, or an object with its content")
+
+
+def _to_id(value: Any, folder: Path) -> int:
+    text = str(value)
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise CheckpointError(f"{folder}: an added token has the id {value!r:.80}")
+    return int(text)

@@ -1,0 +1,71 @@
+"""Options that travel together: how sequences are run, and how their vectors are made."""
+
+import dataclasses
+from typing import Any, get_args
+
+from bothways.errors import InputError
+from bothways.io.progress import Progress
+from bothways.model.config import PoolingMode
+from bothways.model.packing import DEFAULT_MAX_TOKENS
+from bothways.sequences import OnOverflow
+
+__all__ = ["RunOptions", "VectorOptions"]
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """How one call runs its sequences.
+
+    on_overflow: what to do with a sequence that is longer than the model allows.
+    max_tokens: the largest number of tokens in a batch; None for the default.
+    progress: True for a progress bar, or a function of (tokens done, total tokens).
+    prompt: name of a prompt of the model, or the text to prepend to each sequence; None for the
+        model's default, "" for none.
+
+    Raises:
+        InputError: if `on_overflow` is unknown or `max_tokens` is less than 1.
+    """
+
+    on_overflow: OnOverflow = "truncate"
+    max_tokens: int | None = None
+    progress: bool | Progress = False
+    prompt: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.on_overflow not in get_args(OnOverflow):
+            raise InputError(f"on_overflow={self.on_overflow!r}: expected {_one_of(OnOverflow)}")
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise InputError(f"max_tokens={self.max_tokens}: expected at least 1, or None")
+
+    @property
+    def batch_tokens(self) -> int:
+        """The largest number of tokens in a batch."""
+        return DEFAULT_MAX_TOKENS if self.max_tokens is None else self.max_tokens
+
+
+@dataclasses.dataclass(frozen=True)
+class VectorOptions:
+    """How pooled vectors are made; None for the model's own.
+
+    pooling: the pooling mode. normalize: whether vectors have unit length. dimensions: the number
+    of leading dimensions to keep.
+
+    Raises:
+        InputError: if the pooling is unknown.
+    """
+
+    pooling: PoolingMode | None = None
+    normalize: bool | None = None
+    dimensions: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.pooling is not None and self.pooling not in get_args(PoolingMode):
+            raise InputError(
+                f"pooling={self.pooling!r}: expected {_one_of(PoolingMode)}; "
+                "`contextualize` gives the vectors without pooling"
+            )
+
+
+def _one_of(variants: Any) -> str:
+    """The values of a `Literal`, for a message: `one of error, truncate, window`."""
+    return f"one of {', '.join(get_args(variants))}"

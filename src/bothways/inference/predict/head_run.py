@@ -1,0 +1,107 @@
+"""`HeadRun`: sequences through an encoder to one of its heads.
+
+A head that pools takes the vectors that the backend pools; any other takes the hidden states of
+each position. The windows of a long sequence are merged before either, so that a head sees long
+and short sequences alike.
+
+n sequences; L positions of one; N vectors; D model width; O outputs.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from bothways.inference import runner
+from bothways.inference.options import RunOptions
+from bothways.inference.session import Session
+from bothways.model.heads import TIED_WEIGHT, Head, HeadTask
+from bothways.model.weights import Weights
+from bothways.reference.heads import apply_layer, apply_layers, probabilities
+from bothways.sequences import Fitted
+
+__all__ = ["HeadRun"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class HeadRun:
+    """Fitted sequences and the head that they run to, with its weights."""
+
+    session: Session
+    head: Head
+    weights: Weights
+    fitted: Sequence[Fitted]
+    options: RunOptions
+
+    @classmethod
+    def start(
+        cls,
+        session: Session,
+        tasks: Sequence[HeadTask],
+        rows: Sequence[Any],
+        options: RunOptions,
+        *,
+        purpose: str,
+    ) -> "HeadRun":
+        """Prepare sequences for the first head that the model has for one of `tasks`.
+
+        Heads are trained without prompts, so none is used. Warns of truncation.
+
+        purpose: the method that needs the head, for the message.
+
+        Raises:
+            InputError: naming the sequence that is invalid, or if the model has no such head.
+        """
+        head = session.heads.find(*tasks, purpose=purpose)
+        options = dataclasses.replace(options, prompt="")
+        fitted = session.prepare(rows, options)
+        run = cls(session, head, session.heads.weights(head), fitted, options)
+        session.warn_of_truncation(fitted)
+        return run
+
+    @property
+    def truncated(self) -> np.ndarray:
+        """Whether each sequence was cut, bool (n,)."""
+        return runner.truncated(self.fitted)
+
+    def sequence_outputs(self) -> np.ndarray:
+        """The outputs of a head that pools, for each sequence, float32 (n, O)."""
+        if self.head.pooling is None:
+            raise ValueError(f"a head for {self.head.task} has outputs for each position")
+        pooled = self.session.pool(self.fitted, [self.head.pooling], self.options)
+        # In float64: the rounding of a float32 product may depend on the other rows.
+        wide = {name: weight.astype(np.float64) for name, weight in self.weights.items()}
+        outputs = apply_layers(pooled.astype(np.float64), wide, self.head)
+        return np.asarray(outputs, dtype=np.float32)
+
+    def last_hidden_states(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Index and last hidden states, float32 (L, D), of each sequence, in any order."""
+        last = [self.session.spec.config.num_layers]
+        for i, states in self.session.hidden_states(self.fitted, last, self.options):
+            yield i, states[0]
+
+    def outputs(self, x_ND: np.ndarray) -> np.ndarray:
+        """The outputs of the head for each vector, float32 (N, O)."""
+        return np.asarray(apply_layers(x_ND, self.weights, self.head), dtype=np.float32)
+
+    def outputs_by_column(
+        self, x_ND: np.ndarray, columns: int
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """The outputs for all vectors, `columns` at a time: which, and float32 (N, columns)."""
+        *inner, last = self.head.layers
+        for layer in inner:
+            x_ND = apply_layer(x_ND, self.weights, layer)
+        if last.norm is not None:  # a norm needs all outputs of a vector
+            columns = last.outputs
+        names = [f"{last.name}.weight", f"{last.name}.bias", f"{last.norm}.weight",
+                 f"{last.norm}.bias", TIED_WEIGHT]  # fmt: skip
+        matrices = {name: self.weights[name] for name in names if name in self.weights}
+        for start in range(0, last.outputs, columns):
+            rows = slice(start, start + columns)
+            weights = {name: weight[rows] for name, weight in matrices.items()}
+            yield rows, np.asarray(apply_layer(x_ND, weights, last), dtype=np.float32)
+
+    def probabilities(self, logit_NO: np.ndarray) -> np.ndarray:
+        """Outputs as the task of the head reads them, float32 (N, O): softmax, sigmoid or as is."""
+        return np.asarray(probabilities(logit_NO, self.head.task), dtype=np.float32)

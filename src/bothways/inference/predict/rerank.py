@@ -1,0 +1,65 @@
+"""Reranking: documents in the order in which they answer a query.
+
+n documents; C outputs.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from bothways.errors import InputError
+from bothways.inference.options import RunOptions
+from bothways.inference.predict.head_run import HeadRun
+from bothways.inference.session import Session
+from bothways.model.heads import Head
+
+__all__ = ["Ranking", "rerank"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Ranking:
+    """Documents ordered by how well they answer a query.
+
+    order: indices of the documents, best first, int64 (n,).
+    scores: the score of each document in the order given, float32 (n,); higher is better.
+    truncated: whether query and document together were cut, bool (n,).
+    """
+
+    order: np.ndarray
+    scores: np.ndarray
+    truncated: np.ndarray
+
+
+def rerank(
+    session: Session, query: str, documents: Sequence[str], *, options: RunOptions
+) -> Ranking:
+    """Score each document together with the query: by the only output, or the second class of two.
+
+    Raises:
+        InputError: naming the document that is invalid; if the model has no head that scores, or
+            does not read text.
+    """
+    head = session.heads.find("values", "classes", "multilabel", purpose="rerank")
+    if not _gives_scores(head):
+        raise InputError(
+            f"rerank needs one value or two classes, and the head for {head.task} of this "
+            f"model has {head.num_outputs}: {', '.join(head.labels)}"
+        )
+    kind = None if session.reader is None else session.reader.kind
+    if kind != "text":
+        raise InputError(
+            f"this model reads {kind or 'ids'}, and rerank needs one that reads pairs of texts"
+        )
+    pairs = [(query, document) for document in documents]
+    run = HeadRun.start(session, (head.task,), pairs, options, purpose="rerank")
+    output_nC = run.sequence_outputs()
+    score_n = run.probabilities(output_nC)[:, -1]
+    # Ordered by the outputs: probabilities near 1 round to the same number.
+    margin_n = output_nC[:, -1] - (output_nC[:, 0] if output_nC.shape[1] == 2 else 0)
+    return Ranking(np.argsort(-margin_n, kind="stable"), score_n, run.truncated)
+
+
+def _gives_scores(head: Head) -> bool:
+    """Whether the outputs of a head are scores: a single one, or those of two classes."""
+    return head.num_outputs == (2 if head.task == "classes" else 1)

@@ -1,0 +1,129 @@
+"""Tagging: a label for each token, word or position of a sequence.
+
+L positions of a sequence; N of them that get a label; C labels; D model width.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bothways.errors import InputError
+from bothways.inference.inputs import as_inputs
+from bothways.inference.options import RunOptions
+from bothways.inference.predict.head_run import HeadRun
+from bothways.inference.session import Session
+from bothways.sequences import (
+    NO_POSITION,
+    Fitted,
+    SequenceReader,
+    Words,
+    as_words,
+    first_positions,
+)
+
+__all__ = ["TokenTags", "content_positions", "tag"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TokenTags:
+    """A label for each of N tokens, or words, of one sequence; special tokens are left out.
+
+    tokens: the tokens, or the words if the sequence was given as words.
+    offsets: for text and symbols, the characters that each token covers, int64 (N, 2); None for
+        words, ids and series.
+    labels: the most probable label of each token; None for a word that has no token or was cut off.
+    probabilities: float32 (N, C), rows with sum 1; NaN where there is no label.
+    names: the labels in the order of the columns.
+    truncated: whether the sequence was cut.
+    """
+
+    tokens: list[str]
+    offsets: np.ndarray | None
+    labels: list[str | None]
+    probabilities: np.ndarray
+    names: tuple[str, ...]
+    truncated: bool
+
+
+def tag(session: Session, sequences: Any, *, options: RunOptions) -> TokenTags | list[TokenTags]:
+    """Tag each sequence; one alone for a single sequence.
+
+    Raises:
+        InputError: naming the sequence that is invalid, or if the model has no head for tags.
+    """
+    rows, single = as_inputs(sequences, session.reader)
+    words = [_as_words(row, session.reader, i) for i, row in enumerate(rows)]
+    texts = [row if w is None else w.sequence for row, w in zip(rows, words, strict=True)]
+    run = HeadRun.start(session, ("tags",), texts, options, purpose="tag")
+    tags: dict[int, TokenTags] = {}
+    for i, x_LD in run.last_hidden_states():
+        word_spans = words[i]
+        if word_spans is None:
+            tags[i] = _tag_tokens(run, run.fitted[i], x_LD)
+        else:
+            tags[i] = _tag_words(run, run.fitted[i], x_LD, rows[i], word_spans)
+    return tags[0] if single else [tags[i] for i in range(len(rows))]
+
+
+def content_positions(fitted: Fitted) -> np.ndarray:
+    """Positions of the merged sequence that hold no special token, int64 (N,)."""
+    tokenized, places = fitted.tokenized, fitted.positions
+    is_content = (places >= tokenized.prefix) & (places < len(tokenized) - tokenized.suffix)
+    if tokenized.first is not None:
+        middle = tokenized.prefix + tokenized.first
+        is_content &= (places < middle) | (places >= middle + tokenized.middle)
+    return np.flatnonzero(is_content)
+
+
+def _tag_tokens(run: HeadRun, fitted: Fitted, x_LD: np.ndarray) -> TokenTags:
+    position_N = content_positions(fitted)
+    labels, share_NC = _labels(run, x_LD, position_N)
+    tokens, offsets = fitted.tokens, fitted.offsets
+    return TokenTags(
+        tokens=[tokens[position] for position in position_N.tolist()],
+        offsets=None if offsets is None else offsets[position_N],
+        labels=labels,
+        probabilities=share_NC,
+        names=run.head.labels,
+        truncated=fitted.truncated,
+    )
+
+
+def _tag_words(
+    run: HeadRun, fitted: Fitted, x_LD: np.ndarray, row: Sequence[str], words: Words
+) -> TokenTags:
+    labels, share_NC = _labels(run, x_LD, first_positions(fitted, words.spans))
+    return TokenTags(
+        tokens=list(row),
+        offsets=None,
+        labels=labels,
+        probabilities=share_NC,
+        names=run.head.labels,
+        truncated=fitted.truncated,
+    )
+
+
+def _labels(
+    run: HeadRun, x_LD: np.ndarray, position_N: np.ndarray
+) -> tuple[list[str | None], np.ndarray]:
+    """The label and the probabilities, float32 (N, C), at each position; None and NaN at none."""
+    names = run.head.labels
+    share_NC = np.full((len(position_N), len(names)), np.nan, dtype=np.float32)
+    has_label_N = position_N != NO_POSITION
+    share_NC[has_label_N] = run.probabilities(run.outputs(x_LD[position_N[has_label_N]]))
+    best = iter(share_NC[has_label_N].argmax(axis=1).tolist())
+    return [names[next(best)] if known else None for known in has_label_N.tolist()], share_NC
+
+
+def _as_words(row: Any, reader: SequenceReader | None, index: int) -> Words | None:
+    """The words of a text that is given as a list of them; None for any other sequence."""
+    if reader is None or reader.kind != "text":
+        return None
+    if not (isinstance(row, list) and row and isinstance(row[0], str)):
+        return None
+    try:
+        return as_words(row, "text")
+    except InputError as error:
+        raise InputError(error.detail, sequence=index) from None

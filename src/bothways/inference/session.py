@@ -1,0 +1,150 @@
+"""`Session`: a loaded model with all its parts, and the steps from sequences to vectors.
+
+n sequences; D model width; K pooling modes; d dimensions of a vector.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from bothways import checkpoints, sequences
+from bothways.checkpoints import ModelBundle
+from bothways.inference import runner
+from bothways.inference.backends import Backend, BackendName, Precision, create_backend
+from bothways.inference.heads import Heads
+from bothways.inference.options import RunOptions, VectorOptions
+from bothways.inference.postprocessing import finish
+from bothways.io.progress import show
+from bothways.model.config import PoolingMode
+from bothways.sequences import Fitted, OnOverflow, SequenceReader, Tokenized
+
+__all__ = ["Session", "open_session"]
+
+
+def open_session(
+    source: str | os.PathLike[str],
+    *,
+    backend: BackendName,
+    precision: Precision,
+    threads: int | None,
+) -> "Session":
+    """Find and read a model, and create the backend that runs it; raises as `bothways.load`."""
+    model = checkpoints.read_folder(checkpoints.resolve(source))
+    reader = checkpoints.open_reader(model)
+    return Session(
+        model,
+        reader,
+        create_backend(backend, model.config, model.weights, precision=precision, threads=threads),
+    )
+
+
+class Session:
+    """A model that is ready to run.
+
+    The steps of a run, in order: `tokenize`, `fit`, then `pool` with `finish`, or `hidden_states`.
+
+    model: is not kept, so that the weights of the encoder are in memory once, in the backend.
+    """
+
+    def __init__(self, model: ModelBundle, reader: SequenceReader | None, backend: Backend) -> None:
+        self.spec = model.spec
+        """The model without its weights: config, pooling, modules, prompts, heads."""
+        self.path = model.path
+        """The model folder."""
+        self.family = model.family
+        """`model_type` of the folder's config.json, or `bothways`."""
+        self.heads = Heads(model)
+        """The heads of the model, with their weights."""
+        self.reader = reader
+        """Turns sequences into tokens; None if the model folder has no tokenizer."""
+        self.backend = backend
+        """Runs the encoder."""
+        self._module_weights = model.module_weights.copy()
+
+    def prompt_text(self, prompt: str | None) -> str:
+        """The text of a named prompt, or `prompt` itself; None for the model's default."""
+        name = self.spec.default_prompt if prompt is None else prompt
+        return "" if name is None else self.spec.prompts.get(name, name)
+
+    def tokenize(self, rows: Sequence[Any], prompt: str) -> list[Tokenized]:
+        """Read each sequence, with the text `prompt` before it.
+
+        Raises:
+            InputError: naming the sequence that cannot be read.
+        """
+        return sequences.read(rows, self.reader, self.spec.config, prompt=prompt)
+
+    def fit(self, tokenized: Sequence[Tokenized], on_overflow: OnOverflow) -> list[Fitted]:
+        """Make each sequence fit the model's maximum length.
+
+        Raises:
+            SequenceTooLong: naming the sequence that is too long, with `on_overflow="error"`.
+        """
+        return [
+            sequences.fit(t, self.spec.max_length, on_overflow, index=i)
+            for i, t in enumerate(tokenized)
+        ]
+
+    def prepare(self, rows: Sequence[Any], options: RunOptions) -> list[Fitted]:
+        """`tokenize` and `fit`, with the prompt of the options.
+
+        Raises:
+            InputError: as these do.
+        """
+        return self.fit(self.tokenize(rows, self.prompt_text(options.prompt)), options.on_overflow)
+
+    def pool(
+        self, fitted: Sequence[Fitted], modes: Sequence[PoolingMode], options: RunOptions
+    ) -> np.ndarray:
+        """Pooled hidden states of each sequence, float32 (n, D * K), the modes side by side.
+
+        Where the model says so, pooling leaves out the positions of the prompt.
+        """
+        with show(options.progress, sum(f.num_tokens for f in fitted)) as advance:
+            return runner.pool_sequences(
+                self.backend,
+                fitted,
+                modes,
+                skip=self._prompt_length(fitted, options),
+                max_tokens=options.batch_tokens,
+                advance=advance,
+            )
+
+    def hidden_states(
+        self, fitted: Sequence[Fitted], layers: Sequence[int], options: RunOptions
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Index and hidden states, float32 (layers, L, D), of each sequence, in any order."""
+        with show(options.progress, sum(f.num_tokens for f in fitted)) as advance:
+            for i, states in runner.hidden_states(
+                self.backend, fitted, layers, max_tokens=options.batch_tokens
+            ):
+                yield i, states
+                advance(fitted[i].num_tokens)
+
+    def finish(self, pooled: np.ndarray, vector: VectorOptions) -> np.ndarray:
+        """Vectors, float32 (n, d), from pooled hidden states.
+
+        Raises:
+            InputError: if the vectors have fewer dimensions than `vector.dimensions`.
+        """
+        spec, normalize, dimensions = self.spec, vector.normalize, vector.dimensions
+        return finish(
+            pooled,
+            spec.modules,
+            self._module_weights,
+            normalize=spec.normalizes if normalize is None else normalize,
+            dimensions=spec.dimensions if dimensions is None else dimensions,
+        )
+
+    def warn_of_truncation(self, fitted: Sequence[Fitted]) -> None:
+        """Warn if any sequence was cut, with the number of them."""
+        runner.warn_of_truncation(fitted, self.spec.max_length)
+
+    def _prompt_length(self, fitted: Sequence[Fitted], options: RunOptions) -> int:
+        """Positions of the prompt that pooling leaves out."""
+        if self.reader is None or self.spec.pooling.include_prompt:
+            return 0
+        has_prompt = any(f.tokenized.prompt for f in fitted)  # ids never get one
+        return self.reader.prompt_length(self.prompt_text(options.prompt)) if has_prompt else 0

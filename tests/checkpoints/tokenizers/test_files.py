@@ -1,0 +1,227 @@
+"""Which tokenizer a folder has, and folders that are refused."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tokenizers import Tokenizer
+
+from bothways.checkpoints.tokenizers.files import open_tokenizer
+from bothways.errors import CheckpointError, UnsupportedModel
+from bothways.sequences.alphabet import Alphabet
+
+FolderOf = Callable[..., Path]
+
+PIECES = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\nThe\n中\nriver\nré"
+
+
+def tokens(folder: Path, text: str) -> list[str]:
+    tokenizer = open_tokenizer(folder)
+    assert isinstance(tokenizer, Tokenizer)
+    return tokenizer.encode(text).tokens
+
+
+def tokenizer_json(folder: Path) -> dict[str, Any]:
+    tokenizer = open_tokenizer(folder)
+    assert isinstance(tokenizer, Tokenizer)
+    fields: dict[str, Any] = json.loads(tokenizer.to_str())
+    return fields
+
+
+@pytest.mark.parametrize(
+    "name", ["BertTokenizer", "BertTokenizerFast", "DistilBertTokenizerFast", "ElectraTokenizer"]
+)
+def test_a_vocabulary_is_of_word_pieces_where_the_class_says_so(
+    folder_of: FolderOf, name: str
+) -> None:
+    folder = folder_of({"vocab.txt": PIECES, "tokenizer_config.json": {"tokenizer_class": name}})
+    assert tokens(folder, "The river") == ["[CLS]", "the", "river", "[SEP]"]
+
+
+@pytest.mark.parametrize("model_type", ["bert", "distilbert", "electra", "nomic_bert"])
+def test_a_vocabulary_is_of_word_pieces_where_the_model_is_known_for_it(
+    folder_of: FolderOf, model_type: str
+) -> None:
+    folder = folder_of({"vocab.txt": PIECES, "config.json": {"model_type": model_type}})
+    assert tokens(folder, "The river") == ["[CLS]", "the", "river", "[SEP]"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {"config.json": {"model_type": "albert"}, "tokenizer_config.json": {}},
+        {"config.json": {"model_type": "albert"}},
+        {"config.json": {"model_type": ["bert"]}},
+        {"tokenizer_config.json": {"tokenizer_class": "BertJapaneseTokenizer"}},
+        {"tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast"}},
+    ],
+)
+def test_a_vocabulary_of_unknown_kind_is_not_guessed_at(
+    folder_of: FolderOf, files: dict[str, Any]
+) -> None:
+    assert open_tokenizer(folder_of({"vocab.txt": PIECES, "vocab.json": {"a": 0}, **files})) is None
+
+
+def test_the_atoms_of_a_smiles_model_are_not_taken_for_word_pieces(rxnmapper_folder: Path) -> None:
+    assert open_tokenizer(rxnmapper_folder) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, ["the", "[UNK]", "中", "中"]),
+        ({"do_lower_case": False}, ["The", "ré", "中", "中"]),
+        ({"strip_accents": False}, ["the", "ré", "中", "中"]),
+        ({"do_lower_case": False, "strip_accents": True}, ["The", "[UNK]", "中", "中"]),
+        ({"tokenize_chinese_chars": False}, ["the", "[UNK]", "[UNK]"]),
+    ],
+)
+def test_the_settings_of_word_pieces_are_heeded(
+    folder_of: FolderOf, settings: dict[str, Any], expected: list[str]
+) -> None:
+    bare = folder_of({"vocab.txt": PIECES, "config.json": {"model_type": "bert"}}, "bare")
+    with_settings = folder_of(
+        {
+            "vocab.txt": PIECES,
+            "config.json": {"model_type": "bert"},
+            "tokenizer_config.json": settings,
+        }
+    )
+    assert tokens(with_settings, "The ré 中中")[1:-1] == expected
+    # The same settings over a tokenizer.json that says otherwise, as in transformers.
+    whole = tokenizer_json(bare)
+    contradictory = folder_of(
+        {
+            "tokenizer.json": whole,
+            "tokenizer_config.json": {"tokenizer_class": "BertTokenizer", **settings},
+        },
+        "contradictory",
+    )
+    assert tokens(contradictory, "The ré 中中")[1:-1] == expected
+
+
+def test_a_whole_tokenizer_of_no_named_class_is_taken_as_it_is(
+    folder_of: FolderOf, bert_folder: Path
+) -> None:
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "do_lower_case": False}
+    folder = folder_of(
+        {"tokenizer.json": tokenizer_json(bert_folder), "tokenizer_config.json": settings}
+    )
+    assert tokens(folder, "THE RIVER") == ["[CLS]", "the", "river", "[SEP]"]
+
+
+def test_a_tokenizer_neither_cuts_nor_pads_whatever_its_file_says(
+    folder_of: FolderOf, bert_folder: Path
+) -> None:
+    whole = tokenizer_json(bert_folder)
+    whole["truncation"] = {"max_length": 4, "strategy": "LongestFirst", "stride": 0}
+    whole["truncation"]["direction"] = "Right"
+    whole["padding"] = {
+        "strategy": {"Fixed": 9},
+        "direction": "Right",
+        "pad_to_multiple_of": None,
+        "pad_id": 0,
+        "pad_type_id": 0,
+        "pad_token": "[PAD]",
+    }
+    folder = folder_of({"tokenizer.json": whole})
+    assert len(tokens(folder, "the")) == 3
+    assert len(tokens(folder, "the river of the water")) == 7
+
+
+@pytest.mark.parametrize("where", ["tokenizer.json", "tokenizer_config.json"])
+def test_a_tokenizer_that_cuts_at_the_beginning_is_refused(
+    folder_of: FolderOf, bert_folder: Path, where: str
+) -> None:
+    whole = tokenizer_json(bert_folder)
+    files = {"tokenizer.json": whole}
+    if where == "tokenizer.json":
+        whole["truncation"] = {"max_length": 4, "strategy": "LongestFirst", "stride": 0}
+        whole["truncation"]["direction"] = "Left"
+    else:
+        files[where] = {"truncation_side": "left"}
+    with pytest.raises(UnsupportedModel, match="on the 'left' side"):
+        open_tokenizer(folder_of(files))
+
+
+def test_added_tokens_are_whole_words_with_the_ids_the_folder_gives(folder_of: FolderOf) -> None:
+    files = {"vocab.txt": PIECES, "added_tokens.json": {"[ENT]": 11, "NEW": 10}}
+    files |= {"config.json": {"model_type": "bert"}}
+    tokenizer = open_tokenizer(folder_of(files))
+    assert isinstance(tokenizer, Tokenizer)
+    assert tokenizer.encode("NEW the[ENT]").ids == [2, 10, 5, 11, 3]
+    with pytest.raises(CheckpointError, match="added token 'NEW' has the id 12"):
+        open_tokenizer(folder_of({**files, "added_tokens.json": {"NEW": 12}}, "gap"))
+
+
+def test_special_tokens_are_found_in_either_file_and_the_config_counts(
+    folder_of: FolderOf,
+) -> None:
+    files = {
+        "vocab.txt": "<pad>\n<unk>\n<begin>\n<end>\nthe",
+        "config.json": {"model_type": "bert"},
+        "special_tokens_map.json": {"cls_token": "nowhere", "sep_token": {"content": "<end>"}},
+        "tokenizer_config.json": {"cls_token": "<begin>", "unk_token": "<unk>", "mask_token": None},
+    }
+    assert tokens(folder_of(files), "the [SEP]")[0] == "<begin>"
+    assert tokens(folder_of(files), "the")[-1] == "<end>"
+
+
+def test_an_esm_vocabulary_is_an_alphabet(esm_folder: Path) -> None:
+    alphabet = open_tokenizer(esm_folder)
+    assert isinstance(alphabet, Alphabet)
+    assert alphabet.special == {
+        "begin": "<cls>",
+        "end": "<eos>",
+        "unknown": "<unk>",
+        "mask": "<mask>",
+    }
+
+
+@pytest.mark.parametrize("name", ["spiece.model", "sentencepiece.bpe.model", "tokenizer.model"])
+def test_a_bare_sentencepiece_model_is_refused_with_what_to_do(
+    folder_of: FolderOf, name: str
+) -> None:
+    with pytest.raises(CheckpointError, match=rf"{name}.*save_pretrained"):
+        open_tokenizer(folder_of({name: "binary", "config.json": {"model_type": "xlm-roberta"}}))
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{}", "[]", "nonsense", "[" * 100_000, '{"model":' * 1000, '{"model": {"type": "Magic"}}'],
+)
+def test_a_file_that_is_no_tokenizer_is_refused(folder_of: FolderOf, content: str) -> None:
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json: not a tokenizer"):
+        open_tokenizer(folder_of({"tokenizer.json": content}))
+
+
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [
+        ({"tokenizer_config.json": {"tokenizer_class": 3}}, "tokenizer_class=3"),
+        ({"tokenizer_config.json": {"do_lower_case": "yes"}}, "do_lower_case='yes'"),
+        ({"tokenizer_config.json": {"strip_accents": 1}}, "strip_accents=1"),
+        ({"tokenizer_config.json": {"cls_token": 5}}, "cls_token=5"),
+        ({"tokenizer_config.json": {"cls_token": None}}, "cls_token is null"),
+        ({"tokenizer_config.json": {"cls_token": {"content": "a", "lstrip": 1}}}, "cls_token="),
+        ({"tokenizer_config.json": {"sep_token": "<none>"}}, "sep_token='<none>' is not in"),
+        ({"tokenizer_config.json": {"added_tokens_decoder": []}}, "expected an object"),
+        ({"tokenizer_config.json": {"added_tokens_decoder": {"x": "a"}}}, "has the id 'x'"),
+        ({"tokenizer_config.json": {"added_tokens_decoder": {"10": 4}}}, "expected a token"),
+        ({"tokenizer_config.json": []}, "expected an object"),
+        ({"tokenizer_config.json": "{"}, "not valid JSON"),
+        ({"special_tokens_map.json": "[" * 100_000}, "nested deeper than"),
+        ({"added_tokens.json": {"a": -1}}, "has the id -1"),
+        ({"added_tokens.json": {"a": 10**400}}, "has the id 1000"),
+        ({"vocab.txt": "the\nriver"}, r"vocab\.txt: cls_token='\[CLS\]' is not in the vocabulary"),
+    ],
+)
+def test_a_malformed_file_is_named_with_its_field(
+    folder_of: FolderOf, files: dict[str, Any], named: str
+) -> None:
+    base = {"vocab.txt": PIECES, "config.json": {"model_type": "bert"}}
+    with pytest.raises(CheckpointError, match=named):
+        open_tokenizer(folder_of({**base, **files}))

@@ -1,0 +1,140 @@
+"""Vocabularies of word pieces, byte pairs, residues; `test_text` compares with transformers."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tokenizers import Tokenizer
+
+from bothways.checkpoints.tokenizers.files import open_tokenizer
+from bothways.errors import CheckpointError
+from bothways.sequences import SymbolReader
+from bothways.sequences.alphabet import Alphabet
+
+FolderOf = Callable[..., Path]
+
+
+def open_text(folder: Path) -> Tokenizer:
+    tokenizer = open_tokenizer(folder)
+    assert isinstance(tokenizer, Tokenizer)
+    return tokenizer
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_the_line_ends_of_a_vocabulary_do_not_matter(folder_of: FolderOf, ends: str) -> None:
+    lines = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a\u2028b", "the", ""]
+    folder = folder_of({"config.json": {"model_type": "bert"}})
+    (folder / "vocab.txt").write_bytes(ends.join(lines).encode())
+    tokenizer = open_text(folder)
+    assert tokenizer.get_vocab_size() == 7
+    assert tokenizer.token_to_id("a\u2028b") == 5
+    assert tokenizer.encode("the").ids == [2, 6, 3]
+
+
+def test_a_vocabulary_that_is_not_utf8_is_refused_with_the_byte(folder_of: FolderOf) -> None:
+    folder = folder_of({"config.json": {"model_type": "bert"}})
+    (folder / "vocab.txt").write_bytes(b"[PAD]\n\xff\n")
+    with pytest.raises(CheckpointError, match=r"vocab\.txt: byte 6 is not UTF-8"):
+        open_tokenizer(folder)
+
+
+def test_a_word_in_two_segments_has_them_in_bert_and_not_in_mpnet(
+    bert_folder: Path, mpnet_folder: Path
+) -> None:
+    bert = open_text(bert_folder).encode("the", "river")
+    assert bert.tokens == ["[CLS]", "the", "[SEP]", "river", "[SEP]"]
+    assert bert.type_ids == [0, 0, 0, 1, 1]
+    mpnet = open_text(mpnet_folder).encode("the", "river")
+    assert mpnet.tokens == ["<s>", "the", "</s>", "</s>", "river", "</s>"]
+    assert mpnet.type_ids == [0] * 6
+
+
+def test_byte_pairs_heed_their_settings(roberta_folder: Path, folder_of: FolderOf) -> None:
+    files = {
+        name: (roberta_folder / name).read_text(encoding="utf-8")
+        for name in ("vocab.json", "merges.txt", "config.json")
+    }
+    settings = {"add_prefix_space": True, "trim_offsets": False}
+    spaced = open_text(folder_of({**files, "tokenizer_config.json": settings})).encode("a the")
+    plain = open_text(roberta_folder).encode("a the")
+    assert plain.tokens[1] == "a"
+    assert spaced.tokens[1] == "Ġa"
+    assert plain.offsets[2][0] == 2  # the space before is trimmed
+    assert spaced.offsets[2][0] == 1
+
+
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [
+        ({"merges.txt": "a b c"}, r"merges\.txt, line 1: 'a b c'"),
+        ({"merges.txt": "#version: 0.2\na b\n\nab"}, r"merges\.txt, line 4: 'ab'"),
+        ({"merges.txt": "a b"}, r"merges\.txt: .*out of vocabulary"),
+        ({"merges.txt": None}, r"merges\.txt: no such file"),
+        ({"vocab.json": {"<s>": 0, "</s>": "1"}}, "'</s>' has the id '1'"),
+        ({"vocab.json": {"<s>": 0, "</s>": True}}, "'</s>' has the id True"),
+        ({"vocab.json": {"<s>": 0, "</s>": -1}}, "'</s>' has the id -1"),
+        ({"vocab.json": {"<s>": 0}}, "sep_token='</s>' is not in the vocabulary"),
+        ({"vocab.json": [1]}, "expected an object"),
+    ],
+)
+def test_malformed_byte_pair_files_are_named(
+    folder_of: FolderOf, files: dict[str, Any], named: str
+) -> None:
+    vocabulary = {"<s>": 0, "</s>": 1, "a": 2, "b": 3}
+    base = {"vocab.json": vocabulary, "merges.txt": "", "config.json": {"model_type": "roberta"}}
+    whole = {name: value for name, value in {**base, **files}.items() if value is not None}
+    with pytest.raises(CheckpointError, match=named):
+        open_tokenizer(folder_of(whole))
+
+
+def test_residues_are_read_as_transformers_reads_them(esm_folder: Path) -> None:
+    from transformers import EsmTokenizer
+
+    theirs = EsmTokenizer.from_pretrained(esm_folder)
+    alphabet = open_tokenizer(esm_folder)
+    assert isinstance(alphabet, Alphabet)
+    reader = SymbolReader(alphabet)
+    proteins = [
+        "MKTAYIAKQR",
+        "",
+        " ",
+        "MK TA\nY",
+        "mkt",
+        "MJJK",
+        "M J J K",
+        "M<mask>K",
+        "MKT*",
+        "12",
+    ]
+    proteins += [
+        "<cls>M",
+        "<null_1>.-",
+        "<mas>",
+        "M<",
+        "Jx Yz",
+        "é M",
+        "M\u2028K",
+        "<unk>",
+        "<<eos>",
+    ]
+    for protein, tokenized in zip(proteins, reader.read(proteins), strict=True):
+        assert tokenized.values.tolist() == theirs(protein)["input_ids"], protein
+
+
+def test_an_esm_folder_may_do_without_an_end(folder_of: FolderOf) -> None:
+    settings = {"tokenizer_class": "EsmTokenizer", "eos_token": None}
+    alphabet = open_tokenizer(
+        folder_of(
+            {"vocab.txt": "<cls>\n<unk>\n<mask>\nACGTAC\nA", "tokenizer_config.json": settings}
+        )
+    )
+    assert isinstance(alphabet, Alphabet)
+    (tokenized,) = SymbolReader(alphabet).read(["ACGTACA"])
+    assert tokenized.values.tolist() == [0, 3, 4]
+
+
+def test_a_malformed_esm_vocabulary_is_named(folder_of: FolderOf) -> None:
+    files = {"tokenizer_config.json": {"tokenizer_class": "EsmTokenizer"}, "vocab.txt": "A\nC\nA"}
+    with pytest.raises(CheckpointError, match=r"vocab\.txt: symbols\[2\]='A': already"):
+        open_tokenizer(folder_of(files))
