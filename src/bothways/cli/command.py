@@ -36,38 +36,47 @@ class GroupedCommand(TyperCommand):
     advanced: frozenset[str] = frozenset()
     settings: Mapping[str, OptionField] = {}
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The words of the usage line after the command's name."""
+        arguments = [p for p in self.get_params(ctx) if p.param_type_name == "argument"]
+        return ["[OPTIONS]", *(parameter.metavar for parameter in arguments)]
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then each group of options; those without a group come last."""
         show_all = bool(ctx.meta.get("bothways.help_all"))
-        for heading, parameters in self.groups(ctx, show_all=show_all).items():
+        for heading, records in self.help_records(ctx, show_all=show_all).items():
             with formatter.section(heading):
-                formatter.write_dl([parameter.get_help_record(ctx) for parameter in parameters])
-        if show_all and self.settings:
-            with formatter.section("Options of --set and --config only"):
-                formatter.write_dl(
-                    [
-                        (f"{name}={metavar_of(field)}", help_text(field))
-                        for name, field in self.settings.items()
-                    ]
-                )
+                formatter.write_dl(records)
 
-    def groups(self, ctx: Any, *, show_all: bool) -> dict[str, list[Any]]:
-        """The visible parameters by heading."""
-        groups: dict[str, list[Any]] = {"Arguments": []}
-        others: list[Any] = []
+    def help_records(self, ctx: Any, *, show_all: bool) -> dict[str, list[tuple[str, str]]]:
+        """The names and the help of arguments and options, by heading."""
+        groups: dict[str, list[tuple[str, str]]] = {"Arguments": []}
+        others: list[tuple[str, str]] = []
         for parameter in self.get_params(ctx):
-            if parameter.get_help_record(ctx) is None or (
-                parameter.name in self.advanced and not show_all
-            ):
+            if parameter.name in self.advanced and not show_all:
                 continue
             if parameter.param_type_name == "argument":
-                groups["Arguments"].append(parameter)
-            elif group := getattr(parameter, "rich_help_panel", None):
-                groups.setdefault(group, []).append(parameter)
+                groups["Arguments"].append((parameter.metavar, parameter.help))
+            elif group := parameter.rich_help_panel:
+                groups.setdefault(group, []).append(_record(parameter))
             else:
-                others.append(parameter)
-        groups[_OTHERS] = [*groups.get(_OTHERS, []), *others]
-        return {heading: parameters for heading, parameters in groups.items() if parameters}
+                others.append(_record(parameter))
+        groups[_OTHERS] = others
+        if show_all:
+            groups["Only in --config and --set"] = [
+                (f"{name}={metavar_of(field)}", help_text(field))
+                for name, field in self.settings.items()
+            ]
+        return {heading: records for heading, records in groups.items() if records}
+
+
+def _record(option: Any) -> tuple[str, str]:
+    """The names of an option with its value, and its help."""
+    names = ", ".join(sorted(option.opts, key=lambda name: name.startswith("--")))
+    if option.secondary_opts:
+        names += f" / {', '.join(option.secondary_opts)}"
+    value = "" if option.is_flag or option.metavar is None else f" {option.metavar}"
+    return names + value, f"{option.help or ''}{' Required.' if option.required else ''}"
 
 
 class LazyGroup(TyperGroup):

@@ -22,7 +22,7 @@ __all__ = ["COMMAND", "encode", "refuse_output_among_inputs"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EncodeOptions(o.OutputOptions, o.PoolingOptions):
+class EncodeOptions(o.PoolingOptions):
     """The model, its vectors and their file."""
 
     output: Annotated[
@@ -33,6 +33,7 @@ class EncodeOptions(o.OutputOptions, o.PoolingOptions):
             group="Output", unit="FILE", flags=("--output", "-o"),
         ),
     ]  # fmt: skip
+    overwrite: o.Overwrite = False
     model: Annotated[str, Option(o.MODEL_HELP, group="Vectors", unit="MODEL")] = "minilm"
 
 
@@ -52,7 +53,6 @@ def encode(
     \b
         bothways encode sentences.txt -o sentences.jsonl
         bothways encode reviews.csv --column body --id-column id -o reviews.parquet
-        zcat log.gz | bothways encode - -o - --max-memory 1GB | head
     """
     from bothways.cli.memory import plan_chunks, reduce_memory_retention
     from bothways.cli.streaming import encode_rows, report_totals

@@ -150,7 +150,12 @@ def flag_of(field: OptionField) -> str:
 def metavar_of(field: OptionField) -> str:
     """What stands for the value in help: its choices, its unit or its type."""
     choices = "|".join(field.choices)
-    if choices and not field.is_repeatable and len(choices) <= _WIDE_CHOICES:
+    if (
+        field.option.unit is None
+        and choices
+        and not field.is_repeatable
+        and len(choices) <= _WIDE_CHOICES
+    ):
         return choices
     types = (field.item_type, *get_args(field.item_type))
     name = field.option.unit or (

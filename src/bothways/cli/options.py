@@ -21,12 +21,15 @@ __all__ = [
     "BackendOptions",
     "InputOptions",
     "ModelArgument",
-    "OutputOptions",
     "OverflowOptions",
+    "Overwrite",
+    "PoolingOptions",
+    "PredictTask",
     "Prompt",
     "Quiet",
-    "PoolingOptions",
 ]
+
+PredictTask = Literal["classify", "predict", "tag", "fill-mask", "sparse"]
 
 MODEL_HELP = (
     "Model: minilm, a folder, org/name, hf:org/name@revision, or "
@@ -41,10 +44,11 @@ Quiet = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
+Overwrite = Annotated[bool, Option("Replace the output if it exists.", group=_OUTPUT)]
 Prompt = Annotated[
     str | None,
     Option(
-        "Name of one of the model's prompts, or text to put before each sequence; '' for none "
+        "Name of a prompt of the model, or text to put before each sequence; '' for none "
         "(default: the model's).",
         group=_VECTORS, unit="TEXT",
     ),
@@ -74,25 +78,18 @@ class InputOptions:
     id_column: Annotated[
         str | None,
         Option(
-            "Column of the ids (default: row numbers from 0 over all inputs; in FASTA the first "
-            "word of the header).",
+            "Column of the ids (default: row numbers from 0; in FASTA, the names).",
             group=_INPUT, unit="NAME",
         ),
     ] = None  # fmt: skip
     input_format: Annotated[
         TextFormat | None,
         Option(
-            "Format of standard input (default txt), and of files whose names do not show it.",
-            group=_INPUT,
+            "Format of standard input (default txt), and of files whose names do not show it: txt, "
+            "csv, tsv, jsonl or fasta.",
+            group=_INPUT, unit="FORMAT", advanced=True,
         ),
     ] = None  # fmt: skip
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class OutputOptions:
-    """What to do with an existing output."""
-
-    overwrite: Annotated[bool, Option("Replace the output if it exists.", group=_OUTPUT)] = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,13 +98,17 @@ class PoolingOptions:
 
     pooling: Annotated[
         PoolingMode | None,
-        Option("Pooling of positions into one vector (default: the model's).", group=_VECTORS),
+        Option(
+            "cls, max, mean, mean_sqrt_len, weighted_mean or last (default: the model's).",
+            group=_VECTORS,
+            unit="MODE",
+        ),
     ] = None
     normalize: Annotated[
         bool | None,
         Option(
-            "Scale vectors to unit length, or do not (default: as the model defines).",
-            group=_VECTORS, flags=("--normalize/--no-normalize",),
+            "Scale vectors to unit length, or not (default: as the model defines).",
+            group=_VECTORS, advanced=True, flags=("--normalize/--no-normalize",),
         ),
     ] = None  # fmt: skip
     dimensions: Annotated[
@@ -126,16 +127,16 @@ class OverflowOptions:
     on_overflow: Annotated[
         Literal["error", "truncate", "window"],
         Option(
-            "For sequences longer than the model's maximum: stop with an error, truncate and "
-            "count them, or merge the vectors of overlapping windows.",
+            "Sequences longer than the model allows: stop with an error, truncate, or window: merge "
+            "the vectors of overlapping windows.",
             group=_COMPUTE,
+            unit="ACTION",
         ),
     ] = "truncate"  # fmt: skip
     max_memory: Annotated[
         int | None,
         Option(
-            "Maximum memory of the process, such as 512MB or 2GiB, program and model included "
-            "(default: no limit, but memory does not grow with the input).",
+            "Memory limit of the whole process, such as 512MB or 2GiB (default: none).",
             group=_COMPUTE, unit=BYTES,
         ),
     ] = None  # fmt: skip
@@ -147,19 +148,23 @@ class BackendOptions:
 
     backend: Annotated[
         BackendName,
-        Option("Backend; `bothways doctor` lists those available.", group=_COMPUTE),
+        Option(
+            "auto, native, torch or reference; see `bothways doctor`.",
+            group=_COMPUTE,
+            unit="NAME",
+        ),
     ] = "auto"
     precision: Annotated[
         Precision,
         Option(
-            "fp32 on any backend; int8 on native; bf16 and fp16 on a GPU.",
-            group=_COMPUTE,
+            "fp32; int8 on native; bf16 or fp16 on a GPU.",
+            group=_COMPUTE, unit="NAME",
         ),
     ] = "fp32"  # fmt: skip
     threads: Annotated[
         int | None,
         Option(
             "Number of CPU threads (default: one per core).",
-            group=_COMPUTE, unit="N", minimum=1,
+            group=_COMPUTE, advanced=True, unit="N", minimum=1,
         ),
     ] = None  # fmt: skip

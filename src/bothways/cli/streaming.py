@@ -1,7 +1,8 @@
-"""Encode rows in chunks, so that memory does not grow with the size of the file."""
+"""Encode rows, or predict from them, in chunks: memory does not grow with the size of the file."""
 
 import contextlib
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,11 @@ import numpy as np
 from bothways.cli.console import note, warn
 from bothways.cli.memory import ChunkPlan
 from bothways.cli.models import EncodeSettings
+from bothways.cli.prediction_records import Cells, Predictor
 from bothways.cli.progress import EncodingReport
-from bothways.errors import InputError
+from bothways.errors import InputError, TruncationWarning
 from bothways.files import ReadProgress, Row, VectorBatch, VectorWriter
+from bothways.files.record_writers import RecordWriter
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
@@ -23,6 +26,7 @@ __all__ = [
     "chunk_progress",
     "encode_rows",
     "name_row_in_errors",
+    "predict_rows",
     "report_totals",
     "split_into_chunks",
 ]
@@ -64,6 +68,44 @@ def encode_rows(
         totals.rows += len(chunk)
         totals.tokens += int(encodings.num_tokens.sum())
         totals.truncated += int(encodings.truncated.sum())
+        before = after
+    return totals
+
+
+def predict_rows(
+    encoder: "Encoder",
+    rows: Iterable[Row],
+    writer: RecordWriter,
+    predictor: Predictor,
+    *,
+    plan: ChunkPlan,
+    read_progress: ReadProgress,
+    report: EncodingReport,
+) -> Totals:
+    """Predict and write all rows.
+
+    read_progress: progress of the reader that yields the rows. report: called after every batch.
+
+    Raises:
+        InputError: naming the file and row of a sequence that cannot be encoded.
+    """
+    totals = Totals()
+    before: float | None = 0.0
+    for chunk in split_into_chunks(rows, plan):
+        after = read_progress.fraction
+        progress = _TokenCount(chunk_progress(report, totals.tokens, before, after))
+        with name_row_in_errors(chunk), warnings.catch_warnings():
+            warnings.simplefilter("ignore", TruncationWarning)  # the totals count truncated rows
+            cells, truncated = predictor.predict(
+                encoder,
+                [predictor.sequence(row.value) for row in chunk],
+                plan.batch_tokens,
+                progress,
+            )
+        writer.write(_row_cells(chunk) | cells | {"truncated": truncated.tolist()})
+        totals.rows += len(chunk)
+        totals.tokens += progress.total
+        totals.truncated += int(truncated.sum())
         before = after
     return totals
 
@@ -180,3 +222,28 @@ def _vector_batch(chunk: list[Row], encodings: "SequenceVectors") -> VectorBatch
         num_tokens=encodings.num_tokens,
         truncated=encodings.truncated,
     )
+
+
+def _row_cells(chunk: list[Row]) -> Cells:
+    return {"id": [row.id for row in chunk], "text": [_row_text(row.value) for row in chunk]}
+
+
+def _row_text(value: Any) -> str | None:
+    """A row as text, for the output; None for numbers."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, tuple):
+        return "\t".join(value)
+    return " ".join(value) if isinstance(value, list) else None
+
+
+class _TokenCount:
+    """Passes progress on, and keeps the total number of tokens."""
+
+    def __init__(self, progress: Callable[[int, int], None]) -> None:
+        self._progress = progress
+        self.total = 0
+
+    def __call__(self, done: int, total: int) -> None:
+        self.total = total
+        self._progress(done, total)
