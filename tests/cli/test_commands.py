@@ -53,7 +53,7 @@ def test_every_output_holds_the_vectors_of_encode(run: Run, model: str) -> None:
     for name in ("out.parquet", "out.npy", "out.jsonl"):
         done = run("encode", "lines.txt", "-o", name, "--model", model)
         assert done.exit_code == 0, done.stderr
-        assert "warning: 1 of 4 rows are longer" in done.stderr
+        assert "warning: truncated 1 of 4 rows" in done.stderr
     table = pq.read_table("out.parquet")
     assert table["text"].to_pylist() == LINES
     assert table["truncated"].to_pylist() == [False, False, False, True]

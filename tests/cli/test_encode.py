@@ -168,7 +168,7 @@ def test_an_input_is_not_made_the_output(
     Path("link.jsonl").symlink_to("x.jsonl")
     code, _, err = run("encode", "x.jsonl", "-o", "link.jsonl", "--model", proteins, *overwrite)
     assert code == 1
-    assert "is an input too" in err
+    assert "is also an input" in err
     assert Path("x.jsonl").read_text() == '{"text": "MK"}\n'
 
 

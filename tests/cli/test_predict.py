@@ -264,7 +264,7 @@ def test_several_heads_ask_which(run: Run, make: Make) -> None:
     write_rows()
     code, _, err = run("predict", model, "rows.txt", "-o", "o.jsonl")
     assert code == 1
-    assert "could be used for classify, predict; choose one with --task" in err
+    assert "supports classify, predict; choose one with --task" in err
     assert run("predict", model, "rows.txt", "-o", "o.jsonl", "--task", "predict")[0] == 0
     assert "value" in lines("o.jsonl")[0]
 

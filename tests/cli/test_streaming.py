@@ -10,7 +10,7 @@ import pytest
 from bothways import Encoder
 from bothways.cli.memory import ChunkPlan
 from bothways.cli.models import EncodeSettings
-from bothways.cli.streaming import Totals, chunks, encode_rows
+from bothways.cli.streaming import Totals, encode_rows, split_into_chunks
 from bothways.errors import InputError, SequenceTooLong
 from bothways.files import Encoded, Meter, Place, Row
 from bothways.inference.vectors import SequenceVectors
@@ -71,7 +71,7 @@ def encode(
 
 def test_chunks_are_full_by_rows_or_by_characters() -> None:
     plan = ChunkPlan(rows=3, characters=10)
-    cut = chunks(rows("aa", "bb", "cc", "dd", "e" * 7, "f" * 3, "g"), plan)
+    cut = split_into_chunks(rows("aa", "bb", "cc", "dd", "e" * 7, "f" * 3, "g"), plan)
     assert [[row.value for row in chunk] for chunk in cut] == [
         ["aa", "bb", "cc"],
         ["dd", "e" * 7],
@@ -80,24 +80,33 @@ def test_chunks_are_full_by_rows_or_by_characters() -> None:
 
 
 def test_a_row_longer_than_a_chunk_is_one_by_itself() -> None:
-    cut = chunks(rows("a", "b" * 50, "c"), ChunkPlan(rows=3, characters=10))
+    cut = split_into_chunks(rows("a", "b" * 50, "c"), ChunkPlan(rows=3, characters=10))
     assert [len(chunk) for chunk in cut] == [1, 1, 1]
 
 
 def test_symbols_and_numbers_count_too() -> None:
     plan = ChunkPlan(rows=100, characters=10)
-    assert [len(chunk) for chunk in chunks(rows(*[["buy", "sell"]] * 3), plan)] == [1, 1, 1]
-    assert [len(chunk) for chunk in chunks(rows(*[np.zeros((20, 1))] * 3), plan)] == [2, 1]
+    assert [len(chunk) for chunk in split_into_chunks(rows(*[["buy", "sell"]] * 3), plan)] == [
+        1,
+        1,
+        1,
+    ]
+    assert [len(chunk) for chunk in split_into_chunks(rows(*[np.zeros((20, 1))] * 3), plan)] == [
+        2,
+        1,
+    ]
 
 
 def test_a_row_for_which_there_is_no_room_is_an_error_with_its_place() -> None:
     plan = ChunkPlan(longest_row=10)
-    with pytest.raises(InputError, match=r"x\.csv, row 2: 11 characters, .* leaves room for 10"):
-        list(chunks(rows("a", "b" * 11), plan))
+    with pytest.raises(
+        InputError, match=r"x\.csv, row 2: 11 characters, .* leaves room for only 10"
+    ):
+        list(split_into_chunks(rows("a", "b" * 11), plan))
 
 
 def test_no_rows_are_no_chunks() -> None:
-    assert list(chunks([], ChunkPlan())) == []
+    assert list(split_into_chunks([], ChunkPlan())) == []
     totals, encoder, writer, _ = encode([], ChunkPlan())
     assert (totals, encoder.calls, writer.parts) == (Totals(), [], [])
 

@@ -1,5 +1,6 @@
 """Commands: options from dataclasses, help in groups, errors as one line, loaded when needed."""
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -38,7 +39,8 @@ class GroupedCommand(TyperCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The words of the usage line after the command's name."""
-        arguments = [p for p in self.get_params(ctx) if p.param_type_name == "argument"]
+        parameters: list[Any] = self.get_params(ctx)
+        arguments = [item for item in parameters if item.param_type_name == "argument"]
         return ["[OPTIONS]", *(parameter.metavar for parameter in arguments)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -52,7 +54,8 @@ class GroupedCommand(TyperCommand):
         """The names and the help of arguments and options, by heading."""
         groups: dict[str, list[tuple[str, str]]] = {"Arguments": []}
         others: list[tuple[str, str]] = []
-        for parameter in self.get_params(ctx):
+        parameters: list[Any] = self.get_params(ctx)
+        for parameter in parameters:
             if parameter.name in self.advanced and not show_all:
                 continue
             if parameter.param_type_name == "argument":
@@ -100,7 +103,8 @@ class LazyGroup(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: Any) -> Any:
         """Find a command, and suggest similar names for one that does not exist."""
-        self.commands = dict.fromkeys(self.names)  # typer looks for similar names among these keys
+        # typer looks for similar names among these keys.
+        self.commands = cast(dict[str, Any], dict.fromkeys(self.names))
         return super().resolve_command(ctx, args)
 
 
@@ -110,11 +114,12 @@ def command(function: Callable[..., None], *, name: str | None = None) -> Groupe
     Its help is the function's docstring.
     """
     expanded = expand_options(function)
+    function = expanded.function
     if expanded.advanced or expanded.settings:
-        _add_help_all(expanded.function)
+        function = _with_help_all(function)
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command(name or function.__name__, cls=GroupedCommand, context_settings=CONTEXT_SETTINGS)(
-        reporting(expanded.function)
+        reporting(function)
     )
     made = cast(GroupedCommand, get_command(app))
     made.advanced, made.settings = expanded.advanced, expanded.settings
@@ -128,14 +133,13 @@ def _show_all_options(context: typer.Context, value: bool) -> None:
         raise typer.Exit
 
 
-def _add_help_all(function: Any) -> None:
+def _with_help_all(function: Callable[..., None]) -> Callable[..., None]:
     annotation = Annotated[
         bool,
         typer.Option(
             "--help-all",
             callback=_show_all_options,
             is_eager=True,
-            expose_value=False,
             help="Show all options and exit.",
         ),
     ]
@@ -143,7 +147,13 @@ def _add_help_all(function: Any) -> None:
         "help_all", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation
     )
     signature = inspect.signature(function)
-    function.__signature__ = signature.replace(
+
+    @functools.wraps(function)
+    def run(*, help_all: bool, **values: Any) -> None:
+        function(**values)
+
+    run.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=[*signature.parameters.values(), parameter]
     )
-    function.__annotations__["help_all"] = annotation
+    run.__annotations__ = {**function.__annotations__, "help_all": annotation}
+    return run

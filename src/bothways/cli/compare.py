@@ -145,7 +145,7 @@ def _compare(
         if find_spec(package) is None:
             raise MissingExtra(extra, "comparing")
     if report.full and report.quick:
-        raise typer.BadParameter("use only one of them", param_hint="--full, --quick")
+        raise typer.BadParameter("use only one of the two", param_hint="--full, --quick")
     from bothways.lab.registry import load_comparison
     from bothways.lab.report.content import ComparisonReport
     from bothways.lab.report.environment import describe_environment

@@ -13,7 +13,7 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -21,14 +21,13 @@ from bothways.cli.sizes import parse_bytes
 from bothways.io.options import OptionField, options_of
 
 __all__ = [
+    "BYTES",
     "ExpandedFunction",
     "GivenOptions",
-    "default_text",
     "expand_options",
     "flag_of",
     "help_text",
-    "parameter_of",
-    "parse_values",
+    "metavar_of",
     "to_arguments",
 ]
 
@@ -89,13 +88,13 @@ def expand_options(function: Callable[..., None]) -> ExpandedFunction:
                 raise TypeError(f"{function.__name__}: option {field.name!r} is declared twice")
             else:
                 fields[field.name] = field
-                parameters.append(parameter_of(field, given))
+                parameters.append(_parameter_of(field, given))
 
     @functools.wraps(function)
     def run(**values: Any) -> None:
         for name, (given, construct) in sources.items():
             chosen = {
-                field.name: parse_values(field, values.pop(field.name), given)
+                field.name: _parse_values(field, values.pop(field.name), given)
                 for field in options_of(given.dataclass)
                 if field.option.command_line
             }
@@ -110,7 +109,7 @@ def expand_options(function: Callable[..., None]) -> ExpandedFunction:
     return ExpandedFunction(run, advanced, settings)
 
 
-def parameter_of(field: OptionField, given: GivenOptions) -> inspect.Parameter:
+def _parameter_of(field: OptionField, given: GivenOptions) -> inspect.Parameter:
     """The parameter of an option, None unless the user gives it: its default is the field's."""
     option = field.option
     is_argument = _is_argument(field, given)
@@ -171,13 +170,13 @@ def help_text(field: OptionField) -> str:
         missing = [choice for choice in field.choices if choice not in text]
         if missing:
             text = f"{text.removesuffix('.')}: {', '.join(field.choices)}."
-    default = default_text(field)
+    default = _default_text(field)
     if default is None or "(default" in text:
         return text
     return f"{text.removesuffix('.')} (default {default})."
 
 
-def default_text(field: OptionField) -> str | None:
+def _default_text(field: OptionField) -> str | None:
     """The default of an option in words; None for none, and for switches that are off."""
     match field.default:
         case None | False | "" | () | dataclasses.MISSING:
@@ -190,7 +189,7 @@ def default_text(field: OptionField) -> str | None:
             return _value_text(value)
 
 
-def parse_values(field: OptionField, value: Any, given: GivenOptions) -> Any:
+def _parse_values(field: OptionField, value: Any, given: GivenOptions) -> Any:
     """The value of a field from what the command line has; None if the option was not given.
 
     Raises:
@@ -232,8 +231,7 @@ def _source_of(annotation: Any) -> tuple[GivenOptions, bool] | None:
     for item in getattr(annotation, "__metadata__", ()):
         if isinstance(item, GivenOptions):
             return item, False
-    is_class = isinstance(annotation, type) and get_origin(annotation) is None
-    if is_class and dataclasses.is_dataclass(annotation):
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
         return GivenOptions(annotation), True
     return None
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from bothways.cli.sizes import format_bytes
 from bothways.errors import InputError
-from bothways.io.process_memory import limit_primitive_caches, return_freed_blocks
+from bothways.io.process_memory import keep_few_kernels, return_freed_blocks
 from bothways.model.costs import bytes_per_token
 from bothways.model.packing import DEFAULT_MAX_TOKENS, PackedBatch
 
@@ -24,12 +24,12 @@ MAX_CHARACTERS = 1 << 19
 """Large enough to form batches of similar lengths; small enough to report progress often."""
 
 _BYTES_PER_CHARACTER = 160
-"""Memory per input character during tokenization: its share of a token, and the tokenizer's record of
-normalization. A text of 10 MB took 1.4 GB."""
+"""Memory per input character during tokenization: its part of a token, and the tokenizer's record
+of normalization. A text of 10 MB took 1.4 GB."""
 
 _OVERHEAD = 2.0
-"""Memory of a batch relative to its activations: adds the backend's workspace, and freed memory that
-has not been returned to the system."""
+"""Memory of a batch relative to its activations, with the backend's workspace, and freed memory
+that has not been returned to the system."""
 
 _OUTPUT_BYTES = 64 << 20
 """Memory of the writer's row group, its encoded copy, and the tokenizer's threads."""
@@ -53,7 +53,7 @@ class ChunkPlan:
 
 def reduce_memory_retention() -> None:
     """Make libraries return freed memory to the system. Call this before loading a model."""
-    limit_primitive_caches()
+    keep_few_kernels()
     return_freed_blocks()
 
 

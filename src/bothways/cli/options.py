@@ -127,8 +127,8 @@ class OverflowOptions:
     on_overflow: Annotated[
         Literal["error", "truncate", "window"],
         Option(
-            "Sequences longer than the model allows: stop with an error, truncate, or window: merge "
-            "the vectors of overlapping windows.",
+            "Sequences longer than the model allows: stop with an error, truncate, or window: "
+            "merge the vectors of overlapping windows.",
             group=_COMPUTE,
             unit="ACTION",
         ),

@@ -17,8 +17,7 @@ from bothways.io.options import Option
 if TYPE_CHECKING:
     from bothways.cli.prediction_records import Predictor
     from bothways.encoder import Encoder
-    from bothways.files import ReadProgress, Row
-    from bothways.model.inputs import InputKind
+    from bothways.files import Kind, Meter, Row
 
 __all__ = ["COMMAND", "predict"]
 
@@ -95,15 +94,15 @@ def predict(
     from bothways.cli.memory import plan_chunks, reduce_memory_retention
     from bothways.cli.prediction_records import Predictor, choose_task
     from bothways.cli.streaming import predict_rows, report_totals
-    from bothways.files import ReadProgress, check_inputs
-    from bothways.files.record_output import open_record_output
+    from bothways.files import Meter, check_inputs
+    from bothways.files.record_writers import record_output
 
     reduce_memory_retention()
     check_inputs(inputs.inputs, inputs.input_format)
     refuse_output_among_inputs(inputs.inputs, options.output)
     _check_pairs(inputs.column, options)
     with contextlib.ExitStack() as stack:
-        out = stack.enter_context(open_record_output(options.output, overwrite=options.overwrite))
+        out = stack.enter_context(record_output(options.output, overwrite=options.overwrite))
         encoder = models.load(model, backend, quiet=quiet)
         task, head = choose_task(encoder, options.task)
         predictor = Predictor(
@@ -122,12 +121,12 @@ def predict(
             dimensions=head.num_outputs,
             windows=overflow.on_overflow == "window",
         )
-        read_progress = ReadProgress(inputs.inputs)
+        meter = Meter(inputs.inputs)
         kind = _input_kind(encoder, predictor, pairs=options.pair_column is not None)
         rows = stack.enter_context(
-            contextlib.closing(_read_rows(inputs, options.pair_column, kind, read_progress))
+            contextlib.closing(_read_rows(inputs, options.pair_column, kind, meter))
         )
-        writer = out.start(predictor.columns, models.head_origin(encoder, model, head))
+        writer = out.begin(predictor.columns, models.head_origin(encoder, model, head))
         started = time.monotonic()
         with encoding_progress(quiet=quiet) as report:
             totals = predict_rows(
@@ -136,7 +135,7 @@ def predict(
                 writer,
                 predictor,
                 plan=plan,
-                read_progress=read_progress,
+                meter=meter,
                 report=report,
             )
         seconds = time.monotonic() - started
@@ -152,7 +151,7 @@ def _check_pairs(column: str | None, options: PredictOptions) -> None:
         raise InputError("--pair-column is the second text of a pair; name the first with --column")
 
 
-def _input_kind(encoder: "Encoder", predictor: "Predictor", *, pairs: bool) -> "InputKind":
+def _input_kind(encoder: "Encoder", predictor: "Predictor", *, pairs: bool) -> "Kind":
     """The kind of value to read from a row."""
     kind = models.kind_of(encoder)
     if (pairs or predictor.query is not None) and kind != "text":
@@ -166,8 +165,8 @@ def _input_kind(encoder: "Encoder", predictor: "Predictor", *, pairs: bool) -> "
 def _read_rows(
     inputs: o.InputOptions,
     pair_column: str | None,
-    kind: "InputKind",
-    read_progress: "ReadProgress",
+    kind: "Kind",
+    meter: "Meter",
 ) -> "Generator[Row]":
     from bothways.files import read_rows
     from bothways.files.pairs import read_pairs
@@ -178,7 +177,7 @@ def _read_rows(
             columns=(inputs.column, pair_column),
             id_column=inputs.id_column,
             input_format=inputs.input_format,
-            read_progress=read_progress,
+            meter=meter,
         )
     return read_rows(
         inputs.inputs,
@@ -186,7 +185,7 @@ def _read_rows(
         column=inputs.column,
         id_column=inputs.id_column,
         input_format=inputs.input_format,
-        read_progress=read_progress,
+        meter=meter,
     )
 
 
