@@ -1,5 +1,5 @@
 #!/bin/sh
-# Cross-compiles the engine for AArch64 and compares NEON with plain C++ under an emulator.
+# Cross-compiles the engine for AArch64 and checks its kernels and encoders on NEON under an emulator.
 # Debian or Ubuntu: apt-get install cmake ninja-build g++-aarch64-linux-gnu qemu-user
 set -eu
 cd "$(dirname "$0")/.."
@@ -10,9 +10,12 @@ for tool in cmake ninja aarch64-linux-gnu-g++ qemu-aarch64; do
     }
 done
 build=build/neon
-cmake -S src/bothways/native/engine/check -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+cmake -S src/bothways/native/engine/tools -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
     -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
-    -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_EXE_LINKER_FLAGS=-static
+    -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_EXE_LINKER_FLAGS=-static \
+    -DBOTHWAYS_WERROR=ON
 cmake --build "$build" --parallel 2
-qemu-aarch64 -cpu max "$build/check_isas"        # with the dot product extension
-qemu-aarch64 -cpu cortex-a72 "$build/check_isas" # without
+for cpu in max cortex-a72; do # with and without the dot product extension
+    qemu-aarch64 -cpu "$cpu" "$build/check_kernels"
+    qemu-aarch64 -cpu "$cpu" "$build/check_encoder"
+done

@@ -1,8 +1,13 @@
 #!/bin/sh
-# Runs the engine's tests with AddressSanitizer and UndefinedBehaviorSanitizer, in an environment of its
-# own under build/. Needs Python 3.11 or later and g++ or clang++.
+# Runs the engine's checks and tests with AddressSanitizer and UndefinedBehaviorSanitizer, in a separate
+# environment under build/. Needs CMake, Python 3.11 or later and g++ or clang++.
 set -eu
 cd "$(dirname "$0")/.."
+tools=build/sanitizers-tools
+cmake -S src/bothways/native/engine/tools -B "$tools" -DBOTHWAYS_SANITIZE=ON
+cmake --build "$tools" --parallel 2
+"$tools/check_kernels"
+"$tools/check_encoder"
 venv=build/sanitizers
 python=$venv/bin/python
 [ -x "$python" ] || ${PYTHON:-python3} -m venv "$venv"
@@ -11,9 +16,10 @@ python=$venv/bin/python
     --config-settings=cmake.define.BOTHWAYS_SANITIZE=ON \
     '.[torch]' beartype hypothesis platformdirs pytest
 library() { ${CXX:-g++} "-print-file-name=$1"; }
-# The sanitizer comes before the interpreter, and the C++ library with it, or it would miss exceptions.
-# The interpreter keeps much memory to the end, so leaks are not looked for.
+# Load the sanitizer before the interpreter, and the C++ library with it, or it would miss exceptions. The
+# interpreter keeps memory until it exits, so leak detection is off.
 export LD_PRELOAD="$(library libasan.so) $(library libstdc++.so)"
 export ASAN_OPTIONS=detect_leaks=0 OMP_NUM_THREADS=1
-cd tests  # away from src/, so that the installed package is the one that is tested
-"../$python" -m pytest --config-file=../pyproject.toml --rootdir=.. -p no:cacheprovider -q native "$@"
+cd tests  # away from src/, so that the tests import the installed package
+"../$python" -m pytest --config-file=../pyproject.toml --rootdir=.. -p no:cacheprovider -q native \
+    --ignore=native/test_kernels.py "$@"

@@ -78,7 +78,7 @@ def test_a_file_of_vectors_says_where_they_come_from(run: Run, model: str) -> No
     }
     assert metadata["bothways.fingerprint"] == bothways.load(model).fingerprint
     assert metadata["bothways.pooling"] == "max"
-    assert metadata["bothways.normalisation"] == "l2"
+    assert metadata["bothways.normalization"] == "l2"
     assert metadata["bothways.precision"] == "fp32"
     assert metadata["bothways.version"] == bothways.__version__
 

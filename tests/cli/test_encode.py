@@ -175,7 +175,7 @@ def test_an_input_is_not_made_the_output(
 def test_inputs_are_checked_before_the_model_is_looked_for(run: Run) -> None:
     code, _, err = run("encode", "none.txt", "-o", "o.npy", "--model", "no such model")
     assert code == 1
-    assert err == "error: none.txt: there is no such file\n"
+    assert err == "error: none.txt: no such file\n"
 
 
 def test_dimensions_pooling_and_length_are_those_asked_for(run: Run, proteins: str) -> None:
@@ -263,6 +263,6 @@ def test_a_read_only_disk_is_found_before_the_model_is_looked_for(run: Run, tmp_
         Path("x.txt").write_text("MKV\n")
         code, _, err = run("encode", "x.txt", "-o", disk / "o.npy", "--model", "no such model")
         assert code == 1
-        assert "o.npy: cannot be written: Read-only file system" in err
+        assert "o.npy: writing failed: Read-only file system" in err
     finally:
         subprocess.run(["umount", str(disk)], check=True)

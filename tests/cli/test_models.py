@@ -43,7 +43,7 @@ def test_an_origin_says_what_the_model_does_by_itself(encoder: Encoder, model: P
     origin = models.origin_of(encoder, str(model), EncodeSettings())
     assert origin.model == str(model)
     assert origin.fingerprint == encoder.fingerprint
-    assert (origin.pooling, origin.normalisation, origin.dimensions) == ("mean", "l2", 8)
+    assert (origin.pooling, origin.normalization, origin.dimensions) == ("mean", "l2", 8)
     assert (origin.precision, origin.prompt) == ("fp32", "")
     assert origin.version == bothways.__version__
 
@@ -52,7 +52,7 @@ def test_an_origin_says_what_the_user_chose(encoder: Encoder) -> None:
     settings = EncodeSettings("max", normalize=False, dimensions=3, prompt="a bank ")
     origin = models.origin_of(encoder, "minilm", settings)
     assert origin.model == "minilm"
-    assert (origin.pooling, origin.normalisation, origin.dimensions) == ("max", "none", 3)
+    assert (origin.pooling, origin.normalization, origin.dimensions) == ("max", "none", 3)
     assert origin.prompt == "a bank "
 
 

@@ -156,5 +156,5 @@ def test_a_file_that_is_not_there_is_an_error(run: Run) -> None:
     assert run("search", "a", "--in", "none.parquet") == (
         1,
         "",
-        "error: none.parquet: there is no such file\n",
+        "error: none.parquet: no such file\n",
     )

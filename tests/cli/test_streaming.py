@@ -12,7 +12,7 @@ from bothways.cli.memory import ChunkPlan
 from bothways.cli.models import EncodeSettings
 from bothways.cli.streaming import Totals, encode_rows, split_into_chunks
 from bothways.errors import InputError, SequenceTooLong
-from bothways.files import Encoded, Meter, Place, Row
+from bothways.files import Place, ReadProgress, Row, VectorBatch
 from bothways.inference.vectors import SequenceVectors
 
 
@@ -43,9 +43,9 @@ class CountingEncoder:
 
 @dataclasses.dataclass
 class KeepingWriter:
-    parts: list[Encoded] = dataclasses.field(default_factory=list)
+    parts: list[VectorBatch] = dataclasses.field(default_factory=list)
 
-    def write(self, rows: Encoded) -> None:
+    def write(self, rows: VectorBatch) -> None:
         self.parts.append(rows)
 
     def finish(self) -> None:
@@ -63,7 +63,7 @@ def encode(
         writer,
         settings=settings or EncodeSettings(),
         plan=plan,
-        meter=Meter([]),
+        read_progress=ReadProgress([]),
         report=lambda tokens, share: reports.append((tokens, share)),
     )
     return totals, encoder, writer, reports
@@ -138,7 +138,7 @@ def test_the_settings_reach_the_encoder() -> None:
 
 
 def test_what_is_no_text_is_written_without_one() -> None:
-    part = Encoded(["a"], [None], np.zeros((1, 1), np.float32), np.ones(1), np.zeros(1, bool))
+    part = VectorBatch(["a"], [None], np.zeros((1, 1), np.float32), np.ones(1), np.zeros(1, bool))
     _, _, writer, _ = encode(rows("text"), ChunkPlan())
     assert writer.parts[0].texts == ["text"]
     assert part.texts == [None]
@@ -164,12 +164,12 @@ def test_tokens_are_reported_over_all_chunks_and_the_share_is_unknown_without_fi
 
 def test_the_share_grows_from_0_to_1_within_and_between_chunks() -> None:
     class Halves:
-        """A meter that stands at 1/2 after the first chunk, and at 1 after the second."""
+        """Progress of reading: 1/2 after the first chunk and 1 after the second."""
 
         shares = iter([0.5, 1.0])
 
         @property
-        def share(self) -> float:
+        def fraction(self) -> float:
             return next(self.shares)
 
     reported: list[float | None] = []
@@ -179,7 +179,7 @@ def test_the_share_grows_from_0_to_1_within_and_between_chunks() -> None:
         KeepingWriter(),
         settings=EncodeSettings(),
         plan=ChunkPlan(rows=2),
-        meter=cast(Meter, Halves()),
+        read_progress=cast(ReadProgress, Halves()),
         report=lambda _, share: reported.append(share),
     )
     assert reported == [0.25, 0.5, 0.75, 1.0]

@@ -93,7 +93,7 @@ def test_options_win_over_the_file_and_assignments_over_both(run: Run) -> None:
             ["train.csv", "--label", "z"],
             "error: train.csv: no column 'z'; the file has 'text', 'y'",
         ),
-        (["none.csv"], "error: none.csv: there is no such file"),
+        (["none.csv"], "error: none.csv: no such file"),
         (["train.csv", "--set", "depth=3"], "error: unknown field 'depth'; EncoderConfig has"),
         (["train.csv", "--set", "depth"], "error: --set depth: expected NAME=VALUE, with a field"),
         (["train.csv", "--set", "table.x=1"], "tables are data, model, encoder, objective, train"),

@@ -26,7 +26,7 @@ def weights(make_weights: MakeWeights) -> Weights:
 def _no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """As bothways is where it was installed without a compiler."""
     missing = ModuleNotFoundError("No module named 'bothways.native._engine'")
-    monkeypatch.setattr("bothways.native.backend._MISSING", missing)
+    monkeypatch.setattr("bothways.native.backend._IMPORT_ERROR", missing)
 
 
 @pytest.fixture

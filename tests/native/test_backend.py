@@ -3,6 +3,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from bothways.model.config import EncoderConfig
 from bothways.model.packing import PackedBatch
 from bothways.model.weights import Weights
 from bothways.native import NativeBackend, available_isas
+from bothways.native import backend as backend_module
+from bothways.native.positions import engine_positions
 
 CONFIG = EncoderConfig(
     num_layers=2, num_heads=3, d_model=48, d_ff=150, max_length=600, vocab_size=50, num_segments=2
@@ -30,12 +33,12 @@ def batch_of(*lengths: int, seed: int = 0) -> PackedBatch:
 
 
 @pytest.mark.parametrize("threads", [0, -1, 2000])
-def test_an_impossible_number_of_threads_is_refused(weights: Weights, threads: int) -> None:
+def test_rejects_an_invalid_number_of_threads(weights: Weights, threads: int) -> None:
     with pytest.raises(BackendError, match=f"threads={threads}: expected 1 to 1024"):
         NativeBackend(CONFIG, weights, threads=threads)
 
 
-def test_the_environment_sets_threads_and_instruction_set(
+def test_environment_variables_set_threads_and_instruction_set(
     weights: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BOTHWAYS_THREADS", "3")
@@ -44,7 +47,7 @@ def test_the_environment_sets_threads_and_instruction_set(
     assert (backend.threads, backend.isa) == (3, "plain")
 
 
-def test_an_environment_that_makes_no_sense_is_refused(
+def test_rejects_invalid_environment_variables(
     weights: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BOTHWAYS_THREADS", "many")
@@ -52,29 +55,29 @@ def test_an_environment_that_makes_no_sense_is_refused(
         NativeBackend(CONFIG, weights)
     monkeypatch.setenv("BOTHWAYS_THREADS", "1")
     monkeypatch.setenv("BOTHWAYS_ISA", "abacus")
-    with pytest.raises(BackendError, match=r"'abacus' cannot run here; expected one of .*plain"):
+    with pytest.raises(BackendError, match=r"'abacus' is not available on this machine; .*plain"):
         NativeBackend(CONFIG, weights)
 
 
-def test_a_precision_of_gpus_is_refused(weights: Weights) -> None:
+def test_rejects_a_precision_of_gpus(weights: Weights) -> None:
     with pytest.raises(
-        BackendError, match="precision='fp16': the native engine computes in fp32 or"
+        BackendError, match="precision='fp16': the native engine supports fp32 and int8"
     ):
         NativeBackend(CONFIG, weights, precision="fp16")
 
 
-def test_weights_of_another_encoder_are_refused(weights: Weights) -> None:
+def test_rejects_weights_that_do_not_fit_the_config(weights: Weights) -> None:
     with pytest.raises(CheckpointError, match="missing"):
         NativeBackend(CONFIG, {n: a for n, a in weights.items() if "up" not in n})
 
 
 @pytest.mark.parametrize("ids", [[-1], [50], [2**40]])
-def test_ids_outside_the_vocabulary_are_refused(weights: Weights, ids: list[int]) -> None:
+def test_rejects_ids_outside_the_vocabulary(weights: Weights, ids: list[int]) -> None:
     with pytest.raises(InputError, match="expected at least 0 and below vocab_size=50"):
         NativeBackend(CONFIG, weights).pool(PackedBatch.of([np.array(ids)]), ["mean"])
 
 
-def test_the_engine_itself_refuses_what_would_reach_beyond_its_arrays(weights: Weights) -> None:
+def test_the_engine_itself_rejects_what_would_leave_its_arrays(weights: Weights) -> None:
     engine = NativeBackend(CONFIG, weights)._engine
     ids, out = np.zeros(4, np.int64), np.empty((1, 48), np.float32)
 
@@ -108,7 +111,28 @@ def test_the_engine_itself_refuses_what_would_reach_beyond_its_arrays(weights: W
             )
 
 
-def test_layers_may_be_asked_for_twice_and_from_the_end(weights: Weights) -> None:
+def test_the_engine_rejects_invalid_config_fields(weights: Weights) -> None:
+    arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in weights.items()}
+    fields = backend_module._engine_config(CONFIG) | engine_positions(CONFIG).fields
+    encoder = type(NativeBackend(CONFIG, weights)._engine)
+
+    def make(fields: dict[str, Any]) -> None:
+        encoder(fields, arrays, int8=False, threads=1, isa="")
+
+    make(fields)
+    for name in fields:
+        with pytest.raises(ValueError, match=f"config field '{name}' is missing"):
+            make({n: value for n, value in fields.items() if n != name})
+    with pytest.raises(ValueError, match="config field 'color' is unknown"):
+        make(fields | {"color": 1})
+    with pytest.raises(ValueError, match="norm='batch' is not supported"):
+        make(fields | {"norm": "batch"})
+    for broken in ({"num_heads": 5}, {"block": [0, 2]}, {"window": [-1]}, {"max_length": 0}):
+        with pytest.raises(ValueError, match="inconsistent config"):
+            make(fields | broken)
+
+
+def test_layers_may_repeat_and_count_from_the_end(weights: Weights) -> None:
     backend = NativeBackend(CONFIG, weights)
     batch = batch_of(9)
     first, again, last = backend.attention(batch, [0, 0, -1])
@@ -118,7 +142,7 @@ def test_layers_may_be_asked_for_twice_and_from_the_end(weights: Weights) -> Non
     np.testing.assert_array_equal(hidden[0], hidden[1])
 
 
-def test_asking_for_attention_changes_no_vector(weights: Weights) -> None:
+def test_computing_attention_changes_no_vector(weights: Weights) -> None:
     backend = NativeBackend(CONFIG, weights)
     batch = batch_of(33)
     before = backend.hidden_states(batch, [2])
@@ -126,27 +150,27 @@ def test_asking_for_attention_changes_no_vector(weights: Weights) -> None:
     np.testing.assert_array_equal(backend.hidden_states(batch, [2]), before)
 
 
-def test_threads_of_the_caller_may_share_a_backend(weights: Weights) -> None:
+def test_threads_may_share_a_backend(weights: Weights) -> None:
     backend = NativeBackend(CONFIG, weights, threads=2)
     batches = [batch_of(*range(1, 40), seed=seed) for seed in range(8)]
     expected = [backend.pool(batch, ["mean"]) for batch in batches]
-    found: list[np.ndarray | None] = [None] * len(batches)
+    results: list[np.ndarray | None] = [None] * len(batches)
 
     def encode(index: int) -> None:
-        found[index] = backend.pool(batches[index], ["mean"])
+        results[index] = backend.pool(batches[index], ["mean"])
 
     threads = [threading.Thread(target=encode, args=(i,)) for i in range(len(batches))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for a, b in zip(found, expected, strict=True):
+    for a, b in zip(results, expected, strict=True):
         assert a is not None
         np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_forked_process_can_go_on_encoding() -> None:
+def test_a_forked_process_can_encode() -> None:
     program = """
 import os, numpy as np
 from bothways.model.config import EncoderConfig
@@ -166,12 +190,12 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
-def test_the_best_instruction_set_comes_first(weights: Weights) -> None:
+def test_portable_code_is_the_last_instruction_set(weights: Weights) -> None:
     assert available_isas()[-1] == "plain"
     assert NativeBackend(CONFIG, weights, isa=None if "BOTHWAYS_ISA" in os.environ else "").isa
 
 
-def test_more_threads_and_longer_sequences_take_more_room(weights: Weights) -> None:
+def test_more_threads_and_longer_sequences_need_more_memory(weights: Weights) -> None:
     one, two = (NativeBackend(CONFIG, weights, threads=threads) for threads in (1, 2))
     assert 2 * one.workspace_bytes(4096) == two.workspace_bytes(4096)
     assert one.workspace_bytes(1) < one.workspace_bytes(600) < one.workspace_bytes(4096)

@@ -1,4 +1,4 @@
-"""int8 is measured: the worst text's cosine to fp32, not the mean's alone."""
+"""Accuracy of int8: the worst and the mean cosine to fp32."""
 
 import ast
 import sys
@@ -20,7 +20,7 @@ NUM_TEXTS = 2000
 
 
 def standard_library_paragraphs(count: int) -> list[str]:
-    """Real prose of mixed lengths that every machine has: the docstrings of Python's library."""
+    """Real prose of mixed lengths, available on every machine: docstrings of Python's library."""
     texts: list[str] = []
     for path in sorted(Path(ast.__file__).parent.rglob("*.py")):
         if "site-packages" in path.parts or "test" in path.parts:
@@ -39,36 +39,36 @@ def standard_library_paragraphs(count: int) -> list[str]:
 
 
 @pytest.mark.filterwarnings("ignore::bothways.errors.TruncationWarning")
-def test_the_worst_of_many_real_texts_keeps_its_direction(minilm_folder: Path) -> None:
+def test_int8_vectors_of_real_texts_are_close_to_fp32(minilm_folder: Path) -> None:
     texts = [str(text) for text in standard_library_paragraphs(NUM_TEXTS)]
     assert len(texts) == NUM_TEXTS, sys.version
-    exact, rounded = (
+    fp32, int8 = (
         bothways.load(minilm_folder, backend="native", precision=precision).encode(texts)
         for precision in ("fp32", "int8")
     )
-    cosine = (exact * rounded).sum(axis=1)
+    cosine = (fp32 * int8).sum(axis=1)
     assert cosine.min() >= WORST_COSINE
     assert cosine.mean() >= MEAN_COSINE
 
 
 LENGTHS = (1, 7, 47, 50, 64, 301)
-"""On both sides of where scores come from codes, and beyond a tile of keys."""
+"""On both sides of the length from which scores are in int8, and beyond a tile of keys."""
 
 
 @pytest.mark.parametrize("isa", available_isas())
 @pytest.mark.parametrize("width", [128, 130, 260, 12])
-def test_int8_is_near_fp32_whatever_the_width(isa: str, width: int) -> None:
-    _expect_near_fp32(isa, num_heads=2, d_model=width, d_ff=3 * width - 1)
+def test_int8_is_close_to_fp32_at_every_width(isa: str, width: int) -> None:
+    _expect_close_to_fp32(isa, num_heads=2, d_model=width, d_ff=3 * width - 1)
 
 
 @pytest.mark.parametrize("isa", available_isas())
-def test_int8_is_near_fp32_in_windows(isa: str) -> None:
-    _expect_near_fp32(isa, num_heads=3, d_model=66, d_ff=90, windows=(3, 40))
+def test_int8_is_close_to_fp32_in_windows(isa: str) -> None:
+    _expect_close_to_fp32(isa, num_heads=3, d_model=66, d_ff=90, windows=(3, 40))
 
 
 @pytest.mark.parametrize("isa", available_isas())
-def test_int8_is_near_fp32_with_relative_positions(isa: str) -> None:
-    _expect_near_fp32(
+def test_int8_is_close_to_fp32_with_relative_positions(isa: str) -> None:
+    _expect_close_to_fp32(
         isa,
         num_heads=3,
         d_model=66,
@@ -78,28 +78,28 @@ def test_int8_is_near_fp32_with_relative_positions(isa: str) -> None:
     )
 
 
-def _expect_near_fp32(isa: str, **chosen: Any) -> None:
-    config = EncoderConfig(num_layers=2, max_length=max(LENGTHS), vocab_size=90, **chosen)
-    weights = initialize(config, scale=config.d_model**-0.5)  # a map keeps the scale of its input
+def _expect_close_to_fp32(isa: str, **fields: Any) -> None:
+    config = EncoderConfig(num_layers=2, max_length=max(LENGTHS), vocab_size=90, **fields)
+    weights = initialize(config, scale=config.d_model**-0.5)  # maps keep the scale
     rng = np.random.default_rng(0)
     batch = PackedBatch.of([rng.integers(0, 90, length) for length in LENGTHS])
-    exact, rounded = (
+    fp32, int8 = (
         NativeBackend(config, weights, precision=precision, isa=isa).hidden_states(batch, [2])[0]
         for precision in ("fp32", "int8")
     )
-    norms = np.linalg.norm(exact, axis=1) * np.linalg.norm(rounded, axis=1)
-    assert ((exact * rounded).sum(axis=1) / norms).min() > WORST_COSINE
+    norms = np.linalg.norm(fp32, axis=1) * np.linalg.norm(int8, axis=1)
+    assert ((fp32 * int8).sum(axis=1) / norms).min() > WORST_COSINE
 
 
-def test_constant_inputs_are_exact_enough() -> None:
-    """A group of equal numbers has no range to be cut into 255 steps."""
+def test_constant_inputs_are_close_to_fp32() -> None:
+    """A group of equal values has a range of 0, and so a scale of 0."""
     config = EncoderConfig(
         num_layers=1, num_heads=1, d_model=4, d_ff=4, input="vectors", num_channels=1
     )
     weights = {name: np.ones(shape, np.float32) for name, shape in layout(config).items()}
     batch = PackedBatch.of([np.ones((3, 1), np.float32)])
-    exact, rounded = (
+    fp32, int8 = (
         NativeBackend(config, weights, precision=precision).pool(batch, ["mean"])
         for precision in ("fp32", "int8")
     )
-    np.testing.assert_allclose(rounded, exact, atol=1e-5)
+    np.testing.assert_allclose(int8, fp32, atol=1e-5)

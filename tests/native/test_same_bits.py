@@ -1,4 +1,4 @@
-"""A sequence's vectors are the same to the last bit, whatever is computed with it."""
+"""The vectors of a sequence are the same to the last bit in every batch and with any threads."""
 
 from collections.abc import Callable
 
@@ -28,13 +28,13 @@ CONFIGS = {
 }  # fmt: skip
 LENGTHS = [1, 2, 3, 5, 7, 13, 14, 15, 16, 17, 29, 31, 33, 64, 65, 100, 127, 129, 257, 400]
 BATCHES = 300
-"""Random batches of each config, precision and instruction set: thousands together."""
+"""Random batches per config and precision; a tenth on all instruction sets but the fastest."""
 
 
 @pytest.mark.parametrize("isa", available_isas())
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 @pytest.mark.parametrize("name", CONFIGS)
-def test_neighbours_place_batch_and_threads_change_no_bit(
+def test_neighbors_position_batch_and_threads_change_no_bit(
     name: str, precision: str, isa: str, make_weights: Callable[[EncoderConfig], Weights]
 ) -> None:
     config = CONFIGS[name]
@@ -52,12 +52,12 @@ def test_neighbours_place_batch_and_threads_change_no_bit(
         for sequence in sequences
     ]
     for number in range(BATCHES // (1 if isa == available_isas()[0] else 10)):
-        chosen = rng.integers(0, len(sequences), rng.integers(1, 12))
-        batch = PackedBatch.of([sequences[i] for i in chosen])
+        picks = rng.integers(0, len(sequences), rng.integers(1, 12))
+        batch = PackedBatch.of([sequences[i] for i in picks])
         backend = backends[number % len(backends)]
         pooled = backend.pool(batch, modes)
-        for index, vector in zip(chosen, pooled, strict=True):
+        for index, vector in zip(picks, pooled, strict=True):
             assert (vector == alone[index]).all()
         together = batch.split(backend.hidden_states(batch, [config.num_layers])[0])
-        for index, vectors in zip(chosen, together, strict=True):
+        for index, vectors in zip(picks, together, strict=True):
             assert (vectors == hidden[index]).all()

@@ -26,6 +26,7 @@ from typing import IO
 import platformdirs
 
 from bothways.errors import SourceError
+from bothways.io.atomic import publish_folder
 
 __all__ = ["FileRecord", "PullProgress", "Slot", "is_offline", "root"]
 
@@ -138,16 +139,9 @@ class Slot:
             "source": self.source,
             "files": {n: [f.size, f.sha256] for n, f in files.items()},
         }
-        with (entry / "receipt.json").open("x", encoding="utf-8") as file:
-            json.dump(receipt, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        for folder, _, _ in os.walk(entry):
-            _sync_folder(Path(folder))
-        if self.folder.exists():  # damaged, or of other pins: out of the way first
-            self.folder.rename(model.parent / "replaced")
-        entry.rename(self.folder)
-        _sync_folder(self.folder.parent)
+        (entry / "receipt.json").write_text(json.dumps(receipt, indent=1), encoding="utf-8")
+        # What is there is damaged, or of other pins.
+        publish_folder(entry, self.folder, displaced=model.parent / "replaced")
         return self.folder / "model"
 
     def _receipt(self) -> dict[str, FileRecord] | None:
@@ -192,16 +186,6 @@ def _sha256(path: Path) -> str:
 
 def _lock_of(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.lock")
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return  # elsewhere a folder cannot be opened to be synced
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 if sys.platform == "win32":

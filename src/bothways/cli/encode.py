@@ -56,7 +56,7 @@ def encode(
     """
     from bothways.cli.memory import plan_chunks, reduce_memory_retention
     from bothways.cli.streaming import encode_rows, report_totals
-    from bothways.files import Meter, check_inputs, read_rows, vector_output
+    from bothways.files import ReadProgress, check_inputs, open_vector_output, read_rows
 
     reduce_memory_retention()
     check_inputs(inputs.inputs, inputs.input_format)
@@ -69,17 +69,17 @@ def encode(
         overflow.on_overflow,
     )
     with contextlib.ExitStack() as stack:
-        out = stack.enter_context(vector_output(options.output, overwrite=options.overwrite))
+        out = stack.enter_context(open_vector_output(options.output, overwrite=options.overwrite))
         encoder = models.load(options.model, backend, quiet=quiet)
         origin = models.origin_of(encoder, options.model, settings)
-        writer = out.begin(origin)
+        writer = out.start(origin)
         plan = plan_chunks(
             overflow.max_memory,
             encoder,
             dimensions=origin.dimensions,
             windows=overflow.on_overflow == "window",
         )
-        meter = Meter(inputs.inputs)
+        read_progress = ReadProgress(inputs.inputs)
         rows: Iterator[Row] = stack.enter_context(
             contextlib.closing(
                 read_rows(
@@ -88,7 +88,7 @@ def encode(
                     column=inputs.column,
                     id_column=inputs.id_column,
                     input_format=inputs.input_format,
-                    meter=meter,
+                    read_progress=read_progress,
                 )
             )
         )
@@ -102,7 +102,7 @@ def encode(
                 writer,
                 settings=settings,
                 plan=plan,
-                meter=meter,
+                read_progress=read_progress,
                 report=report,
             )
         seconds = time.monotonic() - started

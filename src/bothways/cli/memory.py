@@ -10,7 +10,7 @@ import numpy as np
 
 from bothways.cli.sizes import format_bytes
 from bothways.errors import InputError
-from bothways.io.process_memory import keep_few_kernels, return_freed_blocks
+from bothways.io.process_memory import limit_primitive_caches, return_freed_blocks
 from bothways.model.costs import bytes_per_token
 from bothways.model.packing import DEFAULT_MAX_TOKENS, PackedBatch
 
@@ -53,7 +53,7 @@ class ChunkPlan:
 
 def reduce_memory_retention() -> None:
     """Make libraries return freed memory to the system. Call this before loading a model."""
-    keep_few_kernels()
+    limit_primitive_caches()
     return_freed_blocks()
 
 

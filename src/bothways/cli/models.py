@@ -12,8 +12,9 @@ from bothways.model.config import PoolingMode
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
-    from bothways.files import Kind, Origin
+    from bothways.files import Origin
     from bothways.model.heads import Head
+    from bothways.model.inputs import InputKind
 
 __all__ = ["EncodeSettings", "fetch", "head_origin", "kind_of", "load", "origin_of"]
 
@@ -66,7 +67,7 @@ def load(
     )
 
 
-def kind_of(encoder: "Encoder") -> "Kind":
+def kind_of(encoder: "Encoder") -> "InputKind":
     """The kind of input of a model; `text` for a model without tokenizer, which reads ids."""
     return "text" if encoder.reader is None else encoder.reader.kind
 
@@ -90,7 +91,7 @@ def origin_of(encoder: "Encoder", source: str, settings: EncodeSettings) -> "Ori
         model=_absolute_source(source),
         fingerprint=encoder.fingerprint,
         pooling="+".join(modes),
-        normalisation="l2" if normalized else "none",
+        normalization="l2" if normalized else "none",
         dimensions=empty.shape[1],
         precision=encoder.backend.precision,
         prompt="" if prompt is None else spec.prompts.get(prompt, prompt),

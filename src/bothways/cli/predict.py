@@ -17,7 +17,8 @@ from bothways.io.options import Option
 if TYPE_CHECKING:
     from bothways.cli.prediction_records import Predictor
     from bothways.encoder import Encoder
-    from bothways.files import Kind, Meter, Row
+    from bothways.files import ReadProgress, Row
+    from bothways.model.inputs import InputKind
 
 __all__ = ["COMMAND", "predict"]
 
@@ -94,15 +95,15 @@ def predict(
     from bothways.cli.memory import plan_chunks, reduce_memory_retention
     from bothways.cli.prediction_records import Predictor, choose_task
     from bothways.cli.streaming import predict_rows, report_totals
-    from bothways.files import Meter, check_inputs
-    from bothways.files.record_writers import record_output
+    from bothways.files import ReadProgress, check_inputs
+    from bothways.files.record_output import open_record_output
 
     reduce_memory_retention()
     check_inputs(inputs.inputs, inputs.input_format)
     refuse_output_among_inputs(inputs.inputs, options.output)
     _check_pairs(inputs.column, options)
     with contextlib.ExitStack() as stack:
-        out = stack.enter_context(record_output(options.output, overwrite=options.overwrite))
+        out = stack.enter_context(open_record_output(options.output, overwrite=options.overwrite))
         encoder = models.load(model, backend, quiet=quiet)
         task, head = choose_task(encoder, options.task)
         predictor = Predictor(
@@ -121,12 +122,12 @@ def predict(
             dimensions=head.num_outputs,
             windows=overflow.on_overflow == "window",
         )
-        meter = Meter(inputs.inputs)
+        read_progress = ReadProgress(inputs.inputs)
         kind = _input_kind(encoder, predictor, pairs=options.pair_column is not None)
         rows = stack.enter_context(
-            contextlib.closing(_read_rows(inputs, options.pair_column, kind, meter))
+            contextlib.closing(_read_rows(inputs, options.pair_column, kind, read_progress))
         )
-        writer = out.begin(predictor.columns, models.head_origin(encoder, model, head))
+        writer = out.start(predictor.columns, models.head_origin(encoder, model, head))
         started = time.monotonic()
         with encoding_progress(quiet=quiet) as report:
             totals = predict_rows(
@@ -135,7 +136,7 @@ def predict(
                 writer,
                 predictor,
                 plan=plan,
-                meter=meter,
+                read_progress=read_progress,
                 report=report,
             )
         seconds = time.monotonic() - started
@@ -151,7 +152,7 @@ def _check_pairs(column: str | None, options: PredictOptions) -> None:
         raise InputError("--pair-column is the second text of a pair; name the first with --column")
 
 
-def _input_kind(encoder: "Encoder", predictor: "Predictor", *, pairs: bool) -> "Kind":
+def _input_kind(encoder: "Encoder", predictor: "Predictor", *, pairs: bool) -> "InputKind":
     """The kind of value to read from a row."""
     kind = models.kind_of(encoder)
     if (pairs or predictor.query is not None) and kind != "text":
@@ -165,8 +166,8 @@ def _input_kind(encoder: "Encoder", predictor: "Predictor", *, pairs: bool) -> "
 def _read_rows(
     inputs: o.InputOptions,
     pair_column: str | None,
-    kind: "Kind",
-    meter: "Meter",
+    kind: "InputKind",
+    read_progress: "ReadProgress",
 ) -> "Generator[Row]":
     from bothways.files import read_rows
     from bothways.files.pairs import read_pairs
@@ -177,7 +178,7 @@ def _read_rows(
             columns=(inputs.column, pair_column),
             id_column=inputs.id_column,
             input_format=inputs.input_format,
-            meter=meter,
+            read_progress=read_progress,
         )
     return read_rows(
         inputs.inputs,
@@ -185,7 +186,7 @@ def _read_rows(
         column=inputs.column,
         id_column=inputs.id_column,
         input_format=inputs.input_format,
-        meter=meter,
+        read_progress=read_progress,
     )
 
 

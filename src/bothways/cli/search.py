@@ -15,7 +15,7 @@ from bothways.io.options import Option
 from bothways.model.config import PoolingMode
 
 if TYPE_CHECKING:
-    from bothways.files import Found, Origin
+    from bothways.files import Origin, SearchHit
 
 __all__ = ["COMMAND", "search"]
 
@@ -58,14 +58,14 @@ def search(
         bothways search "something to keep the rain off" --in sentences.jsonl
         bothways search "late delivery" --in reviews.parquet -k 20 --json
     """
-    from bothways.files import check_comparable, nearest, read_origin
+    from bothways.files import check_comparable, find_nearest, read_origin
 
     stored = read_origin(options.file)
     source = options.model or stored.model
     encoder = models.load(source, backend, quiet=quiet, trusted=options.model is not None)
     settings = models.EncodeSettings(
         pooling=_pooling_of(stored),
-        normalize=stored.normalisation == "l2",
+        normalize=stored.normalization == "l2",
         dimensions=min(stored.dimensions, encoder.dimensions),
         prompt=options.prompt,
     )
@@ -80,7 +80,7 @@ def search(
         dimensions=settings.dimensions,
         prompt=settings.prompt,
     )
-    _print(nearest(options.file, vector, origin, options.k), as_json=as_json)
+    _print(find_nearest(options.file, vector, origin, options.k), as_json=as_json)
 
 
 def _pooling_of(stored: "Origin") -> PoolingMode | None:
@@ -88,7 +88,7 @@ def _pooling_of(stored: "Origin") -> PoolingMode | None:
     return next((mode for mode in get_args(PoolingMode) if mode == stored.pooling), None)
 
 
-def _print(hits: "list[Found]", *, as_json: bool) -> None:
+def _print(hits: "list[SearchHit]", *, as_json: bool) -> None:
     for hit in hits:
         if as_json:
             print(json.dumps(hit._asdict()))

@@ -14,7 +14,7 @@ from bothways.cli.models import EncodeSettings
 from bothways.cli.prediction_records import Cells, Predictor
 from bothways.cli.progress import EncodingReport
 from bothways.errors import InputError, TruncationWarning
-from bothways.files import Encoded, Meter, Row, VectorWriter
+from bothways.files import ReadProgress, Row, VectorBatch, VectorWriter
 from bothways.files.record_writers import RecordWriter
 
 if TYPE_CHECKING:
@@ -48,12 +48,12 @@ def encode_rows(
     *,
     settings: EncodeSettings,
     plan: ChunkPlan,
-    meter: Meter,
+    read_progress: ReadProgress,
     report: EncodingReport,
 ) -> Totals:
     """Encode and write all rows.
 
-    meter: progress of the reader that yields the rows. report: called after every batch.
+    read_progress: progress of the reader that yields the rows. report: called after every batch.
 
     Raises:
         InputError: naming the file and row of a sequence that cannot be encoded.
@@ -61,7 +61,7 @@ def encode_rows(
     totals = Totals()
     before: float | None = 0.0
     for chunk in split_into_chunks(rows, plan):
-        after = meter.share
+        after = read_progress.fraction
         progress = chunk_progress(report, totals.tokens, before, after)
         encodings = _encode(encoder, chunk, settings, plan, progress)
         writer.write(_vector_batch(chunk, encodings))
@@ -79,12 +79,12 @@ def predict_rows(
     predictor: Predictor,
     *,
     plan: ChunkPlan,
-    meter: Meter,
+    read_progress: ReadProgress,
     report: EncodingReport,
 ) -> Totals:
     """Predict and write all rows.
 
-    meter: progress of the reader that yields the rows. report: called after every batch.
+    read_progress: progress of the reader that yields the rows. report: called after every batch.
 
     Raises:
         InputError: naming the file and row of a sequence that cannot be encoded.
@@ -92,7 +92,7 @@ def predict_rows(
     totals = Totals()
     before: float | None = 0.0
     for chunk in split_into_chunks(rows, plan):
-        after = meter.share
+        after = read_progress.fraction
         progress = _TokenCount(chunk_progress(report, totals.tokens, before, after))
         with name_row_in_errors(chunk), warnings.catch_warnings():
             warnings.simplefilter("ignore", TruncationWarning)  # the totals count truncated rows
@@ -214,8 +214,8 @@ def _count_characters(value: Any) -> int:
             return sum(len(symbol) + 1 for symbol in value)
 
 
-def _vector_batch(chunk: list[Row], encodings: "SequenceVectors") -> Encoded:
-    return Encoded(
+def _vector_batch(chunk: list[Row], encodings: "SequenceVectors") -> VectorBatch:
+    return VectorBatch(
         ids=[row.id for row in chunk],
         texts=[row.value if isinstance(row.value, str) else None for row in chunk],
         vectors=encodings.vectors,

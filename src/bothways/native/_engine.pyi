@@ -1,11 +1,10 @@
-"""Types of the extension module that `engine/module.cpp` builds."""
+"""Types of the extension module of the native engine, `engine/module.cpp`."""
 
 from typing import Any
 
 import numpy as np
 
-def isas() -> list[str]: ...
-def peaks(isa: str) -> tuple[float, float]: ...
+def available_isas() -> list[str]: ...
 
 class Encoder:
     def __init__(

@@ -1,4 +1,4 @@
-"""The native engine as a backend of `Encoder`: what runs on a CPU unless told otherwise.
+"""The native C++ engine as a backend of `Encoder`: the default on a CPU.
 
 B sequences, T packed tokens, D model width, H heads, L positions of one sequence.
 """
@@ -18,11 +18,12 @@ from bothways.model.weights import CheckedWeights, Weights
 from bothways.native.positions import engine_positions
 
 try:
-    import bothways.native._engine as _engine  # so that it is what is said to be missing
-except ImportError as missing:
-    _MISSING: ImportError | None = missing
+    # With its full name, so that the error message names the module.
+    import bothways.native._engine as _engine
+except ImportError as error:
+    _IMPORT_ERROR: ImportError | None = error
 else:
-    _MISSING = None
+    _IMPORT_ERROR = None
 
 __all__ = ["NativeBackend", "Precision", "available_isas", "is_built"]
 
@@ -30,38 +31,37 @@ Precision = Literal["fp32", "int8"]
 
 
 def is_built() -> bool:
-    """Whether bothways was installed with its engine."""
-    return _MISSING is None
+    """Whether this installation of bothways includes the native engine."""
+    return _IMPORT_ERROR is None
 
 
 def available_isas() -> list[str]:
-    """Instruction sets that can run on this machine, best first.
+    """Instruction sets that are available on this machine, fastest first.
 
     Raises:
-        BackendError: if bothways was installed without its engine.
+        BackendError: if bothways was installed without the native engine.
     """
     _require_engine()
-    return _engine.isas()
+    return _engine.available_isas()
 
 
 class NativeBackend:
     """Encodes packed batches on the CPU.
 
-    precision: `fp32`, or `int8`: weights in 8 bits, symmetric, with a step for each output;
-        activations in 8 bits, with a step and an offset for each token and 128 inputs, quantised on
-        the fly; everything else in fp32.
-    threads: how many threads compute; None takes `BOTHWAYS_THREADS`, or as many as the process may
-        use. Results do not depend on it.
+    precision: `fp32` or `int8`. In int8, weights are quantized symmetrically with one scale per
+        output; activations are quantized as they are computed, with a scale and a zero point per
+        token and group of 128 inputs; the rest is in fp32.
+    threads: number of threads (default: `BOTHWAYS_THREADS`, else the CPUs available to the
+        process). Results do not depend on it.
+    isa: instruction set, one of `available_isas()` (default: `BOTHWAYS_ISA`, else the fastest).
 
-    isa: the instruction set, one of `available_isas()`; None takes `BOTHWAYS_ISA`, or the best.
-
-    A sequence's vectors are the same to the last bit whatever else is in the batch, wherever it
-    stands there, and however many threads there are.
+    The vectors of a sequence are the same to the last bit whatever the other sequences of the
+    batch, its position among them and the number of threads.
 
     Raises:
-        BackendError: if bothways was installed without its engine, or for a precision, a number of
-            threads or an instruction set that is not to be had here.
-        CheckpointError: if the weights are not those of the config.
+        BackendError: if bothways was installed without the native engine, or if the precision, the
+            number of threads or the instruction set is not supported on this machine.
+        CheckpointError: if the weights do not fit the config.
     """
 
     name = "native"
@@ -78,8 +78,8 @@ class NativeBackend:
     ) -> None:
         _require_engine()
         if precision not in get_args(Precision):
-            known = " or ".join(get_args(Precision))
-            raise BackendError(f"precision={precision!r}: the native engine computes in {known}")
+            known = " and ".join(get_args(Precision))
+            raise BackendError(f"precision={precision!r}: the native engine supports {known}")
         checked = CheckedWeights.of(layout(config), weights, "weights")
         positions = engine_positions(config)
         self.config = config
@@ -102,28 +102,28 @@ class NativeBackend:
 
     @property
     def threads(self) -> int:
-        """The number of threads that compute."""
+        """The number of threads."""
         return self._engine.threads
 
     @property
     def packed_bytes(self) -> int:
-        """Bytes of the weights as the engine keeps them, without the embedding tables."""
+        """Bytes of packed weights and position tables, without the embedding tables."""
         return self._engine.packed_bytes
 
     def workspace_bytes(self, max_tokens: int) -> int:
-        """The most bytes that all threads need for the activations of batches of `max_tokens`."""
+        """Upper bound, in bytes, of the activations of batches of `max_tokens` in all threads."""
         longest = min(max_tokens, self.config.max_length)
         return self._engine.workspace_bytes(max_tokens, longest)
 
     def pool(
         self, batch: PackedBatch, modes: Sequence[PoolingMode], *, skip: int = 0
     ) -> Float[np.ndarray, "B D"]:
-        """One vector a sequence: the pooled vectors of `modes` side by side.
+        """Encode a batch to one vector per sequence: the poolings of `modes`, concatenated.
 
         Raises:
-            InputError: if the encoder cannot take the batch, or `skip` leaves a sequence nothing.
+            InputError: if the batch does not fit the encoder, or a sequence has only `skip` tokens.
         """
-        values, lengths, segments = self._take(batch)
+        values, lengths, segments = self._arrays(batch)
         check_skip(batch, skip)
         out = np.empty((len(lengths), self.config.d_model * len(modes)), np.float32)
         self._engine.pool(values, lengths, segments, list(modes), skip, out)
@@ -132,36 +132,39 @@ class NativeBackend:
     def hidden_states(
         self, batch: PackedBatch, layers: Sequence[int]
     ) -> Float[np.ndarray, "layers T D"]:
-        """Hidden states of `layers` (0 the embeddings), for every token of the batch.
+        """Return the hidden states of `layers` for each token; layer 0 is the embeddings.
 
         Raises:
-            InputError: if the encoder cannot take the batch, or has no such layer.
+            InputError: if the batch does not fit the encoder, or a layer does not exist.
         """
-        values, lengths, segments = self._take(batch)
-        chosen = _layers(layers, self.config.num_layers + 1)
-        out = np.empty((len(chosen), len(values), self.config.d_model), np.float32)
-        self._engine.hidden_states(values, lengths, segments, chosen, out)
+        values, lengths, segments = self._arrays(batch)
+        indices = _layer_indices(layers, self.config.num_layers + 1)
+        out = np.empty((len(indices), len(values), self.config.d_model), np.float32)
+        self._engine.hidden_states(values, lengths, segments, indices, out)
         return out
 
     def attention(
         self, batch: PackedBatch, layers: Sequence[int]
     ) -> Float[np.ndarray, "layers H L L"]:
-        """Attention probabilities of `layers` (0 the first block's) for a batch of one sequence.
+        """Return the attention probabilities of `layers` for a batch of one sequence.
+
+        Layer 0 is the first block.
 
         Raises:
-            InputError: if the encoder cannot take the batch or has no such layer, or the batch
-                has several sequences.
+            InputError: if the batch does not fit the encoder or has several sequences, or a layer
+                does not exist.
         """
-        values, lengths, segments = self._take(batch)
+        values, lengths, segments = self._arrays(batch)
         if len(lengths) != 1:
-            raise InputError(f"attention is shown for one sequence at a time; got {len(lengths)}")
-        chosen, where = np.unique(_layers(layers, self.config.num_layers), return_inverse=True)
-        shape = (len(chosen), self.config.num_heads, len(values), len(values))
+            raise InputError(f"attention: expected a batch of one sequence, got {len(lengths)}")
+        indices = _layer_indices(layers, self.config.num_layers)
+        unique, inverse = np.unique(indices, return_inverse=True)
+        shape = (len(unique), self.config.num_heads, len(values), len(values))
         out = np.empty(shape, np.float32)
-        self._engine.attention(values, lengths, segments, chosen.tolist(), out)
-        return out[where]
+        self._engine.attention(values, lengths, segments, unique.tolist(), out)
+        return out[inverse]
 
-    def _take(self, batch: PackedBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    def _arrays(self, batch: PackedBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         check_batch(batch, self.config)
         match self.config.input:
             case "tokens":
@@ -178,19 +181,18 @@ class NativeBackend:
 
 
 def _require_engine() -> None:
-    if _MISSING is not None:
+    if _IMPORT_ERROR is not None:
         raise BackendError(
-            f"the native engine is not installed ({_MISSING}); install a C++ compiler and "
+            f"the native engine is not installed ({_IMPORT_ERROR}); install a C++ compiler and "
             "reinstall bothways, or choose backend='torch' or backend='reference'"
-        ) from _MISSING
+        ) from _IMPORT_ERROR
 
 
-def _layers(layers: Sequence[int], limit: int) -> list[int]:
-    chosen = [layer + limit if layer < 0 else layer for layer in layers]
-    for asked, layer in zip(layers, chosen, strict=True):
-        if not 0 <= layer < limit:
-            raise InputError(f"layer {asked}: expected 0 to {limit - 1}")
-    return chosen
+def _layer_indices(layers: Sequence[int], count: int) -> list[int]:
+    for layer in layers:
+        if not -count <= layer < count:
+            raise InputError(f"layer {layer}: expected 0 to {count - 1}, or negative from the end")
+    return [layer % count for layer in layers]
 
 
 def _num_threads(threads: int | None) -> int:
@@ -203,27 +205,33 @@ def _num_threads(threads: int | None) -> int:
                 else os.cpu_count() or 1
             )
         if not setting.isdecimal():
-            raise BackendError(f"BOTHWAYS_THREADS={setting}: expected a whole number of at least 1")
+            raise BackendError(f"BOTHWAYS_THREADS={setting}: expected an integer of at least 1")
         threads = int(setting)
     if not 1 <= threads <= 1024:
         raise BackendError(f"threads={threads}: expected 1 to 1024")
     return threads
 
 
+_COPIED_FIELDS = (
+    *("num_layers", "num_heads", "d_model", "d_ff", "max_length"),
+    *("input", "vocab_size", "num_channels", "num_segments"),
+    *("embedding_width", "embedding_norm"),
+    *("position_offset", "relative_buckets", "relative_max_distance"),
+    *("norm", "norm_eps", "norm_placement", "first_attention_norm", "final_norm"),
+    *("activation", "gated"),
+)
+
+
 def _engine_config(config: EncoderConfig) -> dict[str, Any]:
-    """The fields the engine reads; what a field means for each layer is settled here."""
+    """The fields of `engine/config.h`, with per-layer values resolved.
+
+    The engine refuses a dict that lacks a field of its list or has another one.
+    """
     layers = range(config.num_layers)
-    same = (
-        "num_layers", "num_heads", "d_model", "d_ff", "max_length", "input", "vocab_size",
-        "num_channels", "num_segments", "embedding_width", "embedding_norm",
-        "position_offset", "relative_buckets", "relative_max_distance", "norm", "norm_eps",
-        "norm_placement", "first_attention_norm", "final_norm", "activation", "gated",
-    )  # fmt: skip
-    return {name: getattr(config, name) for name in same} | {
+    rescaled = config.rescaled_mask_token
+    return {name: getattr(config, name) for name in _COPIED_FIELDS} | {
         "embedding_projection": config.embedding_size is not None,
-        "rescaled_mask_token": -1
-        if config.rescaled_mask_token is None
-        else config.rescaled_mask_token,
+        "rescaled_mask_token": -1 if rescaled is None else rescaled,
         "window": [_window(config, layer) for layer in layers],
         "block": [config.block(layer) for layer in layers],
     }

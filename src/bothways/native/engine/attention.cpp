@@ -1,28 +1,29 @@
 #include "attention.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace bothways {
 
 namespace {
 
-// Kernels take scores in units of log 2, and make powers of 2 of them.
+// Kernels take scores in units of log 2: softmax weights are powers of 2.
 constexpr double log2_e = 1.4426950408889634;
 
-// Raffel et al. 2020, section 2.1: with n buckets for each direction, distances below n/2 have one each;
-// those up to max_distance share the rest on a logarithmic scale; all beyond share the last. Keys
-// after the query use the second half of the buckets.
-int bucket(int distance, int buckets, int max_distance) {
+// Raffel et al. 2020, section 2.1. Each direction has n buckets: one per distance below n/2, then buckets on
+// a logarithmic scale up to max_distance; the last also holds all larger distances. Keys after the query
+// use the second half of the buckets.
+int relative_bucket(int distance, int buckets, int max_distance) {
     const int n = buckets / 2, exact = n / 2;
-    const int far = distance < 0 ? -distance : distance;
-    int which = far;
-    if (far >= exact) {
-        const double step = std::log(static_cast<double>(far) / exact) /
-                            std::log(static_cast<double>(max_distance) / exact) * (n - exact);
-        // The small number keeps whole steps of the scale whole when logarithms are rounded.
-        which = std::min(exact + static_cast<int>(std::floor(step + 1e-4)), n - 1);
+    const int magnitude = distance < 0 ? -distance : distance;
+    int bucket = magnitude;
+    if (magnitude >= exact) {
+        const double scaled = std::log(static_cast<double>(magnitude) / exact) /
+                              std::log(static_cast<double>(max_distance) / exact) * (n - exact);
+        // 1e-4 keeps rounded logarithms of bucket boundaries from falling below the boundary.
+        bucket = std::min(exact + static_cast<int>(std::floor(scaled + 1e-4)), n - 1);
     }
-    return distance > 0 ? which + n : which;
+    return distance > 0 ? bucket + n : bucket;
 }
 
 }  // namespace
@@ -32,10 +33,10 @@ PositionTables::PositionTables(const EncoderConfig& config, const Weights& weigh
     if (config.positions == Positions::rotary) {
         const int pairs = config.head_width() / 2;
         for (const std::vector<double>& frequencies : config.rotary_frequencies) {
-            std::size_t which = 0;
-            while (which < angles_.size() && angles_[which].frequencies != frequencies) ++which;
-            angles_of_.push_back(static_cast<int>(which));
-            if (which < angles_.size()) continue;
+            std::size_t index = 0;
+            while (index < angles_.size() && angles_[index].frequencies != frequencies) ++index;
+            angles_of_layer_.push_back(static_cast<int>(index));
+            if (index < angles_.size()) continue;
             const std::size_t size = static_cast<std::size_t>(max_length_) * pairs;
             Angles angles{frequencies, Buffer<float>(size), Buffer<float>(size)};
             for (int i = 0; i < pairs; ++i) {
@@ -54,7 +55,7 @@ PositionTables::PositionTables(const EncoderConfig& config, const Weights& weigh
         bias_ = Buffer<float>(static_cast<std::size_t>(H) * distances);
         for (int i = 0; i < distances; ++i) {
             const int row =
-                bucket(i - (max_length_ - 1), config.relative_buckets, config.relative_max_distance);
+                relative_bucket(i - (max_length_ - 1), config.relative_buckets, config.relative_max_distance);
             for (int h = 0; h < H; ++h)
                 bias_[static_cast<std::size_t>(h) * distances + i] =
                     static_cast<float>(by_bucket[row * H + h] * log2_e);
@@ -63,7 +64,7 @@ PositionTables::PositionTables(const EncoderConfig& config, const Weights& weigh
 }
 
 PositionTables::Rotary PositionTables::rotary(int layer) const {
-    const Angles& angles = angles_[angles_of_[layer]];
+    const Angles& angles = angles_[angles_of_layer_[layer]];
     return {angles.cosine.data(), angles.sine.data()};
 }
 
@@ -73,9 +74,9 @@ const float* PositionTables::bias(int head) const {
 }
 
 std::size_t PositionTables::bytes() const {
-    std::size_t numbers = bias_.size();
-    for (const Angles& angles : angles_) numbers += angles.cosine.size() + angles.sine.size();
-    return numbers * sizeof(float);
+    std::size_t floats = bias_.size();
+    for (const Angles& angles : angles_) floats += angles.cosine.size() + angles.sine.size();
+    return floats * sizeof(float);
 }
 
 SelfAttention::SelfAttention(const Kernels& kernels, const EncoderConfig& config,
@@ -84,9 +85,9 @@ SelfAttention::SelfAttention(const Kernels& kernels, const EncoderConfig& config
     const int D = config.d_model;
     const auto matrix = [&](const std::string& part, double factor) {
         return Matrix{weights.get(name + part + ".weight", {D, D}),
-                      weights.find(name + part + ".bias", {D}), D, static_cast<float>(factor)};
+                      weights.get_optional(name + part + ".bias", {D}), D, static_cast<float>(factor)};
     };
-    // Scores are divided by the root of the head's width: in the queries' weights it costs nothing.
+    // Fold the scale of the scores, 1 / sqrt(head width), into the query weights.
     const double factor = log2_e / std::sqrt(static_cast<double>(config.head_width()));
     query_key_value_ = Linear(kernels, precision, D,
                               {matrix("query", factor), matrix("key", 1), matrix("value", 1)});
@@ -96,7 +97,7 @@ SelfAttention::SelfAttention(const Kernels& kernels, const EncoderConfig& config
 void SelfAttention::forward(const Team& team, const Chunk& chunk, Workspace& work, const float* x,
                             int layer, const PositionTables& positions, float* probabilities) const {
     const int D = config_.d_model, H = config_.num_heads, K = config_.head_width(), R = chunk.rows();
-    query_key_value_.apply(team, query_key_value_.prepare(team, x, D, R, work.quantised),
+    query_key_value_.apply(team, query_key_value_.prepare(team, x, D, R, work.quantized),
                            work.wide.data(), 3 * D);
     team.wait();
     if (config_.positions == Positions::rotary) {
@@ -106,40 +107,41 @@ void SelfAttention::forward(const Team& team, const Chunk& chunk, Workspace& wor
     const Range mine = team.share((chunk.last - chunk.first) * H);
     for (int item = mine.first; item < mine.last; ++item) {
         const int sequence = chunk.first + item / H, h = item % H;
-        const Head head = head_of(chunk, work, team, sequence, h, layer, positions);
-        kernels_.attend(head, work.side.data() + static_cast<std::ptrdiff_t>(chunk.row(sequence)) * D + h * K,
-                        D);
+        const AttentionArgs head = head_args(chunk, work, team, sequence, h, layer, positions);
+        const std::ptrdiff_t row = chunk.row(sequence);
+        kernels_.attention(head, work.side.data() + row * D + h * K, D);
         if (probabilities)
-            kernels_.probabilities(head, probabilities + static_cast<std::ptrdiff_t>(h) * R * R);
+            kernels_.attention_probabilities(head,
+                                             probabilities + static_cast<std::ptrdiff_t>(h) * R * R);
     }
     team.wait();
-    output_.apply(team, output_.prepare(team, work.side.data(), D, R, work.quantised), work.x.data(), D,
-                  Into::add);
+    output_.apply(team, output_.prepare(team, work.side.data(), D, R, work.quantized), work.x.data(), D,
+                  Accumulate::add);
     team.wait();
 }
 
-void SelfAttention::rotate(const Team& team, const Chunk& chunk, float* wide,
+void SelfAttention::rotate(const Team& team, const Chunk& chunk, float* qkv,
                            PositionTables::Rotary angles) const {
     const int D = config_.d_model, pairs = config_.head_width() / 2;
     const Range mine = team.share(chunk.rows());
     for (int row = mine.first; row < mine.last; ++row) {
         const int token = chunk.begin() + row;
         const std::ptrdiff_t position = token - chunk.batch.start[chunk.batch.sequence_of[token]];
-        // Queries and keys lie side by side: 2 H heads.
-        kernels_.rotate(wide + static_cast<std::ptrdiff_t>(row) * 3 * D, 2 * config_.num_heads,
+        // Queries and keys are adjacent: 2 H heads.
+        kernels_.rotate(qkv + static_cast<std::ptrdiff_t>(row) * 3 * D, 2 * config_.num_heads,
                         config_.head_width(), angles.cosine + position * pairs,
                         angles.sine + position * pairs);
     }
 }
 
-Head SelfAttention::head_of(const Chunk& chunk, Workspace& work, const Team& team, int sequence,
-                            int head, int layer, const PositionTables& positions) const {
+AttentionArgs SelfAttention::head_args(const Chunk& chunk, Workspace& work, const Team& team, int sequence,
+                                       int head, int layer, const PositionTables& positions) const {
     const int D = config_.d_model, K = config_.head_width();
-    const float* first =
+    const float* query =
         work.wide.data() + static_cast<std::ptrdiff_t>(chunk.row(sequence)) * 3 * D + head * K;
-    return {first,
-            first + D,
-            first + 2 * D,
+    return {query,
+            query + D,
+            query + 2 * D,
             3 * D,
             chunk.batch.length(sequence),
             K,

@@ -1,5 +1,4 @@
-// Self-attention: every position asks every other of its sequence, and takes from each in proportion to
-// the answer. Vaswani et al. 2017, section 3.2.
+// Multi-head self-attention. Vaswani et al. 2017, section 3.2.
 //
 // R rows (tokens of a chunk); D model width; H heads; K head width; L positions of a sequence.
 #pragma once
@@ -10,7 +9,7 @@
 
 namespace bothways {
 
-// What attention knows of positions, the same for all sequences.
+// Position tables of attention, shared by all sequences: rotary angles and relative biases.
 class PositionTables {
 public:
     PositionTables(const EncoderConfig& config, const Weights& weights);
@@ -19,8 +18,8 @@ public:
         const float* cosine;  // (max_length, K / 2)
         const float* sine;
     };
-    Rotary rotary(int layer) const;  // for rotary positions only
-    // bias[key position - query position] of a head, or null without relative positions.
+    Rotary rotary(int layer) const;  // requires rotary positions
+    // The bias of one head, indexed by key position - query position; null without relative positions.
     const float* bias(int head) const;
     std::size_t bytes() const;
 
@@ -29,9 +28,9 @@ private:
         std::vector<double> frequencies;
         Buffer<float> cosine, sine;
     };
-    std::vector<Angles> angles_;   // one for each set of frequencies in use
-    std::vector<int> angles_of_;   // of each layer, which
-    Buffer<float> bias_;           // (H, 2 max_length - 1)
+    std::vector<Angles> angles_;       // one per distinct set of frequencies
+    std::vector<int> angles_of_layer_;  // index into angles_
+    Buffer<float> bias_;               // (H, 2 max_length - 1)
     int max_length_;
 };
 
@@ -40,18 +39,18 @@ public:
     SelfAttention(const Kernels& kernels, const EncoderConfig& config, const Weights& weights,
                   Precision precision, const std::string& name);
 
-    // Adds to work.x what attention makes of `x` (R, D), which may be work.x or work.side. Where
-    // `probabilities` is not null, fills it (H, L, L) for a chunk of one sequence. The whole team calls
-    // it, and may go on once it returns.
+    // work.x += attention(x) for x (R, D), which may be work.x or work.side. Unless `probabilities` is
+    // null, also fills it (H, L, L); the chunk must then be one sequence. All members of the team call it
+    // together; it ends with a barrier.
     void forward(const Team& team, const Chunk& chunk, Workspace& work, const float* x, int layer,
                  const PositionTables& positions, float* probabilities) const;
 
     std::size_t bytes() const { return query_key_value_.bytes() + output_.bytes(); }
 
 private:
-    void rotate(const Team& team, const Chunk& chunk, float* wide, PositionTables::Rotary angles) const;
-    Head head_of(const Chunk& chunk, Workspace& work, const Team& team, int sequence, int head,
-                 int layer, const PositionTables& positions) const;
+    void rotate(const Team& team, const Chunk& chunk, float* qkv, PositionTables::Rotary angles) const;
+    AttentionArgs head_args(const Chunk& chunk, Workspace& work, const Team& team, int sequence, int head,
+                            int layer, const PositionTables& positions) const;
 
     const Kernels& kernels_;
     const EncoderConfig& config_;

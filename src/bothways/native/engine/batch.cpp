@@ -7,18 +7,18 @@ namespace bothways {
 
 namespace {
 
-void check_ids(const std::int64_t* ids, std::int64_t count, int limit, const char* what) {
+void check_ids(const std::int64_t* ids, std::int64_t count, int limit, const char* name) {
     for (std::int64_t t = 0; t < count; ++t)
         if (ids[t] < 0 || ids[t] >= limit)
-            throw std::invalid_argument(std::string(what) + " " + std::to_string(ids[t]) +
+            throw std::invalid_argument(std::string(name) + " " + std::to_string(ids[t]) +
                                         ": expected at least 0 and below " + std::to_string(limit));
 }
 
 }  // namespace
 
-void Batch::check(const EncoderConfig& config, const std::vector<std::int64_t>& lengths,
+void Batch::set_lengths(const EncoderConfig& config, const std::vector<std::int64_t>& lengths,
                   std::int64_t tokens) {
-    if (lengths.empty()) throw std::invalid_argument("a batch needs at least one sequence");
+    if (lengths.empty()) throw std::invalid_argument("expected a batch of at least one sequence");
     if (tokens > std::numeric_limits<int>::max() / 2)
         throw std::invalid_argument("a batch of " + std::to_string(tokens) + " tokens is too large");
     start.assign(1, 0);
@@ -27,7 +27,7 @@ void Batch::check(const EncoderConfig& config, const std::vector<std::int64_t>& 
             throw std::invalid_argument(
                 "sequence " + std::to_string(sequences()) + " has length " + std::to_string(length) +
                 ": expected 1 to " + std::to_string(config.max_length) + ", " +
-                std::to_string(tokens) + " in all");
+                std::to_string(tokens) + " in total");
         start.push_back(start.back() + static_cast<int>(length));
     }
     if (start.back() != tokens)

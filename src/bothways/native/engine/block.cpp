@@ -4,9 +4,9 @@ namespace bothways {
 
 namespace {
 
-// What the inputs of the feed-forward's second map are known to be: no less than the activation's least
-// value, unless something was multiplied with it.
-Coding coding_between(const EncoderConfig& config) {
+// The range of the down projection's inputs: their lower bound is the activation's minimum, unless a gate
+// multiplies them.
+QuantRange down_input_range(const EncoderConfig& config) {
     if (config.gated) return {};
     switch (config.activation) {
         case Activation::relu: return {0.0f};
@@ -21,24 +21,24 @@ Coding coding_between(const EncoderConfig& config) {
 }  // namespace
 
 Block::Block(const Kernels& kernels, const EncoderConfig& config, const Weights& weights,
-             Precision precision, int number)
+             Precision precision, int index)
     : config_(config),
       attention_(kernels, config, weights, precision,
-                 "blocks." + std::to_string(number) + ".attention."),
-      has_attention_norm_(number > 0 || config.first_attention_norm) {
-    const std::string name = "blocks." + std::to_string(number) + ".";
+                 "blocks." + std::to_string(index) + ".attention."),
+      has_attention_norm_(index > 0 || config.first_attention_norm) {
+    const std::string name = "blocks." + std::to_string(index) + ".";
     const int D = config.d_model, F = config.d_ff;
     if (has_attention_norm_)
         attention_norm_ = NormLayer(kernels, config, weights, name + "attention_norm", D);
     feed_forward_norm_ = NormLayer(kernels, config, weights, name + "feed_forward_norm", D);
-    const auto linear = [&](const std::string& part, int inputs, int outputs, Coding coding) {
+    const auto linear = [&](const std::string& part, int inputs, int outputs, QuantRange range) {
         const float* weight = weights.get(name + "feed_forward." + part + ".weight", {outputs, inputs});
-        const float* bias = weights.find(name + "feed_forward." + part + ".bias", {outputs});
-        return Linear(kernels, precision, inputs, {{weight, bias, outputs}}, coding);
+        const float* bias = weights.get_optional(name + "feed_forward." + part + ".bias", {outputs});
+        return Linear(kernels, precision, inputs, {{weight, bias, outputs}}, range);
     };
     if (config.gated) gate_ = linear("gate", D, F, {});
     up_ = linear("up", D, F, {});
-    down_ = linear("down", F, D, coding_between(config));
+    down_ = linear("down", F, D, down_input_range(config));
 }
 
 void Block::forward(const Team& team, const Chunk& chunk, Workspace& work, int layer,
@@ -68,23 +68,23 @@ void Block::forward(const Team& team, const Chunk& chunk, Workspace& work, int l
     }
 }
 
-// work.x += down(act(up(from))), or down(act(gate(from)) * up(from)), some rows at a time.
+// work.x += down(act(up(from))), or down(act(gate(from)) * up(from)), in blocks of rows.
 void Block::feed_forward(const Team& team, const float* from, int rows, Workspace& work) const {
     const int D = config_.d_model, F = config_.d_ff;
     float* inner = work.wide.data();
     for (int first = 0; first < rows; first += feed_forward_rows) {
         const int count = std::min(rows - first, feed_forward_rows);
-        const Rows in =
-            up_.prepare(team, from + static_cast<std::ptrdiff_t>(first) * D, D, count, work.quantised);
+        const GemmInput in =
+            up_.prepare(team, from + static_cast<std::ptrdiff_t>(first) * D, D, count, work.quantized);
         if (config_.gated) {
-            gate_.apply(team, in, inner, F, Into::store, config_.activation);
-            up_.apply(team, in, inner, F, Into::multiply);  // of the same panels, so no wait between
+            gate_.apply(team, in, inner, F, Accumulate::store, config_.activation);
+            up_.apply(team, in, inner, F, Accumulate::multiply);  // the same panels: no barrier needed
         } else {
-            up_.apply(team, in, inner, F, Into::store, config_.activation);
+            up_.apply(team, in, inner, F, Accumulate::store, config_.activation);
         }
         team.wait();
-        const Rows between = down_.prepare(team, inner, F, count, work.quantised);
-        down_.apply(team, between, work.x.data() + static_cast<std::ptrdiff_t>(first) * D, D, Into::add);
+        const GemmInput hidden = down_.prepare(team, inner, F, count, work.quantized);
+        down_.apply(team, hidden, work.x.data() + static_cast<std::ptrdiff_t>(first) * D, D, Accumulate::add);
         team.wait();
     }
 }

@@ -1,4 +1,4 @@
-// The encoder block: attention, then feed-forward, each added to its input and normalised.
+// The encoder block: attention and feed-forward, each with a residual connection and a norm.
 // Vaswani et al. 2017, section 3.1; Xiong et al. 2020, figure 1b.
 //
 // R rows (tokens of a chunk); D model width; F feed-forward width.
@@ -12,9 +12,9 @@ namespace bothways {
 class Block {
 public:
     Block(const Kernels& kernels, const EncoderConfig& config, const Weights& weights,
-          Precision precision, int number);
+          Precision precision, int index);
 
-    // Takes work.x (R, D) through the block. The whole team calls it, and may go on once it returns.
+    // work.x (R, D) = block(work.x). All members of the team call it together; it ends with a barrier.
     void forward(const Team& team, const Chunk& chunk, Workspace& work, int layer,
                  const PositionTables& positions, float* probabilities) const;
 

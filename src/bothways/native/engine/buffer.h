@@ -1,4 +1,4 @@
-// Memory for the kernels: aligned to cache lines, with room to read a little beyond the end.
+// Arrays for the kernels: aligned to cache lines, with readable memory beyond their end.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@ namespace bothways {
 template <class T>
 class Buffer {
 public:
-    // Kernels load whole vectors: what they read beyond the end is never used, but must be there.
+    // Kernels load whole vectors. They never use what they read beyond the end, but it must be readable.
     static constexpr std::size_t slack_bytes = 256;
     static constexpr std::align_val_t alignment{64};
 
@@ -29,10 +29,10 @@ public:
     }
     ~Buffer() { ::operator delete(data_, alignment); }
 
-    // Makes room for `size`; what was there is lost if there was less.
+    // Grows to at least `size` elements; growing discards the contents.
     void reserve(std::size_t size) {
         if (size > size_) {
-            *this = Buffer();  // first give back, then take
+            *this = Buffer();  // free before allocating
             *this = Buffer(size);
         }
     }

@@ -1,6 +1,8 @@
-// The architecture, as the Python EncoderConfig says it: the same names, already checked there.
+// The architecture, with the field names of Python's EncoderConfig and what depends on the layer resolved.
 #pragma once
 
+#include <array>
+#include <utility>
 #include <vector>
 
 #include "kernels.h"
@@ -17,15 +19,15 @@ struct EncoderConfig {
 
     Input input = Input::tokens;
     int vocab_size = 0, num_channels = 0, num_segments = 0;
-    int embedding_width = 0;            // of the embeddings before any projection
-    bool embedding_projection = false;  // whether one follows
+    int embedding_width = 0;            // of the embeddings, before any projection
+    bool embedding_projection = false;  // from embedding_width to d_model
     bool embedding_norm = false;
     int rescaled_mask_token = -1;  // -1 for none
 
     Positions positions = Positions::none;
-    bool position_table = false;  // whether learned positions are added
+    bool position_table = false;  // whether learned position embeddings are added
     int position_offset = 0;
-    std::vector<std::vector<double>> rotary_frequencies;  // of each layer; empty unless rotary
+    std::vector<std::vector<double>> rotary_frequencies;  // per layer; empty unless rotary
     int relative_buckets = 0, relative_max_distance = 0;
 
     NormKind norm = NormKind::layer;
@@ -34,10 +36,82 @@ struct EncoderConfig {
     bool first_attention_norm = true, final_norm = false;
     Activation activation = Activation::none;
     bool gated = false;
-    std::vector<int> window;  // of each layer; -1 for all
-    std::vector<int> block;   // of each layer
+    std::vector<int> window;  // per layer; -1 for no limit
+    std::vector<int> block;   // per layer: the index of its weights
 
     int head_width() const { return d_model / num_heads; }
+
+    // Throws std::invalid_argument unless the fields are consistent, so that no kernel leaves its arrays.
+    void check() const;
 };
+
+// The only list of the fields that cross from Python; backend.py has its counterpart, `_engine_config`.
+// A field that is missing on either side is an error at run time. Calls f(name, field) for each.
+template <class F>
+void for_each_field(EncoderConfig& c, F&& f) {
+    f("num_layers", c.num_layers);
+    f("num_heads", c.num_heads);
+    f("d_model", c.d_model);
+    f("d_ff", c.d_ff);
+    f("max_length", c.max_length);
+    f("input", c.input);
+    f("vocab_size", c.vocab_size);
+    f("num_channels", c.num_channels);
+    f("num_segments", c.num_segments);
+    f("embedding_width", c.embedding_width);
+    f("embedding_projection", c.embedding_projection);
+    f("embedding_norm", c.embedding_norm);
+    f("rescaled_mask_token", c.rescaled_mask_token);
+    f("positions", c.positions);
+    f("position_table", c.position_table);
+    f("position_offset", c.position_offset);
+    f("rotary_frequencies", c.rotary_frequencies);
+    f("relative_buckets", c.relative_buckets);
+    f("relative_max_distance", c.relative_max_distance);
+    f("norm", c.norm);
+    f("norm_eps", c.norm_eps);
+    f("norm_placement", c.norm_placement);
+    f("first_attention_norm", c.first_attention_norm);
+    f("final_norm", c.final_norm);
+    f("activation", c.activation);
+    f("gated", c.gated);
+    f("window", c.window);
+    f("block", c.block);
+}
+
+// The values of each enumeration by the names that Python uses: enum_names(Enum{}) lists them.
+template <class E, std::size_t N>
+using EnumNames = std::array<std::pair<const char*, E>, N>;
+
+constexpr EnumNames<Input, 2> enum_names(Input) {
+    return {{{"tokens", Input::tokens}, {"vectors", Input::vectors}}};
+}
+constexpr EnumNames<Positions, 5> enum_names(Positions) {
+    return {{{"learned", Positions::learned},
+             {"sinusoidal", Positions::sinusoidal},
+             {"rotary", Positions::rotary},
+             {"relative", Positions::relative},
+             {"none", Positions::none}}};
+}
+constexpr EnumNames<NormKind, 2> enum_names(NormKind) {
+    return {{{"layer", NormKind::layer}, {"rms", NormKind::rms}}};
+}
+constexpr EnumNames<NormPlacement, 2> enum_names(NormPlacement) {
+    return {{{"post", NormPlacement::post}, {"pre", NormPlacement::pre}}};
+}
+constexpr EnumNames<Activation, 4> enum_names(Activation) {
+    return {{{"relu", Activation::relu},
+             {"gelu", Activation::gelu},
+             {"gelu_tanh", Activation::gelu_tanh},
+             {"silu", Activation::silu}}};
+}
+constexpr EnumNames<PoolingMode, 6> enum_names(PoolingMode) {
+    return {{{"cls", PoolingMode::cls},
+             {"max", PoolingMode::max},
+             {"mean", PoolingMode::mean},
+             {"mean_sqrt_len", PoolingMode::mean_sqrt_len},
+             {"weighted_mean", PoolingMode::weighted_mean},
+             {"last", PoolingMode::last}}};
+}
 
 }  // namespace bothways

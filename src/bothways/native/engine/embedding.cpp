@@ -1,14 +1,15 @@
 #include "embedding.h"
 
 #include <cmath>
+#include <cstring>
 
 namespace bothways {
 
 namespace {
 
-// Share of positions that were mask tokens when ESM-2 was trained: 15 % chosen, 80 % of them masked
+// Fraction of mask tokens in the training of ESM-2: 15 % of positions selected, 80 % of them masked
 // (Lin et al. 2022, supplementary methods; Devlin et al. 2019, section 3.1).
-constexpr double masked_in_training = 0.15 * 0.8;
+constexpr double training_mask_rate = 0.15 * 0.8;
 
 // PE(p, 2i) = sin(p / 10000^(2i/E)), PE(p, 2i+1) = cos(the same)   Vaswani et al. 2017, section 3.5.
 Buffer<float> sinusoids(int positions, int width) {
@@ -33,7 +34,7 @@ void add(float* x, const float* row, int width) {
 Embedding::Embedding(const Kernels& kernels, const EncoderConfig& config, const Weights& weights)
     : config_(config) {
     const int E = config.embedding_width;
-    // Linear maps of the embedding stay in fp32: they are small, and everything rests on them.
+    // Linear maps of the embedding stay in fp32: they are small, and their errors reach every layer.
     if (config.input == Input::tokens) {
         token_ = weights.get("embedding.token.weight", {config.vocab_size, E});
     } else {
@@ -69,14 +70,14 @@ void Embedding::forward(const Team& team, const Chunk& chunk, Workspace& work) c
     } else {
         const int C = config_.num_channels;
         const float* vectors = chunk.batch.vectors + static_cast<std::ptrdiff_t>(chunk.begin()) * C;
-        input_.apply(team, input_.prepare(team, vectors, C, R, work.quantised), x, E);
+        input_.apply(team, input_.prepare(team, vectors, C, R, work.quantized), x, E);
         team.wait();
     }
     add_positions(team, chunk, x);
     if (config_.embedding_norm) norm_.apply(team, x, R, x);
     team.wait();
     if (config_.embedding_projection) {
-        projection_.apply(team, projection_.prepare(team, x, E, R, work.quantised), work.x.data(), D);
+        projection_.apply(team, projection_.prepare(team, x, E, R, work.quantized), work.x.data(), D);
         team.wait();
     }
 }
@@ -84,32 +85,32 @@ void Embedding::forward(const Team& team, const Chunk& chunk, Workspace& work) c
 void Embedding::look_up(const Team& team, const Chunk& chunk, float* x) const {
     const int E = config_.embedding_width;
     const Range mine = team.share(chunk.rows());
-    int known = -1;  // the sequence whose factor is at hand
-    float factor = 1;
+    int scaled_sequence = -1;  // the sequence that `scale` belongs to
+    float scale = 1;
     for (int row = mine.first; row < mine.last; ++row) {
         const int token = chunk.begin() + row;
         const std::int64_t id = chunk.batch.ids[token];
         const float* from = token_ + id * E;
         float* to = x + static_cast<std::ptrdiff_t>(row) * E;
         if (config_.rescaled_mask_token >= 0) {
-            if (const int sequence = chunk.batch.sequence_of[token]; sequence != known)
-                factor = token_factor(chunk.batch, known = sequence);
-            const float by = id == config_.rescaled_mask_token ? 0.0f : factor;
-            for (int i = 0; i < E; ++i) to[i] = from[i] * by;
+            if (const int sequence = chunk.batch.sequence_of[token]; sequence != scaled_sequence)
+                scale = embedding_scale(chunk.batch, scaled_sequence = sequence);
+            const float factor = id == config_.rescaled_mask_token ? 0.0f : scale;
+            for (int i = 0; i < E; ++i) to[i] = from[i] * factor;
         } else {
             std::memcpy(to, from, sizeof(float) * static_cast<std::size_t>(E));
         }
     }
 }
 
-// ESM-2: mask tokens are zeroed, the rest scaled as if as many were masked as in training. A sequence of
-// mask tokens alone stays zero.
-float Embedding::token_factor(const Batch& batch, int sequence) const {
+// ESM-2 zeroes mask tokens and scales the other tokens to compensate for a mask rate that differs from
+// training. A sequence of only mask tokens stays zero.
+float Embedding::embedding_scale(const Batch& batch, int sequence) const {
     int kept = 0;
     for (int t = batch.start[sequence]; t < batch.start[sequence + 1]; ++t)
         kept += batch.ids[t] != config_.rescaled_mask_token;
-    const double share = static_cast<double>(kept ? kept : 1) / batch.length(sequence);
-    return static_cast<float>((1 - masked_in_training) / share);
+    const double kept_rate = static_cast<double>(kept ? kept : 1) / batch.length(sequence);
+    return static_cast<float>((1 - training_mask_rate) / kept_rate);
 }
 
 void Embedding::add_positions(const Team& team, const Chunk& chunk, float* x) const {

@@ -1,4 +1,4 @@
-// The encoder: embed, then block after block, over the chunks of a packed batch.
+// The encoder: embedding and blocks, over the chunks of a packed batch.
 //
 // B sequences; T tokens; D model width; H heads; L positions.
 #pragma once
@@ -12,10 +12,10 @@
 
 namespace bothways {
 
-// What is wanted of a batch. Pointers are to memory of the caller.
+// The outputs to compute for a batch, with pointers to the caller's memory.
 struct Request {
     std::optional<Pooling> pooling;
-    std::vector<int> hidden_layers;  // 0 the embeddings, num_layers after the last block and norm
+    std::vector<int> hidden_layers;  // 0: embeddings; num_layers: the last block, after the final norm
     float* hidden = nullptr;         // (layers, T, D)
     std::vector<int> attention_layers;
     float* probabilities = nullptr;  // (layers, H, L, L), for a batch of one sequence
@@ -23,25 +23,25 @@ struct Request {
 
 class Encoder {
 public:
-    // The embedding tables of `weights` are read in place and must outlive the encoder.
+    // Embedding tables are not copied from `weights`: their memory must outlive the encoder.
     Encoder(const Kernels& kernels, EncoderConfig config, const Weights& weights, Precision precision,
             int threads);
 
     const EncoderConfig& config() const { return config_; }
     const Kernels& kernels() const { return kernels_; }
     int threads() const { return pool_.size(); }
-    std::size_t packed_bytes() const;  // of weights made here
-    // The most that all threads need for batches of so many tokens, of sequences of at most `longest`.
+    std::size_t packed_bytes() const;  // of packed weights and position tables
+    // Upper bound of the memory of all threads for batches of `tokens`, in sequences of at most `longest`.
     std::size_t workspace_bytes(int tokens, int longest) const;
 
-    // Throws std::bad_alloc and std::invalid_argument. One batch at a time: others wait.
+    // Throws std::bad_alloc and std::invalid_argument. Concurrent calls run one after the other.
     void run(const Batch& batch, const Request& request);
 
 private:
     void check(const Batch& batch, const Request& request) const;
     void forward(const Team& team, const Chunk& chunk, Workspace& work, const Request& request) const;
-    void keep(const Team& team, const Chunk& chunk, const float* x, int layer,
-              const Request& request) const;
+    void copy_hidden(const Team& team, const Chunk& chunk, const float* x, int layer,
+                     const Request& request) const;
 
     const Kernels& kernels_;
     const EncoderConfig config_;

@@ -1,122 +1,120 @@
-// What the engine asks of an instruction set: a table of kernels, filled once for each of them from the
-// templates in kernels/, and the plain structs that they take. No kernel allocates.
+// The kernel table: what the engine calls on each instruction set, and the argument structs of the kernels.
+// isa/ fills one table per instruction set from the templates in kernels/. No kernel allocates memory.
 //
-// T rows (tokens); I inputs and O outputs of a linear map; strides count floats from row to row.
+// Strides count floats between the starts of consecutive rows.
 #pragma once
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace bothways {
 
 enum class Activation { none, relu, gelu, gelu_tanh, silu };
 
-// What happens to a result: it is stored, added to what is there, or multiplied with it.
-enum class Into { store, add, multiply };
+// How a result is written: stored, added to the value in memory, or multiplied by it.
+enum class Accumulate { store, add, multiply };
 
-// How activations become codes of 0 to 255: the code 0 is `least`, which is the same for all; or, where
-// it is minus infinity, the least of each group of a row.
-struct Coding {
-    float least = -HUGE_VALF;
-    bool is_measured() const { return least == -HUGE_VALF; }
+// The value that the code 0 of a quantized activation stands for: a lower bound known in advance, or the
+// minimum of each group of each row, measured when it is quantized.
+struct QuantRange {
+    static constexpr float dynamic = -std::numeric_limits<float>::infinity();
+    float lower = dynamic;
+    bool is_dynamic() const { return lower == dynamic; }
 };
 
-// Activations quantised for int8: codes in groups of 128 inputs, each group of a row with its own step and
-// offset, so that x = step * code + offset; where the coding is not measured, + least instead.
-//   codes (groups, capacity, 128); step (groups, capacity); offset (capacity, groups)
-struct QuantisedRows {
+// Activations in 8 bits, quantized asymmetrically by groups of 128 inputs of a row:
+// x = scale * q8 + zero_point, with the zero point in the units of x.
+struct QuantizedRows {
     static constexpr int group = 128;
-    std::uint8_t* codes;
-    float* step;
-    float* offset;
-    int capacity;  // rows that there is room for
+    std::uint8_t* q8;   // (groups, capacity, 128)
+    float* scale;       // (groups, capacity)
+    float* zero_point;  // (capacity, groups); includes the correction for dot4's a_zero_point
+    int capacity;       // rows that fit
 };
 
-// The rows that a linear map takes: as floats, and quantised where the map is int8.
-struct Rows {
-    const float* x;  // (T, I)
-    std::ptrdiff_t stride;
-    int count;
-    QuantisedRows quantised;
+// The left-hand side of a matrix product.
+struct GemmInput {
+    const float* a;  // (m, k)
+    std::ptrdiff_t lda;
+    int m;
+    QuantizedRows quantized;  // the same rows; filled for int8 only
 };
 
-// y = x Wᵀ + bias for the panels [first_panel, last_panel) of W, activated, into y (T, O).
-// Panels hold a fixed number of outputs each, `Kernels::panel` or `Kernels::int8_panel`.
-struct Product {
-    Rows in;
-    int inputs;
-    int outputs;
-    const float* bias;            // (O rounded up to panels)
-    const float* panels;          // fp32: (panels, I, panel)
-    const std::int8_t* codes;     // int8: (panels, I / 4 rounded up, panel, 4)
-    const float* weight_step;     // int8: (panels, panel)
-    const float* weight_sum;      // int8: (panels, groups, panel), in steps; null without offsets
+// C (m, n) = activation(A (m, k) Bᵀ + bias) for the panels [first_panel, last_panel) of B. A panel holds
+// the weights of `nr` outputs (`int8_nr` in int8), packed in the order in which the microkernel reads them.
+struct GemmArgs {
+    GemmInput in;
+    int k;
+    int n;
+    const float* bias;             // (n rounded up to whole panels)
+    const float* packed_b;         // fp32: (panels, k, nr)
+    const std::int8_t* packed_b8;  // int8: (panels, k / 4 rounded up, int8_nr, 4)
+    const float* b_scale;          // int8: (panels, int8_nr)
+    const float* b_sum;            // int8: (panels, groups, int8_nr), sums of q8 weights; null for a fixed
+                                   // QuantRange, whose correction is in the bias
     int first_panel, last_panel;
     Activation activation;
-    Into into;
-    float* y;
-    std::ptrdiff_t y_stride;
+    Accumulate accumulate;
+    float* c;
+    std::ptrdiff_t ldc;
 };
 
-// Rows scaled to unit variance, with gains and perhaps a bias; y may be x.
-struct Norm {
-    const float* x;  // (T, width)
+// Layer norm or RMS norm of each row; y may be x.
+struct NormArgs {
+    const float* x;  // (rows, width)
     std::ptrdiff_t x_stride;
     int rows;
     int width;
     const float* gain;  // (width)
     const float* bias;  // (width), or null
     float eps;
-    bool centred;  // layer norm is, rms norm is not
+    bool subtract_mean;  // true for layer norm, false for RMS norm
     float* y;
     std::ptrdiff_t y_stride;
 };
 
-// One head of one sequence. Queries are already divided by the square root of the head's width; they and
-// the bias are multiplied with log2 e, so that the weight of a score is a power of 2.
-struct Head {
-    const float* query;  // (length, width), and key and value too
+// Attention of one head over one sequence. Queries are already divided by sqrt(width), and queries and bias
+// are multiplied by log2(e), so that softmax weights are powers of 2.
+struct AttentionArgs {
+    const float* query;  // (length, width), as are key and value
     const float* key;
     const float* value;
     std::ptrdiff_t stride;
     int length;
     int width;
-    int window;         // the largest distance that is seen, or -1 for all
+    int window;         // maximum distance between a query and its keys, or -1 for no limit
     const float* bias;  // bias[key position - query position] is added to the score; or null
-    bool coded;         // scores may come from codes of 8 bits
-    float* scratch;     // `Kernels::head_scratch(length, width)` floats, aligned to 64 bytes
+    bool int8_scores;   // allows scores to be computed from 8-bit queries and keys
+    float* scratch;     // `Kernels::attention_scratch(length, width)` floats, aligned to 64 bytes
 };
 
 enum class PoolingMode { cls, max, mean, mean_sqrt_len, weighted_mean, last };
 
 struct Kernels {
     const char* name;
-    int panel;       // outputs of an fp32 panel
-    int int8_panel;  // outputs of an int8 panel
-    int code_shift;  // what the dot products add to each code of an activation
+    int nr;       // outputs per fp32 panel
+    int int8_nr;  // outputs per int8 panel
+    // Subtracted from q8 activations by the int8 dot product; where it is not 0, b_sum is required.
+    int a_zero_point;
 
-    void (*product)(const Product&);
-    void (*product_int8)(const Product&);
-    // Quantises rows [first, last) of `in.x`, which are `inputs` wide, into `in.quantised`.
-    void (*quantise)(const Rows& in, int inputs, int first, int last, Coding);
-    void (*norm)(const Norm&);
-    // mixed (length, width): what the head's probabilities make of the values.
-    void (*attend)(const Head&, float* mixed, std::ptrdiff_t stride);
-    // probabilities (length, length), rows summing to 1.
-    void (*probabilities)(const Head&, float* probability);
-    std::size_t (*head_scratch)(int length, int width);
-    // Turns the pairs (x[i], x[i + width / 2]) of `heads` heads side by side by the angles of one
-    // position: cosine and sine (width / 2).
+    void (*gemm_fp32)(const GemmArgs&);
+    void (*gemm_int8)(const GemmArgs&);
+    // Quantizes rows [first, last) of `in.a`, each k wide, into `in.quantized`.
+    void (*quantize)(const GemmInput& in, int k, int first, int last, QuantRange);
+    void (*norm)(const NormArgs&);
+    // out (length, width) = softmax(query keyᵀ + bias) value
+    void (*attention)(const AttentionArgs&, float* out, std::ptrdiff_t stride);
+    // probabilities (length, length), whose rows sum to 1
+    void (*attention_probabilities)(const AttentionArgs&, float* probabilities);
+    std::size_t (*attention_scratch)(int length, int width);  // in floats
+    // Rotates the pairs (x[i], x[i + width / 2]) of `heads` adjacent heads by the angles of one position,
+    // given as cosines and sines (width / 2).
     void (*rotate)(float* x, int heads, int width, const float* cosine, const float* sine);
-    // One vector (width) from rows (rows, width), of which the first is position `first` of its
-    // sequence, counted from 0.
+    // Pools x (rows, width) into y (width). `first` is the position of the first row in its sequence,
+    // counted from 0.
     void (*pool)(const float* x, std::ptrdiff_t stride, int rows, int width, int first, PoolingMode,
                  float* y);
-    // Do as many multiply-adds, of floats and of bytes, as the machine can on one thread; return how
-    // many operations that were. `result` holds 12 numbers.
-    double (*fma_peak)(long rounds, float* result);
-    double (*dot_peak)(long rounds, float* result);
 };
 
 }  // namespace bothways

@@ -7,17 +7,38 @@ namespace bothways {
 
 namespace {
 
-constexpr int group = QuantisedRows::group;
+constexpr int group = QuantizedRows::group;
 
-int groups(int inputs) { return (inputs + group - 1) / group; }
+int num_groups_of(int inputs) { return (inputs + group - 1) / group; }
 
-// One output of the parts side by side.
-struct Output {
-    const float* weight;
-    float bias, factor;
-};
+}  // namespace
 
-std::vector<Output> side_by_side(const std::vector<Matrix>& parts, int inputs) {
+void QuantizedBuffer::reserve(std::size_t cells) {
+    q8_.reserve(cells * group);
+    scale_.reserve(cells);
+    zero_point_.reserve(cells);
+}
+
+QuantizedRows QuantizedBuffer::rows(int capacity) {
+    return {q8_.data(), scale_.data(), zero_point_.data(), capacity};
+}
+
+Linear::Linear(const Kernels& kernels, Precision precision, int inputs,
+               const std::vector<Matrix>& parts, QuantRange range)
+    : kernels_(&kernels), precision_(precision),
+      // Kernels whose dot product subtracts a zero point need the weight sums of a dynamic range anyway.
+      range_(kernels.a_zero_point ? QuantRange{} : range), inputs_(inputs) {
+    const std::vector<Output> outputs = concatenate(parts, inputs);
+    outputs_ = static_cast<int>(outputs.size());
+    nr_ = precision == Precision::fp32 ? kernels.nr : kernels.int8_nr;
+    num_panels_ = (outputs_ + nr_ - 1) / nr_;
+    bias_ = Buffer<float>(static_cast<std::size_t>(num_panels_) * nr_);
+    bias_.fill_zero();
+    for (int o = 0; o < outputs_; ++o) bias_[o] = outputs[o].bias;
+    precision == Precision::fp32 ? pack_fp32(outputs) : pack_int8(outputs);
+}
+
+std::vector<Linear::Output> Linear::concatenate(const std::vector<Matrix>& parts, int inputs) {
     std::vector<Output> outputs;
     for (const Matrix& part : parts)
         for (int o = 0; o < part.outputs; ++o)
@@ -26,125 +47,97 @@ std::vector<Output> side_by_side(const std::vector<Matrix>& parts, int inputs) {
     return outputs;
 }
 
-}  // namespace
-
-void QuantisedBuffer::reserve(std::size_t cells) {
-    codes_.reserve(cells * group);
-    step_.reserve(cells);
-    offset_.reserve(cells);
-}
-
-QuantisedRows QuantisedBuffer::rows(int count) {
-    return {codes_.data(), step_.data(), offset_.data(), count};
-}
-
-Linear::Linear(const Kernels& kernels, Precision precision, int inputs,
-               const std::vector<Matrix>& parts, Coding coding)
-    : kernels_(&kernels), precision_(precision),
-      // Where the dot products shift codes, there are offsets in any case.
-      coding_(kernels.code_shift ? Coding{} : coding), inputs_(inputs) {
-    for (const Matrix& part : parts) outputs_ += part.outputs;
-    panel_ = precision == Precision::fp32 ? kernels.panel : kernels.int8_panel;
-    num_panels_ = (outputs_ + panel_ - 1) / panel_;
-    bias_ = Buffer<float>(static_cast<std::size_t>(num_panels_) * panel_);
-    bias_.fill_zero();
-    const std::vector<Output> outputs = side_by_side(parts, inputs);
-    for (int o = 0; o < outputs_; ++o) bias_[o] = outputs[o].bias;
-    precision == Precision::fp32 ? pack_fp32(parts) : pack_int8(parts);
-}
-
-void Linear::pack_fp32(const std::vector<Matrix>& parts) {
-    const std::vector<Output> outputs = side_by_side(parts, inputs_);
-    panels_ = Buffer<float>(static_cast<std::size_t>(num_panels_) * panel_ * inputs_);
+void Linear::pack_fp32(const std::vector<Output>& outputs) {
+    constexpr int line = 16;  // floats per cache line
+    packed_fp32_ = Buffer<float>(static_cast<std::size_t>(num_panels_) * nr_ * inputs_);
     for (int p = 0; p < num_panels_; ++p) {
-        float* to = panels_.data() + static_cast<std::ptrdiff_t>(p) * panel_ * inputs_;
-        // Outputs in steps of 16: their rows are read, and a line of the panel written, together.
-        for (int j = 0; j < panel_; j += 16) {
-            const int end = std::min(j + 16, panel_);
+        float* panel = packed_fp32_.data() + static_cast<std::ptrdiff_t>(p) * nr_ * inputs_;
+        // 16 outputs at a time read 16 rows and write whole cache lines of the panel.
+        for (int first = 0; first < nr_; first += line) {
+            const int end = std::min(first + line, nr_);
             for (int k = 0; k < inputs_; ++k)
-                for (int c = j; c < end; ++c) {
-                    const int o = p * panel_ + c;
-                    to[static_cast<std::ptrdiff_t>(k) * panel_ + c] =
+                for (int c = first; c < end; ++c) {
+                    const int o = p * nr_ + c;
+                    panel[static_cast<std::ptrdiff_t>(k) * nr_ + c] =
                         o < outputs_ ? outputs[o].weight[k] * outputs[o].factor : 0.0f;
                 }
         }
     }
 }
 
-// Symmetric codes of -127 to 127 with one step for each output.
-void Linear::pack_int8(const std::vector<Matrix>& parts) {
-    const std::vector<Output> outputs = side_by_side(parts, inputs_);
-    const int quads = (inputs_ + 3) / 4, num_groups = groups(inputs_);
-    const std::size_t padded = static_cast<std::size_t>(num_panels_) * panel_;
-    codes_ = Buffer<std::int8_t>(padded * quads * 4);
-    codes_.fill_zero();
-    weight_step_ = Buffer<float>(padded);
-    weight_step_.fill_zero();
-    weight_sum_ = Buffer<float>(coding_.is_measured() ? padded * num_groups : 0);
+// Quantizes weights symmetrically to -127..127, with one scale per output.
+void Linear::pack_int8(const std::vector<Output>& outputs) {
+    const int quads = (inputs_ + 3) / 4, num_groups = num_groups_of(inputs_);
+    const std::size_t padded = static_cast<std::size_t>(num_panels_) * nr_;
+    packed_int8_ = Buffer<std::int8_t>(padded * quads * 4);
+    packed_int8_.fill_zero();
+    weight_scale_ = Buffer<float>(padded);
+    weight_scale_.fill_zero();
+    weight_sum_ = Buffer<float>(range_.is_dynamic() ? padded * num_groups : 0);
     weight_sum_.fill_zero();
     for (int o = 0; o < outputs_; ++o) {
-        const int p = o / panel_, c = o % panel_;
-        std::int8_t* codes = codes_.data() + static_cast<std::ptrdiff_t>(p) * panel_ * quads * 4 + 4 * c;
+        const int p = o / nr_, c = o % nr_;
+        std::int8_t* q8 = packed_int8_.data() + static_cast<std::ptrdiff_t>(p) * nr_ * quads * 4 + 4 * c;
         const float* weight = outputs[o].weight;
-        float largest = 0;
-        for (int k = 0; k < inputs_; ++k) largest = std::max(largest, std::fabs(weight[k]));
-        const float factor = largest > 0 ? 127.0f / largest : 0.0f;
-        weight_step_[o] = largest / 127.0f * outputs[o].factor;
-        int all = 0;
+        float max_abs = 0;
+        for (int k = 0; k < inputs_; ++k) max_abs = std::max(max_abs, std::fabs(weight[k]));
+        const float inverse_scale = max_abs > 0 ? 127.0f / max_abs : 0.0f;
+        weight_scale_[o] = max_abs / 127.0f * outputs[o].factor;
+        int total = 0;
         for (int g = 0; g < num_groups; ++g) {
             int sum = 0;
             for (int k = g * group; k < std::min((g + 1) * group, inputs_); ++k) {
-                const int code =
-                    std::clamp(static_cast<int>(std::nearbyint(weight[k] * factor)), -127, 127);
-                codes[static_cast<std::ptrdiff_t>(k / 4) * panel_ * 4 + k % 4] =
-                    static_cast<std::int8_t>(code);
-                sum += code;
+                const int q =
+                    std::clamp(static_cast<int>(std::nearbyint(weight[k] * inverse_scale)), -127, 127);
+                q8[static_cast<std::ptrdiff_t>(k / 4) * nr_ * 4 + k % 4] = static_cast<std::int8_t>(q);
+                sum += q;
             }
-            all += sum;
-            if (coding_.is_measured())
-                weight_sum_[(static_cast<std::ptrdiff_t>(p) * num_groups + g) * panel_ + c] =
+            total += sum;
+            if (range_.is_dynamic())
+                weight_sum_[(static_cast<std::ptrdiff_t>(p) * num_groups + g) * nr_ + c] =
                     static_cast<float>(sum);
         }
-        if (!coding_.is_measured())
-            bias_[o] += coding_.least * weight_step_[o] * static_cast<float>(all);
+        // With a fixed range, the zero point is a constant: its product with the weights joins the bias.
+        if (!range_.is_dynamic())
+            bias_[o] += range_.lower * weight_scale_[o] * static_cast<float>(total);
     }
 }
 
 std::size_t Linear::bytes() const {
-    return codes_.size() + sizeof(float) * (bias_.size() + panels_.size() + weight_step_.size() +
-                                            weight_sum_.size());
+    return packed_int8_.size() + sizeof(float) * (bias_.size() + packed_fp32_.size() +
+                                                  weight_scale_.size() + weight_sum_.size());
 }
 
-Rows Linear::prepare(const Team& team, const float* x, std::ptrdiff_t stride, int count,
-                     QuantisedBuffer& quantised) const {
-    Rows rows{x, stride, count, quantised.rows(count)};
+GemmInput Linear::prepare(const Team& team, const float* x, std::ptrdiff_t stride, int rows,
+                          QuantizedBuffer& quantized) const {
+    GemmInput in{x, stride, rows, quantized.rows(rows)};
     if (precision_ == Precision::int8) {
-        const Range mine = team.share(count);
-        kernels_->quantise(rows, inputs_, mine.first, mine.last, coding_);
+        const Range mine = team.share(rows);
+        kernels_->quantize(in, inputs_, mine.first, mine.last, range_);
         team.wait();
     }
-    return rows;
+    return in;
 }
 
-void Linear::apply(const Team& team, const Rows& rows, float* y, std::ptrdiff_t y_stride, Into into,
-                   Activation activation) const {
+void Linear::apply(const Team& team, const GemmInput& in, float* y, std::ptrdiff_t y_stride,
+                   Accumulate accumulate, Activation activation) const {
     const Range mine = team.share(num_panels_);
-    Product product{};
-    product.in = rows;
-    product.inputs = inputs_;
-    product.outputs = outputs_;
-    product.bias = bias_.data();
-    product.panels = panels_.data();
-    product.codes = codes_.data();
-    product.weight_step = weight_step_.data();
-    product.weight_sum = coding_.is_measured() ? weight_sum_.data() : nullptr;
-    product.first_panel = mine.first;
-    product.last_panel = mine.last;
-    product.activation = activation;
-    product.into = into;
-    product.y = y;
-    product.y_stride = y_stride;
-    precision_ == Precision::fp32 ? kernels_->product(product) : kernels_->product_int8(product);
+    GemmArgs args{};
+    args.in = in;
+    args.k = inputs_;
+    args.n = outputs_;
+    args.bias = bias_.data();
+    args.packed_b = packed_fp32_.data();
+    args.packed_b8 = packed_int8_.data();
+    args.b_scale = weight_scale_.data();
+    args.b_sum = range_.is_dynamic() ? weight_sum_.data() : nullptr;
+    args.first_panel = mine.first;
+    args.last_panel = mine.last;
+    args.activation = activation;
+    args.accumulate = accumulate;
+    args.c = y;
+    args.ldc = y_stride;
+    precision_ == Precision::fp32 ? kernels_->gemm_fp32(args) : kernels_->gemm_int8(args);
 }
 
 }  // namespace bothways

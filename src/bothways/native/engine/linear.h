@@ -1,6 +1,6 @@
-// A linear map with its weights packed for one instruction set, in fp32 or int8.
+// A linear map y = x Wᵀ + bias, with weights packed for one instruction set, in fp32 or int8.
 //
-// T rows (tokens); I inputs and O outputs; panels are blocks of outputs.
+// T rows (tokens); I inputs and O outputs; a panel holds the weights of some adjacent outputs.
 #pragma once
 
 #include <vector>
@@ -13,8 +13,8 @@ namespace bothways {
 
 enum class Precision { fp32, int8 };
 
-// One matrix (O, I) and bias (O) or null, as the weights hold them. Maps that take the same rows may be
-// packed as one, their outputs side by side; `factor` multiplies the outputs.
+// A weight (O, I) and bias (O) or null, in the caller's memory. Maps of the same input may be packed as
+// one, with their outputs concatenated. `factor` scales the outputs.
 struct Matrix {
     const float* weight;
     const float* bias;
@@ -22,55 +22,59 @@ struct Matrix {
     float factor = 1;
 };
 
-// Room for the codes of rows that int8 maps take.
-class QuantisedBuffer {
+// Memory for the quantized inputs of int8 maps. A cell is one group of one row.
+class QuantizedBuffer {
 public:
-    void reserve(std::size_t cells);  // rows x groups of 128 inputs
-    QuantisedRows rows(int count);
+    void reserve(std::size_t cells);
+    QuantizedRows rows(int capacity);
     static std::size_t bytes(std::size_t cells) {
-        return cells * (QuantisedRows::group + 2 * sizeof(float));
+        return cells * (QuantizedRows::group + 2 * sizeof(float));
     }
 
     static std::size_t cells(int rows, int inputs) {
-        constexpr int group = QuantisedRows::group;
+        constexpr int group = QuantizedRows::group;
         return static_cast<std::size_t>((inputs + group - 1) / group) * rows;
     }
 
 private:
-    Buffer<std::uint8_t> codes_;
-    Buffer<float> step_, offset_;
+    Buffer<std::uint8_t> q8_;
+    Buffer<float> scale_, zero_point_;
 };
 
 class Linear {
 public:
     Linear() = default;
-    // coding: how an int8 map's inputs become codes.
+    // `range` is the range of the inputs of an int8 map.
     Linear(const Kernels& kernels, Precision precision, int inputs, const std::vector<Matrix>& parts,
-           Coding coding = {});
+           QuantRange range = {});
 
-    int outputs() const { return outputs_; }
-    bool empty() const { return inputs_ == 0; }
-    std::size_t bytes() const;
+    std::size_t bytes() const;  // of packed weights
 
-    // Makes rows ready for this map, and for any other of as many inputs. All of the team must call
-    // it, and may go on once it returns.
-    Rows prepare(const Team& team, const float* x, std::ptrdiff_t stride, int count,
-                 QuantisedBuffer& quantised) const;
+    // Quantizes rows for an int8 map; in fp32 only wraps them. The result serves every map with as many
+    // inputs and the same range. All members of the team call it together; it ends with a barrier.
+    GemmInput prepare(const Team& team, const float* x, std::ptrdiff_t stride, int rows,
+                      QuantizedBuffer& quantized) const;
 
-    // This member's share of y = activation(x Wᵀ + bias): of the panels, for all rows.
-    void apply(const Team& team, const Rows& rows, float* y, std::ptrdiff_t y_stride,
-               Into into = Into::store, Activation activation = Activation::none) const;
+    // Computes this member's share of y = activation(x Wᵀ + bias): some of the panels, for all rows.
+    void apply(const Team& team, const GemmInput& in, float* y, std::ptrdiff_t y_stride,
+               Accumulate accumulate = Accumulate::store, Activation activation = Activation::none) const;
 
 private:
-    void pack_fp32(const std::vector<Matrix>& parts);
-    void pack_int8(const std::vector<Matrix>& parts);
+    // One output of the concatenated parts.
+    struct Output {
+        const float* weight;
+        float bias, factor;
+    };
+    static std::vector<Output> concatenate(const std::vector<Matrix>& parts, int inputs);
+    void pack_fp32(const std::vector<Output>& outputs);
+    void pack_int8(const std::vector<Output>& outputs);
 
     const Kernels* kernels_ = nullptr;
     Precision precision_ = Precision::fp32;
-    Coding coding_;
-    int inputs_ = 0, outputs_ = 0, panel_ = 0, num_panels_ = 0;
-    Buffer<float> bias_, panels_, weight_step_, weight_sum_;
-    Buffer<std::int8_t> codes_;
+    QuantRange range_;
+    int inputs_ = 0, outputs_ = 0, nr_ = 0, num_panels_ = 0;
+    Buffer<float> bias_, packed_fp32_, weight_scale_, weight_sum_;
+    Buffer<std::int8_t> packed_int8_;
 };
 
 }  // namespace bothways

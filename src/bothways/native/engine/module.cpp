@@ -1,16 +1,15 @@
-// The engine as a Python module: arrays in, arrays filled, the interpreter lock released while computing.
-// Nothing is trusted: shapes, lengths, ids and layers are checked here or just beyond.
+// The engine as a Python module. It fills arrays of the caller and releases the interpreter lock while it
+// computes. Shapes, lengths, ids and layers are checked before any kernel runs, whatever the caller did.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/map.h>
-#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include <chrono>
+#include <type_traits>
 
+#include "dispatch.h"
 #include "encoder.h"
-#include "isa.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -21,84 +20,41 @@ namespace {
 using Floats = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
 using Vector = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Ids = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Filled = nb::ndarray<float, nb::c_contig, nb::device::cpu>;
+using Output = nb::ndarray<float, nb::c_contig, nb::device::cpu>;
 
-template <class T>
-T field(const nb::dict& fields, const char* name) {
-    return nb::cast<T>(fields[name]);
+template <class E>
+E enum_value(const char* field, const std::string& name) {
+    for (const auto& [known, value] : enum_names(E{}))
+        if (name == known) return value;
+    throw std::invalid_argument(std::string(field) + "='" + name + "' is not supported by the engine");
 }
 
-template <class T>
-T choice(const nb::dict& fields, const char* name, std::initializer_list<std::pair<const char*, T>> all) {
-    const auto value = field<std::string>(fields, name);
-    for (const auto& [label, meaning] : all)
-        if (value == label) return meaning;
-    throw std::invalid_argument(std::string(name) + "='" + value + "' is not known to the engine");
+// Fills a config from a dict with exactly the fields of for_each_field.
+EncoderConfig read_config(const nb::dict& fields) {
+    EncoderConfig config;
+    const auto rest = nb::cast<nb::dict>(fields.attr("copy")());
+    for_each_field(config, [&]<class T>(const char* name, T& value) {
+        if (!rest.contains(name))
+            throw std::invalid_argument(std::string("config field '") + name + "' is missing");
+        const nb::object given = rest.attr("pop")(name);
+        if constexpr (std::is_enum_v<T>)
+            value = enum_value<T>(name, nb::cast<std::string>(given));
+        else
+            value = nb::cast<T>(given);
+    });
+    for (const auto& [name, value] : rest)
+        throw std::invalid_argument("config field '" + nb::cast<std::string>(name) +
+                                    "' is unknown to the engine");
+    config.check();
+    return config;
 }
 
-EncoderConfig read_config(const nb::dict& f) {
-    EncoderConfig c;
-    c.num_layers = field<int>(f, "num_layers");
-    c.num_heads = field<int>(f, "num_heads");
-    c.d_model = field<int>(f, "d_model");
-    c.d_ff = field<int>(f, "d_ff");
-    c.max_length = field<int>(f, "max_length");
-    c.input = choice<Input>(f, "input", {{"tokens", Input::tokens}, {"vectors", Input::vectors}});
-    c.vocab_size = field<int>(f, "vocab_size");
-    c.num_channels = field<int>(f, "num_channels");
-    c.num_segments = field<int>(f, "num_segments");
-    c.embedding_width = field<int>(f, "embedding_width");
-    c.embedding_projection = field<bool>(f, "embedding_projection");
-    c.embedding_norm = field<bool>(f, "embedding_norm");
-    c.rescaled_mask_token = field<int>(f, "rescaled_mask_token");
-    c.positions = choice<Positions>(f, "positions",
-                                    {{"learned", Positions::learned},
-                                     {"sinusoidal", Positions::sinusoidal},
-                                     {"rotary", Positions::rotary},
-                                     {"relative", Positions::relative},
-                                     {"none", Positions::none}});
-    c.position_table = field<bool>(f, "position_table");
-    c.position_offset = field<int>(f, "position_offset");
-    c.rotary_frequencies = field<std::vector<std::vector<double>>>(f, "rotary_frequencies");
-    c.relative_buckets = field<int>(f, "relative_buckets");
-    c.relative_max_distance = field<int>(f, "relative_max_distance");
-    c.norm = choice<NormKind>(f, "norm", {{"layer", NormKind::layer}, {"rms", NormKind::rms}});
-    c.norm_eps = field<float>(f, "norm_eps");
-    c.norm_placement = choice<NormPlacement>(
-        f, "norm_placement", {{"post", NormPlacement::post}, {"pre", NormPlacement::pre}});
-    c.first_attention_norm = field<bool>(f, "first_attention_norm");
-    c.final_norm = field<bool>(f, "final_norm");
-    c.activation = choice<Activation>(f, "activation",
-                                      {{"relu", Activation::relu},
-                                       {"gelu", Activation::gelu},
-                                       {"gelu_tanh", Activation::gelu_tanh},
-                                       {"silu", Activation::silu}});
-    c.gated = field<bool>(f, "gated");
-    c.window = field<std::vector<int>>(f, "window");
-    c.block = field<std::vector<int>>(f, "block");
-
-    const auto layers = static_cast<std::size_t>(c.num_layers);
-    bool sound = c.num_layers >= 1 && c.num_heads >= 1 && c.d_model >= c.num_heads &&
-                 c.d_model % c.num_heads == 0 && c.d_ff >= 1 && c.max_length >= 1 &&
-                 c.embedding_width >= 1 && c.position_offset >= 0 && c.num_segments >= 0 &&
-                 c.window.size() == layers &&
-                 c.block.size() == layers && c.max_length < (1 << 24);
-    for (const int block : c.block) sound = sound && block >= 0 && block < c.num_layers;
-    if (c.positions == Positions::rotary) {
-        sound = sound && c.rotary_frequencies.size() == layers;
-        for (const auto& frequencies : c.rotary_frequencies)
-            sound = sound && 2 * static_cast<int>(frequencies.size()) == c.head_width();
-    }
-    if (!sound) throw std::invalid_argument("the encoder config contradicts itself");
-    return c;
-}
-
-// The encoder, and the arrays that it reads in place.
+// An encoder that keeps the arrays it reads in place, the embedding tables, alive.
 class PythonEncoder {
 public:
     PythonEncoder(const nb::dict& config, std::map<std::string, Floats> weights, bool int8, int threads,
                   const std::string& isa)
-        : encoder_(choose(isa), read_config(config), view(weights),
+        : encoder_(select_kernels(isa), read_config(config), view(weights),
                    int8 ? Precision::int8 : Precision::fp32, check_threads(threads)) {
         for (auto& [name, array] : weights)
             if (name.rfind("embedding.", 0) == 0) tables_.push_back(array);
@@ -110,12 +66,12 @@ public:
 
     std::size_t workspace_bytes(int tokens, int longest) const {
         if (tokens < 1 || longest < 1 || longest > encoder_.config().max_length)
-            throw std::invalid_argument("expected at least one token, and no more than max_length");
+            throw std::invalid_argument("expected tokens of at least 1 and longest of 1 to max_length");
         return encoder_.workspace_bytes(tokens, longest);
     }
 
     void pool(const nb::object& values, const Ids& lengths, const nb::object& segments,
-              const std::vector<std::string>& modes, int skip, Filled out) {
+              const std::vector<std::string>& modes, int skip, Output out) {
         Request request;
         request.pooling = Pooling{read_modes(modes), skip, out.data()};
         run(values, lengths, segments, request, out,
@@ -123,7 +79,7 @@ public:
     }
 
     void hidden_states(const nb::object& values, const Ids& lengths, const nb::object& segments,
-                       const std::vector<int>& layers, Filled out) {
+                       const std::vector<int>& layers, Output out) {
         Request request;
         request.hidden_layers = layers;
         request.hidden = out.data();
@@ -132,7 +88,7 @@ public:
     }
 
     void attention(const nb::object& values, const Ids& lengths, const nb::object& segments,
-                   const std::vector<int>& layers, Filled out) {
+                   const std::vector<int>& layers, Output out) {
         Request request;
         request.attention_layers = layers;
         request.probabilities = out.data();
@@ -159,25 +115,13 @@ private:
     }
 
     static std::vector<PoolingMode> read_modes(const std::vector<std::string>& names) {
-        static const std::map<std::string, PoolingMode> known = {
-            {"cls", PoolingMode::cls},
-            {"max", PoolingMode::max},
-            {"mean", PoolingMode::mean},
-            {"mean_sqrt_len", PoolingMode::mean_sqrt_len},
-            {"weighted_mean", PoolingMode::weighted_mean},
-            {"last", PoolingMode::last}};
         std::vector<PoolingMode> modes;
-        for (const std::string& name : names) {
-            const auto found = known.find(name);
-            if (found == known.end())
-                throw std::invalid_argument("pooling mode '" + name + "' is not known to the engine");
-            modes.push_back(found->second);
-        }
+        for (const std::string& name : names) modes.push_back(enum_value<PoolingMode>("pooling mode", name));
         return modes;
     }
 
     void run(const nb::object& values, const Ids& lengths, const nb::object& segments,
-             const Request& request, const Filled& out, std::size_t expected) {
+             const Request& request, const Output& out, std::size_t expected) {
         Batch batch;
         const auto tokens = static_cast<std::int64_t>(nb::len(values));
         Ids ids, segment_ids;
@@ -194,13 +138,13 @@ private:
         if (!segments.is_none()) {
             segment_ids = nb::cast<Ids>(segments, false);
             if (static_cast<std::int64_t>(segment_ids.size()) != tokens)
-                throw std::invalid_argument("a batch needs as many segment ids as tokens");
+                throw std::invalid_argument("expected one segment id per token");
             batch.segments = segment_ids.data();
         }
         if (out.size() != expected) throw std::invalid_argument("the output has the wrong size");
-        const std::vector<std::int64_t> all(lengths.data(), lengths.data() + lengths.size());
+        const std::vector<std::int64_t> lengths_copy(lengths.data(), lengths.data() + lengths.size());
         const nb::gil_scoped_release released;
-        batch.check(encoder_.config(), all, tokens);
+        batch.set_lengths(encoder_.config(), lengths_copy, tokens);
         encoder_.run(batch, request);
     }
 
@@ -208,29 +152,10 @@ private:
     std::vector<Floats> tables_;
 };
 
-std::vector<std::string> isas() {
+std::vector<std::string> available_isas() {
     std::vector<std::string> names;
-    for (const Kernels* kernels : runnable()) names.emplace_back(kernels->name);
+    for (const Kernels* kernels : available_kernels()) names.emplace_back(kernels->name);
     return names;
-}
-
-// Operations a second of one thread: the best of many bursts, so that other processes matter little.
-std::pair<double, double> peaks(const std::string& isa) {
-    using Clock = std::chrono::steady_clock;
-    const Kernels& kernels = choose(isa);
-    const nb::gil_scoped_release released;
-    const auto best = [](double (*peak)(long, float*)) {
-        double most = 0;
-        for (int burst = 0; burst < 400; ++burst) {
-            float result[12] = {1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
-            const auto start = Clock::now();
-            const double done = peak(20000, result);
-            const std::chrono::duration<double> seconds = Clock::now() - start;
-            most = std::max(most, done / seconds.count());
-        }
-        return most;
-    };
-    return {best(kernels.fma_peak), best(kernels.dot_peak)};
 }
 
 }  // namespace
@@ -239,9 +164,8 @@ std::pair<double, double> peaks(const std::string& isa) {
 NB_MODULE(_engine, m) {
     using bothways::PythonEncoder;
     m.doc() = "The native CPU engine of bothways; use bothways.native.NativeBackend.";
-    m.def("isas", &bothways::isas, "Instruction sets that can run here, best first.");
-    m.def("peaks", &bothways::peaks, "isa"_a,
-          "Operations a second that one thread can do in products of float32, and of int8.");
+    m.def("available_isas", &bothways::available_isas,
+          "Instruction sets that are available on this machine, fastest first.");
     nb::class_<PythonEncoder>(m, "Encoder")
         .def(nb::init<const nb::dict&, std::map<std::string, bothways::Floats>, bool, int,
                       const std::string&>(),

@@ -1,4 +1,4 @@
-// Pooling: from one vector per position to one vector per sequence.
+// Pooling: one vector per sequence from one vector per position.
 #pragma once
 
 #include "batch.h"
@@ -8,11 +8,11 @@ namespace bothways {
 
 struct Pooling {
     std::vector<PoolingMode> modes;
-    int skip = 0;             // positions left out at the start of each sequence
+    int skip = 0;             // positions to skip at the start of each sequence
     float* pooled = nullptr;  // (B, D * modes)
 };
 
-// This member's share of the sequences of a chunk whose hidden states are x (R, D).
+// Pools this member's share of the sequences of a chunk with hidden states x (R, D).
 void pool(const Team& team, const Kernels& kernels, const Chunk& chunk, const float* x, int d_model,
           const Pooling& pooling);
 

@@ -15,10 +15,10 @@ namespace bothways {
 
 namespace {
 
-// A wait is mostly short: look this often before going to sleep. About 20 microseconds.
-constexpr int looks_before_sleep = 1000;
+// Most waits are short: spin for about 20 microseconds before sleeping.
+constexpr int spins_before_sleep = 1000;
 
-void pause() {
+void cpu_relax() {
 #if defined(__x86_64__) || defined(_M_X64)
     _mm_pause();
 #elif defined(__aarch64__) && defined(__GNUC__)
@@ -26,11 +26,11 @@ void pause() {
 #endif
 }
 
-// Returns once `value` is no longer `old`.
+// Returns when `value` differs from `old`.
 void wait_for_change(const std::atomic<unsigned>& value, unsigned old) {
-    for (int look = 0; look < looks_before_sleep; ++look) {
+    for (int spin = 0; spin < spins_before_sleep; ++spin) {
         if (value.load(std::memory_order_acquire) != old) return;
-        pause();
+        cpu_relax();
     }
     while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
 }
@@ -50,8 +50,8 @@ void Barrier::wait() {
 
 struct ThreadPool::State {
     std::vector<std::thread> threads;
-    std::atomic<unsigned> call{0};  // counts the calls of run; the threads wait for it to change
-    std::atomic<unsigned> busy{0};  // threads that have not finished the call
+    std::atomic<unsigned> call{0};  // counts calls of run(); threads wait for it to change
+    std::atomic<unsigned> busy{0};  // threads that have not finished this call
     const std::function<void(int)>* work = nullptr;
     int members = 0;
     bool stop = false;
@@ -73,7 +73,7 @@ ThreadPool::ThreadPool(int size) : size_(size) {}
 void ThreadPool::start() {
     const long process = BOTHWAYS_PROCESS_ID();
     if (state_ && process_ == process) return;
-    static_cast<void>(state_.release());  // after a fork: the parent's threads are not here to be joined
+    static_cast<void>(state_.release());  // after a fork, the parent's threads cannot be joined
     state_ = std::make_unique<State>();
     process_ = process;
     State* state = state_.get();

@@ -1,21 +1,19 @@
-// A small pool of threads, and teams of them.
+// A thread pool, and teams of threads.
 //
-// All engine code is written for a member of a team: it takes its share of the work and waits where it
-// needs the others' results. A team of one takes everything and never waits; that is how a thread
-// carries whole sequences through all the layers by itself.
+// Engine code runs in each member of a team: a member computes its share of the work, and waits at a barrier
+// where it needs the results of others. A team of one computes everything and never waits; so a thread can
+// take whole sequences through all layers alone.
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <vector>
 
 namespace bothways {
 
-// Where the members of a team wait for each other.
+// A reusable barrier: it spins for a short time, then sleeps.
 class Barrier {
 public:
     explicit Barrier(int size) : size_(size) {}
@@ -36,7 +34,7 @@ struct Team {
     int size = 1;
     Barrier* barrier = nullptr;
 
-    // This member's part of n pieces of work, all parts of nearly one size.
+    // This member's share of n items; the sizes of shares differ by at most 1.
     Range share(int n) const {
         const long long all = n;
         return {static_cast<int>(all * rank / size), static_cast<int>(all * (rank + 1) / size)};
@@ -54,15 +52,15 @@ public:
     ThreadPool& operator=(const ThreadPool&) = delete;
 
     int size() const { return size_; }
-    // Runs work(rank) once for each rank below `members` at the same time; the caller is rank 0.
-    // One call at a time. `work` must not throw.
+    // Runs work(rank) for each rank below `members` concurrently, rank 0 on the calling thread, and waits
+    // for all. Calls must not overlap. `work` must not throw.
     void run(int members, const std::function<void(int)>& work);
 
 private:
     struct State;
     void start();
     int size_;
-    long process_ = 0;  // threads do not survive a fork: the child starts its own
+    long process_ = 0;  // threads do not survive a fork: a child process starts its own
     std::unique_ptr<State> state_;
 };
 

@@ -1,4 +1,4 @@
-// The weights by the names of `bothways.weights.layout`, as float32 arrays that someone else owns.
+// Weights by name, as float32 arrays in the caller's memory. The names are those of the Python layout.
 #pragma once
 
 #include <map>
@@ -19,21 +19,21 @@ public:
 
     bool has(const std::string& name) const { return tensors_.count(name) != 0; }
 
-    // Throws std::invalid_argument unless the weight is there in this shape: nothing that reads
-    // weights may trust them.
+    // Throws std::invalid_argument if the weight is missing or has another shape: the code that reads the
+    // arrays relies on this check alone.
     const float* get(const std::string& name, const std::vector<int>& shape) const {
-        const auto found = tensors_.find(name);
-        if (found == tensors_.end()) throw std::invalid_argument("weight '" + name + "' is missing");
-        const std::vector<std::size_t>& has = found->second.shape;
-        bool same = has.size() == shape.size();
-        for (std::size_t i = 0; same && i < has.size(); ++i)
-            same = shape[i] >= 0 && has[i] == static_cast<std::size_t>(shape[i]);
+        const auto entry = tensors_.find(name);
+        if (entry == tensors_.end()) throw std::invalid_argument("weight '" + name + "' is missing");
+        const std::vector<std::size_t>& actual = entry->second.shape;
+        bool same = actual.size() == shape.size();
+        for (std::size_t i = 0; same && i < actual.size(); ++i)
+            same = shape[i] >= 0 && actual[i] == static_cast<std::size_t>(shape[i]);
         if (!same) throw std::invalid_argument("weight '" + name + "' has the wrong shape");
-        return found->second.data;
+        return entry->second.data;
     }
 
-    // The same, or null where the encoder has no such weight (a bias).
-    const float* find(const std::string& name, const std::vector<int>& shape) const {
+    // The same, or null if the encoder has no such weight (a bias).
+    const float* get_optional(const std::string& name, const std::vector<int>& shape) const {
         return has(name) ? get(name, shape) : nullptr;
     }
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from bothways.errors import ConfigError
-from bothways.files.rows import Kind
 from bothways.io.options import Option, check_options
 from bothways.model.baselines import EncoderName
+from bothways.model.inputs import InputKind
 
 __all__ = ["Architecture", "NewModelOptions", "SizeName", "Vocabulary"]
 
@@ -104,6 +104,6 @@ class NewModelOptions:
             )
 
     @property
-    def kind(self) -> Kind | None:
+    def kind(self) -> InputKind | None:
         """The kind of sequence that an alphabet implies; None to detect it from the data."""
         return "symbols" if self.alphabet else None

@@ -1,9 +1,9 @@
-// The kernels for avx2; compiled with that instruction set's flags, see CMakeLists.txt.
+// The kernel table for avx2. engine.cmake compiles this file with the flags of that instruction set.
 #include "../simd/avx2.h"
 
-#include "../kernels/table.h"
+#include "../kernels/kernel_table.h"
 
 namespace bothways {
 extern const Kernels kernels_avx2;
-const Kernels kernels_avx2 = table<Avx2>();
+constinit const Kernels kernels_avx2 = make_kernel_table<Avx2>();
 }  // namespace bothways

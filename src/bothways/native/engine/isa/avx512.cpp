@@ -1,9 +1,9 @@
-// The kernels for avx512; compiled with that instruction set's flags, see CMakeLists.txt.
+// The kernel table for avx512. engine.cmake compiles this file with the flags of that instruction set.
 #include "../simd/avx512.h"
 
-#include "../kernels/table.h"
+#include "../kernels/kernel_table.h"
 
 namespace bothways {
 extern const Kernels kernels_avx512;
-const Kernels kernels_avx512 = table<Avx512>();
+constinit const Kernels kernels_avx512 = make_kernel_table<Avx512>();
 }  // namespace bothways

@@ -1,9 +1,9 @@
-// The kernels for neon; compiled with that instruction set's flags, see CMakeLists.txt.
+// The kernel table for neon. engine.cmake compiles this file with the flags of that instruction set.
 #include "../simd/neon.h"
 
-#include "../kernels/table.h"
+#include "../kernels/kernel_table.h"
 
 namespace bothways {
 extern const Kernels kernels_neon;
-const Kernels kernels_neon = table<Neon>();
+constinit const Kernels kernels_neon = make_kernel_table<Neon>();
 }  // namespace bothways

@@ -1,9 +1,9 @@
-// The kernels for plain; compiled with that instruction set's flags, see CMakeLists.txt.
+// The kernel table for plain. engine.cmake compiles this file with the flags of that instruction set.
 #include "../simd/plain.h"
 
-#include "../kernels/table.h"
+#include "../kernels/kernel_table.h"
 
 namespace bothways {
 extern const Kernels kernels_plain;
-const Kernels kernels_plain = table<Plain>();
+constinit const Kernels kernels_plain = make_kernel_table<Plain>();
 }  // namespace bothways

@@ -1,10 +1,11 @@
 // The primitives in AVX2 with FMA, and its int8 dot products with and without AVX-VNNI.
-// What each does is said in plain.h.
+// simd.h lists the primitives; plain.h defines what each one computes.
 #pragma once
 
 #include <immintrin.h>
 
 #include <cstdint>
+#include <cstring>
 
 namespace bothways {
 namespace {
@@ -12,45 +13,45 @@ namespace {
 struct Avx2 {
     static constexpr const char* name = "avx2";
 
-    using V = __m256;
+    using F32 = __m256;
     static constexpr int lanes = 8;
-    static constexpr int tile_rows = 6;
-    static constexpr int tile_vectors = 2;
+    static constexpr int MR = 6;
+    static constexpr int NR = 2;
 
-    static __m256i lane_numbers() { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
-    static __m256i first_lanes(int n) {
-        return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane_numbers());
+    static __m256i lane_index() { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
+    static __m256i lane_mask(int n) {
+        return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane_index());
     }
-    static V zero() { return _mm256_setzero_ps(); }
-    static V set(float a) { return _mm256_set1_ps(a); }
-    static V load(const float* p) { return _mm256_loadu_ps(p); }
-    static void store(float* p, V a) { _mm256_storeu_ps(p, a); }
-    static V load_first(const float* p, int n) { return _mm256_maskload_ps(p, first_lanes(n)); }
-    static void store_first(float* p, V a, int n) { _mm256_maskstore_ps(p, first_lanes(n), a); }
-    static V add(V a, V b) { return _mm256_add_ps(a, b); }
-    static V sub(V a, V b) { return _mm256_sub_ps(a, b); }
-    static V mul(V a, V b) { return _mm256_mul_ps(a, b); }
-    static V div(V a, V b) { return _mm256_div_ps(a, b); }
-    static V min(V a, V b) { return _mm256_min_ps(a, b); }
-    static V max(V a, V b) { return _mm256_max_ps(a, b); }
-    static V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
-    static V fnma(V a, V b, V c) { return _mm256_fnmadd_ps(a, b, c); }
-    static V round(V a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-    static V fraction(V a) { return sub(a, _mm256_floor_ps(a)); }
-    static V not_vanishing(V a) { return max(a, set(-127)); }
-    static V scale_by_power(V a, V x) {
+    static F32 zero() { return _mm256_setzero_ps(); }
+    static F32 broadcast(float a) { return _mm256_set1_ps(a); }
+    static F32 load(const float* p) { return _mm256_loadu_ps(p); }
+    static void store(float* p, F32 a) { _mm256_storeu_ps(p, a); }
+    static F32 load_partial(const float* p, int n) { return _mm256_maskload_ps(p, lane_mask(n)); }
+    static void store_partial(float* p, F32 a, int n) { _mm256_maskstore_ps(p, lane_mask(n), a); }
+    static F32 add(F32 a, F32 b) { return _mm256_add_ps(a, b); }
+    static F32 sub(F32 a, F32 b) { return _mm256_sub_ps(a, b); }
+    static F32 mul(F32 a, F32 b) { return _mm256_mul_ps(a, b); }
+    static F32 div(F32 a, F32 b) { return _mm256_div_ps(a, b); }
+    static F32 min(F32 a, F32 b) { return _mm256_min_ps(a, b); }
+    static F32 max(F32 a, F32 b) { return _mm256_max_ps(a, b); }
+    static F32 fma(F32 a, F32 b, F32 c) { return _mm256_fmadd_ps(a, b, c); }
+    static F32 fnma(F32 a, F32 b, F32 c) { return _mm256_fnmadd_ps(a, b, c); }
+    static F32 round(F32 a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+    static F32 fract(F32 a) { return sub(a, _mm256_floor_ps(a)); }
+    static F32 clamp_exp2_arg(F32 a) { return max(a, broadcast(-127)); }
+    static F32 ldexp(F32 a, F32 x) {
         __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(_mm256_floor_ps(x)), _mm256_set1_epi32(127));
         return mul(a, _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
     }
-    static V zero_below(V y, V x, float limit) {
-        return _mm256_and_ps(y, _mm256_cmp_ps(x, set(limit), _CMP_GE_OQ));
+    static F32 zero_below(F32 y, F32 x, float limit) {
+        return _mm256_and_ps(y, _mm256_cmp_ps(x, broadcast(limit), _CMP_GE_OQ));
     }
-    static V keep_between(V x, int first, int last, float other) {
-        __m256i keep = _mm256_andnot_si256(first_lanes(first), first_lanes(last));
-        return _mm256_blendv_ps(set(other), x, _mm256_castsi256_ps(keep));
+    static F32 blend_range(F32 x, int first, int last, float other) {
+        __m256i keep = _mm256_andnot_si256(lane_mask(first), lane_mask(last));
+        return _mm256_blendv_ps(broadcast(other), x, _mm256_castsi256_ps(keep));
     }
-    static void transpose(V (&row)[lanes]) {
-        V t[lanes];
+    static void transpose(F32 (&row)[lanes]) {
+        F32 t[lanes];
         for (int i = 0; i < lanes; i += 2) {
             t[i] = _mm256_unpacklo_ps(row[i], row[i + 1]);
             t[i + 1] = _mm256_unpackhi_ps(row[i], row[i + 1]);
@@ -66,50 +67,51 @@ struct Avx2 {
         }
         for (int i = 0; i < lanes; ++i) row[i] = t[i];
     }
-    static __m128 halves(V a, __m128 (*join)(__m128, __m128)) {
-        __m128 four = join(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
-        __m128 two = join(four, _mm_movehl_ps(four, four));
-        return join(two, _mm_shuffle_ps(two, two, 1));
+    static __m128 reduce(F32 a, __m128 (*op)(__m128, __m128)) {
+        __m128 four = op(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+        __m128 two = op(four, _mm_movehl_ps(four, four));
+        return op(two, _mm_shuffle_ps(two, two, 1));
     }
-    static float sum(V a) {
-        return _mm_cvtss_f32(halves(a, [](__m128 x, __m128 y) { return _mm_add_ps(x, y); }));
+    static float reduce_add(F32 a) {
+        return _mm_cvtss_f32(reduce(a, [](__m128 x, __m128 y) { return _mm_add_ps(x, y); }));
     }
-    static float largest(V a) {
-        return _mm_cvtss_f32(halves(a, [](__m128 x, __m128 y) { return _mm_max_ps(x, y); }));
+    static float reduce_max(F32 a) {
+        return _mm_cvtss_f32(reduce(a, [](__m128 x, __m128 y) { return _mm_max_ps(x, y); }));
     }
-    static float smallest(V a) {
-        return _mm_cvtss_f32(halves(a, [](__m128 x, __m128 y) { return _mm_min_ps(x, y); }));
+    static float reduce_min(F32 a) {
+        return _mm_cvtss_f32(reduce(a, [](__m128 x, __m128 y) { return _mm_min_ps(x, y); }));
     }
 
-    using I = __m256i;
-    static constexpr int dot_rows = 4;
-    static constexpr int dot_vectors = 2;
-    static constexpr int code_shift = 0;
-    static constexpr bool has_dot = false;
-    static I izero() { return _mm256_setzero_si256(); }
-    static I four_codes(const std::uint8_t* a) {
+    using I32 = __m256i;
+    using I8 = __m256i;
+    static constexpr int MR_INT8 = 4;
+    static constexpr int NR_INT8 = 2;
+    static constexpr int a_zero_point = 0;
+    static constexpr bool has_dot4 = false;
+    static I32 zero_i32() { return _mm256_setzero_si256(); }
+    static I8 broadcast4(const std::uint8_t* a) {
         std::int32_t four;
-        __builtin_memcpy(&four, a, 4);
+        std::memcpy(&four, a, 4);
         return _mm256_set1_epi32(four);
     }
-    static I weights(const std::int8_t* b) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b)); }
-    // Without VNNI: widened to 16 bits, because the 8-bit multiply-add saturates.
-    static I dot(I sum, I codes, I weights) {
-        I even = _mm256_and_si256(codes, _mm256_set1_epi16(0xff));
-        I odd = _mm256_srli_epi16(codes, 8);
-        I weights_even = _mm256_srai_epi16(_mm256_slli_epi16(weights, 8), 8);
-        I weights_odd = _mm256_srai_epi16(weights, 8);
-        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(even, weights_even));
-        return _mm256_add_epi32(sum, _mm256_madd_epi16(odd, weights_odd));
+    static I8 load_i8(const std::int8_t* b) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b)); }
+    // Without VNNI, widen to 16 bits first, because vpmaddubsw saturates.
+    static I32 dot4(I32 acc, I8 a, I8 b) {
+        I32 a_even = _mm256_and_si256(a, _mm256_set1_epi16(0xff));
+        I32 a_odd = _mm256_srli_epi16(a, 8);
+        I32 b_even = _mm256_srai_epi16(_mm256_slli_epi16(b, 8), 8);
+        I32 b_odd = _mm256_srai_epi16(b, 8);
+        acc = _mm256_add_epi32(acc, _mm256_madd_epi16(a_even, b_even));
+        return _mm256_add_epi32(acc, _mm256_madd_epi16(a_odd, b_odd));
     }
-    static V to_float(I a) { return _mm256_cvtepi32_ps(a); }
-    static void store_codes(std::uint8_t* p, V a) {
-        __m256i whole = _mm256_cvtps_epi32(a);
+    static F32 to_float(I32 a) { return _mm256_cvtepi32_ps(a); }
+    static void store_u8_sat(std::uint8_t* p, F32 a) {
+        __m256i rounded = _mm256_cvtps_epi32(a);
         __m128i words =
-            _mm_packus_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+            _mm_packs_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1));
         _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
     }
-    static void store_quads(std::int8_t* p, V a, V b, V c, V d) {
+    static void store_i8x4(std::int8_t* p, F32 a, F32 b, F32 c, F32 d) {
         const __m256i low = _mm256_set1_epi32(0xff);
         const __m256i ab = _mm256_or_si256(_mm256_and_si256(_mm256_cvtps_epi32(a), low),
                                            _mm256_slli_epi32(_mm256_and_si256(_mm256_cvtps_epi32(b), low), 8));
@@ -119,19 +121,18 @@ struct Avx2 {
     }
 };
 
-#ifdef __AVXVNNI__
+#ifdef BOTHWAYS_ISA_AVX2VNNI
 struct Avx2Vnni : Avx2 {
     static constexpr const char* name = "avx2vnni";
-    static constexpr bool has_dot = true;
-    static constexpr int dot_rows = 4;
-    // As assembly where the compiler reads it: from the intrinsic, GCC 12 moves the sums to memory and
-    // back, at less than half the speed.
-    static I dot(I sum, I codes, I weights) {
+    static constexpr bool has_dot4 = true;
+    // Inline assembly where the compiler supports it: with the intrinsic, GCC 12 spills the accumulators,
+    // which halves the speed.
+    static I32 dot4(I32 acc, I8 a, I8 b) {
 #if defined(__GNUC__) || defined(__clang__)
-        asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(codes), "x"(weights));
-        return sum;
+        asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(acc) : "x"(a), "x"(b));
+        return acc;
 #else
-        return _mm256_dpbusd_avx_epi32(sum, codes, weights);
+        return _mm256_dpbusd_avx_epi32(acc, a, b);
 #endif
     }
 };

@@ -1,8 +1,8 @@
-// The primitives in plain C++: four lanes that any compiler understands. The definition of what each
-// primitive does; the other files of this folder say the same in one instruction set each.
+// The primitives in portable C++, four lanes wide. These functions define what each primitive computes;
+// the other files in this folder implement the same primitives for one instruction set each.
 //
-// Everything here is a member of a type that only one file of `isa/` uses, so that no function
-// compiled for one instruction set can be linked into the code of another.
+// Primitives are static members of a type in an unnamed namespace, which only one file of `isa/` uses.
+// The linker therefore cannot merge a function compiled for one instruction set into another's code.
 #pragma once
 
 #include <cmath>
@@ -16,62 +16,62 @@ namespace {
 struct Plain {
     static constexpr const char* name = "plain";
 
-    // Floats: V holds `lanes` of them.
-    struct V {
+    // A vector of `lanes` floats.
+    struct F32 {
         float lane[4];
     };
     static constexpr int lanes = 4;
-    // The tile of a matrix product that registers hold: rows, and vectors side by side.
-    static constexpr int tile_rows = 4;
-    static constexpr int tile_vectors = 2;
+    // Register tile of the fp32 microkernel: MR rows by NR vectors.
+    static constexpr int MR = 4;
+    static constexpr int NR = 2;
 
     template <class F>
-    static V each(F f) {
-        V y;
+    static F32 each(F f) {
+        F32 y;
         for (int i = 0; i < lanes; ++i) y.lane[i] = f(i);
         return y;
     }
-    static V zero() { return V{{0, 0, 0, 0}}; }
-    static V set(float a) { return V{{a, a, a, a}}; }
-    static V load(const float* p) { return V{{p[0], p[1], p[2], p[3]}}; }
-    static void store(float* p, V a) { std::memcpy(p, a.lane, sizeof a.lane); }
-    // The first n lanes (1 to `lanes`); the rest are zero, or are not written.
-    static V load_first(const float* p, int n) {
+    static F32 zero() { return F32{{0, 0, 0, 0}}; }
+    static F32 broadcast(float a) { return F32{{a, a, a, a}}; }
+    static F32 load(const float* p) { return F32{{p[0], p[1], p[2], p[3]}}; }
+    static void store(float* p, F32 a) { std::memcpy(p, a.lane, sizeof a.lane); }
+    // The first n lanes, 1 <= n <= lanes. Loads set the other lanes to 0; stores leave the memory as it is.
+    static F32 load_partial(const float* p, int n) {
         return each([&](int i) { return i < n ? p[i] : 0.0f; });
     }
-    static void store_first(float* p, V a, int n) {
+    static void store_partial(float* p, F32 a, int n) {
         for (int i = 0; i < n; ++i) p[i] = a.lane[i];
     }
-    static V add(V a, V b) { return each([&](int i) { return a.lane[i] + b.lane[i]; }); }
-    static V sub(V a, V b) { return each([&](int i) { return a.lane[i] - b.lane[i]; }); }
-    static V mul(V a, V b) { return each([&](int i) { return a.lane[i] * b.lane[i]; }); }
-    static V div(V a, V b) { return each([&](int i) { return a.lane[i] / b.lane[i]; }); }
-    static V min(V a, V b) {
+    static F32 add(F32 a, F32 b) { return each([&](int i) { return a.lane[i] + b.lane[i]; }); }
+    static F32 sub(F32 a, F32 b) { return each([&](int i) { return a.lane[i] - b.lane[i]; }); }
+    static F32 mul(F32 a, F32 b) { return each([&](int i) { return a.lane[i] * b.lane[i]; }); }
+    static F32 div(F32 a, F32 b) { return each([&](int i) { return a.lane[i] / b.lane[i]; }); }
+    static F32 min(F32 a, F32 b) {
         return each([&](int i) { return a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i]; });
     }
-    static V max(V a, V b) {
+    static F32 max(F32 a, F32 b) {
         return each([&](int i) { return a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i]; });
     }
-    // a * b + c and c - a * b; rounded once where the machine can.
-    static V fma(V a, V b, V c) {
+    // a * b + c and c - a * b, rounded once where the machine has fused multiply-adds.
+    static F32 fma(F32 a, F32 b, F32 c) {
         return each([&](int i) { return a.lane[i] * b.lane[i] + c.lane[i]; });
     }
-    static V fnma(V a, V b, V c) {
+    static F32 fnma(F32 a, F32 b, F32 c) {
         return each([&](int i) { return c.lane[i] - a.lane[i] * b.lane[i]; });
     }
-    // To the nearest whole number, ties to even.
-    static V round(V a) {
+    // The nearest integer, ties to even.
+    static F32 round(F32 a) {
         return each([&](int i) { return std::nearbyint(a.lane[i]); });
     }
-    // What is left of a number when the largest whole number that is not above it is taken away.
-    static V fraction(V a) {
+    // a - floor(a)
+    static F32 fract(F32 a) {
         return each([&](int i) { return a.lane[i] - std::floor(a.lane[i]); });
     }
-    // The nearest number that scale_by_power can take: where it makes 0 of what is there, at the least.
-    static V not_vanishing(V a) { return max(a, set(-127)); }
-    // a * 2^floor(x) for floor(x) of -126 to 127, and 0 where it is -127 or, if the instruction set makes
-    // floats below 2^-126, where those end.
-    static V scale_by_power(V a, V x) {
+    // Clamps the argument of a power of 2 from below, to where `ldexp` returns 0.
+    static F32 clamp_exp2_arg(F32 a) { return max(a, broadcast(-127)); }
+    // a * 2^floor(x) for -126 <= floor(x) <= 127, and 0 for floor(x) = -127. Instruction sets that produce
+    // subnormal numbers return 0 only where those end.
+    static F32 ldexp(F32 a, F32 x) {
         return each([&](int i) {
             const int exponent = static_cast<int>(std::floor(x.lane[i])) + 127;
             std::uint32_t bits = static_cast<std::uint32_t>(exponent) << 23;
@@ -80,16 +80,16 @@ struct Plain {
             return a.lane[i] * power;
         });
     }
-    // y where x >= limit, else zero.
-    static V zero_below(V y, V x, float limit) {
+    // y where x >= limit, else 0.
+    static F32 zero_below(F32 y, F32 x, float limit) {
         return each([&](int i) { return x.lane[i] >= limit ? y.lane[i] : 0.0f; });
     }
-    // x in the lanes from `first` up to, not including, `last`; `other` elsewhere.
-    static V keep_between(V x, int first, int last, float other) {
+    // x in lanes [first, last), `other` in the rest.
+    static F32 blend_range(F32 x, int first, int last, float other) {
         return each([&](int i) { return i >= first && i < last ? x.lane[i] : other; });
     }
-    // Rows become columns.
-    static void transpose(V (&row)[lanes]) {
+    // Transposes a square of `lanes` vectors in place.
+    static void transpose(F32 (&row)[lanes]) {
         for (int i = 0; i < lanes; ++i)
             for (int j = 0; j < i; ++j) {
                 const float a = row[i].lane[j];
@@ -97,65 +97,68 @@ struct Plain {
                 row[j].lane[i] = a;
             }
     }
-    static float sum(V a) { return (a.lane[0] + a.lane[2]) + (a.lane[1] + a.lane[3]); }
-    static float largest(V a) {
+    static float reduce_add(F32 a) { return (a.lane[0] + a.lane[2]) + (a.lane[1] + a.lane[3]); }
+    static float reduce_max(F32 a) {
         float m = a.lane[0];
         for (int i = 1; i < lanes; ++i) m = a.lane[i] > m ? a.lane[i] : m;
         return m;
     }
-    static float smallest(V a) {
+    static float reduce_min(F32 a) {
         float m = a.lane[0];
         for (int i = 1; i < lanes; ++i) m = a.lane[i] < m ? a.lane[i] : m;
         return m;
     }
 
-    // Whole numbers: I holds `lanes` sums of 32 bits.
-    struct I {
+    // A vector of `lanes` 32-bit accumulators.
+    struct I32 {
         std::int32_t lane[4];
     };
-    static constexpr int dot_rows = 4;
-    static constexpr int dot_vectors = 1;
-    // What is added to an activation's code (0 to 255) before the product, because the instruction
-    // wants it signed. The weights' sums correct for it.
-    static constexpr int code_shift = 0;
-    // Whether the machine has the dot product as one instruction.
-    static constexpr bool has_dot = false;
-    static I izero() { return I{{0, 0, 0, 0}}; }
-    // The 4 activations at `a`, for every lane; 4 weights for each lane; and, in each lane, the sum
-    // plus the products of the two.
-    struct Bytes {
+    // A vector of 4 * lanes bytes: the operands of dot4, unsigned for a and signed for b.
+    struct I8 {
         std::uint8_t byte[16];
     };
-    static Bytes four_codes(const std::uint8_t* a) {
-        Bytes y;
+    // Register tile of the int8 microkernel: rows, and vectors of accumulators.
+    static constexpr int MR_INT8 = 4;
+    static constexpr int NR_INT8 = 1;
+    // dot4 multiplies by (a - a_zero_point): 128 where the instruction takes signed operands only, else 0.
+    static constexpr int a_zero_point = 0;
+    // Whether the machine has dot4 as one instruction.
+    static constexpr bool has_dot4 = false;
+    static I32 zero_i32() { return I32{{0, 0, 0, 0}}; }
+    // The 4 bytes at `a`, repeated in every lane.
+    static I8 broadcast4(const std::uint8_t* a) {
+        I8 y;
         for (int i = 0; i < 16; ++i) y.byte[i] = a[i % 4];
         return y;
     }
-    static Bytes weights(const std::int8_t* b) {
-        Bytes y;
+    // 4 * lanes bytes.
+    static I8 load_i8(const std::int8_t* b) {
+        I8 y;
         std::memcpy(y.byte, b, sizeof y.byte);
         return y;
     }
-    static I dot(I sum, Bytes codes, Bytes weights) {
+    // acc + (a0 b0 + a1 b1 + a2 b2 + a3 b3) in each lane, of its 4 bytes of a and b.
+    static I32 dot4(I32 acc, I8 a, I8 b) {
         for (int i = 0; i < 16; ++i)
-            sum.lane[i / 4] += int(codes.byte[i]) * static_cast<std::int8_t>(weights.byte[i]);
-        return sum;
+            acc.lane[i / 4] += int(a.byte[i]) * static_cast<std::int8_t>(b.byte[i]);
+        return acc;
     }
-    static V to_float(I a) {
+    static F32 to_float(I32 a) {
         return each([&](int i) { return static_cast<float>(a.lane[i]); });
     }
-    // Rounds to whole numbers, clamped to 0 to 255, and stores `lanes` of them as bytes.
-    static void store_codes(std::uint8_t* p, V a) {
+    // Rounds to the nearest integer, saturates to 0..255 and stores `lanes` bytes.
+    static void store_u8_sat(std::uint8_t* p, F32 a) {
         for (int i = 0; i < lanes; ++i) {
-            float whole = std::nearbyint(a.lane[i]);
-            whole = whole >= 0 ? whole : 0;  // NaN too
-            p[i] = static_cast<std::uint8_t>(whole <= 255 ? whole : 255);
+            float rounded = std::nearbyint(a.lane[i]);
+            rounded = rounded >= 0 ? rounded : 0;  // also for NaN
+            p[i] = static_cast<std::uint8_t>(rounded <= 255 ? rounded : 255);
         }
     }
-    // Rounds four numbers of each lane, of -127 to 127, and stores them side by side as signed bytes.
-    static void store_quads(std::int8_t* p, V a, V b, V c, V d) {
+    // Rounds four vectors of numbers within -127..127 and stores them as signed bytes, interleaved: the 4
+    // bytes of each lane are adjacent.
+    static void store_i8x4(std::int8_t* p, F32 a, F32 b, F32 c, F32 d) {
         for (int i = 0; i < lanes; ++i)
-            for (const V* v : {&a, &b, &c, &d})
+            for (const F32* v : {&a, &b, &c, &d})
                 *p++ = static_cast<std::int8_t>(std::nearbyint(v->lane[i]));
     }
 };

@@ -1,0 +1,33 @@
+#include "config.h"
+
+#include <stdexcept>
+#include <string>
+
+namespace bothways {
+
+namespace {
+
+void require(bool condition, const char* expectation) {
+    if (!condition) throw std::invalid_argument(std::string("inconsistent config: expected ") + expectation);
+}
+
+}  // namespace
+
+void EncoderConfig::check() const {
+    const auto layers = static_cast<std::size_t>(num_layers);
+    require(num_layers >= 1 && num_heads >= 1 && d_ff >= 1 && embedding_width >= 1,
+            "layers, heads and widths of at least 1");
+    require(d_model >= num_heads && d_model % num_heads == 0, "d_model to be a multiple of num_heads");
+    require(max_length >= 1 && max_length < (1 << 24), "max_length of 1 to 2^24 - 1");
+    require(position_offset >= 0 && num_segments >= 0, "no negative position_offset or num_segments");
+    require(window.size() == layers && block.size() == layers, "one window and one block per layer");
+    for (const int index : block) require(index >= 0 && index < num_layers, "blocks of 0 to num_layers - 1");
+    if (positions == Positions::rotary) {
+        require(rotary_frequencies.size() == layers, "rotary frequencies for each layer");
+        for (const std::vector<double>& frequencies : rotary_frequencies)
+            require(2 * static_cast<int>(frequencies.size()) == head_width(),
+                    "one rotary frequency per pair of channels of a head");
+    }
+}
+
+}  // namespace bothways

@@ -1,0 +1,31 @@
+// Builds the kernel table of one instruction set from the templates.
+#pragma once
+
+#include "attention.h"
+#include "gemm.h"
+#include "row_ops.h"
+
+namespace bothways {
+namespace {
+
+template <Simd S>
+constexpr Kernels make_kernel_table() {
+    Kernels k{};
+    k.name = S::name;
+    k.nr = Gemm<S>::nr;
+    k.int8_nr = Gemm<S>::int8_nr;
+    k.a_zero_point = S::a_zero_point;
+    k.gemm_fp32 = Gemm<S>::fp32;
+    k.gemm_int8 = Gemm<S>::int8;
+    k.quantize = RowOps<S>::quantize;
+    k.norm = RowOps<S>::norm;
+    k.attention = Attention<S>::attention;
+    k.attention_probabilities = Attention<S>::probabilities;
+    k.attention_scratch = Attention<S>::scratch;
+    k.rotate = RowOps<S>::rotate;
+    k.pool = RowOps<S>::pool;
+    return k;
+}
+
+}  // namespace
+}  // namespace bothways

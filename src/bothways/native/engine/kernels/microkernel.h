@@ -1,0 +1,91 @@
+// The microkernels: MR x NR tiles of accumulators, held in registers.
+//
+// Each accumulator is one chain of multiply-adds in the order of k, whatever MR is. A token's result
+// therefore does not depend on the tokens that share its tile.
+#pragma once
+
+#include <cstddef>
+
+#include "../simd/simd.h"
+#include "compiler.h"
+
+namespace bothways {
+namespace {
+
+// Prefetches a block of memory into the L2 cache, a few bytes in each step of k.
+struct Prefetch {
+    const char* from;
+    std::ptrdiff_t bytes_per_step;
+    void fetch(int k) const { BOTHWAYS_PREFETCH(from + k * bytes_per_step); }
+    Prefetch advanced(int steps) const { return {from + steps * bytes_per_step, bytes_per_step}; }
+};
+
+struct NoPrefetch {
+    void fetch(int) const {}
+};
+
+// acc (MR, NR) += a (MR, kc) b (kc, NR). NR counts vectors.
+template <Simd S, int MR, int NR, class P>
+BOTHWAYS_INLINE void microkernel_fp32(typename S::F32 (&acc)[MR][NR], const float* a, std::ptrdiff_t lda,
+                                      const float* b, std::ptrdiff_t ldb, int kc, P prefetch) {
+    for (int k = 0; k < kc; ++k) {
+        typename S::F32 b_row[NR];
+        for (int v = 0; v < NR; ++v) b_row[v] = S::load(b + v * S::lanes);
+        for (int r = 0; r < MR; ++r) {
+            typename S::F32 a_rk = S::broadcast(a[r * lda + k]);
+            for (int v = 0; v < NR; ++v) acc[r][v] = S::fma(a_rk, b_row[v], acc[r][v]);
+        }
+        prefetch.fetch(k);
+        b += ldb;
+    }
+}
+
+// acc (MR, NR) = a (MR, 4 kc4) b (4 kc4, NR) in integers, where kc4 counts quads: 4 adjacent k, one dot4.
+// The strides lda and ldb are in bytes, from one row of a to the next and from one quad of b to the next.
+template <Simd S, int MR, int NR, class P>
+BOTHWAYS_INLINE void microkernel_int8(typename S::I32 (&acc)[MR][NR], const std::uint8_t* a,
+                                      std::ptrdiff_t lda, const std::int8_t* b, std::ptrdiff_t ldb, int kc4,
+                                      P prefetch) {
+    for (int r = 0; r < MR; ++r)
+        for (int v = 0; v < NR; ++v) acc[r][v] = S::zero_i32();
+    for (int k4 = 0; k4 < kc4; ++k4) {
+        typename S::I8 b_quad[NR];
+        for (int v = 0; v < NR; ++v) b_quad[v] = S::load_i8(b + v * S::lanes * 4);
+        for (int r = 0; r < MR; ++r) {
+            const typename S::I8 a_quad = S::broadcast4(a + r * lda);
+            for (int v = 0; v < NR; ++v) acc[r][v] = S::dot4(acc[r][v], a_quad, b_quad[v]);
+        }
+        prefetch.fetch(k4);
+        a += 4;
+        b += ldb;
+    }
+}
+
+template <Simd S, int MR, int NR>
+BOTHWAYS_INLINE void zero_tile(typename S::F32 (&acc)[MR][NR]) {
+    for (int r = 0; r < MR; ++r)
+        for (int v = 0; v < NR; ++v) acc[r][v] = S::zero();
+}
+
+// Calls f.operator()<N>() with N = n, for n of 1 to LIMIT: it makes a run-time size a compile-time constant.
+template <int LIMIT, class F>
+BOTHWAYS_INLINE void with_constant(int n, const F& f) {
+    if constexpr (LIMIT == 1) {
+        f.template operator()<1>();
+    } else if (n == LIMIT) {
+        f.template operator()<LIMIT>();
+    } else {
+        with_constant<LIMIT - 1>(n, f);
+    }
+}
+
+// Divides m rows into the fewest blocks of at most `limit` rows, with sizes that differ by at most 1.
+struct RowBlocks {
+    int m, count;
+    RowBlocks(int m, int limit) : m(m), count((m + limit - 1) / limit) {}
+    int first(int block) const { return static_cast<int>(std::ptrdiff_t(m) * block / count); }
+    int size(int block) const { return first(block + 1) - first(block); }
+};
+
+}  // namespace
+}  // namespace bothways

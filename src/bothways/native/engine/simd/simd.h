@@ -1,0 +1,67 @@
+// The primitives that an instruction set provides. Every kernel is a template over a type that satisfies
+// `Simd`; plain.h defines what each primitive computes.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+
+namespace bothways {
+
+// clang-format off
+template <class S>
+concept Simd = requires(typename S::F32 x, typename S::I32 acc, typename S::I8 bytes,
+                        typename S::F32 (&square)[S::lanes], float* p, const float* q, std::uint8_t* u8,
+                        const std::uint8_t* a, std::int8_t* i8, const std::int8_t* b, float f, int n) {
+    { S::name } -> std::convertible_to<const char*>;
+
+    // Vectors: F32 holds `lanes` floats, I32 `lanes` accumulators, I8 4 * lanes bytes. Register tiles of the
+    // microkernels: MR rows by NR vectors.
+    requires S::lanes >= 4 && (S::lanes & (S::lanes - 1)) == 0;
+    requires S::MR >= 1 && S::NR >= 1 && S::MR_INT8 >= 1 && S::NR_INT8 >= 1;
+
+    // Memory.
+    { S::load(q) } -> std::same_as<typename S::F32>;
+    { S::load_partial(q, n) } -> std::same_as<typename S::F32>;
+    { S::store(p, x) } -> std::same_as<void>;
+    { S::store_partial(p, x, n) } -> std::same_as<void>;
+    { S::zero() } -> std::same_as<typename S::F32>;
+    { S::broadcast(f) } -> std::same_as<typename S::F32>;
+
+    // Arithmetic.
+    { S::add(x, x) } -> std::same_as<typename S::F32>;
+    { S::sub(x, x) } -> std::same_as<typename S::F32>;
+    { S::mul(x, x) } -> std::same_as<typename S::F32>;
+    { S::div(x, x) } -> std::same_as<typename S::F32>;
+    { S::min(x, x) } -> std::same_as<typename S::F32>;
+    { S::max(x, x) } -> std::same_as<typename S::F32>;
+    { S::fma(x, x, x) } -> std::same_as<typename S::F32>;
+    { S::fnma(x, x, x) } -> std::same_as<typename S::F32>;
+    { S::round(x) } -> std::same_as<typename S::F32>;
+    { S::fract(x) } -> std::same_as<typename S::F32>;
+
+    // Powers of 2 and selection.
+    { S::clamp_exp2_arg(x) } -> std::same_as<typename S::F32>;
+    { S::ldexp(x, x) } -> std::same_as<typename S::F32>;
+    { S::zero_below(x, x, f) } -> std::same_as<typename S::F32>;
+    { S::blend_range(x, n, n, f) } -> std::same_as<typename S::F32>;
+
+    // Across lanes.
+    { S::reduce_add(x) } -> std::same_as<float>;
+    { S::reduce_max(x) } -> std::same_as<float>;
+    { S::reduce_min(x) } -> std::same_as<float>;
+    { S::transpose(square) } -> std::same_as<void>;
+
+    // int8.
+    requires S::a_zero_point == 0 || S::a_zero_point == 128;
+    { S::has_dot4 } -> std::convertible_to<bool>;
+    { S::zero_i32() } -> std::same_as<typename S::I32>;
+    { S::broadcast4(a) } -> std::same_as<typename S::I8>;
+    { S::load_i8(b) } -> std::same_as<typename S::I8>;
+    { S::dot4(acc, bytes, bytes) } -> std::same_as<typename S::I32>;
+    { S::to_float(acc) } -> std::same_as<typename S::F32>;
+    { S::store_u8_sat(u8, x) } -> std::same_as<void>;
+    { S::store_i8x4(i8, x, x, x, x) } -> std::same_as<void>;
+};
+// clang-format on
+
+}  // namespace bothways

@@ -1,0 +1,207 @@
+// Compares whole encoders with random weights on each available instruction set with portable C++, which
+// the conformance tests compare with the reference. For machines without Python: a cross-compiled engine
+// under an emulator.
+//
+// Exits with 1 if a hidden state differs by more than rounding, or if a sequence's vectors depend on its
+// neighbors or on the number of threads.
+
+#include <cmath>
+#include <cstdio>
+#include <functional>
+#include <random>
+
+#include "../encoder.h"
+#include "../dispatch.h"
+
+namespace {
+
+using namespace bothways;
+
+// Relative to the largest hidden state. int8 has a wider tolerance: values near the middle of two codes may
+// round differently, and attention scores are in int8 only on machines with dot4.
+constexpr float fp32_tolerance = 1e-5f, int8_tolerance = 1e-1f;
+
+struct Variant {
+    const char* name;
+    std::function<void(EncoderConfig&)> change;
+};
+
+EncoderConfig plain_config() {
+    EncoderConfig c;
+    c.num_layers = 2, c.num_heads = 3, c.d_model = 54, c.d_ff = 140, c.max_length = 300;
+    c.vocab_size = 40, c.num_segments = 2, c.embedding_width = 54, c.embedding_norm = true;
+    c.positions = Positions::learned, c.position_table = true;
+    c.norm_eps = 1e-6f, c.activation = Activation::gelu;
+    c.relative_buckets = 32, c.relative_max_distance = 128;
+    c.window = {-1, -1}, c.block = {0, 1};
+    return c;
+}
+
+const std::vector<Variant>& variants() {
+    static const std::vector<Variant> all = {
+        {"plain", [](EncoderConfig&) {}},
+        {"rotary, windows, pre-norm, gated",
+         [](EncoderConfig& c) {
+             c.positions = Positions::rotary, c.position_table = false;
+             std::vector<double> frequencies;
+             for (int i = 0; i < 9; ++i) frequencies.push_back(std::pow(10000.0, -i / 9.0));
+             c.rotary_frequencies = {frequencies, frequencies};
+             c.window = {4, 100}, c.norm = NormKind::rms, c.norm_placement = NormPlacement::pre;
+             c.first_attention_norm = false, c.final_norm = true, c.gated = true;
+             c.activation = Activation::silu;
+         }},
+        {"relative, narrow embedding, shared block",
+         [](EncoderConfig& c) {
+             c.positions = Positions::relative, c.embedding_width = 21, c.embedding_projection = true;
+             c.block = {0, 0}, c.activation = Activation::gelu_tanh;
+         }},
+        {"vectors, sinusoidal",
+         [](EncoderConfig& c) {
+             c.input = Input::vectors, c.vocab_size = 0, c.num_channels = 5, c.num_segments = 0;
+             c.positions = Positions::sinusoidal, c.position_table = false;
+             c.activation = Activation::relu;
+         }},
+    };
+    return all;
+}
+
+// Random weights with the names and shapes of the Python layout.
+class RandomWeights {
+public:
+    explicit RandomWeights(const EncoderConfig& c) {
+        const int D = c.d_model, E = c.embedding_width, F = c.d_ff;
+        if (c.input == Input::tokens)
+            add("embedding.token.weight", c.vocab_size, E);
+        else
+            linear("embedding.input", c.num_channels, E);
+        if (c.num_segments) add("embedding.segment.weight", c.num_segments, E);
+        if (c.position_table) add("embedding.position.weight", c.position_offset + c.max_length, E);
+        if (c.embedding_norm) norm("embedding.norm", E);
+        if (c.embedding_projection) linear("embedding.projection", E, D);
+        if (c.positions == Positions::relative) add("relative_bias.weight", c.relative_buckets, c.num_heads);
+        for (int b = 0; b < c.num_layers; ++b) {
+            const std::string name = "blocks." + std::to_string(b) + ".";
+            for (const char* part : {"query", "key", "value", "output"})
+                linear(name + "attention." + part, D, D);
+            norm(name + "attention_norm", D);
+            linear(name + "feed_forward.gate", D, F);
+            linear(name + "feed_forward.up", D, F);
+            linear(name + "feed_forward.down", F, D);
+            norm(name + "feed_forward_norm", D);
+        }
+        norm("final_norm", D);
+    }
+
+    Weights view() const {
+        std::map<std::string, Tensor> tensors;
+        for (const auto& [name, array] : arrays_) tensors[name] = {array.numbers.data(), array.shape};
+        return Weights(std::move(tensors));
+    }
+
+private:
+    struct Array {
+        std::vector<std::size_t> shape;
+        std::vector<float> numbers;
+    };
+
+    void fill(const std::string& name, std::vector<std::size_t> shape, float mean, float spread) {
+        std::size_t size = 1;
+        for (const std::size_t n : shape) size *= n;
+        std::normal_distribution<float> normal(mean, spread);
+        Array array{std::move(shape), std::vector<float>(size)};
+        for (float& x : array.numbers) x = normal(random_);
+        arrays_[name] = std::move(array);
+    }
+    void add(const std::string& name, int rows, int columns) {
+        fill(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(columns)}, 0, 0.3f);
+    }
+    void linear(const std::string& name, int inputs, int outputs) {
+        add(name + ".weight", outputs, inputs);
+        fill(name + ".bias", {static_cast<std::size_t>(outputs)}, 0, 0.3f);
+    }
+    void norm(const std::string& name, int width) {
+        fill(name + ".weight", {static_cast<std::size_t>(width)}, 1, 0.3f);
+        fill(name + ".bias", {static_cast<std::size_t>(width)}, 0, 0.3f);
+    }
+
+    std::mt19937 random_{7};
+    std::map<std::string, Array> arrays_;
+};
+
+using Floats = std::vector<float>;
+
+// The last hidden states of sequences of `lengths`. The inputs of a sequence depend on its length alone.
+Floats encode(const EncoderConfig& config, const Weights& weights, const Kernels& kernels,
+              Precision precision, int threads, const std::vector<std::int64_t>& lengths) {
+    std::vector<std::int64_t> ids;
+    Floats vectors;
+    for (const std::int64_t length : lengths) {
+        std::mt19937 random(static_cast<unsigned>(length));
+        for (std::int64_t i = 0; i < length; ++i) {
+            ids.push_back(static_cast<std::int64_t>(random() % 40));
+            for (int c = 0; c < config.num_channels; ++c)
+                vectors.push_back(static_cast<float>(random() % 1000) / 500 - 1);
+        }
+    }
+    Encoder encoder(kernels, config, weights, precision, threads);
+    Batch batch;
+    if (config.input == Input::tokens)
+        batch.ids = ids.data();
+    else
+        batch.vectors = vectors.data();
+    batch.set_lengths(config, lengths, static_cast<std::int64_t>(ids.size()));
+    Floats hidden(ids.size() * static_cast<std::size_t>(config.d_model));
+    Request request;
+    request.hidden_layers = {config.num_layers};
+    request.hidden = hidden.data();
+    encoder.run(batch, request);
+    return hidden;
+}
+
+float error(const Floats& actual, const Floats& expected) {
+    float scale = 0, largest = 0;
+    for (std::size_t i = 0; i < actual.size(); ++i) {
+        scale = std::max(scale, std::fabs(expected[i]));
+        largest = std::max(largest, std::fabs(actual[i] - expected[i]));
+        if (std::isnan(actual[i])) return INFINITY;
+    }
+    return largest / scale;
+}
+
+bool check(const Variant& variant, Precision precision) {
+    EncoderConfig config = plain_config();
+    variant.change(config);
+    const RandomWeights random(config);
+    const Weights weights = random.view();
+    const std::vector<std::int64_t> lengths = {1, 2, 15, 64, 129, 300};
+    const bool fp32 = precision == Precision::fp32;
+    const Floats expected = encode(config, weights, select_kernels("plain"), precision, 1, lengths);
+    bool good = true;
+    for (const Kernels* kernels : available_kernels()) {
+        const Floats actual = encode(config, weights, *kernels, precision, 1, lengths);
+        const float difference = error(actual, expected);
+        bool same = actual == encode(config, weights, *kernels, precision, 3, lengths);
+        std::ptrdiff_t at = 0;
+        for (const std::int64_t length : lengths) {
+            const Floats alone = encode(config, weights, *kernels, precision, 2, {length});
+            same = same && std::equal(alone.begin(), alone.end(), actual.begin() + at);
+            at += static_cast<std::ptrdiff_t>(alone.size());
+        }
+        const bool close = difference <= (fp32 ? fp32_tolerance : int8_tolerance);
+        std::printf("%-6s %-10s %-42s error %.1e %s%s\n", fp32 ? "fp32" : "int8", kernels->name,
+                    variant.name, static_cast<double>(difference), close ? "ok" : "TOO LARGE",
+                    same ? "" : ", BITS DIFFER");
+        good = good && close && same;
+    }
+    return good;
+}
+
+}  // namespace
+
+int main() {
+    bool good = true;
+    for (const Variant& variant : variants())
+        for (const Precision precision : {Precision::fp32, Precision::int8})
+            good = check(variant, precision) && good;
+    return good ? 0 : 1;
+}

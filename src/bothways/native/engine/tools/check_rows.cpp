@@ -1,0 +1,178 @@
+// Checks of norms, quantization, rotary positions, pooling and attention.
+#include "checks.h"
+
+namespace bothways {
+
+namespace {
+
+std::string text(const char* name, int value) { return std::string(name) + std::to_string(value); }
+
+void check_norm(const Kernels& kernels) {
+    Check check(kernels.name, "norm");
+    const int rows = 3;
+    const float eps = 1e-5f;
+    for (const int width : {1, 5, 16, 100, 384})
+        for (const bool subtract_mean : {true, false}) {
+            const Buffer<float> x = random_floats(static_cast<std::size_t>(rows * width), 1, -1, 3);
+            const Buffer<float> gain = random_floats(x.size(), 2), bias = random_floats(x.size(), 3);
+            Buffer<float> y(x.size());
+            kernels.norm({x.data(), width, rows, width, gain.data(), bias.data(), eps, subtract_mean,
+                          y.data(), width});
+            for (int r = 0; r < rows; ++r) {
+                double mean = 0, variance = 0;
+                for (int i = 0; subtract_mean && i < width; ++i) mean += double(x[r * width + i]) / width;
+                for (int i = 0; i < width; ++i) variance += std::pow(x[r * width + i] - mean, 2) / width;
+                for (int i = 0; i < width; ++i)
+                    check.near(y[r * width + i],
+                               (x[r * width + i] - mean) / std::sqrt(variance + double(eps)) * gain[i] + bias[i],
+                               width == 1 ? 1e-4 : 5e-6, text("width ", width));
+            }
+        }
+}
+
+void check_quantize(const Kernels& kernels) {
+    Check check(kernels.name, "quantize");
+    constexpr int group = QuantizedRows::group;
+    const int rows = 3;
+    for (const int k : {1, 3, 17, 127, 128, 129, 300})
+        for (const QuantRange range : {QuantRange{}, QuantRange{-0.17f}}) {
+            const int groups = (k + group - 1) / group;
+            const float lower = range.is_dynamic() ? -2 : range.lower;
+            const Buffer<float> x = random_floats(static_cast<std::size_t>(rows * k), 1, lower, 3);
+            Buffer<std::uint8_t> q8(static_cast<std::size_t>(groups * rows * group));
+            Buffer<float> scale(static_cast<std::size_t>(groups * rows)), zero_point(scale.size());
+            const GemmInput in{x.data(), k, rows, {q8.data(), scale.data(), zero_point.data(), rows}};
+            kernels.quantize(in, k, 0, rows, range);
+            for (int r = 0; r < rows; ++r)
+                for (int i = 0; i < k; ++i) {
+                    const int cell = i / group * rows + r;
+                    const double value = double(scale[cell]) * (q8[cell * group + i % group] - kernels.a_zero_point) +
+                                         double(zero_point[r * groups + i / group]);
+                    check.near(value, x[r * k + i], 0.501 * double(scale[cell]) + 1e-6, text("k = ", k));
+                }
+        }
+}
+
+void check_rotate(const Kernels& kernels) {
+    Check check(kernels.name, "rotate");
+    const int heads = 3;
+    for (const int width : {2, 10, 64}) {
+        const int half = width / 2;
+        const Buffer<float> x = random_floats(static_cast<std::size_t>(heads * width), 1);
+        const Buffer<float> cosine = random_floats(static_cast<std::size_t>(half), 2);
+        const Buffer<float> sine = random_floats(cosine.size(), 3);
+        Buffer<float> y(x.size());
+        std::copy(x.data(), x.data() + x.size(), y.data());
+        kernels.rotate(y.data(), heads, width, cosine.data(), sine.data());
+        for (int h = 0; h < heads; ++h)
+            for (int i = 0; i < half; ++i) {
+                const int at = h * width + i;
+                const double a = x[at], b = x[at + half], c = cosine[i], s = sine[i];
+                check.near(y[at], a * c - b * s, 1e-6, text("width ", width));
+                check.near(y[at + half], b * c + a * s, 1e-6, text("width ", width));
+            }
+    }
+}
+
+double pooled(PoolingMode mode, const std::vector<double>& x, int first) {
+    double sum = 0, weighted = 0, weights = 0;
+    for (std::size_t r = 0; r < x.size(); ++r) {
+        const double weight = first + static_cast<double>(r) + 1;
+        sum += x[r], weighted += weight * x[r], weights += weight;
+    }
+    const double n = static_cast<double>(x.size());
+    switch (mode) {
+        case PoolingMode::cls: return x.front();
+        case PoolingMode::last: return x.back();
+        case PoolingMode::max: return *std::max_element(x.begin(), x.end());
+        case PoolingMode::mean: return sum / n;
+        case PoolingMode::mean_sqrt_len: return sum / std::sqrt(n);
+        case PoolingMode::weighted_mean: break;
+    }
+    return weighted / weights;
+}
+
+void check_pool(const Kernels& kernels) {
+    Check check(kernels.name, "pool");
+    for (const int rows : {1, 2, 9})
+        for (const int width : {1, 16, 37})
+            for (const PoolingMode mode : {PoolingMode::cls, PoolingMode::max, PoolingMode::mean,
+                                           PoolingMode::mean_sqrt_len, PoolingMode::weighted_mean,
+                                           PoolingMode::last}) {
+                const int stride = width + 2, first = 1;
+                const Buffer<float> x = random_floats(static_cast<std::size_t>(rows * stride), 1);
+                Buffer<float> y(static_cast<std::size_t>(width));
+                kernels.pool(x.data(), stride, rows, width, first, mode, y.data());
+                for (int i = 0; i < width; ++i) {
+                    std::vector<double> column;
+                    for (int r = 0; r < rows; ++r) column.push_back(x[r * stride + i]);
+                    check.near(y[i], pooled(mode, column, first), 2e-6, text("mode ", int(mode)));
+                }
+            }
+}
+
+// Row `query` of the probabilities, in double.
+std::vector<double> probabilities_of(const AttentionArgs& args, int query) {
+    std::vector<double> p(static_cast<std::size_t>(args.length));
+    double sum = 0;
+    for (int key = 0; key < args.length; ++key) {
+        double score = args.bias ? args.bias[key - query] : 0;
+        for (int d = 0; d < args.width; ++d)
+            score += double(args.query[query * args.stride + d]) * args.key[key * args.stride + d];
+        const bool visible = args.window < 0 || std::abs(key - query) <= args.window;
+        sum += p[key] = visible ? std::exp2(score) : 0;
+    }
+    for (double& x : p) x /= sum;
+    return p;
+}
+
+void check_head(Check& check, const Kernels& kernels, int length, int width, int window, bool biased,
+                bool int8) {
+    const std::string where = text("length ", length) + text(", width ", width) + text(", window ", window);
+    const int stride = 3 * width + 1;
+    const auto size = static_cast<std::size_t>(length);
+    const Buffer<float> qkv = random_floats(size * stride, 1), bias = random_floats(2 * size, 2);
+    Buffer<float> scratch(kernels.attention_scratch(length, width));
+    const AttentionArgs args{qkv.data(), qkv.data() + width, qkv.data() + 2 * width, stride,
+                             length,     width,              window,                 biased ? bias.data() + length - 1 : nullptr,
+                             int8,       scratch.data()};
+    const int out_stride = width + 1;
+    Buffer<float> out(size * out_stride), probabilities(size * size);
+    for (int r = 0; r < length; ++r) out[r * out_stride + width] = 7;
+    kernels.attention(args, out.data(), out_stride);
+    kernels.attention_probabilities(args, probabilities.data());
+    const double tolerance = int8 ? 2e-2 : 2e-6;
+    for (int query = 0; query < length; ++query) {
+        const std::vector<double> p = probabilities_of(args, query);
+        for (int key = 0; key < length; ++key)
+            check.near(probabilities[query * length + key], p[key], p[key] > 0 ? tolerance : 0, where);
+        for (int d = 0; d < width; ++d) {
+            double expected = 0;
+            for (int key = 0; key < length; ++key) expected += p[key] * args.value[key * stride + d];
+            check.near(out[query * out_stride + d], expected, tolerance, where);
+        }
+        check.equal(out[query * out_stride + width], 7, "beyond the head, " + where);
+    }
+}
+
+}  // namespace
+
+void check_row_ops(const Kernels& kernels) {
+    check_norm(kernels);
+    check_quantize(kernels);
+    check_rotate(kernels);
+    check_pool(kernels);
+}
+
+void check_attention(const Kernels& kernels) {
+    for (const bool int8 : {false, true}) {
+        Check check(kernels.name, int8 ? "attention, int8 scores" : "attention");
+        for (const int length : {1, 15, 47, 48, 65, 130})
+            for (const int width : {1, 12, 33, 64}) {
+                check_head(check, kernels, length, width, -1, false, int8);
+                check_head(check, kernels, length, width, length % 2 ? 0 : 5, true, int8);
+            }
+    }
+}
+
+}  // namespace bothways
