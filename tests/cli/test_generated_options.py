@@ -97,7 +97,7 @@ def test_given_values_can_be_written_as_arguments_again() -> None:
         (("--memory", "lots"), "'--memory': 'lots': expected a size such as 512MB"),
     ],
 )
-def test_an_invalid_value_is_a_wrong_command(
+def test_an_invalid_value_exits_with_2(
     words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(take_instance, "a", "--out", "o", *words) == 2

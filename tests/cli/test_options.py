@@ -45,7 +45,7 @@ FIELDS = [
 
 
 def run(*arguments: str) -> str:
-    done = CliRunner().invoke(app, list(arguments), env={"COLUMNS": str(SCREEN_COLUMNS)})
+    done = CliRunner().invoke(app, list(arguments), terminal_width=SCREEN_COLUMNS)
     assert done.exit_code == 0, done.output
     return done.stdout
 
@@ -120,7 +120,7 @@ def test_help_all_lists_every_training_option() -> None:
                 assert f".{field.name}=" in everything
 
 
-def test_the_version_is_the_package_s() -> None:
+def test_version_prints_the_version_of_the_package() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bothways", "--version"], capture_output=True, text=True, check=True
     )

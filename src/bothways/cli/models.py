@@ -55,9 +55,10 @@ def fetch(source: str, *, quiet: bool, trusted: bool = True) -> Path:
 
 
 def load(
-    source: str, options: BackendOptions, *, quiet: bool = False, trusted: bool = True
+    source: str, options: BackendOptions | None = None, *, quiet: bool = False, trusted: bool = True
 ) -> "Encoder":
     """Load an encoder, and fetch it first if needed; raises what `bothways.load` and `fetch` do."""
+    options = options or BackendOptions()
     folder = fetch(source, quiet=quiet, trusted=trusted)
     return bothways.load(
         folder,
