@@ -39,7 +39,7 @@ def test_a_path_that_is_no_folder_is_named(read: Read, tmp_path: Path) -> None:
 def test_an_empty_folder_says_what_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(
         CheckpointError,
-        match=r"looked for config\.json, modules\.json and bothways\.json; the folder contains nothing",
+        match=r"modules\.json and bothways\.json; the folder contains nothing",
     ):
         read_folder(tmp_path)
 

