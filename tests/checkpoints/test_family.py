@@ -224,5 +224,7 @@ def test_esm_frequencies_are_recognized_or_refused() -> None:
             assert found.rotary_precision == precision
             assert family.obstacle(found) == ""
     for wrong in (exact * 1.01, exact[:-1]):
-        with pytest.raises(UnsupportedModel, match=r"'rotary_embeddings\.inv_freq' has rotary"):
+        with pytest.raises(
+            UnsupportedModel, match=r"file: 'rotary_embeddings\.inv_freq' has rotary"
+        ):
             family.from_weights(config, {"rotary_embeddings.inv_freq": wrong}, "file")

@@ -75,7 +75,7 @@ Content = dict[str, Any] | list[Any] | bytes | int | None
 
 
 def change(tiny: "Tiny", file: str, content: Content) -> None:
-    """Make a file hostile: change fields, write a list, bytes or n bytes, or make it a folder."""
+    """A hostile file: changed fields, a list or bytes, a number of bytes, or a folder."""
     path = tiny.path / file
     match content:
         case dict():

@@ -1,4 +1,4 @@
-"""The forms of a model source, and the errors for sources that cannot be found."""
+"""The ways to name a model, and the errors for models that cannot be found."""
 
 import re
 from pathlib import Path

