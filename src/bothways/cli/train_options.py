@@ -13,7 +13,7 @@ from bothways.files.formats import TextFormat
 from bothways.model.baselines import EncoderName
 from bothways.model.config import PoolingMode
 from bothways.training.options.new_model import Architecture, SizeName, Vocabulary
-from bothways.training.options.objective import TrainingTask
+from bothways.training.options.objective import PairLoss, TrainingTask
 from bothways.training.settings import Sharding, TrainingPrecision
 
 _DATA, _MODEL = "Data", "Model"
@@ -232,6 +232,14 @@ MaskRate = Annotated[
 WholeWords = Annotated[
     bool | None,
     _option(_OBJECTIVE, "mlm: hide all tokens of a word together.", "--whole-words"),
+]
+Loss = Annotated[
+    PairLoss | None,
+    _option(
+        _OBJECTIVE,
+        "contrast: in-batch (negatives of other pairs), cosine (scored pairs) or contrastive "
+        "(pairs labeled 0 and 1); by default chosen by the columns.",
+    ),
 ]
 Temperature = Annotated[
     float | None,

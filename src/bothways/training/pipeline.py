@@ -25,6 +25,7 @@ from bothways.training.engine.evaluation import evaluate
 from bothways.training.engine.loop import TrainingResult, fit
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Objective
+from bothways.training.objectives.pairs import PairObjective
 from bothways.training.plan import TrainingPlan
 from bothways.training.report import HeldOutResults, write_report
 from bothways.training.report.summary import (
@@ -167,6 +168,7 @@ def _prepare(
             plan.data,
             kind=kind,
             preferred=head_labels(plan.task, base),
+            pair_loss=plan.objective.loss,
             seed=seed,
             report=report,
         )
@@ -175,6 +177,8 @@ def _prepare(
     with open_stage("tokenizing") as report:
         examples = data.tokenize(start.reader, start.folder.spec.max_length, report=report)
     objective = build_objective(plan.task, plan.objective, start, data.survey, examples.train)
+    if isinstance(objective, PairObjective):
+        notify(objective.description)
     model = build_model(objective, start, seed=seed)
     notify(describe_model(plan, start))
     return _Prepared(data, start, examples, objective, model)

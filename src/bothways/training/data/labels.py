@@ -10,7 +10,14 @@ from bothways.errors import DataFileError
 from bothways.files.rows import Kind, Place
 from bothways.files.values import found
 
-__all__ = ["label_order", "parse_classes", "parse_number", "parse_tags", "type_of_label"]
+__all__ = [
+    "label_order",
+    "parse_classes",
+    "parse_number",
+    "parse_similarity",
+    "parse_tags",
+    "type_of_label",
+]
 
 _WHOLE_NUMBER = re.compile("-?[0-9]{1,18}")
 
@@ -70,6 +77,24 @@ def parse_number(value: Any, place: Place) -> float:
             "the row"
         )
     return number
+
+
+def parse_similarity(value: Any, place: Place) -> float:
+    """Parse the score of a pair, or its label: 1 or true for similar, 0 or false for dissimilar.
+
+    Raises:
+        DataFileError: if it is missing, not a number, NaN or infinite.
+    """
+    if isinstance(value, bool):
+        return float(value)
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return float(value.strip().lower() == "true")
+    if isinstance(value, str) and not _is_missing(value) and _float(value) is None:
+        raise DataFileError(
+            f"{place}: expected a score, or 0 or 1, found {_describe(value)}; to learn every row "
+            "as a similar pair, keep the similar rows and use --loss in-batch"
+        )
+    return parse_number(value, place)
 
 
 def type_of_label(value: Any) -> str:

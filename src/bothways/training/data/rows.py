@@ -1,6 +1,6 @@
 """Rows of training data: the sequences and labels of one record."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bothways.errors import DataFileError, InputError
@@ -45,8 +45,8 @@ class RowParser(NamedTuple):
     columns: DataColumns
     record: Record
 
-    def parse(self) -> DataRow:
-        """Parse the record.
+    def parse(self) -> Iterator[DataRow]:
+        """Parse the record: one row, or for contrast a row for each positive of a list.
 
         Raises:
             DataFileError: naming the file, row and column of an invalid value.
@@ -54,7 +54,9 @@ class RowParser(NamedTuple):
         labels = tuple(self._field(column)[0] for column in self.columns.labels)
         match self.task:
             case "contrast":
-                inputs = self._contrasted()
+                for inputs in self._contrasted():
+                    yield self._row(inputs, labels)
+                return
             case "tag":
                 inputs = (self._words(),)
                 value, place = self._field(self.columns.labels[0])
@@ -66,6 +68,9 @@ class RowParser(NamedTuple):
                 inputs = ((first, second),)
             case _:
                 inputs = (self._sequence(self.columns.inputs[0]),)
+        yield self._row(inputs, labels)
+
+    def _row(self, inputs: tuple[Any, ...], labels: tuple[Any, ...]) -> DataRow:
         return DataRow(inputs, labels, self._group(), self.record.place, self.columns.labels)
 
     def _field(self, column: str) -> tuple[Any, Place]:
@@ -81,15 +86,29 @@ class RowParser(NamedTuple):
             raise DataFileError(f"{place}: blank; fill in the value, or remove the row")
         return sequence
 
-    def _contrasted(self) -> tuple[Any, ...]:
-        """Anchor, positive and negatives; a negative column may hold a list, or be empty."""
-        pair = tuple(self._sequence(column) for column in self.columns.inputs)
+    def _contrasted(self) -> Iterator[tuple[Any, ...]]:
+        """Anchor, positive and negatives, for each positive.
+
+        The column of positives may hold a list, and those of negatives a list or nothing.
+        """
+        anchor_column, positive_column = self.columns.inputs
+        anchor = self._sequence(anchor_column)
         negatives: list[Any] = []
         for column in self.columns.negative_columns(self.record.fields):
             value, place = self._field(column)
             items = value if isinstance(value, list) and self.kind == "text" else [value]
             negatives += [value_of(item, self.kind, place) for item in items if not is_blank(item)]
-        return (*pair, *negatives)
+        value, place = self._field(positive_column)
+        if not (isinstance(value, list) and self.kind == "text"):
+            yield (anchor, self._sequence(positive_column), *negatives)
+            return
+        if not value:
+            raise DataFileError(f"{place}: no positive; add one, or remove the row")
+        for item in value:
+            positive = value_of(item, self.kind, place)
+            if is_blank(positive):
+                raise DataFileError(f"{place}: blank; fill in the value, or remove the row")
+            yield (anchor, positive, *negatives)
 
     def _words(self) -> Any:
         value, place = self._field(self.columns.inputs[0])

@@ -112,7 +112,7 @@ class DataSource:
                 value = record.fields.get(columns.inputs[0])
                 if isinstance(value, str) and is_blank(value):
                     continue
-            yield RowParser(self.task, self.kind, columns, record).parse()
+            yield from RowParser(self.task, self.kind, columns, record).parse()
 
     def _records(self, file: InputFile, meter: Meter) -> Generator[Record]:
         if _is_conll(file, self.task):
