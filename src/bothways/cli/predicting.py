@@ -12,6 +12,7 @@ from bothways.cli.progress import EncodingReport
 from bothways.cli.streaming import Totals, chunks, naming_rows, within_chunk
 from bothways.errors import InputError, TruncationWarning
 from bothways.files import Meter, Row
+from bothways.files.list_cells import parse_list
 from bothways.files.record_writers import ColumnType, RecordWriter
 from bothways.model.heads import Head, HeadTask
 
@@ -66,7 +67,11 @@ class Predictor:
         """What the encoder gets of a row."""
         if self.query is not None:
             return self.query, value
-        return value.split() if self.words and isinstance(value, str) else value
+        if not (self.words and isinstance(value, str)):
+            return value
+        items = parse_list(value)  # as pandas prints the words of a sentence
+        is_list = bool(items) and all(isinstance(item, str) for item in items or ())
+        return items if is_list else value.split()
 
     def predict(
         self,

@@ -5,6 +5,7 @@ from typing import Any, assert_never
 import numpy as np
 
 from bothways.errors import DataFileError
+from bothways.files.list_cells import list_cell
 from bothways.files.rows import Kind, Place
 
 __all__ = ["could_hold", "id_of", "value_of"]
@@ -14,7 +15,8 @@ def value_of(value: Any, kind: Kind, place: Place) -> Any:
     """A JSON value as what a model of `kind` reads.
 
     text: a str. symbols: a str or a list of str. series: a list of numbers, for one channel, or a
-    list of equally long lists, one a position; float64 (length, channels).
+    list of equally long lists, one a position; float64 (length, channels). Of symbols and series
+    a text may also be a list as `list_cells` reads it.
 
     Raises:
         DataFileError: for anything else, saying where it stands and what was found.
@@ -25,6 +27,7 @@ def value_of(value: Any, kind: Kind, place: Place) -> Any:
                 raise DataFileError(f"{place}: expected a text, found {found(value)}")
             return _without_surrogates(value, place)
         case "symbols":
+            value = value if (cell := list_cell(value, place, "strings")) is None else cell
             if isinstance(value, list) and all(isinstance(symbol, str) for symbol in value):
                 return [_without_surrogates(symbol, place) for symbol in value]
             if not isinstance(value, str):
@@ -33,7 +36,8 @@ def value_of(value: Any, kind: Kind, place: Place) -> Any:
                 )
             return _without_surrogates(value, place)
         case "series":
-            return _series(value, place)
+            cell = list_cell(value, place, "numbers")
+            return _series(value if cell is None else cell, place)
         case unknown:
             assert_never(unknown)
 

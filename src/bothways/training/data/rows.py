@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from bothways.errors import DataFileError, InputError
 from bothways.files.columns import require_column
+from bothways.files.list_cells import list_cell
 from bothways.files.records import Record
 from bothways.files.rows import Kind, Place
 from bothways.files.values import found, value_of
@@ -96,24 +97,33 @@ class RowParser(NamedTuple):
         negatives: list[Any] = []
         for column in self.columns.negative_columns(self.record.fields):
             value, place = self._field(column)
-            items = value if isinstance(value, list) and self.kind == "text" else [value]
+            texts = self._texts(value, place)
+            items = [value] if texts is None else texts
             negatives += [value_of(item, self.kind, place) for item in items if not is_blank(item)]
         value, place = self._field(positive_column)
-        if not (isinstance(value, list) and self.kind == "text"):
+        positives = self._texts(value, place)
+        if positives is None:
             yield (anchor, self._sequence(positive_column), *negatives)
             return
-        if not value:
+        if not positives:
             raise DataFileError(f"{place}: no positive; add one, or remove the row")
-        for item in value:
+        for item in positives:
             positive = value_of(item, self.kind, place)
             if is_blank(positive):
                 raise DataFileError(f"{place}: blank; fill in the value, or remove the row")
             yield (anchor, positive, *negatives)
 
+    def _texts(self, value: Any, place: Place) -> list[Any] | None:
+        """The texts of a list, or of a printed list; None for anything else."""
+        if self.kind != "text":
+            return None
+        return value if isinstance(value, list) else list_cell(value, place, "strings")
+
     def _words(self) -> Any:
         value, place = self._field(self.columns.inputs[0])
         if self.kind == "series" or (self.kind == "symbols" and isinstance(value, str)):
             return value_of(value, self.kind, place)
+        value = value if (cell := list_cell(value, place, "strings")) is None else cell
         words = value.split() if isinstance(value, str) else value
         if not isinstance(words, list) or not words:
             raise DataFileError(f"{place}: expected a list of words, found {found(value)}")

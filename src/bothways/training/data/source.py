@@ -15,6 +15,7 @@ from bothways.files.formats import (
     require_parquet,
 )
 from bothways.files.lines import decoded_lines
+from bothways.files.list_cells import parse_list
 from bothways.files.opening import byte_lines
 from bothways.files.records import Record, read_records
 from bothways.files.rows import Kind, Meter
@@ -149,12 +150,20 @@ def guess_kind(source: DataSource) -> Kind:
         if file.format == "fasta":
             return "symbols"
         value = fields.get(columns.inputs[0])
+        if isinstance(value, str):
+            value = _printed_list(value)
         if not isinstance(value, list) or not value:
             return "text"
         if not isinstance(value[0], str):
             return "series"
         return "text" if source.task == "tag" else "symbols"
     raise DataFileError(f"{source.files[0].name}: has no rows")
+
+
+def _printed_list(text: str) -> list[Any] | None:
+    """The list that a cell holds, if it has two items or more: `[1]` may be a text."""
+    items = parse_list(text) if text.startswith("[") and text.endswith("]") else None
+    return items if items is not None and len(items) > 1 else None
 
 
 def _input_file(path: str, input_format: TextFormat | None) -> InputFile:
