@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 
 import bothways
-from bothways.errors import CheckpointError, DataFileError, TruncationWarning
+from bothways.errors import (
+    BackendError,
+    CheckpointError,
+    ConfigError,
+    DataFileError,
+    TruncationWarning,
+)
 from bothways.training.pipeline import FinishedRun, train
 from bothways.training.plan import TrainingPlan
 
@@ -235,3 +241,52 @@ def test_every_positive_of_a_list_makes_an_example(run: TrainingRun) -> None:
     told: list[str] = []
     run("contrast", rows, data={"held_out": 0.25}, tell=told.append)
     assert told[0].startswith("12 training rows, 4 validation rows")
+
+
+ROWS = [{"x": sentence, "y": "pq"[number % 2]} for number, sentence in enumerate(SENTENCES)]
+
+
+@pytest.mark.parametrize(
+    ("tables", "error"),
+    [
+        ({"encoder": {"nonsense": 3}}, ConfigError),
+        ({"encoder": {"num_heads": 7}}, ConfigError),
+        ({"data": {"labels": ["z"]}}, DataFileError),
+        ({"training": {"sharding": "sharded"}}, ConfigError),
+        ({"training": {"precision": "bf16", "device": "cpu"}}, BackendError),
+    ],
+)  # fmt: skip
+def test_a_run_that_cannot_start_leaves_nothing_behind(
+    run: TrainingRun, tables: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        run("classify", ROWS, out="runs/topic", **tables)
+    assert sorted(path.name for path in Path().iterdir()) == ["x.jsonl"]
+    run("classify", ROWS, out="runs/topic")
+
+
+def test_a_run_is_overwritten_once_the_new_one_is_known_to_start(run: TrainingRun) -> None:
+    run("classify", ROWS)
+    before = {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()}
+    with pytest.raises(DataFileError, match="replace it with --overwrite"):
+        run("classify", ROWS)
+    with pytest.raises(ConfigError, match="nonsense"):
+        run("classify", ROWS, overwrite=True, encoder={"nonsense": 3})
+    assert {p: p.read_bytes() for p in Path("out").rglob("*") if p.is_file()} == before
+    run("mlm", [{"x": "a new text"}, {"x": "another one"}], overwrite=True)
+    assert bothways.load("out").spec.heads[0].task == "masked_tokens"
+    with pytest.raises(ConfigError, match="either resumed or overwritten"):
+        run("mlm", ROWS, overwrite=True, resume=True)
+
+
+def test_overwriting_removes_nothing_but_runs(run: TrainingRun) -> None:
+    run("classify", ROWS)
+    Path("out/notes.txt").write_text("mine")
+    with pytest.raises(DataFileError, match=r"out/notes\.txt: is no part of a run"):
+        run("classify", ROWS, overwrite=True)
+    Path("out/notes.txt").unlink()
+    with pytest.raises(ConfigError, match="out: is in out, which --overwrite removes"):
+        run("classify", ROWS, overwrite=True, model={"from": "out"})
+    Path("out/training.json").unlink()
+    with pytest.raises(DataFileError, match="is a model and not a run"):
+        run("classify", ROWS, overwrite=True)

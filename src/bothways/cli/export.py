@@ -8,7 +8,11 @@ __all__ = ["export"]
 
 
 def export(
-    model: o.ModelArgument, output: o.ExportFolder, to: o.ExportForm, quiet: o.Quiet = False
+    model: o.ModelArgument,
+    output: o.ExportFolder,
+    to: o.ExportForm,
+    overwrite: o.Overwrite = False,
+    quiet: o.Quiet = False,
 ) -> None:
     """Write a model as a folder for another library.
 
@@ -23,7 +27,7 @@ def export(
     from bothways import checkpoints
 
     bundle = checkpoints.read_folder(models.fetch(model, quiet=quiet))
-    for left_out in checkpoints.export(bundle, output, to):
+    for left_out in checkpoints.export(bundle, output, to, overwrite=overwrite):
         warn(f"left out: {left_out}")
     if not quiet:
         note(f"wrote {output} in the form of {to}")

@@ -31,6 +31,7 @@ def train(
     data: t.Files,
     out: t.Out,
     resume: t.Resume = False,
+    overwrite: o.Overwrite = False,
     config: t.ConfigFile = None,
     assignments: t.Assignments = None,
     column: t.Columns = None,
@@ -141,7 +142,7 @@ def train(
         },
     }
     tables = _together(config, given, assignments or ())
-    _run(task, data, out, tables, resume=resume, as_json=as_json, quiet=quiet)
+    _run(task, data, out, tables, resume=resume, overwrite=overwrite, as_json=as_json, quiet=quiet)
 
 
 def _run(
@@ -151,6 +152,7 @@ def _run(
     tables: Tables,
     *,
     resume: bool,
+    overwrite: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -167,6 +169,7 @@ def _run(
             trained = make_run(
                 plan,
                 resume=resume,
+                overwrite=overwrite,
                 how_to_resume="the same command and --resume",
                 progress=progress,
                 tell=None if quiet else note,
