@@ -8,7 +8,7 @@ import pytest
 from bothways.errors import DataFileError
 from bothways.files.list_cells import list_cell, parse_list
 from bothways.files.rows import Place
-from bothways.files.values import value_of
+from bothways.files.values import parse_value
 
 PLACE = Place("x.csv", 2, 3, "tags")
 
@@ -60,10 +60,10 @@ def test_a_text_with_brackets_stays_a_text(text: str) -> None:
 
 
 def test_smiles_of_isotopes_stay_symbols() -> None:
-    assert value_of("[2H]O[2H]", "symbols", PLACE) == "[2H]O[2H]"
-    assert value_of("['C', 'O']", "symbols", PLACE) == ["C", "O"]
+    assert parse_value("[2H]O[2H]", "symbols", PLACE) == "[2H]O[2H]"
+    assert parse_value("['C', 'O']", "symbols", PLACE) == ["C", "O"]
 
 
 def test_a_printed_series_is_a_series() -> None:
-    assert value_of("[[0.5, 1], [2, 3]]", "series", PLACE).tolist() == [[0.5, 1], [2, 3]]
-    assert value_of("[0.5 1.\n 2.]", "series", PLACE).tolist() == [[0.5], [1], [2]]
+    assert parse_value("[[0.5, 1], [2, 3]]", "series", PLACE).tolist() == [[0.5, 1], [2, 3]]
+    assert parse_value("[0.5 1.\n 2.]", "series", PLACE).tolist() == [[0.5], [1], [2]]

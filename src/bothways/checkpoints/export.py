@@ -11,7 +11,7 @@ from bothways.checkpoints.onnx import write_onnx
 from bothways.checkpoints.sentence_transformers_export import write_modules
 from bothways.checkpoints.transformers_export import write_transformers
 from bothways.errors import DataFileError
-from bothways.io.atomic import new_folder
+from bothways.io.atomic import atomic_folder
 
 __all__ = ["Format", "export"]
 
@@ -46,7 +46,7 @@ def export(
         )
     if exists:
         _check_replaceable(out, model)
-    with new_folder(out) as hidden:
+    with atomic_folder(out) as hidden:
         left_out = _write(hidden, model, to)
         if exists:
             shutil.rmtree(out)

@@ -7,8 +7,9 @@ from typing import Any
 
 from bothways.errors import DataFileError
 from bothways.files.list_cells import list_cell
-from bothways.files.rows import Kind, Place
-from bothways.files.values import found
+from bothways.files.rows import Place
+from bothways.files.values import describe_value
+from bothways.model.inputs import InputKind
 
 __all__ = [
     "label_order",
@@ -44,7 +45,7 @@ def parse_classes(value: Any, separator: str | None, place: Place) -> Classes:
     return _name(value, place)
 
 
-def parse_tags(value: Any, kind: Kind, place: Place) -> list[str]:
+def parse_tags(value: Any, kind: InputKind, place: Place) -> list[str]:
     """Parse the tags of a row: a list, a list as pandas prints it, or text with spaces.
 
     For symbols also one letter each.
@@ -152,7 +153,7 @@ def _unlabeled(place: Place) -> DataFileError:
 
 
 def _describe(value: Any) -> str:
-    return "nothing" if value == "" else found(value)
+    return "nothing" if value == "" else describe_value(value)
 
 
 def _float(text: str) -> float | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from bothways.checkpoints.bothways_folder import SETTINGS_FILE, WEIGHTS_FILE
 from bothways.checkpoints.model_bundle import READER_FILES
 from bothways.errors import ConfigError, DataFileError
-from bothways.io.atomic import is_partial, writing
+from bothways.io.atomic import is_partial, wrap_write_errors
 from bothways.training.runs.events import METRICS_FILE
 
 __all__ = ["check_inputs_outside", "check_replaceable", "remove_run"]
@@ -61,7 +61,7 @@ def remove_run(folder: Path) -> None:
     if not folder.is_dir():
         return
     paths = sorted(folder.iterdir(), key=lambda path: path.name == "training.json")
-    with writing(folder):
+    with wrap_write_errors(folder):
         for path in paths:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
