@@ -13,11 +13,13 @@ from bothways.io.atomic import atomic_file, wrap_write_errors
 from bothways.plotting.style import can_draw
 from bothways.training.objectives.contrast import Contrast
 from bothways.training.objectives.objective import Objective
+from bothways.training.objectives.pairs import LabeledPairs, PairObjective
 from bothways.training.objectives.tag import mark_spans
 from bothways.training.report.classes import one_class, several_classes
 from bothways.training.report.held_out import HeldOutResults, MarkdownFigure, MarkdownSection
 from bothways.training.report.learning_curve import learning_curve
 from bothways.training.report.markdown import code_block, number, plain, table
+from bothways.training.report.pairs import pairs
 from bothways.training.report.retrieval import retrieval
 from bothways.training.report.tags import tags
 from bothways.training.report.values import values
@@ -40,6 +42,9 @@ _MEANING = {
     "recall@1": "the fraction of positives ranked first",
     "recall@10": "the fraction of positives among the first ten",
     "mrr": "mean reciprocal rank of the positive",
+    "spearman": "rank correlation of cosines and scores",
+    "average_precision": "mean precision at the similar pairs, ranked by cosine",
+    "threshold": "cosine from which on pairs count as similar, for the accuracy above",
 }
 
 
@@ -103,6 +108,8 @@ def _objective_sections(
     """The sections that depend on the objective."""
     head = objective.head
     if head is None:
+        if isinstance(objective, PairObjective):
+            yield from pairs(held_out, are_labels=isinstance(objective, LabeledPairs))
         if isinstance(objective, Contrast):
             yield from retrieval(held_out, objective.ranks_of_positives(held_out.evaluated))
         return
