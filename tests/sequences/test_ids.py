@@ -66,3 +66,9 @@ def test_what_are_no_ids_is_refused_by_its_place(sequence: Any, named: str) -> N
 def test_lists_of_strings_are_no_ids_and_arrays_always_are() -> None:
     assert all(map(are_ids, ([1, 2], (1,), [], [None], [1.5], np.array([1]), np.array([0.5]))))
     assert not any(map(are_ids, ("text", ["a"], ("a", "b"), None, 3, b"a", {"a": 1})))
+
+
+def test_a_masked_id_is_refused_with_its_place() -> None:
+    masked: Any = np.ma.array([1, 2, 3], mask=[False, False, True])
+    with pytest.raises(InputError, match="sequence 1: position 2 is masked"):
+        read_ids([[1, 2], masked], 9)
