@@ -209,7 +209,7 @@ def test_create_gives_the_same_model_for_the_same_seed(encoder: Encoder, tmp_pat
     np.testing.assert_array_equal(again.encode(PROTEINS), encoder.encode(PROTEINS))
 
 
-def test_a_prompt_is_a_name_or_a_text(minilm_folder: Path) -> None:
+def test_a_prompt_is_put_before_each_text(minilm_folder: Path) -> None:
     encoder = bothways.load(minilm_folder)
     literal = encoder.encode(["river"], prompt="query: ")
     np.testing.assert_allclose(literal, encoder.encode(["query: river"]), atol=SAME)
@@ -223,8 +223,11 @@ def test_a_prompt_left_out_of_pooling_changes_no_ids(minilm_folder: Path) -> Non
     )
     encoder = Encoder(Session(model, whole.reader, whole.backend))
     ids = [np.array([101, 2314, 102])]
-    np.testing.assert_array_equal(encoder.encode(ids, prompt="q"), encoder.encode(ids))
-    assert abs(encoder.encode(["river"], prompt="q") - whole.encode(["query: river"])).max() > 1e-3
+    np.testing.assert_array_equal(encoder.encode(ids, prompt_name="q"), encoder.encode(ids))
+    assert (
+        abs(encoder.encode(["river"], prompt_name="q") - whole.encode(["query: river"])).max()
+        > 1e-3
+    )
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from bothways.inference.predict.rerank import Ranking, rerank
 from bothways.inference.predict.sparse import SparseVector, SparseVectors, sparse
 from bothways.inference.predict.tag import TokenTags, tag
 from bothways.inference.predict.vocabulary import mask_token
+from bothways.inference.prompts import PromptRole
 from bothways.inference.session import Session, open_session
 from bothways.inference.vectors import SequenceVector, SequenceVectors, TokenVectors
 from bothways.io.progress import Progress
@@ -118,6 +119,8 @@ class Encoder:
         normalize: bool | None = None,
         dimensions: int | None = None,
         prompt: str | None = None,
+        prompt_name: str | None = None,
+        role: PromptRole | None = None,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
         progress: bool | Progress = False,
@@ -126,8 +129,9 @@ class Encoder:
 
         pooling, normalize: None for the model's own.
         dimensions: number of leading dimensions to keep (Matryoshka); None for the model's own.
-        prompt: name of a prompt of the model, or a text to prepend to each sequence; None for the
-            model's default, "" for none.
+        prompt: a text to prepend to each sequence, "" for none. prompt_name: the name of a prompt
+            of the model. role: the model's prompt for a `query` or a `document`, if it has one. At
+            most one of these; by default the model's default prompt.
         on_overflow: what to do with a sequence longer than `max_length`: `truncate` (with a warning
             that counts), `error`, or `window` (overlapping windows, merged).
         max_tokens: tokens of a batch, which bounds memory; it does not limit a sequence.
@@ -137,7 +141,7 @@ class Encoder:
             InputError: naming the invalid sequence or argument; SequenceTooLong with
                 `on_overflow="error"`.
         """
-        options = RunOptions(on_overflow, max_tokens, progress, prompt)
+        options = RunOptions(on_overflow, max_tokens, progress, prompt, prompt_name, role)
         vector = VectorOptions(pooling, normalize, dimensions)
         return vectors.encode(self.session, sequences, vector=vector, options=options)
 
@@ -150,12 +154,14 @@ class Encoder:
         normalize: bool | None = None,
         dimensions: int | None = None,
         prompt: str | None = None,
+        prompt_name: str | None = None,
+        role: PromptRole | None = None,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
         progress: bool | Progress = False,
     ) -> SequenceVector | SequenceVectors:
         """As `encode`, with the number of tokens and whether a sequence was cut, and no warning."""
-        options = RunOptions(on_overflow, max_tokens, progress, prompt)
+        options = RunOptions(on_overflow, max_tokens, progress, prompt, prompt_name, role)
         vector = VectorOptions(pooling, normalize, dimensions)
         return vectors.encode_detailed(self.session, sequences, vector=vector, options=options)
 
@@ -166,6 +172,8 @@ class Encoder:
         *,
         layers: Sequence[int] = (-1,),
         prompt: str | None = None,
+        prompt_name: str | None = None,
+        role: PromptRole | None = None,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
         progress: bool | Progress = False,
@@ -179,7 +187,7 @@ class Encoder:
         Raises:
             InputError: as `encode`, and if a layer does not exist.
         """
-        options = RunOptions(on_overflow, max_tokens, progress, prompt)
+        options = RunOptions(on_overflow, max_tokens, progress, prompt, prompt_name, role)
         return vectors.contextualize(self.session, sequences, layers=layers, options=options)
 
     def attention(
@@ -283,6 +291,8 @@ class Encoder:
         query: str,
         documents: Sequence[str],
         *,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
         progress: bool | Progress = False,
@@ -292,10 +302,14 @@ class Encoder:
         For models with a head for one value, or for two classes of which the second is a match
         (Nogueira and Cho 2019, "Passage re-ranking with BERT", section 3).
 
+        prompt: a text to prepend to the query, "" for none. prompt_name: the name of a prompt of
+            the model. By default the model's prompt for queries, or else its default prompt; none
+            for a model that bothways trained, as it trains heads without prompts.
+
         Raises:
             InputError: as `encode`, and if the model has no such head, or does not read text.
         """
-        options = RunOptions(on_overflow, max_tokens, progress)
+        options = RunOptions(on_overflow, max_tokens, progress, prompt, prompt_name)
         return rerank(self.session, query, documents, options=options)
 
     @one_or_many(SparseVector, SparseVectors)

@@ -30,6 +30,7 @@ def encode(
     normalize: o.Normalize = None,
     dimensions: o.Dimensions = None,
     prompt: o.Prompt = None,
+    prompt_name: o.PromptName = None,
     on_overflow: o.OnOverflow = "truncate",
     max_memory: o.MaxMemory = None,
     backend: o.Backend = "auto",
@@ -58,7 +59,9 @@ def encode(
     hold_on_to_little()
     check_inputs(inputs, input_format)
     refuse_output_among_inputs(inputs, output)
-    settings = models.EncodeSettings(pooling, normalize, dimensions, prompt, on_overflow)
+    settings = models.EncodeSettings(
+        pooling, normalize, dimensions, prompt, prompt_name, on_overflow=on_overflow
+    )
     with contextlib.ExitStack() as stack:
         out = stack.enter_context(vector_output(output, overwrite=overwrite))
         encoder = models.load(

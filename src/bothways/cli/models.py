@@ -26,6 +26,8 @@ class EncodeSettings:
     normalize: bool | None = None
     dimensions: int | None = None
     prompt: str | None = None
+    prompt_name: str | None = None
+    role: Literal["query", "document"] | None = None
     on_overflow: Literal["error", "truncate", "window"] = "truncate"
 
 
@@ -79,14 +81,15 @@ def origin_of(encoder: "Encoder", source: str, settings: EncodeSettings) -> "Ori
         InputError: if the model cannot be used with them.
     """
     from bothways.files import Origin
+    from bothways.inference.options import RunOptions
 
-    none = encoder.encode(
-        [], pooling=settings.pooling, dimensions=settings.dimensions, prompt=settings.prompt
+    none = encoder.encode([], pooling=settings.pooling, dimensions=settings.dimensions)
+    prompt = encoder.session.prompt(
+        RunOptions(prompt=settings.prompt, prompt_name=settings.prompt_name, role=settings.role)
     )
     spec = encoder.spec
     modes = spec.pooling.modes if settings.pooling is None else (settings.pooling,)
     normalized = spec.normalizes if settings.normalize is None else settings.normalize
-    prompt = spec.default_prompt if settings.prompt is None else settings.prompt
     return Origin(
         model=_lasting_name(source),
         fingerprint=encoder.fingerprint,
@@ -94,7 +97,8 @@ def origin_of(encoder: "Encoder", source: str, settings: EncodeSettings) -> "Ori
         normalisation="l2" if normalized else "none",
         dimensions=none.shape[1],
         precision=encoder.backend.precision,
-        prompt="" if prompt is None else spec.prompts.get(prompt, prompt),
+        prompt=prompt.text,
+        prompt_name=prompt.name or "",
         version=bothways.__version__,
     )
 

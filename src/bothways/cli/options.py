@@ -35,6 +35,7 @@ __all__ = [
     "PredictInputs",
     "PredictOutput",
     "Prompt",
+    "PromptName",
     "Query",
     "QueryOption",
     "Quiet",
@@ -178,8 +179,15 @@ Prompt = Annotated[
     str | None,
     typer.Option(
         metavar="TEXT",
-        help="The name of one of the model's prompts, or a text to put before each sequence. By "
-        "default as the model says; '' for none.",
+        help="A text to put before each sequence, '' for none. By default the model's own prompt.",
+        show_default=False,
+    ),
+]
+PromptName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="The name of one of the model's prompts, which `bothways inspect` lists.",
         show_default=False,
     ),
 ]

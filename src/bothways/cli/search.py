@@ -21,6 +21,7 @@ def search(
     k: o.Nearest = 5,
     model: o.SearchModel = None,
     prompt: o.Prompt = None,
+    prompt_name: o.PromptName = None,
     backend: o.Backend = "auto",
     precision: o.PrecisionOption = "fp32",
     threads: o.Threads = None,
@@ -32,8 +33,10 @@ def search(
     Each line has the cosine of its vector and the query's, the id and the text, separated by tabs;
     with --json it is an object with rank, score, row, id and text. The search is exact: every
     vector is compared, in the memory of a part of the file. The query is encoded as the file was,
-    with the model, pooling and dimensions that it names; a model whose vectors cannot be compared
-    with the file's is refused. A .npy file holds vectors alone: its rows are named by number.
+    with the model, pooling and dimensions that it names, and with the model's prompt for queries,
+    if it has one, unless --prompt or --prompt-name is given; a model whose vectors cannot be
+    compared with the file's is refused. A .npy file holds vectors alone: its rows are named by
+    number.
 
     \b
         bothways search "something to keep the rain off" --in sentences.jsonl
@@ -55,6 +58,8 @@ def search(
         normalize=stored.normalisation == "l2",
         dimensions=min(stored.dimensions, encoder.dimensions),
         prompt=prompt,
+        prompt_name=prompt_name,
+        role="query" if prompt is None and prompt_name is None else None,
     )
     origin = models.origin_of(encoder, model or stored.model, settings)
     check_comparable(origin, stored, file)
@@ -66,6 +71,8 @@ def search(
         normalize=settings.normalize,
         dimensions=settings.dimensions,
         prompt=settings.prompt,
+        prompt_name=settings.prompt_name,
+        role=settings.role,
     )
     _print(nearest(file, vector, origin, k), as_json=as_json)
 

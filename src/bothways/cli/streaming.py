@@ -101,6 +101,8 @@ def _encode(
             normalize=settings.normalize,
             dimensions=settings.dimensions,
             prompt=settings.prompt,
+            prompt_name=settings.prompt_name,
+            role=settings.role,
             on_overflow=settings.on_overflow,
             max_tokens=plan.batch_tokens,
             progress=progress,

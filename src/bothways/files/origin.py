@@ -17,6 +17,8 @@ class Origin:
 
     model: what to load it by. fingerprint: SHA-256 of the model folder. normalisation: `l2` or
     `none`. prompt: the text put before each sequence, "" for none. version: of bothways.
+    prompt_name: the name of the prompt in the model, "" for a literal text or none; files of older
+    versions do not have it.
     """
 
     model: str
@@ -27,6 +29,7 @@ class Origin:
     precision: str
     prompt: str
     version: str
+    prompt_name: str = ""
 
     def to_metadata(self) -> dict[str, str]:
         """Keys and values for a Parquet schema: each field under `bothways.`."""
@@ -42,6 +45,8 @@ class Origin:
         fields = {}
         for field in dataclasses.fields(cls):
             value = (metadata or {}).get((_PREFIX + field.name).encode())
+            if value is None and field.default is not dataclasses.MISSING:
+                continue
             if value is None:
                 raise DataFileError(
                     f"{name}: its metadata has no {_PREFIX}{field.name}; "
@@ -65,6 +70,8 @@ class Origin:
         fields = {}
         for field in dataclasses.fields(cls):
             if not isinstance(value, dict) or field.name not in value:
+                if isinstance(value, dict) and field.default is not dataclasses.MISSING:
+                    continue
                 raise DataFileError(
                     f"{where}: says no {field.name}; expected what bothways encode writes there"
                 )

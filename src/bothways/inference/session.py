@@ -16,6 +16,7 @@ from bothways.inference.backends import Backend, BackendName, Precision, create_
 from bothways.inference.heads import Heads
 from bothways.inference.options import RunOptions, VectorOptions
 from bothways.inference.postprocessing import finish
+from bothways.inference.prompts import Prompt, select_prompt
 from bothways.io.progress import show
 from bothways.model.config import PoolingMode
 from bothways.sequences import Fitted, OnOverflow, SequenceReader, Tokenized
@@ -63,10 +64,13 @@ class Session:
         """Runs the encoder."""
         self._module_weights = model.module_weights.copy()
 
-    def prompt_text(self, prompt: str | None) -> str:
-        """The text of a named prompt, or `prompt` itself; None for the model's default."""
-        name = self.spec.default_prompt if prompt is None else prompt
-        return "" if name is None else self.spec.prompts.get(name, name)
+    def prompt(self, options: RunOptions) -> Prompt:
+        """The prompt that the options choose.
+
+        Raises:
+            InputError: if the model has no prompt of that name.
+        """
+        return select_prompt(self.spec, options.prompt, options.prompt_name, options.role)
 
     def tokenize(self, rows: Sequence[Any], prompt: str) -> list[Tokenized]:
         """Read each sequence, with the text `prompt` before it.
@@ -93,7 +97,7 @@ class Session:
         Raises:
             InputError: as these do.
         """
-        return self.fit(self.tokenize(rows, self.prompt_text(options.prompt)), options.on_overflow)
+        return self.fit(self.tokenize(rows, self.prompt(options).text), options.on_overflow)
 
     def pool(
         self, fitted: Sequence[Fitted], modes: Sequence[PoolingMode], options: RunOptions
@@ -147,4 +151,4 @@ class Session:
         if self.reader is None or self.spec.pooling.include_prompt:
             return 0
         has_prompt = any(f.tokenized.prompt for f in fitted)  # ids never get one
-        return self.reader.prompt_length(self.prompt_text(options.prompt)) if has_prompt else 0
+        return self.reader.prompt_length(self.prompt(options).text) if has_prompt else 0

@@ -59,12 +59,25 @@ def rerank(
     if is_one_sequence(documents):
         raise InputError("documents: got a single text; expected a list of texts")
     pairs = [(query, document) for document in rows_of(documents, session.reader, pairs=False)]
+    if options.prompt is None and options.prompt_name is None:
+        options = dataclasses.replace(options, prompt=_query_prompt(session))
     run = HeadRun.start(session, (head.task,), pairs, options, purpose="rerank")
     output_nC = run.sequence_outputs()
     score_n = run.probabilities(output_nC)[:, -1]
     # Ordered by the outputs: probabilities near 1 round to the same number.
     margin_n = output_nC[:, -1] - (output_nC[:, 0] if output_nC.shape[1] == 2 else 0)
     return Ranking(np.argsort(-margin_n, kind="stable"), score_n, run.truncated)
+
+
+def _query_prompt(session: Session) -> str:
+    """The text of the prompt for queries, or else of the default prompt.
+
+    The default prompt is what `CrossEncoder` of sentence-transformers uses.
+    """
+    if session.family == "bothways":
+        return ""  # bothways trains heads without prompts
+    prompts = session.spec.prompts
+    return prompts.get("query", prompts.get(session.spec.default_prompt or "", ""))
 
 
 def _gives_scores(head: Head) -> bool:
