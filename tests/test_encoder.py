@@ -98,6 +98,20 @@ def test_contextualize_gives_every_layer_and_token(encoder: Encoder) -> None:
     np.testing.assert_allclose(last.vectors.mean(0), encoder.encode("MKV"), atol=SAME)
 
 
+def test_layers_are_one_several_or_all(encoder: Encoder) -> None:
+    by_number = encoder.contextualize(["MKV"], layers=(0, 1, 2))[0].vectors
+    np.testing.assert_array_equal(
+        encoder.contextualize(["MKV"], layers="all")[0].vectors, by_number
+    )
+    np.testing.assert_array_equal(encoder.contextualize(["MKV"], layers=1)[0].vectors, by_number[1])
+    np.testing.assert_array_equal(encoder.contextualize(["MKV"])[0].vectors, by_number[-1])
+    maps = encoder.attention("MKV", layers="all", heads="all")
+    np.testing.assert_array_equal(maps, encoder.attention("MKV"))
+    np.testing.assert_array_equal(encoder.attention("MKV", layers=1, heads=0), maps[1:, :1])
+    with pytest.raises(InputError, match="layers='last': expected indices, or 'all'"):
+        encoder.contextualize(["MKV"], layers="last")  # type: ignore[arg-type]
+
+
 def test_attention_rows_sum_to_one_for_the_requested_heads(encoder: Encoder) -> None:
     everything = encoder.attention("MKV")
     assert everything.shape == (2, 2, 5, 5)

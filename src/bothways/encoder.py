@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from bothways import checkpoints
 from bothways.inference import vectors
 from bothways.inference.backends import BackendName, Precision
 from bothways.inference.inputs import one_or_many
-from bothways.inference.options import RunOptions, VectorOptions
+from bothways.inference.options import OnUnknown, RunOptions, VectorOptions
 from bothways.inference.predict.classify import Classification, Classifications, classify
 from bothways.inference.predict.fill_mask import MaskPrediction, fill_mask
 from bothways.inference.predict.regress import predict
@@ -122,6 +122,7 @@ class Encoder:
         prompt_name: str | None = None,
         role: PromptRole | None = None,
         on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
         progress: bool | Progress = False,
     ) -> np.ndarray:
@@ -134,6 +135,8 @@ class Encoder:
             most one of these; by default the model's default prompt.
         on_overflow: what to do with a sequence longer than `max_length`: `truncate` (with a warning
             that counts), `error`, or `window` (overlapping windows, merged).
+        on_unknown: what to do if more than half of the tokens of a sequence are unknown to the
+            model: `warn` (with a count and the likely reason), `error` or `ignore`.
         max_tokens: tokens of a batch, which bounds memory; it does not limit a sequence.
         progress: show a progress bar, or call `progress(tokens done, total tokens)`.
 
@@ -141,7 +144,9 @@ class Encoder:
             InputError: naming the invalid sequence or argument; SequenceTooLong with
                 `on_overflow="error"`.
         """
-        options = RunOptions(on_overflow, max_tokens, progress, prompt, prompt_name, role)
+        options = RunOptions(
+            on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown
+        )
         vector = VectorOptions(pooling, normalize, dimensions)
         return vectors.encode(self.session, sequences, vector=vector, options=options)
 
@@ -157,11 +162,14 @@ class Encoder:
         prompt_name: str | None = None,
         role: PromptRole | None = None,
         on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
         progress: bool | Progress = False,
     ) -> SequenceVector | SequenceVectors:
-        """As `encode`, with the number of tokens and whether a sequence was cut, and no warning."""
-        options = RunOptions(on_overflow, max_tokens, progress, prompt, prompt_name, role)
+        """As `encode`, with what it would warn of, counted for each sequence, and no warning."""
+        options = RunOptions(
+            on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown
+        )
         vector = VectorOptions(pooling, normalize, dimensions)
         return vectors.encode_detailed(self.session, sequences, vector=vector, options=options)
 
@@ -170,32 +178,35 @@ class Encoder:
         self,
         sequences: Any,
         *,
-        layers: Sequence[int] = (-1,),
+        layers: int | Sequence[int] | Literal["all"] = -1,
         prompt: str | None = None,
         prompt_name: str | None = None,
         role: PromptRole | None = None,
         on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
         progress: bool | Progress = False,
     ) -> TokenVectors | list[TokenVectors]:
         """One vector per token: a `TokenVectors` for each sequence.
 
         layers: hidden states to return: 0 for the embeddings, 1 to `num_layers` for the output of
-            each layer, negative from the end. One gives vectors (length, d), several
-            (layers, length, d).
+            each layer, negative from the end, or "all" of them. One gives vectors (length, d),
+            several (layers, length, d).
 
         Raises:
             InputError: as `encode`, and if a layer does not exist.
         """
-        options = RunOptions(on_overflow, max_tokens, progress, prompt, prompt_name, role)
+        options = RunOptions(
+            on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown
+        )
         return vectors.contextualize(self.session, sequences, layers=layers, options=options)
 
     def attention(
         self,
         sequence: Any,
         *,
-        layers: Sequence[int] | None = None,
-        heads: Sequence[int] | None = None,
+        layers: int | Sequence[int] | Literal["all"] | None = None,
+        heads: int | Sequence[int] | Literal["all"] | None = None,
     ) -> np.ndarray:
         """Attention probabilities of one sequence, (layers, heads, length, length).
 
@@ -215,6 +226,7 @@ class Encoder:
         *,
         threshold: float = 0.5,
         on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
         progress: bool | Progress = False,
     ) -> Classification | Classifications:
@@ -225,7 +237,7 @@ class Encoder:
         Raises:
             InputError: as `encode`, and if the model has no head for classes.
         """
-        options = RunOptions(on_overflow, max_tokens, progress)
+        options = RunOptions(on_overflow, max_tokens, progress, on_unknown=on_unknown)
         return classify(self.session, sequences, threshold=threshold, options=options)
 
     def predict(
@@ -233,6 +245,7 @@ class Encoder:
         sequences: Any,
         *,
         on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
         progress: bool | Progress = False,
     ) -> np.ndarray:
@@ -243,7 +256,7 @@ class Encoder:
         Raises:
             InputError: as `encode`, and if the model has no head for values.
         """
-        options = RunOptions(on_overflow, max_tokens, progress)
+        options = RunOptions(on_overflow, max_tokens, progress, on_unknown=on_unknown)
         return predict(self.session, sequences, options=options)
 
     @one_or_many(TokenTags, list[TokenTags])
@@ -252,6 +265,7 @@ class Encoder:
         sequences: Any,
         *,
         on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
         progress: bool | Progress = False,
     ) -> TokenTags | list[TokenTags]:
@@ -263,7 +277,7 @@ class Encoder:
         Raises:
             InputError: as `encode`, and if the model has no head for tags.
         """
-        options = RunOptions(on_overflow, max_tokens, progress)
+        options = RunOptions(on_overflow, max_tokens, progress, on_unknown=on_unknown)
         return tag(self.session, sequences, options=options)
 
     @one_or_many(list[MaskPrediction], list[list[MaskPrediction]])
@@ -273,6 +287,7 @@ class Encoder:
         *,
         top: int = 5,
         on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
         progress: bool | Progress = False,
     ) -> list[MaskPrediction] | list[list[MaskPrediction]]:
@@ -283,7 +298,7 @@ class Encoder:
         Raises:
             InputError: as `encode`, if a sequence has no mask, or the model no head for tokens.
         """
-        options = RunOptions(on_overflow, max_tokens, progress)
+        options = RunOptions(on_overflow, max_tokens, progress, on_unknown=on_unknown)
         return fill_mask(self.session, sequences, top=top, options=options)
 
     def rerank(
@@ -294,6 +309,7 @@ class Encoder:
         prompt: str | None = None,
         prompt_name: str | None = None,
         on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
         progress: bool | Progress = False,
     ) -> Ranking:
@@ -309,7 +325,9 @@ class Encoder:
         Raises:
             InputError: as `encode`, and if the model has no such head, or does not read text.
         """
-        options = RunOptions(on_overflow, max_tokens, progress, prompt, prompt_name)
+        options = RunOptions(
+            on_overflow, max_tokens, progress, prompt, prompt_name, on_unknown=on_unknown
+        )
         return rerank(self.session, query, documents, options=options)
 
     @one_or_many(SparseVector, SparseVectors)
@@ -318,6 +336,7 @@ class Encoder:
         sequences: Any,
         *,
         on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
         progress: bool | Progress = False,
     ) -> SparseVector | SparseVectors:
@@ -329,5 +348,5 @@ class Encoder:
         Raises:
             InputError: as `encode`, and if the model has no head for tokens.
         """
-        options = RunOptions(on_overflow, max_tokens, progress)
+        options = RunOptions(on_overflow, max_tokens, progress, on_unknown=on_unknown)
         return sparse(self.session, sequences, options=options)

@@ -32,6 +32,7 @@ def encode(
     prompt: o.Prompt = None,
     prompt_name: o.PromptName = None,
     on_overflow: o.OnOverflow = "truncate",
+    on_unknown: o.OnUnknown = "warn",
     max_memory: o.MaxMemory = None,
     backend: o.Backend = "auto",
     precision: o.PrecisionOption = "fp32",
@@ -42,8 +43,9 @@ def encode(
     """Encode files of sequences into a file of vectors.
 
     There is one vector for each row, in order. Rows are read, encoded and written a part at a time,
-    so files may be of any size. A .jsonl output has id, text, vector, num_tokens and truncated in
-    each row, and which model and settings made it; .parquet has the same as columns, with the model
+    so files may be of any size. A .jsonl output has id, text, vector, num_tokens, num_unknown
+    (how many of the tokens are unknown to the model) and truncated in each row, and which model and
+    settings made it; .parquet has the same as columns, with the model
     and settings in its metadata, in a third of the space (it needs the extra [parquet]); .npy has
     the vectors alone, and the model and settings in a .npy.json beside it.
 
@@ -60,7 +62,13 @@ def encode(
     check_inputs(inputs, input_format)
     refuse_output_among_inputs(inputs, output)
     settings = models.EncodeSettings(
-        pooling, normalize, dimensions, prompt, prompt_name, on_overflow=on_overflow
+        pooling,
+        normalize,
+        dimensions,
+        prompt,
+        prompt_name,
+        on_overflow=on_overflow,
+        on_unknown=on_unknown,
     )
     with contextlib.ExitStack() as stack:
         out = stack.enter_context(vector_output(output, overwrite=overwrite))
@@ -105,6 +113,8 @@ def encode(
             f"{totals.truncated:,} of {totals.rows:,} rows are longer than the model's "
             f"{encoder.max_length} positions and were cut; --on-overflow window encodes all of them"
         )
+    if on_unknown == "warn":
+        totals.warn_of_unknown()
     if not quiet:
         note(
             f"encoded {totals.rows:,} rows, {totals.tokens:,} tokens, in {seconds:.1f} s "

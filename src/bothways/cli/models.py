@@ -29,6 +29,7 @@ class EncodeSettings:
     prompt_name: str | None = None
     role: Literal["query", "document"] | None = None
     on_overflow: Literal["error", "truncate", "window"] = "truncate"
+    on_unknown: Literal["warn", "error", "ignore"] = "warn"
 
 
 def fetch(source: str, *, quiet: bool, trusted: bool = True) -> Path:

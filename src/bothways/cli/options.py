@@ -27,6 +27,7 @@ __all__ = [
     "Nearest",
     "Normalize",
     "OnOverflow",
+    "OnUnknown",
     "Output",
     "Overwrite",
     "PairColumn",
@@ -196,6 +197,13 @@ OnOverflow = Annotated[
     typer.Option(
         help="What happens to sequences longer than the model: an error; truncate them, and count "
         "them; or overlapping windows whose vectors are merged."
+    ),
+]
+OnUnknown = Annotated[
+    Literal["warn", "error", "ignore"],
+    typer.Option(
+        help="What happens if most tokens of a sequence are unknown to the model: a warning that "
+        "counts and advises, an error, or nothing."
     ),
 ]
 

@@ -35,6 +35,7 @@ def predict(
     threshold: o.Threshold = 0.5,
     top: o.Top = 5,
     on_overflow: o.OnOverflow = "truncate",
+    on_unknown: o.OnUnknown = "warn",
     max_memory: o.MaxMemory = None,
     backend: o.Backend = "auto",
     precision: o.PrecisionOption = "fp32",
@@ -77,6 +78,7 @@ def predict(
             words=words,
             query=query,
             on_overflow=on_overflow,
+            on_unknown=on_unknown,
         )
         encoder.session.heads.weights(head)  # in memory before it is counted what there is
         plan = plan_chunks(
@@ -108,6 +110,7 @@ def predict(
             f"{totals.truncated:,} of {totals.rows:,} rows are longer than the model's "
             f"{encoder.max_length} positions and were cut; --on-overflow window reads all of them"
         )
+    totals.warn_of_unknown()
     if not quiet:
         note(
             f"{chosen}: {totals.rows:,} rows, {totals.tokens:,} tokens, in {seconds:.1f} s "

@@ -10,7 +10,7 @@ import numpy as np
 from bothways.cli.memory import ChunkPlan
 from bothways.cli.progress import EncodingReport
 from bothways.cli.streaming import Totals, chunks, naming_rows, within_chunk
-from bothways.errors import InputError, TruncationWarning
+from bothways.errors import InputError, TruncationWarning, UnknownTokenWarning
 from bothways.files import Meter, Row
 from bothways.files.record_writers import ColumnType, RecordWriter
 from bothways.model.heads import Head, HeadTask
@@ -55,6 +55,7 @@ class Predictor:
     words: bool = False
     query: str | None = None
     on_overflow: Literal["error", "truncate", "window"] = "truncate"
+    on_unknown: Literal["warn", "error", "ignore"] = "warn"
 
     @property
     def columns(self) -> dict[str, ColumnType]:
@@ -82,6 +83,7 @@ class Predictor:
                     sequences,
                     threshold=self.threshold,
                     on_overflow=self.on_overflow,
+                    on_unknown=self.on_unknown,
                     max_tokens=max_tokens,
                     progress=progress,
                 )
@@ -90,13 +92,16 @@ class Predictor:
                 from bothways.inference.options import RunOptions
                 from bothways.inference.predict.regress import predict_values
 
-                options = RunOptions(self.on_overflow, max_tokens, progress)
+                options = RunOptions(
+                    self.on_overflow, max_tokens, progress, on_unknown=self.on_unknown
+                )
                 values, truncated = predict_values(encoder.session, sequences, options=options)
                 return self._by_label("value", values), truncated
             case "tag":
                 tagged = encoder.tag(
                     sequences,
                     on_overflow=self.on_overflow,
+                    on_unknown=self.on_unknown,
                     max_tokens=max_tokens,
                     progress=progress,
                 )
@@ -106,6 +111,7 @@ class Predictor:
                     sequences,
                     top=self.top,
                     on_overflow=self.on_overflow,
+                    on_unknown=self.on_unknown,
                     max_tokens=max_tokens,
                     progress=progress,
                 )
@@ -114,6 +120,7 @@ class Predictor:
                 sparse = encoder.sparse(
                     sequences,
                     on_overflow=self.on_overflow,
+                    on_unknown=self.on_unknown,
                     max_tokens=max_tokens,
                     progress=progress,
                 )
@@ -196,8 +203,9 @@ def predict_rows(
     for chunk in chunks(rows, plan):
         after = meter.share
         heard = _Heard(within_chunk(report, totals.tokens, before, after))
-        with naming_rows(chunk), warnings.catch_warnings():
+        with naming_rows(chunk), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore", TruncationWarning)  # all of them are counted at the end
+            warnings.simplefilter("always", UnknownTokenWarning)  # and these
             cells, truncated = predictor.predict(
                 encoder,
                 [predictor.sequence(row.value) for row in chunk],
@@ -205,11 +213,22 @@ def predict_rows(
                 heard,
             )
         writer.write(_of_rows(chunk) | cells | {"truncated": truncated.tolist()})
+        _count_unknown(totals, chunk, caught)
         totals.rows += len(chunk)
         totals.tokens += heard.total
         totals.truncated += int(truncated.sum())
         before = after
     return totals
+
+
+def _count_unknown(totals: Totals, chunk: list[Row], caught: list[warnings.WarningMessage]) -> None:
+    """Count the rows that warnings are about, and repeat any other warning."""
+    for entry in caught:
+        if isinstance(entry.message, UnknownTokenWarning):
+            place = chunk[entry.message.first].place
+            totals.count_unknown(entry.message.count, f"{place}; {entry.message.advice}")
+        else:
+            warnings.warn_explicit(entry.message, entry.category, entry.filename, entry.lineno)
 
 
 class _Heard:

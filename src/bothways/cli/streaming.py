@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bothways.cli.console import warn
 from bothways.cli.memory import ChunkPlan
 from bothways.cli.models import EncodeSettings
 from bothways.cli.progress import EncodingReport
 from bothways.errors import InputError
 from bothways.files import Encoded, Meter, Row, VectorWriter
+from bothways.sequences.unknown_tokens import explain_unknown
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
@@ -22,11 +24,31 @@ __all__ = ["Totals", "chunks", "encode_rows", "naming_rows", "within_chunk"]
 
 @dataclasses.dataclass
 class Totals:
-    """What has been encoded."""
+    """What has been encoded.
+
+    unknown: rows that consist mostly of unknown tokens. first_unknown: the first of them, with what
+    to do about it.
+    """
 
     rows: int = 0
     tokens: int = 0
     truncated: int = 0
+    unknown: int = 0
+    first_unknown: str = ""
+
+    def count_unknown(self, count: int, first: str) -> None:
+        """Add rows that consist mostly of unknown tokens; `first` describes the first of them."""
+        self.first_unknown = self.first_unknown or first
+        self.unknown += count
+
+    def warn_of_unknown(self) -> None:
+        """Warn if rows consist mostly of unknown tokens."""
+        if self.unknown:
+            warn(
+                f"{self.unknown:,} of {self.rows:,} rows consist mostly of tokens that the model "
+                f"does not know, the first is {self.first_unknown}. --on-unknown error refuses "
+                "them, ignore is silent"
+            )
 
 
 def encode_rows(
@@ -56,6 +78,12 @@ def encode_rows(
         totals.rows += len(chunk)
         totals.tokens += int(encodings.num_tokens.sum())
         totals.truncated += int(encodings.truncated.sum())
+        if encodings.mostly_unknown.any():
+            first = chunk[int(encodings.mostly_unknown.argmax())]
+            totals.count_unknown(
+                int(encodings.mostly_unknown.sum()),
+                f"{first.place}; {explain_unknown(first.value, encoder.reader)}",
+            )
         before = after
     return totals
 
@@ -104,6 +132,7 @@ def _encode(
             prompt_name=settings.prompt_name,
             role=settings.role,
             on_overflow=settings.on_overflow,
+            on_unknown=settings.on_unknown,
             max_tokens=plan.batch_tokens,
             progress=progress,
         )
@@ -150,5 +179,6 @@ def _with_names(chunk: list[Row], encodings: "SequenceVectors") -> Encoded:
         texts=[row.value if isinstance(row.value, str) else None for row in chunk],
         vectors=encodings.vectors,
         num_tokens=encodings.num_tokens,
+        num_unknown=encodings.num_unknown,
         truncated=encodings.truncated,
     )

@@ -1,9 +1,10 @@
 """Writers of vectors, a part at a time.
 
-.parquet  columns id, text, vector, num_tokens, truncated; the origin in the schema's metadata
+.parquet  columns id, text, vector, num_tokens, num_unknown, truncated; the origin in the schema's
+          metadata
 .npy      the vectors alone, float32 (n, d); origin and number of rows in NAME.npy.json beside it
-.jsonl    one object a row: id, text, vector, num_tokens, truncated, origin. The origin is in every
-          row, so that rows keep it when files are cut, joined or piped.
+.jsonl    one object a row: id, text, vector, num_tokens, num_unknown, truncated, origin. The
+          origin is in every row, so that rows keep it when files are cut, joined or piped.
 """
 
 import dataclasses
@@ -30,6 +31,7 @@ class Encoded:
     texts: list[str | None]
     vectors: np.ndarray
     num_tokens: np.ndarray
+    num_unknown: np.ndarray
     truncated: np.ndarray
 
 
@@ -104,6 +106,7 @@ class ParquetWriter:
                 pa.field("text", pa.string()),
                 pa.field("vector", pa.list_(item, origin.dimensions), nullable=False),
                 pa.field("num_tokens", pa.int32(), nullable=False),
+                pa.field("num_unknown", pa.int32(), nullable=False),
                 pa.field("truncated", pa.bool_(), nullable=False),
             ],
             metadata={k.encode(): v.encode() for k, v in origin.to_metadata().items()},
@@ -114,7 +117,7 @@ class ParquetWriter:
             self._schema,
             compression={"vector.list.element": "none", "id": "snappy", "text": "snappy"},
             use_dictionary=False,
-            write_statistics=["num_tokens", "truncated"],
+            write_statistics=["num_tokens", "num_unknown", "truncated"],
         )
         self._waiting: list[pa.RecordBatch] = []
 
@@ -129,6 +132,7 @@ class ParquetWriter:
             pa.array(rows.texts, pa.string()),
             pa.FixedSizeListArray.from_arrays(flat, type=vector_type),
             pa.array(rows.num_tokens, pa.int32()),
+            pa.array(rows.num_unknown, pa.int32()),
             pa.array(rows.truncated, pa.bool_()),
         ]
         self._waiting.append(pa.RecordBatch.from_arrays(columns, schema=self._schema))
@@ -195,7 +199,8 @@ class JsonlWriter:
             self._sink.write(
                 f'{{"id": {json.dumps(row_id)}, "text": {json.dumps(rows.texts[i])}, '
                 f'"vector": [{numbers}], '
-                f'"num_tokens": {int(rows.num_tokens[i])}, "truncated": {truncated}, '
+                f'"num_tokens": {int(rows.num_tokens[i])}, '
+                f'"num_unknown": {int(rows.num_unknown[i])}, "truncated": {truncated}, '
                 f'"origin": {self._origin}}}\n'.encode()
             )
         self._sink.flush()

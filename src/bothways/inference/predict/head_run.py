@@ -59,7 +59,7 @@ class HeadRun:
             options = dataclasses.replace(options, prompt="")
         fitted = session.prepare(rows, options)
         run = cls(session, head, session.heads.weights(head), fitted, options)
-        session.warn_of_truncation(fitted)
+        session.warn(rows, fitted, options)
         return run
 
     @property
