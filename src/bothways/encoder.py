@@ -21,7 +21,7 @@ from bothways.inference.predict.vocabulary import mask_token
 from bothways.inference.prompts import PromptRole
 from bothways.inference.session import Session, open_session
 from bothways.inference.vectors import SequenceVector, SequenceVectors, TokenVectors
-from bothways.io.progress import Progress
+from bothways.io.progress import ProgressCallback
 from bothways.model.config import PoolingMode
 from bothways.model.heads import HeadTask
 from bothways.sequences import OnOverflow
@@ -124,7 +124,7 @@ class Encoder:
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> np.ndarray:
         """One vector per sequence, float32 (n, d); (d,) for a single sequence.
 
@@ -164,7 +164,7 @@ class Encoder:
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> SequenceVector | SequenceVectors:
         """As `encode`, with what it would warn of, counted for each sequence, and no warning."""
         options = RunOptions(
@@ -185,7 +185,7 @@ class Encoder:
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> TokenVectors | list[TokenVectors]:
         """One vector per token: a `TokenVectors` for each sequence.
 
@@ -228,7 +228,7 @@ class Encoder:
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> Classification | Classifications:
         """The label of each sequence, or pair of texts, with the probabilities of all labels.
 
@@ -247,7 +247,7 @@ class Encoder:
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> np.ndarray:
         """The value of each sequence, or pair of texts, float32 (n,); (n, k) for k values of each.
 
@@ -267,7 +267,7 @@ class Encoder:
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> TokenTags | list[TokenTags]:
         """A label for each token of each sequence.
 
@@ -289,7 +289,7 @@ class Encoder:
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> list[MaskPrediction] | list[list[MaskPrediction]]:
         """The `top` most probable tokens for each mask of each sequence.
 
@@ -311,7 +311,7 @@ class Encoder:
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> Ranking:
         """Rank documents by how well they answer a query, each read together with it.
 
@@ -338,7 +338,7 @@ class Encoder:
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> SparseVector | SparseVectors:
         """The weight of each term of the vocabulary for each sequence; most are 0.
 

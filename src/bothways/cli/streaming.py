@@ -1,33 +1,44 @@
-"""Rows in, vectors out, a chunk at a time: memory is that of a chunk, whatever the file's size."""
+"""Encode rows, or predict from them, in chunks: memory does not grow with the size of the file."""
 
 import contextlib
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bothways.cli.console import warn
+from bothways.cli.console import note, warn
 from bothways.cli.memory import ChunkPlan
 from bothways.cli.models import EncodeSettings
+from bothways.cli.prediction_records import Cells, Predictor
 from bothways.cli.progress import EncodingReport
-from bothways.errors import InputError
-from bothways.files import Encoded, Meter, Row, VectorWriter
+from bothways.errors import InputError, TruncationWarning, UnknownTokenWarning
+from bothways.files import ReadProgress, Row, VectorBatch, VectorWriter
+from bothways.files.record_writers import RecordWriter
 from bothways.sequences.unknown_tokens import explain_unknown
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
     from bothways.inference.vectors import SequenceVectors
 
-__all__ = ["Totals", "chunks", "encode_rows", "naming_rows", "within_chunk"]
+__all__ = [
+    "Totals",
+    "chunk_progress",
+    "encode_rows",
+    "name_row_in_errors",
+    "predict_rows",
+    "report_totals",
+    "split_into_chunks",
+]
 
 
 @dataclasses.dataclass
 class Totals:
-    """What has been encoded.
+    """Counts of a finished run: rows, their tokens, and the rows that were truncated.
 
-    unknown: rows that consist mostly of unknown tokens. first_unknown: the first of them, with what
-    to do about it.
+    unknown: rows that consist mostly of unknown tokens. first_unknown: the place of the first of
+    them, and what to do about it.
     """
 
     rows: int = 0
@@ -41,15 +52,6 @@ class Totals:
         self.first_unknown = self.first_unknown or first
         self.unknown += count
 
-    def warn_of_unknown(self) -> None:
-        """Warn if rows consist mostly of unknown tokens."""
-        if self.unknown:
-            warn(
-                f"{self.unknown:,} of {self.rows:,} rows consist mostly of tokens that the model "
-                f"does not know, the first is {self.first_unknown}. --on-unknown error refuses "
-                "them, ignore is silent"
-            )
-
 
 def encode_rows(
     encoder: "Encoder",
@@ -58,27 +60,27 @@ def encode_rows(
     *,
     settings: EncodeSettings,
     plan: ChunkPlan,
-    meter: Meter,
+    read_progress: ReadProgress,
     report: EncodingReport,
 ) -> Totals:
     """Encode and write all rows.
 
-    meter: of the reader that gives the rows. report: is called after every batch.
+    read_progress: progress of the reader that yields the rows. report: called after every batch.
 
     Raises:
-        InputError: naming file and row of a sequence that cannot be encoded.
+        InputError: naming the file and row of a sequence that cannot be encoded.
     """
     totals = Totals()
     before: float | None = 0.0
-    for chunk in chunks(rows, plan):
-        after = meter.share
-        progress = within_chunk(report, totals.tokens, before, after)
+    for chunk in split_into_chunks(rows, plan):
+        after = read_progress.fraction
+        progress = chunk_progress(report, totals.tokens, before, after)
         encodings = _encode(encoder, chunk, settings, plan, progress)
-        writer.write(_with_names(chunk, encodings))
+        writer.write(_vector_batch(chunk, encodings))
         totals.rows += len(chunk)
         totals.tokens += int(encodings.num_tokens.sum())
         totals.truncated += int(encodings.truncated.sum())
-        if encodings.mostly_unknown.any():
+        if settings.on_unknown == "warn" and encodings.mostly_unknown.any():
             first = chunk[int(encodings.mostly_unknown.argmax())]
             totals.count_unknown(
                 int(encodings.mostly_unknown.sum()),
@@ -88,10 +90,75 @@ def encode_rows(
     return totals
 
 
-def chunks(rows: Iterable[Row], plan: ChunkPlan) -> Iterator[list[Row]]:
-    """Rows in lists of at most `plan.rows` rows and `plan.characters` characters.
+def predict_rows(
+    encoder: "Encoder",
+    rows: Iterable[Row],
+    writer: RecordWriter,
+    predictor: Predictor,
+    *,
+    plan: ChunkPlan,
+    read_progress: ReadProgress,
+    report: EncodingReport,
+) -> Totals:
+    """Predict and write all rows.
 
-    A row of more characters is a list by itself. Four numbers count as a character.
+    read_progress: progress of the reader that yields the rows. report: called after every batch.
+
+    Raises:
+        InputError: naming the file and row of a sequence that cannot be encoded.
+    """
+    totals = Totals()
+    before: float | None = 0.0
+    for chunk in split_into_chunks(rows, plan):
+        after = read_progress.fraction
+        progress = _TokenCount(chunk_progress(report, totals.tokens, before, after))
+        with name_row_in_errors(chunk), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("ignore", TruncationWarning)  # the totals count truncated rows
+            warnings.simplefilter("always", UnknownTokenWarning)  # and these
+            cells, truncated = predictor.predict(
+                encoder,
+                [predictor.sequence(row.value) for row in chunk],
+                plan.batch_tokens,
+                progress,
+            )
+        writer.write(_row_cells(chunk) | cells | {"truncated": truncated.tolist()})
+        totals.rows += len(chunk)
+        totals.tokens += progress.total
+        _count_unknown(totals, chunk, caught)
+        totals.truncated += int(truncated.sum())
+        before = after
+    return totals
+
+
+def report_totals(
+    action: str, totals: Totals, seconds: float, *, max_length: int, quiet: bool
+) -> None:
+    """Warn of truncated rows and unknown tokens; print rows and tokens per second unless quiet.
+
+    action: what was done, such as `encoded`. max_length: of the model, in positions.
+    """
+    if totals.truncated:
+        warn(
+            f"truncated {totals.truncated:,} of {totals.rows:,} rows to the model's maximum length "
+            f"of {max_length} positions; use --on-overflow window to read them whole"
+        )
+    if totals.unknown:
+        warn(
+            f"{totals.unknown:,} of {totals.rows:,} rows consist mostly of tokens that the model "
+            f"does not know, the first is {totals.first_unknown}; use --on-unknown error to refuse "
+            "them, or ignore"
+        )
+    if not quiet:
+        note(
+            f"{action} {totals.rows:,} rows, {totals.tokens:,} tokens, in {seconds:.1f} s "
+            f"({totals.tokens / max(seconds, 1e-3):,.0f} tokens/s)"
+        )
+
+
+def split_into_chunks(rows: Iterable[Row], plan: ChunkPlan) -> Iterator[list[Row]]:
+    """Split rows into lists of at most `plan.rows` rows and `plan.characters` characters.
+
+    A longer row is a list of its own. Four numbers count as one character.
 
     Raises:
         InputError: if a row is longer than the plan allows.
@@ -99,11 +166,11 @@ def chunks(rows: Iterable[Row], plan: ChunkPlan) -> Iterator[list[Row]]:
     chunk: list[Row] = []
     characters = 0
     for row in rows:
-        size = _size(row.value)
+        size = _count_characters(row.value)
         if plan.longest_row is not None and size > plan.longest_row:
             raise InputError(
-                f"{row.place}: {size:,} characters, and --max-memory leaves room for "
-                f"{plan.longest_row:,}; raise it, or shorten the row"
+                f"{row.place}: {size:,} characters, but --max-memory leaves room for only "
+                f"{plan.longest_row:,}; raise the limit or shorten the row"
             )
         if chunk and (len(chunk) == plan.rows or characters + size > plan.characters):
             yield chunk
@@ -122,7 +189,7 @@ def _encode(
     progress: Callable[[int, int], None],
 ) -> "SequenceVectors":
     sequences: list[object] = [row.value for row in chunk]
-    with naming_rows(chunk):
+    with name_row_in_errors(chunk):
         return encoder.encode_detailed(
             sequences,
             pooling=settings.pooling,
@@ -139,8 +206,8 @@ def _encode(
 
 
 @contextlib.contextmanager
-def naming_rows(chunk: list[Row]) -> Iterator[None]:
-    """Name file and row of a sequence that cannot be encoded, rather than its place in a chunk."""
+def name_row_in_errors(chunk: list[Row]) -> Iterator[None]:
+    """Let errors name the file and row of a sequence, instead of its index in the chunk."""
     try:
         yield
     except InputError as error:
@@ -149,10 +216,13 @@ def naming_rows(chunk: list[Row]) -> Iterator[None]:
         raise InputError(f"{chunk[error.sequence].place}: {error.detail}") from error
 
 
-def within_chunk(
+def chunk_progress(
     report: EncodingReport, tokens: int, before: float | None, after: float | None
 ) -> Callable[[int, int], None]:
-    """Progress of a chunk, for the encoder to call, as progress of the whole."""
+    """A callback for the encoder, which reports the progress of a chunk as that of the whole run.
+
+    tokens: encoded before the chunk. before, after: fraction of the input read before and after it.
+    """
 
     def progress(done: int, total: int) -> None:
         if before is None or after is None:
@@ -163,7 +233,7 @@ def within_chunk(
     return progress
 
 
-def _size(value: Any) -> int:
+def _count_characters(value: Any) -> int:
     match value:
         case str():
             return len(value)
@@ -173,8 +243,8 @@ def _size(value: Any) -> int:
             return sum(len(symbol) + 1 for symbol in value)
 
 
-def _with_names(chunk: list[Row], encodings: "SequenceVectors") -> Encoded:
-    return Encoded(
+def _vector_batch(chunk: list[Row], encodings: "SequenceVectors") -> VectorBatch:
+    return VectorBatch(
         ids=[row.id for row in chunk],
         texts=[row.value if isinstance(row.value, str) else None for row in chunk],
         vectors=encodings.vectors,
@@ -182,3 +252,38 @@ def _with_names(chunk: list[Row], encodings: "SequenceVectors") -> Encoded:
         num_unknown=encodings.num_unknown,
         truncated=encodings.truncated,
     )
+
+
+def _row_cells(chunk: list[Row]) -> Cells:
+    return {"id": [row.id for row in chunk], "text": [_row_text(row.value) for row in chunk]}
+
+
+def _row_text(value: Any) -> str | None:
+    """A row as text, for the output; None for numbers."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, tuple):
+        return "\t".join(value)
+    return " ".join(value) if isinstance(value, list) else None
+
+
+def _count_unknown(totals: Totals, chunk: list[Row], caught: list[warnings.WarningMessage]) -> None:
+    """Count the rows that warnings are about, and repeat any other warning."""
+    for entry in caught:
+        if isinstance(entry.message, UnknownTokenWarning):
+            place = chunk[entry.message.first].place
+            totals.count_unknown(entry.message.count, f"{place}; {entry.message.advice}")
+        else:
+            warnings.warn_explicit(entry.message, entry.category, entry.filename, entry.lineno)
+
+
+class _TokenCount:
+    """Passes progress on, and keeps the total number of tokens."""
+
+    def __init__(self, progress: Callable[[int, int], None]) -> None:
+        self._progress = progress
+        self.total = 0
+
+    def __call__(self, done: int, total: int) -> None:
+        self.total = total
+        self._progress(done, total)

@@ -14,7 +14,7 @@ from bothways.inference.containers import (
     rows_of,
     table_as_series,
 )
-from bothways.sequences import SequenceReader, is_one_sequence
+from bothways.sequences import SequenceReader, is_single_sequence
 
 __all__ = ["SequenceInputs", "TextOrPair", "as_inputs", "lists_as_pairs", "one_or_many"]
 
@@ -57,7 +57,7 @@ def as_inputs(
         return _as_series(sequences, reader)
     if hasattr(sequences, "detach"):  # a torch tensor: ids
         sequences = as_array_if_numeric(sequences)
-    if not is_one_sequence(sequences):
+    if not is_single_sequence(sequences):
         rows = rows_of(sequences, reader, pairs=pairs)
         return SequenceInputs([_as_ids_if_tensor(row) for row in rows], single=False)
     if isinstance(sequences, tuple) and reader is not None and reader.kind == "symbols":
@@ -77,7 +77,7 @@ def _as_series(sequences: Any, reader: SequenceReader) -> SequenceInputs:
         return SequenceInputs([table_as_series(sequences)], single=True)
     if hasattr(sequences, "detach"):
         sequences = as_array_if_numeric(sequences)
-    if is_one_sequence(sequences):
+    if is_single_sequence(sequences):
         return SequenceInputs([sequences], single=True)
     rows = rows_of(sequences, reader, pairs=False)
     return SequenceInputs([as_array_if_numeric(row) for row in rows], single=False)

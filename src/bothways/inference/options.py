@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args
 
 from bothways.errors import InputError
 from bothways.inference.prompts import PromptRole, check_prompt_arguments
-from bothways.io.progress import Progress
+from bothways.io.progress import ProgressCallback
 from bothways.model.config import PoolingMode
 from bothways.model.packing import DEFAULT_MAX_TOKENS
 from bothways.sequences import OnOverflow
@@ -34,7 +34,7 @@ class RunOptions:
 
     on_overflow: OnOverflow = "truncate"
     max_tokens: int | None = None
-    progress: bool | Progress = False
+    progress: bool | ProgressCallback = False
     prompt: str | None = None
     prompt_name: str | None = None
     role: PromptRole | None = None

@@ -19,9 +19,9 @@ from bothways.inference.heads import Heads
 from bothways.inference.options import RunOptions, VectorOptions
 from bothways.inference.postprocessing import finish
 from bothways.inference.prompts import Prompt, select_prompt
-from bothways.io.progress import show
+from bothways.io.progress import show_progress
 from bothways.model.config import PoolingMode
-from bothways.sequences import Fitted, OnOverflow, SequenceReader, Tokenized
+from bothways.sequences import FittedSequence, OnOverflow, SequenceReader, Tokenized
 from bothways.sequences.unknown_tokens import (
     count_unknown,
     explain_unknown,
@@ -86,20 +86,20 @@ class Session:
         Raises:
             InputError: naming the sequence that cannot be read.
         """
-        return sequences.read(rows, self.reader, self.spec.config, prompt=prompt)
+        return sequences.read_sequences(rows, self.reader, self.spec.config, prompt=prompt)
 
-    def fit(self, tokenized: Sequence[Tokenized], on_overflow: OnOverflow) -> list[Fitted]:
+    def fit(self, tokenized: Sequence[Tokenized], on_overflow: OnOverflow) -> list[FittedSequence]:
         """Make each sequence fit the model's maximum length.
 
         Raises:
             SequenceTooLong: naming the sequence that is too long, with `on_overflow="error"`.
         """
         return [
-            sequences.fit(t, self.spec.max_length, on_overflow, index=i)
+            sequences.fit_to_length(t, self.spec.max_length, on_overflow, index=i)
             for i, t in enumerate(tokenized)
         ]
 
-    def prepare(self, rows: Sequence[Any], options: RunOptions) -> list[Fitted]:
+    def prepare(self, rows: Sequence[Any], options: RunOptions) -> list[FittedSequence]:
         """`tokenize` and `fit`, with the prompt of the options.
 
         Raises:
@@ -111,13 +111,13 @@ class Session:
         return fitted
 
     def pool(
-        self, fitted: Sequence[Fitted], modes: Sequence[PoolingMode], options: RunOptions
+        self, fitted: Sequence[FittedSequence], modes: Sequence[PoolingMode], options: RunOptions
     ) -> np.ndarray:
         """Pooled hidden states of each sequence, float32 (n, D * K), the modes side by side.
 
         Where the model says so, pooling leaves out the positions of the prompt.
         """
-        with show(options.progress, sum(f.num_tokens for f in fitted)) as advance:
+        with show_progress(options.progress, sum(f.num_tokens for f in fitted)) as advance:
             return runner.pool_sequences(
                 self.backend,
                 fitted,
@@ -128,10 +128,10 @@ class Session:
             )
 
     def hidden_states(
-        self, fitted: Sequence[Fitted], layers: Sequence[int], options: RunOptions
+        self, fitted: Sequence[FittedSequence], layers: Sequence[int], options: RunOptions
     ) -> Iterator[tuple[int, np.ndarray]]:
         """Index and hidden states, float32 (layers, L, D), of each sequence, in any order."""
-        with show(options.progress, sum(f.num_tokens for f in fitted)) as advance:
+        with show_progress(options.progress, sum(f.num_tokens for f in fitted)) as advance:
             for i, states in runner.hidden_states(
                 self.backend, fitted, layers, max_tokens=options.batch_tokens
             ):
@@ -153,11 +153,13 @@ class Session:
             dimensions=spec.dimensions if dimensions is None else dimensions,
         )
 
-    def num_unknown(self, fitted: Sequence[Fitted]) -> np.ndarray:
+    def num_unknown(self, fitted: Sequence[FittedSequence]) -> np.ndarray:
         """Unknown tokens among those of each sequence that are encoded, int64 (n,)."""
         return count_unknown(fitted, self._unknown_id)
 
-    def warn(self, rows: Sequence[Any], fitted: Sequence[Fitted], options: RunOptions) -> None:
+    def warn(
+        self, rows: Sequence[Any], fitted: Sequence[FittedSequence], options: RunOptions
+    ) -> None:
         """Warn if any sequence was cut, or consists mostly of unknown tokens, with their number."""
         runner.warn_of_truncation(fitted, self.spec.max_length)
         if options.on_unknown == "warn" and (mostly := self._mostly_unknown(fitted)).size:
@@ -170,7 +172,7 @@ class Session:
             )
             runner.warn(UnknownTokenWarning(message, count=len(mostly), first=first, advice=advice))
 
-    def _refuse_unknown(self, rows: Sequence[Any], fitted: Sequence[Fitted]) -> None:
+    def _refuse_unknown(self, rows: Sequence[Any], fitted: Sequence[FittedSequence]) -> None:
         for index in self._mostly_unknown(fitted)[:1].tolist():
             raise InputError(
                 f"{self.num_unknown(fitted)[index]} of {fitted[index].num_tokens} tokens are "
@@ -178,7 +180,7 @@ class Session:
                 sequence=index,
             )
 
-    def _mostly_unknown(self, fitted: Sequence[Fitted]) -> np.ndarray:
+    def _mostly_unknown(self, fitted: Sequence[FittedSequence]) -> np.ndarray:
         """Indices of the sequences of which most tokens are unknown, int64."""
         if self._unknown_id is None:
             return np.zeros(0, dtype=np.int64)
@@ -188,7 +190,7 @@ class Session:
     def _unknown_id(self) -> int | None:
         return unknown_id(self.reader)
 
-    def _prompt_length(self, fitted: Sequence[Fitted], options: RunOptions) -> int:
+    def _prompt_length(self, fitted: Sequence[FittedSequence], options: RunOptions) -> int:
         """Positions of the prompt that pooling leaves out."""
         if self.reader is None or self.spec.pooling.include_prompt:
             return 0

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from bothways.errors import InputError
-from bothways.sequences.overflow import Fitted
+from bothways.sequences.fitting import FittedSequence
 from bothways.sequences.reader import SequenceReader, Tokenized
 from bothways.sequences.symbols import SymbolReader
 
@@ -38,14 +38,14 @@ def unknown_id(reader: SequenceReader | None) -> int | None:
     return next((index for index in ids if index is not None), None)
 
 
-def count_unknown(fitted: Sequence[Fitted], unknown: int | None) -> np.ndarray:
+def count_unknown(fitted: Sequence[FittedSequence], unknown: int | None) -> np.ndarray:
     """Unknown tokens among those of each sequence that are encoded, int64 (n,)."""
     if unknown is None:
         return np.zeros(len(fitted), dtype=np.int64)
     return np.array([np.count_nonzero(_values(f) == unknown) for f in fitted], dtype=np.int64)
 
 
-def is_mostly_unknown(fitted: Sequence[Fitted], unknown_n: np.ndarray) -> np.ndarray:
+def is_mostly_unknown(fitted: Sequence[FittedSequence], unknown_n: np.ndarray) -> np.ndarray:
     """Whether more than half of the content of each sequence is unknown, bool (n,).
 
     unknown_n: as `count_unknown` gives it.
@@ -71,7 +71,7 @@ def explain_unknown(sequence: Any, reader: SequenceReader | None) -> str:
     return "use a model, or an alphabet, that was made for such sequences"
 
 
-def _values(fitted: Fitted) -> np.ndarray:
+def _values(fitted: FittedSequence) -> np.ndarray:
     values = fitted.tokenized.values
     return values[fitted.positions] if fitted.truncated else values
 

@@ -14,7 +14,7 @@ from bothways.inference.options import RunOptions
 from bothways.inference.predict.head_run import HeadRun
 from bothways.inference.session import Session
 from bothways.model.heads import Head
-from bothways.sequences import is_one_sequence
+from bothways.sequences import is_single_sequence
 from bothways.sequences.reader import type_name
 
 __all__ = ["Ranking", "rerank"]
@@ -56,7 +56,7 @@ def rerank(
         )
     if not isinstance(query, str):
         raise InputError(f"query: got {type_name(query)}; expected a str")
-    if is_one_sequence(documents):
+    if is_single_sequence(documents):
         raise InputError("documents: got a single text; expected a list of texts")
     pairs = [(query, document) for document in rows_of(documents, session.reader, pairs=False)]
     if options.prompt is None and options.prompt_name is None:
