@@ -291,7 +291,7 @@ def test_layers_and_heads_that_do_not_exist_are_named(encoder: Encoder) -> None:
     ("arguments", "error", "message"),
     [
         ({"backend": "cuda"}, InputError, "backend='cuda': expected one of auto, native, torch"),
-        ({"backend": "native", "precision": "bf16"}, BackendError, "fp32 or int8"),
+        ({"backend": "native", "precision": "bf16"}, BackendError, "fp32 and int8"),
         ({"precision": "fp8"}, InputError, "precision='fp8': expected one of fp32, int8"),
         ({"backend": "torch", "precision": "int8"}, BackendError, "native"),
         ({"backend": "reference", "precision": "fp16"}, BackendError, "fp32, not in fp16"),

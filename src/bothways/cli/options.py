@@ -146,7 +146,7 @@ class OverflowOptions:
         Option(
             "Sequences of which most tokens are unknown to the model: warn, stop with an error, or "
             "ignore.",
-            group=_COMPUTE, unit="ACTION",
+            group=_COMPUTE, unit="ACTION", advanced=True,
         ),
     ] = "warn"  # fmt: skip
     max_memory: Annotated[
