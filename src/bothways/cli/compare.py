@@ -241,7 +241,7 @@ def _count_of_threads(comparison: "Comparison[Any, Any]", given: dict[str, Any])
 
 
 def _threads_set(count: int | None) -> contextlib.AbstractContextManager[None]:
-    from bothways.lab.timing import torch_threads
+    from bothways.nn.threads import torch_threads
 
     return contextlib.nullcontext() if count is None else torch_threads(count)
 

@@ -4,7 +4,8 @@ B sequences, T packed tokens, D model width, H heads, L positions of one sequenc
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, assert_never, get_args
 
 import numpy as np
@@ -56,11 +57,13 @@ class NativeBackend:
     isa: instruction set, one of `available_isas()` (default: `BOTHWAYS_ISA`, else the fastest).
 
     The vectors of a sequence are the same to the last bit whatever the other sequences of the
-    batch, its position among them and the number of threads.
+    batch, its position among them and the number of threads. Concurrent calls run one after the
+    other. A forked process starts its own threads.
 
     Raises:
         BackendError: if bothways was installed without the native engine, or if the precision, the
-            number of threads or the instruction set is not supported on this machine.
+            number of threads or the instruction set is not supported on this machine; in each
+            call, if the system starts no more threads (the next call tries again).
         CheckpointError: if the weights do not fit the config.
     """
 
@@ -126,7 +129,8 @@ class NativeBackend:
         values, lengths, segments = self._arrays(batch)
         check_skip(batch, skip)
         out = np.empty((len(lengths), self.config.d_model * len(modes)), np.float32)
-        self._engine.pool(values, lengths, segments, list(modes), skip, out)
+        with _engine_errors():
+            self._engine.pool(values, lengths, segments, list(modes), skip, out)
         return out
 
     def hidden_states(
@@ -140,7 +144,8 @@ class NativeBackend:
         values, lengths, segments = self._arrays(batch)
         indices = _layer_indices(layers, self.config.num_layers + 1)
         out = np.empty((len(indices), len(values), self.config.d_model), np.float32)
-        self._engine.hidden_states(values, lengths, segments, indices, out)
+        with _engine_errors():
+            self._engine.hidden_states(values, lengths, segments, indices, out)
         return out
 
     def attention(
@@ -161,7 +166,8 @@ class NativeBackend:
         unique, inverse = np.unique(indices, return_inverse=True)
         shape = (len(unique), self.config.num_heads, len(values), len(values))
         out = np.empty(shape, np.float32)
-        self._engine.attention(values, lengths, segments, unique.tolist(), out)
+        with _engine_errors():
+            self._engine.attention(values, lengths, segments, unique.tolist(), out)
         return out[inverse]
 
     def _arrays(self, batch: PackedBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -186,6 +192,18 @@ def _require_engine() -> None:
             f"the native engine is not installed ({_IMPORT_ERROR}); install a C++ compiler and "
             "reinstall bothways, or choose backend='torch' or backend='reference'"
         ) from _IMPORT_ERROR
+
+
+@contextmanager
+def _engine_errors() -> Iterator[None]:
+    """Turn the engine's RuntimeError, a thread that cannot be started, into a BackendError."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise BackendError(
+            f"native engine: {error}; use fewer threads (threads=1 or BOTHWAYS_THREADS=1 needs no "
+            "other), or raise the limit on processes (`ulimit -u`, or the container's pids limit)"
+        ) from error
 
 
 def _layer_indices(layers: Sequence[int], count: int) -> list[int]:

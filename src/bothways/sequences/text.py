@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
+import bothways.sequences.tokenizer_forks  # noqa: F401  registers a handler of forks
 from bothways.errors import CheckpointError, InputError
 from bothways.sequences.reader import Description, Tokenized, type_name
 
