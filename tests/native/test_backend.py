@@ -45,6 +45,14 @@ def test_environment_variables_set_threads_and_instruction_set(
     assert (backend.threads, backend.isa) == (3, "plain")
 
 
+def test_the_number_of_threads_is_that_of_the_available_cpus_by_default(
+    weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BOTHWAYS_THREADS", raising=False)
+    monkeypatch.setattr(backend_module, "available_cpus", lambda: 3)
+    assert NativeBackend(CONFIG, weights).threads == 3
+
+
 def test_rejects_invalid_environment_variables(
     weights: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ import sys
 import pytest
 import torch
 
+from bothways.nn import threads
 from bothways.nn.threads import torch_threads
 
 
@@ -15,6 +16,21 @@ def test_the_number_of_threads_is_restored_even_after_an_error() -> None:
     with pytest.raises(KeyError), torch_threads(before + 1):
         raise KeyError
     assert torch.get_num_threads() == before
+
+
+def test_by_default_torch_keeps_within_the_cpu_quota(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        monkeypatch.setattr(threads, "available_cpus", lambda: 2)
+        with torch_threads(None):
+            assert torch.get_num_threads() == 2
+        monkeypatch.setattr(threads, "available_cpus", lambda: 64)
+        with torch_threads(None):
+            assert torch.get_num_threads() == 3
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

@@ -136,7 +136,7 @@ Threads = Annotated[
     typer.Option(
         min=1,
         metavar="COUNT",
-        help="CPU threads. By default one for each core.",
+        help="CPU threads. By default one for each core that the process may use.",
         show_default=False,
     ),
 ]

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from bothways.errors import BackendError, InputError
+from bothways.io.cpus import available_cpus
 from bothways.model.config import EncoderConfig, PoolingMode
 from bothways.model.layout import layout
 from bothways.model.packing import PackedBatch, check_batch, check_skip
@@ -29,6 +30,9 @@ else:
 __all__ = ["NativeBackend", "Precision", "available_isas", "is_built"]
 
 Precision = Literal["fp32", "int8"]
+
+MAX_THREADS = 1024
+"""Threads that the engine accepts."""
 
 
 def is_built() -> bool:
@@ -53,7 +57,7 @@ class NativeBackend:
         output; activations are quantized as they are computed, with a scale and a zero point per
         token and group of 128 inputs; the rest is in fp32.
     threads: number of threads (default: `BOTHWAYS_THREADS`, else the CPUs available to the
-        process). Results do not depend on it.
+        process, within its CPU quota). Results do not depend on it.
     isa: instruction set, one of `available_isas()` (default: `BOTHWAYS_ISA`, else the fastest).
 
     The vectors of a sequence are the same to the last bit whatever the other sequences of the
@@ -217,16 +221,12 @@ def _num_threads(threads: int | None) -> int:
     if threads is None:
         setting = os.environ.get("BOTHWAYS_THREADS", "")
         if not setting:
-            return (
-                len(os.sched_getaffinity(0))
-                if hasattr(os, "sched_getaffinity")
-                else os.cpu_count() or 1
-            )
+            return min(available_cpus(), MAX_THREADS)
         if not setting.isdecimal():
             raise BackendError(f"BOTHWAYS_THREADS={setting}: expected an integer of at least 1")
         threads = int(setting)
-    if not 1 <= threads <= 1024:
-        raise BackendError(f"threads={threads}: expected 1 to 1024")
+    if not 1 <= threads <= MAX_THREADS:
+        raise BackendError(f"threads={threads}: expected 1 to {MAX_THREADS}")
     return threads
 
 

@@ -30,7 +30,8 @@ class TorchBackend:
 
     device: torch's name of it ("cpu", "cuda", "cuda:1"); None for a GPU if there is one.
     precision: `fp32`; on a GPU also `bf16` or `fp16`.
-    threads: number of CPU threads during each call; None for torch's current setting. In a forked
+    threads: number of CPU threads during each call; None for torch's current setting, within
+        the process's CPU quota. In a forked
         process it is 1, whatever is given: torch's threads do not survive a fork.
 
     The weights are copied; on a CPU, into the layout of its matrix kernels.
