@@ -28,7 +28,7 @@ class Tiny:
     weights: dict[str, np.ndarray]
 
     def edit(self, changes: dict[str, Any], file: str = "config.json") -> None:
-        """Change fields of a JSON file; what is not there yet is made."""
+        """Change fields of a JSON file, and create the missing ones."""
         path = self.path / file
         values = json.loads(path.read_text()) if path.is_file() else {}
         path.parent.mkdir(exist_ok=True)

@@ -128,7 +128,7 @@ def test_relative_keys_are_refused(model_type: str) -> None:
         ("esm", {"token_dropout": True}, "field 'mask_token_id' is missing"),
         ("esm", {"token_dropout": "yes"}, "token_dropout='yes': expected true or false"),
         ("modernbert", {"layer_types": ["full_attention"]}, "layer_types has 1 entries"),
-        ("modernbert", {"layer_types": ["full_attention", "mamba"]}, "layer_types holds 'mamba'"),
+        ("modernbert", {"layer_types": ["full_attention", "mamba"]}, "layer_types has 'mamba'"),
         ("modernbert", {"layer_types": 3}, "layer_types=3: expected a list"),
         ("modernbert", {"rope_parameters": {"full_attention": {"rope_type": "yarn"}}},
          "full_attention: rope_type='yarn'"),
@@ -136,7 +136,7 @@ def test_relative_keys_are_refused(model_type: str) -> None:
         ("modernbert", {"rope_parameters": {"rope_theta": 5.0}}, "rope_theta=5.0"),
         ("nomic_bert", {"rotary_emb_fraction": 0.5}, "rotary_emb_fraction=0.5"),
         ("nomic_bert", {"rotary_scaling_factor": 2.0}, "rotary_scaling_factor=2.0"),
-        ("nomic_bert", {"rotary_emb_base": 99}, "rotary bases [10000.0, 99.0] are the same thing"),
+        ("nomic_bert", {"rotary_emb_base": 99}, "rotary bases [10000.0, 99.0] mean the same"),
         ("nomic_bert", {"prenorm": True}, "prenorm=True"),
         ("nomic_bert", {"num_experts": 8}, "num_experts=8"),
         ("nomic_bert", {"activation_function": "glu"}, "activation_function='glu'"),
@@ -224,5 +224,7 @@ def test_esm_frequencies_are_recognized_or_refused() -> None:
             assert found.rotary_precision == precision
             assert family.obstacle(found) == ""
     for wrong in (exact * 1.01, exact[:-1]):
-        with pytest.raises(UnsupportedModel, match=r"file: 'rotary_embeddings\.inv_freq' holds"):
+        with pytest.raises(
+            UnsupportedModel, match=r"file: 'rotary_embeddings\.inv_freq' has rotary"
+        ):
             family.from_weights(config, {"rotary_embeddings.inv_freq": wrong}, "file")

@@ -39,7 +39,7 @@ def test_a_path_that_is_no_folder_is_named(read: Read, tmp_path: Path) -> None:
 def test_an_empty_folder_says_what_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(
         CheckpointError,
-        match=r"looked for config\.json, modules\.json and bothways\.json; there is nothing",
+        match=r"modules\.json and bothways\.json; the folder contains nothing",
     ):
         read_folder(tmp_path)
 
@@ -48,7 +48,7 @@ def test_a_folder_of_something_else_says_what_is_there(tmp_path: Path) -> None:
     for number in range(30):
         (tmp_path / f"{number:02}.txt").touch()
     with pytest.raises(
-        CheckpointError, match=r"there is 00\.txt, 01\.txt, .*, 19\.txt and 10 more"
+        CheckpointError, match=r"the folder contains 00\.txt, 01\.txt, .*, 19\.txt and 10 more"
     ):
         read_folder(tmp_path)
 

@@ -75,7 +75,7 @@ Content = dict[str, Any] | list[Any] | bytes | int | None
 
 
 def change(tiny: "Tiny", file: str, content: Content) -> None:
-    """A file made hostile: fields changed, a list or bytes written, so many bytes, or a folder."""
+    """A hostile file: changed fields, a list or bytes, a number of bytes, or a folder."""
     path = tiny.path / file
     match content:
         case dict():
@@ -115,9 +115,9 @@ HOSTILE: dict[str, tuple[dict[str, Content], str]] = {
     "module: a function": ({MODULES: [TRANSFORMER, module("os.system")]}, "os.system"),
     "module: of the folder": ({MODULES: [TRANSFORMER, module("evil.Model")]}, "evil.Model"),
     "module: not a module": ({MODULES: [TRANSFORMER, module(IMPORTER)]}, "import_from_string"),
-    "module: outside": ({MODULES: [TRANSFORMER | {"path": "../.."}]}, "leads out of the folder"),
-    "module: absolute": ({MODULES: [TRANSFORMER | {"path": "/etc"}]}, "leads out of the folder"),
-    "module: zero byte": ({MODULES: [TRANSFORMER | {"path": "a\0b"}]}, "leads out of the folder"),
+    "module: outside": ({MODULES: [TRANSFORMER | {"path": "../.."}]}, "leaves the folder"),
+    "module: absolute": ({MODULES: [TRANSFORMER | {"path": "/etc"}]}, "leaves the folder"),
+    "module: zero byte": ({MODULES: [TRANSFORMER | {"path": "a\0b"}]}, "leaves the folder"),
     "an activation that is a function": (
         {
             MODULES: [
@@ -179,7 +179,7 @@ def test_a_pickle_with_a_payload_is_refused_and_not_run(
         path.write_bytes(pickle.dumps(Payload(mark)))
     else:
         torch.save({"x": Payload(mark)}, path, _use_new_zipfile_serialization=pickled == "zip")
-    assert "nothing in it was run" in refused(tiny_sentences)
+    assert "none of its code was run" in refused(tiny_sentences)
 
 
 def test_a_pickle_beside_safetensors_is_not_even_opened(mark: Path, tiny_sentences: "Tiny") -> None:
@@ -202,6 +202,6 @@ def test_an_index_cannot_name_a_file_elsewhere(
         tiny_sentences.edit(
             {"weight_map": {"embeddings.LayerNorm.bias": name}}, "model.safetensors.index.json"
         )
-        assert "leads out of the folder" in refused(tiny_sentences)
-        with pytest.raises(CheckpointError, match="leads out of the folder"):
+        assert "leaves the folder" in refused(tiny_sentences)
+        with pytest.raises(CheckpointError, match="leaves the folder"):
             fingerprint(tiny_sentences.path)

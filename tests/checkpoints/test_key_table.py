@@ -175,7 +175,7 @@ def test_one_weight_less_or_more_is_always_found(model_type: str, data: st.DataO
     keys = list(family.tables[0].write({name: np.zeros((6, 1)) for name in names}, {}))
     lost = data.draw(st.sampled_from(keys))
     assert any(lost in p for p in family.fit(set(keys) - {lost}, config).problems)
-    extra = re.sub(r"\b[012]\b", "3", lost)  # of a layer that is not there
+    extra = re.sub(r"\b[012]\b", "3", lost)  # of a missing layer
     if extra == lost:
         extra += "x"
     assert any(extra in p for p in family.fit(set(keys) | {extra}, config).problems)

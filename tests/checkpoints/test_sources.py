@@ -1,4 +1,4 @@
-"""What a user may write for a model, and what he is told when it cannot be found."""
+"""The ways to name a model, and the errors for models that cannot be found."""
 
 import re
 from pathlib import Path
@@ -84,7 +84,7 @@ def test_an_alias_is_the_alias_whatever_folders_there_are(
         return Path("the pinned one")
 
     monkeypatch.setattr(sources, "_from_wheel", from_wheel)
-    with pytest.warns(UserWarning, match=r"the folder minilm here is not read. Write \./minilm"):
+    with pytest.warns(UserWarning, match=r"the local folder minilm is not read. Write \./minilm"):
         assert resolve("minilm") == Path("the pinned one")
     assert asked == [ALIASES["minilm"].source]
     assert resolve("./minilm").samefile(folder)

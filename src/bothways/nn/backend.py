@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bothways.errors import BackendError, InputError, UnsupportedModel
-from bothways.io.process_memory import keep_few_kernels
+from bothways.io.process_memory import limit_primitive_caches
 from bothways.model.baselines import AnyConfig
 from bothways.model.baselines.any_encoder import layout
 from bothways.model.config import PoolingMode
@@ -31,8 +31,8 @@ class TorchBackend:
     device: torch's name of it ("cpu", "cuda", "cuda:1"); None for a GPU if there is one.
     precision: `fp32`; on a GPU also `bf16` or `fp16`.
     threads: number of CPU threads during each call; None for torch's current setting, within
-        the process's CPU quota. In a forked
-        process it is 1, whatever is given: torch's threads do not survive a fork.
+        the CPU quota of the process. In a forked process it is 1, whatever is given: torch's
+        threads do not survive a fork.
 
     The weights are copied; on a CPU, into the layout of its matrix kernels.
 
@@ -53,7 +53,7 @@ class TorchBackend:
         precision: str = "fp32",
         threads: int | None = None,
     ) -> None:
-        keep_few_kernels()
+        limit_primitive_caches()
         self._device = _resolve_device(device)
         _check_not_forked(self._device)
         dtype = _resolve_precision(precision, self._device)

@@ -72,7 +72,7 @@ def test_contrast_has_anchor_positive_and_negatives(open_source: OpenSource) -> 
         ("tag", [{"tokens": ["a", "b"], "tags": ["X"]}],
          "row 1, column 'tags': 1 tags for 2 words in column 'tokens'; expected one tag per word"),
         ("tag", [{"tokens": ["a", 3], "tags": ["X", "Y"]}], "column 'tokens': word 1 is int"),
-        ("tag", [{"tokens": ["a", ""], "tags": ["X", "Y"]}], "word 1 is empty; leave it out"),
+        ("tag", [{"tokens": ["a", ""], "tags": ["X", "Y"]}], "word 1 is empty; remove it together"),
         ("tag", [{"tokens": [], "tags": []}], "expected a list of words, found a list of 0"),
         ("tag", [{"tokens": ["a"], "tags": None}], "expected a list of tags, found null"),
     ],

@@ -1,7 +1,7 @@
-"""MPNet (Song et al. 2020): BERT with a bias by relative position beside the learned positions.
+"""MPNet (Song et al. 2020): BERT with a relative attention bias in addition to learned positions.
 
-Its implementation fixes what its config could vary: positions begin at row 2 whatever the padding
-token, and distances fall into 32 buckets up to 128.
+Its implementation ignores two config fields: positions always start at row 2, whatever the padding
+token, and distances up to 128 fall into 32 buckets.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ _OFFSET = 2
 
 
 def read_offset(fields: Fields, values: dict[str, Any]) -> None:
-    """Positions begin at row 2."""
+    """Read the length: positions start at row 2."""
     values["position_offset"] = _OFFSET
     values["max_length"] -= _OFFSET
 

@@ -36,13 +36,13 @@ HEADS = (
 
 
 def read_offset(fields: Fields, values: dict[str, Any]) -> None:
-    """Positions begin after the padding token's id."""
+    """Read the position offset: positions start after the padding token's id."""
     values["position_offset"] = fields.integer("pad_token_id", 1) + 1
     values["max_length"] -= values["position_offset"]
 
 
 def write_offset(config: EncoderConfig) -> dict[str, Any]:
-    """The inverse of `read_offset`; there is no padding token before the first id."""
+    """The inverse of `read_offset`; the id of the padding token is at least 0."""
     padding = max(config.position_offset - 1, 0)
     return {"pad_token_id": padding, "max_position_embeddings": config.max_length + padding + 1}
 

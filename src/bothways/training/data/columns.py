@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
 from bothways.errors import DataFileError
-from bothways.files.columns import listed, require_column
+from bothways.files.columns import format_names, require_column
 from bothways.training.options.data import ColumnNames
 from bothways.training.options.objective import TrainingTask
 
@@ -100,7 +100,7 @@ def _checked_inputs(task: TrainingTask, name: str, inputs: tuple[str, ...]) -> t
     maximum = 2 if task in ("classify", "regress") else 1
     if len(inputs) > maximum:
         raise DataFileError(
-            f"{name}: {len(inputs)} input columns, {listed(inputs)}; {task} accepts {maximum}"
+            f"{name}: {len(inputs)} input columns, {format_names(inputs)}; {task} accepts {maximum}"
         )
     return inputs
 
@@ -113,7 +113,7 @@ def _label_columns(
         return ()
     if len(free) < (1 if names.inputs else 2):
         raise DataFileError(
-            f"{name}: has only {listed([*names.inputs, *free])}; {task} also needs a "
+            f"{name}: has only {format_names([*names.inputs, *free])}; {task} also needs a "
             f"column of {_label_noun(task)}, as in .csv, .tsv, .jsonl or .parquet"
         )
     matches = [column for column in free if column.lower() in common_names]
@@ -125,7 +125,7 @@ def _label_columns(
         return (others[0],)
     raise DataFileError(
         f"{name}: which column holds the {_label_noun(task)}? Name it with {_OPTION[task]}: "
-        f"{listed(free)}"
+        f"{format_names(free)}"
     )
 
 
@@ -154,10 +154,11 @@ def _input_column(
         return matches[0]
     if not candidates:
         raise DataFileError(
-            f"{name}: no column can hold sequences; the file has {listed(list(fields))}"
+            f"{name}: no column can hold sequences; the file has {format_names(list(fields))}"
         )
     raise DataFileError(
-        f"{name}: which column holds the sequences? Name it with --column: {listed(candidates)}"
+        f"{name}: which column holds the sequences? Name it with --column: "
+        f"{format_names(candidates)}"
     )
 
 
@@ -173,7 +174,7 @@ def _pair_columns(
         if len(names.inputs) < 2:
             raise DataFileError(
                 f"{name}: contrast needs pairs; name two columns with --column, the anchor "
-                f"and then its positive: {listed(available)}"
+                f"and then its positive: {format_names(available)}"
             )
         return names.inputs[:2], names.inputs[2:]
     rest = [c for c in available if c != names.group and not _NEGATIVE.fullmatch(c)]
@@ -185,5 +186,5 @@ def _pair_columns(
         return (rest[0], rest[1]), None
     raise DataFileError(
         f"{name}: which columns hold the pairs? Name the anchor and then its positive, each with "
-        f"--column: {listed(available)}"
+        f"--column: {format_names(available)}"
     )

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from bothways.errors import DataFileError
-from bothways.files.rows import Kind, Place
-from bothways.files.values import found
+from bothways.files.rows import Place
+from bothways.files.values import describe_value
+from bothways.model.inputs import InputKind
 
 __all__ = ["label_order", "parse_classes", "parse_number", "parse_tags", "type_of_label"]
 
@@ -37,7 +38,7 @@ def parse_classes(value: Any, separator: str | None, place: Place) -> Classes:
     return _name(value, place)
 
 
-def parse_tags(value: Any, kind: Kind, place: Place) -> list[str]:
+def parse_tags(value: Any, kind: InputKind, place: Place) -> list[str]:
     """Parse the tags of a row: a list, or text with spaces; for symbols also one letter each.
 
     Raises:
@@ -123,7 +124,7 @@ def _unlabeled(place: Place) -> DataFileError:
 
 
 def _describe(value: Any) -> str:
-    return "nothing" if value == "" else found(value)
+    return "nothing" if value == "" else describe_value(value)
 
 
 def _float(text: str) -> float | None:

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 from bothways.errors import DataFileError, InputError
 from bothways.files.columns import require_column
 from bothways.files.records import Record
-from bothways.files.rows import Kind, Place
-from bothways.files.values import found, value_of
-from bothways.sequences import as_words
+from bothways.files.rows import Place
+from bothways.files.values import describe_value, parse_value
+from bothways.model.inputs import InputKind
+from bothways.sequences import join_words
 from bothways.training.data.columns import DataColumns
 from bothways.training.data.labels import parse_tags
 from bothways.training.options.objective import TrainingTask
@@ -41,7 +42,7 @@ class RowParser(NamedTuple):
     """Parses one record into a row."""
 
     task: TrainingTask
-    kind: Kind
+    kind: InputKind
     columns: DataColumns
     record: Record
 
@@ -74,7 +75,7 @@ class RowParser(NamedTuple):
 
     def _sequence(self, column: str) -> Any:
         value, place = self._field(column)
-        sequence = value_of(value, self.kind, place)
+        sequence = parse_value(value, self.kind, place)
         if not len(sequence):
             raise DataFileError(f"{place}: empty; fill in the value, or remove the row")
         if isinstance(sequence, str) and self.kind == "text" and not sequence.strip():
@@ -88,18 +89,20 @@ class RowParser(NamedTuple):
         for column in self.columns.negative_columns(self.record.fields):
             value, place = self._field(column)
             items = value if isinstance(value, list) and self.kind == "text" else [value]
-            negatives += [value_of(item, self.kind, place) for item in items if not is_blank(item)]
+            negatives += [
+                parse_value(item, self.kind, place) for item in items if not is_blank(item)
+            ]
         return (*pair, *negatives)
 
     def _words(self) -> Any:
         value, place = self._field(self.columns.inputs[0])
         if self.kind == "series" or (self.kind == "symbols" and isinstance(value, str)):
-            return value_of(value, self.kind, place)
+            return parse_value(value, self.kind, place)
         words = value.split() if isinstance(value, str) else value
         if not isinstance(words, list) or not words:
-            raise DataFileError(f"{place}: expected a list of words, found {found(value)}")
+            raise DataFileError(f"{place}: expected a list of words, found {describe_value(value)}")
         try:
-            as_words(words, self.kind)
+            join_words(words, self.kind)
         except InputError as error:
             raise DataFileError(f"{place}: {error}") from None
         return words
@@ -121,7 +124,7 @@ class RowParser(NamedTuple):
         value, place = self._field(column)
         if isinstance(value, str | int) and value != "":
             return str(value)
-        raise DataFileError(f"{place}: expected text or an integer, found {found(value)}")
+        raise DataFileError(f"{place}: expected text or an integer, found {describe_value(value)}")
 
 
 def is_blank(value: Any) -> bool:

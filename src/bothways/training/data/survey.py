@@ -12,9 +12,9 @@ from typing import Any, assert_never
 import numpy as np
 
 from bothways.errors import DataFileError
-from bothways.files.columns import listed
+from bothways.files.columns import format_names
 from bothways.files.rows import Place
-from bothways.files.values import found
+from bothways.files.values import describe_value
 from bothways.training.data.labels import (
     label_order,
     parse_classes,
@@ -173,15 +173,16 @@ class _SurveyBuilder:
             self.first_type = kind, place
         elif kind != self.first_type[0]:
             raise DataFileError(
-                f"{place}: {found(value)}, but {self.first_type[1]._replace(field=None)} has "
+                f"{place}: {describe_value(value)}, but "
+                f"{self.first_type[1]._replace(field=None)} has "
                 f"{self.first_type[0]}; all labels must have the same type"
             )
 
     def _add_numbers(self, row: DataRow) -> None:
         if self.columns and row.label_columns != self.columns:
             raise DataFileError(
-                f"{row.place}: targets in {listed(row.label_columns)}, but other files have "
-                f"{listed(self.columns)}; name the columns with --target"
+                f"{row.place}: targets in {format_names(row.label_columns)}, but other files have "
+                f"{format_names(self.columns)}; name the columns with --target"
             )
         self.columns = row.label_columns
         values = [parse_number(value, row.at_label(i)) for i, value in enumerate(row.labels)]

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from bothways.errors import DataFileError
-from bothways.files.rows import Kind
+from bothways.model.inputs import InputKind
 from bothways.sequences import SequenceReader
 from bothways.training.data.examples import PackedExamples
 from bothways.training.data.rows import DataRow
@@ -63,7 +63,7 @@ class TrainingData:
         files: Sequence[str],
         options: DataOptions,
         *,
-        kind: Kind | None,
+        kind: InputKind | None,
         preferred: Sequence[str] = (),
         seed: int,
         report: ShareCallback | None = None,
@@ -189,7 +189,7 @@ def _check_consistency(source: DataSource, train: Survey, validation: Survey) ->
         )
 
 
-def _vocabulary_inputs(sequence: Any, kind: Kind) -> Iterator[Any]:
+def _vocabulary_inputs(sequence: Any, kind: InputKind) -> Iterator[Any]:
     """The texts or symbols of a sequence, for a vocabulary."""
     match sequence:
         case tuple():

@@ -56,14 +56,13 @@ class DataOptions:
         tuple[str, ...],
         Option(
             "File of validation data (default: hold out part of the training data).",
-            group=_DATA, unit="FILE",
+            group=_DATA, advanced=True, unit="FILE",
         ),
     ] = ()  # fmt: skip
     held_out: Annotated[
         float | None,
         Option(
-            "Fraction of rows held out for validation (default 0.1, at most 10,000 rows); 0 for "
-            "none.",
+            "Fraction of rows for validation (default 0.1, at most 10,000 rows).",
             group=_DATA, unit="FRACTION", minimum=0, below=1,
         ),
     ] = None  # fmt: skip
@@ -72,19 +71,19 @@ class DataOptions:
         Option(
             "Keep rows with the same value in this column on one side of the split; `file` keeps "
             "files together.",
-            group=_DATA, unit="NAME",
+            group=_DATA, advanced=True, unit="NAME",
         ),
     ] = None  # fmt: skip
     label_separator: Annotated[
         str | None,
         Option(
             "Separator between labels, such as ';', if a row can have several.",
-            group=_DATA, unit="TEXT",
+            group=_DATA, advanced=True, unit="TEXT",
         ),
     ] = None  # fmt: skip
     input_format: Annotated[
         TextFormat | None,
-        Option("Format of files whose names do not show it.", group=_DATA),
+        Option("Format of files whose names do not show it.", group=_DATA, advanced=True),
     ] = None  # fmt: skip
 
     def __post_init__(self) -> None:

@@ -30,7 +30,7 @@ class ObjectiveOptions:
         PoolingMode | None,
         Option(
             "classify, regress: pooling of positions into the head's input (default mean).",
-            group=_OBJECTIVE,
+            group=_OBJECTIVE, advanced=True,
         ),
     ] = None  # fmt: skip
     head_dropout: Annotated[
@@ -43,15 +43,15 @@ class ObjectiveOptions:
     class_weights: Annotated[
         Literal["balanced"] | None,
         Option(
-            "classify, tag: weight classes so that rare ones count as much as frequent ones.",
-            group=_OBJECTIVE, flags=("--balanced",), flag_value="balanced",
+            "classify, tag: give rare classes as much weight as frequent ones.",
+            group=_OBJECTIVE, advanced=True, flags=("--balanced",), flag_value="balanced",
         ),
     ] = None  # fmt: skip
     label_smoothing: Annotated[
         float | None,
         Option(
             "classify, tag: fraction of each target spread evenly over all labels (default 0).",
-            group=_OBJECTIVE, unit="FRACTION", minimum=0, below=1,
+            group=_OBJECTIVE, advanced=True, unit="FRACTION", minimum=0, below=1,
         ),
     ] = None  # fmt: skip
     huber: Annotated[
@@ -66,7 +66,7 @@ class ObjectiveOptions:
         float | None,
         Option(
             "mlm: fraction of tokens or positions to predict (default 0.15).",
-            group=_OBJECTIVE, unit="FRACTION", above=0, maximum=1,
+            group=_OBJECTIVE, advanced=True, unit="FRACTION", above=0, maximum=1,
         ),
     ] = None  # fmt: skip
     masked: Annotated[
@@ -85,7 +85,7 @@ class ObjectiveOptions:
     ] = None  # fmt: skip
     whole_words: Annotated[
         bool | None,
-        Option("mlm: mask all tokens of a word together.", group=_OBJECTIVE),
+        Option("mlm: mask all tokens of a word together.", group=_OBJECTIVE, advanced=True),
     ] = None  # fmt: skip
     span: Annotated[
         int | None,
@@ -98,7 +98,7 @@ class ObjectiveOptions:
         float | None,
         Option(
             "contrast: divisor of similarities in the loss (default 0.05).",
-            group=_OBJECTIVE, unit="NUMBER", above=0,
+            group=_OBJECTIVE, advanced=True, unit="NUMBER", above=0,
         ),
     ] = None  # fmt: skip
     similarity: Annotated[
@@ -120,7 +120,7 @@ class ObjectiveOptions:
         Option(
             "contrast: also train the first N dimensions as vectors of their own (Matryoshka); "
             "may be repeated.",
-            group=_OBJECTIVE, unit="N", minimum=1,
+            group=_OBJECTIVE, advanced=True, unit="N", minimum=1,
         ),
     ] = ()  # fmt: skip
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, assert_never
 
-from bothways.io.atomic import replaced_file, writing
+from bothways.io.atomic import atomic_file, wrap_write_errors
 from bothways.plotting.style import can_draw
 from bothways.training.objectives.contrast import Contrast
 from bothways.training.objectives.objective import Objective
@@ -78,20 +78,20 @@ def write_report(
         images = [f"![{plain(f.caption)}]({drawn[f.name]})" for f in section.figures if drawn]
         lines += [f"## {section.title}", *images, section.text]
     path = out / REPORT_FILE
-    with replaced_file(path) as hidden:
+    with atomic_file(path) as hidden:
         hidden.write_text("\n\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 
 def _draw(out: Path, sections: Iterable[ReportSection]) -> dict[str, str]:
     """Draw all figures; return their paths relative to the report, by name."""
-    with writing(out / _FIGURES):
+    with wrap_write_errors(out / _FIGURES):
         (out / _FIGURES).mkdir(exist_ok=True)
     drawn: dict[str, str] = {}
     for section in sections:
         for figure in section.figures:
             place = out if figure.name == "learning_curve" else out / _FIGURES
-            with writing(place / f"{figure.name}.png"):
+            with wrap_write_errors(place / f"{figure.name}.png"):
                 figure.draw(place / f"{figure.name}.png")
             drawn[figure.name] = (place / f"{figure.name}.png").relative_to(out).as_posix()
     return drawn

@@ -23,11 +23,11 @@ from bothways.checkpoints.model_bundle import READER_FILES
 from bothways.checkpoints.weight_files import read_safetensors, write_safetensors
 from bothways.errors import CheckpointError, DataFileError
 from bothways.io.atomic import (
+    atomic_file,
+    atomic_files,
     is_partial,
     remove_partial,
-    replaced_file,
-    replaced_files,
-    writing,
+    wrap_write_errors,
 )
 from bothways.io.json_files import brief, read_object, write_json
 from bothways.model.old_fields import upgrade_encoder_fields
@@ -74,10 +74,10 @@ class RunFolder:
                     f"{self.path}: already contains {name}; resume that run with --resume "
                     "(resume=True), or choose another folder"
                 )
-        with writing(self.path):
+        with wrap_write_errors(self.path):
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             self._remove_partial_files()
-        with replaced_file(self.path / RUN_FILE) as hidden:
+        with atomic_file(self.path / RUN_FILE) as hidden:
             write_json(hidden, description)
 
     def resume(self, description: Mapping[str, Any], settings: TrainingSettings) -> None:
@@ -104,7 +104,7 @@ class RunFolder:
         name = settings.first_change(before)  # after the data: some settings depend on it
         if name is not None:
             raise _changed(file, f"settings.{name}", before.get(name), settings.to_dict()[name])
-        with writing(self.path):
+        with wrap_write_errors(self.path):
             self.checkpoints.mkdir(exist_ok=True)
             self._remove_partial_files()
             remove_old_checkpoints(self.checkpoints, settings.keep_checkpoints)
@@ -145,14 +145,14 @@ class RunFolder:
         Raises:
             DataFileError: if they cannot be written; the earlier model is left unchanged.
         """
-        with replaced_file(self.checkpoints / _BEST) as hidden:
+        with atomic_file(self.checkpoints / _BEST) as hidden:
             write_safetensors(hidden, weights)
-        with replaced_files(self.path, last=SETTINGS_FILE) as hidden:
-            with writing(self.path / WEIGHTS_FILE):
+        with atomic_files(self.path, last=SETTINGS_FILE) as hidden:
+            with wrap_write_errors(self.path / WEIGHTS_FILE):
                 write_bothways(hidden, trained_model(weights, objective, template))
             for name in READER_FILES:
                 if (template.reader_path / name).is_file():
-                    with writing(self.path / name):
+                    with wrap_write_errors(self.path / name):
                         shutil.copyfile(template.reader_path / name, hidden / name)
 
     def _has_no_run_yet(self) -> bool:
