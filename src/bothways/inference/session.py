@@ -11,6 +11,7 @@ import numpy as np
 
 from bothways import checkpoints, sequences
 from bothways.checkpoints import ModelBundle
+from bothways.checkpoints.sources import portable_source
 from bothways.inference import runner
 from bothways.inference.backends import Backend, BackendName, Precision, create_backend
 from bothways.inference.heads import Heads
@@ -33,11 +34,13 @@ def open_session(
     """Find and read a model, and create the backend that runs it; raises as `bothways.load`."""
     model = checkpoints.read_folder(checkpoints.resolve(source))
     reader = checkpoints.open_reader(model)
-    return Session(
+    session = Session(
         model,
         reader,
         create_backend(backend, model.config, model.weights, precision=precision, threads=threads),
     )
+    session.load_arguments = portable_source(source), backend, precision, threads
+    return session
 
 
 class Session:
@@ -61,6 +64,8 @@ class Session:
         """Turns sequences into tokens; None if the model folder has no tokenizer."""
         self.backend = backend
         """Runs the encoder."""
+        self.load_arguments: tuple[str, BackendName, Precision, int | None] | None = None
+        """Source, backend, precision and threads from `open_session`; None if made otherwise."""
         self._module_weights = model.module_weights.copy()
 
     def prompt_text(self, prompt: str | None) -> str:
