@@ -40,3 +40,22 @@ def test_onnx_holds_every_head(model: str, run: Run) -> None:
     assert (code, err) == (0, "")
     assert (Path("out") / "model.onnx").is_file()
     assert (Path("out") / "tokenizer.json").is_file()
+
+
+def test_an_export_is_overwritten_on_request_and_nothing_else_is(model: str, run: Run) -> None:
+    command = ("export", model, "--quiet", "--to", "transformers", "-o")
+    assert run(*command, "out")[0] == 0
+    code, _, err = run(*command, "out")
+    assert code != 0
+    assert "--overwrite" in err
+    Path("out/old.txt").touch()
+    assert run(*command, "out", "--overwrite")[0] == 0
+    assert not Path("out/old.txt").exists()
+    assert read_folder(Path("out")).weights
+    Path("mine").mkdir()
+    Path("mine/notes.txt").touch()
+    for folder, message in (("mine", "is not an exported model"), (model, "the model to export")):
+        code, _, err = run(*command, folder, "--overwrite")
+        assert code != 0
+        assert message in err
+    assert Path("mine/notes.txt").exists()

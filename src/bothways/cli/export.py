@@ -27,6 +27,7 @@ class ExportOptions:
             group="Output", unit="FORMAT", flags=("--to",),
         ),
     ]  # fmt: skip
+    overwrite: o.Overwrite = False
 
 
 def export(model: o.ModelArgument, options: ExportOptions, quiet: o.Quiet = False) -> None:
@@ -42,7 +43,9 @@ def export(model: o.ModelArgument, options: ExportOptions, quiet: o.Quiet = Fals
     from bothways import checkpoints
 
     bundle = checkpoints.read_folder(models.fetch(model, quiet=quiet))
-    for omission in checkpoints.export(bundle, Path(options.output), options.to):
+    for omission in checkpoints.export(
+        bundle, Path(options.output), options.to, overwrite=options.overwrite
+    ):
         warn(f"left out: {omission}")
     if not quiet:
         note(f"wrote {options.output} in the form of {options.to}")

@@ -8,6 +8,7 @@ import numpy as np
 
 from bothways.cli.options import PredictTask
 from bothways.errors import InputError
+from bothways.files.list_cells import parse_list
 from bothways.files.record_writers import ColumnType
 from bothways.model.heads import Head, HeadTask
 
@@ -60,7 +61,11 @@ class Predictor:
         """The input of the encoder for the value of a row."""
         if self.query is not None:
             return self.query, value
-        return value.split() if self.words and isinstance(value, str) else value
+        if not (self.words and isinstance(value, str)):
+            return value
+        items = parse_list(value)  # as pandas prints the words of a sentence
+        is_list = bool(items) and all(isinstance(item, str) for item in items or ())
+        return items if is_list else value.split()
 
     def predict(
         self,

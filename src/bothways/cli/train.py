@@ -41,6 +41,9 @@ class ConfigOptions:
     resume: Annotated[bool, Option("Continue a run that Ctrl-C, a signal or a crash stopped.")] = (
         False
     )
+    overwrite: Annotated[
+        bool, Option("Replace the run in the folder, once data and options are checked.")
+    ] = False
     config: Annotated[
         str | None,
         Option(
@@ -85,10 +88,10 @@ def train(
     given = {"data": data, "model": source | model, "objective": objective, "training": training}
     tables = _merge_tables(config, given)
     parsed = TrainingPlan.from_tables(plan["task"], plan["files"], plan["out"], tables)
-    _run(parsed, resume=config.resume, as_json=as_json, quiet=quiet)
+    _run(parsed, config, as_json=as_json, quiet=quiet)
 
 
-def _run(plan: TrainingPlan, *, resume: bool, as_json: bool, quiet: bool) -> None:
+def _run(plan: TrainingPlan, config: ConfigOptions, *, as_json: bool, quiet: bool) -> None:
     from bothways.training.pipeline import train as run_training
     from bothways.training.runs.signals import TrainingInterrupted
 
@@ -100,7 +103,8 @@ def _run(plan: TrainingPlan, *, resume: bool, as_json: bool, quiet: bool) -> Non
         with training_progress(quiet=quiet) as progress:
             run = run_training(
                 plan,
-                resume=resume,
+                resume=config.resume,
+                overwrite=config.overwrite,
                 how_to_resume="the same command and --resume",
                 progress=progress,
                 tell=None if quiet else note,

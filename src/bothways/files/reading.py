@@ -16,6 +16,7 @@ from bothways.files.parquet import read_parquet
 from bothways.files.rows import Place, ReadProgress, Row
 from bothways.files.tables import read_table
 from bothways.files.text import read_text
+from bothways.files.values import parse_value
 from bothways.model.inputs import InputKind
 
 __all__ = ["read_rows"]
@@ -76,9 +77,9 @@ def _read(
         )
     match file.format:
         case "csv":
-            return read_table(lines, file.name, ",", selection)
+            return _values(read_table(lines, file.name, ",", selection), kind)
         case "tsv":
-            return read_table(lines, file.name, "\t", selection)
+            return _values(read_table(lines, file.name, "\t", selection), kind)
         case "txt":
             _refuse_columns(file, selection)
             return read_text(lines, file.name)
@@ -87,6 +88,14 @@ def _read(
             return read_fasta(lines, file.name)
         case unknown:
             assert_never(unknown)
+
+
+def _values(
+    rows: Iterator[tuple[str | None, str, Place]], kind: InputKind
+) -> Iterator[tuple[str | None, Any, Place]]:
+    """The cells of a table; for symbols also the lists printed into them."""
+    for row_id, text, place in rows:
+        yield row_id, parse_value(text, kind, place) if kind == "symbols" else text, place
 
 
 def _refuse_columns(file: InputFile, selection: ColumnSelection) -> None:

@@ -5,6 +5,7 @@ from typing import Any, assert_never
 import numpy as np
 
 from bothways.errors import DataFileError
+from bothways.files.list_cells import list_cell
 from bothways.files.rows import Place
 from bothways.model.inputs import InputKind
 
@@ -15,7 +16,8 @@ def parse_value(value: Any, kind: InputKind, place: Place) -> Any:
     """Convert a JSON value to what a model of this kind reads.
 
     text: a str. symbols: a str or a list of str. series: a list of numbers, for one channel, or a
-    list of equally long lists, one per position; float64 (length, channels).
+    list of equally long lists, one per position; float64 (length, channels). For symbols and series
+    also a text that `list_cells` reads as such a list.
 
     Raises:
         DataFileError: for anything else; names the place and describes the value.
@@ -26,6 +28,7 @@ def parse_value(value: Any, kind: InputKind, place: Place) -> Any:
                 raise DataFileError(f"{place}: expected a text, found {describe_value(value)}")
             return _without_surrogates(value, place)
         case "symbols":
+            value = value if (cell := list_cell(value, place, "strings")) is None else cell
             if isinstance(value, list) and all(isinstance(symbol, str) for symbol in value):
                 return [_without_surrogates(symbol, place) for symbol in value]
             if not isinstance(value, str):
@@ -34,7 +37,8 @@ def parse_value(value: Any, kind: InputKind, place: Place) -> Any:
                 )
             return _without_surrogates(value, place)
         case "series":
-            return _series(value, place)
+            cell = list_cell(value, place, "numbers")
+            return _series(value if cell is None else cell, place)
         case unknown:
             assert_never(unknown)
 

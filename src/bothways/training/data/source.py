@@ -16,6 +16,7 @@ from bothways.files.formats import (
     require_parquet,
     resolve_input,
 )
+from bothways.files.list_cells import parse_list
 from bothways.files.records import Record, read_records
 from bothways.files.rows import ReadProgress
 from bothways.model.inputs import InputKind
@@ -113,7 +114,7 @@ class DataSource:
                 value = record.fields.get(columns.inputs[0])
                 if isinstance(value, str) and is_blank(value):
                     continue
-            yield RowParser(self.task, self.kind, columns, record).parse()
+            yield from RowParser(self.task, self.kind, columns, record).parse()
 
     def _records(self, file: InputFile, read_progress: ReadProgress) -> Generator[Record]:
         if _is_conll(file, self.task):
@@ -150,12 +151,20 @@ def guess_kind(source: DataSource) -> InputKind:
         if file.format == "fasta":
             return "symbols"
         value = fields.get(columns.inputs[0])
+        if isinstance(value, str):
+            value = _printed_list(value)
         if not isinstance(value, list) or not value:
             return "text"
         if not isinstance(value[0], str):
             return "series"
         return "text" if source.task == "tag" else "symbols"
     raise DataFileError(f"{source.files[0].name}: has no rows")
+
+
+def _printed_list(text: str) -> list[Any] | None:
+    """The list that a cell holds, if it has two items or more: `[1]` may be a text."""
+    items = parse_list(text) if text.startswith("[") and text.endswith("]") else None
+    return items if items is not None and len(items) > 1 else None
 
 
 def _input_file(path: str, input_format: TextFormat | None) -> InputFile:

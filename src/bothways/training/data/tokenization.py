@@ -22,7 +22,7 @@ from bothways.sequences import (
 )
 from bothways.training.data.dataset import IGNORED
 from bothways.training.data.examples import ExampleWriter, PackedExamples, TargetForm
-from bothways.training.data.labels import parse_classes, parse_number
+from bothways.training.data.labels import parse_classes, parse_number, parse_similarity
 from bothways.training.data.rows import DataRow
 from bothways.training.data.source import DataSource, ShareCallback
 from bothways.training.data.survey import Survey
@@ -223,9 +223,8 @@ class _RowTokenizer:
                 target_K[[self._label_number[label] for label in labels]] = 1
                 return target_K
             case "values":
-                return np.array(
-                    [parse_number(v, row.at_label(i)) for i, v in enumerate(row.labels)]
-                )
+                parse = parse_similarity if self._source.task == "contrast" else parse_number
+                return np.array([parse(v, row.at_label(i)) for i, v in enumerate(row.labels)])
             case _:
                 return None
 
@@ -238,5 +237,7 @@ def _form(source: DataSource, survey: Survey) -> TargetForm:
             return "values"
         case "tag":
             return "tags"
-        case "mlm" | "contrast":
+        case "contrast":
+            return "values" if survey.labels else "none"
+        case "mlm":
             return "none"

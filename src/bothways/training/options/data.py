@@ -6,6 +6,7 @@ from typing import Annotated
 from bothways.errors import ConfigError
 from bothways.files.formats import TextFormat
 from bothways.io.options import Option, check_options
+from bothways.training.options.objective import PairLoss
 
 __all__ = ["ColumnNames", "DataOptions"]
 
@@ -21,11 +22,13 @@ class ColumnNames:
     labels: the column of the class or the tags, or the columns of the numbers.
     group: rows with the same value in this column stay on one side of the split. `file` stands for
         the input file, and in CoNLL `document` for the document, if no column has that name.
+    pair_loss: the loss of contrast, which decides whether a column of scores or labels is read.
     """
 
     inputs: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     group: str | None = None
+    pair_loss: PairLoss | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,8 +50,8 @@ class DataOptions:
     labels: Annotated[
         tuple[str, ...],
         Option(
-            "Column of the labels, tags or numbers (default: found by its name); regress accepts "
-            "several.",
+            "Column of the labels, tags, numbers or, for contrast, scores of pairs (default: found "
+            "by its name); regress accepts several.",
             group=_DATA, unit="NAME", flags=("--label", "--target"),
         ),
     ] = ()  # fmt: skip

@@ -8,12 +8,15 @@ from bothways.errors import ConfigError
 from bothways.io.options import Option, check_options
 from bothways.model.config import PoolingMode
 
-__all__ = ["ObjectiveOptions", "Similarity", "TrainingTask"]
+__all__ = ["ObjectiveOptions", "PairLoss", "Similarity", "TrainingTask"]
 
 TrainingTask = Literal["mlm", "classify", "tag", "regress", "contrast"]
 """What a run learns, as the command line calls it."""
 
 Similarity = Literal["cosine", "dot"]
+
+PairLoss = Literal["in-batch", "cosine", "contrastive"]
+"""The loss of contrast: in-batch negatives, scores of pairs, or pairs labeled 0 and 1."""
 
 _OBJECTIVE = "Objective"
 
@@ -94,6 +97,30 @@ class ObjectiveOptions:
             group=_OBJECTIVE, unit="POSITIONS", minimum=1, command_line=False,
         ),
     ] = None  # fmt: skip
+    loss: Annotated[
+        PairLoss | None,
+        Option(
+            "contrast: in-batch (negatives of other pairs), cosine (scored pairs) or contrastive "
+            "(pairs labeled 0 and 1) (default: chosen by the columns).",
+            group=_OBJECTIVE,
+        ),
+    ] = None  # fmt: skip
+    score_range: Annotated[
+        tuple[float, ...],
+        Option(
+            "contrast on scored pairs: the lowest and the highest possible score, which become "
+            "cosines 0 and 1 (default: those of the data, unless all lie within -1 and 1).",
+            group=_OBJECTIVE, unit="NUMBER", command_line=False,
+        ),
+    ] = ()  # fmt: skip
+    margin: Annotated[
+        float | None,
+        Option(
+            "contrast on labeled pairs: cosine distance beyond which a dissimilar pair costs "
+            "nothing (default 0.5).",
+            group=_OBJECTIVE, unit="DISTANCE", above=0, maximum=2, command_line=False,
+        ),
+    ] = None  # fmt: skip
     temperature: Annotated[
         float | None,
         Option(
@@ -126,6 +153,12 @@ class ObjectiveOptions:
 
     def __post_init__(self) -> None:
         check_options(self)
+        if self.score_range and (
+            len(self.score_range) != 2 or self.score_range[0] >= self.score_range[1]
+        ):
+            raise ConfigError(
+                f"score_range={list(self.score_range)}: expected two numbers, the lower one first"
+            )
 
     def check(self, task: TrainingTask) -> None:
         """Check that every option given applies to the task.
@@ -158,6 +191,9 @@ _TASKS_OF_OPTION: Mapping[str, tuple[TrainingTask, ...]] = {
     "random": ("mlm",),
     "whole_words": ("mlm",),
     "span": ("mlm",),
+    "loss": ("contrast",),
+    "score_range": ("contrast",),
+    "margin": ("contrast",),
     "temperature": ("contrast",),
     "similarity": ("contrast",),
     "symmetric": ("contrast",),

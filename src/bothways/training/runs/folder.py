@@ -40,6 +40,7 @@ from bothways.training.runs.checkpoint import (
     save_checkpoint,
 )
 from bothways.training.runs.events import METRICS_FILE, discard_events_after
+from bothways.training.runs.overwriting import remove_run
 from bothways.training.settings import TrainingSettings
 
 __all__ = ["RUN_FILE", "RunFolder"]
@@ -62,12 +63,19 @@ class RunFolder:
         """The path of the newest checkpoint, or None."""
         return next(reversed(list_checkpoints(self.checkpoints)), None)
 
-    def begin(self, description: Mapping[str, Any]) -> None:
+    def begin(
+        self, description: Mapping[str, Any], reader: Path | None = None, *, overwrite: bool = False
+    ) -> None:
         """Create the folder of a new run and write its description.
+
+        reader: the folder with the files of the tokenizer, alphabet or series, which are copied.
+        overwrite: remove the run that is in the folder.
 
         Raises:
             DataFileError: if the folder contains a run or model, or cannot be written.
         """
+        if overwrite:
+            remove_run(self.path)
         for name in (RUN_FILE, METRICS_FILE, SETTINGS_FILE, "config.json"):
             if (self.path / name).exists():
                 raise DataFileError(
@@ -77,10 +85,17 @@ class RunFolder:
         with wrap_write_errors(self.path):
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             self._remove_partial_files()
+        if reader is not None and reader.resolve() != self.path.resolve():
+            self._copy_reader(reader)
         with atomic_file(self.path / RUN_FILE) as hidden:
             write_json(hidden, description)
 
-    def resume(self, description: Mapping[str, Any], settings: TrainingSettings) -> None:
+    def resume(
+        self,
+        description: Mapping[str, Any],
+        settings: TrainingSettings,
+        reader: Path | None = None,
+    ) -> None:
         """Check that the folder contains this run, and remove partially written files.
 
         A run that was killed before it wrote its description starts.
@@ -92,7 +107,7 @@ class RunFolder:
         if not file.is_file():
             if not self._has_no_run_yet():
                 raise CheckpointError(f"{self.path}: no run to resume: {RUN_FILE} is missing")
-            self.begin(description)
+            self.begin(description, reader)
             return
         earlier = read_object(file)
         bound = json.loads(json.dumps(description["bound"]))
@@ -154,6 +169,12 @@ class RunFolder:
                 if (template.reader_path / name).is_file():
                     with wrap_write_errors(self.path / name):
                         shutil.copyfile(template.reader_path / name, hidden / name)
+
+    def _copy_reader(self, reader: Path) -> None:
+        for name in READER_FILES:
+            if (reader / name).is_file():
+                with atomic_file(self.path / name) as hidden:
+                    shutil.copyfile(reader / name, hidden)
 
     def _has_no_run_yet(self) -> bool:
         """Whether the folder contains only files that a run writes before its training.json."""
