@@ -1,7 +1,7 @@
 """`Encoder`: the public face of a loaded model."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ from bothways.inference.predict.sparse import SparseVector, SparseVectors, spars
 from bothways.inference.predict.tag import TokenTags, tag
 from bothways.inference.predict.vocabulary import mask_token
 from bothways.inference.prompts import PromptRole
+from bothways.inference.saved_session import SavedSession
 from bothways.inference.session import Session, open_session
 from bothways.inference.vectors import SequenceVector, SequenceVectors, TokenVectors
 from bothways.io.progress import ProgressCallback
@@ -54,6 +55,10 @@ def load(
     return Encoder(open_session(source, backend=backend, precision=precision, threads=threads))
 
 
+def _unpickle(saved: SavedSession) -> "Encoder":
+    return Encoder(saved.open())
+
+
 class Encoder:
     """A loaded model: one vector per sequence with `encode`, one per token with `contextualize`.
 
@@ -64,6 +69,10 @@ class Encoder:
     gives one result; several give several, in the order given. A string is one sequence, and so is
     a tuple of two strings (a pair of texts), an integer array (length,) or a float array
     (length, channels); a list is always several. Ids are used as given, special tokens included.
+
+    A pickle contains the model's source, the arguments of `load` and the fingerprint, and no
+    weights. The process that unpickles it loads the model, once for all equal pickles, and fails if
+    the model has changed.
     """
 
     def __init__(self, session: Session) -> None:
@@ -79,12 +88,31 @@ class Encoder:
         """Turns sequences into tokens; None if the model folder has no tokenizer."""
         self.backend = session.backend
         """Runs the encoder; has a name, a device and a precision."""
+        self._saved: SavedSession | None = None
 
     def __repr__(self) -> str:
         return (
             f"Encoder({str(self.path)!r}, {self.session.family}, {self.dimensions} dimensions, "
             f"{self.backend.name} on {self.backend.device})"
         )
+
+    def __copy__(self) -> "Encoder":
+        """The encoder itself: nothing in it changes."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Encoder":
+        """The encoder itself: nothing in it changes."""
+        return self
+
+    def __reduce__(self) -> tuple[Callable[[SavedSession], "Encoder"], tuple[SavedSession]]:
+        """Pickle the model's source, the arguments of `load` and the fingerprint.
+
+        Raises:
+            InputError: if the encoder was not made by `load`.
+        """
+        if self._saved is None:
+            self._saved = SavedSession.of(self.session)
+        return _unpickle, (self._saved,)
 
     @property
     def dimensions(self) -> int:

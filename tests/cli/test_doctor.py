@@ -24,6 +24,14 @@ def test_every_working_backend_has_been_tried() -> None:
     assert facts["cpu"]["usable_cores"] >= 1
 
 
+def test_a_cpu_quota_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "cpu_quota", lambda: 2.5)
+    monkeypatch.setattr(doctor, "available_cpus", lambda: 3)
+    facts = doctor.describe()
+    assert (facts["cpu"]["usable_cores"], facts["cpu"]["quota"]) == (3, 2.5)
+    assert "of which this process may use 3 (its CPU quota is 2.5 cores)" in doctor._page(facts)
+
+
 def test_a_missing_or_broken_backend_states_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     create = backends.create_backend
 

@@ -1,10 +1,9 @@
 from collections.abc import Callable
 
 import pytest
-import torch
 
 from bothways.lab import timing
-from bothways.lab.timing import MAX_ATTEMPTS, MIN_SECONDS, time_interleaved, torch_threads
+from bothways.lab.timing import MAX_ATTEMPTS, MIN_SECONDS, time_interleaved
 
 
 @pytest.fixture
@@ -29,15 +28,6 @@ def timed_call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Callable[[], ob
     monkeypatch.setattr(timing, "process_time", lambda: used)
     make.seen = seen  # type: ignore[attr-defined]
     return make
-
-
-def test_the_number_of_threads_is_restored_even_after_an_error() -> None:
-    before = torch.get_num_threads()
-    with torch_threads(before + 1):
-        assert torch.get_num_threads() == before + 1
-    with pytest.raises(KeyError), torch_threads(before + 1):
-        raise KeyError
-    assert torch.get_num_threads() == before
 
 
 def test_calls_take_turns_and_the_first_turn_does_not_count(

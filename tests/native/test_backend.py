@@ -1,6 +1,4 @@
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -45,6 +43,14 @@ def test_environment_variables_set_threads_and_instruction_set(
     monkeypatch.setenv("BOTHWAYS_ISA", "plain")
     backend = NativeBackend(CONFIG, weights)
     assert (backend.threads, backend.isa) == (3, "plain")
+
+
+def test_the_number_of_threads_is_that_of_the_available_cpus_by_default(
+    weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BOTHWAYS_THREADS", raising=False)
+    monkeypatch.setattr(backend_module, "available_cpus", lambda: 3)
+    assert NativeBackend(CONFIG, weights).threads == 3
 
 
 def test_rejects_invalid_environment_variables(
@@ -167,27 +173,6 @@ def test_threads_may_share_a_backend(weights: Weights) -> None:
     for a, b in zip(results, expected, strict=True):
         assert a is not None
         np.testing.assert_array_equal(a, b)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_forked_process_can_encode() -> None:
-    program = """
-import os, numpy as np
-from bothways.model.config import EncoderConfig
-from bothways.native import NativeBackend
-from bothways.model.packing import PackedBatch
-from bothways.model.layout import initialize
-config = EncoderConfig(num_layers=1, num_heads=2, d_model=8, d_ff=8, vocab_size=9)
-backend = NativeBackend(config, initialize(config), threads=2)
-batch = PackedBatch.of([np.arange(9) % 9] * 40)
-before = backend.pool(batch, ["mean"])
-child = os.fork()
-same = (backend.pool(batch, ["mean"]) == before).all()
-if child == 0:
-    os._exit(0 if same else 1)
-assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-"""
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def test_portable_code_is_the_last_instruction_set(weights: Weights) -> None:

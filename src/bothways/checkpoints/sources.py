@@ -22,7 +22,7 @@ from bothways.checkpoints.aliases import ALIASES, Alias
 from bothways.checkpoints.cache import PullProgress, Slot, is_offline
 from bothways.errors import SourceError
 
-__all__ = ["ALIASES", "Alias", "PullProgress", "pull", "resolve"]
+__all__ = ["ALIASES", "Alias", "PullProgress", "portable_source", "pull", "resolve"]
 
 _HUB_FORM = re.compile(r"(?P<repository>[\w.-]+(/[\w.-]+)?)(@(?P<revision>[^\s@]+))?", re.ASCII)
 _FORMS = (
@@ -89,6 +89,17 @@ def _resolve(
         except SourceError as error:
             raise SourceError(f"{error}. There is no folder {_expanded(source)} either") from error
     raise SourceError(_unknown_source(source))
+
+
+def portable_source(source: str | os.PathLike[str]) -> str:
+    """The source in a form that means the same in another working directory."""
+    name = os.fspath(source)
+    is_folder = not isinstance(source, str) or (
+        source not in ALIASES and not source.startswith(("pypi:", "hf:")) and _exists(source)
+    )
+    if not is_folder:
+        return name
+    return str(_expanded(name).absolute())
 
 
 # Local folders.

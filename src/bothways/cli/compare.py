@@ -191,7 +191,7 @@ def _command_line(
 
 
 def _set_threads(count: int | None) -> contextlib.AbstractContextManager[None]:
-    from bothways.lab.timing import torch_threads
+    from bothways.nn.threads import torch_threads
 
     return contextlib.nullcontext() if count is None else torch_threads(count)
 

@@ -14,6 +14,7 @@ import numpy as np
 from bothways.cli import options as o
 from bothways.cli.command import command
 from bothways.inference.backends import BackendName, Precision
+from bothways.io.cpus import available_cpus, cpu_quota
 
 __all__ = ["COMMAND", "describe", "doctor"]
 
@@ -71,7 +72,8 @@ def describe() -> dict[str, Any]:
         "cpu": {
             "name": _cpu_name(),
             "cores": os.cpu_count(),
-            "usable_cores": _usable_cores(),
+            "usable_cores": available_cpus(),
+            "quota": cpu_quota(),
             "instruction_sets": _instruction_sets(),
         },
         "extras": {extra: _version(package) for extra, package in _EXTRAS.items()},
@@ -155,13 +157,6 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _usable_cores() -> int | None:
-    """Number of cores that this process may use; a container may limit them."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
-
-
 def _cpu_name() -> str:
     name = _cpuinfo().get("model name", "")
     return name or platform.processor() or platform.machine()
@@ -191,7 +186,7 @@ def _page(facts: dict[str, Any]) -> str:
         ("bothways", facts["bothways"]),
         ("python", f"{facts['python']} on {facts['system']}"),
         ("cpu", cpu["name"]),
-        ("cores", f"{cpu['cores']}, of which this process may use {cpu['usable_cores']}"),
+        ("cores", _cores_row(cpu)),
         ("instructions", "unknown on this system" if sets is None else " ".join(sets)),
         *(
             (f"extra [{name}]", version or "not installed")
@@ -207,6 +202,11 @@ def _page(facts: dict[str, Any]) -> str:
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:{width}}  {value}" for name, value in rows)
+
+
+def _cores_row(cpu: dict[str, Any]) -> str:
+    quota = "" if cpu["quota"] is None else f" (its CPU quota is {cpu['quota']:g} cores)"
+    return f"{cpu['cores']}, of which this process may use {cpu['usable_cores']}{quota}"
 
 
 def _torch_rows(torch: dict[str, Any] | None) -> list[tuple[str, str]]:

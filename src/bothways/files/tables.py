@@ -7,6 +7,7 @@ are skipped.
 
 import csv
 import itertools
+import os
 import threading
 from collections.abc import Iterable, Iterator
 
@@ -21,6 +22,16 @@ MAX_FIELD = 1 << 28
 memory that it takes."""
 
 _field_limit = threading.Lock()
+
+
+def _renew_lock() -> None:
+    """Replace the lock, which another thread of the parent may have held."""
+    global _field_limit
+    _field_limit = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def read_table(

@@ -12,6 +12,7 @@ import numpy as np
 
 from bothways import checkpoints, sequences
 from bothways.checkpoints import ModelBundle
+from bothways.checkpoints.sources import portable_source
 from bothways.errors import InputError, UnknownTokenWarning
 from bothways.inference import runner
 from bothways.inference.backends import Backend, BackendName, Precision, create_backend
@@ -42,11 +43,13 @@ def open_session(
     """Find and read a model, and create the backend that runs it; raises as `bothways.load`."""
     model = checkpoints.read_folder(checkpoints.resolve(source))
     reader = checkpoints.open_reader(model)
-    return Session(
+    session = Session(
         model,
         reader,
         create_backend(backend, model.config, model.weights, precision=precision, threads=threads),
     )
+    session.load_arguments = portable_source(source), backend, precision, threads
+    return session
 
 
 class Session:
@@ -70,6 +73,8 @@ class Session:
         """Turns sequences into tokens; None if the model folder has no tokenizer."""
         self.backend = backend
         """Runs the encoder."""
+        self.load_arguments: tuple[str, BackendName, Precision, int | None] | None = None
+        """Source, backend, precision and threads from `open_session`; None if made otherwise."""
         self._module_weights = model.module_weights.copy()
 
     def prompt(self, options: RunOptions) -> Prompt:

@@ -1,14 +1,11 @@
 """Comparable timings: calls are timed in turns, so that all of them see the same machine load."""
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from time import perf_counter, process_time
 from typing import TypeVar
 
-import torch
-
-__all__ = ["time_interleaved", "torch_threads"]
+__all__ = ["time_interleaved"]
 
 K = TypeVar("K")
 
@@ -22,20 +19,6 @@ timing."""
 
 MAX_ATTEMPTS = 4
 """How often a disturbed timing is repeated at most; the shortest time counts."""
-
-
-@contextlib.contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Let torch compute with `count` CPU threads inside the block, and restore the number after it.
-
-    The number is global to the process: no other thread should use torch meanwhile.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def time_interleaved(

@@ -4,13 +4,15 @@ B sequences, T packed tokens, D model width, H heads, L positions of one sequenc
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, assert_never, get_args
 
 import numpy as np
 from jaxtyping import Float
 
 from bothways.errors import BackendError, InputError
+from bothways.io.cpus import available_cpus
 from bothways.model.config import EncoderConfig, PoolingMode
 from bothways.model.layout import layout
 from bothways.model.packing import PackedBatch, check_batch, check_skip
@@ -28,6 +30,9 @@ else:
 __all__ = ["NativeBackend", "Precision", "available_isas", "is_built"]
 
 Precision = Literal["fp32", "int8"]
+
+MAX_THREADS = 1024
+"""Threads that the engine accepts."""
 
 
 def is_built() -> bool:
@@ -52,15 +57,17 @@ class NativeBackend:
         output; activations are quantized as they are computed, with a scale and a zero point per
         token and group of 128 inputs; the rest is in fp32.
     threads: number of threads (default: `BOTHWAYS_THREADS`, else the CPUs available to the
-        process). Results do not depend on it.
+        process, within its CPU quota). Results do not depend on it.
     isa: instruction set, one of `available_isas()` (default: `BOTHWAYS_ISA`, else the fastest).
 
     The vectors of a sequence are the same to the last bit whatever the other sequences of the
-    batch, its position among them and the number of threads.
+    batch, its position among them and the number of threads. Concurrent calls run one after the
+    other. A forked process starts its own threads.
 
     Raises:
         BackendError: if bothways was installed without the native engine, or if the precision, the
-            number of threads or the instruction set is not supported on this machine.
+            number of threads or the instruction set is not supported on this machine; in each
+            call, if the system starts no more threads (the next call tries again).
         CheckpointError: if the weights do not fit the config.
     """
 
@@ -126,7 +133,8 @@ class NativeBackend:
         values, lengths, segments = self._arrays(batch)
         check_skip(batch, skip)
         out = np.empty((len(lengths), self.config.d_model * len(modes)), np.float32)
-        self._engine.pool(values, lengths, segments, list(modes), skip, out)
+        with _engine_errors():
+            self._engine.pool(values, lengths, segments, list(modes), skip, out)
         return out
 
     def hidden_states(
@@ -140,7 +148,8 @@ class NativeBackend:
         values, lengths, segments = self._arrays(batch)
         indices = _layer_indices(layers, self.config.num_layers + 1)
         out = np.empty((len(indices), len(values), self.config.d_model), np.float32)
-        self._engine.hidden_states(values, lengths, segments, indices, out)
+        with _engine_errors():
+            self._engine.hidden_states(values, lengths, segments, indices, out)
         return out
 
     def attention(
@@ -161,7 +170,8 @@ class NativeBackend:
         unique, inverse = np.unique(indices, return_inverse=True)
         shape = (len(unique), self.config.num_heads, len(values), len(values))
         out = np.empty(shape, np.float32)
-        self._engine.attention(values, lengths, segments, unique.tolist(), out)
+        with _engine_errors():
+            self._engine.attention(values, lengths, segments, unique.tolist(), out)
         return out[inverse]
 
     def _arrays(self, batch: PackedBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -188,6 +198,18 @@ def _require_engine() -> None:
         ) from _IMPORT_ERROR
 
 
+@contextmanager
+def _engine_errors() -> Iterator[None]:
+    """Turn the engine's RuntimeError, a thread that cannot be started, into a BackendError."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise BackendError(
+            f"native engine: {error}; use fewer threads (threads=1 or BOTHWAYS_THREADS=1 needs no "
+            "other), or raise the limit on processes (`ulimit -u`, or the container's pids limit)"
+        ) from error
+
+
 def _layer_indices(layers: Sequence[int], count: int) -> list[int]:
     for layer in layers:
         if not -count <= layer < count:
@@ -199,16 +221,12 @@ def _num_threads(threads: int | None) -> int:
     if threads is None:
         setting = os.environ.get("BOTHWAYS_THREADS", "")
         if not setting:
-            return (
-                len(os.sched_getaffinity(0))
-                if hasattr(os, "sched_getaffinity")
-                else os.cpu_count() or 1
-            )
+            return min(available_cpus(), MAX_THREADS)
         if not setting.isdecimal():
             raise BackendError(f"BOTHWAYS_THREADS={setting}: expected an integer of at least 1")
         threads = int(setting)
-    if not 1 <= threads <= 1024:
-        raise BackendError(f"threads={threads}: expected 1 to 1024")
+    if not 1 <= threads <= MAX_THREADS:
+        raise BackendError(f"threads={threads}: expected 1 to {MAX_THREADS}")
     return threads
 
 

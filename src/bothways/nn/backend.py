@@ -20,6 +20,7 @@ from bothways.nn.encoder import TransformerEncoder
 from bothways.nn.layers import can_pack
 from bothways.nn.lengths import Lengths
 from bothways.nn.pooling import pool
+from bothways.nn.threads import is_forked, torch_threads
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -29,12 +30,15 @@ class TorchBackend:
 
     device: torch's name of it ("cpu", "cuda", "cuda:1"); None for a GPU if there is one.
     precision: `fp32`; on a GPU also `bf16` or `fp16`.
-    threads: number of CPU threads during each call; None for torch's current setting.
+    threads: number of CPU threads during each call; None for torch's current setting, within
+        the CPU quota of the process. In a forked process it is 1, whatever is given: torch's
+        threads do not survive a fork.
 
     The weights are copied; on a CPU, into the layout of its matrix kernels.
 
     Raises:
-        BackendError: if the device or precision is not available, or not in this combination.
+        BackendError: if the device or precision is not available, or not in this combination, or if
+            the device is a GPU and the process has been forked, here and in each call.
         CheckpointError: if the weights do not fit the config.
     """
 
@@ -51,6 +55,7 @@ class TorchBackend:
     ) -> None:
         limit_primitive_caches()
         self._device = _resolve_device(device)
+        _check_not_forked(self._device)
         dtype = _resolve_precision(precision, self._device)
         if threads is not None and threads < 1:
             raise BackendError(
@@ -114,6 +119,7 @@ class TorchBackend:
     @contextmanager
     def _inference(self, batch: PackedBatch) -> Iterator[tuple[Tensor, Lengths, Tensor | None]]:
         """Check the batch, copy it to the device, and enter inference mode with `threads`."""
+        _check_not_forked(self._device)
         check_batch(batch, self.config)
         lengths = Lengths(batch.lengths, self._device)
         values = torch.as_tensor(batch.values, device=self._device)
@@ -122,31 +128,22 @@ class TorchBackend:
         segments_T = None
         if batch.segments is not None:
             segments_T = torch.as_tensor(batch.segments, device=self._device)
-        with _num_threads(self.threads), torch.inference_mode():
+        with torch_threads(self.threads), torch.inference_mode():
             yield values, lengths, segments_T
-
-
-@contextmanager
-def _num_threads(threads: int | None) -> Iterator[None]:
-    """Let torch use `threads` CPU threads, and restore the previous number afterwards.
-
-    The number is global to the process: concurrent calls from several Python threads may see each
-    other's. That affects their speed, not their results.
-    """
-    if threads is None:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def has_gpu() -> bool:
     """Whether torch has a usable GPU."""
     return torch.cuda.is_available()
+
+
+def _check_not_forked(device: torch.device) -> None:
+    if device.type == "cuda" and is_forked():
+        raise BackendError(
+            "a GPU cannot be used in a process that was forked after torch was imported; start "
+            "processes with multiprocessing's 'spawn' or 'forkserver', or load with "
+            "backend='native'"
+        )
 
 
 def _resolve_device(device: str | None) -> torch.device:

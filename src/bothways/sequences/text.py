@@ -10,6 +10,7 @@ import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from bothways.errors import CheckpointError, InputError
+from bothways.sequences import tokenizer_forks  # noqa: F401  registers a handler of forks
 from bothways.sequences.reader import Description, Tokenized, type_name
 
 __all__ = ["TOKENIZER_FILE", "TextReader"]

@@ -10,7 +10,6 @@ from sklearn.utils.validation import check_is_fitted
 
 import bothways
 from bothways.encoder import Encoder
-from bothways.errors import CheckpointError
 from bothways.inference.backends import BackendName, Precision
 from bothways.model.config import PoolingMode
 from bothways.sequences import OnOverflow
@@ -100,30 +99,6 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return bothways.load(
             self.model, backend=self.backend, precision=self.precision, threads=self.threads
         )
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The parameters, and the fingerprint of the model."""
-        state = dict(super().__getstate__())
-        encoder: Encoder | None = state.pop("encoder_", None)
-        if encoder is not None:
-            state["_fingerprint"] = encoder.fingerprint
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Load the model again, and check its fingerprint.
-
-        Raises:
-            CheckpointError: if the model has changed.
-        """
-        fingerprint = state.pop("_fingerprint", None)
-        super().__setstate__(state)
-        if fingerprint is not None:
-            self.encoder_ = self._load()
-            if self.encoder_.fingerprint != fingerprint:
-                raise CheckpointError(
-                    f"{self.model}: not the model that was pickled: its fingerprint is "
-                    f"{self.encoder_.fingerprint}, expected {fingerprint}"
-                )
 
     def __sklearn_tags__(self) -> Tags:
         """The kinds of X that are supported."""

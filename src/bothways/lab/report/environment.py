@@ -6,7 +6,9 @@ import os
 import platform
 from pathlib import Path
 
-__all__ = ["describe_environment", "usable_cores"]
+from bothways.io.cpus import available_cpus
+
+__all__ = ["describe_environment"]
 
 _PACKAGES = ("bothways", "torch", "numpy")
 
@@ -15,7 +17,7 @@ def describe_environment() -> dict[str, str]:
     """Date, machine and package versions, by name."""
     facts = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
-        "processor": f"{_processor()}, {usable_cores()} usable cores",
+        "processor": f"{_processor()}, {available_cpus()} usable cores",
         "system": platform.platform(),
         "Python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in _PACKAGES},
@@ -23,13 +25,6 @@ def describe_environment() -> dict[str, str]:
     if hasattr(os, "getloadavg"):
         facts["load average"] = f"{os.getloadavg()[0]:.1f} (last minute)"
     return facts
-
-
-def usable_cores() -> int:
-    """The number of cores this process may run on; a container can limit it."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _processor() -> str:

@@ -37,8 +37,8 @@ std::vector<Chunk> split_into_chunks(const Batch& batch, int tokens, int threads
 Encoder::Encoder(const Kernels& kernels, EncoderConfig config, const Weights& weights,
                  Precision precision, int threads)
     : kernels_(kernels), config_(std::move(config)), precision_(precision),
-      embedding_(kernels, config_, weights), positions_(config_, weights), pool_(threads),
-      workspaces_(static_cast<std::size_t>(threads)) {
+      embedding_(kernels, config_, weights), positions_(config_, weights), threads_(threads),
+      execution_([threads] { return std::make_unique<Execution>(threads); }) {
     const int num_blocks = *std::max_element(config_.block.begin(), config_.block.end()) + 1;
     blocks_.reserve(static_cast<std::size_t>(num_blocks));
     for (int b = 0; b < num_blocks; ++b) blocks_.emplace_back(kernels_, config_, weights, precision, b);
@@ -55,13 +55,15 @@ std::size_t Encoder::packed_bytes() const {
 std::size_t Encoder::workspace_bytes(int tokens, int longest) const {
     const int rows = std::min(tokens, chunk_tokens + longest);
     const Workspace::Sizes sizes(config_, kernels_, precision_, rows, std::min(tokens, longest));
-    return static_cast<std::size_t>(pool_.size()) * sizes.bytes(1);
+    return static_cast<std::size_t>(threads_) * sizes.bytes(1);
 }
 
 void Encoder::run(const Batch& batch, const Request& request) {
     check(batch, request);
-    const std::lock_guard<std::mutex> lock(mutex_);
-    const int threads = pool_.size(), tokens = batch.tokens();
+    Execution& execution = execution_.get();
+    const std::lock_guard<std::mutex> lock(execution.mutex);
+    std::vector<Workspace>& workspaces = execution.workspaces;
+    const int threads = threads_, tokens = batch.tokens();
     const bool chunk_per_thread = threads == 1 || (batch.sequences() >= threads &&
                                                    tokens >= threads * min_tokens_per_thread);
     const std::vector<Chunk> chunks =
@@ -72,18 +74,18 @@ void Encoder::run(const Batch& batch, const Request& request) {
 
     const Workspace::Sizes sizes(config_, kernels_, precision_, rows, longest);
     if (chunk_per_thread) {
-        for (Workspace& work : workspaces_) work.reserve(sizes, 1);
+        for (Workspace& work : workspaces) work.reserve(sizes, 1);
         std::atomic<std::size_t> next{0};
-        pool_.run(threads, [&](int rank) {
+        execution.pool.run(threads, [&](int rank) noexcept {
             for (std::size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < chunks.size();)
-                forward(Team{}, chunks[i], workspaces_[rank], request);
+                forward(Team{}, chunks[i], workspaces[rank], request);
         });
     } else {
-        workspaces_[0].reserve(sizes, threads);
+        workspaces[0].reserve(sizes, threads);
         Barrier barrier(threads);
-        pool_.run(threads, [&](int rank) {
+        execution.pool.run(threads, [&](int rank) noexcept {
             for (const Chunk& chunk : chunks)
-                forward(Team{rank, threads, &barrier}, chunk, workspaces_[0], request);
+                forward(Team{rank, threads, &barrier}, chunk, workspaces[0], request);
         });
     }
 }

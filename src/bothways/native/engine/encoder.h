@@ -8,6 +8,7 @@
 
 #include "block.h"
 #include "embedding.h"
+#include "forks.h"
 #include "pooling.h"
 
 namespace bothways {
@@ -29,15 +30,24 @@ public:
 
     const EncoderConfig& config() const { return config_; }
     const Kernels& kernels() const { return kernels_; }
-    int threads() const { return pool_.size(); }
+    int threads() const { return threads_; }
     std::size_t packed_bytes() const;  // of packed weights and position tables
     // Upper bound of the memory of all threads for batches of `tokens`, in sequences of at most `longest`.
     std::size_t workspace_bytes(int tokens, int longest) const;
 
-    // Throws std::bad_alloc and std::invalid_argument. Concurrent calls run one after the other.
+    // Throws std::bad_alloc, std::invalid_argument and ThreadStartError. Concurrent calls run one after the
+    // other. May be called in a child process, whatever the parent's threads were doing when it forked.
     void run(const Batch& batch, const Request& request);
 
 private:
+    // What a run changes; one run at a time.
+    struct Execution {
+        explicit Execution(int threads) : pool(threads), workspaces(static_cast<std::size_t>(threads)) {}
+        std::mutex mutex;
+        ThreadPool pool;
+        std::vector<Workspace> workspaces;  // one per thread
+    };
+
     void check(const Batch& batch, const Request& request) const;
     void forward(const Team& team, const Chunk& chunk, Workspace& work, const Request& request) const;
     void copy_hidden(const Team& team, const Chunk& chunk, const float* x, int layer,
@@ -51,9 +61,8 @@ private:
     std::vector<Block> blocks_;
     std::optional<NormLayer> final_norm_;
 
-    std::mutex mutex_;
-    ThreadPool pool_;
-    std::vector<Workspace> workspaces_;
+    const int threads_;
+    PerProcess<Execution> execution_;
 };
 
 }  // namespace bothways

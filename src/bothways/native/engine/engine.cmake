@@ -79,7 +79,8 @@ endfunction()
 
 set(here ${CMAKE_CURRENT_LIST_DIR})
 add_library(bothways_engine STATIC)
-foreach(part attention batch block config dispatch embedding encoder linear pooling threads)
+foreach(part attention batch block config dispatch embedding encoder forks linear pooling
+             threads)
     target_sources(bothways_engine PRIVATE ${here}/${part}.cpp)
 endforeach()
 foreach(isa IN LISTS isas)

@@ -1,12 +1,8 @@
 #include "threads.h"
 
-#ifdef _WIN32
-#include <process.h>
-#define BOTHWAYS_PROCESS_ID _getpid
-#else
-#include <unistd.h>
-#define BOTHWAYS_PROCESS_ID getpid
-#endif
+#include <string>
+#include <system_error>
+
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
 #endif
@@ -56,6 +52,13 @@ struct ThreadPool::State {
     int members = 0;
     bool stop = false;
 
+    ~State() {
+        stop = true;
+        call.fetch_add(1, std::memory_order_release);
+        call.notify_all();
+        for (std::thread& thread : threads) thread.join();
+    }
+
     void serve(int rank) {
         unsigned seen = 0;
         while (true) {
@@ -70,27 +73,21 @@ struct ThreadPool::State {
 
 ThreadPool::ThreadPool(int size) : size_(size) {}
 
-void ThreadPool::start() {
-    const long process = BOTHWAYS_PROCESS_ID();
-    if (state_ && process_ == process) return;
-    static_cast<void>(state_.release());  // after a fork, the parent's threads cannot be joined
-    state_ = std::make_unique<State>();
-    process_ = process;
-    State* state = state_.get();
-    for (int rank = 1; rank < size_; ++rank)
-        state->threads.emplace_back([state, rank] { state->serve(rank); });
-}
+ThreadPool::~ThreadPool() = default;
 
-ThreadPool::~ThreadPool() {
-    if (!state_) return;
-    if (process_ != BOTHWAYS_PROCESS_ID()) {
-        static_cast<void>(state_.release());
-        return;
+void ThreadPool::start() {
+    if (state_) return;
+    auto state = std::make_unique<State>();  // joins the threads that did start, if another cannot
+    state->threads.reserve(static_cast<std::size_t>(size_ - 1));
+    for (int rank = 1; rank < size_; ++rank) {
+        try {
+            state->threads.emplace_back([state = state.get(), rank] { state->serve(rank); });
+        } catch (const std::system_error& error) {
+            throw ThreadStartError("cannot start thread " + std::to_string(rank + 1) + " of " +
+                                   std::to_string(size_) + ": " + error.code().message());
+        }
     }
-    state_->stop = true;
-    state_->call.fetch_add(1, std::memory_order_release);
-    state_->call.notify_all();
-    for (std::thread& thread : state_->threads) thread.join();
+    state_ = std::move(state);
 }
 
 void ThreadPool::run(int members, const std::function<void(int)>& work) {

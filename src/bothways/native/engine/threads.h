@@ -8,6 +8,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -53,15 +54,20 @@ public:
 
     int size() const { return size_; }
     // Runs work(rank) for each rank below `members` concurrently, rank 0 on the calling thread, and waits
-    // for all. Calls must not overlap. `work` must not throw.
+    // for all. Calls must not overlap. `work` must not throw. Throws ThreadStartError, before any work, if
+    // the system starts no more threads; a later call tries again.
     void run(int members, const std::function<void(int)>& work);
 
 private:
     struct State;
     void start();
     int size_;
-    long process_ = 0;  // threads do not survive a fork: a child process starts its own
     std::unique_ptr<State> state_;
+};
+
+// The system cannot start a thread of a pool.
+struct ThreadStartError : std::runtime_error {
+    using std::runtime_error::runtime_error;
 };
 
 }  // namespace bothways

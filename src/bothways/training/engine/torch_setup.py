@@ -7,6 +7,7 @@ import torch
 from torch.utils import deterministic
 
 from bothways.io.process_memory import limit_primitive_caches
+from bothways.nn.threads import torch_threads
 
 __all__ = ["torch_for_training"]
 
@@ -23,17 +24,16 @@ def torch_for_training(device: torch.device, threads: int | None) -> Iterator[No
         torch.is_deterministic_algorithms_warn_only_enabled(),
     )
     fill_before = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    threads_before = torch.get_num_threads()
     limit_primitive_caches()
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True)
         deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    if threads is not None:
-        torch.set_num_threads(threads)
     try:
-        with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
+        with (
+            torch_threads(threads),
+            torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]),
+        ):
             yield
     finally:
-        torch.set_num_threads(threads_before)
         torch.use_deterministic_algorithms(deterministic_before, warn_only=warn_only)
         deterministic.fill_uninitialized_memory = fill_before  # type: ignore[attr-defined]

@@ -11,10 +11,11 @@ from torch import Tensor
 from bothways.lab.comparison import ComparisonProgress, progress_within
 from bothways.lab.comparisons.speed.operations import OperationCount, count_operations
 from bothways.lab.comparisons.speed.settings import SpeedSettings
-from bothways.lab.timing import time_interleaved, torch_threads
+from bothways.lab.timing import time_interleaved
 from bothways.nn.baselines import count_parameters, make_encoder
 from bothways.nn.lengths import Lengths
 from bothways.nn.packed_encoder import PackedEncoder
+from bothways.nn.threads import torch_threads
 
 __all__ = [
     "TIMED_WORK",

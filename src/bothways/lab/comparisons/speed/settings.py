@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 from bothways.errors import ConfigError
+from bothways.io.cpus import available_cpus
 from bothways.io.options import Option, check_options
-from bothways.lab.report.environment import usable_cores
 from bothways.lab.settings import Scale
 from bothways.model.baselines import BASELINES, AnyConfig, EncoderName, matched_config
 from bothways.training.setup.sizes import new_config
@@ -80,7 +80,7 @@ class SpeedSettings:
     @property
     def usable_threads(self) -> tuple[int, ...]:
         """Those of `threads` for which there are cores; at least one."""
-        return tuple(count for count in self.threads if count <= usable_cores()) or (1,)
+        return tuple(count for count in self.threads if count <= available_cpus()) or (1,)
 
     def encoder_config(self, name: str) -> AnyConfig:
         """The config of the encoder with that name.
