@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bothways.checkpoints.bothways_folder import SETTINGS_FILE, read_bothways
+from bothways.checkpoints.lora import ADAPTER_CONFIG, ADAPTER_FILES
 from bothways.checkpoints.model_bundle import READER_FILES, ModelBundle
 from bothways.checkpoints.sentence_transformers_folder import (
     SETTINGS_FILES,
@@ -13,7 +14,7 @@ from bothways.checkpoints.sentence_transformers_folder import (
 from bothways.checkpoints.sentence_transformers_modules import module_folders
 from bothways.checkpoints.transformers_folder import read_transformers
 from bothways.checkpoints.weight_files import find_weights
-from bothways.errors import CheckpointError
+from bothways.errors import CheckpointError, UnsupportedModel
 
 __all__ = ["fingerprint", "read_folder"]
 
@@ -28,6 +29,10 @@ def read_folder(path: Path) -> ModelBundle:
     """
     _check_is_folder(path)
     if (path / SETTINGS_FILE).is_file():
+        if (path / ADAPTER_CONFIG).is_file():
+            raise UnsupportedModel(
+                f"{path / ADAPTER_CONFIG}: an adapter beside a folder of bothways, which has none"
+            )
         return read_bothways(path)
     if (path / "modules.json").is_file():
         return read_sentence_transformers(path)
@@ -74,5 +79,5 @@ def _deciding_files(path: Path) -> Iterator[Path]:
         for folder in modules:
             yield from find_weights(folder)
     yield from find_weights(encoder)
-    settings += [encoder / name for name in READER_FILES]
+    settings += [encoder / name for name in (*READER_FILES, *ADAPTER_FILES)]
     yield from (file for file in settings if file.is_file())

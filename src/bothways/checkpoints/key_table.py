@@ -73,10 +73,11 @@ class Reading:
         return ours
 
     def locate(self, file_of: Mapping[str, Path]) -> dict[str, StoredTensor]:
-        """Where on disk each weight of ours is. file_of: the file of each key."""
+        """Where on disk each weight of ours is. file_of: the file of each key that is in one."""
         return {
             name: StoredTensor(file_of[key], key, part, len(names))
             for key, names in self.targets.items()
+            if key in file_of
             for part, name in enumerate(names)
         }
 

@@ -52,7 +52,8 @@ class ModelBundle:
     unread_heads: why some head weights belong to no head of the spec; "" if all do.
     source_settings: fields of a config.json about heads, labels and special tokens, as they stand
         in the file; an export to transformers writes them again.
-    stored: where on disk each weight of the encoder and of heads is; empty for a new model.
+    stored: where on disk each weight of the encoder and of heads is, if it is as it is there; empty
+        for a new model.
     """
 
     path: Path
