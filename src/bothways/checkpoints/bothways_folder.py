@@ -10,7 +10,7 @@ from bothways.checkpoints.json_fields import LARGEST, Fields
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import StoredTensor, read_safetensors, write_safetensors
 from bothways.errors import CheckpointError, ConfigError
-from bothways.io.json_files import brief, read_object, write_json
+from bothways.io.json_files import brief, has_file, read_object, write_json
 from bothways.model.baselines import BASELINES, AnyConfig, BaselineConfig
 from bothways.model.baselines.any_encoder import name_of
 from bothways.model.config import EncoderConfig, EncoderShape, PoolingMode
@@ -58,7 +58,7 @@ def read_bothways(folder: Path) -> ModelBundle:
     config = _config(fields, version)
     if version < _FIRST_WITH_PADDING:
         config = _with_padding(config, source_settings.get("model_type"))
-    if not weights_file.is_file():
+    if not has_file(weights_file):
         raise CheckpointError(f"{weights_file}: no such file")
     arrays = read_safetensors(weights_file)
     heads = _heads(fields) if version >= _FIRST_WITH_HEADS else ()

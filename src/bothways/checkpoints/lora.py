@@ -13,7 +13,7 @@ import numpy as np
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.weight_files import StoredWeights, read_safetensors
 from bothways.errors import CheckpointError, UnsupportedModel
-from bothways.io.json_files import brief, read_object
+from bothways.io.json_files import brief, has_file, read_object
 
 __all__ = ["ADAPTER_CONFIG", "ADAPTER_FILES", "adapter_weights", "merge_adapter"]
 
@@ -42,10 +42,10 @@ def adapter_weights(folder: Path) -> Path | None:
     Raises:
         CheckpointError: if there is an adapter_config.json and no weights.
     """
-    if not (folder / ADAPTER_CONFIG).is_file():
+    if not has_file(folder / ADAPTER_CONFIG):
         return None
     for name in _WEIGHTS:
-        if (folder / name).is_file():
+        if has_file(folder / name):
             return folder / name
     raise CheckpointError(
         f"{folder / ADAPTER_CONFIG}: an adapter without weights: looked for {', '.join(_WEIGHTS)}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bothways.checkpoints.weight_files import StoredTensor
+from bothways.io.json_files import has_file
 from bothways.model.baselines import AnyConfig
 from bothways.model.baselines.any_encoder import layout, require_transformer
 from bothways.model.config import EncoderConfig
@@ -166,7 +167,7 @@ class ModelBundle:
     def copy_reader_files(self, out: Path) -> None:
         """Copy the files of the tokenizer, alphabet or series into the folder `out`."""
         for name in READER_FILES:
-            if (self.reader_path / name).is_file():
+            if has_file(self.reader_path / name):
                 shutil.copyfile(self.reader_path / name, out / name)
 
 

@@ -117,6 +117,8 @@ def _local_folder(source: str) -> Path:
         if path.is_dir():
             return path
         raise SourceError(f"{source}: a file; expected a model folder, such as {path.parent}")
+    if path.is_symlink():
+        raise SourceError(f"{source}: a link to {path.readlink()}, which does not exist")
     looked_for = path.absolute()
     there = next(parent for parent in looked_for.parents if parent.is_dir())
     raise SourceError(

@@ -13,7 +13,7 @@ from bothways.checkpoints.lora import merge_adapter
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import read_weights, what_is_in
 from bothways.errors import CheckpointError, UnsupportedModel
-from bothways.io.json_files import brief, read_object
+from bothways.io.json_files import brief, has_file, read_object
 from bothways.model.spec import ModelSpec
 from bothways.model.weights import Weights
 
@@ -32,7 +32,7 @@ def read_transformers(folder: Path) -> ModelBundle:
         MissingExtra: if the weights are in torch's format and torch is not installed.
     """
     config_file = folder / "config.json"
-    if not config_file.is_file():
+    if not has_file(config_file):
         raise CheckpointError(
             f"{folder}: not a model: looked for config.json, modules.json and bothways.json; "
             f"{what_is_in(folder)}"
@@ -103,7 +103,7 @@ def _resolve_decoder(
 def _tokenizer_length(folder: Path) -> int | None:
     """The longest input that the tokenizer's own settings allow; None where they do not say."""
     file = folder / "tokenizer_config.json"
-    if not file.is_file():
+    if not has_file(file):
         return None
     length = read_object(file).get("model_max_length")
     # "No limit" is written as a number of thirty digits.
