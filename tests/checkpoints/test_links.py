@@ -11,7 +11,7 @@ import bothways
 from bothways.checkpoints import export
 from bothways.checkpoints.folder import fingerprint, read_folder
 from bothways.checkpoints.lora import ADAPTER_CONFIG
-from bothways.checkpoints.model_bundle import READER_FILES
+from bothways.checkpoints.reader_files import READER_FILES
 from bothways.checkpoints.readers import open_reader
 from bothways.checkpoints.sources import resolve
 from bothways.errors import CheckpointError, SourceError

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from bothways.checkpoints.bothways_folder import SETTINGS_FILE, read_bothways
 from bothways.checkpoints.lora import ADAPTER_CONFIG, ADAPTER_FILES
-from bothways.checkpoints.model_bundle import READER_FILES, ModelBundle
+from bothways.checkpoints.model_bundle import ModelBundle
+from bothways.checkpoints.reader_files import READER_FILES
 from bothways.checkpoints.sentence_transformers_folder import (
     SETTINGS_FILES,
     read_sentence_transformers,

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from bothways.checkpoints.model_bundle import READER_FILES, ModelBundle
+from bothways.checkpoints.model_bundle import ModelBundle
+from bothways.checkpoints.reader_files import READER_FILES
 from bothways.errors import CheckpointError
 from bothways.io.json_files import has_file
 from bothways.model.config import EncoderShape
