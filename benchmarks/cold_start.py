@@ -1,17 +1,17 @@
-"""Seconds from nothing to the first vector, and megabytes to install: bothways without torch.
+"""Seconds from process start to the first vector, and installed size, of bothways without torch.
 
-The claims: a new process that loads `minilm` and encodes one text takes at most a tenth of what
-sentence-transformers takes, and at most 0.6 s on two cores; a core install, without any extra,
-takes at most 200 MB. The core is installed from this checkout, by `pip install .` in a fresh
-environment in a temporary folder; sentence-transformers is that of the environment that runs this
-script, and bothways is started there as well, where torch lies beside it. Wall time is taken from
-outside, with the files in the system's cache: every contender is started once before it counts.
-Rounds are interleaved and medians count. The size is that of all files in site-packages, less pip
-and setuptools, in bytes of content and in blocks on disk.
+Claims: a new process that loads `minilm` and encodes one text takes at most a tenth of the time of
+sentence-transformers, and at most 0.6 s on two cores; a core installation without extras takes at
+most 200 MB. The core is installed from this checkout with `pip install .` in a new environment in a
+temporary folder. sentence-transformers comes from the environment that runs this script; bothways
+is measured in that environment too, next to torch. Wall time is measured from outside, with warm
+file caches: each contender is started once before the measurement. Rounds are interleaved and
+medians are reported. The size is that of all files in site-packages except pip and setuptools, in
+bytes of content and in disk blocks.
 
     pip install . -r benchmarks/requirements.txt
     python benchmarks/cold_start.py
-    python benchmarks/cold_start.py --quick --core-python PATH  # a core environment made before
+    python benchmarks/cold_start.py --quick --core-python PATH  # an existing core environment
 """
 
 import argparse
@@ -38,14 +38,14 @@ THEIRS = (
     "from sentence_transformers import SentenceTransformer; "
     f"SentenceTransformer({{model!r}}, device='cpu').encode({TEXT!r})"
 )
-RIVAL = "sentence-transformers"
+BASELINE = "sentence-transformers"
 
 
 def main() -> None:
-    """Install, start, print a table and write the figures."""
+    """Install, start each contender, print a table and write the results."""
     options = _arguments()
     record.use_cores(options.cores)
-    report = record.circumstances()
+    report = record.describe_run()
     model = resolve("minilm")
     with tempfile.TemporaryDirectory() as scratch:
         python = options.core_python or install_core(Path(scratch) / "core")
@@ -53,19 +53,19 @@ def main() -> None:
         commands = {
             f"bothways {precision}, {where}": [str(exe), "-c", OURS.format(precision=precision)]
             for precision in ("fp32", "int8")
-            for where, exe in (("core install", python), ("beside torch", sys.executable))
+            for where, exe in (("core install", python), ("with torch", sys.executable))
         }
         if importlib.util.find_spec("sentence_transformers") is None:
-            print(f"skipped: {RIVAL} is not installed")
+            print(f"skipped: {BASELINE} is not installed")
         else:
-            commands[RIVAL] = [sys.executable, "-c", THEIRS.format(model=str(model))]
+            commands[BASELINE] = [sys.executable, "-c", THEIRS.format(model=str(model))]
         report["seconds"] = start_all(commands, options.rounds, Path(scratch))
     print_table(report)
     record.write(report, options.output, "cold_start")
 
 
 def install_core(folder: Path) -> Path:
-    """The interpreter of a fresh environment with bothways and no extra."""
+    """Create an environment with bothways and no extras; return its interpreter."""
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     constraints = ["--constraint", str(PROJECT / "constraints.txt")]
@@ -75,42 +75,43 @@ def install_core(folder: Path) -> Path:
 
 
 def sizes(python: Path) -> dict[str, Any]:
-    """Bytes in the site-packages of an environment, in all and of the largest packages."""
+    """Bytes in the site-packages of an environment: in total, and of the largest packages."""
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    told = subprocess.run([str(python), "-c", code], check=True, capture_output=True, text=True)
-    of_each: dict[str, int] = {}
+    done = subprocess.run([str(python), "-c", code], check=True, capture_output=True, text=True)
+    package_bytes: dict[str, int] = {}
     on_disk = 0
-    for entry in Path(told.stdout.strip()).iterdir():
+    for entry in Path(done.stdout.strip()).iterdir():
         if entry.name.partition("-")[0] in NOT_COUNTED or entry.name in NOT_COUNTED:
             continue
         files = [f for f in (entry.rglob("*") if entry.is_dir() else [entry]) if f.is_file()]
-        of_each[entry.name] = sum(file.stat().st_size for file in files)
+        package_bytes[entry.name] = sum(file.stat().st_size for file in files)
         on_disk += sum(getattr(file.stat(), "st_blocks", 0) * 512 for file in files)
-    largest = sorted(of_each.items(), key=lambda item: -item[1])[:12]
-    return {"bytes": sum(of_each.values()), "bytes_on_disk": on_disk, "largest": dict(largest)}
+    largest = sorted(package_bytes.items(), key=lambda item: -item[1])[:12]
+    total = sum(package_bytes.values())
+    return {"bytes": total, "bytes_on_disk": on_disk, "largest": dict(largest)}
 
 
 def start_all(commands: dict[str, list[str]], rounds: int, cwd: Path) -> dict[str, list[float]]:
-    """Wall seconds of each start, by contender."""
+    """Wall time of each start in seconds, by contender."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(rounds + 1):
         for name, command in commands.items():
             start = time.perf_counter()
             subprocess.run(command, check=True, cwd=cwd, env=environment, capture_output=True)
-            if number:  # the first fills the system's cache
+            if number:  # round 0 fills the file cache
                 seconds[name].append(time.perf_counter() - start)
     return seconds
 
 
 def print_table(report: dict[str, Any]) -> None:
-    """Medians, their ratios to the rival's, and the size."""
+    """Print medians, their ratios to sentence-transformers, and the size."""
     seconds = report["seconds"]
-    rival = statistics.median(seconds[RIVAL]) if RIVAL in seconds else None
-    print(f"{'':34}{'median s':>10}{'fastest':>10}{'slowest':>10}{'of rival':>10}")
+    baseline = statistics.median(seconds[BASELINE]) if BASELINE in seconds else None
+    print(f"{'':34}{'median s':>10}{'fastest':>10}{'slowest':>10}{'ratio':>10}")
     for name, times in seconds.items():
         median = statistics.median(times)
-        ratio = f"{median / rival:.3f}" if rival else "-"
+        ratio = f"{median / baseline:.3f}" if baseline else "-"
         print(f"{name:34}{median:10.3f}{min(times):10.3f}{max(times):10.3f}{ratio:>10}")
     size = report["core_install"]
     print(
@@ -122,18 +123,21 @@ def print_table(report: dict[str, Any]) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--core-python", type=Path, help="python of a core environment made before")
-    parser.add_argument("--rounds", type=int, help="starts of each that count (9)")
-    parser.add_argument("--cores", type=int, default=2, help="cores that may be used (2)")
+    parser.add_argument(
+        "--core-python", type=Path, help="interpreter of an existing core environment"
+    )
+    parser.add_argument("--rounds", type=int, help="measured starts per contender (9)")
+    parser.add_argument("--cores", type=int, default=2, help="number of cores (2)")
     parser.add_argument("--quick", action="store_true", help="two starts each")
-    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    parser.add_argument("--output", type=Path, help="JSON file for the results")
     options = parser.parse_args()
     options.rounds = options.rounds or (2 if options.quick else 9)
     if options.core_python:
-        # absolute, as starts happen elsewhere; not resolved, as it may be a link out of its venv
+        # Absolute, because starts have another working directory; not resolved, because the
+        # interpreter of an environment can be a link to one outside of it.
         options.core_python = options.core_python.absolute()
         if shutil.which(options.core_python) is None:
-            parser.error(f"--core-python {options.core_python}: is no program")
+            parser.error(f"--core-python {options.core_python}: not an executable")
     return options
 
 

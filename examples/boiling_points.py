@@ -1,13 +1,13 @@
-"""At what temperature a substance boils: from its SMILES, learned from nothing.
+"""Predict the boiling point of a molecule from its SMILES, with a model trained from scratch.
 
-Yaws' boiling points at one atmosphere and the structures of PubChem, as the package `chemicals`
-ships them, joined by CAS number. Kept are organic molecules: one piece, carbon, and none but
-common elements; and what is said to boil above 1,000 K is left out, where no such molecule stays
-whole. A tenth is held out to report on, another tenth to choose by; isomers whose
-SMILES differ in the marks of stereochemistry alone go to the same part. Of the rest learn
+The data are Yaws' boiling points at 1 atm and the structures of PubChem, from the package
+`chemicals`, joined by CAS number. Only organic molecules are kept: a single fragment that contains
+carbon and only common elements. Boiling points above 1,000 K are dropped, because such molecules
+decompose. A tenth of the molecules is for testing and a tenth for validation; isomers whose SMILES
+differ only in stereochemistry are in the same part. Two models are trained on the rest:
 
-- a fresh encoder, trained as `bothways train regress train.csv --alphabet smiles` does it;
-- ridge regression on how often each symbol occurs, its strength chosen on the same molecules.
+- a new encoder, trained like `bothways train regress train.csv --alphabet smiles`;
+- ridge regression on symbol counts, with its regularization selected on the validation molecules.
 
     python examples/boiling_points.py
 """
@@ -33,7 +33,7 @@ import bothways
 from bothways.training.pipeline import train
 from bothways.training.plan import TrainingPlan
 from fetching import python_package
-from outcome import circumstances, use_cores, write
+from recording import describe_run, use_cores, write
 
 WHEEL = "chemicals==1.5.2"
 BOILING_POINTS = "chemicals/Phase Change/Yaws Boiling Points.tsv"
@@ -45,19 +45,19 @@ COMMON = {"B", "Br", "C", "Cl", "F", "H", "I", "N", "O", "P", "S", "Si"}
 SYMBOL = re.compile(r"\[[^]]*\]|Br|Cl|%\d\d|.")
 MODEL: dict[str, Any] = {"alphabet": "smiles", "size": "small"}
 TRAINING: dict[str, Any] = {"epochs": 40, "learning_rate": 1e-3, "batch_tokens": 2048}
-HIGHEST = 1000.0
-STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
+MAX_KELVIN = 1000.0
+ALPHAS = (0.01, 0.1, 1.0, 10.0, 100.0)
 
 
 class Molecule(NamedTuple):
-    """A structure, and the temperature at which it boils, in kelvin."""
+    """A structure and its boiling point in kelvin."""
 
     smiles: str
     kelvin: float
 
 
 class Parts(NamedTuple):
-    """Molecules to learn from, to choose by, and to report on."""
+    """Molecules for training, validation and testing."""
 
     train: list[Molecule]
     validation: list[Molecule]
@@ -65,7 +65,7 @@ class Parts(NamedTuple):
 
 
 def read_molecules(folder: Path) -> Iterator[Molecule]:
-    """Every organic molecule of which the boiling point is known, each SMILES once."""
+    """Yield each organic molecule with a known boiling point, each SMILES once."""
     smiles: dict[str, str] = {}
     for name in STRUCTURES:
         for line in (folder / name).read_text(encoding="utf-8").splitlines():
@@ -74,14 +74,14 @@ def read_molecules(folder: Path) -> Iterator[Molecule]:
     seen: set[str] = set()
     for line in (folder / BOILING_POINTS).read_text(encoding="utf-8").splitlines()[1:]:
         cas, kelvin = line.split("\t")
-        found = smiles.get(cas, "")
-        if found not in seen and is_organic(found) and float(kelvin) < HIGHEST:
-            seen.add(found)
-            yield Molecule(found, float(kelvin))
+        structure = smiles.get(cas, "")
+        if structure not in seen and is_organic(structure) and float(kelvin) < MAX_KELVIN:
+            seen.add(structure)
+            yield Molecule(structure, float(kelvin))
 
 
 def is_organic(smiles: str) -> bool:
-    """Whether it is one piece, has carbon, and no element but the common ones.
+    """Whether a molecule is a single fragment with carbon and only common elements.
 
     >>> [is_organic(smiles) for smiles in ("C[C@H](O)C#N", "[Na+].[Cl-]", "C[Hg]C", "O")]
     [True, False, False, False]
@@ -92,42 +92,42 @@ def is_organic(smiles: str) -> bool:
 
 
 def split(molecules: Iterator[Molecule]) -> Parts:
-    """Eight tenths, one and one, by a hash of the SMILES without its marks of stereochemistry."""
+    """Split 8:1:1 by a hash of the SMILES without stereochemistry."""
     parts = Parts([], [], [])
     for molecule in molecules:
         flat = re.sub(r"[/\\@]", "", molecule.smiles).replace("[CH]", "C").replace("[C]", "C")
-        number = hashlib.sha256(flat.encode()).digest()[0] * 10 // 256
-        {8: parts.validation, 9: parts.test}.get(number, parts.train).append(molecule)
+        tenth = hashlib.sha256(flat.encode()).digest()[0] * 10 // 256
+        {8: parts.validation, 9: parts.test}.get(tenth, parts.train).append(molecule)
     return parts
 
 
-class Predicted(NamedTuple):
-    """Kelvin for the molecules to choose by and to report on, and what was chosen."""
+class Predictions(NamedTuple):
+    """Predicted kelvin for the validation and test molecules, and the selected hyperparameters."""
 
     validation: np.ndarray
     test: np.ndarray
     chosen: dict[str, Any]
 
 
-def ridge(parts: Parts) -> Predicted:
-    """The baseline, at the strength with the least error on the molecules to choose by."""
+def predict_ridge(parts: Parts) -> Predictions:
+    """Predict with ridge regression, at the alpha with the lowest validation error."""
 
     def counts(molecules: Sequence[Molecule]) -> list[Counter[str]]:
         return [Counter(SYMBOL.findall(molecule.smiles)) for molecule in molecules]
 
-    def fitted(strength: float) -> Predicted:
-        model = make_pipeline(DictVectorizer(), Ridge(alpha=strength))
+    def fit(alpha: float) -> Predictions:
+        model = make_pipeline(DictVectorizer(), Ridge(alpha=alpha))
         model.fit(counts(parts.train), kelvins(parts.train))
         validation, test = (model.predict(counts(part)) for part in parts[1:])
-        return Predicted(validation, test, {"alpha": strength})
+        return Predictions(validation, test, {"alpha": alpha})
 
     truth = kelvins(parts.validation)
-    found = [fitted(strength) for strength in STRENGTHS]
-    return min(found, key=lambda predicted: mean_absolute_error(truth, predicted.validation))
+    candidates = [fit(alpha) for alpha in ALPHAS]
+    return min(candidates, key=lambda predicted: mean_absolute_error(truth, predicted.validation))
 
 
-def encoder(parts: Parts, training: dict[str, Any]) -> Predicted:
-    """A fresh encoder, whose best weights on the molecules to choose by are kept."""
+def predict_encoder(parts: Parts, training: dict[str, Any]) -> Predictions:
+    """Train a new encoder, and predict with its best weights on the validation molecules."""
     with tempfile.TemporaryDirectory() as scratch:
         files = {name: Path(scratch) / f"{name}.csv" for name in ("train", "validation")}
         for name, file in files.items():
@@ -140,21 +140,21 @@ def encoder(parts: Parts, training: dict[str, Any]) -> Predicted:
             "training": training,
         }
         out = Path(scratch) / "boiling"
-        trained = train(
+        run = train(
             TrainingPlan.from_tables("regress", [str(files["train"])], str(out), tables), tell=print
         )
         loaded = bothways.load(out)
         validation, test = (loaded.predict([m.smiles for m in part]) for part in parts[1:])
-        return Predicted(validation, test, {"step": trained.result.best_step})
+        return Predictions(validation, test, {"step": run.result.best_step})
 
 
 def kelvins(molecules: Sequence[Molecule]) -> np.ndarray:
-    """The temperatures, (n,)."""
+    """The boiling points of molecules in kelvin, (n,)."""
     return np.array([molecule.kelvin for molecule in molecules])
 
 
 def scores(molecules: Sequence[Molecule], predicted: np.ndarray) -> dict[str, float]:
-    """Errors in kelvin, and the share of the variance that is predicted."""
+    """Mean absolute and root-mean-square error in kelvin, and R²."""
     truth = kelvins(molecules)
     return {
         "mae": float(mean_absolute_error(truth, predicted)),
@@ -164,21 +164,23 @@ def scores(molecules: Sequence[Molecule], predicted: np.ndarray) -> dict[str, fl
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train both, print a table and write the figures."""
+    """Train both models, print a table and write the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="a sliver of it, to see that it runs")
-    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    parser.add_argument(
+        "--quick", action="store_true", help="run on a small part of the data, as a test"
+    )
+    parser.add_argument("--output", type=Path, help="JSON file for the results")
     options = parser.parse_args(arguments)
-    report = circumstances()
+    report = describe_run()
     use_cores(2)
     parts = split(read_molecules(python_package(WHEEL)))
     training = TRAINING
     if options.quick:
         parts, training = Parts(*(part[:100] for part in parts)), TRAINING | {"max_steps": 4}
-    runs: dict[str, Callable[[], Predicted]] = {
-        "always the mean": lambda: always_the_mean(parts),
-        "ridge on counts of symbols": lambda: ridge(parts),
-        "encoder of SMILES": lambda: encoder(parts, training),
+    runs: dict[str, Callable[[], Predictions]] = {
+        "mean of training data": lambda: predict_mean(parts),
+        "ridge on symbol counts": lambda: predict_ridge(parts),
+        "encoder of SMILES": lambda: predict_encoder(parts, training),
     }
     figures: dict[str, dict[str, Any]] = {}
     for name, run in runs.items():
@@ -198,11 +200,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write(report | details | {"figures": figures}, options.output, "boiling_points")
 
 
-def always_the_mean(parts: Parts) -> Predicted:
-    """What needs no structure at all."""
+def predict_mean(parts: Parts) -> Predictions:
+    """Predict the mean of the training data for every molecule."""
     mean = kelvins(parts.train).mean()
     validation, test = (np.full(len(part), mean) for part in parts[1:])
-    return Predicted(validation, test, {})
+    return Predictions(validation, test, {})
 
 
 if __name__ == "__main__":

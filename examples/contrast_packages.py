@@ -1,15 +1,16 @@
 """Find a Debian package's long description by its short one, better than `minilm` does.
 
 A package has a short description ("lightweight PDF viewer") and a long one. Contrastive training
-brings the vectors of the two together, against those of the other packages of a step, starting from
-`minilm`, which has seen a billion pairs of texts already. What counts is recall@10 on packages that
-were not trained on: how often the right long description is among the ten nearest to a short one.
+moves the vectors of the two together and those of different packages apart. It starts from
+`minilm`, which was trained on a billion pairs of texts. The metric is recall@10 on held-out
+packages: how often the right long description is among the ten nearest to a short one.
 
     python examples/contrast_packages.py
 
-Packages built from one source ("libfoo1", "libfoo-dev", "foo-doc") say nearly the same, so one is
-taken of each source, and none whose texts another has, digits and punctuation aside. Learning rate
-and temperature were chosen on the validation pairs; weights are those of the best validation.
+Packages built from one source ("libfoo1", "libfoo-dev", "foo-doc") have similar descriptions, so
+one package of each source is used, and packages with equal texts are dropped, ignoring digits and
+punctuation. Learning rate and temperature were selected on the validation pairs; the weights are
+those of the best validation.
 """
 
 import argparse
@@ -32,13 +33,13 @@ from bothways.training.pipeline import train
 from bothways.training.plan import TrainingPlan
 from bothways.training.runs.events import TrainingEvent, ValidationEvent
 from fetching import debian_lists
-from outcome import circumstances, use_cores, write
+from recording import describe_run, use_cores, write
 
 SEED = 0
-LONGEST = 64
-"""Words that are read of a long description; half of them have fewer than 45."""
+MAX_WORDS = 64
+"""Number of words of a long description to keep; half of the descriptions have fewer than 45."""
 SIZES = 5000, 1000, 8000
-"""Pairs to report on, to choose by, and to learn from."""
+"""Number of pairs for testing, validation and training."""
 EPOCHS, LEARNING_RATE, TEMPERATURE, BATCH_TOKENS = 1, 5e-5, 0.05, 8192
 SIDES = ("short", "long")
 
@@ -52,7 +53,7 @@ class Pair(NamedTuple):
 
 
 def read_pairs(lists: Path) -> list[Pair]:
-    """One pair for each source package, unlike all the others, sorted by source."""
+    """Read one pair for each source package, with distinct texts, sorted by source."""
     descriptions = {
         record["Package"]: record["Description-en"]
         for file in sorted(lists.glob("*_Translation-en"))
@@ -67,57 +68,57 @@ def read_pairs(lists: Path) -> list[Pair]:
     pairs = []
     seen: set[str] = set()
     for source in sorted(packages_of_source):
-        # The package that is called as its source, else the one with the shortest name.
+        # The package with the name of its source, or else the one with the shortest name.
         package = min(packages_of_source[source], key=lambda p: (p != source, len(p), p))
         short, _, rest = descriptions[package].partition("\n")
         long = " ".join(word for word in rest.split() if word != ".")  # a dot is a blank line
         texts = {letters(short), letters(long), letters(source)}
         if len(short.split()) >= 3 and len(long.split()) >= 12 and not texts & seen:
             seen |= texts
-            pairs.append(Pair(package, short, " ".join(long.split()[:LONGEST])))
+            pairs.append(Pair(package, short, " ".join(long.split()[:MAX_WORDS])))
     return pairs
 
 
 def read_records(file: Path, *fields: str) -> Iterator[dict[str, str]]:
-    """These fields of the records of a control file (Debian Policy, section 5.1), by name."""
+    """Yield the given fields of each record of a control file (Debian Policy, section 5.1)."""
     field = re.compile(rf"^({'|'.join(fields)}): ?(.*(?:\n[ \t].*)*)", re.MULTILINE)
     for paragraph in file.read_text(encoding="utf-8").split("\n\n"):
-        if found := field.findall(paragraph):
-            yield dict(found)
+        if pairs := field.findall(paragraph):
+            yield dict(pairs)
 
 
 def letters(text: str) -> str:
-    """Words in lower case, without digits and punctuation: equal for "gcc-11" and "gcc-12"."""
+    """Words in lowercase, without digits and punctuation: equal for "gcc-11" and "gcc-12"."""
     return " ".join(re.findall("[a-z]+", text.lower()))
 
 
 def ranks(similarity: np.ndarray) -> np.ndarray:
-    """From 1, where the long description of each short one comes; those as near count before it.
+    """The rank of the right long description for each short one, from 1; ties count against it.
 
-    similarity: of each short description (row) to each long one (column); those of one package
-    meet on the diagonal.
+    similarity: of each short description (row) to each long one (column), (n, n); the diagonal has
+        the pairs of one package.
     """
     rank: np.ndarray = (similarity >= similarity.diagonal()[:, None]).sum(axis=1)
     return rank
 
 
 def ranks_by_model(source: str | Path, pairs: Sequence[Pair]) -> np.ndarray:
-    """By the vectors of a model."""
+    """Ranks by the vectors of a model."""
     encoder = bothways.load(source)
     short, long = (encoder.encode([getattr(pair, side) for pair in pairs]) for side in SIDES)
     return ranks(short @ long.T)
 
 
 def ranks_by_words(pairs: Sequence[Pair], known: Sequence[Pair]) -> np.ndarray:
-    """By the words in common, rare ones counting more: TF-IDF, fitted on `known`."""
+    """Ranks by the cosine of TF-IDF vectors, fitted on `known`."""
     vectorizer = TfidfVectorizer(sublinear_tf=True)
     vectorizer.fit([text for pair in known for text in (pair.short, pair.long)])
     short, long = (vectorizer.transform([getattr(pair, side) for pair in pairs]) for side in SIDES)
     return ranks((short @ long.T).toarray())
 
 
-def figures_of(rank: np.ndarray) -> dict[str, float]:
-    """Recall at 1 and 10, and the mean reciprocal rank."""
+def metrics(rank: np.ndarray) -> dict[str, float]:
+    """Recall at 1 and 10, and mean reciprocal rank."""
     return {
         "recall@1": recall_at(1, rank),
         "recall@10": recall_at(10, rank),
@@ -126,7 +127,7 @@ def figures_of(rank: np.ndarray) -> dict[str, float]:
 
 
 def train_on(pairs: Sequence[Pair], validation: Sequence[Pair], out: Path) -> float:
-    """Train from `minilm`, as `bothways train contrast` does; returns the CPU's seconds."""
+    """Train from `minilm` like `bothways train contrast`; return the CPU time in seconds."""
     files = {"train": pairs, "validation": validation}
     for name, part in files.items():
         lines = [json.dumps({side: getattr(pair, side) for side in SIDES}) for pair in part]
@@ -149,12 +150,14 @@ def train_on(pairs: Sequence[Pair], validation: Sequence[Pair], out: Path) -> fl
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train, print a table and write the figures."""
+    """Train, print a table and write the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="a sliver of it, to see that it runs")
-    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    parser.add_argument(
+        "--quick", action="store_true", help="run on a small part of the data, as a test"
+    )
+    parser.add_argument("--output", type=Path, help="JSON file for the results")
     options = parser.parse_args(arguments)
-    report = circumstances()
+    report = describe_run()
     use_cores(2)
     pairs = read_pairs(debian_lists())
     random.Random(SEED).shuffle(pairs)
@@ -169,26 +172,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "minilm": ranks_by_model("minilm", test),
             "minilm, trained": ranks_by_model(out, test),
         }
-    figures = {name: figures_of(found) for name, found in rank.items()}
+    figures = {name: metrics(of_model) for name, of_model in rank.items()}
     print(f"\n{'':20}{'recall@1':>10}{'recall@10':>11}{'MRR':>8}   among {num_test:,}")
     for name, row in figures.items():
         print(f"{name:20}{row['recall@1']:10.2%}{row['recall@10']:11.2%}{row['mrr']:8.3f}")
     before, after = rank["minilm"] <= 10, rank["minilm, trained"] <= 10
-    found, lost = int((after & ~before).sum()), int((before & ~after).sum())
-    print(f"among the ten nearest: {found} gained, {lost} lost")
+    gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
+    print(f"among the ten nearest: {gained} gained, {lost} lost")
     details = {
         "pairs": {"train": len(pairs), "validation": len(validation), "test": len(test)},
         "settings": {"epochs": EPOCHS, "learning_rate": LEARNING_RATE, "seed": SEED}
         | {"temperature": TEMPERATURE, "batch_tokens": BATCH_TOKENS},
         "training_cpu_seconds": seconds,
         "figures": figures,
-        "among_ten": {"gained": found, "lost": lost},
+        "among_ten": {"gained": gained, "lost": lost},
     }
     write(report | details, options.output, "contrast_packages")
 
 
 def show(event: TrainingEvent) -> None:
-    """A line for each validation."""
+    """Print a line for each validation."""
     if isinstance(event, ValidationEvent):
         print(f"step {event.step}: " + ", ".join(f"{k} {v:.4f}" for k, v in event.metrics.items()))
 

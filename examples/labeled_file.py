@@ -1,4 +1,4 @@
-"""Labeled files of sequences that are not text, to try `bothways train` and `compare` on.
+"""Write labeled files of sequences other than text, for `bothways train` and `compare`.
 
     python examples/labeled_file.py peptides peptides.csv
     bothways compare data peptides.csv --alphabet protein
@@ -6,9 +6,9 @@
     python examples/labeled_file.py lists lists.csv
     bothways compare data lists.csv --alphabet words
 
-Peptides are those of `peptides_amp.py`, which kill microbes or do not. Lists are operations on
-digits within one another (Nangia and Bowman 2018, "ListOps: A Diagnostic Dataset for Latent Tree
-Learning"): `[MAX 2 9 [MIN 4 7 ] 0 ]` is labeled 9. They are made here, 20,000 of them.
+The peptides are those of `peptides_amp.py`, labeled antimicrobial or other. The lists are nested
+operations on digits (Nangia and Bowman 2018, "ListOps: A Diagnostic Dataset for Latent Tree
+Learning"): the label of `[MAX 2 9 [MIN 4 7 ] 0 ]` is 9. The script generates 20,000 of them.
 """
 
 import argparse
@@ -24,27 +24,27 @@ NUM_LISTS = 20_000
 
 
 def peptides() -> Iterator[tuple[str, str]]:
-    """Sequences of amino acids and their classes, in the order of the file, which is by class."""
-    found = read_peptides(python_package(WHEEL) / FILE)
-    for sequence, label in zip(found.sequences, found.classes, strict=True):
+    """Yield amino acid sequences with their classes; the file is sorted by class."""
+    data = read_peptides(python_package(WHEEL) / FILE)
+    for sequence, label in zip(data.sequences, data.classes, strict=True):
         yield sequence, CLASSES[label]
 
 
 def lists() -> Iterator[tuple[str, str]]:
-    """Expressions, with a space between symbols, and their values."""
+    """Yield expressions, with a space between symbols, and their values."""
     pairs = ListOpsTask().pairs(NUM_LISTS, seed=0, step=0)
     for source, target in zip(pairs.sources, pairs.targets, strict=True):
         yield " ".join(SOURCE_ALPHABET.decode(source)), "".join(TARGET_ALPHABET.decode(target))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the file that was asked for."""
-    kinds = {"lists": lists, "peptides": peptides}
+    """Write the selected data set to a file."""
+    datasets = {"lists": lists, "peptides": peptides}
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("kind", choices=kinds)
-    parser.add_argument("file", type=Path, help="a .csv file")
+    parser.add_argument("dataset", choices=datasets)
+    parser.add_argument("file", type=Path, help="the .csv file to write")
     options = parser.parse_args(arguments)
-    rows = list(kinds[options.kind]())
+    rows = list(datasets[options.dataset]())
     with options.file.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("sequence", "label"), *rows])
     print(f"{options.file}: {len(rows):,} rows")

@@ -1,18 +1,18 @@
-"""Which peptides kill microbes: amino acids as symbols, learned from nothing.
+"""Recognize antimicrobial peptides from their amino acids, with a model trained from scratch.
 
-2,600 antimicrobial peptides and 2,600 others of UniProt, as modlAMP ships them (Müller et al. 2017,
-"modlAMP: Python for antimicrobial peptides"). A sequence that is there more than once is kept once,
-and not at all where its classes contradict each other; then a fifth is held out to report on. On
-the rest learn
+The data are 2,600 antimicrobial peptides and 2,600 others of UniProt, from modlAMP (Müller et al.
+2017, "modlAMP: Python for antimicrobial peptides"). Repeated sequences are kept once, and sequences
+with contradictory classes are dropped. A fifth is held out for testing. These models are trained on
+the rest:
 
-- a fresh encoder, trained as `bothways train classify train.csv --alphabet protein` does it;
-- logistic regression and a forest of trees on composition: the share of each amino acid, and the
-  length, which alone tells much, as no other peptide here has more than 50.
+- a new encoder, trained like `bothways train classify train.csv --alphabet protein`;
+- logistic regression and a random forest on composition: the fraction of each amino acid, and the
+  length, which is informative because no peptide of the other class has more than 50 residues.
 
     python examples/peptides_amp.py
 
-Relatives of a test peptide may be among those to learn from, as in most published figures on such
-sets: they say how well peptides like the known ones are told apart, not wholly new ones.
+As in most published results on such data, relatives of a test peptide can be in the training data:
+the accuracy is that on peptides similar to known ones, not on unrelated ones.
 """
 
 import argparse
@@ -35,7 +35,7 @@ import bothways
 from bothways.training.pipeline import train
 from bothways.training.plan import TrainingPlan
 from fetching import python_package
-from outcome import circumstances, use_cores, write
+from recording import describe_run, use_cores, write
 
 WHEEL = "modlamp==4.3.3"
 FILE = "modlamp/data/AMPvsUniProt.csv"
@@ -49,57 +49,59 @@ TRAINING: dict[str, Any] = {
 
 
 class Peptides(NamedTuple):
-    """Sequences of amino acids, and the class of each: 1 for antimicrobial."""
+    """Amino acid sequences and their classes: 1 for antimicrobial."""
 
     sequences: list[str]
     classes: np.ndarray
 
 
 def read_peptides(path: Path) -> Peptides:
-    """The sequences of one class only, each once, in the order of the file."""
+    """Read the sequences that have a single class, each once, in the order of the file."""
     lines = path.read_text(encoding="utf-8").splitlines()[1:]
-    found: dict[str, set[int]] = {}
+    classes: dict[str, set[int]] = {}
     for line in lines:
         sequence, _, label = line.partition(",")
         if label.strip():
-            found.setdefault(sequence.strip(), set()).add(int(label))
-    certain = {sequence: labels for sequence, labels in found.items() if len(labels) == 1}
-    return Peptides(list(certain), np.array([min(labels) for labels in certain.values()]))
+            classes.setdefault(sequence.strip(), set()).add(int(label))
+    unique = {sequence: labels for sequence, labels in classes.items() if len(labels) == 1}
+    return Peptides(list(unique), np.array([min(labels) for labels in unique.values()]))
 
 
-def halves(peptides: Peptides) -> tuple[Peptides, Peptides]:
-    """Four fifths to learn from, a fifth to report on, as many of each class."""
-    split = train_test_split(
+def split(peptides: Peptides) -> tuple[Peptides, Peptides]:
+    """Split 4:1 into training and test data, stratified by class."""
+    parts = train_test_split(
         peptides.sequences, peptides.classes, test_size=0.2, stratify=peptides.classes,
         random_state=SEED,
     )  # fmt: skip
-    return Peptides(split[0], split[2]), Peptides(split[1], split[3])
+    return Peptides(parts[0], parts[2]), Peptides(parts[1], parts[3])
 
 
 def composition(sequences: Sequence[str]) -> np.ndarray:
-    """The share of each amino acid, and the length, (n, 21)."""
+    """The fraction of each amino acid and the logarithm of the length, (n, 21)."""
     counts = np.array([[s.count(letter) for letter in AMINO_ACIDS] for s in sequences], float)
     lengths = np.array([[len(s)] for s in sequences])
     return np.hstack([counts / lengths, np.log(lengths)])
 
 
-def encoder(learned: Peptides, test: Peptides, training: dict[str, Any]) -> np.ndarray:
-    """The probability of being antimicrobial, by an encoder."""
+def predict_encoder(
+    training_data: Peptides, test: Peptides, training: dict[str, Any]
+) -> np.ndarray:
+    """Train an encoder, and predict the probability that a test peptide is antimicrobial, (n,)."""
     with tempfile.TemporaryDirectory() as scratch:
         data, out = Path(scratch) / "train.csv", Path(scratch) / "peptides"
         with data.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["peptide", "class"])
-            names = [CLASSES[label] for label in learned.classes]
-            writer.writerows(zip(learned.sequences, names, strict=True))
+            names = [CLASSES[label] for label in training_data.classes]
+            writer.writerows(zip(training_data.sequences, names, strict=True))
         tables = {"model": MODEL, "training": training}
         train(TrainingPlan.from_tables("classify", [str(data)], str(out), tables), tell=print)
-        found = bothways.load(out).classify(test.sequences)
-        return found.probabilities[:, found.names.index(CLASSES[1])]
+        results = bothways.load(out).classify(test.sequences)
+        return results.probabilities[:, results.names.index(CLASSES[1])]
 
 
 def scores(test: Peptides, probability: np.ndarray) -> dict[str, float]:
-    """How well classes are told apart, at even odds and at any."""
+    """Accuracy and Matthews correlation at threshold 0.5, and the area under the ROC curve."""
     predicted = probability > 0.5
     return {
         "accuracy": float(accuracy_score(test.classes, predicted)),
@@ -109,26 +111,28 @@ def scores(test: Peptides, probability: np.ndarray) -> dict[str, float]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train all, print a table and write the figures."""
+    """Train all models, print a table and write the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="a sliver of it, to see that it runs")
-    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    parser.add_argument(
+        "--quick", action="store_true", help="run on a small part of the data, as a test"
+    )
+    parser.add_argument("--output", type=Path, help="JSON file for the results")
     options = parser.parse_args(arguments)
-    report = circumstances()
+    report = describe_run()
     use_cores(2)
-    learned, test = halves(read_peptides(python_package(WHEEL) / FILE))
+    training_data, test = split(read_peptides(python_package(WHEEL) / FILE))
     training = TRAINING | ({"max_steps": 4} if options.quick else {})
     linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     forest = RandomForestClassifier(n_estimators=500, random_state=SEED)
     figures: dict[str, dict[str, Any]] = {}
     started = time.process_time()
     for name, baseline in {"logistic regression": linear, "forest": forest}.items():
-        baseline.fit(composition(learned.sequences), learned.classes)
+        baseline.fit(composition(training_data.sequences), training_data.classes)
         probability = baseline.predict_proba(composition(test.sequences))[:, 1]
         figures[f"{name} on composition"] = scores(test, probability)
         figures[f"{name} on composition"]["cpu_seconds"] = time.process_time() - started
         started = time.process_time()
-    figures["encoder"] = scores(test, encoder(learned, test, training))
+    figures["encoder"] = scores(test, predict_encoder(training_data, test, training))
     figures["encoder"]["cpu_seconds"] = time.process_time() - started
     print(f"\n{'':36}{'accuracy':>10}{'Matthews':>10}{'ROC area':>10}{'CPU seconds':>13}")
     for name, row in figures.items():
@@ -136,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{name:36}{row['accuracy']:10.2%}{row['matthews']:10.3f}{row['roc_auc']:10.3f}"
             f"{row['cpu_seconds']:13.0f}"
         )
-    data = {"train": len(learned.sequences), "test": len(test.sequences)}
+    data = {"train": len(training_data.sequences), "test": len(test.sequences)}
     details = {"data": data, "model": MODEL, "training": training}
     write(report | details | {"figures": figures}, options.output, "peptides_amp")
 

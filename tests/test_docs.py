@@ -1,10 +1,10 @@
-"""Every snippet and command of the documentation runs, and prints what the page says it prints.
+"""Every snippet and command of the documentation runs and prints the documented output.
 
-In README.md, CHANGELOG.md and docs/: ```python blocks are executed, ```pycon blocks compared with
-their output, and in ```console blocks the lines `$ bothways ...` and `$ python ...` are run and,
-where output follows, compared with it (`...` stands for anything). A page is one namespace and one
-folder. A block with a path behind its language quotes that file, and says so truly: a line `...`
-stands for lines that are left out.
+In README.md, CHANGELOG.md and docs/, ```python blocks are executed; ```pycon blocks are compared
+with their output. In ```console blocks, `$ bothways ...` and `$ python ...` are run and compared
+with the output that follows, if any (`...` matches anything). The blocks of a page share a
+namespace and a folder. A block with a path after its language must quote that file; a line `...`
+stands for omitted lines.
 """
 
 import doctest
@@ -25,14 +25,14 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 IMAGE = re.compile(r"!\[([^]]*)\]\(([^)]+)\)")
-INDENTATIONS = (0, 4, 8, 12)  # of a source, that a quotation may do without
-LEFT_OUT = re.compile(r"^ *\.\.\.\n", re.MULTILINE)
+INDENTATIONS = (0, 4, 8, 12)  # a quotation may omit this indentation of its source
+OMISSION = re.compile(r"^ *\.\.\.\n", re.MULTILINE)
 RUN_HERE = {"bothways", "python"}
-RUN_ELSEWHERE = {
-    "git": "a checkout is where this runs",
-    "make": "these very checks are a target of make",
-    "pip": "the package is installed already",
-    "scripts/": "needs compilers and emulators that the checks do without",
+NOT_RUN = {
+    "git": "the tests run in a checkout",
+    "make": "a target of make runs these tests",
+    "pip": "the package is already installed",
+    "scripts/": "needs compilers and emulators that the tests do not require",
 }
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -51,7 +51,7 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_documentation_does_what_it_says(
+def test_code_and_commands_of_a_page_run(
     page: Path, minilm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for folder in ("examples", "docs/figures"):
@@ -81,29 +81,29 @@ def check_quotation(block: Block, where: str) -> None:
     source = "\n" + (ROOT / block.quoted).read_text(encoding="utf-8")
     indented = (indent(block.code, " " * depth) for depth in INDENTATIONS)
     assert any(is_quoted(code, source) for code in indented), (
-        f"{where}: not in {block.quoted}, or not in this order:\n{block.code}"
+        f"{where}: {block.quoted} does not contain these lines in this order:\n{block.code}"
     )
 
 
 def is_quoted(code: str, source: str) -> bool:
-    """Whether the pieces of `code` are lines of `source`, in their order."""
-    place = 0
-    for piece in LEFT_OUT.split(code):
-        found = source.find(f"\n{piece}", place)
-        if not piece.strip() or found < 0:
+    """Whether the parts of `code` between omissions occur in `source`, in this order."""
+    end = 0
+    for part in OMISSION.split(code):
+        start = source.find(f"\n{part}", end)
+        if not part.strip() or start < 0:
             return False
-        place = found + len(piece)
+        end = start + len(part)
     return True
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_figures_of_a_page_are_there_and_described(page: Path) -> None:
+def test_the_figures_of_a_page_exist_and_have_alternative_text(page: Path) -> None:
     for alternative, target in IMAGE.findall(page.read_text(encoding="utf-8")):
-        assert (page.parent / target).is_file(), f"{page.name}: no figure {target}"
-        assert len(alternative) > 20, f"{page.name}: say in words what {target} shows"
+        assert (page.parent / target).is_file(), f"{page.name}: {target} is missing"
+        assert len(alternative) > 20, f"{page.name}: describe {target} in its alternative text"
 
 
-def test_each_figure_is_on_a_page() -> None:
+def test_every_figure_is_used_on_a_page() -> None:
     shown = {
         (page.parent / target).resolve()
         for page in PAGES
@@ -113,7 +113,7 @@ def test_each_figure_is_on_a_page() -> None:
     assert figures <= shown
 
 
-def test_a_quotation_that_differs_is_found() -> None:
+def test_wrong_quotations_are_detected() -> None:
     path = "src/bothways/errors.py"
     lines = (ROOT / path).read_text(encoding="utf-8").splitlines(keepends=True)
     first, last = lines[0], lines[-1]
@@ -142,8 +142,8 @@ def run_commands(block: Block, where: str) -> None:
         command, _, expected = re.sub(r"\\\n\s*", "", step).partition("\n")
         program = shlex.split(command)[0]
         if program not in RUN_HERE:
-            assert any(program.startswith(p) for p in RUN_ELSEWHERE), (
-                f"{where}: {command} is not run"
+            assert any(program.startswith(p) for p in NOT_RUN), (
+                f"{where}: add {program} to the commands that are run or not run"
             )
             continue
         done = subprocess.run(

@@ -137,7 +137,7 @@ def test_long_sequences_are_cut_with_a_warning_that_counts(encoder: Encoder) -> 
 
 
 def test_long_sequences_can_be_refused(encoder: Encoder) -> None:
-    with pytest.raises(SequenceTooLong, match="sequence 1: 13 tokens, and the model takes 12"):
+    with pytest.raises(SequenceTooLong, match="sequence 1: 13 tokens, but the model takes 12"):
         encoder.encode(["MKV", "M" * 11], on_overflow="error")
     with pytest.raises(SequenceTooLong):
         encoder.attention("M" * 11)

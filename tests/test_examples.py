@@ -1,4 +1,4 @@
-"""The examples read their data as they say, and run to their end on a sliver of it."""
+"""The examples read their data as documented, and run to completion on a small part of it."""
 
 import json
 from pathlib import Path
@@ -29,16 +29,16 @@ from fetching import FetchError
         ("*-hl", "*"),
     ],
 )
-def test_a_tag_keeps_the_part_of_speech_alone(tag: str, kept: str) -> None:
-    assert tags_brown.simple(tag) == kept
+def test_only_the_part_of_speech_of_a_tag_is_kept(tag: str, kept: str) -> None:
+    assert tags_brown.simplify_tag(tag) == kept
 
 
-def test_a_word_may_hold_a_slash_as_its_tag_does_not() -> None:
+def test_the_tag_follows_the_last_slash_of_a_word() -> None:
     (sentence,) = tags_brown.read_sentences("\n\n\tand/or/cc 1/2/cd ./.\n\n")
     assert sentence == tags_brown.Sentence(["and/or", "1/2", "."], ["cc", "cd", "."])
 
 
-def test_files_are_held_out_whole_and_fiction_is_left_out(tmp_path: Path) -> None:
+def test_files_are_held_out_whole_and_fiction_is_excluded(tmp_path: Path) -> None:
     for name in ("ca01", "ca05", "ca10", "cj70", "ck01", "cats.txt"):
         (tmp_path / name).write_text(f"{name}/nn\n")
     parts = tags_brown.read_parts(tmp_path)
@@ -46,7 +46,7 @@ def test_files_are_held_out_whole_and_fiction_is_left_out(tmp_path: Path) -> Non
     assert words == [["ca01"], ["ca05"], ["ca10", "cj70"]]
 
 
-def test_an_unknown_word_is_tagged_as_rare_words_are() -> None:
+def test_an_unknown_word_gets_the_tag_of_rare_words() -> None:
     text = "the/at run/nn the/at run/nn They/pp run/vb Ann/np Bob/np the/at fog/nn"
     baseline = tags_brown.MostFrequentTag(list(tags_brown.read_sentences(text)))
     assert baseline.tag(["run", "Zoe", "zebra"]) == ["nn", "np", "nn"]
@@ -55,24 +55,24 @@ def test_an_unknown_word_is_tagged_as_rare_words_are() -> None:
 # pretrain_wordnet
 
 
-def test_a_gloss_is_read_without_its_examples() -> None:
+def test_glosses_are_read_without_examples() -> None:
     data = (
         "  1 This software and database is being provided to you\n"
         '00001740 29 v 01 breathe 0 000 01 + 02 00 | draw air; expel it; "breathe in"; "Out"\n'
         "00001930 03 n 01 entity 0 000 | that which is (living or not)  \n"
         '00002000 03 n 01 nothing 0 000 | "an example alone"\n'
     )
-    found = list(pretrain_wordnet.read_synsets(data))
-    assert found == [("29", "draw air; expel it"), ("03", "that which is (living or not)")]
+    synsets = list(pretrain_wordnet.read_synsets(data))
+    assert synsets == [("29", "draw air; expel it"), ("03", "that which is (living or not)")]
 
 
-def test_no_gloss_that_is_held_out_is_pretrained_on() -> None:
+def test_held_out_glosses_are_not_used_for_pretraining() -> None:
     glosses = [
         pretrain_wordnet.Gloss(f"{label} {i}", label)
         for label, count in (("act", 30), ("food", 25), ("rare", 5))
         for i in range(count)
     ]
-    parts = pretrain_wordnet.split(glosses, test=6, validation=4, fewest=20, seed=0)
+    parts = pretrain_wordnet.split(glosses, test=6, validation=4, min_glosses=20, seed=0)
     held_out = {gloss.text for gloss in parts.test + parts.validation}
     assert len(held_out) == 2 * (6 + 4)
     assert held_out.isdisjoint(parts.unlabeled)
@@ -89,7 +89,7 @@ LONG = "shows documents of many kinds and turns their pages when asked to do so"
 
 @pytest.fixture
 def lists(tmp_path: Path) -> Path:
-    """Lists of packages: two of one source, two that differ in a number, one that says little."""
+    """Package lists: two of one source, two that differ in a number, one with short texts."""
     described = {
         "viewer": ("viewer", "lightweight PDF viewer", LONG),
         "viewer-doc": ("viewer", "lightweight PDF viewer - manual", f"{LONG} (manual)"),
@@ -109,26 +109,26 @@ def lists(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_one_package_is_taken_of_those_that_say_the_same(lists: Path) -> None:
+def test_packages_with_the_same_texts_give_one_pair(lists: Path) -> None:
     first, second = contrast_packages.read_pairs(lists)
     assert first == contrast_packages.Pair("gcc-11", "GNU C compiler 11", f"compiles and {LONG} 11")
     assert second == contrast_packages.Pair("viewer", "lightweight PDF viewer", LONG)
 
 
-def test_a_tie_is_no_success() -> None:
+def test_ties_count_against_the_rank() -> None:
     similarity = np.array([[0.9, 0.1, 0.2], [0.8, 0.5, 0.5], [0.3, 0.2, 0.1]])
     assert contrast_packages.ranks(similarity).tolist() == [1, 3, 3]
 
 
-# All of them
+# All examples
 
 
 @pytest.mark.filterwarnings("ignore::bothways.errors.TruncationWarning")
 @pytest.mark.parametrize("example", [tags_brown, pretrain_wordnet, contrast_packages])
-def test_an_example_runs_to_its_end(
+def test_an_example_runs_to_completion(
     example: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(example, "use_cores", lambda count: None)  # of the tests' own process
+    monkeypatch.setattr(example, "use_cores", lambda count: None)  # keeps this process unrestricted
     output = tmp_path / "figures.json"
     try:
         example.main(["--quick", "--output", str(output)])

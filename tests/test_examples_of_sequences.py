@@ -1,4 +1,4 @@
-"""The examples on texts, series and symbols read their data as they say."""
+"""The examples on texts, series and symbols read their data as documented."""
 
 import csv
 import json
@@ -17,15 +17,15 @@ from bothways.lab.tasks.listops import solve
 from fetching import FetchError
 
 
-def test_the_header_of_the_news_is_no_news(tmp_path: Path) -> None:
+def test_the_header_of_the_news_file_is_skipped(tmp_path: Path) -> None:
     file = tmp_path / "news.tab"
     file.write_text("Category\tText\nd\tstring\nclass\t\n\nearn\tprofits rose \nacq\ta bid\n")
     texts = text_r8.read_texts(file)
     assert texts == text_r8.Texts(["profits rose ", "a bid"], ["earn", "acq"])
-    assert texts.sliver(1) == text_r8.Texts(["profits rose "], ["earn"])
+    assert texts.subset(1) == text_r8.Texts(["profits rose "], ["earn"])
 
 
-def test_channels_of_a_series_become_columns(tmp_path: Path) -> None:
+def test_channels_become_columns(tmp_path: Path) -> None:
     file = tmp_path / "vowels.ts"
     file.write_text("# nine speakers\n@data\n1,2,3:4,5,6:7\n0.5:-1:2\n")
     utterances = series_vowels.read_utterances(file)
@@ -46,7 +46,7 @@ def test_channels_of_a_series_become_columns(tmp_path: Path) -> None:
     ]
 
 
-def test_a_peptide_is_kept_once_and_not_with_two_classes(tmp_path: Path) -> None:
+def test_repeated_peptides_are_kept_once_and_contradictory_ones_dropped(tmp_path: Path) -> None:
     file = tmp_path / "peptides.csv"
     file.write_text("5,1,UniProt,AMP\nKK, 1\nAA, 0\nKK, 1\nAC, 1\nAC, 0\n")
     peptides = peptides_amp.read_peptides(file)
@@ -54,16 +54,16 @@ def test_a_peptide_is_kept_once_and_not_with_two_classes(tmp_path: Path) -> None
     assert peptides.classes.tolist() == [1, 0]
 
 
-def test_no_peptide_is_on_both_sides() -> None:
+def test_training_and_test_peptides_are_disjoint() -> None:
     sequences = [f"{a}{b}" for a in peptides_amp.AMINO_ACIDS for b in peptides_amp.AMINO_ACIDS]
     classes = np.arange(len(sequences)) % 2
-    learned, test = peptides_amp.halves(peptides_amp.Peptides(sequences, classes))
-    assert set(learned.sequences).isdisjoint(test.sequences)
+    training, test = peptides_amp.split(peptides_amp.Peptides(sequences, classes))
+    assert set(training.sequences).isdisjoint(test.sequences)
     assert len(test.sequences) == len(sequences) // 5
     assert test.classes.mean() == 0.5
 
 
-def test_composition_is_shares_and_the_length() -> None:
+def test_composition_has_fractions_and_the_length() -> None:
     (row,) = peptides_amp.composition(["AAK"])
     assert row[:20].sum() == pytest.approx(1)
     assert row[peptides_amp.AMINO_ACIDS.index("A")] == pytest.approx(2 / 3)
@@ -86,11 +86,11 @@ def test_composition_is_shares_and_the_length() -> None:
         ("", False),
     ],
 )
-def test_organic_molecules_are_told_from_others(smiles: str, organic: bool) -> None:
+def test_organic_molecules_are_recognized(smiles: str, organic: bool) -> None:
     assert boiling_points.is_organic(smiles) == organic
 
 
-def test_structures_are_joined_by_number(tmp_path: Path) -> None:
+def test_structures_are_joined_by_cas_number(tmp_path: Path) -> None:
     for name in boiling_points.STRUCTURES:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1\t1-1-1\tCH4\t16\tC\tx\n2\t2-2-2\tx\t1\tCC\tx\n")
@@ -100,7 +100,7 @@ def test_structures_are_joined_by_number(tmp_path: Path) -> None:
     assert list(boiling_points.read_molecules(tmp_path)) == [boiling_points.Molecule("C", 111.5)]
 
 
-def test_stereoisomers_are_on_one_side() -> None:
+def test_stereoisomers_are_in_the_same_part() -> None:
     chains = ["C" * length for length in range(1, 60)]
     molecules = [
         boiling_points.Molecule(smiles, 1.0)
@@ -117,7 +117,9 @@ def test_stereoisomers_are_on_one_side() -> None:
 # labeled_file
 
 
-def test_a_file_of_lists_has_their_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_labels_of_lists_are_their_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(labeled_file, "NUM_LISTS", 50)
     labeled_file.main(["lists", str(tmp_path / "lists.csv")])
     header, *rows = csv.reader((tmp_path / "lists.csv").read_text(encoding="utf-8").splitlines())
@@ -126,7 +128,7 @@ def test_a_file_of_lists_has_their_values(tmp_path: Path, monkeypatch: pytest.Mo
     assert all(str(solve(expression.split())) == value for expression, value in rows)
 
 
-def test_a_file_of_peptides_has_each_once(tmp_path: Path) -> None:
+def test_each_peptide_is_written_once(tmp_path: Path) -> None:
     try:
         labeled_file.main(["peptides", str(tmp_path / "peptides.csv")])
     except FetchError as error:
@@ -136,12 +138,12 @@ def test_a_file_of_peptides_has_each_once(tmp_path: Path) -> None:
     assert {label for _, label in rows} == set(peptides_amp.CLASSES)
 
 
-@pytest.mark.filterwarnings("ignore")  # of scikit-learn, on a sliver of data
+@pytest.mark.filterwarnings("ignore")  # scikit-learn warns about too little data
 @pytest.mark.parametrize("example", [text_r8, series_vowels, peptides_amp, boiling_points])
-def test_an_example_runs_to_its_end(
+def test_an_example_runs_to_completion(
     example: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(example, "use_cores", lambda count: None)  # of the tests' own process
+    monkeypatch.setattr(example, "use_cores", lambda count: None)  # keeps this process unrestricted
     output = tmp_path / "figures.json"
     try:
         example.main(["--quick", "--output", str(output)])

@@ -1,15 +1,15 @@
-"""Those that bothways is measured against, and bothways itself, behind one interface.
+"""bothways and the libraries that it is compared with, behind one interface.
 
-    peer.py         the interface: id arrays in, unit vectors out; batches of like lengths, padded
-    process.py      one peer in a process of its own, that does what it is told
-    models.py       where models converted for a peer are kept
+    peer.py         the interface: id arrays in, unit vectors out; padded batches of similar lengths
+    process.py      a peer in its own process
+    models.py       cache of models converted for a peer
     ours.py         bothways
     sentence.py     sentence-transformers
     onnx.py         ONNX Runtime
     vino.py         OpenVINO
     ctranslate.py   CTranslate2
 
-All start from the folder of `minilm`; nothing is fetched.
+All use the folder of `minilm`; nothing is downloaded.
 """
 
 import dataclasses
@@ -20,9 +20,10 @@ __all__ = ["PEERS", "Listing", "missing"]
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """One contender: where it is made, and what must be installed for it.
+    """One contender.
 
     opener: `module:function` of this package; called with the precision and the number of threads.
+    requires: modules that must be installed.
     """
 
     opener: str
@@ -53,7 +54,7 @@ PEERS = {
 
 
 def missing(name: str) -> list[str]:
-    """What would have to be installed before `name` can be measured."""
+    """Modules that must be installed to measure `name`, and are not."""
     listing = PEERS[name]
     absent = [module for module in listing.requires if importlib.util.find_spec(module) is None]
     if not absent and listing.opener == "ours:open_native":

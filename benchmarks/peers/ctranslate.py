@@ -1,4 +1,4 @@
-"""CTranslate2, in fp32 and int8; its own converter reads the model folder."""
+"""CTranslate2 in fp32 and int8, converted by its own converter."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ _COMPUTE_TYPES = {"fp32": "float32", "int8": "int8"}
 
 
 def open_peer(precision: str, threads: int) -> PaddedPeer:
-    """`fp32` or `int8`."""
+    """Open CTranslate2 in `fp32` or `int8`."""
     folder = converted("ctranslate2", "ctranslate2", _convert) / "model"
     return PaddedPeer(
         lambda streams: _open_run(folder, _COMPUTE_TYPES[precision], threads, streams)

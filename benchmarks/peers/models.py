@@ -1,4 +1,4 @@
-"""Models converted for a peer: made once, and kept in the user's cache."""
+"""Cache of models converted for a peer, in the user's cache folder."""
 
 import importlib.metadata
 import shutil
@@ -13,7 +13,7 @@ __all__ = ["converted", "example_inputs", "pooled_module"]
 
 
 def converted(name: str, library: str, make: Callable[[Path], None]) -> Path:
-    """The folder that `make` fills, for this version of `library`; made if it is not there."""
+    """The cached folder for this version of `library`; `make` fills it on first use."""
     version = importlib.metadata.version(library)
     cache = platformdirs.user_cache_path("bothways-benchmarks")
     folder = cache / f"{name}-{version}"
@@ -29,9 +29,10 @@ def converted(name: str, library: str, make: Callable[[Path], None]) -> Path:
 
 
 def pooled_module(attention: str) -> Any:
-    """`minilm` of transformers with mean pooling behind it: what converters of torch models take.
+    """`minilm` in transformers, followed by mean pooling, as a torch module for converters.
 
-    attention: how transformers writes attention, `eager` (matrix products and softmax) or `sdpa`.
+    attention: the attention implementation of transformers: `eager` (matrix products and softmax)
+        or `sdpa`.
     """
     import torch
     from transformers import AutoModel
@@ -55,7 +56,7 @@ def pooled_module(attention: str) -> Any:
 
 
 def example_inputs() -> Any:
-    """Ids and mask of a small padded batch."""
+    """Ids and mask of a small padded batch, both int64 (3, 17)."""
     import torch
 
     mask = torch.ones(3, 17, dtype=torch.long)

@@ -1,9 +1,9 @@
 """ONNX Runtime with its fused graph of BERT, in fp32 and quantized dynamically to int8.
 
 The model of transformers is exported with mean pooling, then onnxruntime.transformers.optimizer
-fuses its embedding, attention, GELU and norms. It finds the attention only in what torch's older
-exporter writes of transformers' `eager` attention, hence these. For int8, the weights of all matrix
-products are quantized per output channel, signed, and activations per tensor on the fly.
+fuses its embedding, attention, GELU and norms. It recognizes attention only in graphs that torch's
+older exporter writes for `eager` attention, so both are used. For int8, the weights of all matrix
+products are quantized per output channel, signed, and activations per tensor, dynamically.
 """
 
 from pathlib import Path
@@ -21,11 +21,11 @@ _FUSED = {
     "BiasGelu": 6,
     "SkipLayerNormalization": 12,
 }
-"""What must have been fused in a model of 6 layers, or the peer would be measured wrong."""
+"""Operators that a correctly fused model of 6 layers has."""
 
 
 def open_peer(precision: str, threads: int) -> PaddedPeer:
-    """`fp32` or `int8`."""
+    """Open ONNX Runtime in `fp32` or `int8`."""
     file = converted("onnx", "onnxruntime", _convert) / f"{precision}.onnx"
     return PaddedPeer(lambda streams: _open_run(file, threads // streams))
 
@@ -37,14 +37,14 @@ def _open_run(file: Path, threads: int) -> Run:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    # The fused embedding takes 32 bits.
-    kinds = {"tensor(int32)": np.int32, "tensor(int64)": np.int64}
-    kind_of = {given.name: kinds[given.type] for given in session.get_inputs()}
+    # The inputs of the fused embedding are int32.
+    dtypes = {"tensor(int32)": np.int32, "tensor(int64)": np.int64}
+    dtype_of = {node.name: dtypes[node.type] for node in session.get_inputs()}
 
     def run(ids_BL: np.ndarray, mask_BL: np.ndarray) -> np.ndarray:
-        given = {"input_ids": ids_BL, "attention_mask": mask_BL}
-        typed = {name: given[name].astype(kind, copy=False) for name, kind in kind_of.items()}
-        vectors: np.ndarray = session.run(None, typed)[0]
+        arrays = {"input_ids": ids_BL, "attention_mask": mask_BL}
+        inputs = {name: arrays[name].astype(dtype, copy=False) for name, dtype in dtype_of.items()}
+        vectors: np.ndarray = session.run(None, inputs)[0]
         return vectors
 
     return run
@@ -71,9 +71,9 @@ def _convert(folder: Path) -> None:
     model = optimizer.optimize_model(
         str(plain), model_type="bert", num_heads=12, hidden_size=384, opt_level=0
     )
-    found = model.get_fused_operator_statistics()
-    if any(found[name] != count for name, count in _FUSED.items()):
-        raise RuntimeError(f"onnxruntime did not fuse the whole model: {found}")
+    fused_operators = model.get_fused_operator_statistics()
+    if any(fused_operators[name] != count for name, count in _FUSED.items()):
+        raise RuntimeError(f"onnxruntime did not fuse the whole model: {fused_operators}")
     model.save_model_to_file(str(fused))
     quantize_dynamic(
         str(fused),

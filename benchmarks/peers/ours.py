@@ -1,4 +1,4 @@
-"""bothways: its own batches of tokens, without padding, at its default size."""
+"""bothways, with packed batches of its default size."""
 
 from collections.abc import Sequence
 
@@ -15,30 +15,30 @@ __all__ = ["OurPeer", "open_native", "open_torch"]
 
 
 class OurPeer:
-    """`Encoder.encode_detailed`."""
+    """bothways as a peer: calls `Encoder.encode_detailed`."""
 
     settings = (Setting(DEFAULT_MAX_TOKENS, "tokens"),)
 
     def __init__(self, backend: BackendName, precision: Precision, threads: int) -> None:
-        folder = read_folder(resolve("minilm"))
+        bundle = read_folder(resolve("minilm"))
         engine = create_backend(
-            backend, folder.config, folder.weights, precision=precision, threads=threads
+            backend, bundle.config, bundle.weights, precision=precision, threads=threads
         )
-        # The folder's limit of 256 tokens is for text as it was trained; the model takes 512.
-        whole = folder.with_spec(max_length=folder.config.max_length)
-        self._encoder = Encoder(Session(whole, None, engine))
+        # The folder limits texts to the 256 tokens of training; the model has 512 positions.
+        unlimited = bundle.with_spec(max_length=bundle.config.max_length)
+        self._encoder = Encoder(Session(unlimited, None, engine))
 
     def encode_ids(self, ids: Sequence[np.ndarray], setting: Setting) -> np.ndarray:
-        """As `Peer.encode_ids`."""
+        """See `Peer.encode_ids`."""
         rows: list[object] = list(ids)
         return self._encoder.encode_detailed(rows, max_tokens=setting.size).vectors
 
 
 def open_native(precision: Precision, threads: int) -> OurPeer:
-    """The native engine, fp32 or int8."""
+    """Open the native engine in `fp32` or `int8`."""
     return OurPeer("native", precision, threads)
 
 
 def open_torch(precision: Precision, threads: int) -> OurPeer:
-    """The torch backend, fp32."""
+    """Open the torch backend in `fp32`."""
     return OurPeer("torch", precision, threads)

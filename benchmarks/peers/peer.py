@@ -1,4 +1,4 @@
-"""The interface that all contenders have, and what most of them share: padded batches.
+"""The interface of all contenders, and the padded batches that most of them share.
 
 B sequences of a batch, L positions of its longest, D width of a vector.
 """
@@ -24,10 +24,10 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """How sequences are put into batches, and how many batches are computed at a time.
+    """How sequences are batched, and the number of parallel batches.
 
-    size, unit: the most that a batch holds: sequences, tokens, or tokens with their padding.
-    streams: batches at a time; the threads are shared between them.
+    size, unit: maximum size of a batch, in sequences, tokens, or tokens with padding.
+    streams: number of batches that are computed in parallel; they share the threads.
     """
 
     size: int
@@ -35,22 +35,22 @@ class Setting:
     streams: int = 1
 
     def __str__(self) -> str:
-        at_a_time = f", {self.streams} at a time" if self.streams > 1 else ""
-        return f"{self.size} {self.unit}{at_a_time}"
+        parallel = f", {self.streams} in parallel" if self.streams > 1 else ""
+        return f"{self.size} {self.unit}{parallel}"
 
 
 class Peer(Protocol):
     """A library with `minilm` loaded."""
 
     settings: tuple[Setting, ...]
-    """Those worth trying; the first where nothing is tried. Latency is measured with the first."""
+    """Candidate settings; the first is used for latency, and without tuning."""
 
     def encode_ids(self, ids: Sequence[np.ndarray], setting: Setting) -> np.ndarray:
-        """Unit vectors (n, D), float32, in the order given, of sequences of ids (length,)."""
+        """Encode ids, (length,) each, into unit vectors, float32 (n, D), in the same order."""
 
 
 Run = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Ids (B, L) and mask (B, L), both int64, to pooled vectors (B, D), of whatever length."""
+"""Maps ids and mask, both int64 (B, L), to pooled vectors (B, D), not normalized."""
 
 PADDED_SETTINGS = tuple(
     Setting(size, "padded tokens", streams) for streams in (1, 2) for size in (512, 256, 1024, 2048)
@@ -58,9 +58,9 @@ PADDED_SETTINGS = tuple(
 
 
 class PaddedPeer:
-    """Sequences sorted by length, each batch padded to its longest.
+    """A peer that sorts sequences by length, and pads each batch to its longest sequence.
 
-    open_run: makes what encodes a batch, given the number of batches at a time.
+    open_run: returns a function that encodes a batch, given the number of parallel batches.
     """
 
     def __init__(
@@ -71,9 +71,11 @@ class PaddedPeer:
         self._runs: dict[int, Run] = {}
 
     def encode_ids(self, ids: Sequence[np.ndarray], setting: Setting) -> np.ndarray:
-        """As `Peer.encode_ids`."""
+        """See `Peer.encode_ids`."""
         if setting.streams not in self._runs:
-            self._runs = {setting.streams: self._open_run(setting.streams)}  # one at a time
+            self._runs = {
+                setting.streams: self._open_run(setting.streams)
+            }  # keeps a single model in memory
         run = self._runs[setting.streams]
         batches = list(_plan([len(i) for i in ids], setting))
 
@@ -91,7 +93,7 @@ class PaddedPeer:
 
 
 def mean_pool(hidden_BLD: np.ndarray, mask_BL: np.ndarray) -> np.ndarray:
-    """The mean over the positions that are no padding."""
+    """The mean over positions that are not padding."""
     weights = mask_BL.astype(np.float32)
     weights /= weights.sum(axis=1, keepdims=True)
     pooled: np.ndarray = np.matmul(weights[:, None], hidden_BLD)[:, 0]
@@ -99,7 +101,7 @@ def mean_pool(hidden_BLD: np.ndarray, mask_BL: np.ndarray) -> np.ndarray:
 
 
 def to_unit_length(vectors: np.ndarray) -> np.ndarray:
-    """Each row divided by its length."""
+    """Divide each row by its Euclidean norm."""
     unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return unit
 

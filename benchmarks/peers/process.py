@@ -1,7 +1,7 @@
-"""One peer in a process of its own.
+"""A peer in its own process.
 
-Libraries bring thread pools and OpenMP runtimes that do not go well together; apart, each has the
-machine to itself while it is its turn, and the others wait for a message without computing.
+The thread pools and OpenMP runtimes of different libraries interfere within a process. In separate
+processes, one peer computes while the others wait for a message.
 """
 
 import importlib
@@ -23,16 +23,16 @@ from peers.peer import Peer, Setting
 __all__ = ["PeerFailed", "Worker"]
 
 _PAUSE = 0.25
-"""Seconds before each measurement, in which the threads of others stop spinning: OpenMP's and ONNX
-Runtime's look for work for up to 200 ms after they had some."""
+"""Seconds to wait before a measurement, until the threads of other peers stop spinning: OpenMP and
+ONNX Runtime threads spin for up to 200 ms after their last work."""
 
 
 class PeerFailed(Exception):
-    """A peer could not do what was asked; the message has its traceback."""
+    """A peer failed; the message has its traceback."""
 
 
 class Worker:
-    """A peer that waits for orders. To be closed."""
+    """A peer in a process that waits for calls; call `close` at the end."""
 
     def __init__(self, name: str, threads: int, workloads: Sequence[Workload], model: Path) -> None:
         os.environ |= {
@@ -51,26 +51,26 @@ class Worker:
         theirs.close()
         self.settings: tuple[Setting, ...] = self._receive()
 
-    def seconds(self, workload: str, setting: Setting, *, share: int = 1) -> float:
-        """What encoding the ids of a workload takes, or of each `share`-th of its texts."""
+    def seconds(self, workload: str, setting: Setting, *, stride: int = 1) -> float:
+        """Seconds to encode the ids of every `stride`-th text of a workload."""
         time.sleep(_PAUSE)
-        return float(self._call("seconds", workload, setting, share))
+        return float(self._call("seconds", workload, setting, stride))
 
-    def seconds_of_text(self, workload: str, setting: Setting) -> float:
-        """What encoding a workload takes with tokenization."""
+    def seconds_from_text(self, workload: str, setting: Setting) -> float:
+        """Seconds to tokenize and encode a workload."""
         time.sleep(_PAUSE)
-        return float(self._call("seconds_of_text", workload, setting))
+        return float(self._call("seconds_from_text", workload, setting))
 
     def latencies(self, length: int, calls: int) -> list[float]:
         """Seconds of each call that encodes one sequence of `length` ids."""
         time.sleep(_PAUSE)
-        found: list[float] = self._call("latencies", length, calls)
-        return found
+        seconds: list[float] = self._call("latencies", length, calls)
+        return seconds
 
     def vectors(self, workload: str, setting: Setting) -> np.ndarray:
         """Unit vectors of a workload, (n, D)."""
-        found: np.ndarray = self._call("vectors", workload, setting)
-        return found
+        vectors: np.ndarray = self._call("vectors", workload, setting)
+        return vectors
 
     def close(self) -> None:
         """End the process."""
@@ -79,22 +79,22 @@ class Worker:
         if self._process.is_alive():
             self._process.terminate()
 
-    def _call(self, *order: Any) -> Any:
-        self._ours.send(order)
+    def _call(self, *request: Any) -> Any:
+        self._ours.send(request)
         return self._receive()
 
     def _receive(self) -> Any:
         try:
             failure, answer = self._ours.recv()
         except EOFError:
-            raise PeerFailed(f"{self.name}: its process ended by itself") from None
+            raise PeerFailed(f"{self.name}: its process ended unexpectedly") from None
         if failure:
             raise PeerFailed(f"{self.name}: {failure}")
         return answer
 
 
-class _Orders:
-    """What a worker can be told to do: its methods."""
+class _Server:
+    """Runs a peer; its methods are the requests that a worker can send."""
 
     def __init__(self, peer: Peer, workloads: Sequence[Workload], model: Path) -> None:
         self._peer = peer
@@ -102,13 +102,13 @@ class _Orders:
         self._tokenizers = {w.name: tokenizer(model, w.max_length) for w in workloads}
         self._ids = {w.name: self._read(w.name) for w in workloads}
 
-    def seconds(self, workload: str, setting: Setting, share: int) -> float:
-        ids = self._ids[workload][::share]
+    def seconds(self, workload: str, setting: Setting, stride: int) -> float:
+        ids = self._ids[workload][::stride]
         start = time.perf_counter()
         self._peer.encode_ids(ids, setting)
         return time.perf_counter() - start
 
-    def seconds_of_text(self, workload: str, setting: Setting) -> float:
+    def seconds_from_text(self, workload: str, setting: Setting) -> float:
         start = time.perf_counter()
         self._peer.encode_ids(self._read(workload), setting)
         return time.perf_counter() - start
@@ -139,12 +139,12 @@ def _serve(
         module, _, function = listing.opener.partition(":")
         opener = getattr(importlib.import_module(f"peers.{module}"), function)
         peer: Peer = opener(listing.precision, threads)
-        orders = _Orders(peer, workloads, model)
+        server = _Server(peer, workloads, model)
         connection.send((None, peer.settings))
         while True:
-            order, *details = connection.recv()
-            connection.send((None, getattr(orders, order)(*details)))
+            method, *arguments = connection.recv()
+            connection.send((None, getattr(server, method)(*arguments)))
     except EOFError:
-        return  # closed from the other end
-    except Exception:  # whatever it is, the one who asked must hear of it
+        return  # the worker closed the connection
+    except Exception:  # reported to the worker, which raises it
         connection.send((traceback.format_exc(), None))

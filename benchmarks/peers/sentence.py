@@ -1,4 +1,4 @@
-"""sentence-transformers, in torch and fp32 as it comes."""
+"""sentence-transformers with torch in fp32, its default."""
 
 import numpy as np
 
@@ -11,12 +11,12 @@ _DEFAULT = Setting(32, "sequences")
 
 
 def open_default(precision: str, threads: int) -> PaddedPeer:
-    """With batches of 32 sequences, its default."""
+    """Open sentence-transformers with batches of 32 sequences, its default."""
     return PaddedPeer(lambda streams: _open_run(threads), (_DEFAULT,))
 
 
 def open_tuned(precision: str, threads: int) -> PaddedPeer:
-    """With the batches that suit it best."""
+    """Open sentence-transformers with several batch sizes to tune."""
     sizes = tuple(Setting(size, "padded tokens") for size in (256, 512, 1024, 2048, 4096))
     return PaddedPeer(lambda streams: _open_run(threads), (_DEFAULT, *sizes))
 

@@ -1,10 +1,10 @@
-"""OpenVINO in fp32, and in int8 in the two ways there are.
+"""OpenVINO in fp32, and in int8 with dynamic and static quantization.
 
-Its CPU plugin would compute fp32 models in a shorter type where the machine has one; fp32 is asked
-for in so many words. Dynamic int8: nncf puts the weights into 8 bits, and the plugin quantizes the
-activations of each token in groups, on the fly. Static int8: nncf runs the model on sample texts,
-as its settings for Transformers have it, and fixes the ranges of the activations by them. It is
-faster, but needs such texts, and other text may go beyond the ranges.
+By default, its CPU plugin computes fp32 models in a narrower type if the machine has one; a hint
+requires fp32. Dynamic int8: nncf quantizes the weights, and the plugin quantizes the activations of
+each token in groups at run time. Static int8: nncf calibrates the ranges of activations on sample
+texts, with its settings for Transformers. It is faster, but needs sample texts, and other texts can
+exceed the ranges.
 """
 
 import queue
@@ -20,24 +20,24 @@ from peers.peer import PaddedPeer, Run, pad
 __all__ = ["open_dynamic", "open_fp32", "open_static"]
 
 _GROUP = "128"
-"""Inputs that share a scale: of 32, 128 and 384, the fastest when tried once, in batches of 512."""
+"""Inputs that share a scale: the fastest of 32, 128 and 384 with batches of 512 tokens."""
 
 _NUM_CALIBRATION_TEXTS = 300  # nncf's default
 _CALIBRATION_LENGTH = 256
 
 
 def open_fp32(precision: str, threads: int) -> PaddedPeer:
-    """As the model is."""
+    """Open OpenVINO in fp32."""
     return _open_peer("fp32", threads, {})
 
 
 def open_dynamic(precision: str, threads: int) -> PaddedPeer:
-    """Weights in int8, activations quantized on the fly."""
+    """Open OpenVINO with weights in int8 and dynamically quantized activations."""
     return _open_peer("dynamic", threads, {"DYNAMIC_QUANTIZATION_GROUP_SIZE": _GROUP})
 
 
 def open_static(precision: str, threads: int) -> PaddedPeer:
-    """Weights and activations in int8, with ranges fixed by sample texts."""
+    """Open OpenVINO with weights and activations in int8, calibrated on sample texts."""
     return _open_peer("static", threads, {})
 
 
@@ -80,7 +80,7 @@ def _convert(folder: Path) -> None:
 
     model = openvino.convert_model(pooled_module("sdpa"), example_input=example_inputs())
     openvino.save_model(model, str(folder / "fp32.xml"), compress_to_fp16=False)
-    names = [given.get_any_name() for given in model.inputs]
+    names = [node.get_any_name() for node in model.inputs]
     texts = nncf.Dataset(_calibration_batches(), lambda batch: dict(zip(names, batch, strict=True)))
     static = nncf.quantize(
         model,
@@ -89,14 +89,16 @@ def _convert(folder: Path) -> None:
         subset_size=_NUM_CALIBRATION_TEXTS,
     )
     openvino.save_model(static, str(folder / "static.xml"), compress_to_fp16=False)
-    # Last, for it changes the model it is given.
+    # Last, because it modifies its argument.
     dynamic = nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_SYM)
     openvino.save_model(dynamic, str(folder / "dynamic.xml"), compress_to_fp16=False)
 
 
 def _calibration_batches() -> list[tuple[np.ndarray, np.ndarray]]:
-    """Ids and mask of one text each."""
-    read = tokenizer(resolve("minilm"), _CALIBRATION_LENGTH)
-    # No short or mixed text that is measured: those are the first NUM_SAMPLED of this sample.
+    """Ids and mask of single texts, which the benchmark does not measure."""
+    calibration_tokenizer = tokenizer(resolve("minilm"), _CALIBRATION_LENGTH)
+    # Measured short and mixed texts are among the first NUM_SAMPLED of this sample.
     texts = sample_paragraphs(NUM_SAMPLED + _NUM_CALIBRATION_TEXTS)[NUM_SAMPLED:]
-    return [pad([np.array(e.ids, np.int64)]) for e in read.encode_batch_fast(texts)]
+    return [
+        pad([np.array(e.ids, np.int64)]) for e in calibration_tokenizer.encode_batch_fast(texts)
+    ]

@@ -20,7 +20,7 @@ from bothways.inference.predict.tag import TokenTags, tag
 from bothways.inference.predict.vocabulary import mask_token
 from bothways.inference.session import Session, open_session
 from bothways.inference.vectors import SequenceVector, SequenceVectors, TokenVectors
-from bothways.io.progress import Progress
+from bothways.io.progress import ProgressCallback
 from bothways.model.config import PoolingMode
 from bothways.model.heads import HeadTask
 from bothways.sequences import OnOverflow
@@ -120,7 +120,7 @@ class Encoder:
         prompt: str | None = None,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> np.ndarray:
         """One vector per sequence, float32 (n, d); (d,) for a single sequence.
 
@@ -152,7 +152,7 @@ class Encoder:
         prompt: str | None = None,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> SequenceVector | SequenceVectors:
         """As `encode`, with the number of tokens and whether a sequence was cut, and no warning."""
         options = RunOptions(on_overflow, max_tokens, progress, prompt)
@@ -168,7 +168,7 @@ class Encoder:
         prompt: str | None = None,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> TokenVectors | list[TokenVectors]:
         """One vector per token: a `TokenVectors` for each sequence.
 
@@ -208,7 +208,7 @@ class Encoder:
         threshold: float = 0.5,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> Classification | Classifications:
         """The label of each sequence, or pair of texts, with the probabilities of all labels.
 
@@ -226,7 +226,7 @@ class Encoder:
         *,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> np.ndarray:
         """The value of each sequence, or pair of texts, float32 (n,); (n, k) for k values of each.
 
@@ -245,7 +245,7 @@ class Encoder:
         *,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> TokenTags | list[TokenTags]:
         """A label for each token of each sequence.
 
@@ -266,7 +266,7 @@ class Encoder:
         top: int = 5,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> list[MaskPrediction] | list[list[MaskPrediction]]:
         """The `top` most probable tokens for each mask of each sequence.
 
@@ -285,7 +285,7 @@ class Encoder:
         *,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> Ranking:
         """Rank documents by how well they answer a query, each read together with it.
 
@@ -305,7 +305,7 @@ class Encoder:
         *,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
     ) -> SparseVector | SparseVectors:
         """The weight of each term of the vocabulary for each sequence; most are 0.
 

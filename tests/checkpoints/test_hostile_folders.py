@@ -1,4 +1,4 @@
-"""Folders made to do harm: each is an error, and nothing is run, imported or connected.
+"""Malicious folders: each is an error, without running code, imports or connections.
 
 A module that leaves a mark when it is imported lies in every folder and on the path, and sockets
 and new processes are blocked, so that a reader that gave in would be seen.
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny
 
 SECONDS = 5.0
-"""No folder, whatever it claims, takes longer to refuse; the bound is generous."""
+"""Time limit for refusing any folder; generous."""
 
 TRANSFORMER = {"path": "", "type": "sentence_transformers.models.Transformer"}
 
 
 @pytest.fixture
 def mark(tmp_path: Path, tiny_sentences: "Tiny", monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A file that appears if code of the folder runs; the test fails if it does."""
+    """A file that the code in the folder would create; a test fails if it exists."""
     mark = tmp_path / "mark"
     code = f"open({str(mark)!r}, 'w').close()\nclass Model: pass\ndef run(*_): pass\n"
     for name in ("modeling_evil.py", "evil.py", "__init__.py", "sitecustomize.py"):
@@ -75,7 +75,7 @@ Content = dict[str, Any] | list[Any] | bytes | int | None
 
 
 def change(tiny: "Tiny", file: str, content: Content) -> None:
-    """A file made hostile: fields changed, a list or bytes written, so many bytes, or a folder."""
+    """A hostile file: changed fields, a list or bytes, a number of bytes, or a folder."""
     path = tiny.path / file
     match content:
         case dict():
@@ -115,9 +115,9 @@ HOSTILE: dict[str, tuple[dict[str, Content], str]] = {
     "module: a function": ({MODULES: [TRANSFORMER, module("os.system")]}, "os.system"),
     "module: of the folder": ({MODULES: [TRANSFORMER, module("evil.Model")]}, "evil.Model"),
     "module: not a module": ({MODULES: [TRANSFORMER, module(IMPORTER)]}, "import_from_string"),
-    "module: outside": ({MODULES: [TRANSFORMER | {"path": "../.."}]}, "leads out of the folder"),
-    "module: absolute": ({MODULES: [TRANSFORMER | {"path": "/etc"}]}, "leads out of the folder"),
-    "module: zero byte": ({MODULES: [TRANSFORMER | {"path": "a\0b"}]}, "leads out of the folder"),
+    "module: outside": ({MODULES: [TRANSFORMER | {"path": "../.."}]}, "leaves the folder"),
+    "module: absolute": ({MODULES: [TRANSFORMER | {"path": "/etc"}]}, "leaves the folder"),
+    "module: zero byte": ({MODULES: [TRANSFORMER | {"path": "a\0b"}]}, "leaves the folder"),
     "an activation that is a function": (
         {
             MODULES: [
@@ -155,7 +155,7 @@ HOSTILE: dict[str, tuple[dict[str, Content], str]] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_folder_is_refused_and_nothing_happens(
+def test_a_hostile_folder_is_refused_without_side_effects(
     name: str, mark: Path, tiny_sentences: "Tiny"
 ) -> None:
     changes, message = HOSTILE[name]
@@ -164,7 +164,7 @@ def test_a_hostile_folder_is_refused_and_nothing_happens(
     assert message in refused(tiny_sentences)
 
 
-def test_the_folder_is_fine_before_it_is_made_hostile(mark: Path, tiny_sentences: "Tiny") -> None:
+def test_the_folder_is_valid_before_it_is_made_hostile(mark: Path, tiny_sentences: "Tiny") -> None:
     assert read_folder(tiny_sentences.path).family == "bert"
     fingerprint(tiny_sentences.path)
 
@@ -179,22 +179,22 @@ def test_a_pickle_with_a_payload_is_refused_and_not_run(
         path.write_bytes(pickle.dumps(Payload(mark)))
     else:
         torch.save({"x": Payload(mark)}, path, _use_new_zipfile_serialization=pickled == "zip")
-    assert "nothing in it was run" in refused(tiny_sentences)
+    assert "none of its code was run" in refused(tiny_sentences)
 
 
-def test_a_pickle_beside_safetensors_is_not_even_opened(mark: Path, tiny_sentences: "Tiny") -> None:
+def test_a_pickle_next_to_safetensors_is_not_opened(mark: Path, tiny_sentences: "Tiny") -> None:
     (tiny_sentences.path / "pytorch_model.bin").write_bytes(pickle.dumps(Payload(mark)))
     (tiny_sentences.path / "training_args.bin").write_bytes(pickle.dumps(Payload(mark)))
     assert read_folder(tiny_sentences.path).family == "bert"
 
 
-def test_a_named_pipe_is_no_file_and_is_not_waited_for(mark: Path, tiny_sentences: "Tiny") -> None:
+def test_a_named_pipe_is_refused_without_waiting(mark: Path, tiny_sentences: "Tiny") -> None:
     (tiny_sentences.path / "model.safetensors").unlink()
     os.mkfifo(tiny_sentences.path / "model.safetensors")
     assert "model.safetensors: not a regular file" in refused(tiny_sentences)
 
 
-def test_an_index_cannot_name_a_file_elsewhere(
+def test_an_index_cannot_name_a_file_outside_the_folder(
     mark: Path, tiny_sentences: "Tiny", tmp_path: Path
 ) -> None:
     shutil.move(tiny_sentences.path / "model.safetensors", tmp_path / "outside.safetensors")
@@ -202,6 +202,6 @@ def test_an_index_cannot_name_a_file_elsewhere(
         tiny_sentences.edit(
             {"weight_map": {"embeddings.LayerNorm.bias": name}}, "model.safetensors.index.json"
         )
-        assert "leads out of the folder" in refused(tiny_sentences)
-        with pytest.raises(CheckpointError, match="leads out of the folder"):
+        assert "leaves the folder" in refused(tiny_sentences)
+        with pytest.raises(CheckpointError, match="leaves the folder"):
             fingerprint(tiny_sentences.path)

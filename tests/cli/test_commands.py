@@ -53,7 +53,7 @@ def test_every_output_holds_the_vectors_of_encode(run: Run, model: str) -> None:
     for name in ("out.parquet", "out.npy", "out.jsonl"):
         done = run("encode", "lines.txt", "-o", name, "--model", model)
         assert done.exit_code == 0, done.stderr
-        assert "warning: 1 of 4 rows are longer" in done.stderr
+        assert "warning: truncated 1 of 4 rows" in done.stderr
     table = pq.read_table("out.parquet")
     assert table["text"].to_pylist() == LINES
     assert table["truncated"].to_pylist() == [False, False, False, True]
@@ -78,7 +78,7 @@ def test_a_file_of_vectors_says_where_they_come_from(run: Run, model: str) -> No
     }
     assert metadata["bothways.fingerprint"] == bothways.load(model).fingerprint
     assert metadata["bothways.pooling"] == "max"
-    assert metadata["bothways.normalisation"] == "l2"
+    assert metadata["bothways.normalization"] == "l2"
     assert metadata["bothways.precision"] == "fp32"
     assert metadata["bothways.version"] == bothways.__version__
 
@@ -115,13 +115,13 @@ def test_search_refuses_vectors_of_another_model(run: Run, model: str, tmp_path:
     assert bothways.load(other).fingerprint[:8] in done.stderr
 
 
-def test_inspect_tells_people_and_programs(run: Run, model: str) -> None:
+def test_inspect_prints_text_and_json(run: Run, model: str) -> None:
     assert "parameters" in run("inspect", model).stdout
     facts = json.loads(run("inspect", model, "--json").stdout)
     assert "num_layers" in json.dumps(facts)
 
 
-def test_doctor_says_what_would_be_used_and_why(run: Run) -> None:
+def test_doctor_names_the_default_backend_and_the_reason(run: Run) -> None:
     done = run("doctor")
     assert done.exit_code == 0
     assert "because" in done.stdout
@@ -153,7 +153,7 @@ def test_export_writes_a_folder_that_loads(run: Run, minilm_folder: Path) -> Non
         ("x.docx", b"", (), "x.docx"),
     ],
 )
-def test_bad_input_names_file_and_place_and_leaves_no_output(
+def test_invalid_input_names_the_file_and_place_and_leaves_no_output(
     run: Run, model: str, name: str, content: bytes, options: tuple[str, ...], message: str
 ) -> None:
     Path(name).write_bytes(content)
@@ -165,7 +165,7 @@ def test_bad_input_names_file_and_place_and_leaves_no_output(
     assert sorted(Path().iterdir()) == before
 
 
-def test_a_row_at_fault_is_named_by_file_and_row(run: Run, tmp_path: Path) -> None:
+def test_an_invalid_row_is_named_by_file_and_row(run: Run, tmp_path: Path) -> None:
     alphabet = Alphabet.protein()
     config = EncoderConfig(num_layers=1, num_heads=1, d_model=8, d_ff=8, vocab_size=len(alphabet))
     proteins = bothways.create(
@@ -186,7 +186,7 @@ def test_lines_end_where_text_files_end_them(run: Run, model: str) -> None:
     assert texts == ["one\u2028still one", "two\x0cstill two\x00", ""]
 
 
-def test_an_output_that_exists_is_kept_unless_told_otherwise(run: Run, model: str) -> None:
+def test_an_existing_output_is_kept_without_overwrite(run: Run, model: str) -> None:
     Path("out.npy").write_bytes(b"precious")
     refused = run("encode", "lines.txt", "-o", "out.npy", "--model", model)
     assert refused.exit_code == 1
@@ -199,20 +199,20 @@ def test_an_output_that_exists_is_kept_unless_told_otherwise(run: Run, model: st
 
 
 @pytest.mark.parametrize("output", ["nowhere/out.npy", "out.docx", "/proc/out.npy"])
-def test_an_output_that_cannot_be_is_found_before_the_model_is(run: Run, output: str) -> None:
+def test_an_invalid_output_is_reported_before_the_model_is_loaded(run: Run, output: str) -> None:
     done = run("encode", "lines.txt", "-o", output, "--model", "no such model")
     assert done.exit_code == 1
     assert Path(output).name in done.stderr
     assert "no such model" not in done.stderr
 
 
-def test_no_rows_give_an_empty_file_that_is_whole(run: Run, model: str) -> None:
+def test_no_rows_give_a_complete_empty_file(run: Run, model: str) -> None:
     Path("x.txt").write_bytes(b"")
     assert run("encode", "x.txt", "-o", "out.npy", "--model", model).exit_code == 0
     assert np.load("out.npy").shape == (0, 8)
 
 
-def test_a_memory_limit_that_cannot_be_kept_is_refused_with_one_that_can(
+def test_a_memory_limit_that_is_too_low_is_refused_with_the_lowest_possible_one(
     run: Run, model: str
 ) -> None:
     done = run("encode", "lines.txt", "-o", "o.npy", "--model", model, "--max-memory", "1MB")
@@ -230,7 +230,7 @@ def test_a_memory_limit_that_cannot_be_kept_is_refused_with_one_that_can(
         ("serach",),
     ],
 )
-def test_a_wrong_command_exits_with_2(run: Run, arguments: tuple[str, ...]) -> None:
+def test_an_invalid_command_exits_with_2(run: Run, arguments: tuple[str, ...]) -> None:
     assert run(*arguments).exit_code == 2
 
 
@@ -288,7 +288,7 @@ def test_a_full_disk_leaves_nothing_behind(model: str, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["lines.txt"]
 
 
-def test_a_reader_that_has_seen_enough_ends_the_run_quietly(model: str, tmp_path: Path) -> None:
+def test_a_closed_pipe_ends_the_run_quietly(model: str, tmp_path: Path) -> None:
     (tmp_path / "lines.txt").write_text("a line\n" * 20_000)
     command = " ".join(BOTHWAYS) + f" encode lines.txt -o - --model {model} --quiet | head -n 1"
     done = subprocess.run(

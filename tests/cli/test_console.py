@@ -1,4 +1,4 @@
-"""Messages and exit codes, whatever ends a command."""
+"""Messages and exit codes for every way in which a command can end."""
 
 import errno
 import os
@@ -51,7 +51,7 @@ def test_an_error_of_the_system_names_the_file(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err == "error: a.txt: Permission denied\n"
 
 
-def test_too_little_memory_is_an_error_that_says_what_to_try(
+def test_out_of_memory_is_an_error_that_says_what_to_do(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert ending(MemoryError()) == 1
@@ -63,7 +63,7 @@ def test_an_interrupt_is_one_line_and_exit_code_130(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err == "interrupted\n"
 
 
-def test_a_reader_that_has_seen_enough_is_no_message(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_closed_pipe_prints_no_message(capsys: pytest.CaptureFixture[str]) -> None:
     assert ending(BrokenPipeError()) == 141
     assert capsys.readouterr().err == ""
 
@@ -76,7 +76,7 @@ def test_an_unexpected_error_is_not_hidden() -> None:
         reporting(command)()
 
 
-def test_a_command_that_works_is_left_alone() -> None:
+def test_a_successful_command_is_unchanged() -> None:
     def command(number: int) -> None:
         assert number == 3
 
@@ -85,7 +85,7 @@ def test_a_command_that_works_is_left_alone() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
-def test_signals_end_a_command_as_errors_do(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_signals_end_a_command_like_errors(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     number = signal.Signals[name]
     cleaned = False
 
@@ -106,7 +106,7 @@ def test_signals_end_a_command_as_errors_do(name: str, capsys: pytest.CaptureFix
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
-def test_a_signal_that_is_ignored_stays_ignored() -> None:
+def test_an_ignored_signal_stays_ignored() -> None:
     def command() -> None:
         os.kill(os.getpid(), signal.SIGHUP)
 
@@ -117,7 +117,7 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_warnings_are_told_without_a_line_of_code(capsys: pytest.CaptureFixture[str]) -> None:
+def test_warnings_are_printed_without_a_line_of_code(capsys: pytest.CaptureFixture[str]) -> None:
     def command() -> None:
         warnings.simplefilter("always")
         warnings.warn("mind the gap", UserWarning, stacklevel=1)
@@ -131,7 +131,7 @@ def test_control_characters_are_escaped_and_other_characters_kept() -> None:
     assert printable("a\tb\nc\u2028d\ud800\x9b") == "a\\tb\\nc\\u2028d\\ud800\\x9b"
 
 
-def test_no_message_steers_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_message_controls_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     note("two\nlines\x1b[2J")
     warn("\x07")
     assert capsys.readouterr().err == "two\nlines\\x1b[2J\nwarning: \\x07\n"

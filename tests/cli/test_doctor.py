@@ -1,4 +1,4 @@
-"""What the doctor finds, also on machines that lack something."""
+"""`bothways doctor`, also on machines where parts are missing."""
 
 import importlib.util
 import sys
@@ -11,7 +11,7 @@ from bothways.errors import BackendError, MissingExtra
 from bothways.inference import backends
 
 
-def test_what_is_said_to_work_has_been_tried() -> None:
+def test_every_working_backend_has_been_tried() -> None:
     facts = doctor.describe()
     assert facts["backends"]["reference"] == {
         "works": True,
@@ -24,7 +24,7 @@ def test_what_is_said_to_work_has_been_tried() -> None:
     assert facts["cpu"]["usable_cores"] >= 1
 
 
-def test_a_backend_that_is_missing_or_broken_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_or_broken_backend_states_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     create = backends.create_backend
 
     def create_some(name: Any, *arguments: Any, **options: Any) -> Any:
@@ -58,17 +58,17 @@ def test_a_backend_that_is_missing_or_broken_says_why(monkeypatch: pytest.Monkey
         ),
     ],
 )
-def test_the_reason_is_that_of_the_choice(auto: dict[str, Any], why: str) -> None:
+def test_the_reason_matches_the_chosen_backend(auto: dict[str, Any], why: str) -> None:
     assert why in doctor._why(auto, {"native": {"works": False, "because": "no engine"}})
 
 
-def test_a_torch_that_cannot_be_imported_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_torch_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bothways.nn.devices", None)  # importing it fails
     assert "broken" in (doctor._torch() or {})
     assert "cannot be imported" in doctor._torch_rows({"broken": "no libtorch"})[0][1]
 
 
-def test_without_torch_there_is_nothing_to_say_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_torch_its_lines_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert doctor._torch() is None
     assert doctor._torch_rows(None) == []

@@ -1,4 +1,4 @@
-"""What `bothways encode` takes besides lines of text, and what it tells."""
+"""`bothways encode` with inputs other than lines of text, and its messages."""
 
 import contextlib
 import json
@@ -84,7 +84,7 @@ def test_series_are_read_from_lists_of_numbers(run: Run, series: str) -> None:
         ("[1, 2]", "x.jsonl, row 2, column 'values'"),
     ],
 )
-def test_a_series_that_cannot_be_is_named_by_its_place(
+def test_an_invalid_series_is_named_by_its_place(
     run: Run, series: str, values: str, message: str
 ) -> None:
     Path("x.jsonl").write_text(f'{{"values": [[1, 2]]}}\n{{"values": {values}}}\n')
@@ -95,7 +95,7 @@ def test_a_series_that_cannot_be_is_named_by_its_place(
 
 
 @pytest.mark.parametrize("bad", [-1, len(PROTEINS)])
-def test_ids_from_parquet_are_taken_as_they_are(run: Run, proteins: str, bad: int) -> None:
+def test_ids_from_parquet_are_not_changed(run: Run, proteins: str, bad: int) -> None:
     ids = [[1, 4, 5], [2, 6]]
     pq.write_table(pa.table({"ids": ids}), "x.parquet")
     code, _, err = run("encode", "x.parquet", "-o", "o.npy", "--model", proteins, "--column", "ids")
@@ -122,7 +122,7 @@ def test_a_symbol_outside_the_alphabet_is_named_by_its_place(run: Run, tmp_path:
     assert "x.fa, row 2 (line 3): character 2 is 'X'" in err
 
 
-def test_a_row_that_is_too_long_is_an_error_if_asked_for(run: Run, proteins: str) -> None:
+def test_a_row_that_is_too_long_is_an_error_on_request(run: Run, proteins: str) -> None:
     Path("x.txt").write_text("MKV\n" + "MKV" * 20 + "\n")
     options = ("-o", "o.npy", "--model", proteins, "--on-overflow", "error")
     code, _, err = run("encode", "x.txt", *options)
@@ -130,7 +130,7 @@ def test_a_row_that_is_too_long_is_an_error_if_asked_for(run: Run, proteins: str
     assert "x.txt, row 2: " in err
 
 
-def test_a_row_that_is_too_long_is_whole_in_windows(run: Run, proteins: str) -> None:
+def test_windows_encode_a_long_row_whole(run: Run, proteins: str) -> None:
     Path("x.txt").write_text("MKV" * 20 + "\n")
     options = ("-o", "o.parquet", "--model", proteins, "--on-overflow", "window")
     code, _, err = run("encode", "x.txt", *options)
@@ -141,7 +141,7 @@ def test_a_row_that_is_too_long_is_whole_in_windows(run: Run, proteins: str) -> 
     assert table["num_tokens"].to_pylist() == [62]  # 60 residues, begin and end
 
 
-def test_the_column_that_was_chosen_is_told(run: Run, proteins: str) -> None:
+def test_the_chosen_column_is_printed(run: Run, proteins: str) -> None:
     Path("x.csv").write_text("MKV\nMK\n")  # no header: the first row is taken for one
     _, _, err = run("encode", "x.csv", "-o", "o.npy", "--model", proteins)
     assert err.startswith("x.csv: encoding column 'MKV'\nencoded 1 rows")
@@ -149,36 +149,34 @@ def test_the_column_that_was_chosen_is_told(run: Run, proteins: str) -> None:
     assert err.startswith("encoded 1 rows")
 
 
-def test_quiet_work_tells_only_of_what_was_cut(run: Run, proteins: str) -> None:
+def test_quiet_still_warns_of_truncated_rows(run: Run, proteins: str) -> None:
     Path("x.csv").write_text("text\nMK\n")
     options = ("--model", proteins, "--quiet")
     assert run("encode", "x.csv", "-o", "o.npy", *options) == (0, "", "")
     Path("y.csv").write_text(f"text\n{'MK' * 40}\n")
     code, _, err = run("encode", "y.csv", "-o", "p.npy", *options)
     assert code == 0
-    assert err.startswith("warning: 1 of 1 rows")
+    assert err.startswith("warning: truncated 1 of 1 rows")
     assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
-def test_an_input_is_not_made_the_output(
-    run: Run, proteins: str, overwrite: tuple[str, ...]
-) -> None:
+def test_an_input_cannot_be_the_output(run: Run, proteins: str, overwrite: tuple[str, ...]) -> None:
     Path("x.jsonl").write_text('{"text": "MK"}\n')
     Path("link.jsonl").symlink_to("x.jsonl")
     code, _, err = run("encode", "x.jsonl", "-o", "link.jsonl", "--model", proteins, *overwrite)
     assert code == 1
-    assert "is an input too" in err
+    assert "is also an input" in err
     assert Path("x.jsonl").read_text() == '{"text": "MK"}\n'
 
 
-def test_inputs_are_checked_before_the_model_is_looked_for(run: Run) -> None:
+def test_inputs_are_checked_before_the_model_is_loaded(run: Run) -> None:
     code, _, err = run("encode", "none.txt", "-o", "o.npy", "--model", "no such model")
     assert code == 1
-    assert err == "error: none.txt: there is no such file\n"
+    assert err == "error: none.txt: no such file\n"
 
 
-def test_dimensions_pooling_and_length_are_those_asked_for(run: Run, proteins: str) -> None:
+def test_dimensions_pooling_and_length_are_those_of_the_options(run: Run, proteins: str) -> None:
     Path("x.txt").write_text("MKV\nLAT\n")
     options = ("--dimensions", 3, "--pooling", "cls", "--normalize", "--model", proteins)
     assert run("encode", "x.txt", "-o", "o.npy", *options)[0] == 0
@@ -190,7 +188,7 @@ def test_dimensions_pooling_and_length_are_those_asked_for(run: Run, proteins: s
     assert json.loads(Path("o.npy.json").read_text())["pooling"] == "cls"
 
 
-def test_a_vector_does_not_depend_on_the_limit_on_memory(run: Run, proteins: str) -> None:
+def test_a_vector_does_not_depend_on_the_memory_limit(run: Run, proteins: str) -> None:
     Path("x.txt").write_text("".join(f"{'MKVLAT'[: i % 7]}\n" for i in range(500)))
     run("encode", "x.txt", "-o", "wide.npy", "--model", proteins)
     _, _, err = run("encode", "x.txt", "-o", "o.npy", "--model", proteins, "--max-memory", "1MB")
@@ -203,9 +201,7 @@ def test_a_vector_does_not_depend_on_the_limit_on_memory(run: Run, proteins: str
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
-def test_an_interrupt_in_the_middle_of_encoding_leaves_nothing(
-    proteins: str, tmp_path: Path
-) -> None:
+def test_an_interrupt_during_encoding_leaves_no_files(proteins: str, tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("MKVLATMKVLAT\n" * 2_000_000)
     command = [sys.executable, "-m", "bothways", "encode", "x.txt", "-o", "o.parquet"]
     running = subprocess.Popen(
@@ -228,7 +224,7 @@ def test_an_interrupt_in_the_middle_of_encoding_leaves_nothing(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a small disk")
-def test_a_full_disk_leaves_nothing_under_the_name(run: Run, proteins: str, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_no_output(run: Run, proteins: str, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mounting = subprocess.run(
@@ -251,7 +247,7 @@ def test_a_full_disk_leaves_nothing_under_the_name(run: Run, proteins: str, tmp_
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a disk")
-def test_a_read_only_disk_is_found_before_the_model_is_looked_for(run: Run, tmp_path: Path) -> None:
+def test_a_read_only_disk_is_reported_before_the_model_is_loaded(run: Run, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mounting = subprocess.run(
@@ -263,6 +259,6 @@ def test_a_read_only_disk_is_found_before_the_model_is_looked_for(run: Run, tmp_
         Path("x.txt").write_text("MKV\n")
         code, _, err = run("encode", "x.txt", "-o", disk / "o.npy", "--model", "no such model")
         assert code == 1
-        assert "o.npy: cannot be written: Read-only file system" in err
+        assert "o.npy: writing failed: Read-only file system" in err
     finally:
         subprocess.run(["umount", str(disk)], check=True)

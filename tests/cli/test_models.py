@@ -1,4 +1,4 @@
-"""Models of the command line, and what a file says of the one that made it."""
+"""Models of commands, and the description of a model in the files that it made."""
 
 from pathlib import Path
 
@@ -39,24 +39,24 @@ def encoder(model: Path) -> Encoder:
     return bothways.load(model)
 
 
-def test_an_origin_says_what_the_model_does_by_itself(encoder: Encoder, model: Path) -> None:
+def test_an_origin_states_the_settings_of_the_model(encoder: Encoder, model: Path) -> None:
     origin = models.origin_of(encoder, str(model), EncodeSettings())
     assert origin.model == str(model)
     assert origin.fingerprint == encoder.fingerprint
-    assert (origin.pooling, origin.normalisation, origin.dimensions) == ("mean", "l2", 8)
+    assert (origin.pooling, origin.normalization, origin.dimensions) == ("mean", "l2", 8)
     assert (origin.precision, origin.prompt) == ("fp32", "")
     assert origin.version == bothways.__version__
 
 
-def test_an_origin_says_what_the_user_chose(encoder: Encoder) -> None:
+def test_an_origin_states_the_settings_of_the_user(encoder: Encoder) -> None:
     settings = EncodeSettings("max", normalize=False, dimensions=3, prompt="a bank ")
     origin = models.origin_of(encoder, "minilm", settings)
     assert origin.model == "minilm"
-    assert (origin.pooling, origin.normalisation, origin.dimensions) == ("max", "none", 3)
+    assert (origin.pooling, origin.normalization, origin.dimensions) == ("max", "none", 3)
     assert origin.prompt == "a bank "
 
 
-def test_an_origin_says_the_text_of_a_prompt_and_not_its_name(encoder: Encoder) -> None:
+def test_an_origin_holds_the_text_of_a_prompt_and_not_its_name(encoder: Encoder) -> None:
     model = read_folder(encoder.path).with_spec(
         prompts={"query": "a river"}, default_prompt="query"
     )
@@ -65,14 +65,14 @@ def test_an_origin_says_the_text_of_a_prompt_and_not_its_name(encoder: Encoder) 
     assert models.origin_of(prompted, "minilm", EncodeSettings(prompt="")).prompt == ""
 
 
-def test_settings_that_the_model_cannot_take_are_refused_before_rows_are_read(
+def test_unsupported_settings_are_refused_before_rows_are_read(
     encoder: Encoder,
 ) -> None:
     with pytest.raises(InputError, match="dimensions=9"):
         models.origin_of(encoder, "minilm", EncodeSettings(dimensions=9))
 
 
-def test_a_folder_is_remembered_so_that_it_is_found_from_elsewhere(
+def test_a_folder_is_stored_with_its_absolute_path(
     encoder: Encoder, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(model.parent)
@@ -83,7 +83,7 @@ def test_a_folder_is_remembered_so_that_it_is_found_from_elsewhere(
     )
 
 
-def test_an_alias_is_remembered_as_such_whatever_folders_there_are(
+def test_an_alias_is_stored_as_it_is_even_if_a_folder_has_its_name(
     encoder: Encoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "minilm").mkdir()
@@ -109,9 +109,7 @@ def test_a_model_that_a_file_names_is_not_fetched(
         models.fetch(source, quiet=True, trusted=False)
 
 
-def test_what_a_model_reads_is_known_also_without_a_reader(
-    encoder: Encoder, tmp_path: Path
-) -> None:
+def test_the_input_kind_is_known_without_a_reader(encoder: Encoder, tmp_path: Path) -> None:
     config = EncoderConfig(
         num_layers=1, num_heads=1, d_model=8, d_ff=8, input="vectors", num_channels=2
     )

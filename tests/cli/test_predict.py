@@ -1,4 +1,4 @@
-"""What `bothways predict` writes for each task, and what it says when it cannot."""
+"""`bothways predict`: the records of each task, and its errors."""
 
 import csv
 import json
@@ -94,7 +94,7 @@ def write_rows() -> None:
     Path("rows.txt").write_text("".join(f"{row}\n" for row in ROWS))
 
 
-def test_a_label_and_the_probabilities_of_all_for_each_row(run: Run, make: Make) -> None:
+def test_each_row_has_a_label_and_the_probability_of_every_label(run: Run, make: Make) -> None:
     model = make(pooled("classes", "red", "green", "blue"))
     write_rows()
     code, _, err = run("predict", model, "rows.txt", "-o", "o.jsonl")
@@ -111,7 +111,7 @@ def test_a_label_and_the_probabilities_of_all_for_each_row(run: Run, make: Make)
     assert not any(row["truncated"] for row in found)
 
 
-def test_the_formats_hold_the_same(run: Run, make: Make) -> None:
+def test_all_formats_hold_the_same_records(run: Run, make: Make) -> None:
     model = make(pooled("multilabel", "red", "green", "blue"))
     write_rows()
     for suffix in ("jsonl", "csv", "tsv", "parquet"):
@@ -154,7 +154,7 @@ def test_values_are_columns_of_numbers(
     assert list(table[0]) == ["id", "text", *columns, "truncated"]
 
 
-def test_symbols_and_their_tags_side_by_side(run: Run, make: Make) -> None:
+def test_symbols_are_written_beside_their_tags(run: Run, make: Make) -> None:
     model = make(TAGS)
     write_rows()
     assert run("predict", model, "rows.txt", "-o", "o.jsonl")[0] == 0
@@ -167,7 +167,7 @@ def test_symbols_and_their_tags_side_by_side(run: Run, make: Make) -> None:
         )
 
 
-def test_words_are_tagged_where_words_are_given(run: Run, make: Make) -> None:
+def test_lists_of_words_are_tagged_by_word(run: Run, make: Make) -> None:
     model = make(TAGS, text=True)
     Path("x.txt").write_text("the river banks\n")
     Path("x.jsonl").write_text('{"tokens": ["the", "river", "\\u200b", "banks"]}\n')
@@ -200,7 +200,7 @@ def test_masks_get_their_most_probable_tokens(run: Run, make: Make) -> None:
     )
 
 
-def test_terms_come_with_their_weights(run: Run, make: Make) -> None:
+def test_terms_are_written_with_their_weights(run: Run, make: Make) -> None:
     model = make(tokens(40))
     write_rows()
     assert run("predict", model, "rows.txt", "-o", "o.jsonl", "--task", "sparse")[0] == 0
@@ -229,14 +229,14 @@ def test_pairs_are_read_from_two_columns_or_with_one_query(run: Run, make: Make)
     np.testing.assert_allclose([r["value"] for r in lines("ranked.jsonl")], scores, atol=SAME)
 
 
-def test_what_is_too_long_is_counted_or_read_in_windows(run: Run, make: Make) -> None:
+def test_long_rows_are_counted_or_read_in_windows(run: Run, make: Make) -> None:
     model = make(pooled("classes", "no", "yes"))
     Path("x.txt").write_text("MKV\n" + "MKVLAT" * 10 + "\n")
     code, _, err = run("predict", model, "x.txt", "-o", "cut.jsonl", "--quiet")
     assert code == 0
     assert err.splitlines() == [
-        "warning: 1 of 2 rows are longer than the model's 32 positions and were cut; "
-        "--on-overflow window reads all of them"
+        "warning: truncated 1 of 2 rows to the model's maximum length of 32 positions; "
+        "use --on-overflow window to read them whole"
     ]
     assert [row["truncated"] for row in lines("cut.jsonl")] == [False, True]
     options = ("--on-overflow", "window", "--quiet")
@@ -247,7 +247,7 @@ def test_what_is_too_long_is_counted_or_read_in_windows(run: Run, make: Make) ->
     assert err.startswith("error: x.txt, row 2: ")
 
 
-def test_a_prediction_does_not_depend_on_the_limit_on_memory(run: Run, make: Make) -> None:
+def test_a_prediction_does_not_depend_on_the_memory_limit(run: Run, make: Make) -> None:
     model = make(pooled("classes", "no", "yes"))
     Path("x.txt").write_text("".join(f"{'MKVLAT'[: i % 7]}\n" for i in range(300)))
     assert run("predict", model, "x.txt", "-o", "wide.jsonl")[0] == 0
@@ -259,12 +259,12 @@ def test_a_prediction_does_not_depend_on_the_limit_on_memory(run: Run, make: Mak
         assert wide["probability_no"] == pytest.approx(narrow["probability_no"], abs=SAME)
 
 
-def test_several_heads_ask_which(run: Run, make: Make) -> None:
+def test_several_heads_need_a_task(run: Run, make: Make) -> None:
     model = make(pooled("classes", "no", "yes"), pooled("values", "x"))
     write_rows()
     code, _, err = run("predict", model, "rows.txt", "-o", "o.jsonl")
     assert code == 1
-    assert "could be used for classify, predict; choose one with --task" in err
+    assert "supports classify, predict; choose one with --task" in err
     assert run("predict", model, "rows.txt", "-o", "o.jsonl", "--task", "predict")[0] == 0
     assert "value" in lines("o.jsonl")[0]
 
@@ -273,14 +273,14 @@ def test_several_heads_ask_which(run: Run, make: Make) -> None:
     ("options", "message"),
     [
         (("--task", "tag"), "--task tag needs a head for tags, and the model"),
-        (("--query", "a"), "pairs are of texts, and this model reads symbols"),
-        (("--words",), "--words is for models that tag texts"),
-        (("--pair-column", "b"), "name the first: --column"),
-        (("--pair-column", "b", "--query", "q"), "give one of them"),
+        (("--query", "a"), "this model reads symbols, and pairs need text"),
+        (("--words",), "--words is only for models that tag texts"),
+        (("--pair-column", "b"), "name the first with --column"),
+        (("--pair-column", "b", "--query", "q"), "use only one"),
         (("--column", "nothing"), "no column 'nothing'"),
     ],
 )
-def test_what_does_not_go_together_is_said(
+def test_contradicting_options_are_refused(
     options: tuple[str, ...], message: str, run: Run, make: Make
 ) -> None:
     model = make(pooled("classes", "no", "yes"))
@@ -292,14 +292,14 @@ def test_what_does_not_go_together_is_said(
     assert not Path("o.jsonl").exists()
 
 
-def test_a_model_without_heads_says_so(run: Run, make: Make) -> None:
+def test_a_model_without_heads_is_refused(run: Run, make: Make) -> None:
     write_rows()
     code, _, err = run("predict", make(), "rows.txt", "-o", "o.jsonl")
     assert code == 1
     assert "it has none; load a model that has one, or train one" in err
 
 
-def test_a_row_at_fault_is_named_and_nothing_is_left(run: Run, make: Make) -> None:
+def test_an_invalid_row_is_named_and_no_file_is_left(run: Run, make: Make) -> None:
     model = make(tokens(40))
     Path("x.csv").write_text("text\nM<mask>\nMK\n")
     code, _, err = run("predict", model, "x.csv", "-o", "o.parquet", "--task", "fill-mask")
@@ -309,7 +309,7 @@ def test_a_row_at_fault_is_named_and_nothing_is_left(run: Run, make: Make) -> No
 
 
 @pytest.mark.parametrize("output", ["o.npy", "nowhere/o.csv"])
-def test_an_output_that_cannot_be_is_found_before_the_model_is(run: Run, output: str) -> None:
+def test_an_invalid_output_is_reported_before_the_model_is_loaded(run: Run, output: str) -> None:
     write_rows()
     code, _, err = run("predict", "no such model", "rows.txt", "-o", output)
     assert code == 1
@@ -317,7 +317,7 @@ def test_an_output_that_cannot_be_is_found_before_the_model_is(run: Run, output:
     assert "no such model" not in err
 
 
-def test_no_rows_give_an_empty_file_that_is_whole(run: Run, make: Make) -> None:
+def test_no_rows_give_a_complete_empty_file(run: Run, make: Make) -> None:
     model = make(pooled("classes", "no", "yes"))
     Path("x.txt").write_bytes(b"")
     for suffix in ("csv", "parquet", "jsonl"):
@@ -328,7 +328,7 @@ def test_no_rows_give_an_empty_file_that_is_whole(run: Run, make: Make) -> None:
     assert pq.read_table("o.parquet").num_rows == 0
 
 
-def test_standard_output_gets_records(run: Run, make: Make) -> None:
+def test_records_can_go_to_standard_output(run: Run, make: Make) -> None:
     model = make(pooled("classes", "no", "yes"))
     write_rows()
     code, out, _ = run("predict", model, "rows.txt", "-o", "-", "--quiet")

@@ -49,7 +49,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[], io.StringIO]:
     return switch
 
 
-def test_away_from_a_terminal_there_is_a_line_every_few_seconds(
+def test_without_a_terminal_a_line_is_printed_every_few_seconds(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with encoding_progress(quiet=False) as report:
@@ -62,7 +62,7 @@ def test_away_from_a_terminal_there_is_a_line_every_few_seconds(
     ]
 
 
-def test_where_the_end_is_not_known_no_time_is_said_to_be_left(
+def test_without_a_known_end_no_remaining_time_is_printed(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with encoding_progress(quiet=False) as report:
@@ -71,20 +71,20 @@ def test_where_the_end_is_not_known_no_time_is_said_to_be_left(
     assert capsys.readouterr().err == "encoding: 5,000 tokens, 500 tokens/s\n"
 
 
-def test_long_times_are_told_in_hours(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_long_times_are_printed_in_hours(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     with encoding_progress(quiet=False) as report:
         clock.now += 60
         report(10, 0.01)
     assert capsys.readouterr().err.endswith(" 1:39:00 left\n")
 
 
-def test_short_work_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_short_work_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with encoding_progress(quiet=False) as report:
         report(10, 1.0)
     assert capsys.readouterr().err == ""
 
 
-def test_quiet_work_says_nothing(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_work_prints_nothing(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     with encoding_progress(quiet=True) as report, pull_progress("x", quiet=True) as pulled:
         clock.now += 100
         report(10, 0.5)
@@ -92,7 +92,7 @@ def test_quiet_work_says_nothing(clock: Clock, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err == ""
 
 
-def test_fetching_tells_bytes(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fetching_prints_bytes(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     with pull_progress("minilm", quiet=False) as report:
         clock.now += 6
         report(45_000_000, 90_000_000)
@@ -104,7 +104,7 @@ def test_fetching_tells_bytes(clock: Clock, capsys: pytest.CaptureFixture[str]) 
     ]
 
 
-def test_on_a_terminal_there_is_a_bar_with_speed_and_time_left(
+def test_a_terminal_shows_a_bar_with_speed_and_remaining_time(
     clock: Clock, terminal: Callable[[], io.StringIO]
 ) -> None:
     screen = terminal()
@@ -116,7 +116,7 @@ def test_on_a_terminal_there_is_a_bar_with_speed_and_time_left(
     assert "50%, 5,000 tokens, 500 tokens/s, 0:10 left" in drawn
 
 
-def test_a_bar_goes_also_after_an_error(terminal: Callable[[], io.StringIO]) -> None:
+def test_a_bar_is_removed_after_an_error(terminal: Callable[[], io.StringIO]) -> None:
     screen = terminal()
 
     class Broken(Exception):
@@ -133,14 +133,14 @@ def test_a_bar_goes_also_after_an_error(terminal: Callable[[], io.StringIO]) -> 
     assert shown > hidden >= 0  # the cursor is back
 
 
-def test_nothing_is_drawn_where_nothing_is_fetched(terminal: Callable[[], io.StringIO]) -> None:
+def test_no_bar_is_drawn_if_nothing_is_fetched(terminal: Callable[[], io.StringIO]) -> None:
     screen = terminal()
     with pull_progress("minilm", quiet=False):
         pass
     assert screen.getvalue() == ""
 
 
-def test_a_stage_tells_its_share_where_that_is_known(
+def test_a_stage_prints_its_completed_fraction_if_known(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with stage_progress("reading", quiet=False) as report:
@@ -170,7 +170,7 @@ VALIDATION = ValidationEvent(
 )
 
 
-def test_training_tells_of_each_validation_and_now_and_then_of_a_step(
+def test_training_prints_every_validation_and_a_step_every_few_seconds(
     capsys: pytest.CaptureFixture[str], clock: Clock
 ) -> None:
     with training_progress(quiet=False) as report:
@@ -185,14 +185,14 @@ def test_training_tells_of_each_validation_and_now_and_then_of_a_step(
     ]
 
 
-def test_training_is_quiet_if_asked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_training_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with training_progress(quiet=True) as report:
         report(step(1, 2))
         report(VALIDATION)
     assert capsys.readouterr().err == ""
 
 
-def test_on_a_terminal_training_is_one_bar(terminal: Callable[[], io.StringIO]) -> None:
+def test_a_terminal_shows_training_as_one_bar(terminal: Callable[[], io.StringIO]) -> None:
     screen = terminal()
     with training_progress(quiet=False) as report:
         report(VALIDATION)

@@ -1,4 +1,4 @@
-"""What `bothways search` refuses, and how it prints."""
+"""`bothways search`: what it refuses and what it prints."""
 
 import json
 import subprocess
@@ -34,7 +34,7 @@ def encoded(run: Run, model: Path) -> Callable[..., None]:
     return encode
 
 
-def test_a_text_is_printed_on_one_line_and_steers_no_terminal(
+def test_a_text_is_printed_on_one_line_without_control_characters(
     run: Run, encoded: Callable[..., None]
 ) -> None:
     encoded(["a\tb\x1bc\u2028a"])
@@ -44,7 +44,7 @@ def test_a_text_is_printed_on_one_line_and_steers_no_terminal(
     assert -1 <= float(score) <= 1
 
 
-def test_json_has_the_text_as_it_is(run: Run, encoded: Callable[..., None]) -> None:
+def test_json_holds_the_unchanged_text(run: Run, encoded: Callable[..., None]) -> None:
     encoded(["a\tb\x1bc", "cc"])
     _, out, _ = run("search", "a\tb\x1bc", "--in", "x.parquet", "-k", "1", "--json")
     (hit,) = [json.loads(line) for line in out.splitlines()]
@@ -100,19 +100,19 @@ main()
     assert refused.stderr == ("error: x.parquet needs an extra: pip install 'bothways[parquet]'\n")
 
 
-def test_fewer_rows_than_asked_for_are_all(run: Run, encoded: Callable[..., None]) -> None:
+def test_fewer_rows_than_k_are_all_printed(run: Run, encoded: Callable[..., None]) -> None:
     encoded(["a", "b"])
     _, out, _ = run("search", "a", "--in", "x.parquet", "-k", "100")
     assert len(out.splitlines()) == 2
 
 
-def test_a_file_without_rows_gives_nothing(run: Run, model: Path) -> None:
+def test_a_file_without_rows_prints_nothing(run: Run, model: Path) -> None:
     Path("x.txt").write_text("")
     run("encode", "x.txt", "-o", "x.parquet", "--model", model)
     assert run("search", "a", "--in", "x.parquet") == (0, "", "")
 
 
-def test_a_file_that_names_a_stranger_s_model_does_not_have_it_fetched(
+def test_a_model_that_only_the_file_names_is_not_fetched(
     run: Run, encoded: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoded(["a"])
@@ -152,9 +152,9 @@ def test_a_model_of_series_has_no_queries(run: Run, tmp_path: Path) -> None:
     assert "this model reads series" in err
 
 
-def test_a_file_that_is_not_there_is_an_error(run: Run) -> None:
+def test_a_missing_file_is_an_error(run: Run) -> None:
     assert run("search", "a", "--in", "none.parquet") == (
         1,
         "",
-        "error: none.parquet: there is no such file\n",
+        "error: none.parquet: no such file\n",
     )

@@ -1,4 +1,4 @@
-"""Rows to vectors by chunks: how chunks are cut, what is counted, and who is blamed."""
+"""Rows are encoded in chunks: sizes of chunks, totals, and the rows that errors name."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ import pytest
 from bothways import Encoder
 from bothways.cli.memory import ChunkPlan
 from bothways.cli.models import EncodeSettings
-from bothways.cli.streaming import Totals, chunks, encode_rows
+from bothways.cli.streaming import Totals, encode_rows, split_into_chunks
 from bothways.errors import InputError, SequenceTooLong
-from bothways.files import Encoded, Meter, Place, Row
+from bothways.files import Place, ReadProgress, Row, VectorBatch
 from bothways.inference.vectors import SequenceVectors
 
 
@@ -43,9 +43,9 @@ class CountingEncoder:
 
 @dataclasses.dataclass
 class KeepingWriter:
-    parts: list[Encoded] = dataclasses.field(default_factory=list)
+    parts: list[VectorBatch] = dataclasses.field(default_factory=list)
 
-    def write(self, rows: Encoded) -> None:
+    def write(self, rows: VectorBatch) -> None:
         self.parts.append(rows)
 
     def finish(self) -> None:
@@ -63,7 +63,7 @@ def encode(
         writer,
         settings=settings or EncodeSettings(),
         plan=plan,
-        meter=Meter([]),
+        read_progress=ReadProgress([]),
         report=lambda tokens, share: reports.append((tokens, share)),
     )
     return totals, encoder, writer, reports
@@ -71,7 +71,7 @@ def encode(
 
 def test_chunks_are_full_by_rows_or_by_characters() -> None:
     plan = ChunkPlan(rows=3, characters=10)
-    cut = chunks(rows("aa", "bb", "cc", "dd", "e" * 7, "f" * 3, "g"), plan)
+    cut = split_into_chunks(rows("aa", "bb", "cc", "dd", "e" * 7, "f" * 3, "g"), plan)
     assert [[row.value for row in chunk] for chunk in cut] == [
         ["aa", "bb", "cc"],
         ["dd", "e" * 7],
@@ -79,25 +79,34 @@ def test_chunks_are_full_by_rows_or_by_characters() -> None:
     ]
 
 
-def test_a_row_longer_than_a_chunk_is_one_by_itself() -> None:
-    cut = chunks(rows("a", "b" * 50, "c"), ChunkPlan(rows=3, characters=10))
+def test_a_row_longer_than_a_chunk_is_a_chunk_of_its_own() -> None:
+    cut = split_into_chunks(rows("a", "b" * 50, "c"), ChunkPlan(rows=3, characters=10))
     assert [len(chunk) for chunk in cut] == [1, 1, 1]
 
 
-def test_symbols_and_numbers_count_too() -> None:
+def test_symbols_and_numbers_are_counted() -> None:
     plan = ChunkPlan(rows=100, characters=10)
-    assert [len(chunk) for chunk in chunks(rows(*[["buy", "sell"]] * 3), plan)] == [1, 1, 1]
-    assert [len(chunk) for chunk in chunks(rows(*[np.zeros((20, 1))] * 3), plan)] == [2, 1]
+    assert [len(chunk) for chunk in split_into_chunks(rows(*[["buy", "sell"]] * 3), plan)] == [
+        1,
+        1,
+        1,
+    ]
+    assert [len(chunk) for chunk in split_into_chunks(rows(*[np.zeros((20, 1))] * 3), plan)] == [
+        2,
+        1,
+    ]
 
 
-def test_a_row_for_which_there_is_no_room_is_an_error_with_its_place() -> None:
+def test_a_row_above_the_memory_limit_is_an_error_with_its_place() -> None:
     plan = ChunkPlan(longest_row=10)
-    with pytest.raises(InputError, match=r"x\.csv, row 2: 11 characters, .* leaves room for 10"):
-        list(chunks(rows("a", "b" * 11), plan))
+    with pytest.raises(
+        InputError, match=r"x\.csv, row 2: 11 characters, .* leaves room for only 10"
+    ):
+        list(split_into_chunks(rows("a", "b" * 11), plan))
 
 
-def test_no_rows_are_no_chunks() -> None:
-    assert list(chunks([], ChunkPlan())) == []
+def test_no_rows_give_no_chunks() -> None:
+    assert list(split_into_chunks([], ChunkPlan())) == []
     totals, encoder, writer, _ = encode([], ChunkPlan())
     assert (totals, encoder.calls, writer.parts) == (Totals(), [], [])
 
@@ -128,39 +137,39 @@ def test_the_settings_reach_the_encoder() -> None:
     }
 
 
-def test_what_is_no_text_is_written_without_one() -> None:
-    part = Encoded(["a"], [None], np.zeros((1, 1), np.float32), np.ones(1), np.zeros(1, bool))
+def test_rows_that_are_not_text_are_written_without_text() -> None:
+    part = VectorBatch(["a"], [None], np.zeros((1, 1), np.float32), np.ones(1), np.zeros(1, bool))
     _, _, writer, _ = encode(rows("text"), ChunkPlan())
     assert writer.parts[0].texts == ["text"]
     assert part.texts == [None]
 
 
 @pytest.mark.parametrize("place", [0, 5])
-def test_a_sequence_at_fault_is_named_by_its_place_in_the_file(place: int) -> None:
+def test_an_invalid_sequence_is_named_by_its_place_in_the_file(place: int) -> None:
     texts = ["fine"] * 6
     texts[place] = "bad"
     with pytest.raises(InputError, match=rf"^x\.csv, row {place + 1}: is bad$"):
         encode(rows(*texts), ChunkPlan(rows=2))
 
 
-def test_an_error_of_no_sequence_is_left_as_it_is() -> None:
+def test_an_error_without_a_sequence_is_unchanged() -> None:
     with pytest.raises(InputError, match=r"^all is broken$"):
         encode(rows("broken"), ChunkPlan())
 
 
-def test_tokens_are_reported_over_all_chunks_and_the_share_is_unknown_without_files() -> None:
+def test_tokens_are_reported_over_all_chunks_and_the_fraction_is_unknown_without_files() -> None:
     _, _, _, reports = encode(rows(*"abcde"), ChunkPlan(rows=2))
     assert reports == [(4, None), (8, None), (12, None), (16, None), (20, None)]
 
 
-def test_the_share_grows_from_0_to_1_within_and_between_chunks() -> None:
+def test_the_fraction_grows_from_0_to_1_within_and_between_chunks() -> None:
     class Halves:
-        """A meter that stands at 1/2 after the first chunk, and at 1 after the second."""
+        """Progress of reading: 1/2 after the first chunk and 1 after the second."""
 
         shares = iter([0.5, 1.0])
 
         @property
-        def share(self) -> float:
+        def fraction(self) -> float:
             return next(self.shares)
 
     reported: list[float | None] = []
@@ -170,7 +179,7 @@ def test_the_share_grows_from_0_to_1_within_and_between_chunks() -> None:
         KeepingWriter(),
         settings=EncodeSettings(),
         plan=ChunkPlan(rows=2),
-        meter=cast(Meter, Halves()),
+        read_progress=cast(ReadProgress, Halves()),
         report=lambda _, share: reported.append(share),
     )
     assert reported == [0.25, 0.5, 0.75, 1.0]

@@ -46,7 +46,7 @@ def data(run: Run) -> None:
     ],
 )
 @pytest.mark.usefixtures("minilm_folder")
-def test_the_plain_commands_work_as_they_stand(run: Run, command: str) -> None:
+def test_simple_commands_work(run: Run, command: str) -> None:
     code, out, err = run(*command.split())
     assert code == 0, err
     *figures, report = (line.split("\t") for line in out.splitlines())
@@ -55,10 +55,10 @@ def test_the_plain_commands_work_as_they_stand(run: Run, command: str) -> None:
     folder = Path(report[1]).parent
     assert "learning_curve.png" in {path.name for path in folder.iterdir()}
     assert bothways.load(folder).encode(["C" if "boil" in command else "a cat"]).shape[0] == 1
-    assert "rows to learn from" in err
+    assert "training rows" in err
 
 
-def test_figures_are_printed_as_json(run: Run) -> None:
+def test_metrics_are_printed_as_json(run: Run) -> None:
     code, out, _ = run("train", "classify", "train.csv", "--out", "o", "--json", "-q", *TINY)
     assert code == 0
     facts = json.loads(out)
@@ -67,11 +67,11 @@ def test_figures_are_printed_as_json(run: Run) -> None:
     assert set(facts["metrics"]) == {"loss", "accuracy", "macro_f1"}
 
 
-def test_quiet_says_nothing(run: Run) -> None:
+def test_quiet_prints_no_messages(run: Run) -> None:
     assert run("train", "mlm", "corpus.txt", "--out", "o", "-q", *TINY)[2] == ""
 
 
-def test_options_win_over_the_file_and_assignments_over_both(run: Run) -> None:
+def test_options_override_the_file_and_assignments_override_both(run: Run) -> None:
     Path("run.toml").write_text(
         "[encoder]\nd_model = 32\nnum_layers = 1\n"
         "[model]\nsize = 'tiny'\n[training]\nmax_steps = 3\nseed = 5\nweight_decay = 0.5\n"
@@ -93,15 +93,15 @@ def test_options_win_over_the_file_and_assignments_over_both(run: Run) -> None:
             ["train.csv", "--label", "z"],
             "error: train.csv: no column 'z'; the file has 'text', 'y'",
         ),
-        (["none.csv"], "error: none.csv: there is no such file"),
+        (["none.csv"], "error: none.csv: no such file"),
         (["train.csv", "--set", "depth=3"], "error: unknown field 'depth'; EncoderConfig has"),
         (["train.csv", "--set", "depth"], "error: --set depth: expected NAME=VALUE, with a field"),
         (["train.csv", "--set", "table.x=1"], "tables are data, model, encoder, objective, train"),
         (["train.csv", "--temperature", "1"], "error: temperature is for contrast, not for class"),
         (["train.csv", "--from", "minilm", "--size", "tiny"], "size: applies only to a new model"),
         (["train.csv", "--config", "no.toml"], "error: no.toml: cannot be read"),
-        (["train.csv", "--resume"], "error: o: there is no run to resume: no training.json"),
-        (["-"], "error: training reads its data more than once; give a file, not -"),
+        (["train.csv", "--resume"], "error: o: no run to resume: training.json is missing"),
+        (["-"], "error: training reads its data several times; give a file, not -"),
     ],
 )
 def test_a_mistake_is_one_line(run: Run, options: list[str], message: str) -> None:
@@ -114,11 +114,11 @@ def test_a_mistake_is_one_line(run: Run, options: list[str], message: str) -> No
 @pytest.mark.parametrize(
     "options", [["guess", "train.csv", "-o", "o"], ["mlm", "-o", "o"], ["mlm"]]
 )
-def test_a_wrong_command_has_its_own_exit_code(run: Run, options: list[str]) -> None:
+def test_an_invalid_command_exits_with_2(run: Run, options: list[str]) -> None:
     assert run("train", *options)[0] == 2
 
 
-def test_torch_is_asked_for_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_torch_is_a_one_line_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bothways.cli.train.find_spec", lambda name: None)
     assert run("train", "mlm", "corpus.txt", "--out", "o") == (
         1,
@@ -127,7 +127,7 @@ def test_torch_is_asked_for_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatc
     )
 
 
-def test_help_does_without_torch() -> None:
+def test_help_works_without_torch() -> None:
     code = (
         "import sys\nfrom bothways.cli.app import app\n"
         "try:\n    app(['train', '--help'])\nexcept SystemExit:\n    pass\n"
@@ -139,7 +139,7 @@ def test_help_does_without_torch() -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")
-def test_a_signal_saves_and_says_how_to_go_on(run: Run) -> None:
+def test_a_signal_saves_the_run_and_prints_how_to_resume(run: Run) -> None:
     command = [sys.executable, "-m", "bothways", "train", "mlm", "corpus.txt", "--out", "o"]
     command += [*TINY[:-1], "100000"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -154,12 +154,12 @@ def test_a_signal_saves_and_says_how_to_go_on(run: Run) -> None:
     assert process.returncode == 128 + signal.SIGTERM
     assert out == ""
     assert "stopped by SIGTERM after step" in err.splitlines()[-1]
-    assert err.splitlines()[-1].endswith("go on with the same command and --resume")
+    assert err.splitlines()[-1].endswith("resume with the same command and --resume")
     assert bothways.load("o").dimensions == 16
 
 
 @pytest.mark.skipif(os.name != "posix", reason="gloo")
-def test_processes_under_torchrun_speak_with_one_voice(run: Run) -> None:
+def test_only_one_process_under_torchrun_prints(run: Run) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", "2", "-m", "bothways", "train", "mlm", "corpus.txt"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -171,5 +171,5 @@ def test_processes_under_torchrun_speak_with_one_voice(run: Run) -> None:
         check=True,
     )
     assert done.stdout.count("report\ttwo/report.md") == 1
-    assert done.stderr.count("rows to learn from") == 1
+    assert done.stderr.count("training rows") == 1
     assert json.loads(Path("two/training.json").read_text())["processes"] == 2

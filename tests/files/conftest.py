@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bothways.files import Encoded, Origin, read_rows, vector_output
+from bothways.files import Origin, VectorBatch, open_vector_output, read_rows
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def origin() -> Origin:
         model="minilm",
         fingerprint="ab" * 32,
         pooling="mean",
-        normalisation="l2",
+        normalization="l2",
         dimensions=4,
         precision="fp32",
         prompt="",
@@ -26,10 +26,10 @@ def origin() -> Origin:
 
 
 @pytest.fixture
-def encoded() -> Callable[..., Encoded]:
-    def make(count: int, *, start: int = 0) -> Encoded:
+def encoded() -> Callable[..., VectorBatch]:
+    def make(count: int, *, start: int = 0) -> VectorBatch:
         rng = np.random.default_rng(start)
-        return Encoded(
+        return VectorBatch(
             ids=[f"row-{start + i}" for i in range(count)],
             texts=[f"text {start + i}" for i in range(count)],
             vectors=rng.standard_normal((count, 4), dtype=np.float32),
@@ -48,14 +48,14 @@ def store() -> Callable[..., str]:
         path: Path, origin: Origin, vectors: np.ndarray, texts: list[str | None] | None = None
     ) -> str:
         texts = [f"text {i}" for i in range(len(vectors))] if texts is None else texts
-        with vector_output(str(path)) as output:
-            writer = output.begin(origin)
+        with open_vector_output(str(path)) as output:
+            writer = output.start(origin)
             for start in range(0, len(vectors), 100):
                 part = slice(start, min(start + 100, len(vectors)))
                 count = part.stop - part.start
                 ids = [f"id-{i}" for i in range(part.start, part.stop)]
                 tokens, truncated = np.full(count, 3), np.zeros(count, bool)
-                writer.write(Encoded(ids, texts[part], vectors[part], tokens, truncated))
+                writer.write(VectorBatch(ids, texts[part], vectors[part], tokens, truncated))
         return str(path)
 
     return write

@@ -12,7 +12,7 @@ from bothways.files import read_rows
 Read = Callable[..., list[Any]]
 
 
-def test_a_record_is_its_lines_joined_and_its_id_the_first_word(tmp_path: Path) -> None:
+def test_lines_are_joined_and_the_first_header_word_is_the_id(tmp_path: Path) -> None:
     path = tmp_path / "x.fa"
     path.write_bytes(b">sp|P1 first protein\r\nMKV\r\nlaa*\r\n\r\n>two\nM K\n>empty\n")
     rows = list(read_rows([str(path)]))

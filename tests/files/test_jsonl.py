@@ -1,4 +1,4 @@
-"""JSON Lines, and what its values may be."""
+"""JSON Lines and the types of its values."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ Read = Callable[..., list[Any]]
 
 
 @pytest.mark.parametrize(
-    ("value", "found"),
+    ("value", "description"),
     [
         ("null", "null"),
         ("3", "the number 3"),
@@ -24,17 +24,18 @@ Read = Callable[..., list[Any]]
         ('{"a": 1}', "an object"),
     ],
 )
-def test_what_is_no_text_is_an_error_with_file_row_and_field(
-    read: Read, value: str, found: str
+def test_a_value_that_is_not_text_is_an_error_with_file_row_and_column(
+    read: Read, value: str, description: str
 ) -> None:
     content = f'{{"text": "a"}}\n{{"text": {value}}}\n'.encode()
     with pytest.raises(
-        DataFileError, match=rf"x\.jsonl, row 2, column 'text': expected a text, found {found}$"
+        DataFileError,
+        match=rf"x\.jsonl, row 2, column 'text': expected a text, found {description}$",
     ):
         read("x.jsonl", content)
 
 
-def test_a_lone_surrogate_is_an_error_with_its_place(read: Read) -> None:
+def test_a_lone_surrogate_is_an_error_with_its_position(read: Read) -> None:
     with pytest.raises(DataFileError, match=r"row 1, column 'text': character 1 is .*\\ud800"):
         read("x.jsonl", b'{"text": "a\\ud800"}\n')
 
@@ -54,14 +55,14 @@ def test_a_surrogate_pair_is_one_character(read: Read) -> None:
         (b'{"n": ' + b"1" * 10_000 + b"}", "digits"),
     ],
 )
-def test_a_line_that_is_no_object_is_an_error_with_its_row(
+def test_a_line_that_is_not_an_object_is_an_error_with_its_row(
     read: Read, line: bytes, message: str
 ) -> None:
     with pytest.raises(DataFileError, match=rf"x\.jsonl, row 2: .*{message}"):
         read("x.jsonl", b'{"text": "a"}\n' + line + b"\n", column="text")
 
 
-def test_blank_lines_at_the_end_are_skipped_and_elsewhere_an_error(read: Read) -> None:
+def test_blank_lines_are_skipped_at_the_end_and_errors_elsewhere(read: Read) -> None:
     assert read("x.jsonl", b'{"text": "a"}\n\n \n') == ["a"]
     with pytest.raises(DataFileError, match=r"row 2: blank; expected a JSON object"):
         read("x.jsonl", b'{"text": "a"}\n\n{"text": "b"}\n')
@@ -101,16 +102,18 @@ def test_series_are_lists_of_numbers_or_of_lists_of_numbers(read: Read) -> None:
         ("null", "found null"),
         ("[1, null]", "position 1: .*found null"),
         ("[1, true]", "position 1: .*found true"),
-        ("[[1, 2], [3]]", "position 1: .*found a list of 1, where position 0 has 2 numbers"),
+        ("[[1, 2], [3]]", "position 1: .*found a list of 1, but position 0 has 2 numbers"),
         ("[[1], 2]", "position 1: .*found the number 2"),
         ("[1" + "0" * 400 + "]", "too large"),
     ],
 )
-def test_what_is_no_series_is_an_error_with_its_place(read: Read, value: str, message: str) -> None:
+def test_a_value_that_is_not_a_series_is_an_error_with_its_position(
+    read: Read, value: str, message: str
+) -> None:
     with pytest.raises(DataFileError, match=rf"x\.jsonl, row 1, column 'x'.*{message}"):
         read("x.jsonl", f'{{"x": {value}}}\n'.encode(), kind="series", column="x")
 
 
-def test_an_empty_series_is_left_to_the_model_to_refuse(read: Read) -> None:
+def test_an_empty_series_is_read(read: Read) -> None:
     (value,) = read("x.jsonl", b'{"x": []}\n', kind="series")
     assert value.shape == (0, 1)

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bothways.errors import DataFileError
-from bothways.files import Meter
+from bothways.files import ReadProgress
 from bothways.files.pairs import read_pairs
 
 RECORDS: list[dict[str, str | int]] = [
@@ -30,21 +30,21 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(path)
 
 
-def test_two_columns_are_a_pair(file: str) -> None:
-    meter = Meter([file])
-    rows = list(read_pairs([file, file], columns=("first", "second"), meter=meter))
+def test_a_pair_is_read_from_two_columns(file: str) -> None:
+    read_progress = ReadProgress([file])
+    rows = list(read_pairs([file, file], columns=("first", "second"), read_progress=read_progress))
     assert [row.value for row in rows] == [("a river", "a bank"), ("", "a loan")] * 2
     assert [row.id for row in rows] == ["0", "1", "2", "3"]
     named = read_pairs([file], columns=("second", "first"), id_column="name")
     assert [(row.id, row.value[0]) for row in named] == [("x", "a bank"), ("y", "a loan")]
 
 
-def test_a_column_that_is_not_there_is_named(file: str) -> None:
+def test_a_missing_column_is_an_error_that_names_it(file: str) -> None:
     with pytest.raises(DataFileError, match=r"no column 'third'; .*'first'"):
         list(read_pairs([file], columns=("first", "third")))
 
 
-def test_what_is_no_text_is_named_by_row_and_column(tmp_path: Path) -> None:
+def test_a_value_that_is_not_text_is_an_error_with_row_and_column(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text('{"a": "x", "b": "y"}\n{"a": "x", "b": null}\n')
     with pytest.raises(DataFileError, match="row 2, column 'b': expected a text, found null"):

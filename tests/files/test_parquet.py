@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bothways.errors import DataFileError
-from bothways.files import Meter, Row, read_rows
+from bothways.files import ReadProgress, Row, read_rows
 
 ReadTable = Callable[..., list[Row]]
 
@@ -58,7 +58,7 @@ def test_a_null_id_is_an_error(read_table: ReadTable) -> None:
         read_table({"key": pa.array([1, None]), "text": pa.array(["x", "y"])}, id_column="key")
 
 
-def test_one_column_may_be_both_text_and_id(read_table: ReadTable) -> None:
+def test_one_column_may_hold_both_text_and_id(read_table: ReadTable) -> None:
     (row,) = read_table({"text": pa.array(["x"])}, column="text", id_column="text")
     assert (row.id, row.value) == ("x", "x")
 
@@ -77,7 +77,7 @@ def test_a_null_is_an_error_with_its_row_and_column(read_table: ReadTable) -> No
 def test_a_column_of_another_type_is_an_error_that_names_it(
     read_table: ReadTable, column: "pa.Array[Any]"
 ) -> None:
-    with pytest.raises(DataFileError, match=r"column 'x': holds .*; expected text"):
+    with pytest.raises(DataFileError, match=r"column 'x': has type .*; expected text"):
         read_table({"x": column}, column="x")
 
 
@@ -87,7 +87,7 @@ def test_invalid_utf8_is_an_error_with_its_row(read_table: ReadTable) -> None:
         read_table({"text": broken})
 
 
-def test_lists_of_whole_numbers_are_token_ids_if_named(read_table: ReadTable) -> None:
+def test_a_selected_column_of_integer_lists_holds_token_ids(read_table: ReadTable) -> None:
     (row,) = read_table({"ids": pa.array([[101, 7, 102]])}, column="ids")
     assert row.value.dtype == np.int64
     assert row.value.tolist() == [101, 7, 102]
@@ -119,10 +119,10 @@ def test_lists_of_lists_of_numbers_are_series_of_several_channels(read_table: Re
         ([None], "found null"),
         ([[1.0, None]], "entry 1 of the list is null"),
         ([[[1.0], None]], "expected a list of numbers, found null"),
-        ([[[1.0], [1.0, 2.0]]], "position 1: 2 numbers, where position 0 has 1"),
+        ([[[1.0], [1.0, 2.0]]], "position 1: 2 numbers, but position 0 has 1"),
     ],
 )
-def test_what_is_no_series_is_an_error_with_its_place(
+def test_a_value_that_is_not_a_series_is_an_error_with_its_position(
     read_table: ReadTable, values: list[Any], message: str
 ) -> None:
     nested = isinstance(values[0], list) and isinstance(values[0][0], list)
@@ -131,20 +131,22 @@ def test_what_is_no_series_is_an_error_with_its_place(
         read_table({"x": pa.array(values, type_)}, kind="series")
 
 
-def test_no_rows_are_no_rows(read_table: ReadTable) -> None:
+def test_a_file_without_rows_is_empty(read_table: ReadTable) -> None:
     assert read_table({"text": pa.array([], pa.string())}) == []
 
 
 @pytest.mark.parametrize("kept", [0, 3, 2000, -1])
-def test_a_file_cut_short_is_an_error(tmp_path: Path, kept: int) -> None:
+def test_a_truncated_file_is_an_error(tmp_path: Path, kept: int) -> None:
     path = tmp_path / "x.parquet"
     pq.write_table(pa.table({"text": [f"text {i}" for i in range(5000)]}), path)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(DataFileError, match=r"x\.parquet: damaged, cut short or not parquet"):
+    with pytest.raises(
+        DataFileError, match=r"x\.parquet: damaged, truncated or not a Parquet file"
+    ):
         list(read_rows([str(path)]))
 
 
-def test_damage_inside_a_file_is_an_error(tmp_path: Path) -> None:
+def test_a_damaged_file_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     texts = [f"text {i * i}" for i in range(5000)]
     pq.write_table(pa.table({"text": texts}), path, use_dictionary=False, write_page_checksum=True)
@@ -155,17 +157,19 @@ def test_damage_inside_a_file_is_an_error(tmp_path: Path) -> None:
         list(read_rows([str(path)]))
 
 
-def test_the_meter_goes_to_1(tmp_path: Path) -> None:
+def test_read_progress_reaches_1(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     pq.write_table(pa.table({"text": [f"text {i}" for i in range(100)]}), path)
-    meter = Meter([str(path)])
-    shares = [meter.share or 0.0 for _ in read_rows([str(path)], meter=meter)]
+    read_progress = ReadProgress([str(path)])
+    shares = [
+        read_progress.fraction or 0.0 for _ in read_rows([str(path)], read_progress=read_progress)
+    ]
     assert shares == sorted(shares)
     assert shares[49] == pytest.approx(0.5, abs=0.01)  # the share is of bytes, rounded down
-    assert meter.share == 1
+    assert read_progress.fraction == 1
 
 
-def test_large_values_are_read_few_at_a_time(tmp_path: Path) -> None:
+def test_large_values_are_read_in_small_batches(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     texts = [str(i) * 1_000_000 for i in range(40)]
     # A page is read as a whole, so let no page hold more than a few texts.

@@ -1,4 +1,4 @@
-"""Rows of several files as one stream."""
+"""Reading rows of several files as one stream."""
 
 import itertools
 import tracemalloc
@@ -10,7 +10,7 @@ from bothways.errors import DataFileError
 from bothways.files import read_rows
 
 
-def test_ids_run_from_0_over_all_files(tmp_path: Path) -> None:
+def test_ids_count_from_0_over_all_files(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("one\ntwo\n")
     (tmp_path / "b.csv").write_text("text\nthree\n")
     (tmp_path / "c.fa").write_text(">P1\nMK\n")
@@ -28,10 +28,10 @@ def test_all_files_are_checked_before_the_first_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["x.txt", "x.csv", "x.fasta"])
-def test_series_are_refused_where_they_cannot_stand(tmp_path: Path, name: str) -> None:
+def test_series_are_refused_in_text_formats(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"")
-    with pytest.raises(DataFileError, match=r"reads series; give them as \.jsonl or \.parquet"):
+    with pytest.raises(DataFileError, match=r"reads series; use \.jsonl or \.parquet"):
         next(read_rows([str(path)], kind="series"))
 
 

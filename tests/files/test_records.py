@@ -1,4 +1,4 @@
-"""Whole records from every format."""
+"""Reading whole records from every format."""
 
 import gc
 import warnings
@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from bothways.errors import DataFileError
-from bothways.files.formats import input_file
+from bothways.files.formats import resolve_input
 from bothways.files.records import Record, read_records
 
 
 def records(path: Path, content: bytes | str, **options: Any) -> list[Record]:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return list(read_records(input_file(str(path)), **options))
+    return list(read_records(resolve_input(str(path)), **options))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_places_have_row_and_line(tmp_path: Path) -> None:
     assert str(read[1].place).endswith("x.csv, row 2 (line 4)")
 
 
-def test_columns_of_one_name_are_an_error(tmp_path: Path) -> None:
+def test_duplicate_column_names_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match="2 columns are called 'y'; rename all but one"):
         records(tmp_path / "x.csv", "y,y\n1,2\n")
 
@@ -63,29 +63,29 @@ def table(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_parquet_has_the_values_of_json(table: str) -> None:
-    first, second = read_records(input_file(table))
+def test_parquet_values_are_json_values(table: str) -> None:
+    first, second = read_records(resolve_input(table))
     assert first.fields == {"y": 1, "text": "a", "tags": ["N"], "x": [[1.5]]}
     assert second.fields == {"y": None, "text": "b", "tags": [], "x": [[2.0]]}
     assert second.place.row == 2
 
 
-def test_only_columns_that_are_asked_for_are_read_of_parquet(table: str) -> None:
-    assert next(read_records(input_file(table), columns=["y", "y"])).fields == {"y": 1}
+def test_only_selected_parquet_columns_are_read(table: str) -> None:
+    assert next(read_records(resolve_input(table), columns=["y", "y"])).fields == {"y": 1}
     with pytest.raises(DataFileError, match="no column 'z'; the file has 'y', 'text', 'tags', 'x'"):
-        next(read_records(input_file(table), columns=["z"]))
+        next(read_records(resolve_input(table), columns=["z"]))
 
 
 def test_a_damaged_parquet_file_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataFileError, match="damaged, cut short or not parquet"):
+    with pytest.raises(DataFileError, match="damaged, truncated or not a Parquet file"):
         records(tmp_path / "x.parquet", b"PAR1 and nothing")
 
 
-def test_a_reader_that_is_left_closes_its_file(tmp_path: Path) -> None:
+def test_an_abandoned_reader_closes_its_file(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("a\nb\n")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        reading = read_records(input_file(str(tmp_path / "x.txt")))
+        reading = read_records(resolve_input(str(tmp_path / "x.txt")))
         next(reading)
         reading.close()
         del reading

@@ -1,4 +1,4 @@
-"""The nearest rows, against all rows sorted."""
+"""Search, compared with a full sort of all rows."""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bothways.errors import DataFileError
-from bothways.files import Origin, nearest
+from bothways.files import Origin, find_nearest
 
 ROUNDING = 1e-6
 """float32 dot products of four numbers round to a few 1e-7."""
@@ -22,7 +22,7 @@ Store = Callable[..., str]
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("k", [1, 7, 1000, 2000])
-def test_the_nearest_are_those_of_a_full_sort(
+def test_the_nearest_rows_agree_with_a_full_sort(
     tmp_path: Path,
     origin: Origin,
     store: Store,
@@ -30,8 +30,8 @@ def test_the_nearest_are_those_of_a_full_sort(
     k: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bothways.files.writers._ROW_GROUP_BYTES", 1 << 12)
-    monkeypatch.setattr(f"bothways.files.stored_{suffix[1:]}._PART_BYTES", 1 << 9)
+    monkeypatch.setattr("bothways.files.row_groups._ROW_GROUP_BYTES", 1 << 12)
+    monkeypatch.setattr(f"bothways.files.vector_file_{suffix[1:]}._BATCH_BYTES", 1 << 9)
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((1000, 4), dtype=np.float32)
     query = rng.standard_normal(4, dtype=np.float32)
@@ -41,13 +41,13 @@ def test_the_nearest_are_those_of_a_full_sort(
 
     cosines = vectors @ query / np.linalg.norm(vectors, axis=1) / np.linalg.norm(query)
     expected = np.argsort(-cosines)[:k]
-    found = nearest(path, query, origin, k)
-    assert [hit.row for hit in found] == expected.tolist()
-    assert [hit.rank for hit in found] == list(range(1, min(k, 1000) + 1))
+    hits = find_nearest(path, query, origin, k)
+    assert [hit.row for hit in hits] == expected.tolist()
+    assert [hit.rank for hit in hits] == list(range(1, min(k, 1000) + 1))
     if suffix in WITH_NAMES:
-        assert [hit.id for hit in found] == [f"id-{i}" for i in expected]
-        assert [hit.text for hit in found] == [f"text {i}" for i in expected]
-    np.testing.assert_allclose([hit.score for hit in found], cosines[expected], atol=ROUNDING)
+        assert [hit.id for hit in hits] == [f"id-{i}" for i in expected]
+        assert [hit.text for hit in hits] == [f"text {i}" for i in expected]
+    np.testing.assert_allclose([hit.score for hit in hits], cosines[expected], atol=ROUNDING)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -57,8 +57,8 @@ def test_every_format_gives_the_same_scores(
     vectors = np.random.default_rng(1).standard_normal((50, 4), dtype=np.float32)
     path = store(tmp_path / f"v{suffix}", origin, vectors)
     other = store(tmp_path / "other.parquet", origin, vectors)
-    scores = [(hit.row, hit.score) for hit in nearest(path, vectors[3], origin, 50)]
-    assert scores == [(hit.row, hit.score) for hit in nearest(other, vectors[3], origin, 50)]
+    scores = [(hit.row, hit.score) for hit in find_nearest(path, vectors[3], origin, 50)]
+    assert scores == [(hit.row, hit.score) for hit in find_nearest(other, vectors[3], origin, 50)]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -67,54 +67,54 @@ def test_equal_scores_are_ordered_by_row(
 ) -> None:
     vectors = np.tile(np.array([0, 1, 0, 0], np.float32), (250, 1))
     path = store(tmp_path / f"v{suffix}", origin, vectors)
-    assert [hit.row for hit in nearest(path, vectors[0], origin, 3)] == [0, 1, 2]
+    assert [hit.row for hit in find_nearest(path, vectors[0], origin, 3)] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_vector_of_length_0_scores_0(
-    tmp_path: Path, origin: Origin, store: Store, suffix: str
-) -> None:
+def test_a_zero_vector_scores_0(tmp_path: Path, origin: Origin, store: Store, suffix: str) -> None:
     vectors = np.array([[0, 0, 0, 0], [1, 0, 0, 0], [-1, 0, 0, 0]], np.float32)
     path = store(tmp_path / f"v{suffix}", origin, vectors)
-    assert [hit.score for hit in nearest(path, vectors[1], origin, 3)] == [1, 0, -1]
-    assert [hit.score for hit in nearest(path, vectors[0], origin, 3)] == [0, 0, 0]
+    assert [hit.score for hit in find_nearest(path, vectors[1], origin, 3)] == [1, 0, -1]
+    assert [hit.score for hit in find_nearest(path, vectors[0], origin, 3)] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("suffix", WITH_NAMES)
-def test_rows_without_text_are_found_by_id(
+def test_rows_without_text_have_an_id(
     tmp_path: Path, origin: Origin, store: Store, suffix: str
 ) -> None:
     vectors = np.eye(4, dtype=np.float32)
     path = store(tmp_path / f"v{suffix}", origin, vectors, [None] * 4)
-    (hit,) = nearest(path, vectors[2], origin, 1)
+    (hit,) = find_nearest(path, vectors[2], origin, 1)
     assert (hit.id, hit.text) == ("id-2", None)
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".npy"])
-def test_no_rows_give_nothing(tmp_path: Path, origin: Origin, store: Store, suffix: str) -> None:
+def test_a_file_without_rows_has_no_hits(
+    tmp_path: Path, origin: Origin, store: Store, suffix: str
+) -> None:
     path = store(tmp_path / f"v{suffix}", origin, np.empty((0, 4), np.float32))
-    assert nearest(path, np.ones(4, np.float32), origin, 5) == []
+    assert find_nearest(path, np.ones(4, np.float32), origin, 5) == []
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize(
     ("field", "other"), [("fingerprint", "cd" * 32), ("pooling", "cls"), ("dimensions", 3)]
 )
-def test_vectors_of_another_space_are_refused_with_both_named(
+def test_incomparable_vectors_are_refused_with_both_values(
     tmp_path: Path, origin: Origin, store: Store, suffix: str, field: str, other: object
 ) -> None:
     vectors = np.eye(4, dtype=np.float32)
     path = store(tmp_path / f"v{suffix}", origin, vectors)
     query = dataclasses.replace(origin, **{field: other})  # type: ignore[arg-type]
     with pytest.raises(DataFileError, match=f"{field} {getattr(origin, field)} .*has {other}"):
-        nearest(path, vectors[0], query, 1)
+        find_nearest(path, vectors[0], query, 1)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_query_may_have_a_prompt_of_its_own(
+def test_a_query_may_have_another_prompt(
     tmp_path: Path, origin: Origin, store: Store, suffix: str
 ) -> None:
     vectors = np.eye(4, dtype=np.float32)
     path = store(tmp_path / f"v{suffix}", origin, vectors)
     query = dataclasses.replace(origin, prompt="query: ")
-    assert nearest(path, vectors[1], query, 1)[0].row == 1
+    assert find_nearest(path, vectors[1], query, 1)[0].row == 1

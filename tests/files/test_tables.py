@@ -29,38 +29,38 @@ def test_a_ragged_record_is_an_error_with_its_row_and_line(
     read: Read, record: bytes, count: str
 ) -> None:
     content = b'id,text\n1,"a\nb"\n' + record + b"\n"
-    with pytest.raises(DataFileError, match=rf"row 2 \(line 4\): {count}, where the header has 2"):
+    with pytest.raises(DataFileError, match=rf"row 2 \(line 4\): {count}, but the header has 2"):
         read("x.csv", content)
 
 
-def test_a_quote_that_is_never_closed_is_an_error(read: Read) -> None:
-    with pytest.raises(DataFileError, match=r"row 2 \(line 3\).*: a quoted field is never closed"):
+def test_an_unclosed_quote_is_an_error(read: Read) -> None:
+    with pytest.raises(DataFileError, match=r"row 2 \(line 3\).*: a quoted field is not closed"):
         read("x.csv", b'text\na\n"b\nc\nd\n')
 
 
 def test_text_after_a_closing_quote_is_an_error(read: Read) -> None:
-    with pytest.raises(DataFileError, match=r"row 1.*written twice"):
+    with pytest.raises(DataFileError, match=r"row 1.*write a quote in a quoted field twice"):
         read("x.csv", b'text\n"a"b\n')
 
 
-def test_a_carriage_return_without_quotes_is_an_error(read: Read) -> None:
+def test_an_unquoted_carriage_return_is_an_error(read: Read) -> None:
     with pytest.raises(DataFileError, match=r"row 1.*carriage return"):
         read("x.csv", b"text\na\rb\n")
 
 
-def test_blank_lines_at_the_end_are_skipped_and_elsewhere_an_error(read: Read) -> None:
+def test_blank_lines_are_skipped_at_the_end_and_errors_elsewhere(read: Read) -> None:
     assert read("x.csv", b"text\na\n\n\n") == ["a"]
     with pytest.raises(DataFileError, match=r"row 2 \(line 3\): blank"):
         read("x.csv", b"text\na\n\nb\n")
-    with pytest.raises(DataFileError, match="line 1: blank; expected the names"):
+    with pytest.raises(DataFileError, match="line 1: blank; expected the column names"):
         read("x.csv", b"\ntext\na\n")
 
 
-def test_a_header_alone_has_no_rows(read: Read) -> None:
+def test_a_file_with_only_a_header_has_no_rows(read: Read) -> None:
     assert read("x.csv", b"text\n") == []
 
 
-def test_the_limit_of_the_csv_module_is_left_as_it_was(read: Read) -> None:
+def test_the_field_limit_of_the_csv_module_is_restored(read: Read) -> None:
     before = csv.field_size_limit()
     (value,) = read("x.csv", b"text\n" + b"x" * 200_000 + b"\n")
     assert len(value) == 200_000 > before

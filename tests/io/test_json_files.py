@@ -1,4 +1,4 @@
-"""JSON files that are malformed, huge or hostile are refused by name."""
+"""Malformed, huge and hostile JSON files are errors that name the file."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from bothways.io.json_files import (
     MAX_DEPTH,
     read_json,
     read_object,
-    read_object_if_there,
+    read_optional_object,
     write_json,
 )
 
@@ -53,13 +53,13 @@ def test_malformed_json_is_an_error_that_names_the_file(
 
 
 @pytest.mark.parametrize("value", [[1], "text", 3, None])
-def test_an_object_is_expected_where_one_is_needed(value: object, tmp_path: Path) -> None:
+def test_a_value_that_is_not_an_object_is_refused(value: object, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(json.dumps(value))
     with pytest.raises(CheckpointError, match=f"holds a {type(value).__name__}"):
         read_object(tmp_path / "x.json")
 
 
-def test_depth_is_counted_in_levels(tmp_path: Path) -> None:
+def test_nesting_depth_is_limited(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("[" * MAX_DEPTH + "]" * MAX_DEPTH)
     read_json(tmp_path / "x.json")
     (tmp_path / "x.json").write_text("[" * (MAX_DEPTH + 1) + "1" + "]" * (MAX_DEPTH + 1))
@@ -67,16 +67,16 @@ def test_depth_is_counted_in_levels(tmp_path: Path) -> None:
         read_json(tmp_path / "x.json")
 
 
-def test_a_giant_file_is_refused_without_being_read(tmp_path: Path) -> None:
+def test_a_file_beyond_the_size_limit_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "x.json").open("wb") as file:
         file.truncate(2**40)  # a sparse file: a terabyte that takes no room
     start = time.monotonic()
-    with pytest.raises(CheckpointError, match=f"larger than {MAX_BYTES:,} bytes"):
+    with pytest.raises(CheckpointError, match=f"larger than the limit of {MAX_BYTES:,} bytes"):
         read_json(tmp_path / "x.json")
     assert time.monotonic() - start < SECONDS
 
 
-def test_a_missing_file_and_a_folder_of_that_name_are_named(tmp_path: Path) -> None:
+def test_a_missing_file_or_a_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"x\.json: no such file"):
         read_json(tmp_path / "x.json")
     (tmp_path / "x.json").mkdir()
@@ -85,9 +85,9 @@ def test_a_missing_file_and_a_folder_of_that_name_are_named(tmp_path: Path) -> N
 
 
 def test_an_optional_file_may_be_missing(tmp_path: Path) -> None:
-    assert read_object_if_there(tmp_path / "x.json") == {}
+    assert read_optional_object(tmp_path / "x.json") == {}
 
 
-def test_a_byte_order_mark_is_no_part_of_the_json(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_removed(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_bytes(b'\xef\xbb\xbf{"a": 1}')
     assert read_object(tmp_path / "x.json") == {"a": 1}

@@ -1,4 +1,4 @@
-"""Alphabets: made of data, ready-made, saved and opened, and refused."""
+"""Alphabets: learned from data, ready-made, stored, and invalid ones."""
 
 import dataclasses
 import json
@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bothways.errors import CheckpointError, InputError
-from bothways.sequences import Alphabet, Kmers, Longest, Pattern, Separator
-from bothways.sequences.alphabet import SMILES_PATTERN
+from bothways.sequences import Alphabet, Kmers, LongestMatch, Pattern, Separator
+from bothways.sequences.symbol_sets import SMILES_PATTERN
 
 MOLECULES = [
     "CC(=O)Oc1ccccc1C(=O)O",
@@ -34,14 +34,14 @@ ALPHABETS = [
 
 
 @pytest.mark.parametrize("alphabet", ALPHABETS, ids=len)
-def test_an_alphabet_survives_being_saved(alphabet: Alphabet, tmp_path: Path) -> None:
+def test_an_alphabet_round_trips_through_its_file(alphabet: Alphabet, tmp_path: Path) -> None:
     alphabet.save(tmp_path / "alphabet.json")
     assert Alphabet.open(tmp_path / "alphabet.json") == alphabet
 
 
 @settings(deadline=None)
 @given(symbols=st.lists(st.text(min_size=1, max_size=5), min_size=1, unique=True))
-def test_any_symbols_of_whole_characters_survive(
+def test_any_valid_symbols_round_trip(
     symbols: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("alphabet") / "alphabet.json"
@@ -50,14 +50,14 @@ def test_any_symbols_of_whole_characters_survive(
     assert Alphabet.open(path) == alphabet
 
 
-def test_ids_are_places() -> None:
+def test_ids_are_indices_of_symbols() -> None:
     alphabet = Alphabet(symbols=("a", "b"))
     assert (alphabet.id_of("b"), len(alphabet)) == (1, 2)
     with pytest.raises(InputError, match="'z' is not in the alphabet of 2 symbols: a b"):
         alphabet.id_of("z")
 
 
-def test_proteins_are_the_letters_of_iupac() -> None:
+def test_the_protein_alphabet_has_the_iupac_letters() -> None:
     alphabet = Alphabet.protein()
     letters = {s for s in alphabet.symbols if s.isalpha()}
     assert letters == set("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -65,7 +65,7 @@ def test_proteins_are_the_letters_of_iupac() -> None:
     assert alphabet.split("mKt*")[0] == ["M", "K", "T", "*"]
 
 
-def test_dna_is_bases_or_kmers() -> None:
+def test_the_dna_alphabet_has_bases_or_kmers() -> None:
     assert set(Alphabet.dna().symbols[4:]) == set("ACGTRYSWKMBDHVN")
     threes = Alphabet.dna(3)
     assert len(threes) == 4 + 4**3 + 4
@@ -76,21 +76,21 @@ def test_dna_is_bases_or_kmers() -> None:
 
 
 @pytest.mark.parametrize("molecule", MOLECULES)
-def test_smiles_are_cut_into_atoms_bonds_and_marks(molecule: str) -> None:
+def test_smiles_are_split_into_atoms_bonds_and_marks(molecule: str) -> None:
     alphabet = Alphabet.smiles(MOLECULES)
     pieces, _ = alphabet.split(molecule)
     assert "".join(pieces) == molecule
     assert set(pieces) <= set(alphabet.symbols)
 
 
-def test_smiles_keep_atoms_of_two_letters_and_brackets_whole() -> None:
+def test_two_letter_and_bracket_atoms_of_smiles_are_single_symbols() -> None:
     pieces, _ = Alphabet.smiles().split("Cl[C@@H]Brc%10>>[nH]")
     assert pieces == ["Cl", "[C@@H]", "Br", "c", "%10", ">>", "[nH]"]
     assert "[nH]" not in Alphabet.smiles().symbols
     assert "[nH]" in Alphabet.smiles(["c1cc[nH]c1"]).symbols
 
 
-def test_the_vocabulary_of_a_smiles_model_reads_what_its_atoms_are(rxnmapper_folder: Path) -> None:
+def test_a_published_smiles_vocabulary_covers_the_pattern(rxnmapper_folder: Path) -> None:
     symbols = tuple((rxnmapper_folder / "vocab.txt").read_text(encoding="utf-8").splitlines())
     alphabet = Alphabet(
         symbols=symbols,
@@ -104,7 +104,7 @@ def test_the_vocabulary_of_a_smiles_model_reads_what_its_atoms_are(rxnmapper_fol
         assert set(alphabet.split(molecule)[0]) <= set(symbols)
 
 
-def test_symbols_of_data_are_the_frequent_ones_first() -> None:
+def test_symbols_from_data_are_ordered_by_frequency() -> None:
     alphabet = Alphabet.from_sequences(["bba", "abbc"], begin="^", end=None, unknown="?", mask=None)
     assert alphabet.symbols == ("^", "?", "b", "a", "c")
     assert Alphabet.from_sequences(["bba", "abbc"], min_count=2).symbols[4:] == ("b", "a")
@@ -116,7 +116,7 @@ def test_symbols_of_data_are_the_frequent_ones_first() -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, 3, ["a", 3], {"a": 1}])
-def test_data_that_is_no_sequence_is_named(wrong: Any) -> None:
+def test_data_that_is_not_a_sequence_is_an_error_that_names_it(wrong: Any) -> None:
     with pytest.raises(InputError, match=r"^sequence 1: expected a string"):
         Alphabet.from_sequences(["a", wrong])
 
@@ -137,7 +137,7 @@ def test_data_that_is_no_sequence_is_named(wrong: Any) -> None:
         ({"outside": "all"}, "outside='all'"),
         ({"outside": "runs"}, "needs an unknown symbol"),
         ({"case": "lower"}, "case='lower'"),
-        ({"symbols": ("a", "A"), "case": "upper"}, "differ in their case only"),
+        ({"symbols": ("a", "A"), "case": "upper"}, "differ only in case"),
     ],
 )
 def test_a_contradictory_alphabet_is_refused(fields: dict[str, Any], named: str) -> None:
@@ -177,7 +177,7 @@ def edited(path: Path, **changes: Any) -> Path:
         ({"case": ["upper"]}, "case="),
     ],
 )
-def test_a_malformed_alphabet_file_is_named_with_its_field(
+def test_a_malformed_alphabet_file_is_an_error_that_names_the_field(
     tmp_path: Path, changes: dict[str, Any], named: str
 ) -> None:
     path = edited(tmp_path / "alphabet.json", **changes)
@@ -186,7 +186,7 @@ def test_a_malformed_alphabet_file_is_named_with_its_field(
     assert str(path) in str(error.value)
 
 
-def test_the_file_is_plain_to_read(tmp_path: Path) -> None:
+def test_the_file_has_the_fields_of_the_alphabet(tmp_path: Path) -> None:
     alphabet = Alphabet(symbols=("a", "b", "^"), begin="^", splitting=Separator(","))
     alphabet.save(tmp_path / "alphabet.json")
     fields = json.loads((tmp_path / "alphabet.json").read_text(encoding="utf-8"))
@@ -195,7 +195,7 @@ def test_the_file_is_plain_to_read(tmp_path: Path) -> None:
     assert set(fields) == {field.name for field in dataclasses.fields(Alphabet)} | {"format"}
 
 
-def test_an_alphabet_is_one_value() -> None:
+def test_alphabets_are_equal_and_hashed_by_value() -> None:
     assert Alphabet.protein() == Alphabet.protein()
     assert len({Alphabet.dna(), Alphabet.dna(), Alphabet.dna(2)}) == 2
-    assert Alphabet(symbols=("a",)).splitting == Longest()
+    assert Alphabet(symbols=("a",)).splitting == LongestMatch()

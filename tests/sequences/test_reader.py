@@ -1,15 +1,15 @@
-"""What a sequence becomes, and which values are one sequence."""
+"""Tokenized sequences, and the difference between one sequence and several."""
 
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bothways.sequences import Tokenized, is_one_sequence
+from bothways.sequences import Tokenized, is_single_sequence
 from bothways.sequences.reader import Description, type_name
 
 
-def test_what_only_people_need_is_worked_out_once_and_when_asked_for() -> None:
+def test_tokens_and_offsets_are_computed_once_on_first_use() -> None:
     calls = []
 
     def describe() -> Description:
@@ -44,13 +44,13 @@ def test_what_only_people_need_is_worked_out_once_and_when_asked_for() -> None:
         (None, False),
     ],
 )
-def test_a_string_a_pair_and_an_array_of_one_sequence_are_one_sequence(
+def test_a_string_or_an_array_of_one_sequence_is_a_single_sequence(
     value: Any, single: bool
 ) -> None:
-    assert is_one_sequence(value) is single
+    assert is_single_sequence(value) is single
 
 
-def test_a_value_is_called_by_its_type() -> None:
+def test_type_names_describe_values() -> None:
     assert type_name(None) == "None"
     assert type_name(3.0) == "float"
     assert type_name(np.zeros((3, 2))) == "float64 array of shape (3, 2)"

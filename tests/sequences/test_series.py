@@ -1,4 +1,4 @@
-"""Numeric series: standardized, saved, and refused by position and channel."""
+"""Numeric series: standardized, stored, or refused with position and channel."""
 
 import json
 from pathlib import Path
@@ -30,12 +30,12 @@ def test_values_are_standardized_channel_by_channel() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int8, np.uint64])
-def test_numbers_of_any_kind_are_read(dtype: type) -> None:
+def test_numbers_of_any_type_are_read(dtype: type) -> None:
     (tokenized,) = SeriesReader(Series.as_is(2)).read([np.array([[1, 2], [3, 4]], dtype=dtype)])
     assert tokenized.values.tolist() == [[1, 2], [3, 4]]
 
 
-def test_lists_of_arrays_lists_of_lists_and_cubes_are_all_sequences() -> None:
+def test_series_may_be_lists_of_arrays_lists_of_lists_or_one_array() -> None:
     cube = np.arange(12.0).reshape(2, 3, 2)
     reader = SeriesReader(TWO)
     forms: list[Any] = [cube, list(cube), cube.tolist(), tuple(cube)]
@@ -44,7 +44,7 @@ def test_lists_of_arrays_lists_of_lists_and_cubes_are_all_sequences() -> None:
         np.testing.assert_array_equal(values, (cube - TWO.mean) / TWO.std)
 
 
-def test_reading_leaves_the_input_alone() -> None:
+def test_reading_does_not_change_the_input() -> None:
     x = np.ones((3, 2), dtype=np.float32)
     SeriesReader(TWO).read([x])
     assert (x == 1).all()
@@ -77,7 +77,9 @@ def test_reading_leaves_the_input_alone() -> None:
         (np.array([[0.0, 1.7e308]]), "position 0, channel 1: 1.7e.308 is too large"),
     ],
 )
-def test_what_is_no_series_is_refused_by_its_place(sequence: Any, named: str) -> None:
+def test_a_value_that_is_not_a_series_is_refused_with_its_position(
+    sequence: Any, named: str
+) -> None:
     with pytest.raises(InputError, match=f"^sequence 1: {named}") as error:
         SeriesReader(TWO).read([np.zeros((1, 2)), sequence])
     assert error.value.sequence == 1
@@ -86,7 +88,7 @@ def test_what_is_no_series_is_refused_by_its_place(sequence: Any, named: str) ->
 def test_a_prompt_is_refused() -> None:
     reader = SeriesReader(TWO)
     assert reader.prompt_length("") == 0
-    with pytest.raises(InputError, match="a prompt is a text"):
+    with pytest.raises(InputError, match="a prompt is text"):
         reader.read([np.zeros((1, 2))], prompt="query: ")
 
 
@@ -102,16 +104,16 @@ def test_a_prompt_is_refused() -> None:
         max_size=5,
     )
 )
-def test_series_of_data_have_mean_0_and_deviation_1(sequences: list[np.ndarray]) -> None:
+def test_standardized_data_has_mean_0_and_standard_deviation_1(sequences: list[np.ndarray]) -> None:
     series = Series.from_sequences(sequences)
     together = np.concatenate(sequences)
     np.testing.assert_allclose(series.mean, together.mean(axis=0), atol=1e-9)  # float64 sums
     expected = together.std(axis=0)
-    for found, wanted in zip(series.std, expected, strict=True):
-        assert found == pytest.approx(wanted, abs=1e-6) or (wanted < 1e-6 and found > 0)
+    for value, target in zip(series.std, expected, strict=True):
+        assert value == pytest.approx(target, abs=1e-6) or (target < 1e-6 and value > 0)
 
 
-def test_a_channel_that_never_changes_is_only_shifted() -> None:
+def test_a_constant_channel_is_only_shifted() -> None:
     series = Series.from_sequences([np.full((4, 1), 5.0), np.full((2, 1), 5.0)])
     assert (series.mean, series.std) == ((5.0,), (1.0,))
 
@@ -125,7 +127,7 @@ def test_one_pass_is_as_exact_as_two() -> None:
     assert series.std[0] == pytest.approx(together.std(), rel=FLOAT32)
 
 
-def test_series_of_no_data_or_of_unequal_channels_are_refused() -> None:
+def test_empty_data_and_unequal_channels_are_refused() -> None:
     with pytest.raises(InputError, match="no sequences"):
         Series.from_sequences([])
     with pytest.raises(InputError, match=r"^sequence 1: shape \(2, 3\); expected \(length, 2\)"):
@@ -144,7 +146,7 @@ def test_series_of_no_data_or_of_unequal_channels_are_refused() -> None:
         max_size=5,
     )
 )
-def test_series_survive_being_saved(
+def test_series_round_trip_through_their_file(
     channels: list[tuple[float, float]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     series = Series(tuple(mean for mean, _ in channels), tuple(std for _, std in channels))
@@ -170,7 +172,7 @@ def test_series_survive_being_saved(
         ({"names": ["a", "b"]}, "expected format, mean and std"),
     ],
 )
-def test_a_malformed_series_file_is_named_with_its_field(
+def test_a_malformed_series_file_is_an_error_that_names_the_field(
     tmp_path: Path, fields: dict[str, Any], named: str
 ) -> None:
     TWO.save(tmp_path / SERIES_FILE)

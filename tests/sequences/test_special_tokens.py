@@ -1,4 +1,4 @@
-"""Which tokens are special, which one hides others, and which go on with a word."""
+"""Special tokens, the mask token, and tokens that continue a word."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def reader_of(tokens: list[str], special: list[str]) -> TextReader:
     return TextReader(tokenizer, vocab_size=len(tokens))
 
 
-def test_a_published_tokenizer_says_what_is_special(minilm_folder: Path) -> None:
+def test_the_special_tokens_of_a_published_tokenizer_are_found(minilm_folder: Path) -> None:
     folder = read_folder(minilm_folder)
     reader = open_folder_reader(folder.reader_path, folder.config)
     assert reader is not None
@@ -30,7 +30,7 @@ def test_a_published_tokenizer_says_what_is_special(minilm_folder: Path) -> None
         assert continues[reader.tokenizer.token_to_id(token)] == expected
 
 
-def test_a_mask_is_known_by_its_name_among_special_tokens() -> None:
+def test_the_mask_token_is_found_by_its_name() -> None:
     assert special_tokens(reader_of(["<unk>", "<MASK>", "mask"], ["<unk>", "<MASK>"])) == (
         1,
         frozenset({0, 1}),
@@ -38,22 +38,22 @@ def test_a_mask_is_known_by_its_name_among_special_tokens() -> None:
     assert special_tokens(reader_of(["<unk>", "mask"], ["<unk>"])).mask is None
 
 
-def test_a_space_before_a_token_begins_a_word() -> None:
+def test_a_token_with_a_leading_space_begins_a_word() -> None:
     continues = continuing_tokens(reader_of(["<s>", "Ġa", "b", "Ġ##", "##"], ["<s>"]))
     assert continues is not None
     assert continues.tolist() == [False, False, True, False, True]
 
 
-def test_a_vocabulary_may_not_say_where_words_begin() -> None:
+def test_a_vocabulary_without_word_prefixes_has_no_continuing_tokens() -> None:
     assert continuing_tokens(reader_of(["a", "b"], [])) is None
     assert continuing_tokens(SymbolReader(Alphabet.dna())) is None
 
 
-def test_an_alphabet_names_its_special_symbols() -> None:
+def test_special_symbols_of_an_alphabet_have_ids_by_role() -> None:
     reader = SymbolReader(Alphabet(symbols=("x", "?", "<"), unknown="?", begin="<"))
     assert special_tokens(reader) == (None, frozenset({1, 2}))
     assert special_tokens(SymbolReader(Alphabet.protein())).mask == 3
 
 
-def test_a_series_has_no_tokens() -> None:
+def test_series_have_no_special_tokens() -> None:
     assert special_tokens(SeriesReader(Series.as_is(1))) == (None, frozenset())

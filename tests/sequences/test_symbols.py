@@ -1,4 +1,4 @@
-"""Sequences of symbols: ids, places, unknown ones, and refusals that name the place."""
+"""Sequences of symbols: ids, positions, unknown symbols, and errors that name the position."""
 
 import time
 from pathlib import Path
@@ -20,7 +20,7 @@ STRICT = Alphabet(symbols=("a", "b", "ab"))
 RUNS = Alphabet(symbols=("^", "?", "a", "b"), begin="^", unknown="?", outside="runs")
 
 
-def test_symbols_become_ids_between_begin_and_end() -> None:
+def test_ids_are_between_begin_and_end_symbols() -> None:
     (tokenized,) = SymbolReader(LETTERS).read(["abba"])
     assert tokenized.values.tolist() == [0, 5, 4, 3, 1]
     assert tokenized.tokens == ["^", "ab", "b", "a", "$"]
@@ -31,7 +31,7 @@ def test_symbols_become_ids_between_begin_and_end() -> None:
 
 @settings(deadline=None)
 @given(text=st.text(alphabet="ab xé\n", max_size=40))
-def test_spans_and_tokens_fit_the_text(text: str) -> None:
+def test_spans_and_tokens_match_the_text(text: str) -> None:
     for alphabet in (LETTERS, RUNS):
         (tokenized,) = SymbolReader(alphabet).read([text])
         assert tokenized.offsets is not None
@@ -46,7 +46,7 @@ def test_spans_and_tokens_fit_the_text(text: str) -> None:
         assert len(tokenized.tokens) == len(tokenized)
 
 
-def test_an_unknown_symbol_stands_for_each_or_for_runs() -> None:
+def test_an_unknown_symbol_replaces_each_piece_or_runs() -> None:
     assert SymbolReader(LETTERS).read(["xx a"])[0].tokens == ["^", "?", "?", "?", "a", "$"]
     (merged,) = SymbolReader(RUNS).read(["xx axé \t zb"])
     assert merged.tokens == ["^", "?", "a", "?", "?", "b"]
@@ -54,12 +54,12 @@ def test_an_unknown_symbol_stands_for_each_or_for_runs() -> None:
     assert merged.offsets.tolist() == [[0, 0], [0, 2], [3, 4], [4, 6], [9, 10], [10, 11]]
 
 
-def test_runs_are_found_in_either_case() -> None:
+def test_runs_are_merged_in_either_case() -> None:
     alphabet = Alphabet(symbols=("?", "A"), unknown="?", outside="runs", case="upper")
     assert SymbolReader(alphabet).read(["aAxya"])[0].tokens == ["A", "A", "?", "A"]
 
 
-def test_a_list_of_symbols_needs_no_splitting_and_has_no_spans() -> None:
+def test_a_list_of_symbols_is_not_split_and_has_no_spans() -> None:
     events = Alphabet(symbols=("log in", "buy"), splitting=Separator(","))
     by_list, by_text = SymbolReader(events).read([["log in", "buy"], "log in,buy"])
     assert by_list.values.tolist() == by_text.values.tolist() == [0, 1]
@@ -84,24 +84,26 @@ def test_a_list_of_symbols_needs_no_splitting_and_has_no_spans() -> None:
         ([], "has no symbols"),
     ],
 )
-def test_what_is_outside_the_alphabet_is_refused_by_its_place(sequence: Any, named: str) -> None:
+def test_a_symbol_outside_the_alphabet_is_refused_with_its_position(
+    sequence: Any, named: str
+) -> None:
     with pytest.raises(InputError, match=f"^sequence 1: {named}") as error:
         SymbolReader(STRICT).read(["ab", sequence])
     assert error.value.sequence == 1
 
 
-def test_a_kmer_outside_the_alphabet_is_refused_by_its_first_character() -> None:
+def test_a_kmer_outside_the_alphabet_is_refused_with_the_position_of_its_first_character() -> None:
     strict = Alphabet.dna()
     with pytest.raises(InputError, match=r"^sequence 0: character 3 is '!'"):
         SymbolReader(strict).read(["acg!t"])
 
 
-def test_empty_sequences_are_the_special_symbols_alone() -> None:
+def test_an_empty_sequence_is_only_special_symbols() -> None:
     for tokenized in SymbolReader(LETTERS).read(["", [], ()]):
         assert tokenized.tokens == ["^", "$"]
 
 
-def test_a_special_symbol_written_in_a_sequence_is_that_symbol() -> None:
+def test_a_special_symbol_in_a_sequence_is_read_as_that_symbol() -> None:
     for tokenized in SymbolReader(Alphabet.protein()).read(["m<mask>K", ["M", "<mask>", "k"]]):
         assert tokenized.tokens == ["<begin>", "M", "<mask>", "K", "<end>"]
 
@@ -109,7 +111,7 @@ def test_a_special_symbol_written_in_a_sequence_is_that_symbol() -> None:
 def test_a_prompt_is_refused() -> None:
     reader = SymbolReader(LETTERS)
     assert reader.prompt_length("") == 0
-    with pytest.raises(InputError, match="a prompt is a text"):
+    with pytest.raises(InputError, match="a prompt is text"):
         reader.read(["ab"], prompt="query: ")
 
 
@@ -131,6 +133,6 @@ def test_a_million_symbols_are_read_in_linear_time(alphabet: Alphabet, sequence:
     assert len(tokenized) > 500_000
 
 
-def test_saving_writes_the_alphabet(tmp_path: Path) -> None:
+def test_saving_a_reader_writes_its_alphabet(tmp_path: Path) -> None:
     SymbolReader(LETTERS).save(tmp_path)
     assert Alphabet.open(tmp_path / ALPHABET_FILE) == LETTERS

@@ -1,4 +1,4 @@
-"""Texts and pairs: as transformers reads them, from many threads, or refused."""
+"""Texts and pairs: agreement with transformers, use from several threads, and errors."""
 
 import sys
 import threading
@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from bothways.checkpoints.readers import open_folder_reader
 from bothways.errors import CheckpointError, InputError
 from bothways.model.config import EncoderConfig
-from bothways.sequences.text import TextReader
+from bothways.sequences.text import TextReader, _chunks
 
 FOLDERS = ["bert_folder", "mpnet_folder", "roberta_folder", "minilm_folder"]
 
@@ -38,15 +38,15 @@ def word_reader(words: str = "[UNK] the river bank", **processor: Any) -> TextRe
 
 @pytest.fixture(params=FOLDERS)
 def folder(request: pytest.FixtureRequest) -> Path:
-    found: Path = request.getfixturevalue(request.param)
-    return found
+    folder: Path = request.getfixturevalue(request.param)
+    return folder
 
 
 @pytest.fixture
 def reader(folder: Path, config_of: Config) -> TextReader:
-    found = open_folder_reader(folder, config_of())
-    assert isinstance(found, TextReader)
-    return found
+    reader = open_folder_reader(folder, config_of())
+    assert isinstance(reader, TextReader)
+    return reader
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +54,9 @@ def minilm_reader(minilm_folder: Path) -> TextReader:
     config = EncoderConfig(
         num_layers=1, num_heads=1, d_model=8, d_ff=8, vocab_size=30522, num_segments=2
     )
-    found = open_folder_reader(minilm_folder, config)
-    assert isinstance(found, TextReader)
-    return found
+    reader = open_folder_reader(minilm_folder, config)
+    assert isinstance(reader, TextReader)
+    return reader
 
 
 def transformers_tokenizer(folder: Path) -> Any:
@@ -65,7 +65,7 @@ def transformers_tokenizer(folder: Path) -> Any:
     return AutoTokenizer.from_pretrained(folder)
 
 
-def test_ids_and_spans_of_strange_texts_are_those_of_transformers(
+def test_ids_and_spans_of_unusual_texts_agree_with_transformers(
     folder: Path, reader: TextReader, strange_texts: list[str]
 ) -> None:
     expected = transformers_tokenizer(folder)(strange_texts, return_offsets_mapping=True)
@@ -76,7 +76,7 @@ def test_ids_and_spans_of_strange_texts_are_those_of_transformers(
         assert spans == expected["offset_mapping"][index], strange_texts[index]
 
 
-def test_pairs_are_those_of_transformers(
+def test_pairs_agree_with_transformers(
     folder: Path, reader: TextReader, strange_texts: list[str]
 ) -> None:
     pairs = list(zip(strange_texts, reversed(strange_texts), strict=True))
@@ -96,7 +96,7 @@ def test_a_model_without_segments_gets_none(bert_folder: Path, config_of: Config
 
 @settings(deadline=None)
 @given(text=st.text(alphabet=st.characters(codec="utf-8"), max_size=60))
-def test_any_text_of_whole_characters_can_be_read(minilm_reader: TextReader, text: str) -> None:
+def test_any_valid_text_can_be_read(minilm_reader: TextReader, text: str) -> None:
     (tokenized,) = minilm_reader.read([text])
     assert tokenized.values[0] == 101
     assert tokenized.values[-1] == 102
@@ -110,7 +110,7 @@ def test_any_text_of_whole_characters_can_be_read(minilm_reader: TextReader, tex
     words=st.lists(st.sampled_from(["river", "bank", "the", "loan", "of", "a"]), max_size=12),
     prompt=st.sampled_from(["", "query: ", "the", "river "]),
 )
-def test_the_span_of_a_word_is_the_word(
+def test_the_span_of_a_word_covers_the_word(
     minilm_reader: TextReader, words: list[str], prompt: str
 ) -> None:
     text = " ".join(words)
@@ -124,7 +124,7 @@ def test_the_span_of_a_word_is_the_word(
     assert not tokenized.offsets[: content.start].any()
 
 
-def test_the_empty_text_and_whitespace_are_the_special_tokens_alone(
+def test_empty_text_and_whitespace_are_only_special_tokens(
     minilm_reader: TextReader,
 ) -> None:
     for tokenized in minilm_reader.read(["", " ", "\n\t\r ", "\x00", "\ufeff", "\u2028"]):
@@ -132,7 +132,7 @@ def test_the_empty_text_and_whitespace_are_the_special_tokens_alone(
         assert tokenized.tokens == ["[CLS]", "[SEP]"]
 
 
-def test_a_special_token_written_in_a_text_is_that_token(minilm_reader: TextReader) -> None:
+def test_a_special_token_in_a_text_is_read_as_that_token(minilm_reader: TextReader) -> None:
     (tokenized,) = minilm_reader.read(["a [SEP] b"])
     assert tokenized.tokens == ["[CLS]", "a", "[SEP]", "b", "[SEP]"]
     assert tokenized.suffix == 1
@@ -140,7 +140,7 @@ def test_a_special_token_written_in_a_text_is_that_token(minilm_reader: TextRead
     assert tokenized.offsets[2].tolist() == [2, 7]
 
 
-def test_a_byte_level_token_keeps_the_span_of_its_whole_character(
+def test_a_byte_level_token_has_the_span_of_its_whole_character(
     roberta_folder: Path, config_of: Config
 ) -> None:
     reader = open_folder_reader(roberta_folder, config_of())
@@ -150,13 +150,13 @@ def test_a_byte_level_token_keeps_the_span_of_its_whole_character(
     assert tokenized.offsets.tolist() == [[0, 0], *[[0, 1]] * (len(tokenized) - 2), [0, 0]]
 
 
-def test_nothing_is_cut_or_padded_though_the_file_says_so(minilm_reader: TextReader) -> None:
+def test_truncation_and_padding_in_the_file_are_ignored(minilm_reader: TextReader) -> None:
     short, long = minilm_reader.read(["river", "river " * 400])
     assert (len(short), len(long)) == (3, 402)
 
 
 @pytest.mark.parametrize("prompt", ["", "query: ", "passage:", " ", "[SEP]", "the [MASK]"])
-def test_the_length_of_a_prompt_is_that_of_sentence_transformers(
+def test_the_length_of_a_prompt_agrees_with_sentence_transformers(
     minilm_folder: Path, minilm_reader: TextReader, prompt: str
 ) -> None:
     from sentence_transformers.sentence_transformer.modules import Transformer
@@ -168,7 +168,7 @@ def test_the_length_of_a_prompt_is_that_of_sentence_transformers(
     assert ours.values.tolist() == features["input_ids"][0].tolist()
 
 
-def test_a_prompt_stands_before_the_first_of_a_pair(minilm_reader: TextReader) -> None:
+def test_a_prompt_is_added_before_the_first_text_of_a_pair(minilm_reader: TextReader) -> None:
     (tokenized,) = minilm_reader.read([("river", "bank")], prompt="query: ")
     assert tokenized.tokens == ["[CLS]", "query", ":", "river", "[SEP]", "bank", "[SEP]"]
     assert (tokenized.prompt, tokenized.first, tokenized.middle) == (2, 3, 1)
@@ -176,7 +176,7 @@ def test_a_prompt_stands_before_the_first_of_a_pair(minilm_reader: TextReader) -
     assert tokenized.offsets.tolist()[3:] == [[0, 5], [0, 0], [0, 4], [0, 0]]
 
 
-def test_a_token_across_the_end_of_a_prompt_has_the_span_of_the_users_part(
+def test_the_span_of_a_token_across_the_prompt_excludes_the_prompt(
     minilm_reader: TextReader,
 ) -> None:
     (tokenized,) = minilm_reader.read(["ver"], prompt="ri")
@@ -185,7 +185,7 @@ def test_a_token_across_the_end_of_a_prompt_has_the_span_of_the_users_part(
     assert tokenized.offsets.tolist() == [[0, 0], [0, 3], [0, 0]]
 
 
-def test_lowercase_lowers_the_text_first_and_spans_fit_the_text_as_it_was(
+def test_spans_refer_to_the_text_before_lowercasing(
     folder_of: Callable[..., Path], config_of: Config
 ) -> None:
     files = {
@@ -206,7 +206,9 @@ def test_lowercase_lowers_the_text_first_and_spans_fit_the_text_as_it_was(
 
 
 @pytest.mark.parametrize("lone", [chr(0xD800), chr(0xDFFF), chr(0xD83D) + chr(0xDE00)])
-def test_a_lone_surrogate_is_refused_with_its_place(minilm_reader: TextReader, lone: str) -> None:
+def test_a_lone_surrogate_is_refused_with_its_position(
+    minilm_reader: TextReader, lone: str
+) -> None:
     with pytest.raises(InputError, match=r"^sequence 1: character 6 of the text is U\+D[8F]") as e:
         minilm_reader.read(["fine", f"river {lone}"], prompt="query: ")
     assert e.value.sequence == 1
@@ -230,21 +232,21 @@ def test_a_lone_surrogate_is_refused_with_its_place(minilm_reader: TextReader, l
         ({"text": "river"}, "dict"),
     ],
 )
-def test_what_is_no_text_is_refused_by_its_place_and_type(
+def test_a_value_that_is_not_text_is_refused_with_its_index_and_type(
     minilm_reader: TextReader, wrong: Any, named: str
 ) -> None:
     with pytest.raises(InputError, match=f"^sequence 2: got {named.split(';')[0]}; expected a str"):
         minilm_reader.read(["river", "bank", wrong])
 
 
-def test_the_wrong_text_is_named_wherever_it_stands(minilm_reader: TextReader) -> None:
+def test_the_failing_text_is_named_in_any_chunk(minilm_reader: TextReader) -> None:
     texts = ["river"] * 3000
     texts[2500] = "\udc00"
     with pytest.raises(InputError, match=r"^sequence 2500: character 0"):
         minilm_reader.read(texts)
 
 
-def test_many_texts_come_back_in_order(minilm_reader: TextReader) -> None:
+def test_many_texts_are_read_in_order(minilm_reader: TextReader) -> None:
     texts = [str(number) for number in range(3000)] + ["long " * 300_000, "river"]
     read = minilm_reader.read(texts)
     assert len(read) == len(texts)
@@ -252,9 +254,7 @@ def test_many_texts_come_back_in_order(minilm_reader: TextReader) -> None:
         assert read[index].values.tolist() == minilm_reader.read([texts[index]])[0].values.tolist()
 
 
-def test_threads_share_a_reader_and_disturb_nobody(
-    minilm_reader: TextReader, strange_texts: list[str]
-) -> None:
+def test_threads_can_share_a_reader(minilm_reader: TextReader, strange_texts: list[str]) -> None:
     expected = [tokenized.values.tolist() for tokenized in minilm_reader.read(strange_texts)]
     prompted = [t.values.tolist() for t in minilm_reader.read(strange_texts, prompt="query: ")]
     start = threading.Barrier(8)
@@ -284,7 +284,7 @@ def test_a_text_of_ten_megabytes_is_read_in_linear_time(
     assert len(tokenized) == (2_000_002 if " " in text else 3)
 
 
-def test_reading_many_texts_keeps_ids_only(minilm_reader: TextReader) -> None:
+def test_reading_many_texts_keeps_only_ids(minilm_reader: TextReader) -> None:
     tokenized = minilm_reader.read(["a river bank"])[0]
     held = sum(sys.getsizeof(value) for value in vars(tokenized).values())
     assert held < 1000  # bytes; the library's own account of a text is many times that
@@ -322,19 +322,19 @@ def test_a_template_beyond_the_embedding_is_refused() -> None:
 
 
 @pytest.mark.parametrize("single", ["$A $A", "begin", "$A begin $A"])
-def test_a_template_that_does_not_give_the_text_once_is_refused(single: str) -> None:
+def test_a_template_that_does_not_keep_the_text_once_is_refused(single: str) -> None:
     with pytest.raises(CheckpointError, match=r"post_processor|does not work"):
         word_reader(single=single, pair="$A $B", special_tokens=[("begin", 1)])
 
 
-def test_a_template_that_mixes_up_a_pair_is_refused_when_a_pair_comes() -> None:
+def test_a_template_that_reorders_a_pair_is_refused_for_pairs() -> None:
     reader = word_reader(single="$A", pair="$B $A", special_tokens=[])
     assert reader.read(["the river"])[0].values.tolist() == [1, 2]
     with pytest.raises(CheckpointError, match="in order"):
         reader.read([("the", "river")])
 
 
-def test_a_tokenizer_that_knows_no_letter_still_shows_its_template() -> None:
+def test_the_template_is_found_for_a_tokenizer_without_letters() -> None:
     tokenizer = Tokenizer(models.WordLevel({"river": 0, "bank": 1, "^": 2}))
     tokenizer.post_processor = processors.TemplateProcessing(
         single="^ $A", pair="^ $A $B", special_tokens=[("^", 2)]
@@ -343,7 +343,21 @@ def test_a_tokenizer_that_knows_no_letter_still_shows_its_template() -> None:
     assert reader.read(["river"])[0].prefix == 1
 
 
-def test_a_text_that_the_library_fails_on_is_named() -> None:
+def test_a_text_that_the_library_cannot_encode_is_named() -> None:
     reader = TextReader(Tokenizer(models.WordLevel({"river": 0})), vocab_size=3)
     with pytest.raises(InputError, match=r"^sequence 1: the tokenizer failed: .*Missing"):
         reader.read(["river", "xyz"])
+
+
+def test_a_chunk_keeps_its_limit_of_characters_for_pairs_as_for_texts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bothways.sequences.text._CHUNK_CHARACTERS", 100)
+    texts: list[str | tuple[str, str]] = [("a" * 30, "b" * 30)] * 5
+    texts += ["a" * 60] * 3 + [("a" * 20, "b" * 20)] * 3 + ["a" * 150, "b"]
+    chunks = list(_chunks(texts))
+    assert [start for start, _ in chunks] == [0, *(stop for _, stop in chunks[:-1])]
+    assert chunks[-1][1] == len(texts)
+    for start, stop in chunks:
+        assert sum(len("".join(text)) for text in texts[start:stop]) <= 100 or stop == start + 1
+    assert [stop - start for start, stop in chunks] == [1, 1, 1, 1, 1, 1, 1, 2, 2, 1, 1]

@@ -1,4 +1,4 @@
-"""Heads for tests, and their outputs computed by hand."""
+"""Heads for tests, and their outputs computed from hidden states."""
 
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ from bothways.reference import head_outputs
 __all__ = ["LABELS", "LONG", "SAME", "TAGS", "TEXTS", "TOKENS", "outputs_by_hand", "pooled_head"]
 
 SAME = 1e-5
-"""Tolerance for fp32 sums in another order."""
+"""Tolerance for fp32 sums in a different order."""
 
 LABELS = ("red", "green", "blue")
 TEXTS = ["a river bank", "the loan", "walking the shores", "bank"]
 LONG = "a river bank walking the loan banks shore river river walked a loan"
-"""A text longer than the 12 tokens that the models of these tests allow."""
+"""A text longer than 12 tokens, the limit of the models in these tests."""
 
 TAGS = Head(task="tags", layers=(HeadLayer(name="heads.tagger", outputs=3),), labels=LABELS)
 TOKENS = Head(
@@ -34,7 +34,7 @@ TOKENS = Head(
 def pooled_head(
     task: HeadTask = "classes", pooling: PoolingMode = "mean", outputs: int = 3
 ) -> Head:
-    """A head of two layers on pooled vectors."""
+    """A head with two layers on pooled vectors."""
     layers = (
         HeadLayer(name="heads.pooler", outputs=5, activation="tanh"),
         HeadLayer(name="heads.classifier", outputs=outputs),
@@ -45,9 +45,9 @@ def pooled_head(
 def outputs_by_hand(
     path: Path, encoder: Encoder, sequence: Any, task: HeadTask, **keywords: Any
 ) -> np.ndarray:
-    """The outputs of a head, from the hidden states that `contextualize` returns.
+    """The outputs of a head, computed from the hidden states that `contextualize` returns.
 
-    keywords: of `contextualize`.
+    keywords: arguments for `contextualize`.
     """
     model = read_folder(path)
     (head,) = [head for head in model.spec.heads if head.task == task]

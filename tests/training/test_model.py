@@ -68,7 +68,7 @@ def test_known_head_weights_are_loaded_and_the_rest_is_initialized() -> None:
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({"heads.else.weight": np.ones(3, np.float32)}, "'heads.else.weight' is unexpected"),
+        ({"heads.else.weight": np.ones(3, np.float32)}, "unexpected weight 'heads.else.weight'"),
         ({"heads.pooler.bias": np.ones(3, np.float32)}, r"\(3,\); the model's is \(8,\)"),
     ],
 )

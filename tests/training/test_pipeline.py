@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 
 import bothways
-from bothways.errors import CheckpointError, DataFileError, TruncationWarning
+from bothways.errors import (
+    BackendError,
+    CheckpointError,
+    ConfigError,
+    DataFileError,
+    TruncationWarning,
+)
 from bothways.training.pipeline import FinishedRun, train
 from bothways.training.plan import TrainingPlan
 
@@ -149,7 +155,7 @@ def test_a_folder_that_is_not_empty_is_refused(run: TrainingRun) -> None:
     with pytest.raises(DataFileError, match="out: exists and is not empty; resume its run"):
         run("mlm", "a\nb\n", "x.txt")
     Path("file").write_text("")
-    with pytest.raises(DataFileError, match="file: is a file; give the name of a folder"):
+    with pytest.raises(DataFileError, match="file: is a file; expected a folder"):
         run("mlm", "a\nb\n", "x.txt", out="file")
 
 
@@ -186,3 +192,101 @@ def test_slow_stages_are_reported(run: TrainingRun) -> None:
 
     run("mlm", "\n".join(SENTENCES), "x.txt", stage=stage)
     assert stages == ["reading", "building a vocabulary", "tokenizing"]
+
+
+PAIRS = [
+    (sentence, f"{sentence} it" if number % 2 else f"x {number}", number % 2)
+    for number, sentence in enumerate(SENTENCES)
+]
+
+
+@pytest.mark.parametrize(
+    ("scale", "metric", "message"),
+    [
+        (1, "average_precision", "labeled pairs: the loss is contrastive, with margin 0.5"),
+        (0.5, "spearman", "scored pairs: the loss is (cosine - score)^2"),
+        (4.5, "spearman", "(cosine - score)^2, with scores 0 to 4.5 scaled to 0 to 1"),
+    ],
+)
+def test_scores_and_labels_of_pairs_are_learned_not_ignored(
+    run: TrainingRun, scale: float, metric: str, message: str
+) -> None:
+    rows = [{"sentence1": a, "sentence2": b, "score": scale * y} for a, b, y in PAIRS]
+    told: list[str] = []
+    trained = run("contrast", rows, tell=told.append)
+    assert trained.metrics is not None
+    assert metric in trained.metrics
+    assert any(message in line for line in told)
+    assert "## Cosines" in trained.report.read_text()
+
+
+def test_validation_pairs_have_scores_where_training_pairs_do(run: TrainingRun) -> None:
+    rows = [{"sentence1": a, "sentence2": b, "score": y} for a, b, y in PAIRS]
+    Path("valid.jsonl").write_text(json.dumps({"sentence1": "a", "sentence2": "b"}) + "\n")
+    with pytest.raises(DataFileError, match=r"valid\.jsonl: the training data has column 'score'"):
+        run("contrast", rows, data={"validation": ["valid.jsonl"]})
+
+
+def test_pairs_that_are_all_similar_need_in_batch_negatives(run: TrainingRun) -> None:
+    rows = [{"sentence1": a, "sentence2": b, "label": 1} for a, b, _ in PAIRS]
+    with pytest.raises(DataFileError, match="column 'label': all pairs have 1, and the loss needs"):
+        run("contrast", rows)
+    trained = run("contrast", rows, objective={"loss": "in-batch"})
+    assert trained.metrics is not None
+    assert "mrr" in trained.metrics
+
+
+def test_every_positive_of_a_list_makes_an_example(run: TrainingRun) -> None:
+    rows = [{"query": s, "pos": [f"{s} x", f"y {s}"], "neg": ["z", "w"]} for s in SENTENCES]
+    told: list[str] = []
+    run("contrast", rows, data={"held_out": 0.25}, tell=told.append)
+    assert told[0].startswith("12 training rows, 4 validation rows")
+
+
+ROWS = [{"x": sentence, "y": "pq"[number % 2]} for number, sentence in enumerate(SENTENCES)]
+
+
+@pytest.mark.parametrize(
+    ("tables", "error"),
+    [
+        ({"encoder": {"nonsense": 3}}, ConfigError),
+        ({"encoder": {"num_heads": 7}}, ConfigError),
+        ({"data": {"labels": ["z"]}}, DataFileError),
+        ({"training": {"sharding": "sharded"}}, ConfigError),
+        ({"training": {"precision": "bf16", "device": "cpu"}}, BackendError),
+    ],
+)  # fmt: skip
+def test_a_run_that_cannot_start_leaves_nothing_behind(
+    run: TrainingRun, tables: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        run("classify", ROWS, out="runs/topic", **tables)
+    assert sorted(path.name for path in Path().iterdir()) == ["x.jsonl"]
+    run("classify", ROWS, out="runs/topic")
+
+
+def test_a_run_is_overwritten_once_the_new_one_is_known_to_start(run: TrainingRun) -> None:
+    run("classify", ROWS)
+    before = {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()}
+    with pytest.raises(DataFileError, match="replace it with --overwrite"):
+        run("classify", ROWS)
+    with pytest.raises(ConfigError, match="nonsense"):
+        run("classify", ROWS, overwrite=True, encoder={"nonsense": 3})
+    assert {p: p.read_bytes() for p in Path("out").rglob("*") if p.is_file()} == before
+    run("mlm", [{"x": "a new text"}, {"x": "another one"}], overwrite=True)
+    assert bothways.load("out").spec.heads[0].task == "masked_tokens"
+    with pytest.raises(ConfigError, match="either resumed or overwritten"):
+        run("mlm", ROWS, overwrite=True, resume=True)
+
+
+def test_overwriting_removes_nothing_but_runs(run: TrainingRun) -> None:
+    run("classify", ROWS)
+    Path("out/notes.txt").write_text("mine")
+    with pytest.raises(DataFileError, match=r"out/notes\.txt: is no part of a run"):
+        run("classify", ROWS, overwrite=True)
+    Path("out/notes.txt").unlink()
+    with pytest.raises(ConfigError, match="out: is in out, which --overwrite removes"):
+        run("classify", ROWS, overwrite=True, model={"from": "out"})
+    Path("out/training.json").unlink()
+    with pytest.raises(DataFileError, match="is a model and not a run"):
+        run("classify", ROWS, overwrite=True)

@@ -1,4 +1,4 @@
-"""Short names of models, each pinned to one version of one wheel and the SHA-256 of every file."""
+"""Aliases: short names of models, pinned to a version of a wheel and the SHA-256 of every file."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,11 +8,11 @@ __all__ = ["ALIASES", "Alias"]
 
 @dataclasses.dataclass(frozen=True)
 class Alias:
-    """A model under a short name.
+    """A model with a short name.
 
-    title: what it is, in a phrase.
-    source: where its files come from, `pypi:package==version/path/in/wheel`.
-    sha256: hex digest of every file of the folder, by path within it.
+    title: a short description.
+    source: the source of its files, `pypi:package==version/path/in/wheel`.
+    sha256: hex digest of every file of the folder, by relative path.
     """
 
     title: str

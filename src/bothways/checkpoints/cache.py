@@ -1,12 +1,12 @@
-"""Where fetched models are kept: folders that appear whole, or not at all.
+"""The cache of downloaded models: folders that appear atomically.
 
     <cache>/models/<name>/receipt.json    the source, and size and SHA-256 of every file
     <cache>/models/<name>/model/          the files
-    <cache>/models/<name>.lock            locked while <name> is being fetched
-    <cache>/models/<name>.partial-*/      a fetch under way, or what is left of one that was killed
+    <cache>/models/<name>.lock            locked during the download of <name>
+    <cache>/models/<name>.partial-*/      a running download, or what a killed one has left
 
-The lock is the operating system's: it ends with the process that holds it, however that ends. So
-whoever holds it knows that partial folders of the same name are nobody's, and removes them.
+The operating system releases a lock when its process ends, even if it is killed. The process that
+holds the lock can therefore remove partial folders of the same name.
 """
 
 import contextlib
@@ -26,13 +26,14 @@ from typing import IO
 import platformdirs
 
 from bothways.errors import SourceError
+from bothways.io.atomic import publish_folder
 
 __all__ = ["FileRecord", "PullProgress", "Slot", "is_offline", "root"]
 
 PullProgress = Callable[[int, int | None], None]
-"""Called with the bytes that are here, and the bytes in all where they are known, else None.
+"""Called with the bytes received and the total bytes, or None if the total is unknown.
 
-Calls never overlap, but may come from another thread than the one that asked.
+Calls never overlap, but can come from another thread than the caller's.
 """
 
 _TRUE = {"1", "ON", "TRUE", "YES"}
@@ -40,9 +41,9 @@ _POLL_SECONDS = 0.1
 
 
 def root() -> Path:
-    """The cache folder: `BOTHWAYS_CACHE`, or the user's cache folder of the platform."""
-    if chosen := os.environ.get("BOTHWAYS_CACHE"):
-        return Path(chosen).expanduser().absolute()
+    """The cache folder: `BOTHWAYS_CACHE`, or a folder in the platform's cache folder."""
+    if setting := os.environ.get("BOTHWAYS_CACHE"):
+        return Path(setting).expanduser().absolute()
     return platformdirs.user_cache_path("bothways", appauthor=False)
 
 
@@ -56,7 +57,7 @@ def is_offline() -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class FileRecord:
-    """What a file was when it was fetched: its size in bytes and its SHA-256 in hex."""
+    """The size in bytes and the SHA-256 in hex of a downloaded file."""
 
     size: int
     sha256: str
@@ -64,9 +65,9 @@ class FileRecord:
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
-    """The place of one source in the cache, filled or not.
+    """The folder of one source in the cache, empty or filled.
 
-    source: the source, written in one way only. label: the readable part of the folder's name.
+    source: the normalized source. label: the readable part of the folder's name.
     """
 
     source: str
@@ -74,18 +75,19 @@ class Slot:
 
     @property
     def folder(self) -> Path:
-        """The slot's own folder, whether it exists or not."""
+        """The slot's folder, which may not exist yet."""
         label = re.sub(r"[^A-Za-z0-9.+!_-]", "-", self.label)
         return (
             root() / "models" / f"{label}-{hashlib.sha256(self.source.encode()).hexdigest()[:12]}"
         )
 
     def find(self, pinned: Mapping[str, str] | None, *, rehash: bool = False) -> Path | None:
-        """The model folder if it is here whole, else None.
+        """The model folder if it is complete, or None.
 
-        Whole: every file of the receipt has its size, and the receipt the digests of `pinned`,
-        where given. The files are not read again, so this takes no longer for a large model,
-        unless `rehash`: then their content is compared too.
+        It is complete if every file of the receipt has the recorded size, and the receipt has the
+        `pinned` digests, if given. Files are not read, so the time does not grow with their size.
+
+        rehash: whether to compare the contents of the files too.
         """
         receipt = self._receipt()
         if receipt is None or (pinned is not None and pinned != _digests(receipt)):
@@ -102,23 +104,23 @@ class Slot:
         return model
 
     @contextlib.contextmanager
-    def locked(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Keep other processes from filling the slot; `waiting` is called while another does."""
-        with self._telling_of_the_cache():
+    def lock(self, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Lock the slot for this process; call `on_wait` while another process has the lock."""
+        with self._cache_errors():
             self.folder.parent.mkdir(parents=True, exist_ok=True)
-            lock = _lock_of(self.folder).open("ab")
-        with lock:
-            with self._telling_of_the_cache():
-                while not _try_lock(lock):
-                    waiting()
+            lock_file = _lock_path(self.folder).open("ab")
+        with lock_file:
+            with self._cache_errors():
+                while not _try_lock(lock_file):
+                    on_wait()
                     time.sleep(_POLL_SECONDS)
-                self._sweep()
+                self._remove_partial_folders()
             yield
 
     @contextlib.contextmanager
-    def filling(self) -> Iterator[Path]:
-        """A folder to work in while the slot is locked; in the end it goes, whatever happens."""
-        with self._telling_of_the_cache():
+    def scratch_folder(self) -> Iterator[Path]:
+        """A temporary folder for use while the slot is locked; it is removed at the end."""
+        with self._cache_errors():
             prefix = f"{self.folder.name}.partial-"
             scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=self.folder.parent))
             try:
@@ -126,10 +128,10 @@ class Slot:
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
 
-    def keep(self, model: Path, files: Mapping[str, FileRecord]) -> Path:
-        """Move a finished model folder, its files on disk, into the slot; return its new path.
+    def store(self, model: Path, files: Mapping[str, FileRecord]) -> Path:
+        """Move a complete model folder, whose files are synced, into the slot; return its new path.
 
-        model: a folder within the one that `filling` gave.
+        model: a folder inside the one that `scratch_folder` returned.
         """
         entry = model.parent / "entry"
         entry.mkdir()
@@ -138,16 +140,9 @@ class Slot:
             "source": self.source,
             "files": {n: [f.size, f.sha256] for n, f in files.items()},
         }
-        with (entry / "receipt.json").open("x", encoding="utf-8") as file:
-            json.dump(receipt, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        for folder, _, _ in os.walk(entry):
-            _sync_folder(Path(folder))
-        if self.folder.exists():  # damaged, or of other pins: out of the way first
-            self.folder.rename(model.parent / "replaced")
-        entry.rename(self.folder)
-        _sync_folder(self.folder.parent)
+        (entry / "receipt.json").write_text(json.dumps(receipt, indent=1), encoding="utf-8")
+        # An existing folder is damaged, or has other digests.
+        publish_folder(entry, self.folder, displaced=model.parent / "replaced")
         return self.folder / "model"
 
     def _receipt(self) -> dict[str, FileRecord] | None:
@@ -155,21 +150,22 @@ class Slot:
             receipt = json.loads((self.folder / "receipt.json").read_text(encoding="utf-8"))
             return {name: FileRecord(*record) for name, record in receipt["files"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None  # not there, or not as `keep` writes it
+            return None  # missing, or not written by `store`
 
-    def _sweep(self) -> None:
-        """Remove what killed fetches left, of this slot and of others that nobody is filling."""
+    def _remove_partial_folders(self) -> None:
+        """Remove what killed downloads have left, in this slot and in other unlocked slots."""
         for partial in self.folder.parent.glob("*.partial-*"):
-            owner = partial.with_name(partial.name.partition(".partial-")[0])
-            if owner == self.folder:
+            slot_folder = partial.with_name(partial.name.partition(".partial-")[0])
+            if slot_folder == self.folder:
                 shutil.rmtree(partial, ignore_errors=True)
                 continue
-            with _lock_of(owner).open("ab") as lock:
-                if _try_lock(lock):
+            with _lock_path(slot_folder).open("ab") as lock_file:
+                if _try_lock(lock_file):
                     shutil.rmtree(partial, ignore_errors=True)
 
     @contextlib.contextmanager
-    def _telling_of_the_cache(self) -> Iterator[None]:
+    def _cache_errors(self) -> Iterator[None]:
+        """Raise a SourceError that names the cache folder for every OSError."""
         try:
             yield
         except SourceError:
@@ -177,7 +173,8 @@ class Slot:
         except OSError as error:
             raise SourceError(
                 f"{self.source}: the cache folder {root()} cannot be written: "
-                f"{error.strerror or error}; make room or set BOTHWAYS_CACHE to another folder"
+                f"{error.strerror or error}; free disk space, or set BOTHWAYS_CACHE to "
+                "another folder"
             ) from error
 
 
@@ -190,18 +187,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _lock_of(folder: Path) -> Path:
+def _lock_path(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.lock")
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return  # elsewhere a folder cannot be opened to be synced
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 if sys.platform == "win32":

@@ -1,6 +1,7 @@
 """Writing a model folder for transformers, sentence-transformers, ONNX Runtime or bothways."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Literal, assert_never
 
@@ -10,14 +11,18 @@ from bothways.checkpoints.onnx import write_onnx
 from bothways.checkpoints.sentence_transformers_export import write_modules
 from bothways.checkpoints.transformers_export import write_transformers
 from bothways.errors import DataFileError
-from bothways.io.atomic import new_folder
+from bothways.io.atomic import atomic_folder
 
 __all__ = ["Format", "export"]
+
+_MODEL_FILES = ("bothways.json", "config.json", "modules.json", "model.onnx")
 
 Format = Literal["bothways", "transformers", "sentence-transformers", "onnx"]
 
 
-def export(model: ModelBundle, out: str | os.PathLike[str], to: Format) -> tuple[str, ...]:
+def export(
+    model: ModelBundle, out: str | os.PathLike[str], to: Format, *, overwrite: bool = False
+) -> tuple[str, ...]:
     """Write a model in the format of another library or of bothways; return what is left out.
 
     A transformers folder holds the encoder, and the heads that a class of its family computes;
@@ -25,17 +30,43 @@ def export(model: ModelBundle, out: str | os.PathLike[str], to: Format) -> tuple
     graph that computes all of them. The result names each head that the folder lacks, and why.
     The folder appears under its name when it is complete and on disk, or not at all.
 
+    overwrite: replace `out` once the new folder is complete, if it is an exported model.
+
     Raises:
         UnsupportedModel: if the format cannot express the encoder; the message names the field.
         MissingExtra: for ONNX, if the onnx library is not installed.
         DataFileError: if `out` exists and is not empty, or cannot be written.
     """
     out = Path(out)
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise DataFileError(f"{out}: exists already; choose another name, or remove it")
-    with new_folder(out) as hidden:
+    exists = out.is_file() or (out.is_dir() and any(out.iterdir()))
+    if exists and not overwrite:
+        raise DataFileError(
+            f"{out}: exists already; choose another name, remove it, or replace it with "
+            "--overwrite (overwrite=True)"
+        )
+    if exists:
+        _check_replaceable(out, model)
+    with atomic_folder(out) as hidden:
         left_out = _write(hidden, model, to)
+        if exists:
+            shutil.rmtree(out)
     return tuple(left_out)
+
+
+def _check_replaceable(out: Path, model: ModelBundle) -> None:
+    """Check that a folder is an exported model other than the one to export.
+
+    Raises:
+        DataFileError: if it is something else.
+    """
+    if out.resolve() in (model.path.resolve(), model.reader_path.resolve()):
+        raise DataFileError(f"{out}: is the model to export; choose another name")
+    is_model = any((out / name).is_file() for name in _MODEL_FILES)
+    if not is_model or (out / "training.json").exists():
+        raise DataFileError(
+            f"{out}: is not an exported model, and --overwrite replaces nothing else; choose "
+            "another name"
+        )
 
 
 def _write(out: Path, model: ModelBundle, to: Format) -> list[str]:

@@ -1,6 +1,6 @@
-"""Models of the Hugging Face hub, through huggingface_hub: its cache, its offline mode, its log-in.
+"""Models of the Hugging Face hub, with the cache, offline mode and login of huggingface_hub.
 
-Only safetensors, JSON and tokenizer files are asked for: no code, and no pickled weights.
+Only safetensors, JSON and tokenizer files are downloaded: no code and no pickled weights.
 """
 
 import importlib
@@ -14,57 +14,57 @@ from bothways.errors import MissingExtra, SourceError
 
 __all__ = ["fetch"]
 
-WANTED = ("*.safetensors", "*.json", "*vocab.txt", "*merges.txt", "*.model")
-UNWANTED = ("checkpoint-*", "onnx/*", "openvino/*")
-"""Copies of the model in other formats, or from earlier in its training."""
+ALLOW_PATTERNS = ("*.safetensors", "*.json", "*vocab.txt", "*merges.txt", "*.model")
+IGNORE_PATTERNS = ("checkpoint-*", "onnx/*", "openvino/*")
+"""Copies of the model in other formats, and training checkpoints."""
 
 
 def fetch(
     repository: str, revision: str | None, offline: bool, progress: PullProgress | None
 ) -> Path:
-    """The folder of `repository` in the hub's cache, fetched as far as it is not there.
+    """Download the missing files of a model; return its folder in the hub's cache.
 
     Raises:
         MissingExtra: if huggingface_hub is missing or too old.
-        SourceError: if there is no such model or revision, access is denied, the hub cannot be
-            reached and the cache has no copy, or there are no safetensors.
+        SourceError: if the model or revision does not exist, access is denied, the hub cannot be
+            reached and the cache has no copy, or the model has no safetensors.
     """
     source = f"hf:{repository}" + (f"@{revision}" if revision else "")
     try:
         import httpx2  # of huggingface_hub 2 and later
         from huggingface_hub import errors, snapshot_download
     except ImportError as error:
-        raise MissingExtra("hub", f"fetching {source}") from error
+        raise MissingExtra("hub", f"downloading {source}") from error
     try:
         folder = snapshot_download(
             repository,
             revision=revision,
-            allow_patterns=list(WANTED),
-            ignore_patterns=list(UNWANTED),
+            allow_patterns=list(ALLOW_PATTERNS),
+            ignore_patterns=list(IGNORE_PATTERNS),
             local_files_only=offline,
             tqdm_class=_bar_class(progress),
         )
     except errors.GatedRepoError as error:
         raise SourceError(
-            f"{source}: access to this model is granted on request: ask for it on the model's "
-            "page, then log in with `hf auth login` or set HF_TOKEN"
+            f"{source}: access to this model must be requested: request it on the model's page, "
+            "then log in with `hf auth login` or set HF_TOKEN"
         ) from error
     except errors.RevisionNotFoundError as error:
         raise SourceError(
-            f"{source}: the model is there, its revision {revision!r} is not"
+            f"{source}: the model exists, but has no revision {revision!r}"
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise SourceError(
             f"{source}: the hub has no such model, or it is private: check the name; for a private "
-            "one, log in with `hf auth login` or set HF_TOKEN"
+            "model, log in with `hf auth login` or set HF_TOKEN"
         ) from error
     except errors.HFValidationError as error:
-        raise SourceError(f"{source}: not a name the hub could have: {error}") from error
+        raise SourceError(f"{source}: not a valid name of a model: {error}") from error
     except errors.LocalEntryNotFoundError as error:
         raise SourceError(f"{source}: {_not_cached(error, offline)}") from error
     except (httpx2.HTTPError, OSError) as error:
         raise SourceError(
-            f"{source}: could not be fetched from the hub: {_first_line(error)}"
+            f"{source}: could not be downloaded from the hub: {_first_line(error)}"
         ) from error
     _check(Path(folder), repository, revision, source)
     return Path(folder)
@@ -74,12 +74,12 @@ def _not_cached(error: Exception, offline: bool) -> str:
     cause = error.__cause__
     if offline or type(cause).__name__ == "OfflineModeIsEnabled":
         return (
-            "not, or not wholly, in the hub's cache, and BOTHWAYS_OFFLINE or HF_HUB_OFFLINE "
-            "forbids fetching it; fetch it once with `bothways pull` while online"
+            "missing or incomplete in the hub's cache, and BOTHWAYS_OFFLINE or HF_HUB_OFFLINE "
+            "forbids downloading it; run `bothways pull` while online"
         )
     return (
-        f"could not be fetched from the hub ({_first_line(cause or error)}), and the hub's cache "
-        "has no whole copy; check the network"
+        f"could not be downloaded from the hub ({_first_line(cause or error)}), and the hub's "
+        "cache has no complete copy; check the network"
     )
 
 
@@ -90,34 +90,34 @@ def _first_line(error: BaseException) -> str:
 def _check(folder: Path, repository: str, revision: str | None, source: str) -> None:
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("0_*/*.safetensors")):
         raise SourceError(
-            f"{source}: the model has no safetensors, and bothways takes no other weights from the "
-            "hub; if you trust its pickled weights, download them yourself and load the folder"
+            f"{source}: the model has no safetensors, and bothways downloads no other weights from "
+            "the hub; if you trust its pickled weights, download them yourself and load the folder"
         )
-    if not (folder / "modules.json").exists() and not _is_known_whole(repository, revision):
+    if not (folder / "modules.json").exists() and not _is_complete(repository, revision):
         warnings.warn(
-            f"{source}: used from the hub's cache, which does not say whether the model has more "
-            "files than these; a sentence-transformers model without its modules.json would be "
-            "pooled by plain mean. `bothways pull` while online settles it",
+            f"{source}: loaded from the hub's cache, which may be incomplete; without its "
+            "modules.json, a sentence-transformers model would use plain mean pooling. Run "
+            "`bothways pull` while online to complete it",
             stacklevel=7,  # the caller of bothways.load
         )
 
 
-def _is_known_whole(repository: str, revision: str | None) -> bool:
-    """Whether the hub's cache knows all files of the model, or that it has no modules.json."""
+def _is_complete(repository: str, revision: str | None) -> bool:
+    """Whether the cache lists all files of the model, or records that modules.json is missing."""
     from huggingface_hub import get_cached_repo_tree, try_to_load_from_cache
     from huggingface_hub.errors import CachedRepoTreeNotFoundError
 
     try:
         get_cached_repo_tree(repository, revision=revision)
     except CachedRepoTreeNotFoundError:
-        # A path, None for "unknown", or an object that stands for "known not to exist".
+        # A path, None for "unknown", or a sentinel for "does not exist".
         return try_to_load_from_cache(repository, "modules.json", revision=revision) is not None
     return True
 
 
 def _bar_class(progress: PullProgress | None) -> type[Any]:
-    """A progress bar that draws nothing, and hands the bytes of all files to `progress`."""
-    tqdm: Any = importlib.import_module("huggingface_hub.utils").tqdm  # which has no types
+    """A tqdm class that draws nothing, and reports the bytes of all files to `progress`."""
+    tqdm: Any = importlib.import_module("huggingface_hub.utils").tqdm  # untyped
     lock = threading.Lock()
     bars: list[Any] = []
 
@@ -125,7 +125,7 @@ def _bar_class(progress: PullProgress | None) -> type[Any]:
         def __init__(self, *args: Any, unit: str = "it", **settings: Any) -> None:
             settings["disable"] = True
             super().__init__(*args, unit=unit, **settings)
-            if unit == "B":  # the others count files
+            if unit == "B":  # other bars count files
                 bars.append(self)
 
         def update(self, n: float | None = 1) -> None:

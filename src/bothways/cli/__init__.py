@@ -1,8 +1,8 @@
 """The command line: `bothways COMMAND ...`, and `python -m bothways COMMAND ...`.
 
-Each command is one thin file; what they share is in `options` (every option, once), `console`
-(messages and exit codes), `models` (loading) and, for `encode`, `memory`, `streaming` and
-`progress`. Modules here import nothing heavy at their top: help does not wait for torch.
+Each command is a file of its name. `generated_options` and `command` build its options from
+dataclasses; `options` has those that commands share. Modules import nothing heavy at their top, and
+a command is imported only when it is used, so help and completion do not wait for torch.
 """
 
 from bothways.cli.app import main

@@ -5,34 +5,31 @@ from typing import Annotated
 import typer
 
 from bothways import __version__
-from bothways.cli.compare import compare
-from bothways.cli.console import reporting
-from bothways.cli.doctor import doctor
-from bothways.cli.encode import encode
-from bothways.cli.export import export
-from bothways.cli.grouped import GroupedCommand
-from bothways.cli.inspect import inspect
-from bothways.cli.predict import predict
-from bothways.cli.pull import pull
-from bothways.cli.search import search
-from bothways.cli.train import train
+from bothways.cli.command import CONTEXT_SETTINGS, LazyGroup
 
 __all__ = ["app", "main"]
 
+
+class _Commands(LazyGroup):
+    module = "bothways.cli"
+    names = (
+        *("encode", "search", "train", "predict", "compare"),
+        *("inspect", "pull", "export", "doctor"),
+    )
+
+
 app = typer.Typer(
     name="bothways",
+    cls=_Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT_SETTINGS,
 )
-for command in (encode, search, train, predict, compare, inspect, pull, export, doctor):
-    app.command(cls=GroupedCommand)(reporting(command))
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(value: bool) -> None:
+    if value:
         typer.echo(f"bothways {__version__}")
         raise typer.Exit
 
@@ -42,14 +39,14 @@ def _program(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
         ),
     ] = False,
 ) -> None:
-    """Encode sequences with Transformer encoders: text, symbols and series in, vectors out.
+    """Encode text, symbols and series with Transformer encoders.
 
-    Results go to standard output or a file, messages to standard error. Exit codes: 0 done, 1 the
-    work failed, 2 the command was wrong, 130 interrupted.
+    Results go to standard output or a file, messages to standard error. Exit codes: 0 success, 1
+    the work failed, 2 invalid command, 130 interrupted.
 
     \b
         bothways encode sentences.txt -o sentences.jsonl

@@ -1,4 +1,4 @@
-"""Messages to people, on standard error, and the exit codes of commands."""
+"""Messages on standard error, and the exit codes of commands."""
 
 import contextlib
 import functools
@@ -24,11 +24,11 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 FAILED = 1
 SIGNAL_BASE = 128
-"""A program ended by signal n exits with 128 + n, by the custom of shells."""
+"""Shells report a program that signal n ended as exit code 128 + n."""
 
 
 class Terminated(BaseException):
-    """A signal asked the program to end; like KeyboardInterrupt, nobody handles it on the way."""
+    """A signal asked the program to stop. Like KeyboardInterrupt, it is no `Exception`."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -36,28 +36,28 @@ class Terminated(BaseException):
 
 
 def note(message: str) -> None:
-    """Tell of something in passing."""
+    """Print a message on standard error."""
     lines = [printable(line) for line in message.split("\n")]
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 def warn(message: str) -> None:
-    """Tell of something that should not be missed."""
+    """Print a warning on standard error."""
     note(f"warning: {message}")
 
 
 def printable(text: str) -> str:
-    """The text on one line, with control characters escaped, so that no file steers a terminal."""
-    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    """Escape control characters and line breaks, so that a file cannot control the terminal."""
+    return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def reporting(command: Callable[P, None]) -> Callable[P, None]:
-    """Let a command fail with one line and an exit code rather than with a traceback."""
+    """Let a command fail with a one-line message and an exit code instead of a traceback."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            with _signals_raised(), _warnings_told():
+            with _raise_signals(), _print_warnings():
                 command(*args, **kwargs)
                 sys.stdout.flush()
         except KeyboardInterrupt:
@@ -65,9 +65,9 @@ def reporting(command: Callable[P, None]) -> Callable[P, None]:
         except Terminated as end:
             _exit(SIGNAL_BASE + end.number, f"ended by {end}")
         except BrokenPipeError:
-            _exit(SIGNAL_BASE + 13)  # SIGPIPE: whoever read our output has seen enough
+            _exit(SIGNAL_BASE + 13)  # SIGPIPE: the reader of the output closed it
         except MemoryError:
-            _exit(FAILED, "error: out of memory; try encode --max-memory, or fewer --threads")
+            _exit(FAILED, "error: out of memory; use --max-memory, or fewer --threads")
         except BothwaysError as error:
             _exit(FAILED, f"error: {error}")
         except OSError as error:
@@ -85,24 +85,24 @@ def _exit(code: int, message: str | None = None) -> NoReturn:
     try:
         sys.stdout.flush()
     except OSError:
-        # Python flushes once more at exit; let that go where it cannot fail.
+        # Python flushes again at exit: redirect that to where it cannot fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     raise typer.Exit(code)
 
 
 @contextlib.contextmanager
-def _warnings_told() -> Iterator[None]:
-    """Print Python's warnings as our own, without the line of code they come from."""
+def _print_warnings() -> Iterator[None]:
+    """Print Python's warnings with `warn`, without the line of code that caused them."""
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *where: warn(str(message))
         yield
 
 
 @contextlib.contextmanager
-def _signals_raised() -> Iterator[None]:
+def _raise_signals() -> Iterator[None]:
     """Turn SIGTERM and SIGHUP into exceptions, so that half-written files are removed."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may handle signals
+        yield  # only the main thread can handle signals
         return
 
     def end(number: int, _: FrameType | None) -> None:
@@ -111,7 +111,7 @@ def _signals_raised() -> Iterator[None]:
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in numbers}
     for number, handler in before.items():
-        if handler == signal.SIG_DFL:  # one that is ignored, as under nohup, stays ignored
+        if handler == signal.SIG_DFL:  # an ignored signal, as under nohup, stays ignored
             signal.signal(number, end)
     try:
         yield

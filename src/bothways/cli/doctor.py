@@ -1,4 +1,4 @@
-"""`bothways doctor`: what this machine and installation can do, found out by trying."""
+"""`bothways doctor`: print what this machine and installation support, after trying it."""
 
 import dataclasses
 import importlib.metadata
@@ -12,9 +12,10 @@ from typing import Any, get_args
 import numpy as np
 
 from bothways.cli import options as o
+from bothways.cli.command import command
 from bothways.inference.backends import BackendName, Precision
 
-__all__ = ["doctor"]
+__all__ = ["COMMAND", "describe", "doctor"]
 
 _INSTRUCTION_SETS = (
     *("sse4_2", "avx", "f16c", "fma", "avx2", "avx_vnni"),
@@ -22,13 +23,13 @@ _INSTRUCTION_SETS = (
     *("amx_tile", "amx_int8", "amx_bf16"),
     *("asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2"),
 )
-"""Those that decide how fast matrices are multiplied, as Linux spells them."""
+"""Instruction sets that affect the speed of matrix products, as Linux spells them."""
 
 _ENVIRONMENT = (
     *("BOTHWAYS_THREADS", "BOTHWAYS_ISA", "OMP_NUM_THREADS"),
     *("BOTHWAYS_CACHE", "BOTHWAYS_OFFLINE", "HF_HUB_OFFLINE"),
 )
-"""Variables that change what is used."""
+"""Environment variables that affect threads, kernels, the cache and downloads."""
 
 _EXTRAS = {
     "torch": "torch",
@@ -39,15 +40,14 @@ _EXTRAS = {
     "tensorboard": "tensorboard",
     "hub": "huggingface_hub",
 }
-"""The distribution that each extra of this package brings."""
+"""The distribution that each extra of this package installs."""
 
 
 def doctor(as_json: o.AsJson = False) -> None:
-    """Print what this machine and installation can do.
+    """Print what this machine and installation support.
 
-    That is backends, devices, instruction sets, threads and extras. Each backend is tried with a
-    tiny encoder, so what is said to work has just worked. The last lines say which backend is used
-    by default, and why.
+    Prints backends, devices, instruction sets, threads and extras, after running a tiny encoder on
+    each backend. The last lines name the default backend, and the reason.
 
     \b
         bothways doctor
@@ -58,7 +58,7 @@ def doctor(as_json: o.AsJson = False) -> None:
 
 
 def describe() -> dict[str, Any]:
-    """Everything that is printed, as JSON values."""
+    """Describe the machine and the installation in JSON values."""
     from bothways import __version__
     from bothways.checkpoints import cache
 
@@ -85,12 +85,12 @@ def describe() -> dict[str, Any]:
 
 
 def _try_backend(name: BackendName) -> dict[str, Any]:
-    """Encode one short sequence in each precision; say what was used, or why it did not work."""
-    tried = {precision: _try(name, precision) for precision in get_args(Precision)}
-    working = [precision for precision, found in tried.items() if not isinstance(found, str)]
+    """Encode a short sequence in each precision: what was used, or why it failed."""
+    results = {precision: _try_precision(name, precision) for precision in get_args(Precision)}
+    working = [precision for precision, result in results.items() if not isinstance(result, str)]
     if not working:
-        return {"works": False, "because": tried["fp32"]}
-    backend = tried[working[0]]
+        return {"works": False, "because": results["fp32"]}
+    backend = results[working[0]]
     return {
         "works": True,
         "backend": backend.name,
@@ -99,8 +99,8 @@ def _try_backend(name: BackendName) -> dict[str, Any]:
     }
 
 
-def _try(name: BackendName, precision: Precision) -> Any:
-    """The backend, after it has worked, or why it does not."""
+def _try_precision(name: BackendName, precision: Precision) -> Any:
+    """The backend, if it encodes a sequence, or the error message."""
     from bothways.errors import BothwaysError
     from bothways.inference.backends import create_backend
     from bothways.model.config import EncoderConfig
@@ -111,7 +111,12 @@ def _try(name: BackendName, precision: Precision) -> Any:
     try:
         backend = create_backend(name, config, initialize(config), precision=precision)
         backend.pool(PackedBatch.of([np.arange(8)]), ["mean"])
-    except (BothwaysError, ImportError, OSError, RuntimeError) as error:  # or a broken install
+    except (
+        BothwaysError,
+        ImportError,
+        OSError,
+        RuntimeError,
+    ) as error:  # includes a broken install
         return str(error)
     return backend
 
@@ -137,7 +142,7 @@ def _torch() -> dict[str, Any] | None:
 
 
 def _native() -> list[str] | None:
-    """The instruction sets that the native engine can use, best first; None without the engine."""
+    """Instruction sets that the native engine can use, best first; None without the engine."""
     from bothways.native import available_isas, is_built
 
     return available_isas() if is_built() else None
@@ -151,7 +156,7 @@ def _version(package: str) -> str | None:
 
 
 def _usable_cores() -> int | None:
-    """Cores that this process may run on, which a container may have limited."""
+    """Number of cores that this process may use; a container may limit them."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()
@@ -163,14 +168,14 @@ def _cpu_name() -> str:
 
 
 def _instruction_sets() -> list[str] | None:
-    """None where the system does not tell."""
+    """None on systems that do not report them."""
     facts = _cpuinfo()
-    there = (facts.get("flags") or facts.get("Features") or "").split()
-    return [name for name in _INSTRUCTION_SETS if name in there] if there else None
+    flags = (facts.get("flags") or facts.get("Features") or "").split()
+    return [name for name in _INSTRUCTION_SETS if name in flags] if flags else None
 
 
 def _cpuinfo() -> dict[str, str]:
-    """What Linux says of the first core; nothing on other systems."""
+    """Linux's description of the first core; empty on other systems."""
     path = Path("/proc/cpuinfo")
     if not path.exists():
         return {}
@@ -187,7 +192,7 @@ def _page(facts: dict[str, Any]) -> str:
         ("python", f"{facts['python']} on {facts['system']}"),
         ("cpu", cpu["name"]),
         ("cores", f"{cpu['cores']}, of which this process may use {cpu['usable_cores']}"),
-        ("instructions", "not known on this system" if sets is None else " ".join(sets)),
+        ("instructions", "unknown on this system" if sets is None else " ".join(sets)),
         *(
             (f"extra [{name}]", version or "not installed")
             for name, version in facts["extras"].items()
@@ -196,7 +201,7 @@ def _page(facts: dict[str, Any]) -> str:
         ("native kernels", ", ".join(facts["native"] or ["none in this build"])),
         *facts["environment"].items(),
         ("model cache", facts["cache"]),
-        *((f"backend {name}", _backend_row(found)) for name, found in facts["backends"].items()),
+        *((f"backend {name}", _backend_row(result)) for name, result in facts["backends"].items()),
         ("used", _backend_row(used)),
         ("because", used["why"]),
     ]
@@ -211,11 +216,14 @@ def _torch_rows(torch: dict[str, Any] | None) -> list[tuple[str, str]]:
         return [("torch", f"installed, but cannot be imported: {torch['broken']}")]
     return [
         ("torch threads", f"{torch['threads']}, with {torch['cpu_capability']} kernels"),
-        ("GPUs", ", ".join(torch["gpus"]) or "none that torch sees"),
+        ("GPUs", ", ".join(torch["gpus"]) or "none visible to torch"),
     ]
 
 
-def _backend_row(found: dict[str, Any]) -> str:
-    if not found["works"]:
-        return f"no: {found['because']}"
-    return f"{found['backend']} on {found['device']}, in {', '.join(found['precisions'])}"
+def _backend_row(result: dict[str, Any]) -> str:
+    if not result["works"]:
+        return f"no: {result['because']}"
+    return f"{result['backend']} on {result['device']}, in {', '.join(result['precisions'])}"
+
+
+COMMAND = command(doctor)

@@ -1,116 +1,123 @@
-"""`bothways encode`: files of sequences in, a file of vectors out."""
+"""`bothways encode`: encode files of sequences into a file of vectors."""
 
 import contextlib
+import dataclasses
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from bothways.cli import models
 from bothways.cli import options as o
-from bothways.cli.console import note, warn
-from bothways.cli.memory import hold_on_to_little, plan_chunks
+from bothways.cli.command import command
+from bothways.cli.console import note
 from bothways.cli.progress import encoding_progress
 from bothways.errors import DataFileError
+from bothways.io.options import Option
 
 if TYPE_CHECKING:
-    from bothways.files import Row
+    from bothways.encoder import Encoder
+    from bothways.files import ReadProgress, Row
 
-__all__ = ["encode", "refuse_output_among_inputs"]
+__all__ = ["COMMAND", "encode", "refuse_output_among_inputs"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EncodeOptions(o.PoolingOptions):
+    """The model, its vectors and their file."""
+
+    output: Annotated[
+        str,
+        Option(
+            "File of vectors: .parquet, .npy or .jsonl, or - for .jsonl on standard output. It "
+            "appears only when it is complete.",
+            group="Output", unit="FILE", flags=("--output", "-o"),
+        ),
+    ]  # fmt: skip
+    overwrite: o.Overwrite = False
+    model: Annotated[str, Option(o.MODEL_HELP, group="Vectors", unit="MODEL")] = "minilm"
 
 
 def encode(
-    inputs: o.Inputs,
-    output: o.Output,
-    model: o.Model = "minilm",
-    column: o.Column = None,
-    id_column: o.IdColumn = None,
-    input_format: o.InputFormat = None,
-    pooling: o.Pooling = None,
-    normalize: o.Normalize = None,
-    dimensions: o.Dimensions = None,
-    prompt: o.Prompt = None,
-    on_overflow: o.OnOverflow = "truncate",
-    max_memory: o.MaxMemory = None,
-    backend: o.Backend = "auto",
-    precision: o.PrecisionOption = "fp32",
-    threads: o.Threads = None,
-    overwrite: o.Overwrite = False,
+    inputs: o.InputOptions,
+    options: EncodeOptions,
+    overflow: o.OverflowOptions,
+    backend: o.BackendOptions,
     quiet: o.Quiet = False,
 ) -> None:
     """Encode files of sequences into a file of vectors.
 
-    There is one vector for each row, in order. Rows are read, encoded and written a part at a time,
-    so files may be of any size. A .jsonl output has id, text, vector, num_tokens and truncated in
-    each row, and which model and settings made it; .parquet has the same as columns, with the model
-    and settings in its metadata, in a third of the space (it needs the extra [parquet]); .npy has
-    the vectors alone, and the model and settings in a .npy.json beside it.
+    Writes one vector per row, in order, reading a part of the file at a time. .jsonl and .parquet
+    (extra [parquet]) hold id, text, vector, num_tokens and truncated of each row, with the model
+    and settings; .npy holds vectors only, and a .npy.json beside it the model and settings.
 
     \b
         bothways encode sentences.txt -o sentences.jsonl
         bothways encode reviews.csv --column body --id-column id -o reviews.parquet
-        bothways encode part-*.jsonl.zst -o all.npy --max-memory 1GB
-        zcat log.gz | bothways encode - -o - | head
     """
-    from bothways.cli.streaming import encode_rows
-    from bothways.files import Meter, check_inputs, read_rows, vector_output
+    from bothways.cli.memory import plan_chunks, reduce_memory_retention
+    from bothways.cli.streaming import encode_rows, report_totals
+    from bothways.files import ReadProgress, check_inputs, open_vector_output
 
-    hold_on_to_little()
-    check_inputs(inputs, input_format)
-    refuse_output_among_inputs(inputs, output)
-    settings = models.EncodeSettings(pooling, normalize, dimensions, prompt, on_overflow)
+    reduce_memory_retention()
+    check_inputs(inputs.inputs, inputs.input_format)
+    refuse_output_among_inputs(inputs.inputs, options.output)
+    settings = models.EncodeSettings(
+        options.pooling,
+        options.normalize,
+        options.dimensions,
+        options.prompt,
+        overflow.on_overflow,
+    )
     with contextlib.ExitStack() as stack:
-        out = stack.enter_context(vector_output(output, overwrite=overwrite))
-        encoder = models.load(
-            model, backend=backend, precision=precision, threads=threads, quiet=quiet
-        )
-        origin = models.origin_of(encoder, model, settings)
-        writer = out.begin(origin)
+        out = stack.enter_context(open_vector_output(options.output, overwrite=options.overwrite))
+        encoder = models.load(options.model, backend, quiet=quiet)
+        origin = models.origin_of(encoder, options.model, settings)
+        writer = out.start(origin)
         plan = plan_chunks(
-            max_memory,
+            overflow.max_memory,
             encoder,
             dimensions=origin.dimensions,
-            windows=on_overflow == "window",
+            windows=overflow.on_overflow == "window",
         )
-        meter = Meter(inputs)
+        read_progress = ReadProgress(inputs.inputs)
         rows = stack.enter_context(
-            contextlib.closing(
-                read_rows(
-                    inputs,
-                    kind=models.kind_of(encoder),
-                    column=column,
-                    id_column=id_column,
-                    input_format=input_format,
-                    meter=meter,
-                )
-            )
+            contextlib.closing(_read_rows(inputs, encoder, read_progress, quiet=quiet))
         )
         started = time.monotonic()
         with encoding_progress(quiet=quiet) as report:
             totals = encode_rows(
                 encoder,
-                rows if quiet or column else _announced(rows),
+                rows,
                 writer,
                 settings=settings,
                 plan=plan,
-                meter=meter,
+                read_progress=read_progress,
                 report=report,
             )
         seconds = time.monotonic() - started
-    if totals.truncated:
-        warn(
-            f"{totals.truncated:,} of {totals.rows:,} rows are longer than the model's "
-            f"{encoder.max_length} positions and were cut; --on-overflow window encodes all of them"
-        )
-    if not quiet:
-        note(
-            f"encoded {totals.rows:,} rows, {totals.tokens:,} tokens, in {seconds:.1f} s "
-            f"({totals.tokens / max(seconds, 1e-3):,.0f} tokens/s)"
-        )
+    report_totals("encoded", totals, seconds, max_length=encoder.max_length, quiet=quiet)
 
 
-def _announced(rows: "Iterable[Row]") -> "Iterator[Row]":
-    """Say which column of a table was chosen: without a header, it is the first row's text."""
+def _read_rows(
+    inputs: o.InputOptions, encoder: "Encoder", read_progress: "ReadProgress", *, quiet: bool
+) -> "Generator[Row]":
+    from bothways.files import read_rows
+
+    rows = read_rows(
+        inputs.inputs,
+        kind=models.kind_of(encoder),
+        column=inputs.column,
+        id_column=inputs.id_column,
+        input_format=inputs.input_format,
+        read_progress=read_progress,
+    )
+    with contextlib.closing(rows):
+        yield from rows if quiet or inputs.column else _note_columns(rows)
+
+
+def _note_columns(rows: "Iterable[Row]") -> "Iterator[Row]":
+    """Print which column of each table is encoded: without a header it is the first row's text."""
     file = None
     for row in rows:
         name, _, line, column = row.place
@@ -120,18 +127,21 @@ def _announced(rows: "Iterable[Row]") -> "Iterator[Row]":
         yield row
 
 
-def refuse_output_among_inputs(inputs: list[str], output: str) -> None:
-    """Raise if the output would overwrite what is to be read.
+def refuse_output_among_inputs(inputs: Iterable[str], output: str) -> None:
+    """Check that the output does not overwrite an input.
 
     Raises:
-        DataFileError: naming it.
+        DataFileError: naming the file.
     """
     if any(_is_same_file(source, output) for source in inputs):
-        raise DataFileError(f"{output}: is an input too; give the output another name")
+        raise DataFileError(f"{output}: is also an input; give the output another name")
 
 
 def _is_same_file(source: str, output: str) -> bool:
     try:
         return Path(output).samefile(source)
-    except OSError:  # one of them is no file
+    except OSError:  # one of them does not exist
         return False
+
+
+COMMAND = command(encode)

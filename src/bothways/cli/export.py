@@ -1,29 +1,54 @@
-"""`bothways export`: write a model in the form of another library."""
+"""`bothways export`: write a model in the format of another library."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Literal
 
 from bothways.cli import models
 from bothways.cli import options as o
+from bothways.cli.command import command
 from bothways.cli.console import note, warn
+from bothways.io.options import Option
 
-__all__ = ["export"]
+__all__ = ["COMMAND", "ExportOptions", "export"]
 
 
-def export(
-    model: o.ModelArgument, output: o.ExportFolder, to: o.ExportForm, quiet: o.Quiet = False
-) -> None:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """The folder to write, and its format."""
+
+    output: Annotated[
+        str, Option("Folder to create.", group="Output", unit="DIR", flags=("--output", "-o"))
+    ]
+    to: Annotated[
+        Literal["transformers", "sentence-transformers", "onnx", "bothways"],
+        Option(
+            "Format of the folder: transformers, sentence-transformers, onnx or bothways.",
+            group="Output", unit="FORMAT", flags=("--to",),
+        ),
+    ]  # fmt: skip
+    overwrite: o.Overwrite = False
+
+
+def export(model: o.ModelArgument, options: ExportOptions, quiet: o.Quiet = False) -> None:
     """Write a model as a folder for another library.
 
-    What the other library has no place for, such as a head of another form, is left out and named;
-    onnx has a place for everything.
+    A warning names the parts of the model that the format cannot hold, such as a head of an
+    unsupported kind. The onnx format holds everything.
 
     \b
         bothways export minilm -o minilm-transformers --to transformers
-        bothways export ./trained -o ./for-others --to sentence-transformers
-        bothways export ./trained -o ./anywhere --to onnx
+        bothways export ./trained -o ./trained-onnx --to onnx
     """
     from bothways import checkpoints
 
     bundle = checkpoints.read_folder(models.fetch(model, quiet=quiet))
-    for left_out in checkpoints.export(bundle, output, to):
-        warn(f"left out: {left_out}")
+    for omission in checkpoints.export(
+        bundle, Path(options.output), options.to, overwrite=options.overwrite
+    ):
+        warn(f"left out: {omission}")
     if not quiet:
-        note(f"wrote {output} in the form of {to}")
+        note(f"wrote {options.output} in the form of {options.to}")
+
+
+COMMAND = command(export)

@@ -1,12 +1,13 @@
-"""`bothways inspect`: what a model is, without running it."""
+"""`bothways inspect`: print what a model is and what it costs, without running it."""
 
 import json
 from typing import TYPE_CHECKING, Any
 
 from bothways.cli import models
 from bothways.cli import options as o
+from bothways.cli.command import command
 from bothways.cli.console import printable
-from bothways.cli.memory import readable_bytes
+from bothways.cli.sizes import format_bytes
 from bothways.model.baselines.any_encoder import name_of
 from bothways.model.costs import operations, parameters_by_part
 
@@ -14,17 +15,17 @@ if TYPE_CHECKING:
     from bothways.checkpoints import ModelBundle
     from bothways.sequences import SequenceReader
 
-__all__ = ["inspect"]
+__all__ = ["COMMAND", "describe", "inspect"]
 
 _LENGTHS = (32, 128, 512, 2048, 8192)
-_LABELS_SHOWN = 20
+_MAX_LABELS = 20
 
 
 def inspect(model: o.ModelArgument, as_json: o.AsJson = False, quiet: o.Quiet = False) -> None:
-    """Print what a model is, and what it costs.
+    """Print what a model is and what it costs.
 
-    That is its family, input, pooling, prompts, parameters by part, bytes, operations and config.
-    Operations are multiply-adds for one token; L is the length of its sequence in tokens.
+    Prints family, input, pooling, prompts, heads, parameters by part, bytes, operations and config.
+    Operations are multiply-adds per token; L is the length of its sequence in tokens.
 
     \b
         bothways inspect minilm
@@ -45,7 +46,7 @@ def inspect(model: o.ModelArgument, as_json: o.AsJson = False, quiet: o.Quiet = 
 def describe(
     bundle: "ModelBundle", reader: "SequenceReader | None", fingerprint: str
 ) -> dict[str, Any]:
-    """Everything that is printed, as JSON values."""
+    """Describe a model in JSON values."""
     spec, config = bundle.spec, bundle.config
     parameters = parameters_by_part(config)
     total = sum(parameters.values())
@@ -93,19 +94,19 @@ def _page(facts: dict[str, Any]) -> str:
         ("max length", f"{facts['max_length']:,} positions"),
         ("pooling", " + ".join(facts["pooling"]) + after),
         ("prompts", prompts or "none"),
-        ("similarity", facts["similarity"] or "not said"),
+        ("similarity", facts["similarity"] or "not specified"),
         *(
             (name if name != "total" else "parameters", f"{count:,}")
             for name, count in parameters.items()
         ),
-        ("bytes in fp32", f"{facts['bytes']['fp32']:,} ({readable_bytes(facts['bytes']['fp32'])})"),
+        ("bytes in fp32", f"{facts['bytes']['fp32']:,} ({format_bytes(facts['bytes']['fp32'])})"),
         (
             "heads",
             ", ".join(f"{name} ({size:,})" for name, size in facts["heads"].items()) or "none",
         ),
         ("predicts", "; ".join(_head(head) for head in facts["predicts"]) or "nothing"),
         *([("unread heads", facts["unread_heads"])] if facts["unread_heads"] else []),
-        ("operations", f"{cost['formula']} for each token"),
+        ("operations", f"{cost['formula']} per token"),
         *((f"  at L = {length}", f"{count:,}") for length, count in cost["at_length"].items()),
         *((f"{name}", _setting(value)) for name, value in config.items()),
     ]
@@ -114,11 +115,11 @@ def _page(facts: dict[str, Any]) -> str:
 
 
 def _head(head: dict[str, Any]) -> str:
-    """A head for people: `classes (mean pooling): red, green, blue`."""
+    """Describe a head in a line: `classes (mean pooling): red, green, blue`."""
     labels: list[str] = head["labels"]
-    more = "" if len(labels) <= _LABELS_SHOWN else f" and {len(labels) - _LABELS_SHOWN} more"
+    more = "" if len(labels) <= _MAX_LABELS else f" and {len(labels) - _MAX_LABELS} more"
     pooling = f" ({head['pooling']} pooling)" if head["pooling"] else ""
-    named = f": {', '.join(labels[:_LABELS_SHOWN])}{more}" if labels else ""
+    named = f": {', '.join(labels[:_MAX_LABELS])}{more}" if labels else ""
     return f"{head['task']}{pooling}{named}"
 
 
@@ -126,3 +127,6 @@ def _setting(value: Any) -> str:
     if isinstance(value, list):
         return " ".join("all" if item is None else str(item) for item in value) or "none"
     return "none" if value is None else str(value)
+
+
+COMMAND = command(inspect)

@@ -1,4 +1,4 @@
-"""A limit on memory, and how it is kept: by the size of chunks of rows and of batches of tokens."""
+"""Keep a memory limit by choosing the sizes of chunks of rows and of batches of tokens."""
 
 import dataclasses
 import re
@@ -7,44 +7,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
-import typer
 
+from bothways.cli.sizes import format_bytes
 from bothways.errors import InputError
-from bothways.io.process_memory import keep_few_kernels, return_freed_blocks
+from bothways.io.process_memory import limit_primitive_caches, return_freed_blocks
 from bothways.model.costs import bytes_per_token
 from bothways.model.packing import DEFAULT_MAX_TOKENS, PackedBatch
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
 
-__all__ = ["ChunkPlan", "hold_on_to_little", "parse_bytes", "plan_chunks", "readable_bytes"]
-
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_BINARY_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+__all__ = ["ChunkPlan", "plan_chunks", "reduce_memory_retention"]
 
 MAX_ROWS = 4096
 MAX_CHARACTERS = 1 << 19
-"""A chunk as large as this sorts into batches of like lengths, and shows progress often enough."""
+"""Large enough to form batches of similar lengths; small enough to report progress often."""
 
 _BYTES_PER_CHARACTER = 160
-"""What a character of input takes while it is tokenized: its part of a token, and the tokenizer's
-record of how it normalized the text. A text of 10 MB was seen to take 1.4 GB."""
+"""Memory per input character during tokenization: its part of a token, and the tokenizer's record
+of normalization. A text of 10 MB took 1.4 GB."""
 
 _OVERHEAD = 2.0
-"""How much more than its activations a batch may take: the backend's workspace, and memory that was
-freed and not yet given back."""
+"""Memory of a batch relative to its activations, with the backend's workspace, and freed memory
+that has not been returned to the system."""
 
 _OUTPUT_BYTES = 64 << 20
-"""The writer's row group, its copy in the file's encoding, and the tokenizer's threads."""
+"""Memory of the writer's row group, its encoded copy, and the tokenizer's threads."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ChunkPlan:
-    """How much is in hand at a time.
+    """Maximum sizes of the data in memory.
 
-    rows, characters: of one chunk, whichever is reached first; a longer row is a chunk by itself.
-    batch_tokens: tokens of one batch of the encoder.
-    longest_row: characters beyond which a row is refused, for want of memory; None for no limit.
+    rows, characters: limits of a chunk, whichever is reached first; a longer row is a chunk of its
+        own.
+    batch_tokens: tokens per batch of the encoder.
+    longest_row: maximum length of a row in characters; None for no limit.
     """
 
     rows: int = MAX_ROWS
@@ -53,51 +51,25 @@ class ChunkPlan:
     longest_row: int | None = None
 
 
-def hold_on_to_little() -> None:
-    """Make libraries give memory back, so that what a process takes is what it uses.
-
-    To be called before a model is loaded.
-    """
-    keep_few_kernels()
+def reduce_memory_retention() -> None:
+    """Make libraries return freed memory to the system. Call this before loading a model."""
+    limit_primitive_caches()
     return_freed_blocks()
-
-
-def parse_bytes(text: str) -> int:
-    """`512MB`, `2 GB`, `1.5GiB` or a number of bytes.
-
-    Raises:
-        BadParameter: for anything else.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B?", text.strip().upper())
-    if match is None or (match[3] and not match[2]):
-        raise typer.BadParameter(f"{text!r}: expected a size such as 512MB, 2GB or 1.5GiB")
-    unit = (_BINARY_UNITS if match[3] else _UNITS)[match[2]]
-    return int(float(match[1]) * unit)
-
-
-def readable_bytes(count: float) -> str:
-    """A size for people: `91 MB`, `1.2 GB`."""
-    units = ["bytes", "kB", "MB", "GB", "TB"]
-    while count >= 1000 and len(units) > 1:
-        count /= 1000
-        units.pop(0)
-    unit = units[0]
-    return f"{count:.1f} {unit}" if count < 10 and unit != "bytes" else f"{count:.0f} {unit}"
 
 
 def plan_chunks(
     limit: int | None, encoder: "Encoder", *, dimensions: int, windows: bool
 ) -> ChunkPlan:
-    """Chunks and batches that keep the whole process below `limit` bytes; None for no limit.
+    """Choose chunks and batches that keep the process below `limit` bytes; None for no limit.
 
-    What is left of the limit by the loaded model is shared between activations (half), rows being
-    tokenized (three eighths) and their vectors.
+    The memory that the loaded model leaves is divided between activations (1/2), rows during
+    tokenization (3/8) and vectors (1/8).
 
     windows: whether rows longer than the model are encoded whole, which holds a vector for every
-        token of one row.
+        token of a row.
 
     Raises:
-        InputError: if the limit cannot be kept, with the least one that can.
+        InputError: if the limit is too low, with the lowest possible one.
     """
     if limit is None:
         return ChunkPlan()
@@ -109,23 +81,23 @@ def plan_chunks(
     needed = max(peak, resident + least)
     if limit < needed:
         raise InputError(
-            f"--max-memory {readable_bytes(limit)} cannot be kept: loading the model took "
-            f"{readable_bytes(peak)}, the model and the program keep {readable_bytes(resident)} "
-            f"of it, and encoding takes {readable_bytes(least)} more; "
-            f"give at least {_rounded_up(needed)}"
+            f"--max-memory {format_bytes(limit)} is too low: loading the model took "
+            f"{format_bytes(peak)}, of which the model and the program keep "
+            f"{format_bytes(resident)}, and encoding needs {format_bytes(least)} more; "
+            f"give at least {_round_up(needed)}"
         )
     free = limit - resident - _OUTPUT_BYTES
     per_character = _BYTES_PER_CHARACTER + (8 * config.d_model if windows else 0)
     return ChunkPlan(
-        rows=_between(1, free // 8 // (16 * dimensions + 1024), MAX_ROWS),
-        characters=_between(1, free * 3 // 8 // _BYTES_PER_CHARACTER, MAX_CHARACTERS),
-        batch_tokens=_between(1, int(free / 2 / per_token), DEFAULT_MAX_TOKENS),
+        rows=_clamp(free // 8 // (16 * dimensions + 1024), 1, MAX_ROWS),
+        characters=_clamp(free * 3 // 8 // _BYTES_PER_CHARACTER, 1, MAX_CHARACTERS),
+        batch_tokens=_clamp(int(free / 2 / per_token), 1, DEFAULT_MAX_TOKENS),
         longest_row=free // per_character,
     )
 
 
 def _warm_up(encoder: "Encoder") -> None:
-    """Encode a little, so that the backend's own code and threads count as taken."""
+    """Encode a short sequence, so that memory of the backend's code and threads is measured."""
     length = min(32, encoder.max_length)
     match encoder.config.input:
         case "tokens":
@@ -137,17 +109,17 @@ def _warm_up(encoder: "Encoder") -> None:
     encoder.backend.pool(PackedBatch.of([values]), ["mean"])
 
 
-def _between(least: int, value: int, most: int) -> int:
-    return max(least, min(value, most))
+def _clamp(value: int, low: int, high: int) -> int:
+    return max(low, min(value, high))
 
 
-def _rounded_up(count: int) -> str:
-    """Megabytes in steps of 10, as `--max-memory` takes them."""
+def _round_up(count: int) -> str:
+    """Round up to a multiple of 10 MB, in the form that `--max-memory` accepts."""
     return f"{-(-count // 10**7) * 10}MB"
 
 
 def _resident_bytes() -> int:
-    """Memory that this process has now; where the system does not tell, the most it has had."""
+    """Current memory of this process; its peak on systems that do not report the current value."""
     statm = Path("/proc/self/statm")
     if statm.exists():
         import resource
@@ -157,9 +129,9 @@ def _resident_bytes() -> int:
 
 
 def _peak_bytes() -> int:
-    """The most memory that this process has had; 0 where the system does not tell."""
+    """Peak memory of this process; 0 on systems that do not report it."""
     status = Path("/proc/self/status")
-    # Where there is one: getrusage(2) would count what the parent process had when it forked.
+    # Preferred to getrusage(2), which includes the parent's memory at the time of the fork.
     text = status.read_text() if status.exists() else ""
     if peak := re.search(r"^VmHWM:\s+(\d+) kB$", text, re.MULTILINE):
         return int(peak[1]) * 1024
@@ -167,6 +139,6 @@ def _peak_bytes() -> int:
         return 0
     import resource
 
-    # macOS counts in bytes, other systems in kibibytes (getrusage(2) of each).
+    # In bytes on macOS, in kibibytes on other systems (getrusage(2)).
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

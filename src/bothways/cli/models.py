@@ -1,26 +1,27 @@
-"""Models of the command line: fetched with progress, loaded, and told where vectors come from."""
+"""Fetch and load the models of commands, and describe where vectors come from."""
 
 import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import bothways
+from bothways.cli.options import BackendOptions
 from bothways.cli.progress import pull_progress
 from bothways.errors import SourceError
-from bothways.inference.backends import BackendName, Precision
 from bothways.model.config import PoolingMode
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
-    from bothways.files import Kind, Origin
+    from bothways.files import Origin
     from bothways.model.heads import Head
+    from bothways.model.inputs import InputKind
 
 __all__ = ["EncodeSettings", "fetch", "head_origin", "kind_of", "load", "origin_of"]
 
 
 @dataclasses.dataclass(frozen=True)
 class EncodeSettings:
-    """The arguments of `Encoder.encode` that the user chose; None for what the model says."""
+    """Arguments of `Encoder.encode`; None for the model's own."""
 
     pooling: PoolingMode | None = None
     normalize: bool | None = None
@@ -30,13 +31,13 @@ class EncodeSettings:
 
 
 def fetch(source: str, *, quiet: bool, trusted: bool = True) -> Path:
-    """The folder of a model, fetched if need be.
+    """Return the folder of a model, and fetch the model first if it is not on this machine.
 
-    trusted: whether the user named the source. One that a data file names must be an alias or be on
-        this machine: no file makes anyone fetch a model of its choice.
+    trusted: whether the user named the source. A source that a data file names must be an alias or
+        on this machine: no file can make the user download a model.
 
     Raises:
-        SourceError: if it cannot be found or fetched.
+        SourceError: if the model cannot be found or fetched.
     """
     from bothways.checkpoints.sources import ALIASES, resolve
 
@@ -48,39 +49,39 @@ def fetch(source: str, *, quiet: bool, trusted: bool = True) -> Path:
             if trusted:
                 raise
             raise SourceError(
-                f"the file of vectors names the model {source!r}, which is not here: {error}; if "
-                f"you trust it, name it with --model or run: bothways pull {source!r}"
+                f"the file of vectors names the model {source!r}, which is not on this machine: "
+                f"{error}; if you trust it, name it with --model or run: bothways pull {source!r}"
             ) from error
 
 
 def load(
-    source: str,
-    *,
-    backend: BackendName = "auto",
-    precision: Precision = "fp32",
-    threads: int | None = None,
-    quiet: bool = False,
-    trusted: bool = True,
+    source: str, options: BackendOptions | None = None, *, quiet: bool = False, trusted: bool = True
 ) -> "Encoder":
-    """An encoder, fetched if need be; raises what `bothways.load` and `fetch` do."""
+    """Load an encoder, and fetch it first if needed; raises what `bothways.load` and `fetch` do."""
+    options = options or BackendOptions()
     folder = fetch(source, quiet=quiet, trusted=trusted)
-    return bothways.load(folder, backend=backend, precision=precision, threads=threads)
+    return bothways.load(
+        folder,
+        backend=options.backend,
+        precision=options.precision,
+        threads=options.threads,
+    )
 
 
-def kind_of(encoder: "Encoder") -> "Kind":
-    """What the model reads. One without a tokenizer reads ids, which stand where texts would."""
+def kind_of(encoder: "Encoder") -> "InputKind":
+    """The kind of input of a model; `text` for a model without tokenizer, which reads ids."""
     return "text" if encoder.reader is None else encoder.reader.kind
 
 
 def origin_of(encoder: "Encoder", source: str, settings: EncodeSettings) -> "Origin":
-    """What a file says about the vectors that `encoder` makes with these settings.
+    """Describe the vectors that an encoder makes with these settings, for the output file.
 
     Raises:
-        InputError: if the model cannot be used with them.
+        InputError: if the model does not support the settings.
     """
     from bothways.files import Origin
 
-    none = encoder.encode(
+    empty = encoder.encode(
         [], pooling=settings.pooling, dimensions=settings.dimensions, prompt=settings.prompt
     )
     spec = encoder.spec
@@ -88,11 +89,11 @@ def origin_of(encoder: "Encoder", source: str, settings: EncodeSettings) -> "Ori
     normalized = spec.normalizes if settings.normalize is None else settings.normalize
     prompt = spec.default_prompt if settings.prompt is None else settings.prompt
     return Origin(
-        model=_lasting_name(source),
+        model=_absolute_source(source),
         fingerprint=encoder.fingerprint,
         pooling="+".join(modes),
-        normalisation="l2" if normalized else "none",
-        dimensions=none.shape[1],
+        normalization="l2" if normalized else "none",
+        dimensions=empty.shape[1],
         precision=encoder.backend.precision,
         prompt="" if prompt is None else spec.prompts.get(prompt, prompt),
         version=bothways.__version__,
@@ -100,9 +101,9 @@ def origin_of(encoder: "Encoder", source: str, settings: EncodeSettings) -> "Ori
 
 
 def head_origin(encoder: "Encoder", source: str, head: "Head") -> dict[str, str]:
-    """What a file says about the predictions that `encoder` makes with a head."""
+    """Describe the predictions that an encoder makes with a head, for the output file."""
     return {
-        "model": _lasting_name(source),
+        "model": _absolute_source(source),
         "fingerprint": encoder.fingerprint,
         "head": head.task,
         "precision": encoder.backend.precision,
@@ -110,8 +111,8 @@ def head_origin(encoder: "Encoder", source: str, head: "Head") -> dict[str, str]
     }
 
 
-def _lasting_name(source: str) -> str:
-    """The source in words that mean the same from another folder."""
+def _absolute_source(source: str) -> str:
+    """The source in a form that is valid in any working directory."""
     from bothways.checkpoints.sources import ALIASES
 
     folder = Path(source).expanduser()

@@ -1,164 +1,201 @@
-"""`bothways predict`: files of sequences in, a file of labels, numbers or tokens out."""
+"""`bothways predict`: write labels, numbers or tokens that a model predicts for rows of files."""
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
 from bothways.cli import models
 from bothways.cli import options as o
-from bothways.cli.console import note, warn
+from bothways.cli.command import command
 from bothways.cli.encode import refuse_output_among_inputs
-from bothways.cli.memory import hold_on_to_little, plan_chunks
 from bothways.cli.progress import encoding_progress
 from bothways.errors import InputError
+from bothways.io.options import Option
 
 if TYPE_CHECKING:
-    from bothways.cli.predicting import Predictor
+    from bothways.cli.prediction_records import Predictor
     from bothways.encoder import Encoder
-    from bothways.files import Kind, Row
+    from bothways.files import ReadProgress, Row
+    from bothways.model.inputs import InputKind
 
-__all__ = ["predict"]
+__all__ = ["COMMAND", "predict"]
+
+_TASK = "Task"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PredictOptions:
+    """The output, the task, and the options of tasks."""
+
+    output: Annotated[
+        str,
+        Option(
+            "File of predictions: .jsonl, .csv, .tsv or .parquet, or - for .jsonl on standard "
+            "output. It appears only when it is complete.",
+            group="Output", unit="FILE", flags=("--output", "-o"),
+        ),
+    ]  # fmt: skip
+    overwrite: o.Overwrite = False
+    task: Annotated[
+        o.PredictTask | None,
+        Option(
+            "classify, predict (numbers), tag, fill-mask or sparse (weights of terms); default: "
+            "the only one that the model supports.",
+            group=_TASK, unit="TASK",
+        ),
+    ] = None  # fmt: skip
+    pair_column: Annotated[
+        str | None,
+        Option(
+            "Column of the second text of a pair; --column is the first.",
+            group=_TASK, unit="NAME",
+        ),
+    ] = None  # fmt: skip
+    query: Annotated[
+        str | None,
+        Option(
+            "First text of every pair; the row is the second text.",
+            group=_TASK, unit="TEXT",
+        ),
+    ] = None  # fmt: skip
+    words: Annotated[
+        bool, Option("tag: split texts at spaces and tag words instead of tokens.", group=_TASK)
+    ] = False
+    threshold: Annotated[
+        float,
+        Option(
+            "classify: minimum probability if rows can have several labels.",
+            group=_TASK, unit="NUMBER", minimum=0, maximum=1,
+        ),
+    ] = 0.5  # fmt: skip
+    top: Annotated[
+        int, Option("fill-mask: number of tokens per mask.", group=_TASK, unit="N", minimum=1)
+    ] = 5
 
 
 def predict(
     model: o.ModelArgument,
-    inputs: o.PredictInputs,
-    output: o.PredictOutput,
-    task: o.Task = None,
-    column: o.Column = None,
-    pair_column: o.PairColumn = None,
-    id_column: o.IdColumn = None,
-    input_format: o.InputFormat = None,
-    query: o.QueryOption = None,
-    words: o.AtWords = False,
-    threshold: o.Threshold = 0.5,
-    top: o.Top = 5,
-    on_overflow: o.OnOverflow = "truncate",
-    max_memory: o.MaxMemory = None,
-    backend: o.Backend = "auto",
-    precision: o.PrecisionOption = "fp32",
-    threads: o.Threads = None,
-    overwrite: o.Overwrite = False,
+    inputs: o.InputOptions,
+    options: PredictOptions,
+    overflow: o.OverflowOptions,
+    backend: o.BackendOptions,
     quiet: o.Quiet = False,
 ) -> None:
-    """Label files of sequences with the heads of a model.
+    """Predict labels, numbers or tokens for files of sequences.
 
-    There is one record for each row, in order, with the row's id and text, and what is predicted:
-    label and probabilities; values; tokens with their tags; tokens for each mask; or terms and
-    their weights. Rows are read and written a part at a time, so files may be of any size. In .csv
-    and .tsv, lists are written as JSON.
+    Writes one record per row, in order: its id and text, then the prediction, such as label and
+    probabilities. In .csv and .tsv, lists are JSON. Files may have any size.
 
     \b
         bothways predict runs/topic news.csv --column body -o topics.csv
         bothways predict runs/pos sentences.txt --words -o tagged.jsonl
-        bothways predict runs/boil molecules.txt -o kelvin.csv
-        bothways predict ./ranker found.jsonl --query "keep the rain off" -o scores.jsonl
     """
-    from bothways.cli.predicting import Predictor, choose_task, predict_rows
-    from bothways.files import Meter, check_inputs
-    from bothways.files.record_writers import record_output
+    from bothways.cli.memory import plan_chunks, reduce_memory_retention
+    from bothways.cli.streaming import predict_rows, report_totals
+    from bothways.files import ReadProgress, check_inputs
+    from bothways.files.record_output import open_record_output
 
-    hold_on_to_little()
-    check_inputs(inputs, input_format)
-    refuse_output_among_inputs(inputs, output)
-    _check_pairs(column, pair_column, query)
+    reduce_memory_retention()
+    check_inputs(inputs.inputs, inputs.input_format)
+    refuse_output_among_inputs(inputs.inputs, options.output)
+    _check_pairs(inputs.column, options)
     with contextlib.ExitStack() as stack:
-        out = stack.enter_context(record_output(output, overwrite=overwrite))
-        encoder = models.load(
-            model, backend=backend, precision=precision, threads=threads, quiet=quiet
-        )
-        chosen, head = choose_task(encoder, task)
-        predictor = Predictor(
-            task=chosen,
-            head=head,
-            threshold=threshold,
-            top=top,
-            words=words,
-            query=query,
-            on_overflow=on_overflow,
-        )
-        encoder.session.heads.weights(head)  # in memory before it is counted what there is
+        out = stack.enter_context(open_record_output(options.output, overwrite=options.overwrite))
+        encoder = models.load(model, backend, quiet=quiet)
+        predictor = _make_predictor(encoder, options, overflow)
+        head = predictor.head
+        encoder.session.heads.weights(head)  # load the head before memory is measured
         plan = plan_chunks(
-            max_memory, encoder, dimensions=head.num_outputs, windows=on_overflow == "window"
+            overflow.max_memory,
+            encoder,
+            dimensions=head.num_outputs,
+            windows=overflow.on_overflow == "window",
         )
-        meter = Meter(inputs)
+        read_progress = ReadProgress(inputs.inputs)
+        kind = _input_kind(encoder, predictor, pairs=options.pair_column is not None)
         rows = stack.enter_context(
-            contextlib.closing(
-                _rows(
-                    inputs,
-                    kind=_kind(encoder, predictor, pairs=pair_column is not None),
-                    column=column,
-                    pair_column=pair_column,
-                    id_column=id_column,
-                    input_format=input_format,
-                    meter=meter,
-                )
-            )
+            contextlib.closing(_read_rows(inputs, options.pair_column, kind, read_progress))
         )
-        writer = out.begin(predictor.columns, models.head_origin(encoder, model, head))
+        writer = out.start(predictor.columns, models.head_origin(encoder, model, head))
         started = time.monotonic()
         with encoding_progress(quiet=quiet) as report:
             totals = predict_rows(
-                encoder, rows, writer, predictor, plan=plan, meter=meter, report=report
+                encoder,
+                rows,
+                writer,
+                predictor,
+                plan=plan,
+                read_progress=read_progress,
+                report=report,
             )
         seconds = time.monotonic() - started
-    if totals.truncated:
-        warn(
-            f"{totals.truncated:,} of {totals.rows:,} rows are longer than the model's "
-            f"{encoder.max_length} positions and were cut; --on-overflow window reads all of them"
-        )
-    if not quiet:
-        note(
-            f"{chosen}: {totals.rows:,} rows, {totals.tokens:,} tokens, in {seconds:.1f} s "
-            f"({totals.tokens / max(seconds, 1e-3):,.0f} tokens/s)"
-        )
+    report_totals(f"{predictor.task}:", totals, seconds, max_length=encoder.max_length, quiet=quiet)
 
 
-def _check_pairs(column: str | None, pair_column: str | None, query: str | None) -> None:
-    if pair_column is not None and query is not None:
-        raise InputError("--query and --pair-column both name one text of a pair; give one of them")
-    if pair_column is not None and column is None:
-        raise InputError("--pair-column names the second text of a pair; name the first: --column")
+def _make_predictor(
+    encoder: "Encoder", options: PredictOptions, overflow: o.OverflowOptions
+) -> "Predictor":
+    from bothways.cli.prediction_records import Predictor, choose_task
+
+    task, head = choose_task(encoder, options.task)
+    return Predictor(
+        task=task,
+        head=head,
+        threshold=options.threshold,
+        top=options.top,
+        words=options.words,
+        query=options.query,
+        on_overflow=overflow.on_overflow,
+    )
 
 
-def _kind(encoder: "Encoder", predictor: "Predictor", *, pairs: bool) -> "Kind":
-    """What a row holds."""
+def _check_pairs(column: str | None, options: PredictOptions) -> None:
+    if options.pair_column is None:
+        return
+    if options.query is not None:
+        raise InputError("--query and --pair-column both give one text of a pair; use only one")
+    if column is None:
+        raise InputError("--pair-column is the second text of a pair; name the first with --column")
+
+
+def _input_kind(encoder: "Encoder", predictor: "Predictor", *, pairs: bool) -> "InputKind":
+    """The kind of value to read from a row."""
     kind = models.kind_of(encoder)
     if (pairs or predictor.query is not None) and kind != "text":
-        raise InputError(f"pairs are of texts, and this model reads {kind}")
+        raise InputError(f"this model reads {kind}, and pairs need text")
     if predictor.words and (predictor.task != "tag" or kind != "text"):
-        raise InputError("--words is for models that tag texts")
-    # A sentence to be tagged may be a list of words, as symbols are.
+        raise InputError("--words is only for models that tag texts")
+    # A sentence to tag may be a list of words, which is how symbols are read.
     return "symbols" if predictor.task == "tag" and kind == "text" else kind
 
 
-def _rows(
-    inputs: list[str],
-    *,
-    kind: "Kind",
-    column: str | None,
+def _read_rows(
+    inputs: o.InputOptions,
     pair_column: str | None,
-    id_column: str | None,
-    input_format: Any,
-    meter: Any,
+    kind: "InputKind",
+    read_progress: "ReadProgress",
 ) -> "Generator[Row]":
     from bothways.files import read_rows
     from bothways.files.pairs import read_pairs
 
-    if column is not None and pair_column is not None:
+    if inputs.column is not None and pair_column is not None:
         return read_pairs(
-            inputs,
-            columns=(column, pair_column),
-            id_column=id_column,
-            input_format=input_format,
-            meter=meter,
+            inputs.inputs,
+            columns=(inputs.column, pair_column),
+            id_column=inputs.id_column,
+            input_format=inputs.input_format,
+            read_progress=read_progress,
         )
     return read_rows(
-        inputs,
+        inputs.inputs,
         kind=kind,
-        column=column,
-        id_column=id_column,
-        input_format=input_format,
-        meter=meter,
+        column=inputs.column,
+        id_column=inputs.id_column,
+        input_format=inputs.input_format,
+        read_progress=read_progress,
     )
+
+
+COMMAND = command(predict)

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, now and then a line elsewhere, nothing if quiet."""
+"""Progress of long work: a bar on a terminal, a line every few seconds elsewhere, or nothing."""
 
 import contextlib
 import sys
@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bothways.cli.console import note
-from bothways.cli.memory import readable_bytes
+from bothways.cli.sizes import format_bytes
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
@@ -27,54 +27,60 @@ __all__ = [
 _LINE_SECONDS = 5.0
 
 EncodingReport = Callable[[int, float | None], None]
-"""Called with the tokens encoded, and the share of the work done, from 0 to 1, where known."""
+"""Called with the number of encoded tokens, and the completed fraction if it is known."""
 PullReport = Callable[[int, int | None], None]
-"""Called with the bytes fetched, and the bytes in all, where known."""
+"""Called with the number of bytes fetched, and the total if it is known."""
 
 
 @contextlib.contextmanager
 def encoding_progress(*, quiet: bool) -> Iterator[EncodingReport]:
-    """Show tokens, tokens/s and, where the share is known, the time left."""
+    """Show tokens, tokens/s and, if the fraction is known, the remaining time."""
     started = time.monotonic()
 
-    def status(tokens: int, share: float | None) -> str:
+    def status(tokens: int, fraction: float | None) -> str:
         seconds = time.monotonic() - started
         parts = [f"{tokens:,} tokens", f"{tokens / max(seconds, 1e-3):,.0f} tokens/s"]
-        if share:
-            parts = [f"{share:4.0%}", *parts, f"{clock(seconds * (1 - share) / share)} left"]
+        if fraction:
+            parts = [
+                f"{fraction:4.0%}",
+                *parts,
+                f"{clock(seconds * (1 - fraction) / fraction)} left",
+            ]
         return ", ".join(parts)
 
-    with _shown("encoding", quiet=quiet) as show:
-        yield lambda tokens, share: show(share, lambda: status(tokens, share))
+    with _display("encoding", quiet=quiet) as show:
+        yield lambda tokens, fraction: show(fraction, lambda: status(tokens, fraction))
 
 
 @contextlib.contextmanager
 def stage_progress(title: str, *, quiet: bool) -> Iterator[Callable[[float | None], None]]:
-    """Show the share of some work that is done, where that is known."""
-    with _shown(title, quiet=quiet) as show:
-        yield lambda share: show(share, lambda: "" if share is None else f"{share:4.0%}")
+    """Show the completed fraction of some work, if it is known."""
+    with _display(title, quiet=quiet) as show:
+        yield lambda fraction: show(
+            fraction, lambda: "" if fraction is None else f"{fraction:4.0%}"
+        )
 
 
 @contextlib.contextmanager
 def comparison_progress(*, quiet: bool) -> Iterator[Callable[[str, float], None]]:
-    """Show what is being done, the share of all the work that is done, and the time left."""
+    """Show the current activity, the completed fraction of all work, and the remaining time."""
     started = time.monotonic()
 
-    def status(doing: str, share: float) -> str:
+    def status(activity: str, fraction: float) -> str:
         seconds = time.monotonic() - started
-        left = f", {clock(seconds * (1 - share) / share)} left" if share > 0.02 else ""
-        return f"{share:4.0%}, {doing}{left}"
+        left = f", {clock(seconds * (1 - fraction) / fraction)} left" if fraction > 0.02 else ""
+        return f"{fraction:4.0%}, {activity}{left}"
 
-    with _shown("comparing", quiet=quiet) as show:
-        yield lambda doing, share: show(share, lambda: status(doing, share))
+    with _display("comparing", quiet=quiet) as show:
+        yield lambda activity, fraction: show(fraction, lambda: status(activity, fraction))
 
 
 @contextlib.contextmanager
 def training_progress(*, quiet: bool) -> Iterator["EventCallback"]:
-    """Show the step, loss, tokens/s and time left, and what validations find."""
+    """Show the step, loss, tokens/s, remaining time and the metrics of the last validation."""
     from bothways.training.runs.events import StepEvent
 
-    found = ""
+    metrics = ""
 
     def status(event: StepEvent) -> str:
         parts = [
@@ -85,32 +91,32 @@ def training_progress(*, quiet: bool) -> Iterator["EventCallback"]:
             f"{event.tokens_per_second:,.0f} tokens/s",
             f"{clock(event.seconds_left)} left",
         ]
-        return ", ".join([*parts, found] if found else parts)
+        return ", ".join([*parts, metrics] if metrics else parts)
 
-    with _shown("training", quiet=quiet) as show:
+    with _display("training", quiet=quiet) as show:
 
-        def tell(event: "TrainingEvent") -> None:
-            nonlocal found
+        def report(event: "TrainingEvent") -> None:
+            nonlocal metrics
             if isinstance(event, StepEvent):
                 show(event.step / event.total_steps, partial(status, event))
                 return
             figures = ", ".join(f"{name} {value:.3g}" for name, value in event.metrics.items())
-            found = f"held out: {figures}"
+            metrics = f"held out: {figures}"
             if not quiet and not sys.stderr.isatty():
                 best = ", the best so far" if event.best else ""
-                note(f"training: step {event.step:,}: {found}{best}")
+                note(f"training: step {event.step:,}: {metrics}{best}")
 
-        yield tell
+        yield report
 
 
 @contextlib.contextmanager
 def pull_progress(source: str, *, quiet: bool) -> Iterator[PullReport]:
-    """Show the bytes fetched of `source`; nothing appears if nothing has to be fetched."""
+    """Show the fetched bytes of a model, or nothing if it is not fetched."""
 
     def status(here: int, total: int | None) -> str:
-        return readable_bytes(here) + ("" if total is None else f" of {readable_bytes(total)}")
+        return format_bytes(here) + ("" if total is None else f" of {format_bytes(total)}")
 
-    with _shown(f"fetching {source}", quiet=quiet) as show:
+    with _display(f"fetching {source}", quiet=quiet) as show:
         yield lambda here, total: show(here / total if total else None, lambda: status(here, total))
 
 
@@ -118,20 +124,20 @@ Show = Callable[[float | None, Callable[[], str]], None]
 
 
 @contextlib.contextmanager
-def _shown(title: str, *, quiet: bool) -> Iterator[Show]:
+def _display(title: str, *, quiet: bool) -> Iterator[Show]:
     if quiet:
-        yield lambda share, status: None
+        yield lambda fraction, status: None
     elif sys.stderr.isatty():
-        with _bar(title) as show:
+        with _progress_bar(title) as show:
             yield show
     else:
-        yield _lines(title)
+        yield _log_lines(title)
 
 
-def _lines(title: str) -> Show:
+def _log_lines(title: str) -> Show:
     last = time.monotonic()
 
-    def show(share: float | None, status: Callable[[], str]) -> None:
+    def show(fraction: float | None, status: Callable[[], str]) -> None:
         nonlocal last
         if time.monotonic() - last >= _LINE_SECONDS:
             last = time.monotonic()
@@ -141,7 +147,7 @@ def _lines(title: str) -> Show:
 
 
 @contextlib.contextmanager
-def _bar(title: str) -> Iterator[Show]:
+def _progress_bar(title: str) -> Iterator[Show]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
@@ -153,12 +159,14 @@ def _bar(title: str) -> Iterator[Show]:
     bar = Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=5)
     task: Any = None
 
-    def show(share: float | None, status: Callable[[], str]) -> None:
+    def show(fraction: float | None, status: Callable[[], str]) -> None:
         nonlocal task
-        if task is None:  # nothing is drawn before there is something to show
+        if task is None:  # draw nothing before the first update
             task = bar.add_task(title, total=None, status="")
             bar.start()
-        bar.update(task, total=None if share is None else 1.0, completed=share, status=status())
+        bar.update(
+            task, total=None if fraction is None else 1.0, completed=fraction, status=status()
+        )
 
     try:
         yield show
@@ -167,7 +175,7 @@ def _bar(title: str) -> Iterator[Show]:
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds, after an hour hours too: 2:05."""
+    """A duration as minutes and seconds, such as 2:05, or with hours, such as 1:02:05."""
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

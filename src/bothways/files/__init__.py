@@ -1,33 +1,36 @@
-"""Data files: rows to encode come in, vectors go out, and the nearest vectors are found again.
+"""Data files: reading rows to encode, writing vectors and records, and searching vectors.
 
-Nothing here knows of models; memory is that of a part of a file, never of the whole.
+All files are streamed: memory is bounded by a batch, never by a file.
 """
 
 from bothways.files.formats import STDIN, TextFormat, check_inputs
 from bothways.files.origin import Origin, check_comparable
+from bothways.files.output import STDOUT
 from bothways.files.reading import read_rows
-from bothways.files.rows import Kind, Meter, Place, Row
-from bothways.files.search import Found, nearest, read_origin
-from bothways.files.vectors import STDOUT, VectorOutput, vector_output
-from bothways.files.writers import Encoded, VectorWriter
+from bothways.files.record_output import RecordOutput, open_record_output
+from bothways.files.rows import Place, ReadProgress, Row
+from bothways.files.search import SearchHit, find_nearest, read_origin
+from bothways.files.vector_output import VectorOutput, open_vector_output
+from bothways.files.vector_writers import VectorBatch, VectorWriter
 
 __all__ = [
     "STDIN",
     "STDOUT",
-    "Encoded",
-    "Found",
-    "Kind",
-    "Meter",
     "Origin",
     "Place",
+    "ReadProgress",
+    "RecordOutput",
     "Row",
+    "SearchHit",
     "TextFormat",
+    "VectorBatch",
     "VectorOutput",
     "VectorWriter",
     "check_comparable",
     "check_inputs",
-    "nearest",
+    "find_nearest",
+    "open_record_output",
+    "open_vector_output",
     "read_origin",
     "read_rows",
-    "vector_output",
 ]

@@ -1,31 +1,31 @@
-"""Which column holds the sequences, and which the ids."""
+"""Selecting the columns that hold the sequences and the ids."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from bothways.errors import DataFileError
 
-__all__ = ["Selection", "choose_column", "require_column"]
+__all__ = ["ColumnSelection", "choose_column", "format_names", "require_column"]
 
 _USUAL_NAMES = ("text", "sentence", "sequence", "series")
 
 
-class Selection(NamedTuple):
-    """The columns that the user named; None for those left to us."""
+class ColumnSelection(NamedTuple):
+    """The columns that the user named; None to choose automatically."""
 
     column: str | None = None
     id_column: str | None = None
 
 
 def choose_column(
-    name: str, available: Sequence[str], candidates: Sequence[str], selection: Selection
+    name: str, available: Sequence[str], candidates: Sequence[str], selection: ColumnSelection
 ) -> str:
-    """The column of the sequences: the one named, the only candidate, or one with a usual name.
+    """The column of the sequences: the selected one, the only candidate, or a usual name.
 
-    available: every column of the file. candidates: those whose values could be sequences.
+    name: of the file. available: all columns. candidates: those whose values could be sequences.
 
     Raises:
-        DataFileError: if there is no such column, or several could be meant; it lists them.
+        DataFileError: if the column is missing or ambiguous; lists the candidates.
     """
     if selection.column is not None:
         return require_column(name, available, selection.column)
@@ -37,28 +37,28 @@ def choose_column(
         return require_column(name, available, usual[0])
     if not candidates:
         raise DataFileError(
-            f"{name}: no column could hold the sequences; the file has {listed(available)}"
+            f"{name}: no column could hold the sequences; the file has {format_names(available)}"
         )
     raise DataFileError(
         f"{name}: which column holds the sequences? Name one with --column "
-        f"(in Python, column=): {listed(candidates)}"
+        f"(in Python, column=): {format_names(candidates)}"
     )
 
 
 def require_column(name: str, available: Sequence[str], column: str) -> str:
-    """`column`, if the file called `name` has it exactly once.
+    """Return `column` if the file called `name` has it exactly once.
 
     Raises:
-        DataFileError: otherwise, listing the columns that there are.
+        DataFileError: otherwise; lists the columns of the file.
     """
     count = list(available).count(column)
     if count == 1:
         return column
     if count:
         raise DataFileError(f"{name}: {count} columns are called {column!r}; rename all but one")
-    raise DataFileError(f"{name}: no column {column!r}; the file has {listed(available)}")
+    raise DataFileError(f"{name}: no column {column!r}; the file has {format_names(available)}")
 
 
-def listed(columns: Sequence[str]) -> str:
+def format_names(columns: Sequence[str]) -> str:
     """Column names for a message."""
     return ", ".join(map(repr, columns)) if columns else "no columns"

@@ -3,25 +3,25 @@
 from collections.abc import Iterable, Iterator
 
 from bothways.errors import DataFileError
-from bothways.files.lines import without_end
+from bothways.files.decoding import strip_newline
 from bothways.files.rows import Place
 
 __all__ = ["read_fasta"]
 
 
 def read_fasta(lines: Iterable[str], name: str) -> Iterator[tuple[str, str, Place]]:
-    """The id (the header's first word), residues and place of each record.
+    """Yield the id (the first word of the header), residues and place of each record.
 
-    Lines are joined, without the spaces around them; blank lines are skipped; case is kept.
+    Lines are stripped and joined, blank lines are skipped, and case is preserved.
 
     Raises:
-        DataFileError: for residues before the first header, and for a header without a word.
+        DataFileError: if residues precede the first header, or a header is empty.
     """
     row = 0
     header: tuple[str, Place] | None = None
     residues: list[str] = []
     for number, raw in enumerate(lines, 1):
-        line = without_end(raw)
+        line = strip_newline(raw)
         if line.startswith(">"):
             if header is not None:
                 yield header[0], "".join(residues), header[1]

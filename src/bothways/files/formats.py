@@ -1,4 +1,4 @@
-"""Which formats there are, and what a file's name says about its own."""
+"""Input formats, and the format of a file by its name."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -10,22 +10,22 @@ from bothways.errors import DataFileError, MissingExtra
 __all__ = [
     "STDIN",
     "Compression",
-    "Format",
     "InputFile",
+    "InputFormat",
     "TextFormat",
     "check_inputs",
     "check_readable",
-    "input_file",
     "require_parquet",
+    "resolve_input",
 ]
 
 STDIN = "-"
 
 TextFormat = Literal["txt", "csv", "tsv", "jsonl", "fasta"]
-Format = Literal["txt", "csv", "tsv", "jsonl", "fasta", "parquet"]
+InputFormat = Literal["txt", "csv", "tsv", "jsonl", "fasta", "parquet"]
 Compression = Literal["gz", "zst"]
 
-_FORMATS: dict[str, Format] = {
+_FORMATS: dict[str, InputFormat] = {
     ".txt": "txt",
     ".csv": "csv",
     ".tsv": "tsv",
@@ -43,19 +43,21 @@ _SUPPORTED = (
 
 
 class InputFile(NamedTuple):
-    """One input: a path or `-`, the name that messages use, and how to read it."""
+    """One input: a path or `-`, its name in messages, and how to read it."""
 
     source: str
     name: str
-    format: Format
+    format: InputFormat
     compression: Compression | None
 
 
-def input_file(source: str, input_format: TextFormat | None = None) -> InputFile:
-    """Tell the format of `source` by its name; `input_format` tells it for stdin and odd names.
+def resolve_input(source: str, input_format: TextFormat | None = None) -> InputFile:
+    """The input at `source`, with the format that its name implies.
+
+    input_format: for standard input, and to override the name.
 
     Raises:
-        DataFileError: if the name says nothing, listing what is supported.
+        DataFileError: if the format is unknown; lists the supported ones.
     """
     if input_format is not None and input_format not in get_args(TextFormat):
         raise DataFileError(
@@ -67,23 +69,23 @@ def input_file(source: str, input_format: TextFormat | None = None) -> InputFile
     compression = _COMPRESSIONS.get(suffixes[-1]) if suffixes else None
     if compression:
         suffixes.pop()
-    chosen = input_format or (_FORMATS.get(suffixes[-1]) if suffixes else None)
-    if chosen is None or (chosen == "parquet" and compression):
-        raise DataFileError(f"{source}: cannot tell its format; supported are {_SUPPORTED}")
-    return InputFile(source, source, chosen, compression)
+    format_ = input_format or (_FORMATS.get(suffixes[-1]) if suffixes else None)
+    if format_ is None or (format_ == "parquet" and compression):
+        raise DataFileError(f"{source}: unknown format; supported are {_SUPPORTED}")
+    return InputFile(source, source, format_, compression)
 
 
 def check_inputs(sources: Sequence[str], input_format: TextFormat | None = None) -> list[InputFile]:
-    """What can be known of the inputs without reading them; for before a model is loaded.
+    """Check the inputs without reading them, before a model is loaded.
 
     Raises:
-        DataFileError: for a file that is not there, is a directory, may not be read, or whose
-            format is unknown; and for standard input given twice.
-        MissingExtra: for parquet, where the library for it is not installed.
+        DataFileError: if a file is missing, a directory, unreadable or of an unknown format, or if
+            standard input is given twice.
+        MissingExtra: for .parquet, if pyarrow is not installed.
     """
     if list(sources).count(STDIN) > 1:
         raise DataFileError("standard input (-) can be read only once")
-    files = [input_file(source, input_format) for source in sources]
+    files = [resolve_input(source, input_format) for source in sources]
     for file in files:
         if file.source != STDIN:
             check_readable(file.source)
@@ -93,20 +95,20 @@ def check_inputs(sources: Sequence[str], input_format: TextFormat | None = None)
 
 
 def require_parquet(name: str) -> None:
-    """Raise where the file called `name` needs pyarrow, and that is not installed.
+    """Raise if pyarrow, which the file called `name` needs, is not installed.
 
     Raises:
-        MissingExtra: naming the extra that brings it.
+        MissingExtra: names the extra to install.
     """
     if find_spec("pyarrow") is None:
         raise MissingExtra("parquet", name)
 
 
 def check_readable(source: str) -> None:
-    """Raise if there is no file at this path that may be read.
+    """Raise unless `source` is a readable file or pipe.
 
     Raises:
-        DataFileError: saying why not.
+        DataFileError: with the reason.
     """
     path = Path(source)
     if path.is_dir():
@@ -116,6 +118,6 @@ def check_readable(source: str) -> None:
             return  # opening and closing a pipe would end its writer
         path.open("rb").close()
     except FileNotFoundError as error:
-        raise DataFileError(f"{source}: there is no such file") from error
+        raise DataFileError(f"{source}: no such file") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise DataFileError(f"{source}: cannot be read: {error}") from error

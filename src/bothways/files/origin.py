@@ -1,4 +1,4 @@
-"""Where vectors come from: what a file of vectors says about the model and settings behind it."""
+"""The origin of vectors: the model and settings that made them, stored in the file."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -10,90 +10,104 @@ __all__ = ["Origin", "check_comparable"]
 
 _PREFIX = "bothways."
 
+_OLD_KEYS = {"normalization": "normalisation"}
+"""Keys of files that bothways 0.1.0 wrote."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Origin:
     """The model and settings that made a vector.
 
-    model: what to load it by. fingerprint: SHA-256 of the model folder. normalisation: `l2` or
-    `none`. prompt: the text put before each sequence, "" for none. version: of bothways.
+    model: its name for `bothways.load`. fingerprint: SHA-256 of the model folder. normalization:
+    `l2` or `none`. prompt: the text put before each sequence, "" for none. version: of bothways.
     """
 
     model: str
     fingerprint: str
     pooling: str
-    normalisation: str
+    normalization: str
     dimensions: int
     precision: str
     prompt: str
     version: str
 
     def to_metadata(self) -> dict[str, str]:
-        """Keys and values for a Parquet schema: each field under `bothways.`."""
+        """Metadata for a Parquet schema: each field under the key `bothways.<field>`."""
         return {_PREFIX + name: str(value) for name, value in dataclasses.asdict(self).items()}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[bytes, bytes] | None, name: str) -> Self:
-        """The inverse of `to_metadata`, for the file called `name`.
+        """Read the metadata of the Parquet file called `name`.
 
         Raises:
-            DataFileError: if bothways did not write the file, or a key is missing or malformed.
+            DataFileError: if a key is missing or malformed, as in files that `bothways encode` did
+                not write.
         """
+        metadata = metadata or {}
         fields = {}
         for field in dataclasses.fields(cls):
-            value = (metadata or {}).get((_PREFIX + field.name).encode())
+            values = (metadata.get((_PREFIX + key).encode()) for key in _keys(field.name))
+            value = next((value for value in values if value is not None), None)
             if value is None:
                 raise DataFileError(
-                    f"{name}: its metadata has no {_PREFIX}{field.name}; "
+                    f"{name}: no {_PREFIX}{field.name} in its metadata; "
                     "expected a .parquet file written by bothways encode"
                 )
             fields[field.name] = value.decode("utf-8", errors="replace")
         dimensions = fields.pop("dimensions")
         if not dimensions.isdecimal() or int(dimensions) == 0:
             raise DataFileError(
-                f"{name}: {_PREFIX}dimensions is {dimensions!r}; expected a whole number from 1 on"
+                f"{name}: {_PREFIX}dimensions is {dimensions!r}; expected a whole number above 0"
             )
         return cls(**fields, dimensions=int(dimensions))
 
     @classmethod
     def from_json(cls, value: Any, where: str) -> Self:
-        """An origin from the object that stands for it in JSON, where it may have other keys too.
+        """Read a JSON object; other keys are ignored.
+
+        where: the file, row and column, for messages.
 
         Raises:
-            DataFileError: if it is no such object, or a key is missing or malformed.
+            DataFileError: if it is not an object, or a key is missing or malformed.
         """
+        if not isinstance(value, dict):
+            raise DataFileError(f"{where}: expected an object, as bothways encode writes it")
         fields = {}
         for field in dataclasses.fields(cls):
-            if not isinstance(value, dict) or field.name not in value:
-                raise DataFileError(
-                    f"{where}: says no {field.name}; expected what bothways encode writes there"
-                )
-            found = value[field.name]
+            key = next((key for key in _keys(field.name) if key in value), None)
+            if key is None:
+                raise DataFileError(f"{where}: no key {field.name!r}; bothways encode writes it")
+            entry = value[key]
             if field.name == "dimensions":
-                if type(found) is not int or found < 1:
+                if type(entry) is not int or entry < 1:
                     raise DataFileError(
-                        f"{where}: dimensions is {found!r}; expected a whole number from 1 on"
+                        f"{where}: dimensions is {entry!r}; expected a whole number above 0"
                     )
-            elif not isinstance(found, str):
-                raise DataFileError(f"{where}: {field.name} is {found!r}; expected a text")
-            fields[field.name] = found
+            elif not isinstance(entry, str):
+                raise DataFileError(f"{where}: {key} is {entry!r}; expected a text")
+            fields[field.name] = entry
         return cls(**fields)
 
 
-def check_comparable(query: Origin, file: Origin, name: str) -> None:
-    """Raise unless vectors of the two origins live in one space.
+def _keys(field: str) -> list[str]:
+    """The keys under which a field may be stored, the current one first."""
+    return [field, *([_OLD_KEYS[field]] if field in _OLD_KEYS else [])]
 
-    Prompt and precision may differ: queries often have a prompt of their own, and other precisions
-    approximate fp32.
+
+def check_comparable(query: Origin, file: Origin, name: str) -> None:
+    """Raise unless vectors of the two origins can be compared by their cosine.
+
+    Prompt and precision may differ: many models have a special prompt for queries, and other
+    precisions approximate fp32.
 
     Raises:
-        DataFileError: naming what differs, with both values.
+        DataFileError: names the field that differs, with both values.
     """
     for field in ("fingerprint", "pooling", "dimensions"):
-        ours, theirs = getattr(query, field), getattr(file, field)
-        if ours != theirs:
+        query_value, file_value = getattr(query, field), getattr(file, field)
+        if query_value != file_value:
             raise DataFileError(
-                f"{name}: its vectors have {field} {theirs} (model {file.model!r}), the query has "
-                f"{ours} (model {query.model!r}); they cannot be compared: encode the file again, "
-                "or search with the model that wrote it"
+                f"{name}: its vectors have {field} {file_value} (model {file.model!r}), the query "
+                f"has {query_value} (model {query.model!r}); they cannot be compared: encode the "
+                "file again, or search with the model that wrote it"
             )

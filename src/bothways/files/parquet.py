@@ -1,4 +1,4 @@
-"""Parquet input: a column of texts, of lists of symbols, of series, or of token ids."""
+"""Parquet input: columns of texts, lists of symbols, series or token ids."""
 
 import contextlib
 import math
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, assert_never
 import numpy as np
 
 from bothways.errors import DataFileError
-from bothways.files.columns import Selection, choose_column, require_column
+from bothways.files.columns import ColumnSelection, choose_column, require_column
 from bothways.files.formats import STDIN, InputFile
-from bothways.files.rows import Kind, Meter, Place
-from bothways.files.values import id_of
+from bothways.files.rows import Place, ReadProgress
+from bothways.files.values import parse_id
+from bothways.model.inputs import InputKind
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,37 +27,37 @@ _BUFFER_BYTES = 1 << 20
 
 
 def read_parquet(
-    file: InputFile, meter: Meter, kind: Kind, selection: Selection
+    file: InputFile, read_progress: ReadProgress, kind: InputKind, selection: ColumnSelection
 ) -> Generator[tuple[str | None, Any, Place]]:
-    """The id, value and place of each row. Only the chosen columns are read, a part at a time.
+    """Yield the id, value and place of each row. Only the selected columns are read, in batches.
 
     Raises:
-        DataFileError: if the file is damaged or cut short, a column is missing or of the wrong
+        DataFileError: if the file is damaged or truncated, a column is missing or of the wrong
             type, or a value is null.
     """
     with _opened(file) as parquet:
-        yield from _rows(parquet, file, meter, kind, selection)
+        yield from _rows(parquet, file, read_progress, kind, selection)
 
 
 def read_parquet_records(
-    file: InputFile, meter: Meter, columns: Sequence[str] | None
+    file: InputFile, read_progress: ReadProgress, columns: Sequence[str] | None
 ) -> Generator[tuple[dict[str, Any], Place]]:
-    """The fields of each row as JSON would have them, and its place.
+    """Yield the fields of each row as JSON values, and its place.
 
-    columns: those that are read; None for all.
+    columns: the columns to read; None for all.
 
     Raises:
-        DataFileError: if the file is damaged or cut short, or a column is missing.
+        DataFileError: if the file is damaged or truncated, or a column is missing.
     """
     with _opened(file) as parquet:
         names = parquet.schema_arrow.names
-        wanted = [
+        selected = [
             require_column(file.name, names, column)
             for column in (names if columns is None else dict.fromkeys(columns))
         ]
-        for row, part, i in _each_row(parquet, file, meter, wanted):
+        for row, batch, i in _each_row(parquet, file, read_progress, selected):
             place = Place(file.name, row)
-            yield {name: _plain(part[name][i], place, name) for name in wanted}, place
+            yield {name: _plain(batch[name][i], place, name) for name in selected}, place
 
 
 @contextlib.contextmanager
@@ -66,7 +67,7 @@ def _opened(file: InputFile) -> "Iterator[pq.ParquetFile]":
 
     if file.source == STDIN:
         raise DataFileError(
-            "standard input cannot be parquet, whose end is read first; give a file"
+            ".parquet cannot be read from standard input, as its end is read first; give a file"
         )
     try:
         with pq.ParquetFile(file.source, buffer_size=_BUFFER_BYTES, pre_buffer=False) as parquet:
@@ -74,51 +75,57 @@ def _opened(file: InputFile) -> "Iterator[pq.ParquetFile]":
     except DataFileError:
         raise
     except (pa.ArrowException, OSError) as error:
-        raise DataFileError(f"{file.name}: damaged, cut short or not parquet: {error}") from error
+        raise DataFileError(
+            f"{file.name}: damaged, truncated or not a Parquet file: {error}"
+        ) from error
 
 
 def _rows(
-    parquet: "pq.ParquetFile", file: InputFile, meter: Meter, kind: Kind, selection: Selection
+    parquet: "pq.ParquetFile",
+    file: InputFile,
+    read_progress: ReadProgress,
+    kind: InputKind,
+    selection: ColumnSelection,
 ) -> Iterator[tuple[str | None, Any, Place]]:
     schema = parquet.schema_arrow
-    candidates = [field.name for field in schema if _takes(field.type, kind)]
+    candidates = [field.name for field in schema if _can_hold(field.type, kind)]
     column = choose_column(file.name, schema.names, candidates, selection)
     convert = _converter(schema.field(column).type, kind, file.name, column)
     ids = selection.id_column
     if ids is not None:
         require_column(file.name, schema.names, ids)
 
-    wanted = [column] if ids is None else list({column: None, ids: None})
-    for row, part, i in _each_row(parquet, file, meter, wanted):
+    selected = [column] if ids is None else list({column: None, ids: None})
+    for row, batch, i in _each_row(parquet, file, read_progress, selected):
         row_id = None
         if ids is not None:
-            names = part[ids]
+            names = batch[ids]
             at = Place(file.name, row, field=ids)
-            row_id = id_of(_text(names[i], at) if _is_text(names.type) else names[i].as_py(), at)
+            row_id = parse_id(_text(names[i], at) if _is_text(names.type) else names[i].as_py(), at)
         place = Place(file.name, row, field=column)
-        yield row_id, convert(part[column][i], place), place
+        yield row_id, convert(batch[column][i], place), place
 
 
 def _each_row(
-    parquet: "pq.ParquetFile", file: InputFile, meter: Meter, columns: Sequence[str]
+    parquet: "pq.ParquetFile", file: InputFile, read_progress: ReadProgress, columns: Sequence[str]
 ) -> "Iterator[tuple[int, Mapping[str, pa.Array[Any]], int]]":
-    """Each row: its number from 1; columns, a part of about `_BATCH_BYTES`; its index in these.
+    """Yield for each row its number from 1, the batch that holds it by column, and its index there.
 
-    The meter moves with the rows.
+    A batch has about `_BATCH_BYTES`. The progress is updated with each row.
     """
     size, total = Path(file.source).stat().st_size, max(1, parquet.metadata.num_rows)
     row = 0
-    meter.follow(lambda: size * row // total)
+    read_progress.follow(lambda: size * row // total)
     for batch in parquet.iter_batches(_batch_rows(parquet, columns), columns=list(columns)):
-        part = {name: batch.column(name) for name in columns}
+        arrays = {name: batch.column(name) for name in columns}
         for i in range(batch.num_rows):
             row += 1
-            yield row, part, i
-    meter.finish()
+            yield row, arrays, i
+    read_progress.finish_file()
 
 
 def _batch_rows(parquet: "pq.ParquetFile", columns: Sequence[str]) -> int:
-    """Rows that hold about `_BATCH_BYTES` in the row group whose rows are largest."""
+    """Rows per batch: about `_BATCH_BYTES` of the row group with the largest rows."""
     rows = _BATCH_ROWS
     metadata = parquet.metadata
     for group in range(metadata.num_row_groups):
@@ -133,7 +140,7 @@ def _batch_rows(parquet: "pq.ParquetFile", columns: Sequence[str]) -> int:
     return max(1, rows)
 
 
-def _takes(type_: "pa.DataType", kind: Kind) -> bool:
+def _can_hold(type_: "pa.DataType", kind: InputKind) -> bool:
     match kind:
         case "text":
             return _is_text(type_)
@@ -147,18 +154,18 @@ def _takes(type_: "pa.DataType", kind: Kind) -> bool:
 
 
 def _converter(
-    type_: "pa.DataType", kind: Kind, name: str, column: str
+    type_: "pa.DataType", kind: InputKind, name: str, column: str
 ) -> Callable[["pa.Scalar[Any]", Place], Any]:
-    """How to make a sequence of one value of a column of this type."""
+    """The function that converts one value of a column of this type to a sequence."""
     import pyarrow.types as types
 
     if kind == "series":
-        if _takes(type_, kind):
+        if _can_hold(type_, kind):
             return _series
         expected = "lists of numbers, or of lists of numbers"
     elif _is_text(type_):
         return _text
-    elif kind == "symbols" and _takes(type_, kind):
+    elif kind == "symbols" and _can_hold(type_, kind):
         return _symbols
     elif _is_list(type_) and types.is_integer(_item(type_)):
         return _ids
@@ -166,7 +173,7 @@ def _converter(
         expected = "text, or lists of " + (
             "symbols or token ids" if kind == "symbols" else "token ids"
         )
-    raise DataFileError(f"{name}, column {column!r}: holds {type_}; expected {expected}")
+    raise DataFileError(f"{name}, column {column!r}: has type {type_}; expected {expected}")
 
 
 def _plain(value: "pa.Scalar[Any]", place: Place, column: str) -> Any:
@@ -204,7 +211,7 @@ def _series(value: "pa.Scalar[Any]", place: Place) -> np.ndarray:
         if len(position) != len(positions[0]):
             raise DataFileError(
                 f"{place}, position {index}: {len(position)} numbers, "
-                f"where position 0 has {len(positions[0])}"
+                f"but position 0 has {len(positions[0])}"
             )
     return np.array(positions, dtype=np.float64).reshape(len(positions), -1)
 

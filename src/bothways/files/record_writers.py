@@ -1,202 +1,144 @@
-"""Writers of records, a part at a time: rows of named columns.
+"""Writers of records, one batch at a time: rows of named columns.
 
-.parquet     columns of the types that were asked for; what made them in the schema's metadata
-.jsonl       one object a row
-.csv, .tsv   a header, and one row a record; a list is written as JSON
+.parquet     columns of the given types; the model and settings in the schema's metadata
+.jsonl       one object per row
+.csv, .tsv   a header, then one record per row; lists are written as JSON
 """
 
-import contextlib
 import csv
 import io
 import json
 import math
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol, assert_never
 
-from bothways.errors import DataFileError
-from bothways.files.formats import require_parquet
-from bothways.files.pending import PendingFile
-from bothways.files.writers import Sink
+from bothways.files.row_groups import RowGroupWriter
+from bothways.files.sink import Sink
 
-__all__ = ["ColumnType", "RecordOutput", "RecordWriter", "record_output"]
+__all__ = [
+    "ColumnType",
+    "ColumnTypes",
+    "JsonlRecordWriter",
+    "ParquetRecordWriter",
+    "RecordBatch",
+    "RecordWriter",
+    "TableRecordWriter",
+]
 
 ColumnType = Literal["text", "number", "flag", "texts", "numbers", "lists of texts",
                      "lists of numbers"]  # fmt: skip
-"""What a cell holds; any of it may be None, and so may a text or a number in a list."""
+"""The type of a column's cells. A cell may be None, and so may a text or a number in a list."""
 
-Columns = Mapping[str, ColumnType]
-Rows = Mapping[str, Sequence[Any]]
-
-_FORMATS = (".parquet", ".jsonl", ".csv", ".tsv")
-_STDOUT = "-"
-_ROW_GROUP_BYTES = 1 << 23
+ColumnTypes = Mapping[str, ColumnType]
+RecordBatch = Mapping[str, Sequence[Any]]
+"""Cells by column, the same number for every column."""
 
 
 class RecordWriter(Protocol):
     """Writes records to one file."""
 
-    def write(self, rows: Rows) -> None:
-        """Add records: for each column its cells, of every column equally many."""
+    def write(self, batch: RecordBatch) -> None:
+        """Add records."""
 
     def finish(self) -> None:
-        """Write what stands at the end of the file."""
+        """Write the end of the file."""
 
 
-class RecordOutput:
-    """A place that is known to be writable, before it is known what is to be written."""
+class JsonlRecordWriter:
+    """Writes one JSON object per line."""
 
-    def __init__(self, suffix: str, sink: Sink) -> None:
-        self._suffix, self._sink = suffix, sink
-        self._writer: RecordWriter | None = None
-
-    def begin(self, columns: Columns, metadata: Mapping[str, str]) -> RecordWriter:
-        """A writer of records with these columns; to be called once.
-
-        metadata: what made them, for the formats that have a place for it.
-        """
-        match self._suffix:
-            case ".parquet":
-                self._writer = _ParquetWriter(self._sink, columns, metadata)
-            case ".jsonl":
-                self._writer = _JsonlWriter(self._sink)
-            case _:
-                self._writer = _TableWriter(
-                    self._sink, columns, "\t" if self._suffix == ".tsv" else ","
-                )
-        return self._writer
-
-    def finish(self) -> None:
-        """Write what stands at the end of the file."""
-        if self._writer is not None:
-            self._writer.finish()
-
-    def abandon(self) -> None:
-        """Let go of the file, which will be removed."""
-        self._sink.discards = True
-        self.finish()  # into nowhere: pyarrow would else do it when collected
-
-
-@contextlib.contextmanager
-def record_output(output: str, *, overwrite: bool = False) -> Iterator[RecordOutput]:
-    """A place for records: a .parquet, .jsonl, .csv or .tsv file, or `-` for .jsonl on stdout.
-
-    A file appears under its name when the block ends without an error, and not otherwise. That it
-    can be written is known on entering, before there is anything to write.
-
-    Raises:
-        DataFileError: if it cannot, exists and is not to be overwritten, or has an unknown suffix.
-        MissingExtra: for parquet, where the library for it is not installed.
-    """
-    if output == _STDOUT:
-        out = RecordOutput(".jsonl", Sink(sys.stdout.buffer, "standard output"))
-        yield out
-        out.finish()
-        return
-    path = Path(output)
-    suffix = path.suffix.lower()
-    if suffix not in _FORMATS:
-        raise DataFileError(
-            f"{output}: cannot tell the format to write; supported are {', '.join(_FORMATS)}, "
-            "or - for .jsonl on standard output"
-        )
-    if suffix == ".parquet":
-        require_parquet(output)
-    with PendingFile(path, overwrite=overwrite) as pending:
-        out = RecordOutput(suffix, Sink(pending.file, output))
-        try:
-            yield out
-            out.finish()
-        except BaseException:
-            out.abandon()
-            raise
-
-
-class _JsonlWriter:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
 
-    def write(self, rows: Rows) -> None:
-        for cells in zip(*rows.values(), strict=True):
-            record = dict(zip(rows, map(_json_value, cells), strict=True))
-            text = json.dumps(record, ensure_ascii=False, allow_nan=False)
-            self._sink.write(f"{text}\n".encode())
-        self._sink.flush()
+    def write(self, batch: RecordBatch) -> None:
+        """Write records and flush, so that a pipe passes them on at once."""
+        self._sink.write_lines(self._lines(batch))
 
     def finish(self) -> None:
+        """Flush."""
         self._sink.flush()
 
+    def _lines(self, batch: RecordBatch) -> Iterator[str]:
+        for cells in zip(*batch.values(), strict=True):
+            record = dict(zip(batch, map(_json_value, cells), strict=True))
+            yield json.dumps(record, ensure_ascii=False, allow_nan=False)
 
-class _TableWriter:
-    def __init__(self, sink: Sink, columns: Columns, delimiter: str) -> None:
+
+class TableRecordWriter:
+    """Writes comma- or tab-separated values with a header."""
+
+    def __init__(self, sink: Sink, columns: ColumnTypes, delimiter: str) -> None:
         self._sink = sink
         self._delimiter = delimiter
-        self._write([list(columns)])
+        self._write_rows([list(columns)])
 
-    def write(self, rows: Rows) -> None:
-        self._write([_cell(cell) for cell in cells] for cells in zip(*rows.values(), strict=True))
+    def write(self, batch: RecordBatch) -> None:
+        """Write records."""
+        cells_by_row = zip(*batch.values(), strict=True)
+        self._write_rows([_table_cell(cell) for cell in cells] for cells in cells_by_row)
 
     def finish(self) -> None:
+        """Flush."""
         self._sink.flush()
 
-    def _write(self, records: Any) -> None:
+    def _write_rows(self, rows: Iterable[list[Any]]) -> None:
         text = io.StringIO(newline="")
-        csv.writer(text, delimiter=self._delimiter, lineterminator="\n").writerows(records)
+        csv.writer(text, delimiter=self._delimiter, lineterminator="\n").writerows(rows)
         self._sink.write(text.getvalue().encode())
 
 
-class _ParquetWriter:
-    def __init__(self, sink: Sink, columns: Columns, metadata: Mapping[str, str]) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+class ParquetRecordWriter:
+    """Writes Parquet in row groups of about 8 MiB."""
 
-        self._schema = pa.schema(
-            [pa.field(name, _arrow_type(kind)) for name, kind in columns.items()],
+    def __init__(self, sink: Sink, columns: ColumnTypes, metadata: Mapping[str, str]) -> None:
+        import pyarrow as pa
+
+        schema = pa.schema(
+            [pa.field(name, _arrow_type(column_type)) for name, column_type in columns.items()],
             metadata={f"bothways.{k}".encode(): v.encode() for k, v in metadata.items()},
         )
-        self._writer = pq.ParquetWriter(pa.PythonFile(sink, mode="w"), self._schema)
-        self._waiting: list[pa.RecordBatch] = []
+        self._row_groups = RowGroupWriter(sink, schema)
 
-    def write(self, rows: Rows) -> None:
+    def write(self, batch: RecordBatch) -> None:
+        """Add records; they reach the file when a row group is full."""
         import pyarrow as pa
 
-        columns: list[pa.Array[Any]] = [
-            pa.array([_json_value(cell) for cell in rows[field.name]], field.type)
-            for field in self._schema
-        ]
-        self._waiting.append(pa.RecordBatch.from_arrays(columns, schema=self._schema))
-        if sum(batch.nbytes for batch in self._waiting) >= _ROW_GROUP_BYTES:
-            self._flush()
+        self._row_groups.write(
+            [
+                pa.array([_json_value(cell) for cell in batch[field.name]], field.type)
+                for field in self._row_groups.schema
+            ]
+        )
 
     def finish(self) -> None:
-        self._flush()
-        self._writer.close()
-
-    def _flush(self) -> None:
-        import pyarrow as pa
-
-        waiting, self._waiting = self._waiting, []
-        if waiting:
-            self._writer.write_table(pa.Table.from_batches(waiting))
+        """Write the last row group and the footer."""
+        self._row_groups.finish()
 
 
-def _arrow_type(kind: ColumnType) -> Any:
+def _arrow_type(column_type: ColumnType) -> Any:
     import pyarrow as pa
 
-    item = {"text": pa.string(), "number": pa.float32(), "flag": pa.bool_()}
-    match kind:
-        case "texts" | "lists of texts":
-            inner: Any = pa.list_(pa.string())
-        case "numbers" | "lists of numbers":
-            inner = pa.list_(pa.float32())
-        case _:
-            return item[kind]
-    return pa.list_(inner) if kind.startswith("lists") else inner
+    match column_type:
+        case "text":
+            return pa.string()
+        case "number":
+            return pa.float32()
+        case "flag":
+            return pa.bool_()
+        case "texts":
+            return pa.list_(pa.string())
+        case "numbers":
+            return pa.list_(pa.float32())
+        case "lists of texts":
+            return pa.list_(pa.list_(pa.string()))
+        case "lists of numbers":
+            return pa.list_(pa.list_(pa.float32()))
+        case unknown:
+            assert_never(unknown)
 
 
 def _json_value(cell: Any) -> Any:
-    """NaN, which JSON lacks, as null."""
+    """The cell with null for NaN and infinities, which JSON does not have."""
     match cell:
         case float():
             return cell if math.isfinite(cell) else None
@@ -206,7 +148,7 @@ def _json_value(cell: Any) -> Any:
             return cell
 
 
-def _cell(cell: Any) -> Any:
+def _table_cell(cell: Any) -> Any:
     value = _json_value(cell)
     match value:
         case None:

@@ -1,17 +1,17 @@
-"""Records from any input: all that stands in a row, by its column, as a stream."""
+"""Reading records from any input as a stream: all fields of a row, by column."""
 
 import contextlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple, assert_never
 
+from bothways.files.byte_lines import read_byte_lines
+from bothways.files.decoding import decode_lines
 from bothways.files.fasta import read_fasta
 from bothways.files.formats import InputFile
-from bothways.files.jsonl import objects
-from bothways.files.lines import decoded_lines
-from bothways.files.opening import byte_lines
+from bothways.files.jsonl import read_objects
 from bothways.files.parquet import read_parquet_records
-from bothways.files.rows import Meter, Place
+from bothways.files.rows import Place, ReadProgress
 from bothways.files.tables import read_table_records
 from bothways.files.text import read_text
 
@@ -19,9 +19,10 @@ __all__ = ["Record", "read_records"]
 
 
 class Record(NamedTuple):
-    """The fields of a row by their column, as JSON has them (a table's are all texts); its place.
+    """The fields of one row by column, and its place.
 
-    A line of .txt has the column `text`, a record of .fasta the columns `id` and `sequence`.
+    Fields are JSON values; those of .csv and .tsv are texts. A line of .txt has the column `text`,
+    a record of .fasta the columns `id` and `sequence`.
     """
 
     fields: Mapping[str, Any]
@@ -29,31 +30,39 @@ class Record(NamedTuple):
 
 
 def read_records(
-    file: InputFile, *, columns: Sequence[str] | None = None, meter: Meter | None = None
+    file: InputFile,
+    *,
+    columns: Sequence[str] | None = None,
+    read_progress: ReadProgress | None = None,
 ) -> Generator[Record]:
-    """The records of one file, in order.
+    """Yield the records of one file in order.
 
-    columns: those that the caller needs, so that others need not be read; None for all.
-    meter: is moved as reading goes on.
+    columns: the columns to read; None for all.
+    read_progress: updated while the file is read.
 
     Raises:
-        DataFileError: naming file and row.
+        DataFileError: names the file and row.
     """
-    with contextlib.ExitStack() as opened:  # closed also if the caller wants no more
-        meter = meter or Meter([file.source])
-        for fields, place in _read(file, columns, meter, opened):
+    with contextlib.ExitStack() as stack:  # closes the file even if the caller stops early
+        read_progress = read_progress or ReadProgress([file.source])
+        for fields, place in _read(file, columns, read_progress, stack):
             yield Record(fields, place)
 
 
 def _read(
-    file: InputFile, columns: Sequence[str] | None, meter: Meter, opened: contextlib.ExitStack
+    file: InputFile,
+    columns: Sequence[str] | None,
+    read_progress: ReadProgress,
+    stack: contextlib.ExitStack,
 ) -> Iterator[tuple[Mapping[str, Any], Place]]:
     if file.format == "parquet":
-        return opened.enter_context(closing(read_parquet_records(file, meter, columns)))
-    lines = decoded_lines(opened.enter_context(closing(byte_lines(file, meter))), file.name)
+        return stack.enter_context(closing(read_parquet_records(file, read_progress, columns)))
+    lines = decode_lines(
+        stack.enter_context(closing(read_byte_lines(file, read_progress))), file.name
+    )
     match file.format:
         case "jsonl":
-            return objects(lines, file.name)
+            return read_objects(lines, file.name)
         case "csv":
             return read_table_records(lines, file.name, ",")
         case "tsv":

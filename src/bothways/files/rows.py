@@ -1,20 +1,17 @@
-"""A row of input, where it came from, and how far reading has come."""
+"""A row of input, its place in the input, and the progress of reading."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-__all__ = ["Kind", "Meter", "Place", "Row"]
-
-Kind = Literal["text", "symbols", "series"]
-"""What a model reads, and so what a row must hold."""
+__all__ = ["Place", "ReadProgress", "Row"]
 
 
 class Place(NamedTuple):
-    """Where a value stands, for messages.
+    """Where a value is in the input, for messages.
 
-    row: counted from 1, headers not counted. line: the line it starts on, where that may differ.
-    field: the column, where there are columns.
+    row: counted from 1, without headers. line: the line on which the row starts, if the two may
+    differ. field: the column, if the format has columns.
     """
 
     file: str
@@ -23,17 +20,17 @@ class Place(NamedTuple):
     field: str | None = None
 
     def __str__(self) -> str:
-        """As messages say it: `data.csv, row 3 (line 5), column 'text'`."""
+        """As in messages: `data.csv, row 3 (line 5), column 'text'`."""
         line = "" if self.line is None or self.line == self.row else f" (line {self.line})"
         field = "" if self.field is None else f", column {self.field!r}"
         return f"{self.file}, row {self.row}{line}{field}"
 
 
 class Row(NamedTuple):
-    """One sequence: its name, what to encode, and where it stands.
+    """One sequence to encode, with its id and place.
 
-    value: a str; for symbols also a list of str; for series float64 (length, channels); ids from
-        .parquet int64 (length,).
+    value: a str; for symbols also a list of str; for series float64 (length, channels); for token
+        ids from .parquet int64 (length,); for a pair a tuple of two str.
     """
 
     id: str
@@ -41,27 +38,27 @@ class Row(NamedTuple):
     place: Place
 
 
-class Meter:
-    """How far reading has come, as a share of the bytes of all files; readers move it."""
+class ReadProgress:
+    """The progress of reading, as a fraction of the bytes of all files. Readers update it."""
 
     def __init__(self, sources: Sequence[str]) -> None:
-        known = all(Path(source).is_file() for source in sources)  # not stdin, not a pipe
-        self._total = sum(Path(source).stat().st_size for source in sources) if known else None
+        are_files = all(Path(source).is_file() for source in sources)  # no pipe, no standard input
+        self._total = sum(Path(source).stat().st_size for source in sources) if are_files else None
         self._done = 0
         self._position: Callable[[], int] = lambda: 0
 
     def follow(self, position: Callable[[], int]) -> None:
-        """Ask `position` for the bytes read of the file that is being read."""
+        """Use `position` to ask how many bytes of the current file have been read."""
         self._position = position
 
-    def finish(self) -> None:
-        """Count the file that was being read as done."""
+    def finish_file(self) -> None:
+        """Count the current file as read."""
         self._done += self._position()
         self._position = lambda: 0
 
     @property
-    def share(self) -> float | None:
-        """From 0 to 1; None where the total is not known."""
+    def fraction(self) -> float | None:
+        """From 0 to 1; None if the total size is unknown."""
         if not self._total:
             return None
         return min(1.0, (self._done + self._position()) / self._total)

@@ -1,52 +1,57 @@
-"""A field's value as the model needs it: a text, symbols, a series; and as an id."""
+"""Parsing field values: as a text, symbols or a series, and as an id."""
 
 from typing import Any, assert_never
 
 import numpy as np
 
 from bothways.errors import DataFileError
-from bothways.files.rows import Kind, Place
+from bothways.files.list_cells import list_cell
+from bothways.files.rows import Place
+from bothways.model.inputs import InputKind
 
-__all__ = ["could_hold", "id_of", "value_of"]
+__all__ = ["can_hold", "describe_value", "parse_id", "parse_value"]
 
 
-def value_of(value: Any, kind: Kind, place: Place) -> Any:
-    """A JSON value as what a model of `kind` reads.
+def parse_value(value: Any, kind: InputKind, place: Place) -> Any:
+    """Convert a JSON value to what a model of this kind reads.
 
     text: a str. symbols: a str or a list of str. series: a list of numbers, for one channel, or a
-    list of equally long lists, one a position; float64 (length, channels).
+    list of equally long lists, one per position; float64 (length, channels). For symbols and series
+    also a text that `list_cells` reads as such a list.
 
     Raises:
-        DataFileError: for anything else, saying where it stands and what was found.
+        DataFileError: for anything else; names the place and describes the value.
     """
     match kind:
         case "text":
             if not isinstance(value, str):
-                raise DataFileError(f"{place}: expected a text, found {found(value)}")
+                raise DataFileError(f"{place}: expected a text, found {describe_value(value)}")
             return _without_surrogates(value, place)
         case "symbols":
+            value = value if (cell := list_cell(value, place, "strings")) is None else cell
             if isinstance(value, list) and all(isinstance(symbol, str) for symbol in value):
                 return [_without_surrogates(symbol, place) for symbol in value]
             if not isinstance(value, str):
                 raise DataFileError(
-                    f"{place}: expected a text or a list of symbols, found {found(value)}"
+                    f"{place}: expected a text or a list of symbols, found {describe_value(value)}"
                 )
             return _without_surrogates(value, place)
         case "series":
-            return _series(value, place)
+            cell = list_cell(value, place, "numbers")
+            return _series(value if cell is None else cell, place)
         case unknown:
             assert_never(unknown)
 
 
-def could_hold(value: Any, kind: Kind) -> bool:
-    """Whether a column with this value might be the column of the sequences."""
+def can_hold(value: Any, kind: InputKind) -> bool:
+    """Whether a column with this value could hold the sequences."""
     if kind == "series":
         return isinstance(value, list)
     return isinstance(value, str) or (kind == "symbols" and isinstance(value, list))
 
 
-def id_of(value: Any, place: Place) -> str:
-    """A text or a whole number as an id.
+def parse_id(value: Any, place: Place) -> str:
+    """Convert a text or a whole number to an id.
 
     Raises:
         DataFileError: for anything else.
@@ -55,11 +60,13 @@ def id_of(value: Any, place: Place) -> str:
         return _without_surrogates(value, place)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise DataFileError(f"{place}: expected an id, a text or a whole number, found {found(value)}")
+    raise DataFileError(
+        f"{place}: expected an id, a text or a whole number, found {describe_value(value)}"
+    )
 
 
-def found(value: Any) -> str:
-    """What a JSON value is, for a message."""
+def describe_value(value: Any) -> str:
+    """A JSON value, described for a message."""
     match value:
         case None:
             return "null"
@@ -81,7 +88,7 @@ def _without_surrogates(text: str, place: Place) -> str:
     except UnicodeEncodeError as error:
         raise DataFileError(
             f"{place}: character {error.start} is the lone surrogate "
-            f"\\u{ord(text[error.start]):04x}, which is no character; write the pair, or U+FFFD"
+            f"\\u{ord(text[error.start]):04x}, which is not a character; write the pair, or U+FFFD"
         ) from error
     return text
 
@@ -89,19 +96,19 @@ def _without_surrogates(text: str, place: Place) -> str:
 def _series(value: Any, place: Place) -> np.ndarray:
     expected = "expected a series: a list of numbers, or of equally long lists of numbers"
     if not isinstance(value, list):
-        raise DataFileError(f"{place}: {expected}; found {found(value)}")
+        raise DataFileError(f"{place}: {expected}; found {describe_value(value)}")
     nested = bool(value) and isinstance(value[0], list)
     positions = value if nested else [[number] for number in value]
     for position, numbers in enumerate(positions):
         if not isinstance(numbers, list) or len(numbers) != len(positions[0]):
             raise DataFileError(
-                f"{place}, position {position}: {expected}; found {found(numbers)}, "
-                f"where position 0 has {len(positions[0])} numbers"
+                f"{place}, position {position}: {expected}; found {describe_value(numbers)}, "
+                f"but position 0 has {len(positions[0])} numbers"
             )
         for number in numbers:
             if isinstance(number, bool) or not isinstance(number, int | float):
                 raise DataFileError(
-                    f"{place}, position {position}: {expected}; found {found(number)}"
+                    f"{place}, position {position}: {expected}; found {describe_value(number)}"
                 )
     try:
         array = np.array(positions, dtype=np.float64)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar, cast, overload
 
 from bothways.errors import InputError
-from bothways.sequences import SequenceReader, is_one_sequence
+from bothways.sequences import SequenceReader, is_single_sequence
 
 __all__ = ["SequenceInputs", "TextOrPair", "as_inputs", "lists_as_pairs", "one_or_many"]
 
@@ -38,7 +38,7 @@ def as_inputs(sequences: Any, reader: SequenceReader | None) -> SequenceInputs:
     Raises:
         InputError: if a model of symbols is given a pair of texts.
     """
-    if not is_one_sequence(sequences):
+    if not is_single_sequence(sequences):
         return SequenceInputs(list(sequences), single=False)
     if isinstance(sequences, tuple) and reader is not None and reader.kind == "symbols":
         raise InputError(

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any, get_args
 
 from bothways.errors import InputError
-from bothways.io.progress import Progress
+from bothways.io.progress import ProgressCallback
 from bothways.model.config import PoolingMode
 from bothways.model.packing import DEFAULT_MAX_TOKENS
 from bothways.sequences import OnOverflow
@@ -28,7 +28,7 @@ class RunOptions:
 
     on_overflow: OnOverflow = "truncate"
     max_tokens: int | None = None
-    progress: bool | Progress = False
+    progress: bool | ProgressCallback = False
     prompt: str | None = None
 
     def __post_init__(self) -> None:

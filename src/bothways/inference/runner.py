@@ -15,7 +15,7 @@ from bothways.inference.backends import Backend
 from bothways.model.config import PoolingMode
 from bothways.model.packing import PackedBatch, plan_batches
 from bothways.reference import pool
-from bothways.sequences import Fitted
+from bothways.sequences import FittedSequence
 
 __all__ = [
     "hidden_states",
@@ -29,7 +29,7 @@ __all__ = [
 
 def pool_sequences(
     backend: Backend,
-    fitted: Sequence[Fitted],
+    fitted: Sequence[FittedSequence],
     modes: Sequence[PoolingMode],
     *,
     skip: int,
@@ -44,13 +44,13 @@ def pool_sequences(
     advance: called with the number of tokens of each batch when it is done.
     """
     vectors = np.empty((len(fitted), backend.config.d_model * len(modes)), dtype=np.float32)
-    whole = np.array([i for i, f in enumerate(fitted) if len(f.pieces) == 1], dtype=np.int64)
+    whole = np.array([i for i, f in enumerate(fitted) if len(f.windows) == 1], dtype=np.int64)
     for batch in plan_batches([fitted[i].num_tokens for i in whole], max_tokens):
         packed = pack([fitted[i] for i in whole[batch]])
         vectors[whole[batch]] = backend.pool(packed, modes, skip=skip)
         advance(packed.num_tokens)
     for i, f in enumerate(fitted):
-        if len(f.pieces) > 1:
+        if len(f.windows) > 1:
             (states_LD,) = f.merge(_windows(backend, f, [backend.config.num_layers], max_tokens))
             vectors[i] = np.concatenate([pool(states_LD, mode, skip=skip) for mode in modes])
             advance(f.num_tokens)
@@ -58,36 +58,36 @@ def pool_sequences(
 
 
 def hidden_states(
-    backend: Backend, fitted: Sequence[Fitted], layers: Sequence[int], *, max_tokens: int
+    backend: Backend, fitted: Sequence[FittedSequence], layers: Sequence[int], *, max_tokens: int
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Index and hidden states, float32 (layers, L, D), of each sequence, in any order."""
-    whole = [i for i, f in enumerate(fitted) if len(f.pieces) == 1]
+    whole = [i for i, f in enumerate(fitted) if len(f.windows) == 1]
     for batch in plan_batches([fitted[i].num_tokens for i in whole], max_tokens):
         packed = pack([fitted[whole[j]] for j in batch])
         states = _split(backend.hidden_states(packed, layers), packed)
         for j, states_of_one in zip(batch, states, strict=True):
             yield whole[j], states_of_one.copy()  # a view would keep the whole batch in memory
     for i, f in enumerate(fitted):
-        if len(f.pieces) > 1:
+        if len(f.windows) > 1:
             yield i, f.merge(_windows(backend, f, layers, max_tokens))
 
 
-def pack(fitted: Sequence[Fitted]) -> PackedBatch:
+def pack(fitted: Sequence[FittedSequence]) -> PackedBatch:
     """Sequences of one piece each, end to end."""
-    return PackedBatch.of([f.pieces[0] for f in fitted], [f.segments[0] for f in fitted])
+    return PackedBatch.of([f.windows[0] for f in fitted], [f.segments[0] for f in fitted])
 
 
-def num_tokens(fitted: Sequence[Fitted]) -> np.ndarray:
+def num_tokens(fitted: Sequence[FittedSequence]) -> np.ndarray:
     """Tokens of each sequence that are encoded, int64 (n,)."""
     return np.array([f.num_tokens for f in fitted], dtype=np.int64)
 
 
-def truncated(fitted: Sequence[Fitted]) -> np.ndarray:
+def truncated(fitted: Sequence[FittedSequence]) -> np.ndarray:
     """Whether each sequence was cut, bool (n,)."""
     return np.array([f.truncated for f in fitted], dtype=bool)
 
 
-def warn_of_truncation(fitted: Sequence[Fitted], max_length: int) -> None:
+def warn_of_truncation(fitted: Sequence[FittedSequence], max_length: int) -> None:
     """Warn if any sequence was cut, with the number of them, at the line that called bothways."""
     if count := sum(f.truncated for f in fitted):
         warnings.warn(
@@ -107,14 +107,14 @@ def _frames_to_the_caller() -> int:
 
 
 def _windows(
-    backend: Backend, fitted: Fitted, layers: Sequence[int], max_tokens: int
+    backend: Backend, fitted: FittedSequence, layers: Sequence[int], max_tokens: int
 ) -> list[np.ndarray]:
     """Hidden states (layers, l, D) of each window of one sequence."""
     states: list[np.ndarray] = []
-    per_batch = max(1, max_tokens // len(fitted.pieces[0]))
-    for first in range(0, len(fitted.pieces), per_batch):
+    per_batch = max(1, max_tokens // len(fitted.windows[0]))
+    for first in range(0, len(fitted.windows), per_batch):
         rows = slice(first, first + per_batch)
-        packed = PackedBatch.of(fitted.pieces[rows], fitted.segments[rows])
+        packed = PackedBatch.of(fitted.windows[rows], fitted.segments[rows])
         states += _split(backend.hidden_states(packed, layers), packed)
     return states
 

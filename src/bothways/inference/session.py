@@ -16,9 +16,9 @@ from bothways.inference.backends import Backend, BackendName, Precision, create_
 from bothways.inference.heads import Heads
 from bothways.inference.options import RunOptions, VectorOptions
 from bothways.inference.postprocessing import finish
-from bothways.io.progress import show
+from bothways.io.progress import show_progress
 from bothways.model.config import PoolingMode
-from bothways.sequences import Fitted, OnOverflow, SequenceReader, Tokenized
+from bothways.sequences import FittedSequence, OnOverflow, SequenceReader, Tokenized
 
 __all__ = ["Session", "open_session"]
 
@@ -74,20 +74,20 @@ class Session:
         Raises:
             InputError: naming the sequence that cannot be read.
         """
-        return sequences.read(rows, self.reader, self.spec.config, prompt=prompt)
+        return sequences.read_sequences(rows, self.reader, self.spec.config, prompt=prompt)
 
-    def fit(self, tokenized: Sequence[Tokenized], on_overflow: OnOverflow) -> list[Fitted]:
+    def fit(self, tokenized: Sequence[Tokenized], on_overflow: OnOverflow) -> list[FittedSequence]:
         """Make each sequence fit the model's maximum length.
 
         Raises:
             SequenceTooLong: naming the sequence that is too long, with `on_overflow="error"`.
         """
         return [
-            sequences.fit(t, self.spec.max_length, on_overflow, index=i)
+            sequences.fit_to_length(t, self.spec.max_length, on_overflow, index=i)
             for i, t in enumerate(tokenized)
         ]
 
-    def prepare(self, rows: Sequence[Any], options: RunOptions) -> list[Fitted]:
+    def prepare(self, rows: Sequence[Any], options: RunOptions) -> list[FittedSequence]:
         """`tokenize` and `fit`, with the prompt of the options.
 
         Raises:
@@ -96,13 +96,13 @@ class Session:
         return self.fit(self.tokenize(rows, self.prompt_text(options.prompt)), options.on_overflow)
 
     def pool(
-        self, fitted: Sequence[Fitted], modes: Sequence[PoolingMode], options: RunOptions
+        self, fitted: Sequence[FittedSequence], modes: Sequence[PoolingMode], options: RunOptions
     ) -> np.ndarray:
         """Pooled hidden states of each sequence, float32 (n, D * K), the modes side by side.
 
         Where the model says so, pooling leaves out the positions of the prompt.
         """
-        with show(options.progress, sum(f.num_tokens for f in fitted)) as advance:
+        with show_progress(options.progress, sum(f.num_tokens for f in fitted)) as advance:
             return runner.pool_sequences(
                 self.backend,
                 fitted,
@@ -113,10 +113,10 @@ class Session:
             )
 
     def hidden_states(
-        self, fitted: Sequence[Fitted], layers: Sequence[int], options: RunOptions
+        self, fitted: Sequence[FittedSequence], layers: Sequence[int], options: RunOptions
     ) -> Iterator[tuple[int, np.ndarray]]:
         """Index and hidden states, float32 (layers, L, D), of each sequence, in any order."""
-        with show(options.progress, sum(f.num_tokens for f in fitted)) as advance:
+        with show_progress(options.progress, sum(f.num_tokens for f in fitted)) as advance:
             for i, states in runner.hidden_states(
                 self.backend, fitted, layers, max_tokens=options.batch_tokens
             ):
@@ -138,11 +138,11 @@ class Session:
             dimensions=spec.dimensions if dimensions is None else dimensions,
         )
 
-    def warn_of_truncation(self, fitted: Sequence[Fitted]) -> None:
+    def warn_of_truncation(self, fitted: Sequence[FittedSequence]) -> None:
         """Warn if any sequence was cut, with the number of them."""
         runner.warn_of_truncation(fitted, self.spec.max_length)
 
-    def _prompt_length(self, fitted: Sequence[Fitted], options: RunOptions) -> int:
+    def _prompt_length(self, fitted: Sequence[FittedSequence], options: RunOptions) -> int:
         """Positions of the prompt that pooling leaves out."""
         if self.reader is None or self.spec.pooling.include_prompt:
             return 0

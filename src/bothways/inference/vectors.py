@@ -15,7 +15,7 @@ from bothways.inference.inputs import as_inputs
 from bothways.inference.options import RunOptions, VectorOptions
 from bothways.inference.session import Session
 from bothways.model.baselines.any_encoder import require_transformer
-from bothways.sequences import Fitted
+from bothways.sequences import FittedSequence
 
 __all__ = [
     "SequenceVector",
@@ -159,7 +159,7 @@ def attention(
 
 
 def _pooled_vectors(
-    session: Session, fitted: Sequence[Fitted], vector: VectorOptions, options: RunOptions
+    session: Session, fitted: Sequence[FittedSequence], vector: VectorOptions, options: RunOptions
 ) -> np.ndarray:
     modes = session.spec.pooling.modes if vector.pooling is None else (vector.pooling,)
     pooled = session.pool(fitted, modes, options)

@@ -1,1 +1,1 @@
-"""Reading JSON from strangers, writing files atomically, and reporting progress."""
+"""Reading untrusted JSON, writing files atomically, reporting progress, and limiting memory."""

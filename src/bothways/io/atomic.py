@@ -1,97 +1,224 @@
-"""Files and folders that appear under their names only when they are whole and on the disk."""
+"""Atomic writes: files and folders appear under their names only when they are complete.
+
+Content goes to a hidden temporary name in the same folder. When the block ends without an error,
+the content is flushed to disk (fsync), renamed, and the rename itself is flushed. A crash or power
+cut leaves the old content or the new, never a part of either.
+
+Written files get the permissions of the umask, also where a library creates them with fewer.
+"""
 
 import contextlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from safetensors import SafetensorError
 
 from bothways.errors import DataFileError
 
 __all__ = [
-    "WritingFailed",
+    "WriteFailed",
+    "atomic_file",
+    "atomic_files",
+    "atomic_folder",
     "is_partial",
-    "new_folder",
+    "open_atomic",
+    "publish_folder",
     "remove_partial",
-    "replaced_file",
-    "replaced_files",
-    "writing",
+    "wrap_write_errors",
 ]
 
 _PARTIAL = ".partial"
 
 
-class WritingFailed(DataFileError):
-    """A file of the run could not be written: a full disk, say. The message names it."""
+class WriteFailed(DataFileError):
+    """A file could not be written, for example because the disk is full. The message names it."""
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Name the file in what is raised where it cannot be written: a full disk, say.
+def wrap_write_errors(path: Path | str) -> Iterator[None]:
+    """Raise write errors of the block as `WriteFailed`, with the name of the file.
 
     Raises:
-        WritingFailed: in place of an OSError, or of what safetensors makes of one.
+        WriteFailed: in place of an OSError, or of the error in which safetensors wraps one.
+        BrokenPipeError: unchanged, as it says that the reader is done, not that writing failed.
     """
     try:
         yield
-    except WritingFailed:
+    except (DataFileError, BrokenPipeError):
         raise
     except OSError as error:
-        raise WritingFailed(f"{path}: writing failed: {error.strerror or error}") from error
+        raise WriteFailed(f"{path}: writing failed: {error.strerror or error}") from error
     except SafetensorError as error:
-        raise WritingFailed(f"{path}: writing failed: {error}") from error
+        raise WriteFailed(f"{path}: writing failed: {error}") from error
 
 
 @contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a hidden folder to fill, which takes the name `path` if the block ends well.
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield the path of a temporary file to write, which replaces `path` after the block.
 
-    A folder that already has the name must be empty.
+    The temporary file exists (empty) when the block starts. If `path` is a symbolic link, the file
+    that it points to is replaced.
+
+    Raises:
+        WriteFailed: if the file cannot be written; also for an OSError in the block.
     """
-    with writing(path), _hidden(path) as hidden:
-        hidden.mkdir(parents=True)
-        yield hidden
-        for file in hidden.rglob("*"):
-            _sync(file)
-        _sync(hidden)
-        if path.is_dir():
-            path.rmdir()  # empty; only some systems rename a folder onto an empty one
-        hidden.rename(path)
-        _sync(path.parent)
+    with wrap_write_errors(path), _replacement(path) as temporary:
+        yield temporary
 
 
 @contextlib.contextmanager
-def replaced_file(path: Path) -> Iterator[Path]:
-    """Yield the name of a hidden file to write, which replaces `path` if the block ends well."""
-    with writing(path), _hidden(path) as hidden:
-        yield hidden
-        _sync(hidden)
-        hidden.replace(path)
-        _sync(path.parent)
+def open_atomic(path: Path, *, before_rename: Callable[[], None]) -> Iterator[BinaryIO]:
+    """Yield a binary file to write, which replaces `path` after the block.
 
+    before_rename: called when the content is complete; an error that it raises leaves `path` alone.
 
-@contextlib.contextmanager
-def replaced_files(folder: Path, *, last: str) -> Iterator[Path]:
-    """Yield a hidden folder to fill, whose files then replace those of their names in `folder`.
-
-    The file called `last` comes last. Each is whole at all times.
+    Raises:
+        WriteFailed: if the file cannot be created, flushed or renamed.
     """
-    with writing(folder), _hidden(folder / "model") as hidden:
-        hidden.mkdir()
-        yield hidden
-        files = sorted(hidden.iterdir(), key=lambda file: file.name == last)
+    with _replacement(path, before_rename) as temporary:
+        file = temporary.open("wb")
+        try:
+            yield file
+            with wrap_write_errors(path):
+                file.flush()
+        finally:
+            # Closing flushes. On a full disk that fails again, and must not hide the first error.
+            with contextlib.suppress(OSError):
+                file.close()
+
+
+@contextlib.contextmanager
+def _replacement(path: Path, before_rename: Callable[[], None] | None = None) -> Iterator[Path]:
+    """As `atomic_file`; errors of the block are raised unchanged."""
+    target = _resolve(path)
+    with _temporary_path(target) as temporary:
+        with wrap_write_errors(path):
+            temporary.open("xb").close()
+            mode = stat.S_IMODE(temporary.stat().st_mode)
+        yield temporary
+        with wrap_write_errors(path):
+            _set_mode(temporary, mode)
+            _sync(temporary)
+            if before_rename is not None:
+                before_rename()
+            temporary.replace(target)
+            _sync(target.parent)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder to fill, which is renamed to `path` after the block.
+
+    A folder that exists at `path` must be empty.
+
+    Raises:
+        WriteFailed: if the folder cannot be written.
+    """
+    target = _resolve(path)
+    with wrap_write_errors(path), _temporary_path(target) as temporary:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if os.name != "posix" and target.is_dir():
+            target.rmdir()  # only POSIX renames onto an empty folder
+        publish_folder(temporary, target)
+
+
+@contextlib.contextmanager
+def atomic_files(folder: Path, *, last: str) -> Iterator[Path]:
+    """Yield a temporary folder to fill; each of its files then replaces its namesake in `folder`.
+
+    Each file is replaced atomically; the group is not. The file called `last` is replaced last, so
+    that readers can take it as the sign that the others are complete.
+
+    Raises:
+        WriteFailed: if a file cannot be written.
+    """
+    with wrap_write_errors(folder), _temporary_path(folder / "model") as temporary:
+        temporary.mkdir()
+        yield temporary
+        files = sorted(temporary.iterdir(), key=lambda file: file.name == last)
+        mode = _default_file_mode(temporary)
         for file in files:
+            _set_mode(file, mode)
             _sync(file)
         for file in files:
             file.replace(folder / file.name)
         _sync(folder)
 
 
+def publish_folder(source: Path, target: Path, *, displaced: Path | None = None) -> None:
+    """Flush a complete folder to disk and rename it to `target`, on the same file system.
+
+    Its files get the permissions of the umask.
+
+    displaced: where a folder that exists at `target` is moved to, right before the rename.
+
+    Raises:
+        OSError: if `target` exists, is not empty and is not displaced, or the disk fails.
+    """
+    mode = _default_file_mode(source)
+    for folder, _, names in os.walk(source, topdown=False):
+        for file in (Path(folder, name) for name in names):
+            _set_mode(file, mode)
+            _sync(file)
+        _sync(Path(folder))
+    if displaced is not None and target.exists():
+        target.rename(displaced)
+    source.rename(target)
+    _sync(target.parent)
+
+
+def is_partial(path: Path) -> bool:
+    """Whether a file or folder is the temporary one of a writer that was killed."""
+    return path.name.startswith(".") and path.name.endswith(_PARTIAL)
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove the temporary files and folders that killed writers left in a folder."""
+    for path in filter(is_partial, list(folder.iterdir())):
+        _remove(path)
+
+
+@contextlib.contextmanager
+def _temporary_path(path: Path) -> Iterator[Path]:
+    """An unused hidden name beside `path`; what has that name after the block is removed."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PARTIAL}")
+    try:
+        yield temporary
+    finally:
+        with contextlib.suppress(OSError):
+            _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _resolve(path: Path) -> Path:
+    """The path behind symbolic links, so that a link stays a link."""
+    return Path(os.path.realpath(path))
+
+
+def _default_file_mode(folder: Path) -> int:
+    """The mode of a new file, by the umask that was in force when the folder was created."""
+    return stat.S_IMODE(folder.stat().st_mode) & 0o666
+
+
+def _set_mode(path: Path, mode: int) -> None:
+    if stat.S_IMODE(path.stat().st_mode) != mode:
+        path.chmod(mode)
+
+
 def _sync(path: Path) -> None:
-    """Make a file, or the names in a folder, outlast a power cut, where the system can."""
+    """Flush a file, or the names in a folder, to disk, where the system supports it."""
     if path.is_dir() and os.name != "posix":
         return
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
@@ -99,31 +226,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def is_partial(path: Path) -> bool:
-    """Whether a file or folder is what a writer that was killed has left."""
-    return path.name.startswith(".") and path.name.endswith(_PARTIAL)
-
-
-def remove_partial(folder: Path) -> None:
-    """Remove what writers that were killed have left in a folder."""
-    for path in filter(is_partial, list(folder.iterdir())):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _hidden(path: Path) -> Iterator[Path]:
-    """A name beside `path` that nobody has; what bears it in the end is removed."""
-    hidden = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PARTIAL}")
-    try:
-        yield hidden
-    finally:
-        with contextlib.suppress(OSError):
-            if hidden.is_dir():
-                shutil.rmtree(hidden, ignore_errors=True)
-            else:
-                hidden.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""Reading text and JSON that somebody else wrote, and writing our own.
+"""Reading untrusted text and JSON files, and writing JSON.
 
-A model folder is data from strangers: files may be huge, nested without end, in no encoding, or say
-the same key twice. Each is an error here that names the file, and none costs more than its limit.
+Model folders come from strangers: a file may be huge, deeply nested, not UTF-8, or repeat a key.
+Each of these is an error that names the file, and the limits below bound the memory of reading.
 """
 
 import json
@@ -20,19 +20,19 @@ __all__ = [
     "has_file",
     "read_json",
     "read_object",
-    "read_object_if_there",
+    "read_optional_object",
     "read_text",
     "write_json",
 ]
 
 MAX_BYTES = 16 * 2**20
-"""No settings file is larger; the index of a sharded model of 100,000 weights is about 8 MiB."""
+"""16 MiB. The largest settings file, the index of a model with 100,000 weights, has about 8 MiB."""
 
 MAX_TEXT_BYTES = 256 * 2**20
-"""The largest tokenizer.json in use, with 250,000 pieces, is a tenth of it."""
+"""256 MiB, ten times the largest tokenizer.json in use, which has 250,000 tokens."""
 
 MAX_DEPTH = 32
-"""Levels of lists and objects inside each other; settings have four."""
+"""Levels of nested lists and objects; settings files have four."""
 
 
 def has_file(path: Path) -> bool:
@@ -58,10 +58,10 @@ def has_file(path: Path) -> bool:
 
 
 def read_text(path: Path, *, max_bytes: int = MAX_TEXT_BYTES) -> str:
-    """The UTF-8 text of a file, line ends as they are, without a byte order mark.
+    """Read a UTF-8 text file; line ends are kept, a byte order mark is removed.
 
     Raises:
-        CheckpointError: if there is no such file, or it is too large, or not UTF-8.
+        CheckpointError: if the file is missing, too large, or not UTF-8.
     """
     if not has_file(path):
         raise CheckpointError(f"{path}: no such file")
@@ -71,7 +71,7 @@ def read_text(path: Path, *, max_bytes: int = MAX_TEXT_BYTES) -> str:
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
     if len(content) > max_bytes:
-        raise CheckpointError(f"{path}: larger than {max_bytes:,} bytes; refused")
+        raise CheckpointError(f"{path}: larger than the limit of {max_bytes:,} bytes")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -79,36 +79,36 @@ def read_text(path: Path, *, max_bytes: int = MAX_TEXT_BYTES) -> str:
 
 
 def read_json(path: Path, *, max_bytes: int = MAX_BYTES) -> Any:
-    """The value in a JSON file.
+    """Read the value in a JSON file.
 
     Raises:
-        CheckpointError: if there is no such file, or it is too large, not UTF-8, not JSON, too
-            deep, repeats a key, or holds NaN or an infinity (1e999 is one).
+        CheckpointError: if the file is missing, too large, not UTF-8, not JSON, nested too deeply,
+            repeats a key, or contains NaN or an infinity (such as 1e999).
     """
     text = read_text(path, max_bytes=max_bytes)
     try:
         value = json.loads(
             text,
-            object_pairs_hook=_without_repeats,
+            object_pairs_hook=_refuse_repeated_keys,
             parse_constant=_refuse_constant,
-            parse_float=_finite,
+            parse_float=_parse_finite_float,
         )
     except RecursionError:
-        raise CheckpointError(f"{path}: nested deeper than {MAX_DEPTH} levels; refused") from None
-    except (
-        ValueError
-    ) as error:  # json's own errors, ours below, and integers of thousands of digits
+        raise CheckpointError(
+            f"{path}: nested deeper than the limit of {MAX_DEPTH} levels"
+        ) from None
+    except ValueError as error:  # from json, from the hooks, or for an integer that is too long
         raise CheckpointError(f"{path}: not valid JSON: {error}") from None
     if _is_deeper_than(MAX_DEPTH, value):
-        raise CheckpointError(f"{path}: nested deeper than {MAX_DEPTH} levels; refused")
+        raise CheckpointError(f"{path}: nested deeper than the limit of {MAX_DEPTH} levels")
     return value
 
 
 def read_object(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
-    """The object in a JSON file.
+    """Read the object in a JSON file.
 
     Raises:
-        CheckpointError: as `read_json` does, and if the file holds something else than an object.
+        CheckpointError: as `read_json` does, or if the value is not an object.
     """
     value = read_json(path, max_bytes=max_bytes)
     if not isinstance(value, dict):
@@ -118,24 +118,24 @@ def read_object(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     return value
 
 
-def read_object_if_there(path: Path) -> dict[str, Any]:
-    """As `read_object`; an empty object where there is no such file."""
+def read_optional_object(path: Path) -> dict[str, Any]:
+    """Read the object in a JSON file; an empty object if the file is missing."""
     return read_object(path) if has_file(path) else {}
 
 
 def write_json(path: Path, value: Mapping[str, Any] | list[Any]) -> None:
-    """Write `value`, indented and with sorted keys, so that equal settings give equal bytes."""
+    """Write `value` with indentation and sorted keys, so that equal values give equal bytes."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
 def brief(value: Any) -> str:
-    """A value from a file, short enough for a message."""
+    """A value from a file, shortened for a message."""
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
         keys = [key for key, _ in pairs]
@@ -148,10 +148,10 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _finite(digits: str) -> float:
+def _parse_finite_float(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        raise ValueError(f"{digits} is too large a number")
+        raise ValueError(f"{digits} is too large for a float")
     return number
 
 

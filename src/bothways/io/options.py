@@ -45,6 +45,7 @@ class Option:
     flags: names on the command line; empty for `--` and the field's name.
     flag_value: the value that the bare flag sets, for a field that is not a bool.
     command_line: False for options that only a configuration file or `--set` can change.
+    advanced: whether `--help` leaves the option to `--help-all`.
     """
 
     help: str
@@ -58,6 +59,7 @@ class Option:
     flags: tuple[str, ...] = ()
     flag_value: str | None = None
     command_line: bool = True
+    advanced: bool = False
 
     def accepts(self, number: float) -> bool:
         """Whether a number is finite and within the bounds."""

@@ -1,35 +1,36 @@
-"""Memory that libraries hold on to, for no gain in speed, when batches have ever new sizes."""
+"""Limits on the memory that libraries keep for reuse, which does not pay when batch sizes vary."""
 
 import ctypes
 import os
 import sys
 
-__all__ = ["keep_few_kernels", "return_freed_blocks"]
+__all__ = ["limit_primitive_caches", "return_freed_blocks"]
 
-_KERNELS_KEPT = "64"
+_CACHED_PRIMITIVES = "64"
 _M_MMAP_THRESHOLD = -3
-_LARGE_BLOCK = 1 << 20
+_MMAP_THRESHOLD_BYTES = 1 << 20
 
 
-def keep_few_kernels() -> None:
-    """Let torch and oneDNN, which multiplies its matrices, keep kernels for a batch's shapes alone.
+def limit_primitive_caches() -> None:
+    """Limit the primitive caches of torch and oneDNN to about what one batch needs.
 
-    By themselves they keep those of the last 1024, half a megabyte and more each (oneDNN's manual,
-    "Primitive Cache"; pytorch issue 29893); a batch needs some dozens, and the next has others.
-    They look once, at their first product in a process. What the user has set in the environment
-    stays.
+    By default they cache 1024 primitives, each for one shape and of half a megabyte or more (oneDNN
+    manual, "Primitive Cache"; pytorch issue 29893). A batch needs a few dozen, and the next batch
+    needs others. Call this before the first matrix product of the process, which reads the limits.
+    Limits that the user has set in the environment are kept.
     """
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _KERNELS_KEPT)
-    os.environ.setdefault("LRU_CACHE_CAPACITY", _KERNELS_KEPT)
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _CACHED_PRIMITIVES)
+    os.environ.setdefault("LRU_CACHE_CAPACITY", _CACHED_PRIMITIVES)
 
 
 def return_freed_blocks() -> None:
-    """Let glibc give large blocks back to the system when they are freed.
+    """Make glibc return freed blocks of 1 MiB or more to the system.
 
-    It raises the size from which it does so, up to 32 MiB (mallopt(3)), and activations of many
-    sizes then leave holes between them. Of the whole process: for programs, not for libraries.
+    By default glibc raises this threshold to as much as 32 MiB (mallopt(3)), and activations of
+    varying sizes then fragment the heap. This affects the whole process: call it in programs, not
+    in libraries.
     """
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
-        if hasattr(libc, "mallopt"):  # glibc alone has it
-            libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
+        if hasattr(libc, "mallopt"):  # only glibc has it
+            libc.mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD_BYTES)

@@ -1,17 +1,20 @@
-"""Progress of long work: a callback, or a bar with tokens/s and time left on a terminal."""
+"""Progress of encoding: a callback, or a bar with tokens/s and the time left."""
 
 import contextlib
 from collections.abc import Callable, Iterator
 
-__all__ = ["Progress", "show"]
+__all__ = ["ProgressCallback", "show_progress"]
 
-Progress = Callable[[int, int], None]
-"""Called with the tokens done and the tokens in all, after each batch."""
+ProgressCallback = Callable[[int, int], None]
+"""Called after each batch with the number of tokens done and the total number of tokens."""
 
 
 @contextlib.contextmanager
-def show(progress: bool | Progress, total: int) -> Iterator[Callable[[int], None]]:
-    """Yield a function to call with the tokens of each batch done, out of `total`."""
+def show_progress(progress: bool | ProgressCallback, total: int) -> Iterator[Callable[[int], None]]:
+    """Yield a function to call with the number of tokens of each finished batch.
+
+    progress: True for a bar on standard error, False for nothing. total: number of tokens.
+    """
     if progress is False:
         yield lambda _: None
     elif progress is True:

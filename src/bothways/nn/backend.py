@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bothways.errors import BackendError, InputError, UnsupportedModel
-from bothways.io.process_memory import keep_few_kernels
+from bothways.io.process_memory import limit_primitive_caches
 from bothways.model.baselines import AnyConfig
 from bothways.model.baselines.any_encoder import layout
 from bothways.model.config import PoolingMode
@@ -49,7 +49,7 @@ class TorchBackend:
         precision: str = "fp32",
         threads: int | None = None,
     ) -> None:
-        keep_few_kernels()
+        limit_primitive_caches()
         self._device = _resolve_device(device)
         dtype = _resolve_precision(precision, self._device)
         if threads is not None and threads < 1:

@@ -1,21 +1,26 @@
-"""What goes in: text, symbols, series or ids, made ready for an encoder."""
+"""Sequences: text, symbols, series or ids converted to values that fit an encoder."""
 
 from bothways.sequences.alphabet import Alphabet
+from bothways.sequences.fitting import FittedSequence, OnOverflow, fit_to_length
 from bothways.sequences.ids import are_ids, read_ids
-from bothways.sequences.opening import read
-from bothways.sequences.overflow import Fitted, OnOverflow, fit
-from bothways.sequences.reader import SequenceReader, Tokenized, is_one_sequence
+from bothways.sequences.reader import SequenceReader, Tokenized, is_single_sequence
+from bothways.sequences.reading import read_sequences
 from bothways.sequences.series import Series, SeriesReader
-from bothways.sequences.splitting import Kmers, Longest, Pattern, Separator
+from bothways.sequences.splitters import Kmers, LongestMatch, Pattern, Separator
 from bothways.sequences.symbols import SymbolReader
-from bothways.sequences.words import NO_POSITION, Words, as_words, first_positions
+from bothways.sequences.words import (
+    NO_POSITION,
+    WordSequence,
+    first_token_positions,
+    join_words,
+)
 
 __all__ = [
     "NO_POSITION",
     "Alphabet",
-    "Fitted",
+    "FittedSequence",
     "Kmers",
-    "Longest",
+    "LongestMatch",
     "OnOverflow",
     "Pattern",
     "Separator",
@@ -24,12 +29,12 @@ __all__ = [
     "SeriesReader",
     "SymbolReader",
     "Tokenized",
-    "Words",
+    "WordSequence",
     "are_ids",
-    "as_words",
-    "first_positions",
-    "fit",
-    "is_one_sequence",
-    "read",
+    "first_token_positions",
+    "fit_to_length",
+    "is_single_sequence",
+    "join_words",
     "read_ids",
+    "read_sequences",
 ]

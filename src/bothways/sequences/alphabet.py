@@ -1,82 +1,62 @@
-"""An alphabet: the symbols a model knows, how a string is cut into them, and the special ones.
+"""An alphabet: the symbols that a model knows, their ids, and how a string is split into them.
 
-Saved as `alphabet.json` beside a model. `symbols.SymbolReader` reads sequences with it.
+Stored as `alphabet.json` in a model folder. `symbols.SymbolReader` reads sequences with it.
 """
 
-import collections
 import dataclasses
-import itertools
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from bothways.errors import CheckpointError, InputError
-from bothways.io.json_files import read_object
-from bothways.sequences.patterns import LONGEST_SYMBOL
-from bothways.sequences.splitting import (
+from bothways.sequences import symbol_sets
+from bothways.sequences.alphabet_file import (
+    ALPHABET_FILE,
+    read_alphabet_fields,
+    write_alphabet_fields,
+)
+from bothways.sequences.safe_patterns import LONGEST_SYMBOL
+from bothways.sequences.splitters import (
     Kmers,
-    Longest,
+    LongestMatch,
     Pattern,
     Pieces,
     Splitting,
-    from_fields,
-    splitter,
-    to_fields,
+    make_splitter,
 )
+from bothways.sequences.symbol_counts import frequent_symbols
 
 __all__ = ["ALPHABET_FILE", "Alphabet"]
 
-ALPHABET_FILE = "alphabet.json"
-_FORMAT = "bothways alphabet 1"
 _ROLES = ("begin", "end", "unknown", "mask")
 _SPECIAL_SYMBOLS = _BEGIN, _END, _UNKNOWN, _MASK = ("<begin>", "<end>", "<unknown>", "<mask>")
 
-AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY" + "BJOUXZ"
-"""The twenty, then B (Asx), J (Xle), O (Pyl), U (Sec), X (any) and Z (Glx).
-
-IUPAC-IUB 1983, "Nomenclature and symbolism for amino acids and peptides", table 1 (Eur. J. Biochem.
-138, 1984); U and O as added since (NC-IUBMB newsletters of 1999 and 2009), J as in WIPO ST.26.
-"""
-BASES = "ACGT"
-AMBIGUOUS_BASES = "RYSWKMBDHVN"
-"""NC-IUB 1984, "Nomenclature for incompletely specified bases", table 1 (Cornish-Bowden 1985)."""
-
-SMILES_ATOMS = ("B", "C", "N", "O", "P", "S", "F", "Cl", "Br", "I", "b", "c", "n", "o", "p", "s")
-SMILES_MARKS = (*"()-=#$:/\\~.*", ">", ">>", *"0123456789")
-SMILES_PATTERN = r"\[[^\[\]]+\]|Br|Cl|[BCNOPSFI]|[bcnops]|[0-9]|%[0-9]{2}|>>|[()\-=#$:/\\~.*>]"
-"""Bracket atoms, the organic subset, ring bonds, reaction arrows, then bonds, branches and others.
-
-Written from the grammar of Weininger 1988 and OpenSMILES 1.0, section 2; whole bracket atoms as
-symbols as in Schwaller et al. 2018, "Found in Translation", section 2.3.
-"""
-
-_LONGEST = Longest()
+_LONGEST_MATCH = LongestMatch()
 _TO_UPPER = {ord(letter): letter.upper() for letter in "abcdefghijklmnopqrstuvwxyz"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Alphabet:
-    """The symbols of a kind of sequence; the id of a symbol is its place in `symbols`.
+    """The symbols of one kind of sequence; the id of a symbol is its index in `symbols`.
 
-    symbols: all of them, the special ones included.
-    splitting: how a string becomes symbols; a list of symbols needs none.
-    begin, end: put before and after each sequence, where given.
-    unknown: stands for what is outside the alphabet; None to refuse it.
-    mask: hides a symbol in masked-symbol training.
-    outside: whether `unknown` stands for `each` piece outside the alphabet, or for `runs` of them,
-        with whitespace around symbols skipped.
-    case: `exact`, or `upper` for a and A, to z and Z, to be the same symbol.
+    symbols: all symbols, including the special ones.
+    splitting: how a string is split into symbols. Lists of symbols are not split.
+    begin, end: added before and after each sequence; None for nothing.
+    unknown: replaces symbols outside the alphabet; None to refuse them.
+    mask: replaces symbols in masked-symbol training.
+    outside: whether `unknown` replaces `each` piece outside the alphabet, or `runs` of them; with
+        `runs`, whitespace between symbols is skipped.
+    case: `exact`, or `upper` to read a to z as A to Z.
 
-    A special symbol written in a sequence is read as that symbol.
+    A special symbol that is written out in a sequence is read as that symbol.
 
     Raises:
-        InputError: naming the field, what is wrong, and what was expected.
+        InputError: names the field, its value, and what was expected.
     """
 
     symbols: tuple[str, ...]
-    splitting: Splitting = _LONGEST
+    splitting: Splitting = _LONGEST_MATCH
     begin: str | None = None
     end: str | None = None
     unknown: str | None = None
@@ -86,36 +66,36 @@ class Alphabet:
 
     def __post_init__(self) -> None:
         _check_symbols(self.symbols)
-        known = frozenset(self.symbols)
+        symbols = frozenset(self.symbols)
         for role, symbol in self.special.items():
-            if not isinstance(symbol, str) or symbol not in known:
+            if not isinstance(symbol, str) or symbol not in symbols:
                 raise InputError(f"{role}={symbol!r} is not among the symbols; add it to them")
         if not isinstance(self.splitting, Splitting):
             raise InputError(
-                f"splitting={self.splitting!r}: expected Longest(), Separator(), Pattern() or "
+                f"splitting={self.splitting!r}: expected LongestMatch(), Separator(), Pattern() or "
                 "Kmers()"
             )
         for field, choices in (("outside", ("each", "runs")), ("case", ("exact", "upper"))):
             if getattr(self, field) not in choices:
                 raise InputError(f"{field}={getattr(self, field)!r}: expected one of {choices}")
         if self.outside == "runs" and self.unknown is None:
-            raise InputError("outside='runs' needs an unknown symbol to stand for them")
+            raise InputError("outside='runs' needs an unknown symbol to replace them")
         if len(self.ids) != len(self.symbols):
-            raise InputError("case='upper': some symbols differ in their case only")
+            raise InputError("case='upper': some symbols differ only in case")
 
     def __len__(self) -> int:
-        """How many symbols there are: the vocabulary of a model for this alphabet."""
+        """The number of symbols: the vocabulary size of a model for this alphabet."""
         return len(self.symbols)
 
     @property
     def special(self) -> dict[str, str]:
-        """The special symbols by their role, those that there are."""
+        """The special symbols by role, without the roles that are None."""
         return {role: getattr(self, role) for role in _ROLES if getattr(self, role) is not None}
 
     @cached_property
     def ids(self) -> Mapping[str, int]:
-        """The id of each symbol, as `fold` writes it."""
-        return {self.fold(symbol): place for place, symbol in enumerate(self.symbols)}
+        """The id of each symbol, by the symbol after `fold`."""
+        return {self.fold(symbol): index for index, symbol in enumerate(self.symbols)}
 
     def id_of(self, symbol: str) -> int:
         """The id of a symbol.
@@ -123,35 +103,33 @@ class Alphabet:
         Raises:
             InputError: if it is not in the alphabet.
         """
-        if (found := self.ids.get(self.fold(symbol))) is None:
+        if (symbol_id := self.ids.get(self.fold(symbol))) is None:
             raise InputError(f"{symbol!r:.80} is not in the alphabet of {self.summary()}")
-        return found
+        return symbol_id
 
     def split(self, text: str) -> Pieces:
-        """The symbols a string is written in, also those outside the alphabet, and their places."""
+        """Split a string into symbols, also those outside the alphabet, with their positions."""
         return self._splitter(self.fold(text))
 
     def fold(self, text: str) -> str:
-        """A string or symbol in upper case where `case` says so, character for character."""
-        return text.translate(_TO_UPPER) if self.case == "upper" else text
+        """Convert a string to upper case if `case` is `upper`, character by character."""
+        return _fold(text, self.case)
 
     @cached_property
     def _splitter(self) -> Callable[[str], Pieces]:
-        return splitter(self.splitting, tuple(self.ids))
+        return make_splitter(self.splitting, tuple(self.ids))
 
     def summary(self) -> str:
-        """The alphabet in a few words, for messages."""
+        """The number of symbols and the first 40, for messages."""
         shown = " ".join(self.symbols[:40])
         return f"{len(self)} symbols: {shown}{' ...' if len(self) > 40 else ''}"
-
-    # Alphabets of data.
 
     @classmethod
     def from_sequences(
         cls,
         sequences: Iterable[str | Sequence[str]],
         *,
-        splitting: Splitting = _LONGEST,
+        splitting: Splitting = _LONGEST_MATCH,
         begin: str | None = _BEGIN,
         end: str | None = _END,
         unknown: str | None = _UNKNOWN,
@@ -160,33 +138,25 @@ class Alphabet:
         max_symbols: int | None = None,
         case: Literal["exact", "upper"] = "exact",
     ) -> Self:
-        """The symbols that occur in sequences, the most frequent first, after the special ones.
+        """The alphabet of the symbols in sequences: special symbols first, then by frequency.
 
-        splitting: with `Longest()`, every character is a symbol.
+        splitting: with `LongestMatch()`, every character is a symbol.
         min_count: leave out symbols that occur less often.
-        max_symbols: keep at most this many, special ones included.
+        max_symbols: limit the number of symbols, including the special ones.
 
         Raises:
-            InputError: naming a sequence that is neither a string nor a list of strings.
+            InputError: names the sequence that is neither a string nor a list of strings.
         """
         special = [symbol for symbol in (begin, end, unknown, mask) if symbol is not None]
-        split = splitter(splitting, special)
-        counts: collections.Counter[str] = collections.Counter()
-        for index, sequence in enumerate(sequences):
-            if isinstance(sequence, str):
-                counts.update(
-                    split(sequence.translate(_TO_UPPER) if case == "upper" else sequence)[0]
-                )
-            elif isinstance(sequence, list | tuple) and all(isinstance(s, str) for s in sequence):
-                counts.update(sequence)
-            else:
-                raise InputError("expected a string, or a list of strings", sequence=index)
-        found = sorted(
-            (s for s, count in counts.items() if count >= min_count and s and s not in special),
-            key=lambda symbol: (-counts[symbol], symbol),
+        split = make_splitter(splitting, special)
+        frequent = frequent_symbols(
+            sequences,
+            lambda text: split(_fold(text, case)),
+            min_count=min_count,
+            exclude=special,
         )
         return cls(
-            symbols=tuple([*special, *found][:max_symbols]),
+            symbols=tuple([*special, *frequent][:max_symbols]),
             splitting=splitting,
             begin=begin,
             end=end,
@@ -195,37 +165,35 @@ class Alphabet:
             case=case,
         )
 
-    # Ready-made alphabets.
-
     @classmethod
     def protein(cls) -> Self:
-        """Residues in one-letter code, in either case, with `*` for a stop and `-` for a gap.
+        """The alphabet of residues in one-letter code, in either case; `*` is a stop, `-` a gap.
 
-        X is any residue, so nothing is unknown: what is no residue is refused.
+        X stands for any residue, so there is no unknown symbol: other characters are refused.
         """
-        symbols = (*_SPECIAL_SYMBOLS, *AMINO_ACIDS, "*", "-")
+        symbols = (*_SPECIAL_SYMBOLS, *symbol_sets.AMINO_ACIDS, "*", "-")
         return cls(symbols=symbols, begin=_BEGIN, end=_END, mask=_MASK, case="upper")
 
     @classmethod
     def dna(cls, k: int = 1, stride: int = 1) -> Self:
-        """Bases, in either case: one by one with the codes for ambiguous ones, or as k-mers.
+        """The alphabet of DNA, in either case: single bases, or k-mers for k above 1.
 
-        One by one, what is no base is refused. With k above 1, the symbols are all k-mers of A, C,
-        G and T, then the four bases for ends that no k-mer reaches; the rest is unknown.
+        Single bases include the codes for ambiguous ones; other characters are refused. k-mers are
+        all those of A, C, G and T, and the four bases for ends that no k-mer covers; others are
+        unknown.
 
         Raises:
-            InputError: if k is above 8, or the stride would leave bases out.
+            InputError: if k is above 8, or the stride is above k and would leave out bases.
         """
-        if not 1 <= k <= 8:
-            raise InputError(f"k={k}: expected 1 to 8, with which there are {4**8} k-mers")
+        if not 1 <= k <= symbol_sets.MAX_K:
+            raise InputError(f"k={k}: expected 1 to 8, for which there are {4**8} k-mers")
         if not 1 <= stride <= k:
             raise InputError(f"stride={stride}: expected 1 to k={k}, so that no base is left out")
         if k == 1:
-            symbols = (*_SPECIAL_SYMBOLS, *BASES, *AMBIGUOUS_BASES)
+            symbols = (*_SPECIAL_SYMBOLS, *symbol_sets.BASES, *symbol_sets.AMBIGUOUS_BASES)
             return cls(symbols=symbols, begin=_BEGIN, end=_END, mask=_MASK, case="upper")
-        kmers = map("".join, itertools.product(BASES, repeat=k))
         return cls(
-            symbols=(*_SPECIAL_SYMBOLS, *kmers, *BASES),
+            symbols=(*_SPECIAL_SYMBOLS, *symbol_sets.kmers(k), *symbol_sets.BASES),
             splitting=Kmers(k, stride),
             begin=_BEGIN,
             end=_END,
@@ -236,75 +204,51 @@ class Alphabet:
 
     @classmethod
     def smiles(cls, sequences: Iterable[str] = ()) -> Self:
-        """SMILES: atoms, bonds, branches, rings, and the bracket atoms that occur in `sequences`.
+        """The alphabet of SMILES: atoms, bonds, branches, rings and the bracket atoms in data.
 
-        Bracket atoms such as [C@H] are without number, so a model's alphabet takes them from data;
-        others are unknown.
+        The number of possible bracket atoms, such as [C@H], is unlimited, so they are taken from
+        data; others are unknown.
         """
-        pattern = Pattern(SMILES_PATTERN)
-        found = cls.from_sequences(sequences, splitting=pattern)
-        fixed = (*SMILES_ATOMS, *SMILES_MARKS, *(f"%{ring}" for ring in range(10, 100)))
-        brackets = tuple(s for s in found.symbols if s.startswith("[") and s.endswith("]"))
-        return dataclasses.replace(found, symbols=(*_SPECIAL_SYMBOLS, *fixed, *brackets))
-
-    # To and from alphabet.json.
+        from_data = cls.from_sequences(sequences, splitting=Pattern(symbol_sets.SMILES_PATTERN))
+        brackets = tuple(s for s in from_data.symbols if s.startswith("[") and s.endswith("]"))
+        symbols = (*_SPECIAL_SYMBOLS, *symbol_sets.SMILES_SYMBOLS, *brackets)
+        return dataclasses.replace(from_data, symbols=symbols)
 
     def save(self, path: Path) -> None:
         """Write `alphabet.json`."""
-        fields = {
-            "format": _FORMAT,
-            "symbols": self.symbols,
-            "splitting": to_fields(self.splitting),
-            **{role: getattr(self, role) for role in _ROLES},
-            "outside": self.outside,
-            "case": self.case,
-        }
-        path.write_text(json.dumps(fields, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        names = [field.name for field in dataclasses.fields(self)]
+        write_alphabet_fields(path, {name: getattr(self, name) for name in names})
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """Read `alphabet.json`.
 
         Raises:
-            CheckpointError: naming the file and the field that is wrong.
+            CheckpointError: names the file, and the field that is wrong.
         """
-        fields = read_object(path)
-        if (found := fields.pop("format", None)) != _FORMAT:
-            raise CheckpointError(f"{path}: format={found!r}; expected {_FORMAT!r}")
-        expected = {field.name for field in dataclasses.fields(cls)}
-        if set(fields) != expected:
-            wrong = sorted(set(fields) ^ expected)[0]
-            problem = "unknown" if wrong in fields else "missing"
-            raise CheckpointError(f"{path}: field {wrong!r} is {problem}")
-        if not isinstance(fields["symbols"], list):
-            raise CheckpointError(f"{path}: symbols: expected a list of strings")
-        if not isinstance(fields["splitting"], Mapping):
-            raise CheckpointError(f"{path}: splitting: expected an object")
+        names = [field.name for field in dataclasses.fields(cls)]
+        fields = read_alphabet_fields(path, names)
         try:
-            fields["splitting"] = from_fields(fields["splitting"])
-        except ValueError as error:
-            raise CheckpointError(f"{path}: splitting: {error}") from None
-        return cls._of_fields(fields, path)
-
-    @classmethod
-    def _of_fields(cls, fields: Mapping[str, Any], path: Path) -> Self:
-        try:
-            return cls(**{**fields, "symbols": tuple(fields["symbols"])})
+            return cls(**fields)
         except InputError as error:
             raise CheckpointError(f"{path}: {error}") from None
+
+
+def _fold(text: str, case: Literal["exact", "upper"]) -> str:
+    return text.translate(_TO_UPPER) if case == "upper" else text
 
 
 def _check_symbols(symbols: Sequence[Any]) -> None:
     if not isinstance(symbols, tuple) or not symbols:
         raise InputError(f"symbols: expected a tuple of at least one string, got {symbols!r:.80}")
-    seen: dict[str, int] = {}
-    for place, symbol in enumerate(symbols):
+    ids: dict[str, int] = {}
+    for index, symbol in enumerate(symbols):
         if not isinstance(symbol, str) or not 1 <= len(symbol) <= LONGEST_SYMBOL:
             raise InputError(
-                f"symbols[{place}]={symbol!r:.80}: expected a string of 1 to {LONGEST_SYMBOL} "
+                f"symbols[{index}]={symbol!r:.80}: expected a string of 1 to {LONGEST_SYMBOL} "
                 "characters"
             )
-        if (first := seen.setdefault(symbol, place)) != place:
-            raise InputError(f"symbols[{place}]={symbol!r}: already the symbol of id {first}")
+        if (first := ids.setdefault(symbol, index)) != index:
+            raise InputError(f"symbols[{index}]={symbol!r}: already the symbol of id {first}")
         if any("\ud800" <= char <= "\udfff" for char in symbol):
-            raise InputError(f"symbols[{place}]={symbol!r}: holds half of a surrogate pair")
+            raise InputError(f"symbols[{index}]={symbol!r}: contains half of a surrogate pair")

@@ -1,4 +1,4 @@
-"""Sequences given as ids: taken as they are, special tokens included, once they are seen to fit."""
+"""Sequences of token ids, which are checked and used unchanged, without adding special tokens."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -15,10 +15,10 @@ _EXPECTED = "expected a list of ids or an integer array (length,)"
 
 
 def are_ids(sequence: Any) -> bool:
-    """Whether a sequence was meant as ids: an array, or a list that does not hold strings.
+    """Whether a sequence is meant as ids: an array, or a list that does not contain strings.
 
-    A list is judged by its first element, so that a list with an error further on is refused for
-    that error, and not for being no text.
+    Only the first element of a list is checked, so that an error in a later one is reported as
+    such, and not as a missing text.
     """
     if isinstance(sequence, np.ndarray):
         return True
@@ -26,10 +26,10 @@ def are_ids(sequence: Any) -> bool:
 
 
 def read_ids(sequences: Sequence[Any] | np.ndarray, vocab_size: int) -> list[Tokenized]:
-    """Each sequence, a list of ints or an integer array (L,), as int64.
+    """Convert each sequence, a list of ints or an integer array (L,), to int64.
 
     Raises:
-        InputError: naming the sequence, and the position, the id and the limit where it is one id.
+        InputError: names the sequence and, if one id is wrong, the position, id and limit.
     """
     return [_read_one(sequence, vocab_size, index) for index, sequence in enumerate(sequences)]
 
@@ -55,19 +55,19 @@ def _as_integers(sequence: Any, index: int) -> np.ndarray:
         for position, value in enumerate(sequence):
             if isinstance(value, bool | np.bool) or not isinstance(value, int | np.integer):
                 raise InputError(
-                    f"position {position} holds {type_name(value)}; {_EXPECTED}", sequence=index
+                    f"position {position} is {type_name(value)}; {_EXPECTED}", sequence=index
                 )
         try:
             ids = np.array(sequence, dtype=np.int64)
         except OverflowError:
-            raise InputError("holds an id of more than 64 bits", sequence=index) from None
+            raise InputError("contains an id of more than 64 bits", sequence=index) from None
     if ids.dtype.kind not in "iu" or ids.ndim != 1:
         raise InputError(f"got {type_name(ids)}; {_EXPECTED}", sequence=index)
     if not ids.size:
-        raise InputError("no ids; a sequence has at least one", sequence=index)
+        raise InputError("no ids; expected at least one", sequence=index)
     return ids
 
 
 def _describe(values: np.ndarray) -> Description:
-    """No vocabulary need be at hand: each token is its id."""
+    """Name each token by its id, as there may be no vocabulary."""
     return Description([str(value) for value in values.tolist()], None)

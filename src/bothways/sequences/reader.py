@@ -1,25 +1,30 @@
-"""What every kind of input becomes, and what turns it into that.
+"""The interface of readers, which convert text, symbols or series to the values of an encoder.
 
-A reader knows one kind of input (text, symbols, series) and gives a `Tokenized` for each sequence:
-the numbers an encoder takes. What only people need, the tokens' names and places, is worked out
-when somebody asks: reading millions of sequences must not pay for it.
+A reader returns one `Tokenized` per sequence. The names and character spans of tokens, which only
+people need, are computed on first use, so that reading millions of sequences does not pay for them.
 """
 
 import dataclasses
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-__all__ = ["Description", "Kind", "SequenceReader", "Tokenized", "is_one_sequence", "type_name"]
+from bothways.model.inputs import InputKind
 
-Kind = Literal["text", "symbols", "series"]
+__all__ = [
+    "Description",
+    "SequenceReader",
+    "Tokenized",
+    "is_single_sequence",
+    "type_name",
+]
 
 
 class Description(NamedTuple):
-    """What a person wants to know of each of L positions."""
+    """The names and character spans of L positions."""
 
     tokens: list[str]
     offsets: np.ndarray | None
@@ -29,13 +34,13 @@ class Description(NamedTuple):
 class Tokenized:
     """One sequence of L positions, ready for an encoder.
 
-    Shape: `prefix` special tokens, the content, `suffix` special tokens. The first `prompt` tokens
-    of the content are the prompt's. In a pair, the content is `first` tokens of the first text
+    Layout: `prefix` special tokens, the content, `suffix` special tokens. The first `prompt` tokens
+    of the content belong to the prompt. In a pair, the content is `first` tokens of the first text
     (prompt included), `middle` special tokens, and the tokens of the second text.
 
     values: token ids, int64 (L,), or vectors, float32 (L, C).
-    segments: segment ids, int64 (L,), for pairs of a model that tells segments apart; else None.
-    first, middle: None and 0 but for pairs.
+    segments: segment ids, int64 (L,), for pairs in a model with segment embeddings; else None.
+    first, middle: None and 0 unless the sequence is a pair.
     """
 
     values: np.ndarray
@@ -48,7 +53,7 @@ class Tokenized:
     middle: int = 0
 
     def __len__(self) -> int:
-        """L, special tokens included."""
+        """L, including special tokens."""
         return len(self.values)
 
     @cached_property
@@ -57,50 +62,49 @@ class Tokenized:
 
     @property
     def tokens(self) -> list[str]:
-        """The token at each position, as its vocabulary writes it; worked out on first use."""
+        """The token at each position, as in the vocabulary; computed on first use."""
         return self._description.tokens
 
     @property
     def offsets(self) -> np.ndarray | None:
-        """Character spans in what the user passed, int64 (L, 2): `text[start:end]`.
+        """Character spans in the input, int64 (L, 2): `text[start:end]`; computed on first use.
 
-        (0, 0) for special tokens and for the prompt. None where the input is no string. In a pair,
-        each span is in its own text. Worked out on first use.
+        (0, 0) for special tokens and for the prompt. None if the input is not a string. In a pair,
+        each span refers to the text that contains the token.
         """
         return self._description.offsets
 
 
 class SequenceReader(Protocol):
-    """Turns one kind of input into what an encoder takes."""
+    """Converts one kind of input to the values of an encoder."""
 
     @property
-    def kind(self) -> Kind:
-        """Which kind of input it is."""
+    def kind(self) -> InputKind:
+        """The kind of input."""
         ...
 
     def read(self, sequences: Sequence[Any] | np.ndarray, *, prompt: str = "") -> list[Tokenized]:
-        """Each sequence as ids or values, with `prompt` before it, in the order given.
+        """Convert each sequence, with `prompt` before it, in order.
 
         Raises:
-            InputError: naming the sequence that cannot be read, by its index in `sequences`.
+            InputError: names the sequence that cannot be read, by its index in `sequences`.
         """
         ...
 
     def prompt_length(self, prompt: str) -> int:
-        """How many positions, from the first, pooling without the prompt leaves out."""
+        """Leading positions that pooling without the prompt leaves out."""
         ...
 
     def save(self, folder: Path) -> None:
-        """Write the file from which `checkpoints.open_reader` makes this reader again."""
+        """Write the file from which `checkpoints.open_reader` opens this reader again."""
         ...
 
 
-def is_one_sequence(value: Any) -> bool:
-    """Whether a call was given a single sequence rather than several.
+def is_single_sequence(value: Any) -> bool:
+    """Whether the argument of a call is one sequence rather than several.
 
-    One sequence is a string, a tuple of two strings (a pair of texts), an integer array (L,) or a
-    float array (L, C). A list is always several: to encode one list of ids or symbols, put it into
-    a list.
+    One sequence is a str, a tuple of two str (a pair), an integer array (L,) or a float array
+    (L, C). A list always holds several: to encode one list of ids or symbols, wrap it in a list.
     """
     if isinstance(value, np.ndarray):
         return value.ndim == (1 if value.dtype.kind in "iu" else 2)
@@ -110,7 +114,7 @@ def is_one_sequence(value: Any) -> bool:
 
 
 def type_name(value: Any) -> str:
-    """What a value is, for a message: `None`, `float`, `int64 array of shape (3, 2)`."""
+    """The type of a value, for a message: `None`, `float`, `int64 array of shape (3, 2)`."""
     if value is None:
         return "None"
     if isinstance(value, np.ndarray):

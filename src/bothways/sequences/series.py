@@ -1,4 +1,4 @@
-"""Numeric series: float arrays (length, channels), standardized as the model was trained."""
+"""Reading numeric series: float arrays (length, channels), standardized as in training."""
 
 import dataclasses
 import json
@@ -22,13 +22,13 @@ _FORMAT = "bothways series 1"
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """What a model's series look like: a mean and a standard deviation for each of C channels.
+    """The mean and standard deviation of each of C channels, by which series are standardized.
 
     A value x of a channel reaches the encoder as (x - mean) / std.
 
     Raises:
-        InputError: unless there are as many means as deviations, at least one, all of them finite
-            and the deviations above 0.
+        InputError: unless there is at least one channel, each with a finite mean and a finite
+            standard deviation above 0.
     """
 
     mean: tuple[float, ...]
@@ -46,28 +46,28 @@ class Series:
                     raise InputError(f"{field}[{channel}] is {type_name(value)}; expected a number")
                 finite = abs(value) <= sys.float_info.max  # also for an int of hundreds of digits
                 if not finite or (field == "std" and value <= 0):
-                    wanted = "a finite number" if field == "mean" else "a finite number above 0"
-                    raise InputError(f"{field}[{channel}]={value}: expected {wanted}")
+                    limit = "" if field == "mean" else " above 0"
+                    raise InputError(f"{field}[{channel}]={value}: expected a finite number{limit}")
 
     @property
     def num_channels(self) -> int:
-        """C: numbers at each position."""
+        """C, the number of values at each position."""
         return len(self.mean)
 
     @classmethod
     def as_is(cls, num_channels: int) -> Self:
-        """Series that reach the encoder unchanged."""
+        """A standardization that leaves values unchanged."""
         return cls((0.0,) * num_channels, (1.0,) * num_channels)
 
     @classmethod
     def from_sequences(cls, sequences: Iterable[Any]) -> Self:
-        """The mean and deviation of every channel over all positions of all sequences.
+        """Compute the mean and standard deviation of each channel over all positions.
 
-        A channel that never changes gets a deviation of 1. One pass, merging the moments of each
-        sequence into those of all before (Chan, Golub and LeVeque 1983, eq. 2.1).
+        A constant channel gets a standard deviation of 1. One pass over the sequences merges the
+        moments of each into those of its predecessors (Chan, Golub and LeVeque 1983, eq. 2.1).
 
         Raises:
-            InputError: if there is no sequence, or naming the one that is no series.
+            InputError: if there are no sequences; or names the one that is not a series.
         """
         count, mean_C, squares_C = 0, np.empty(0), np.empty(0)
         for index, sequence in enumerate(sequences):
@@ -75,13 +75,13 @@ class Series:
             x_LC = x_LC.astype(np.float64)
             if not count:
                 mean_C, squares_C = np.zeros(x_LC.shape[1]), np.zeros(x_LC.shape[1])
-            own_mean_C, share = x_LC.mean(axis=0), len(x_LC) / (count + len(x_LC))
-            apart_C = own_mean_C - mean_C
-            squares_C += ((x_LC - own_mean_C) ** 2).sum(axis=0) + apart_C**2 * (count * share)
-            mean_C = mean_C + apart_C * share
+            new_mean_C, share = x_LC.mean(axis=0), len(x_LC) / (count + len(x_LC))
+            delta_C = new_mean_C - mean_C
+            squares_C += ((x_LC - new_mean_C) ** 2).sum(axis=0) + delta_C**2 * (count * share)
+            mean_C = mean_C + delta_C * share
             count += len(x_LC)
         if not count:
-            raise InputError("no sequences: a mean needs at least one")
+            raise InputError("no sequences; expected at least one")
         std_C = np.sqrt(squares_C / count)
         return cls(tuple(mean_C.tolist()), tuple(np.where(std_C > 0, std_C, 1.0).tolist()))
 
@@ -95,11 +95,11 @@ class Series:
         """Read `series.json`.
 
         Raises:
-            CheckpointError: naming the file and the field that is wrong.
+            CheckpointError: names the file, and the field that is wrong.
         """
         fields = read_object(path)
-        if (found := fields.get("format")) != _FORMAT:
-            raise CheckpointError(f"{path}: format={found!r}; expected {_FORMAT!r}")
+        if (format_ := fields.get("format")) != _FORMAT:
+            raise CheckpointError(f"{path}: format={format_!r}; expected {_FORMAT!r}")
         if set(fields) != {"format", "mean", "std"}:
             raise CheckpointError(f"{path}: fields {sorted(fields)}; expected format, mean and std")
         for name in ("mean", "std"):
@@ -114,7 +114,7 @@ class Series:
 
 
 class SeriesReader:
-    """Reads float arrays (length, channels): a list of them, or one array (n, length, channels)."""
+    """Reads a list of float arrays (length, channels), or one array (n, length, channels)."""
 
     kind: Literal["series"] = "series"
 
@@ -124,17 +124,17 @@ class SeriesReader:
         self._std_C = np.array(series.std)
 
     def read(self, sequences: Sequence[Any] | np.ndarray, *, prompt: str = "") -> list[Tokenized]:
-        """Each sequence, standardized, as float32 (L, C).
+        """Standardize each sequence, as float32 (L, C).
 
         Raises:
-            InputError: naming the sequence, and the position and channel where it is one value.
+            InputError: names the sequence and, if one value is wrong, its position and channel.
         """
         if prompt:
-            raise InputError("a prompt is a text, and this model reads series; leave it out")
+            raise InputError("a prompt is text, but this model reads series; leave it out")
         return [self._read_one(sequence, index) for index, sequence in enumerate(sequences)]
 
     def prompt_length(self, prompt: str) -> int:
-        """0: series have no prompt."""
+        """Always 0, as series have no prompt."""
         return 0
 
     def save(self, folder: Path) -> None:
@@ -143,7 +143,7 @@ class SeriesReader:
 
     def _read_one(self, sequence: Any, index: int) -> Tokenized:
         x_LC = _check_values(_as_array(sequence, index), self.series.num_channels, index)
-        with np.errstate(over="ignore"):  # what overflows is refused by name below
+        with np.errstate(over="ignore"):  # overflow is reported below
             values = ((x_LC - self._mean_C) / self._std_C).astype(np.float32)
         if not np.isfinite(values).all():
             position, channel = np.argwhere(~np.isfinite(values))[0].tolist()
@@ -169,23 +169,23 @@ def _as_array(sequence: Any, index: int) -> np.ndarray:
 
 
 def _check_values(x_LC: np.ndarray, num_channels: int | None, index: int) -> np.ndarray:
-    """Raise unless the array is finite, not empty, and (length, num_channels)."""
-    wanted = "channels" if num_channels is None else num_channels
+    """Raise unless the array is finite, not empty, and of shape (length, num_channels)."""
+    expected = "channels" if num_channels is None else num_channels
     if len(x_LC.shape) and not len(x_LC):
         raise InputError("a series of length 0; expected at least one position", sequence=index)
     if x_LC.ndim != 2 or x_LC.shape[1] != (num_channels or x_LC.shape[1] or None):
         hint = "; write series[:, None] for a single channel" if x_LC.ndim == 1 else ""
-        raise InputError(f"shape {x_LC.shape}; expected (length, {wanted}){hint}", sequence=index)
+        raise InputError(f"shape {x_LC.shape}; expected (length, {expected}){hint}", sequence=index)
     if not np.isfinite(x_LC).all():
         position, channel = np.argwhere(~np.isfinite(x_LC))[0].tolist()
         raise InputError(
             f"position {position}, channel {channel}: {x_LC[position, channel]}; "
-            "expected a finite number: fill gaps before encoding",
+            "expected a finite number; fill gaps before encoding",
             sequence=index,
         )
     return x_LC
 
 
 def _describe(length: int) -> Description:
-    """A position of a series has no name but its number."""
+    """Name each position by its number."""
     return Description([str(position) for position in range(length)], None)

@@ -1,4 +1,4 @@
-"""Tokens that stand for no part of a sequence, and tokens that go on with a word."""
+"""Special tokens of a vocabulary, and tokens that continue a word."""
 
 import re
 from typing import NamedTuple
@@ -12,23 +12,25 @@ from bothways.sequences.text import TextReader
 __all__ = ["SpecialTokens", "continuing_tokens", "special_tokens"]
 
 _MASK = re.compile(r"\W*mask\W*", re.IGNORECASE)
-"""[MASK], <mask> and the like: tokenizer.json says which tokens are special, not what for."""
+"""[MASK], <mask> and the like: tokenizer.json marks special tokens, but not their roles."""
 
-
-_MARKS = {"##": True, "Ġ": False, "▁": False}
-"""What tokens begin with, and whether it means that they go on with a word: WordPiece's, and the
-space before a word as tokenizers of bytes and Metaspace write it."""
+_CONTINUES_WORD = {"##": True, "Ġ": False, "▁": False}
+"""Whether a token with this prefix continues a word: WordPiece's prefix, and the space before a
+word in byte-level and Metaspace tokenizers."""
 
 
 class SpecialTokens(NamedTuple):
-    """Ids. mask: of the token that hides another, or None. all: of all special ones."""
+    """Ids of special tokens.
+
+    mask: of the mask token, or None. all: of all special tokens.
+    """
 
     mask: int | None
     all: frozenset[int]
 
 
 def special_tokens(reader: SequenceReader) -> SpecialTokens:
-    """The special tokens of a reader of text or symbols; a series has none."""
+    """The special tokens of a reader of text or symbols; series have none."""
     if isinstance(reader, SymbolReader):
         special = {role: reader.alphabet.id_of(s) for role, s in reader.alphabet.special.items()}
         return SpecialTokens(special.get("mask"), frozenset(special.values()))
@@ -41,16 +43,17 @@ def special_tokens(reader: SequenceReader) -> SpecialTokens:
 
 
 def continuing_tokens(reader: SequenceReader) -> np.ndarray | None:
-    """Which tokens go on with the word of the one before, bool (tokens,); None if none says so."""
+    """Which tokens continue the word of the previous token, bool (V,); None if unknown."""
     if not isinstance(reader, TextReader):
         return None
     vocabulary = reader.tokenizer.get_vocab()
-    counts = {mark: sum(token.startswith(mark) for token in vocabulary) for mark in _MARKS}
-    mark = max(_MARKS, key=lambda mark: counts[mark])
-    if not counts[mark]:
+    counts = {p: sum(token.startswith(p) for token in vocabulary) for p in _CONTINUES_WORD}
+    prefix = max(counts, key=lambda p: counts[p])
+    if not counts[prefix]:
         return None
     continues = np.zeros(max(vocabulary.values()) + 1, dtype=bool)
     special = special_tokens(reader).all
     for token, index in vocabulary.items():
-        continues[index] = index not in special and token.startswith(mark) == _MARKS[mark]
+        starts_word = token.startswith(prefix) != _CONTINUES_WORD[prefix]
+        continues[index] = index not in special and not starts_word
     return continues

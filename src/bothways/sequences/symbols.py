@@ -1,4 +1,4 @@
-"""Sequences of symbols: residues, bases, atoms, events, read with an `Alphabet`."""
+"""Reading sequences of symbols (residues, bases, atoms, events) with an `Alphabet`."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -10,13 +10,13 @@ import numpy as np
 from bothways.errors import InputError
 from bothways.sequences.alphabet import ALPHABET_FILE, Alphabet
 from bothways.sequences.reader import Description, Tokenized, type_name
-from bothways.sequences.splitting import Pieces
+from bothways.sequences.splitters import Pieces
 
 __all__ = ["SymbolReader"]
 
 
 class SymbolReader:
-    """Reads strings, or lists of symbols, as ids of an alphabet."""
+    """Converts strings, or lists of symbols, to ids of an alphabet."""
 
     kind: Literal["symbols"] = "symbols"
 
@@ -24,21 +24,21 @@ class SymbolReader:
         self.alphabet = alphabet
         self._begin = _ids_of(alphabet.begin, alphabet)
         self._end = _ids_of(alphabet.end, alphabet)
-        # -1 marks what is to be refused.
+        # -1 marks symbols to refuse.
         self._unknown = -1 if alphabet.unknown is None else alphabet.id_of(alphabet.unknown)
 
     def read(self, sequences: Sequence[Any] | np.ndarray, *, prompt: str = "") -> list[Tokenized]:
-        """Each sequence, a str or a list of symbols, as ids between the begin and end symbols.
+        """Convert each str or list of symbols to ids, between the begin and end symbols.
 
         Raises:
-            InputError: naming the sequence, the position and the symbol outside the alphabet.
+            InputError: names the sequence, position and symbol outside the alphabet.
         """
         if prompt:
-            raise InputError("a prompt is a text, and this model reads symbols; leave it out")
+            raise InputError("a prompt is text, but this model reads symbols; leave it out")
         return [self._read_one(sequence, index) for index, sequence in enumerate(sequences)]
 
     def prompt_length(self, prompt: str) -> int:
-        """0: symbols have no prompt."""
+        """Always 0, as symbols have no prompt."""
         return 0
 
     def save(self, folder: Path) -> None:
@@ -51,7 +51,7 @@ class SymbolReader:
         ids = [*self._begin, *[id_of(piece, self._unknown) for piece in pieces], *self._end]
         if not ids:
             raise InputError(
-                "has no symbols, and this alphabet puts none around it; drop the sequence",
+                "has no symbols, and this alphabet adds none; leave it out",
                 sequence=index,
             )
         values = np.array(ids, dtype=np.int64)
@@ -66,7 +66,7 @@ class SymbolReader:
         )
 
     def _pieces(self, sequence: Any, index: int) -> tuple[Sequence[str], list[int] | None]:
-        """What stands in the sequence, and, in a str, the character at which each piece begins."""
+        """The pieces of the sequence and, for a str, the index of the first character of each."""
         if isinstance(sequence, str):
             if self.alphabet.outside == "runs":
                 return self._merge_runs(sequence)
@@ -78,13 +78,13 @@ class SymbolReader:
         for position, symbol in enumerate(sequence):
             if not isinstance(symbol, str):
                 raise InputError(
-                    f"item {position} is {type_name(symbol)}; expected a symbol, which is a string",
+                    f"item {position} is {type_name(symbol)}; expected a symbol (a string)",
                     sequence=index,
                 )
         return [self.alphabet.fold(symbol) for symbol in sequence], None
 
     def _merge_runs(self, text: str) -> Pieces:
-        """Neighbors outside the alphabet as one piece; whitespace ends a run and is no symbol."""
+        """Merge adjacent pieces outside the alphabet; whitespace ends a run and is skipped."""
         text = self.alphabet.fold(text)
         spans: list[tuple[int, int]] = []
         in_run = False
@@ -107,7 +107,7 @@ class SymbolReader:
         )
 
     def _describe(self, sequence: Any, values: np.ndarray) -> Description:
-        """Symbols as the alphabet writes them: what is unknown shows as the unknown symbol."""
+        """The symbols as in the alphabet; unknown ones appear as the unknown symbol."""
         tokens = [self.alphabet.symbols[value] for value in values.tolist()]
         if not isinstance(sequence, str):
             return Description(tokens, None)

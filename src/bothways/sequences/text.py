@@ -1,4 +1,4 @@
-"""Text, through the `tokenizers` library."""
+"""Reading text and pairs of texts with the `tokenizers` library."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -20,12 +20,12 @@ _Text = str | tuple[str, str]
 
 _CHUNK_TEXTS = 1024
 _CHUNK_CHARACTERS = 2**20
-"""Texts tokenized at a time, by their number or their characters: enough to keep all cores busy,
-few enough that the library's own notes on each token (some 400 bytes) never pile up."""
+"""Limits of one call of the library: enough texts to keep all cores busy, few enough to limit the
+memory of its encodings (about 400 bytes per token)."""
 
 
 class _Template(NamedTuple):
-    """How many special tokens surround a text, or surround and divide a pair of texts."""
+    """The number of special tokens before, between and after a text or a pair of texts."""
 
     prefix: int
     middle: int
@@ -33,19 +33,19 @@ class _Template(NamedTuple):
 
 
 class _TokenizerFailed(Exception):
-    """The library refused a text, whatever it called the reason."""
+    """The library could not encode a text."""
 
 
 class TextReader:
-    """Reads texts, and pairs of texts, as ids of a tokenizer's vocabulary.
+    """Converts texts, and pairs of texts, to ids of a tokenizer's vocabulary.
 
-    The tokenizer must neither truncate nor pad. Nothing of it changes after this, so that any
-    number of threads may read with it at once.
+    The tokenizer must neither truncate nor pad, and must not be changed afterwards. A reader may be
+    used by several threads at once.
 
-    vocab_size, num_segments: of the encoder that takes the ids.
+    vocab_size, num_segments: of the encoder.
 
     Raises:
-        CheckpointError: if the tokenizer gives ids the encoder does not have, or does not work.
+        CheckpointError: if the tokenizer has ids beyond `vocab_size`, or does not work.
     """
 
     kind: Literal["text"] = "text"
@@ -60,37 +60,37 @@ class TextReader:
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """The library's own, to look things up in; nobody may change it."""
+        """The tokenizer of the library, for lookups; it must not be changed."""
         return self._tokenizer
 
     def read(self, sequences: Sequence[Any] | np.ndarray, *, prompt: str = "") -> list[Tokenized]:
-        """Each text, or pair of texts as a tuple, with `prompt` before it (the first, of a pair).
+        """Convert each text, or tuple of two texts, with `prompt` before it (or before the first).
 
         Raises:
-            InputError: naming the sequence that is no text, or holds a lone surrogate.
+            InputError: names the sequence that is not text, or contains a lone surrogate.
         """
         texts = [_check_text(text, index) for index, text in enumerate(sequences)]
         prompt_tokens = max(self.prompt_length(prompt) - self._template.prefix, 0)
-        read: list[Tokenized] = []
+        results: list[Tokenized] = []
         for start, stop in _chunks(texts):
             encodings = self._encode_chunk(texts[start:stop], prompt, start)
             for index, encoding in enumerate(encodings, start):
-                read.append(self._to_tokenized(texts[index], prompt, encoding, prompt_tokens))
-                if not len(read[-1]):
+                results.append(self._to_tokenized(texts[index], prompt, encoding, prompt_tokens))
+                if not len(results[-1]):
                     raise InputError(
-                        "has no tokens, and this tokenizer puts no special ones around it; drop it",
+                        "has no tokens, and this tokenizer adds none; leave it out",
                         sequence=index,
                     )
-        return read
+        return results
 
     def prompt_length(self, prompt: str) -> int:
-        """How many positions, from the first, pooling without the prompt leaves out.
+        """Leading positions that pooling without the prompt leaves out.
 
-        As sentence-transformers counts them: the tokens of the prompt on its own, special tokens
-        included, less a special token at the end.
+        Counted as in sentence-transformers: all tokens of the prompt when encoded alone, without a
+        special token at the end.
 
         Raises:
-            InputError: if the prompt holds a lone surrogate.
+            InputError: if the prompt contains a lone surrogate.
         """
         if not prompt:
             return 0
@@ -118,14 +118,14 @@ class TextReader:
         return Tokenized(values, describe, prefix, suffix, prompt_tokens, segments, first, middle)
 
     def _encode_chunk(self, texts: list[_Text], prompt: str, start: int) -> list[Encoding]:
-        """Without offsets, which are worked out when asked for: a little over half the time."""
+        """Encode a chunk without offsets, which takes little more than half the time."""
         prompted = [_prepend(prompt, text) for text in texts]
         try:
             return self._tokenizer.encode_batch_fast(prompted)
         except BaseException as error:
-            if not _is_of_the_library(error):
+            if not _is_library_error(error):
                 raise
-            # Which text was it, and why?
+            # Encode one by one to find the text that failed, and why.
             for index, text in enumerate(texts, start):
                 for part in (text,) if isinstance(text, str) else text:
                     _check_characters(part, "the text", index)
@@ -139,8 +139,8 @@ class TextReader:
         encoding = _encode(self._tokenizer, _prepend(prompt, text))
         offsets = np.array(encoding.offsets, dtype=np.int64)
         if prompt:
-            of_first = np.array([part == 0 for part in encoding.sequence_ids])
-            offsets[of_first] = np.maximum(offsets[of_first] - len(prompt), 0)
+            in_first = np.array([part == 0 for part in encoding.sequence_ids])
+            offsets[in_first] = np.maximum(offsets[in_first] - len(prompt), 0)
         return Description(encoding.tokens, offsets)
 
     @cached_property
@@ -153,10 +153,10 @@ class TextReader:
         return self._find_template(num_texts=2)
 
     def _find_template(self, *, num_texts: int) -> _Template:
-        """Where the post-processor puts special tokens: seen in what it makes of a short text.
+        """Find where the post-processor adds special tokens, by encoding a short text.
 
         Raises:
-            CheckpointError: if it adds ids that the encoder does not have, or mixes up the texts.
+            CheckpointError: if it adds ids beyond the vocabulary, or reorders the texts.
         """
         try:
             bare, encoding = self._encode_probe(num_texts)
@@ -172,25 +172,25 @@ class TextReader:
         content = [encoding.ids[place] for start, stop in bounds for place in range(start, stop)]
         if len(bounds) != num_texts or bounds != sorted(bounds) or content != bare.ids:
             raise CheckpointError(
-                "the tokenizer's post_processor does not give each text once, whole and in order: "
-                f"it makes {encoding.tokens} of a short one"
+                "the tokenizer's post_processor must keep each text once, whole and in order, but "
+                f"turns a short one into {encoding.tokens}"
             )
         if num_texts == 1 and self._has_segments and any(encoding.type_ids):
             raise CheckpointError(
-                "the tokenizer's post_processor puts a text on its own into segments "
+                "the tokenizer's post_processor puts a single text into segments "
                 f"{encoding.type_ids}; expected segment 0"
             )
         middle = bounds[1][0] - bounds[0][1] if num_texts == 2 else 0
         return _Template(bounds[0][0], middle, len(origins) - bounds[-1][1])
 
     def _encode_probe(self, num_texts: int) -> tuple[Encoding, Encoding]:
-        """A short text, or pair, without and with special tokens."""
-        problem = "it finds no token in its own vocabulary"
+        """Encode a short text or pair, without and with special tokens."""
+        problem = "it encodes no token of its own vocabulary"
         for probe in ("a", *itertools.islice(self._vocabulary, 1000)):
             text = probe if num_texts == 1 else (probe, probe)
             try:
                 bare = _encode(self._tokenizer, text, special=False)
-            except _TokenizerFailed as failure:  # a small vocabulary need not know "a"
+            except _TokenizerFailed as failure:  # a small vocabulary may not have "a"
                 problem = str(failure)
                 continue
             if bare.ids:
@@ -200,28 +200,28 @@ class TextReader:
     def _check_ids(self, ids: Any, where: str) -> None:
         if ids and max(ids) >= self._vocab_size:
             raise CheckpointError(
-                f"the tokenizer {where} {max(ids)}, and the encoder's vocab_size is "
+                f"the tokenizer {where} {max(ids)}, but the encoder's vocab_size is "
                 f"{self._vocab_size}: they do not belong together"
             )
 
 
 def _encode(tokenizer: Tokenizer, text: _Text, *, special: bool = True) -> Encoding:
-    """Encode one text or pair, with special tokens around it or without.
+    """Encode one text or pair, with or without special tokens.
 
     Raises:
-        _TokenizerFailed: for whatever the library raises.
+        _TokenizerFailed: for any error of the library.
     """
     try:
         first, second = (text, None) if isinstance(text, str) else text
         return tokenizer.encode(first, second, add_special_tokens=special)
     except BaseException as error:
-        if _is_of_the_library(error):
+        if _is_library_error(error):
             raise _TokenizerFailed(str(error)) from None
         raise
 
 
-def _is_of_the_library(error: BaseException) -> bool:
-    """Whether `tokenizers` raised it: a bare Exception, or a panic in Rust."""
+def _is_library_error(error: BaseException) -> bool:
+    """Whether `tokenizers` raised the error: a bare Exception, or a panic in Rust."""
     return isinstance(error, Exception) or type(error).__name__ == "PanicException"
 
 
@@ -232,7 +232,8 @@ def _check_text(text: Any, index: int) -> _Text:
         return text
     hint = "; decode it first" if isinstance(text, bytes) else ""
     raise InputError(
-        f"got {type_name(text)}; expected a str, or a tuple of two for a pair{hint}", sequence=index
+        f"got {type_name(text)}; expected a str, or a tuple of two str for a pair{hint}",
+        sequence=index,
     )
 
 
@@ -253,12 +254,21 @@ def _prepend(prompt: str, text: _Text) -> _Text:
 
 
 def _chunks(texts: Sequence[_Text]) -> Iterator[tuple[int, int]]:
-    """Start and stop of runs of texts, of `_CHUNK_TEXTS` texts or `_CHUNK_CHARACTERS` at most."""
+    """Start and stop of chunks with at most `_CHUNK_TEXTS` texts and `_CHUNK_CHARACTERS`.
+
+    A text with more characters is a chunk by itself.
+    """
     start, characters = 0, 0
     for index, text in enumerate(texts):
-        characters += len(text) if isinstance(text, str) else len(text[0]) + len(text[1])
-        if index > start and (characters > _CHUNK_CHARACTERS or index - start == _CHUNK_TEXTS):
+        added = _num_characters(text)
+        full = characters + added > _CHUNK_CHARACTERS or index - start == _CHUNK_TEXTS
+        if index > start and full:
             yield start, index
-            start, characters = index, len(text)
+            start, characters = index, 0
+        characters += added
     if start < len(texts):
         yield start, len(texts)
+
+
+def _num_characters(text: _Text) -> int:
+    return len(text) if isinstance(text, str) else len(text[0]) + len(text[1])

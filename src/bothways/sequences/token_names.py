@@ -1,4 +1,4 @@
-"""What the tokens of a vocabulary are called, by their ids."""
+"""The names of the tokens of a vocabulary, by id."""
 
 from bothways.sequences.reader import SequenceReader
 from bothways.sequences.symbols import SymbolReader
@@ -7,9 +7,9 @@ __all__ = ["token_names"]
 
 
 def token_names(reader: SequenceReader | None, vocab_size: int) -> tuple[str, ...]:
-    """A name for each id below `vocab_size`: as the vocabulary writes it, else the id itself.
+    """The name of each id below `vocab_size`: the token in the vocabulary, or else the id itself.
 
-    Encoders often have room for more ids than their tokenizer gives.
+    Many encoders have more embeddings than their tokenizer has tokens.
     """
     names = [str(index) for index in range(vocab_size)]
     for name, index in _vocabulary(reader).items():
@@ -23,7 +23,7 @@ def _vocabulary(reader: SequenceReader | None) -> dict[str, int]:
         return {symbol: index for index, symbol in enumerate(reader.alphabet.symbols)}
     if reader is None or reader.kind != "text":
         return {}
-    # Here, so that models of other kinds do without the library.
+    # Imported here, so that other kinds of models do not load the tokenizers library.
     from bothways.sequences.text import TextReader
 
     return reader.tokenizer.get_vocab() if isinstance(reader, TextReader) else {}

@@ -12,9 +12,9 @@ from sklearn.model_selection import train_test_split
 
 from bothways.checkpoints import resolve
 from bothways.errors import TruncationWarning
-from bothways.files.rows import Kind
 from bothways.model.config import PoolingMode
-from bothways.sequences import fit as make_fit
+from bothways.model.inputs import InputKind
+from bothways.sequences import fit_to_length
 from bothways.training.data.dataset import Dataset, Example, InputSequence
 from bothways.training.engine.loop import fit
 from bothways.training.objectives.classify import Classify
@@ -86,7 +86,7 @@ def _start(
         return load_base_model(
             resolve(source), fields=options.fields, max_length=options.max_length
         )
-    kind: Kind = "text" if isinstance(sequences[0], str) else "series"
+    kind: InputKind = "text" if isinstance(sequences[0], str) else "series"
     if options.alphabet is not None or isinstance(sequences[0], list | tuple):
         kind = "symbols"
     write_reader(folder, kind, options, "classify", lambda: sequences)
@@ -99,9 +99,9 @@ def _examples(start: BaseModel, sequences: Sequence[Any], target: np.ndarray) ->
     examples = []
     truncated = 0
     for index, tokenized in enumerate(start.reader.read(sequences)):
-        fitted = make_fit(tokenized, start.folder.spec.max_length, "truncate", index=index)
+        fitted = fit_to_length(tokenized, start.folder.spec.max_length, "truncate", index=index)
         truncated += fitted.truncated
-        (values,), (segments,) = fitted.pieces, fitted.segments
+        (values,), (segments,) = fitted.windows, fitted.segments
         content = slice(tokenized.prefix, len(values) - tokenized.suffix)
         piece = InputSequence(values, segments, content)
         examples.append(Example((piece,), target[index], f"sequence {index}"))

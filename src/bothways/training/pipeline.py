@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from bothways.checkpoints import resolve
-from bothways.errors import CheckpointError, DataFileError, TruncationWarning
+from bothways.checkpoints.reader_files import READER_FILES
+from bothways.errors import CheckpointError, ConfigError, DataFileError, TruncationWarning
 from bothways.model.packing import plan_batches
 from bothways.training.data.dataset import Dataset
 from bothways.training.data.examples import PackedExamples
@@ -25,6 +27,7 @@ from bothways.training.engine.evaluation import evaluate
 from bothways.training.engine.loop import TrainingResult, fit
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Objective
+from bothways.training.objectives.pairs import PairObjective
 from bothways.training.plan import TrainingPlan
 from bothways.training.report import HeldOutResults, write_report
 from bothways.training.report.summary import (
@@ -36,6 +39,7 @@ from bothways.training.report.summary import (
 )
 from bothways.training.runs.events import METRICS_FILE, EventCallback, read_events
 from bothways.training.runs.folder import RUN_FILE
+from bothways.training.runs.overwriting import check_inputs_outside, check_replaceable
 from bothways.training.setup.base_model import (
     BaseModel,
     create_base_model,
@@ -72,6 +76,7 @@ def train(
     plan: TrainingPlan,
     *,
     resume: bool = False,
+    overwrite: bool = False,
     how_to_resume: str = "resume=True",
     progress: EventCallback | None = None,
     tell: Notify | None = None,
@@ -80,6 +85,7 @@ def train(
     """Train a model as planned, and leave it in the folder `plan.out` with a report.
 
     resume: resume the run in the folder. how_to_resume: what messages tell the user to add.
+    overwrite: replace the run in the folder, once data and options have been checked.
     progress: called after each step and validation. tell: called with lines about data and model.
     stage: opens a context for each stage before the first step, to show its progress.
 
@@ -91,11 +97,14 @@ def train(
         TrainingInterrupted, TrainingDiverged, BackendError: as `loop.fit`.
     """
     out = Path(plan.out)
-    with join_workers(plan.settings.device) as workers:
+    if resume and overwrite:
+        raise ConfigError("a run is either resumed or overwritten, not both")
+    with join_workers(plan.settings.device) as workers, TemporaryDirectory() as scratch:
         notify = tell if tell is not None and workers.is_main else _nothing
-        workers.run_on_main(lambda: _check_out(out, resume=resume))
+        workers.run_on_main(lambda: _check_out(plan, resume=resume, overwrite=overwrite))
         open_stage = stage if stage is not None and workers.is_main else _hidden_stage
-        run = _prepare(plan, out, workers, notify, open_stage)
+        existing = out if resume else None
+        run = _prepare(plan, existing, Path(scratch), workers, notify, open_stage)
         _warn_about_losses(run.examples, run.start.folder.spec.max_length, workers)
         result = fit(
             run.model,
@@ -108,6 +117,7 @@ def train(
             from_scratch=run.start.from_scratch,
             provenance=provenance(plan, run.data, run.start),
             resume=resume,
+            overwrite=overwrite,
             how_to_resume=how_to_resume,
             progress=progress,
         )
@@ -151,8 +161,14 @@ class _Prepared:
 
 
 def _prepare(
-    plan: TrainingPlan, out: Path, workers: Workers, notify: Notify, open_stage: Stage
+    plan: TrainingPlan,
+    existing: Path | None,
+    scratch: Path,
+    workers: Workers,
+    notify: Notify,
+    open_stage: Stage,
 ) -> _Prepared:
+    """Read the data and build the model without writing anything but into `scratch`."""
     seed, new_model = plan.settings.seed, plan.new_model
     base = None
     if plan.source is not None:
@@ -167,48 +183,67 @@ def _prepare(
             plan.data,
             kind=kind,
             preferred=head_labels(plan.task, base),
+            pair_loss=plan.objective.loss,
             seed=seed,
             report=report,
         )
     notify(describe_data(data))
-    start = base or _create_base_model(plan, data, out, workers, open_stage)
+    start = base or _create_base_model(plan, data, existing, scratch, workers, open_stage)
     with open_stage("tokenizing") as report:
         examples = data.tokenize(start.reader, start.folder.spec.max_length, report=report)
     objective = build_objective(plan.task, plan.objective, start, data.survey, examples.train)
+    if isinstance(objective, PairObjective):
+        notify(objective.description)
     model = build_model(objective, start, seed=seed)
     notify(describe_model(plan, start))
     return _Prepared(data, start, examples, objective, model)
 
 
 def _create_base_model(
-    plan: TrainingPlan, data: TrainingData, out: Path, workers: Workers, open_stage: Stage
+    plan: TrainingPlan,
+    data: TrainingData,
+    existing: Path | None,
+    scratch: Path,
+    workers: Workers,
+    open_stage: Stage,
 ) -> BaseModel:
-    """Create a new model. The main process writes its vocabulary, and all processes read it.
+    """Create a new model. The main process builds its vocabulary, and all processes read it.
 
-    A resumed run already has a vocabulary in its folder.
+    existing: the folder of a resumed run, which already has a vocabulary.
     """
     kind, new_model = data.source.kind, plan.new_model
 
-    def write_reader_once() -> None:
-        if not has_reader(out, kind):
-            out.mkdir(parents=True, exist_ok=True)
+    def reader_files() -> dict[str, bytes]:
+        if existing is not None and has_reader(existing, kind):
+            folder = existing
+        else:
+            folder = scratch
             with open_stage("building a vocabulary") as report:
-                write_reader(out, kind, new_model, plan.task, partial(data.sequences, report))
+                write_reader(folder, kind, new_model, plan.task, partial(data.sequences, report))
+        paths = (folder / name for name in READER_FILES)
+        return {path.name: path.read_bytes() for path in paths if path.is_file()}
 
-    workers.run_on_main(write_reader_once)
+    for name, content in workers.run_on_main(reader_files).items():
+        (scratch / name).write_bytes(content)
     return create_base_model(
-        out, kind, new_model, plan.task, longest=data.survey.longest, seed=plan.settings.seed
+        scratch, kind, new_model, plan.task, longest=data.survey.longest, seed=plan.settings.seed
     )
 
 
-def _check_out(out: Path, *, resume: bool) -> None:
-    """Check early that the folder is free, or contains a run to resume."""
+def _check_out(plan: TrainingPlan, *, resume: bool, overwrite: bool) -> None:
+    """Check early that the folder is free, or contains a run to resume or to overwrite."""
+    out = Path(plan.out)
     if out.exists() and not out.is_dir():
         raise DataFileError(f"{out}: is a file; expected a folder")
-    if not resume and out.is_dir() and any(out.iterdir()):
+    if overwrite:
+        check_replaceable(out)
+        source = () if plan.source is None else (plan.source,)
+        alphabet = () if plan.new_model.alphabet is None else (plan.new_model.alphabet,)
+        check_inputs_outside(out, (*plan.files, *plan.data.validation, *source, *alphabet))
+    elif not resume and out.is_dir() and any(out.iterdir()):
         raise DataFileError(
             f"{out}: exists and is not empty; resume its run with --resume "
-            "(resume=True), or choose another folder"
+            "(resume=True), replace it with --overwrite, or choose another folder"
         )
     if resume and not out.is_dir():
         raise CheckpointError(f"{out}: no run to resume: {RUN_FILE} is missing")

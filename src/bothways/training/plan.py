@@ -48,7 +48,8 @@ class TrainingPlan:
         TrainingTask,
         Option(
             "mlm: masked tokens or values. classify: one label or several. tag: a label per word, "
-            "symbol or position. regress: numbers. contrast: which texts belong together."
+            "symbol or position. regress: numbers. contrast: which texts belong together.",
+            unit="TASK",
         ),
     ]
     files: Annotated[
@@ -63,7 +64,7 @@ class TrainingPlan:
     source: Annotated[
         str | None,
         Option(
-            "Model to fine-tune: minilm, a folder, org/name (default: train a new model).",
+            "Model to fine-tune: minilm, a folder, org/name (default: a new model).",
             group="Model",
             unit="MODEL",
             flags=("--from",),

@@ -53,7 +53,7 @@ class TrainingSettings:
         int | None,
         Option(
             "Stop early after this many validations without improvement (default: never).",
-            group=_OPTIMIZATION, unit="COUNT", minimum=1,
+            group=_OPTIMIZATION, advanced=True, unit="COUNT", minimum=1,
         ),
     ] = None  # fmt: skip
     batch_tokens: Annotated[
@@ -61,7 +61,7 @@ class TrainingSettings:
         Option(
             "Approximate number of tokens per update, over all processes (default 4,096, fewer "
             "on small data).",
-            group=_OPTIMIZATION, unit="TOKENS", minimum=1,
+            group=_OPTIMIZATION, advanced=True, unit="TOKENS", minimum=1,
         ),
     ] = None  # fmt: skip
     micro_tokens: Annotated[
@@ -69,7 +69,7 @@ class TrainingSettings:
         Option(
             "Maximum number of tokens computed at a time, which bounds memory (default 4,096 on "
             "a CPU, 32,768 on a GPU).",
-            group=_OPTIMIZATION, unit="TOKENS", minimum=1,
+            group=_OPTIMIZATION, advanced=True, unit="TOKENS", minimum=1,
         ),
     ] = None  # fmt: skip
     learning_rate: Annotated[
@@ -132,21 +132,21 @@ class TrainingSettings:
         int,
         Option(
             "Seed of everything random: split, new weights, example order, masking and dropout.",
-            group=_OPTIMIZATION, unit="NUMBER", minimum=0,
+            group=_OPTIMIZATION, advanced=True, unit="NUMBER", minimum=0,
         ),
     ] = 0  # fmt: skip
     validate_every: Annotated[
         int | None,
         Option(
             "Steps between validations (default: an epoch, or a tenth of a shorter run).",
-            group=_RUN, unit="STEPS", minimum=1,
+            group=_RUN, advanced=True, unit="STEPS", minimum=1,
         ),
     ] = None  # fmt: skip
     checkpoint_every: Annotated[
         int | None,
         Option(
             "Steps between checkpoints (default: the same as --validate-every).",
-            group=_RUN, unit="STEPS", minimum=1,
+            group=_RUN, advanced=True, unit="STEPS", minimum=1,
         ),
     ] = None  # fmt: skip
     checkpoint_minutes: Annotated[
@@ -170,27 +170,29 @@ class TrainingSettings:
             group=_RUN, unit="STEPS", minimum=1, command_line=False,
         ),
     ] = None  # fmt: skip
-    tensorboard: Annotated[bool, Option("Also write TensorBoard files.", group=_RUN)] = False
+    tensorboard: Annotated[
+        bool, Option("Also write TensorBoard files.", group=_RUN, advanced=True)
+    ] = False
     device: Annotated[
         str | None,
         Option(
             "Device: cpu, cuda or cuda:N, without N under torchrun (default: a GPU if "
             "available).",
-            group=_HARDWARE, unit="NAME",
+            group=_HARDWARE, advanced=True, unit="NAME",
         ),
     ] = None  # fmt: skip
     precision: Annotated[
         TrainingPrecision | None,
         Option(
             "Precision of matrix products (default bf16 on a GPU that supports it, else fp32).",
-            group=_HARDWARE,
+            group=_HARDWARE, advanced=True,
         ),
     ] = None  # fmt: skip
     threads: Annotated[
         int | None,
         Option(
             "Number of CPU threads (default: torch's setting).",
-            group=_HARDWARE, unit="COUNT", minimum=1,
+            group=_HARDWARE, advanced=True, unit="COUNT", minimum=1,
         ),
     ] = None  # fmt: skip
     sharding: Annotated[
@@ -198,7 +200,7 @@ class TrainingSettings:
         Option(
             "Under torchrun, keep all weights on every process (replicated) or a shard on each "
             "(sharded, FSDP).",
-            group=_HARDWARE,
+            group=_HARDWARE, advanced=True,
         ),
     ] = "replicated"  # fmt: skip
 

@@ -105,3 +105,41 @@ def test_only_needed_columns_are_read() -> None:
 
 def test_the_split_can_keep_files_together() -> None:
     assert chosen("classify", "text label", group="file").group == "file"
+
+
+@pytest.mark.parametrize("column", ["score", "label", "is_duplicate", "Similarity"])
+def test_a_column_that_scores_or_labels_pairs_is_found(column: str) -> None:
+    row = {"sentence1": "a", "sentence2": "b", "id": 7, column: "1"}
+    assert chosen("contrast", row).labels == (column,)
+    assert chosen("contrast", row, pair_loss="in-batch").labels == ()
+    assert chosen("contrast", row, labels=("id",)).labels == ("id",)
+
+
+@pytest.mark.parametrize(
+    ("row", "names", "message"),
+    [
+        ({"query": "a", "answer": "b", "gold": "0.3"}, {}, "does column 'gold' say how similar"),
+        ({"query": "a", "answer": "b", "gold": 1}, {}, "use --loss in-batch"),
+        ({"query": "a", "answer": "b"}, {"pair_loss": "cosine"}, "--loss cosine needs a column"),
+        (
+            {"query": "a", "answer": "b", "score": 1, "negative": "c"},
+            {},
+            "column 'negative' holds negatives, and column 'score' labels pairs",
+        ),
+        (
+            {"query": "a", "answer": "b", "score": 1},
+            {"labels": ("score",), "pair_loss": "in-batch"},
+            "--loss in-batch does not use column 'score'",
+        ),
+    ],
+)
+def test_numbers_that_might_score_a_pair_are_never_ignored(
+    row: dict[str, Any], names: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DataFileError, match=message):
+        chosen("contrast", row, **names)
+
+
+def test_numbers_in_a_pair_itself_score_nothing() -> None:
+    assert chosen("contrast", {"first": "12", "second": "13"}).labels == ()
+    assert chosen("contrast", {"id": 3, "query": "12", "answer": "13"}).labels == ()

@@ -72,7 +72,7 @@ def test_contrast_has_anchor_positive_and_negatives(open_source: OpenSource) -> 
         ("tag", [{"tokens": ["a", "b"], "tags": ["X"]}],
          "row 1, column 'tags': 1 tags for 2 words in column 'tokens'; expected one tag per word"),
         ("tag", [{"tokens": ["a", 3], "tags": ["X", "Y"]}], "column 'tokens': word 1 is int"),
-        ("tag", [{"tokens": ["a", ""], "tags": ["X", "Y"]}], "word 1 is empty; leave it out"),
+        ("tag", [{"tokens": ["a", ""], "tags": ["X", "Y"]}], "word 1 is empty; remove it together"),
         ("tag", [{"tokens": [], "tags": []}], "expected a list of words, found a list of 0"),
         ("tag", [{"tokens": ["a"], "tags": None}], "expected a list of tags, found null"),
     ],
@@ -97,3 +97,29 @@ def test_rows_have_the_group_of_the_split(write: Write) -> None:
     assert len({row.group for row in by_document.rows()}) == 2
     by_nothing = DataSource.open([conll], "tag")
     assert {row.group for row in by_nothing.rows()} == {None}
+
+
+def test_lists_that_pandas_printed_into_a_table_are_read_as_lists(open_source: OpenSource) -> None:
+    table = "tokens,ner_tags\n\"['EU', 'rejects', 'it']\",\"['B-ORG', 'O', 'O']\"\na b,X Y\n"
+    source = open_source("tag", table)
+    assert (source.kind, inputs(source)) == ("text", [(["EU", "rejects", "it"],), (["a", "b"],)])
+    assert labels(source) == [(["B-ORG", "O", "O"],), (["X", "Y"],)]
+    numbered = open_source("tag", "words,tags\n\"['a' 'b']\",[3 0]\n")
+    assert (inputs(numbered), labels(numbered)) == ([(["a", "b"],)], [(["3", "0"],)])
+    pairs = open_source("contrast", "query,pos,neg\nq,\"['p', 'r']\",\"['n']\"\n")
+    assert inputs(pairs) == [("q", "p", "n"), ("q", "r", "n")]
+
+
+def test_printed_lists_show_the_kind_of_a_sequence(open_source: OpenSource) -> None:
+    series = open_source("regress", 'series,target\n"[0.5, 1.5]",1\n')
+    assert series.kind == "series"
+    assert inputs(series)[0][0].tolist() == [[0.5], [1.5]]
+    symbols = open_source("classify", "events,label\n\"['open', 'close']\",x\n")
+    assert (symbols.kind, inputs(symbols)) == ("symbols", [(["open", "close"],)])
+    assert open_source("classify", "text,label\n[1],x\n").kind == "text"
+
+
+def test_a_printed_list_that_is_not_complete_is_an_error(open_source: OpenSource) -> None:
+    source = open_source("tag", "words,tags\na b,\"['X', Y]\"\n")
+    with pytest.raises(DataFileError, match=r"row 1 .*column 'tags'.*looks like a list"):
+        list(source.rows())

@@ -79,7 +79,7 @@ def test_an_empty_file_is_an_error(open_source: OpenSource, name: str, content: 
 
 
 def test_a_missing_file_is_an_error() -> None:
-    with pytest.raises(DataFileError, match=r"none\.csv: there is no such file"):
+    with pytest.raises(DataFileError, match=r"none\.csv: no such file"):
         DataSource.open(["none.csv"], "mlm")
 
 

@@ -173,7 +173,7 @@ def test_an_unavailable_device_is_refused_by_name(device: str) -> None:
 
 def test_several_processes_do_not_share_one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(BackendError, match="each process takes a GPU of its own"):
+    with pytest.raises(BackendError, match="each process uses its own GPU"):
         processes._resolve_device("cuda:0", several=True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setenv("LOCAL_RANK", "1")

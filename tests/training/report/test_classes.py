@@ -76,4 +76,4 @@ def test_only_the_most_frequent_of_many_classes_are_listed() -> None:
     told = scores(label_counts(target, target), [f"c{i}" for i in range(300)], "label")
     assert "| 299 | c299 |" in told.text
     assert "c99 |" not in told.text
-    assert told.text.endswith(f"Of 300 the {MAX_ROWS} most frequent.")
+    assert told.text.endswith(f"The {MAX_ROWS} most frequent of 300.")

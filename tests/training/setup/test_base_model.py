@@ -142,7 +142,7 @@ def test_fields_that_affect_no_encoding_may_change(minilm_folder: Path) -> None:
         ConfigError, match=r"num_layers: is fixed by the weights of .*; only dropout"
     ):
         load_base_model(minilm_folder, fields={"num_layers": 2})
-    with pytest.raises(ConfigError, match=r"max_length=1000: .* takes 512 positions"):
+    with pytest.raises(ConfigError, match=r"max_length=1000: .* accepts at most 512 positions"):
         load_base_model(minilm_folder, fields={}, max_length=1000)
 
 

@@ -1,4 +1,4 @@
-"""The families of models that bothways reads and writes, by their `model_type`."""
+"""The model families that bothways reads and writes, by `model_type`."""
 
 from bothways.checkpoints.families.albert import ALBERT
 from bothways.checkpoints.families.bert import BERT

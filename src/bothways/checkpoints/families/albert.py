@@ -12,7 +12,7 @@ from bothways.model.config import EncoderConfig
 
 
 def read_groups(fields: Fields, values: dict[str, Any]) -> None:
-    """Consecutive layers form groups of equal size, each with one block."""
+    """Read the groups of layers: consecutive layers of a group share one block."""
     layers = values["num_layers"]
     groups = fields.integer("num_hidden_groups", 1, at_least=1)
     if groups > layers:
@@ -50,7 +50,7 @@ ALBERT = Family(
     only={
         **bert.ABSOLUTE_ONLY,
         "inner_group_num": (1,),
-        # Variants of the first release that no implementation has.
+        # Variants of the first release that are not implemented anywhere.
         "net_structure_type": (0,),
         "gap_size": (0,),
         "num_memory_blocks": (0,),

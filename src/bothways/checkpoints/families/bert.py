@@ -1,4 +1,4 @@
-"""BERT (Devlin et al. 2019). Its names are the pattern of several other families."""
+"""BERT (Devlin et al. 2019). Several other families use its names."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -47,12 +47,12 @@ BLOCK: Rows = {
 POOLER: Rows = {"pooler.dense.{p}": "heads.pooler.{p}"}
 
 ALIASES = {"gamma": "weight", "beta": "bias"}
-"""What norms called their parameters in files converted from TensorFlow."""
+"""Names of norm parameters in files converted from TensorFlow."""
 
 ABSOLUTE_ONLY: Mapping[str, tuple[Any, ...]] = {"position_embedding_type": ("absolute", None)}
 
 UNUSED = (
-    # Of a pooler that was published with the first multilingual BERT; no implementation reads them.
+    # Fields of a pooler in the first multilingual BERT; no implementation reads them.
     "directionality",
     "pooler_fc_size",
     "pooler_num_attention_heads",

@@ -1,4 +1,4 @@
-"""DistilBERT (Sanh et al. 2019): BERT without segments and pooler, under names of its own."""
+"""DistilBERT (Sanh et al. 2019): BERT without segments and pooler, with its own names."""
 
 import dataclasses
 
@@ -27,7 +27,7 @@ DISTILBERT = Family(
     kept=(
         "qa_dropout",
         "seq_classif_dropout",
-        # How the table of positions was drawn before training; the file has the table itself.
+        # How the position table was initialized; the file contains the table itself.
         "sinusoidal_pos_embds",
     ),
     dropped=("tie_weights_",),

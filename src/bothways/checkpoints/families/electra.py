@@ -1,4 +1,4 @@
-"""ELECTRA (Clark et al. 2020): BERT with narrower embeddings, and other heads in pre-training."""
+"""ELECTRA (Clark et al. 2020): BERT with narrower embeddings and other pretraining heads."""
 
 import dataclasses
 from typing import Any
@@ -12,7 +12,7 @@ from bothways.model.config import EncoderConfig
 
 
 def read_embedding_size(fields: Fields, values: dict[str, Any]) -> None:
-    """Embeddings are projected only where their width differs."""
+    """Read the width of embeddings: they are projected only if it differs from the model's."""
     size = fields.integer("embedding_size", 128)
     values["embedding_size"] = None if size == values["d_model"] else size
 

@@ -1,7 +1,7 @@
 """ESM-2 and ESM-1b (Lin et al. 2022, Rives et al. 2021): pre-norm encoders of protein sequences.
 
-ESM-2 has rotary positions, whose frequencies were rounded to half precision when its released
-weights were trained; files carry the frequencies, which tells. ESM-1b has learned positions.
+ESM-2 has rotary positions. Its released weights were trained with frequencies rounded to half
+precision, which the frequencies in the files show. ESM-1b has learned positions.
 """
 
 import dataclasses
@@ -27,11 +27,11 @@ from bothways.io.json_files import brief
 from bothways.model.config import EncoderConfig
 
 _ROUNDING = 1e-6
-"""Frequencies are computed in float32, in one order or another: the last bits may differ."""
+"""Relative tolerance: frequencies in float32 can differ in the last bits."""
 
 
 def read_variant(fields: Fields, values: dict[str, Any]) -> None:
-    """Kind of positions, norm of the embeddings, rule for mask tokens."""
+    """Read the kind of positions, the embedding norm and the treatment of mask tokens."""
     values["vocab_size"] = fields.integer("vocab_size")
     values["embedding_norm"] = _flag_or_null(fields, "emb_layer_norm_before")
     if _flag_or_null(fields, "token_dropout"):
@@ -70,7 +70,7 @@ def write_variant(config: EncoderConfig) -> dict[str, Any]:
 def read_frequencies(
     config: EncoderConfig, arrays: Mapping[str, np.ndarray], file: str
 ) -> EncoderConfig:
-    """The precision of the rotary frequencies, which a file may carry once or once per layer."""
+    """Read the precision of the rotary frequencies, which a file has once or once per layer."""
     carried = {key: a for key, a in arrays.items() if key.endswith("rotary_embeddings.inv_freq")}
     if config.attention_positions != "rotary" or not carried:
         return config
@@ -82,13 +82,13 @@ def read_frequencies(
         ):
             return candidate
     raise UnsupportedModel(
-        f"{file}: {next(iter(carried))!r} holds other rotary frequencies than "
-        f"rope_theta={config.rotary_base} gives, exact or rounded to float16"
+        f"{file}: {next(iter(carried))!r} has rotary frequencies that differ from "
+        f"those of rope_theta={config.rotary_base}, exact or rounded to float16"
     )
 
 
 def write_buffers(config: EncoderConfig) -> dict[str, np.ndarray]:
-    """What transformers expects in any file: the frequencies, and a head for contacts."""
+    """The arrays that transformers expects in every file: frequencies and a contact head."""
     maps = config.num_layers * config.num_heads
     buffers = {
         "contact_head.regression.weight": np.zeros((1, maps), np.float32),
@@ -108,8 +108,8 @@ _ROWS: Rows = bert.POOLER | {
     "embeddings.word_embeddings.weight": "embedding.token.weight",
     "embeddings.layer_norm.{p}": "embedding.norm.{p}",
     "embeddings.position_ids": None,  # a buffer: 0, 1, 2, ...
-    # Read by `read_frequencies`. Files have them once, or in each layer; some releases of
-    # transformers 5 save them once, and with a star.
+    # Read by `read_frequencies`. Files have them once or in each layer; some releases of
+    # transformers 5 save them once, with a star in the name.
     "rotary_embeddings.inv_freq": None,
     "encoder.layer.{i}.attention.self.rotary_embeddings.inv_freq": None,
     "encoder.layer.*.attention.self.rotary_embeddings.inv_freq": None,
@@ -174,6 +174,6 @@ ESM = Family(
     from_weights=read_frequencies,
     buffers=write_buffers,
     heads=HEADS,
-    # Files of rotary models may carry a table of positions, which nothing uses.
+    # Files of rotary models can contain an unused position table.
     tables=(_table("embedding.position.weight"), _table(None)),
 )

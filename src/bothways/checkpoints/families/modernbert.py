@@ -1,4 +1,4 @@
-"""ModernBERT (Warner et al. 2024): pre-norm, rotary, gated, with windows in most layers."""
+"""ModernBERT (Warner et al. 2024): pre-norm, rotary, gated, with local windows in most layers."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _OLD_THETA = {_FULL: "global_rope_theta", _SLIDING: "local_rope_theta"}
 
 
 def read_layers(fields: Fields, values: dict[str, Any]) -> None:
-    """Which layers have a window, how wide it is, and the rotary bases of both kinds."""
+    """Read the layers that have a local window, its width, and the rotary bases of both kinds."""
     kinds = _layer_types(fields, values["num_layers"])
     window = fields.integer("local_attention", 128) // 2
     bases = _rotary_bases(fields)
@@ -29,7 +29,7 @@ def read_layers(fields: Fields, values: dict[str, Any]) -> None:
 
 
 def write_layers(config: EncoderConfig) -> dict[str, Any]:
-    """The inverse of `read_layers`, in the words of transformers 5 and of 4."""
+    """The inverse of `read_layers`, with the field names of transformers 5 and 4."""
     windows = config.windows or (None,) * config.num_layers
     full, sliding = config.rotary_base, config.rotary_base_local or config.rotary_base
     theirs: dict[str, Any] = {
@@ -63,7 +63,8 @@ def _layer_types(fields: Fields, num_layers: int) -> list[str]:
     for kind in kinds:
         if kind not in (_FULL, _SLIDING):
             raise UnsupportedModel(
-                f"{fields.file}: layer_types holds {brief(kind)}; bothways has {_FULL}, {_SLIDING}"
+                f"{fields.file}: layer_types has {brief(kind)}; "
+                f"bothways supports {_FULL}, {_SLIDING}"
             )
     return kinds
 
@@ -113,7 +114,7 @@ _ROWS: Rows = {
     "final_norm.{p}": "final_norm.{p}",
 }
 
-# Both heads begin with a `head`, so what stands behind it says whose it is.
+# Both heads begin with `head`; the rest of the name distinguishes them.
 _MASKED_TOKENS: Rows = {
     "head.dense.{p}": "heads.masked_tokens.dense.{p}",
     "head.norm.{p}": "heads.masked_tokens.norm.{p}",
@@ -130,7 +131,7 @@ _POOLINGS: dict[str, PoolingMode] = {"cls": "cls", "mean": "mean"}
 
 
 def dense_and_norm(config: EncoderConfig, settings: Settings, name: str) -> HeadLayer:
-    """The layer that every head begins with, as the fields about classifiers say."""
+    """The first layer of every head, according to the classifier fields."""
     fields = Fields(settings, "config.json")
     return HeadLayer(
         name=f"{name}.dense",
@@ -161,7 +162,7 @@ def logits_of_labels(
 
 
 def read_pooling(settings: Settings) -> PoolingMode:
-    """How positions become one vector."""
+    """The pooling of a head."""
     name = Fields(settings, "config.json").text("classifier_pooling", "cls")
     if name not in _POOLINGS:
         raise CheckpointError(f"classifier_pooling={brief(name)}: expected cls or mean")
@@ -169,7 +170,7 @@ def read_pooling(settings: Settings) -> PoolingMode:
 
 
 def write_head(head: Head) -> dict[str, Any]:
-    """The fields that the functions above read, for a head that could have their form."""
+    """The inverse of the functions above: fields for a head that can have this form."""
     first, last = head.layers[0], head.layers[-1]
     theirs: dict[str, Any] = {
         "classifier_bias": first.bias,
@@ -243,17 +244,17 @@ MODERNBERT = Family(
         "initializer_cutoff_factor",
     ),
     dropped=(
-        # In the published files, and read by no implementation: norm_eps and rotary positions rule.
+        # In the published files, but not read: norm_eps and rotary positions take precedence.
         "layer_norm_eps",
         "position_embedding_type",
-        # How it is computed.
+        # Implementation options.
         "deterministic_flash_attn",
         "reference_compile",
         "repad_logits_with_grad",
     ),
     read_quirks=read_layers,
     write_quirks=write_layers,
-    needed={"pad_token_id": 0} | dict.fromkeys(_SPECIAL_IDS),  # defaults lie beyond the vocabulary
+    needed={"pad_token_id": 0} | dict.fromkeys(_SPECIAL_IDS),  # defaults exceed the vocabulary
     heads=_HEADS,
     tables=(
         KeyTable(_ROWS, heads=_MASKED_TOKENS, prefixes=("", "model.")),

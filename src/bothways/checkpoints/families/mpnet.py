@@ -1,4 +1,4 @@
-"""MPNet (Song et al. 2020): BERT with a bias by relative position beside the learned positions.
+"""MPNet (Song et al. 2020): BERT with a relative attention bias in addition to learned positions.
 
 Its implementation fixes what its config could vary: the padding token is 1, so that positions begin
 at row 2, and distances fall into 32 buckets up to 128.

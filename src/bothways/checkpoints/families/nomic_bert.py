@@ -1,8 +1,8 @@
 """NomicBERT (Nussbaum et al. 2024): BERT with rotary positions and a gated feed-forward.
 
-It was published in the words of GPT-2's config and of its own code, which bothways never runs, and
-is in transformers under other names; published files mix the configs. All are read, transformers'
-is written.
+It was published with GPT-2's config fields and its own code, which bothways never runs;
+transformers uses other names, and published files mix both. bothways reads all of them, and writes
+those of transformers.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ _CODE = "nomic-ai/nomic-bert-2048--"
 
 
 def read_both(fields: Fields, values: dict[str, Any]) -> None:
-    """Fields under their original name, under transformers' name, or under both if they agree."""
+    """Read fields by their original names, by transformers' names, or by both if they agree."""
     original = "n_embd" in fields
     width = values["d_model"] = _integer(fields, "hidden_size", "n_embd", 768)
     values["num_layers"] = _integer(fields, "num_hidden_layers", "n_layer", 12)
@@ -48,7 +48,7 @@ def read_both(fields: Fields, values: dict[str, Any]) -> None:
 
 
 def write_transformers(config: EncoderConfig) -> dict[str, Any]:
-    """The config as transformers has it, which knows no biases."""
+    """The config of transformers, which does not support biases."""
     return {
         "hidden_size": config.d_model,
         "num_hidden_layers": config.num_layers,
@@ -77,7 +77,7 @@ def _agree(fields: Fields, name: str, original: str) -> None:
     if name in fields and original in fields and not same(fields.raw(name), fields.raw(original)):
         raise CheckpointError(
             f"{fields.file}: {name}={brief(fields.raw(name))} and "
-            f"{original}={brief(fields.raw(original))} are the same thing, and differ"
+            f"{original}={brief(fields.raw(original))} mean the same and differ"
         )
 
 
@@ -108,7 +108,7 @@ def _rotary_base(fields: Fields) -> float:
     if "n_embd" in fields or "rotary_emb_base" in fields:
         bases.append(fields.number("rotary_emb_base", MISSING))
     if len(set(bases)) > 1:
-        raise CheckpointError(f"{fields.file}: rotary bases {bases} are the same thing, and differ")
+        raise CheckpointError(f"{fields.file}: rotary bases {bases} mean the same and differ")
     return bases[0] if bases else 1000.0
 
 
@@ -186,15 +186,15 @@ _ORIGINAL = KeyTable(
 )
 
 _DROPPED = (
-    # How it is computed.
+    # Implementation options.
     "fused_bias_fc", "fused_dropout_add_ln", "use_flash_attn", "use_xentropy",
     "reorder_and_upcast_attn", "dense_seq_output", "last_layer_subset",
-    # Training, and code whose work bothways does itself.
+    # Training options, and code that bothways replaces.
     "embd_pdrop", "max_trained_positions", "auto_map",
     # Heads of GPT-2.
     "summary_activation", "summary_first_dropout", "summary_proj_to_labels", "summary_type",
     "summary_use_proj", "add_pooling_layer",
-    # Of experts, where there are none.
+    # Options of experts, which these models do not have.
     "expert_choice_router", "moe_impl", "moe_normalize_expert_weights", "moe_resid_pdrop",
     "moe_top_k", "router_aux_loss_coef",
 )  # fmt: skip
@@ -218,7 +218,7 @@ NOMIC_BERT = Family(
         "use_rms_norm": (False, None),
         "scale_attn_weights": (True,),
         "scale_attn_by_inverse_layer_idx": (False,),
-        # Experts, which the later NomicBERT has.
+        # Mixtures of experts, as in later NomicBERT models.
         "num_experts": (0, None),
         "moe_every_n_layers": (0, None),
         "num_shared_experts": (0, None),

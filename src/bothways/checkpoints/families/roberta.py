@@ -49,7 +49,7 @@ def set_padding(values: dict[str, Any], padding: int) -> None:
 
 
 def write_offset(config: EncoderConfig) -> dict[str, Any]:
-    """The inverse of `read_offset`; there is no padding token before the first id."""
+    """The inverse of `read_offset`; the id of the padding token is at least 0."""
     padding = max(config.position_offset - 1, 0)
     return {"pad_token_id": padding, "max_position_embeddings": config.max_length + padding + 1}
 

@@ -10,7 +10,7 @@ from bothways.checkpoints.onnx.inputs import Inputs
 from bothways.model.config import EncoderConfig
 from bothways.model.weights import Weights
 
-__all__ = ["AttentionPositions", "add_positions"]
+__all__ = ["GraphAttentionPositions", "add_positions"]
 
 
 def add_positions(
@@ -45,7 +45,7 @@ def _rows_without_padding(
     return graph.op("Add", graph.op("Mul", counted, total), before)
 
 
-class AttentionPositions:
+class GraphAttentionPositions:
     """What attention does with positions: tables that all layers share.
 
     bias: added to the scores, (H, L, L); None for nothing.

@@ -9,7 +9,7 @@ from tokenizers import AddedToken
 from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.tokenizer_class import TokenizerClass
 from bothways.errors import CheckpointError
-from bothways.io.json_files import read_object_if_there
+from bothways.io.json_files import read_optional_object
 
 __all__ = ["TOKENIZER_CLASSES", "TokenizerSettings"]
 
@@ -42,10 +42,10 @@ class TokenizerSettings(NamedTuple):
         Raises:
             CheckpointError: if a file is malformed.
         """
-        config = read_object_if_there(folder / "tokenizer_config.json")
+        config = read_optional_object(folder / "tokenizer_config.json")
         name = config.get("tokenizer_class")
         if name is None:
-            model_type = read_object_if_there(folder / "config.json").get("model_type")
+            model_type = read_optional_object(folder / "config.json").get("model_type")
             family = FAMILIES.get(model_type) if isinstance(model_type, str) else None
             tokenizer_class = None if family is None else family.tokenizer
         elif isinstance(name, str):
@@ -54,7 +54,7 @@ class TokenizerSettings(NamedTuple):
             raise CheckpointError(
                 f"{folder / 'tokenizer_config.json'}: tokenizer_class={name!r:.80}; expected a name"
             )
-        special = read_object_if_there(folder / "special_tokens_map.json")
+        special = read_optional_object(folder / "special_tokens_map.json")
         return cls(folder, tokenizer_class, config, special)
 
     def flag(self, name: str, default: bool) -> bool:
@@ -89,7 +89,7 @@ class TokenizerSettings(NamedTuple):
             _to_id(index, self.folder): AddedToken(
                 name, normalized=name not in special_tokens, special=name in special_tokens
             )
-            for name, index in read_object_if_there(self.folder / "added_tokens.json").items()
+            for name, index in read_optional_object(self.folder / "added_tokens.json").items()
         }
         decoder = self.config.get("added_tokens_decoder", {})
         if not isinstance(decoder, dict):

@@ -15,7 +15,7 @@ from bothways.inference.options import RunOptions
 from bothways.inference.predict.head_run import HeadRun
 from bothways.inference.predict.vocabulary import LOGIT_BYTES, mask_token_id, names_of_tokens
 from bothways.inference.session import Session
-from bothways.sequences import Fitted
+from bothways.sequences import FittedSequence
 
 __all__ = ["MaskPrediction", "fill_mask"]
 
@@ -83,7 +83,7 @@ def _largest_at(
             yield position, _largest(share_V, top), share_V
 
 
-def _mask_positions(fitted: Fitted, mask: int, index: int, name: str) -> np.ndarray:
+def _mask_positions(fitted: FittedSequence, mask: int, index: int, name: str) -> np.ndarray:
     positions = np.flatnonzero(fitted.tokenized.values[fitted.positions] == mask)
     if not positions.size:
         cut = " in the part that was kept" if fitted.truncated else ""

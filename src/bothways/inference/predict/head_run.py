@@ -19,7 +19,7 @@ from bothways.inference.session import Session
 from bothways.model.heads import TIED_WEIGHT, Head, HeadTask
 from bothways.model.weights import Weights
 from bothways.reference.heads import apply_layer, apply_layers, probabilities
-from bothways.sequences import Fitted
+from bothways.sequences import FittedSequence
 
 __all__ = ["HeadRun"]
 
@@ -31,7 +31,7 @@ class HeadRun:
     session: Session
     head: Head
     weights: Weights
-    fitted: Sequence[Fitted]
+    fitted: Sequence[FittedSequence]
     options: RunOptions
 
     @classmethod

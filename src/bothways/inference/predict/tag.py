@@ -16,11 +16,11 @@ from bothways.inference.predict.head_run import HeadRun
 from bothways.inference.session import Session
 from bothways.sequences import (
     NO_POSITION,
-    Fitted,
+    FittedSequence,
     SequenceReader,
-    Words,
-    as_words,
-    first_positions,
+    WordSequence,
+    first_token_positions,
+    join_words,
 )
 
 __all__ = ["TokenTags", "content_positions", "tag"]
@@ -67,7 +67,7 @@ def tag(session: Session, sequences: Any, *, options: RunOptions) -> TokenTags |
     return tags[0] if single else [tags[i] for i in range(len(rows))]
 
 
-def content_positions(fitted: Fitted) -> np.ndarray:
+def content_positions(fitted: FittedSequence) -> np.ndarray:
     """Positions of the merged sequence that hold no special token, int64 (N,)."""
     tokenized, places = fitted.tokenized, fitted.positions
     is_content = (places >= tokenized.prefix) & (places < len(tokenized) - tokenized.suffix)
@@ -77,7 +77,7 @@ def content_positions(fitted: Fitted) -> np.ndarray:
     return np.flatnonzero(is_content)
 
 
-def _tag_tokens(run: HeadRun, fitted: Fitted, x_LD: np.ndarray) -> TokenTags:
+def _tag_tokens(run: HeadRun, fitted: FittedSequence, x_LD: np.ndarray) -> TokenTags:
     position_N = content_positions(fitted)
     labels, share_NC = _labels(run, x_LD, position_N)
     tokens, offsets = fitted.tokens, fitted.offsets
@@ -92,9 +92,9 @@ def _tag_tokens(run: HeadRun, fitted: Fitted, x_LD: np.ndarray) -> TokenTags:
 
 
 def _tag_words(
-    run: HeadRun, fitted: Fitted, x_LD: np.ndarray, row: Sequence[str], words: Words
+    run: HeadRun, fitted: FittedSequence, x_LD: np.ndarray, row: Sequence[str], words: WordSequence
 ) -> TokenTags:
-    labels, share_NC = _labels(run, x_LD, first_positions(fitted, words.spans))
+    labels, share_NC = _labels(run, x_LD, first_token_positions(fitted, words.spans))
     return TokenTags(
         tokens=list(row),
         offsets=None,
@@ -117,13 +117,13 @@ def _labels(
     return [names[next(best)] if known else None for known in has_label_N.tolist()], share_NC
 
 
-def _as_words(row: Any, reader: SequenceReader | None, index: int) -> Words | None:
+def _as_words(row: Any, reader: SequenceReader | None, index: int) -> WordSequence | None:
     """The words of a text that is given as a list of them; None for any other sequence."""
     if reader is None or reader.kind != "text":
         return None
     if not (isinstance(row, list) and row and isinstance(row[0], str)):
         return None
     try:
-        return as_words(row, "text")
+        return join_words(row, "text")
     except InputError as error:
         raise InputError(error.detail, sequence=index) from None

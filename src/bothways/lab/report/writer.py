@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from bothways.errors import DataFileError
-from bothways.io.atomic import replaced_files
-from bothways.lab.report.content import ComparisonReport, ReportFigure
+from bothways.io.atomic import atomic_files
+from bothways.lab.report.content import ComparisonReport, PageFigure
 from bothways.lab.report.html import render_page
 from bothways.plotting.style import new_figure, require_matplotlib, save_png, style_axes
 
@@ -39,7 +39,7 @@ def write_report(out: Path, report: ComparisonReport) -> Path:
     if len({figure.name for figure in figures}) < len(figures):
         raise ValueError("two figures of a report have the same name")
     make_folder(out)
-    with replaced_files(out, last=REPORT_FILE) as folder:
+    with atomic_files(out, last=REPORT_FILE) as folder:
         images = {figure.name: _draw(figure, folder) for figure in figures}
         content = {
             "title": report.title,
@@ -67,7 +67,7 @@ def make_folder(out: Path) -> None:
         ) from error
 
 
-def _draw(figure: ReportFigure, folder: Path) -> str:
+def _draw(figure: PageFigure, folder: Path) -> str:
     """Write the figure's PNG file; return the image as a `data:` URL."""
     require_matplotlib()
     canvas = figure.draw

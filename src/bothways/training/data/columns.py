@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
 from bothways.errors import DataFileError
-from bothways.files.columns import listed, require_column
+from bothways.files.columns import format_names, require_column
 from bothways.training.options.data import ColumnNames
 from bothways.training.options.objective import TrainingTask
 
@@ -22,19 +22,27 @@ _LABELS: Mapping[TrainingTask, tuple[str, ...]] = {
     "classify": ("label", "labels", "class", "classes", "category", "categories", "topic", "y"),
     "tag": ("tags", "labels", "ner_tags", "pos_tags", "pos", "tag", "y"),
     "regress": ("target", "value", "score", "label", "y"),
-    "contrast": (),
+    "contrast": (
+        *("score", "scores", "similarity", "similarity_score", "sim", "relatedness_score"),
+        *("label", "labels", "target", "y", "is_duplicate", "duplicate", "paraphrase"),
+    ),
 }
 _ANCHORS = ("anchor", "query", "question", "text1", "sentence1", "text_a", "sentence_a", "premise")
 _POSITIVES = (
     *("positive", "pos", "passage", "document", "answer", "text2", "sentence2"),
     *("text_b", "sentence_b", "hypothesis"),
 )
+_IDENTIFIER = re.compile(
+    r"(.*[_ ])?(id|ids|idx|index|guid|uuid|number|no)\d?|unnamed: ?\d+|#?", re.IGNORECASE
+)
+"""Names of columns whose numbers do not score a pair."""
 _NEGATIVE = re.compile(r"(hard_)?neg(ative)?s?(_?\d+)?", re.IGNORECASE)
 
 _OPTION: Mapping[TrainingTask, str] = {
     "classify": "--label",
     "tag": "--label",
     "regress": "--target",
+    "contrast": "--label",
 }
 
 
@@ -84,8 +92,17 @@ def choose_columns(
     if group is not None and group not in available and group != "file":
         require_column(name, available, group)
     if task == "contrast":
-        inputs, negatives = _pair_columns(name, available, names)
-        return DataColumns(inputs, group=group, negatives=negatives)
+        labels = _pair_labels(name, fields, names)
+        unlabeled = [column for column in available if column not in labels]
+        inputs, negatives = _pair_columns(name, unlabeled, names)
+        columns = DataColumns(inputs, labels, group, negatives)
+        if labels and columns.negative_columns(fields):
+            raise DataFileError(
+                f"{name}: column {columns.negative_columns(fields)[0]!r} holds negatives, and "
+                f"column {labels[0]!r} labels pairs; remove one of them, or ignore "
+                f"{labels[0]!r} with --loss in-batch"
+            )
+        return columns
     free = [column for column in available if column not in (*names.inputs, group)]
     labels = names.labels or _label_columns(task, name, free, names)
     if names.inputs:
@@ -100,7 +117,7 @@ def _checked_inputs(task: TrainingTask, name: str, inputs: tuple[str, ...]) -> t
     maximum = 2 if task in ("classify", "regress") else 1
     if len(inputs) > maximum:
         raise DataFileError(
-            f"{name}: {len(inputs)} input columns, {listed(inputs)}; {task} accepts {maximum}"
+            f"{name}: {len(inputs)} input columns, {format_names(inputs)}; {task} accepts {maximum}"
         )
     return inputs
 
@@ -113,7 +130,7 @@ def _label_columns(
         return ()
     if len(free) < (1 if names.inputs else 2):
         raise DataFileError(
-            f"{name}: has only {listed([*names.inputs, *free])}; {task} also needs a "
+            f"{name}: has only {format_names([*names.inputs, *free])}; {task} also needs a "
             f"column of {_label_noun(task)}, as in .csv, .tsv, .jsonl or .parquet"
         )
     matches = [column for column in free if column.lower() in common_names]
@@ -125,7 +142,7 @@ def _label_columns(
         return (others[0],)
     raise DataFileError(
         f"{name}: which column holds the {_label_noun(task)}? Name it with {_OPTION[task]}: "
-        f"{listed(free)}"
+        f"{format_names(free)}"
     )
 
 
@@ -137,7 +154,9 @@ def _label_noun(task: TrainingTask) -> str:
             return "tags"
         case "regress":
             return "numbers to predict"
-        case "mlm" | "contrast":
+        case "contrast":
+            return "scores or labels of the pairs"
+        case "mlm":
             raise ValueError(f"{task} has no labels")
         case unknown:
             assert_never(unknown)
@@ -154,15 +173,78 @@ def _input_column(
         return matches[0]
     if not candidates:
         raise DataFileError(
-            f"{name}: no column can hold sequences; the file has {listed(list(fields))}"
+            f"{name}: no column can hold sequences; the file has {format_names(list(fields))}"
         )
     raise DataFileError(
-        f"{name}: which column holds the sequences? Name it with --column: {listed(candidates)}"
+        f"{name}: which column holds the sequences? Name it with --column: "
+        f"{format_names(candidates)}"
     )
 
 
 def _common_inputs(task: TrainingTask) -> tuple[str, ...]:
     return ("tokens", "words") if task == "tag" else _SEQUENCES
+
+
+def _pair_labels(name: str, fields: Mapping[str, Any], names: ColumnNames) -> tuple[str, ...]:
+    """The column that scores or labels the pairs, for contrast; empty if there is none.
+
+    Raises:
+        DataFileError: if several columns qualify, if the loss needs a column and there is none, or
+            if a column of numbers has another name: ignored, it might hold the scores.
+    """
+    if len(names.labels) > 1:
+        raise DataFileError(
+            f"{name}: contrast accepts one column of scores or labels, not "
+            f"{format_names(names.labels)}"
+        )
+    if names.labels:
+        if names.pair_loss == "in-batch":
+            raise DataFileError(
+                f"{name}: --loss in-batch does not use column {names.labels[0]!r}; name no label, "
+                "or choose --loss cosine or contrastive"
+            )
+        return names.labels
+    if names.pair_loss == "in-batch":
+        return ()
+    free = [column for column in fields if column not in (*names.inputs, names.group)]
+    matches = [column for column in free if column.lower() in _LABELS["contrast"]]
+    if len(matches) == 1:
+        return (matches[0],)
+    numeric = _unknown_numbers(free, fields) if names.inputs or len(free) > 2 else []
+    if not matches and not numeric and names.pair_loss is None:
+        return ()
+    if not matches and not numeric:
+        raise DataFileError(
+            f"{name}: --loss {names.pair_loss} needs a column of scores or labels; name it with "
+            f"--label: {format_names(list(fields))}"
+        )
+    raise DataFileError(
+        f"{name}: does column {(matches or numeric)[0]!r} say how similar the pairs are? If so, "
+        f"name it with --label {(matches or numeric)[0]}; to learn every row as a similar pair, "
+        "use --loss in-batch"
+    )
+
+
+def _unknown_numbers(free: Sequence[str], fields: Mapping[str, Any]) -> list[str]:
+    """The columns of numbers that are neither identifiers nor of a known name."""
+    return [
+        column
+        for column in free
+        if _is_number(fields[column])
+        and column.lower() not in (*_ANCHORS, *_POSITIVES)
+        and not _NEGATIVE.fullmatch(column)
+        and not _IDENTIFIER.fullmatch(column)
+    ]
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        try:
+            float(value)
+        except ValueError:
+            return False
+        return True
+    return isinstance(value, bool | int | float)
 
 
 def _pair_columns(
@@ -173,7 +255,7 @@ def _pair_columns(
         if len(names.inputs) < 2:
             raise DataFileError(
                 f"{name}: contrast needs pairs; name two columns with --column, the anchor "
-                f"and then its positive: {listed(available)}"
+                f"and then its positive: {format_names(available)}"
             )
         return names.inputs[:2], names.inputs[2:]
     rest = [c for c in available if c != names.group and not _NEGATIVE.fullmatch(c)]
@@ -185,5 +267,5 @@ def _pair_columns(
         return (rest[0], rest[1]), None
     raise DataFileError(
         f"{name}: which columns hold the pairs? Name the anchor and then its positive, each with "
-        f"--column: {listed(available)}"
+        f"--column: {format_names(available)}"
     )

@@ -7,7 +7,7 @@ CoNLL-U (https://universaldependencies.org/format.html).
 from collections.abc import Iterable, Iterator
 
 from bothways.errors import DataFileError
-from bothways.files.lines import without_end
+from bothways.files.decoding import strip_newline
 from bothways.files.records import Record
 from bothways.files.rows import Place
 
@@ -38,7 +38,7 @@ def read_conll(
     tags: list[str] = []
     sentence = Place(name, 1, 1)
     for number, raw in enumerate(lines, 1):
-        fields = _fields(without_end(raw))
+        fields = _fields(strip_newline(raw))
         if not fields:
             if tokens:
                 yield _record(tokens, tags, document, sentence)

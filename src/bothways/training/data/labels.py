@@ -1,16 +1,24 @@
 """Labels of rows: classes, tags or numbers, parsed from the values of a file."""
 
-import json
 import math
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from bothways.errors import DataFileError
-from bothways.files.rows import Kind, Place
-from bothways.files.values import found
+from bothways.files.list_cells import list_cell
+from bothways.files.rows import Place
+from bothways.files.values import describe_value
+from bothways.model.inputs import InputKind
 
-__all__ = ["label_order", "parse_classes", "parse_number", "parse_tags", "type_of_label"]
+__all__ = [
+    "label_order",
+    "parse_classes",
+    "parse_number",
+    "parse_similarity",
+    "parse_tags",
+    "type_of_label",
+]
 
 _WHOLE_NUMBER = re.compile("-?[0-9]{1,18}")
 
@@ -19,15 +27,15 @@ Classes = str | tuple[str, ...]
 
 
 def parse_classes(value: Any, separator: str | None, place: Place) -> Classes:
-    """Parse the class of a row, or its labels: a list, a JSON list, or text with `separator`.
+    """Parse the class of a row, or its labels: a list, a printed list, or text with `separator`.
 
     Raises:
         DataFileError: if it is missing, or not a string, an integer or a bool.
     """
-    if isinstance(value, str) and separator is not None:
+    if (cell := list_cell(value, place)) is not None or value == "[]":
+        value = cell or []
+    elif isinstance(value, str) and separator is not None:
         value = [part.strip() for part in value.split(separator) if part.strip()]
-    elif isinstance(value, str) and value.startswith("[") and value.endswith("]"):
-        value = _list_in(value)
     if isinstance(value, list):
         labels = tuple(_name(label, place) for label in value)
         if len(set(labels)) < len(labels):
@@ -37,12 +45,16 @@ def parse_classes(value: Any, separator: str | None, place: Place) -> Classes:
     return _name(value, place)
 
 
-def parse_tags(value: Any, kind: Kind, place: Place) -> list[str]:
-    """Parse the tags of a row: a list, or text with spaces; for symbols also one letter each.
+def parse_tags(value: Any, kind: InputKind, place: Place) -> list[str]:
+    """Parse the tags of a row: a list, a list as pandas prints it, or text with spaces.
+
+    For symbols also one letter each.
 
     Raises:
         DataFileError: if they are missing, or one is not a string, an integer or a bool.
     """
+    if (cell := list_cell(value, place)) is not None:
+        value = cell
     if isinstance(value, str) and value.strip():
         parts = value.split()
         return list(value) if kind == "symbols" and len(parts) == 1 else parts
@@ -70,6 +82,24 @@ def parse_number(value: Any, place: Place) -> float:
             "the row"
         )
     return number
+
+
+def parse_similarity(value: Any, place: Place) -> float:
+    """Parse the score of a pair, or its label: 1 or true for similar, 0 or false for dissimilar.
+
+    Raises:
+        DataFileError: if it is missing, not a number, NaN or infinite.
+    """
+    if isinstance(value, bool):
+        return float(value)
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return float(value.strip().lower() == "true")
+    if isinstance(value, str) and not _is_missing(value) and _float(value) is None:
+        raise DataFileError(
+            f"{place}: expected a score, or 0 or 1, found {_describe(value)}; to learn every row "
+            "as a similar pair, keep the similar rows and use --loss in-batch"
+        )
+    return parse_number(value, place)
 
 
 def type_of_label(value: Any) -> str:
@@ -123,7 +153,7 @@ def _unlabeled(place: Place) -> DataFileError:
 
 
 def _describe(value: Any) -> str:
-    return "nothing" if value == "" else found(value)
+    return "nothing" if value == "" else describe_value(value)
 
 
 def _float(text: str) -> float | None:
@@ -131,12 +161,3 @@ def _float(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
-
-
-def _list_in(text: str) -> Any:
-    """The list that a text holds in JSON; the text itself if it is not a JSON list."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    return value if isinstance(value, list) else text

@@ -6,18 +6,20 @@ from contextlib import closing
 from typing import Any
 
 from bothways.errors import DataFileError
+from bothways.files.byte_lines import read_byte_lines
+from bothways.files.decoding import decode_lines
 from bothways.files.formats import (
     STDIN,
     InputFile,
     TextFormat,
     check_readable,
-    input_file,
     require_parquet,
+    resolve_input,
 )
-from bothways.files.lines import decoded_lines
-from bothways.files.opening import byte_lines
+from bothways.files.list_cells import parse_list
 from bothways.files.records import Record, read_records
-from bothways.files.rows import Kind, Meter
+from bothways.files.rows import ReadProgress
+from bothways.model.inputs import InputKind
 from bothways.training.data.columns import DataColumns, choose_columns
 from bothways.training.data.conll import read_conll
 from bothways.training.data.rows import DataRow, RowParser, is_blank
@@ -45,7 +47,7 @@ class DataSource:
 
     files: tuple[InputFile, ...]
     task: TrainingTask
-    kind: Kind
+    kind: InputKind
     names: ColumnNames = dataclasses.field(default_factory=ColumnNames)
 
     @classmethod
@@ -54,7 +56,7 @@ class DataSource:
         paths: Sequence[str],
         task: TrainingTask,
         *,
-        kind: Kind | None = None,
+        kind: InputKind | None = None,
         names: ColumnNames | None = None,
         input_format: TextFormat | None = None,
     ) -> "DataSource":
@@ -82,15 +84,15 @@ class DataSource:
         Raises:
             DataFileError: naming the file, row and column of an invalid value.
         """
-        meter = Meter([file.source for file in self.files])
+        read_progress = ReadProgress([file.source for file in self.files])
         number = 0
         for file in self.files:
-            with closing(self._records(file, meter)) as records:
+            with closing(self._records(file, read_progress)) as records:
                 for row in self._rows_of(file, records):
                     yield row
                     number += 1
                     if report is not None and number % _REPORT_EVERY == 0:
-                        report(meter.share)
+                        report(read_progress.fraction)
 
     def first_records(self) -> Iterator[tuple[InputFile, Mapping[str, Any], DataColumns]]:
         """The fields of the first row of each file that has one, and their columns.
@@ -99,7 +101,7 @@ class DataSource:
             DataFileError: if the choice of columns is ambiguous.
         """
         for file in self.files:
-            with closing(self._records(file, Meter([file.source]))) as records:
+            with closing(self._records(file, ReadProgress([file.source]))) as records:
                 first = next(records, None)
             if first is not None:
                 yield file, first.fields, self._columns(file, first.fields)
@@ -112,14 +114,14 @@ class DataSource:
                 value = record.fields.get(columns.inputs[0])
                 if isinstance(value, str) and is_blank(value):
                     continue
-            yield RowParser(self.task, self.kind, columns, record).parse()
+            yield from RowParser(self.task, self.kind, columns, record).parse()
 
-    def _records(self, file: InputFile, meter: Meter) -> Generator[Record]:
+    def _records(self, file: InputFile, read_progress: ReadProgress) -> Generator[Record]:
         if _is_conll(file, self.task):
             token, tag = (_column_number(names) for names in (self.names.inputs, self.names.labels))
-            with closing(byte_lines(file, meter)) as lines:
+            with closing(read_byte_lines(file, read_progress)) as lines:
                 yield from read_conll(
-                    decoded_lines(lines, file.name), file.name, token=token, tag=tag
+                    decode_lines(lines, file.name), file.name, token=token, tag=tag
                 )
             return
         columns = None
@@ -128,7 +130,7 @@ class DataSource:
                 first = next(peek, None)
             if first is not None:
                 columns = self._columns(file, first.fields).required(first.fields)
-        yield from read_records(file, columns=columns, meter=meter)
+        yield from read_records(file, columns=columns, read_progress=read_progress)
 
     def _columns(self, file: InputFile, fields: Mapping[str, Any]) -> DataColumns:
         names = self.names
@@ -137,7 +139,7 @@ class DataSource:
         return choose_columns(self.task, file.name, fields, names)
 
 
-def guess_kind(source: DataSource) -> Kind:
+def guess_kind(source: DataSource) -> InputKind:
     """Detect the kind of sequence from the first row: series, symbols or text.
 
     FASTA contains symbols. Lists of words with tags are text.
@@ -149,6 +151,8 @@ def guess_kind(source: DataSource) -> Kind:
         if file.format == "fasta":
             return "symbols"
         value = fields.get(columns.inputs[0])
+        if isinstance(value, str):
+            value = _printed_list(value)
         if not isinstance(value, list) or not value:
             return "text"
         if not isinstance(value[0], str):
@@ -157,11 +161,17 @@ def guess_kind(source: DataSource) -> Kind:
     raise DataFileError(f"{source.files[0].name}: has no rows")
 
 
+def _printed_list(text: str) -> list[Any] | None:
+    """The list that a cell holds, if it has two items or more: `[1]` may be a text."""
+    items = parse_list(text) if text.startswith("[") and text.endswith("]") else None
+    return items if items is not None and len(items) > 1 else None
+
+
 def _input_file(path: str, input_format: TextFormat | None) -> InputFile:
-    """Like `files.input_file`; CoNLL files are read as lines."""
+    """Like `files.resolve_input`; CoNLL files are read as lines."""
     if _has_conll_suffix(path):
-        return input_file(path, "txt")
-    return input_file(path, input_format)
+        return resolve_input(path, "txt")
+    return resolve_input(path, input_format)
 
 
 def _is_conll(file: InputFile, task: TrainingTask) -> bool:

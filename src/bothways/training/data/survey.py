@@ -5,20 +5,21 @@ n rows; K labels; V values.
 
 import array
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, assert_never
 
 import numpy as np
 
 from bothways.errors import DataFileError
-from bothways.files.columns import listed
+from bothways.files.columns import format_names
 from bothways.files.rows import Place
-from bothways.files.values import found
+from bothways.files.values import describe_value
 from bothways.training.data.labels import (
     label_order,
     parse_classes,
     parse_number,
+    parse_similarity,
     type_of_label,
 )
 from bothways.training.data.rows import DataRow
@@ -39,6 +40,8 @@ class Survey:
         contrast have two keys, of anchor and positive; rows linked by either stay together.
     longest: the longest input, in characters, symbols or positions.
     channels: numbers at each position of a series; 0 for other kinds.
+    ranges: the lowest and the highest number of each column of numbers.
+    whole_numbers: whether all these numbers are integers, as labels 0 and 1 are.
     """
 
     labels: tuple[str, ...]
@@ -48,6 +51,8 @@ class Survey:
     keys: np.ndarray
     longest: int
     channels: int
+    ranges: tuple[tuple[float, float], ...] = ()
+    whole_numbers: bool = False
 
     @property
     def num_rows(self) -> int:
@@ -108,6 +113,7 @@ class _SurveyBuilder:
         self.longest, self.channels = 0, 0
         self.columns: tuple[str, ...] = ()
         self.ranges: list[tuple[float, float]] = []
+        self.whole_numbers = True
 
     def add(self, row: DataRow) -> None:
         """Check a row and add it to the statistics.
@@ -122,8 +128,10 @@ class _SurveyBuilder:
                 for tag in row.labels[0]:
                     self._count(tag, row.at_label())
             case "regress":
-                self._add_numbers(row)
-            case "mlm" | "contrast":
+                self._add_numbers(row, parse_number)
+            case "contrast":
+                self._add_numbers(row, parse_similarity)
+            case "mlm":
                 pass
             case unknown:
                 assert_never(unknown)
@@ -173,18 +181,21 @@ class _SurveyBuilder:
             self.first_type = kind, place
         elif kind != self.first_type[0]:
             raise DataFileError(
-                f"{place}: {found(value)}, but {self.first_type[1]._replace(field=None)} has "
+                f"{place}: {describe_value(value)}, but "
+                f"{self.first_type[1]._replace(field=None)} has "
                 f"{self.first_type[0]}; all labels must have the same type"
             )
 
-    def _add_numbers(self, row: DataRow) -> None:
-        if self.columns and row.label_columns != self.columns:
+    def _add_numbers(self, row: DataRow, parse: Callable[[Any, Place], float]) -> None:
+        if self.keys and row.label_columns != self.columns:
             raise DataFileError(
-                f"{row.place}: targets in {listed(row.label_columns)}, but other files have "
-                f"{listed(self.columns)}; name the columns with --target"
+                f"{row.place}: targets in {format_names(row.label_columns) or 'no column'}, but "
+                f"other files have {format_names(self.columns) or 'none'}; name the columns with "
+                "--target"
             )
         self.columns = row.label_columns
-        values = [parse_number(value, row.at_label(i)) for i, value in enumerate(row.labels)]
+        values = [parse(value, row.at_label(i)) for i, value in enumerate(row.labels)]
+        self.whole_numbers &= all(value.is_integer() for value in values)
         before = self.ranges or [(value, value) for value in values]
         self.ranges = [
             (min(low, value), max(high, value))
@@ -200,6 +211,11 @@ class _SurveyBuilder:
         """Raise if the labels are too few, too rare or constant."""
         name = self.source.files[0].name
         for column, (low, high) in zip(self.columns, self.ranges, strict=True):
+            if low == high and self.source.task == "contrast":
+                raise DataFileError(
+                    f"{name}, column {column!r}: all pairs have {low:g}, and the loss needs "
+                    "similar and dissimilar ones; if all pairs are similar, use --loss in-batch"
+                )
             if low == high:
                 raise DataFileError(
                     f"{name}, column {column!r}: all values are {low:g}; there is nothing to "
@@ -224,6 +240,13 @@ class _SurveyBuilder:
 
     def check_against(self, known: Sequence[str]) -> None:
         """Raise if a label is not among the labels of the training data."""
+        if self.source.task == "contrast" and bool(known) != bool(self.columns):
+            missing, present = ("validation", "training") if known else ("training", "validation")
+            raise DataFileError(
+                f"{self.source.files[0].name}: the {present} data has column "
+                f"{(*known, *self.columns)[0]!r} of scores or labels, and the {missing} data has "
+                "none"
+            )
         for label, seen in self.labels.items():
             if label not in known:
                 raise DataFileError(
@@ -251,6 +274,8 @@ class _SurveyBuilder:
             keys=np.array(self.keys, dtype=np.uint64).reshape(-1, links),
             longest=self.longest,
             channels=self.channels,
+            ranges=tuple(self.ranges),
+            whole_numbers=bool(self.ranges) and self.whole_numbers,
         )
 
 

@@ -16,13 +16,13 @@ from bothways.sequences import (
     NO_POSITION,
     SequenceReader,
     Tokenized,
-    as_words,
-    first_positions,
-    fit,
+    first_token_positions,
+    fit_to_length,
+    join_words,
 )
 from bothways.training.data.dataset import IGNORED
 from bothways.training.data.examples import ExampleWriter, PackedExamples, TargetForm
-from bothways.training.data.labels import parse_classes, parse_number
+from bothways.training.data.labels import parse_classes, parse_number, parse_similarity
 from bothways.training.data.rows import DataRow
 from bothways.training.data.source import DataSource, ShareCallback
 from bothways.training.data.survey import Survey
@@ -150,9 +150,11 @@ class _RowTokenizer:
                 case "tag":
                     self._add_tagged(writer, row, read)
                 case "classify" | "regress" | "contrast":
-                    fitted = [fit(each, self._max_length, "truncate") for each in read.sequences]
+                    fitted = [
+                        fit_to_length(each, self._max_length, "truncate") for each in read.sequences
+                    ]
                     self._result.truncated += sum(each.truncated for each in fitted)
-                    sequences = [each.pieces[0] for each in fitted]
+                    sequences = [each.windows[0] for each in fitted]
                     writer.add(sequences, fitted[0].segments[0], self._target(row), row.place)
         except InputError as error:
             raise DataFileError(f"{row.place}: {error.detail}") from error
@@ -166,7 +168,7 @@ class _RowTokenizer:
     def _reader_inputs(self, row: DataRow) -> tuple[tuple[object, ...], np.ndarray | None]:
         if self._source.task != "tag" or not isinstance(row.inputs[0], list):
             return row.inputs, None
-        sequence, spans = as_words(row.inputs[0], self._reader.kind)
+        sequence, spans = join_words(row.inputs[0], self._reader.kind)
         return (sequence,), spans
 
     def _new_writer(self, first: Tokenized) -> ExampleWriter:
@@ -182,8 +184,8 @@ class _RowTokenizer:
     def _add_tagged(self, writer: ExampleWriter, row: DataRow, read: _ReadRow) -> None:
         (tokenized,) = read.sequences
         tags: list[str] = row.labels[0]
-        untruncated = fit(tokenized, max(len(tokenized), self._max_length), "error")
-        position_W = first_positions(untruncated, read.spans)
+        untruncated = fit_to_length(tokenized, max(len(tokenized), self._max_length), "error")
+        position_W = first_token_positions(untruncated, read.spans)
         if len(position_W) != len(tags):
             raise DataFileError(
                 f"{row.at_label()}: {len(tags)} tags for {len(position_W)} symbols; expected "
@@ -221,9 +223,8 @@ class _RowTokenizer:
                 target_K[[self._label_number[label] for label in labels]] = 1
                 return target_K
             case "values":
-                return np.array(
-                    [parse_number(v, row.at_label(i)) for i, v in enumerate(row.labels)]
-                )
+                parse = parse_similarity if self._source.task == "contrast" else parse_number
+                return np.array([parse(v, row.at_label(i)) for i, v in enumerate(row.labels)])
             case _:
                 return None
 
@@ -236,5 +237,7 @@ def _form(source: DataSource, survey: Survey) -> TargetForm:
             return "values"
         case "tag":
             return "tags"
-        case "mlm" | "contrast":
+        case "contrast":
+            return "values" if survey.labels else "none"
+        case "mlm":
             return "none"

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from bothways.errors import DataFileError
-from bothways.files.rows import Kind
+from bothways.model.inputs import InputKind
 from bothways.sequences import SequenceReader
 from bothways.training.data.examples import PackedExamples
 from bothways.training.data.rows import DataRow
@@ -20,7 +20,7 @@ from bothways.training.data.split import choose_held_out
 from bothways.training.data.survey import Survey, survey
 from bothways.training.data.tokenization import tokenize
 from bothways.training.options.data import DataOptions
-from bothways.training.options.objective import TrainingTask
+from bothways.training.options.objective import PairLoss, TrainingTask
 
 __all__ = ["SplitExamples", "TrainingData"]
 
@@ -63,8 +63,9 @@ class TrainingData:
         files: Sequence[str],
         options: DataOptions,
         *,
-        kind: Kind | None,
+        kind: InputKind | None,
         preferred: Sequence[str] = (),
+        pair_loss: PairLoss | None = None,
         seed: int,
         report: ShareCallback | None = None,
     ) -> Self:
@@ -72,12 +73,14 @@ class TrainingData:
 
         kind: of the sequences; None to detect it from the first row.
         preferred: labels in the order to use, if they include all labels of the data.
+        pair_loss: the loss that the user chose for contrast; None to choose it by the columns.
         report: as in `DataSource.rows`.
 
         Raises:
             DataFileError: naming the file, row and column of an invalid value, and what to do.
         """
-        names, separator = options.names, options.label_separator
+        names = dataclasses.replace(options.names, pair_loss=pair_loss)
+        separator = options.label_separator
         form = options.input_format
         source = DataSource.open(files, task, kind=kind, names=names, input_format=form)
         train_survey = survey(source, separator=separator, preferred=preferred, report=report)
@@ -189,7 +192,7 @@ def _check_consistency(source: DataSource, train: Survey, validation: Survey) ->
         )
 
 
-def _vocabulary_inputs(sequence: Any, kind: Kind) -> Iterator[Any]:
+def _vocabulary_inputs(sequence: Any, kind: InputKind) -> Iterator[Any]:
     """The texts or symbols of a sequence, for a vocabulary."""
     match sequence:
         case tuple():
@@ -201,6 +204,8 @@ def _vocabulary_inputs(sequence: Any, kind: Kind) -> Iterator[Any]:
 
 
 def _one_line(row: DataRow) -> str:
+    if row.label_columns and len(row.inputs) == 2 and all(isinstance(s, str) for s in row.inputs):
+        return " | ".join(row.inputs)  # a scored or labeled pair
     match row.inputs[0]:
         case str() as text:
             return text

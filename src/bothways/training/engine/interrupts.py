@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bothways.errors import DataFileError
-from bothways.io.atomic import WritingFailed
+from bothways.io.atomic import WriteFailed
 from bothways.training.engine.divergence import TrainingDiverged, summarize_places
 from bothways.training.engine.run import TrainingRun
 from bothways.training.runs.signals import StopRequest, TrainingInterrupted
@@ -19,7 +19,7 @@ def explain_failed_writes(run: TrainingRun, how_to_resume: str) -> Iterator[None
     """Add to the error of a failed write what was saved before, and how to resume."""
     try:
         yield
-    except WritingFailed as error:
+    except WriteFailed as error:
         raise DataFileError(
             f"{error}; {_last_checkpoint(run)}; free some space, then resume with {how_to_resume}"
         ) from error

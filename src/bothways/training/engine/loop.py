@@ -81,6 +81,7 @@ def fit(
     from_scratch: bool,
     provenance: Mapping[str, Any] = _NOTHING,
     resume: bool = False,
+    overwrite: bool = False,
     how_to_resume: str = "resume=True",
     progress: EventCallback | None = None,
 ) -> TrainingResult:
@@ -94,6 +95,7 @@ def fit(
     provenance: what else the run depends on, as JSON: files and their hashes, options of the
         objective. It is written to training.json, and a run resumes only with the same.
     resume: resume from the newest checkpoint in `out`, or start if there is none yet.
+    overwrite: replace the run in `out`.
     how_to_resume: what messages tell the user to add to the call or command.
     progress: called on the main process after each step and each validation.
 
@@ -126,7 +128,7 @@ def fit(
             "validation_data": None if validation is None else fingerprint(validation),
             "about": dict(provenance),
         }
-        run.begin(dependencies, resume=resume)
+        run.begin(dependencies, resume=resume, overwrite=overwrite)
         with explain_failed_writes(run, how_to_resume), _event_log(run, progress) as emit:
             _train(run, train, validation, stop, emit, how_to_resume)
         model.to(workers.device).eval().load_weights(run.folder.load_best_weights())

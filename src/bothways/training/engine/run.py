@@ -65,16 +65,21 @@ class TrainingRun:
         self._throughput = ThroughputMeter(self.state)
         self._last_saved = time.monotonic()
 
-    def begin(self, dependencies: Mapping[str, Any], *, resume: bool) -> None:
+    def begin(
+        self, dependencies: Mapping[str, Any], *, resume: bool, overwrite: bool = False
+    ) -> None:
         """Create the run's folder, or resume from its newest checkpoint if there is one.
 
         dependencies: what the run depends on besides its settings.
         """
         description = run_description(self.settings, dependencies, self.workers.size)
+        reader = self._template.reader_path
         if not resume:
-            self.workers.run_on_main(lambda: self.folder.begin(description))
+            self.workers.run_on_main(
+                lambda: self.folder.begin(description, reader, overwrite=overwrite)
+            )
             return
-        self.workers.run_on_main(lambda: self.folder.resume(description, self.settings))
+        self.workers.run_on_main(lambda: self.folder.resume(description, self.settings, reader))
         checkpoint = self.folder.load_latest_checkpoint()
         if checkpoint is not None:
             self._load_weights(checkpoint.weights)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch.utils import deterministic
 
-from bothways.io.process_memory import keep_few_kernels
+from bothways.io.process_memory import limit_primitive_caches
 
 __all__ = ["torch_for_training"]
 
@@ -24,7 +24,7 @@ def torch_for_training(device: torch.device, threads: int | None) -> Iterator[No
     )
     fill_before = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     threads_before = torch.get_num_threads()
-    keep_few_kernels()
+    limit_primitive_caches()
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True)
         deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

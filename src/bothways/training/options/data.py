@@ -6,6 +6,7 @@ from typing import Annotated
 from bothways.errors import ConfigError
 from bothways.files.formats import TextFormat
 from bothways.io.options import Option, check_options
+from bothways.training.options.objective import PairLoss
 
 __all__ = ["ColumnNames", "DataOptions"]
 
@@ -21,11 +22,13 @@ class ColumnNames:
     labels: the column of the class or the tags, or the columns of the numbers.
     group: rows with the same value in this column stay on one side of the split. `file` stands for
         the input file, and in CoNLL `document` for the document, if no column has that name.
+    pair_loss: the loss of contrast, which decides whether a column of scores or labels is read.
     """
 
     inputs: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     group: str | None = None
+    pair_loss: PairLoss | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,8 +50,8 @@ class DataOptions:
     labels: Annotated[
         tuple[str, ...],
         Option(
-            "Column of the labels, tags or numbers (default: found by its name); regress accepts "
-            "several.",
+            "Column of the labels, tags, numbers or, for contrast, scores of pairs (default: found "
+            "by its name); regress accepts several.",
             group=_DATA, unit="NAME", flags=("--label", "--target"),
         ),
     ] = ()  # fmt: skip
@@ -56,14 +59,13 @@ class DataOptions:
         tuple[str, ...],
         Option(
             "File of validation data (default: hold out part of the training data).",
-            group=_DATA, unit="FILE",
+            group=_DATA, advanced=True, unit="FILE",
         ),
     ] = ()  # fmt: skip
     held_out: Annotated[
         float | None,
         Option(
-            "Fraction of rows held out for validation (default 0.1, at most 10,000 rows); 0 for "
-            "none.",
+            "Fraction of rows for validation (default 0.1, at most 10,000 rows).",
             group=_DATA, unit="FRACTION", minimum=0, below=1,
         ),
     ] = None  # fmt: skip
@@ -72,19 +74,19 @@ class DataOptions:
         Option(
             "Keep rows with the same value in this column on one side of the split; `file` keeps "
             "files together.",
-            group=_DATA, unit="NAME",
+            group=_DATA, advanced=True, unit="NAME",
         ),
     ] = None  # fmt: skip
     label_separator: Annotated[
         str | None,
         Option(
             "Separator between labels, such as ';', if a row can have several.",
-            group=_DATA, unit="TEXT",
+            group=_DATA, advanced=True, unit="TEXT",
         ),
     ] = None  # fmt: skip
     input_format: Annotated[
         TextFormat | None,
-        Option("Format of files whose names do not show it.", group=_DATA),
+        Option("Format of files whose names do not show it.", group=_DATA, advanced=True),
     ] = None  # fmt: skip
 
     def __post_init__(self) -> None:

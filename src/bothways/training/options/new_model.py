@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from bothways.errors import ConfigError
-from bothways.files.rows import Kind
 from bothways.io.options import Option, check_options
 from bothways.model.baselines import EncoderName
+from bothways.model.inputs import InputKind
 
 __all__ = ["Architecture", "NewModelOptions", "SizeName", "Vocabulary"]
 
@@ -41,14 +41,14 @@ class NewModelOptions:
         Option(
             "Architecture of a new model: rotary positions, pre-norm and gated feed-forward "
             "(modern), or learned positions and post-norm (classic).",
-            group=_MODEL,
+            group=_MODEL, advanced=True,
         ),
     ] = "modern"  # fmt: skip
     encoder: Annotated[
         EncoderName,
         Option(
             "Kind of a new encoder; baselines get as many weights as the Transformer of that size.",
-            group=_MODEL,
+            group=_MODEL, advanced=True,
         ),
     ] = "transformer"  # fmt: skip
     encoder_layers: Annotated[
@@ -63,7 +63,7 @@ class NewModelOptions:
         Option(
             "Maximum sequence length in tokens (default: the model's; 512 for a new one, more for "
             "longer symbol sequences and series).",
-            group=_MODEL, unit="TOKENS", minimum=1,
+            group=_MODEL, advanced=True, unit="TOKENS", minimum=1,
         ),
     ] = None  # fmt: skip
     alphabet: Annotated[
@@ -76,21 +76,21 @@ class NewModelOptions:
     ] = None  # fmt: skip
     vocabulary: Annotated[
         Vocabulary,
-        Option("Type of the vocabulary that a new text model trains.", group=_MODEL),
+        Option("Type of the vocabulary that a new text model trains.", group=_MODEL, advanced=True),
     ] = "wordpiece"  # fmt: skip
     vocab_size: Annotated[
         int | None,
         Option(
             "Number of tokens in a new vocabulary (default 8,192, 16,384 or 30,528, by model "
             "size).",
-            group=_MODEL, unit="TOKENS", minimum=1,
+            group=_MODEL, advanced=True, unit="TOKENS", minimum=1,
         ),
     ] = None  # fmt: skip
     lowercase: Annotated[
         bool | None,
         Option(
             "Ignore case in a new vocabulary (default: yes, except for tag).",
-            group=_MODEL, flags=("--lowercase/--keep-case",),
+            group=_MODEL, advanced=True, flags=("--lowercase/--keep-case",),
         ),
     ] = None  # fmt: skip
     fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -104,6 +104,6 @@ class NewModelOptions:
             )
 
     @property
-    def kind(self) -> Kind | None:
+    def kind(self) -> InputKind | None:
         """The kind of sequence that an alphabet implies; None to detect it from the data."""
         return "symbols" if self.alphabet else None

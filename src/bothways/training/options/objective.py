@@ -8,12 +8,15 @@ from bothways.errors import ConfigError
 from bothways.io.options import Option, check_options
 from bothways.model.config import PoolingMode
 
-__all__ = ["ObjectiveOptions", "Similarity", "TrainingTask"]
+__all__ = ["ObjectiveOptions", "PairLoss", "Similarity", "TrainingTask"]
 
 TrainingTask = Literal["mlm", "classify", "tag", "regress", "contrast"]
 """What a run learns, as the command line calls it."""
 
 Similarity = Literal["cosine", "dot"]
+
+PairLoss = Literal["in-batch", "cosine", "contrastive"]
+"""The loss of contrast: in-batch negatives, scores of pairs, or pairs labeled 0 and 1."""
 
 _OBJECTIVE = "Objective"
 
@@ -30,7 +33,7 @@ class ObjectiveOptions:
         PoolingMode | None,
         Option(
             "classify, regress: pooling of positions into the head's input (default mean).",
-            group=_OBJECTIVE,
+            group=_OBJECTIVE, advanced=True,
         ),
     ] = None  # fmt: skip
     head_dropout: Annotated[
@@ -43,15 +46,15 @@ class ObjectiveOptions:
     class_weights: Annotated[
         Literal["balanced"] | None,
         Option(
-            "classify, tag: weight classes so that rare ones count as much as frequent ones.",
-            group=_OBJECTIVE, flags=("--balanced",), flag_value="balanced",
+            "classify, tag: give rare classes as much weight as frequent ones.",
+            group=_OBJECTIVE, advanced=True, flags=("--balanced",), flag_value="balanced",
         ),
     ] = None  # fmt: skip
     label_smoothing: Annotated[
         float | None,
         Option(
             "classify, tag: fraction of each target spread evenly over all labels (default 0).",
-            group=_OBJECTIVE, unit="FRACTION", minimum=0, below=1,
+            group=_OBJECTIVE, advanced=True, unit="FRACTION", minimum=0, below=1,
         ),
     ] = None  # fmt: skip
     huber: Annotated[
@@ -66,7 +69,7 @@ class ObjectiveOptions:
         float | None,
         Option(
             "mlm: fraction of tokens or positions to predict (default 0.15).",
-            group=_OBJECTIVE, unit="FRACTION", above=0, maximum=1,
+            group=_OBJECTIVE, advanced=True, unit="FRACTION", above=0, maximum=1,
         ),
     ] = None  # fmt: skip
     masked: Annotated[
@@ -85,7 +88,7 @@ class ObjectiveOptions:
     ] = None  # fmt: skip
     whole_words: Annotated[
         bool | None,
-        Option("mlm: mask all tokens of a word together.", group=_OBJECTIVE),
+        Option("mlm: mask all tokens of a word together.", group=_OBJECTIVE, advanced=True),
     ] = None  # fmt: skip
     span: Annotated[
         int | None,
@@ -94,11 +97,35 @@ class ObjectiveOptions:
             group=_OBJECTIVE, unit="POSITIONS", minimum=1, command_line=False,
         ),
     ] = None  # fmt: skip
+    loss: Annotated[
+        PairLoss | None,
+        Option(
+            "contrast: in-batch (negatives of other pairs), cosine (scored pairs) or contrastive "
+            "(pairs labeled 0 and 1) (default: chosen by the columns).",
+            group=_OBJECTIVE,
+        ),
+    ] = None  # fmt: skip
+    score_range: Annotated[
+        tuple[float, ...],
+        Option(
+            "contrast on scored pairs: the lowest and the highest possible score, which become "
+            "cosines 0 and 1 (default: those of the data, unless all lie within -1 and 1).",
+            group=_OBJECTIVE, unit="NUMBER", command_line=False,
+        ),
+    ] = ()  # fmt: skip
+    margin: Annotated[
+        float | None,
+        Option(
+            "contrast on labeled pairs: cosine distance beyond which a dissimilar pair costs "
+            "nothing (default 0.5).",
+            group=_OBJECTIVE, unit="DISTANCE", above=0, maximum=2, command_line=False,
+        ),
+    ] = None  # fmt: skip
     temperature: Annotated[
         float | None,
         Option(
             "contrast: divisor of similarities in the loss (default 0.05).",
-            group=_OBJECTIVE, unit="NUMBER", above=0,
+            group=_OBJECTIVE, advanced=True, unit="NUMBER", above=0,
         ),
     ] = None  # fmt: skip
     similarity: Annotated[
@@ -120,12 +147,18 @@ class ObjectiveOptions:
         Option(
             "contrast: also train the first N dimensions as vectors of their own (Matryoshka); "
             "may be repeated.",
-            group=_OBJECTIVE, unit="N", minimum=1,
+            group=_OBJECTIVE, advanced=True, unit="N", minimum=1,
         ),
     ] = ()  # fmt: skip
 
     def __post_init__(self) -> None:
         check_options(self)
+        if self.score_range and (
+            len(self.score_range) != 2 or self.score_range[0] >= self.score_range[1]
+        ):
+            raise ConfigError(
+                f"score_range={list(self.score_range)}: expected two numbers, the lower one first"
+            )
 
     def check(self, task: TrainingTask) -> None:
         """Check that every option given applies to the task.
@@ -158,6 +191,9 @@ _TASKS_OF_OPTION: Mapping[str, tuple[TrainingTask, ...]] = {
     "random": ("mlm",),
     "whole_words": ("mlm",),
     "span": ("mlm",),
+    "loss": ("contrast",),
+    "score_range": ("contrast",),
+    "margin": ("contrast",),
     "temperature": ("contrast",),
     "similarity": ("contrast",),
     "symmetric": ("contrast",),

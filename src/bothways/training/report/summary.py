@@ -58,6 +58,9 @@ def provenance(plan: TrainingPlan, data: TrainingData, start: BaseModel) -> dict
         "fingerprint": None if start.from_scratch else fingerprint(start.folder.path),
     }
     kind = name_of(start.folder.config)
+    objective = dataclasses.asdict(plan.objective)
+    if not plan.objective.score_range:
+        del objective["score_range"]  # absent in runs from before scored pairs
     return {
         "task": plan.task,
         "data": data.provenance(),
@@ -65,7 +68,7 @@ def provenance(plan: TrainingPlan, data: TrainingData, start: BaseModel) -> dict
         "read": dataclasses.asdict(dataclasses.replace(plan.data, validation=())),
         # Absent for Transformers, as in runs from before there were other encoders.
         "model": model if kind == "transformer" else model | {"encoder": kind},
-        "objective": dataclasses.asdict(plan.objective),
+        "objective": objective,
         "labels": list(data.survey.labels),
     }
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from bothways.checkpoints.weight_files import read_safetensors, write_safetensors
 from bothways.errors import CheckpointError
-from bothways.io.atomic import new_folder, writing
+from bothways.io.atomic import atomic_folder, wrap_write_errors
 from bothways.io.json_files import read_object, write_json
 
 __all__ = [
@@ -96,12 +96,12 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
     path = folder / f"step-{checkpoint.state.step:08d}"
     if path.exists():  # the run was resumed at its last step
         shutil.rmtree(path)
-    with new_folder(path) as hidden:
-        with writing(path / _WEIGHTS):
+    with atomic_folder(path) as hidden:
+        with wrap_write_errors(path / _WEIGHTS):
             write_safetensors(hidden / _WEIGHTS, checkpoint.weights)
-        with writing(path / _MOMENTS):
+        with wrap_write_errors(path / _MOMENTS):
             write_safetensors(hidden / _MOMENTS, checkpoint.moments)
-        with writing(path / _STATE):
+        with wrap_write_errors(path / _STATE):
             write_json(hidden / _STATE, dataclasses.asdict(checkpoint.state))
     remove_old_checkpoints(folder, keep)
     return path

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from bothways.errors import DataFileError, MissingExtra
-from bothways.io.atomic import replaced_file, writing
+from bothways.io.atomic import atomic_file, wrap_write_errors
 
 __all__ = [
     "METRICS_FILE",
@@ -99,14 +99,14 @@ def event_log(
         DataFileError: if the file cannot be written, for example on a full disk.
     """
     with contextlib.ExitStack() as stack:
-        with writing(path):
+        with wrap_write_errors(path):
             file = stack.enter_context(path.open("a", encoding="utf-8"))
         if scalars is not None:
             stack.callback(scalars.close)
 
         def emit(event: TrainingEvent) -> None:
             if not (isinstance(event, StepEvent) and event.step % log_every):
-                with writing(path):
+                with wrap_write_errors(path):
                     file.write(json.dumps(_to_dict(event), allow_nan=False) + "\n")
                     file.flush()
                 if scalars is not None:
@@ -169,7 +169,7 @@ def discard_events_after(path: Path, step: int) -> None:
     if not path.is_file():
         return
     kept = [event for event in read_events(path) if event["step"] <= step]
-    with replaced_file(path) as hidden:
+    with atomic_file(path) as hidden:
         hidden.write_text("".join(json.dumps(event) + "\n" for event in kept), encoding="utf-8")
 
 

@@ -18,15 +18,15 @@ import numpy as np
 from bothways import __version__
 from bothways.checkpoints import ModelBundle
 from bothways.checkpoints.bothways_folder import SETTINGS_FILE, WEIGHTS_FILE, write_bothways
-from bothways.checkpoints.reader_files import READER_FILES
+from bothways.checkpoints.reader_files import READER_FILES, copy_reader_files
 from bothways.checkpoints.weight_files import read_safetensors, write_safetensors
 from bothways.errors import CheckpointError, DataFileError
 from bothways.io.atomic import (
+    atomic_file,
+    atomic_files,
     is_partial,
     remove_partial,
-    replaced_file,
-    replaced_files,
-    writing,
+    wrap_write_errors,
 )
 from bothways.io.json_files import brief, read_object, write_json
 from bothways.model.old_fields import upgrade_encoder_fields
@@ -39,6 +39,7 @@ from bothways.training.runs.checkpoint import (
     save_checkpoint,
 )
 from bothways.training.runs.events import METRICS_FILE, discard_events_after
+from bothways.training.runs.overwriting import remove_run
 from bothways.training.settings import TrainingSettings
 
 __all__ = ["RUN_FILE", "RunFolder"]
@@ -61,25 +62,39 @@ class RunFolder:
         """The path of the newest checkpoint, or None."""
         return next(reversed(list_checkpoints(self.checkpoints)), None)
 
-    def begin(self, description: Mapping[str, Any]) -> None:
+    def begin(
+        self, description: Mapping[str, Any], reader: Path | None = None, *, overwrite: bool = False
+    ) -> None:
         """Create the folder of a new run and write its description.
+
+        reader: the folder with the files of the tokenizer, alphabet or series, which are copied.
+        overwrite: remove the run that is in the folder.
 
         Raises:
             DataFileError: if the folder contains a run or model, or cannot be written.
         """
+        if overwrite:
+            remove_run(self.path)
         for name in (RUN_FILE, METRICS_FILE, SETTINGS_FILE, "config.json"):
             if (self.path / name).exists():
                 raise DataFileError(
                     f"{self.path}: already contains {name}; resume that run with --resume "
                     "(resume=True), or choose another folder"
                 )
-        with writing(self.path):
+        with wrap_write_errors(self.path):
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             self._remove_partial_files()
-        with replaced_file(self.path / RUN_FILE) as hidden:
+        if reader is not None and reader.resolve() != self.path.resolve():
+            self._copy_reader(reader)
+        with atomic_file(self.path / RUN_FILE) as hidden:
             write_json(hidden, description)
 
-    def resume(self, description: Mapping[str, Any], settings: TrainingSettings) -> None:
+    def resume(
+        self,
+        description: Mapping[str, Any],
+        settings: TrainingSettings,
+        reader: Path | None = None,
+    ) -> None:
         """Check that the folder contains this run, and remove partially written files.
 
         A run that was killed before it wrote its description starts.
@@ -91,7 +106,7 @@ class RunFolder:
         if not file.is_file():
             if not self._has_no_run_yet():
                 raise CheckpointError(f"{self.path}: no run to resume: {RUN_FILE} is missing")
-            self.begin(description)
+            self.begin(description, reader)
             return
         earlier = read_object(file)
         bound = json.loads(json.dumps(description["bound"]))
@@ -103,7 +118,7 @@ class RunFolder:
         name = settings.first_change(before)  # after the data: some settings depend on it
         if name is not None:
             raise _changed(file, f"settings.{name}", before.get(name), settings.to_dict()[name])
-        with writing(self.path):
+        with wrap_write_errors(self.path):
             self.checkpoints.mkdir(exist_ok=True)
             self._remove_partial_files()
             remove_old_checkpoints(self.checkpoints, settings.keep_checkpoints)
@@ -144,12 +159,16 @@ class RunFolder:
         Raises:
             DataFileError: if they cannot be written; the earlier model is left unchanged.
         """
-        with replaced_file(self.checkpoints / _BEST) as hidden:
+        with atomic_file(self.checkpoints / _BEST) as hidden:
             write_safetensors(hidden, weights)
-        with replaced_files(self.path, last=SETTINGS_FILE) as hidden:
-            with writing(self.path / WEIGHTS_FILE):
+        with atomic_files(self.path, last=SETTINGS_FILE) as hidden:
+            with wrap_write_errors(self.path / WEIGHTS_FILE):
                 write_bothways(hidden, trained_model(weights, objective, template))
             template.copy_reader_files(hidden)
+
+    def _copy_reader(self, reader: Path) -> None:
+        with atomic_files(self.path, last="tokenizer.json") as hidden:
+            copy_reader_files(reader, hidden)
 
     def _has_no_run_yet(self) -> bool:
         """Whether the folder contains only files that a run writes before its training.json."""

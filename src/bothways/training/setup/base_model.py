@@ -10,11 +10,11 @@ from tokenizers import Tokenizer
 from bothways.checkpoints import ModelBundle, open_reader, read_folder
 from bothways.checkpoints.tokenizers.files import open_tokenizer
 from bothways.errors import CheckpointError, ConfigError
-from bothways.files.rows import Kind
-from bothways.io.atomic import replaced_file
+from bothways.io.atomic import atomic_file
 from bothways.io.json_files import write_json
 from bothways.model.baselines import AnyConfig, matched_config
 from bothways.model.baselines.any_encoder import initialize
+from bothways.model.inputs import InputKind
 from bothways.model.pooling import Normalize
 from bothways.model.spec import ModelSpec
 from bothways.sequences import Alphabet, SequenceReader, Series, SeriesReader, SymbolReader
@@ -54,20 +54,20 @@ class BaseModel:
     from_scratch: bool
 
 
-_READER_FILE: Mapping[Kind, str] = {
+_READER_FILE: Mapping[InputKind, str] = {
     "text": TOKENIZER_FILE,
     "symbols": ALPHABET_FILE,
     "series": SERIES_FILE,
 }
 
 
-def has_reader(out: Path, kind: Kind) -> bool:
+def has_reader(out: Path, kind: InputKind) -> bool:
     """Whether the folder contains the file of a reader."""
     return (out / _READER_FILE[kind]).is_file()
 
 
 def write_reader(
-    out: Path, kind: Kind, options: NewModelOptions, task: TrainingTask, sequences: Sequences
+    out: Path, kind: InputKind, options: NewModelOptions, task: TrainingTask, sequences: Sequences
 ) -> None:
     """Create the tokenizer, alphabet or scale for these sequences, and write it into `out`.
 
@@ -88,22 +88,28 @@ def write_reader(
             # Tells transformers to read tokenizer.json alone; a model_type would imply a class.
             config = {"tokenizer_class": "PreTrainedTokenizerFast", **SPECIAL_TOKENS}
             write_json(out / "tokenizer_config.json", config)
-            with replaced_file(file) as hidden:
+            with atomic_file(file) as hidden:
                 tokenizer.save(str(hidden))
         case "symbols":
             alphabet = choose_alphabet(options.alphabet or "characters", sequences)
-            with replaced_file(file) as hidden:
+            with atomic_file(file) as hidden:
                 alphabet.save(hidden)
         case "series":
             series = Series.from_sequences(sequences())
-            with replaced_file(file) as hidden:
+            with atomic_file(file) as hidden:
                 series.save(hidden)
         case unknown:
             assert_never(unknown)
 
 
 def create_base_model(
-    out: Path, kind: Kind, options: NewModelOptions, task: TrainingTask, *, longest: int, seed: int
+    out: Path,
+    kind: InputKind,
+    options: NewModelOptions,
+    task: TrainingTask,
+    *,
+    longest: int,
+    seed: int,
 ) -> BaseModel:
     """Create a model with random weights from the seed, for the reader in the folder `out`.
 

@@ -18,7 +18,6 @@ from bothways.training.objectives.classify import (
     balanced_positive_weights,
     balanced_weights,
 )
-from bothways.training.objectives.contrast import Contrast
 from bothways.training.objectives.heads import head_for
 from bothways.training.objectives.masked_tokens import MaskedTokens, MaskingRecipe
 from bothways.training.objectives.masked_values import MaskedValues
@@ -27,6 +26,7 @@ from bothways.training.objectives.regress import Regress
 from bothways.training.objectives.tag import Tag
 from bothways.training.options.objective import ObjectiveOptions, TrainingTask
 from bothways.training.setup.base_model import BaseModel
+from bothways.training.setup.contrast import build_contrast
 
 __all__ = ["build_model", "build_objective", "head_labels"]
 
@@ -74,14 +74,7 @@ def build_objective(
             head = _head("values", options, start, survey.labels)
             return Regress.on(head, _targets(train), **options.given("huber"))
         case "contrast":
-            return Contrast(
-                config=start.folder.config,
-                pooling=start.folder.spec.pooling,
-                modules=start.folder.spec.modules,
-                module_weights=start.folder.module_weights,
-                dimensions=options.dimensions,
-                **options.given("temperature", "similarity", "symmetric"),
-            )
+            return build_contrast(options, start, survey)
 
 
 def head_labels(task: TrainingTask, start: BaseModel | None) -> tuple[str, ...]:

@@ -28,20 +28,29 @@ class DataSettings:
         ConfigError: naming the invalid field, its value and the valid values.
     """
 
-    file: Annotated[str, Option("File of labeled rows, in a format of `bothways train`.")] = ""
+    file: Annotated[
+        str, Option("File of labeled rows, in a format of `bothways train`.", unit="FILE")
+    ] = ""
     task: Annotated[SupervisedTask, Option("What to learn from the rows.")] = "classify"
     column: Annotated[
-        tuple[str, ...], Option("Column with the sequences (two columns for a pair of texts).")
+        tuple[str, ...],
+        Option("Column with the sequences (two columns for a pair of texts).", unit="NAME"),
     ] = ()
     label: Annotated[
         tuple[str, ...],
         Option(
             "Column with the labels, tags or numbers (several columns for regress).",
+            unit="NAME",
             flags=("--label", "--target"),
         ),
     ] = ()
     alphabet: Annotated[
-        str, Option("Read the sequences as symbols of this alphabet, not as text.")
+        str,
+        Option(
+            "Read symbols instead of text: smiles, protein, dna, dna:6 (6-mers), characters, "
+            "words, or an alphabet.json.",
+            unit="NAME",
+        ),
     ] = ""
     encoders: Annotated[tuple[EncoderName, ...], Option("Encoders to compare.")] = (
         "transformer",

@@ -1,0 +1,162 @@
+"""Writers of vectors, one batch at a time.
+
+.parquet  columns id, text, vector, num_tokens, truncated; the origin in the schema's metadata
+.npy      only the vectors, float32 (n, d); origin and number of rows in NAME.npy.json beside it
+.jsonl    one object per row: id, text, vector, num_tokens, truncated, origin. Each row has the
+          origin, so that it survives when files are cut, joined or piped.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+
+from bothways.files.origin import Origin
+from bothways.files.row_groups import RowGroupWriter
+from bothways.files.sink import Sink
+from bothways.io.atomic import atomic_file
+
+__all__ = [
+    "JsonlVectorWriter",
+    "NpyVectorWriter",
+    "ParquetVectorWriter",
+    "VectorBatch",
+    "VectorWriter",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class VectorBatch:
+    """n encoded rows.
+
+    texts: None for a row that is not text.
+    vectors: float32 (n, d).
+    num_tokens: tokens of each row, integers (n,).
+    truncated: whether each row was cut to the model's length, bool (n,).
+    """
+
+    ids: list[str]
+    texts: list[str | None]
+    vectors: np.ndarray
+    num_tokens: np.ndarray
+    truncated: np.ndarray
+
+
+class VectorWriter(Protocol):
+    """Writes vectors to one file."""
+
+    def write(self, batch: VectorBatch) -> None:
+        """Add rows."""
+
+    def finish(self) -> None:
+        """Write the end of the file."""
+
+
+class ParquetVectorWriter:
+    """Writes Parquet in row groups of about 8 MiB."""
+
+    def __init__(self, sink: Sink, origin: Origin) -> None:
+        import pyarrow as pa
+
+        item = pa.field("element", pa.float32(), nullable=False)
+        schema = pa.schema(
+            [
+                pa.field("id", pa.string(), nullable=False),
+                pa.field("text", pa.string()),
+                pa.field("vector", pa.list_(item, origin.dimensions), nullable=False),
+                pa.field("num_tokens", pa.int32(), nullable=False),
+                pa.field("truncated", pa.bool_(), nullable=False),
+            ],
+            metadata={k.encode(): v.encode() for k, v in origin.to_metadata().items()},
+        )
+        # Vectors look random to a compressor and are all different, so neither compression nor a
+        # dictionary makes them smaller.
+        self._row_groups = RowGroupWriter(
+            sink,
+            schema,
+            compression={"vector.list.element": "none", "id": "snappy", "text": "snappy"},
+            use_dictionary=False,
+            write_statistics=["num_tokens", "truncated"],
+        )
+
+    def write(self, batch: VectorBatch) -> None:
+        """Add rows; they reach the file when a row group is full."""
+        import pyarrow as pa
+
+        flat = pa.array(np.ascontiguousarray(batch.vectors, dtype=np.float32).reshape(-1))
+        vector_type = self._row_groups.schema.field("vector").type
+        self._row_groups.write(
+            [
+                pa.array(batch.ids, pa.string()),
+                pa.array(batch.texts, pa.string()),
+                pa.FixedSizeListArray.from_arrays(flat, type=vector_type),
+                pa.array(batch.num_tokens, pa.int32()),
+                pa.array(batch.truncated, pa.bool_()),
+            ]
+        )
+
+    def finish(self) -> None:
+        """Write the last row group and the footer."""
+        self._row_groups.finish()
+
+
+class NpyVectorWriter:
+    """Writes NumPy's format (NEP 1); the header is rewritten once the number of rows is known."""
+
+    def __init__(self, sink: Sink, origin: Origin, sidecar: Path) -> None:
+        self._sink, self._origin, self._sidecar = sink, origin, sidecar
+        self._rows = 0
+        self._write_header()
+
+    def write(self, batch: VectorBatch) -> None:
+        """Add rows."""
+        self._sink.write(np.ascontiguousarray(batch.vectors, dtype="<f4").data)
+        self._rows += len(batch.vectors)
+
+    def finish(self) -> None:
+        """Write the number of rows into the header, and the origin into the file beside it."""
+        if self._sink.discards:
+            return
+        end = self._sink.tell()
+        self._sink.seek(0)
+        self._write_header()
+        self._sink.seek(end)
+        fields = {**dataclasses.asdict(self._origin), "rows": self._rows}
+        with atomic_file(self._sidecar) as temporary:
+            temporary.write_bytes(json.dumps(fields, indent=2).encode() + b"\n")
+
+    def _write_header(self) -> None:
+        # NumPy pads the header so that the first axis can grow in place.
+        shape = (self._rows, self._origin.dimensions)
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(cast(Any, self._sink), header)
+
+
+class JsonlVectorWriter:
+    """Writes one JSON object per line, numbers in the fewest digits that give the same float32."""
+
+    def __init__(self, sink: Sink, origin: Origin) -> None:
+        self._sink = sink
+        self._origin = json.dumps(dataclasses.asdict(origin))
+
+    def write(self, batch: VectorBatch) -> None:
+        """Write rows and flush, so that a pipe passes them on at once."""
+        self._sink.write_lines(self._lines(batch))
+
+    def finish(self) -> None:
+        """Flush."""
+        self._sink.flush()
+
+    def _lines(self, batch: VectorBatch) -> Iterator[str]:
+        for i, row_id in enumerate(batch.ids):
+            numbers = ",".join(batch.vectors[i].astype(str).tolist())
+            truncated = "true" if batch.truncated[i] else "false"
+            yield (
+                f'{{"id": {json.dumps(row_id)}, "text": {json.dumps(batch.texts[i])}, '
+                f'"vector": [{numbers}], '
+                f'"num_tokens": {int(batch.num_tokens[i])}, "truncated": {truncated}, '
+                f'"origin": {self._origin}}}'
+            )
