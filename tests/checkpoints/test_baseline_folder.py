@@ -40,7 +40,7 @@ def test_a_folder_is_read_back_as_it_was_written(kind: BaselineName, tmp_path: P
 def test_the_settings_name_the_kind_of_encoder(kind: BaselineName, tmp_path: Path) -> None:
     make(tmp_path / "made", kind)
     settings = json.loads((tmp_path / "made" / "bothways.json").read_text())
-    assert (settings["format_version"], settings["encoder"]["kind"]) == (4, kind)
+    assert (settings["format_version"], settings["encoder"]["kind"]) == (5, kind)
 
 
 @pytest.mark.parametrize("to", ["transformers", "sentence-transformers", "onnx"])

@@ -103,13 +103,13 @@ def test_equal_models_give_equal_files(model: ModelBundle, written: Path, tmp_pa
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (["format_version"], 5, "format_version=5; this version of bothways reads 1 to 4; update"),
+        (["format_version"], 6, "format_version=6; this version of bothways reads 1 to 5; update"),
         (["format_version"], 3, "encoder: unknown field 'activation'; BaselineConfig has kind"),
         (["format_version"], 2, "encoder: unknown field 'kind'"),
         (["encoder", "kind"], "mamba", "kind='mamba': expected one of transformer, rnn"),
         (["encoder", "kind"], ["lstm"], "encoder: kind=['lstm']: expected one of transformer"),
         (["encoder", "kind"], "lstm", "encoder: unknown field 'activation'; BaselineConfig has"),
-        (["format_version"], 0, "format_version=0; this version of bothways reads 1 to 4"),
+        (["format_version"], 0, "format_version=0; this version of bothways reads 1 to 5"),
         (["format_version"], None, "format_version=None: expected a whole number"),
         (["encoder", "num_heads"], 3, "encoder: num_heads=3 does not divide"),
         (["encoder", "num_heads"], 10**12, "encoder: a size of more than"),

@@ -150,7 +150,7 @@ HOSTILE: dict[str, tuple[dict[str, Content], str]] = {
     "a value of megabytes": ({SETTINGS: {"window": ["x" * 2**22]}}, "window"),
     "a model type of megabytes": ({SETTINGS: {"model_type": "x" * 2**22}}, "model_type"),
     "not UTF-8": ({SETTINGS: b'{"model_type": "\xff"}'}, "not UTF-8"),
-    "a config that is a folder": ({SETTINGS: None}, "looked for config.json"),
+    "a config that is a folder": ({SETTINGS: None}, "config.json: not a regular file"),
 }
 
 
@@ -191,7 +191,7 @@ def test_a_pickle_next_to_safetensors_is_not_opened(mark: Path, tiny_sentences: 
 def test_a_named_pipe_is_refused_without_waiting(mark: Path, tiny_sentences: "Tiny") -> None:
     (tiny_sentences.path / "model.safetensors").unlink()
     os.mkfifo(tiny_sentences.path / "model.safetensors")
-    assert "no weights" in refused(tiny_sentences)
+    assert "model.safetensors: not a regular file" in refused(tiny_sentences)
 
 
 def test_an_index_cannot_name_a_file_outside_the_folder(

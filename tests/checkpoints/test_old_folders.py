@@ -1,6 +1,8 @@
 """Folders of format version 2, as bothways wrote them before `positions` became two fields."""
 
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +61,15 @@ def test_an_old_folder_is_written_in_the_current_format(name: str, tmp_path: Pat
     assert settings["format_version"] == FORMAT_VERSION
     assert "positions" not in settings["encoder"]
     assert read_bothways(tmp_path).config == EXPECTED[name]
+
+
+@pytest.mark.parametrize("model_type", ["roberta", "xlm-roberta", "mpnet", "esm"])
+def test_an_old_folder_of_a_family_that_does_not_count_padding_is_read_with_its_padding_token(
+    model_type: str, tmp_path: Path
+) -> None:
+    shutil.copytree(FOLDERS / "learned", tmp_path / "old")
+    file = tmp_path / "old" / "bothways.json"
+    settings = json.loads(file.read_text()) | {"head_settings": {"model_type": model_type}}
+    file.write_text(json.dumps(settings))
+    config = read_bothways(tmp_path / "old").config
+    assert config == dataclasses.replace(EXPECTED["learned"], position_padding_token=1)

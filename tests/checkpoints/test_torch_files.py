@@ -129,3 +129,28 @@ def test_without_torch_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(builtins, "__import__", no_torch)
     with pytest.raises(MissingExtra, match=r"reading pytorch_model\.bin .*bothways\[torch\]"):
         read_torch(tmp_path / "pytorch_model.bin")
+
+
+def test_an_archive_with_compressed_members_is_refused_before_anything_is_inflated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, path = tmp_path / "whole.bin", tmp_path / "pytorch_model.bin"
+    torch.save({"weight": torch.zeros(1000)}, whole)
+    with zipfile.ZipFile(whole) as stored, zipfile.ZipFile(path, "w") as deflated:
+        for member in stored.infolist():
+            deflated.writestr(member.filename, stored.read(member), zipfile.ZIP_DEFLATED)
+    assert torch.load(path)["weight"].shape == (1000,)  # which torch itself inflates
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("inflated"))
+    with pytest.raises(CheckpointError, match="is compressed, and torch compresses none; refused"):
+        read_torch(path)
+
+
+def test_an_archive_whose_members_share_their_bytes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "pytorch_model.bin"
+    torch.save({"weight": torch.zeros(1000)}, path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.filelist += [archive.getinfo(archive.namelist()[0])] * 100
+        archive.filelist += [max(archive.infolist(), key=lambda member: member.file_size)] * 5
+        archive._didModify = True  # type: ignore[attr-defined]
+    with pytest.raises(CheckpointError, match="claim more bytes than the file has; refused"):
+        read_torch(path)

@@ -46,6 +46,9 @@ POINTS: dict[str, EncoderConfig] = {
     "plain": _point(),
     "segments": _point(num_segments=2),
     "offset": _point(position_offset=2, num_segments=1),
+    "padding within sequences": _point(
+        position_offset=2, position_padding_token=1, attention_positions="relative"
+    ),
     "vectors": _point(input="vectors", num_channels=5, position_embedding="sinusoidal"),
     "vectors with segments": _point(input="vectors", num_channels=1, num_segments=3),
     "no positions": _point(position_embedding="none", embedding_norm=False),

@@ -17,11 +17,12 @@ import pytest
 import torch
 import transformers
 
+import bothways
 from bothways.checkpoints import ModelBundle, export, read_folder
 from bothways.checkpoints.export import Format
 from bothways.checkpoints.families import FAMILIES
 from bothways.errors import CheckpointError
-from bothways.inference.backends import Backend
+from bothways.inference.backends import Backend, BackendName
 from bothways.model.packing import PackedBatch
 from bothways.nn.backend import TorchBackend
 from bothways.reference.backend import ReferenceBackend
@@ -30,8 +31,9 @@ TOLERANCE = 1e-5
 """Of the scale of a layer's hidden states: fp32 rounding through a few layers, and no more."""
 
 VOCABULARY = 60
-SPECIAL = 5
-"""Ids below are special tokens: padding among them, whose position RoBERTa counts differently."""
+PADDING = 2
+"""Ids below are the padding token of one family or another, which RoBERTa and its like do not count
+as a position."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,10 +199,13 @@ def build(name: str, scratch: Path) -> Built:
 
 def sequences(point: Point) -> list[np.ndarray]:
     rng = np.random.default_rng(2)
-    drawn = [rng.integers(SPECIAL, VOCABULARY, length) for length in point.lengths]
-    if point.mask is not None:
-        for ids in drawn:
-            ids[1:][rng.random(len(ids) - 1) < 0.3] = point.mask  # never all: that gives them NaN
+    drawn = [rng.integers(0, VOCABULARY, length) for length in point.lengths]
+    for ids in drawn:
+        is_padding = rng.random(len(ids)) < 0.2
+        ids[is_padding] = rng.integers(0, PADDING, is_padding.sum())
+        if point.mask is not None:
+            ids[rng.random(len(ids)) < 0.3] = point.mask
+            ids[0] = VOCABULARY - 1  # never a mask in all positions: that gives them NaN
     return drawn
 
 
@@ -288,6 +293,28 @@ def test_reading_an_export_gives_the_same_folder(
     for ours, again in ((folder.weights, back.weights), (folder.head_weights, back.head_weights)):
         assert again.keys() == ours.keys()
         assert all(np.array_equal(again[name], ours[name]) for name in ours)
+
+
+@pytest.mark.parametrize("backend", ["reference", "torch", "native"])
+def test_a_text_that_contains_the_padding_token_is_encoded_as_transformers_encodes_it(
+    backend: BackendName, roberta_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "roberta"
+    shutil.copytree(roberta_folder, folder)
+    tokenizer = transformers.RobertaTokenizerFast.from_pretrained(folder)
+    torch.manual_seed(1)
+    config = OFFSET | {"vocab_size": len(tokenizer), "max_position_embeddings": 42}
+    model = transformers.RobertaModel(transformers.RobertaConfig(**config)).eval()
+    torch.nn.init.normal_(model.embeddings.position_embeddings.weight)
+    model.save_pretrained(folder)
+    texts = ["<pad>the river", "the <pad><pad> river", "a river<pad>"]
+    encoder = bothways.load(folder, backend=backend)
+    for text, vector in zip(texts, encoder.encode(texts), strict=True):
+        inputs = tokenizer(text, return_tensors="pt")
+        assert tokenizer.pad_token_id in inputs["input_ids"]
+        with torch.no_grad():
+            states = model(**inputs).last_hidden_state[0].numpy()
+        np.testing.assert_allclose(vector, states.mean(0), rtol=0, atol=TOLERANCE)
 
 
 def test_the_rounded_frequencies_of_esm2_matter(scratch: Path) -> None:

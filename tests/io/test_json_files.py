@@ -80,7 +80,7 @@ def test_a_missing_file_or_a_folder_is_an_error_that_names_it(tmp_path: Path) ->
     with pytest.raises(CheckpointError, match=r"x\.json: no such file"):
         read_json(tmp_path / "x.json")
     (tmp_path / "x.json").mkdir()
-    with pytest.raises(CheckpointError, match=r"x\.json: no such file"):
+    with pytest.raises(CheckpointError, match=r"x\.json: not a regular file"):
         read_json(tmp_path / "x.json")
 
 

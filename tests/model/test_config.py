@@ -58,6 +58,15 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"embedding_size": 0}, "embedding_size=0: expected at least 1 or None"),
     ({"rescaled_mask_token": 9}, "rescaled_mask_token=9: expected an id below vocab_size=9"),
     ({"rescaled_mask_token": -1}, "rescaled_mask_token=-1: expected an id below vocab_size=9"),
+    (
+        {"position_padding_token": 9, "position_offset": 1},
+        "position_padding_token=9: expected an id below vocab_size=9",
+    ),
+    (
+        {"position_padding_token": 1},
+        "position_padding_token=1 takes the row before the first position's; expected a "
+        "position_offset of at least 1",
+    ),
     ({"position_offset": -1}, "position_offset=-1: expected at least 0"),
     (
         {"position_offset": 2, "position_embedding": "none", "attention_positions": "rotary"},

@@ -66,4 +66,4 @@ def test_learned_positions_need_their_table() -> None:
     config = EncoderConfig(num_layers=1, num_heads=1, d_model=2, d_ff=2, vocab_size=2)
     assert make_table(config, "relative_bias") is None
     with pytest.raises(ValueError, match="none was given"):
-        add_positions(torch.ones(3, 2), Lengths([3]), config, None)
+        add_positions(torch.ones(3, 2), torch.zeros(3).long(), Lengths([3]), config, None)

@@ -5,6 +5,7 @@ import numpy as np
 
 from bothways.model.config import MASKED_IN_TRAINING, EncoderConfig
 from bothways.reference.embedding import embed, rescale_masked
+from bothways.reference.positions import position_rows
 
 ROUNDING = 1e-14
 """float64 rounding of a few operations on numbers near 1."""
@@ -26,6 +27,14 @@ def test_token_segment_and_position_are_summed() -> None:
     ids, segments = np.array([4, 0, 8]), np.array([0, 1, 1])
     assert embed(ids, w, config, segments)[:, 0].tolist() == [401.0, 12.0, 813.0]
     assert embed(ids, w, config)[:, 5].tolist() == [401.0, 2.0, 803.0]
+
+
+def test_a_padding_token_takes_the_row_before_the_first_and_is_not_counted() -> None:
+    config = _config(position_offset=3, position_padding_token=2, max_length=5)
+    rows = position_rows(np.array([2, 4, 2, 2, 8]), config)
+    assert rows.tolist() == [2, 3, 2, 2, 4]
+    without = position_rows(np.array([2, 4, 2, 2, 8]), _config(position_offset=3, max_length=5))
+    assert without.tolist() == [3, 4, 5, 6, 7]
 
 
 def test_embeddings_are_normalized_before_they_are_projected(

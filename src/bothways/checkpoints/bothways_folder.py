@@ -1,5 +1,6 @@
 """bothways' own model folder: settings in bothways.json, weights under the names of `layout`."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -9,7 +10,7 @@ from bothways.checkpoints.json_fields import LARGEST, Fields
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import StoredTensor, read_safetensors, write_safetensors
 from bothways.errors import CheckpointError, ConfigError
-from bothways.io.json_files import brief, read_object, write_json
+from bothways.io.json_files import brief, has_file, read_object, write_json
 from bothways.model.baselines import BASELINES, AnyConfig, BaselineConfig
 from bothways.model.baselines.any_encoder import name_of
 from bothways.model.config import EncoderConfig, EncoderShape, PoolingMode
@@ -21,18 +22,22 @@ from bothways.model.weights import Weights
 
 __all__ = ["FORMAT_VERSION", "SETTINGS_FILE", "WEIGHTS_FILE", "read_bothways", "write_bothways"]
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 """The version that is written; all versions from 1 on are read.
 
 1: weights of heads, but no description of the heads. 2: `heads` describes them. 3: the encoder is a
 baseline. 4: `encoder.kind` names the kind of encoder, `transformer` or a baseline;
-`position_embedding` and `attention_positions` replace `positions`.
+`position_embedding` and `attention_positions` replace `positions`. 5: the encoder's
+`position_padding_token`, which follows from the family of a model of an earlier version.
 """
 
 SETTINGS_FILE = "bothways.json"
 WEIGHTS_FILE = "model.safetensors"
 
-_FIRST_WITH_HEADS, _BASELINES_ONLY, _FIRST_WITH_KIND = 2, 3, 4
+_FIRST_WITH_HEADS, _BASELINES_ONLY, _FIRST_WITH_KIND, _FIRST_WITH_PADDING = 2, 3, 4, 5
+
+_FAMILIES_WITH_PADDING = ("roberta", "xlm-roberta", "mpnet", "esm")
+"""Families whose learned positions do not count padding, whose id is the row before the offset."""
 
 
 def read_bothways(folder: Path) -> ModelBundle:
@@ -49,8 +54,11 @@ def read_bothways(folder: Path) -> ModelBundle:
             f"{file}: format_version={version}; this version of bothways reads 1 to "
             f"{FORMAT_VERSION}; update bothways"
         )
+    source_settings = fields.mapping("head_settings")
     config = _config(fields, version)
-    if not weights_file.is_file():
+    if version < _FIRST_WITH_PADDING:
+        config = _with_padding(config, source_settings.get("model_type"))
+    if not has_file(weights_file):
         raise CheckpointError(f"{weights_file}: no such file")
     arrays = read_safetensors(weights_file)
     heads = _heads(fields) if version >= _FIRST_WITH_HEADS else ()
@@ -68,7 +76,6 @@ def read_bothways(folder: Path) -> ModelBundle:
         max_length=min(config.max_length, fields.integer("max_length", at_least=1)),
         dimensions=fields.optional_integer("dimensions", at_least=1),
     )
-    source_settings = fields.mapping("head_settings")
     fields.finish("a bothways folder")
     return ModelBundle.of(
         spec,
@@ -124,6 +131,15 @@ def _config(fields: Fields, version: int) -> AnyConfig:
     if config.num_layers > MAX_LAYERS:
         raise CheckpointError(f"{fields.file}: encoder: {config.num_layers:,} layers; refused")
     return config
+
+
+def _with_padding(config: AnyConfig, model_type: object) -> AnyConfig:
+    """The config of an earlier version, with the padding token that its family does not count."""
+    if not isinstance(config, EncoderConfig) or not config.position_offset:
+        return config
+    if model_type not in _FAMILIES_WITH_PADDING:
+        return config
+    return dataclasses.replace(config, position_padding_token=config.position_offset - 1)
 
 
 def _read_config(encoder: dict[str, Any], version: int) -> AnyConfig:

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bothways.checkpoints.bothways_folder import SETTINGS_FILE, read_bothways
-from bothways.checkpoints.model_bundle import READER_FILES, ModelBundle
+from bothways.checkpoints.lora import ADAPTER_CONFIG, ADAPTER_FILES
+from bothways.checkpoints.model_bundle import ModelBundle
+from bothways.checkpoints.reader_files import READER_FILES
 from bothways.checkpoints.sentence_transformers_folder import (
     SETTINGS_FILES,
     read_sentence_transformers,
@@ -13,7 +15,8 @@ from bothways.checkpoints.sentence_transformers_folder import (
 from bothways.checkpoints.sentence_transformers_modules import module_folders
 from bothways.checkpoints.transformers_folder import read_transformers
 from bothways.checkpoints.weight_files import find_weights
-from bothways.errors import CheckpointError
+from bothways.errors import CheckpointError, UnsupportedModel
+from bothways.io.json_files import has_file
 
 __all__ = ["fingerprint", "read_folder"]
 
@@ -27,9 +30,13 @@ def read_folder(path: Path) -> ModelBundle:
         MissingExtra: if its weights are in torch's format and torch is not installed.
     """
     _check_is_folder(path)
-    if (path / SETTINGS_FILE).is_file():
+    if has_file(path / SETTINGS_FILE):
+        if has_file(path / ADAPTER_CONFIG):
+            raise UnsupportedModel(
+                f"{path / ADAPTER_CONFIG}: an adapter beside a folder of bothways, which has none"
+            )
         return read_bothways(path)
-    if (path / "modules.json").is_file():
+    if has_file(path / "modules.json"):
         return read_sentence_transformers(path)
     return read_transformers(path)
 
@@ -58,15 +65,17 @@ def fingerprint(path: Path) -> str:
 def _check_is_folder(path: Path) -> None:
     if not path.is_dir():
         what = "is a file, not a folder" if path.exists() else "no such folder"
+        if path.is_symlink() and not path.exists():
+            what = f"a link to {path.readlink()}, which does not exist"
         raise CheckpointError(f"{path}: {what}; expected the folder of a model")
 
 
 def _deciding_files(path: Path) -> Iterator[Path]:
     encoder = path
     settings = [path / "config.json"]
-    if (path / SETTINGS_FILE).is_file():
+    if has_file(path / SETTINGS_FILE):
         settings = [path / SETTINGS_FILE]
-    elif (path / "modules.json").is_file():
+    elif has_file(path / "modules.json"):
         encoder, *modules = module_folders(path)
         settings = [path / "modules.json", path / "config_sentence_transformers.json"]
         settings += [folder / "config.json" for folder in (encoder, *modules)]
@@ -74,5 +83,5 @@ def _deciding_files(path: Path) -> Iterator[Path]:
         for folder in modules:
             yield from find_weights(folder)
     yield from find_weights(encoder)
-    settings += [encoder / name for name in READER_FILES]
-    yield from (file for file in settings if file.is_file())
+    settings += [encoder / name for name in (*READER_FILES, *ADAPTER_FILES)]
+    yield from (file for file in settings if has_file(file))

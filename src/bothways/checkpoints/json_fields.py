@@ -129,6 +129,10 @@ class Fields:
             f"{self.file}: {name}={brief(value)}: expected {', '.join(choices) or 'null'}"
         )
 
+    def unread(self) -> tuple[str, ...]:
+        """The fields that have not been read yet."""
+        return tuple(name for name in self._values if name not in self._read)
+
     def finish(self, subject: str) -> None:
         """Check that every field has been read. subject: what the file describes, for messages.
 

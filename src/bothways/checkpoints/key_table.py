@@ -73,10 +73,11 @@ class Reading:
         return ours
 
     def locate(self, file_of: Mapping[str, Path]) -> dict[str, StoredTensor]:
-        """The location on disk of each of our weights. file_of: the file of each key."""
+        """The location on disk of each of our weights. file_of: the file of each key in a file."""
         return {
             name: StoredTensor(file_of[key], key, part, len(names))
             for key, names in self.targets.items()
+            if key in file_of
             for part, name in enumerate(names)
         }
 

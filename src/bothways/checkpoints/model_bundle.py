@@ -1,11 +1,11 @@
 """`ModelBundle`: a model's spec, its checked weights, and the folder of its reader's files."""
 
 import dataclasses
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from bothways.checkpoints.reader_files import copy_reader_files
 from bothways.checkpoints.weight_files import StoredTensor
 from bothways.model.baselines import AnyConfig
 from bothways.model.baselines.any_encoder import layout, require_transformer
@@ -15,25 +15,7 @@ from bothways.model.pooling import module_layout
 from bothways.model.spec import ModelSpec
 from bothways.model.weights import CheckedWeights, Weights
 
-__all__ = ["READER_FILES", "ModelBundle"]
-
-READER_FILES = (
-    # Of bothways.
-    "alphabet.json",
-    "series.json",
-    # Of the tokenizers library and of transformers.
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "sentencepiece.bpe.model",
-    "spiece.model",
-    "tokenizer.model",
-)
-"""Files that define how sequences become tokens, or series become values."""
+__all__ = ["ModelBundle"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,7 +34,8 @@ class ModelBundle:
     unread_heads: why some head weights belong to no head of the spec; "" if all do.
     source_settings: fields of a config.json about heads, labels and special tokens, as they stand
         in the file; an export to transformers writes them again.
-    stored: where on disk each weight of the encoder and of heads is; empty for a new model.
+    stored: where on disk each weight of the encoder and of heads is, if it is as it is there; empty
+        for a new model.
     """
 
     path: Path
@@ -164,9 +147,7 @@ class ModelBundle:
 
     def copy_reader_files(self, out: Path) -> None:
         """Copy the files of the tokenizer, alphabet or series into the folder `out`."""
-        for name in READER_FILES:
-            if (self.reader_path / name).is_file():
-                shutil.copyfile(self.reader_path / name, out / name)
+        copy_reader_files(self.reader_path, out)
 
 
 def check_head_weights(arrays: Weights, source: str) -> CheckedWeights:

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from bothways.checkpoints.model_bundle import ModelBundle
+from bothways.checkpoints.reader_files import READER_FILES
 from bothways.errors import CheckpointError
+from bothways.io.json_files import has_file
 from bothways.model.config import EncoderShape
 from bothways.sequences import Alphabet, SequenceReader, Series, SeriesReader, SymbolReader
 from bothways.sequences.alphabet import ALPHABET_FILE
@@ -35,11 +37,13 @@ def open_folder_reader(
     Raises:
         CheckpointError: if a file is malformed, does not fit the config, or needs converting first.
     """
+    for name in READER_FILES:
+        has_file(folder / name)  # which raises for a link to nothing
     if config.input == "vectors":
         return _open_series(folder, config)
-    if (folder / SERIES_FILE).is_file():
+    if has_file(folder / SERIES_FILE):
         raise CheckpointError(f"{folder / SERIES_FILE}: series, but the encoder's input is tokens")
-    if (folder / ALPHABET_FILE).is_file():
+    if has_file(folder / ALPHABET_FILE):
         return _symbol_reader(Alphabet.open(folder / ALPHABET_FILE), folder, config, lowercase)
     # Imported here: models of symbols and series work without the tokenizers library.
     from bothways.checkpoints.tokenizers.files import open_tokenizer
@@ -58,12 +62,12 @@ def open_folder_reader(
 
 def _open_series(folder: Path, config: EncoderShape) -> SeriesReader:
     """A reader of series; without `series.json` it passes values through unchanged."""
-    if (folder / ALPHABET_FILE).is_file():
+    if has_file(folder / ALPHABET_FILE):
         raise CheckpointError(
             f"{folder / ALPHABET_FILE}: symbols, but the encoder's input is vectors"
         )
     path = folder / SERIES_FILE
-    series = Series.open(path) if path.is_file() else Series.as_is(config.num_channels)
+    series = Series.open(path) if has_file(path) else Series.as_is(config.num_channels)
     if series.num_channels != config.num_channels:
         raise CheckpointError(
             f"{path}: {series.num_channels} channels, and the encoder has {config.num_channels}"

@@ -17,7 +17,7 @@ from bothways.checkpoints.sentence_transformers_modules import modules_of
 from bothways.checkpoints.transformers_folder import read_transformers
 from bothways.checkpoints.weight_files import read_weights
 from bothways.errors import CheckpointError, UnsupportedModel
-from bothways.io.json_files import brief, read_object, read_optional_object
+from bothways.io.json_files import brief, has_file, read_object, read_optional_object
 from bothways.model.config import PoolingMode
 from bothways.model.pooling import Dense, DenseActivation, Module, Normalize, Pooling
 from bothways.model.spec import SIMILARITIES
@@ -213,7 +213,7 @@ def _dense(folder: Path, width: int) -> tuple[Dense, CheckedWeights]:
 
 
 def _check_normalize(file: Path) -> None:
-    if file.is_file():
+    if has_file(file):
         fields = Fields(read_object(file), str(file))
         _only_sentence_embedding(fields)
         fields.finish("normalization")
@@ -235,7 +235,7 @@ def _with_settings(model: ModelBundle, transformer: Path, purpose: _Purpose) -> 
 
 def _settings(folder: Path, purpose: _Purpose) -> tuple[bool, int | None]:
     """Lowercasing and maximum length from the transformer's settings, if they define them."""
-    file = next((folder / name for name in SETTINGS_FILES if (folder / name).is_file()), None)
+    file = next((folder / name for name in SETTINGS_FILES if has_file(folder / name)), None)
     if file is None:
         return False, None
     fields = Fields(read_object(file), str(file))
@@ -260,7 +260,7 @@ def _settings(folder: Path, purpose: _Purpose) -> tuple[bool, int | None]:
 def _with_prompts(model: ModelBundle, purpose: _Purpose) -> ModelBundle:
     """The bundle with the prompts, similarity and dimensions of the folder."""
     file = model.path / _ABOUT_FILE
-    if not file.is_file():
+    if not has_file(file):
         return model
     fields = Fields(read_object(file), str(file))
     prompts = fields.texts("prompts")

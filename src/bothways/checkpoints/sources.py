@@ -131,6 +131,8 @@ def _local_folder(source: str) -> Path:
         if path.is_dir():
             return path
         raise SourceError(f"{source}: a file; expected a model folder, such as {path.parent}")
+    if path.is_symlink():
+        raise SourceError(f"{source}: a link to {path.readlink()}, which does not exist")
     absolute = path.absolute()
     existing = next(parent for parent in absolute.parents if parent.is_dir())
     raise SourceError(

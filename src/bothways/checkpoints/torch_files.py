@@ -6,6 +6,7 @@ torch.
 """
 
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
     except ImportError:
         raise MissingExtra("torch", f"reading {path.name}") from None
 
+    _check_archive(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about storage types of old files
@@ -43,6 +45,29 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
     if not isinstance(state, dict):
         raise CheckpointError(f"{path}: contains a {type(state).__name__}; expected a state dict")
     return {key: _array(torch, key, value, path) for key, value in state.items()}
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse an archive that would take more memory than its file is large.
+
+    torch stores the members of an archive as they are, each once. Compressed members, or several
+    that share their bytes, could grow to any size. The directory of the archive tells.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise CheckpointError(f"{path}: damaged: {_first_line(error)}") from None
+    for member in members:
+        if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size:
+            raise CheckpointError(
+                f"{path}: member {brief(member.filename)} is compressed, and torch compresses "
+                "none; refused"
+            )
+    if sum(member.file_size for member in members) > path.stat().st_size:
+        raise CheckpointError(f"{path}: its members claim more bytes than the file has; refused")
 
 
 def _array(torch: Any, key: Any, tensor: Any, path: Path) -> np.ndarray:

@@ -9,10 +9,11 @@ import numpy as np
 from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.head_architectures import DECODER, read_heads
+from bothways.checkpoints.lora import merge_adapter
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import list_contents, read_weights
 from bothways.errors import CheckpointError, UnsupportedModel
-from bothways.io.json_files import brief, read_object
+from bothways.io.json_files import brief, has_file, read_object
 from bothways.model.spec import ModelSpec
 from bothways.model.weights import Weights
 
@@ -22,6 +23,8 @@ __all__ = ["read_transformers"]
 def read_transformers(folder: Path) -> ModelBundle:
     """The encoder and heads of a transformers folder, with mean pooling and no modules after it.
 
+    A LoRA adapter in the folder is merged into the weights.
+
     Raises:
         CheckpointError: if a file is missing or malformed, or a weight is missing, unexpected, of
             the wrong shape, or not finite.
@@ -29,7 +32,7 @@ def read_transformers(folder: Path) -> ModelBundle:
         MissingExtra: if the weights are in torch's format and torch is not installed.
     """
     config_file = folder / "config.json"
-    if not config_file.is_file():
+    if not has_file(config_file):
         raise CheckpointError(
             f"{folder}: not a model: looked for config.json, modules.json and bothways.json; "
             f"{list_contents(folder)}"
@@ -37,7 +40,8 @@ def read_transformers(folder: Path) -> ModelBundle:
     values = read_object(config_file)
     family = _family(values.get("model_type"), config_file)
     config, settings = family.read_config(values, str(config_file))
-    arrays, file, file_of = read_weights(folder)
+    prefixes = [prefix for table in family.tables for prefix in table.prefixes]
+    arrays, file, file_of = merge_adapter(folder, read_weights(folder), prefixes)
     config = family.from_weights(config, arrays, str(file))
     reading = family.fit(arrays.keys(), config)
     named, stored = reading.apply(arrays, str(file)), reading.locate(file_of)
@@ -58,7 +62,7 @@ def read_transformers(folder: Path) -> ModelBundle:
         family=family.model_type,
         unread_heads=unread and f"{config_file}: {unread}",
         source_settings=settings | {"model_type": family.model_type},
-        stored={name: stored[original] for name, original in names.items()},
+        stored={name: stored[original] for name, original in names.items() if original in stored},
     )
 
 
@@ -99,7 +103,7 @@ def _resolve_decoder(
 def _tokenizer_length(folder: Path) -> int | None:
     """The longest input that the tokenizer's own settings allow; None where they do not say."""
     file = folder / "tokenizer_config.json"
-    if not file.is_file():
+    if not has_file(file):
         return None
     length = read_object(file).get("model_max_length")
     # "No limit" is written as a number of thirty digits.

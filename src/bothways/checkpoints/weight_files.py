@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bothways.errors import CheckpointError
-from bothways.io.json_files import brief, read_object
+from bothways.io.json_files import brief, has_file, read_object
 
 __all__ = [
     "StoredTensor",
@@ -90,10 +90,10 @@ def find_weights(folder: Path) -> list[Path]:
         CheckpointError: if an index is malformed, or a shard is missing.
     """
     for name in _WHOLE:
-        if (folder / name).is_file():
+        if has_file(folder / name):
             return [folder / name]
         index = folder / _INDEX.format(name)
-        if index.is_file():
+        if has_file(index):
             return [index, *_shards(index)]
     return []
 
@@ -215,7 +215,7 @@ def _shards(index: Path) -> list[Path]:
             raise CheckpointError(
                 f"{index}: shard {brief(name)}: expected a *{suffix} file next to the index"
             )
-        if not shard.is_file():
+        if not has_file(shard):
             raise CheckpointError(f"{index}: shard {name} is missing")
         shards.append(shard)
     return shards

@@ -17,6 +17,7 @@ __all__ = [
     "MAX_DEPTH",
     "MAX_TEXT_BYTES",
     "brief",
+    "has_file",
     "read_json",
     "read_object",
     "read_optional_object",
@@ -34,13 +35,35 @@ MAX_DEPTH = 32
 """Levels of nested lists and objects; settings files have four."""
 
 
+def has_file(path: Path) -> bool:
+    """Whether there is a file at `path`.
+
+    Raises:
+        CheckpointError: if something else is there: a link to nothing, as an interrupted download
+            leaves it, a folder, or a device. A file that is meant is never taken for absent.
+    """
+    try:
+        if path.is_file():
+            return True
+        if path.is_symlink():
+            raise CheckpointError(
+                f"{path}: a link to {path.readlink()}, which is no file; fetch the file again, or "
+                "remove the link"
+            )
+        if path.exists():
+            raise CheckpointError(f"{path}: not a regular file")
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return False
+
+
 def read_text(path: Path, *, max_bytes: int = MAX_TEXT_BYTES) -> str:
     """Read a UTF-8 text file; line ends are kept, a byte order mark is removed.
 
     Raises:
         CheckpointError: if the file is missing, too large, or not UTF-8.
     """
-    if not path.is_file():
+    if not has_file(path):
         raise CheckpointError(f"{path}: no such file")
     try:
         with path.open("rb") as file:
@@ -97,7 +120,7 @@ def read_object(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
 
 def read_optional_object(path: Path) -> dict[str, Any]:
     """Read the object in a JSON file; an empty object if the file is missing."""
-    return read_object(path) if path.is_file() else {}
+    return read_object(path) if has_file(path) else {}
 
 
 def write_json(path: Path, value: Mapping[str, Any] | list[Any]) -> None:

@@ -69,6 +69,10 @@ class EncoderConfig:
             distance to the scores (Raffel et al. 2020, section 2.1); or `none`. Both fields may be
             set: MPNet has `learned` and `relative`.
         position_offset: row of the position table for the first position; RoBERTa's is 2.
+        position_padding_token: id of the padding token in models that do not count it as a
+            position: it takes the row before the first position's, and the next token goes on
+            counting from the one before it (RoBERTa's code; MPNet, ESM-1b); None where every
+            token has a position.
         rotary_base, rotary_base_local: base of the rotary wavelengths; the second, if set, in
             layers with a window (ModernBERT, Warner et al. 2024, section 2.1).
         rotary_precision: `float16` for models whose frequencies were rounded to half precision in
@@ -116,6 +120,7 @@ class EncoderConfig:
     position_embedding: PositionEmbedding = "learned"
     attention_positions: AttentionPositions = "none"
     position_offset: int = 0
+    position_padding_token: int | None = None
     rotary_base: float = 10_000.0
     rotary_base_local: float | None = None
     rotary_precision: RotaryPrecision = "exact"

@@ -87,6 +87,18 @@ def _check_position_embedding(config: "EncoderConfig") -> None:
                 )
         case unknown:
             assert_never(unknown)
+    padding = config.position_padding_token
+    if padding is None:
+        return
+    if not 0 <= padding < config.vocab_size:
+        raise ConfigError(
+            f"position_padding_token={padding}: expected an id below vocab_size={config.vocab_size}"
+        )
+    if not config.position_offset:
+        raise ConfigError(
+            f"position_padding_token={padding} takes the row before the first position's; "
+            "expected a position_offset of at least 1"
+        )
 
 
 def _check_attention_positions(config: "EncoderConfig") -> None:

@@ -246,10 +246,11 @@ def _engine_config(config: EncoderConfig) -> dict[str, Any]:
     The engine refuses a dict that lacks a field of its list or has another one.
     """
     layers = range(config.num_layers)
-    rescaled = config.rescaled_mask_token
+    rescaled, padding = config.rescaled_mask_token, config.position_padding_token
     return {name: getattr(config, name) for name in _COPIED_FIELDS} | {
         "embedding_projection": config.embedding_size is not None,
         "rescaled_mask_token": -1 if rescaled is None else rescaled,
+        "position_padding_token": -1 if padding is None else padding,
         "window": [_window(config, layer) for layer in layers],
         "block": [config.block(layer) for layer in layers],
     }

@@ -62,7 +62,7 @@ class Embedding(nn.Module):
                 x_TE = x_TE + self.segment.weight[0]
             else:
                 x_TE = x_TE + self.segment(segments_T)
-        x_TE = add_positions(x_TE, lengths, config, self.position)
+        x_TE = add_positions(x_TE, values, lengths, config, self.position)
         x_TD: Tensor = self.projection(self.dropout(self.norm(x_TE)))
         return x_TD
 

@@ -8,7 +8,7 @@ import math
 from typing import NamedTuple, assert_never
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,6 +23,7 @@ __all__ = [
     "attention_positions",
     "bias_by_distance",
     "make_table",
+    "position_rows",
     "rotate",
     "sinusoids",
 ]
@@ -39,14 +40,18 @@ def make_table(config: EncoderConfig, name: str) -> nn.Embedding | None:
 
 def add_positions(
     x_TE: Float[Tensor, "T E"],
+    values: Num[Tensor, "T *C"],
     lengths: Lengths,
     config: EncoderConfig,
     table: nn.Embedding | None,
 ) -> Float[Tensor, "T E"]:
-    """Add to each embedding a vector for its position, from the `table` if these are learned."""
+    """Add to each embedding a vector for its position, from the `table` if these are learned.
+
+    values: the token ids (T,) or vectors (T, C).
+    """
     match config.position_embedding:
         case "learned":
-            row_T = lengths.position_T + config.position_offset
+            row_T = position_rows(values, lengths, config)
             return x_TE + functional.embedding(row_T, _given(table).weight)
         case "sinusoidal":
             table_LE = sinusoids(lengths.longest, config.embedding_width, lengths.device)
@@ -55,6 +60,18 @@ def add_positions(
             return x_TE
         case unknown:
             assert_never(unknown)
+
+
+def position_rows(
+    values: Num[Tensor, "T *C"], lengths: Lengths, config: EncoderConfig
+) -> Int[Tensor, "T"]:
+    """Row of the position table for each token: `reference.positions.position_rows`."""
+    if config.position_padding_token is None:
+        return lengths.position_T + config.position_offset
+    counted_T = (values != config.position_padding_token).long()
+    total_T = torch.cumsum(counted_T, 0)
+    before_T = (total_T - counted_T)[lengths.first_T]  # in earlier sequences of the batch
+    return config.position_offset - 1 + counted_T * (total_T - before_T)
 
 
 class PackedAttentionPositions(NamedTuple):

@@ -34,7 +34,7 @@ def embed(
         if segments is None:
             segments = xp.zeros(x_LE.shape[0], dtype=xp.int64, device=device(values))
         x_LE = x_LE + xp.take(w["embedding.segment.weight"], segments, axis=0)
-    x_LE = add_positions(x_LE, w, config)
+    x_LE = add_positions(x_LE, values, w, config)
     if config.embedding_norm:
         x_LE = normalize(x_LE, w, "embedding.norm", config)
     if config.embedding_size is not None:

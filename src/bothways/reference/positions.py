@@ -9,25 +9,41 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, assert_never
 
 from array_api_compat import array_namespace, device
-from jaxtyping import Float
+from jaxtyping import Float, Int, Num
 
 from bothways.model.config import EncoderConfig
 from bothways.reference.layers import Array, Arrays
 
 
-def add_positions(x_LE: Float[Array, "L E"], w: Arrays, config: EncoderConfig) -> Array:
-    """Add to each embedding a vector for its position."""
+def add_positions(
+    x_LE: Float[Array, "L E"], values: Num[Array, "L *C"], w: Arrays, config: EncoderConfig
+) -> Array:
+    """Add to each embedding a vector for its position. values: the ids (L,) or vectors (L, C)."""
     L, E = x_LE.shape
     match config.position_embedding:
         case "learned":
-            first = config.position_offset
-            return x_LE + w["embedding.position.weight"][first : first + L, :]
+            row_L = position_rows(values, config)
+            return x_LE + array_namespace(x_LE).take(w["embedding.position.weight"], row_L, axis=0)
         case "sinusoidal":
             return x_LE + sinusoids(L, E, like=x_LE)
         case "none":
             return x_LE
         case unknown:
             assert_never(unknown)
+
+
+def position_rows(values: Num[Array, "L *C"], config: EncoderConfig) -> Int[Array, "L"]:
+    """Row of the position table for each position.
+
+    A padding token within a sequence is not counted where the config has a
+    `position_padding_token`: it takes the row before the first position's.
+    """
+    xp = array_namespace(values)
+    first = config.position_offset
+    if config.position_padding_token is None:
+        return xp.arange(first, first + values.shape[0], dtype=xp.int64, device=device(values))
+    counted_L = xp.astype(values != config.position_padding_token, xp.int64)
+    return first - 1 + counted_L * xp.cumulative_sum(counted_L)
 
 
 class AttentionPositions(NamedTuple):

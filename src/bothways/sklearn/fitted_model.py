@@ -10,7 +10,7 @@ from typing import Any
 
 import bothways
 from bothways.checkpoints.bothways_folder import SETTINGS_FILE, WEIGHTS_FILE
-from bothways.checkpoints.model_bundle import READER_FILES
+from bothways.checkpoints.reader_files import READER_FILES
 from bothways.encoder import Encoder
 from bothways.inference.backends import BackendName
 

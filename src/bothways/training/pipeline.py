@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from bothways.checkpoints import resolve
-from bothways.checkpoints.model_bundle import READER_FILES
+from bothways.checkpoints.reader_files import READER_FILES
 from bothways.errors import CheckpointError, ConfigError, DataFileError, TruncationWarning
 from bothways.model.packing import plan_batches
 from bothways.training.data.dataset import Dataset

@@ -1,5 +1,7 @@
 """Vocabularies of word pieces, byte pairs, residues; `test_text` compares with transformers."""
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -138,3 +140,51 @@ def test_a_malformed_esm_vocabulary_is_named(folder_of: FolderOf) -> None:
     files = {"tokenizer_config.json": {"tokenizer_class": "EsmTokenizer"}, "vocab.txt": "A\nC\nA"}
     with pytest.raises(CheckpointError, match=r"vocab\.txt: symbols\[2\]='A': already"):
         open_tokenizer(folder_of(files))
+
+
+NAMES = ("NewTok", "[ÉX]", "<Ent>")
+
+
+@pytest.mark.parametrize("kind", ["bert", "mpnet", "roberta"])
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_added_tokens_of_an_old_folder_are_matched_as_transformers_matches_them(
+    kind: str, lowercase: bool, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    from transformers import BertTokenizer, MPNetTokenizer, RobertaTokenizer
+
+    classes = {"bert": BertTokenizer, "mpnet": MPNetTokenizer, "roberta": RobertaTokenizer}
+    folder = tmp_path / kind
+    shutil.copytree(request.getfixturevalue(f"{kind}_folder"), folder)
+    size = open_text(folder).get_vocab_size()
+    added = {name: size + i for i, name in enumerate(NAMES)}
+    (folder / "added_tokens.json").write_text(json.dumps(added))
+    (folder / "special_tokens_map.json").write_text(json.dumps({"mask_token": "<Ent>"}))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": lowercase}))
+    theirs, ours = classes[kind].from_pretrained(folder), open_text(folder)
+    texts = [
+        text
+        for name in NAMES
+        for word in (name, name.lower(), name.upper())
+        for text in (word, f"the {word} river", f"a{word}the", f"{word} {word}")
+    ]
+    for text in [*texts, "[EX] e", "ex [E\u0301x]"]:
+        assert ours.encode(text).ids == theirs(text)["input_ids"], text
+
+
+def test_added_tokens_of_an_old_folder_of_residues_are_symbols(
+    esm_folder: Path, tmp_path: Path
+) -> None:
+    from transformers import EsmTokenizer
+
+    folder = tmp_path / "esm"
+    shutil.copytree(esm_folder, folder)
+    size = len((folder / "vocab.txt").read_text().split("\n"))
+    (folder / "added_tokens.json").write_text(json.dumps({"<ptm>": size, "J": size + 1}))
+    theirs, alphabet = EsmTokenizer.from_pretrained(folder), open_tokenizer(folder)
+    assert isinstance(alphabet, Alphabet)
+    proteins = ["MK<ptm>TA", "J", "MJJK", "<ptm><ptm>", "<PTM>M", "mj"]
+    for protein, tokenized in zip(proteins, SymbolReader(alphabet).read(proteins), strict=True):
+        assert tokenized.values.tolist() == theirs(protein)["input_ids"], protein
+    (folder / "added_tokens.json").write_text(json.dumps({"<ptm>": size + 1}))
+    with pytest.raises(CheckpointError, match=f"'<ptm>' has the id {size + 1}, and the vocabulary"):
+        open_tokenizer(folder)

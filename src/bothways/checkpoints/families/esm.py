@@ -15,6 +15,7 @@ from bothways.checkpoints.families.roberta import (
     CLASSIFIERS,
     HEADS,
     MASKED_TOKENS,
+    set_padding,
     write_offset,
 )
 from bothways.checkpoints.family import Family
@@ -44,8 +45,7 @@ def read_variant(fields: Fields, values: dict[str, Any]) -> None:
                 "rotary_base": rotary_base,
             }
         case "absolute":
-            values["position_offset"] = fields.integer("pad_token_id") + 1
-            values["max_length"] -= values["position_offset"]
+            set_padding(values, fields.integer("pad_token_id"))
         case kind:
             raise UnsupportedModel(
                 f"{fields.file}: position_embedding_type={brief(kind)}: "

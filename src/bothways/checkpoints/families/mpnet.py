@@ -1,7 +1,7 @@
 """MPNet (Song et al. 2020): BERT with a relative attention bias in addition to learned positions.
 
-Its implementation ignores two config fields: positions always start at row 2, whatever the padding
-token, and distances up to 128 fall into 32 buckets.
+Its implementation fixes what its config could vary: the padding token is 1, so that positions begin
+at row 2, and distances fall into 32 buckets up to 128.
 """
 
 from typing import Any
@@ -14,19 +14,18 @@ from bothways.checkpoints.key_table import KeyTable
 from bothways.checkpoints.tokenizer_class import TokenizerClass
 from bothways.model.config import EncoderConfig
 
-_OFFSET = 2
+_PADDING = 1
 
 
 def read_offset(fields: Fields, values: dict[str, Any]) -> None:
-    """Read the length: positions start at row 2."""
-    values["position_offset"] = _OFFSET
-    values["max_length"] -= _OFFSET
+    """Positions begin at row 2, and id 1 is not counted."""
+    roberta.set_padding(values, _PADDING)
 
 
 def write_offset(config: EncoderConfig) -> dict[str, Any]:
     """The inverse of `read_offset`."""
     return {
-        "max_position_embeddings": config.max_length + _OFFSET,
+        "max_position_embeddings": config.max_length + _PADDING + 1,
         "relative_attention_num_buckets": config.relative_buckets,
     }
 

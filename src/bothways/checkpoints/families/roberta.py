@@ -1,6 +1,7 @@
 """RoBERTa (Liu et al. 2019), XLM-RoBERTa (Conneau et al. 2020): BERT with offset positions.
 
-The first position uses the row after the padding token's id; the rows before it are never used.
+The first position uses the row after the padding token's id. A padding token within a sequence
+takes the row of its id, and is not counted as a position.
 """
 
 import dataclasses
@@ -36,8 +37,14 @@ HEADS = (
 
 
 def read_offset(fields: Fields, values: dict[str, Any]) -> None:
-    """Read the position offset: positions start after the padding token's id."""
-    values["position_offset"] = fields.integer("pad_token_id", 1) + 1
+    """Positions begin after the padding token's id, and padding is not counted."""
+    set_padding(values, fields.integer("pad_token_id", 1))
+
+
+def set_padding(values: dict[str, Any], padding: int) -> None:
+    """Positions begin after row `padding`, which padding tokens take."""
+    values["position_padding_token"] = padding
+    values["position_offset"] = padding + 1
     values["max_length"] -= values["position_offset"]
 
 

@@ -20,6 +20,9 @@ def add_positions(
     match config.position_embedding:
         case "learned":
             table = graph.weight("embedding.position.weight", w["embedding.position.weight"])
+            if config.position_padding_token is not None:
+                rows = _rows_without_padding(graph, inputs, config, config.position_padding_token)
+                return graph.op("Add", x, graph.op("Gather", table, rows))
             rows = graph.first(table, inputs.length, start=config.position_offset)
             return graph.op("Add", x, rows)
         case "sinusoidal":
@@ -29,6 +32,17 @@ def add_positions(
             return x
         case unknown:
             assert_never(unknown)
+
+
+def _rows_without_padding(
+    graph: Graph, inputs: Inputs, config: EncoderConfig, padding: int
+) -> Value:
+    """Row of the position table for each token, int64 (B, L), where padding is not counted."""
+    is_padding = graph.op("Equal", inputs.values, graph.constant(padding, np.int64))
+    counted = graph.cast(graph.op("Not", is_padding), np.int64)
+    total = graph.op("CumSum", counted, graph.constant(1, np.int64))
+    before = graph.constant(config.position_offset - 1, np.int64)
+    return graph.op("Add", graph.op("Mul", counted, total), before)
 
 
 class GraphAttentionPositions:

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, normalizers
 from bothways.checkpoints.tokenizers.settings import TokenizerSettings
 from bothways.checkpoints.tokenizers.vocabularies import byte_pair, symbol_vocabulary, word_piece
 from bothways.errors import CheckpointError, UnsupportedModel
-from bothways.io.json_files import read_text
+from bothways.io.json_files import has_file, read_text
 from bothways.sequences.alphabet import Alphabet
 
 __all__ = ["open_tokenizer"]
@@ -44,20 +44,20 @@ def open_tokenizer(folder: Path, *, lowercase: bool = False) -> Tokenizer | Alph
 
 def _open(settings: TokenizerSettings) -> Tokenizer | Alphabet | None:
     folder, tokenizer_class = settings.folder, settings.tokenizer_class
-    if (folder / "tokenizer.json").is_file():
+    if has_file(folder / "tokenizer.json"):
         return _from_tokenizer_json(settings)
     if tokenizer_class is not None:
         match tokenizer_class.algorithm:
-            case "word_piece" if (folder / "vocab.txt").is_file():
+            case "word_piece" if has_file(folder / "vocab.txt"):
                 return word_piece(settings, tokenizer_class)
-            case "symbols" if (folder / "vocab.txt").is_file():
+            case "symbols" if has_file(folder / "vocab.txt"):
                 return symbol_vocabulary(settings, tokenizer_class)
-            case "byte_pair" if (folder / "vocab.json").is_file():
+            case "byte_pair" if has_file(folder / "vocab.json"):
                 return byte_pair(settings, tokenizer_class)
             case _:
                 pass
     for model in _SENTENCEPIECE_FILES:
-        if (folder / model).is_file():
+        if has_file(folder / model):
             raise CheckpointError(
                 f"{folder}: {model} is a sentencepiece model, and there is no tokenizer.json; make "
                 "one with transformers: AutoTokenizer.from_pretrained(f).save_pretrained(f)"

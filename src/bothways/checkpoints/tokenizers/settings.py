@@ -1,6 +1,6 @@
 """The settings of a folder's tokenizer: `tokenizer_config.json` and the files beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,10 +77,18 @@ class TokenizerSettings(NamedTuple):
                 tokens[role] = _to_token(value, f"{self.folder}: {role}")
         return tokens
 
-    def added_tokens(self) -> dict[int, AddedToken]:
-        """Tokens added to the vocabulary, by their ids in order."""
+    def added_tokens(self, special_tokens: Collection[str]) -> dict[int, AddedToken]:
+        """Tokens added to the vocabulary, by their ids in order.
+
+        Those of `added_tokens.json` that are not special are matched in normalized text, in any
+        case where the tokenizer lowercases, as transformers matches them.
+
+        special_tokens: the tokens that have a role, such as `mask_token`.
+        """
         added = {
-            _to_id(index, self.folder): AddedToken(name, normalized=False)
+            _to_id(index, self.folder): AddedToken(
+                name, normalized=name not in special_tokens, special=name in special_tokens
+            )
             for name, index in read_optional_object(self.folder / "added_tokens.json").items()
         }
         decoder = self.config.get("added_tokens_decoder", {})

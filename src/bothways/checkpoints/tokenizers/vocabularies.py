@@ -96,9 +96,18 @@ def symbol_vocabulary(settings: TokenizerSettings, tokenizer_class: TokenizerCla
     path = settings.folder / "vocab.txt"
     special = settings.special_tokens(tokenizer_class)
     names = {role: token.content for role, token in special.items()}
+    symbols = [line.strip() for line in _lines(path)]
+    for index, token in settings.added_tokens(names.values()).items():
+        if index == len(symbols):
+            symbols.append(token.content)
+        elif index > len(symbols) or symbols[index] != token.content:
+            raise CheckpointError(
+                f"{settings.folder}: the added token {token.content!r} has the id {index}, and the "
+                f"vocabulary has {len(symbols)} symbols; expected the next id"
+            )
     try:
         return Alphabet(
-            symbols=tuple(line.strip() for line in _lines(path)),
+            symbols=tuple(symbols),
             begin=names.get("cls_token"),
             end=names.get("eos_token"),
             unknown=names.get("unk_token"),
@@ -117,7 +126,8 @@ def _add_tokens(
 ) -> None:
     """Add the special tokens, which no rule splits, and tokens that the vocabulary lacks."""
     tokenizer.add_special_tokens([t for t in special.values() if t.content in vocabulary])
-    for index, token in settings.added_tokens().items():
+    names = [token.content for token in special.values()]
+    for index, token in settings.added_tokens(names).items():
         add = tokenizer.add_special_tokens if token.special else tokenizer.add_tokens
         add([token])
         if (actual := tokenizer.token_to_id(token.content)) != index:

@@ -20,6 +20,8 @@ void EncoderConfig::check() const {
     require(d_model >= num_heads && d_model % num_heads == 0, "d_model to be a multiple of num_heads");
     require(max_length >= 1 && max_length < (1 << 24), "max_length of 1 to 2^24 - 1");
     require(position_offset >= 0 && num_segments >= 0, "no negative position_offset or num_segments");
+    require(position_padding_token < 0 || (position_table && position_offset >= 1 && input == Input::tokens),
+            "position_padding_token only with ids, a position table, and a position_offset of at least 1");
     require(window.size() == layers && block.size() == layers, "one window and one block per layer");
     for (const int index : block) require(index >= 0 && index < num_layers, "blocks of 0 to num_layers - 1");
     if (positions == Positions::rotary) {

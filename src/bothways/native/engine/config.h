@@ -27,6 +27,7 @@ struct EncoderConfig {
     Positions positions = Positions::none;
     bool position_table = false;  // whether learned position embeddings are added
     int position_offset = 0;
+    int position_padding_token = -1;  // takes the row before the first position's; -1 for none
     std::vector<std::vector<double>> rotary_frequencies;  // per layer; empty unless rotary
     int relative_buckets = 0, relative_max_distance = 0;
 
@@ -65,6 +66,7 @@ void for_each_field(EncoderConfig& c, F&& f) {
     f("positions", c.positions);
     f("position_table", c.position_table);
     f("position_offset", c.position_offset);
+    f("position_padding_token", c.position_padding_token);
     f("rotary_frequencies", c.rotary_frequencies);
     f("relative_buckets", c.relative_buckets);
     f("relative_max_distance", c.relative_max_distance);

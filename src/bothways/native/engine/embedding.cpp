@@ -29,6 +29,30 @@ void add(float* x, const float* row, int width) {
     for (int i = 0; i < width; ++i) x[i] += row[i];
 }
 
+// Positions of tokens that are asked for in ascending order.
+class PositionCounter {
+public:
+    // padding: an id that is not counted, or -1.
+    PositionCounter(const Batch& batch, int padding) : batch_(batch), padding_(padding) {}
+
+    // The position of a token in its sequence; -1 for padding, the row before the first position's.
+    std::ptrdiff_t position(int token) {
+        const int sequence = batch_.sequence_of[token];
+        if (padding_ < 0) return token - batch_.start[sequence];
+        if (sequence != sequence_) {
+            sequence_ = sequence, next_ = batch_.start[sequence], counted_ = 0;
+        }
+        for (; next_ <= token; ++next_) counted_ += batch_.ids[next_] != padding_;
+        return batch_.ids[token] == padding_ ? -1 : counted_ - 1;
+    }
+
+private:
+    const Batch& batch_;
+    int padding_;
+    int sequence_ = -1, next_ = 0;   // the next token to count
+    std::ptrdiff_t counted_ = 0;     // tokens before `next_` in `sequence_` that are not padding
+};
+
 }  // namespace
 
 Embedding::Embedding(const Kernels& kernels, const EncoderConfig& config, const Weights& weights)
@@ -116,9 +140,10 @@ float Embedding::embedding_scale(const Batch& batch, int sequence) const {
 void Embedding::add_positions(const Team& team, const Chunk& chunk, float* x) const {
     const int E = config_.embedding_width;
     const Range mine = team.share(chunk.rows());
+    PositionCounter counter(chunk.batch, config_.position_padding_token);
     for (int row = mine.first; row < mine.last; ++row) {
         const int token = chunk.begin() + row;
-        const std::ptrdiff_t position = token - chunk.batch.start[chunk.batch.sequence_of[token]];
+        const std::ptrdiff_t position = counter.position(token);
         float* to = x + static_cast<std::ptrdiff_t>(row) * E;
         if (segment_) add(to, segment_ + (chunk.batch.segments ? chunk.batch.segments[token] : 0) * E, E);
         if (position_) add(to, position_ + position * E, E);

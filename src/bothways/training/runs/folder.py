@@ -9,7 +9,6 @@ OUT/checkpoints/best.safetensors            the best weights, in the units of tr
 
 import json
 import platform
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import numpy as np
 from bothways import __version__
 from bothways.checkpoints import ModelBundle
 from bothways.checkpoints.bothways_folder import SETTINGS_FILE, WEIGHTS_FILE, write_bothways
-from bothways.checkpoints.model_bundle import READER_FILES
+from bothways.checkpoints.reader_files import READER_FILES, copy_reader_files
 from bothways.checkpoints.weight_files import read_safetensors, write_safetensors
 from bothways.errors import CheckpointError, DataFileError
 from bothways.io.atomic import (
@@ -165,16 +164,11 @@ class RunFolder:
         with atomic_files(self.path, last=SETTINGS_FILE) as hidden:
             with wrap_write_errors(self.path / WEIGHTS_FILE):
                 write_bothways(hidden, trained_model(weights, objective, template))
-            for name in READER_FILES:
-                if (template.reader_path / name).is_file():
-                    with wrap_write_errors(self.path / name):
-                        shutil.copyfile(template.reader_path / name, hidden / name)
+            template.copy_reader_files(hidden)
 
     def _copy_reader(self, reader: Path) -> None:
-        for name in READER_FILES:
-            if (reader / name).is_file():
-                with atomic_file(self.path / name) as hidden:
-                    shutil.copyfile(reader / name, hidden)
+        with atomic_files(self.path, last="tokenizer.json") as hidden:
+            copy_reader_files(reader, hidden)
 
     def _has_no_run_yet(self) -> bool:
         """Whether the folder contains only files that a run writes before its training.json."""

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from bothways.checkpoints.bothways_folder import SETTINGS_FILE, WEIGHTS_FILE
-from bothways.checkpoints.model_bundle import READER_FILES
+from bothways.checkpoints.reader_files import READER_FILES
 from bothways.errors import ConfigError, DataFileError
 from bothways.io.atomic import is_partial, wrap_write_errors
 from bothways.training.runs.events import METRICS_FILE

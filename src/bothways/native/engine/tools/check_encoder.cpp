@@ -55,6 +55,8 @@ const std::vector<Variant>& variants() {
              c.positions = Positions::relative, c.embedding_width = 21, c.embedding_projection = true;
              c.block = {0, 0}, c.activation = Activation::gelu_tanh;
          }},
+        {"padding within sequences",
+         [](EncoderConfig& c) { c.position_offset = 2, c.position_padding_token = 1; }},
         {"vectors, sinusoidal",
          [](EncoderConfig& c) {
              c.input = Input::vectors, c.vocab_size = 0, c.num_channels = 5, c.num_segments = 0;

@@ -1,0 +1,48 @@
+"""Copying the files of a tokenizer, alphabet or series into another folder."""
+
+import shutil
+from pathlib import Path
+
+from bothways.checkpoints.families import FAMILIES
+from bothways.io.json_files import has_file, read_optional_object, write_json
+
+__all__ = ["READER_FILES", "copy_reader_files"]
+
+_CONFIG = "tokenizer_config.json"
+
+READER_FILES = (
+    # Of bothways.
+    "alphabet.json",
+    "series.json",
+    # Of the tokenizers library and of transformers.
+    "tokenizer.json",
+    _CONFIG,
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "tokenizer.model",
+)
+"""Files that define how sequences become tokens, or series become values."""
+
+
+def copy_reader_files(folder: Path, out: Path) -> None:
+    """Copy the files of a model's tokenizer, alphabet or series from `folder` into `out`.
+
+    Where only the config.json of `folder` says of which class the tokenizer is, by its model_type,
+    the copy of its settings names the class: `out` may have another config, or none.
+    """
+    names = [name for name in READER_FILES if has_file(folder / name)]
+    for name in names:
+        shutil.copyfile(folder / name, out / name)
+    settings = read_optional_object(folder / _CONFIG)
+    # A tokenizer.json says everything but what settings beside it override.
+    needs_class = {"vocab.txt", "vocab.json"} & {*names} or _CONFIG in names
+    if needs_class and settings.get("tokenizer_class") is None:
+        model_type = read_optional_object(folder / "config.json").get("model_type")
+        family = FAMILIES.get(model_type) if isinstance(model_type, str) else None
+        if family is not None and family.tokenizer is not None:
+            write_json(out / _CONFIG, settings | {"tokenizer_class": family.tokenizer.name})
