@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -290,3 +292,22 @@ def test_overwriting_removes_nothing_but_runs(run: TrainingRun) -> None:
     Path("out/training.json").unlink()
     with pytest.raises(DataFileError, match="is a model and not a run"):
         run("classify", ROWS, overwrite=True)
+
+
+def test_a_run_that_another_process_trains_is_left_alone(run: TrainingRun) -> None:
+    run("classify", ROWS)
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom bothways.training.runs.lock import run_lock\n"
+        "with run_lock(Path('out')):\n    print('held', flush=True)\n    sys.stdin.readline()\n"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=pipe, stdout=pipe, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        for option in ({"resume": True}, {"overwrite": True}):
+            with pytest.raises(DataFileError, match="another process is training"):
+                run("classify", ROWS, **option)
+        process.communicate("\n")
+    run("classify", ROWS, resume=True)
