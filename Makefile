@@ -35,7 +35,7 @@ imports: $(VENV)/dev.stamp
 
 # One process per core, one thread per process: torch would take all cores in each.
 unit: $(VENV)/dev.stamp
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("bothways needs Python 3.11")'

@@ -1,4 +1,4 @@
-"""Tiny model folders, made without the libraries that usually make them."""
+"""Tiny model folders, built without the libraries that usually write them."""
 
 import dataclasses
 import json
@@ -28,18 +28,18 @@ class Tiny:
     weights: dict[str, np.ndarray]
 
     def edit(self, changes: dict[str, Any], file: str = "config.json") -> None:
-        """Change fields of a JSON file; what is not there yet is made."""
+        """Change fields of a JSON file, and create the missing ones."""
         path = self.path / file
         values = json.loads(path.read_text()) if path.is_file() else {}
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(values | changes))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The weights under the names of the file."""
+        """The weights by their names in the file."""
         return FAMILIES["bert"].tables[0].write(self.weights, {})
 
     def save(self, arrays: dict[str, np.ndarray], file: str = "model.safetensors") -> None:
-        """Write weights, as float32, under the names of the file."""
+        """Write weights as float32, by their names in the file."""
         write_safetensors(self.path / file, arrays)
 
 

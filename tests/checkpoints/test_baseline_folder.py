@@ -44,7 +44,7 @@ def test_the_settings_name_the_kind_of_encoder(kind: BaselineName, tmp_path: Pat
 
 
 @pytest.mark.parametrize("to", ["transformers", "sentence-transformers", "onnx"])
-def test_other_libraries_cannot_have_it(to: Format, tmp_path: Path) -> None:
+def test_export_to_other_libraries_is_refused(to: Format, tmp_path: Path) -> None:
     folder = make(tmp_path / "made")
     with pytest.raises(UnsupportedModel, match=r"take Transformers alone, .* of the kind 'lstm'"):
         export(folder, tmp_path / "out", to)
@@ -52,14 +52,14 @@ def test_other_libraries_cannot_have_it(to: Format, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("backend", ["native", "reference"])
-def test_torch_alone_runs_it(backend: Any, tmp_path: Path) -> None:
+def test_only_torch_runs_a_baseline(backend: Any, tmp_path: Path) -> None:
     make(tmp_path / "made")
     with pytest.raises(UnsupportedModel, match=f"the {backend} backend .* backend='torch'"):
         bothways.load(tmp_path / "made", backend=backend)
     assert bothways.load(tmp_path / "made").backend.name == "torch"
 
 
-def test_an_encoder_of_it_does_all_but_attention(tmp_path: Path) -> None:
+def test_a_baseline_encoder_does_everything_except_attention(tmp_path: Path) -> None:
     make(tmp_path / "made")
     encoder = bothways.load(tmp_path / "made")
     assert encoder.encode(["abc", "a" * 7]).shape == (2, 8)
@@ -87,7 +87,7 @@ def test_an_encoder_of_it_does_all_but_attention(tmp_path: Path) -> None:
         ({"num_layers": 3}, "'layers.2.rightward.weight_ih_l0' is missing"),
     ],
 )
-def test_a_folder_that_was_tampered_with_is_refused(
+def test_a_modified_folder_is_refused(
     changes: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     file = make(tmp_path / "made").path / "bothways.json"
@@ -99,7 +99,7 @@ def test_a_folder_that_was_tampered_with_is_refused(
     assert message in str(error.value)
 
 
-def test_an_earlier_format_has_no_such_encoder(tmp_path: Path) -> None:
+def test_an_earlier_format_with_a_baseline_is_refused(tmp_path: Path) -> None:
     file = make(tmp_path / "made").path / "bothways.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"format_version": 2}))
     with pytest.raises(CheckpointError, match="encoder: unknown field 'embedding_width'"):

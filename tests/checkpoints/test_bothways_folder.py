@@ -78,7 +78,7 @@ def edit(folder: Path, path: list[str | int], value: Any) -> None:
     (folder / "bothways.json").write_text(json.dumps(settings))
 
 
-def test_a_folder_is_read_back_whole(model: ModelBundle, written: Path) -> None:
+def test_a_written_folder_is_read_completely(model: ModelBundle, written: Path) -> None:
     back = read_folder(written)
     assert back.family == "bothways"
     assert back.spec == model.spec
@@ -157,7 +157,7 @@ def test_equal_models_give_equal_files(model: ModelBundle, written: Path, tmp_pa
         (["anything"], 1, "anything=1"),
     ],
 )
-def test_a_folder_that_was_tampered_with_is_refused(
+def test_a_modified_folder_is_refused(
     path: list[str | int], value: Any, message: str, written: Path
 ) -> None:
     edit(written, path, value)
@@ -165,7 +165,7 @@ def test_a_folder_that_was_tampered_with_is_refused(
         read_bothways(written)
 
 
-def test_a_folder_from_before_heads_were_described_still_loads(written: Path) -> None:
+def test_a_folder_without_head_descriptions_still_loads(written: Path) -> None:
     edit(written, ["format_version"], 1)
     settings = json.loads((written / "bothways.json").read_text())
     del settings["heads"], settings["encoder"]["kind"]
@@ -184,9 +184,7 @@ def test_a_folder_from_before_heads_were_described_still_loads(written: Path) ->
         ("embedding.token.weight", np.full((20, 8), np.nan)),
     ],
 )
-def test_weights_that_are_no_numbers_are_refused(
-    name: str, array: np.ndarray, written: Path
-) -> None:
+def test_non_finite_weights_are_refused(name: str, array: np.ndarray, written: Path) -> None:
     arrays = read_safetensors(written / "model.safetensors")
     write_safetensors(written / "model.safetensors", arrays | {name: array})
     with pytest.raises(CheckpointError, match=rf"'{re.escape(name)}' holds NaN or infinity"):

@@ -19,7 +19,7 @@ VECTORS = json.loads((DATA / "vectors.json").read_text())
 FINGERPRINTS = json.loads((DATA / "fingerprints.json").read_text())
 TEXTS = ["abc", "dabcab", "a"]
 ROUNDING = 1e-6
-"""Of float32: another processor may compute in another order."""
+"""Tolerance for float32, because processors can sum in different orders."""
 
 
 def test_there_is_a_folder_of_every_earlier_format() -> None:

@@ -24,7 +24,7 @@ FORMATS: tuple[Format, ...] = ("bothways", "transformers", "sentence-transformer
 
 
 def trained(path: Path, **changes: Any) -> ModelBundle:
-    """A model that no other library had a part in."""
+    """A model that was not made by another library."""
     fields = {"num_layers": 2, "num_heads": 2, "d_model": 8, "d_ff": 12, "vocab_size": 20}
     config = EncoderConfig(**(fields | changes))
     return ModelBundle.of(
@@ -33,7 +33,7 @@ def trained(path: Path, **changes: Any) -> ModelBundle:
 
 
 @pytest.mark.parametrize("to", FORMATS)
-def test_weights_are_read_back_as_they_were(to: Format, tiny: "Tiny", tmp_path: Path) -> None:
+def test_exported_weights_are_read_unchanged(to: Format, tiny: "Tiny", tmp_path: Path) -> None:
     export(read_folder(tiny.path), tmp_path / "new" / "out", to)
     back = read_folder(tmp_path / "new" / "out")
     assert back.config == tiny.config
@@ -41,7 +41,7 @@ def test_weights_are_read_back_as_they_were(to: Format, tiny: "Tiny", tmp_path: 
 
 
 @pytest.mark.parametrize("to", FORMATS)
-def test_the_files_of_the_tokenizer_go_along(to: Format, tiny: "Tiny", tmp_path: Path) -> None:
+def test_tokenizer_files_are_exported(to: Format, tiny: "Tiny", tmp_path: Path) -> None:
     for name in ("tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json"):
         (tiny.path / name).write_text("{}")
     (tiny.path / "README.md").write_text("stays behind")
@@ -54,7 +54,7 @@ def test_the_files_of_the_tokenizer_go_along(to: Format, tiny: "Tiny", tmp_path:
 @pytest.mark.parametrize(
     "modes", [("mean",), ("cls", "max"), ("last", "mean"), ("weighted_mean", "mean_sqrt_len")]
 )
-def test_sentence_transformers_settings_are_read_back_as_they_were(
+def test_exported_sentence_transformers_settings_are_read_unchanged(
     modes: tuple[PoolingMode, ...], tiny: "Tiny", tmp_path: Path
 ) -> None:
     width = 8 * len(modes)
@@ -86,7 +86,7 @@ def test_sentence_transformers_settings_are_read_back_as_they_were(
     assert all(np.array_equal(back.module_weights[name], arrays[name]) for name in arrays)
 
 
-def test_pooling_is_written_in_flags_where_they_can_say_it(tiny: "Tiny", tmp_path: Path) -> None:
+def test_pooling_is_written_as_flags_if_they_can_express_it(tiny: "Tiny", tmp_path: Path) -> None:
     folder = read_folder(tiny.path)
     spellings: dict[str, tuple[PoolingMode, ...]] = {
         "pooling_mode_cls_token": ("cls", "mean"),
@@ -98,7 +98,7 @@ def test_pooling_is_written_in_flags_where_they_can_say_it(tiny: "Tiny", tmp_pat
         assert key in json.loads((out / "1_Pooling" / "config.json").read_text())
 
 
-def test_a_dense_layer_that_the_other_library_lacks_is_refused(
+def test_a_dense_layer_that_sentence_transformers_does_not_support_is_refused(
     tiny: "Tiny", tmp_path: Path
 ) -> None:
     read = read_folder(tiny.path)
@@ -123,7 +123,7 @@ def test_a_dense_layer_that_the_other_library_lacks_is_refused(
           "rotary_base": 500.0}, "nomic_bert"),
     ],
 )  # fmt: skip
-def test_a_model_of_bothways_goes_to_a_family_that_can_express_it(
+def test_a_model_of_bothways_is_exported_as_a_family_that_can_express_it(
     changes: dict[str, Any], model_type: str, tmp_path: Path
 ) -> None:
     folder = trained(tmp_path, **changes)
@@ -143,7 +143,7 @@ def test_a_model_of_bothways_goes_to_a_family_that_can_express_it(
         ({"input": "vectors", "vocab_size": 0, "num_channels": 3}, "vocab"),
     ],
 )
-def test_what_no_family_can_express_is_named(
+def test_an_export_names_the_field_that_no_family_can_express(
     changes: dict[str, Any], word: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UnsupportedModel, match=f"no family of transformers can .*{word}"):
@@ -153,7 +153,7 @@ def test_what_no_family_can_express_is_named(
     assert read_folder(tmp_path / "own").config == trained(tmp_path, **changes).config
 
 
-def test_a_model_keeps_its_family_by_way_of_bothways(tiny: "Tiny", tmp_path: Path) -> None:
+def test_a_model_keeps_its_family_through_a_bothways_folder(tiny: "Tiny", tmp_path: Path) -> None:
     tiny.edit({"model_type": "xlm-roberta", "pad_token_id": 1, "max_position_embeddings": 18})
     arrays = tiny.arrays()
     arrays["embeddings.position_embeddings.weight"] = np.ones((18, 8))
@@ -163,7 +163,7 @@ def test_a_model_keeps_its_family_by_way_of_bothways(tiny: "Tiny", tmp_path: Pat
     assert read_folder(tmp_path / "out").family == "xlm-roberta"
 
 
-def test_a_weight_that_the_family_has_no_place_for_is_named_and_left_out(
+def test_an_export_names_and_omits_weights_that_the_family_does_not_have(
     tiny: "Tiny", tmp_path: Path
 ) -> None:
     heads = {"heads.contacts.weight": np.ones((1, 4), np.float32)}
@@ -175,7 +175,7 @@ def test_a_weight_that_the_family_has_no_place_for_is_named_and_left_out(
     assert export(folder, tmp_path / "own", "bothways") == ()
 
 
-def test_nothing_that_exists_is_overwritten(tiny: "Tiny", tmp_path: Path) -> None:
+def test_an_export_never_overwrites_files(tiny: "Tiny", tmp_path: Path) -> None:
     folder = read_folder(tiny.path)
     before = sorted(path.name for path in tiny.path.iterdir())
     with pytest.raises(DataFileError, match="tiny: exists already"):
@@ -196,7 +196,7 @@ def test_nothing_that_exists_is_overwritten(tiny: "Tiny", tmp_path: Path) -> Non
         (OSError(28, "No space left on device"), DataFileError, "out: writing failed: No space"),
     ],
 )
-def test_a_broken_off_export_leaves_nothing_behind(
+def test_an_interrupted_export_leaves_no_files(
     error: BaseException,
     raised: type[BaseException],
     message: str,
@@ -213,17 +213,17 @@ def test_a_broken_off_export_leaves_nothing_behind(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny"]
 
 
-def test_a_place_below_a_file_is_named(tiny: "Tiny", tmp_path: Path) -> None:
+def test_an_output_below_a_file_is_refused(tiny: "Tiny", tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataFileError, match="out: writing failed"):
         export(read_folder(tiny.path), tmp_path / "file" / "out", "transformers")
 
 
 @pytest.mark.parametrize("to", ["bothways", "transformers", "sentence-transformers", "onnx"])
-def test_an_export_is_on_disk_before_it_has_its_name(
+def test_an_export_is_synced_before_it_is_renamed(
     to: Format, tiny: "Tiny", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A power cut must not leave a folder whose files are empty."""
+    """A power failure must not leave a folder with empty files."""
     out = tmp_path / "out"
     synced: dict[int, bool] = {}
     fsync = os.fsync

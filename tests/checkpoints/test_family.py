@@ -13,7 +13,7 @@ from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.model.config import EncoderConfig
 
 SECONDS = 2.0
-"""A config that claims a giant is refused at once; the bound is generous, for a busy machine."""
+"""Time limit for refusing a config with giant sizes, generous for a busy machine."""
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -36,7 +36,7 @@ def read(model_type: str, values: dict[str, Any]) -> EncoderConfig:
 
 
 @pytest.mark.parametrize("model_type", FAMILIES)
-def test_a_config_is_read_back_as_it_was_written(model_type: str) -> None:
+def test_a_written_config_is_read_unchanged(model_type: str) -> None:
     family = FAMILIES[model_type]
     config = read(model_type, written(model_type))
     assert family.obstacle(config) == ""
@@ -47,7 +47,7 @@ def test_a_config_is_read_back_as_it_was_written(model_type: str) -> None:
 
 
 @pytest.mark.parametrize("model_type", FAMILIES)
-def test_bookkeeping_is_dropped_by_name(model_type: str) -> None:
+def test_irrelevant_fields_are_dropped_by_name(model_type: str) -> None:
     bookkeeping = {
         "_name_or_path": "somebody/model",
         "transformers_version": "4.8.2",
@@ -83,7 +83,7 @@ def test_bookkeeping_is_dropped_by_name(model_type: str) -> None:
         ({"window_size": None}, "window_size=None: bothways does not know this field"),
     ],
 )
-def test_what_bothways_cannot_follow_is_refused_with_the_reason(
+def test_unsupported_values_are_refused_with_a_reason(
     model_type: str, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UnsupportedModel, match=rf"config\.json: .*{re.escape(message)}"):
@@ -147,7 +147,7 @@ def test_relative_keys_are_refused(model_type: str) -> None:
          "never runs the code"),
     ],
 )  # fmt: skip
-def test_a_config_that_makes_no_sense_is_refused_by_field(
+def test_an_invalid_config_is_refused_with_the_field(
     model_type: str, changes: dict[str, Any], message: str
 ) -> None:
     start = time.monotonic()
@@ -177,7 +177,7 @@ def test_any_value_of_any_field_is_read_or_refused(model_type: str, data: st.Dat
     [("gelu", "gelu"), ("gelu_new", "gelu_tanh"), ("gelu_pytorch_tanh", "gelu_tanh"),
      ("relu", "relu"), ("silu", "silu"), ("swish", "silu")],
 )  # fmt: skip
-def test_activations_have_one_name_here(theirs: str, ours: str) -> None:
+def test_activations_have_a_single_name(theirs: str, ours: str) -> None:
     assert read("bert", written("bert", hidden_act=theirs)).activation == ours
 
 
@@ -189,7 +189,7 @@ def test_activations_have_one_name_here(theirs: str, ours: str) -> None:
         ({"position_embedding": "sinusoidal"}, "position_embedding='sinusoidal'"),
     ],
 )
-def test_what_a_family_cannot_say_is_named(
+def test_a_family_names_the_field_that_it_cannot_express(
     model_type: str, changes: dict[str, Any], word: str
 ) -> None:
     assert word in FAMILIES[model_type].obstacle(dataclasses.replace(PLAIN, **changes))
@@ -200,12 +200,12 @@ def test_albert_groups_are_consecutive_layers_of_equal_number() -> None:
     assert read("albert", values).block_of_layer == (0, 0, 0, 1, 1, 1)
 
 
-def test_roberta_positions_begin_after_the_padding_token() -> None:
+def test_roberta_positions_start_after_the_padding_token() -> None:
     config = read("roberta", written("roberta", pad_token_id=1, max_position_embeddings=514))
     assert (config.position_offset, config.max_length) == (2, 512)
 
 
-def test_windows_of_modernbert_reach_half_of_local_attention_to_each_side() -> None:
+def test_modernbert_windows_are_half_of_local_attention_on_each_side() -> None:
     values = written("modernbert", local_attention=9)
     values["layer_types"] = ["full_attention", "sliding_attention"]
     assert read("modernbert", values).windows == (None, 4)

@@ -1,4 +1,4 @@
-"""No code outside `checkpoints` knows a family of models: it may cite one, and name its papers."""
+"""No code outside `checkpoints` depends on a model family; docstrings can cite one."""
 
 import ast
 import re
@@ -25,14 +25,14 @@ ALLOWED = {
 
 
 def family_in(name: str) -> str | None:
-    """The family that an identifier or a string names; short names count as whole words alone."""
+    """The family that an identifier or a string names; short names must be whole words."""
     words = {word.lower() for word in WORDS.findall(name)}
     joined = re.sub("[-_]", "", name).lower()
     return next((f for f in NAMES if f in words or (len(f) > 4 and f in joined)), None)
 
 
 def names_in(tree: ast.AST) -> list[str]:
-    """Every identifier and string of a module, but the docstrings and other bare strings."""
+    """Every identifier and string of a module, except docstrings and other bare strings."""
     bare = {
         id(node.value)
         for node in ast.walk(tree)

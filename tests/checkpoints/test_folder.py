@@ -28,7 +28,7 @@ FORMATS: tuple[Format, ...] = ("bothways", "sentence-transformers")
 
 
 @pytest.mark.parametrize("read", [read_folder, fingerprint])
-def test_a_path_that_is_no_folder_is_named(read: Read, tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_folder_is_named(read: Read, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"nothing: no such folder; expected the folder"):
         read(tmp_path / "nothing")
     (tmp_path / "file").touch()
@@ -36,15 +36,16 @@ def test_a_path_that_is_no_folder_is_named(read: Read, tmp_path: Path) -> None:
         read(tmp_path / "file")
 
 
-def test_an_empty_folder_says_what_was_looked_for(tmp_path: Path) -> None:
+def test_the_error_for_an_empty_folder_lists_the_expected_files(tmp_path: Path) -> None:
     with pytest.raises(
         CheckpointError,
-        match=r"looked for config\.json, modules\.json and bothways\.json; the folder contains nothing",
+        match=r"looked for config\.json, modules\.json and bothways\.json; "
+        "the folder contains nothing",
     ):
         read_folder(tmp_path)
 
 
-def test_a_folder_of_something_else_says_what_is_there(tmp_path: Path) -> None:
+def test_the_error_for_another_folder_lists_its_contents(tmp_path: Path) -> None:
     for number in range(30):
         (tmp_path / f"{number:02}.txt").touch()
     with pytest.raises(
@@ -53,16 +54,14 @@ def test_a_folder_of_something_else_says_what_is_there(tmp_path: Path) -> None:
         read_folder(tmp_path)
 
 
-def test_a_folder_of_bothways_is_that_whatever_lies_beside_it(tiny: "Tiny", tmp_path: Path) -> None:
+def test_bothways_json_takes_precedence_over_other_formats(tiny: "Tiny", tmp_path: Path) -> None:
     export(read_folder(tiny.path), tmp_path / "own", "bothways")
     shutil.copy(tiny.path / "config.json", tmp_path / "own")
     (tmp_path / "own" / "modules.json").write_text("[]")
     assert read_folder(tmp_path / "own").family == "bothways"
 
 
-def test_the_fingerprint_is_that_of_the_content_alone(
-    tiny_sentences: "Tiny", tmp_path: Path
-) -> None:
+def test_the_fingerprint_depends_only_on_contents(tiny_sentences: "Tiny", tmp_path: Path) -> None:
     first = fingerprint(tiny_sentences.path)
     assert re.fullmatch("[0-9a-f]{64}", first)
     shutil.copytree(tiny_sentences.path, tmp_path / "elsewhere")
@@ -150,7 +149,7 @@ SETTINGS = {
 )
 @given(data=st.data())
 @pytest.mark.parametrize("kind", FORMATS)
-def test_settings_changed_at_any_place_are_read_or_refused(
+def test_any_change_of_settings_is_read_or_refused(
     kind: Format, data: st.DataObject, tiny: "Tiny", tmp_path: Path
 ) -> None:
     out = tmp_path / kind
@@ -195,7 +194,7 @@ def test_settings_changed_at_any_place_are_read_or_refused(
         ),
     ],
 )
-def test_weights_in_the_format_of_torch_are_the_same_weights(
+def test_weights_in_torch_format_are_the_same(
     save: Callable[[Any, Path], None], tiny: "Tiny"
 ) -> None:
     state = {name: torch.from_numpy(array.copy()) for name, array in tiny.arrays().items()}
@@ -206,7 +205,7 @@ def test_weights_in_the_format_of_torch_are_the_same_weights(
 
 
 @pytest.mark.parametrize("backend", ["native", "torch", "reference"])
-def test_each_weight_is_checked_once_on_its_way_to_a_backend(
+def test_each_weight_is_checked_once_before_it_reaches_a_backend(
     backend: BackendName, tiny_sentences: "Tiny", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checked: list[str] = []

@@ -1,4 +1,4 @@
-"""Heads read from files of transformers, and put back; their outputs are compared elsewhere."""
+"""Heads are read from and written to transformers files; conformance compares their outputs."""
 
 import dataclasses
 from pathlib import Path
@@ -31,7 +31,7 @@ def arrays(heads: tuple[Head, ...]) -> dict[str, np.ndarray]:
 
 
 def pooled(task: HeadTask, pooling: PoolingMode = "cls", outputs: int = 3) -> Head:
-    """A head for sequences as training makes it: with a dense layer where it pools by cls."""
+    """A head for sequences as in training: with a dense layer for cls pooling."""
     dense = HeadLayer(name="heads.pooler", outputs=8, activation="tanh")
     last = HeadLayer(name="heads.classifier", outputs=outputs)
     layers = (dense, last) if pooling == "cls" else (last,)
@@ -70,7 +70,7 @@ def read(settings: dict[str, Any], weights: dict[str, np.ndarray]) -> tuple[tupl
 @pytest.mark.parametrize(
     "head", [pooled("classes"), pooled("multilabel"), pooled("values"), TAGS, WORDS]
 )
-def test_a_head_that_was_placed_is_read_back_as_it_was(head: Head) -> None:
+def test_an_exported_head_is_read_unchanged(head: Head) -> None:
     place = placed(head)
     assert place is not None
     settings = {"architectures": [place.class_name], **place.settings}
@@ -102,11 +102,11 @@ def test_a_class_is_named_for_each_task() -> None:
         (WORDS, set(FAMILIES)),
     ],
 )
-def test_a_head_has_a_place_where_a_class_computes_the_same(head: Head, families: set[str]) -> None:
+def test_a_head_is_exported_if_a_class_computes_the_same(head: Head, families: set[str]) -> None:
     assert {name for name in FAMILIES if placed(head, FAMILIES[name])} == families
 
 
-def test_a_head_of_modernbert_takes_its_pooling_bias_and_activation_along() -> None:
+def test_pooling_bias_and_activation_of_a_modernbert_head_are_exported() -> None:
     modern = FAMILIES["modernbert"]
     dense = HeadLayer(
         name="heads.a", outputs=8, activation="relu", norm="heads.b", norm_eps=CONFIG.norm_eps
@@ -133,7 +133,7 @@ def test_a_head_of_modernbert_takes_its_pooling_bias_and_activation_along() -> N
         ({"problem_type": "single_label_classification"}, 2, "classes"),
     ],
 )
-def test_the_problem_and_the_number_of_labels_tell_the_task(
+def test_problem_type_and_number_of_labels_determine_the_task(
     settings: dict[str, Any], outputs: int, task: str
 ) -> None:
     weights = arrays((pooled("classes", outputs=outputs),))
@@ -158,7 +158,7 @@ def test_the_problem_and_the_number_of_labels_tell_the_task(
         ({"classifier_dropout": "much"}, "dropout='much'"),
     ],
 )
-def test_a_head_that_could_be_another_is_left_unread(settings: dict[str, Any], reason: str) -> None:
+def test_an_ambiguous_head_is_not_read(settings: dict[str, Any], reason: str) -> None:
     named = {"architectures": ["BertForSequenceClassification"]}
     given = named | settings if settings else {}
     heads, unread = read(given, arrays((pooled("classes"),)))
@@ -166,7 +166,7 @@ def test_a_head_that_could_be_another_is_left_unread(settings: dict[str, Any], r
     assert reason in unread
 
 
-def test_labels_that_are_no_strings_are_written_as_strings() -> None:
+def test_labels_are_written_as_strings() -> None:
     weights = arrays((pooled("classes", outputs=2),))
     named = {"architectures": ["BertForSequenceClassification"], "id2label": {"1": True, "0": 7}}
     assert read(named, weights)[0][0].labels == ("7", "True")
@@ -181,9 +181,7 @@ def test_labels_that_are_no_strings_are_written_as_strings() -> None:
         ("heads.masked_tokens.bias", "BertForMaskedLM", "'heads.masked_tokens.bias' of the head"),
     ],
 )
-def test_a_head_whose_weights_are_not_all_there_is_left_unread(
-    gone: str, named: str, reason: str
-) -> None:
+def test_a_head_with_missing_weights_is_not_read(gone: str, named: str, reason: str) -> None:
     head = WORDS if "masked" in gone else pooled("classes")
     weights = {name: array for name, array in arrays((head,)).items() if name != gone}
     heads, unread = read({"architectures": [named]}, weights)
@@ -191,11 +189,11 @@ def test_a_head_whose_weights_are_not_all_there_is_left_unread(
     assert reason in unread
 
 
-def test_a_masked_token_head_is_known_by_its_names_alone() -> None:
+def test_a_masked_token_head_is_recognized_by_its_weight_names() -> None:
     assert read({}, arrays((WORDS,))) == ((WORDS,), "")
 
 
-def test_two_biases_that_differ_are_left_unread() -> None:
+def test_a_head_with_two_different_biases_is_not_read() -> None:
     weights = arrays((WORDS,)) | {"heads.masked_tokens.decoder.bias": np.ones(20)}
     heads, unread = read({}, weights)
     assert heads == ()
@@ -221,7 +219,7 @@ def trained(tiny: "Tiny", *heads: Head) -> Any:
     return read.with_weights({**read.weights, **drawn}, heads=heads)
 
 
-def test_an_export_names_the_heads_that_it_left_out(tiny: "Tiny", tmp_path: Path) -> None:
+def test_an_export_names_the_heads_that_it_omits(tiny: "Tiny", tmp_path: Path) -> None:
     mean = pooled("classes", "mean")
     (note,) = export(trained(tiny, mean), tmp_path / "out", "transformers")
     assert note.startswith("the head for classes: no class of bert has mean pooling and one layer")

@@ -1,4 +1,4 @@
-"""Folders made to do harm: each is an error, and nothing is run, imported or connected.
+"""Malicious folders: each is an error, without running code, imports or connections.
 
 A module that leaves a mark when it is imported lies in every folder and on the path, and sockets
 and new processes are blocked, so that a reader that gave in would be seen.
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny
 
 SECONDS = 5.0
-"""No folder, whatever it claims, takes longer to refuse; the bound is generous."""
+"""Time limit for refusing any folder; generous."""
 
 TRANSFORMER = {"path": "", "type": "sentence_transformers.models.Transformer"}
 
 
 @pytest.fixture
 def mark(tmp_path: Path, tiny_sentences: "Tiny", monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A file that appears if code of the folder runs; the test fails if it does."""
+    """A file that the code in the folder would create; a test fails if it exists."""
     mark = tmp_path / "mark"
     code = f"open({str(mark)!r}, 'w').close()\nclass Model: pass\ndef run(*_): pass\n"
     for name in ("modeling_evil.py", "evil.py", "__init__.py", "sitecustomize.py"):
@@ -75,7 +75,7 @@ Content = dict[str, Any] | list[Any] | bytes | int | None
 
 
 def change(tiny: "Tiny", file: str, content: Content) -> None:
-    """A file made hostile: fields changed, a list or bytes written, so many bytes, or a folder."""
+    """A hostile file: changed fields, a list or bytes, a number of bytes, or a folder."""
     path = tiny.path / file
     match content:
         case dict():
@@ -155,7 +155,7 @@ HOSTILE: dict[str, tuple[dict[str, Content], str]] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_folder_is_refused_and_nothing_happens(
+def test_a_hostile_folder_is_refused_without_side_effects(
     name: str, mark: Path, tiny_sentences: "Tiny"
 ) -> None:
     changes, message = HOSTILE[name]
@@ -164,7 +164,7 @@ def test_a_hostile_folder_is_refused_and_nothing_happens(
     assert message in refused(tiny_sentences)
 
 
-def test_the_folder_is_fine_before_it_is_made_hostile(mark: Path, tiny_sentences: "Tiny") -> None:
+def test_the_folder_is_valid_before_it_is_made_hostile(mark: Path, tiny_sentences: "Tiny") -> None:
     assert read_folder(tiny_sentences.path).family == "bert"
     fingerprint(tiny_sentences.path)
 
@@ -182,19 +182,19 @@ def test_a_pickle_with_a_payload_is_refused_and_not_run(
     assert "none of its code was run" in refused(tiny_sentences)
 
 
-def test_a_pickle_beside_safetensors_is_not_even_opened(mark: Path, tiny_sentences: "Tiny") -> None:
+def test_a_pickle_next_to_safetensors_is_not_opened(mark: Path, tiny_sentences: "Tiny") -> None:
     (tiny_sentences.path / "pytorch_model.bin").write_bytes(pickle.dumps(Payload(mark)))
     (tiny_sentences.path / "training_args.bin").write_bytes(pickle.dumps(Payload(mark)))
     assert read_folder(tiny_sentences.path).family == "bert"
 
 
-def test_a_named_pipe_is_no_file_and_is_not_waited_for(mark: Path, tiny_sentences: "Tiny") -> None:
+def test_a_named_pipe_is_refused_without_waiting(mark: Path, tiny_sentences: "Tiny") -> None:
     (tiny_sentences.path / "model.safetensors").unlink()
     os.mkfifo(tiny_sentences.path / "model.safetensors")
     assert "no weights" in refused(tiny_sentences)
 
 
-def test_an_index_cannot_name_a_file_elsewhere(
+def test_an_index_cannot_name_a_file_outside_the_folder(
     mark: Path, tiny_sentences: "Tiny", tmp_path: Path
 ) -> None:
     shutil.move(tiny_sentences.path / "model.safetensors", tmp_path / "outside.safetensors")

@@ -19,7 +19,7 @@ from bothways.errors import CheckpointError, UnsupportedModel
         (Fields.mapping, [{}, {"a": 1}], [[], "x", None]),
     ],
 )
-def test_a_value_of_another_kind_is_an_error_that_names_file_and_field(
+def test_a_value_of_the_wrong_type_is_refused_with_file_and_field(
     read: Callable[[Fields, str], Any], good: list[Any], bad: list[Any]
 ) -> None:
     for value in good:
@@ -31,14 +31,14 @@ def test_a_value_of_another_kind_is_an_error_that_names_file_and_field(
         read(Fields({}, "config.json"), "size")
 
 
-def test_an_absent_field_stands_for_its_default() -> None:
+def test_a_missing_field_has_its_default() -> None:
     fields = Fields({}, "config.json")
     assert fields.integer("a", 3) == 3
     assert fields.flag("b", False) is False
     assert fields.optional_integer("c") is None
 
 
-def test_texts_may_be_absent_or_null_but_nothing_else() -> None:
+def test_optional_texts_can_be_missing_or_null() -> None:
     assert Fields({"prompts": {"a": "b", "c": None}}, "x").texts("prompts") == {
         "a": "b",
         "c": "",
@@ -51,7 +51,7 @@ def test_texts_may_be_absent_or_null_but_nothing_else() -> None:
             Fields({"prompts": bad}, "x").texts("prompts")
 
 
-def test_only_certain_values_are_accepted_and_the_reason_is_given() -> None:
+def test_other_values_are_refused_with_a_reason() -> None:
     Fields({}, "config.json").only("decoder", False)
     Fields({"decoder": False}, "config.json").only("decoder", False)
     with pytest.raises(UnsupportedModel, match=r"config\.json: decoder=True: it looks one way"):
@@ -60,7 +60,7 @@ def test_only_certain_values_are_accepted_and_the_reason_is_given() -> None:
         Fields({"decoder": 0}, "config.json").only("decoder", False)
 
 
-def test_what_is_left_over_is_an_error_that_names_it() -> None:
+def test_unread_fields_are_refused_by_name() -> None:
     fields = Fields({"a": 1, "b": 2, "c": 3, "d": {"x": "y" * 1000}}, "config.json")
     fields.integer("a")
     fields.drop(["b"])
@@ -70,14 +70,14 @@ def test_what_is_left_over_is_an_error_that_names_it() -> None:
     assert len(str(raised.value)) < 300
 
 
-def test_true_is_not_one() -> None:
+def test_true_is_not_accepted_as_an_integer() -> None:
     assert same(1, 1.0)
     assert same([], [])
     assert not same(True, 1)
     assert not same(0, False)
 
 
-def test_a_choice_is_one_of_its_words() -> None:
+def test_a_choice_is_one_of_its_values() -> None:
     assert Fields({"how": "dot"}, "x").one_of("how", ("dot", "cosine")) == "dot"
     assert Fields({"how": None}, "x").one_of("how", ("dot",)) is None
     with pytest.raises(UnsupportedModel, match=re.escape("how={'a': 1}: expected dot")):

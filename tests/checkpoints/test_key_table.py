@@ -28,7 +28,7 @@ def arrays(*keys: str) -> dict[str, np.ndarray]:
     return {key: np.arange(6.0) + number for number, key in enumerate(keys)}
 
 
-def test_names_are_translated_and_fused_arrays_cut_by_rows() -> None:
+def test_names_are_translated_and_fused_arrays_split_by_rows() -> None:
     theirs = arrays(
         "toy.tokens.weight", "toy.layer.11.qkv.bias", "toy.layer.3.positions", "lm.bias"
     )
@@ -42,7 +42,7 @@ def test_names_are_translated_and_fused_arrays_cut_by_rows() -> None:
     assert ours["blocks.11.value.bias"].tolist() == [5.0, 6.0]
 
 
-def test_old_names_of_parameters_are_read() -> None:
+def test_old_parameter_names_are_read() -> None:
     theirs = arrays("layer.0.norm.gamma")
     assert toy().read(theirs.keys(), {"blocks.0.norm.weight"}).problems == ()
 
@@ -68,7 +68,7 @@ def test_old_names_of_parameters_are_read() -> None:
         ([f"k{i}" for i in range(5000)], {"embedding.token.weight"}, "5000 weights"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_named_in_the_words_of_the_file(
+def test_unexpected_weights_are_reported_by_their_names_in_the_file(
     keys: list[str], expected: set[str], problem: str
 ) -> None:
     reading = toy().read(keys, expected)
@@ -100,14 +100,14 @@ def test_a_fused_array_without_equal_parts_is_an_error() -> None:
         {"lm.bias": "x.bias"},
     ],
 )
-def test_a_table_that_could_be_read_in_two_ways_is_refused_when_it_is_made(rows: Rows) -> None:
+def test_an_ambiguous_table_is_refused_at_construction(rows: Rows) -> None:
     with pytest.raises(
         ValueError, match=r"could match both|different placeholders|placeholders are"
     ):
         toy(rows)
 
 
-def test_heads_decide_the_prefix_that_is_written() -> None:
+def test_heads_determine_the_written_prefix() -> None:
     ours = {"embedding.token.weight": np.zeros(1)}
     assert toy().write(ours, {"buffer": np.ones(1)}).keys() == {"tokens.weight", "buffer"}
     with_head = toy().write(ours | {"heads.bias": np.zeros(1)}, {"buffer": np.ones(1)})
@@ -143,7 +143,7 @@ def a_config(model_type: str, num_layers: int) -> EncoderConfig:
     prefix=st.integers(0, 1),
     seed=st.integers(0, 2**20),
 )
-def test_every_family_is_read_back_as_it_was_written(
+def test_a_written_model_of_every_family_is_read_unchanged(
     table: tuple[str, int], num_layers: int, prefix: int, seed: int
 ) -> None:
     model_type, number = table
@@ -168,14 +168,16 @@ def test_every_family_is_read_back_as_it_was_written(
 
 @settings(deadline=None, max_examples=25)
 @given(model_type=st.sampled_from(list(FAMILIES)), data=st.data())
-def test_one_weight_less_or_more_is_always_found(model_type: str, data: st.DataObject) -> None:
+def test_a_missing_or_additional_weight_is_always_detected(
+    model_type: str, data: st.DataObject
+) -> None:
     config = a_config(model_type, 3)
     names = layout(config)
     family = FAMILIES[model_type]
     keys = list(family.tables[0].write({name: np.zeros((6, 1)) for name in names}, {}))
     lost = data.draw(st.sampled_from(keys))
     assert any(lost in p for p in family.fit(set(keys) - {lost}, config).problems)
-    extra = re.sub(r"\b[012]\b", "3", lost)  # of a layer that is not there
+    extra = re.sub(r"\b[012]\b", "3", lost)  # of a missing layer
     if extra == lost:
         extra += "x"
     assert any(extra in p for p in family.fit(set(keys) | {extra}, config).problems)

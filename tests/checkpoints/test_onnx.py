@@ -1,4 +1,4 @@
-"""Folders for ONNX Runtime; the graph itself is compared with the definition in conformance."""
+"""Folders for ONNX Runtime; conformance compares the graph with the reference."""
 
 import dataclasses
 import json
@@ -24,7 +24,7 @@ onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
 TOLERANCE = 1e-5
-"""fp32 rounding through another order of operations, of vectors of about unit scale."""
+"""Tolerance for fp32 in a different order of operations, for vectors of about unit scale."""
 
 IDS = np.array([[2, 5, 7, 3], [2, 6, 3, 0]])
 MASK = np.array([[1, 1, 1, 1], [1, 1, 1, 0]])
@@ -116,7 +116,7 @@ def test_the_logits_of_one_head_are_called_logits(tiny: "Tiny", tmp_path: Path) 
     assert two["masked_tokens_logits"].shape == (2, 4, 20)
 
 
-def test_a_graph_says_what_its_outputs_mean(tiny: "Tiny", tmp_path: Path) -> None:
+def test_a_graph_describes_its_outputs(tiny: "Tiny", tmp_path: Path) -> None:
     folder = read_folder(tiny.path).with_spec(prompts={"query": "find: "})
     export(with_heads(folder, CLASSES), tmp_path / "out", "onnx")
     session = onnxruntime.InferenceSession(tmp_path / "out" / "model.onnx")
@@ -128,7 +128,7 @@ def test_a_graph_says_what_its_outputs_mean(tiny: "Tiny", tmp_path: Path) -> Non
     assert facts["bothways.prompts"] == {"query": "find: "}
 
 
-def test_prompts_that_should_not_be_pooled_are_mentioned(tiny: "Tiny", tmp_path: Path) -> None:
+def test_an_export_warns_about_prompts_excluded_from_pooling(tiny: "Tiny", tmp_path: Path) -> None:
     folder = read_folder(tiny.path).with_spec(
         prompts={"query": "find: "}, pooling=Pooling(include_prompt=False)
     )
@@ -136,7 +136,7 @@ def test_prompts_that_should_not_be_pooled_are_mentioned(tiny: "Tiny", tmp_path:
     assert "prompts are not left out of pooling" in note
 
 
-def test_weights_too_large_for_one_message_go_into_a_file_beside_it(
+def test_large_weights_are_written_to_a_separate_file(
     tiny: "Tiny", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = with_heads(read_folder(tiny.path), CLASSES)
@@ -153,7 +153,7 @@ def test_weights_too_large_for_one_message_go_into_a_file_beside_it(
         np.testing.assert_array_equal(run(tmp_path / "two")[name], array)
 
 
-def test_a_table_that_is_tied_is_carried_once(tiny: "Tiny", tmp_path: Path) -> None:
+def test_a_tied_table_is_stored_once(tiny: "Tiny", tmp_path: Path) -> None:
     folder = read_folder(tiny.path)
     export(folder, tmp_path / "without", "onnx")
     export(with_heads(folder, TOKENS), tmp_path / "with", "onnx")
@@ -163,7 +163,7 @@ def test_a_table_that_is_tied_is_carried_once(tiny: "Tiny", tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("changes", [{"block_of_layer": (0, 0)}, {}])
-def test_blocks_that_layers_share_are_carried_once(
+def test_shared_blocks_are_stored_once(
     changes: dict[str, Any], tiny: "Tiny", tmp_path: Path
 ) -> None:
     folder = read_folder(tiny.path)
@@ -174,7 +174,7 @@ def test_blocks_that_layers_share_are_carried_once(
     assert ("blocks.1.attention.query.weight" in names) == (not changes)
 
 
-def test_without_onnx_the_extra_is_named_and_nothing_is_left(
+def test_without_onnx_the_extra_is_named_and_no_file_is_written(
     tiny: "Tiny", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)

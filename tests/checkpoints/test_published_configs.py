@@ -1,4 +1,4 @@
-"""Fields of config.json files as they were published, all of them: none may come as a surprise."""
+"""Complete fields of published config.json files: all of them must be known."""
 
 from typing import Any
 
@@ -178,14 +178,14 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_published_configs_hold_no_surprise(name: str) -> None:
+def test_published_configs_have_no_unknown_fields(name: str) -> None:
     values = PUBLISHED[name]
     family = FAMILIES[values["model_type"]]
     config, _ = family.read_config(values, "config.json")
     assert family.obstacle(config) == ""
 
 
-def test_what_is_known_of_published_models_is_read() -> None:
+def test_known_properties_of_published_models_are_read() -> None:
     def read(name: str) -> Any:
         values = PUBLISHED[name]
         return FAMILIES[values["model_type"]].read_config(values, "config.json")[0]

@@ -1,4 +1,4 @@
-"""The reader of a folder is of the kind that its files define."""
+"""The files of a folder determine the kind of its reader."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +30,7 @@ FolderOf = Callable[..., Path]
         ("esm_folder", "symbols"),
     ],
 )
-def test_a_folder_has_a_reader_of_its_kind(
+def test_the_reader_matches_the_kind_of_the_folder(
     request: pytest.FixtureRequest, name: str, kind: str, config_of: Config
 ) -> None:
     reader = open_folder_reader(request.getfixturevalue(name), config_of())
@@ -45,7 +45,7 @@ def test_a_folder_without_a_known_tokenizer_has_none(
     assert open_folder_reader(tmp_path, config_of()) is None
 
 
-def test_an_alphabet_comes_before_a_tokenizer(
+def test_an_alphabet_takes_precedence_over_a_tokenizer(
     bert_folder: Path, tmp_path: Path, config_of: Config
 ) -> None:
     (tmp_path / "vocab.txt").write_bytes((bert_folder / "vocab.txt").read_bytes())
@@ -55,7 +55,7 @@ def test_an_alphabet_comes_before_a_tokenizer(
     assert reader.alphabet == Alphabet.protein()
 
 
-def test_series_are_standardized_as_the_folder_says_or_not_at_all(
+def test_series_are_standardized_only_if_the_folder_says_so(
     tmp_path: Path, config_of: Config
 ) -> None:
     bare = open_folder_reader(tmp_path, config_of(num_channels=2))
@@ -68,7 +68,7 @@ def test_series_are_standardized_as_the_folder_says_or_not_at_all(
     assert reader.series == series
 
 
-def test_files_that_do_not_belong_to_the_encoder_are_refused(
+def test_files_that_do_not_match_the_encoder_are_refused(
     tmp_path: Path, config_of: Config, esm_folder: Path
 ) -> None:
     SeriesReader(Series.as_is(2)).save(tmp_path)

@@ -46,7 +46,7 @@ def add_dense(
     tiny.save(arrays, "2_Dense/model.safetensors")
 
 
-def test_a_folder_is_read_whole(tiny_sentences: "Tiny") -> None:
+def test_a_folder_is_read_completely(tiny_sentences: "Tiny") -> None:
     tiny_sentences.edit(
         {
             "__version__": {"sentence_transformers": "6.2.0"},
@@ -99,7 +99,7 @@ def test_modules_are_known_in_every_spelling(
     assert read_folder(tiny_sentences.path).spec.modules == (Normalize(),)
 
 
-def test_the_transformer_may_be_in_a_folder_of_its_own(
+def test_the_transformer_can_be_in_a_subfolder(
     tiny_sentences: "Tiny", set_modules: SetModules
 ) -> None:
     inner = tiny_sentences.path / "0_Transformer"
@@ -119,7 +119,7 @@ def test_every_pooling_mode_is_read_from_its_flag(
     assert pool(tiny_sentences, **{flag: True}).modes == (mode,)
 
 
-def test_flags_are_concatenated_in_their_order_and_names_in_theirs(tiny_sentences: "Tiny") -> None:
+def test_flags_and_names_are_concatenated_in_their_order(tiny_sentences: "Tiny") -> None:
     every = dict.fromkeys(reversed(FLAGS), True)
     assert pool(tiny_sentences, **every).modes == tuple(FLAGS.values())
     assert pool(tiny_sentences, pooling_mode=["lasttoken", "mean"]).modes == ("last", "mean")
@@ -138,7 +138,7 @@ def test_flags_are_concatenated_in_their_order_and_names_in_theirs(tiny_sentence
         ({"temperature": 2}, "temperature=2: bothways does not know this field of pooling"),
     ],
 )
-def test_pooling_that_bothways_does_not_know_is_refused(
+def test_unknown_pooling_is_refused(
     settings: dict[str, Any], message: str, tiny_sentences: "Tiny"
 ) -> None:
     with pytest.raises(CheckpointError, match=rf"1_Pooling/config\.json: {re.escape(message)}"):
@@ -197,7 +197,7 @@ def test_a_dense_layer_without_bias_in_the_old_format_is_read(
         ((3, 8), {"in_features": 0}, "in_features=0: expected at least 1"),
     ],
 )
-def test_a_dense_layer_that_bothways_cannot_run_is_refused(
+def test_an_unsupported_dense_layer_is_refused(
     shape: tuple[int, int],
     settings: dict[str, Any],
     message: str,
@@ -263,7 +263,7 @@ def test_modules_json_must_be_a_list_of_objects(tiny_sentences: "Tiny") -> None:
         ),
     ],
 )
-def test_length_and_case_come_from_the_settings_and_then_from_the_tokenizer(
+def test_settings_of_length_and_case_take_precedence_over_the_tokenizer(
     settings: dict[str, Any], length: int, lowercase: bool, tiny_sentences: "Tiny"
 ) -> None:
     (tiny_sentences.path / "sentence_bert_config.json").unlink()
@@ -285,9 +285,7 @@ def test_length_and_case_come_from_the_settings_and_then_from_the_tokenizer(
         {"do_lower_case": "yes"},
     ],
 )
-def test_settings_that_bothways_does_not_know_are_refused(
-    settings: dict[str, Any], tiny_sentences: "Tiny"
-) -> None:
+def test_unknown_settings_are_refused(settings: dict[str, Any], tiny_sentences: "Tiny") -> None:
     tiny_sentences.edit(settings, "sentence_bert_config.json")
     with pytest.raises(
         CheckpointError, match=rf"sentence_bert_config\.json: {next(iter(settings))}"
@@ -307,7 +305,7 @@ def test_settings_that_bothways_does_not_know_are_refused(
         {"anything": 1},
     ],
 )
-def test_a_description_that_bothways_does_not_know_is_refused(
+def test_unknown_fields_of_the_model_description_are_refused(
     settings: dict[str, Any], tiny_sentences: "Tiny"
 ) -> None:
     tiny_sentences.edit(settings, "config_sentence_transformers.json")
@@ -316,7 +314,7 @@ def test_a_description_that_bothways_does_not_know_is_refused(
         read_folder(tiny_sentences.path)
 
 
-def test_normalization_of_something_else_is_refused(tiny_sentences: "Tiny") -> None:
+def test_normalization_of_other_outputs_is_refused(tiny_sentences: "Tiny") -> None:
     tiny_sentences.edit({"module_input_name": "token_embeddings"}, "2_Normalize/config.json")
     with pytest.raises(UnsupportedModel, match=r"2_Normalize/config\.json: module_input_name"):
         read_folder(tiny_sentences.path)
@@ -330,7 +328,7 @@ def for_terms(tiny_sentences: "Tiny", set_modules: SetModules) -> None:
     tiny_sentences.edit(settings, "1_SpladePooling/config.json")
 
 
-def test_a_folder_for_terms_is_read(tiny_sentences: "Tiny", set_modules: SetModules) -> None:
+def test_a_sparse_encoder_folder_is_read(tiny_sentences: "Tiny", set_modules: SetModules) -> None:
     for_terms(tiny_sentences, set_modules)
     about = {"model_type": "SparseEncoder", "prompts": {"query": "find: "}}
     tiny_sentences.edit(about, "config_sentence_transformers.json")
@@ -347,7 +345,7 @@ def test_a_folder_for_terms_is_read(tiny_sentences: "Tiny", set_modules: SetModu
         ({"model_type": "CrossEncoder"}, "config_sentence_transformers.json", "'CrossEncoder'"),
     ],
 )
-def test_terms_of_another_kind_are_refused(
+def test_other_kinds_of_sparse_encoders_are_refused(
     changes: dict[str, Any],
     file: str,
     message: str,
@@ -360,7 +358,7 @@ def test_terms_of_another_kind_are_refused(
         read_folder(tiny_sentences.path)
 
 
-def test_a_folder_for_scores_is_read_unless_they_are_bent(
+def test_a_cross_encoder_folder_is_read_unless_it_has_an_activation(
     tiny_sentences: "Tiny", set_modules: SetModules
 ) -> None:
     set_modules([TRANSFORMER])

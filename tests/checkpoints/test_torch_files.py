@@ -25,7 +25,7 @@ SAVE = [pytest.param(torch.save, id="zip"), pytest.param(old, id="pickle")]
 
 
 class Payload:
-    """What a pickle can do: run a function when it is read."""
+    """An object whose pickle runs a function when it is loaded."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -53,7 +53,7 @@ def test_both_formats_are_read_in_float32(save: Callable[..., None], tmp_path: P
 
 
 @pytest.mark.parametrize("save", SAVE)
-def test_a_pickle_with_a_payload_is_refused_and_nothing_runs(
+def test_a_pickle_with_a_payload_is_refused_without_running_it(
     save: Callable[..., None], tmp_path: Path
 ) -> None:
     mark = tmp_path / "executed"
@@ -67,7 +67,7 @@ def test_a_pickle_with_a_payload_is_refused_and_nothing_runs(
     assert not mark.exists()
 
 
-def test_a_bare_pickle_with_a_payload_is_refused_and_nothing_runs(tmp_path: Path) -> None:
+def test_a_bare_pickle_with_a_payload_is_refused_without_running_it(tmp_path: Path) -> None:
     mark = tmp_path / "executed"
     (tmp_path / "pytorch_model.bin").write_bytes(pickle.dumps(Payload(mark)))
     with pytest.raises(CheckpointError, match="none of its code was run"):
@@ -88,7 +88,7 @@ def test_a_bare_pickle_with_a_payload_is_refused_and_nothing_runs(tmp_path: Path
         ({"a": torch.zeros(1).expand(10**9)}, "'a' is larger than its data"),
     ],
 )
-def test_what_is_no_state_dict_of_dense_tensors_is_refused(
+def test_anything_but_a_state_dict_of_dense_tensors_is_refused(
     state: Any, message: str, tmp_path: Path
 ) -> None:
     torch.save(state, tmp_path / "pytorch_model.bin")

@@ -25,7 +25,7 @@ def masked_tokens(tiny: "Tiny", **decoder: np.ndarray) -> dict[str, np.ndarray]:
     return arrays | {f"cls.predictions.decoder.{name}": a for name, a in decoder.items()}
 
 
-def test_an_encoder_is_read_whole(tiny: "Tiny") -> None:
+def test_an_encoder_is_read_completely(tiny: "Tiny") -> None:
     read = read_transformers(tiny.path)
     assert read.family == "bert"
     assert read.config == tiny.config
@@ -35,7 +35,7 @@ def test_an_encoder_is_read_whole(tiny: "Tiny") -> None:
     assert (read.spec.pooling.modes, read.spec.modules, read.spec.max_length) == (("mean",), (), 16)
 
 
-def test_heads_are_kept_with_what_is_known_of_them(tiny: "Tiny") -> None:
+def test_heads_are_kept_with_their_settings(tiny: "Tiny") -> None:
     tiny.edit({"architectures": ["BertForMaskedLM"], "id2label": {"0": "good"}})
     arrays = masked_tokens(tiny)
     tiny.save(arrays)
@@ -53,7 +53,7 @@ def test_heads_are_kept_with_what_is_known_of_them(tiny: "Tiny") -> None:
     assert read.source_settings["id2label"] == {"0": "good"}
 
 
-def test_a_tied_decoder_may_be_in_the_file_or_not(tiny: "Tiny") -> None:
+def test_a_tied_decoder_is_optional_in_the_file(tiny: "Tiny") -> None:
     tiny.save(masked_tokens(tiny))
     without = read_transformers(tiny.path)
     bias = masked_tokens(tiny)["cls.predictions.bias"]
@@ -63,7 +63,7 @@ def test_a_tied_decoder_may_be_in_the_file_or_not(tiny: "Tiny") -> None:
     assert with_both.source_settings == without.source_settings
 
 
-def test_a_decoder_of_its_own_is_kept(tiny: "Tiny") -> None:
+def test_an_untied_decoder_is_kept(tiny: "Tiny") -> None:
     decoder = np.ones((20, 8), dtype=np.float32)
     tiny.save(masked_tokens(tiny, weight=decoder))
     read = read_transformers(tiny.path)
@@ -104,7 +104,7 @@ def test_a_wrong_weight_is_named_with_its_file(
         read_transformers(tiny.path)
 
 
-def test_weights_too_large_for_float32_are_found(tiny: "Tiny") -> None:
+def test_weights_too_large_for_float32_are_detected(tiny: "Tiny") -> None:
     state = {name: torch.from_numpy(array) for name, array in tiny.arrays().items()}
     state[EMBEDDING] = torch.full((20, 8), 1e300, dtype=torch.float64)
     (tiny.path / "model.safetensors").unlink()
@@ -113,7 +113,7 @@ def test_weights_too_large_for_float32_are_found(tiny: "Tiny") -> None:
         read_transformers(tiny.path)
 
 
-def test_whole_numbers_are_no_weights(tiny: "Tiny") -> None:
+def test_integer_weights_are_refused(tiny: "Tiny") -> None:
     state = {name: torch.from_numpy(array) for name, array in tiny.arrays().items()}
     state[EMBEDDING] = torch.zeros(20, 8, dtype=torch.int64)
     (tiny.path / "model.safetensors").unlink()
@@ -123,7 +123,7 @@ def test_whole_numbers_are_no_weights(tiny: "Tiny") -> None:
 
 
 @pytest.mark.parametrize("model_type", ["llama", "BERT", "", ["bert"], {"a": 1}, 3])
-def test_an_unknown_model_type_is_named_with_those_that_are_known(
+def test_the_error_for_an_unknown_model_type_lists_the_known_ones(
     model_type: Any, tiny: "Tiny"
 ) -> None:
     tiny.edit({"model_type": model_type})
@@ -137,7 +137,7 @@ def test_a_missing_model_type_is_named(tiny: "Tiny") -> None:
         read_transformers(tiny.path)
 
 
-def test_the_tokenizer_may_set_a_shorter_length_but_no_longer_one(tiny: "Tiny") -> None:
+def test_the_tokenizer_can_shorten_the_maximum_length_only(tiny: "Tiny") -> None:
     for stated, length in ((9, 9), (512, 16), (10**30, 16), (None, 16), (1e30, 16), (True, 16)):
         tiny.edit({"model_max_length": stated}, "tokenizer_config.json")
         assert read_transformers(tiny.path).spec.max_length == length

@@ -20,10 +20,10 @@ from bothways.checkpoints.weight_files import (
 from bothways.errors import CheckpointError
 
 SECONDS = 2.0
-"""A malformed file is refused at once; the bound is generous, for a busy machine."""
+"""Time limit for refusing a malformed file, generous for a busy machine."""
 
 ROOM = 8 * 2**20
-"""Bytes that refusing a file may need at most: none of what the file claims."""
+"""Memory limit in bytes for refusing a file, far below the sizes that the file claims."""
 
 
 def write_raw(path: Path, header: object, data: bytes = b"", size: int | None = None) -> Path:
@@ -63,13 +63,13 @@ def test_arrays_can_be_written_to_without_changing_the_file(tmp_path: Path) -> N
     assert read_safetensors(path)["x"].tolist() == [1, 1, 1]
 
 
-def test_data_that_is_not_aligned_is_read_all_the_same(tmp_path: Path) -> None:
+def test_unaligned_data_is_read(tmp_path: Path) -> None:
     header = json.dumps({"x": entry("F32", [1], 0, 4)}).encode()
     path = write_raw(tmp_path / "x", header + b" " * (7 - len(header) % 8), np.float32(5).tobytes())
     assert read_safetensors(path)["x"].tolist() == [5.0]
 
 
-def test_what_is_written_is_readable_by_all_who_read_the_folder(tmp_path: Path) -> None:
+def test_written_files_follow_the_umask(tmp_path: Path) -> None:
     (tmp_path / "other").touch()
     write_safetensors(tmp_path / "x.safetensors", {"x": np.ones(3)})
     assert (tmp_path / "x.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
@@ -113,7 +113,7 @@ HUGE = 10**12
         ),
     ],
 )  # fmt: skip
-def test_a_malformed_file_is_named_at_once_and_costs_nothing(
+def test_a_malformed_file_is_refused_quickly_and_without_memory(
     header: object, data: bytes, size: int | None, tmp_path: Path
 ) -> None:
     path = write_raw(tmp_path / "model.safetensors", header, data, size)
@@ -127,7 +127,7 @@ def test_a_malformed_file_is_named_at_once_and_costs_nothing(
 
 
 @pytest.mark.parametrize("content", [b"", b"abc", b"\0" * 8, b"version https://git-lfs", b"PK\3\4"])
-def test_what_is_no_safetensors_file_is_named(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_safetensors_is_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"model\.safetensors: not a valid safetensors file"):
         read_safetensors(tmp_path / "model.safetensors")
@@ -170,7 +170,7 @@ def write_index(folder: Path, names: object, file: str = "model.safetensors") ->
 @pytest.mark.parametrize(
     ("suffix", "file"), [(".safetensors", "model.safetensors"), (".bin", "pytorch_model.bin")]
 )
-def test_shards_are_read_as_their_index_says(suffix: str, file: str, tmp_path: Path) -> None:
+def test_shards_are_read_according_to_their_index(suffix: str, file: str, tmp_path: Path) -> None:
     write_index(tmp_path, shards(tmp_path, suffix), file)
     arrays, named, file_of = read_weights(tmp_path)
     assert {key: array.tolist() for key, array in arrays.items()} == {
@@ -204,9 +204,7 @@ def test_a_missing_shard_is_named(tmp_path: Path) -> None:
         ({"a": 3}, "weight_map: 'a': expected a file name"),
     ],
 )
-def test_an_index_that_is_wrong_is_refused(
-    changes: dict[str, object], message: str, tmp_path: Path
-) -> None:
+def test_a_wrong_index_is_refused(changes: dict[str, object], message: str, tmp_path: Path) -> None:
     write_index(tmp_path, dict(shards(tmp_path)) | changes)
     with pytest.raises(CheckpointError, match=re.escape(message)):
         read_weights(tmp_path)
@@ -219,7 +217,7 @@ def test_an_index_without_weights_is_refused(names: object, tmp_path: Path) -> N
         read_weights(tmp_path)
 
 
-def test_safetensors_are_preferred_and_one_file_to_shards(tmp_path: Path) -> None:
+def test_safetensors_and_single_files_take_precedence(tmp_path: Path) -> None:
     torch.save({"x": torch.zeros(1)}, tmp_path / "pytorch_model.bin")
     assert read_weights(tmp_path)[1].name == "pytorch_model.bin"
     write_index(tmp_path, shards(tmp_path))
@@ -228,7 +226,7 @@ def test_safetensors_are_preferred_and_one_file_to_shards(tmp_path: Path) -> Non
     assert read_weights(tmp_path)[1].name == "model.safetensors"
 
 
-def test_a_folder_without_weights_says_what_was_looked_for_and_what_is_there(
+def test_the_error_for_missing_weights_lists_expected_and_existing_files(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "model.pth").touch()
@@ -238,7 +236,7 @@ def test_a_folder_without_weights_says_what_was_looked_for_and_what_is_there(
         read_weights(tmp_path)
 
 
-def test_no_path_leads_out_of_a_folder(tmp_path: Path) -> None:
+def test_paths_cannot_leave_a_folder(tmp_path: Path) -> None:
     assert inside(tmp_path, "", tmp_path) == tmp_path
     assert inside(tmp_path, "1_Pooling", tmp_path) == tmp_path / "1_Pooling"
     for bad in ("..", "a/../..", "/", "//x", "\\\\host\\x", "c:x", "a\0b", "..\\x"):

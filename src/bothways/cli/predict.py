@@ -93,7 +93,6 @@ def predict(
         bothways predict runs/pos sentences.txt --words -o tagged.jsonl
     """
     from bothways.cli.memory import plan_chunks, reduce_memory_retention
-    from bothways.cli.prediction_records import Predictor, choose_task
     from bothways.cli.streaming import predict_rows, report_totals
     from bothways.files import ReadProgress, check_inputs
     from bothways.files.record_output import open_record_output
@@ -105,16 +104,8 @@ def predict(
     with contextlib.ExitStack() as stack:
         out = stack.enter_context(open_record_output(options.output, overwrite=options.overwrite))
         encoder = models.load(model, backend, quiet=quiet)
-        task, head = choose_task(encoder, options.task)
-        predictor = Predictor(
-            task=task,
-            head=head,
-            threshold=options.threshold,
-            top=options.top,
-            words=options.words,
-            query=options.query,
-            on_overflow=overflow.on_overflow,
-        )
+        predictor = _make_predictor(encoder, options, overflow)
+        head = predictor.head
         encoder.session.heads.weights(head)  # load the head before memory is measured
         plan = plan_chunks(
             overflow.max_memory,
@@ -140,7 +131,24 @@ def predict(
                 report=report,
             )
         seconds = time.monotonic() - started
-    report_totals(f"{task}:", totals, seconds, max_length=encoder.max_length, quiet=quiet)
+    report_totals(f"{predictor.task}:", totals, seconds, max_length=encoder.max_length, quiet=quiet)
+
+
+def _make_predictor(
+    encoder: "Encoder", options: PredictOptions, overflow: o.OverflowOptions
+) -> "Predictor":
+    from bothways.cli.prediction_records import Predictor, choose_task
+
+    task, head = choose_task(encoder, options.task)
+    return Predictor(
+        task=task,
+        head=head,
+        threshold=options.threshold,
+        top=options.top,
+        words=options.words,
+        query=options.query,
+        on_overflow=overflow.on_overflow,
+    )
 
 
 def _check_pairs(column: str | None, options: PredictOptions) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
-from bothways.lab.report.content import ReportSection
+from bothways.lab.report.content import PageSection
 from bothways.lab.settings import Scale
 
 __all__ = ["Comparison", "ComparisonProgress", "ComparisonResult", "progress_within"]
@@ -52,4 +52,4 @@ class Comparison(Generic[S, R]):
     title: str
     presets: Mapping[Scale, S]
     run: Callable[[S, ComparisonProgress], R]
-    sections: Callable[[R], Sequence[ReportSection]]
+    sections: Callable[[R], Sequence[PageSection]]

@@ -15,7 +15,7 @@ from bothways.model.config import EncoderConfig
 from bothways.nn.kernels import Chunk, attend, mask_of
 from bothways.nn.layers import Linear
 from bothways.nn.lengths import Lengths
-from bothways.nn.positions import NO_POSITIONS, AttentionPositions
+from bothways.nn.positions import NO_POSITIONS, PackedAttentionPositions
 
 
 class MultiHeadSelfAttention(nn.Module):
@@ -33,7 +33,7 @@ class MultiHeadSelfAttention(nn.Module):
         x_TD: Tensor,
         lengths: Lengths,
         layer: int,
-        positions: AttentionPositions = NO_POSITIONS,
+        positions: PackedAttentionPositions = NO_POSITIONS,
     ) -> Tensor:
         """The attention output of each token, (T, D)."""
         q_THK, k_THK = self._queries_and_keys(x_TD, lengths, positions)
@@ -54,7 +54,7 @@ class MultiHeadSelfAttention(nn.Module):
         x_LD: Tensor,
         lengths: Lengths,
         layer: int,
-        positions: AttentionPositions = NO_POSITIONS,
+        positions: PackedAttentionPositions = NO_POSITIONS,
     ) -> Float[Tensor, "H L L"]:
         """Attention probabilities of one sequence, at least in float32; rows sum to 1."""
         q_LHK, k_MHK = self._queries_and_keys(x_LD, lengths, positions)
@@ -70,7 +70,7 @@ class MultiHeadSelfAttention(nn.Module):
         )
 
     def _queries_and_keys(
-        self, x_TD: Tensor, lengths: Lengths, positions: AttentionPositions
+        self, x_TD: Tensor, lengths: Lengths, positions: PackedAttentionPositions
     ) -> tuple[Tensor, Tensor]:
         q_THK, k_THK = self._heads(self.query(x_TD)), self._heads(self.key(x_TD))
         return positions.rotate(q_THK, lengths), positions.rotate(k_THK, lengths)

@@ -13,7 +13,7 @@ from bothways.nn.attention import MultiHeadSelfAttention
 from bothways.nn.dropout import Dropout
 from bothways.nn.layers import Linear, make_norm
 from bothways.nn.lengths import Lengths
-from bothways.nn.positions import NO_POSITIONS, AttentionPositions
+from bothways.nn.positions import NO_POSITIONS, PackedAttentionPositions
 
 
 class EncoderBlock(nn.Module):
@@ -36,7 +36,7 @@ class EncoderBlock(nn.Module):
         x_TD: Tensor,
         lengths: Lengths,
         layer: int,
-        positions: AttentionPositions = NO_POSITIONS,
+        positions: PackedAttentionPositions = NO_POSITIONS,
     ) -> Tensor:
         """Map (T, D) to (T, D)."""
         match self.norm_placement:
@@ -59,7 +59,7 @@ class EncoderBlock(nn.Module):
         x_LD: Tensor,
         lengths: Lengths,
         layer: int,
-        positions: AttentionPositions = NO_POSITIONS,
+        positions: PackedAttentionPositions = NO_POSITIONS,
     ) -> Tensor:
         """The attention probabilities (H, L, L) of one sequence with block input `x_LD`."""
         match self.norm_placement:

@@ -18,7 +18,7 @@ from bothways.nn.lengths import Lengths
 
 __all__ = [
     "NO_POSITIONS",
-    "AttentionPositions",
+    "PackedAttentionPositions",
     "add_positions",
     "attention_positions",
     "bias_by_distance",
@@ -57,7 +57,7 @@ def add_positions(
             assert_never(unknown)
 
 
-class AttentionPositions(NamedTuple):
+class PackedAttentionPositions(NamedTuple):
     """What attention in one layer does with the positions of a batch.
 
     frequencies: radians per position by which each pair of numbers of the queries and keys is
@@ -73,21 +73,21 @@ class AttentionPositions(NamedTuple):
         return x_THK if self.frequencies is None else rotate(x_THK, lengths, self.frequencies)
 
 
-NO_POSITIONS = AttentionPositions()
+NO_POSITIONS = PackedAttentionPositions()
 """Attention that ignores the order of its inputs."""
 
 
 def attention_positions(
     config: EncoderConfig, lengths: Lengths, relative_bias: nn.Embedding | None
-) -> list[AttentionPositions]:
+) -> list[PackedAttentionPositions]:
     """How attention in each layer uses the positions of a batch."""
     layers = range(config.num_layers)
     match config.attention_positions:
         case "rotary":
-            return [AttentionPositions(config.rotary_frequencies(layer)) for layer in layers]
+            return [PackedAttentionPositions(config.rotary_frequencies(layer)) for layer in layers]
         case "relative":
             bias_HR = bias_by_distance(_given(relative_bias).weight, lengths.longest, config)
-            return [AttentionPositions(score_bias=bias_HR) for _ in layers]
+            return [PackedAttentionPositions(score_bias=bias_HR) for _ in layers]
         case "none":
             return [NO_POSITIONS for _ in layers]
         case unknown:

@@ -33,7 +33,7 @@ def tokenizer_json(folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "name", ["BertTokenizer", "BertTokenizerFast", "DistilBertTokenizerFast", "ElectraTokenizer"]
 )
-def test_a_vocabulary_is_of_word_pieces_where_the_class_says_so(
+def test_the_tokenizer_class_determines_a_word_piece_vocabulary(
     folder_of: FolderOf, name: str
 ) -> None:
     folder = folder_of({"vocab.txt": PIECES, "tokenizer_config.json": {"tokenizer_class": name}})
@@ -41,7 +41,7 @@ def test_a_vocabulary_is_of_word_pieces_where_the_class_says_so(
 
 
 @pytest.mark.parametrize("model_type", ["bert", "distilbert", "electra", "nomic_bert"])
-def test_a_vocabulary_is_of_word_pieces_where_the_model_is_known_for_it(
+def test_the_model_type_determines_a_word_piece_vocabulary(
     folder_of: FolderOf, model_type: str
 ) -> None:
     folder = folder_of({"vocab.txt": PIECES, "config.json": {"model_type": model_type}})
@@ -59,13 +59,13 @@ def test_a_vocabulary_is_of_word_pieces_where_the_model_is_known_for_it(
         {"tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast"}},
     ],
 )
-def test_a_vocabulary_of_unknown_kind_is_not_guessed_at(
+def test_a_vocabulary_of_unknown_kind_is_not_read(
     folder_of: FolderOf, files: dict[str, Any]
 ) -> None:
     assert open_tokenizer(folder_of({"vocab.txt": PIECES, "vocab.json": {"a": 0}, **files})) is None
 
 
-def test_the_atoms_of_a_smiles_model_are_not_taken_for_word_pieces(rxnmapper_folder: Path) -> None:
+def test_a_smiles_vocabulary_is_not_read_as_word_pieces(rxnmapper_folder: Path) -> None:
     assert open_tokenizer(rxnmapper_folder) is None
 
 
@@ -79,7 +79,7 @@ def test_the_atoms_of_a_smiles_model_are_not_taken_for_word_pieces(rxnmapper_fol
         ({"tokenize_chinese_chars": False}, ["the", "[UNK]", "[UNK]"]),
     ],
 )
-def test_the_settings_of_word_pieces_are_heeded(
+def test_word_piece_settings_are_applied(
     folder_of: FolderOf, settings: dict[str, Any], expected: list[str]
 ) -> None:
     bare = folder_of({"vocab.txt": PIECES, "config.json": {"model_type": "bert"}}, "bare")
@@ -103,7 +103,7 @@ def test_the_settings_of_word_pieces_are_heeded(
     assert tokens(contradictory, "The ré 中中")[1:-1] == expected
 
 
-def test_a_whole_tokenizer_of_no_named_class_is_taken_as_it_is(
+def test_a_tokenizer_file_without_a_class_is_used_unchanged(
     folder_of: FolderOf, bert_folder: Path
 ) -> None:
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "do_lower_case": False}
@@ -113,7 +113,7 @@ def test_a_whole_tokenizer_of_no_named_class_is_taken_as_it_is(
     assert tokens(folder, "THE RIVER") == ["[CLS]", "the", "river", "[SEP]"]
 
 
-def test_a_tokenizer_neither_cuts_nor_pads_whatever_its_file_says(
+def test_truncation_and_padding_of_a_tokenizer_file_are_disabled(
     folder_of: FolderOf, bert_folder: Path
 ) -> None:
     whole = tokenizer_json(bert_folder)
@@ -133,7 +133,7 @@ def test_a_tokenizer_neither_cuts_nor_pads_whatever_its_file_says(
 
 
 @pytest.mark.parametrize("where", ["tokenizer.json", "tokenizer_config.json"])
-def test_a_tokenizer_that_cuts_at_the_beginning_is_refused(
+def test_a_tokenizer_that_truncates_at_the_start_is_refused(
     folder_of: FolderOf, bert_folder: Path, where: str
 ) -> None:
     whole = tokenizer_json(bert_folder)
@@ -157,7 +157,7 @@ def test_added_tokens_are_whole_words_with_the_ids_the_folder_gives(folder_of: F
         open_tokenizer(folder_of({**files, "added_tokens.json": {"NEW": 12}}, "gap"))
 
 
-def test_special_tokens_are_found_in_either_file_and_the_config_counts(
+def test_the_tokenizer_config_takes_precedence_for_special_tokens(
     folder_of: FolderOf,
 ) -> None:
     files = {
@@ -182,7 +182,7 @@ def test_an_esm_vocabulary_is_an_alphabet(esm_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["spiece.model", "sentencepiece.bpe.model", "tokenizer.model"])
-def test_a_bare_sentencepiece_model_is_refused_with_what_to_do(
+def test_the_error_for_a_bare_sentencepiece_model_shows_its_conversion(
     folder_of: FolderOf, name: str
 ) -> None:
     with pytest.raises(CheckpointError, match=rf"{name}.*save_pretrained"):
@@ -193,7 +193,7 @@ def test_a_bare_sentencepiece_model_is_refused_with_what_to_do(
     "content",
     ["", "{}", "[]", "nonsense", "[" * 100_000, '{"model":' * 1000, '{"model": {"type": "Magic"}}'],
 )
-def test_a_file_that_is_no_tokenizer_is_refused(folder_of: FolderOf, content: str) -> None:
+def test_a_file_that_is_not_a_tokenizer_is_refused(folder_of: FolderOf, content: str) -> None:
     with pytest.raises(CheckpointError, match=r"tokenizer\.json: not a tokenizer"):
         open_tokenizer(folder_of({"tokenizer.json": content}))
 
@@ -219,7 +219,7 @@ def test_a_file_that_is_no_tokenizer_is_refused(folder_of: FolderOf, content: st
         ({"vocab.txt": "the\nriver"}, r"vocab\.txt: cls_token='\[CLS\]' is not in the vocabulary"),
     ],
 )
-def test_a_malformed_file_is_named_with_its_field(
+def test_the_error_for_a_malformed_file_names_the_field(
     folder_of: FolderOf, files: dict[str, Any], named: str
 ) -> None:
     base = {"vocab.txt": PIECES, "config.json": {"model_type": "bert"}}

@@ -50,7 +50,7 @@ def test_a_word_in_two_segments_has_them_in_bert_and_not_in_mpnet(
     assert mpnet.type_ids == [0] * 6
 
 
-def test_byte_pairs_heed_their_settings(roberta_folder: Path, folder_of: FolderOf) -> None:
+def test_byte_pair_settings_are_applied(roberta_folder: Path, folder_of: FolderOf) -> None:
     files = {
         name: (roberta_folder / name).read_text(encoding="utf-8")
         for name in ("vocab.json", "merges.txt", "config.json")
@@ -88,7 +88,7 @@ def test_malformed_byte_pair_files_are_named(
         open_tokenizer(folder_of(whole))
 
 
-def test_residues_are_read_as_transformers_reads_them(esm_folder: Path) -> None:
+def test_residues_are_read_like_in_transformers(esm_folder: Path) -> None:
     from transformers import EsmTokenizer
 
     theirs = EsmTokenizer.from_pretrained(esm_folder)
@@ -122,7 +122,7 @@ def test_residues_are_read_as_transformers_reads_them(esm_folder: Path) -> None:
         assert tokenized.values.tolist() == theirs(protein)["input_ids"], protein
 
 
-def test_an_esm_folder_may_do_without_an_end(folder_of: FolderOf) -> None:
+def test_an_esm_folder_without_an_end_token_is_read(folder_of: FolderOf) -> None:
     settings = {"tokenizer_class": "EsmTokenizer", "eos_token": None}
     alphabet = open_tokenizer(
         folder_of(

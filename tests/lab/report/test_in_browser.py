@@ -9,7 +9,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.image import imread
 
-from bothways.lab.report.content import ComparisonReport, ReportFigure, ReportSection, ReportTable
+from bothways.lab.report.content import ComparisonReport, PageFigure, PageSection, ReportTable
 from bothways.lab.report.writer import write_report
 from bothways.plotting.style import BLUE
 
@@ -30,9 +30,9 @@ def _square(axes: Axes) -> None:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    figure = ReportFigure("square", _square, "A square.", "A blue square.")
+    figure = PageFigure("square", _square, "A square.", "A blue square.")
     table = ReportTable("Numbers", ("name", "score"), ((HOSTILE, 0.5),))
-    section = ReportSection("Heading", (HOSTILE,), (figure,), (table,))
+    section = PageSection("Heading", (HOSTILE,), (figure,), (table,))
     content = ComparisonReport("A report", "bothways compare", {}, (section,), {})
     return write_report(tmp_path_factory.mktemp("report"), content)
 

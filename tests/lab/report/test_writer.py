@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.image import imread
 
 from bothways.errors import DataFileError, MissingExtra
-from bothways.lab.report.content import ComparisonReport, ReportFigure, ReportSection, ReportTable
+from bothways.lab.report.content import ComparisonReport, PageFigure, PageSection, ReportTable
 from bothways.lab.report.writer import write_report
 from bothways.plotting import style
 from bothways.plotting.style import new_figure
@@ -23,11 +23,11 @@ def _line(axes: Axes) -> None:
 
 
 def _report(text: str = "Example text.") -> ComparisonReport:
-    figure = ReportFigure("course", _line, f"Caption: {text}", f"Alt: {text}")
+    figure = PageFigure("course", _line, f"Caption: {text}", f"Alt: {text}")
     table = ReportTable(
         f"ReportTable: {text}", ("name", "score", text), (("a", 0.51234, text), ("b", 12345, None))
     )
-    section = ReportSection(f"Heading: {text}", (text,), (figure,), (table,))
+    section = PageSection(f"Heading: {text}", (text,), (figure,), (table,))
     raw = {"curve": np.array([1.0, math.nan]), "seeds": (np.int64(1), 2), "text": text}
     return ComparisonReport(
         f"Title: {text}", f"bothways compare {text}", {"seeds": text}, (section,), raw
@@ -122,7 +122,7 @@ def test_numbers_in_a_table_are_rounded_and_right_aligned(tmp_path: Path) -> Non
 def test_a_finished_figure_is_written_unchanged(tmp_path: Path) -> None:
     figure = new_figure(2, 1)
     _line(figure.subplots())
-    section = ReportSection("One", (), (ReportFigure("one", figure, "caption", "alt"),))
+    section = PageSection("One", (), (PageFigure("one", figure, "caption", "alt"),))
     write_report(tmp_path, ComparisonReport("t", "c", {}, (section,), {}))
     assert imread(tmp_path / "one.png").shape[:2] == (150, 300)
 
@@ -132,7 +132,7 @@ def test_a_failed_report_keeps_the_previous_one(tmp_path: Path) -> None:
         raise RuntimeError
 
     before = write_report(tmp_path, _report()).read_bytes()
-    section = ReportSection("One", (), (ReportFigure("course", fail, "", ""),))
+    section = PageSection("One", (), (PageFigure("course", fail, "", ""),))
     with pytest.raises(RuntimeError):
         write_report(tmp_path, ComparisonReport("t", "c", {}, (section,), {}))
     assert (tmp_path / "report.html").read_bytes() == before

@@ -266,7 +266,7 @@ def test_a_full_disk_stops_the_run_and_leaves_the_last_good_checkpoint(
     name: str,
     latest_checkpoint: int,
 ) -> None:
-    """There is room for so many files of weights: four at step 3, two at step 4, and so on."""
+    """Room for `room` files of weights: four at step 3, two at step 4, and so on."""
     save = safetensors.numpy.save_file
     saved: list[Path] = []
 

@@ -7,7 +7,7 @@ import numpy as np
 from bothways.checkpoints.onnx.graph import Graph, Value
 from bothways.checkpoints.onnx.inputs import Inputs
 from bothways.checkpoints.onnx.layers import linear
-from bothways.checkpoints.onnx.positions import AttentionPositions
+from bothways.checkpoints.onnx.positions import GraphAttentionPositions
 from bothways.model.config import EncoderConfig
 from bothways.model.weights import Weights
 
@@ -28,7 +28,7 @@ class Attention:
         self._inputs = inputs
         self._config = config
         self._masks: dict[int | None, Value] = {}
-        self._positions = AttentionPositions(graph, inputs, weights, config)
+        self._positions = GraphAttentionPositions(graph, inputs, weights, config)
 
     def layer(self, x: Value, w: Weights, name: str, layer: int) -> Value:
         """Mix the positions, (B, L, D), with the weights under `name`."""

@@ -10,7 +10,7 @@ from bothways.checkpoints.onnx.inputs import Inputs
 from bothways.model.config import EncoderConfig
 from bothways.model.weights import Weights
 
-__all__ = ["AttentionPositions", "add_positions"]
+__all__ = ["GraphAttentionPositions", "add_positions"]
 
 
 def add_positions(
@@ -31,7 +31,7 @@ def add_positions(
             assert_never(unknown)
 
 
-class AttentionPositions:
+class GraphAttentionPositions:
     """What attention does with positions: tables that all layers share.
 
     bias: added to the scores, (H, L, L); None for nothing.

@@ -15,7 +15,7 @@ from bothways.model.config import EncoderConfig
 from bothways.nn.block import EncoderBlock
 from bothways.nn.encoder import TransformerEncoder
 from bothways.nn.lengths import Lengths
-from bothways.nn.positions import NO_POSITIONS, AttentionPositions, attention_positions
+from bothways.nn.positions import NO_POSITIONS, PackedAttentionPositions, attention_positions
 
 __all__ = ["AblatedBlock", "AblatedEncoder", "AblatedPart", "initialize_glorot"]
 
@@ -40,7 +40,7 @@ class AblatedBlock(EncoderBlock):
         x_TD: Tensor,
         lengths: Lengths,
         layer: int,
-        positions: AttentionPositions = NO_POSITIONS,
+        positions: PackedAttentionPositions = NO_POSITIONS,
     ) -> Tensor:
         """Map (T, D) to (T, D)."""
 

@@ -8,11 +8,11 @@ if TYPE_CHECKING:  # matplotlib is slow to import and may be missing
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["ComparisonReport", "ReportFigure", "ReportSection", "ReportTable"]
+__all__ = ["ComparisonReport", "PageFigure", "PageSection", "ReportTable"]
 
 
 @dataclasses.dataclass(frozen=True)
-class ReportFigure:
+class PageFigure:
     """A figure of a report.
 
     name: of its PNG file, without the extension.
@@ -41,12 +41,12 @@ class ReportTable:
 
 
 @dataclasses.dataclass(frozen=True)
-class ReportSection:
+class PageSection:
     """A heading, followed by paragraphs, figures and tables, in this order."""
 
     heading: str
     paragraphs: tuple[str, ...]
-    figures: tuple[ReportFigure, ...] = ()
+    figures: tuple[PageFigure, ...] = ()
     tables: tuple[ReportTable, ...] = ()
 
 
@@ -61,5 +61,5 @@ class ComparisonReport:
     title: str
     command: str
     facts: Mapping[str, str]
-    sections: tuple[ReportSection, ...]
+    sections: tuple[PageSection, ...]
     raw: Mapping[str, Any]

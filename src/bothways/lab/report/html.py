@@ -4,7 +4,7 @@ import html
 import re
 from collections.abc import Iterator, Mapping
 
-from bothways.lab.report.content import ComparisonReport, ReportFigure, ReportSection, ReportTable
+from bothways.lab.report.content import ComparisonReport, PageFigure, PageSection, ReportTable
 
 __all__ = ["render_page"]
 
@@ -72,7 +72,7 @@ def _lines(report: ComparisonReport, images: Mapping[str, str]) -> Iterator[str]
     yield "</html>"
 
 
-def _section(section: ReportSection, images: Mapping[str, str]) -> Iterator[str]:
+def _section(section: PageSection, images: Mapping[str, str]) -> Iterator[str]:
     yield "<section>"
     yield f"<h2>{_text(section.heading)}</h2>"
     for paragraph in section.paragraphs:
@@ -84,7 +84,7 @@ def _section(section: ReportSection, images: Mapping[str, str]) -> Iterator[str]
     yield "</section>"
 
 
-def _figure(figure: ReportFigure, image: str) -> Iterator[str]:
+def _figure(figure: PageFigure, image: str) -> Iterator[str]:
     yield "<figure>"
     yield f'<img src="{image}" alt="{_text(figure.alt)}">'
     yield f"<figcaption>{_text(figure.caption)}</figcaption>"

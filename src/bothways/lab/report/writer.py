@@ -16,7 +16,7 @@ import numpy as np
 
 from bothways.errors import DataFileError
 from bothways.io.atomic import atomic_files
-from bothways.lab.report.content import ComparisonReport, ReportFigure
+from bothways.lab.report.content import ComparisonReport, PageFigure
 from bothways.lab.report.html import render_page
 from bothways.plotting.style import new_figure, require_matplotlib, save_png, style_axes
 
@@ -67,7 +67,7 @@ def make_folder(out: Path) -> None:
         ) from error
 
 
-def _draw(figure: ReportFigure, folder: Path) -> str:
+def _draw(figure: PageFigure, folder: Path) -> str:
     """Write the figure's PNG file; return the image as a `data:` URL."""
     require_matplotlib()
     canvas = figure.draw

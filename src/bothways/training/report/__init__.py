@@ -16,7 +16,7 @@ from bothways.training.objectives.objective import Objective
 from bothways.training.objectives.pairs import LabeledPairs, PairObjective
 from bothways.training.objectives.tag import mark_spans
 from bothways.training.report.classes import one_class, several_classes
-from bothways.training.report.held_out import HeldOutResults, ReportFigure, ReportSection
+from bothways.training.report.held_out import HeldOutResults, MarkdownFigure, MarkdownSection
 from bothways.training.report.learning_curve import learning_curve
 from bothways.training.report.markdown import code_block, number, plain, table
 from bothways.training.report.pairs import pairs
@@ -24,7 +24,7 @@ from bothways.training.report.retrieval import retrieval
 from bothways.training.report.tags import tags
 from bothways.training.report.values import values
 
-__all__ = ["REPORT_FILE", "HeldOutResults", "ReportFigure", "ReportSection", "write_report"]
+__all__ = ["REPORT_FILE", "HeldOutResults", "MarkdownFigure", "MarkdownSection", "write_report"]
 
 REPORT_FILE = "report.md"
 _FIGURES = "report"
@@ -88,7 +88,7 @@ def write_report(
     return path
 
 
-def _draw(out: Path, sections: Iterable[ReportSection]) -> dict[str, str]:
+def _draw(out: Path, sections: Iterable[MarkdownSection]) -> dict[str, str]:
     """Draw all figures; return their paths relative to the report, by name."""
     with wrap_write_errors(out / _FIGURES):
         (out / _FIGURES).mkdir(exist_ok=True)
@@ -102,7 +102,9 @@ def _draw(out: Path, sections: Iterable[ReportSection]) -> dict[str, str]:
     return drawn
 
 
-def _objective_sections(objective: Objective, held_out: HeldOutResults) -> Iterator[ReportSection]:
+def _objective_sections(
+    objective: Objective, held_out: HeldOutResults
+) -> Iterator[MarkdownSection]:
     """The sections that depend on the objective."""
     head = objective.head
     if head is None:
@@ -133,12 +135,12 @@ def _title(objective: Objective, held_out: HeldOutResults | None) -> str:
     return f"{objective.name}: {metric} {number(held_out.metrics[metric])} on held-out data"
 
 
-def _overview(overview: Mapping[str, str]) -> ReportSection:
+def _overview(overview: Mapping[str, str]) -> MarkdownSection:
     rows = ([plain(name), plain(value)] for name, value in overview.items())
-    return ReportSection("Overview", table(["", ""], rows))
+    return MarkdownSection("Overview", table(["", ""], rows))
 
 
-def _scores(objective: Objective, held_out: HeldOutResults) -> ReportSection:
+def _scores(objective: Objective, held_out: HeldOutResults) -> MarkdownSection:
     rows = (
         [plain(name), number(value), _MEANING.get(name.partition(" ")[0], "")]
         for name, value in held_out.metrics.items()
@@ -150,10 +152,10 @@ def _scores(objective: Objective, held_out: HeldOutResults) -> ReportSection:
             f"{plain(objective.monitor.metric)}, so these scores are slightly optimistic; for an "
             "unbiased score, evaluate on data that selected nothing."
         )
-    return ReportSection("Scores", f"{text}\n\n{table(['metric', 'value', 'meaning'], rows)}")
+    return MarkdownSection("Scores", f"{text}\n\n{table(['metric', 'value', 'meaning'], rows)}")
 
 
-def _how_to_use(out: Path, objective: Objective) -> ReportSection:
+def _how_to_use(out: Path, objective: Objective) -> MarkdownSection:
     task = None if objective.head is None else objective.head.task
     load = f"import bothways\n\nencoder = bothways.load({str(out)!r})\n"
     match task:
@@ -169,12 +171,12 @@ def _how_to_use(out: Path, objective: Objective) -> ReportSection:
         case unknown:
             assert_never(unknown)
     blocks = code_block("python", load + python), code_block("sh", shell)
-    return ReportSection("How to use it", "\n\n".join(blocks))
+    return MarkdownSection("How to use it", "\n\n".join(blocks))
 
 
-def _settings(settings: Mapping[str, object]) -> ReportSection:
+def _settings(settings: Mapping[str, object]) -> MarkdownSection:
     rows = (
         [f"`{name}`", "none" if value is None else plain(str(value))]
         for name, value in settings.items()
     )
-    return ReportSection("Training settings", table(["setting", "value"], rows))
+    return MarkdownSection("Training settings", table(["setting", "value"], rows))

@@ -16,7 +16,7 @@ from bothways.training.objectives.metrics import (
     label_counts,
     reliability,
 )
-from bothways.training.report.held_out import HeldOutResults, ReportFigure, ReportSection
+from bothways.training.report.held_out import HeldOutResults, MarkdownFigure, MarkdownSection
 from bothways.training.report.markdown import number, plain, table
 from bothways.training.report.plots import draw_class_scores, draw_confusion, draw_reliability
 
@@ -34,7 +34,7 @@ MAX_ROWS = 200
 MAX_MISTAKES = 20
 
 
-def one_class(held_out: HeldOutResults, labels: Sequence[str]) -> Iterator[ReportSection]:
+def one_class(held_out: HeldOutResults, labels: Sequence[str]) -> Iterator[MarkdownSection]:
     """Sections on a classifier with one label per sequence."""
     probabilities, target = held_out.evaluated["probabilities"], held_out.evaluated["targets"]
     predicted = probabilities.argmax(axis=1)
@@ -45,7 +45,7 @@ def one_class(held_out: HeldOutResults, labels: Sequence[str]) -> Iterator[Repor
     yield _mistakes(held_out, labels, predicted)
 
 
-def several_classes(held_out: HeldOutResults, labels: Sequence[str]) -> Iterator[ReportSection]:
+def several_classes(held_out: HeldOutResults, labels: Sequence[str]) -> Iterator[MarkdownSection]:
     """Sections on a classifier with any number of labels per sequence."""
     probabilities, target = held_out.evaluated["probabilities"], held_out.evaluated["targets"]
     predicted, actual = probabilities > 0.5, target > 0.5
@@ -55,7 +55,7 @@ def several_classes(held_out: HeldOutResults, labels: Sequence[str]) -> Iterator
     yield _mistakes_of_several(held_out, labels, predicted, actual)
 
 
-def scores(counts: Counts, labels: Sequence[str], noun: str) -> ReportSection:
+def scores(counts: Counts, labels: Sequence[str], noun: str) -> MarkdownSection:
     """Precision, recall and F1 by class; figures use its number if its name is unprintable."""
     frequent = np.argsort(-counts.actual, kind="stable")[:MAX_ROWS]
     columns = (counts.precision, counts.recall, counts.f1)
@@ -67,11 +67,11 @@ def scores(counts: Counts, labels: Sequence[str], noun: str) -> ReportSection:
     if len(labels) > MAX_ROWS:
         text += f"\n\nThe {MAX_ROWS} most frequent of {len(labels)}."
     draw = partial(draw_class_scores, counts=counts, labels=labels)
-    figure = ReportFigure(f"scores_by_{noun}", f"precision, recall and F1 by {noun}", draw)
-    return ReportSection(f"Scores by {noun}", text, (figure,))
+    figure = MarkdownFigure(f"scores_by_{noun}", f"precision, recall and F1 by {noun}", draw)
+    return MarkdownSection(f"Scores by {noun}", text, (figure,))
 
 
-def confusions(confusion: np.ndarray, labels: Sequence[str]) -> ReportSection:
+def confusions(confusion: np.ndarray, labels: Sequence[str]) -> MarkdownSection:
     """The confusion matrix as a figure, and its largest errors as a table."""
     wrong = confusion * (1 - np.eye(len(labels), dtype=np.int64))
     largest = np.argsort(-wrong, axis=None, kind="stable")[:MAX_MISTAKES]
@@ -83,11 +83,11 @@ def confusions(confusion: np.ndarray, labels: Sequence[str]) -> ReportSection:
     )  # fmt: skip
     text = table(["actual", "predicted", "count", "share of actual"], rows)
     draw = partial(draw_confusion, confusion=confusion, labels=labels)
-    figure = ReportFigure("confusion", "actual and predicted classes", draw)
-    return ReportSection("Confusion", text if pairs else "No errors.", (figure,))
+    figure = MarkdownFigure("confusion", "actual and predicted classes", draw)
+    return MarkdownSection("Confusion", text if pairs else "No errors.", (figure,))
 
 
-def calibration(confidence: np.ndarray, correct: np.ndarray) -> ReportSection:
+def calibration(confidence: np.ndarray, correct: np.ndarray) -> MarkdownSection:
     """Confidence compared with accuracy; confidence and correct, (n,)."""
     bins = reliability(confidence, correct)
     text = (
@@ -97,13 +97,13 @@ def calibration(confidence: np.ndarray, correct: np.ndarray) -> ReportSection:
         f"{expected_calibration_error(bins):.3f}; 0 is best."
     )
     draw = partial(draw_reliability, bins=bins)
-    figure = ReportFigure("calibration", "accuracy by confidence", draw)
-    return ReportSection("Calibration", text, (figure,))
+    figure = MarkdownFigure("calibration", "accuracy by confidence", draw)
+    return MarkdownSection("Calibration", text, (figure,))
 
 
 def _mistakes(
     held_out: HeldOutResults, labels: Sequence[str], predicted: np.ndarray
-) -> ReportSection:
+) -> MarkdownSection:
     probabilities, target = held_out.evaluated["probabilities"], held_out.evaluated["targets"]
     each = np.arange(len(target))
     of_actual, of_predicted = probabilities[each, target], probabilities[each, predicted]
@@ -121,7 +121,7 @@ def _mistakes(
 
 def _mistakes_of_several(
     held_out: HeldOutResults, labels: Sequence[str], predicted: np.ndarray, actual: np.ndarray
-) -> ReportSection:
+) -> MarkdownSection:
     wrong = np.flatnonzero((predicted != actual).any(axis=1))
     losses = held_out.evaluated["loss"].mean(axis=1)
     worst = wrong[np.argsort(-losses[wrong], kind="stable")][:MAX_MISTAKES].tolist()
@@ -138,9 +138,9 @@ def _mistakes_of_several(
     return _mistakes_section(len(wrong), len(actual), table(header, rows))
 
 
-def _mistakes_section(wrong: int, total: int, rows: str) -> ReportSection:
+def _mistakes_section(wrong: int, total: int, rows: str) -> MarkdownSection:
     if not wrong:
-        return ReportSection("Mistakes", f"None in {total:,} sequences.")
+        return MarkdownSection("Mistakes", f"None in {total:,} sequences.")
     shown = "All of them:" if wrong <= MAX_MISTAKES else f"The {MAX_MISTAKES} worst:"
     text = f"{wrong:,} of {total:,} sequences. Wrong labels in the data show up here too. {shown}"
-    return ReportSection("Mistakes", f"{text}\n\n{rows}")
+    return MarkdownSection("Mistakes", f"{text}\n\n{rows}")

@@ -10,7 +10,7 @@ import numpy as np
 from bothways.training.data.dataset import Dataset
 from bothways.training.objectives.objective import Evaluation
 
-__all__ = ["HeldOutResults", "ReportFigure", "ReportSection"]
+__all__ = ["HeldOutResults", "MarkdownFigure", "MarkdownSection"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -42,7 +42,7 @@ class HeldOutResults:
         return self.text_of(int(self.order[sequence]))
 
 
-class ReportFigure(NamedTuple):
+class MarkdownFigure(NamedTuple):
     """A figure: its file name without suffix, its caption, and a function that draws it."""
 
     name: str
@@ -50,9 +50,9 @@ class ReportFigure(NamedTuple):
     draw: Callable[[Path], None]
 
 
-class ReportSection(NamedTuple):
+class MarkdownSection(NamedTuple):
     """A section of a report: its heading, its Markdown, and its figures."""
 
     title: str
     text: str
-    figures: tuple[ReportFigure, ...] = ()
+    figures: tuple[MarkdownFigure, ...] = ()

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from bothways.training.objectives.objective import Monitor
-from bothways.training.report.held_out import ReportFigure, ReportSection
+from bothways.training.report.held_out import MarkdownFigure, MarkdownSection
 from bothways.training.report.markdown import number, plain, table
 from bothways.training.report.plots import Curve, draw_learning_curve
 
 __all__ = ["learning_curve"]
 
 
-def learning_curve(events: Sequence[Mapping[str, Any]], monitor: Monitor) -> ReportSection:
+def learning_curve(events: Sequence[Mapping[str, Any]], monitor: Monitor) -> MarkdownSection:
     """Losses by step as a figure; the first, best and last validation as a table."""
     steps = [event for event in events if event["kind"] == "step"]
     validations = [
@@ -31,8 +31,8 @@ def learning_curve(events: Sequence[Mapping[str, Any]], monitor: Monitor) -> Rep
         metric=monitor.metric,
         better=monitor.better,
     )
-    figure = ReportFigure("learning_curve", "loss and learning rate by step", draw)
-    return ReportSection(
+    figure = MarkdownFigure("learning_curve", "loss and learning rate by step", draw)
+    return MarkdownSection(
         "Learning curve", _validation_table(validations, monitor), (figure,) if steps else ()
     )
 

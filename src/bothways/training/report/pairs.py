@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from bothways.training.report.held_out import HeldOutResults, ReportFigure, ReportSection
+from bothways.training.report.held_out import HeldOutResults, MarkdownFigure, MarkdownSection
 from bothways.training.report.markdown import number, plain, table
 from bothways.training.report.plots import draw_parity
 
@@ -18,7 +18,7 @@ MAX_MISTAKES = 20
 NUM_GROUPS = 5
 
 
-def pairs(held_out: HeldOutResults, *, are_labels: bool) -> Iterator[ReportSection]:
+def pairs(held_out: HeldOutResults, *, are_labels: bool) -> Iterator[MarkdownSection]:
     """Sections on the cosine of each pair. are_labels: whether targets are 0 and 1."""
     cosine_B = held_out.evaluated["cosines"][:, 0]
     target_B = held_out.evaluated["targets"]
@@ -26,7 +26,7 @@ def pairs(held_out: HeldOutResults, *, are_labels: bool) -> Iterator[ReportSecti
     yield _worst(held_out, cosine_B, target_B)
 
 
-def _cosines(cosine_B: np.ndarray, target_B: np.ndarray, *, are_labels: bool) -> ReportSection:
+def _cosines(cosine_B: np.ndarray, target_B: np.ndarray, *, are_labels: bool) -> MarkdownSection:
     """Cosines by label, or by groups of scores of similar size."""
     order = np.argsort(target_B, kind="stable")
     groups = (
@@ -42,16 +42,16 @@ def _cosines(cosine_B: np.ndarray, target_B: np.ndarray, *, are_labels: bool) ->
     )
     header = ["pairs" if are_labels else "score", "number", "mean cosine", "standard deviation"]
     figures = () if are_labels else (
-        ReportFigure(
+        MarkdownFigure(
             "cosines",
             "cosine against score",
             partial(draw_parity, predicted=cosine_B, target=target_B, name="similarity"),
         ),
     )  # fmt: skip
-    return ReportSection("Cosines", table(header, rows), figures)
+    return MarkdownSection("Cosines", table(header, rows), figures)
 
 
-def _worst(held_out: HeldOutResults, cosine_B: np.ndarray, target_B: np.ndarray) -> ReportSection:
+def _worst(held_out: HeldOutResults, cosine_B: np.ndarray, target_B: np.ndarray) -> MarkdownSection:
     worst = np.argsort(-np.abs(cosine_B - target_B), kind="stable")[:MAX_MISTAKES].tolist()
     rows = (
         [
@@ -62,7 +62,7 @@ def _worst(held_out: HeldOutResults, cosine_B: np.ndarray, target_B: np.ndarray)
         ]
         for i in worst
     )
-    return ReportSection("Largest errors", table(["where", "target", "cosine", "text"], rows))
+    return MarkdownSection("Largest errors", table(["where", "target", "cosine", "text"], rows))
 
 
 def _span(targets: np.ndarray) -> str:

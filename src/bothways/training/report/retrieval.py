@@ -6,7 +6,7 @@ B anchors, each with its positive.
 import numpy as np
 
 from bothways.training.objectives.metrics import recall_at
-from bothways.training.report.held_out import HeldOutResults, ReportSection
+from bothways.training.report.held_out import HeldOutResults, MarkdownSection
 from bothways.training.report.markdown import plain, table
 
 __all__ = ["retrieval"]
@@ -15,7 +15,9 @@ CUT_OFFS = (1, 3, 10, 30, 100)
 MAX_MISTAKES = 20
 
 
-def retrieval(held_out: HeldOutResults, ranks: np.ndarray) -> tuple[ReportSection, ReportSection]:
+def retrieval(
+    held_out: HeldOutResults, ranks: np.ndarray
+) -> tuple[MarkdownSection, MarkdownSection]:
     """Sections on the rank of each anchor's positive among all positives and negatives, (B,)."""
     recalls = ([f"{k}", f"{100 * recall_at(k, ranks):.1f} %"] for k in CUT_OFFS)
     text = (
@@ -25,8 +27,8 @@ def retrieval(held_out: HeldOutResults, ranks: np.ndarray) -> tuple[ReportSectio
     worst = np.argsort(-ranks, kind="stable")[:MAX_MISTAKES].tolist()
     rows = ([plain(held_out.place(i)), f"{ranks[i]:,}", plain(held_out.text(i))] for i in worst)
     return (
-        ReportSection(
+        MarkdownSection(
             "Retrieval", f"{text}\n\n{table(['rank up to', 'positives found'], recalls)}"
         ),
-        ReportSection("Worst ranks", table(["where", "rank", "text"], rows)),
+        MarkdownSection("Worst ranks", table(["where", "rank", "text"], rows)),
     )

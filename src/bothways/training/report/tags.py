@@ -10,7 +10,7 @@ import numpy as np
 from bothways.training.data.dataset import IGNORED
 from bothways.training.objectives.metrics import class_counts, confusion_matrix, span_counts
 from bothways.training.report.classes import calibration, confusions, scores
-from bothways.training.report.held_out import HeldOutResults, ReportSection
+from bothways.training.report.held_out import HeldOutResults, MarkdownSection
 from bothways.training.report.markdown import plain, table
 
 __all__ = ["tags"]
@@ -20,7 +20,7 @@ MAX_SEQUENCES = 20
 
 def tags(
     held_out: HeldOutResults, labels: Sequence[str], *, spans: bool
-) -> Iterator[ReportSection]:
+) -> Iterator[MarkdownSection]:
     """Sections on a tagger. spans: whether the labels mark spans."""
     evaluated = held_out.evaluated
     predicted, target = evaluated["predictions"], evaluated["targets"]
@@ -36,7 +36,7 @@ def tags(
     yield _worst(held_out, predicted != target, first)
 
 
-def _worst(held_out: HeldOutResults, wrong: np.ndarray, first: np.ndarray) -> ReportSection:
+def _worst(held_out: HeldOutResults, wrong: np.ndarray, first: np.ndarray) -> MarkdownSection:
     """The sequences with the most wrong tags.
 
     first: the first labeled position of each sequence that has any, (n,).
@@ -53,7 +53,9 @@ def _worst(held_out: HeldOutResults, wrong: np.ndarray, first: np.ndarray) -> Re
     )  # fmt: skip
     summary = f"{len(with_any):,} of {len(first):,} sequences have a wrong tag."
     worst_table = table(["where", "wrong", "of", "text"], rows)
-    return ReportSection("Mistakes", f"{summary} The worst:\n\n{worst_table}" if worst else summary)
+    return MarkdownSection(
+        "Mistakes", f"{summary} The worst:\n\n{worst_table}" if worst else summary
+    )
 
 
 def _is_labeled(held_out: HeldOutResults, index: int) -> bool:

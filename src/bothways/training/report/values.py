@@ -13,7 +13,7 @@ from bothways.training.objectives.metrics import (
     r_squared,
     root_mean_squared_error,
 )
-from bothways.training.report.held_out import HeldOutResults, ReportFigure, ReportSection
+from bothways.training.report.held_out import HeldOutResults, MarkdownFigure, MarkdownSection
 from bothways.training.report.markdown import number, plain, table
 from bothways.training.report.plots import draw_parity
 
@@ -23,14 +23,14 @@ MAX_FIGURES = 12
 MAX_MISTAKES = 20
 
 
-def values(held_out: HeldOutResults, labels: Sequence[str]) -> Iterator[ReportSection]:
+def values(held_out: HeldOutResults, labels: Sequence[str]) -> Iterator[MarkdownSection]:
     """Sections on a head that predicts a number for each label."""
     predicted, target = held_out.evaluated["predictions"], held_out.evaluated["targets"]
     yield _errors(predicted, target, labels)
     yield _worst(held_out, labels)
 
 
-def _errors(predicted: np.ndarray, target: np.ndarray, labels: Sequence[str]) -> ReportSection:
+def _errors(predicted: np.ndarray, target: np.ndarray, labels: Sequence[str]) -> MarkdownSection:
     """Errors by value, with its standard deviation: the error of always predicting the mean."""
     columns = (
         mean_absolute_error(predicted, target),
@@ -41,7 +41,7 @@ def _errors(predicted: np.ndarray, target: np.ndarray, labels: Sequence[str]) ->
     header = ["value", "mean absolute error", "root mean squared error", "standard deviation", "R²"]
     rows = ([plain(label), *(number(c[i]) for c in columns)] for i, label in enumerate(labels))
     figures = tuple(
-        ReportFigure(
+        MarkdownFigure(
             f"predicted_{i}" if len(labels) > 1 else "predicted",
             f"predicted against actual {label}",
             partial(draw_parity, predicted=predicted[:, i], target=target[:, i], name=label),
@@ -49,10 +49,10 @@ def _errors(predicted: np.ndarray, target: np.ndarray, labels: Sequence[str]) ->
         for i, label in enumerate(labels[:MAX_FIGURES])
     )
     text = "Errors are in the value's own unit; the standard deviation is that of the targets."
-    return ReportSection("Errors", f"{table(header, rows)}\n\n{text}", figures)
+    return MarkdownSection("Errors", f"{table(header, rows)}\n\n{text}", figures)
 
 
-def _worst(held_out: HeldOutResults, labels: Sequence[str]) -> ReportSection:
+def _worst(held_out: HeldOutResults, labels: Sequence[str]) -> MarkdownSection:
     """The sequences with the largest errors, in standard deviations of the value."""
     predicted, target = held_out.evaluated["predictions"], held_out.evaluated["targets"]
     scale = target.std(axis=0)
@@ -65,4 +65,4 @@ def _worst(held_out: HeldOutResults, labels: Sequence[str]) -> ReportSection:
         for v in [int(error[i].argmax())]
     )  # fmt: skip
     header = ["where", "value", "actual", "predicted", "error", "text"]
-    return ReportSection("Largest errors", table(header, rows))
+    return MarkdownSection("Largest errors", table(header, rows))

@@ -8,7 +8,7 @@ import numpy as np
 
 from bothways.lab.comparisons.ablation.experiment import AblationResult, SignalPropagation
 from bothways.lab.comparisons.ablation.settings import VARIANTS
-from bothways.lab.report.content import ReportFigure
+from bothways.lab.report.content import PageFigure
 from bothways.plotting.curves import AxisScale, CurveWithRange, assign_styles, draw_curves
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def layers_phrase(depth: int) -> str:
     return "1 layer" if depth == 1 else f"{depth} layers"
 
 
-def loss_figure(result: AblationResult, depth: int) -> ReportFigure:
+def loss_figure(result: AblationResult, depth: int) -> PageFigure:
     """The training loss of all variants at one depth."""
     settings, variants = result.settings, result.variants[depth]
     guessing_loss = math.log(settings.num_symbols)
@@ -50,7 +50,7 @@ def loss_figure(result: AblationResult, depth: int) -> ReportFigure:
         f"{name} {np.median([losses[-1] for losses in variant.losses.values()]):.2g}"
         for name, variant in variants.items()
     )
-    return ReportFigure(
+    return PageFigure(
         f"ablation-loss-{depth}",
         draw,
         f"Training loss with {layers_phrase(depth)}.",
@@ -65,7 +65,7 @@ def propagation_figure(
     y_label: str,
     y_scale: AxisScale,
     caption: str,
-) -> ReportFigure:
+) -> PageFigure:
     """One measure of signal propagation by layer, in the deepest encoders."""
     deepest = max(result.settings.depths)
     styles = assign_styles(list(VARIANTS))
@@ -92,7 +92,7 @@ def propagation_figure(
     ends = "; ".join(
         f"{curve.name} {curve.median[0]:.2g} and {curve.median[-1]:.2g}" for curve in curves
     )
-    return ReportFigure(
+    return PageFigure(
         name,
         draw,
         caption,

@@ -16,16 +16,16 @@ from bothways.lab.comparisons.ablation.figures import (
     propagation_figure,
 )
 from bothways.lab.comparisons.ablation.settings import PRESETS, VARIANTS
-from bothways.lab.report.content import ReportSection, ReportTable
+from bothways.lab.report.content import PageSection, ReportTable
 
 __all__ = ["COMPARISON", "ablation_sections"]
 
 
-def ablation_sections(result: AblationResult) -> list[ReportSection]:
+def ablation_sections(result: AblationResult) -> list[PageSection]:
     """Accuracy, loss curves, signal propagation at initialization, and the method."""
     return [
         _accuracy_section(result),
-        ReportSection(
+        PageSection(
             "Training loss",
             (
                 "Curves are medians over the seeds at the best learning rate of each variant; "
@@ -40,9 +40,9 @@ def ablation_sections(result: AblationResult) -> list[ReportSection]:
     ]
 
 
-def _accuracy_section(result: AblationResult) -> ReportSection:
+def _accuracy_section(result: AblationResult) -> PageSection:
     settings = result.settings
-    return ReportSection(
+    return PageSection(
         "Accuracy without each part",
         (
             _finding(result),
@@ -57,8 +57,8 @@ def _accuracy_section(result: AblationResult) -> ReportSection:
     )
 
 
-def _propagation_section(result: AblationResult) -> ReportSection:
-    return ReportSection(
+def _propagation_section(result: AblationResult) -> PageSection:
+    return PageSection(
         "Why skip connections and normalization",
         (
             "Both effects are visible before training, in newly initialized encoders of "
@@ -98,9 +98,9 @@ def _propagation_section(result: AblationResult) -> ReportSection:
     )
 
 
-def _method_section(result: AblationResult) -> ReportSection:
+def _method_section(result: AblationResult) -> PageSection:
     settings = result.settings
-    return ReportSection(
+    return PageSection(
         "Method and limits",
         (
             f"Every variant has the same budget: {settings.steps:,} steps of "

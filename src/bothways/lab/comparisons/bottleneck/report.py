@@ -11,7 +11,7 @@ from bothways.lab.comparisons.bottleneck.experiment import (
     run_bottleneck,
 )
 from bothways.lab.comparisons.bottleneck.settings import PRESETS, SYSTEMS, BottleneckSettings
-from bothways.lab.report.content import ReportFigure, ReportSection, ReportTable
+from bothways.lab.report.content import PageFigure, PageSection, ReportTable
 from bothways.lab.report.percentages import format_median, format_median_and_range
 from bothways.lab.tasks.dates import FORMATS
 from bothways.plotting.curves import CurveWithRange, assign_styles, draw_curves
@@ -29,12 +29,12 @@ _MEASURE_NAMES: dict[AccuracyMeasure, str] = {
 }
 
 
-def bottleneck_sections(result: BottleneckResult) -> list[ReportSection]:
+def bottleneck_sections(result: BottleneckResult) -> list[PageSection]:
     """Accuracy by length, then the method, its limits and the systems."""
     settings = result.settings
     lengths = settings.trained_lengths
     return [
-        ReportSection(
+        PageSection(
             "Accuracy by length",
             (
                 _finding(result),
@@ -43,13 +43,13 @@ def bottleneck_sections(result: BottleneckResult) -> list[ReportSection]:
                 f"{settings.eval_sequences} new sequences with greedy decoding.",
             ),
             (
-                ReportFigure(
+                PageFigure(
                     "bottleneck-exact",
                     lambda axes: _draw(axes, result, "exact_match"),
                     "Sequences that are correct from the first to the last symbol, end included.",
                     _alt_text(result, "exact_match"),
                 ),
-                ReportFigure(
+                PageFigure(
                     "bottleneck-symbols",
                     lambda axes: _draw(axes, result, "symbol_accuracy"),
                     "Symbols that are correct at their position.",
@@ -58,7 +58,7 @@ def bottleneck_sections(result: BottleneckResult) -> list[ReportSection]:
             ),
             (_accuracy_table(result, "exact_match"), _accuracy_table(result, "symbol_accuracy")),
         ),
-        ReportSection(
+        PageSection(
             "Method and limits",
             (
                 "All systems have the same decoder: an LSTM that starts from the first and the "

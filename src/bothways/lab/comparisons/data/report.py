@@ -8,7 +8,7 @@ import numpy as np
 from bothways.lab.comparison import Comparison
 from bothways.lab.comparisons.data.experiment import DataResult, EncoderScores, run_data
 from bothways.lab.comparisons.data.settings import PRESETS
-from bothways.lab.report.content import ReportFigure, ReportSection, ReportTable
+from bothways.lab.report.content import PageFigure, PageSection, ReportTable
 from bothways.plotting.curves import ENCODER_STYLES
 from bothways.plotting.style import GRAY, CurveEnd, label_ends
 
@@ -26,14 +26,14 @@ _METRICS = {
 }
 
 
-def data_sections(result: DataResult) -> list[ReportSection]:
+def data_sections(result: DataResult) -> list[PageSection]:
     """Scores and costs of the encoders, then the method and its limits."""
     return [
-        ReportSection(
+        PageSection(
             "Scores and costs",
             (_finding(result), _task_description(result)),
             (
-                ReportFigure(
+                PageFigure(
                     "data-scores",
                     lambda axes: _draw_scores(axes, result),
                     f"{_metric_title(result)} on the test rows, with a marker for each seed and a "
@@ -41,7 +41,7 @@ def data_sections(result: DataResult) -> list[ReportSection]:
                     _alt_text(result),
                     height=1.2 + 0.45 * len(result.encoders),
                 ),
-                ReportFigure(
+                PageFigure(
                     "data-time",
                     lambda axes: _draw_time(axes, result),
                     "Scores by training time; medians of the seeds.",
@@ -50,7 +50,7 @@ def data_sections(result: DataResult) -> list[ReportSection]:
             ),
             (_score_table(result),),
         ),
-        ReportSection("Method and limits", _method(result), tables=(_rate_table(result),)),
+        PageSection("Method and limits", _method(result), tables=(_rate_table(result),)),
     ]
 
 

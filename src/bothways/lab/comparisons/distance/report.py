@@ -15,20 +15,20 @@ from bothways.lab.comparisons.distance.figures import (
 )
 from bothways.lab.comparisons.distance.settings import PRESETS, DistanceSettings
 from bothways.lab.models.associative_recall import path_length
-from bothways.lab.report.content import ReportFigure, ReportSection, ReportTable
+from bothways.lab.report.content import PageFigure, PageSection, ReportTable
 from bothways.lab.report.percentages import format_median, format_median_and_range
 
 __all__ = ["COMPARISON", "distance_sections"]
 
 
-def distance_sections(result: DistanceResult) -> list[ReportSection]:
+def distance_sections(result: DistanceResult) -> list[PageSection]:
     """Accuracy by distance, gradients and path lengths, and the method."""
     return [_accuracy_section(result), _gradient_section(result), _method_section(result)]
 
 
-def _accuracy_section(result: DistanceResult) -> ReportSection:
+def _accuracy_section(result: DistanceResult) -> PageSection:
     settings = result.settings
-    return ReportSection(
+    return PageSection(
         "Recall by distance",
         (
             _finding(result),
@@ -41,7 +41,7 @@ def _accuracy_section(result: DistanceResult) -> ReportSection:
             "new sequences.",
         ),
         (
-            ReportFigure(
+            PageFigure(
                 "distance-accuracy",
                 lambda axes: draw_accuracy(axes, result),
                 "Accuracy by distance. A model that ignores the key and answers with one of the "
@@ -54,9 +54,9 @@ def _accuracy_section(result: DistanceResult) -> ReportSection:
     )
 
 
-def _gradient_section(result: DistanceResult) -> ReportSection:
+def _gradient_section(result: DistanceResult) -> PageSection:
     nearest = result.settings.evaluated_distances[0]
-    return ReportSection(
+    return PageSection(
         "Gradients and path lengths",
         (
             "The gradient of the answer's logit with respect to the input that holds the answer "
@@ -73,7 +73,7 @@ def _gradient_section(result: DistanceResult) -> ReportSection:
             "signal is also mixed with everything in between.",
         ),
         (
-            ReportFigure(
+            PageFigure(
                 "distance-gradient",
                 gradient_figure(result),
                 "Left: path length in theory. Center and right: the gradient before and after "
@@ -86,9 +86,9 @@ def _gradient_section(result: DistanceResult) -> ReportSection:
     )
 
 
-def _method_section(result: DistanceResult) -> ReportSection:
+def _method_section(result: DistanceResult) -> PageSection:
     settings = result.settings
-    return ReportSection(
+    return PageSection(
         "Method and limits",
         (
             f"Budgets are equal: {settings.steps:,} steps of {settings.batch_size} sequences per "

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bothways.lab.comparisons.speed.experiment import BatchMode, SpeedResult, TimedWork
-from bothways.lab.report.content import ReportFigure
+from bothways.lab.report.content import PageFigure
 from bothways.plotting.curves import CurveWithRange, draw_curves
 from bothways.plotting.style import new_figure, style_axes
 
@@ -26,7 +26,7 @@ def threads_phrase(count: int) -> str:
     return {1: "one thread", 2: "two threads"}.get(count, f"{count} threads")
 
 
-def time_figure(result: SpeedResult, work: TimedWork, mode: BatchMode) -> ReportFigure:
+def time_figure(result: SpeedResult, work: TimedWork, mode: BatchMode) -> PageFigure:
     """Time per token by length, with one panel for each number of threads."""
     verb = {"forward": "encode", "training": "train on"}[work]
     grouping = {
@@ -34,7 +34,7 @@ def time_figure(result: SpeedResult, work: TimedWork, mode: BatchMode) -> Report
         "single": "one at a time",
     }[mode]
     threads = " and on ".join(threads_phrase(count) for count in result.settings.usable_threads)
-    return ReportFigure(
+    return PageFigure(
         f"speed-{work}-{mode}",
         _draw(result, work, mode),
         f"Time to {verb} a sequence, {grouping}, divided by its length, on {threads}. Flat curves: "

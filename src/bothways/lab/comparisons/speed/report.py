@@ -16,7 +16,7 @@ from bothways.lab.comparisons.speed.experiment import (
 )
 from bothways.lab.comparisons.speed.figures import WORK_NAMES, threads_phrase, time_figure
 from bothways.lab.comparisons.speed.settings import PRESETS, WINDOWED
-from bothways.lab.report.content import ReportSection, ReportTable
+from bothways.lab.report.content import PageSection, ReportTable
 
 __all__ = ["COMPARISON", "speed_sections"]
 
@@ -34,10 +34,10 @@ _COMPLEXITY = {
 the corresponding values of a bag."""
 
 
-def speed_sections(result: SpeedResult) -> list[ReportSection]:
+def speed_sections(result: SpeedResult) -> list[PageSection]:
     """Crossovers, times, operation counts, and the method."""
     return [
-        ReportSection(
+        PageSection(
             "Crossovers",
             (
                 _finding(result),
@@ -53,9 +53,9 @@ def speed_sections(result: SpeedResult) -> list[ReportSection]:
     ]
 
 
-def _time_section(result: SpeedResult) -> ReportSection:
+def _time_section(result: SpeedResult) -> PageSection:
     settings = result.settings
-    return ReportSection(
+    return PageSection(
         "Time by length",
         (
             f"Each time was measured {settings.repeats} times, with the encoders in turns. Curves "
@@ -69,8 +69,8 @@ def _time_section(result: SpeedResult) -> ReportSection:
     )
 
 
-def _operation_section(result: SpeedResult) -> ReportSection:
-    return ReportSection(
+def _operation_section(result: SpeedResult) -> PageSection:
+    return PageSection(
         "Operations, and how many of them are sequential",
         (
             "The table shows the formulas of Vaswani et al. 2017 (section 4, table 1; n positions "
@@ -86,8 +86,8 @@ def _operation_section(result: SpeedResult) -> ReportSection:
     )
 
 
-def _method_section(result: SpeedResult) -> ReportSection:
-    return ReportSection(
+def _method_section(result: SpeedResult) -> PageSection:
+    return PageSection(
         "Method and limits",
         (
             "All encoders have the depth of the Transformer and as many parameters, within 5 %; "
