@@ -311,3 +311,25 @@ def test_a_run_that_another_process_trains_is_left_alone(run: TrainingRun) -> No
                 run("classify", ROWS, **option)
         process.communicate("\n")
     run("classify", ROWS, resume=True)
+
+
+def test_a_class_with_a_single_row_is_an_error_or_kept_or_dropped(run: TrainingRun) -> None:
+    rows = [*ROWS, {"x": "one of a kind", "y": "rare"}]
+    with pytest.raises(DataFileError, match=r"only this row has the class 'rare'.*--rare-classes"):
+        run("classify", rows)
+    told: list[str] = []
+    run("classify", rows, data={"rare_classes": "keep"}, out="kept", tell=told.append)
+    assert bothways.load("kept").spec.heads[0].labels == ("p", "q", "rare")
+    assert told[0].startswith("7 training rows, 2 validation rows")
+    run("classify", rows, data={"rare_classes": "drop"}, out="dropped", tell=told.append)
+    assert bothways.load("dropped").spec.heads[0].labels == ("p", "q")
+    assert "dropped classes with a single row: 1" in " ".join(told)
+
+
+def test_validation_rows_of_a_dropped_class_are_dropped_too(run: TrainingRun) -> None:
+    rows = [*ROWS, {"x": "one of a kind", "y": "rare"}]
+    Path("valid.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[-3:]))
+    told: list[str] = []
+    data = {"rare_classes": "drop", "validation": ["valid.jsonl"]}
+    run("classify", rows, data=data, tell=told.append)
+    assert told[0].startswith("8 training rows, 2 validation rows")
