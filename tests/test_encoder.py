@@ -98,6 +98,20 @@ def test_contextualize_gives_every_layer_and_token(encoder: Encoder) -> None:
     np.testing.assert_allclose(last.vectors.mean(0), encoder.encode("MKV"), atol=SAME)
 
 
+def test_layers_are_one_several_or_all(encoder: Encoder) -> None:
+    by_number = encoder.contextualize(["MKV"], layers=(0, 1, 2))[0].vectors
+    np.testing.assert_array_equal(
+        encoder.contextualize(["MKV"], layers="all")[0].vectors, by_number
+    )
+    np.testing.assert_array_equal(encoder.contextualize(["MKV"], layers=1)[0].vectors, by_number[1])
+    np.testing.assert_array_equal(encoder.contextualize(["MKV"])[0].vectors, by_number[-1])
+    maps = encoder.attention("MKV", layers="all", heads="all")
+    np.testing.assert_array_equal(maps, encoder.attention("MKV"))
+    np.testing.assert_array_equal(encoder.attention("MKV", layers=1, heads=0), maps[1:, :1])
+    with pytest.raises(InputError, match="layers='last': expected indices, or 'all'"):
+        encoder.contextualize(["MKV"], layers="last")  # type: ignore[arg-type]
+
+
 def test_attention_rows_sum_to_one_for_the_requested_heads(encoder: Encoder) -> None:
     everything = encoder.attention("MKV")
     assert everything.shape == (2, 2, 5, 5)
@@ -209,7 +223,7 @@ def test_create_gives_the_same_model_for_the_same_seed(encoder: Encoder, tmp_pat
     np.testing.assert_array_equal(again.encode(PROTEINS), encoder.encode(PROTEINS))
 
 
-def test_a_prompt_is_a_name_or_a_text(minilm_folder: Path) -> None:
+def test_a_prompt_is_put_before_each_text(minilm_folder: Path) -> None:
     encoder = bothways.load(minilm_folder)
     literal = encoder.encode(["river"], prompt="query: ")
     np.testing.assert_allclose(literal, encoder.encode(["query: river"]), atol=SAME)
@@ -223,8 +237,11 @@ def test_a_prompt_left_out_of_pooling_changes_no_ids(minilm_folder: Path) -> Non
     )
     encoder = Encoder(Session(model, whole.reader, whole.backend))
     ids = [np.array([101, 2314, 102])]
-    np.testing.assert_array_equal(encoder.encode(ids, prompt="q"), encoder.encode(ids))
-    assert abs(encoder.encode(["river"], prompt="q") - whole.encode(["query: river"])).max() > 1e-3
+    np.testing.assert_array_equal(encoder.encode(ids, prompt_name="q"), encoder.encode(ids))
+    assert (
+        abs(encoder.encode(["river"], prompt_name="q") - whole.encode(["query: river"])).max()
+        > 1e-3
+    )
 
 
 @pytest.mark.parametrize(
@@ -274,7 +291,7 @@ def test_layers_and_heads_that_do_not_exist_are_named(encoder: Encoder) -> None:
     ("arguments", "error", "message"),
     [
         ({"backend": "cuda"}, InputError, "backend='cuda': expected one of auto, native, torch"),
-        ({"backend": "native", "precision": "bf16"}, BackendError, "fp32 or int8"),
+        ({"backend": "native", "precision": "bf16"}, BackendError, "fp32 and int8"),
         ({"precision": "fp8"}, InputError, "precision='fp8': expected one of fp32, int8"),
         ({"backend": "torch", "precision": "int8"}, BackendError, "native"),
         ({"backend": "reference", "precision": "fp16"}, BackendError, "fp32, not in fp16"),

@@ -81,6 +81,25 @@ def test_texts_are_accepted_in_any_container(letters_folder: str, container: Any
     assert np.array_equal(encoder.fit_transform(container(TEXTS)), expected)
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_texts_are_accepted_in_a_column_and_in_a_table_of_one(
+    letters_folder: str, library: str
+) -> None:
+    module: Any = pytest.importorskip(library, reason=f"{library} is not installed")
+    table = (module.table if library == "pyarrow" else module.DataFrame)({"text": TEXTS})
+    encoder = SequenceEncoder(letters_folder)
+    expected = encoder.fit_transform(TEXTS)
+    assert np.array_equal(encoder.fit_transform(table["text"]), expected)
+    assert np.array_equal(encoder.fit_transform(table), expected)
+
+
+def test_a_gap_in_a_masked_array_is_refused(series_folder: str) -> None:
+    table: Any = np.ma.array(np.zeros((3, 4)), mask=np.eye(3, 4, dtype=bool))
+    for X in (table, table[:, :, None], list(table)):
+        with pytest.raises(InputError, match="position 0, channel 0: masked"):
+            SequenceEncoder(series_folder).fit(X)
+
+
 def test_series_of_any_length_are_read_as_series(series_folder: str) -> None:
     encoder = SequenceEncoder(series_folder)
     table = np.random.default_rng(0).normal(size=(4, 6))

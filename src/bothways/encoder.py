@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from bothways import checkpoints
 from bothways.inference import vectors
 from bothways.inference.backends import BackendName, Precision
 from bothways.inference.inputs import one_or_many
-from bothways.inference.options import RunOptions, VectorOptions
+from bothways.inference.options import OnUnknown, RunOptions, VectorOptions
 from bothways.inference.predict.classify import Classification, Classifications, classify
 from bothways.inference.predict.fill_mask import MaskPrediction, fill_mask
 from bothways.inference.predict.regress import predict
@@ -18,6 +18,7 @@ from bothways.inference.predict.rerank import Ranking, rerank
 from bothways.inference.predict.sparse import SparseVector, SparseVectors, sparse
 from bothways.inference.predict.tag import TokenTags, tag
 from bothways.inference.predict.vocabulary import mask_token
+from bothways.inference.prompts import PromptRole
 from bothways.inference.session import Session, open_session
 from bothways.inference.vectors import SequenceVector, SequenceVectors, TokenVectors
 from bothways.io.progress import ProgressCallback
@@ -118,7 +119,10 @@ class Encoder:
         normalize: bool | None = None,
         dimensions: int | None = None,
         prompt: str | None = None,
+        prompt_name: str | None = None,
+        role: PromptRole | None = None,
         on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> np.ndarray:
@@ -126,10 +130,13 @@ class Encoder:
 
         pooling, normalize: None for the model's own.
         dimensions: number of leading dimensions to keep (Matryoshka); None for the model's own.
-        prompt: name of a prompt of the model, or a text to prepend to each sequence; None for the
-            model's default, "" for none.
+        prompt: a text to prepend to each sequence, "" for none. prompt_name: the name of a prompt
+            of the model. role: the model's prompt for a `query` or a `document`, if it has one. At
+            most one of these; by default the model's default prompt.
         on_overflow: what to do with a sequence longer than `max_length`: `truncate` (with a warning
             that counts), `error`, or `window` (overlapping windows, merged).
+        on_unknown: what to do if more than half of the tokens of a sequence are unknown to the
+            model: `warn` (with a count and the likely reason), `error` or `ignore`.
         max_tokens: tokens of a batch, which bounds memory; it does not limit a sequence.
         progress: show a progress bar, or call `progress(tokens done, total tokens)`.
 
@@ -137,7 +144,9 @@ class Encoder:
             InputError: naming the invalid sequence or argument; SequenceTooLong with
                 `on_overflow="error"`.
         """
-        options = RunOptions(on_overflow, max_tokens, progress, prompt)
+        options = RunOptions(
+            on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown
+        )
         vector = VectorOptions(pooling, normalize, dimensions)
         return vectors.encode(self.session, sequences, vector=vector, options=options)
 
@@ -150,12 +159,17 @@ class Encoder:
         normalize: bool | None = None,
         dimensions: int | None = None,
         prompt: str | None = None,
+        prompt_name: str | None = None,
+        role: PromptRole | None = None,
         on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> SequenceVector | SequenceVectors:
-        """As `encode`, with the number of tokens and whether a sequence was cut, and no warning."""
-        options = RunOptions(on_overflow, max_tokens, progress, prompt)
+        """As `encode`, with what it would warn of, counted for each sequence, and no warning."""
+        options = RunOptions(
+            on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown
+        )
         vector = VectorOptions(pooling, normalize, dimensions)
         return vectors.encode_detailed(self.session, sequences, vector=vector, options=options)
 
@@ -164,30 +178,35 @@ class Encoder:
         self,
         sequences: Any,
         *,
-        layers: Sequence[int] = (-1,),
+        layers: int | Sequence[int] | Literal["all"] = -1,
         prompt: str | None = None,
+        prompt_name: str | None = None,
+        role: PromptRole | None = None,
         on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> TokenVectors | list[TokenVectors]:
         """One vector per token: a `TokenVectors` for each sequence.
 
         layers: hidden states to return: 0 for the embeddings, 1 to `num_layers` for the output of
-            each layer, negative from the end. One gives vectors (length, d), several
-            (layers, length, d).
+            each layer, negative from the end, or "all" of them. One gives vectors (length, d),
+            several (layers, length, d).
 
         Raises:
             InputError: as `encode`, and if a layer does not exist.
         """
-        options = RunOptions(on_overflow, max_tokens, progress, prompt)
+        options = RunOptions(
+            on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown
+        )
         return vectors.contextualize(self.session, sequences, layers=layers, options=options)
 
     def attention(
         self,
         sequence: Any,
         *,
-        layers: Sequence[int] | None = None,
-        heads: Sequence[int] | None = None,
+        layers: int | Sequence[int] | Literal["all"] | None = None,
+        heads: int | Sequence[int] | Literal["all"] | None = None,
     ) -> np.ndarray:
         """Attention probabilities of one sequence, (layers, heads, length, length).
 
@@ -207,6 +226,7 @@ class Encoder:
         *,
         threshold: float = 0.5,
         on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> Classification | Classifications:
@@ -217,7 +237,7 @@ class Encoder:
         Raises:
             InputError: as `encode`, and if the model has no head for classes.
         """
-        options = RunOptions(on_overflow, max_tokens, progress)
+        options = RunOptions(on_overflow, max_tokens, progress, on_unknown=on_unknown)
         return classify(self.session, sequences, threshold=threshold, options=options)
 
     def predict(
@@ -225,6 +245,7 @@ class Encoder:
         sequences: Any,
         *,
         on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> np.ndarray:
@@ -235,7 +256,7 @@ class Encoder:
         Raises:
             InputError: as `encode`, and if the model has no head for values.
         """
-        options = RunOptions(on_overflow, max_tokens, progress)
+        options = RunOptions(on_overflow, max_tokens, progress, on_unknown=on_unknown)
         return predict(self.session, sequences, options=options)
 
     @one_or_many(TokenTags, list[TokenTags])
@@ -244,6 +265,7 @@ class Encoder:
         sequences: Any,
         *,
         on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> TokenTags | list[TokenTags]:
@@ -255,7 +277,7 @@ class Encoder:
         Raises:
             InputError: as `encode`, and if the model has no head for tags.
         """
-        options = RunOptions(on_overflow, max_tokens, progress)
+        options = RunOptions(on_overflow, max_tokens, progress, on_unknown=on_unknown)
         return tag(self.session, sequences, options=options)
 
     @one_or_many(list[MaskPrediction], list[list[MaskPrediction]])
@@ -265,6 +287,7 @@ class Encoder:
         *,
         top: int = 5,
         on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> list[MaskPrediction] | list[list[MaskPrediction]]:
@@ -275,7 +298,7 @@ class Encoder:
         Raises:
             InputError: as `encode`, if a sequence has no mask, or the model no head for tokens.
         """
-        options = RunOptions(on_overflow, max_tokens, progress)
+        options = RunOptions(on_overflow, max_tokens, progress, on_unknown=on_unknown)
         return fill_mask(self.session, sequences, top=top, options=options)
 
     def rerank(
@@ -283,7 +306,10 @@ class Encoder:
         query: str,
         documents: Sequence[str],
         *,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
         on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> Ranking:
@@ -292,10 +318,16 @@ class Encoder:
         For models with a head for one value, or for two classes of which the second is a match
         (Nogueira and Cho 2019, "Passage re-ranking with BERT", section 3).
 
+        prompt: a text to prepend to the query, "" for none. prompt_name: the name of a prompt of
+            the model. By default the model's prompt for queries, or else its default prompt; none
+            for a model that bothways trained, as it trains heads without prompts.
+
         Raises:
             InputError: as `encode`, and if the model has no such head, or does not read text.
         """
-        options = RunOptions(on_overflow, max_tokens, progress)
+        options = RunOptions(
+            on_overflow, max_tokens, progress, prompt, prompt_name, on_unknown=on_unknown
+        )
         return rerank(self.session, query, documents, options=options)
 
     @one_or_many(SparseVector, SparseVectors)
@@ -304,6 +336,7 @@ class Encoder:
         sequences: Any,
         *,
         on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> SparseVector | SparseVectors:
@@ -315,5 +348,5 @@ class Encoder:
         Raises:
             InputError: as `encode`, and if the model has no head for tokens.
         """
-        options = RunOptions(on_overflow, max_tokens, progress)
+        options = RunOptions(on_overflow, max_tokens, progress, on_unknown=on_unknown)
         return sparse(self.session, sequences, options=options)

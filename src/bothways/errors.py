@@ -27,6 +27,7 @@ __all__ = [
     "SequenceTooLong",
     "SourceError",
     "TruncationWarning",
+    "UnknownTokenWarning",
     "UnsupportedModel",
 ]
 
@@ -90,3 +91,14 @@ class MissingExtra(BothwaysError, ImportError):
 
 class TruncationWarning(UserWarning):
     """Sequences were longer than the model allows and were cut; the message counts them."""
+
+
+class UnknownTokenWarning(UserWarning):
+    """Sequences consist mostly of unknown tokens; the message counts them and says what to do.
+
+    count: the number of such sequences. first: index of the first. advice: what to do about it.
+    """
+
+    def __init__(self, message: str, *, count: int, first: int, advice: str) -> None:
+        super().__init__(message)
+        self.count, self.first, self.advice = count, first, advice

@@ -69,7 +69,7 @@ def test_irrelevant_fields_are_dropped_by_name(model_type: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"is_decoder": True}, "is_decoder=True: a decoder"),
+        ({"is_decoder": True}, "is_decoder=True: decoders"),
         ({"add_cross_attention": True}, "add_cross_attention=True: cross-attention"),
         ({"is_encoder_decoder": True}, "is_encoder_decoder=True"),
         ({"pruned_heads": {"0": [1]}}, "pruned_heads={'0': [1]}: heads have been removed"),

@@ -63,7 +63,7 @@ def test_old_parameter_names_are_read() -> None:
         (["toy.layer.0.norm.bias"], {"blocks.0.norm.bias", "blocks.1.norm.bias"},
          "'toy.layer.1.norm.bias' is missing"),
         (["lm.bias"], {"blocks.1.key.bias"}, "'layer.1.qkv.bias' is missing"),
-        ([], {"elsewhere.weight"}, "'elsewhere.weight', which this family has no name for"),
+        ([], {"elsewhere.weight"}, "'elsewhere.weight', for which this family has no name"),
         (["w" * 10_000], set(), "is unknown"),
         ([f"k{i}" for i in range(5000)], {"embedding.token.weight"}, "5000 weights"),
     ],

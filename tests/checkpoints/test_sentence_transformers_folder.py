@@ -134,7 +134,7 @@ def test_flags_and_names_are_concatenated_in_their_order(tiny_sentences: "Tiny")
         ({"pooling_mode": "median"}, "pooling_mode='median': expected one of cls"),
         ({"pooling_mode": [{"a": 1}]}, "pooling_mode={'a': 1}"),
         ({"pooling_mode_mean_tokens": 1}, "pooling_mode_mean_tokens=1: expected true or false"),
-        ({"word_embedding_dimension": 9}, "pools vectors of 9; the encoder's have 8"),
+        ({"word_embedding_dimension": 9}, "pools vectors of 9; the encoder has 8 dimensions"),
         ({"temperature": 2}, "temperature=2: bothways does not know this field of pooling"),
     ],
 )
@@ -187,7 +187,7 @@ def test_a_dense_layer_without_bias_in_the_old_format_is_read(
 @pytest.mark.parametrize(
     ("shape", "settings", "message"),
     [
-        ((3, 7), {}, "in_features=7; what comes before gives 8"),
+        ((3, 7), {}, "in_features=7; its input has 8"),
         ((3, 8), {"out_features": 4}, "'linear.weight' has shape (3, 8); the config says (4, 8)"),
         ((3, 8), {"bias": False}, "weight 'linear.bias' is unexpected"),
         ((3, 8), {"use_residual": True}, "use_residual=True"),

@@ -262,3 +262,30 @@ def test_a_read_only_disk_is_reported_before_the_model_is_loaded(run: Run, tmp_p
         assert "o.npy: writing failed: Read-only file system" in err
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.fixture
+def letters(tmp_path: Path) -> str:
+    alphabet = Alphabet(symbols=("<unknown>", "C", "N"), unknown="<unknown>")
+    config = EncoderConfig(num_layers=1, num_heads=2, d_model=8, d_ff=8, vocab_size=3)
+    return str(bothways.create(tmp_path / "letters", config, SymbolReader(alphabet)))
+
+
+def test_rows_of_unknown_tokens_are_counted_refused_or_ignored(run: Run, letters: str) -> None:
+    Path("x.txt").write_text("CCN\nccn\nnnc\n")
+    command = ("encode", "x.txt", "--model", letters, "--overwrite", "-o")
+    code, _, err = run(*command, "x.jsonl")
+    assert code == 0
+    assert "warning: 2 of 3 rows consist mostly of tokens that the model does not know" in err
+    assert "the first is x.txt, row 2; write them in upper case" in err
+    rows = [json.loads(line) for line in Path("x.jsonl").read_text().splitlines()]
+    assert [row["num_unknown"] for row in rows] == [0, 3, 3]
+    run(*command, "x.parquet")
+    assert pq.read_table("x.parquet")["num_unknown"].to_pylist() == [0, 3, 3]
+
+    code, _, err = run(*command, "y.jsonl", "--on-unknown", "error")
+    assert code != 0
+    assert "x.txt, row 2: 3 of 3 tokens are unknown to the model; write them in upper" in err
+    assert not Path("y.jsonl").exists()
+    code, _, err = run(*command, "y.jsonl", "--on-unknown", "ignore")
+    assert (code, "unknown" in err) == (0, False)

@@ -334,3 +334,15 @@ def test_records_can_go_to_standard_output(run: Run, make: Make) -> None:
     code, out, _ = run("predict", model, "rows.txt", "-o", "-", "--quiet")
     assert code == 0
     assert [json.loads(line)["id"] for line in out.splitlines()] == ["0", "1", "2", "3"]
+
+
+def test_rows_of_unknown_tokens_are_counted_or_refused(run: Run, make: Make) -> None:
+    model = make(pooled("classes", "no", "yes"), text=True)
+    Path("x.txt").write_text("a river\nun deux\ntrois\n")
+    code, _, err = run("predict", model, "x.txt", "-o", "x.jsonl")
+    assert code == 0
+    assert err.count("2 of 3 rows consist mostly of tokens that the model does not know") == 1
+    assert "the first is x.txt, row 2" in err
+    code, _, err = run("predict", model, "x.txt", "-o", "y.jsonl", "--on-unknown", "error")
+    assert code != 0
+    assert "x.txt, row 2: 2 of 4 tokens are unknown to the model" in err

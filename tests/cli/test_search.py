@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -158,3 +159,55 @@ def test_a_missing_file_is_an_error(run: Run) -> None:
         "",
         "error: none.parquet: no such file\n",
     )
+
+
+@pytest.fixture
+def asymmetric_model(minilm_folder: Path, tmp_path: Path) -> Path:
+    """A model with a prompt for queries, and a default prompt for documents."""
+    folder = tmp_path / "asymmetric"
+    folder.mkdir()
+    for path in minilm_folder.iterdir():
+        (folder / path.name).symlink_to(path)
+    config = folder / "config_sentence_transformers.json"
+    config.unlink(missing_ok=True)
+    prompts = {"query": "colors: ", "document": "animals: "}
+    config.write_text(json.dumps({"prompts": prompts, "default_prompt_name": "document"}))
+    return folder
+
+
+def test_a_query_gets_the_prompt_for_queries_and_the_file_says_which_made_its_rows(
+    run: Run, asymmetric_model: Path
+) -> None:
+    Path("x.txt").write_text("red\nhorse\n")
+    model = ("--model", asymmetric_model)
+    assert run("encode", "x.txt", "-o", "x.npy", *model)[0] == 0
+    origin = json.loads(Path("x.npy.json").read_text())
+    assert (origin["prompt"], origin["prompt_name"]) == ("animals: ", "document")
+
+    encoder = bothways.load(asymmetric_model)
+    rows = encoder.encode(["red", "horse"], role="document", normalize=True)
+
+    def score(*options: str) -> float:
+        _, out, err = run("search", "red", "--in", "x.npy", "-k", "1", "--json", *options)
+        assert not err
+        return float(json.loads(out)["score"])
+
+    def expected(**options: Any) -> float:
+        return float(max(rows @ encoder.encode("red", normalize=True, **options)))
+
+    assert score() == pytest.approx(expected(role="query"), abs=1e-5)
+    assert score("--prompt", "") == pytest.approx(expected(prompt=""), abs=1e-5)
+    assert score("--prompt-name", "document") == pytest.approx(1, abs=1e-5)
+    assert score() != pytest.approx(expected(), abs=1e-3)
+
+
+def test_an_unknown_prompt_name_is_an_error_before_anything_is_written(
+    run: Run, asymmetric_model: Path
+) -> None:
+    Path("x.txt").write_text("red\n")
+    code, _, err = run(
+        "encode", "x.txt", "-o", "x.npy", "--model", asymmetric_model, "--prompt-name", "qeury"
+    )
+    assert code != 0
+    assert "prompt_name='qeury': expected one of 'query', 'document'" in err
+    assert not Path("x.npy").exists()

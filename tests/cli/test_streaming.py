@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pytest
@@ -26,6 +26,7 @@ class CountingEncoder:
 
     calls: list[list[str]] = dataclasses.field(default_factory=list)
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    reader: ClassVar[None] = None
 
     def encode_detailed(self, texts: Sequence[str], **options: Any) -> SequenceVectors:
         self.calls.append(list(texts))
@@ -38,7 +39,10 @@ class CountingEncoder:
             options["progress"](4 * (index + 1), 4 * len(texts))
         lengths = np.array([len(text) for text in texts])
         vectors = lengths[:, None].astype(np.float32)
-        return SequenceVectors(vectors, np.full(len(texts), 4), lengths > 8)
+        mostly_unknown = np.array(["?" in text for text in texts], dtype=bool)
+        return SequenceVectors(
+            vectors, np.full(len(texts), 4), lengths > 8, 2 * mostly_unknown, mostly_unknown
+        )
 
 
 @dataclasses.dataclass
@@ -132,13 +136,25 @@ def test_the_settings_reach_the_encoder() -> None:
         "normalize": False,
         "dimensions": 3,
         "prompt": "query: ",
+        "prompt_name": None,
+        "role": None,
         "on_overflow": "window",
+        "on_unknown": "warn",
         "max_tokens": 77,
     }
 
 
+def test_rows_of_unknown_tokens_are_counted_and_the_first_is_named() -> None:
+    totals, _, writer, _ = encode(rows("known", "?", "a ?"), ChunkPlan(rows=2))
+    assert totals.unknown == 2
+    assert totals.first_unknown.startswith("x.csv, row 2; ")
+    assert np.concatenate([part.num_unknown for part in writer.parts]).tolist() == [0, 2, 2]
+
+
 def test_rows_that_are_not_text_are_written_without_text() -> None:
-    part = VectorBatch(["a"], [None], np.zeros((1, 1), np.float32), np.ones(1), np.zeros(1, bool))
+    part = VectorBatch(
+        ["a"], [None], np.zeros((1, 1), np.float32), np.ones(1), np.ones(1), np.zeros(1, bool)
+    )
     _, _, writer, _ = encode(rows("text"), ChunkPlan())
     assert writer.parts[0].texts == ["text"]
     assert part.texts == [None]

@@ -34,6 +34,7 @@ def encoded() -> Callable[..., VectorBatch]:
             texts=[f"text {start + i}" for i in range(count)],
             vectors=rng.standard_normal((count, 4), dtype=np.float32),
             num_tokens=np.arange(count) + 3,
+            num_unknown=np.arange(count) % 3,
             truncated=np.arange(count) % 2 == 1,
         )
 
@@ -55,7 +56,10 @@ def store() -> Callable[..., str]:
                 count = part.stop - part.start
                 ids = [f"id-{i}" for i in range(part.start, part.stop)]
                 tokens, truncated = np.full(count, 3), np.zeros(count, bool)
-                writer.write(VectorBatch(ids, texts[part], vectors[part], tokens, truncated))
+                unknown = np.zeros(count, np.int64)
+                writer.write(
+                    VectorBatch(ids, texts[part], vectors[part], tokens, unknown, truncated)
+                )
         return str(path)
 
     return write

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bothways.errors import DataFileError
-from bothways.files import Origin, find_nearest
+from bothways.files import Origin, find_nearest, read_origin
 
 ROUNDING = 1e-6
 """float32 dot products of four numbers round to a few 1e-7."""
@@ -118,3 +118,17 @@ def test_a_query_may_have_another_prompt(
     path = store(tmp_path / f"v{suffix}", origin, vectors)
     query = dataclasses.replace(origin, prompt="query: ")
     assert find_nearest(path, vectors[1], query, 1)[0].row == 1
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_files_of_versions_without_the_name_of_the_prompt_are_read(
+    tmp_path: Path, origin: Origin, store: Store, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = dataclasses.asdict(origin)
+    del fields["prompt_name"]
+    monkeypatch.setattr("dataclasses.asdict", lambda _: dict(fields))
+    path = store(tmp_path / f"v{suffix}", origin, np.eye(4, dtype=np.float32))
+    monkeypatch.undo()
+    assert read_origin(path) == origin
+    named = dataclasses.replace(origin, prompt_name="query")
+    assert read_origin(store(tmp_path / f"w{suffix}", named, np.eye(4, dtype=np.float32))) == named

@@ -40,6 +40,7 @@ def test_parquet_holds_every_column_and_the_origin(
         "text: string",
         "vector: fixed_size_list<element: float not null>[4]",
         "num_tokens: int32",
+        "num_unknown: int32",
         "truncated: bool",
     ]
     assert table["id"].to_pylist() == [f"row-{i}" for i in range(5)]
@@ -47,6 +48,7 @@ def test_parquet_holds_every_column_and_the_origin(
     vectors = np.array(table["vector"].to_pylist(), np.float32)
     np.testing.assert_array_equal(vectors, np.concatenate([part.vectors for part in parts]))
     assert table["num_tokens"].to_pylist() == [3, 4, 5, 3, 4]
+    assert table["num_unknown"].to_pylist() == [0, 1, 2, 0, 1]
     assert table["truncated"].to_pylist() == [False, True, False, False, True]
     assert table.schema.metadata[b"bothways.fingerprint"] == b"ab" * 32
     assert read_origin(str(path)) == origin
@@ -86,12 +88,13 @@ def test_jsonl_holds_one_object_per_row_with_the_origin(
     write(path, origin, [part])
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert [list(row) for row in rows] == [
-        ["id", "text", "vector", "num_tokens", "truncated", "origin"]
+        ["id", "text", "vector", "num_tokens", "num_unknown", "truncated", "origin"]
     ] * 3
     assert [row["id"] for row in rows] == part.ids
     assert [row["text"] for row in rows] == part.texts
     assert [row["truncated"] for row in rows] == [False, True, False]
     assert [row["num_tokens"] for row in rows] == [3, 4, 5]
+    assert [row["num_unknown"] for row in rows] == [0, 1, 2]
     assert all(row["origin"] == dataclasses.asdict(origin) for row in rows)
 
 

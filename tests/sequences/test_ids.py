@@ -66,3 +66,9 @@ def test_a_value_that_is_not_an_id_is_refused_with_its_position(sequence: Any, n
 def test_arrays_are_ids_and_lists_of_strings_are_not() -> None:
     assert all(map(are_ids, ([1, 2], (1,), [], [None], [1.5], np.array([1]), np.array([0.5]))))
     assert not any(map(are_ids, ("text", ["a"], ("a", "b"), None, 3, b"a", {"a": 1})))
+
+
+def test_a_masked_id_is_refused_with_its_place() -> None:
+    masked: Any = np.ma.array([1, 2, 3], mask=[False, False, True])
+    with pytest.raises(InputError, match="sequence 1: position 2 is masked"):
+        read_ids([[1, 2], masked], 9)

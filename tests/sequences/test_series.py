@@ -180,3 +180,22 @@ def test_a_malformed_series_file_is_an_error_that_names_the_field(
     (tmp_path / SERIES_FILE).write_text(json.dumps({**whole, **fields}), encoding="utf-8")
     with pytest.raises(CheckpointError, match=rf"series\.json: .*{named}"):
         Series.open(tmp_path / SERIES_FILE)
+
+
+def test_a_masked_value_is_refused_with_its_place() -> None:
+    masked: Any = np.ma.array(np.zeros((3, 2)), mask=np.array([[0, 0], [0, 1], [0, 0]], dtype=bool))
+    reader = SeriesReader(Series.as_is(2))
+    with pytest.raises(InputError, match="sequence 1: position 1, channel 1: masked; expected a f"):
+        reader.read([np.zeros((3, 2)), masked])
+    with pytest.raises(InputError, match="sequence 0: position 1, channel 1: masked"):
+        Series.from_sequences([masked])
+    with pytest.raises(InputError, match="sequence 0: position 1, channel 1: masked"):
+        reader.read([list(masked)])
+
+
+def test_a_masked_array_without_masked_values_is_an_array() -> None:
+    array = np.arange(6.0).reshape(3, 2)
+    reader = SeriesReader(Series.as_is(2))
+    (expected,), (read,) = reader.read([array]), reader.read([np.ma.array(array)])
+    assert not np.ma.isMaskedArray(read.values)
+    np.testing.assert_array_equal(read.values, expected.values)

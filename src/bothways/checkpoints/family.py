@@ -23,7 +23,7 @@ from bothways.model.layout import layout
 __all__ = ["MAX_LAYERS", "THEIR_ACTIVATIONS", "Family", "activation"]
 
 MAX_LAYERS = 1000
-"""No encoder is deeper; a file that says so would only cost memory."""
+"""Maximum number of layers; larger values indicate a malformed file."""
 
 _ACTIVATIONS: dict[str, Activation] = {
     "relu": "relu",
@@ -45,30 +45,30 @@ THEIR_ACTIVATIONS: dict[str, str] = {
 }
 
 _KEPT = (
-    # What a head is, and what its labels mean.
+    # Heads and labels.
     "architectures", "id2label", "label2id", "num_labels", "problem_type", "classifier_dropout",
     "finetuning_task", "tie_word_embeddings",
-    # What sentence-transformers makes of the head's scores, which does not change their order.
+    # Activation that sentence-transformers applies to scores; it does not change their order.
     "sentence_transformers", "sbert_ce_default_activation_function",
-    # Ids of special tokens, which the tokenizer has too.
+    # Ids of special tokens; the tokenizer has them too.
     "pad_token_id", "bos_token_id", "eos_token_id", "sep_token_id", "cls_token_id", "mask_token_id",
     "unk_token_id",
-    # How weights were drawn before training.
+    # Initialization of weights.
     "initializer_range",
 )  # fmt: skip
 
 _DROPPED = (
-    # Who wrote the file, and how.
+    # Metadata of the file.
     "model_type", "_name_or_path", "name_or_path", "_commit_hash", "transformers_version",
     "tokenizer_class", "_num_labels", "language",
-    # In what type weights are stored or computed; the files say the first, the caller the second.
+    # Types of storage and computation, which the weight files and the caller determine.
     "torch_dtype", "dtype", "use_bfloat16", "_attn_implementation_autoset", "attn_implementation",
     "_attn_implementation", "torchscript", "tf_legacy_loss", "chunk_size_feed_forward",
     "gradient_checkpointing", "xla_device",
-    # What a call returns.
+    # Outputs of a call.
     "output_attentions", "output_hidden_states", "output_past", "return_dict", "use_cache",
     "use_return_dict",
-    # How text is generated, which an encoder does not do.
+    # Text generation, which encoders do not support.
     "max_length", "min_length", "do_sample", "early_stopping", "num_beams", "num_beam_groups",
     "diversity_penalty", "temperature", "top_k", "top_p", "typical_p", "repetition_penalty",
     "length_penalty", "no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "bad_words_ids",
@@ -80,13 +80,13 @@ _DROPPED = (
 )  # fmt: skip
 
 _ONLY: Mapping[str, tuple[tuple[Any, ...], str]] = {
-    "is_decoder": ((False, None), "a decoder's positions look one way; bothways runs encoders"),
+    "is_decoder": ((False, None), "decoders attend in one direction; bothways runs encoders"),
     "add_cross_attention": ((False, None), "cross-attention belongs to decoders"),
     "is_encoder_decoder": ((False, None), "bothways runs encoders without a decoder"),
     "cross_attention_hidden_size": ((None,), "cross-attention belongs to decoders"),
     "tie_encoder_decoder": ((False, None), "bothways runs encoders without a decoder"),
     "pruned_heads": (({}, [], None), "heads have been removed from the weights"),
-    "rope_scaling": ((None,), "stretched rotary positions are not implemented"),
+    "rope_scaling": ((None,), "scaled rotary positions are not supported"),
     "per_layer_config": ((None, {}), "its layers differ from each other"),
     "quantization_config": (
         (None,),
@@ -113,20 +113,19 @@ def _as_it_is(config: EncoderConfig, arrays: Mapping[str, np.ndarray], file: str
 class Family:
     """Models that share a `model_type` and an implementation.
 
-    model_type: what config.json calls it. base_class: transformers' class of the bare encoder.
-    rows: their field -> (our field, the value that an absent field stands for).
-    fixed: our fields that every member has, where they differ from the defaults.
-    only: their field -> the values that bothways can run.
-    kept, dropped: their fields that change no encoding, beside those of every family.
-    read_quirks(fields, values): fields that no plain row can express, added to our `values`.
-    write_quirks(config): the reverse. needed: fields that transformers cannot do without,
-        written where nothing else says them.
-    from_weights(config, arrays, file): the config, completed by what only the weights reveal.
-    buffers(config): what transformers expects in a file, where it is no weight of the model.
-    tables: the names of weights; the first is written, the first that fits a file reads it.
+    model_type: its name in config.json. base_class: transformers' class of the bare encoder.
+    rows: their field -> (our field, the default of a missing field).
+    fixed: our fields that all members share, if they differ from the defaults.
+    only: their field -> the values that bothways supports.
+    kept, dropped: their fields that change no encoding, in addition to those of every family.
+    read_quirks(fields, values): reads fields that no row can express into our `values`.
+    write_quirks(config): the reverse. needed: fields that transformers requires, with defaults.
+    from_weights(config, arrays, file): completes the config with values that only weights reveal.
+    buffers(config): arrays that transformers expects in a file, but that are not weights.
+    tables: names of weights; the first table is written, and the first that fits reads a file.
     heads: the architectures of the heads of its classes.
-    published_code: values of `auto_map` that name the published code of this very architecture.
-    tokenizer: the class of tokenizer of a folder that names none; None if its folders must name it.
+    published_code: values of `auto_map` that name the published code of this architecture.
+    tokenizer: the tokenizer class of folders that name none; None if folders must name it.
     """
 
     model_type: str
@@ -150,17 +149,17 @@ class Family:
 
     @property
     def stem(self) -> str:
-        """How the names of transformers' classes begin: `Bert` of `BertForMaskedLM`."""
+        """The prefix of transformers' class names: `Bert` in `BertForMaskedLM`."""
         return self.base_class.removesuffix("Model")
 
     def read_config(
         self, values: Mapping[str, Any], file: str
     ) -> tuple[EncoderConfig, dict[str, Any]]:
-        """The encoder that a config.json describes, and the fields that are kept besides.
+        """Read a config.json: the config of the encoder, and the other fields to keep.
 
         Raises:
-            CheckpointError: if a field has a wrong value, or they contradict each other.
-            UnsupportedModel: naming a field that bothways does not know, or cannot follow.
+            CheckpointError: if a field has a wrong value, or fields contradict each other.
+            UnsupportedModel: naming a field that bothways does not know or support.
         """
         fields = Fields(values, file)
         self._check_code(fields)

@@ -11,8 +11,8 @@
         aliases={"gamma": "weight", "beta": "bias"},
     )
 
-A row maps a name in the file to one of our names; `{i}` stands for a number, `{p}` for weight or
-bias. A row with several of our names is a fused matrix, cut into equal parts along its rows. A row
+A row maps a name in the file to one of our names; `{i}` matches a number, `{p}` weight or bias. A
+row with several of our names is a fused matrix, split into equal parts along its rows. A row
 with None drops the weight. Each of `prefixes` may precede the names in `rows`, but not in `heads`.
 
 The order of rows has no meaning: each name in a file matches one row, and one row fills each of our
@@ -73,7 +73,7 @@ class Reading:
         return ours
 
     def locate(self, file_of: Mapping[str, Path]) -> dict[str, StoredTensor]:
-        """Where on disk each weight of ours is. file_of: the file of each key."""
+        """The location on disk of each of our weights. file_of: the file of each key."""
         return {
             name: StoredTensor(file_of[key], key, part, len(names))
             for key, names in self.targets.items()
@@ -111,9 +111,9 @@ class KeyTable:
         ]
 
     def read(self, keys: Collection[str], expected: Set[str]) -> Reading:
-        """How a file with `keys` gives the `expected` names of ours, and any heads besides."""
+        """How a file with `keys` gives our `expected` names, and optional heads."""
         if len(keys) > 10 * len(expected) + 1000:
-            return Reading({}, (f"{len(keys)} weights, where the config has {len(expected)}",))
+            return Reading({}, (f"{len(keys)} weights, but the config has {len(expected)}",))
         targets: dict[str, tuple[str, ...]] = {}
         filled_by: dict[str, str] = {}
         problems = []
@@ -127,13 +127,13 @@ class KeyTable:
                 if name in filled_by:
                     problems.append(f"weights {filled_by[name]!r} and {key!r} are the same weight")
                 elif name not in expected and not name.startswith("heads."):
-                    problems.append(f"weight {key!r} is unexpected: the config has no place for it")
+                    problems.append(f"weight {key!r} is unexpected: the config does not have it")
                 filled_by[name] = key
         problems += self._missing(expected - filled_by.keys(), keys)
         return Reading(targets, tuple(problems))
 
     def knows(self, names: Iterable[str]) -> bool:
-        """Whether there is a row for each of these names of ours."""
+        """Whether the table has a row for each of these names of ours."""
         return all(self._row_for(name) is not None for name in names)
 
     def write(
@@ -156,10 +156,10 @@ class KeyTable:
             parts.setdefault(key, {})[index] = ours[name]
             counts[key] = len(row.targets)
         theirs = {}
-        for key, found in parts.items():
-            if len(found) < counts[key]:
+        for key, by_index in parts.items():
+            if len(by_index) < counts[key]:
                 raise CheckpointError(f"weight {key!r} is fused, and a part of it is missing")
-            whole = [found[index] for index in range(counts[key])]
+            whole = [by_index[index] for index in range(counts[key])]
             theirs[key] = whole[0] if len(whole) == 1 else np.concatenate(whole)
         return {prefix + key: array for key, array in buffers.items()} | theirs
 
@@ -180,10 +180,10 @@ class KeyTable:
         return None
 
     def _theirs(self, name: str) -> tuple["_Row", int]:
-        found = self._row_for(name)
-        if found is None:
+        row = self._row_for(name)
+        if row is None:
             raise CheckpointError(f"this family of models has no weight for {name!r}")
-        return found
+        return row
 
     def _missing(self, names: Set[str], keys: Collection[str]) -> Iterator[str]:
         seen = (p for p in self.prefixes if p and any(key.startswith(p) for key in keys))
@@ -194,7 +194,7 @@ class KeyTable:
             yield f"weight {min(sources)!r} is missing ({len(sources)} are)"
         for name, row in rows.items():
             if row is None:
-                yield f"the config has a weight {name!r}, which this family has no name for"
+                yield f"the config has a weight {name!r}, for which this family has no name"
 
     def _expression(self, source: str) -> str:
         parameter = "|".join((*_PARAMETERS, *self._aliases))
@@ -241,7 +241,7 @@ class _Row:
 
 
 def _matches(pattern: str, name: str) -> dict[str, str] | None:
-    """What `{i}` and `{p}` stand for if `name` has this pattern."""
+    """The values of `{i}` and `{p}` in `name`, if it has this pattern."""
     values = {}
     parts, wanted = name.split("."), pattern.split(".")
     if len(parts) != len(wanted):

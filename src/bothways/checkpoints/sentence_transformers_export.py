@@ -1,4 +1,4 @@
-"""Writing what sentence-transformers has beside a folder of transformers: pooling and the rest."""
+"""Adding the files of sentence-transformers to a transformers folder: pooling and other modules."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Reading a folder that sentence-transformers wrote: an encoder, and what it is for.
+"""Reading folders of sentence-transformers: an encoder with pooling, modules and prompts.
 
 That is vectors, with pooling and what follows; or scores of pairs, by a head of the encoder; or
 weights of terms (SPLADE), by its masked-token head.
@@ -40,11 +40,11 @@ SETTINGS_FILES = (
     "sentence_xlm-roberta_config.json",
     "sentence_xlnet_config.json",
 )
-"""Where the transformer's own settings may be; the first that exists counts."""
+"""Possible files of the transformer's settings; the first that exists is read."""
 
 
 class _Purpose(NamedTuple):
-    """What a folder is for, in the words of its settings."""
+    """The use of a folder, by the names in its settings."""
 
     model_type: str
     task: str
@@ -59,7 +59,7 @@ _SCORES = _Purpose("CrossEncoder", "sequence-classification", "scores", "logits"
 _TERMS = _Purpose("SparseEncoder", "fill-mask", "token_embeddings", "logits")
 
 _RISING = ("torch.nn.modules.linear.Identity", "torch.nn.modules.activation.Sigmoid", None)
-"""Activations on scores that leave their order as it is; bothways gives the scores before them."""
+"""Monotonic activations on scores, which bothways omits because they keep the order."""
 
 _ABOUT_FILE = "config_sentence_transformers.json"
 
@@ -79,7 +79,7 @@ POOLING_FLAGS: dict[str, PoolingMode] = {
     "pooling_mode_weightedmean_tokens": "weighted_mean",
     "pooling_mode_lasttoken": "last",
 }
-"""The older spelling, one flag for each; the order of the flags is that of the pooled vectors."""
+"""The older format with one flag per mode; their order is that of the pooled vectors."""
 
 DENSE_ACTIVATIONS: dict[str, DenseActivation] = {
     "torch.nn.modules.linear.Identity": "identity",
@@ -92,7 +92,7 @@ DENSE_ACTIVATIONS: dict[str, DenseActivation] = {
 
 
 def read_sentence_transformers(folder: Path) -> ModelBundle:
-    """All that a sentence-transformers folder says.
+    """Read all settings of a sentence-transformers folder.
 
     Raises:
         CheckpointError: if a file is missing or malformed.
@@ -120,7 +120,7 @@ def read_sentence_transformers(folder: Path) -> ModelBundle:
 
 
 def _of_heads(folder: Path, transformer: Path, purpose: _Purpose) -> ModelBundle:
-    """An encoder that is used through a head."""
+    """Read an encoder that is used with a head."""
     model = _with_settings(read_transformers(transformer), transformer, purpose)
     return _with_prompts(dataclasses.replace(model, path=folder), purpose)
 
@@ -152,7 +152,7 @@ def _is_for_scores(folder: Path) -> bool:
 
 
 def _check_terms(file: Path) -> None:
-    """Weights of terms as SPLADE v2 has them, and no other way."""
+    """Check that term weights are computed as in SPLADE v2."""
     fields = Fields(read_object(file), str(file))
     fields.only("pooling_strategy", "max")
     fields.only("activation_function", "relu")
@@ -166,7 +166,7 @@ def _pooling(file: Path, d_model: int) -> Pooling:
     if fields.integer(width or "embedding_dimension") != d_model:
         raise CheckpointError(
             f"{file}: pools vectors of {fields.raw(width or 'embedding_dimension')}; "
-            f"the encoder's have {d_model}"
+            f"the encoder has {d_model} dimensions"
         )
     flagged = [mode for flag, mode in POOLING_FLAGS.items() if fields.flag(flag, False)]
     modes = _pooling_modes(fields) or flagged or ["mean"]
@@ -204,7 +204,7 @@ def _dense(folder: Path, width: int) -> tuple[Dense, CheckedWeights]:
             f"{', '.join(get_args(DenseActivation))}, and imports nothing that a model folder names"
         )
     if shape[1] != width:
-        raise CheckpointError(f"{file}: in_features={shape[1]}; what comes before gives {width}")
+        raise CheckpointError(f"{file}: in_features={shape[1]}; its input has {width} dimensions")
     arrays, source, _ = read_weights(folder)
     dense = Dense(shape[1], shape[0], has_bias, DENSE_ACTIVATIONS[activation])
     layout = {"linear.weight": shape} | ({"linear.bias": shape[:1]} if has_bias else {})
@@ -225,7 +225,7 @@ def _only_sentence_embedding(fields: Fields) -> None:
 
 
 def _with_settings(model: ModelBundle, transformer: Path, purpose: _Purpose) -> ModelBundle:
-    """With lowercasing and the longest sequence as the transformer's settings define them."""
+    """The bundle with lowercasing and maximum length from the transformer's settings."""
     lowercase, max_seq_length = _settings(transformer, purpose)
     changes: dict[str, Any] = {"lowercase": lowercase}
     if max_seq_length is not None:
@@ -234,7 +234,7 @@ def _with_settings(model: ModelBundle, transformer: Path, purpose: _Purpose) -> 
 
 
 def _settings(folder: Path, purpose: _Purpose) -> tuple[bool, int | None]:
-    """Whether text is lowercased, and the longest sequence, if the transformer's settings say."""
+    """Lowercasing and maximum length from the transformer's settings, if they define them."""
     file = next((folder / name for name in SETTINGS_FILES if (folder / name).is_file()), None)
     if file is None:
         return False, None
@@ -258,7 +258,7 @@ def _settings(folder: Path, purpose: _Purpose) -> tuple[bool, int | None]:
 
 
 def _with_prompts(model: ModelBundle, purpose: _Purpose) -> ModelBundle:
-    """With the prompts, similarity and dimensions of the folder."""
+    """The bundle with the prompts, similarity and dimensions of the folder."""
     file = model.path / _ABOUT_FILE
     if not file.is_file():
         return model

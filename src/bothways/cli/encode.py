@@ -48,8 +48,9 @@ def encode(
     """Encode files of sequences into a file of vectors.
 
     Writes one vector per row, in order, reading a part of the file at a time. .jsonl and .parquet
-    (extra [parquet]) hold id, text, vector, num_tokens and truncated of each row, with the model
-    and settings; .npy holds vectors only, and a .npy.json beside it the model and settings.
+    (extra [parquet]) hold id, text, vector, num_tokens, num_unknown and truncated of each row, with
+    the model and settings; .npy holds vectors only, and a .npy.json beside it the model and
+    settings.
 
     \b
         bothways encode sentences.txt -o sentences.jsonl
@@ -68,6 +69,8 @@ def encode(
         options.dimensions,
         options.prompt,
         overflow.on_overflow,
+        prompt_name=options.prompt_name,
+        on_unknown=overflow.on_unknown,
     )
     with contextlib.ExitStack() as stack:
         out = stack.enter_context(open_vector_output(options.output, overwrite=options.overwrite))

@@ -28,6 +28,9 @@ class EncodeSettings:
     dimensions: int | None = None
     prompt: str | None = None
     on_overflow: Literal["error", "truncate", "window"] = "truncate"
+    prompt_name: str | None = None
+    role: Literal["query", "document"] | None = None
+    on_unknown: Literal["warn", "error", "ignore"] = "warn"
 
 
 def fetch(source: str, *, quiet: bool, trusted: bool = True) -> Path:
@@ -80,14 +83,15 @@ def origin_of(encoder: "Encoder", source: str, settings: EncodeSettings) -> "Ori
         InputError: if the model does not support the settings.
     """
     from bothways.files import Origin
+    from bothways.inference.options import RunOptions
 
-    empty = encoder.encode(
-        [], pooling=settings.pooling, dimensions=settings.dimensions, prompt=settings.prompt
+    empty = encoder.encode([], pooling=settings.pooling, dimensions=settings.dimensions)
+    prompt = encoder.session.prompt(
+        RunOptions(prompt=settings.prompt, prompt_name=settings.prompt_name, role=settings.role)
     )
     spec = encoder.spec
     modes = spec.pooling.modes if settings.pooling is None else (settings.pooling,)
     normalized = spec.normalizes if settings.normalize is None else settings.normalize
-    prompt = spec.default_prompt if settings.prompt is None else settings.prompt
     return Origin(
         model=_absolute_source(source),
         fingerprint=encoder.fingerprint,
@@ -95,7 +99,8 @@ def origin_of(encoder: "Encoder", source: str, settings: EncodeSettings) -> "Ori
         normalization="l2" if normalized else "none",
         dimensions=empty.shape[1],
         precision=encoder.backend.precision,
-        prompt="" if prompt is None else spec.prompts.get(prompt, prompt),
+        prompt=prompt.text,
+        prompt_name=prompt.name or "",
         version=bothways.__version__,
     )
 

@@ -26,6 +26,7 @@ __all__ = [
     "PoolingOptions",
     "PredictTask",
     "Prompt",
+    "PromptName",
     "Quiet",
 ]
 
@@ -48,9 +49,15 @@ Overwrite = Annotated[bool, Option("Replace the output if it exists.", group=_OU
 Prompt = Annotated[
     str | None,
     Option(
-        "Name of a prompt of the model, or text to put before each sequence; '' for none "
-        "(default: the model's).",
+        "Text to put before each sequence; '' for none (default: the model's prompt).",
         group=_VECTORS, unit="TEXT",
+    ),
+]  # fmt: skip
+PromptName = Annotated[
+    str | None,
+    Option(
+        "Name of a prompt of the model; `bothways inspect` lists them.",
+        group=_VECTORS, unit="NAME",
     ),
 ]  # fmt: skip
 
@@ -118,11 +125,12 @@ class PoolingOptions:
         ),
     ] = None
     prompt: Prompt = None
+    prompt_name: PromptName = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OverflowOptions:
-    """What to do with long sequences and with little memory."""
+    """What to do with long sequences, unknown tokens and little memory."""
 
     on_overflow: Annotated[
         Literal["error", "truncate", "window"],
@@ -133,6 +141,14 @@ class OverflowOptions:
             unit="ACTION",
         ),
     ] = "truncate"  # fmt: skip
+    on_unknown: Annotated[
+        Literal["warn", "error", "ignore"],
+        Option(
+            "Sequences of which most tokens are unknown to the model: warn, stop with an error, or "
+            "ignore.",
+            group=_COMPUTE, unit="ACTION", advanced=True,
+        ),
+    ] = "warn"  # fmt: skip
     max_memory: Annotated[
         int | None,
         Option(

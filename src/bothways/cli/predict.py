@@ -148,6 +148,7 @@ def _make_predictor(
         words=options.words,
         query=options.query,
         on_overflow=overflow.on_overflow,
+        on_unknown=overflow.on_unknown,
     )
 
 

@@ -50,6 +50,7 @@ class Predictor:
     words: bool = False
     query: str | None = None
     on_overflow: Literal["error", "truncate", "window"] = "truncate"
+    on_unknown: Literal["warn", "error", "ignore"] = "warn"
 
     @property
     def columns(self) -> dict[str, ColumnType]:
@@ -81,6 +82,7 @@ class Predictor:
                     sequences,
                     threshold=self.threshold,
                     on_overflow=self.on_overflow,
+                    on_unknown=self.on_unknown,
                     max_tokens=max_tokens,
                     progress=progress,
                 )
@@ -89,13 +91,16 @@ class Predictor:
                 from bothways.inference.options import RunOptions
                 from bothways.inference.predict.regress import predict_values
 
-                options = RunOptions(self.on_overflow, max_tokens, progress)
+                options = RunOptions(
+                    self.on_overflow, max_tokens, progress, on_unknown=self.on_unknown
+                )
                 values, truncated = predict_values(encoder.session, sequences, options=options)
                 return self._by_label("value", values), truncated
             case "tag":
                 tagged = encoder.tag(
                     sequences,
                     on_overflow=self.on_overflow,
+                    on_unknown=self.on_unknown,
                     max_tokens=max_tokens,
                     progress=progress,
                 )
@@ -105,6 +110,7 @@ class Predictor:
                     sequences,
                     top=self.top,
                     on_overflow=self.on_overflow,
+                    on_unknown=self.on_unknown,
                     max_tokens=max_tokens,
                     progress=progress,
                 )
@@ -114,6 +120,7 @@ class Predictor:
                 sparse = encoder.sparse(
                     sequences,
                     on_overflow=self.on_overflow,
+                    on_unknown=self.on_unknown,
                     max_tokens=max_tokens,
                     progress=progress,
                 )

@@ -39,6 +39,7 @@ class SearchOptions:
         Option("Model (default: the one that the file names).", group="Search", unit="MODEL"),
     ] = None
     prompt: o.Prompt = None
+    prompt_name: o.PromptName = None
 
 
 def search(
@@ -52,7 +53,8 @@ def search(
 
     Prints cosine similarity, id and text, separated by tabs; --json prints objects with rank,
     score, row, id and text. The search is exact and reads the file a part at a time. The query is
-    encoded with the model, pooling and dimensions of the file. A .npy file has no ids or texts.
+    encoded with the model, pooling and dimensions of the file, and with the model's prompt for
+    queries, if it has one. A .npy file has no ids or texts.
 
     \b
         bothways search "something to keep the rain off" --in sentences.jsonl
@@ -68,6 +70,8 @@ def search(
         normalize=stored.normalization == "l2",
         dimensions=min(stored.dimensions, encoder.dimensions),
         prompt=options.prompt,
+        prompt_name=options.prompt_name,
+        role="query" if options.prompt is None and options.prompt_name is None else None,
     )
     origin = models.origin_of(encoder, source, settings)
     check_comparable(origin, stored, options.file)
@@ -79,6 +83,8 @@ def search(
         normalize=settings.normalize,
         dimensions=settings.dimensions,
         prompt=settings.prompt,
+        prompt_name=settings.prompt_name,
+        role=settings.role,
     )
     _print(find_nearest(options.file, vector, origin, options.k), as_json=as_json)
 

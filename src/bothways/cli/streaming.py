@@ -13,9 +13,10 @@ from bothways.cli.memory import ChunkPlan
 from bothways.cli.models import EncodeSettings
 from bothways.cli.prediction_records import Cells, Predictor
 from bothways.cli.progress import EncodingReport
-from bothways.errors import InputError, TruncationWarning
+from bothways.errors import InputError, TruncationWarning, UnknownTokenWarning
 from bothways.files import ReadProgress, Row, VectorBatch, VectorWriter
 from bothways.files.record_writers import RecordWriter
+from bothways.sequences.unknown_tokens import explain_unknown
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
@@ -34,11 +35,22 @@ __all__ = [
 
 @dataclasses.dataclass
 class Totals:
-    """Counts of a finished run: rows, their tokens, and the rows that were truncated."""
+    """Counts of a finished run: rows, their tokens, and the rows that were truncated.
+
+    unknown: rows that consist mostly of unknown tokens. first_unknown: the place of the first of
+    them, and what to do about it.
+    """
 
     rows: int = 0
     tokens: int = 0
     truncated: int = 0
+    unknown: int = 0
+    first_unknown: str = ""
+
+    def count_unknown(self, count: int, first: str) -> None:
+        """Add rows that consist mostly of unknown tokens; `first` describes the first of them."""
+        self.first_unknown = self.first_unknown or first
+        self.unknown += count
 
 
 def encode_rows(
@@ -68,6 +80,12 @@ def encode_rows(
         totals.rows += len(chunk)
         totals.tokens += int(encodings.num_tokens.sum())
         totals.truncated += int(encodings.truncated.sum())
+        if settings.on_unknown == "warn" and encodings.mostly_unknown.any():
+            first = chunk[int(encodings.mostly_unknown.argmax())]
+            totals.count_unknown(
+                int(encodings.mostly_unknown.sum()),
+                f"{first.place}; {explain_unknown(first.value, encoder.reader)}",
+            )
         before = after
     return totals
 
@@ -94,8 +112,9 @@ def predict_rows(
     for chunk in split_into_chunks(rows, plan):
         after = read_progress.fraction
         progress = _TokenCount(chunk_progress(report, totals.tokens, before, after))
-        with name_row_in_errors(chunk), warnings.catch_warnings():
+        with name_row_in_errors(chunk), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore", TruncationWarning)  # the totals count truncated rows
+            warnings.simplefilter("always", UnknownTokenWarning)  # and these
             cells, truncated = predictor.predict(
                 encoder,
                 [predictor.sequence(row.value) for row in chunk],
@@ -105,6 +124,7 @@ def predict_rows(
         writer.write(_row_cells(chunk) | cells | {"truncated": truncated.tolist()})
         totals.rows += len(chunk)
         totals.tokens += progress.total
+        _count_unknown(totals, chunk, caught)
         totals.truncated += int(truncated.sum())
         before = after
     return totals
@@ -113,7 +133,7 @@ def predict_rows(
 def report_totals(
     action: str, totals: Totals, seconds: float, *, max_length: int, quiet: bool
 ) -> None:
-    """Warn of truncated rows, and print rows, tokens and tokens per second unless quiet.
+    """Warn of truncated rows and unknown tokens; print rows and tokens per second unless quiet.
 
     action: what was done, such as `encoded`. max_length: of the model, in positions.
     """
@@ -121,6 +141,12 @@ def report_totals(
         warn(
             f"truncated {totals.truncated:,} of {totals.rows:,} rows to the model's maximum length "
             f"of {max_length} positions; use --on-overflow window to read them whole"
+        )
+    if totals.unknown:
+        warn(
+            f"{totals.unknown:,} of {totals.rows:,} rows consist mostly of tokens that the model "
+            f"does not know, the first is {totals.first_unknown}; use --on-unknown error to refuse "
+            "them, or ignore"
         )
     if not quiet:
         note(
@@ -170,7 +196,10 @@ def _encode(
             normalize=settings.normalize,
             dimensions=settings.dimensions,
             prompt=settings.prompt,
+            prompt_name=settings.prompt_name,
+            role=settings.role,
             on_overflow=settings.on_overflow,
+            on_unknown=settings.on_unknown,
             max_tokens=plan.batch_tokens,
             progress=progress,
         )
@@ -220,6 +249,7 @@ def _vector_batch(chunk: list[Row], encodings: "SequenceVectors") -> VectorBatch
         texts=[row.value if isinstance(row.value, str) else None for row in chunk],
         vectors=encodings.vectors,
         num_tokens=encodings.num_tokens,
+        num_unknown=encodings.num_unknown,
         truncated=encodings.truncated,
     )
 
@@ -235,6 +265,16 @@ def _row_text(value: Any) -> str | None:
     if isinstance(value, tuple):
         return "\t".join(value)
     return " ".join(value) if isinstance(value, list) else None
+
+
+def _count_unknown(totals: Totals, chunk: list[Row], caught: list[warnings.WarningMessage]) -> None:
+    """Count the rows that warnings are about, and repeat any other warning."""
+    for entry in caught:
+        if isinstance(entry.message, UnknownTokenWarning):
+            place = chunk[entry.message.first].place
+            totals.count_unknown(entry.message.count, f"{place}; {entry.message.advice}")
+        else:
+            warnings.warn_explicit(entry.message, entry.category, entry.filename, entry.lineno)
 
 
 class _TokenCount:

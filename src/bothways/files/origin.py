@@ -20,6 +20,8 @@ class Origin:
 
     model: its name for `bothways.load`. fingerprint: SHA-256 of the model folder. normalization:
     `l2` or `none`. prompt: the text put before each sequence, "" for none. version: of bothways.
+    prompt_name: the name of that prompt in the model, "" for a literal text or none; files of
+    earlier versions do not have it.
     """
 
     model: str
@@ -30,6 +32,7 @@ class Origin:
     precision: str
     prompt: str
     version: str
+    prompt_name: str = ""
 
     def to_metadata(self) -> dict[str, str]:
         """Metadata for a Parquet schema: each field under the key `bothways.<field>`."""
@@ -48,6 +51,8 @@ class Origin:
         for field in dataclasses.fields(cls):
             values = (metadata.get((_PREFIX + key).encode()) for key in _keys(field.name))
             value = next((value for value in values if value is not None), None)
+            if value is None and field.default is not dataclasses.MISSING:
+                continue
             if value is None:
                 raise DataFileError(
                     f"{name}: no {_PREFIX}{field.name} in its metadata; "
@@ -75,6 +80,8 @@ class Origin:
         fields = {}
         for field in dataclasses.fields(cls):
             key = next((key for key in _keys(field.name) if key in value), None)
+            if key is None and field.default is not dataclasses.MISSING:
+                continue
             if key is None:
                 raise DataFileError(f"{where}: no key {field.name!r}; bothways encode writes it")
             entry = value[key]

@@ -1,9 +1,10 @@
 """Writers of vectors, one batch at a time.
 
-.parquet  columns id, text, vector, num_tokens, truncated; the origin in the schema's metadata
+.parquet  columns id, text, vector, num_tokens, num_unknown, truncated; the origin in the schema's
+          metadata
 .npy      only the vectors, float32 (n, d); origin and number of rows in NAME.npy.json beside it
-.jsonl    one object per row: id, text, vector, num_tokens, truncated, origin. Each row has the
-          origin, so that it survives when files are cut, joined or piped.
+.jsonl    one object per row: id, text, vector, num_tokens, num_unknown, truncated, origin. Each row
+          has the origin, so that it survives when files are cut, joined or piped.
 """
 
 import dataclasses
@@ -35,6 +36,7 @@ class VectorBatch:
     texts: None for a row that is not text.
     vectors: float32 (n, d).
     num_tokens: tokens of each row, integers (n,).
+    num_unknown: how many of them are unknown to the model, integers (n,).
     truncated: whether each row was cut to the model's length, bool (n,).
     """
 
@@ -42,6 +44,7 @@ class VectorBatch:
     texts: list[str | None]
     vectors: np.ndarray
     num_tokens: np.ndarray
+    num_unknown: np.ndarray
     truncated: np.ndarray
 
 
@@ -68,6 +71,7 @@ class ParquetVectorWriter:
                 pa.field("text", pa.string()),
                 pa.field("vector", pa.list_(item, origin.dimensions), nullable=False),
                 pa.field("num_tokens", pa.int32(), nullable=False),
+                pa.field("num_unknown", pa.int32(), nullable=False),
                 pa.field("truncated", pa.bool_(), nullable=False),
             ],
             metadata={k.encode(): v.encode() for k, v in origin.to_metadata().items()},
@@ -79,7 +83,7 @@ class ParquetVectorWriter:
             schema,
             compression={"vector.list.element": "none", "id": "snappy", "text": "snappy"},
             use_dictionary=False,
-            write_statistics=["num_tokens", "truncated"],
+            write_statistics=["num_tokens", "num_unknown", "truncated"],
         )
 
     def write(self, batch: VectorBatch) -> None:
@@ -94,6 +98,7 @@ class ParquetVectorWriter:
                 pa.array(batch.texts, pa.string()),
                 pa.FixedSizeListArray.from_arrays(flat, type=vector_type),
                 pa.array(batch.num_tokens, pa.int32()),
+                pa.array(batch.num_unknown, pa.int32()),
                 pa.array(batch.truncated, pa.bool_()),
             ]
         )
@@ -157,6 +162,7 @@ class JsonlVectorWriter:
             yield (
                 f'{{"id": {json.dumps(row_id)}, "text": {json.dumps(batch.texts[i])}, '
                 f'"vector": [{numbers}], '
-                f'"num_tokens": {int(batch.num_tokens[i])}, "truncated": {truncated}, '
+                f'"num_tokens": {int(batch.num_tokens[i])}, '
+                f'"num_unknown": {int(batch.num_unknown[i])}, "truncated": {truncated}, '
                 f'"origin": {self._origin}}}'
             )

@@ -7,6 +7,13 @@ from collections.abc import Callable
 from typing import Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar, cast, overload
 
 from bothways.errors import InputError
+from bothways.inference.containers import (
+    as_array_if_numeric,
+    holds_lists,
+    is_table,
+    rows_of,
+    table_as_series,
+)
 from bothways.sequences import SequenceReader, is_single_sequence
 
 __all__ = ["SequenceInputs", "TextOrPair", "as_inputs", "lists_as_pairs", "one_or_many"]
@@ -32,20 +39,48 @@ class SequenceInputs(NamedTuple):
     single: bool
 
 
-def as_inputs(sequences: Any, reader: SequenceReader | None) -> SequenceInputs:
+def as_inputs(
+    sequences: Any, reader: SequenceReader | None, *, pairs: bool = False
+) -> SequenceInputs:
     """The sequences of a call as a list, from any iterable of them or from a single one.
 
+    A table, such as a data frame, holds its sequences in its only column. For a model of series a
+    table of numbers is a single series: a row for each position, a column for each channel.
+
+    pairs: whether a table of two columns holds pairs of texts.
+
     Raises:
-        InputError: if a model of symbols is given a pair of texts.
+        InputError: if the argument contains no sequences, or naming the row whose value is missing;
+            if a model of symbols is given a pair of texts.
     """
+    if reader is not None and reader.kind == "series":
+        return _as_series(sequences, reader)
+    if hasattr(sequences, "detach"):  # a torch tensor: ids
+        sequences = as_array_if_numeric(sequences)
     if not is_single_sequence(sequences):
-        return SequenceInputs(list(sequences), single=False)
+        rows = rows_of(sequences, reader, pairs=pairs)
+        return SequenceInputs([_as_ids_if_tensor(row) for row in rows], single=False)
     if isinstance(sequences, tuple) and reader is not None and reader.kind == "symbols":
         raise InputError(
             "a tuple of two strings is a pair of texts, and this model reads symbols; "
             "pass a list of sequences"
         )
     return SequenceInputs([sequences], single=True)
+
+
+def _as_ids_if_tensor(row: Any) -> Any:
+    return as_array_if_numeric(row) if hasattr(row, "detach") else row
+
+
+def _as_series(sequences: Any, reader: SequenceReader) -> SequenceInputs:
+    if is_table(sequences) and not holds_lists(sequences):
+        return SequenceInputs([table_as_series(sequences)], single=True)
+    if hasattr(sequences, "detach"):
+        sequences = as_array_if_numeric(sequences)
+    if is_single_sequence(sequences):
+        return SequenceInputs([sequences], single=True)
+    rows = rows_of(sequences, reader, pairs=False)
+    return SequenceInputs([as_array_if_numeric(row) for row in rows], single=False)
 
 
 def lists_as_pairs(rows: list[Any], reader: SequenceReader | None) -> list[Any]:

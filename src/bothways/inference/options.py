@@ -1,15 +1,18 @@
 """Options that travel together: how sequences are run, and how their vectors are made."""
 
 import dataclasses
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from bothways.errors import InputError
+from bothways.inference.prompts import PromptRole, check_prompt_arguments
 from bothways.io.progress import ProgressCallback
 from bothways.model.config import PoolingMode
 from bothways.model.packing import DEFAULT_MAX_TOKENS
 from bothways.sequences import OnOverflow
 
-__all__ = ["RunOptions", "VectorOptions"]
+__all__ = ["OnUnknown", "RunOptions", "VectorOptions"]
+
+OnUnknown = Literal["warn", "error", "ignore"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,21 +22,30 @@ class RunOptions:
     on_overflow: what to do with a sequence that is longer than the model allows.
     max_tokens: the largest number of tokens in a batch; None for the default.
     progress: True for a progress bar, or a function of (tokens done, total tokens).
-    prompt: name of a prompt of the model, or the text to prepend to each sequence; None for the
-        model's default, "" for none.
+    prompt: the text to prepend to each sequence, "" for none; prompt_name: the name of a prompt of
+        the model; role: whether the sequences are queries or documents. At most one is given; None
+        for the model's default prompt.
+    on_unknown: what to do with a sequence that consists mostly of unknown tokens.
 
     Raises:
-        InputError: if `on_overflow` is unknown or `max_tokens` is less than 1.
+        InputError: if `on_overflow`, `on_unknown` or `role` is not one of its values, `max_tokens`
+            is less than 1, or several arguments choose the prompt.
     """
 
     on_overflow: OnOverflow = "truncate"
     max_tokens: int | None = None
     progress: bool | ProgressCallback = False
     prompt: str | None = None
+    prompt_name: str | None = None
+    role: PromptRole | None = None
+    on_unknown: OnUnknown = "warn"
 
     def __post_init__(self) -> None:
         if self.on_overflow not in get_args(OnOverflow):
             raise InputError(f"on_overflow={self.on_overflow!r}: expected {_one_of(OnOverflow)}")
+        if self.on_unknown not in get_args(OnUnknown):
+            raise InputError(f"on_unknown={self.on_unknown!r}: expected {_one_of(OnUnknown)}")
+        check_prompt_arguments(self.prompt, self.prompt_name, self.role)
         if self.max_tokens is not None and self.max_tokens < 1:
             raise InputError(f"max_tokens={self.max_tokens}: expected at least 1, or None")
 

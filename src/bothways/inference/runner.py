@@ -23,6 +23,7 @@ __all__ = [
     "pack",
     "pool_sequences",
     "truncated",
+    "warn",
     "warn_of_truncation",
 ]
 
@@ -90,12 +91,17 @@ def truncated(fitted: Sequence[FittedSequence]) -> np.ndarray:
 def warn_of_truncation(fitted: Sequence[FittedSequence], max_length: int) -> None:
     """Warn if any sequence was cut, with the number of them, at the line that called bothways."""
     if count := sum(f.truncated for f in fitted):
-        warnings.warn(
-            f"{count} of {len(fitted)} sequences were longer than {max_length} tokens and were "
-            "cut; on_overflow='window' encodes them whole, 'error' refuses them",
-            TruncationWarning,
-            stacklevel=_frames_to_the_caller(),
+        warn(
+            TruncationWarning(
+                f"{count} of {len(fitted)} sequences were longer than {max_length} tokens and were "
+                "cut; on_overflow='window' encodes them whole, 'error' refuses them"
+            )
         )
+
+
+def warn(warning: Warning) -> None:
+    """Warn at the line that called bothways."""
+    warnings.warn(warning, stacklevel=_frames_to_the_caller())
 
 
 def _frames_to_the_caller() -> int:

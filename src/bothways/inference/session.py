@@ -5,20 +5,29 @@ n sequences; D model width; K pooling modes; d dimensions of a vector.
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from bothways import checkpoints, sequences
 from bothways.checkpoints import ModelBundle
+from bothways.errors import InputError, UnknownTokenWarning
 from bothways.inference import runner
 from bothways.inference.backends import Backend, BackendName, Precision, create_backend
 from bothways.inference.heads import Heads
 from bothways.inference.options import RunOptions, VectorOptions
 from bothways.inference.postprocessing import finish
+from bothways.inference.prompts import Prompt, select_prompt
 from bothways.io.progress import show_progress
 from bothways.model.config import PoolingMode
 from bothways.sequences import FittedSequence, OnOverflow, SequenceReader, Tokenized
+from bothways.sequences.unknown_tokens import (
+    count_unknown,
+    explain_unknown,
+    is_mostly_unknown,
+    unknown_id,
+)
 
 __all__ = ["Session", "open_session"]
 
@@ -63,10 +72,13 @@ class Session:
         """Runs the encoder."""
         self._module_weights = model.module_weights.copy()
 
-    def prompt_text(self, prompt: str | None) -> str:
-        """The text of a named prompt, or `prompt` itself; None for the model's default."""
-        name = self.spec.default_prompt if prompt is None else prompt
-        return "" if name is None else self.spec.prompts.get(name, name)
+    def prompt(self, options: RunOptions) -> Prompt:
+        """The prompt that the options choose.
+
+        Raises:
+            InputError: if the model has no prompt of that name.
+        """
+        return select_prompt(self.spec, options.prompt, options.prompt_name, options.role)
 
     def tokenize(self, rows: Sequence[Any], prompt: str) -> list[Tokenized]:
         """Read each sequence, with the text `prompt` before it.
@@ -93,7 +105,10 @@ class Session:
         Raises:
             InputError: as these do.
         """
-        return self.fit(self.tokenize(rows, self.prompt_text(options.prompt)), options.on_overflow)
+        fitted = self.fit(self.tokenize(rows, self.prompt(options).text), options.on_overflow)
+        if options.on_unknown == "error":
+            self._refuse_unknown(rows, fitted)
+        return fitted
 
     def pool(
         self, fitted: Sequence[FittedSequence], modes: Sequence[PoolingMode], options: RunOptions
@@ -138,13 +153,46 @@ class Session:
             dimensions=spec.dimensions if dimensions is None else dimensions,
         )
 
-    def warn_of_truncation(self, fitted: Sequence[FittedSequence]) -> None:
-        """Warn if any sequence was cut, with the number of them."""
+    def num_unknown(self, fitted: Sequence[FittedSequence]) -> np.ndarray:
+        """Unknown tokens among those of each sequence that are encoded, int64 (n,)."""
+        return count_unknown(fitted, self._unknown_id)
+
+    def warn(
+        self, rows: Sequence[Any], fitted: Sequence[FittedSequence], options: RunOptions
+    ) -> None:
+        """Warn if any sequence was cut, or consists mostly of unknown tokens, with their number."""
         runner.warn_of_truncation(fitted, self.spec.max_length)
+        if options.on_unknown == "warn" and (mostly := self._mostly_unknown(fitted)).size:
+            first = int(mostly[0])
+            advice = explain_unknown(rows[first], self.reader)
+            message = (
+                f"{len(mostly)} of {len(fitted)} sequences consist mostly of tokens that the model "
+                f"does not know, the first is sequence {first}: different sequences may get equal "
+                f"results; {advice}. on_unknown='error' refuses them, 'ignore' is silent"
+            )
+            runner.warn(UnknownTokenWarning(message, count=len(mostly), first=first, advice=advice))
+
+    def _refuse_unknown(self, rows: Sequence[Any], fitted: Sequence[FittedSequence]) -> None:
+        for index in self._mostly_unknown(fitted)[:1].tolist():
+            raise InputError(
+                f"{self.num_unknown(fitted)[index]} of {fitted[index].num_tokens} tokens are "
+                f"unknown to the model; {explain_unknown(rows[index], self.reader)}",
+                sequence=index,
+            )
+
+    def _mostly_unknown(self, fitted: Sequence[FittedSequence]) -> np.ndarray:
+        """Indices of the sequences of which most tokens are unknown, int64."""
+        if self._unknown_id is None:
+            return np.zeros(0, dtype=np.int64)
+        return np.flatnonzero(is_mostly_unknown(fitted, self.num_unknown(fitted)))
+
+    @cached_property
+    def _unknown_id(self) -> int | None:
+        return unknown_id(self.reader)
 
     def _prompt_length(self, fitted: Sequence[FittedSequence], options: RunOptions) -> int:
         """Positions of the prompt that pooling leaves out."""
         if self.reader is None or self.spec.pooling.include_prompt:
             return 0
         has_prompt = any(f.tokenized.prompt for f in fitted)  # ids never get one
-        return self.reader.prompt_length(self.prompt_text(options.prompt)) if has_prompt else 0
+        return self.reader.prompt_length(self.prompt(options).text) if has_prompt else 0

@@ -5,7 +5,7 @@ n sequences; L positions of one; D model width; d dimensions of a vector; H head
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from bothways.inference.options import RunOptions, VectorOptions
 from bothways.inference.session import Session
 from bothways.model.baselines.any_encoder import require_transformer
 from bothways.sequences import FittedSequence
+from bothways.sequences.unknown_tokens import is_mostly_unknown
 
 __all__ = [
     "SequenceVector",
@@ -32,13 +33,16 @@ __all__ = [
 class SequenceVector:
     """The vector of one sequence.
 
-    vector: float32 (d,). num_tokens: the number of tokens encoded. truncated: whether the sequence
-    was cut.
+    vector: float32 (d,). num_tokens: the number of tokens encoded, of which num_unknown are unknown
+    to the model. truncated: whether the sequence was cut. mostly_unknown: whether more than half of
+    its tokens are unknown, special tokens and the prompt aside.
     """
 
     vector: np.ndarray
     num_tokens: int
     truncated: bool
+    num_unknown: int
+    mostly_unknown: bool
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,19 +50,27 @@ class SequenceVectors:
     """The vectors of n sequences; `[i]` is the `SequenceVector` of one.
 
     vectors: float32 (n, d). num_tokens: tokens encoded of each sequence, int64 (n,). truncated:
-    whether each sequence was cut, bool (n,).
+    whether each sequence was cut, bool (n,). num_unknown: how many of the tokens are unknown to the
+    model, int64 (n,). mostly_unknown: whether more than half of them are, special tokens and the
+    prompt aside, bool (n,).
     """
 
     vectors: np.ndarray
     num_tokens: np.ndarray
     truncated: np.ndarray
+    num_unknown: np.ndarray
+    mostly_unknown: np.ndarray
 
     def __len__(self) -> int:
         return len(self.vectors)
 
     def __getitem__(self, index: int) -> SequenceVector:
         return SequenceVector(
-            self.vectors[index], int(self.num_tokens[index]), bool(self.truncated[index])
+            self.vectors[index],
+            int(self.num_tokens[index]),
+            bool(self.truncated[index]),
+            int(self.num_unknown[index]),
+            bool(self.mostly_unknown[index]),
         )
 
     def __iter__(self) -> Iterator[SequenceVector]:
@@ -85,7 +97,9 @@ class TokenVectors:
 def encode(
     session: Session, sequences: Any, *, vector: VectorOptions, options: RunOptions
 ) -> np.ndarray:
-    """One vector per sequence, float32 (n, d), or (d,) of one; warns of truncation.
+    """One vector per sequence, float32 (n, d), or (d,) of one.
+
+    Warns if sequences were cut, or consist mostly of unknown tokens.
 
     Raises:
         InputError: naming the sequence or argument that is invalid.
@@ -93,7 +107,7 @@ def encode(
     rows, single = as_inputs(sequences, session.reader)
     fitted = session.prepare(rows, options)
     vectors = _pooled_vectors(session, fitted, vector, options)
-    session.warn_of_truncation(fitted)
+    session.warn(rows, fitted, options)
     first: np.ndarray = vectors[0] if single else vectors
     return first
 
@@ -101,7 +115,7 @@ def encode(
 def encode_detailed(
     session: Session, sequences: Any, *, vector: VectorOptions, options: RunOptions
 ) -> SequenceVector | SequenceVectors:
-    """As `encode`, with the number of tokens and whether a sequence was cut, and no warning.
+    """As `encode`, with the number of tokens, of unknown tokens and cuts, and no warning.
 
     Raises:
         InputError: as `encode`.
@@ -112,32 +126,44 @@ def encode_detailed(
         vectors=_pooled_vectors(session, fitted, vector, options),
         num_tokens=runner.num_tokens(fitted),
         truncated=runner.truncated(fitted),
+        num_unknown=(num_unknown := session.num_unknown(fitted)),
+        mostly_unknown=is_mostly_unknown(fitted, num_unknown),
     )
     return vectors[0] if single else vectors
 
 
 def contextualize(
-    session: Session, sequences: Any, *, layers: Sequence[int], options: RunOptions
+    session: Session,
+    sequences: Any,
+    *,
+    layers: int | Sequence[int] | Literal["all"],
+    options: RunOptions,
 ) -> TokenVectors | list[TokenVectors]:
     """The hidden states of each sequence; of one alone for a single sequence.
+
+    layers: one, several, or all of them, the embeddings included.
 
     Raises:
         InputError: naming the sequence or layer that is invalid.
     """
     rows, single = as_inputs(sequences, session.reader)
-    indices = [_index(layer, session.spec.config.num_layers + 1, "layer") for layer in layers]
+    indices = _indices(layers, session.spec.config.num_layers + 1, "layer")
     fitted = session.prepare(rows, options)
-    session.warn_of_truncation(fitted)
+    session.warn(rows, fitted, options)
     by_index: dict[int, TokenVectors] = {}
     for i, states in session.hidden_states(fitted, indices, options):
-        vectors = states[0] if len(indices) == 1 else states
+        vectors = states[0] if len(indices) == 1 and not isinstance(layers, str) else states
         f = fitted[i]
         by_index[i] = TokenVectors(vectors, f.tokens, f.offsets, f.truncated)
     return by_index[0] if single else [by_index[i] for i in range(len(fitted))]
 
 
 def attention(
-    session: Session, sequence: Any, *, layers: Sequence[int] | None, heads: Sequence[int] | None
+    session: Session,
+    sequence: Any,
+    *,
+    layers: int | Sequence[int] | Literal["all"] | None,
+    heads: int | Sequence[int] | Literal["all"] | None,
 ) -> np.ndarray:
     """Attention probabilities of one sequence, (layers, H, L, L); None for all layers or heads.
 
@@ -148,12 +174,8 @@ def attention(
     config = require_transformer(
         session.spec.config, "attention maps are of", "contextualize gives its hidden states"
     )
-    if layers is None:
-        layers = range(config.num_layers)
-    if heads is None:
-        heads = range(config.num_heads)
-    layer_indices = [_index(layer, config.num_layers, "layer") for layer in layers]
-    head_indices = [_index(head, config.num_heads, "head") for head in heads]
+    layer_indices = _indices("all" if layers is None else layers, config.num_layers, "layer")
+    head_indices = _indices("all" if heads is None else heads, config.num_heads, "head")
     fitted = session.prepare([sequence], RunOptions(on_overflow="error"))
     return session.backend.attention(runner.pack(fitted), layer_indices)[:, head_indices]
 
@@ -164,6 +186,17 @@ def _pooled_vectors(
     modes = session.spec.pooling.modes if vector.pooling is None else (vector.pooling,)
     pooled = session.pool(fitted, modes, options)
     return session.finish(pooled, vector)
+
+
+def _indices(selection: int | Sequence[int] | Literal["all"], count: int, noun: str) -> list[int]:
+    """Indices from 0 of the selected layers or heads, of which there are `count`."""
+    if isinstance(selection, str):
+        if selection != "all":
+            raise InputError(f"{noun}s={selection!r}: expected indices, or 'all'")
+        return list(range(count))
+    if isinstance(selection, int | np.integer):
+        selection = [int(selection)]
+    return [_index(index, count, noun) for index in selection]
 
 
 def _index(index: int, count: int, noun: str) -> int:

@@ -50,7 +50,13 @@ def _read_one(sequence: Any, vocab_size: int, index: int) -> Tokenized:
 
 def _as_integers(sequence: Any, index: int) -> np.ndarray:
     if isinstance(sequence, np.ndarray):
-        ids = sequence
+        if np.ma.isMaskedArray(sequence) and (mask := np.ma.getmaskarray(sequence)).any():
+            position = int(mask.argmax())
+            raise InputError(
+                f"position {position} is masked; remove it: an id is needed at each position",
+                sequence=index,
+            )
+        ids = np.asarray(sequence)
     else:
         for position, value in enumerate(sequence):
             if isinstance(value, bool | np.bool) or not isinstance(value, int | np.integer):

@@ -107,7 +107,9 @@ def is_single_sequence(value: Any) -> bool:
     (L, C). A list always holds several: to encode one list of ids or symbols, wrap it in a list.
     """
     if isinstance(value, np.ndarray):
-        return value.ndim == (1 if value.dtype.kind in "iu" else 2)
+        return value.dtype.kind not in "OSTU" and value.ndim == (
+            1 if value.dtype.kind in "iu" else 2
+        )
     if isinstance(value, tuple):
         return len(value) == 2 and all(isinstance(text, str) for text in value)
     return isinstance(value, str)

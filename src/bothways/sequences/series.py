@@ -18,6 +18,7 @@ __all__ = ["SERIES_FILE", "Series", "SeriesReader"]
 
 SERIES_FILE = "series.json"
 _FORMAT = "bothways series 1"
+_FINITE = "expected a finite number; fill gaps before encoding"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,9 +164,23 @@ def _as_array(sequence: Any, index: int) -> np.ndarray:
         array = np.asarray(sequence)
     except ValueError:
         raise InputError(f"rows of unequal length; {expected}", sequence=index) from None
+    refuse_masked(sequence, index)
     if array.dtype.kind not in "fiu" and array.size:
         raise InputError(f"got {type_name(array)}; {expected}", sequence=index)
     return array
+
+
+def refuse_masked(sequence: Any, index: int) -> None:
+    """Raise if values are masked: the array without its mask has fill values in their place."""
+    if isinstance(sequence, list | tuple):
+        if not any(np.ma.isMaskedArray(row) for row in sequence):
+            return
+        sequence = np.ma.array(sequence)
+    if not np.ma.isMaskedArray(sequence) or not (mask := np.ma.getmaskarray(sequence)).any():
+        return
+    position, *channels = np.argwhere(mask)[0].tolist()
+    place = f"position {position}" + "".join(f", channel {channel}" for channel in channels)
+    raise InputError(f"{place}: masked; {_FINITE}", sequence=index)
 
 
 def _check_values(x_LC: np.ndarray, num_channels: int | None, index: int) -> np.ndarray:
@@ -179,8 +194,7 @@ def _check_values(x_LC: np.ndarray, num_channels: int | None, index: int) -> np.
     if not np.isfinite(x_LC).all():
         position, channel = np.argwhere(~np.isfinite(x_LC))[0].tolist()
         raise InputError(
-            f"position {position}, channel {channel}: {x_LC[position, channel]}; "
-            "expected a finite number; fill gaps before encoding",
+            f"position {position}, channel {channel}: {x_LC[position, channel]}; {_FINITE}",
             sequence=index,
         )
     return x_LC

@@ -44,6 +44,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         normalize: bool | None = None,
         dimensions: int | None = None,
         prompt: str | None = None,
+        prompt_name: str | None = None,
         on_overflow: OnOverflow = "truncate",
         max_tokens: int | None = None,
         backend: BackendName = "auto",
@@ -55,6 +56,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.normalize = normalize
         self.dimensions = dimensions
         self.prompt = prompt
+        self.prompt_name = prompt_name
         self.on_overflow = on_overflow
         self.max_tokens = max_tokens
         self.backend = backend
@@ -89,6 +91,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             normalize=self.normalize,
             dimensions=self.dimensions,
             prompt=self.prompt,
+            prompt_name=self.prompt_name,
             on_overflow=self.on_overflow,
             max_tokens=self.max_tokens,
         )

@@ -10,7 +10,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from bothways.errors import InputError
+from bothways.inference.containers import is_table, rows_of
 from bothways.sequences.reader import type_name
+from bothways.sequences.series import refuse_masked
 
 __all__ = ["as_sequences"]
 
@@ -32,6 +34,11 @@ def as_sequences(estimator: BaseEstimator, X: Any, *, reset: bool) -> list[Any]:
     """
     if isinstance(X, str | bytes):
         raise ValueError("X is a single text; put it in a list")  # noqa: TRY004
+    X = _without_wrapper(X)
+    if np.ma.isMaskedArray(X) or (isinstance(X, list | tuple) and any(map(np.ma.isMaskedArray, X))):
+        for index, sequence in enumerate(X):
+            # scikit-learn would drop the mask
+            refuse_masked(_with_channels(sequence), index)
     if _is_table(X):
         _refuse_texts_in_a_table(X)
         table = validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32])
@@ -48,6 +55,19 @@ def as_sequences(estimator: BaseEstimator, X: Any, *, reset: bool) -> list[Any]:
                     f"got {type_name(sequence)}; expected a text, as the first is", sequence=index
                 )
     return sequences
+
+
+def _without_wrapper(X: Any) -> Any:
+    """A list of the texts, or lists, in a column or a table of one column; anything else as is."""
+    column = X
+    if is_table(X):
+        if len(X.columns) != 1:
+            return X
+        column = rows_of(X, None, pairs=False)
+    elif not hasattr(X, "to_pylist") and not hasattr(X, "to_list"):
+        return X
+    rows = rows_of(column, None, pairs=False)
+    return rows if rows and isinstance(rows[0], str | list | np.ndarray) else X
 
 
 def _is_table(X: Any) -> bool:
@@ -77,5 +97,5 @@ def _refuse_texts_in_a_table(X: Any) -> None:
 def _with_channels(sequence: Any) -> Any:
     """A series (L,) of one channel as (L, 1); anything else unchanged."""
     is_flat = isinstance(sequence, np.ndarray | list | tuple) and np.ndim(sequence) == 1
-    array = np.asarray(sequence) if is_flat else None
+    array = np.asanyarray(sequence) if is_flat else None
     return array[:, None] if array is not None and array.dtype.kind in "fiu" else sequence

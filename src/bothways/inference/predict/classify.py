@@ -72,7 +72,7 @@ def classify(
         InputError: naming the sequence that is invalid; if the threshold is not a probability, or
             the model has no head for classes.
     """
-    rows, single = as_inputs(sequences, session.reader)
+    rows, single = as_inputs(sequences, session.reader, pairs=True)
     rows = lists_as_pairs(rows, session.reader)
     run = HeadRun.start(session, ("classes", "multilabel"), rows, options, purpose="classify")
     if not 0 <= threshold <= 1:

@@ -46,7 +46,8 @@ class HeadRun:
     ) -> "HeadRun":
         """Prepare sequences for the first head that the model has for one of `tasks`.
 
-        Heads are trained without prompts, so none is used. Warns of truncation.
+        Heads are trained without prompts, so none is used unless the options choose one. Warns of
+        truncation.
 
         purpose: the method that needs the head, for the message.
 
@@ -54,10 +55,11 @@ class HeadRun:
             InputError: naming the sequence that is invalid, or if the model has no such head.
         """
         head = session.heads.find(*tasks, purpose=purpose)
-        options = dataclasses.replace(options, prompt="")
+        if (options.prompt, options.prompt_name, options.role) == (None, None, None):
+            options = dataclasses.replace(options, prompt="")
         fitted = session.prepare(rows, options)
         run = cls(session, head, session.heads.weights(head), fitted, options)
-        session.warn_of_truncation(fitted)
+        session.warn(rows, fitted, options)
         return run
 
     @property

@@ -28,7 +28,7 @@ def predict(session: Session, sequences: Any, *, options: RunOptions) -> np.ndar
     Raises:
         InputError: naming the sequence that is invalid, or if the model has no head for values.
     """
-    rows, single = as_inputs(sequences, session.reader)
+    rows, single = as_inputs(sequences, session.reader, pairs=True)
     values, _ = predict_values(session, rows, options=options)
     if values.shape[1] == 1:
         values = values[:, 0]

@@ -9,10 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from bothways.errors import InputError
+from bothways.inference.containers import rows_of
 from bothways.inference.options import RunOptions
 from bothways.inference.predict.head_run import HeadRun
 from bothways.inference.session import Session
 from bothways.model.heads import Head
+from bothways.sequences import is_single_sequence
+from bothways.sequences.reader import type_name
 
 __all__ = ["Ranking", "rerank"]
 
@@ -37,8 +40,8 @@ def rerank(
     """Score each document together with the query: by the only output, or the second class of two.
 
     Raises:
-        InputError: naming the document that is invalid; if the model has no head that scores, or
-            does not read text.
+        InputError: naming the document that is invalid; if the query is not a text; if the model
+            has no head that scores, or does not read text.
     """
     head = session.heads.find("values", "classes", "multilabel", purpose="rerank")
     if not _gives_scores(head):
@@ -51,13 +54,30 @@ def rerank(
         raise InputError(
             f"this model reads {kind or 'ids'}, and rerank needs one that reads pairs of texts"
         )
-    pairs = [(query, document) for document in documents]
+    if not isinstance(query, str):
+        raise InputError(f"query: got {type_name(query)}; expected a str")
+    if is_single_sequence(documents):
+        raise InputError("documents: got a single text; expected a list of texts")
+    pairs = [(query, document) for document in rows_of(documents, session.reader, pairs=False)]
+    if options.prompt is None and options.prompt_name is None:
+        options = dataclasses.replace(options, prompt=_query_prompt(session))
     run = HeadRun.start(session, (head.task,), pairs, options, purpose="rerank")
     output_nC = run.sequence_outputs()
     score_n = run.probabilities(output_nC)[:, -1]
     # Ordered by the outputs: probabilities near 1 round to the same number.
     margin_n = output_nC[:, -1] - (output_nC[:, 0] if output_nC.shape[1] == 2 else 0)
     return Ranking(np.argsort(-margin_n, kind="stable"), score_n, run.truncated)
+
+
+def _query_prompt(session: Session) -> str:
+    """The text of the prompt for queries, or else of the default prompt.
+
+    The default prompt is what `CrossEncoder` of sentence-transformers uses.
+    """
+    if session.family == "bothways":
+        return ""  # bothways trains heads without prompts
+    prompts = session.spec.prompts
+    return prompts.get("query", prompts.get(session.spec.default_prompt or "", ""))
 
 
 def _gives_scores(head: Head) -> bool:

@@ -52,8 +52,7 @@ class DataOptions:
     labels: Annotated[
         tuple[str, ...],
         Option(
-            "Column of the labels, tags, numbers or, for contrast, scores of pairs (default: found "
-            "by its name); regress accepts several.",
+            "Column of labels, tags, numbers or scores (default: by its name); repeatable.",
             group=_DATA, unit="NAME", flags=("--label", "--target"),
         ),
     ] = ()  # fmt: skip

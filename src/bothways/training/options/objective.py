@@ -102,7 +102,7 @@ class ObjectiveOptions:
         Option(
             "contrast: in-batch (negatives of other pairs), cosine (scored pairs) or contrastive "
             "(pairs labeled 0 and 1) (default: chosen by the columns).",
-            group=_OBJECTIVE,
+            group=_OBJECTIVE, advanced=True,
         ),
     ] = None  # fmt: skip
     score_range: Annotated[

@@ -1,0 +1,90 @@
+"""The unknown token: its id, how often it occurs, and what to do about it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bothways.errors import InputError
+from bothways.sequences.fitting import FittedSequence
+from bothways.sequences.reader import SequenceReader, Tokenized
+from bothways.sequences.symbols import SymbolReader
+
+__all__ = ["count_unknown", "explain_unknown", "is_mostly_unknown", "unknown_id"]
+
+_MOSTLY = 0.5
+"""Share of unknown tokens above which a sequence is mostly unknown."""
+_PROBED_CHARACTERS = 256
+_UNIGRAM_NAMES = ("<unk>", "[UNK]")
+"""Names of the unknown token of a Unigram model, which does not give its own."""
+
+
+def unknown_id(reader: SequenceReader | None) -> int | None:
+    """The id that a reader gives what is not in its vocabulary; None if it has none."""
+    if isinstance(reader, SymbolReader):
+        symbol = reader.alphabet.unknown
+        return None if symbol is None else reader.alphabet.id_of(symbol)
+    if reader is None or reader.kind != "text":
+        return None
+    # Imported here because it needs a library that other kinds of models do without.
+    from bothways.sequences.text import TextReader
+
+    if not isinstance(reader, TextReader):
+        return None
+    tokenizer = reader.tokenizer
+    is_unigram = type(tokenizer.model).__name__ == "Unigram"
+    names = _UNIGRAM_NAMES if is_unigram else (getattr(tokenizer.model, "unk_token", None),)
+    ids = [tokenizer.token_to_id(name) for name in names if name is not None]
+    return next((index for index in ids if index is not None), None)
+
+
+def count_unknown(fitted: Sequence[FittedSequence], unknown: int | None) -> np.ndarray:
+    """Unknown tokens among those of each sequence that are encoded, int64 (n,)."""
+    if unknown is None:
+        return np.zeros(len(fitted), dtype=np.int64)
+    return np.array([np.count_nonzero(_values(f) == unknown) for f in fitted], dtype=np.int64)
+
+
+def is_mostly_unknown(fitted: Sequence[FittedSequence], unknown_n: np.ndarray) -> np.ndarray:
+    """Whether more than half of the content of each sequence is unknown, bool (n,).
+
+    unknown_n: as `count_unknown` gives it.
+    """
+    content = [f.num_tokens - _num_added(f.tokenized) for f in fitted]
+    return unknown_n > _MOSTLY * np.array(content, dtype=np.int64)
+
+
+def explain_unknown(sequence: Any, reader: SequenceReader | None) -> str:
+    """The likely reason why a sequence is mostly unknown, as advice: what spelling is known."""
+    unknown = unknown_id(reader)
+    if isinstance(sequence, str) and reader is not None and unknown is not None:
+        text = sequence[:_PROBED_CHARACTERS]
+        spaced = " ".join(text) if text.isascii() and " " not in text.strip() else text
+        for variant, advice in (
+            (text.upper(), "write them in upper case"),
+            (text.lower(), "write them in lower case"),
+            (spaced, "put a space between residues or symbols"),
+            (spaced.upper(), "write them in upper case, with a space between residues or symbols"),
+        ):
+            if variant != text and _share_unknown(variant, reader, unknown) < _MOSTLY:
+                return advice
+    return "use a model, or an alphabet, that was made for such sequences"
+
+
+def _values(fitted: FittedSequence) -> np.ndarray:
+    values = fitted.tokenized.values
+    return values[fitted.positions] if fitted.truncated else values
+
+
+def _num_added(tokenized: Tokenized) -> int:
+    """Tokens that are not of the sequence: special ones, and those of the prompt."""
+    return tokenized.prefix + tokenized.middle + tokenized.suffix + tokenized.prompt
+
+
+def _share_unknown(text: str, reader: SequenceReader, unknown: int) -> float:
+    try:
+        (tokenized,) = reader.read([text])
+    except InputError:
+        return 1.0
+    count = np.count_nonzero(tokenized.values == unknown)
+    return float(count / max(len(tokenized) - _num_added(tokenized), 1))
