@@ -90,7 +90,7 @@ class DataOptions:
         Option(
             "classify: what to do about classes with a single row: error, keep (train on it, and "
             "validate without it) or drop (default error).",
-            group=_DATA,
+            group=_DATA, advanced=True,
         ),
     ] = None  # fmt: skip
     input_format: Annotated[
