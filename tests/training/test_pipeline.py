@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -290,3 +292,44 @@ def test_overwriting_removes_nothing_but_runs(run: TrainingRun) -> None:
     Path("out/training.json").unlink()
     with pytest.raises(DataFileError, match="is a model and not a run"):
         run("classify", ROWS, overwrite=True)
+
+
+def test_a_run_that_another_process_trains_is_left_alone(run: TrainingRun) -> None:
+    run("classify", ROWS)
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom bothways.training.runs.lock import run_lock\n"
+        "with run_lock(Path('out')):\n    print('held', flush=True)\n    sys.stdin.readline()\n"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=pipe, stdout=pipe, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        for option in ({"resume": True}, {"overwrite": True}):
+            with pytest.raises(DataFileError, match="another process is training"):
+                run("classify", ROWS, **option)
+        process.communicate("\n")
+    run("classify", ROWS, resume=True)
+
+
+def test_a_class_with_a_single_row_is_an_error_or_kept_or_dropped(run: TrainingRun) -> None:
+    rows = [*ROWS, {"x": "one of a kind", "y": "rare"}]
+    with pytest.raises(DataFileError, match=r"only this row has the class 'rare'.*--rare-classes"):
+        run("classify", rows)
+    told: list[str] = []
+    run("classify", rows, data={"rare_classes": "keep"}, out="kept", tell=told.append)
+    assert bothways.load("kept").spec.heads[0].labels == ("p", "q", "rare")
+    assert told[0].startswith("7 training rows, 2 validation rows")
+    run("classify", rows, data={"rare_classes": "drop"}, out="dropped", tell=told.append)
+    assert bothways.load("dropped").spec.heads[0].labels == ("p", "q")
+    assert "dropped classes with a single row: 1" in " ".join(told)
+
+
+def test_validation_rows_of_a_dropped_class_are_dropped_too(run: TrainingRun) -> None:
+    rows = [*ROWS, {"x": "one of a kind", "y": "rare"}]
+    Path("valid.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[-3:]))
+    told: list[str] = []
+    data = {"rare_classes": "drop", "validation": ["valid.jsonl"]}
+    run("classify", rows, data=data, tell=told.append)
+    assert told[0].startswith("8 training rows, 2 validation rows")

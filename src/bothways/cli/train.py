@@ -41,9 +41,7 @@ class ConfigOptions:
     resume: Annotated[bool, Option("Continue a run that Ctrl-C, a signal or a crash stopped.")] = (
         False
     )
-    overwrite: Annotated[
-        bool, Option("Replace the run in the folder, once data and options are checked.")
-    ] = False
+    overwrite: Annotated[bool, Option("Replace the run in the folder.", advanced=True)] = False
     config: Annotated[
         str | None,
         Option(
@@ -55,8 +53,7 @@ class ConfigOptions:
     assignments: Annotated[
         tuple[str, ...],
         Option(
-            "Option of those tables, such as training.weight_decay=0.1, or field of the encoder, "
-            "such as num_layers=8; may be repeated.",
+            "Option, as training.weight_decay=0.1, or encoder field, as num_layers=8; repeatable.",
             unit="NAME=VALUE",
             flags=("--set",),
         ),

@@ -7,7 +7,7 @@ data; write the report.
 import dataclasses
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,6 +39,7 @@ from bothways.training.report.summary import (
 )
 from bothways.training.runs.events import METRICS_FILE, EventCallback, read_events
 from bothways.training.runs.folder import RUN_FILE
+from bothways.training.runs.lock import LOCK_FILE, run_lock
 from bothways.training.runs.overwriting import check_inputs_outside, check_replaceable
 from bothways.training.setup.base_model import (
     BaseModel,
@@ -99,9 +100,14 @@ def train(
     out = Path(plan.out)
     if resume and overwrite:
         raise ConfigError("a run is either resumed or overwritten, not both")
-    with join_workers(plan.settings.device) as workers, TemporaryDirectory() as scratch:
+    with (
+        join_workers(plan.settings.device) as workers,
+        TemporaryDirectory() as scratch,
+        ExitStack() as held,
+    ):
         notify = tell if tell is not None and workers.is_main else _nothing
         workers.run_on_main(lambda: _check_out(plan, resume=resume, overwrite=overwrite))
+        workers.run_on_main(lambda: held.enter_context(run_lock(out)))
         open_stage = stage if stage is not None and workers.is_main else _hidden_stage
         existing = out if resume else None
         run = _prepare(plan, existing, Path(scratch), workers, notify, open_stage)
@@ -240,7 +246,7 @@ def _check_out(plan: TrainingPlan, *, resume: bool, overwrite: bool) -> None:
         source = () if plan.source is None else (plan.source,)
         alphabet = () if plan.new_model.alphabet is None else (plan.new_model.alphabet,)
         check_inputs_outside(out, (*plan.files, *plan.data.validation, *source, *alphabet))
-    elif not resume and out.is_dir() and any(out.iterdir()):
+    elif not resume and out.is_dir() and any(p.name != LOCK_FILE for p in out.iterdir()):
         raise DataFileError(
             f"{out}: exists and is not empty; resume its run with --resume "
             "(resume=True), replace it with --overwrite, or choose another folder"

@@ -1,3 +1,4 @@
+import json
 import math
 import sys
 from pathlib import Path
@@ -162,3 +163,25 @@ def test_tensorboard_forgets_what_comes_after_the_step(
 def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match="writing failed: Is a directory"):
         write(tmp_path, make_step(1))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\xff\xfe", b"\x00" * 20, b"[" * 100_000,
+        b'{"kind": "step", "step": ' + b"9" * 5000 + b"}",
+        b'{"kind": "validation", "step": 1}', b'{"kind": "step", "step": 1, "loss": "x"}',
+        b'{"kind": "step", "step": true}', b'{"kind": "step", "st', b"[]", b"3",
+        b'{"kind": "step", "step": 1, "loss": 1e999}',
+    ],
+)  # fmt: skip
+def test_damaged_lines_are_removed_when_a_run_resumes(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "m.jsonl"
+    write(path, make_step(1))
+    whole = path.read_bytes()
+    path.write_bytes(line + b"\n" + whole + line + b"\n")
+    with pytest.raises(DataFileError, match=r"m\.jsonl, line 1: not a training event"):
+        read_events(path)
+    with pytest.warns(UserWarning, match=r"m\.jsonl: removed 2 damaged lines"):
+        discard_events_after(path, 5)
+    assert read_events(path) == [json.loads(whole)]

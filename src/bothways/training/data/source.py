@@ -22,6 +22,7 @@ from bothways.files.rows import ReadProgress
 from bothways.model.inputs import InputKind
 from bothways.training.data.columns import DataColumns, choose_columns
 from bothways.training.data.conll import read_conll
+from bothways.training.data.labels import parse_classes
 from bothways.training.data.rows import DataRow, RowParser, is_blank
 from bothways.training.options.data import ColumnNames
 from bothways.training.options.objective import TrainingTask
@@ -42,6 +43,7 @@ class DataSource:
     """Files of rows for one task.
 
     kind: the kind of all sequences.
+    dropped: classes whose rows are skipped.
     names: the columns that the user named. CoNLL columns are named by number, from 1.
     """
 
@@ -49,6 +51,7 @@ class DataSource:
     task: TrainingTask
     kind: InputKind
     names: ColumnNames = dataclasses.field(default_factory=ColumnNames)
+    dropped: frozenset[str] = frozenset()
 
     @classmethod
     def open(
@@ -114,7 +117,12 @@ class DataSource:
                 value = record.fields.get(columns.inputs[0])
                 if isinstance(value, str) and is_blank(value):
                     continue
-            yield from RowParser(self.task, self.kind, columns, record).parse()
+            for row in RowParser(self.task, self.kind, columns, record).parse():
+                if not (self.dropped and self._is_dropped(row)):
+                    yield row
+
+    def _is_dropped(self, row: DataRow) -> bool:
+        return parse_classes(row.labels[0], None, row.at_label()) in self.dropped
 
     def _records(self, file: InputFile, read_progress: ReadProgress) -> Generator[Record]:
         if _is_conll(file, self.task):

@@ -59,6 +59,14 @@ class Survey:
         """Number of rows."""
         return len(self.keys)
 
+    @property
+    def rare_classes(self) -> frozenset[str]:
+        """The classes with a single row."""
+        if self.classes is None:
+            return frozenset()
+        names = zip(self.labels, self.counts, strict=True)
+        return frozenset(label for label, count in names if count == 1)
+
 
 def survey(
     source: DataSource,
@@ -66,6 +74,7 @@ def survey(
     separator: str | None = None,
     known: Sequence[str] | None = None,
     preferred: Sequence[str] = (),
+    allow_rare: bool = False,
     report: ShareCallback | None = None,
 ) -> Survey:
     """Read every row once and check it.
@@ -73,6 +82,7 @@ def survey(
     separator: between the labels of a row, if a row may have several.
     known: the labels of the training data, if this is validation data; other labels are errors.
     preferred: labels in the order to use, if they include all labels of the data.
+    allow_rare: whether a class may have a single row.
     report: as in `DataSource.rows`.
 
     Raises:
@@ -84,7 +94,7 @@ def survey(
     if not builder.keys:
         raise DataFileError(f"{source.files[0].name}: has no rows")
     if known is None:
-        builder.check_for_training()
+        builder.check_for_training(allow_rare=allow_rare)
         labels = builder.names(preferred)
     else:
         builder.check_against(known)
@@ -207,7 +217,7 @@ class _SurveyBuilder:
 
     # After the last row
 
-    def check_for_training(self) -> None:
+    def check_for_training(self, *, allow_rare: bool) -> None:
         """Raise if the labels are too few, too rare or constant."""
         name = self.source.files[0].name
         for column, (low, high) in zip(self.columns, self.ranges, strict=True):
@@ -229,13 +239,14 @@ class _SurveyBuilder:
                 f"{name}: only one label, {only!r}; training needs two or more: add rows with "
                 "other labels"
             )
-        if self.source.task == "tag" or self.multilabel:
+        if self.source.task == "tag" or self.multilabel or allow_rare:
             return
         for label, seen in self.labels.items():
             if seen.count == 1:
                 raise DataFileError(
                     f"{seen.place}: only this row has the class {label[:40]!r}; a class needs "
-                    "two rows or more, for training and validation: add rows, or remove this one"
+                    "two rows or more, for training and validation: add rows, remove this one, "
+                    "or use --rare-classes keep or drop"
                 )
 
     def check_against(self, known: Sequence[str]) -> None:

@@ -83,7 +83,17 @@ class TrainingData:
         separator = options.label_separator
         form = options.input_format
         source = DataSource.open(files, task, kind=kind, names=names, input_format=form)
-        train_survey = survey(source, separator=separator, preferred=preferred, report=report)
+        rare = options.rare_classes or "error"
+        train_survey = survey(
+            source,
+            separator=separator,
+            preferred=preferred,
+            allow_rare=rare != "error",
+            report=report,
+        )
+        if rare == "drop" and train_survey.rare_classes:
+            source = dataclasses.replace(source, dropped=train_survey.rare_classes)
+            train_survey = survey(source, separator=separator, preferred=preferred)
         if not options.validation:
             held_out = choose_held_out(
                 train_survey, fraction=options.held_out, seed=seed, name=source.files[0].name
@@ -94,6 +104,7 @@ class TrainingData:
         validation = DataSource.open(
             options.validation, task, kind=source.kind, names=names, input_format=form
         )
+        validation = dataclasses.replace(validation, dropped=source.dropped)
         validation_survey = survey(validation, separator=separator, known=train_survey.labels)
         _check_consistency(validation, train_survey, validation_survey)
         shared = int(np.isin(validation_survey.keys, train_survey.keys).any(axis=1).sum())

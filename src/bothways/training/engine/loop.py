@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 
 from bothways.checkpoints import ModelBundle
-from bothways.errors import BackendError, ConfigError
+from bothways.errors import BackendError, CheckpointError, ConfigError
 from bothways.training.data.dataset import Dataset
 from bothways.training.data.fingerprint import fingerprint
 from bothways.training.distributed.processes import Workers, join_workers
@@ -41,7 +41,8 @@ from bothways.training.runs.events import (
     find_tensorboard,
     tensorboard_writer,
 )
-from bothways.training.runs.folder import RunFolder
+from bothways.training.runs.folder import RUN_FILE, RunFolder
+from bothways.training.runs.lock import run_lock
 from bothways.training.runs.signals import StopRequest, catch_stop_signals
 from bothways.training.settings import TrainingSettings
 
@@ -117,7 +118,9 @@ def fit(
         join_workers(settings.device) as workers,
         torch_for_training(workers.device, settings.threads),
         catch_stop_signals() as stop,
+        contextlib.ExitStack() as held,
     ):
+        workers.run_on_main(lambda: _hold(out, held, resume=resume))
         resolved, sampler = _resolve(train, settings, from_scratch, workers)
         run = TrainingRun(model, objective, sampler, resolved, workers, RunFolder(out), template)
         dependencies = {
@@ -143,6 +146,13 @@ def fit(
         best_step=state.best_step,
         best_value=state.best_value,
     )
+
+
+def _hold(out: Path, held: contextlib.ExitStack, *, resume: bool) -> None:
+    """Lock the run's folder until `held` closes; a folder to resume must exist."""
+    if resume and not out.is_dir():
+        raise CheckpointError(f"{out}: no run to resume: {RUN_FILE} is missing")
+    held.enter_context(run_lock(out))
 
 
 def _train(

@@ -1,14 +1,16 @@
 """Options of the training data: columns, files and the held-out part."""
 
 import dataclasses
-from typing import Annotated
+from typing import Annotated, Literal
 
 from bothways.errors import ConfigError
 from bothways.files.formats import TextFormat
 from bothways.io.options import Option, check_options
 from bothways.training.options.objective import PairLoss
 
-__all__ = ["ColumnNames", "DataOptions"]
+__all__ = ["ColumnNames", "DataOptions", "RareClasses"]
+
+RareClasses = Literal["error", "keep", "drop"]
 
 _DATA = "Data"
 
@@ -81,6 +83,14 @@ class DataOptions:
         Option(
             "Separator between labels, such as ';', if a row can have several.",
             group=_DATA, advanced=True, unit="TEXT",
+        ),
+    ] = None  # fmt: skip
+    rare_classes: Annotated[
+        RareClasses | None,
+        Option(
+            "classify: what to do about classes with a single row: error, keep (train on it, and "
+            "validate without it) or drop (default error).",
+            group=_DATA, advanced=True,
         ),
     ] = None  # fmt: skip
     input_format: Annotated[

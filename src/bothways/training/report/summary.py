@@ -23,6 +23,8 @@ def describe_data(data: TrainingData) -> str:
     parts = [f"{rows} ({held_out_name(data)})" if data.num_held_out else rows]
     if labels := data.survey.labels:
         parts.append(f"{len(labels)} labels" if len(labels) > 1 else f"predicting {labels[0]}")
+    if dropped := len(data.source.dropped):
+        parts.append(f"dropped classes with a single row: {dropped:,}")
     if data.shared:
         parts.append(f"{data.shared:,} validation rows are in the training data too")
     return "; ".join(parts)

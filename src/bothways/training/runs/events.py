@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -147,30 +148,70 @@ def read_events(path: Path) -> list[dict[str, Any]]:
     Raises:
         DataFileError: if the file cannot be read, or another line is not an event.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataFileError(f"{path}: cannot be read: {error}") from error
     events = []
-    for number, line in enumerate(lines[:-1], start=1):  # complete lines end with a line feed
-        try:
-            event = json.loads(line)
-            known = event["kind"] in _KINDS.values() and isinstance(event["step"], int)
-        except (ValueError, KeyError, TypeError):
-            known = False
-        if not known:
+    for number, line in enumerate(_complete_lines(path), start=1):
+        event = _parse_event(line)
+        if event is None:
             raise DataFileError(f"{path}, line {number}: not a training event")
         events.append(event)
     return events
 
 
 def discard_events_after(path: Path, step: int) -> None:
-    """Remove the events of later steps, which a resumed run will log again."""
+    """Remove the events of later steps, which a resumed run will log again.
+
+    Damaged lines are removed too, with a warning: they are history, and no weight depends on them.
+
+    Raises:
+        DataFileError: if the file cannot be read or written.
+    """
     if not path.is_file():
         return
-    kept = [event for event in read_events(path) if event["step"] <= step]
+    events = [_parse_event(line) for line in _complete_lines(path)]
+    damaged = events.count(None)
+    if damaged:
+        warnings.warn(
+            f"{path}: removed {damaged:,} damaged lines; the curves of the report lack their steps",
+            stacklevel=2,
+        )
+    kept = [event for event in events if event is not None and event["step"] <= step]
     with atomic_file(path) as hidden:
         hidden.write_text("".join(json.dumps(event) + "\n" for event in kept), encoding="utf-8")
+
+
+def _complete_lines(path: Path) -> list[bytes]:
+    """The lines that end with a line feed."""
+    try:
+        return path.read_bytes().split(b"\n")[:-1]
+    except OSError as error:
+        raise DataFileError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _parse_event(line: bytes) -> dict[str, Any] | None:
+    """The event in a line; None if the line is damaged."""
+    try:
+        event = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(event, dict) or type(event.get("step")) is not int:
+        return None
+    match event.get("kind"):
+        case "step":
+            numbers = [event.get(name) for name in ("epoch", "loss", "learning_rate")]
+        case "validation" if isinstance(event.get("metrics"), dict):
+            numbers = [event.get("epoch"), *event["metrics"].values()]
+            if not isinstance(event.get("best"), bool) or event["epoch"] is None:
+                return None
+        case _:
+            return None
+    is_valid = 0 <= event["step"] < 2**63 and all(map(_is_number_or_null, numbers))
+    return event if is_valid else None
+
+
+def _is_number_or_null(value: Any) -> bool:
+    if type(value) is int:
+        return abs(value) < 2**63
+    return value is None or (isinstance(value, float) and math.isfinite(value))
 
 
 def _to_dict(event: TrainingEvent) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from bothways.training.runs.checkpoint import (
     save_checkpoint,
 )
 from bothways.training.runs.events import METRICS_FILE, discard_events_after
+from bothways.training.runs.lock import LOCK_FILE
 from bothways.training.runs.overwriting import remove_run
 from bothways.training.settings import TrainingSettings
 
@@ -172,7 +173,7 @@ class RunFolder:
 
     def _has_no_run_yet(self) -> bool:
         """Whether the folder contains only files that a run writes before its training.json."""
-        early_files = {*READER_FILES, _CHECKPOINTS}
+        early_files = {*READER_FILES, _CHECKPOINTS, LOCK_FILE}
         return self.path.is_dir() and all(
             path.name in early_files or is_partial(path) for path in self.path.iterdir()
         )

@@ -8,6 +8,7 @@ from bothways.checkpoints.reader_files import READER_FILES
 from bothways.errors import ConfigError, DataFileError
 from bothways.io.atomic import is_partial, wrap_write_errors
 from bothways.training.runs.events import METRICS_FILE
+from bothways.training.runs.lock import LOCK_FILE
 
 __all__ = ["check_inputs_outside", "check_replaceable", "remove_run"]
 
@@ -26,7 +27,8 @@ def check_replaceable(folder: Path) -> None:
     Raises:
         DataFileError: naming a file that is no part of a run, or the file that makes one.
     """
-    names = [] if not folder.is_dir() else [p.name for p in folder.iterdir() if not is_partial(p)]
+    paths = folder.iterdir() if folder.is_dir() else ()
+    names = [path.name for path in paths if not is_partial(path) and path.name != LOCK_FILE]
     for name in sorted(names):
         if name not in _RUN_FILES:
             raise DataFileError(
@@ -60,7 +62,8 @@ def remove_run(folder: Path) -> None:
     check_replaceable(folder)
     if not folder.is_dir():
         return
-    paths = sorted(folder.iterdir(), key=lambda path: path.name == "training.json")
+    entries = (path for path in folder.iterdir() if path.name != LOCK_FILE)
+    paths = sorted(entries, key=lambda path: path.name == "training.json")
     with wrap_write_errors(folder):
         for path in paths:
             if path.is_dir() and not path.is_symlink():
