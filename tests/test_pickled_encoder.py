@@ -89,6 +89,9 @@ def test_an_encoder_that_was_not_loaded_refuses_to_be_pickled(folder: Path) -> N
         pickle.dumps(encoder)
 
 
+# Other tests import JAX, which warns of any fork, and so does Python 3.12 of one beside threads.
+@pytest.mark.filterwarnings("ignore:.*fork.*:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize(
     "method",
     [method for method in multiprocessing.get_all_start_methods() if method != "forkserver"],
