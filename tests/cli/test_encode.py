@@ -149,6 +149,23 @@ def test_the_chosen_column_is_printed(run: Run, proteins: str) -> None:
     assert err.startswith("encoded 1 rows")
 
 
+@pytest.mark.parametrize("separator_line", ["", "sep=;\n"])
+def test_a_csv_with_semicolons_is_split_and_the_delimiter_printed(
+    run: Run, proteins: str, separator_line: str
+) -> None:
+    Path("x.csv").write_text(f"{separator_line}id;text\na;MKV\nb;MK\n")
+    code, _, err = run("encode", "x.csv", "--id-column", "id", "-o", "o.jsonl", "--model", proteins)
+    assert code == 0
+    assert err.startswith("x.csv: the delimiter is ';'\nx.csv: encoding column 'text'\n")
+    rows = [json.loads(line) for line in Path("o.jsonl").read_text().splitlines()]
+    rows = [row for row in rows if "text" in row]
+    assert [(row["id"], row["text"]) for row in rows] == [("a", "MKV"), ("b", "MK")]
+    options = ("--model", proteins, "--delimiter", ";", "--column", "text")
+    code, _, err = run("encode", "x.csv", "-o", "p.jsonl", *options)
+    assert code == 0
+    assert err.startswith("encoded 2 rows")
+
+
 def test_quiet_still_warns_of_truncated_rows(run: Run, proteins: str) -> None:
     Path("x.csv").write_text("text\nMK\n")
     options = ("--model", proteins, "--quiet")

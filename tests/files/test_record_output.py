@@ -12,8 +12,10 @@ import pytest
 
 from bothways.errors import DataFileError, MissingExtra
 from bothways.files import formats
+from bothways.files.formats import resolve_input
 from bothways.files.record_output import open_record_output
 from bothways.files.record_writers import ColumnType
+from bothways.files.records import read_records
 
 COLUMNS: dict[str, ColumnType] = {
     "id": "text",
@@ -69,6 +71,14 @@ def test_tables_store_lists_as_json(suffix: str, delimiter: str, tmp_path: Path)
         assert row["id"] == (ROWS["id"][i % 4] or "")
     assert [row["share"] for row in table[:4]] == ["0.25", "", "1e-07", ""]
     assert [row["cut"] for row in table[:4]] == ["true", "false", "false", ""]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_tables_are_read_back_as_written(suffix: str, tmp_path: Path) -> None:
+    write(tmp_path / f"o.{suffix}", parts=1)
+    records = list(read_records(resolve_input(str(tmp_path / f"o.{suffix}"))))
+    assert [record.fields["id"] for record in records] == ["a,b", 'quoted "c"', "line\nend", ""]
+    assert [record.fields["labels"] for record in records][:2] == ['["x", null]', "[]"]
 
 
 def test_parquet_has_types_and_metadata(tmp_path: Path) -> None:

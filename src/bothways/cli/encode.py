@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bothways.encoder import Encoder
     from bothways.files import ReadProgress, Row
 
-__all__ = ["COMMAND", "encode", "refuse_output_among_inputs"]
+__all__ = ["COMMAND", "encode", "note_tables", "refuse_output_among_inputs"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ def encode(
     from bothways.files import ReadProgress, check_inputs, open_vector_output
 
     reduce_memory_retention()
-    check_inputs(inputs.inputs, inputs.input_format)
+    check_inputs(inputs.inputs, inputs.input_format, inputs.delimiter)
     refuse_output_among_inputs(inputs.inputs, options.output)
     settings = models.EncodeSettings(
         options.pooling,
@@ -113,18 +113,26 @@ def _read_rows(
         column=inputs.column,
         id_column=inputs.id_column,
         input_format=inputs.input_format,
+        delimiter=inputs.delimiter,
         read_progress=read_progress,
     )
     with contextlib.closing(rows):
-        yield from rows if quiet or inputs.column else _note_columns(rows)
+        yield from rows if quiet else note_tables(rows, read_progress, columns=not inputs.column)
 
 
-def _note_columns(rows: "Iterable[Row]") -> "Iterator[Row]":
-    """Print which column of each table is encoded: without a header it is the first row's text."""
+def note_tables(
+    rows: "Iterable[Row]", read_progress: "ReadProgress", *, columns: bool
+) -> "Iterator[Row]":
+    """Print how each table is read: its delimiter, if it is a .csv file without commas.
+
+    columns: also print which column is encoded: without a header it is the first row's text.
+    """
     file = None
     for row in rows:
         name, _, line, column = row.place
-        if name != file and line is not None and column is not None:
+        if name != file and name in read_progress.delimiters:
+            note(f"{name}: the delimiter is {read_progress.delimiters[name]}")
+        if columns and name != file and line is not None and column is not None:
             note(f"{name}: encoding column {column!r}")
         file = name
         yield row

@@ -97,6 +97,14 @@ class InputOptions:
             group=_INPUT, unit="FORMAT", advanced=True,
         ),
     ] = None  # fmt: skip
+    delimiter: Annotated[
+        str | None,
+        Option(
+            "Character between the fields of .csv and .tsv, or tab (default: comma, semicolon, tab "
+            "or |, whichever the header of a .csv contains, and tab in .tsv).",
+            group=_INPUT, unit="CHARACTER", advanced=True,
+        ),
+    ] = None  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from bothways.cli import models
 from bothways.cli import options as o
 from bothways.cli.command import command
-from bothways.cli.encode import refuse_output_among_inputs
+from bothways.cli.encode import note_tables, refuse_output_among_inputs
 from bothways.cli.progress import encoding_progress
 from bothways.errors import InputError
 from bothways.io.options import Option
@@ -98,7 +98,7 @@ def predict(
     from bothways.files.record_output import open_record_output
 
     reduce_memory_retention()
-    check_inputs(inputs.inputs, inputs.input_format)
+    check_inputs(inputs.inputs, inputs.input_format, inputs.delimiter)
     refuse_output_among_inputs(inputs.inputs, options.output)
     _check_pairs(inputs.column, options)
     with contextlib.ExitStack() as stack:
@@ -123,7 +123,7 @@ def predict(
         with encoding_progress(quiet=quiet) as report:
             totals = predict_rows(
                 encoder,
-                rows,
+                rows if quiet else note_tables(rows, read_progress, columns=False),
                 writer,
                 predictor,
                 plan=plan,
@@ -187,6 +187,7 @@ def _read_rows(
             columns=(inputs.column, pair_column),
             id_column=inputs.id_column,
             input_format=inputs.input_format,
+            delimiter=inputs.delimiter,
             read_progress=read_progress,
         )
     return read_rows(
@@ -195,6 +196,7 @@ def _read_rows(
         column=inputs.column,
         id_column=inputs.id_column,
         input_format=inputs.input_format,
+        delimiter=inputs.delimiter,
         read_progress=read_progress,
     )
 

@@ -18,12 +18,13 @@ def read_pairs(
     columns: tuple[str, str],
     id_column: str | None = None,
     input_format: TextFormat | None = None,
+    delimiter: str | None = None,
     read_progress: ReadProgress | None = None,
 ) -> Generator[Row]:
     """Yield the rows of all files in order, each with a tuple of two texts as its value.
 
     columns: of the first and the second text.
-    id_column, input_format, read_progress: see `read_rows`.
+    id_column, input_format, delimiter, read_progress: see `read_rows`.
 
     Raises:
         DataFileError: names the file, row and column.
@@ -31,7 +32,7 @@ def read_pairs(
     read_progress = read_progress or ReadProgress(sources)
     required = [*columns, *([] if id_column is None else [id_column])]
     number = 0
-    for file in check_inputs(sources, input_format):
+    for file in check_inputs(sources, input_format, delimiter):
         with closing(read_records(file, columns=required, read_progress=read_progress)) as records:
             for fields, place in records:
                 for column in required:

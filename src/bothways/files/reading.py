@@ -29,6 +29,7 @@ def read_rows(
     column: str | None = None,
     id_column: str | None = None,
     input_format: TextFormat | None = None,
+    delimiter: str | None = None,
     read_progress: ReadProgress | None = None,
 ) -> Generator[Row]:
     """Yield the rows of all files in order.
@@ -40,12 +41,13 @@ def read_rows(
     id_column: of the ids. By default, the id of a row is its number, from 0 over all files; in
         FASTA, it is the first word of the header.
     input_format: of standard input (by default `txt`) and of names without a known suffix.
+    delimiter: of .csv and .tsv, a character or `tab`; by default the one in the header of .csv.
     read_progress: updated while the files are read.
 
     Raises:
         DataFileError: names the file, row and column.
     """
-    files = check_inputs(sources, input_format)
+    files = check_inputs(sources, input_format, delimiter)
     selection = ColumnSelection(column, id_column)
     read_progress = read_progress or ReadProgress(sources)
     number = 0
@@ -76,10 +78,8 @@ def _read(
             "of numbers"
         )
     match file.format:
-        case "csv":
-            return _values(read_table(lines, file.name, ",", selection), kind)
-        case "tsv":
-            return _values(read_table(lines, file.name, "\t", selection), kind)
+        case "csv" | "tsv":
+            return _values(read_table(lines, file, selection, read_progress), kind)
         case "txt":
             _refuse_columns(file, selection)
             return read_text(lines, file.name)

@@ -65,12 +65,16 @@ class JsonlRecordWriter:
 
 
 class TableRecordWriter:
-    """Writes comma- or tab-separated values with a header."""
+    """Writes comma- or tab-separated values with a header.
+
+    Every name in the header of tab-separated values is quoted: this tells the reader that fields
+    are quoted where they need it.
+    """
 
     def __init__(self, sink: Sink, columns: ColumnTypes, delimiter: str) -> None:
         self._sink = sink
         self._delimiter = delimiter
-        self._write_rows([list(columns)])
+        self._write_rows([list(columns)], csv.QUOTE_ALL if delimiter == "\t" else csv.QUOTE_MINIMAL)
 
     def write(self, batch: RecordBatch) -> None:
         """Write records."""
@@ -81,9 +85,12 @@ class TableRecordWriter:
         """Flush."""
         self._sink.flush()
 
-    def _write_rows(self, rows: Iterable[list[Any]]) -> None:
+    def _write_rows(
+        self, rows: Iterable[list[Any]], quoting: Literal[0, 1] = csv.QUOTE_MINIMAL
+    ) -> None:
         text = io.StringIO(newline="")
-        csv.writer(text, delimiter=self._delimiter, lineterminator="\n").writerows(rows)
+        writer = csv.writer(text, delimiter=self._delimiter, lineterminator="\n", quoting=quoting)
+        writer.writerows(rows)
         self._sink.write(text.getvalue().encode())
 
 

@@ -63,10 +63,8 @@ def _read(
     match file.format:
         case "jsonl":
             return read_objects(lines, file.name)
-        case "csv":
-            return read_table_records(lines, file.name, ",")
-        case "tsv":
-            return read_table_records(lines, file.name, "\t")
+        case "csv" | "tsv":
+            return read_table_records(lines, file, read_progress)
         case "txt":
             return (({"text": text}, place) for _, text, place in read_text(lines, file.name))
         case "fasta":

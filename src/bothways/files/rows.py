@@ -39,13 +39,17 @@ class Row(NamedTuple):
 
 
 class ReadProgress:
-    """The progress of reading, as a fraction of the bytes of all files. Readers update it."""
+    """The progress of reading, as a fraction of the bytes of all files. Readers update it.
+
+    delimiters: of .csv files, by name, where a reader detected another one than a comma.
+    """
 
     def __init__(self, sources: Sequence[str]) -> None:
         are_files = all(Path(source).is_file() for source in sources)  # no pipe, no standard input
         self._total = sum(Path(source).stat().st_size for source in sources) if are_files else None
         self._done = 0
         self._position: Callable[[], int] = lambda: 0
+        self.delimiters: dict[str, str] = {}
 
     def follow(self, position: Callable[[], int]) -> None:
         """Use `position` to ask how many bytes of the current file have been read."""

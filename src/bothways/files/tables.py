@@ -1,25 +1,33 @@
 """Comma- and tab-separated values: a header, then one record per row.
 
-Quoting follows the `excel` dialects of the csv module (RFC 4180, also for tabs), in strict mode: a
-misplaced quote is an error, while other readers silently join or split rows. Blank lines at the end
-are skipped.
+`detect_dialect` finds the delimiter, and whether fields are quoted. Quoting is that of RFC 4180, in
+strict mode: a misplaced quote is an error, while other readers silently join or split rows. Blank
+lines at the end are skipped.
 """
 
 import csv
 import itertools
 import os
+import re
 import threading
+import warnings
 from collections.abc import Iterable, Iterator
 
 from bothways.errors import DataFileError
 from bothways.files.columns import ColumnSelection, choose_column, require_column
-from bothways.files.rows import Place
+from bothways.files.dialects import Dialect, check_header, describe_delimiter, detect_dialect
+from bothways.files.formats import InputFile
+from bothways.files.rows import Place, ReadProgress
 
 __all__ = ["MAX_FIELD", "read_table", "read_table_records"]
 
 MAX_FIELD = 1 << 28
 """Characters of the longest field. An unclosed quote takes in the rest of the file; this limits the
 memory that it takes."""
+
+_QUOTED = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"')
+"""A field that contains quotation marks, as quoting writes it."""
+_READ_QUOTED = "if fields are quoted, use --input-format csv --delimiter tab"
 
 _field_limit = threading.Lock()
 
@@ -35,7 +43,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def read_table(
-    lines: Iterable[str], name: str, delimiter: str, selection: ColumnSelection
+    lines: Iterable[str], file: InputFile, selection: ColumnSelection, read_progress: ReadProgress
 ) -> Iterator[tuple[str | None, str, Place]]:
     """Yield the id, text and place of each record; the id is None without a selected id column.
 
@@ -43,7 +51,8 @@ def read_table(
         DataFileError: if a column is missing, a record has more or fewer fields than the header, or
             a quote is misplaced.
     """
-    rows = _rows(lines, name, delimiter)
+    name = file.name
+    rows = _rows(lines, file, read_progress)
     header = next(rows, (Place(name, 0), None))[1]
     if header is None:
         return  # an empty file
@@ -57,31 +66,46 @@ def read_table(
 
 
 def read_table_records(
-    lines: Iterable[str], name: str, delimiter: str
+    lines: Iterable[str], file: InputFile, read_progress: ReadProgress
 ) -> Iterator[tuple[dict[str, str], Place]]:
     """Yield the fields of each record by column, and its place.
 
     Raises:
         DataFileError: as `read_table` does, or if two columns have the same name.
     """
-    rows = _rows(lines, name, delimiter)
-    header = next(rows, (Place(name, 0), []))[1]
+    rows = _rows(lines, file, read_progress)
+    header = next(rows, (Place(file.name, 0), []))[1]
     for column in header:
-        require_column(name, header, column)
+        require_column(file.name, header, column)
     for place, fields in rows:
         yield dict(zip(header, fields, strict=True)), place
 
 
-def _rows(lines: Iterable[str], name: str, delimiter: str) -> Iterator[tuple[Place, list[str]]]:
+def _rows(
+    lines: Iterable[str], file: InputFile, read_progress: ReadProgress
+) -> Iterator[tuple[Place, list[str]]]:
     """Yield place and fields of the header (row 0) and of each record, checked for equal length."""
-    records = _records(lines, name, delimiter)
+    name = file.name
+    dialect, lines = detect_dialect(lines, file)
+    records = _records(lines, name, dialect)
     first = next(records, None)
     if first is None:
         return
     line, header = first
     if not header:
-        raise DataFileError(f"{name}, line 1: blank; expected the column names")
+        raise DataFileError(f"{name}, line {line}: blank; expected the column names")
+    check_header(name, header, dialect)
+    if file.format == "csv" and file.delimiter is None and dialect.delimiter != ",":
+        read_progress.delimiters[name] = describe_delimiter(dialect.delimiter)
     yield Place(name, 0, line), header
+    body = _check_records(records, name, len(header), dialect)
+    yield from body if dialect.quoted else _warn_of_quoting(body)
+
+
+def _check_records(
+    records: Iterator[tuple[int, list[str]]], name: str, num_columns: int, dialect: Dialect
+) -> Iterator[tuple[Place, list[str]]]:
+    unclosed: Place | None = None  # the last row, if it ends in a literal field that opens a quote
     blank: Place | None = None
     for row, (line, fields) in enumerate(records, 1):
         place = Place(name, row, line)
@@ -89,25 +113,48 @@ def _rows(lines: Iterable[str], name: str, delimiter: str) -> Iterator[tuple[Pla
             blank = blank or place
             continue
         if blank:
-            raise DataFileError(f'{blank}: blank; an empty text is written ""')
-        if len(fields) != len(header):
+            empty = 'is written ""' if dialect.quoted else "needs another format, such as .csv"
+            raise DataFileError(f"{blank}: blank; an empty text {empty}")
+        opens = not dialect.quoted and _is_unclosed(fields[-1])
+        if len(fields) != num_columns:
+            suspect = unclosed or (place if opens else None)
             raise DataFileError(
-                f"{place}: {_count(fields)}, but the header has {len(header)}; "
-                "is a quote or a delimiter missing?"
+                f"{place}: {_count(fields)}, but the header has {num_columns}; "
+                f"{_explain_length(dialect, suspect)}"
+            )
+        unclosed = place if opens else None
+        yield place, fields
+
+
+def _warn_of_quoting(
+    records: Iterator[tuple[Place, list[str]]],
+) -> Iterator[tuple[Place, list[str]]]:
+    """Warn once if a literal field looks like a quoted one."""
+    warned = False
+    for place, fields in records:
+        if not warned and any(map(_QUOTED.fullmatch, fields)):
+            warned = True
+            warnings.warn(
+                f"{place}: quotation marks of .tsv are read as text; {_READ_QUOTED}", stacklevel=2
             )
         yield place, fields
 
 
-def _records(lines: Iterable[str], name: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _records(lines: Iterable[str], name: str, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """Yield the line on which each record starts, and its fields."""
-    reader = csv.reader(iter(lines), delimiter=delimiter, strict=True)
+    reader = csv.reader(
+        lines,
+        delimiter=dialect.delimiter,
+        quoting=csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE,
+        strict=True,
+    )
     for row in itertools.count():  # the header is row 0
-        line = reader.line_num + 1
+        line = reader.line_num + 1 + dialect.lines_before
         try:
             fields = _next_record(reader)
         except csv.Error as error:
             where = f"{name}, line {line}" if row == 0 else str(Place(name, row, line))
-            raise DataFileError(f"{where}: {_explain(str(error))}") from error
+            raise DataFileError(f"{where}: {_explain(str(error), dialect)}") from error
         if fields is None:
             return
         yield line, fields
@@ -124,14 +171,33 @@ def _next_record(reader: Iterator[list[str]]) -> list[str] | None:
             csv.field_size_limit(previous)
 
 
-def _explain(error: str) -> str:
+def _explain(error: str, dialect: Dialect) -> str:
     if "unexpected end of data" in error:
         return "a quoted field is not closed"
     if "new-line character" in error:
+        if not dialect.quoted:
+            return f"a carriage return in a field; {_READ_QUOTED}"
         return "a carriage return in an unquoted field; quote the field"
     if "field limit" in error:
         return f"a field of more than {MAX_FIELD:,} characters; is a closing quote missing?"
     return f"{error}; write a quote in a quoted field twice"
+
+
+def _explain_length(dialect: Dialect, unclosed: Place | None) -> str:
+    if unclosed is not None:
+        return (
+            f"a quoted field that spans lines seems to begin in row {unclosed.row}; {_READ_QUOTED}"
+        )
+    if dialect.detected and dialect.quoted and dialect.delimiter != ",":
+        return (
+            f"the delimiter is {describe_delimiter(dialect.delimiter)}, as in the header; "
+            "--delimiter (in Python, delimiter=) gives another"
+        )
+    return "is a quote or a delimiter missing?"
+
+
+def _is_unclosed(field: str) -> bool:
+    return field.startswith('"') and field.count('"') % 2 == 1
 
 
 def _count(fields: list[str]) -> str:

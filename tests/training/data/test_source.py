@@ -1,6 +1,7 @@
 """Files of every format, read as often as need be."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,16 @@ def test_words_with_tags_are_text_in_every_format(open_source: OpenSource) -> No
         assert source.kind == "text"
         assert inputs(source) == [(["a", "b"],)]
         assert labels(source) == [(["X", "Y"],)]
+
+
+def test_the_delimiter_of_training_data_is_detected_or_given(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("text;label\na, b;X\n")
+    source = DataSource.open([str(path)], "classify")
+    assert (inputs(source), labels(source)) == ([("a, b",)], [("X",)])
+    path.write_text("text:label\na:X\n")
+    source = DataSource.open([str(path)], "classify", delimiter=":")
+    assert (inputs(source), labels(source)) == ([("a",)], [("X",)])
 
 
 def test_columns_of_conll_are_numbered(open_source: OpenSource) -> None:

@@ -62,6 +62,7 @@ class DataSource:
         kind: InputKind | None = None,
         names: ColumnNames | None = None,
         input_format: TextFormat | None = None,
+        delimiter: str | None = None,
     ) -> "DataSource":
         """Open files. kind: None to detect it from the first row.
 
@@ -71,7 +72,7 @@ class DataSource:
         """
         if STDIN in paths:
             raise DataFileError("training reads its data several times; give a file, not -")
-        files = tuple(_input_file(path, input_format) for path in paths)
+        files = tuple(_input_file(path, input_format, delimiter) for path in paths)
         for file in files:
             check_readable(file.source)
             if file.format == "parquet":
@@ -175,11 +176,11 @@ def _printed_list(text: str) -> list[Any] | None:
     return items if items is not None and len(items) > 1 else None
 
 
-def _input_file(path: str, input_format: TextFormat | None) -> InputFile:
+def _input_file(path: str, input_format: TextFormat | None, delimiter: str | None) -> InputFile:
     """Like `files.resolve_input`; CoNLL files are read as lines."""
     if _has_conll_suffix(path):
         return resolve_input(path, "txt")
-    return resolve_input(path, input_format)
+    return resolve_input(path, input_format, delimiter)
 
 
 def _is_conll(file: InputFile, task: TrainingTask) -> bool:

@@ -81,8 +81,10 @@ class TrainingData:
         """
         names = dataclasses.replace(options.names, pair_loss=pair_loss)
         separator = options.label_separator
-        form = options.input_format
-        source = DataSource.open(files, task, kind=kind, names=names, input_format=form)
+        form, delimiter = options.input_format, options.delimiter
+        source = DataSource.open(
+            files, task, kind=kind, names=names, input_format=form, delimiter=delimiter
+        )
         rare = options.rare_classes or "error"
         train_survey = survey(
             source,
@@ -102,7 +104,12 @@ class TrainingData:
         # Grouping does not apply to separate validation files.
         names = dataclasses.replace(names, group=None)
         validation = DataSource.open(
-            options.validation, task, kind=source.kind, names=names, input_format=form
+            options.validation,
+            task,
+            kind=source.kind,
+            names=names,
+            input_format=form,
+            delimiter=delimiter,
         )
         validation = dataclasses.replace(validation, dropped=source.dropped)
         validation_survey = survey(validation, separator=separator, known=train_survey.labels)

@@ -97,6 +97,14 @@ class DataOptions:
         TextFormat | None,
         Option("Format of files whose names do not show it.", group=_DATA, advanced=True),
     ] = None  # fmt: skip
+    delimiter: Annotated[
+        str | None,
+        Option(
+            "Character between the fields of .csv and .tsv, or tab (default: comma, semicolon, tab "
+            "or |, whichever the header of a .csv contains, and tab in .tsv).",
+            group=_DATA, advanced=True, unit="CHARACTER",
+        ),
+    ] = None  # fmt: skip
 
     def __post_init__(self) -> None:
         check_options(self)
