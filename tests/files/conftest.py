@@ -46,10 +46,15 @@ def store() -> Callable[..., str]:
     """Write vectors to a file of the format its name says; the ids are id-0, id-1, ..."""
 
     def write(
-        path: Path, origin: Origin, vectors: np.ndarray, texts: list[str | None] | None = None
+        path: Path,
+        origin: Origin,
+        vectors: np.ndarray,
+        texts: list[str | None] | None = None,
+        *,
+        overwrite: bool = False,
     ) -> str:
         texts = [f"text {i}" for i in range(len(vectors))] if texts is None else texts
-        with open_vector_output(str(path)) as output:
+        with open_vector_output(str(path), overwrite=overwrite) as output:
             writer = output.start(origin)
             for start in range(0, len(vectors), 100):
                 part = slice(start, min(start + 100, len(vectors)))

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from bothways.errors import DataFileError
+from bothways.errors import DataFileError, InputError
 from bothways.files import Origin, find_nearest, read_origin
 
 ROUNDING = 1e-6
@@ -68,6 +68,73 @@ def test_equal_scores_are_ordered_by_row(
     vectors = np.tile(np.array([0, 1, 0, 0], np.float32), (250, 1))
     path = store(tmp_path / f"v{suffix}", origin, vectors)
     assert [hit.row for hit in find_nearest(path, vectors[0], origin, 3)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("batch_bytes", [1, 1 << 12, 1 << 23])
+@pytest.mark.parametrize("dimensions", [1, 7, 384])
+def test_equal_vectors_have_one_score_wherever_they_are_in_the_file(
+    tmp_path: Path,
+    origin: Origin,
+    store: Store,
+    suffix: str,
+    batch_bytes: int,
+    dimensions: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bothways.files.row_groups._ROW_GROUP_BYTES", batch_bytes)
+    monkeypatch.setattr(f"bothways.files.vector_file_{suffix[1:]}._BATCH_BYTES", batch_bytes)
+    rng = np.random.default_rng(2)
+    vector, query = rng.standard_normal((2, dimensions), dtype=np.float32)
+    origin = dataclasses.replace(origin, dimensions=dimensions)
+    path = store(tmp_path / f"v{suffix}", origin, np.tile(vector, (203, 1)))
+    one = store(tmp_path / f"one{suffix}", origin, vector[None])
+    hits = find_nearest(path, query, origin, 203)
+    assert [hit.row for hit in hits] == list(range(203))
+    assert {hit.score for hit in hits} == {find_nearest(one, query, origin, 1)[0].score}
+
+
+def test_equal_vectors_of_many_dimensions_have_one_score(
+    tmp_path: Path, origin: Origin, store: Store
+) -> None:
+    vector, query = np.random.default_rng(3).standard_normal((2, 10_000), dtype=np.float32)
+    origin = dataclasses.replace(origin, dimensions=10_000)
+    many = store(tmp_path / "v.npy", origin, np.tile(vector, (9, 1)))
+    one = store(tmp_path / "one.npy", origin, vector[None])
+    scores = {hit.score for path in (many, one) for hit in find_nearest(path, query, origin, 9)}
+    (score,) = scores
+    cosine = vector @ query / np.linalg.norm(vector) / np.linalg.norm(query)
+    assert abs(score - cosine) < ROUNDING
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".npy"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_vector_with_nan_or_infinity_is_refused_with_its_row(
+    tmp_path: Path, origin: Origin, store: Store, suffix: str, value: float
+) -> None:
+    vectors = np.ones((5, 4), np.float32)
+    vectors[3, 1] = value
+    path = store(tmp_path / f"v{suffix}", origin, vectors)
+    with pytest.raises(DataFileError, match=rf"v\{suffix}, row 4.*: holds NaN or infinity"):
+        find_nearest(path, vectors[0], origin, 1)
+
+
+def test_a_query_with_nan_is_an_error(tmp_path: Path, origin: Origin, store: Store) -> None:
+    path = store(tmp_path / "v.npy", origin, np.eye(4, dtype=np.float32))
+    with pytest.raises(InputError, match="query holds NaN"):
+        find_nearest(path, np.full(4, np.nan, np.float32), origin, 1)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("scale", [1e-44, 1e-30, 1e30, 3e38])
+def test_very_short_and_very_long_vectors_have_their_cosine(
+    tmp_path: Path, origin: Origin, store: Store, suffix: str, scale: float
+) -> None:
+    vectors = (np.array([[0, 1, 0, 0], [1, 1, 0, 0]]) * scale).astype(np.float32)
+    path = store(tmp_path / f"v{suffix}", origin, vectors)
+    hits = find_nearest(path, np.array([1, 0, 0, 0], np.float32), origin, 2)
+    assert [hit.row for hit in hits] == [1, 0]
+    np.testing.assert_allclose([hit.score for hit in hits], [0.5**0.5, 0], atol=ROUNDING)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -57,6 +57,9 @@ class Output:
         if self._writer is not None:
             self._writer.finish()
 
+    def write_files_beside(self) -> None:
+        """Write files that belong to this one; called right before it appears under its name."""
+
     def discard(self) -> None:
         """Finish the writer without writing: pyarrow would do so when it is collected."""
         self.sink.discards = True
@@ -90,9 +93,13 @@ def open_output(output_type: type[_Output], name: str, *, overwrite: bool) -> It
     if suffix == ".parquet":
         require_parquet(name)
     output_type.check(path, overwrite=overwrite)
-    with open_atomic(
-        path, before_rename=lambda: check_output(path, overwrite=overwrite)
-    ) as file:  # checked twice: another program may create the file in the meantime
+
+    def complete() -> None:
+        # Checked twice: another program may create the file in the meantime.
+        output_type.check(path, overwrite=overwrite)
+        out.write_files_beside()
+
+    with open_atomic(path, before_rename=complete) as file:
         out = output_type(name, suffix, Sink(file, name))
         try:
             yield out

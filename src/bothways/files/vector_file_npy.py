@@ -4,22 +4,20 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 import numpy as np
 
-from bothways.errors import CheckpointError, DataFileError
-from bothways.files.origin import Origin
-from bothways.io.json_files import read_json
+from bothways.errors import DataFileError
+from bothways.files.array_digest import hash_file, hash_samples
+from bothways.files.sidecar import Sidecar, sidecar_of
 
-__all__ = ["NpyVectorFile", "sidecar_of"]
+__all__ = ["NpyVectorFile"]
 
 _BATCH_BYTES = 1 << 23
 
-
-def sidecar_of(path: str) -> Path:
-    """The path of the file with the origin of a .npy file."""
-    return Path(f"{path}.json")
+_FULL_DIGEST_BYTES = 1 << 25
+"""Files up to this size are read whole to compare their digest, and samples of larger ones."""
 
 
 class NpyVectorFile:
@@ -27,23 +25,15 @@ class NpyVectorFile:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        sidecar = sidecar_of(path)
-        if not sidecar.is_file():
-            raise DataFileError(
-                f"{sidecar}: no such file; bothways encode writes the model and settings into it: "
-                f"keep it beside {path}"
-            )
-        try:
-            fields = read_json(sidecar)
-        except CheckpointError as error:
-            raise DataFileError(str(error)) from error
-        self.origin = Origin.from_json(fields, str(sidecar))
+        self._sidecar = Sidecar.read(sidecar_of(path))
+        self.origin = self._sidecar.origin
 
     def __enter__(self) -> Self:
         """Open the file."""
         self._file = Path(self._path).open("rb")
         try:
-            self._check()
+            rows = self._check()
+            self._check_sidecar(rows)
         except BaseException:
             self._file.close()
             raise
@@ -70,8 +60,8 @@ class NpyVectorFile:
         """See `VectorFile.ids_and_texts`."""
         return {row: (str(row), None) for row in rows.tolist()}
 
-    def _check(self) -> None:
-        """Raise unless the file has the header and size that `bothways encode` writes."""
+    def _check(self) -> int:
+        """The number of rows, if the header and size are as `bothways encode` writes them."""
         try:
             np.lib.format.read_magic(self._file)
             shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(self._file)
@@ -92,3 +82,26 @@ class NpyVectorFile:
                 f"{self._path}: damaged or truncated: {shape[0]} rows of {dimensions} float32 "
                 f"take {shape[0] * dimensions * 4} bytes, but it has {size}"
             )
+        return int(shape[0])
+
+    def _check_sidecar(self, rows: int) -> None:
+        """Raise unless the vectors are those that the sidecar describes, as far as it says so."""
+        expected = self._sidecar
+        size = os.fstat(self._file.fileno()).st_size
+        if expected.rows not in (None, rows):
+            self._refuse(f"{rows} rows, but {expected.rows} were written")
+        if expected.bytes not in (None, size):
+            self._refuse(f"{size} bytes, but {expected.bytes} were written")
+        if size <= _FULL_DIGEST_BYTES:
+            digest, hash_vectors = expected.sha256, hash_file
+        else:
+            digest, hash_vectors = expected.sample_sha256, hash_samples
+        if digest is not None and hash_vectors(self._file, self._start) != digest:
+            self._refuse("another digest")
+
+    def _refuse(self, difference: str) -> NoReturn:
+        raise DataFileError(
+            f"{self._path}: not the vectors that {sidecar_of(self._path).name} describes "
+            f"({difference}): the file was changed, or bothways encode was killed while it "
+            "replaced the two; encode the sequences again with --overwrite"
+        )

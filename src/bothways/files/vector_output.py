@@ -3,9 +3,10 @@
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from bothways.errors import DataFileError
 from bothways.files.origin import Origin
 from bothways.files.output import Output, check_output, open_output
-from bothways.files.vector_file_npy import sidecar_of
+from bothways.files.sidecar import Sidecar, sidecar_of
 from bothways.files.vector_writers import (
     JsonlVectorWriter,
     NpyVectorWriter,
@@ -21,12 +22,15 @@ class VectorOutput(Output):
 
     SUFFIXES = (".parquet", ".npy", ".jsonl")
 
+    _npy: NpyVectorWriter | None = None
+
     @classmethod
     def check(cls, path: Path, *, overwrite: bool) -> None:
         """See `Output.check`; a .npy file has its origin in a file beside it."""
         check_output(path, overwrite=overwrite)
         if path.suffix.lower() == ".npy":
-            check_output(sidecar_of(str(path)), overwrite=overwrite)
+            sidecar = sidecar_of(str(path))
+            check_output(sidecar, overwrite=overwrite or _is_leftover(path, sidecar))
 
     def start(self, origin: Origin) -> VectorWriter:
         """The writer of vectors that have this origin; call it once."""
@@ -34,9 +38,20 @@ class VectorOutput(Output):
             case ".parquet":
                 return self.attach(ParquetVectorWriter(self.sink, origin))
             case ".npy":
-                return self.attach(NpyVectorWriter(self.sink, origin, sidecar_of(self.name)))
+                self._npy = self.attach(NpyVectorWriter(self.sink, origin))
+                return self._npy
             case _:
                 return self.attach(JsonlVectorWriter(self.sink, origin))
+
+    def write_files_beside(self) -> None:
+        """See `Output.write_files_beside`.
+
+        The origin of new vectors comes before them, because it has their digest: a writer that is
+        killed in between leaves old vectors that do not match it, which readers refuse. An old
+        origin, without a digest, could match new vectors.
+        """
+        if self._npy is not None:
+            self._npy.sidecar().write(sidecar_of(self.name))
 
 
 def open_vector_output(
@@ -53,3 +68,14 @@ def open_vector_output(
         MissingExtra: for .parquet, if pyarrow is not installed.
     """
     return open_output(VectorOutput, output, overwrite=overwrite)
+
+
+def _is_leftover(path: Path, sidecar: Path) -> bool:
+    """Whether `sidecar` is from a writer that was killed before its vectors appeared at `path`."""
+    if path.exists() or not sidecar.is_file():
+        return False
+    try:
+        Sidecar.read(sidecar)
+    except DataFileError:
+        return False
+    return True

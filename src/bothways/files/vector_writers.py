@@ -2,7 +2,7 @@
 
 .parquet  columns id, text, vector, num_tokens, num_unknown, truncated; the origin in the schema's
           metadata
-.npy      only the vectors, float32 (n, d); origin and number of rows in NAME.npy.json beside it
+.npy      only the vectors, float32 (n, d); their origin and digest in NAME.npy.json beside it
 .jsonl    one object per row: id, text, vector, num_tokens, num_unknown, truncated, origin. Each row
           has the origin, so that it survives when files are cut, joined or piped.
 """
@@ -10,15 +10,15 @@
 import dataclasses
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
 
+from bothways.files.array_digest import ArrayDigest
 from bothways.files.origin import Origin
 from bothways.files.row_groups import RowGroupWriter
+from bothways.files.sidecar import Sidecar
 from bothways.files.sink import Sink
-from bothways.io.atomic import atomic_file
 
 __all__ = [
     "JsonlVectorWriter",
@@ -111,27 +111,37 @@ class ParquetVectorWriter:
 class NpyVectorWriter:
     """Writes NumPy's format (NEP 1); the header is rewritten once the number of rows is known."""
 
-    def __init__(self, sink: Sink, origin: Origin, sidecar: Path) -> None:
-        self._sink, self._origin, self._sidecar = sink, origin, sidecar
-        self._rows = 0
+    def __init__(self, sink: Sink, origin: Origin) -> None:
+        self._sink, self._origin = sink, origin
+        self._rows, self._bytes = 0, 0
+        self._digest = ArrayDigest()
         self._write_header()
 
     def write(self, batch: VectorBatch) -> None:
         """Add rows."""
-        self._sink.write(np.ascontiguousarray(batch.vectors, dtype="<f4").data)
+        vectors = np.ascontiguousarray(batch.vectors, dtype="<f4")
+        self._sink.write(vectors.data)
+        self._digest.update(vectors)
         self._rows += len(batch.vectors)
 
     def finish(self) -> None:
-        """Write the number of rows into the header, and the origin into the file beside it."""
+        """Write the number of rows into the header."""
         if self._sink.discards:
             return
-        end = self._sink.tell()
+        self._bytes = end = self._sink.tell()
         self._sink.seek(0)
         self._write_header()
         self._sink.seek(end)
-        fields = {**dataclasses.asdict(self._origin), "rows": self._rows}
-        with atomic_file(self._sidecar) as temporary:
-            temporary.write_bytes(json.dumps(fields, indent=2).encode() + b"\n")
+
+    def sidecar(self) -> Sidecar:
+        """What to write beside the file, once it is finished."""
+        return Sidecar(
+            origin=self._origin,
+            rows=self._rows,
+            bytes=self._bytes,
+            sha256=self._digest.sha256,
+            sample_sha256=self._digest.sample_sha256,
+        )
 
     def _write_header(self) -> None:
         # NumPy pads the header so that the first axis can grow in place.
