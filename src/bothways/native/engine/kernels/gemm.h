@@ -71,18 +71,20 @@ struct Gemm {
         }
     }
 
+    // The sum starts at 0, and the bias is added last: partial sums on top of a large bias would each be
+    // rounded to the bias's precision.
     template <int MR>
     static void tile_fp32(const GemmArgs& args, int panel, int row, Prefetch prefetch) {
         constexpr int NR = S::NR;
         const float* bias = args.bias + std::ptrdiff_t(panel) * nr;
         V acc[MR][NR];
-        for (int r = 0; r < MR; ++r)
-            for (int v = 0; v < NR; ++v) acc[r][v] = S::load(bias + v * S::lanes);
+        zero_tile<S>(acc);
         microkernel_fp32<S, MR, NR>(acc, args.in.a + row * args.in.lda, args.in.lda,
                                     args.packed_b + std::ptrdiff_t(panel) * args.k * nr, nr, args.k, prefetch);
         Tile tile;
         for (int r = 0; r < MR; ++r)
-            for (int v = 0; v < NR; ++v) S::store(tile.c + r * nr + v * S::lanes, acc[r][v]);
+            for (int v = 0; v < NR; ++v)
+                S::store(tile.c + r * nr + v * S::lanes, S::add(acc[r][v], S::load(bias + v * S::lanes)));
         tile.mr = MR;
         tile.nr = nr;
         epilogue<VecMath<S>>(args, tile, row, panel);
