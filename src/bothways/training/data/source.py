@@ -13,9 +13,8 @@ from bothways.files.formats import (
     FileOptions,
     InputFile,
     compression_of,
-    format_of,
 )
-from bothways.files.inputs import check_inputs, find_files
+from bothways.files.inputs import any_file, check_inputs, find_files, has_known_suffix
 from bothways.files.list_cells import parse_list
 from bothways.files.records import Record, read_records
 from bothways.files.rows import ReadProgress
@@ -74,7 +73,7 @@ class DataSource:
         if STDIN in paths:
             raise DataFileError("training reads its data several times; give a file, not -")
         options = options or FileOptions()
-        can_read = _is_any if options.input_format else _has_known_suffix
+        can_read = any_file if options.input_format else _can_read
         found = [file for path in paths for file in find_files(path, can_read)]
         files = tuple(file for path in found for file in check_inputs([path], _of(path, options)))
         source = cls(files, task, kind or "text", names or ColumnNames())
@@ -183,12 +182,8 @@ def _of(path: str, options: FileOptions) -> FileOptions:
     return options
 
 
-def _has_known_suffix(path: str) -> bool:
-    return format_of(path) is not None or _has_conll_suffix(path)
-
-
-def _is_any(path: str) -> bool:
-    return bool(path)
+def _can_read(path: str) -> bool:
+    return has_known_suffix(path) or _has_conll_suffix(path)
 
 
 def _is_conll(file: InputFile, task: TrainingTask) -> bool:
