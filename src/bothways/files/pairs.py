@@ -46,7 +46,7 @@ def read_pairs(
                 if pair is not None:
                     row_id = str(number)
                     if id_column is not None:
-                        row_id = parse_id(*_field(record, id_column))
+                        row_id = parse_id(*_field(record, file, id_column))
                     yield Row(row_id, pair, record.place)
                 number += 1
 
@@ -59,12 +59,9 @@ def _pair(
     read_progress: ReadProgress,
 ) -> tuple[str, str] | None:
     """The two texts of a record; None to skip it. A record is counted as missing once."""
-    has_null = file.format not in ("txt", "csv", "tsv", "fasta")
     texts: list[str | None] = []
     for column in columns:
-        value, place = _field(record, column)
-        if isinstance(value, str) and not has_null:
-            value = blank_as_missing(value)
+        value, place = _field(record, file, column)
         texts.append(None if value is None else parse_value(value, "text", place))
     if None in texts:
         place = record.place._replace(field=columns[texts.index(None)])
@@ -74,5 +71,9 @@ def _pair(
     return first, second
 
 
-def _field(record: Record, column: str) -> tuple[Any, Place]:
-    return record.fields.get(column), record.place._replace(field=column)
+def _field(record: Record, file: InputFile, column: str) -> tuple[Any, Place]:
+    """The value of a field, None if it is missing, and its place."""
+    value = record.fields.get(column)
+    if isinstance(value, str) and file.format in ("txt", "csv", "tsv", "fasta"):
+        value = blank_as_missing(value)  # these formats have no null
+    return value, record.place._replace(field=column)

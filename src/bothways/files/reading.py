@@ -16,7 +16,7 @@ from bothways.files.formats import FileOptions, InputFile
 from bothways.files.inputs import check_inputs
 from bothways.files.json_array import read_json
 from bothways.files.jsonl import read_objects, rows_of_objects
-from bothways.files.missing import OnMissing, blank_as_missing, replace_missing
+from bothways.files.missing import OnMissing, blank_as_missing, replace_missing, require_id
 from bothways.files.rows import Place, ReadProgress, Row
 from bothways.files.tables import read_table
 from bothways.files.text import read_document, read_text
@@ -95,7 +95,9 @@ def _read(
         )
     match file.format:
         case "csv" | "tsv":
-            return _values(read_table(lines, file, selection, read_progress), kind)
+            return _values(
+                read_table(lines, file, selection, read_progress), kind, selection.id_column
+            )
         case "txt":
             _refuse_columns(file, selection)
             if file.per_file:
@@ -109,13 +111,15 @@ def _read(
 
 
 def _values(
-    rows: Iterator[tuple[str | None, str, Place]], kind: InputKind
+    rows: Iterator[tuple[str | None, str, Place]], kind: InputKind, id_column: str | None = None
 ) -> Iterator[tuple[str | None, Any, Place]]:
     """The values of texts, None where one is blank; for symbols also lists that are printed."""
     for row_id, text, place in rows:
         value: Any = blank_as_missing(text)
         if value is not None and kind == "symbols":
             value = parse_value(text, kind, place)
+        if value is not None and row_id is not None and id_column is not None:
+            require_id(row_id, place._replace(field=id_column))
         yield row_id, value, place
 
 

@@ -102,15 +102,15 @@ def _check_records(
     records: Iterator[tuple[int, list[str]]], name: str, num_columns: int, dialect: Dialect
 ) -> Iterator[tuple[Place, list[str]]]:
     unclosed: Place | None = None  # the last row, if it ends in a literal field that opens a quote
-    blank: list[Place] = []
+    num_blank = 0
     for row, (line, fields) in enumerate(records, 1):
         place = Place(name, row, line)
         if not fields:
-            blank.append(place)
+            num_blank += 1
             continue
-        for place_of_blank in blank:
-            yield place_of_blank, [""] * num_columns
-        blank.clear()
+        for back in range(num_blank, 0, -1):
+            yield Place(name, row - back, line - back), [""] * num_columns
+        num_blank = 0
         opens = not dialect.quoted and _is_unclosed(fields[-1])
         if len(fields) != num_columns:
             suspect = unclosed or (place if opens else None)

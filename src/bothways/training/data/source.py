@@ -1,6 +1,7 @@
 """Training data files as rows; read several times: to check, to build a vocabulary, to tokenize."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
@@ -74,8 +75,12 @@ class DataSource:
             raise DataFileError("training reads its data several times; give a file, not -")
         options = options or FileOptions()
         can_read = any_file if options.input_format else _can_read
-        found = [file for path in paths for file in find_files(path, can_read)]
-        files = tuple(file for path in found for file in check_inputs([path], _of(path, options)))
+        found = [file for path in paths for file in find_files(path, can_read, _warn)]
+        files = tuple(
+            file
+            for path in found
+            for file in check_inputs([path], _options_of(path, options), note=_warn)
+        )
         source = cls(files, task, kind or "text", names or ColumnNames())
         return source if kind else dataclasses.replace(source, kind=guess_kind(source))
 
@@ -113,10 +118,8 @@ class DataSource:
         columns: DataColumns | None = None
         for record in records:
             columns = columns or self._columns(file, record.fields)
-            if self.task == "mlm":
-                value = record.fields.get(columns.inputs[0])
-                if isinstance(value, str) and is_blank(value):
-                    continue
+            if self.task == "mlm" and is_blank(record.fields.get(columns.inputs[0])):
+                continue
             for row in RowParser(self.task, self.kind, columns, record).parse():
                 if not (self.dropped and self._is_dropped(row)):
                     yield row
@@ -175,7 +178,11 @@ def _printed_list(text: str) -> list[Any] | None:
     return items if items is not None and len(items) > 1 else None
 
 
-def _of(path: str, options: FileOptions) -> FileOptions:
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=4)
+
+
+def _options_of(path: str, options: FileOptions) -> FileOptions:
     """The options of a file; CoNLL files are read as lines."""
     if _has_conll_suffix(path):
         return options._replace(input_format="txt", delimiter=None)
