@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from bothways.cli.progress import EncodingReport
 from bothways.errors import InputError, TruncationWarning, UnknownTokenWarning
 from bothways.files import ReadProgress, Row, VectorBatch, VectorWriter
 from bothways.files.record_writers import RecordWriter
+from bothways.io.progress import ProgressCallback
 from bothways.sequences.unknown_tokens import explain_unknown
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Totals",
-    "chunk_progress",
     "encode_rows",
     "name_row_in_errors",
     "predict_rows",
@@ -71,13 +71,9 @@ def encode_rows(
         InputError: naming the file and row of a sequence that cannot be encoded.
     """
     totals = Totals()
-    before: float | None = 0.0
-    for chunk in split_into_chunks(rows, plan):
-        after = read_progress.fraction
-        progress = chunk_progress(report, totals.tokens, before, after)
+    for chunk, progress in _each_chunk(rows, totals, plan, read_progress, report):
         encodings = _encode(encoder, chunk, settings, plan, progress)
         writer.write(_vector_batch(chunk, encodings))
-        totals.rows += len(chunk)
         totals.tokens += int(encodings.num_tokens.sum())
         totals.truncated += int(encodings.truncated.sum())
         if settings.on_unknown == "warn" and encodings.mostly_unknown.any():
@@ -86,7 +82,6 @@ def encode_rows(
                 int(encodings.mostly_unknown.sum()),
                 f"{first.place}; {explain_unknown(first.value, encoder.reader)}",
             )
-        before = after
     return totals
 
 
@@ -108,10 +103,8 @@ def predict_rows(
         InputError: naming the file and row of a sequence that cannot be encoded.
     """
     totals = Totals()
-    before: float | None = 0.0
-    for chunk in split_into_chunks(rows, plan):
-        after = read_progress.fraction
-        progress = _TokenCount(chunk_progress(report, totals.tokens, before, after))
+    for chunk, progress in _each_chunk(rows, totals, plan, read_progress, report):
+        counted = _TokenCount(progress)
         with name_row_in_errors(chunk), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore", TruncationWarning)  # the totals count truncated rows
             warnings.simplefilter("always", UnknownTokenWarning)  # and these
@@ -119,15 +112,32 @@ def predict_rows(
                 encoder,
                 [predictor.sequence(row.value) for row in chunk],
                 plan.batch_tokens,
-                progress,
+                counted,
             )
         writer.write(_row_cells(chunk) | cells | {"truncated": truncated.tolist()})
-        totals.rows += len(chunk)
-        totals.tokens += progress.total
+        totals.tokens += counted.total
         _count_unknown(totals, chunk, caught)
         totals.truncated += int(truncated.sum())
-        before = after
     return totals
+
+
+def _each_chunk(
+    rows: Iterable[Row],
+    totals: Totals,
+    plan: ChunkPlan,
+    read_progress: ReadProgress,
+    report: EncodingReport,
+) -> Iterator[tuple[list[Row], ProgressCallback]]:
+    """Yield each chunk of rows, and the callback for the progress of its tokens.
+
+    The rows of a chunk are counted in `totals`, to which the caller adds its tokens.
+    """
+    before: float | None = 0.0
+    for chunk in split_into_chunks(rows, plan):
+        after = read_progress.fraction
+        yield chunk, _chunk_progress(report, totals.tokens, before, after)
+        totals.rows += len(chunk)
+        before = after
 
 
 def report_totals(
@@ -186,7 +196,7 @@ def _encode(
     chunk: list[Row],
     settings: EncodeSettings,
     plan: ChunkPlan,
-    progress: Callable[[int, int], None],
+    progress: ProgressCallback,
 ) -> "SequenceVectors":
     sequences: list[object] = [row.value for row in chunk]
     with name_row_in_errors(chunk):
@@ -216,9 +226,9 @@ def name_row_in_errors(chunk: list[Row]) -> Iterator[None]:
         raise InputError(f"{chunk[error.sequence].place}: {error.detail}") from error
 
 
-def chunk_progress(
+def _chunk_progress(
     report: EncodingReport, tokens: int, before: float | None, after: float | None
-) -> Callable[[int, int], None]:
+) -> ProgressCallback:
     """A callback for the encoder, which reports the progress of a chunk as that of the whole run.
 
     tokens: encoded before the chunk. before, after: fraction of the input read before and after it.
@@ -280,7 +290,7 @@ def _count_unknown(totals: Totals, chunk: list[Row], caught: list[warnings.Warni
 class _TokenCount:
     """Passes progress on, and keeps the total number of tokens."""
 
-    def __init__(self, progress: Callable[[int, int], None]) -> None:
+    def __init__(self, progress: ProgressCallback) -> None:
         self._progress = progress
         self.total = 0
 
