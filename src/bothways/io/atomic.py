@@ -2,13 +2,15 @@
 
 Content goes to a hidden temporary name in the same folder. When the block ends without an error,
 the content is flushed to disk (fsync), renamed, and the rename itself is flushed. A crash or power
-cut leaves the old content or the new, never a part of either.
+cut leaves the old content or the new, never a part of either. What a killed process left under a
+temporary name is removed when the same name is written again.
 
 Written files get the permissions of the umask, also where a library creates them with fewer.
 """
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -19,6 +21,7 @@ from typing import BinaryIO
 from safetensors import SafetensorError
 
 from bothways.errors import DataFileError
+from bothways.io.locks import is_same_file, try_lock
 
 __all__ = [
     "WriteFailed",
@@ -96,9 +99,9 @@ def open_atomic(path: Path, *, before_rename: Callable[[], None]) -> Iterator[Bi
 def _replacement(path: Path, before_rename: Callable[[], None] | None = None) -> Iterator[Path]:
     """As `atomic_file`; errors of the block are raised unchanged."""
     target = _resolve(path)
-    with _temporary_path(target) as temporary:
+    with contextlib.ExitStack() as stack:
         with wrap_write_errors(path):
-            temporary.open("xb").close()
+            temporary = stack.enter_context(_temporary_path(target, _create_file))
             mode = stat.S_IMODE(temporary.stat().st_mode)
         yield temporary
         with wrap_write_errors(path):
@@ -120,8 +123,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         WriteFailed: if the folder cannot be written.
     """
     target = _resolve(path)
-    with wrap_write_errors(path), _temporary_path(target) as temporary:
-        temporary.mkdir(parents=True)
+    with wrap_write_errors(path), _temporary_path(target, _create_folder) as temporary:
         yield temporary
         if os.name != "posix" and target.is_dir():
             target.rmdir()  # only POSIX renames onto an empty folder
@@ -138,8 +140,7 @@ def atomic_files(folder: Path, *, last: str) -> Iterator[Path]:
     Raises:
         WriteFailed: if a file cannot be written.
     """
-    with wrap_write_errors(folder), _temporary_path(folder / "model") as temporary:
-        temporary.mkdir()
+    with wrap_write_errors(folder), _temporary_path(folder / "model", Path.mkdir) as temporary:
         yield temporary
         files = sorted(temporary.iterdir(), key=lambda file: file.name == last)
         mode = _default_file_mode(temporary)
@@ -178,21 +179,76 @@ def is_partial(path: Path) -> bool:
     return path.name.startswith(".") and path.name.endswith(_PARTIAL)
 
 
-def remove_partial(folder: Path) -> None:
-    """Remove the temporary files and folders that killed writers left in a folder."""
-    for path in filter(is_partial, list(folder.iterdir())):
+def remove_partial(folder: Path, name: str | None = None) -> None:
+    """Remove the temporary files and folders that killed writers left in a folder.
+
+    Those of writers that still run are locked, and stay.
+
+    name: only those of the file or folder with this name; None for all.
+    """
+    pattern = ".+" if name is None else rf"\.{re.escape(name)}\.[0-9a-f]{{8}}"
+    for path in list(folder.iterdir()):
+        if is_partial(path) and re.fullmatch(pattern + re.escape(_PARTIAL), path.name):
+            _remove_unless_locked(path)
+
+
+def _remove_unless_locked(path: Path) -> None:
+    if os.name != "posix":
         _remove(path)
+        return
+    try:
+        descriptor = _open(path)
+    except OSError:  # removed meanwhile, or not ours to remove
+        return
+    try:
+        if try_lock(descriptor) and is_same_file(descriptor, path):
+            _remove(path)
+    except OSError:  # a file system without locks: its writer may be running
+        return
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
-def _temporary_path(path: Path) -> Iterator[Path]:
-    """An unused hidden name beside `path`; what has that name after the block is removed."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PARTIAL}")
+def _temporary_path(path: Path, create: Callable[[Path], None]) -> Iterator[Path]:
+    """Create an unused hidden name beside `path`; what has that name after the block is removed.
+
+    It is locked, so that the next writer of `path` removes it only if this process was killed.
+    """
+    temporary, descriptor = _create_locked(path, create)
     try:
         yield temporary
     finally:
         with contextlib.suppress(OSError):
             _remove(temporary)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _create_locked(path: Path, create: Callable[[Path], None]) -> tuple[Path, int | None]:
+    """Create a temporary name for `path`, and open and lock it where the system can do both."""
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PARTIAL}")
+        create(temporary)
+        if os.name != "posix":
+            return temporary, None
+        try:
+            descriptor = _open(temporary)
+        except FileNotFoundError:  # another writer of `path` removed it before it was locked
+            continue
+        with contextlib.suppress(OSError):  # without locks, no partial file is removed
+            try_lock(descriptor)
+        if is_same_file(descriptor, temporary):
+            with contextlib.suppress(OSError):  # a folder that may not be listed
+                remove_partial(path.parent, path.name)
+            return temporary, descriptor
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    """Open a file or folder for locking; links are not followed, and a pipe does not block."""
+    mode = os.O_RDONLY if path.is_dir() else os.O_RDWR
+    return os.open(path, mode | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _remove(path: Path) -> None:
@@ -200,6 +256,14 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def _create_file(path: Path) -> None:
+    path.open("xb").close()
+
+
+def _create_folder(path: Path) -> None:
+    path.mkdir(parents=True)
 
 
 def _resolve(path: Path) -> Path:
