@@ -215,34 +215,38 @@ def _temporary_path(path: Path, create: Callable[[Path], None]) -> Iterator[Path
 
     It is locked, so that the next writer of `path` removes it only if this process was killed.
     """
-    temporary, descriptor = _create_locked(path, create)
+    temporary, lock = path, None
     try:
-        yield temporary
-    finally:
-        with contextlib.suppress(OSError):
-            _remove(temporary)
-        if descriptor is not None:
-            os.close(descriptor)
-
-
-def _create_locked(path: Path, create: Callable[[Path], None]) -> tuple[Path, int | None]:
-    """Create a temporary name for `path`, and open and lock it where the system can do both."""
-    while True:
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PARTIAL}")
-        create(temporary)
-        if os.name != "posix":
-            return temporary, None
-        try:
-            descriptor = _open(temporary)
-        except FileNotFoundError:  # another writer of `path` removed it before it was locked
-            continue
-        with contextlib.suppress(OSError):  # without locks, no partial file is removed
-            try_lock(descriptor)
-        if is_same_file(descriptor, temporary):
+        while lock is None:
+            temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PARTIAL}")
+            create(temporary)
+            if os.name != "posix":
+                break
+            lock = _lock(temporary)
+        if lock is not None:
             with contextlib.suppress(OSError):  # a folder that may not be listed
                 remove_partial(path.parent, path.name)
-            return temporary, descriptor
-        os.close(descriptor)
+        yield temporary
+    finally:
+        if temporary != path:
+            with contextlib.suppress(OSError):
+                _remove(temporary)
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(temporary: Path) -> int | None:
+    """Open and lock a file or folder; None if another writer removed it before it was locked."""
+    try:
+        descriptor = _open(temporary)
+    except FileNotFoundError:
+        return None
+    with contextlib.suppress(OSError):  # without locks, no partial file is removed
+        try_lock(descriptor)
+    if is_same_file(descriptor, temporary):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def _open(path: Path) -> int:
