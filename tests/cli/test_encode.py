@@ -281,6 +281,22 @@ def test_a_read_only_disk_is_reported_before_the_model_is_loaded(run: Run, tmp_p
         subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="there is no such device")
+def test_the_format_of_an_output_without_a_suffix_is_given(run: Run, proteins: str) -> None:
+    Path("x.txt").write_text("MKV\nMK\n")
+    command = ("encode", "x.txt", "--model", proteins, "--quiet")
+    for format_ in ("parquet", "npy", "jsonl"):
+        assert run(*command, "-o", os.devnull, "--format", format_) == (0, "", "")
+        assert run(*command, "-o", f"{format_} file", "--format", format_) == (0, "", "")
+    assert run(*command, "-o", os.devnull) == (0, "", "")
+    assert pq.read_table("parquet file").num_rows == 2
+    assert np.load("npy file").shape == (2, 8)
+    assert len(Path("jsonl file").read_text().splitlines()) == 2
+    assert sorted(path.name for path in Path().iterdir()) == [
+        *("jsonl file", "npy file", "npy file.json", "parquet file", "x.txt")
+    ]
+
+
 @pytest.fixture
 def letters(tmp_path: Path) -> str:
     alphabet = Alphabet(symbols=("<unknown>", "C", "N"), unknown="<unknown>")

@@ -5,7 +5,7 @@ import dataclasses
 import time
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from bothways.cli import models
 from bothways.cli import options as o
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMAND", "encode", "note_tables", "refuse_output_among_inputs"]
 
+VectorFormat = Literal["parquet", "npy", "jsonl"]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EncodeOptions(o.PoolingOptions):
@@ -34,6 +36,14 @@ class EncodeOptions(o.PoolingOptions):
             group="Output", unit="FILE", flags=("--output", "-o"),
         ),
     ]  # fmt: skip
+    output_format: Annotated[
+        VectorFormat | None,
+        Option(
+            "Format of an output whose name does not show it (default for pipes and devices: "
+            "jsonl).",
+            group="Output", unit="FORMAT", flags=("--format",), advanced=True,
+        ),
+    ] = None  # fmt: skip
     overwrite: o.Overwrite = False
     model: Annotated[str, Option(o.MODEL_HELP, group="Vectors", unit="MODEL")] = "minilm"
 
@@ -73,7 +83,11 @@ def encode(
         on_unknown=overflow.on_unknown,
     )
     with contextlib.ExitStack() as stack:
-        out = stack.enter_context(open_vector_output(options.output, overwrite=options.overwrite))
+        out = stack.enter_context(
+            open_vector_output(
+                options.output, output_format=options.output_format, overwrite=options.overwrite
+            )
+        )
         encoder = models.load(options.model, backend, quiet=quiet)
         origin = models.origin_of(encoder, options.model, settings)
         writer = out.start(origin)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bothways.errors import DataFileError
 from bothways.files.origin import Origin
-from bothways.files.output import Output, check_output, open_output
+from bothways.files.output import Output, OutputFormat, check_output, open_output
 from bothways.files.sidecar import Sidecar, sidecar_of
 from bothways.files.vector_writers import (
     JsonlVectorWriter,
@@ -20,24 +20,24 @@ __all__ = ["VectorOutput", "open_vector_output"]
 class VectorOutput(Output):
     """An output of vectors, opened before the model is loaded."""
 
-    SUFFIXES = (".parquet", ".npy", ".jsonl")
+    FORMATS = ("parquet", "npy", "jsonl")
 
     _npy: NpyVectorWriter | None = None
 
     @classmethod
-    def check(cls, path: Path, *, overwrite: bool) -> None:
+    def check(cls, path: Path, output_format: OutputFormat, *, overwrite: bool) -> None:
         """See `Output.check`; a .npy file has its origin in a file beside it."""
         check_output(path, overwrite=overwrite)
-        if path.suffix.lower() == ".npy":
+        if output_format == "npy":
             sidecar = sidecar_of(str(path))
             check_output(sidecar, overwrite=overwrite or _is_leftover(path, sidecar))
 
     def start(self, origin: Origin) -> VectorWriter:
         """The writer of vectors that have this origin; call it once."""
-        match self.suffix:
-            case ".parquet":
+        match self.format:
+            case "parquet":
                 return self.attach(ParquetVectorWriter(self.sink, origin))
-            case ".npy":
+            case "npy":
                 self._npy = self.attach(NpyVectorWriter(self.sink, origin))
                 return self._npy
             case _:
@@ -55,19 +55,13 @@ class VectorOutput(Output):
 
 
 def open_vector_output(
-    output: str, *, overwrite: bool = False
+    output: str, *, output_format: OutputFormat | None = None, overwrite: bool = False
 ) -> AbstractContextManager[VectorOutput]:
-    """Open a .parquet, .npy or .jsonl file for vectors, or `-` for .jsonl on standard output.
+    """Open a .parquet, .npy or .jsonl file for vectors, or `-` for standard output.
 
-    A file appears under its name when the block ends without an error. Whether it can be written
-    is checked when the block is entered, before there are vectors.
-
-    Raises:
-        DataFileError: if it cannot be written, exists while `overwrite` is False, or has an unknown
-            suffix.
-        MissingExtra: for .parquet, if pyarrow is not installed.
+    See `open_output` for the format, and for what it raises. .npy needs a file.
     """
-    return open_output(VectorOutput, output, overwrite=overwrite)
+    return open_output(VectorOutput, output, output_format=output_format, overwrite=overwrite)
 
 
 def _is_leftover(path: Path, sidecar: Path) -> bool:
