@@ -281,12 +281,12 @@ def test_a_read_only_disk_is_reported_before_the_model_is_loaded(run: Run, tmp_p
         subprocess.run(["umount", str(disk)], check=True)
 
 
-@pytest.mark.skipif(not Path("/dev/null").exists(), reason="there is no such device")
+@pytest.mark.skipif(os.name != "posix", reason="writes to a device")
 def test_the_format_of_an_output_without_a_suffix_is_given(run: Run, proteins: str) -> None:
     Path("x.txt").write_text("MKV\nMK\n")
     command = ("encode", "x.txt", "--model", proteins, "--quiet")
+    assert run(*command, "-o", os.devnull, "--format", "parquet") == (0, "", "")
     for format_ in ("parquet", "npy", "jsonl"):
-        assert run(*command, "-o", os.devnull, "--format", format_) == (0, "", "")
         assert run(*command, "-o", f"{format_} file", "--format", format_) == (0, "", "")
     assert run(*command, "-o", os.devnull) == (0, "", "")
     assert pq.read_table("parquet file").num_rows == 2

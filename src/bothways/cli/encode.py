@@ -59,8 +59,8 @@ def encode(
 
     Writes one vector per row, in order, reading a part of the file at a time. .jsonl and .parquet
     (extra [parquet]) hold id, text, vector, num_tokens, num_unknown and truncated of each row, with
-    the model and settings; .npy holds vectors only, and a .npy.json beside it the model and
-    settings.
+    the model and settings; .npy holds vectors only, with files beside it: the model and settings
+    in .npy.json, and ids that are not row numbers in .npy.ids.jsonl.
 
     \b
         bothways encode sentences.txt -o sentences.jsonl

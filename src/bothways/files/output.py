@@ -65,6 +65,9 @@ class Output:
     def write_files_beside(self) -> None:
         """Write files that belong to this one; called right before it appears under its name."""
 
+    def close(self) -> None:
+        """Release what the output holds; called last, also after an error."""
+
     def discard(self) -> None:
         """Finish the writer without writing: pyarrow would do so when it is collected."""
         self.sink.discards = True
@@ -121,11 +124,17 @@ def _open_file(
     def complete() -> None:
         # Checked twice: another program may create the file in the meantime.
         output_type.check(path, output_format, overwrite=overwrite)
-        out.write_files_beside()
+        if out is not None:
+            out.write_files_beside()
 
-    with open_atomic(path, before_rename=complete) as file:
-        out = output_type(name, output_format, Sink(file, name))
-        yield out
+    out: _Output | None = None
+    try:
+        with open_atomic(path, before_rename=complete) as file:
+            out = output_type(name, output_format, Sink(file, name))
+            yield out
+    finally:
+        if out is not None:
+            out.close()
 
 
 @contextlib.contextmanager
@@ -133,7 +142,7 @@ def _open_stream(
     output_type: type[_Output], name: str, output_format: OutputFormat, *, overwrite: bool
 ) -> Iterator[_Output]:
     """Open standard output, a pipe or a device, which needs no `overwrite`."""
-    if output_format == "npy" and name != os.devnull:
+    if output_format == "npy":
         raise DataFileError(
             f"{name}: .npy needs a file, as its header is written last; use --format jsonl or "
             "parquet"
