@@ -29,6 +29,7 @@ __all__ = [
     "atomic_files",
     "atomic_folder",
     "is_partial",
+    "new_folder",
     "open_atomic",
     "publish_folder",
     "remove_partial",
@@ -123,7 +124,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         WriteFailed: if the folder cannot be written.
     """
     target = _resolve(path)
-    with wrap_write_errors(path), _temporary_path(target, _create_folder) as temporary:
+    with (
+        wrap_write_errors(path),
+        new_folder(target.parent),
+        _temporary_path(target, Path.mkdir) as temporary,
+    ):
         yield temporary
         if os.name != "posix" and target.is_dir():
             target.rmdir()  # only POSIX renames onto an empty folder
@@ -150,6 +155,23 @@ def atomic_files(folder: Path, *, last: str) -> Iterator[Path]:
         for file in files:
             file.replace(folder / file.name)
         _sync(folder)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[None]:
+    """Create a folder and its parents; those that are new and still empty go after the block.
+
+    Raises:
+        OSError: if it cannot be created.
+    """
+    created = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for folder in created:
+            with contextlib.suppress(OSError):  # it is not empty
+                folder.rmdir()
 
 
 def publish_folder(source: Path, target: Path, *, displaced: Path | None = None) -> None:
@@ -264,10 +286,6 @@ def _remove(path: Path) -> None:
 
 def _create_file(path: Path) -> None:
     path.open("xb").close()
-
-
-def _create_folder(path: Path) -> None:
-    path.mkdir(parents=True)
 
 
 def _resolve(path: Path) -> Path:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bothways.errors import DataFileError
-from bothways.io.atomic import wrap_write_errors
+from bothways.io.atomic import new_folder, wrap_write_errors
 from bothways.io.locks import is_same_file, try_lock
 
 __all__ = ["LOCK_FILE", "run_lock"]
@@ -34,10 +34,9 @@ def run_lock(folder: Path) -> Iterator[None]:
     if _holders.get(key) == threading.get_ident():
         yield
         return
-    created = [path for path in (folder, *folder.parents) if not path.exists()]
-    with wrap_write_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    try:
+    with contextlib.ExitStack() as stack:
+        with wrap_write_errors(folder):
+            stack.enter_context(new_folder(folder))
         descriptor = _acquire(folder)
         _holders[key] = threading.get_ident()
         try:
@@ -47,10 +46,6 @@ def run_lock(folder: Path) -> Iterator[None]:
             with contextlib.suppress(OSError):  # Windows removes no open file
                 (folder / LOCK_FILE).unlink()
             os.close(descriptor)
-    finally:
-        for path in created:
-            with contextlib.suppress(OSError):  # it is not empty
-                path.rmdir()
 
 
 def _acquire(folder: Path) -> int:
