@@ -4,6 +4,8 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,12 +14,13 @@ from bothways.cli import options as o
 from bothways.cli.command import command
 from bothways.cli.console import note
 from bothways.cli.progress import encoding_progress
-from bothways.errors import DataFileError
+from bothways.errors import DataFileError, InputError
 from bothways.io.options import Option
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
-    from bothways.files import ReadProgress, Row
+    from bothways.files import ReadProgress, Row, VectorOutput
+    from bothways.files.token_output import TokenOutput
 
 __all__ = ["COMMAND", "encode", "note_tables", "refuse_output_among_inputs"]
 
@@ -45,6 +48,13 @@ class EncodeOptions(o.PoolingOptions):
         ),
     ] = None  # fmt: skip
     overwrite: o.Overwrite = False
+    tokens: Annotated[
+        bool,
+        Option(
+            "Write a vector per token, with tokens and offsets (.parquet or .jsonl).",
+            group="Output",
+        ),
+    ] = False  # fmt: skip
     model: Annotated[str, Option(o.MODEL_HELP, group="Vectors", unit="MODEL")] = "minilm"
 
 
@@ -60,19 +70,22 @@ def encode(
     Writes one vector per row, in order, reading a part of the file at a time. .jsonl and .parquet
     (extra [parquet]) hold id, text, vector, num_tokens, num_unknown and truncated of each row, with
     the model and settings; .npy holds vectors only, with files beside it: the model and settings
-    in .npy.json, and ids that are not row numbers in .npy.ids.jsonl.
+    in .npy.json, and ids that are not row numbers in .npy.ids.jsonl. With --tokens, rows hold id,
+    text, tokens, offsets, vectors and truncated.
 
     \b
         bothways encode sentences.txt -o sentences.jsonl
         bothways encode reviews.csv --column body --id-column id -o reviews.parquet
     """
     from bothways.cli.memory import plan_chunks, reduce_memory_retention
-    from bothways.cli.streaming import encode_rows, report_totals
-    from bothways.files import ReadProgress, check_inputs, open_vector_output
+    from bothways.cli.streaming import encode_rows, encode_tokens, report_totals
+    from bothways.files import ReadProgress, check_inputs
+    from bothways.files.token_output import TokenOutput
 
     reduce_memory_retention()
     check_inputs(inputs.inputs, inputs.input_format, inputs.delimiter)
     refuse_output_among_inputs(inputs.inputs, options.output)
+    _check_tokens(options)
     settings = models.EncodeSettings(
         options.pooling,
         options.normalize,
@@ -83,19 +96,20 @@ def encode(
         on_unknown=overflow.on_unknown,
     )
     with contextlib.ExitStack() as stack:
-        out = stack.enter_context(
-            open_vector_output(
-                options.output, output_format=options.output_format, overwrite=options.overwrite
-            )
-        )
+        out = stack.enter_context(_open_output(options))
         encoder = models.load(options.model, backend, quiet=quiet)
         origin = models.origin_of(encoder, options.model, settings)
-        writer = out.start(origin)
+        if isinstance(out, TokenOutput):
+            origin = models.token_origin(encoder, origin)
+            encode_all = partial(encode_tokens, writer=out.start(origin))
+        else:
+            encode_all = partial(encode_rows, writer=out.start(origin))
         plan = plan_chunks(
             overflow.max_memory,
             encoder,
             dimensions=origin.dimensions,
             windows=overflow.on_overflow == "window",
+            token_vectors=options.tokens,
         )
         read_progress = ReadProgress(inputs.inputs)
         rows = stack.enter_context(
@@ -103,10 +117,9 @@ def encode(
         )
         started = time.monotonic()
         with encoding_progress(quiet=quiet) as report:
-            totals = encode_rows(
+            totals = encode_all(
                 encoder,
                 rows,
-                writer,
                 settings=settings,
                 plan=plan,
                 read_progress=read_progress,
@@ -114,6 +127,26 @@ def encode(
             )
         seconds = time.monotonic() - started
     report_totals("encoded", totals, seconds, max_length=encoder.max_length, quiet=quiet)
+
+
+def _check_tokens(options: EncodeOptions) -> None:
+    for name in ("pooling", "normalize", "dimensions"):
+        if options.tokens and getattr(options, name) is not None:
+            raise InputError(
+                f"--tokens writes the vectors of the last layer as they are; leave out --{name}"
+            )
+
+
+def _open_output(
+    options: EncodeOptions,
+) -> "AbstractContextManager[VectorOutput | TokenOutput]":
+    from bothways.files import open_vector_output
+    from bothways.files.token_output import open_token_output
+
+    open_output = open_token_output if options.tokens else open_vector_output
+    return open_output(
+        options.output, output_format=options.output_format, overwrite=options.overwrite
+    )
 
 
 def _read_rows(

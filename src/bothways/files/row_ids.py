@@ -30,7 +30,8 @@ class RowIdsWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = tempfile.SpooledTemporaryFile(_MEMORY_BYTES, dir=path.parent)  # noqa: SIM115
+        folder = str(path.parent)  # memory may be scarce where temporary files are
+        self._file = tempfile.SpooledTemporaryFile(_MEMORY_BYTES, dir=folder)  # noqa: SIM115
         self._digest = hashlib.sha256()
         self._rows = 0
         self._are_numbers = True
