@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from bothways.cli import models
 from bothways.cli import options as o
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMAND", "predict"]
 
+RecordFormat = Literal["jsonl", "csv", "tsv", "parquet"]
+
 _TASK = "Task"
 
 
@@ -37,6 +39,14 @@ class PredictOptions:
             group="Output", unit="FILE", flags=("--output", "-o"),
         ),
     ]  # fmt: skip
+    output_format: Annotated[
+        RecordFormat | None,
+        Option(
+            "Format of an output whose name does not show it (default for pipes and devices: "
+            "jsonl).",
+            group="Output", unit="FORMAT", flags=("--format",), advanced=True,
+        ),
+    ] = None  # fmt: skip
     overwrite: o.Overwrite = False
     task: Annotated[
         o.PredictTask | None,
@@ -101,7 +111,11 @@ def predict(
     files = check_input_files(inputs, options.output, quiet=quiet)
     _check_pairs(inputs.column, options)
     with contextlib.ExitStack() as stack:
-        out = stack.enter_context(open_record_output(options.output, overwrite=options.overwrite))
+        out = stack.enter_context(
+            open_record_output(
+                options.output, output_format=options.output_format, overwrite=options.overwrite
+            )
+        )
         encoder = models.load(model, backend, quiet=quiet)
         predictor = _make_predictor(encoder, options, overflow)
         head = predictor.head
