@@ -19,7 +19,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    alphabet = Alphabet(symbols=tuple("abc \t\x1b\u2028"))
+    alphabet = Alphabet(symbols=tuple("abc \t\x1b\u2028\u202e"))
     config = EncoderConfig(num_layers=1, num_heads=2, d_model=8, d_ff=8, vocab_size=len(alphabet))
     folder = tmp_path_factory.mktemp("models") / "letters"
     return bothways.create(folder, config, SymbolReader(alphabet))
@@ -38,10 +38,10 @@ def encoded(run: Run, model: Path) -> Callable[..., None]:
 def test_a_text_is_printed_on_one_line_without_control_characters(
     run: Run, encoded: Callable[..., None]
 ) -> None:
-    encoded(["a\tb\x1bc\u2028a"])
+    encoded(["a\tb\x1bc\u2028a\u202e"])
     _, out, _ = run("search", "a", "--in", "x.parquet")
     score, row_id, text = out.rstrip("\n").split("\t")
-    assert (row_id, text) == ("0", "a\\tb\\x1bc\\u2028a")
+    assert (row_id, text) == ("0", "a\\tb\\x1bc\\u2028a\\u202e")
     assert -1 <= float(score) <= 1
 
 

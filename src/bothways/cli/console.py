@@ -1,9 +1,10 @@
 """Messages on standard error, and the exit codes of commands."""
 
+import codecs
 import contextlib
 import functools
+import io
 import os
-import re
 import signal
 import sys
 import threading
@@ -15,12 +16,11 @@ from typing import NoReturn, ParamSpec
 import typer
 
 from bothways.errors import BothwaysError
+from bothways.io.printable import printable
 
-__all__ = ["note", "printable", "reporting", "warn"]
+__all__ = ["escape_unencodable", "note", "reporting", "warn"]
 
 P = ParamSpec("P")
-
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 FAILED = 1
 SIGNAL_BASE = 128
@@ -35,6 +35,28 @@ class Terminated(BaseException):
         self.number = number
 
 
+def escape_unencodable() -> None:
+    """Escape the characters that the encoding of standard output or error does not have.
+
+    Encodings come from the locale: code page 1252, Latin-1, ASCII. Python would raise an error.
+    """
+    codecs.register_error(_ESCAPE, _escape)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_ESCAPE)
+
+
+_ESCAPE = "bothways.escape"
+
+
+def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Escape what cannot be encoded; bytes of file names that are no text stay these bytes."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("backslashreplace")(error)
+
+
 def note(message: str) -> None:
     """Print a message on standard error."""
     lines = [printable(line) for line in message.split("\n")]
@@ -44,11 +66,6 @@ def note(message: str) -> None:
 def warn(message: str) -> None:
     """Print a warning on standard error."""
     note(f"warning: {message}")
-
-
-def printable(text: str) -> str:
-    """Escape control characters and line breaks, so that a file cannot control the terminal."""
-    return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def reporting(command: Callable[P, None]) -> Callable[P, None]:

@@ -9,9 +9,9 @@ import typer
 from bothways.cli import models
 from bothways.cli import options as o
 from bothways.cli.command import command
-from bothways.cli.console import printable
 from bothways.errors import InputError
 from bothways.io.options import Option
+from bothways.io.printable import printable
 from bothways.model.config import PoolingMode
 
 if TYPE_CHECKING:

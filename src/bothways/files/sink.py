@@ -1,8 +1,10 @@
 """A binary output stream whose write errors name the file."""
 
+import codecs
 import io
+import sys
 from collections.abc import Iterable
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 from bothways.io.atomic import wrap_write_errors
 
@@ -12,12 +14,20 @@ __all__ = ["Sink"]
 class Sink(io.RawIOBase):
     """An open file whose write errors name it.
 
-    discards: once it is True, everything that is written is dropped.
+    ascii_only: whether characters beyond ASCII should be escaped, as on a terminal that does not
+    expect UTF-8. discards: once it is True, everything that is written is dropped.
     """
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    def __init__(self, file: BinaryIO, name: str, *, ascii_only: bool = False) -> None:
         self._file, self._name = file, name
+        self.ascii_only = ascii_only
         self.discards = False
+
+    @classmethod
+    def of_standard_output(cls) -> Self:
+        """The sink of bytes for standard output."""
+        is_utf8 = codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
+        return cls(sys.stdout.buffer, "standard output", ascii_only=not is_utf8)
 
     def writable(self) -> bool:
         """Always True."""
