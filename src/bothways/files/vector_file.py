@@ -3,13 +3,15 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from bothways.errors import DataFileError
 from bothways.files.formats import STDIN, check_inputs, check_readable
 from bothways.files.origin import Origin
+from bothways.files.sidecar import sidecar_of
+from bothways.files.vector_file_array import ArrayVectorFile
 from bothways.files.vector_file_jsonl import JsonlVectorFile
 from bothways.files.vector_file_npy import NpyVectorFile
 
@@ -17,17 +19,37 @@ __all__ = ["VectorFile", "open_vector_file"]
 
 
 class VectorFile(Protocol):
-    """A file of vectors, which can be read several times, one batch at a time."""
+    """A file of vectors, which can be read several times, one batch at a time.
+
+    name: for messages.
+    """
+
+    name: str
 
     @property
-    def origin(self) -> Origin:
-        """The model and settings that made the vectors."""
+    def origin(self) -> Origin | None:
+        """The model and settings that made the vectors; None if a trusted file does not say."""
+
+    @property
+    def dimensions(self) -> int | None:
+        """The number of dimensions; None for a trusted file without rows."""
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns beside the vectors."""
 
     def batches(self) -> Iterator[np.ndarray]:
         """Yield all vectors in order, in batches float32 (rows, d).
 
         Raises:
             DataFileError: if the file is damaged, or its vectors do not agree with its origin.
+        """
+
+    def read_column(self, column: str) -> Iterator[Any]:
+        """Yield the value of each row in one of `columns`, in order; None for a missing value.
+
+        Raises:
+            DataFileError: if the file is damaged.
         """
 
     def ids_and_texts(self, rows: np.ndarray) -> dict[int, tuple[str, str | None]]:
@@ -39,8 +61,11 @@ class VectorFile(Protocol):
 
 
 @contextlib.contextmanager
-def open_vector_file(path: str) -> Iterator[VectorFile]:
+def open_vector_file(path: str, *, trust: bool = False) -> Iterator[VectorFile]:
     """Open a file of vectors; its suffix determines the format.
+
+    trust: also open a file that does not say which model made its vectors, as other programs write
+        it: Parquet or JSON Lines with a column `vector`, or a .npy array of two axes.
 
     Raises:
         DataFileError: if `bothways encode` did not write it, or it is damaged.
@@ -48,6 +73,9 @@ def open_vector_file(path: str) -> Iterator[VectorFile]:
     """
     if Path(path).suffix.lower() == ".npy":
         check_readable(path)
+        if trust and not sidecar_of(path).exists():
+            yield ArrayVectorFile(path)
+            return
         with NpyVectorFile(path) as npy:
             yield npy
         return
@@ -58,11 +86,11 @@ def open_vector_file(path: str) -> Iterator[VectorFile]:
     (file,) = check_inputs([path])
     match file.format:
         case "jsonl":
-            yield JsonlVectorFile(file)
+            yield JsonlVectorFile(file, trust=trust)
         case "parquet":
             from bothways.files.vector_file_parquet import open_parquet_vectors
 
-            with open_parquet_vectors(path) as parquet:
+            with open_parquet_vectors(path, trust=trust) as parquet:
                 yield parquet
         case _:
             raise DataFileError(
