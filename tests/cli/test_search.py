@@ -289,18 +289,21 @@ def test_an_empty_query_is_an_error_that_names_it(
     for query in ("", "  "):
         code, out, err = run("search", query, "--in", "x.parquet")
         assert (code, out) == (1, "")
-        assert err.startswith("error: the query: is empty")
+        assert err.startswith("error: QUERY: the query is empty")
     feed(monkeypatch, b"\n")
-    assert "standard input: is empty" in run("search", "-", "--in", "x.parquet")[2]
+    assert "standard input: the query is empty" in run("search", "-", "--in", "x.parquet")[2]
     Path("q.txt").write_text("abc\n\nabc\n")
-    assert "q.txt, row 2: is empty" in run("search", "--queries", "q.txt", "--in", "x.parquet")[2]
+    assert (
+        "q.txt, row 2: the query is empty"
+        in run("search", "--queries", "q.txt", "--in", "x.parquet")[2]
+    )
 
 
 def test_a_query_that_the_model_cannot_read_is_named(
     run: Run, encoded: Callable[..., None]
 ) -> None:
     encoded(["abc"])
-    assert "error: the query: " in run("search", "abz", "--in", "x.parquet")[2]
+    assert "error: QUERY: " in run("search", "abz", "--in", "x.parquet")[2]
     Path("q.txt").write_text("abc\nabz\n")
     assert "q.txt, row 2: " in run("search", "--queries", "q.txt", "--in", "x.parquet")[2]
 

@@ -23,6 +23,9 @@ __all__ = ["escape_unencodable", "note", "reporting", "warn"]
 P = ParamSpec("P")
 
 FAILED = 1
+_ESCAPE = "bothways.escape"
+"""The name of `_escape` among the error handlers of codecs."""
+
 SIGNAL_BASE = 128
 """Shells report a program that signal n ended as exit code 128 + n."""
 
@@ -44,9 +47,6 @@ def escape_unencodable() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_ESCAPE)
-
-
-_ESCAPE = "bothways.escape"
 
 
 def _escape(error: UnicodeError) -> tuple[str | bytes, int]:

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import sys
 from collections.abc import Generator
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -180,19 +181,14 @@ def _read_argument(query: str) -> Query:
 
     if query == STDIN:
         return _checked(Query("0", _read_standard_input(), "standard input"))
-    return _checked(Query("0", _decode(query), "the query"))
+    return _checked(Query("0", _decode(query), "QUERY"))
 
 
 def _read_standard_input() -> str:
     """The text of standard input, without the end of its last line."""
-    from bothways.files import STDIN, ReadProgress
-    from bothways.files.byte_lines import read_byte_lines
     from bothways.files.decoding import decode_lines, strip_newline
-    from bothways.files.formats import resolve_input
 
-    file = resolve_input(STDIN)
-    with contextlib.closing(read_byte_lines(file, ReadProgress([STDIN]))) as lines:
-        return strip_newline("".join(decode_lines(lines, file.name)))
+    return strip_newline("".join(decode_lines(sys.stdin.buffer, "standard input")))
 
 
 def _read_queries(queries: QueriesOptions, encoder: "Encoder") -> "Generator[Query]":
@@ -213,7 +209,7 @@ def _read_queries(queries: QueriesOptions, encoder: "Encoder") -> "Generator[Que
 
 def _checked(query: Query) -> Query:
     if not query.text.strip():
-        raise InputError(f"{query.place}: is empty; give a text or symbols to search for")
+        raise InputError(f"{query.place}: the query is empty; give a text or symbols to search for")
     return query
 
 
