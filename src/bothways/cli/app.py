@@ -6,7 +6,6 @@ import typer
 
 from bothways import __version__
 from bothways.cli.command import CONTEXT_SETTINGS, LazyGroup
-from bothways.cli.console import escape_unencodable
 
 __all__ = ["app", "main"]
 
@@ -59,5 +58,4 @@ def _program(
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    escape_unencodable()
     app(prog_name="bothways")

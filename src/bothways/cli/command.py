@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from bothways.cli.console import reporting
 from bothways.cli.generated_options import expand_options, help_text, metavar_of
+from bothways.cli.stream_errors import escape_unencodable
 from bothways.io.options import OptionField
 
 __all__ = ["CONTEXT_SETTINGS", "GroupedCommand", "LazyGroup", "command"]
@@ -92,6 +93,11 @@ class LazyGroup(TyperGroup):
 
     module: str = ""
     names: tuple[str, ...] = ()
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the program."""
+        escape_unencodable()
+        return super().main(*args, **kwargs)
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Parse the options before the command."""

@@ -1,9 +1,7 @@
 """Messages on standard error, and the exit codes of commands."""
 
-import codecs
 import contextlib
 import functools
-import io
 import os
 import signal
 import sys
@@ -18,14 +16,11 @@ import typer
 from bothways.errors import BothwaysError
 from bothways.io.printable import printable
 
-__all__ = ["escape_unencodable", "note", "reporting", "warn"]
+__all__ = ["note", "reporting", "warn"]
 
 P = ParamSpec("P")
 
 FAILED = 1
-_ESCAPE = "bothways.escape"
-"""The name of `_escape` among the error handlers of codecs."""
-
 SIGNAL_BASE = 128
 """Shells report a program that signal n ended as exit code 128 + n."""
 
@@ -36,25 +31,6 @@ class Terminated(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.number = number
-
-
-def escape_unencodable() -> None:
-    """Escape the characters that the encoding of standard output or error does not have.
-
-    Encodings come from the locale: code page 1252, Latin-1, ASCII. Python would raise an error.
-    """
-    codecs.register_error(_ESCAPE, _escape)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=_ESCAPE)
-
-
-def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Escape what cannot be encoded; bytes of file names that are no text stay these bytes."""
-    try:
-        return codecs.lookup_error("surrogateescape")(error)
-    except UnicodeError:
-        return codecs.lookup_error("backslashreplace")(error)
 
 
 def note(message: str) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from bothways.cli.console import note
 from bothways.cli.sizes import format_bytes
-from bothways.io.printable import printable
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
@@ -153,7 +152,7 @@ def _progress_bar(title: str) -> Iterator[Show]:
     from rich.progress import BarColumn, Progress, TextColumn
 
     columns: list[ProgressColumn | str] = [
-        TextColumn(printable(title), markup=False),
+        TextColumn(title, markup=False),
         BarColumn(),
         TextColumn("{task.fields[status]}", markup=False),
     ]

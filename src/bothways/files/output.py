@@ -1,6 +1,7 @@
 """Output files: opened before the work starts, and complete or absent when it ends."""
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Protocol, TypeVar
@@ -78,7 +79,7 @@ def open_output(output_type: type[_Output], name: str, *, overwrite: bool) -> It
         MissingExtra: for .parquet, if pyarrow is not installed.
     """
     if name == STDOUT:
-        out = output_type("standard output", ".jsonl", Sink.of_standard_output())
+        out = output_type("standard output", ".jsonl", Sink(sys.stdout.buffer, "standard output"))
         yield out
         out.finish()
         return

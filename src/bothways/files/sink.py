@@ -4,7 +4,7 @@ import codecs
 import io
 import sys
 from collections.abc import Iterable
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 from bothways.io.atomic import wrap_write_errors
 
@@ -14,20 +14,16 @@ __all__ = ["Sink"]
 class Sink(io.RawIOBase):
     """An open file whose write errors name it.
 
-    ascii_only: whether characters beyond ASCII should be escaped, as on a terminal that does not
-    expect UTF-8. discards: once it is True, everything that is written is dropped.
+    ascii_only: whether it is standard output in another encoding than UTF-8, where characters
+    beyond ASCII should be escaped. discards: once it is True, everything that is written is
+    dropped.
     """
 
-    def __init__(self, file: BinaryIO, name: str, *, ascii_only: bool = False) -> None:
+    def __init__(self, file: BinaryIO, name: str) -> None:
         self._file, self._name = file, name
-        self.ascii_only = ascii_only
+        is_stdout = file is getattr(sys.stdout, "buffer", None)
+        self.ascii_only = is_stdout and codecs.lookup(sys.stdout.encoding).name != "utf-8"
         self.discards = False
-
-    @classmethod
-    def of_standard_output(cls) -> Self:
-        """The sink of bytes for standard output."""
-        is_utf8 = codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
-        return cls(sys.stdout.buffer, "standard output", ascii_only=not is_utf8)
 
     def writable(self) -> bool:
         """Always True."""
