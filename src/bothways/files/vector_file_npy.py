@@ -60,15 +60,11 @@ class NpyVectorFile:
 
     def read_column(self, column: str) -> Iterator[Any]:
         """See `VectorFile.read_column`; the only column is `id`."""
-        return self._ids()
+        return (name for name, _ in self.ids_and_texts(np.arange(self._rows)).values())
 
     def ids_and_texts(self, rows: np.ndarray) -> dict[int, tuple[str, str | None]]:
         """See `VectorFile.ids_and_texts`."""
         return {row: (str(row), None) for row in rows.tolist()}
-
-    def _ids(self) -> Iterator[str]:
-        """The ids of all rows."""
-        return map(str, range(self._rows))
 
     def _check(self) -> int:
         """The number of rows, if the header and size are as `bothways encode` writes them."""
