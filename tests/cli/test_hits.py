@@ -87,11 +87,11 @@ def test_a_snippet_is_the_part_with_the_query_or_most_of_its_words(
     assert snippet(LONG, query, width) == expected
 
 
-@pytest.mark.parametrize("width", range(20, 60))
 @pytest.mark.parametrize("query", ["rain", "harvest", "the report", "傘 雨"])
 @pytest.mark.parametrize("text", [LONG, "雨が降るので傘を持って行きます。" * 9, "MKVLAT" * 30])
-def test_a_snippet_fits(text: str, query: str, width: int) -> None:
-    assert cell_len(snippet(text, query, width)) <= width
+def test_a_snippet_fits(text: str, query: str) -> None:
+    for width in range(20, 60):
+        assert cell_len(snippet(text, query, width)) <= width
 
 
 def test_a_snippet_of_a_script_without_spaces_is_found_by_characters() -> None:
