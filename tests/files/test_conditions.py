@@ -101,20 +101,22 @@ def test_rows_like_a_row_leave_it_out(path: str) -> None:
     assert [hit.row for hit in find_like(path, "id-1", 9, where=where)] == [0, 3]
 
 
-def test_the_id_of_an_array_is_the_number_of_its_row(
+def test_the_ids_of_an_array_are_those_beside_it_or_row_numbers(
     tmp_path: Path, origin: Origin, store: Store
 ) -> None:
     path = store(tmp_path / "v.npy", origin, VECTORS)
-    assert [hit.id for hit in find_like(path, "3", 1)] == ["2"]
-    (hit,) = find_nearest(path, VECTORS[0], origin, 9, where=[Condition("id", "3")])
+    assert [hit.id for hit in find_like(path, "id-3", 1)] == ["id-2"]
+    (hit,) = find_nearest(path, VECTORS[0], origin, 9, where=[Condition("id", "id-3")])
     assert hit.row == 3
+    np.save(tmp_path / "bare.npy", VECTORS)
+    assert [hit.id for hit in find_like(str(tmp_path / "bare.npy"), "3", 1, trust=True)] == ["2"]
 
 
 def test_a_row_with_an_equal_vector_is_not_left_out(
     tmp_path: Path, origin: Origin, store: Store
 ) -> None:
     path = store(tmp_path / "v.npy", origin, VECTORS[[0, 1, 0]])
-    assert [hit.row for hit in find_like(path, "0", 2)] == [2, 1]
+    assert [hit.row for hit in find_like(path, "id-0", 2)] == [2, 1]
 
 
 def test_an_unknown_id_is_an_error(path: str) -> None:

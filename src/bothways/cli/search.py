@@ -15,6 +15,7 @@ from bothways.cli import options as o
 from bothways.cli.command import command
 from bothways.cli.console import note, warn
 from bothways.cli.hits import Query, print_hits
+from bothways.cli.inputs import note_tables, report_missing
 from bothways.errors import DataFileError, InputError
 from bothways.io.options import Option
 from bothways.model.config import PoolingMode
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bothways.encoder import Encoder
-    from bothways.files import Condition, Origin
+    from bothways.files import Condition, InputFile, Origin
 
 __all__ = ["COMMAND", "search"]
 
@@ -153,12 +154,14 @@ def _search_queries(
 ) -> None:
     from bothways.files import check_inputs, find_nearest_many
 
-    check_inputs(queries.inputs, queries.input_format, queries.delimiter)
+    files = check_inputs(
+        queries.inputs, queries.file_options, note=(lambda _: None) if quiet else note
+    )
     argument = None if query is None else _read_argument(query)
     encoder, settings, origin = _load(options, backend, quiet=quiet)
     if models.kind_of(encoder) == "series":
         raise InputError("this model reads series, and search needs text or symbols")
-    with contextlib.closing(_read_queries(queries, encoder)) as from_files:
+    with contextlib.closing(_read_queries(files, queries, encoder, quiet=quiet)) as from_files:
         every = from_files if argument is None else iter([argument])
         while block := list(islice(every, _BLOCK)):
             found = find_nearest_many(
@@ -191,20 +194,24 @@ def _read_standard_input() -> str:
     return strip_newline("".join(decode_lines(sys.stdin.buffer, "standard input")))
 
 
-def _read_queries(queries: QueriesOptions, encoder: "Encoder") -> "Generator[Query]":
-    from bothways.files import read_rows
+def _read_queries(
+    files: "list[InputFile]", queries: QueriesOptions, encoder: "Encoder", *, quiet: bool
+) -> "Generator[Query]":
+    from bothways.files import ReadProgress, read_rows
 
+    read_progress = ReadProgress(files)
     rows = read_rows(
-        queries.inputs,
+        files,
         kind=models.kind_of(encoder),
         column=queries.column,
         id_column=queries.id_column,
-        input_format=queries.input_format,
-        delimiter=queries.delimiter,
+        on_missing=queries.on_missing,
+        read_progress=read_progress,
     )
     with contextlib.closing(rows):
-        for row in rows:
+        for row in rows if quiet else note_tables(rows, read_progress, columns=False):
             yield _checked(Query(row.id, row.value, str(row.place)))
+    report_missing(queries, read_progress)
 
 
 def _checked(query: Query) -> Query:
