@@ -5,6 +5,6 @@ The C++ is in `engine/`, in the same five parts as the reference: `embedding`, `
 """
 
 from bothways.native.backend import NativeBackend, available_isas, is_built
-from bothways.native.scanner import VectorScanner
+from bothways.native.scanner import VectorScanner, scan_vectors
 
-__all__ = ["NativeBackend", "VectorScanner", "available_isas", "is_built"]
+__all__ = ["NativeBackend", "VectorScanner", "available_isas", "is_built", "scan_vectors"]

@@ -3,6 +3,7 @@
 n rows; q queries; d columns; w words of 64 bits.
 """
 
+import functools
 import os
 
 import numpy as np
@@ -11,7 +12,7 @@ from jaxtyping import Float32, Int32, UInt64
 from bothways.errors import BackendError
 from bothways.native.backend import engine_errors, num_threads, require_engine
 
-__all__ = ["VectorScanner"]
+__all__ = ["VectorScanner", "scan_vectors"]
 
 
 class VectorScanner:
@@ -68,3 +69,15 @@ class VectorScanner:
         with engine_errors():
             self._scanner.hamming(rows, np.ascontiguousarray(query, np.uint64), distances)
         return distances
+
+
+def scan_vectors(
+    rows: Float32[np.ndarray, "n d"], queries: Float32[np.ndarray, "q d"]
+) -> tuple[Float32[np.ndarray, "q n"], Float32[np.ndarray, "n"]]:
+    """`VectorScanner.dots` with the default number of threads and instruction set."""
+    return _default_scanner().dots(rows, queries)
+
+
+@functools.cache
+def _default_scanner() -> VectorScanner:
+    return VectorScanner()
