@@ -59,8 +59,7 @@ class SearchOptions:
     where: Annotated[
         tuple[str, ...],
         Option(
-            "Search only rows with this value. Repeat it for more columns, which must all match, "
-            "or for more values of one column, of which one must.",
+            "Search only rows with this value; repeat it for other columns, or for alternatives.",
             group=_SEARCH, unit="COLUMN=VALUE",
         ),
     ] = ()  # fmt: skip
