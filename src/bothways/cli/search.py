@@ -42,7 +42,7 @@ class SearchOptions:
     file: Annotated[
         str,
         Option(
-            "Vectors of `bothways encode`: .parquet, .npy, .jsonl or a folder of .parquet.",
+            "Vectors: .parquet, .npy or .jsonl, or a folder of .parquet.",
             group=_SEARCH, unit="FILE", flags=("--in",),
         ),
     ]  # fmt: skip
@@ -59,7 +59,7 @@ class SearchOptions:
     where: Annotated[
         tuple[str, ...],
         Option(
-            "Search only rows with this value; repeat it for other columns, or for alternatives.",
+            "Search only rows with this value; repeat it for columns or alternatives.",
             group=_SEARCH, unit="COLUMN=VALUE",
         ),
     ] = ()  # fmt: skip
