@@ -207,7 +207,7 @@ def test_dimensions_pooling_and_length_are_those_of_the_options(run: Run, protei
 
 
 def test_a_vector_does_not_depend_on_the_memory_limit(run: Run, proteins: str) -> None:
-    Path("x.txt").write_text("".join(f"{'MKVLAT'[: i % 7]}\n" for i in range(500)))
+    Path("x.txt").write_text("".join(f"{'MKVLAT'[: 1 + i % 6]}\n" for i in range(500)))
     run("encode", "x.txt", "-o", "wide.npy", "--model", proteins)
     _, _, err = run("encode", "x.txt", "-o", "o.npy", "--model", proteins, "--max-memory", "1MB")
     limit = err.split("give at least ")[1].strip()

@@ -31,7 +31,7 @@ def test_all_files_are_checked_before_the_first_is_read(tmp_path: Path) -> None:
 def test_series_are_refused_in_text_formats(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"")
-    with pytest.raises(DataFileError, match=r"reads series; use \.jsonl or \.parquet"):
+    with pytest.raises(DataFileError, match=r"reads series; use \.npy or .*\.parquet"):
         next(read_rows([str(path)], kind="series"))
 
 

@@ -3,26 +3,25 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from bothways.cli import models
 from bothways.cli import options as o
 from bothways.cli.command import command
-from bothways.cli.console import note
+from bothways.cli.inputs import check_input_files, note_tables, report_missing
 from bothways.cli.progress import encoding_progress
-from bothways.errors import DataFileError, InputError
+from bothways.errors import InputError
 from bothways.io.options import Option
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
-    from bothways.files import ReadProgress, Row, VectorOutput
+    from bothways.files import InputFile, ReadProgress, Row, VectorOutput
     from bothways.files.token_output import TokenOutput
 
-__all__ = ["COMMAND", "encode", "note_tables", "refuse_output_among_inputs"]
+__all__ = ["COMMAND", "encode"]
 
 VectorFormat = Literal["parquet", "npy", "jsonl"]
 
@@ -79,12 +78,11 @@ def encode(
     """
     from bothways.cli.memory import plan_chunks, reduce_memory_retention
     from bothways.cli.streaming import encode_rows, encode_tokens, report_totals
-    from bothways.files import ReadProgress, check_inputs
+    from bothways.files import ReadProgress
     from bothways.files.token_output import TokenOutput
 
     reduce_memory_retention()
-    check_inputs(inputs.inputs, inputs.input_format, inputs.delimiter)
-    refuse_output_among_inputs(inputs.inputs, options.output)
+    files = check_input_files(inputs, options.output, quiet=quiet)
     _check_tokens(options)
     settings = models.EncodeSettings(
         options.pooling,
@@ -111,9 +109,9 @@ def encode(
             windows=overflow.on_overflow == "window",
             token_vectors=options.tokens,
         )
-        read_progress = ReadProgress(inputs.inputs)
+        read_progress = ReadProgress(files)
         rows = stack.enter_context(
-            contextlib.closing(_read_rows(inputs, encoder, read_progress, quiet=quiet))
+            contextlib.closing(_read_rows(files, inputs, encoder, read_progress, quiet=quiet))
         )
         started = time.monotonic()
         with encoding_progress(quiet=quiet) as report:
@@ -126,6 +124,7 @@ def encode(
                 report=report,
             )
         seconds = time.monotonic() - started
+    report_missing(inputs, read_progress)
     report_totals("encoded", totals, seconds, max_length=encoder.max_length, quiet=quiet)
 
 
@@ -150,56 +149,25 @@ def _open_output(
 
 
 def _read_rows(
-    inputs: o.InputOptions, encoder: "Encoder", read_progress: "ReadProgress", *, quiet: bool
+    files: "Sequence[InputFile]",
+    inputs: o.InputOptions,
+    encoder: "Encoder",
+    read_progress: "ReadProgress",
+    *,
+    quiet: bool,
 ) -> "Generator[Row]":
     from bothways.files import read_rows
 
     rows = read_rows(
-        inputs.inputs,
+        files,
         kind=models.kind_of(encoder),
         column=inputs.column,
         id_column=inputs.id_column,
-        input_format=inputs.input_format,
-        delimiter=inputs.delimiter,
+        on_missing=inputs.on_missing,
         read_progress=read_progress,
     )
     with contextlib.closing(rows):
         yield from rows if quiet else note_tables(rows, read_progress, columns=not inputs.column)
-
-
-def note_tables(
-    rows: "Iterable[Row]", read_progress: "ReadProgress", *, columns: bool
-) -> "Iterator[Row]":
-    """Print how each table is read: its delimiter, if it is a .csv file without commas.
-
-    columns: also print which column is encoded: without a header it is the first row's text.
-    """
-    file = None
-    for row in rows:
-        name, _, line, column = row.place
-        if name != file and name in read_progress.delimiters:
-            note(f"{name}: the delimiter is {read_progress.delimiters[name]}")
-        if columns and name != file and line is not None and column is not None:
-            note(f"{name}: encoding column {column!r}")
-        file = name
-        yield row
-
-
-def refuse_output_among_inputs(inputs: Iterable[str], output: str) -> None:
-    """Check that the output does not overwrite an input.
-
-    Raises:
-        DataFileError: naming the file.
-    """
-    if any(_is_same_file(source, output) for source in inputs):
-        raise DataFileError(f"{output}: is also an input; give the output another name")
-
-
-def _is_same_file(source: str, output: str) -> bool:
-    try:
-        return Path(output).samefile(source)
-    except OSError:  # one of them does not exist
-        return False
 
 
 COMMAND = command(encode)

@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy as np
 
 from bothways.errors import DataFileError
-from bothways.files.formats import STDIN, check_inputs, check_readable
+from bothways.files.formats import STDIN
+from bothways.files.inputs import check_inputs, check_readable
 from bothways.files.origin import Origin
 from bothways.files.vector_file_jsonl import JsonlVectorFile
 from bothways.files.vector_file_npy import NpyVectorFile

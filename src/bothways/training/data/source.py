@@ -10,12 +10,12 @@ from bothways.files.byte_lines import read_byte_lines
 from bothways.files.decoding import decode_lines
 from bothways.files.formats import (
     STDIN,
+    FileOptions,
     InputFile,
-    TextFormat,
-    check_readable,
-    require_parquet,
-    resolve_input,
+    compression_of,
+    format_of,
 )
+from bothways.files.inputs import check_inputs, find_files
 from bothways.files.list_cells import parse_list
 from bothways.files.records import Record, read_records
 from bothways.files.rows import ReadProgress
@@ -61,10 +61,11 @@ class DataSource:
         *,
         kind: InputKind | None = None,
         names: ColumnNames | None = None,
-        input_format: TextFormat | None = None,
-        delimiter: str | None = None,
+        options: FileOptions | None = None,
     ) -> "DataSource":
-        """Open files. kind: None to detect it from the first row.
+        """Open files, and those in directories and of patterns, as `find_files` takes them.
+
+        kind: None to detect it from the first row.
 
         Raises:
             DataFileError: if a file cannot be read, is standard input, or has no rows.
@@ -72,11 +73,10 @@ class DataSource:
         """
         if STDIN in paths:
             raise DataFileError("training reads its data several times; give a file, not -")
-        files = tuple(_input_file(path, input_format, delimiter) for path in paths)
-        for file in files:
-            check_readable(file.source)
-            if file.format == "parquet":
-                require_parquet(file.name)
+        options = options or FileOptions()
+        can_read = _is_any if options.input_format else _has_known_suffix
+        found = [file for path in paths for file in find_files(path, can_read)]
+        files = tuple(file for path in found for file in check_inputs([path], _of(path, options)))
         source = cls(files, task, kind or "text", names or ColumnNames())
         return source if kind else dataclasses.replace(source, kind=guess_kind(source))
 
@@ -134,7 +134,7 @@ class DataSource:
                 )
             return
         columns = None
-        if file.format == "parquet":
+        if file.format in ("parquet", "arrow"):
             with closing(read_records(file)) as peek:
                 first = next(peek, None)
             if first is not None:
@@ -176,11 +176,19 @@ def _printed_list(text: str) -> list[Any] | None:
     return items if items is not None and len(items) > 1 else None
 
 
-def _input_file(path: str, input_format: TextFormat | None, delimiter: str | None) -> InputFile:
-    """Like `files.resolve_input`; CoNLL files are read as lines."""
+def _of(path: str, options: FileOptions) -> FileOptions:
+    """The options of a file; CoNLL files are read as lines."""
     if _has_conll_suffix(path):
-        return resolve_input(path, "txt")
-    return resolve_input(path, input_format, delimiter)
+        return options._replace(input_format="txt", delimiter=None)
+    return options
+
+
+def _has_known_suffix(path: str) -> bool:
+    return format_of(path) is not None or _has_conll_suffix(path)
+
+
+def _is_any(path: str) -> bool:
+    return bool(path)
 
 
 def _is_conll(file: InputFile, task: TrainingTask) -> bool:
@@ -188,7 +196,7 @@ def _is_conll(file: InputFile, task: TrainingTask) -> bool:
 
 
 def _has_conll_suffix(path: str) -> bool:
-    name = path.lower().removesuffix(".gz").removesuffix(".zst")
+    name = path.lower().removesuffix(f".{compression_of(path)}")
     return name.endswith(_CONLL_SUFFIXES)
 
 
