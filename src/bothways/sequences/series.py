@@ -124,8 +124,14 @@ class SeriesReader:
         self._mean_C = np.array(series.mean)
         self._std_C = np.array(series.std)
 
-    def read(self, sequences: Sequence[Any] | np.ndarray, *, prompt: str = "") -> list[Tokenized]:
-        """Standardize each sequence, as float32 (L, C).
+    def read(
+        self,
+        sequences: Sequence[Any] | np.ndarray,
+        *,
+        prompt: str = "",
+        max_length: int | None = None,
+    ) -> list[Tokenized]:
+        """Standardize each sequence, as float32 (L, C), whatever the maximum length.
 
         Raises:
             InputError: names the sequence and, if one value is wrong, its position and channel.
