@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from bothways import checkpoints
 from bothways.inference import vectors
+from bothways.inference.attention import AttentionMaps, attention
 from bothways.inference.backends import BackendName, Precision
 from bothways.inference.inputs import one_or_many
 from bothways.inference.options import OnUnknown, RunOptions, VectorOptions
@@ -20,6 +21,7 @@ from bothways.inference.predict.tag import TokenTags, tag
 from bothways.inference.predict.vocabulary import mask_token
 from bothways.inference.prompts import PromptRole
 from bothways.inference.saved_session import SavedSession
+from bothways.inference.selection import Selection
 from bothways.inference.session import LoadArguments, Session, open_session
 from bothways.inference.vectors import SequenceVector, SequenceVectors, TokenVectors
 from bothways.io.progress import ProgressCallback
@@ -103,7 +105,8 @@ class Encoder:
     def __repr__(self) -> str:
         return (
             f"Encoder({str(self.path)!r}, {self.session.family}, {self.dimensions} dimensions, "
-            f"{self.backend.name} on {self.backend.device})"
+            f"{self.max_length} tokens, {self.backend.name} on {self.backend.device} in "
+            f"{self.backend.precision})"
         )
 
     def __copy__(self) -> "Encoder":
@@ -220,7 +223,7 @@ class Encoder:
         self,
         sequences: Any,
         *,
-        layers: int | Sequence[int] | Literal["all"] = -1,
+        layers: Selection = -1,
         prompt: str | None = None,
         prompt_name: str | None = None,
         role: PromptRole | None = None,
@@ -248,19 +251,19 @@ class Encoder:
         self,
         sequence: Any,
         *,
-        layers: int | Sequence[int] | Literal["all"] | None = None,
-        heads: int | Sequence[int] | Literal["all"] | None = None,
-    ) -> np.ndarray:
-        """Attention probabilities of one sequence, (layers, heads, length, length).
+        layers: Selection | None = None,
+        heads: Selection | None = None,
+    ) -> AttentionMaps:
+        """Attention probabilities of one sequence, (layers, heads, length, length), and its tokens.
 
         Each row sums to 1: how much a position attends to each other. `layers` and `heads` count
-        from 0, or from the end if negative; None for all.
+        from 0, or from the end if negative; None for all. The result can be used as an array.
 
         Raises:
             InputError: if the sequence is too long, or a layer or head does not exist.
             UnsupportedModel: if the encoder is not a Transformer.
         """
-        return vectors.attention(self.session, sequence, layers=layers, heads=heads)
+        return attention(self.session, sequence, layers=layers, heads=heads)
 
     @one_or_many(Classification, Classifications)
     def classify(

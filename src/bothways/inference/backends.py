@@ -9,6 +9,7 @@ from typing import Literal, Protocol, assert_never, get_args
 import numpy as np
 
 from bothways.errors import BackendError, InputError, MissingExtra
+from bothways.inference.options import check_count
 from bothways.model.baselines import AnyConfig, BaselineConfig
 from bothways.model.baselines.any_encoder import require_transformer
 from bothways.model.config import EncoderShape, PoolingMode
@@ -78,8 +79,7 @@ def create_backend(
     if precision not in get_args(Precision):
         expected = ", ".join(get_args(Precision))
         raise InputError(f"precision={precision!r}: expected one of {expected}")
-    if threads is not None and threads < 1:
-        raise InputError(f"threads={threads}: expected at least 1, or None for all cores")
+    check_count("threads", threads)
     on_gpu = device is not None and device != "cpu"
     if name == "auto":
         is_baseline = isinstance(config, BaselineConfig)

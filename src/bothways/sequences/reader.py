@@ -5,6 +5,7 @@ people need, are computed on first use, so that reading millions of sequences do
 """
 
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ __all__ = [
     "Description",
     "SequenceReader",
     "Tokenized",
+    "hint_for",
     "is_single_sequence",
     "type_name",
 ]
@@ -125,6 +127,15 @@ def is_single_sequence(value: Any) -> bool:
     if isinstance(value, tuple):
         return len(value) == 2 and all(isinstance(text, str) for text in value)
     return isinstance(value, str)
+
+
+def hint_for(value: Any) -> str:
+    """What to do with a value that is no sequence, to append to a message; "" if unclear."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return "; decode it first, as in value.decode('utf-8')"
+    if isinstance(value, os.PathLike):
+        return "; for the content of the file, read it first, as in path.read_text()"
+    return ""
 
 
 def type_name(value: Any) -> str:

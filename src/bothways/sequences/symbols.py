@@ -9,7 +9,7 @@ import numpy as np
 
 from bothways.errors import InputError
 from bothways.sequences.alphabet import ALPHABET_FILE, Alphabet
-from bothways.sequences.reader import Description, Tokenized, type_name
+from bothways.sequences.reader import Description, Tokenized, hint_for, type_name
 from bothways.sequences.safe_patterns import LONGEST_SYMBOL
 from bothways.sequences.splitters import Pieces
 
@@ -114,7 +114,9 @@ class SymbolReader:
             return self.alphabet.split(sequence)
         if not isinstance(sequence, list | tuple):
             raise InputError(
-                f"got {type_name(sequence)}; expected a string or a list of symbols", sequence=index
+                f"got {type_name(sequence)}; expected a string or a list of symbols"
+                f"{hint_for(sequence)}",
+                sequence=index,
             )
         for position, symbol in enumerate(sequence):
             if not isinstance(symbol, str):

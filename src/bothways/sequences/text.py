@@ -19,7 +19,7 @@ from bothways.sequences.long_texts import (
     read_beginning,
     unsure_words,
 )
-from bothways.sequences.reader import Description, Tokenized, type_name
+from bothways.sequences.reader import Description, Tokenized, hint_for, type_name
 
 __all__ = ["TOKENIZER_FILE", "TextReader"]
 
@@ -286,9 +286,8 @@ def _check_text(text: Any, index: int) -> Text:
         return text
     if isinstance(text, tuple) and len(text) == 2 and all(isinstance(part, str) for part in text):
         return text
-    hint = "; decode it first" if isinstance(text, bytes) else ""
     raise InputError(
-        f"got {type_name(text)}; expected a str, or a tuple of two str for a pair{hint}",
+        f"got {type_name(text)}; expected a str, or a tuple of two str for a pair{hint_for(text)}",
         sequence=index,
     )
 
