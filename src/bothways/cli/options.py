@@ -211,7 +211,7 @@ class OverflowOptions:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BackendOptions:
-    """What computes, and how precisely."""
+    """What computes, how precisely, and how many tokens of a sequence."""
 
     backend: Annotated[
         BackendName,
@@ -228,6 +228,21 @@ class BackendOptions:
             group=_COMPUTE, unit="NAME",
         ),
     ] = "fp32"  # fmt: skip
+    max_length: Annotated[
+        int | None,
+        Option(
+            "Longest sequence in tokens, up to the positions of the model (default: the model's).",
+            group=_COMPUTE, unit="N", minimum=1, advanced=True,
+        ),
+    ] = None  # fmt: skip
+    device: Annotated[
+        str | None,
+        Option(
+            "cpu, cuda, cuda:N or mps; a GPU needs the torch backend (default: a GPU if torch sees "
+            "one, but not mps).",
+            group=_COMPUTE, unit="NAME", advanced=True,
+        ),
+    ] = None  # fmt: skip
     threads: Annotated[
         int | None,
         Option(

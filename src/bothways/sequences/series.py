@@ -12,7 +12,7 @@ import numpy as np
 
 from bothways.errors import CheckpointError, InputError
 from bothways.io.json_files import read_object
-from bothways.sequences.reader import Description, Tokenized, type_name
+from bothways.sequences.reader import Description, Tokenized, hint_for, type_name
 
 __all__ = ["SERIES_FILE", "Series", "SeriesReader"]
 
@@ -124,8 +124,14 @@ class SeriesReader:
         self._mean_C = np.array(series.mean)
         self._std_C = np.array(series.std)
 
-    def read(self, sequences: Sequence[Any] | np.ndarray, *, prompt: str = "") -> list[Tokenized]:
-        """Standardize each sequence, as float32 (L, C).
+    def read(
+        self,
+        sequences: Sequence[Any] | np.ndarray,
+        *,
+        prompt: str = "",
+        max_length: int | None = None,
+    ) -> list[Tokenized]:
+        """Standardize each sequence, as float32 (L, C), whatever the maximum length.
 
         Raises:
             InputError: names the sequence and, if one value is wrong, its position and channel.
@@ -159,7 +165,9 @@ class SeriesReader:
 def _as_array(sequence: Any, index: int) -> np.ndarray:
     expected = "expected numbers (length, channels)"
     if not isinstance(sequence, np.ndarray | list | tuple):
-        raise InputError(f"got {type_name(sequence)}; {expected}", sequence=index)
+        raise InputError(
+            f"got {type_name(sequence)}; {expected}{hint_for(sequence)}", sequence=index
+        )
     try:
         array = np.asarray(sequence)
     except ValueError:
