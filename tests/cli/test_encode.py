@@ -307,6 +307,40 @@ def test_token_vectors_are_lists_beside_their_tokens_and_offsets(run: Run, prote
     assert pq.read_schema("o.parquet").metadata[b"bothways.dimensions"] == b"8"
 
 
+def test_columns_are_copied_and_ids_noted(run: Run, proteins: str) -> None:
+    Path("x.csv").write_text("id,seq,lang\na,MKV,en\na,MK,de\n")
+    command = ("encode", "x.csv", "--column", "seq", "--model", proteins, "-o")
+    code, _, err = run(*command, "o.parquet", "--keep-all")
+    assert code == 0, err
+    assert "x.csv: ids are those of column 'id'\n" in err
+    assert "rows with the id of an earlier row: 1, the first is 'a' in x.csv, row 1 and" in err
+    rows = pq.read_table("o.parquet").to_pylist()
+    assert [(row["id"], row["lang"]) for row in rows] == [("a", "en"), ("a", "de")]
+    assert run(*command, "t.jsonl", "--keep", "lang", "--tokens")[0] == 0
+    line = json.loads(Path("t.jsonl").read_text().splitlines()[1])
+    assert (line["lang"], line["text"]) == ("de", "MK")
+
+
+@pytest.mark.parametrize(
+    ("output", "arguments", "message"),
+    [
+        ("o.npy", ("--keep", "lang"), ".npy has vectors only"),
+        ("o.jsonl", ("--keep", "id"), "x.csv: the output has a column 'id' of its own"),
+        ("o.jsonl", ("--keep", "no"), "x.csv: no column 'no'"),
+        ("o.jsonl", ("--keep", "lang", "--keep-all"), "use only one"),
+    ],
+)
+def test_columns_that_cannot_be_copied_are_errors(
+    run: Run, proteins: str, output: str, arguments: tuple[str, ...], message: str
+) -> None:
+    Path("x.csv").write_text("id,seq,lang\na,MKV,en\n")
+    command = ("encode", "x.csv", "--column", "seq", "--model", proteins)
+    code, _, err = run(*command, "-o", output, *arguments)
+    assert code == 1
+    assert message in err
+    assert [path.name for path in Path().iterdir()] == ["x.csv"]
+
+
 def test_token_vectors_of_series_have_no_text_and_no_offsets(run: Run, series: str) -> None:
     Path("x.jsonl").write_text('{"values": [[1, 2], [3, 4]]}\n{"values": [[5, 6]]}\n')
     assert run("encode", "x.jsonl", "--tokens", "--model", series, "-o", "o.parquet")[0] == 0

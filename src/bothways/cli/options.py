@@ -21,6 +21,8 @@ __all__ = [
     "AsJson",
     "BackendOptions",
     "InputOptions",
+    "Keep",
+    "KeepAll",
     "ModelArgument",
     "OverflowOptions",
     "Overwrite",
@@ -47,6 +49,17 @@ Quiet = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
 Overwrite = Annotated[bool, Option("Replace the output if it exists.", group=_OUTPUT)]
+Keep = Annotated[
+    tuple[str, ...],
+    Option(
+        "Column of the input to copy into the output (repeatable; not into .npy).",
+        group=_OUTPUT, unit="NAME",
+    ),
+]  # fmt: skip
+KeepAll = Annotated[
+    bool,
+    Option("Copy all columns but those of the sequences and ids.", group=_OUTPUT, advanced=True),
+]
 Prompt = Annotated[
     str | None,
     Option(
@@ -86,7 +99,7 @@ class InputOptions:
     id_column: Annotated[
         str | None,
         Option(
-            "Column of the ids (default: row numbers from 0; in FASTA and .npz, the names).",
+            "Column of the ids (default: id, else row numbers; in FASTA and .npz, names).",
             group=_INPUT, unit="NAME",
         ),
     ] = None  # fmt: skip

@@ -15,6 +15,7 @@ from bothways.cli.prediction_records import Cells, Predictor
 from bothways.cli.progress import EncodingReport
 from bothways.errors import InputError, TruncationWarning, UnknownTokenWarning
 from bothways.files import ReadProgress, Row, VectorBatch, VectorWriter
+from bothways.files.kept_cells import KeptCells
 from bothways.files.record_writers import RecordWriter
 from bothways.files.token_output import TokenBatch, TokenWriter
 from bothways.io.progress import ProgressCallback
@@ -75,7 +76,7 @@ def encode_rows(
     totals = Totals()
     for chunk, progress in _each_chunk(rows, totals, plan, read_progress, report):
         encodings = _encode(encoder, chunk, settings, plan, progress)
-        writer.write(_vector_batch(chunk, encodings))
+        writer.write(_vector_batch(chunk, encodings), KeptCells.of(chunk))
         totals.tokens += int(encodings.num_tokens.sum())
         totals.truncated += int(encodings.truncated.sum())
         if settings.on_unknown == "warn" and encodings.mostly_unknown.any():
@@ -114,7 +115,8 @@ def predict_rows(
                 plan.batch_tokens,
                 counted,
             )
-        writer.write(_row_cells(chunk) | cells | {"truncated": truncated.tolist()})
+        records = _row_cells(chunk) | cells | {"truncated": truncated.tolist()}
+        writer.write(records, KeptCells.of(chunk))
         totals.tokens += counted.total
         totals.truncated += int(truncated.sum())
     return totals
@@ -157,7 +159,8 @@ def encode_tokens(
                 offsets=[each.offsets for each in contextual],
                 vectors=[each.vectors for each in contextual],
                 truncated=[each.truncated for each in contextual],
-            )
+            ),
+            KeptCells.of(chunk),
         )
         totals.tokens += sum(len(each.tokens) for each in contextual)
         totals.truncated += sum(each.truncated for each in contextual)
