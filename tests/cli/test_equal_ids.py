@@ -29,6 +29,12 @@ def test_different_ids_need_no_warning(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().err == ""
 
 
+def test_row_numbers_take_no_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    watch = IdWatch()
+    assert len(list(watch.watch(Row(str(i), "", Place("x", i + 1)) for i in range(9)))) == 9
+    assert watch._places == {}
+
+
 def test_rows_are_compared_with_the_first_ones(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""Columns of the input that are copied to the output, with their types where the format has them."""
+"""Columns of the input that are copied to the output, with their types where it has types."""
 
 import datetime
 import decimal
@@ -94,7 +94,8 @@ def test_pairs_keep_cells_too(tmp_path: Path) -> None:
     [
         ("x.csv", "text,n\na,1\n", ["m"], r"x\.csv: no column 'm'; the file has 'text', 'n'"),
         ("x.txt", "a\n", ["m"], r"x\.txt: no column 'm': \.txt files have no columns"),
-        ("x.jsonl", '{"text": "a"}\n{"text": "b", "m": 1}\n', "all", r"x\.jsonl, row 2: has the column 'm'"),
+        ("x.jsonl", '{"text": "a"}\n{"text": "b", "m": 1}\n', "all",
+         r"x\.jsonl, row 2: has the column 'm'"),
     ],
 )  # fmt: skip
 def test_columns_that_are_missing_or_new_are_errors(

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 __all__ = ["IdWatch"]
 
-MAX_IDS = 200_000
-"""Ids that are remembered, in about 30 MB: a later row is compared with the first so many."""
+MAX_IDS = 50_000
+"""Ids that are remembered, in about 10 MB: a later row is compared with the first so many."""
 
 
 class IdWatch:
-    """Compares the id of each row with those of the first `MAX_IDS` rows.
+    """Compares the id of each row with the first `MAX_IDS` ids that are not the row's number.
 
     Ids are compared by their 64-bit hash: a false warning has a probability of about 1e-7 in ten
     million rows.
@@ -29,7 +29,10 @@ class IdWatch:
 
     def watch(self, rows: "Iterable[Row]") -> "Iterator[Row]":
         """Yield the rows unchanged."""
-        for row in rows:
+        for index, row in enumerate(rows):
+            if row.id == str(index):  # the default, which no other row has
+                yield row
+                continue
             file, number = row.place.file, row.place.row
             if not self._files or self._files[-1] != file:
                 self._files.append(file)
@@ -49,5 +52,6 @@ class IdWatch:
             more = len(self._places) == MAX_IDS
             compared = f"; ids after the first {MAX_IDS:,} are not compared" if more else ""
             warn(
-                f"rows with the id of an earlier row: {self._count:,}, the first is {self._first}{compared}"
+                f"rows with the id of an earlier row: {self._count:,}, the first is "
+                f"{self._first}{compared}"
             )

@@ -135,6 +135,7 @@ def predict(
             encoder,
             dimensions=head.num_outputs,
             windows=overflow.on_overflow == "window",
+            query=predictor.query,
         )
         read_progress = ReadProgress(files)
         kind = _input_kind(encoder, predictor, pairs=options.pair_column is not None)

@@ -6,8 +6,6 @@ import warnings
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bothways.cli.console import note, warn
 from bothways.cli.memory import ChunkPlan
 from bothways.cli.models import EncodeSettings
@@ -222,7 +220,7 @@ def split_into_chunks(rows: Iterable[Row], plan: ChunkPlan) -> Iterator[list[Row
     chunk: list[Row] = []
     characters = 0
     for row in rows:
-        size = _count_characters(row.value, plan.numbers_per_character)
+        size = plan.size_of(row.value)
         if plan.longest_row is not None and size > plan.longest_row:
             raise InputError(
                 f"{row.place}: {size:,} characters, but --max-memory leaves room for only "
@@ -287,16 +285,6 @@ def _chunk_progress(
             report(tokens + done, before + (after - before) * done / total)
 
     return progress
-
-
-def _count_characters(value: Any, numbers_per_character: int) -> int:
-    match value:
-        case str():
-            return len(value)
-        case np.ndarray():
-            return value.size // numbers_per_character
-        case _:
-            return sum(len(symbol) + 1 for symbol in value)
 
 
 def _vector_batch(chunk: list[Row], encodings: "SequenceVectors") -> VectorBatch:

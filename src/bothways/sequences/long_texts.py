@@ -22,6 +22,7 @@ __all__ = [
     "Text",
     "check_size",
     "is_long",
+    "longest_whole_text",
     "read_beginning",
     "unsure_words",
 ]
@@ -96,7 +97,12 @@ def unsure_words(tokenizer: Tokenizer) -> int | None:
 def is_long(text: Text, max_length: int) -> bool:
     """Whether reading only the beginning of a text may be worth it, in either text of a pair."""
     characters = len(text) if isinstance(text, str) else max(map(len, text))
-    return characters > 2 * _first_size(max_length)
+    return characters > longest_whole_text(max_length)
+
+
+def longest_whole_text(max_length: int) -> int:
+    """Characters of the longest text that is tokenized whole for `max_length` tokens."""
+    return 2 * _first_size(max_length)
 
 
 def read_beginning(

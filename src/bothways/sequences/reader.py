@@ -109,6 +109,10 @@ class SequenceReader(Protocol):
         """Leading positions that pooling without the prompt leaves out."""
         ...
 
+    def characters_read(self, max_length: int) -> int | None:
+        """How much of a longer str `read` usually reads for `max_length` tokens; None for all."""
+        ...
+
     def save(self, folder: Path) -> None:
         """Write the file from which `checkpoints.open_reader` opens this reader again."""
         ...

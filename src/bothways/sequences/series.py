@@ -144,6 +144,10 @@ class SeriesReader:
         """Always 0, as series have no prompt."""
         return 0
 
+    def characters_read(self, max_length: int) -> int | None:
+        """Always None, as series are no texts."""
+        return None
+
     def save(self, folder: Path) -> None:
         """Write `series.json`."""
         self.series.save(folder / SERIES_FILE)

@@ -57,6 +57,10 @@ class SymbolReader:
         """Always 0, as symbols have no prompt."""
         return 0
 
+    def characters_read(self, max_length: int) -> int | None:
+        """See `SequenceReader.characters_read`."""
+        return max(_LONG_CHARACTERS, 2 * max_length)
+
     def save(self, folder: Path) -> None:
         """Write `alphabet.json`."""
         self.alphabet.save(folder / ALPHABET_FILE)

@@ -16,6 +16,7 @@ from bothways.sequences.long_texts import (
     Text,
     check_size,
     is_long,
+    longest_whole_text,
     read_beginning,
     unsure_words,
 )
@@ -111,6 +112,10 @@ class TextReader:
         _check_characters(prompt, "the prompt", None)
         ids = _encode(self._tokenizer, prompt).ids
         return len(ids) - (bool(ids) and ids[-1] in self._special_ids)
+
+    def characters_read(self, max_length: int) -> int | None:
+        """See `SequenceReader.characters_read`; None if the tokenizer has to see the whole text."""
+        return None if self._unsure_words is None else longest_whole_text(max_length)
 
     def save(self, folder: Path) -> None:
         """Write `tokenizer.json`."""
