@@ -317,6 +317,11 @@ def test_columns_are_copied_and_ids_noted(run: Run, proteins: str) -> None:
     assert "rows with the id of an earlier row: 1, the first is 'a' in x.csv, row 1 and" in err
     rows = pq.read_table("o.parquet").to_pylist()
     assert [(row["id"], row["lang"]) for row in rows] == [("a", "en"), ("a", "de")]
+    Path("x.csv").write_text("id,seq,lang\n0,MKV,en\n")
+    Path("y.csv").write_text("id,seq,lang\n0,MKV,fr\n")
+    _, _, err = run("encode", "x.csv", "y.csv", *command[2:], "numbers.jsonl")
+    assert "the first is '0' in x.csv, row 1 and y.csv, row 1" in err
+    Path("x.csv").write_text("id,seq,lang\na,MKV,en\na,MK,de\n")
     assert run(*command, "t.jsonl", "--keep", "lang", "--tokens")[0] == 0
     line = json.loads(Path("t.jsonl").read_text().splitlines()[1])
     assert (line["lang"], line["text"]) == ("de", "MK")

@@ -31,7 +31,8 @@ def test_different_ids_need_no_warning(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_row_numbers_take_no_memory(capsys: pytest.CaptureFixture[str]) -> None:
     watch = IdWatch()
-    assert len(list(watch.watch(Row(str(i), "", Place("x", i + 1)) for i in range(9)))) == 9
+    rows = [Row(str(i), "", Place("x", i + 1), is_numbered=True) for i in range(9)]
+    assert list(watch.watch(rows)) == rows
     assert watch._places == {}
 
 

@@ -57,7 +57,8 @@ def read_pairs(
                 if pair is not None:
                     row_id = str(number) if ids is None else parse_id(*_field(record, ids))
                     cells = {name: record.fields.get(name) for name in kept}
-                    yield Row(row_id, pair, record.place, same_columns(cells, record.place))
+                    kept_cells = same_columns(cells, record.place)
+                    yield Row(row_id, pair, record.place, kept_cells, ids is None)
                 number += 1
 
 

@@ -69,7 +69,7 @@ def read_rows(
                     value = replace_missing(place, kind, on_missing, read_progress)
                 if value is not None:
                     name = str(number) if row_id is None else row_id
-                    yield Row(name, value, place, same_columns(cells, place))
+                    yield Row(name, value, place, same_columns(cells, place), row_id is None)
                 number += 1
 
 

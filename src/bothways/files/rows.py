@@ -49,12 +49,14 @@ class Row(NamedTuple):
     value: a str; for symbols also a list of str; for series float64 (length, channels); for token
         ids from .parquet int64 (length,); for a pair a tuple of two str.
     cells: of the other columns to keep, by name: JSON values, or scalars of pyarrow.
+    is_numbered: whether the id is the row's number, as the input has no ids.
     """
 
     id: str
     value: Any
     place: Place
     cells: Mapping[str, Any] = _NO_CELLS
+    is_numbered: bool = False
 
 
 class ReadProgress:
