@@ -1,6 +1,7 @@
 """Reading the lines of compressed and plain files and of standard input."""
 
 import bz2
+import functools
 import gzip
 import io
 import lzma
@@ -27,7 +28,7 @@ def zstd(content: bytes) -> bytes:
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "gz": gzip.compress,
     "bz2": bz2.compress,
-    "xz": lzma.compress,
+    "xz": functools.partial(lzma.compress, preset=0),
     "zst": zstd,
 }
 

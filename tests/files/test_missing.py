@@ -87,3 +87,15 @@ def test_a_pair_is_missing_if_one_of_its_texts_is(tmp_path: Path, content: str) 
     assert pairs("empty") == ([("x", ""), ("", "y"), ("", ""), ("z", "z")], 3)
     with pytest.raises(DataFileError, match=r"row 1.*column 'b': the value is missing"):
         pairs("error")
+
+
+def test_an_id_is_never_missing(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("id,a,b\n1,x,y\n,,\n ,x,y\n")
+    for rows in (
+        read_rows([str(path)], column="a", id_column="id", on_missing="skip"),
+        read_pairs([str(path)], columns=("a", "b"), id_column="id", on_missing="skip"),
+    ):
+        assert next(rows).id == "1"
+        with pytest.raises(DataFileError, match=r"row 3 \(line 4\), column 'id': .* id"):
+            next(rows)

@@ -244,3 +244,25 @@ def test_large_values_are_read_in_small_batches(tmp_path: Path) -> None:
         peak = max(peak, pa.total_allocated_bytes() - before)
         assert row.value[0] in "0123456789"
     assert peak < 25_000_000  # bytes; all the texts together have 70 million
+
+
+def test_names_of_columns_that_are_not_utf8_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"text": ["a"]}), path)
+    path.write_bytes(path.read_bytes().replace(b"text", b"te\xfft"))
+    with pytest.raises(DataFileError, match=r"x\.parquet: damaged, truncated or not a Parquet"):
+        list(read_rows([str(path)]))
+
+
+def test_offsets_beyond_the_values_of_an_arrow_file_are_an_error(tmp_path: Path) -> None:
+    """Arrow would end the process."""
+    path = tmp_path / "x.arrow"
+    table = pa.table({"text": ["alpha", "beta"]})
+    with pa.ipc.new_file(str(path), table.schema) as writer:
+        writer.write_table(table)
+    offsets = np.array([0, 5, 9], np.int32)
+    content = path.read_bytes()
+    assert offsets.tobytes() in content
+    path.write_bytes(content.replace(offsets.tobytes(), (offsets * 1_000_000).tobytes()))
+    with pytest.raises(DataFileError, match=r"x\.arrow: damaged"):
+        list(read_rows([str(path)]))

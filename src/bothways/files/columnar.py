@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 from bothways.errors import DataFileError
 from bothways.files.columnar_files import ColumnarFile, open_columnar
 from bothways.files.columnar_values import can_hold, column_converter, convert_id, plain_value
-from bothways.files.columns import ColumnSelection, choose_column, choose_ids, require_column
+from bothways.files.columns import (
+    ColumnChoice,
+    ColumnSelection,
+    choose_column,
+    choose_ids,
+    require_column,
+)
 from bothways.files.formats import InputFile, explain_size
 from bothways.files.rows import Place, RawRow, ReadProgress
 from bothways.model.inputs import InputKind
@@ -35,21 +41,19 @@ def read_columnar(
 
 
 def read_columnar_records(
-    file: InputFile, read_progress: ReadProgress, columns: Sequence[str] | None
+    file: InputFile, read_progress: ReadProgress, columns: ColumnChoice
 ) -> Generator[tuple[dict[str, Any], Place]]:
     """Yield the fields of each row as JSON values, and its place.
 
-    columns: the columns to read; None for all.
+    columns: as in `read_records`.
 
     Raises:
         DataFileError: if the file is damaged or truncated, or a column is missing.
     """
     with open_columnar(file, read_progress) as columnar:
         names = columnar.schema.names
-        selected = [
-            require_column(file.name, names, column)
-            for column in (names if columns is None else dict.fromkeys(columns))
-        ]
+        chosen = columns(names) if callable(columns) else names if columns is None else columns
+        selected = [require_column(file.name, names, column) for column in dict.fromkeys(chosen)]
         for row, batch, i in _each_row(columnar, selected):
             place = Place(file.name, row)
             fields = {

@@ -59,7 +59,7 @@ def open_columnar(file: InputFile, read_progress: ReadProgress) -> Iterator[Colu
                 read_progress.finish_file()  # before the file is closed
     except DataFileError:
         raise
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # also names of columns
         expected = "a Parquet file" if file.format == "parquet" else "an Arrow or Feather 2 file"
         raise DataFileError(
             f"{file.name}: damaged, truncated or not {expected}: {error}"
@@ -115,10 +115,9 @@ class _ArrowFile:
 
     def batches(self, columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
         reader = self._open([self.schema.get_field_index(column) for column in columns])
-        if self._is_stream:
-            yield from reader
-        else:
-            yield from (reader.get_batch(i) for i in range(reader.num_record_batches))
+        for batch in reader if self._is_stream else _batches_of_file(reader):
+            batch.validate(full=True)  # offsets of a damaged file would end the process
+            yield batch
         self._source.seek(0, os.SEEK_END)  # for the progress: a footer may follow
 
     def _open(self, fields: list[int] | None = None) -> Any:
@@ -128,6 +127,10 @@ class _ArrowFile:
         options = pa.ipc.IpcReadOptions(included_fields=fields)
         open_reader = pa.ipc.open_stream if self._is_stream else pa.ipc.open_file
         return open_reader(self._source, options=options)
+
+
+def _batches_of_file(reader: Any) -> "Iterator[pa.RecordBatch]":
+    return (reader.get_batch(i) for i in range(reader.num_record_batches))
 
 
 @contextlib.contextmanager

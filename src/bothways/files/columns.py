@@ -1,12 +1,13 @@
 """Selecting the columns that hold the sequences and the ids."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from bothways.errors import DataFileError
 from bothways.files.rows import Place, ReadProgress
 
 __all__ = [
+    "ColumnChoice",
     "ColumnSelection",
     "SameColumns",
     "choose_column",
@@ -14,6 +15,9 @@ __all__ = [
     "format_names",
     "require_column",
 ]
+
+ColumnChoice = Sequence[str] | Callable[[Sequence[str]], Sequence[str]] | None
+"""Columns to read: their names, or a function that chooses them among all; None for all."""
 
 _USUAL_NAMES = ("text", "sentence", "sequence", "series")
 _ID_NAME = "id"

@@ -15,7 +15,17 @@ from bothways.files.formats import (
     resolve_input,
 )
 
-__all__ = ["check_inputs", "check_readable", "find_files"]
+__all__ = ["any_file", "check_inputs", "check_readable", "find_files", "has_known_suffix"]
+
+
+def any_file(_path: str) -> bool:
+    """Whether a file in a directory is read: always."""
+    return True
+
+
+def has_known_suffix(path: str) -> bool:
+    """Whether a path shows the format of the file."""
+    return format_of(path) is not None
 
 
 def check_inputs(
@@ -37,13 +47,13 @@ def check_inputs(
     options = options or FileOptions()
     if list(sources).count(STDIN) > 1:
         raise DataFileError("standard input (-) can be read only once")
-    can_read = _is_any if options.per_file or options.input_format else _has_known_suffix
+    takes_any = options.per_file or options.input_format is not None
     files = []
     for source in sources:
         if isinstance(source, InputFile):
             files.append(source)
             continue
-        for path in find_files(source, can_read, note):
+        for path in find_files(source, any_file if takes_any else has_known_suffix, note):
             if path != STDIN:
                 check_readable(path)
             file = resolve_input(path, options)
@@ -56,7 +66,9 @@ def check_inputs(
 
 
 def find_files(
-    source: str, can_read: Callable[[str], bool], note: Callable[[str], object] = lambda _: None
+    source: str,
+    can_read: Callable[[str], bool] = any_file,
+    note: Callable[[str], object] = lambda _: None,
 ) -> list[str]:
     """The files that an input names, sorted by their paths.
 
@@ -135,11 +147,3 @@ def _some_names(paths: Sequence[str]) -> str:
     names = [Path(path).name for path in itertools.islice(paths, 3)]
     more = f" and {len(paths) - 3:,} more" if len(paths) > 3 else ""
     return ", ".join(names) + more
-
-
-def _has_known_suffix(path: str) -> bool:
-    return format_of(path) is not None
-
-
-def _is_any(path: str) -> bool:
-    return bool(path)

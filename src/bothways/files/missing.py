@@ -11,7 +11,7 @@ from bothways.errors import DataFileError
 from bothways.files.rows import Place, ReadProgress
 from bothways.model.inputs import InputKind
 
-__all__ = ["OnMissing", "blank_as_missing", "replace_missing"]
+__all__ = ["OnMissing", "blank_as_missing", "replace_missing", "require_id"]
 
 OnMissing = Literal["error", "skip", "empty"]
 
@@ -19,6 +19,17 @@ OnMissing = Literal["error", "skip", "empty"]
 def blank_as_missing(text: str) -> str | None:
     """A text of a format without null; None if it is blank."""
     return text if text and not text.isspace() else None
+
+
+def require_id(text: str, place: Place) -> str:
+    """The id in a field of a format without null.
+
+    Raises:
+        DataFileError: if it is blank.
+    """
+    if blank_as_missing(text) is None:
+        raise DataFileError(f"{place}: the id is missing; fill it in, or choose another column")
+    return text
 
 
 def replace_missing(

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from functools import partial
 from typing import Any, Literal
 
 from bothways.files.columns import ColumnSelection, SameColumns, choose_ids, require_column
@@ -40,7 +41,8 @@ def read_pairs(
     same_columns = SameColumns()
     number = 0
     for file in files:
-        with closing(read_records(file, read_progress=read_progress)) as records:
+        needed = partial(_needed_columns, file.name, columns, named)
+        with closing(read_records(file, columns=needed, read_progress=read_progress)) as records:
             for index, record in enumerate(records):
                 available = list(record.fields)
                 if index == 0:  # objects of JSON may lack fields in later rows
@@ -55,11 +57,19 @@ def read_pairs(
                     kept = selection.kept_columns(str(record.place), available, columns)
                 pair = _pair(record, file, columns, on_missing, read_progress)
                 if pair is not None:
-                    row_id = str(number) if ids is None else parse_id(*_field(record, ids))
+                    row_id = str(number) if ids is None else parse_id(*_field(record, file, ids))
                     cells = {name: record.fields.get(name) for name in kept}
                     kept_cells = same_columns(cells, record.place)
                     yield Row(row_id, pair, record.place, kept_cells, ids is None)
                 number += 1
+
+
+def _needed_columns(
+    name: str, columns: tuple[str, str], named: ColumnSelection, available: Sequence[str]
+) -> list[str]:
+    selection = named.with_ids(available)
+    ids = [] if selection.id_column is None else [selection.id_column]
+    return [*columns, *ids, *selection.kept_columns(name, available, columns)]
 
 
 def _pair(
@@ -70,12 +80,9 @@ def _pair(
     read_progress: ReadProgress,
 ) -> tuple[str, str] | None:
     """The two texts of a record; None to skip it. A record is counted as missing once."""
-    has_null = file.format not in ("txt", "csv", "tsv", "fasta")
     texts: list[str | None] = []
     for column in columns:
-        value, place = _field(record, column)
-        if isinstance(value, str) and not has_null:
-            value = blank_as_missing(value)
+        value, place = _field(record, file, column)
         texts.append(None if value is None else parse_value(value, "text", place))
     if None in texts:
         place = record.place._replace(field=columns[texts.index(None)])
@@ -85,5 +92,9 @@ def _pair(
     return first, second
 
 
-def _field(record: Record, column: str) -> tuple[Any, Place]:
-    return record.fields.get(column), record.place._replace(field=column)
+def _field(record: Record, file: InputFile, column: str) -> tuple[Any, Place]:
+    """The value of a field, None if it is missing, and its place."""
+    value = record.fields.get(column)
+    if isinstance(value, str) and file.format in ("txt", "csv", "tsv", "fasta"):
+        value = blank_as_missing(value)  # these formats have no null
+    return value, record.place._replace(field=column)

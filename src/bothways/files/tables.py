@@ -17,6 +17,7 @@ from bothways.errors import DataFileError
 from bothways.files.columns import ColumnSelection, choose_column, choose_ids, require_column
 from bothways.files.dialects import Dialect, check_header, describe_delimiter, detect_dialect
 from bothways.files.formats import InputFile, explain_size
+from bothways.files.missing import blank_as_missing, require_id
 from bothways.files.rows import Place, RawRow, ReadProgress
 
 __all__ = ["read_table", "read_table_records"]
@@ -61,8 +62,10 @@ def read_table(
     kept = [(each, header.index(each)) for each in names]
     for place, fields in rows:
         place = place._replace(field=header[column])
-        cells = {each: fields[i] for each, i in kept}
-        yield RawRow(None if ids is None else fields[ids], fields[column], place, cells)
+        row_id = None if ids is None else fields[ids]
+        if row_id is not None and blank_as_missing(fields[column]) is not None:
+            require_id(row_id, place._replace(field=selection.id_column))
+        yield RawRow(row_id, fields[column], place, {each: fields[i] for each, i in kept})
 
 
 def read_table_records(
@@ -106,15 +109,15 @@ def _check_records(
     records: Iterator[tuple[int, list[str]]], name: str, num_columns: int, dialect: Dialect
 ) -> Iterator[tuple[Place, list[str]]]:
     unclosed: Place | None = None  # the last row, if it ends in a literal field that opens a quote
-    blank: list[Place] = []
+    num_blank = 0
     for row, (line, fields) in enumerate(records, 1):
         place = Place(name, row, line)
         if not fields:
-            blank.append(place)
+            num_blank += 1
             continue
-        for place_of_blank in blank:
-            yield place_of_blank, [""] * num_columns
-        blank.clear()
+        for back in range(num_blank, 0, -1):
+            yield Place(name, row - back, line - back), [""] * num_columns
+        num_blank = 0
         opens = not dialect.quoted and _is_unclosed(fields[-1])
         if len(fields) != num_columns:
             suspect = unclosed or (place if opens else None)

@@ -12,13 +12,15 @@ __all__ = ["read_document", "read_text"]
 
 def read_text(lines: Iterable[str], name: str) -> Iterator[tuple[None, str, Place]]:
     """Yield the text and place of each line, up to the last that is not blank."""
-    blank: list[tuple[None, str, Place]] = []
+    num_read = 0
     for number, line in enumerate(lines, 1):
         text = strip_newline(line)
-        blank.append((None, text, Place(name, number)))
-        if text and not text.isspace():
-            yield from blank
-            blank.clear()
+        if not text or text.isspace():
+            continue  # until a text follows
+        for blank in range(num_read + 1, number):
+            yield None, "", Place(name, blank)
+        yield None, text, Place(name, number)
+        num_read = number
 
 
 def read_document(lines: Iterable[str], file: InputFile) -> Iterator[tuple[str, str, Place]]:

@@ -141,7 +141,8 @@ def test_data_may_lie_in_a_directory_in_other_formats_and_encodings(tmp_path: Pa
     )
     (folder / "b.csv.bz2").write_bytes(bz2.compress("text,label\nth\u00e9,y\n".encode("latin-1")))
     (folder / "notes.md").write_text("left out")
-    source = DataSource.open([str(folder)], "classify", options=FileOptions(encoding="latin-1"))
+    with pytest.warns(UserWarning, match=r"in: left out files of other formats: notes\.md"):
+        source = DataSource.open([str(folder)], "classify", options=FileOptions(encoding="latin-1"))
     assert [(row.inputs, row.labels) for row in source.rows()] == [
         (("caf\u00e9",), ("x",)),
         (("th\u00e9",), ("y",)),
@@ -166,3 +167,10 @@ def test_arrays_are_no_training_data(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((2, 3)))
     with pytest.raises(DataFileError, match=r"x\.npy: \.npy files hold series without other"):
         DataSource.open([str(tmp_path / "x.npy")], "classify")
+
+
+def test_blank_lines_and_nulls_separate_the_texts_of_mlm(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("a\n\n \nb\n\n")
+    (tmp_path / "x.jsonl").write_text('{"text": "c"}\n{"text": null}\n{"text": ""}\n')
+    source = DataSource.open([str(tmp_path / "x.txt"), str(tmp_path / "x.jsonl")], "mlm")
+    assert [row.inputs for row in source.rows()] == [("a",), ("b",), ("c",)]

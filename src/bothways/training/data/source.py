@@ -1,6 +1,7 @@
 """Training data files as rows; read several times: to check, to build a vocabulary, to tokenize."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
@@ -13,9 +14,8 @@ from bothways.files.formats import (
     FileOptions,
     InputFile,
     compression_of,
-    format_of,
 )
-from bothways.files.inputs import check_inputs, find_files
+from bothways.files.inputs import any_file, check_inputs, find_files, has_known_suffix
 from bothways.files.list_cells import parse_list
 from bothways.files.records import Record, read_records
 from bothways.files.rows import ReadProgress
@@ -74,9 +74,13 @@ class DataSource:
         if STDIN in paths:
             raise DataFileError("training reads its data several times; give a file, not -")
         options = options or FileOptions()
-        can_read = _is_any if options.input_format else _has_known_suffix
-        found = [file for path in paths for file in find_files(path, can_read)]
-        files = tuple(file for path in found for file in check_inputs([path], _of(path, options)))
+        can_read = any_file if options.input_format else _can_read
+        found = [file for path in paths for file in find_files(path, can_read, _warn)]
+        files = tuple(
+            file
+            for path in found
+            for file in check_inputs([path], _options_of(path, options), note=_warn)
+        )
         source = cls(files, task, kind or "text", names or ColumnNames())
         return source if kind else dataclasses.replace(source, kind=guess_kind(source))
 
@@ -114,10 +118,8 @@ class DataSource:
         columns: DataColumns | None = None
         for record in records:
             columns = columns or self._columns(file, record.fields)
-            if self.task == "mlm":
-                value = record.fields.get(columns.inputs[0])
-                if isinstance(value, str) and is_blank(value):
-                    continue
+            if self.task == "mlm" and is_blank(record.fields.get(columns.inputs[0])):
+                continue
             for row in RowParser(self.task, self.kind, columns, record).parse():
                 if not (self.dropped and self._is_dropped(row)):
                     yield row
@@ -176,19 +178,19 @@ def _printed_list(text: str) -> list[Any] | None:
     return items if items is not None and len(items) > 1 else None
 
 
-def _of(path: str, options: FileOptions) -> FileOptions:
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=4)
+
+
+def _options_of(path: str, options: FileOptions) -> FileOptions:
     """The options of a file; CoNLL files are read as lines."""
     if _has_conll_suffix(path):
         return options._replace(input_format="txt", delimiter=None)
     return options
 
 
-def _has_known_suffix(path: str) -> bool:
-    return format_of(path) is not None or _has_conll_suffix(path)
-
-
-def _is_any(path: str) -> bool:
-    return bool(path)
+def _can_read(path: str) -> bool:
+    return has_known_suffix(path) or _has_conll_suffix(path)
 
 
 def _is_conll(file: InputFile, task: TrainingTask) -> bool:
