@@ -4,6 +4,6 @@ The C++ is in `engine/`, in the same five parts as the reference: `embedding`, `
 `encoder`, `pooling`.
 """
 
-from bothways.native.backend import NativeBackend, available_isas, is_built
+from bothways.native.backend import NativeBackend, available_isas, default_threads, is_built
 
-__all__ = ["NativeBackend", "available_isas", "is_built"]
+__all__ = ["NativeBackend", "available_isas", "default_threads", "is_built"]
