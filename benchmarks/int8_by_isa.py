@@ -15,6 +15,7 @@ import numpy as np
 
 import record
 from bothways.checkpoints import read_folder, resolve
+from bothways.model.baselines.any_encoder import require_transformer
 from bothways.model.packing import PackedBatch
 from bothways.native import NativeBackend, available_isas
 
@@ -31,9 +32,10 @@ def main() -> None:
     options = parser.parse_args()
     report = record.describe_run(("bothways", "numpy"))
     model = read_folder(resolve("minilm"))
+    config = require_transformer(model.config, "this benchmark needs", "choose minilm")
     backends = {
         (isa, precision): NativeBackend(
-            model.config, model.weights, precision=precision, threads=1, isa=isa
+            config, model.weights, precision=precision, threads=1, isa=isa
         )
         for isa in available_isas()
         for precision in PRECISIONS

@@ -166,7 +166,7 @@ def _threads() -> dict[str, Any] | None:
     try:
         return default_threads()._asdict()
     except BackendError as error:
-        return {"count": None, "why": str(error)}
+        return {"number": None, "why": str(error)}
 
 
 def _int8() -> dict[str, Any] | None:
@@ -245,9 +245,9 @@ def _cores_row(cpu: dict[str, Any]) -> str:
 def _threads_row(threads: dict[str, Any] | None) -> str:
     if threads is None:
         return "none: the native engine is not installed"
-    if threads["count"] is None:
+    if threads["number"] is None:
         return str(threads["why"])
-    return f"{threads['count']}: {threads['why']}; --threads or BOTHWAYS_THREADS sets another"
+    return f"{threads['number']}: {threads['why']}; --threads or BOTHWAYS_THREADS sets another"
 
 
 def _int8_row(int8: dict[str, Any] | None) -> str:

@@ -53,7 +53,7 @@ def available_isas() -> list[str]:
 class DefaultThreads(NamedTuple):
     """The number of threads of an encoder that is given none, and the reason for the number."""
 
-    count: int
+    number: int
     why: str
 
 
@@ -248,7 +248,7 @@ def _layer_indices(layers: Sequence[int], count: int) -> list[int]:
 
 def _num_threads(threads: int | None) -> int:
     if threads is None:
-        threads = default_threads().count
+        threads = default_threads().number
     if not 1 <= threads <= MAX_THREADS:
         raise BackendError(f"threads={threads}: expected 1 to {MAX_THREADS}")
     return threads
