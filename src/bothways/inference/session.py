@@ -16,6 +16,7 @@ from bothways.checkpoints.sources import portable_source
 from bothways.errors import InputError, UnknownTokenWarning
 from bothways.inference import runner
 from bothways.inference.backends import Backend, BackendName, Precision, create_backend
+from bothways.inference.finite import check_module_outputs, check_states, first_not_finite
 from bothways.inference.heads import Heads
 from bothways.inference.options import RunOptions, VectorOptions
 from bothways.inference.postprocessing import finish
@@ -165,9 +166,12 @@ class Session:
         """Pooled hidden states of each sequence, float32 (n, D * K), the modes side by side.
 
         Where the model says so, pooling leaves out the positions of the prompt.
+
+        Raises:
+            InputError: naming a sequence with values that are not finite, and the layer.
         """
         with show_progress(options.progress, sum(f.num_tokens for f in fitted)) as advance:
-            return runner.pool_sequences(
+            pooled = runner.pool_sequences(
                 self.backend,
                 fitted,
                 modes,
@@ -175,15 +179,23 @@ class Session:
                 max_tokens=options.batch_tokens,
                 advance=advance,
             )
+        if (index := first_not_finite(pooled)) is not None:
+            check_states(self.backend, fitted[index], pooled[index], index)
+        return pooled
 
     def hidden_states(
         self, fitted: Sequence[FittedSequence], layers: Sequence[int], options: RunOptions
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """Index and hidden states, float32 (layers, L, D), of each sequence, in any order."""
+        """Index and hidden states, float32 (layers, L, D), of each sequence, in any order.
+
+        Raises:
+            InputError: naming a sequence with values that are not finite, and the layer.
+        """
         with show_progress(options.progress, sum(f.num_tokens for f in fitted)) as advance:
             for i, states in runner.hidden_states(
                 self.backend, fitted, layers, max_tokens=options.batch_tokens
             ):
+                check_states(self.backend, fitted[i], states, i)
                 yield i, states
                 advance(fitted[i].num_tokens)
 
@@ -191,16 +203,19 @@ class Session:
         """Vectors, float32 (n, d), from pooled hidden states.
 
         Raises:
-            InputError: if the vectors have fewer dimensions than `vector.dimensions`.
+            InputError: if the vectors have fewer dimensions than `vector.dimensions`, or naming a
+                sequence whose vector is not finite.
         """
         spec, normalize, dimensions = self.spec, vector.normalize, vector.dimensions
-        return finish(
+        vectors = finish(
             pooled,
             spec.modules,
             self._module_weights,
             normalize=spec.normalizes if normalize is None else normalize,
             dimensions=spec.dimensions if dimensions is None else dimensions,
         )
+        check_module_outputs(vectors, self.backend.precision)
+        return vectors
 
     def num_unknown(self, fitted: Sequence[FittedSequence]) -> np.ndarray:
         """Unknown tokens among those of each sequence that are encoded, int64 (n,)."""

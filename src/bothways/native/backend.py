@@ -6,13 +6,13 @@ B sequences, T packed tokens, D model width, H heads, L positions of one sequenc
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, assert_never, get_args
+from typing import Any, Literal, NamedTuple, assert_never, get_args
 
 import numpy as np
 from jaxtyping import Float
 
 from bothways.errors import BackendError, InputError
-from bothways.io.cpus import available_cpus
+from bothways.io.cpus import available_cpus, cpu_quota
 from bothways.model.config import EncoderConfig, PoolingMode
 from bothways.model.layout import layout
 from bothways.model.packing import PackedBatch, check_batch, check_skip
@@ -31,6 +31,7 @@ __all__ = [
     "NativeBackend",
     "Precision",
     "available_isas",
+    "default_threads",
     "engine_errors",
     "is_built",
     "num_threads",
@@ -56,6 +57,35 @@ def available_isas() -> list[str]:
     """
     require_engine()
     return _engine.available_isas()
+
+
+class DefaultThreads(NamedTuple):
+    """The number of threads of an encoder that is given none, and the reason for the number."""
+
+    number: int
+    why: str
+
+
+def default_threads() -> DefaultThreads:
+    """The default number of threads in this process: `BOTHWAYS_THREADS`, else one per usable CPU.
+
+    Raises:
+        BackendError: if `BOTHWAYS_THREADS` is not a number.
+    """
+    if setting := os.environ.get("BOTHWAYS_THREADS", ""):
+        if not setting.isdecimal():
+            raise BackendError(f"BOTHWAYS_THREADS={setting}: expected an integer of at least 1")
+        return DefaultThreads(int(setting), "set by BOTHWAYS_THREADS")
+    count, quota, cores = available_cpus(), cpu_quota(), os.cpu_count() or 1
+    if count > MAX_THREADS:
+        return DefaultThreads(MAX_THREADS, "the most that the engine accepts")
+    if quota is not None and quota <= count:
+        return DefaultThreads(count, f"the CPU quota of this process is {quota:g} cores")
+    if count < cores:
+        return DefaultThreads(
+            count, f"one for each of the {count} cores, of {cores}, that its affinity allows"
+        )
+    return DefaultThreads(count, "one per core")
 
 
 class NativeBackend:
@@ -237,12 +267,7 @@ def num_threads(threads: int | None) -> int:
         BackendError: if it is not 1 to 1024.
     """
     if threads is None:
-        setting = os.environ.get("BOTHWAYS_THREADS", "")
-        if not setting:
-            return min(available_cpus(), MAX_THREADS)
-        if not setting.isdecimal():
-            raise BackendError(f"BOTHWAYS_THREADS={setting}: expected an integer of at least 1")
-        threads = int(setting)
+        threads = default_threads().number
     if not 1 <= threads <= MAX_THREADS:
         raise BackendError(f"threads={threads}: expected 1 to {MAX_THREADS}")
     return threads
