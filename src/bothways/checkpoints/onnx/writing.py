@@ -15,7 +15,8 @@ from bothways.model.spec import ModelSpec
 __all__ = ["ONNX_FILE", "write_onnx"]
 
 ONNX_FILE = "model.onnx"
-_DATA_FILE = "model.onnx.data"
+_DATA_FILE = "model.onnx_data"
+"""The name that optimum and sentence-transformers ask for."""
 
 _LARGEST_FILE = 1 << 30
 """Bytes of weights above which they get a separate file: a protobuf message ends at 2 GiB."""
