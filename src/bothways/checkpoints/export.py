@@ -9,9 +9,10 @@ from bothways.checkpoints.bothways_folder import write_bothways
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.onnx import write_loader_files, write_onnx
 from bothways.checkpoints.reader_files import write_length_limit
+from bothways.checkpoints.readers import open_reader
 from bothways.checkpoints.sentence_transformers_export import write_modules
 from bothways.checkpoints.transformers_export import write_transformers
-from bothways.errors import DataFileError
+from bothways.errors import DataFileError, UnsupportedModel
 from bothways.io.atomic import atomic_folder
 
 __all__ = ["Format", "export"]
@@ -84,6 +85,24 @@ def _write(out: Path, model: ModelBundle, to: Format) -> list[str]:
                 write_modules(out, model)
             return left_out
         case "onnx":
-            return [*write_onnx(out, model), *write_loader_files(out, model)]
+            left_out = write_onnx(out, model, _added_ids(model))
+            return [*left_out, *write_loader_files(out, model)]
         case unknown:
             assert_never(unknown)
+
+
+def _added_ids(model: ModelBundle) -> list[int]:
+    """The ids that `mean_content` leaves out, if the model pools so.
+
+    Raises:
+        UnsupportedModel: if the folder has no tokenizer that knows them.
+    """
+    if "mean_content" not in model.spec.pooling.modes:
+        return []
+    reader = open_reader(model)
+    if reader is None:
+        raise UnsupportedModel(
+            f"{model.path}: pooling 'mean_content' leaves out special tokens, and the folder has "
+            "no tokenizer that says which ids those are"
+        )
+    return sorted(reader.added_ids)

@@ -13,7 +13,7 @@ import numpy as np
 
 from bothways.errors import CheckpointError, ConfigError
 from bothways.io.json_files import brief
-from bothways.model.config import EncoderConfig, EncoderShape, PoolingMode
+from bothways.model.config import EncoderConfig, EncoderShape, HeadPooling
 from bothways.model.heads import Head, HeadActivation, HeadLayer, HeadTask, check_head, head_layout
 
 __all__ = [
@@ -46,7 +46,7 @@ PROBLEMS: dict[str, HeadTask] = {
 }
 
 
-def _first_position(settings: Settings) -> PoolingMode:
+def _first_position(settings: Settings) -> HeadPooling:
     return "cls"
 
 
@@ -68,7 +68,7 @@ class HeadArchitecture:
     classes: tuple[str, ...]
     outputs: Literal["vocabulary", "sequence", "positions"]
     layers: Callable[[EncoderConfig, Settings, int], tuple[HeadLayer, ...]]
-    pooling: Callable[[Settings], PoolingMode] = _first_position
+    pooling: Callable[[Settings], HeadPooling] = _first_position
     settings: Callable[[Head], dict[str, Any]] = _no_settings
 
 

@@ -114,7 +114,8 @@ class PoolingOptions:
     pooling: Annotated[
         PoolingMode | None,
         Option(
-            "cls, max, mean, mean_sqrt_len, weighted_mean or last (default: the model's).",
+            "cls, max, mean, mean_sqrt_len, weighted_mean, last or mean_content, the mean without "
+            "special tokens (default: the model's).",
             group=_VECTORS,
             unit="MODE",
         ),

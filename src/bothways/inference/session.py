@@ -128,6 +128,7 @@ class Session:
                 fitted,
                 modes,
                 skip=self._prompt_length(fitted, options),
+                added_ids=self._added_ids() if "mean_content" in modes else None,
                 max_tokens=options.batch_tokens,
                 advance=advance,
             )
@@ -194,6 +195,21 @@ class Session:
     @cached_property
     def _unknown_id(self) -> int | None:
         return unknown_id(self.reader)
+
+    def _added_ids(self) -> np.ndarray | None:
+        """Ids that `mean_content` leaves out; None for vectors, which have none.
+
+        Raises:
+            InputError: if the model folder does not say which ids are special.
+        """
+        if self.spec.config.input == "vectors":
+            return None
+        if self.reader is None:
+            raise InputError(
+                "pooling='mean_content' leaves out special tokens, and the model folder has no "
+                "tokenizer that says which ids those are; choose 'mean', and pass ids without them"
+            )
+        return np.array(sorted(self.reader.added_ids), dtype=np.int64)
 
     def _prompt_length(self, fitted: Sequence[FittedSequence], options: RunOptions) -> int:
         """Positions of the prompt that pooling leaves out."""

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from bothways.errors import CheckpointError, ConfigError
-from bothways.model.config import Activation, EncoderShape, PoolingMode
+from bothways.model.config import Activation, EncoderShape, HeadPooling
 from bothways.model.fields import check_field_names, check_field_types
 
 __all__ = [
@@ -94,7 +94,7 @@ class Head:
 
     task: HeadTask
     layers: tuple[HeadLayer, ...]
-    pooling: PoolingMode | None = None
+    pooling: HeadPooling | None = None
     labels: tuple[str, ...] = ()
     dropout: float = 0.0
 

@@ -37,6 +37,11 @@ class SymbolReader:
             raise InputError("a prompt is text, but this model reads symbols; leave it out")
         return [self._read_one(sequence, index) for index, sequence in enumerate(sequences)]
 
+    @property
+    def added_ids(self) -> frozenset[int]:
+        """Ids of the begin and end symbols."""
+        return frozenset((*self._begin, *self._end))
+
     def prompt_length(self, prompt: str) -> int:
         """Always 0, as symbols have no prompt."""
         return 0

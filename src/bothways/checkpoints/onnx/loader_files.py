@@ -13,6 +13,7 @@ from bothways.checkpoints.transformers_export import config_for_graph
 from bothways.errors import UnsupportedModel
 from bothways.io.json_files import has_file, write_json
 from bothways.sequences.alphabet import ALPHABET_FILE
+from bothways.sequences.series import SERIES_FILE
 
 __all__ = ["write_loader_files"]
 
@@ -36,7 +37,7 @@ def write_loader_files(out: Path, model: ModelBundle) -> list[str]:
 
 def _write_tokenizer(out: Path, model: ModelBundle) -> bool:
     config, spec = model.transformer, model.spec
-    if config.input == "vectors" or has_file(model.reader_path / ALPHABET_FILE):
+    if any(has_file(model.reader_path / name) for name in (ALPHABET_FILE, SERIES_FILE)):
         return False
     # Imported here: models of symbols and series work without the tokenizers library.
     from bothways.checkpoints.tokenizers.export import write_tokenizer

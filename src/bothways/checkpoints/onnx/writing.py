@@ -1,6 +1,7 @@
 """Writing the graph of a model folder to a file."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from bothways.checkpoints.model_bundle import ModelBundle
@@ -22,12 +23,14 @@ _LARGEST_FILE = 1 << 30
 """Bytes of weights above which they get a separate file: a protobuf message ends at 2 GiB."""
 
 
-def write_onnx(out: Path, model: ModelBundle) -> list[str]:
+def write_onnx(out: Path, model: ModelBundle, added_ids: Sequence[int] = ()) -> list[str]:
     """Write `model.onnx`, and return a sentence for each feature that the graph lacks.
 
     Inputs: `input_ids` (or `values`), `attention_mask`, and `token_type_ids` if the encoder has
     segments; padding is at the end. Outputs: `last_hidden_state`, `sentence_embedding`, and
     `logits` of one head or `{task}_logits` of several.
+
+    added_ids: of the special tokens, which `mean_content` leaves out.
 
     Raises:
         MissingExtra: if onnx is not installed.
@@ -36,7 +39,7 @@ def write_onnx(out: Path, model: ModelBundle) -> list[str]:
     graph = Graph()
     spec, config = model.spec, model.transformer
     weights = {**model.weights, **model.head_weights}
-    inputs = Inputs.of(graph, config)
+    inputs = Inputs.of(graph, config, added_ids)
     x = encode(graph, inputs, weights, config)
     graph.output(x, "last_hidden_state", ("batch", "length", config.d_model))
     vector, width = embedding(graph, x, inputs, spec, model.module_weights)

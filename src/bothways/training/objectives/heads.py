@@ -5,7 +5,7 @@ from typing import assert_never
 
 from bothways.errors import ConfigError
 from bothways.model.baselines import AnyConfig
-from bothways.model.config import PoolingMode
+from bothways.model.config import HeadPooling
 from bothways.model.heads import Head, HeadLayer, HeadTask
 
 __all__ = ["head_for"]
@@ -16,7 +16,7 @@ def head_for(
     config: AnyConfig,
     labels: Sequence[str] = (),
     *,
-    pooling: PoolingMode = "mean",
+    pooling: HeadPooling = "mean",
     dropout: float | None = None,
 ) -> Head:
     """The default head for a task on an encoder of `config`.
@@ -53,7 +53,7 @@ def head_for(
 
 
 def _label_layers(
-    labels: tuple[str, ...], config: AnyConfig, pooling: PoolingMode | None
+    labels: tuple[str, ...], config: AnyConfig, pooling: HeadPooling | None
 ) -> tuple[HeadLayer, ...]:
     if not labels:
         raise ConfigError("a head of classes, tags or values needs at least one label")
