@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bothways.checkpoints import create
     from bothways.encoder import Encoder, load
     from bothways.inference.predict.classify import Classification, Classifications
+    from bothways.inference.predict.entities import Entity
     from bothways.inference.predict.fill_mask import MaskPrediction
     from bothways.inference.predict.rerank import Ranking
     from bothways.inference.predict.sparse import SparseVector, SparseVectors
@@ -34,6 +35,7 @@ __all__ = [
     "Classifications",
     "Encoder",
     "EncoderConfig",
+    "Entity",
     "MaskPrediction",
     "Ranking",
     "SequenceVector",
@@ -55,6 +57,7 @@ _HOME = {
     "Classification": "bothways.inference.predict.classify",
     "Classifications": "bothways.inference.predict.classify",
     "Encoder": "bothways.encoder",
+    "Entity": "bothways.inference.predict.entities",
     "MaskPrediction": "bothways.inference.predict.fill_mask",
     "Ranking": "bothways.inference.predict.rerank",
     "SequenceVector": "bothways.inference.vectors",

@@ -12,6 +12,7 @@ from bothways.inference.backends import BackendName, Precision
 from bothways.inference.inputs import one_or_many
 from bothways.inference.options import OnUnknown, RunOptions, VectorOptions
 from bothways.inference.predict.classify import Classification, Classifications, classify
+from bothways.inference.predict.entities import Aggregation
 from bothways.inference.predict.fill_mask import MaskPrediction, fill_mask
 from bothways.inference.predict.regress import predict
 from bothways.inference.predict.rerank import Ranking, rerank
@@ -292,6 +293,7 @@ class Encoder:
         self,
         sequences: Any,
         *,
+        aggregate: Aggregation | None = None,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
@@ -301,12 +303,16 @@ class Encoder:
 
         sequences: a text may also be a list of words, inside the list of sequences; then each word
             gets the label of its first token (Devlin et al. 2019, section 5.3).
+        aggregate: also find entities, spans with one label, in the result's `entities`: `none` (of
+            single tokens), `simple` (of neighbors with the same label), or of whole words, whose
+            label is that of their `first` token, of the `average` or of the `max`, as the
+            strategies of transformers' pipelines.
 
         Raises:
             InputError: as `encode`, and if the model has no head for tags.
         """
         options = RunOptions(on_overflow, max_tokens, progress, on_unknown=on_unknown)
-        return tag(self.session, sequences, options=options)
+        return tag(self.session, sequences, aggregate=aggregate, options=options)
 
     @one_or_many(list[MaskPrediction], list[list[MaskPrediction]])
     def fill_mask(

@@ -167,6 +167,22 @@ def test_symbols_are_written_beside_their_tags(run: Run, make: Make) -> None:
         )
 
 
+def test_entities_are_written_with_their_places(run: Run, make: Make) -> None:
+    model = make(TAGS)
+    write_rows()
+    assert run("predict", model, "rows.txt", "-o", "o.jsonl", "--aggregate", "simple")[0] == 0
+    tagged = bothways.load(model).tag(ROWS, aggregate="simple")
+    for row, text, tags in zip(lines("o.jsonl"), ROWS, tagged, strict=True):
+        assert tags.entities is not None
+        assert row["labels"] == [entity.label for entity in tags.entities]
+        spans = zip(row["starts"], row["ends"], strict=True)
+        assert row["entities"] == [text[start:end] for start, end in spans]
+        np.testing.assert_allclose(row["scores"], [e.score for e in tags.entities], atol=SAME)
+        assert set(row) - {"id", "text", "truncated"} == {
+            *("entities", "labels", "starts", "ends", "scores")
+        }
+
+
 def test_lists_of_words_are_tagged_by_word(run: Run, make: Make) -> None:
     model = make(TAGS, text=True)
     Path("x.txt").write_text("the river banks\n")
@@ -275,6 +291,7 @@ def test_several_heads_need_a_task(run: Run, make: Make) -> None:
         (("--task", "tag"), "--task tag needs a head for tags, and the model"),
         (("--query", "a"), "this model reads symbols, and pairs need text"),
         (("--words",), "--words is only for models that tag texts"),
+        (("--aggregate", "simple"), "--aggregate is only for models that tag"),
         (("--pair-column", "b"), "name the first with --column"),
         (("--pair-column", "b", "--query", "q"), "use only one"),
         (("--column", "nothing"), "no column 'nothing'"),

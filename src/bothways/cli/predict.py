@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from bothways.cli import models
 from bothways.cli import options as o
@@ -63,6 +63,14 @@ class PredictOptions:
     words: Annotated[
         bool, Option("tag: split texts at spaces and tag words instead of tokens.", group=_TASK)
     ] = False
+    aggregate: Annotated[
+        Literal["none", "simple", "first", "average", "max"] | None,
+        Option(
+            "tag: write entities instead of tags: of single tokens (none), of neighbors with the "
+            "same label (simple), or of words labeled by their first, average or max token.",
+            group=_TASK, unit="HOW",
+        ),
+    ] = None  # fmt: skip
     threshold: Annotated[
         float,
         Option(
@@ -146,6 +154,7 @@ def _make_predictor(
         threshold=options.threshold,
         top=options.top,
         words=options.words,
+        aggregate=options.aggregate,
         query=options.query,
         on_overflow=overflow.on_overflow,
         on_unknown=overflow.on_unknown,
@@ -168,6 +177,8 @@ def _input_kind(encoder: "Encoder", predictor: "Predictor", *, pairs: bool) -> "
         raise InputError(f"this model reads {kind}, and pairs need text")
     if predictor.words and (predictor.task != "tag" or kind != "text"):
         raise InputError("--words is only for models that tag texts")
+    if predictor.aggregate is not None and predictor.task != "tag":
+        raise InputError("--aggregate is only for models that tag")
     # A sentence to tag may be a list of words, which is how symbols are read.
     return "symbols" if predictor.task == "tag" and kind == "text" else kind
 

@@ -15,6 +15,7 @@ from bothways.model.heads import Head, HeadTask
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
     from bothways.inference.predict.classify import Classifications
+    from bothways.inference.predict.entities import Aggregation
     from bothways.inference.predict.fill_mask import MaskPrediction
     from bothways.inference.predict.sparse import SparseVectors
     from bothways.inference.predict.tag import TokenTags
@@ -39,7 +40,8 @@ class Predictor:
     """A prediction task, its head and its options.
 
     threshold: minimum probability of a label, where rows can have several. top: tokens per mask.
-    words: whether to split texts at spaces and tag words. query: the first text of every pair,
+    words: whether to split texts at spaces and tag words. aggregate: how to find entities; None for
+    tags. query: the first text of every pair,
     whose second text is a row; None without pairs.
     """
 
@@ -48,6 +50,7 @@ class Predictor:
     threshold: float = 0.5
     top: int = 5
     words: bool = False
+    aggregate: "Aggregation | None" = None
     query: str | None = None
     on_overflow: Literal["error", "truncate", "window"] = "truncate"
     on_unknown: Literal["warn", "error", "ignore"] = "warn"
@@ -99,12 +102,14 @@ class Predictor:
             case "tag":
                 tagged = encoder.tag(
                     sequences,
+                    aggregate=self.aggregate,
                     on_overflow=self.on_overflow,
                     on_unknown=self.on_unknown,
                     max_tokens=max_tokens,
                     progress=progress,
                 )
-                return _tags(tagged), np.array([item.truncated for item in tagged], dtype=bool)
+                cells = _tags(tagged) if self.aggregate is None else _entities(tagged)
+                return cells, np.array([item.truncated for item in tagged], dtype=bool)
             case "fill-mask":
                 filled = encoder.fill_mask(
                     sequences,
@@ -137,6 +142,14 @@ class Predictor:
                 return {"label": "texts", **self._label_columns("probability")}
             case "predict":
                 return self._label_columns("value")
+            case "tag" if self.aggregate is not None:
+                return {
+                    "entities": "texts",
+                    "labels": "texts",
+                    "starts": "integers",
+                    "ends": "integers",
+                    "scores": "numbers",
+                }
             case "tag":
                 return {"tokens": "texts", "tags": "texts", "probabilities": "numbers"}
             case "fill-mask":
@@ -186,6 +199,18 @@ def _tags(tagged: "list[TokenTags]") -> Cells:
         "tokens": [item.tokens for item in tagged],
         "tags": [item.labels for item in tagged],
         "probabilities": [_shortest(_largest(item.probabilities)) for item in tagged],
+    }
+
+
+def _entities(tagged: "list[TokenTags]") -> Cells:
+    """The entities of each row, a list for each of their fields."""
+    rows = [item.entities or [] for item in tagged]
+    return {
+        "entities": [[entity.text for entity in row] for row in rows],
+        "labels": [[entity.label for entity in row] for row in rows],
+        "starts": [[entity.start for entity in row] for row in rows],
+        "ends": [[entity.end for entity in row] for row in rows],
+        "scores": [_shortest(np.array([entity.score for entity in row])) for row in rows],
     }
 
 
