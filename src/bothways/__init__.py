@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bothways import nn, reference
     from bothways.checkpoints import create
     from bothways.encoder import Encoder, load
+    from bothways.inference.predict.answer import Answer
     from bothways.inference.predict.classify import Classification, Classifications
     from bothways.inference.predict.entities import Entity
     from bothways.inference.predict.fill_mask import MaskPrediction
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Alphabet",
+    "Answer",
     "BothwaysError",
     "Classification",
     "Classifications",
@@ -54,6 +56,7 @@ __all__ = [
 
 _HOME = {
     "Alphabet": "bothways.sequences",
+    "Answer": "bothways.inference.predict.answer",
     "Classification": "bothways.inference.predict.classify",
     "Classifications": "bothways.inference.predict.classify",
     "Encoder": "bothways.encoder",

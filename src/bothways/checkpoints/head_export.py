@@ -45,7 +45,12 @@ def export_head(
 
     given: the fields of the config.json so far.
     """
-    outputs = {"masked_tokens": "vocabulary", "tags": "positions", "masked_values": None}
+    outputs = {
+        "masked_tokens": "vocabulary",
+        "tags": "positions",
+        "answer_spans": "answer",
+        "masked_values": None,
+    }
     for architecture in architectures:
         if architecture.outputs != outputs.get(head.task, "sequence"):
             continue

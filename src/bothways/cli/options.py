@@ -30,7 +30,7 @@ __all__ = [
     "Quiet",
 ]
 
-PredictTask = Literal["classify", "predict", "tag", "fill-mask", "sparse"]
+PredictTask = Literal["classify", "predict", "tag", "answer", "fill-mask", "sparse"]
 
 MODEL_HELP = (
     "Model: minilm, a folder, org/name, hf:org/name@revision, or "

@@ -112,7 +112,7 @@ class Session:
         """
         fitted = self.fit(self.tokenize(rows, self.prompt(options).text), options.on_overflow)
         if options.on_unknown == "error":
-            self._refuse_unknown(rows, fitted)
+            self.refuse_unknown(rows, fitted)
         return fitted
 
     def pool(
@@ -178,7 +178,12 @@ class Session:
             )
             runner.warn(UnknownTokenWarning(message, count=len(mostly), first=first, advice=advice))
 
-    def _refuse_unknown(self, rows: Sequence[Any], fitted: Sequence[FittedSequence]) -> None:
+    def refuse_unknown(self, rows: Sequence[Any], fitted: Sequence[FittedSequence]) -> None:
+        """Check that no sequence consists mostly of unknown tokens.
+
+        Raises:
+            InputError: naming the first that does.
+        """
         for index in self._mostly_unknown(fitted)[:1].tolist():
             raise InputError(
                 f"{self.num_unknown(fitted)[index]} of {fitted[index].num_tokens} tokens are "

@@ -3,7 +3,12 @@
 from typing import Any
 
 from bothways.checkpoints.family import THEIR_ACTIVATIONS, Family, activation
-from bothways.checkpoints.head_architectures import DECODER, HeadArchitecture, Settings
+from bothways.checkpoints.head_architectures import (
+    DECODER,
+    HeadArchitecture,
+    Settings,
+    answer_spans,
+)
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable, Rows
 from bothways.errors import CheckpointError, UnsupportedModel
@@ -203,6 +208,7 @@ _HEADS = (
         layers=logits_of_labels,
         settings=write_head,
     ),
+    answer_spans(logits_of_labels, write_head),
 )
 
 _SPECIAL_IDS = ("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")

@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.onnx.encoder import encode
 from bothways.checkpoints.onnx.graph import Graph
@@ -19,6 +21,9 @@ ONNX_FILE = "model.onnx"
 _DATA_FILE = "model.onnx_data"
 """The name that optimum and sentence-transformers ask for."""
 
+_ANSWER_OUTPUTS = ("start_logits", "end_logits")
+"""The outputs of a head for answers, under the names of transformers."""
+
 _LARGEST_FILE = 1 << 30
 """Bytes of weights above which they get a separate file: a protobuf message ends at 2 GiB."""
 
@@ -28,7 +33,8 @@ def write_onnx(out: Path, model: ModelBundle, added_ids: Sequence[int] = ()) -> 
 
     Inputs: `input_ids` (or `values`), `attention_mask`, and `token_type_ids` if the encoder has
     segments; padding is at the end. Outputs: `last_hidden_state`, `sentence_embedding`, and
-    `logits` of one head or `{task}_logits` of several.
+    `logits` of one head or `{task}_logits` of several; of a head for answers `start_logits` and
+    `end_logits`.
 
     added_ids: of the special tokens, which `mean_content` leaves out.
 
@@ -47,6 +53,12 @@ def write_onnx(out: Path, model: ModelBundle, added_ids: Sequence[int] = ()) -> 
     names = output_names(spec.heads)
     for head in spec.heads:
         logits = head_outputs(graph, x, inputs, weights, config, head)
+        if head.task == "answer_spans":
+            for column, name in enumerate(_ANSWER_OUTPUTS):
+                place = graph.constant(column, np.int64)
+                logit = graph.op("Gather", logits, place, attributes={"axis": 2})
+                graph.output(logit, name, ("batch", "length"))
+            continue
         positions = () if head.pooling is not None else ("length",)
         graph.output(logits, names[head.task], ("batch", *positions, head.num_outputs))
     _save(graph, out / ONNX_FILE, _metadata(spec), sum(a.nbytes for a in weights.values()))
@@ -54,7 +66,8 @@ def write_onnx(out: Path, model: ModelBundle, added_ids: Sequence[int] = ()) -> 
 
 
 def output_names(heads: tuple[Head, ...]) -> dict[str, str]:
-    """The name of each head's output, by its task."""
+    """The name of each head's output, by its task; a head for answers has `_ANSWER_OUTPUTS`."""
+    heads = tuple(head for head in heads if head.task != "answer_spans")
     if len(heads) == 1:
         return {heads[0].task: "logits"}
     return {head.task: f"{head.task}_logits" for head in heads}
@@ -76,13 +89,15 @@ def _save(graph: Graph, path: Path, metadata: dict[str, str], size: int) -> None
 
 def _metadata(spec: ModelSpec) -> dict[str, str]:
     """Facts that a program needs to run the graph, as JSON values."""
+    has_answers = any(head.task == "answer_spans" for head in spec.heads)
+    answers = {"answer_spans": list(_ANSWER_OUTPUTS)} if has_answers else {}
     facts = {
         "max_length": spec.max_length,
         "pooling": list(spec.pooling.modes),
         "lowercase": spec.lowercase,
         "prompts": dict(spec.prompts),
         "default_prompt": spec.default_prompt,
-        "outputs": output_names(spec.heads),
+        "outputs": output_names(spec.heads) | answers,
         "labels": {head.task: list(head.labels) for head in spec.heads if head.labels},
     }
     return {f"bothways.{name}": json.dumps(value) for name, value in facts.items()}

@@ -42,6 +42,8 @@ def head_for(
                 raise ConfigError("masked values need an encoder with input='vectors'")
             output = HeadLayer(name="heads.masked_values", outputs=config.num_channels)
             return Head(task=task, layers=(output,), dropout=0.0)
+        case "answer_spans":
+            raise ConfigError("heads for answer_spans are read, not trained")
         case "tags":
             layers = _label_layers(names, config, pooling=None)
             return Head(task=task, layers=layers, labels=names, dropout=rate)
