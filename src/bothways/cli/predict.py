@@ -66,7 +66,7 @@ class PredictOptions:
     aggregate: Annotated[
         Literal["none", "simple", "first", "average", "max"] | None,
         Option(
-            "tag: write entities, of tokens (none, simple) or words (first, average, max).",
+            "tag: write entities of tokens (none, simple) or words (first, average, max).",
             group=_TASK, unit="HOW",
         ),
     ] = None  # fmt: skip
