@@ -24,6 +24,7 @@ __all__ = [
     "DataFileError",
     "InputError",
     "MissingExtra",
+    "PoolingWarning",
     "SequenceTooLong",
     "SourceError",
     "TruncationWarning",
@@ -91,6 +92,10 @@ class MissingExtra(BothwaysError, ImportError):
 
 class TruncationWarning(UserWarning):
     """Sequences were longer than the model allows and were cut; the message counts them."""
+
+
+class PoolingWarning(UserWarning):
+    """A folder does not say how its model is pooled, and it was published with another pooling."""
 
 
 class UnknownTokenWarning(UserWarning):

@@ -4,14 +4,13 @@ n sequences; T tokens of a batch; l positions of a window, L of a sequence; D mo
 modes.
 """
 
-import inspect
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from bothways.errors import TruncationWarning
 from bothways.inference.backends import Backend
+from bothways.io.caller import warn_caller
 from bothways.model.config import PoolingMode
 from bothways.model.packing import PackedBatch, plan_batches
 from bothways.reference import pool
@@ -23,7 +22,6 @@ __all__ = [
     "pack",
     "pool_sequences",
     "truncated",
-    "warn",
     "warn_of_truncation",
 ]
 
@@ -97,25 +95,12 @@ def truncated(fitted: Sequence[FittedSequence]) -> np.ndarray:
 def warn_of_truncation(fitted: Sequence[FittedSequence], max_length: int) -> None:
     """Warn if any sequence was cut, with the number of them, at the line that called bothways."""
     if count := sum(f.truncated for f in fitted):
-        warn(
+        warn_caller(
             TruncationWarning(
                 f"{count} of {len(fitted)} sequences were longer than {max_length} tokens and were "
                 "cut; on_overflow='window' encodes them whole, 'error' refuses them"
             )
         )
-
-
-def warn(warning: Warning) -> None:
-    """Warn at the line that called bothways."""
-    warnings.warn(warning, stacklevel=_frames_to_the_caller())
-
-
-def _frames_to_the_caller() -> int:
-    """The `stacklevel` in the function that calls this for the first frame outside bothways."""
-    frame, level = inspect.currentframe(), 0
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("bothways."):
-        frame, level = frame.f_back, level + 1
-    return level
 
 
 def _content(ids_L: np.ndarray, added_ids: np.ndarray | None) -> np.ndarray:

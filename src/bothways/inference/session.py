@@ -20,6 +20,7 @@ from bothways.inference.heads import Heads
 from bothways.inference.options import RunOptions, VectorOptions
 from bothways.inference.postprocessing import finish
 from bothways.inference.prompts import Prompt, select_prompt
+from bothways.io.caller import warn_caller
 from bothways.io.progress import show_progress
 from bothways.model.config import PoolingMode
 from bothways.sequences import FittedSequence, OnOverflow, SequenceReader, Tokenized
@@ -176,7 +177,7 @@ class Session:
                 f"does not know, the first is sequence {first}: different sequences may get equal "
                 f"results; {advice}. on_unknown='error' refuses them, 'ignore' is silent"
             )
-            runner.warn(UnknownTokenWarning(message, count=len(mostly), first=first, advice=advice))
+            warn_caller(UnknownTokenWarning(message, count=len(mostly), first=first, advice=advice))
 
     def refuse_unknown(self, rows: Sequence[Any], fitted: Sequence[FittedSequence]) -> None:
         """Check that no sequence consists mostly of unknown tokens.
