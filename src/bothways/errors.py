@@ -25,6 +25,7 @@ __all__ = [
     "InputError",
     "MissingExtra",
     "PoolingWarning",
+    "PrecisionWarning",
     "SequenceTooLong",
     "SourceError",
     "TruncationWarning",
@@ -96,6 +97,10 @@ class TruncationWarning(UserWarning):
 
 class PoolingWarning(UserWarning):
     """A folder does not say how its model is pooled, and it was published with another pooling."""
+
+
+class PrecisionWarning(UserWarning):
+    """Vectors of different precision, such as fp32 and int8, are compared."""
 
 
 class UnknownTokenWarning(UserWarning):
