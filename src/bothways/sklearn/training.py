@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 
 from bothways.checkpoints import resolve
 from bothways.errors import TruncationWarning
-from bothways.model.config import PoolingMode
+from bothways.model.config import HeadPooling
 from bothways.model.inputs import InputKind
 from bothways.sequences import fit_to_length
 from bothways.training.data.dataset import Dataset, Example, InputSequence
@@ -40,7 +40,7 @@ def train_classifier(
     *,
     source: str | None,
     options: NewModelOptions,
-    pooling: PoolingMode,
+    pooling: HeadPooling,
     class_weights: np.ndarray | None,
     validation_fraction: float,
     batch_tokens: int | None,
