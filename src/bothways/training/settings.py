@@ -191,7 +191,7 @@ class TrainingSettings:
     threads: Annotated[
         int | None,
         Option(
-            "Number of CPU threads (default: torch's setting).",
+            "Number of CPU threads (default: one per core, fewer for small steps).",
             group=_HARDWARE, advanced=True, unit="COUNT", minimum=1,
         ),
     ] = None  # fmt: skip

@@ -1,8 +1,10 @@
 """Training data files as rows; read several times: to check, to build a vocabulary, to tokenize."""
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from bothways.errors import DataFileError
@@ -110,6 +112,10 @@ class DataSource:
             if first is not None:
                 yield file, first.fields, self._columns(file, first.fields)
 
+    def fingerprints(self) -> list[dict[str, Any]]:
+        """The name of each file without its folder, its size and its hash, as JSON."""
+        return [_file_fingerprint(Path(file.source)) for file in self.files]
+
     def _rows_of(self, file: InputFile, records: Iterator[Record]) -> Iterator[DataRow]:
         columns: DataColumns | None = None
         for record in records:
@@ -200,3 +206,9 @@ def _column_number(names: tuple[str, ...]) -> int | None:
             f"column {names[0]!r}: CoNLL columns have no names; give a number, from 1"
         )
     return int(names[0])
+
+
+def _file_fingerprint(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}

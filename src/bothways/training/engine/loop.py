@@ -13,13 +13,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-import torch
-
 from bothways.checkpoints import ModelBundle
-from bothways.errors import BackendError, CheckpointError, ConfigError
+from bothways.errors import CheckpointError, ConfigError
 from bothways.training.data.dataset import Dataset
 from bothways.training.data.fingerprint import fingerprint
-from bothways.training.distributed.processes import Workers, join_workers
+from bothways.training.distributed.processes import join_workers
 from bothways.training.engine.divergence import find_diverged_rows
 from bothways.training.engine.evaluation import validate
 from bothways.training.engine.interrupts import (
@@ -29,12 +27,13 @@ from bothways.training.engine.interrupts import (
 )
 from bothways.training.engine.microbatches import prepare_step
 from bothways.training.engine.run import TrainingRun
+from bothways.training.engine.run_settings import resolve_run_settings
 from bothways.training.engine.sampler import StepSampler
 from bothways.training.engine.step import GradientAccumulator, clip_gradients
 from bothways.training.engine.torch_setup import torch_for_training
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Objective
-from bothways.training.resolved_settings import ResolvedSettings, resolve_settings
+from bothways.training.resolved_settings import ResolvedSettings
 from bothways.training.runs.events import (
     EventCallback,
     event_log,
@@ -116,12 +115,20 @@ def fit(
         find_tensorboard()
     with (
         join_workers(settings.device) as workers,
-        torch_for_training(workers.device, settings.threads),
         catch_stop_signals() as stop,
         contextlib.ExitStack() as held,
     ):
         workers.run_on_main(lambda: _hold(out, held, resume=resume))
-        resolved, sampler = _resolve(train, settings, from_scratch, workers)
+        resolved = resolve_run_settings(
+            settings, train.lengths, template.config, from_scratch=from_scratch, workers=workers
+        )
+        held.enter_context(torch_for_training(workers.device, resolved.threads))
+        sampler = StepSampler(
+            train.lengths,
+            batch_tokens=resolved.batch_tokens,
+            micro_tokens=resolved.micro_tokens,
+            seed=resolved.seed,
+        )
         run = TrainingRun(model, objective, sampler, resolved, workers, RunFolder(out), template)
         dependencies = {
             "objective": objective.name,
@@ -196,34 +203,6 @@ def _train(
             checkpoint = run.save_checkpoint()
             if stopping and not state.finished:
                 raise interruption(run, stop, checkpoint, how_to_resume)
-
-
-def _resolve(
-    train: Dataset, settings: TrainingSettings, from_scratch: bool, workers: Workers
-) -> tuple[ResolvedSettings, StepSampler]:
-    """Resolve the open settings, and plan the steps with them."""
-    if settings.sharding == "sharded" and workers.size == 1:
-        raise ConfigError(
-            "sharding='sharded' needs several processes, and there is one: start more with "
-            "torchrun --nproc-per-node, or choose 'replicated'"
-        )
-    gpu = workers.device.type == "cuda"
-    bf16 = gpu and torch.cuda.is_bf16_supported(including_emulation=False)
-    if settings.precision == "bf16" and not bf16:
-        raise BackendError(
-            "precision='bf16' needs a GPU that supports it, and emulation on a CPU is slow; "
-            "choose 'fp32'"
-        )
-    resolved = resolve_settings(
-        settings, train.lengths, from_scratch=from_scratch, gpu=gpu, bf16=bf16
-    )
-    sampler = StepSampler(
-        train.lengths,
-        batch_tokens=resolved.batch_tokens,
-        micro_tokens=resolved.micro_tokens,
-        seed=resolved.seed,
-    )
-    return resolved, sampler
 
 
 @contextlib.contextmanager

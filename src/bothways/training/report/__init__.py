@@ -54,13 +54,15 @@ def write_report(
     held_out: HeldOutResults | None,
     *,
     overview: Mapping[str, str],
-    settings: Mapping[str, object],
-    events: Sequence[Mapping[str, Any]],
+    settings: Mapping[str, object] | None = None,
+    events: Sequence[Mapping[str, Any]] = (),
+    model: Path | None = None,
 ) -> Path:
     """Write report.md and its figures into `out`; return the report's path.
 
     held_out: None without held-out data. overview: model, data and length of the run, by name, in
         the order of the report. settings: of training. events: the lines of metrics.jsonl.
+    model: the folder of the model, if it is not `out`.
 
     Without matplotlib the report has no figures, and says how to get them.
 
@@ -72,8 +74,8 @@ def write_report(
         *([_scores(objective, held_out)] if held_out else []),
         *([learning_curve(events, objective.monitor)] if events else []),
         *(_objective_sections(objective, held_out) if held_out else []),
-        _how_to_use(out, objective),
-        _settings(settings),
+        _how_to_use(model or out, objective),
+        *([_settings(settings)] if settings else []),
     ]
     drawn = _draw(out, sections) if can_draw() else {}
     lines = [f"# {_title(objective, held_out)}"]
@@ -132,7 +134,8 @@ def _title(objective: Objective, held_out: HeldOutResults | None) -> str:
     if held_out is None:
         return f"{objective.name}: trained without held-out data"
     metric = objective.monitor.metric
-    return f"{objective.name}: {metric} {number(held_out.metrics[metric])} on held-out data"
+    where = "held-out data" if held_out.chose_weights else plain(held_out.name)
+    return f"{objective.name}: {metric} {number(held_out.metrics[metric])} on {where}"
 
 
 def _overview(overview: Mapping[str, str]) -> MarkdownSection:
@@ -145,7 +148,8 @@ def _scores(objective: Objective, held_out: HeldOutResults) -> MarkdownSection:
         [plain(name), number(value), _MEANING.get(name.partition(" ")[0], "")]
         for name, value in held_out.metrics.items()
     )
-    text = f"On {len(held_out.order):,} held-out sequences: {plain(held_out.name)}."
+    noun = "held-out sequences" if held_out.chose_weights else "sequences"
+    text = f"On {len(held_out.order):,} {noun}: {plain(held_out.name)}."
     if held_out.chose_weights:
         text += (
             f" The same sequences selected the weights with the best "
@@ -155,19 +159,26 @@ def _scores(objective: Objective, held_out: HeldOutResults) -> MarkdownSection:
     return MarkdownSection("Scores", f"{text}\n\n{table(['metric', 'value', 'meaning'], rows)}")
 
 
-def _how_to_use(out: Path, objective: Objective) -> MarkdownSection:
+def _how_to_use(model: Path, objective: Objective) -> MarkdownSection:
     task = None if objective.head is None else objective.head.task
-    load = f"import bothways\n\nencoder = bothways.load({str(out)!r})\n"
+    predict = f"bothways predict {model} INPUT -o OUTPUT"
+    load = f"import bothways\n\nencoder = bothways.load({str(model)!r})\n"
     match task:
         case "classes" | "multilabel":
-            python, shell = "encoder.classify(sequences)", f"bothways predict {out} INPUT -o OUTPUT"
+            python, shell = (
+                "encoder.classify(sequences)",
+                f"bothways predict {model} INPUT -o OUTPUT",
+            )
         case "tags":
-            python, shell = "encoder.tag(sequences)", f"bothways predict {out} INPUT -o OUTPUT"
+            python, shell = "encoder.tag(sequences)", predict
         case "values":
-            python, shell = "encoder.predict(sequences)", f"bothways predict {out} INPUT -o OUTPUT"
+            python, shell = (
+                "encoder.predict(sequences)",
+                f"bothways predict {model} INPUT -o OUTPUT",
+            )
         case "masked_tokens" | "masked_values" | None:
             python = "encoder.encode(sequences)"
-            shell = f"bothways encode INPUT --model {out} -o OUTPUT"
+            shell = f"bothways encode INPUT --model {model} -o OUTPUT"
         case unknown:
             assert_never(unknown)
     blocks = code_block("python", load + python), code_block("sh", shell)
