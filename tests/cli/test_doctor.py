@@ -88,7 +88,7 @@ def test_a_broken_torch_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_torch_its_lines_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert doctor._torch() is None
-    assert doctor._torch_rows(None) == []
+    assert doctor._torch_rows(None, 2) == []
 
 
 def test_instruction_sets_are_not_guessed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from bothways.io.options import OptionField, options_of
 from bothways.lab.registry import ComparisonName, load_presets
 from bothways.sequences import OnOverflow
 from bothways.training.options.data import DataOptions
+from bothways.training.options.evaluation import EvaluationPlan
 from bothways.training.options.new_model import NewModelOptions
 from bothways.training.options.objective import ObjectiveOptions
 from bothways.training.plan import TrainingPlan
@@ -34,7 +35,7 @@ DATACLASSES: tuple[type[Any], ...] = (
     *(options.InputOptions, options.PoolingOptions, options.OverflowOptions),
     *(options.BackendOptions, encode.EncodeOptions, search.SearchOptions, predict.PredictOptions),
     *(export_command.ExportOptions, ConfigOptions, ReportOptions, ThreadOptions, TrainingPlan),
-    *(DataOptions, NewModelOptions, ObjectiveOptions, TrainingSettings),
+    *(DataOptions, NewModelOptions, ObjectiveOptions, TrainingSettings, EvaluationPlan),
     *(type(load_presets(name)["default"]) for name in get_args(ComparisonName)),
 )
 FIELDS = [

@@ -9,7 +9,8 @@
 
 Modules import only from modules of a lower line:
 
-    pipeline                  files to a trained model: the whole run
+    pipeline | evaluation     files to a trained model | a model and files to a report
+    preparation               a plan to data, objective and model
     report                    report.md and its figures
     setup | engine            the model and objective of a run | the training loop
     runs | distributed        what a run keeps on disk | processes and sharded weights
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from bothways.training.data.dataset import Dataset, Example, InputSequence
     from bothways.training.engine.divergence import TrainingDiverged
     from bothways.training.engine.loop import TrainingResult, fit
+    from bothways.training.evaluation import EvaluatedModel, evaluate
+    from bothways.training.options.evaluation import EvaluationPlan
     from bothways.training.pipeline import FinishedRun, train
     from bothways.training.plan import TrainingPlan
     from bothways.training.runs.events import EventCallback, StepEvent, ValidationEvent, read_events
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Dataset",
+    "EvaluatedModel",
+    "EvaluationPlan",
     "EventCallback",
     "Example",
     "FinishedRun",
@@ -46,6 +51,7 @@ __all__ = [
     "TrainingResult",
     "TrainingSettings",
     "ValidationEvent",
+    "evaluate",
     "fit",
     "read_events",
     "train",
@@ -55,6 +61,8 @@ _MODULES = {
     "Dataset": "data.dataset",
     "Example": "data.dataset",
     "InputSequence": "data.dataset",
+    "EvaluatedModel": "evaluation",
+    "EvaluationPlan": "options.evaluation",
     "EventCallback": "runs.events",
     "StepEvent": "runs.events",
     "FinishedRun": "pipeline",
@@ -64,6 +72,7 @@ _MODULES = {
     "TrainingResult": "engine.loop",
     "TrainingSettings": "settings",
     "ValidationEvent": "runs.events",
+    "evaluate": "evaluation",
     "fit": "engine.loop",
     "read_events": "runs.events",
     "train": "pipeline",

@@ -5,19 +5,17 @@ data; write the report.
 """
 
 import dataclasses
-import warnings
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bothways.errors import CheckpointError, ConfigError, DataFileError, TruncationWarning
-from bothways.training.data.source import ShareCallback
-from bothways.training.data.training_data import SplitExamples
-from bothways.training.distributed.processes import Workers, join_workers
+from bothways.errors import CheckpointError, ConfigError, DataFileError
+from bothways.training.data.tokenization import warn_about_losses
+from bothways.training.distributed.processes import join_workers
 from bothways.training.engine.loop import TrainingResult, fit
 from bothways.training.plan import TrainingPlan
-from bothways.training.preparation import Notify, Stage, prepare
+from bothways.training.preparation import Notify, Stage, hidden_stage, prepare
 from bothways.training.report import write_report
 from bothways.training.report.held_out import evaluate_held_out
 from bothways.training.report.summary import held_out_name, provenance, run_overview
@@ -78,10 +76,15 @@ def train(
         notify = tell if tell is not None and workers.is_main else _nothing
         workers.run_on_main(lambda: _check_out(plan, resume=resume, overwrite=overwrite))
         workers.run_on_main(lambda: held.enter_context(run_lock(out)))
-        open_stage = stage if stage is not None and workers.is_main else _hidden_stage
+        open_stage = stage if stage is not None and workers.is_main else hidden_stage
         existing = out if resume else None
         run = prepare(plan, existing, Path(scratch), workers, notify, open_stage)
-        _warn_about_losses(run.examples, run.start.folder.spec.max_length, workers)
+        if workers.is_main:
+            warn_about_losses(
+                run.examples.truncated,
+                run.examples.words_without_token,
+                max_length=run.start.folder.spec.max_length,
+            )
         result = fit(
             run.model,
             run.objective,
@@ -144,27 +147,5 @@ def _check_out(plan: TrainingPlan, *, resume: bool, overwrite: bool) -> None:
         raise CheckpointError(f"{out}: no run to resume: {RUN_FILE} is missing")
 
 
-def _warn_about_losses(examples: SplitExamples, max_length: int, workers: Workers) -> None:
-    if not workers.is_main:
-        return
-    if examples.truncated:
-        warnings.warn(
-            f"{examples.truncated:,} sequences are longer than {max_length} positions and were "
-            "truncated",
-            TruncationWarning,
-            stacklevel=3,
-        )
-    if examples.words_without_token:
-        warnings.warn(
-            f"{examples.words_without_token:,} tagged words have no token in this "
-            "vocabulary, and are ignored",
-            stacklevel=3,
-        )
-
-
-def _nothing(_: object) -> None:
+def _nothing(_: str) -> None:
     pass
-
-
-def _hidden_stage(_: str) -> AbstractContextManager[ShareCallback]:
-    return nullcontext(_nothing)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from bothways.training.setup.base_model import (
 )
 from bothways.training.setup.build import build_model, build_objective, head_labels
 
-__all__ = ["Notify", "PreparedRun", "Stage", "prepare"]
+__all__ = ["Notify", "PreparedRun", "Stage", "hidden_stage", "prepare"]
 
 Notify = Callable[[str], None]
 """Called on the main process with messages for the user, one line each."""
@@ -93,7 +93,7 @@ def prepare(
     if isinstance(objective, PairObjective):
         notify(objective.description)
     model = build_model(objective, start, seed=seed)
-    notify(describe_model(plan, start))
+    notify(describe_model(start, plan.source))
     run = PreparedRun(data, start, examples, objective, model)
     lengths, config = run.train.lengths, start.folder.config
     settings = resolve_run_settings(
@@ -132,3 +132,8 @@ def _create_base_model(
     return create_base_model(
         scratch, kind, new_model, plan.task, longest=data.survey.longest, seed=plan.settings.seed
     )
+
+
+def hidden_stage(_: str) -> AbstractContextManager[ShareCallback]:
+    """A stage without progress."""
+    return nullcontext(lambda share: None)

@@ -6,7 +6,14 @@ from typing import Annotated, Any, Literal
 
 from bothways.io.options import Option, check_options
 
-__all__ = ["Schedule", "Sharding", "TrainingPrecision", "TrainingSettings"]
+__all__ = [
+    "DeviceName",
+    "Schedule",
+    "Sharding",
+    "ThreadCount",
+    "TrainingPrecision",
+    "TrainingSettings",
+]
 
 TrainingPrecision = Literal["fp32", "bf16"]
 Sharding = Literal["replicated", "sharded"]
@@ -21,6 +28,22 @@ _DERIVED_FROM_OTHERS = ("epochs", "validate_every")
 """Settings whose defaults depend on others: a changed setting is reported before these."""
 
 _OPTIMIZATION, _RUN, _HARDWARE = "Optimization", "Validation and checkpoints", "Hardware"
+
+DeviceName = Annotated[
+    str | None,
+    Option(
+        "Device: cpu, cuda or cuda:N, without N under torchrun (default: a GPU if "
+        "available).",
+        group=_HARDWARE, advanced=True, unit="NAME",
+    ),
+]  # fmt: skip
+ThreadCount = Annotated[
+    int | None,
+    Option(
+        "Number of CPU threads (default: one per core, fewer for small steps).",
+        group=_HARDWARE, advanced=True, unit="COUNT", minimum=1,
+    ),
+]  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -173,14 +196,7 @@ class TrainingSettings:
     tensorboard: Annotated[
         bool, Option("Also write TensorBoard files.", group=_RUN, advanced=True)
     ] = False
-    device: Annotated[
-        str | None,
-        Option(
-            "Device: cpu, cuda or cuda:N, without N under torchrun (default: a GPU if "
-            "available).",
-            group=_HARDWARE, advanced=True, unit="NAME",
-        ),
-    ] = None  # fmt: skip
+    device: DeviceName = None
     precision: Annotated[
         TrainingPrecision | None,
         Option(
@@ -188,13 +204,7 @@ class TrainingSettings:
             group=_HARDWARE, advanced=True,
         ),
     ] = None  # fmt: skip
-    threads: Annotated[
-        int | None,
-        Option(
-            "Number of CPU threads (default: one per core, fewer for small steps).",
-            group=_HARDWARE, advanced=True, unit="COUNT", minimum=1,
-        ),
-    ] = None  # fmt: skip
+    threads: ThreadCount = None
     sharding: Annotated[
         Sharding,
         Option(

@@ -61,7 +61,7 @@ def test_a_model_is_described_by_its_size() -> None:
     plan = TrainingPlan.from_tables("mlm", ["x.csv"], "out", {"model": {"size": "tiny"}})
     write_reader(Path(), "text", plan.new_model, "mlm", lambda: ["a b a b"])
     start = create_base_model(Path(), "text", plan.new_model, "mlm", longest=9, seed=0)
-    line = describe_model(plan, start)
+    line = describe_model(start, None)
     assert line.startswith(
         "new encoder: 2 layers of width 128, 7 tokens, up to 512 positions, 0.4 "
     )

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -14,7 +15,7 @@ from bothways.training.data.rows import DataRow
 from bothways.training.data.source import DataSource, ShareCallback
 from bothways.training.data.survey import Survey, survey
 from bothways.training.data.tokenization import TokenizedRows, tokenize
-from bothways.training.options.data import ColumnNames, DataOptions
+from bothways.training.options.data import ColumnNames, RowOptions
 from bothways.training.options.objective import TrainingTask
 
 __all__ = ["EvaluationData", "one_line"]
@@ -33,7 +34,7 @@ class EvaluationData:
         cls,
         task: TrainingTask,
         files: Sequence[str],
-        options: DataOptions,
+        options: RowOptions,
         *,
         kind: InputKind,
         names: ColumnNames,
@@ -62,6 +63,11 @@ class EvaluationData:
         return cls(
             source, survey(source, separator=separator, known=known, report=report), separator
         )
+
+    @property
+    def name(self) -> str:
+        """The names of the files."""
+        return ", ".join(Path(file.name).name for file in self.source.files)
 
     @property
     def num_rows(self) -> int:

@@ -8,7 +8,7 @@ from bothways.files.formats import TextFormat
 from bothways.io.options import Option, check_options
 from bothways.training.options.objective import PairLoss
 
-__all__ = ["ColumnNames", "DataOptions", "RareClasses"]
+__all__ = ["ColumnNames", "DataOptions", "RareClasses", "RowOptions"]
 
 RareClasses = Literal["error", "keep", "drop"]
 
@@ -34,8 +34,8 @@ class ColumnNames:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DataOptions:
-    """Which parts of the files a run learns from, and which it holds out.
+class RowOptions:
+    """How the rows of files are read.
 
     Raises:
         ConfigError: naming the field, its value and what was expected.
@@ -56,6 +56,45 @@ class DataOptions:
             group=_DATA, unit="NAME", flags=("--label", "--target"),
         ),
     ] = ()  # fmt: skip
+    label_separator: Annotated[
+        str | None,
+        Option(
+            "Separator between labels, such as ';', if a row can have several.",
+            group=_DATA, advanced=True, unit="TEXT",
+        ),
+    ] = None  # fmt: skip
+    input_format: Annotated[
+        TextFormat | None,
+        Option("Format of files whose names do not show it.", group=_DATA, advanced=True),
+    ] = None  # fmt: skip
+    delimiter: Annotated[
+        str | None,
+        Option(
+            "Character between the fields of .csv and .tsv, or tab (default: comma, semicolon, tab "
+            "or |, whichever the header of a .csv contains, and tab in .tsv).",
+            group=_DATA, advanced=True, unit="CHARACTER",
+        ),
+    ] = None  # fmt: skip
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.label_separator == "":
+            raise ConfigError("label_separator='': expected a separator, such as ';'")
+
+    @property
+    def names(self) -> ColumnNames:
+        """The columns that the user named."""
+        return ColumnNames(inputs=self.columns, labels=self.labels)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataOptions(RowOptions):
+    """Which parts of the files a run learns from, and which it holds out.
+
+    Raises:
+        ConfigError: naming the field, its value and what was expected.
+    """
+
     validation: Annotated[
         tuple[str, ...],
         Option(
@@ -78,13 +117,6 @@ class DataOptions:
             group=_DATA, advanced=True, unit="NAME",
         ),
     ] = None  # fmt: skip
-    label_separator: Annotated[
-        str | None,
-        Option(
-            "Separator between labels, such as ';', if a row can have several.",
-            group=_DATA, advanced=True, unit="TEXT",
-        ),
-    ] = None  # fmt: skip
     rare_classes: Annotated[
         RareClasses | None,
         Option(
@@ -93,27 +125,13 @@ class DataOptions:
             group=_DATA, advanced=True,
         ),
     ] = None  # fmt: skip
-    input_format: Annotated[
-        TextFormat | None,
-        Option("Format of files whose names do not show it.", group=_DATA, advanced=True),
-    ] = None  # fmt: skip
-    delimiter: Annotated[
-        str | None,
-        Option(
-            "Character between the fields of .csv and .tsv, or tab (default: comma, semicolon, tab "
-            "or |, whichever the header of a .csv contains, and tab in .tsv).",
-            group=_DATA, advanced=True, unit="CHARACTER",
-        ),
-    ] = None  # fmt: skip
 
     def __post_init__(self) -> None:
-        check_options(self)
+        super().__post_init__()
         if self.held_out and self.validation:
             raise ConfigError("held_out does not apply with validation files; remove one of them")
-        if self.label_separator == "":
-            raise ConfigError("label_separator='': expected a separator, such as ';'")
 
     @property
     def names(self) -> ColumnNames:
         """The columns that the user named."""
-        return ColumnNames(inputs=self.columns, labels=self.labels, group=self.split_by)
+        return dataclasses.replace(super().names, group=self.split_by)

@@ -24,10 +24,17 @@ from bothways.training.report.retrieval import retrieval
 from bothways.training.report.tags import tags
 from bothways.training.report.values import values
 
-__all__ = ["REPORT_FILE", "HeldOutResults", "MarkdownFigure", "MarkdownSection", "write_report"]
+__all__ = [
+    "FIGURES_FOLDER",
+    "REPORT_FILE",
+    "HeldOutResults",
+    "MarkdownFigure",
+    "MarkdownSection",
+    "write_report",
+]
 
 REPORT_FILE = "report.md"
-_FIGURES = "report"
+FIGURES_FOLDER = "report"
 
 _MEANING = {
     "loss": "the mean loss per target, which training minimizes",
@@ -92,12 +99,12 @@ def write_report(
 
 def _draw(out: Path, sections: Iterable[MarkdownSection]) -> dict[str, str]:
     """Draw all figures; return their paths relative to the report, by name."""
-    with wrap_write_errors(out / _FIGURES):
-        (out / _FIGURES).mkdir(exist_ok=True)
+    with wrap_write_errors(out / FIGURES_FOLDER):
+        (out / FIGURES_FOLDER).mkdir(exist_ok=True)
     drawn: dict[str, str] = {}
     for section in sections:
         for figure in section.figures:
-            place = out if figure.name == "learning_curve" else out / _FIGURES
+            place = out if figure.name == "learning_curve" else out / FIGURES_FOLDER
             with wrap_write_errors(place / f"{figure.name}.png"):
                 figure.draw(place / f"{figure.name}.png")
             drawn[figure.name] = (place / f"{figure.name}.png").relative_to(out).as_posix()

@@ -44,22 +44,22 @@ def describe_data(data: TrainingData) -> str:
 def held_out_name(data: TrainingData) -> str:
     """The validation data: its files, or a percentage of the data."""
     if data.validation is not None:
-        return ", ".join(Path(file.name).name for file in data.validation.source.files)
+        return data.validation.name
     names = ", ".join(Path(file.name).name for file in data.source.files)
     return f"{100 * data.num_held_out / data.survey.num_rows:.1f} % of {names}"
 
 
-def describe_model(plan: TrainingPlan, start: BaseModel) -> str:
-    """The model that training starts from, in one line."""
+def describe_model(start: BaseModel, source: str | None) -> str:
+    """The model that training starts from, in one line; source: its name, if it is not new."""
     config = start.folder.config
     count = sum(math.prod(array.shape) for array in start.folder.weights.values())
     kind = "encoder" if name_of(config) == "transformer" else f"{name_of(config)} encoder"
-    source = f"new {kind}" if start.from_scratch else f"{kind} of {plan.source}"
+    encoder = f"new {kind}" if source is None else f"{kind} of {source}"
     inputs = (
         f"{config.vocab_size:,} tokens" if config.vocab_size else f"{config.num_channels} channels"
     )
     return (
-        f"{source}: {config.num_layers} layers of width {config.d_model}, {inputs}, up to "
+        f"{encoder}: {config.num_layers} layers of width {config.d_model}, {inputs}, up to "
         f"{start.folder.spec.max_length} positions, {count / 1e6:.1f} million weights"
     )
 
@@ -112,7 +112,7 @@ def run_overview(
         "training rows": f"{data.num_training:,}",
         "validation rows": f"{data.num_held_out:,}",
         "started from": plan.source or "random weights",
-        "encoder": describe_model(plan, start),
+        "encoder": describe_model(start, plan.source),
     }
     if data.survey.labels:
         overview["labels"] = f"{len(data.survey.labels)}"
