@@ -13,7 +13,7 @@ from bothways.cli.sizes import format_bytes
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
-    from bothways.training.runs.events import EventCallback, TrainingEvent
+    from bothways.training.runs.events import EventCallback, ProgressEvent
 
 __all__ = [
     "clock",
@@ -78,7 +78,7 @@ def comparison_progress(*, quiet: bool) -> Iterator[Callable[[str, float], None]
 @contextlib.contextmanager
 def training_progress(*, quiet: bool) -> Iterator["EventCallback"]:
     """Show the step, loss, tokens/s, remaining time and the metrics of the last validation."""
-    from bothways.training.runs.events import StepEvent
+    from bothways.training.runs.events import PrecomputingEvent, StepEvent
 
     metrics = ""
 
@@ -95,8 +95,12 @@ def training_progress(*, quiet: bool) -> Iterator["EventCallback"]:
 
     with _display("training", quiet=quiet) as show:
 
-        def report(event: "TrainingEvent") -> None:
+        def report(event: "ProgressEvent") -> None:
             nonlocal metrics
+            if isinstance(event, PrecomputingEvent):
+                share = event.done / event.total
+                show(share, lambda: f"{share:4.0%}, computing the vectors of the encoder")
+                return
             if isinstance(event, StepEvent):
                 show(event.step / event.total_steps, partial(status, event))
                 return

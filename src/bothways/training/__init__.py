@@ -32,7 +32,13 @@ if TYPE_CHECKING:
     from bothways.training.options.evaluation import EvaluationPlan
     from bothways.training.pipeline import FinishedRun, train
     from bothways.training.plan import TrainingPlan
-    from bothways.training.runs.events import EventCallback, StepEvent, ValidationEvent, read_events
+    from bothways.training.runs.events import (
+        EventCallback,
+        PrecomputingEvent,
+        StepEvent,
+        ValidationEvent,
+        read_events,
+    )
     from bothways.training.runs.signals import TrainingInterrupted
     from bothways.training.settings import TrainingSettings
 
@@ -44,6 +50,7 @@ __all__ = [
     "Example",
     "FinishedRun",
     "InputSequence",
+    "PrecomputingEvent",
     "StepEvent",
     "TrainingDiverged",
     "TrainingInterrupted",
@@ -64,6 +71,7 @@ _MODULES = {
     "EvaluatedModel": "evaluation",
     "EvaluationPlan": "options.evaluation",
     "EventCallback": "runs.events",
+    "PrecomputingEvent": "runs.events",
     "StepEvent": "runs.events",
     "FinishedRun": "pipeline",
     "TrainingDiverged": "engine.divergence",

@@ -41,7 +41,7 @@ class TrainingPlan:
         affects no encoding, and `max_length` may only be shorter than the model's.
 
     Raises:
-        ConfigError: without files, or for an objective option that is for another task.
+        ConfigError: without files, or for an option that is for another task.
     """
 
     task: Annotated[
@@ -79,6 +79,13 @@ class TrainingPlan:
         if not self.files:
             raise ConfigError("no data: expected at least one file")
         self.objective.check(self.task)
+        if self.settings.frozen and self.task not in ("classify", "tag", "regress"):
+            raise ConfigError(f"frozen is for classify, tag and regress, not for {self.task}")
+        if self.settings.frozen and self.source is None:
+            raise ConfigError(
+                "frozen trains only a head, and the encoder of a new model is random; choose a "
+                "model with --from"
+            )
 
     @classmethod
     def from_tables(

@@ -51,14 +51,16 @@ def resolve_settings(
     steps = steps_per_epoch(lengths, batch_tokens)
     epochs = settings.epochs
     if epochs is None:
-        epochs = 20.0 if from_scratch else 4.0  # 4: Devlin et al. 2019, appendix A.3
+        epochs = (
+            20.0 if from_scratch or settings.frozen else 4.0
+        )  # 4: Devlin et al. 2019, appendix A.3
         if settings.max_steps is not None:
             epochs = settings.max_steps / steps
     defaults: dict[str, Any] = {
         "epochs": epochs,
         "batch_tokens": batch_tokens,
         "micro_tokens": _GPU_MICRO_TOKENS if gpu else DEFAULT_MAX_TOKENS,
-        "learning_rate": 1e-3 if from_scratch else 5e-5,
+        "learning_rate": 3e-3 if settings.frozen else 1e-3 if from_scratch else 5e-5,
         "precision": "bf16" if gpu and bf16 else "fp32",
     }
     total = _total_steps(epochs, settings.max_steps, steps)

@@ -24,6 +24,8 @@ _MAY_CHANGE_ON_RESUME = (
     "device", "threads", "sharding",
 )  # fmt: skip
 """Settings that affect no weight beyond rounding."""
+_ADDED_LATER: Mapping[str, Any] = {"frozen": False}
+"""Settings that runs of earlier versions lack, and what those did."""
 _DERIVED_FROM_OTHERS = ("epochs", "validate_every")
 """Settings whose defaults depend on others: a changed setting is reported before these."""
 
@@ -56,12 +58,20 @@ class TrainingSettings:
         ConfigError: naming the field, its value and what was expected.
     """
 
+    frozen: Annotated[
+        bool,
+        Option(
+            "classify, tag, regress: train only the head, on vectors of --from that are computed "
+            "once (a linear probe).",
+            group=_OPTIMIZATION, advanced=True,
+        ),
+    ] = False  # fmt: skip
     epochs: Annotated[
         float | None,
         # Devlin et al. 2019, appendix A.3, for fine-tuning
         Option(
-            "Passes over the training data (default 20 for a new model, 4 when fine-tuning; "
-            "with --steps alone, as many as the steps need).",
+            "Passes over the training data (default 20 for a new model and for --frozen, 4 when "
+            "fine-tuning; with --steps alone, as many as the steps need).",
             group=_OPTIMIZATION, unit="NUMBER", above=0,
         ),
     ] = None  # fmt: skip
@@ -98,7 +108,8 @@ class TrainingSettings:
     learning_rate: Annotated[
         float | None,
         Option(
-            "Peak learning rate (default 1e-3 for a new model, 5e-5 when fine-tuning).",
+            "Peak learning rate (default 1e-3 for a new model, 5e-5 when fine-tuning, 3e-3 for "
+            "--frozen).",
             group=_OPTIMIZATION, unit="RATE", above=0,
         ),
     ] = None  # fmt: skip
@@ -228,6 +239,7 @@ class TrainingSettings:
             for field in dataclasses.fields(self)
             if field.name not in _MAY_CHANGE_ON_RESUME
         ]
+        earlier = {**_ADDED_LATER, **earlier}
         for name in sorted(names, key=_DERIVED_FROM_OTHERS.__contains__):
             if name not in earlier or earlier[name] != getattr(self, name):
                 return name

@@ -15,11 +15,13 @@ from typing import Any, Literal
 
 from bothways.checkpoints import ModelBundle
 from bothways.errors import CheckpointError, ConfigError
+from bothways.nn.threads import torch_threads
 from bothways.training.data.dataset import Dataset
 from bothways.training.data.fingerprint import fingerprint
 from bothways.training.distributed.processes import join_workers
 from bothways.training.engine.divergence import find_diverged_rows
 from bothways.training.engine.evaluation import validate
+from bothways.training.engine.frozen import head_only, precompute
 from bothways.training.engine.interrupts import (
     divergence_error,
     explain_failed_writes,
@@ -27,7 +29,7 @@ from bothways.training.engine.interrupts import (
 )
 from bothways.training.engine.microbatches import prepare_step
 from bothways.training.engine.run import TrainingRun
-from bothways.training.engine.run_settings import resolve_run_settings
+from bothways.training.engine.run_settings import choose_threads, resolve_run_settings
 from bothways.training.engine.sampler import StepSampler
 from bothways.training.engine.step import GradientAccumulator, clip_gradients
 from bothways.training.engine.torch_setup import torch_for_training
@@ -36,6 +38,8 @@ from bothways.training.objectives.objective import Objective
 from bothways.training.resolved_settings import ResolvedSettings
 from bothways.training.runs.events import (
     EventCallback,
+    EventLog,
+    PrecomputingEvent,
     event_log,
     find_tensorboard,
     tensorboard_writer,
@@ -88,7 +92,8 @@ def fit(
     """Train a model and save it in the folder `out`: the best weights, and the run's metrics.
 
     In the end the model has the best weights: those of the best validation or, without validation
-    data, the last. Under torchrun every process calls this with the same arguments.
+    data, the last. With a frozen encoder, only the head is trained, on vectors that are computed
+    before the first step. Under torchrun every process calls this with the same arguments.
 
     template: the model folder that `out` becomes, except for its weights and heads.
     from_scratch: whether the model's weights are random; some defaults depend on it.
@@ -104,7 +109,8 @@ def fit(
         TrainingDiverged: if a loss or gradient was NaN or infinite; the update was not made.
         CheckpointError: if the run in `out` cannot be resumed, or not with these settings or data.
         DataFileError: if `out` is in use or cannot be written, for example on a full disk.
-        ConfigError: if the training or validation data is empty.
+        ConfigError: if the training or validation data is empty, or if the encoder is frozen and
+            the model has no head of classes, tags or values.
         BackendError: if the device or its precision is not available.
         MissingExtra: if the settings ask for TensorBoard files and TensorBoard is not installed.
     """
@@ -113,11 +119,7 @@ def fit(
             raise ConfigError(f"the {name} data has no examples")
     if settings.tensorboard:
         find_tensorboard()
-    with (
-        join_workers(settings.device) as workers,
-        catch_stop_signals() as stop,
-        contextlib.ExitStack() as held,
-    ):
+    with join_workers(settings.device) as workers, contextlib.ExitStack() as held:
         workers.run_on_main(lambda: _hold(out, held, resume=resume))
         resolved = resolve_run_settings(
             settings, train.lengths, template.config, from_scratch=from_scratch, workers=workers
@@ -129,7 +131,8 @@ def fit(
             micro_tokens=resolved.micro_tokens,
             seed=resolved.seed,
         )
-        run = TrainingRun(model, objective, sampler, resolved, workers, RunFolder(out), template)
+        trained = head_only(model) if resolved.frozen else model
+        run = TrainingRun(trained, objective, sampler, resolved, workers, RunFolder(out), template)
         dependencies = {
             "objective": objective.name,
             "head": None if objective.head is None else dataclasses.asdict(objective.head),
@@ -139,7 +142,15 @@ def fit(
             "about": dict(provenance),
         }
         run.begin(dependencies, resume=resume, overwrite=overwrite)
-        with explain_failed_writes(run, how_to_resume), _event_log(run, progress) as emit:
+        if resolved.frozen and not run.state.finished:
+            train, validation = _precompute(
+                model, train, validation, run, threads=settings.threads, progress=progress
+            )
+        with (
+            catch_stop_signals() as stop,
+            explain_failed_writes(run, how_to_resume),
+            _event_log(run, progress) as emit,
+        ):
             _train(run, train, validation, stop, emit, how_to_resume)
         model.to(workers.device).eval().load_weights(run.folder.load_best_weights())
         state, total_steps = run.state, run.total_steps
@@ -162,12 +173,41 @@ def _hold(out: Path, held: contextlib.ExitStack, *, resume: bool) -> None:
     held.enter_context(run_lock(out))
 
 
+def _precompute(
+    model: TrainedModel,
+    train: Dataset,
+    validation: Dataset | None,
+    run: TrainingRun,
+    *,
+    threads: int | None,
+    progress: EventCallback | None,
+) -> tuple[Dataset, Dataset | None]:
+    """The data with the vectors of the frozen encoder; every process computes all of them."""
+    device, settings = run.workers.device, run.settings
+    total = len(train) + (0 if validation is None else len(validation))
+    show = progress if run.workers.is_main else None
+    if threads is None and device.type == "cpu":
+        length = round(float(train.lengths.mean()))
+        threads = choose_threads(run.config, tokens=settings.micro_tokens, length=length)
+
+    def vectors_of(data: Dataset, before: int) -> Dataset:
+        def report(done: int) -> None:
+            if show is not None:
+                show(PrecomputingEvent(done=before + done, total=total))
+
+        return precompute(model, data, settings, device, run.folder.path, report)
+
+    with torch_threads(threads):
+        of_train = vectors_of(train, 0)
+        return of_train, None if validation is None else vectors_of(validation, len(train))
+
+
 def _train(
     run: TrainingRun,
     train: Dataset,
     validation: Dataset | None,
     stop: StopRequest,
-    emit: EventCallback,
+    emit: EventLog,
     how_to_resume: str,
 ) -> None:
     """The loop, from the state of the run to its end."""
@@ -206,7 +246,7 @@ def _train(
 
 
 @contextlib.contextmanager
-def _event_log(run: TrainingRun, progress: EventCallback | None) -> Iterator[EventCallback]:
+def _event_log(run: TrainingRun, progress: EventCallback | None) -> Iterator[EventLog]:
     """Yield a function that logs an event; only the main process does anything in it."""
     if not run.workers.is_main:
         yield lambda _: None

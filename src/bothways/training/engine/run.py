@@ -12,6 +12,7 @@ import torch
 
 from bothways.checkpoints import ModelBundle
 from bothways.errors import CheckpointError
+from bothways.model.baselines import AnyConfig
 from bothways.training.distributed.processes import Workers
 from bothways.training.distributed.sharding import copy_array_into, shard, to_full_array
 from bothways.training.engine.optimizer import (
@@ -134,6 +135,11 @@ class TrainingRun:
         return ValidationEvent(
             step=state.step, epoch=self.epoch, metrics=metrics, best=best, seconds=state.seconds
         )
+
+    @property
+    def config(self) -> AnyConfig:
+        """The config of the encoder."""
+        return self._template.config
 
     @property
     def epoch(self) -> float:

@@ -37,6 +37,8 @@ def resolve_run_settings(
             "sharding='sharded' needs several processes, and there is one: start more with "
             "torchrun --nproc-per-node, or choose 'replicated'"
         )
+    if settings.sharding == "sharded" and settings.frozen:
+        raise ConfigError("frozen: a head alone is not sharded; choose sharding='replicated'")
     gpu = workers.device.type == "cuda"
     bf16 = gpu and torch.cuda.is_bf16_supported(including_emulation=False)
     if settings.precision == "bf16" and not bf16:
@@ -47,6 +49,8 @@ def resolve_run_settings(
     resolved = resolve_settings(settings, lengths, from_scratch=from_scratch, gpu=gpu, bf16=bf16)
     if resolved.threads is not None or gpu:
         return resolved
+    if settings.frozen:
+        return dataclasses.replace(resolved, threads=1)
     tokens = min(resolved.batch_tokens, resolved.micro_tokens)
     threads = choose_threads(config, tokens=tokens, length=round(float(lengths.mean())))
     return dataclasses.replace(resolved, threads=threads)

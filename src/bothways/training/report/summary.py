@@ -117,4 +117,6 @@ def run_overview(
     if data.survey.labels:
         overview["labels"] = f"{len(data.survey.labels)}"
     steps = f"{result.steps:,} steps, {result.tokens:,} tokens, {result.seconds:,.0f} seconds"
+    if result.settings.frozen:
+        overview["trained weights"] = "those of the head; the encoder is frozen"
     return overview | {"training": steps, "ended with": result.ending}

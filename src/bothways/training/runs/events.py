@@ -19,6 +19,8 @@ from bothways.io.atomic import atomic_file, wrap_write_errors
 __all__ = [
     "METRICS_FILE",
     "EventCallback",
+    "EventLog",
+    "PrecomputingEvent",
     "StepEvent",
     "TrainingEvent",
     "ValidationEvent",
@@ -69,10 +71,23 @@ class ValidationEvent:
     seconds: float
 
 
-TrainingEvent = StepEvent | ValidationEvent
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PrecomputingEvent:
+    """Before the first step of a run with a frozen encoder: `done` of `total` rows have vectors."""
 
-EventCallback = Callable[[TrainingEvent], None]
-"""Called on the main process after each step and each validation."""
+    done: int
+    total: int
+
+
+TrainingEvent = StepEvent | ValidationEvent
+ProgressEvent = TrainingEvent | PrecomputingEvent
+
+EventCallback = Callable[[ProgressEvent], None]
+"""Called on the main process after each step and each validation, and while vectors are computed
+for training with a frozen encoder."""
+
+EventLog = Callable[[TrainingEvent], None]
+"""Logs an event, and passes it to an `EventCallback`."""
 
 _KINDS: dict[type[TrainingEvent], str] = {StepEvent: "step", ValidationEvent: "validation"}
 _NOT_LOGGED = ("total_steps", "seconds_left")
@@ -91,7 +106,7 @@ class ScalarWriter(Protocol):
 @contextlib.contextmanager
 def event_log(
     path: Path, *, log_every: int, scalars: ScalarWriter | None, progress: EventCallback | None
-) -> Iterator[EventCallback]:
+) -> Iterator[EventLog]:
     """Yield a function that logs an event to the files and passes it to `progress`.
 
     log_every: log every n-th step. scalars: also gets the logged metrics.

@@ -191,9 +191,12 @@ class RunFolder:
 def trained_model(
     weights: Mapping[str, np.ndarray], objective: Objective, template: ModelBundle
 ) -> ModelBundle:
-    """The template with trained weights, and the objective's head instead of its own heads."""
+    """The template with trained weights, and the objective's head instead of its own heads.
+
+    weights: those that were trained; the others stay those of the template.
+    """
     heads = () if objective.head is None else (objective.head,)
-    arrays = {**objective.to_folder(weights), **template.module_weights}
+    arrays = {**template.weights, **objective.to_folder(weights), **template.module_weights}
     return template.with_weights(arrays, "the trained weights", heads=heads)
 
 
