@@ -26,6 +26,8 @@ _MAY_CHANGE_ON_RESUME = (
 """Settings that affect no weight beyond rounding."""
 _ADDED_LATER: Mapping[str, Any] = {"frozen": False}
 """Settings that runs of earlier versions lack, and what those did."""
+_MAY_CHANGE_WITH_LENGTH = ("epochs", "max_steps", "validate_every")
+"""Settings that a run which is lengthened may change too."""
 _DERIVED_FROM_OTHERS = ("epochs", "validate_every")
 """Settings whose defaults depend on others: a changed setting is reported before these."""
 
@@ -232,13 +234,13 @@ class TrainingSettings:
         """The fields by name, for JSON."""
         return dataclasses.asdict(self)
 
-    def first_change(self, earlier: Mapping[str, Any]) -> str | None:
-        """The first field that affects weights and differs from `earlier`, a `to_dict`, or None."""
-        names = [
-            field.name
-            for field in dataclasses.fields(self)
-            if field.name not in _MAY_CHANGE_ON_RESUME
-        ]
+    def first_change(self, earlier: Mapping[str, Any], *, is_longer: bool = False) -> str | None:
+        """The first field that affects weights and differs from `earlier`, a `to_dict`, or None.
+
+        is_longer: whether the number of steps may differ.
+        """
+        may_change = _MAY_CHANGE_ON_RESUME + (_MAY_CHANGE_WITH_LENGTH if is_longer else ())
+        names = [field.name for field in dataclasses.fields(self) if field.name not in may_change]
         earlier = {**_ADDED_LATER, **earlier}
         for name in sorted(names, key=_DERIVED_FROM_OTHERS.__contains__):
             if name not in earlier or earlier[name] != getattr(self, name):

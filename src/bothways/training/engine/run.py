@@ -71,6 +71,9 @@ class TrainingRun:
     ) -> None:
         """Create the run's folder, or resume from its newest checkpoint if there is one.
 
+        A run that has more steps than before continues from its newest checkpoint too, with the
+        schedule of the new number of steps; one that stopped early gets its patience again.
+
         dependencies: what the run depends on besides its settings.
         """
         description = run_description(self.settings, dependencies, self.workers.size)
@@ -80,14 +83,26 @@ class TrainingRun:
                 lambda: self.folder.begin(description, reader, overwrite=overwrite)
             )
             return
-        self.workers.run_on_main(lambda: self.folder.resume(description, self.settings, reader))
+        lengthened_at = self.workers.run_on_main(
+            lambda: self.folder.resume(
+                description, self.settings, self.sampler.steps_per_epoch, reader
+            )
+        )
         checkpoint = self.folder.load_latest_checkpoint()
         if checkpoint is not None:
             self._load_weights(checkpoint.weights)
             load_moments(self._optimizer, self._parameters(), checkpoint.moments)
             self.state = checkpoint.state
+            if lengthened_at is not None and self.state.step <= lengthened_at:
+                self._reopen()
             self._throughput = ThroughputMeter(self.state)
         self.workers.run_on_main(lambda: self.folder.discard_events_after(self.state.step))
+
+    def _reopen(self) -> None:
+        """Continue a run that may have finished before it was lengthened."""
+        if self.state.finished:
+            self.state.finished = False
+            self.state.validations_since_best = 0
 
     def update(self, loss: StepLoss, gradient_norm: float) -> StepEvent:
         """Update the weights with the gradient that the model holds."""
