@@ -72,8 +72,8 @@ class TrainingSettings:
         float | None,
         # Devlin et al. 2019, appendix A.3, for fine-tuning
         Option(
-            "Passes over the training data (default 20 for a new model and for --frozen, 4 when "
-            "fine-tuning; with --steps alone, as many as the steps need).",
+            "Passes over the training data (default 20, 4 when fine-tuning all weights; with "
+            "--steps alone, as many as the steps need).",
             group=_OPTIMIZATION, unit="NUMBER", above=0,
         ),
     ] = None  # fmt: skip
@@ -110,8 +110,7 @@ class TrainingSettings:
     learning_rate: Annotated[
         float | None,
         Option(
-            "Peak learning rate (default 1e-3 for a new model, 5e-5 when fine-tuning, 3e-3 for "
-            "--frozen).",
+            "Peak learning rate (default 1e-3; 5e-5 when fine-tuning, 3e-3 for --frozen).",
             group=_OPTIMIZATION, unit="RATE", above=0,
         ),
     ] = None  # fmt: skip
