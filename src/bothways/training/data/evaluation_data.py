@@ -55,8 +55,7 @@ class EvaluationData:
             task,
             kind=kind,
             names=names,
-            input_format=options.input_format,
-            delimiter=options.delimiter,
+            options=options.file_options,
         )
         source = dataclasses.replace(source, dropped=dropped)
         separator = options.label_separator

@@ -79,10 +79,7 @@ class TrainingData:
         """
         names = dataclasses.replace(options.names, pair_loss=pair_loss)
         separator = options.label_separator
-        form, delimiter = options.input_format, options.delimiter
-        source = DataSource.open(
-            files, task, kind=kind, names=names, input_format=form, delimiter=delimiter
-        )
+        source = DataSource.open(files, task, kind=kind, names=names, options=options.file_options)
         rare = options.rare_classes or "error"
         train_survey = survey(
             source,
