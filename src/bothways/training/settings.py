@@ -110,7 +110,7 @@ class TrainingSettings:
     learning_rate: Annotated[
         float | None,
         Option(
-            "Peak learning rate (default 1e-3; 5e-5 when fine-tuning, 3e-3 for a head alone).",
+            "Peak learning rate (default 1e-3; fine-tuning 5e-5, a head alone 3e-3).",
             group=_OPTIMIZATION, unit="RATE", above=0,
         ),
     ] = None  # fmt: skip
