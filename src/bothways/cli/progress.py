@@ -13,7 +13,7 @@ from bothways.cli.sizes import format_bytes
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
-    from bothways.training.runs.events import EventCallback, ProgressEvent
+    from bothways.training.runs.events import EventCallback, TrainingEvent
 
 __all__ = [
     "clock",
@@ -86,7 +86,7 @@ def training_progress(*, quiet: bool) -> Iterator["EventCallback"]:
     Every validation is printed with all its metrics. The score is the first of them beside the
     loss, or else the loss.
     """
-    from bothways.training.runs.events import PrecomputingEvent, StepEvent
+    from bothways.training.runs.events import StepEvent
 
     score: list[str] = []
 
@@ -103,12 +103,8 @@ def training_progress(*, quiet: bool) -> Iterator["EventCallback"]:
 
     with _display("training", quiet=quiet) as show:
 
-        def report(event: "ProgressEvent") -> None:
+        def report(event: "TrainingEvent") -> None:
             nonlocal score
-            if isinstance(event, PrecomputingEvent):
-                share = event.done / event.total
-                show(share, lambda: [f"{share:4.0%}", "computing the vectors of the encoder"])
-                return
             if isinstance(event, StepEvent):
                 show(event.step / event.total_steps, partial(status, event))
                 return

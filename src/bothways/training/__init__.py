@@ -28,17 +28,12 @@ if TYPE_CHECKING:
     from bothways.training.data.dataset import Dataset, Example, InputSequence
     from bothways.training.engine.divergence import TrainingDiverged
     from bothways.training.engine.loop import TrainingResult, fit
+    from bothways.training.engine.run_options import RunOptions
     from bothways.training.evaluation import EvaluatedModel, evaluate
     from bothways.training.options.evaluation import EvaluationPlan
     from bothways.training.pipeline import FinishedRun, train
     from bothways.training.plan import TrainingPlan
-    from bothways.training.runs.events import (
-        EventCallback,
-        PrecomputingEvent,
-        StepEvent,
-        ValidationEvent,
-        read_events,
-    )
+    from bothways.training.runs.events import EventCallback, StepEvent, ValidationEvent, read_events
     from bothways.training.runs.signals import TrainingInterrupted
     from bothways.training.settings import TrainingSettings
 
@@ -50,7 +45,7 @@ __all__ = [
     "Example",
     "FinishedRun",
     "InputSequence",
-    "PrecomputingEvent",
+    "RunOptions",
     "StepEvent",
     "TrainingDiverged",
     "TrainingInterrupted",
@@ -71,9 +66,9 @@ _MODULES = {
     "EvaluatedModel": "evaluation",
     "EvaluationPlan": "options.evaluation",
     "EventCallback": "runs.events",
-    "PrecomputingEvent": "runs.events",
     "StepEvent": "runs.events",
     "FinishedRun": "pipeline",
+    "RunOptions": "engine.run_options",
     "TrainingDiverged": "engine.divergence",
     "TrainingInterrupted": "runs.signals",
     "TrainingPlan": "plan",

@@ -15,13 +15,14 @@ from bothways.io.json_files import read_object, write_json
 from bothways.model.heads import Head, HeadTask
 from bothways.training.data.evaluation_data import EvaluationData
 from bothways.training.data.label_checks import KnownLabels
+from bothways.training.data.source import Stage, hidden_stage
 from bothways.training.data.tokenization import warn_about_losses
 from bothways.training.distributed.processes import join_workers
 from bothways.training.engine.run_settings import resolve_run_settings
 from bothways.training.objectives.objective import Objective
 from bothways.training.options.evaluation import EvaluationPlan
 from bothways.training.options.objective import ObjectiveOptions, TrainingTask
-from bothways.training.preparation import Notify, Stage, hidden_stage
+from bothways.training.preparation import Notify
 from bothways.training.report import FIGURES_FOLDER, REPORT_FILE, HeldOutResults, write_report
 from bothways.training.report.held_out import evaluate_held_out
 from bothways.training.report.summary import describe_model

@@ -11,11 +11,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bothways.errors import CheckpointError, ConfigError, DataFileError
+from bothways.training.data.source import Stage, hidden_stage
 from bothways.training.data.tokenization import warn_about_losses
 from bothways.training.distributed.processes import join_workers
 from bothways.training.engine.loop import TrainingResult, fit
+from bothways.training.engine.run_options import RunOptions
 from bothways.training.plan import TrainingPlan
-from bothways.training.preparation import Notify, Stage, hidden_stage, prepare
+from bothways.training.preparation import Notify, prepare
 from bothways.training.report import write_report
 from bothways.training.report.held_out import evaluate_held_out
 from bothways.training.report.summary import held_out_name, provenance, run_overview
@@ -95,10 +97,13 @@ def train(
             template=run.start.folder,
             from_scratch=run.start.from_scratch,
             provenance=provenance(plan, run.data, run.start),
-            resume=resume,
-            overwrite=overwrite,
-            how_to_resume=how_to_resume,
-            progress=progress,
+            options=RunOptions(
+                resume=resume,
+                overwrite=overwrite,
+                how_to_resume=how_to_resume,
+                progress=progress,
+                stage=open_stage,
+            ),
         )
         held_out = evaluate_held_out(
             run.model,

@@ -2,14 +2,13 @@
 
 import dataclasses
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
 
 from bothways.checkpoints import resolve
 from bothways.checkpoints.reader_files import READER_FILES
 from bothways.training.data.dataset import Dataset
-from bothways.training.data.source import ShareCallback
+from bothways.training.data.source import Stage
 from bothways.training.data.training_data import SplitExamples, TrainingData
 from bothways.training.distributed.processes import Workers
 from bothways.training.engine.run_settings import resolve_run_settings
@@ -27,13 +26,10 @@ from bothways.training.setup.base_model import (
 )
 from bothways.training.setup.build import build_model, build_objective, head_labels
 
-__all__ = ["Notify", "PreparedRun", "Stage", "hidden_stage", "prepare"]
+__all__ = ["Notify", "PreparedRun", "prepare"]
 
 Notify = Callable[[str], None]
 """Called on the main process with messages for the user, one line each."""
-
-Stage = Callable[[str], AbstractContextManager[ShareCallback]]
-"""Opens a context for a stage of the given name; it yields a callback for the stage's progress."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -132,8 +128,3 @@ def _create_base_model(
     return create_base_model(
         scratch, kind, new_model, plan.task, longest=data.survey.longest, seed=plan.settings.seed
     )
-
-
-def hidden_stage(_: str) -> AbstractContextManager[ShareCallback]:
-    """A stage without progress."""
-    return nullcontext(lambda share: None)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from bothways.checkpoints import read_folder
 from bothways.errors import ConfigError
-from bothways.training import PrecomputingEvent, StepEvent
+from bothways.training import StepEvent
 from bothways.training.data.dataset import IGNORED, Dataset, Example
 from bothways.training.engine import frozen
 from bothways.training.model import TrainedModel
@@ -113,13 +114,18 @@ def test_a_frozen_run_resumes_with_the_same_bits(probe: MakeRun, everything_in: 
 
 def test_vectors_are_computed_once_and_not_for_a_finished_run(probe: MakeRun) -> None:
     run = probe("run")
-    told: list[Any] = []
-    run.start(progress=told.append)
-    computed = [event for event in told if isinstance(event, PrecomputingEvent)]
-    assert computed == told[: len(computed)]
-    assert computed[-1] == PrecomputingEvent(done=36 + 16, total=36 + 16)
+    told: list[tuple[str, float | None]] = []
+
+    def stage(name: str) -> AbstractContextManager[Callable[[float | None], None]]:
+        return nullcontext(lambda share: told.append((name, share)))
+
+    run.start(stage=stage)
+    assert {name for name, _ in told} == {"computing vectors"}
+    shares = [share for _, share in told]
+    assert shares == sorted(shares)  # type: ignore[type-var]
+    assert shares[-1] == 1
     told.clear()
-    run.start(resume=True, progress=told.append)
+    run.start(resume=True, stage=stage)
     assert told == []
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,19 @@ from bothways.training.data.rows import DataRow, RowParser, is_blank
 from bothways.training.options.data import ColumnNames
 from bothways.training.options.objective import TrainingTask
 
-__all__ = ["DataSource", "ShareCallback", "guess_kind"]
+__all__ = ["DataSource", "ShareCallback", "Stage", "guess_kind", "hidden_stage"]
 
 ShareCallback = Callable[[float | None], None]
 """Called with the fraction of the work that is done, from 0 to 1; None if it is not known."""
+
+Stage = Callable[[str], AbstractContextManager[ShareCallback]]
+"""Opens a context for a stage of the given name; it yields a callback for the stage's progress."""
+
+
+def hidden_stage(_: str) -> AbstractContextManager[ShareCallback]:
+    """A stage without progress."""
+    return nullcontext(lambda share: None)
+
 
 _REPORT_EVERY = 1000
 """Rows between two reports."""

@@ -18,6 +18,7 @@ from bothways.errors import CheckpointError, ConfigError
 from bothways.nn.threads import torch_threads
 from bothways.training.data.dataset import Dataset
 from bothways.training.data.fingerprint import fingerprint
+from bothways.training.data.source import Stage, hidden_stage
 from bothways.training.distributed.processes import join_workers
 from bothways.training.engine.divergence import find_diverged_rows
 from bothways.training.engine.evaluation import validate
@@ -29,6 +30,7 @@ from bothways.training.engine.interrupts import (
 )
 from bothways.training.engine.microbatches import prepare_step
 from bothways.training.engine.run import TrainingRun
+from bothways.training.engine.run_options import RunOptions
 from bothways.training.engine.run_settings import choose_threads, resolve_run_settings
 from bothways.training.engine.sampler import StepSampler
 from bothways.training.engine.step import GradientAccumulator, clip_gradients
@@ -38,8 +40,6 @@ from bothways.training.objectives.objective import Objective
 from bothways.training.resolved_settings import ResolvedSettings
 from bothways.training.runs.events import (
     EventCallback,
-    EventLog,
-    PrecomputingEvent,
     event_log,
     find_tensorboard,
     tensorboard_writer,
@@ -84,10 +84,7 @@ def fit(
     template: ModelBundle,
     from_scratch: bool,
     provenance: Mapping[str, Any] = _NOTHING,
-    resume: bool = False,
-    overwrite: bool = False,
-    how_to_resume: str = "resume=True",
-    progress: EventCallback | None = None,
+    options: RunOptions | None = None,
 ) -> TrainingResult:
     """Train a model and save it in the folder `out`: the best weights, and the run's metrics.
 
@@ -99,10 +96,7 @@ def fit(
     from_scratch: whether the model's weights are random; some defaults depend on it.
     provenance: what else the run depends on, as JSON: files and their hashes, options of the
         objective. It is written to training.json, and a run resumes only with the same.
-    resume: resume from the newest checkpoint in `out`, or start if there is none yet.
-    overwrite: replace the run in `out`.
-    how_to_resume: what messages tell the user to add to the call or command.
-    progress: called on the main process after each step and each validation.
+    options: how the run starts, and what is called as it proceeds.
 
     Raises:
         TrainingInterrupted: if a signal stopped the run; the step was finished and saved.
@@ -114,13 +108,14 @@ def fit(
         BackendError: if the device or its precision is not available.
         MissingExtra: if the settings ask for TensorBoard files and TensorBoard is not installed.
     """
+    options = options or RunOptions()
     for name, data in (("training", train), ("validation", validation)):
         if data is not None and not len(data):
             raise ConfigError(f"the {name} data has no examples")
     if settings.tensorboard:
         find_tensorboard()
     with join_workers(settings.device) as workers, contextlib.ExitStack() as held:
-        workers.run_on_main(lambda: _hold(out, held, resume=resume))
+        workers.run_on_main(lambda: _hold(out, held, resume=options.resume))
         resolved = resolve_run_settings(
             settings, train.lengths, template.config, from_scratch=from_scratch, workers=workers
         )
@@ -141,17 +136,17 @@ def fit(
             "validation_data": None if validation is None else fingerprint(validation),
             "about": dict(provenance),
         }
-        run.begin(dependencies, resume=resume, overwrite=overwrite)
+        run.begin(dependencies, resume=options.resume, overwrite=options.overwrite)
         if resolved.frozen and not run.state.finished:
             train, validation = _precompute(
-                model, train, validation, run, threads=settings.threads, progress=progress
+                model, train, validation, run, threads=settings.threads, stage=options.stage
             )
         with (
             catch_stop_signals() as stop,
-            explain_failed_writes(run, how_to_resume),
-            _event_log(run, progress) as emit,
+            explain_failed_writes(run, options.how_to_resume),
+            _event_log(run, options.progress) as emit,
         ):
-            _train(run, train, validation, stop, emit, how_to_resume)
+            _train(run, train, validation, stop, emit, options.how_to_resume)
         model.to(workers.device).eval().load_weights(run.folder.load_best_weights())
         state, total_steps = run.state, run.total_steps
         del run  # and its sharded weights, before the processes part
@@ -180,24 +175,23 @@ def _precompute(
     run: TrainingRun,
     *,
     threads: int | None,
-    progress: EventCallback | None,
+    stage: Stage,
 ) -> tuple[Dataset, Dataset | None]:
     """The data with the vectors of the frozen encoder; every process computes all of them."""
     device, settings = run.workers.device, run.settings
     total = len(train) + (0 if validation is None else len(validation))
-    show = progress if run.workers.is_main else None
     if threads is None and device.type == "cpu":
         length = round(float(train.lengths.mean()))
         threads = choose_threads(run.config, tokens=settings.micro_tokens, length=length)
+    open_stage = stage if run.workers.is_main else hidden_stage
+    with torch_threads(threads), open_stage("computing vectors") as report:
 
-    def vectors_of(data: Dataset, before: int) -> Dataset:
-        def report(done: int) -> None:
-            if show is not None:
-                show(PrecomputingEvent(done=before + done, total=total))
+        def vectors_of(data: Dataset, before: int) -> Dataset:
+            def show(done: int) -> None:
+                report((before + done) / total)
 
-        return precompute(model, data, settings, device, run.folder.path, report)
+            return precompute(model, data, settings, device, run.folder.path, show)
 
-    with torch_threads(threads):
         of_train = vectors_of(train, 0)
         return of_train, None if validation is None else vectors_of(validation, len(train))
 
@@ -207,7 +201,7 @@ def _train(
     train: Dataset,
     validation: Dataset | None,
     stop: StopRequest,
-    emit: EventLog,
+    emit: EventCallback,
     how_to_resume: str,
 ) -> None:
     """The loop, from the state of the run to its end."""
@@ -246,7 +240,7 @@ def _train(
 
 
 @contextlib.contextmanager
-def _event_log(run: TrainingRun, progress: EventCallback | None) -> Iterator[EventLog]:
+def _event_log(run: TrainingRun, progress: EventCallback | None) -> Iterator[EventCallback]:
     """Yield a function that logs an event; only the main process does anything in it."""
     if not run.workers.is_main:
         yield lambda _: None

@@ -19,8 +19,6 @@ from bothways.io.atomic import atomic_file, wrap_write_errors
 __all__ = [
     "METRICS_FILE",
     "EventCallback",
-    "EventLog",
-    "PrecomputingEvent",
     "StepEvent",
     "TrainingEvent",
     "ValidationEvent",
@@ -71,23 +69,10 @@ class ValidationEvent:
     seconds: float
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PrecomputingEvent:
-    """Before the first step of a run with a frozen encoder: `done` of `total` rows have vectors."""
-
-    done: int
-    total: int
-
-
 TrainingEvent = StepEvent | ValidationEvent
-ProgressEvent = TrainingEvent | PrecomputingEvent
 
-EventCallback = Callable[[ProgressEvent], None]
-"""Called on the main process after each step and each validation, and while vectors are computed
-for training with a frozen encoder."""
-
-EventLog = Callable[[TrainingEvent], None]
-"""Logs an event, and passes it to an `EventCallback`."""
+EventCallback = Callable[[TrainingEvent], None]
+"""Called on the main process after each step and each validation."""
 
 _KINDS: dict[type[TrainingEvent], str] = {StepEvent: "step", ValidationEvent: "validation"}
 _NOT_LOGGED = ("total_steps", "seconds_left")
@@ -106,7 +91,7 @@ class ScalarWriter(Protocol):
 @contextlib.contextmanager
 def event_log(
     path: Path, *, log_every: int, scalars: ScalarWriter | None, progress: EventCallback | None
-) -> Iterator[EventLog]:
+) -> Iterator[EventCallback]:
     """Yield a function that logs an event to the files and passes it to `progress`.
 
     log_every: log every n-th step. scalars: also gets the logged metrics.
