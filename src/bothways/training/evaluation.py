@@ -14,10 +14,11 @@ from bothways.io.atomic import atomic_file, wrap_write_errors
 from bothways.io.json_files import read_object, write_json
 from bothways.model.heads import Head, HeadTask
 from bothways.training.data.evaluation_data import EvaluationData
+from bothways.training.data.examples import PackedExamples
 from bothways.training.data.label_checks import KnownLabels
 from bothways.training.data.source import Stage, hidden_stage
 from bothways.training.data.tokenization import warn_about_losses
-from bothways.training.distributed.processes import join_workers
+from bothways.training.distributed.processes import Workers, join_workers
 from bothways.training.engine.run_settings import resolve_run_settings
 from bothways.training.objectives.objective import Objective
 from bothways.training.options.evaluation import EvaluationPlan
@@ -73,11 +74,35 @@ def evaluate(
         ConfigError: if the model has no head for the task, or several and no task was chosen.
         SourceError, CheckpointError, BackendError: if the model cannot be loaded or run.
     """
-    open_stage = stage or hidden_stage
     if plan.out is not None:
         _check_out(Path(plan.out), overwrite=plan.overwrite)
     start = load_base_model(resolve(plan.model), fields={})
     task = plan.task or _only_task(plan.model, start)
+    data, examples = _read(plan, start, task, stage or hidden_stage)
+    overview = {
+        "task": task,
+        "data": data.name,
+        "rows": f"{data.num_rows:,}",
+        "model": describe_model(start, plan.model),
+    }
+    if tell is not None:
+        tell(f"{overview['rows']} rows of {overview['data']}")
+        tell(overview["model"])
+    options = ObjectiveOptions(loss=plan.loss)
+    objective = build_objective(task, options, start, data.survey, examples)
+    with join_workers(plan.device) as workers:
+        results = _run(plan, start, objective, data, examples, workers)
+        path = None
+        if results is not None and plan.out is not None:
+            path = _write(Path(plan.out), plan, start, data, objective, results, overview)
+        metrics = workers.broadcast_from_main(None if results is None else dict(results.metrics))
+    return EvaluatedModel(task=task, rows=data.num_rows, metrics=metrics, report=path)
+
+
+def _read(
+    plan: EvaluationPlan, start: BaseModel, task: TrainingTask, open_stage: Stage
+) -> tuple[EvaluationData, PackedExamples]:
+    """Read, check and tokenize the files."""
     head = _head_of(plan.model, start, task)
     with open_stage("reading") as report:
         data = EvaluationData.read(
@@ -98,44 +123,37 @@ def evaluate(
         raise DataFileError(f"{data.name}: no row contains anything to evaluate")
     warn_about_losses(rows.truncated, rows.words_without_token, max_length=max_length)
     _warn_about_training_data(start, data)
-    options = ObjectiveOptions(loss=plan.loss)
-    objective = build_objective(task, options, start, data.survey, rows.validation)
-    lines = {
-        "task": task,
-        "data": data.name,
-        "rows": f"{data.num_rows:,}",
-        "model": describe_model(start, plan.model),
-    }
-    if tell is not None:
-        tell(f"{lines['rows']} rows of {lines['data']}")
-        tell(lines["model"])
-    lengths = rows.validation.to_dataset().lengths
-    with join_workers(plan.device) as workers:
-        settings = resolve_run_settings(
-            TrainingSettings(
-                device=plan.device, threads=plan.threads, batch_tokens=int(lengths.sum())
-            ),
-            lengths,
-            start.folder.config,
-            from_scratch=False,
-            workers=workers,
-        )
-        model = build_model(objective, start, seed=settings.seed).to(workers.device).eval()
-        results = evaluate_held_out(
-            model,
-            objective,
-            rows.validation,
-            settings,
-            workers,
-            name=data.name,
-            chose_weights=False,
-            read_texts=data.texts,
-        )
-        path = None
-        if results is not None and plan.out is not None:
-            path = _write(Path(plan.out), plan, start, data, objective, results, lines)
-        metrics = workers.broadcast_from_main(None if results is None else dict(results.metrics))
-    return EvaluatedModel(task=task, rows=data.num_rows, metrics=metrics, report=path)
+    return data, rows.validation
+
+
+def _run(
+    plan: EvaluationPlan,
+    start: BaseModel,
+    objective: Objective,
+    data: EvaluationData,
+    examples: PackedExamples,
+    workers: Workers,
+) -> HeldOutResults | None:
+    """Evaluate the model; the result is on the main process only."""
+    lengths = examples.to_dataset().lengths
+    settings = resolve_run_settings(
+        TrainingSettings(device=plan.device, threads=plan.threads, batch_tokens=int(lengths.sum())),
+        lengths,
+        start.folder.config,
+        from_scratch=False,
+        workers=workers,
+    )
+    model = build_model(objective, start, seed=settings.seed).to(workers.device).eval()
+    return evaluate_held_out(
+        model,
+        objective,
+        examples,
+        settings,
+        workers,
+        name=data.name,
+        chose_weights=False,
+        read_texts=data.texts,
+    )
 
 
 def _only_task(name: str, start: BaseModel) -> TrainingTask:
