@@ -39,7 +39,7 @@ from bothways.training import (
     Dataset,
     Example,
     InputSequence,
-    RunOptions,
+    StartOptions,
     StepEvent,
     TrainingSettings,
     fit,
@@ -161,7 +161,7 @@ def train_ours(
     with tempfile.TemporaryDirectory() as out:
         fit(
             model, objective, Dataset(examples, lengths), None, settings, Path(out) / "run",
-            template=bundle, from_scratch=False, options=RunOptions(progress=record_step),
+            template=bundle, from_scratch=False, options=StartOptions(progress=record_step),
         )  # fmt: skip
     (start, before), (end, after) = ends[0], ends[-1]
     return Timed(end - start, after - before, after - before)

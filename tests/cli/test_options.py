@@ -23,10 +23,9 @@ from bothways.io.options import OptionField, options_of
 from bothways.lab.registry import ComparisonName, load_presets
 from bothways.sequences import OnOverflow
 from bothways.training.options.data import DataOptions
-from bothways.training.options.evaluation import EvaluationPlan
 from bothways.training.options.new_model import NewModelOptions
 from bothways.training.options.objective import ObjectiveOptions
-from bothways.training.plan import TrainingPlan
+from bothways.training.plan import EvaluationPlan, TrainingPlan
 from bothways.training.settings import TrainingSettings
 
 SCREEN_LINES, SCREEN_COLUMNS = 47, 100

@@ -24,7 +24,7 @@ from bothways.training import (
     EventCallback,
     Example,
     InputSequence,
-    RunOptions,
+    StartOptions,
     TrainingResult,
     TrainingSettings,
     fit,
@@ -212,7 +212,7 @@ class TinyRun:
             template=self.make_template(),
             from_scratch=True,
             provenance=self.provenance,
-            options=RunOptions(resume=resume, progress=progress, stage=stage),
+            options=StartOptions(resume=resume, progress=progress, stage=stage),
         )
 
 

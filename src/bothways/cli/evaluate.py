@@ -13,7 +13,7 @@ from bothways.cli.generated_options import GivenOptions
 from bothways.cli.progress import stage_progress
 from bothways.errors import MissingExtra
 from bothways.training.options.data import RowOptions
-from bothways.training.options.evaluation import EvaluationPlan
+from bothways.training.plan import EvaluationPlan
 
 __all__ = ["COMMAND", "evaluate"]
 

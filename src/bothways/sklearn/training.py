@@ -18,7 +18,7 @@ from bothways.sequences import fit_to_length
 from bothways.sklearn.notices import Notices
 from bothways.training.data.dataset import Dataset, Example, InputSequence
 from bothways.training.engine.loop import fit
-from bothways.training.engine.run_options import RunOptions
+from bothways.training.engine.start_options import StartOptions
 from bothways.training.objectives.classify import Classify
 from bothways.training.objectives.heads import head_for
 from bothways.training.objectives.objective import Objective
@@ -102,7 +102,7 @@ def train_model(
             out,
             template=start.folder,
             from_scratch=start.from_scratch,
-            options=RunOptions(progress=options.progress),
+            options=StartOptions(progress=options.progress),
         )
 
 

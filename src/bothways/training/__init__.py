@@ -28,11 +28,10 @@ if TYPE_CHECKING:
     from bothways.training.data.dataset import Dataset, Example, InputSequence
     from bothways.training.engine.divergence import TrainingDiverged
     from bothways.training.engine.loop import TrainingResult, fit
-    from bothways.training.engine.run_options import RunOptions
+    from bothways.training.engine.start_options import StartOptions
     from bothways.training.evaluation import EvaluatedModel, evaluate
-    from bothways.training.options.evaluation import EvaluationPlan
     from bothways.training.pipeline import FinishedRun, train
-    from bothways.training.plan import TrainingPlan
+    from bothways.training.plan import EvaluationPlan, TrainingPlan
     from bothways.training.runs.events import EventCallback, StepEvent, ValidationEvent, read_events
     from bothways.training.runs.signals import TrainingInterrupted
     from bothways.training.settings import TrainingSettings
@@ -45,7 +44,7 @@ __all__ = [
     "Example",
     "FinishedRun",
     "InputSequence",
-    "RunOptions",
+    "StartOptions",
     "StepEvent",
     "TrainingDiverged",
     "TrainingInterrupted",
@@ -64,11 +63,11 @@ _MODULES = {
     "Example": "data.dataset",
     "InputSequence": "data.dataset",
     "EvaluatedModel": "evaluation",
-    "EvaluationPlan": "options.evaluation",
+    "EvaluationPlan": "plan",
     "EventCallback": "runs.events",
     "StepEvent": "runs.events",
     "FinishedRun": "pipeline",
-    "RunOptions": "engine.run_options",
+    "StartOptions": "engine.start_options",
     "TrainingDiverged": "engine.divergence",
     "TrainingInterrupted": "runs.signals",
     "TrainingPlan": "plan",

@@ -21,8 +21,8 @@ from bothways.training.data.tokenization import warn_about_losses
 from bothways.training.distributed.processes import Workers, join_workers
 from bothways.training.engine.run_settings import resolve_run_settings
 from bothways.training.objectives.objective import Objective
-from bothways.training.options.evaluation import EvaluationPlan
 from bothways.training.options.objective import ObjectiveOptions, TrainingTask
+from bothways.training.plan import EvaluationPlan
 from bothways.training.preparation import Notify
 from bothways.training.report import FIGURES_FOLDER, REPORT_FILE, HeldOutResults, write_report
 from bothways.training.report.held_out import evaluate_held_out

@@ -15,7 +15,7 @@ from bothways.training.data.source import Stage, hidden_stage
 from bothways.training.data.tokenization import warn_about_losses
 from bothways.training.distributed.processes import join_workers
 from bothways.training.engine.loop import TrainingResult, fit
-from bothways.training.engine.run_options import RunOptions
+from bothways.training.engine.start_options import StartOptions
 from bothways.training.plan import TrainingPlan
 from bothways.training.preparation import Notify, prepare
 from bothways.training.report import write_report
@@ -97,7 +97,7 @@ def train(
             template=run.start.folder,
             from_scratch=run.start.from_scratch,
             provenance=provenance(plan, run.data, run.start),
-            options=RunOptions(
+            options=StartOptions(
                 resume=resume,
                 overwrite=overwrite,
                 how_to_resume=how_to_resume,

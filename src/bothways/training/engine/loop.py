@@ -30,9 +30,9 @@ from bothways.training.engine.interrupts import (
 )
 from bothways.training.engine.microbatches import prepare_step
 from bothways.training.engine.run import TrainingRun
-from bothways.training.engine.run_options import RunOptions
 from bothways.training.engine.run_settings import choose_threads, resolve_run_settings
 from bothways.training.engine.sampler import StepSampler
+from bothways.training.engine.start_options import StartOptions
 from bothways.training.engine.step import GradientAccumulator, clip_gradients
 from bothways.training.engine.torch_setup import torch_for_training
 from bothways.training.model import TrainedModel
@@ -84,7 +84,7 @@ def fit(
     template: ModelBundle,
     from_scratch: bool,
     provenance: Mapping[str, Any] = _NOTHING,
-    options: RunOptions | None = None,
+    options: StartOptions | None = None,
 ) -> TrainingResult:
     """Train a model and save it in the folder `out`: the best weights, and the run's metrics.
 
@@ -108,7 +108,7 @@ def fit(
         BackendError: if the device or its precision is not available.
         MissingExtra: if the settings ask for TensorBoard files and TensorBoard is not installed.
     """
-    options = options or RunOptions()
+    options = options or StartOptions()
     for name, data in (("training", train), ("validation", validation)):
         if data is not None and not len(data):
             raise ConfigError(f"the {name} data has no examples")

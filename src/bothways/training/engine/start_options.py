@@ -5,11 +5,11 @@ import dataclasses
 from bothways.training.data.source import Stage, hidden_stage
 from bothways.training.runs.events import EventCallback
 
-__all__ = ["RunOptions"]
+__all__ = ["StartOptions"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RunOptions:
+class StartOptions:
     """How a run starts, and what is called as it proceeds.
 
     resume: resume from the newest checkpoint in the folder, or start if there is none yet.
