@@ -135,15 +135,15 @@ def _examples(
     """One example per sequence, cut to the maximum length of the model."""
     examples = []
     truncated = 0
-    for index, tokenized in enumerate(start.reader.read(sequences)):
-        fitted = fit_to_length(tokenized, start.folder.spec.max_length, "truncate", index=index)
+    max_length = start.folder.spec.max_length
+    for index, tokenized in enumerate(start.reader.read(sequences, max_length=max_length)):
+        fitted = fit_to_length(tokenized, max_length, "truncate", index=index)
         truncated += fitted.truncated
         (values,), (segments,) = fitted.windows, fitted.segments
         content = slice(tokenized.prefix, len(values) - tokenized.suffix)
         piece = InputSequence(values, segments, content)
         examples.append(Example((piece,), target[index], f"sequence {index}"))
     if truncated:
-        max_length = start.folder.spec.max_length
         notices.give(
             TruncationWarning(
                 f"{truncated} of {len(examples)} sequences were longer than {max_length} positions "
