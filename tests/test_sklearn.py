@@ -253,6 +253,20 @@ def test_a_pickle_contains_the_whole_model() -> None:
     assert np.array_equal(again.predict_proba(TEXTS), expected)
 
 
+@pytest.mark.parametrize("make", ["encoder", "classifier"])
+def test_a_pickle_of_an_earlier_version_is_used(make: str, letters_folder: str) -> None:
+    estimator = SequenceEncoder(letters_folder) if make == "encoder" else _small_classifier()
+    estimator.fit(TEXTS, ANIMALS)
+    work = estimator.transform if make == "encoder" else estimator.predict_proba
+    expected = work(TEXTS)
+    for name in ("_notices", "on_unknown", "frozen", "verbose"):  # were added later
+        vars(estimator).pop(name, None)
+    again = pickle.loads(pickle.dumps(estimator))  # noqa: S301
+    result = again.transform(TEXTS) if make == "encoder" else again.predict_proba(TEXTS)
+    assert np.array_equal(result, expected)
+    assert again.get_params() == type(again)(**again.get_params()).get_params()
+
+
 def test_the_trained_model_is_a_model_folder(tmp_path: Path) -> None:
     classifier = _small_classifier().fit(TEXTS, ANIMALS)
     classifier.model_.save(tmp_path / "model")
