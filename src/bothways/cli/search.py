@@ -165,7 +165,7 @@ def _search_queries(
     with contextlib.closing(_read_queries(files, queries, encoder, quiet=quiet)) as from_files:
         every = from_files if argument is None else iter([argument])
         while block := list(islice(every, _BLOCK)):
-            found = find_nearest_many(
+            hits_per_query = find_nearest_many(
                 options.file,
                 _encode(encoder, block, settings),
                 origin,
@@ -174,9 +174,9 @@ def _search_queries(
                 trust=options.trust,
                 scan=_scan(),
             )
-            for item, hits in zip(block, found, strict=True):
+            for item, hits in zip(block, hits_per_query, strict=True):
                 print_hits(hits, item, many=argument is None, as_json=as_json)
-            if where and not any(found) and not quiet:
+            if where and not any(hits_per_query) and not quiet:
                 note("no row has the values of --where")
 
 

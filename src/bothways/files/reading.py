@@ -63,8 +63,7 @@ def read_rows(
     number = 0
     for file in files:
         with contextlib.ExitStack() as stack:  # closes the file even if the caller stops early
-            for row_id, found, place, cells in _read(file, read_progress, kind, selection, stack):
-                value = found
+            for row_id, value, place, cells in _read(file, read_progress, kind, selection, stack):
                 if value is None:
                     value = replace_missing(place, kind, on_missing, read_progress)
                 if value is not None:
