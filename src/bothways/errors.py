@@ -16,6 +16,8 @@ message says what was wrong, where, what was expected, and what to do next; the 
 it unchanged.
 """
 
+from bothways.installation import install_command
+
 __all__ = [
     "BackendError",
     "BothwaysError",
@@ -78,14 +80,10 @@ class BackendError(BothwaysError, RuntimeError):
 
 
 class MissingExtra(BothwaysError, ImportError):
-    """An optional dependency is not installed.
-
-    >>> print(MissingExtra("torch", "pytorch_model.bin"))
-    pytorch_model.bin needs an extra: pip install 'bothways[torch]'
-    """
+    """An optional dependency is not installed; the message has the command that installs it."""
 
     def __init__(self, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs an extra: pip install 'bothways[{extra}]'")
+        super().__init__(f"{purpose} needs an extra: {install_command(extra)}")
         self.extra = extra
 
 

@@ -9,6 +9,7 @@ from typing import Literal, Protocol, assert_never, get_args
 import numpy as np
 
 from bothways.errors import BackendError, InputError, MissingExtra
+from bothways.installation import install_command
 from bothways.model.baselines import AnyConfig, BaselineConfig
 from bothways.model.baselines.any_encoder import require_transformer
 from bothways.model.config import EncoderShape, PoolingMode
@@ -116,7 +117,7 @@ def _choose_backend(precision: Precision) -> Literal["native", "torch"]:
         return "torch" if _has_gpu() else "native"
     if importlib.util.find_spec("torch") is None:
         raise BackendError(
-            "neither the native engine nor torch is installed: pip install 'bothways[torch]', or "
+            f"neither the native engine nor torch is installed: {install_command('torch')}, or "
             "install a C++ compiler and reinstall bothways"
         )
     return "torch"
