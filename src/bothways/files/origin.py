@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from bothways.errors import DataFileError
+from bothways.io.json_files import brief
 
 __all__ = ["Origin", "check_comparable"]
 
@@ -60,9 +61,10 @@ class Origin:
                 )
             fields[field.name] = value.decode("utf-8", errors="replace")
         dimensions = fields.pop("dimensions")
-        if not dimensions.isdecimal() or int(dimensions) == 0:
+        if not dimensions.isdecimal() or len(dimensions) > 9 or int(dimensions) == 0:
             raise DataFileError(
-                f"{name}: {_PREFIX}dimensions is {dimensions!r}; expected a whole number above 0"
+                f"{name}: {_PREFIX}dimensions is {brief(dimensions)}; "
+                "expected a whole number above 0"
             )
         return cls(**fields, dimensions=int(dimensions))
 

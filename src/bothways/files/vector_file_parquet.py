@@ -23,10 +23,13 @@ class ParquetVectorFile:
         self._parquet, self._path = parquet, path
         schema = parquet.schema_arrow
         self.origin = Origin.from_metadata(schema.metadata, path)
-        if missing := [name for name in ("id", "text", "vector") if name not in schema.names]:
-            raise DataFileError(
-                f"{path}: no column {missing[0]!r}; was the file changed after encoding?"
-            )
+        for name in ("id", "text", "vector"):
+            count = schema.names.count(name)
+            if count != 1:
+                raise DataFileError(
+                    f"{path}: {count or 'no'} column{'s' if count else ''} {name!r}; "
+                    "was the file changed after encoding?"
+                )
 
     def batches(self) -> Iterator[np.ndarray]:
         """See `VectorFile.batches`."""
