@@ -96,7 +96,8 @@ class Hub:
             return 404, {"X-Error-Code": "RevisionNotFound"}, b""
         files = self.models[repository]
         if question == "revision":
-            about: dict[str, Any] = {"id": repository, "sha": commit, "siblings": []}
+            about: dict[str, Any] = {"id": repository, "sha": commit}
+            about["siblings"] = [{"rfilename": name} for name in files]  # read before version 2
             return 200, {"Content-Type": "application/json"}, json.dumps(about).encode()
         if question == "tree":
             listing = [
@@ -108,6 +109,8 @@ class Hub:
             return 403, {"X-Error-Code": "GatedRepo"}, b""
         if self.broken:
             return 403, {}, b""
+        if name not in files:
+            return 404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit}, b""
         return 200, {"ETag": f'"{self.tag(name)}"', "X-Repo-Commit": commit}, files[name]
 
     @staticmethod
@@ -249,5 +252,5 @@ def test_a_cache_that_may_lack_files_is_used_with_a_warning(hub: Hub, tmp_path: 
 
 def test_without_huggingface_hub_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(MissingExtra, match=r"downloading hf:org/name needs .*bothways\[hub\]"):
+    with pytest.raises(MissingExtra, match=r"downloading hf:org/name needs .*\[hub\]"):
         sources.resolve("hf:org/name", offline=False)

@@ -127,7 +127,7 @@ def test_without_torch_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.delitem(sys.modules, "torch")
     monkeypatch.setattr(builtins, "__import__", no_torch)
-    with pytest.raises(MissingExtra, match=r"reading pytorch_model\.bin .*bothways\[torch\]"):
+    with pytest.raises(MissingExtra, match=r"reading pytorch_model\.bin .*\[torch\]"):
         read_torch(tmp_path / "pytorch_model.bin")
 
 

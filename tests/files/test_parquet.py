@@ -36,6 +36,8 @@ def read_table(tmp_path: Path) -> ReadTable:
     ids=str,
 )
 def test_columns_of_text_are_read(read_table: ReadTable, type_: "pa.DataType") -> None:
+    if "view" in str(type_) and int(pa.__version__.partition(".")[0]) < 18:
+        pytest.skip("this version of pyarrow makes no columns of views")
     texts = ["a", "", "a", "b\u2028c\x00"]
     column = (
         pa.array(texts).cast(type_)
