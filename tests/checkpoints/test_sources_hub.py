@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 
 from bothways.checkpoints import sources
@@ -166,7 +167,8 @@ def test_only_weights_settings_and_tokenizer_are_downloaded(hub: Hub, tmp_path: 
     assert outcome.folder is not None
     assert outcome.folder.is_relative_to(tmp_path / "hf")
     size = sum(map(len, WHOLE.values()))
-    assert outcome.stderr.strip().endswith(f"({size}, {size})")  # the progress, and no bar
+    if hasattr(huggingface_hub, "get_cached_repo_tree"):  # before, it has only a bar of its own
+        assert outcome.stderr.strip().endswith(f"({size}, {size})")  # the progress, and no bar
     assert not [path for path in hub.asked for name in UNWANTED if path.endswith(f"/{name}")]
 
 
