@@ -1,11 +1,14 @@
 """The package: its public names, the cost of its import, and the hierarchy of its errors."""
 
 import importlib
+import pickle
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+
+import pytest
 
 import bothways
 from bothways import errors
@@ -57,6 +60,23 @@ def test_every_error_is_drawn_in_the_hierarchy() -> None:
         error = getattr(errors, name)
         if issubclass(error, errors.BothwaysError):
             assert name in errors.__doc__
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.ConfigError("a"),
+        errors.InputError("a", sequence=3),
+        errors.MissingExtra("torch", "training"),
+        errors.UnknownTokenWarning("a", count=3, first=1, advice="b"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_of_a_worker_process_arrives_as_it_was(error: Exception) -> None:
+    arrived = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert type(arrived) is type(error)
+    assert str(arrived) == str(error)
+    assert vars(arrived) == vars(error)
 
 
 ROOT = Path(__file__).parent.parent

@@ -1,8 +1,10 @@
 """What is fuzzed: for each reader, a folder of valid files and the call that reads it."""
 
+import bz2
 import dataclasses
 import gzip
 import json
+import lzma
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import feather
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 import bothways
@@ -39,7 +42,7 @@ class Target(NamedTuple):
     read: Callable[[Path], object]
 
 
-TEXTS = ("ab c", "c", "ä ab\u2028c", "", "a\tb", 'q"q')
+TEXTS = ("ab c", "c", "ä ab\u2028c", "-", "a\tb", 'q"q')
 VECTORS = np.eye(4, dtype=np.float32)
 TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##b", "ab", "c", "ä", "##c", "b")
 CONFIG = EncoderConfig(
@@ -84,10 +87,15 @@ def _read_vectors(name: str) -> Callable[[Path], object]:
 
 
 def _data(name: str, content: bytes, kind: InputKind = "text", **options: Any) -> Target:
+    read = _read_rows(name, kind, **options)
+    return Target(lambda folder: (folder / name).write_bytes(content), read)
+
+
+def _read_rows(name: str, kind: InputKind = "text", **options: Any) -> Callable[[Path], object]:
     def read(folder: Path) -> list[object]:
         return [row.value for row in read_rows([str(folder / name)], kind=kind, **options)]
 
-    return Target(lambda folder: (folder / name).write_bytes(content), read)
+    return read
 
 
 def _write_table(folder: Path) -> None:
@@ -96,8 +104,13 @@ def _write_table(folder: Path) -> None:
     )
 
 
-def _read_table(folder: Path) -> None:
-    list(read_rows([str(folder / "d.parquet")], id_column="id"))
+def _write_feather(folder: Path) -> None:
+    feather.write_feather(pa.table({"text": TEXTS, "n": [0.5] * 6}), folder / "d.feather")
+
+
+def _write_arrays(folder: Path) -> None:
+    np.save(folder / "d.npy", np.ones((2, 3, 2)))
+    np.savez(folder / "d.npz", a=np.ones((3, 2)), b=np.ones((1, 2)))
 
 
 def _tokenizer() -> Tokenizer:
@@ -240,9 +253,17 @@ TARGETS: dict[str, Target] = {
     "jsonl-symbols": _data("d.jsonl", b'{"x": ["a", "b"]}\n{"x": ["b"]}\n', "symbols"),
     "jsonl-series": _data("d.jsonl", b'{"x": [[1, 2], [3, 4]]}\n{"x": [[1, 2]]}\n', "series"),
     "fasta": _data("d.fasta", b">a b\nACD\nEF\n>c\nGH\n", "symbols"),
-    "txt": _data("d.txt", "a b\nä\n\nc".encode()),
+    "txt": _data("d.txt", "a b\nä\nc".encode()),
+    "json": _data("d.json", b'[{"text": "a"}, {"text": "b"}]'),
+    "json-texts": _data("d.json", b'["a", "b"]'),
+    "no-suffix": _data("d", b'{"text": "a"}\n{"text": "b"}\n'),
+    "bzip2": _data("d.txt.bz2", bz2.compress(b"a b\nc\n")),
+    "xz": _data("d.txt.xz", lzma.compress(b"a b\nc\n")),
+    "feather": Target(_write_feather, _read_rows("d.feather")),
+    "npy": Target(_write_arrays, _read_rows("d.npy", "series")),
+    "npz": Target(_write_arrays, _read_rows("d.npz", "series")),
     "gzip": _data("d.txt.gz", gzip.compress(b"a b\nc\n", mtime=0)),
-    "parquet": Target(_write_table, _read_table),
+    "parquet": Target(_write_table, _read_rows("d.parquet", id_column="id")),
     "model-bert": Target(_write_bert_tokenizer, _encode("ab c", "ab c <x>")),
     "model-bert-vocabulary": Target(_write_bert_vocabulary, _encode("ab c", "ab c <x>")),
     "model-roberta-vocabulary": Target(_write_roberta_vocabulary, _encode("ab c", "a <x>")),

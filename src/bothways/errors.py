@@ -16,6 +16,10 @@ message says what was wrong, where, what was expected, and what to do next; the 
 it unchanged.
 """
 
+import functools
+from collections.abc import Callable
+from typing import Self
+
 from bothways.installation import install_command
 
 __all__ = [
@@ -85,6 +89,11 @@ class MissingExtra(BothwaysError, ImportError):
     def __init__(self, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs an extra: {install_command(extra)}")
         self.extra = extra
+        self.purpose = purpose
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        """Pickle the arguments, as workers of joblib and multiprocessing do, not the message."""
+        return type(self), (self.extra, self.purpose)
 
 
 class TruncationWarning(UserWarning):
@@ -100,3 +109,8 @@ class UnknownTokenWarning(UserWarning):
     def __init__(self, message: str, *, count: int, first: int, advice: str) -> None:
         super().__init__(message)
         self.count, self.first, self.advice = count, first, advice
+
+    def __reduce__(self) -> tuple[Callable[..., Self], tuple[()], dict[str, object]]:
+        """Pickle the arguments by name."""
+        arguments = {"count": self.count, "first": self.first, "advice": self.advice}
+        return functools.partial(type(self), str(self), **arguments), (), {}
