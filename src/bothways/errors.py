@@ -117,5 +117,7 @@ class UnknownTokenWarning(UserWarning):
 
     def __reduce__(self) -> tuple[Callable[..., Self], tuple[()], dict[str, object]]:
         """Pickle the arguments by name."""
-        arguments = {"count": self.count, "first": self.first, "advice": self.advice}
-        return functools.partial(type(self), str(self), **arguments), (), {}
+        rebuild = functools.partial(
+            type(self), str(self), count=self.count, first=self.first, advice=self.advice
+        )
+        return rebuild, (), {}
