@@ -30,6 +30,7 @@ __all__ = [
     "DataFileError",
     "InputError",
     "MissingExtra",
+    "PoolingWarning",
     "PrecisionWarning",
     "SequenceTooLong",
     "SourceError",
@@ -120,6 +121,10 @@ def _shorten(message: str) -> str:
 
 class TruncationWarning(UserWarning):
     """Sequences were longer than the model allows and were cut; the message counts them."""
+
+
+class PoolingWarning(UserWarning):
+    """A folder does not say how its model is pooled, and it was published with another pooling."""
 
 
 class PrecisionWarning(UserWarning):

@@ -21,6 +21,7 @@ from bothways.inference.heads import Heads
 from bothways.inference.options import RunOptions, VectorOptions
 from bothways.inference.postprocessing import finish
 from bothways.inference.prompts import Prompt, select_prompt
+from bothways.io.caller import warn_caller
 from bothways.io.progress import show_progress
 from bothways.model.config import EncoderShape, PoolingMode
 from bothways.sequences import FittedSequence, OnOverflow, SequenceReader, Tokenized
@@ -157,7 +158,7 @@ class Session:
         tokenized = self.tokenize(rows, self.prompt(options).text, readable)
         fitted = self.fit(tokenized, options.on_overflow, max_length)
         if options.on_unknown == "error":
-            self._refuse_unknown(rows, fitted)
+            self.refuse_unknown(rows, fitted)
         return fitted
 
     def pool(
@@ -176,6 +177,7 @@ class Session:
                 fitted,
                 modes,
                 skip=self._prompt_length(fitted, options),
+                added_ids=self._added_ids() if "mean_content" in modes else None,
                 max_tokens=options.batch_tokens,
                 advance=advance,
             )
@@ -234,9 +236,14 @@ class Session:
                 f"does not know, the first is sequence {first}: different sequences may get equal "
                 f"results; {advice}. on_unknown='error' refuses them, 'ignore' is silent"
             )
-            runner.warn(UnknownTokenWarning(message, count=len(mostly), first=first, advice=advice))
+            warn_caller(UnknownTokenWarning(message, count=len(mostly), first=first, advice=advice))
 
-    def _refuse_unknown(self, rows: Sequence[Any], fitted: Sequence[FittedSequence]) -> None:
+    def refuse_unknown(self, rows: Sequence[Any], fitted: Sequence[FittedSequence]) -> None:
+        """Check that no sequence consists mostly of unknown tokens.
+
+        Raises:
+            InputError: naming the first that does.
+        """
         for index in self._mostly_unknown(fitted)[:1].tolist():
             raise InputError(
                 f"{self.num_unknown(fitted)[index]} of {fitted[index].num_tokens} tokens are "
@@ -253,6 +260,21 @@ class Session:
     @cached_property
     def _unknown_id(self) -> int | None:
         return unknown_id(self.reader)
+
+    def _added_ids(self) -> np.ndarray | None:
+        """Ids that `mean_content` leaves out; None for vectors, which have none.
+
+        Raises:
+            InputError: if the model folder does not say which ids are special.
+        """
+        if self.spec.config.input == "vectors":
+            return None
+        if self.reader is None:
+            raise InputError(
+                "pooling='mean_content' leaves out special tokens, and the model folder has no "
+                "tokenizer that says which ids those are; choose 'mean', and pass ids without them"
+            )
+        return np.array(sorted(self.reader.added_ids), dtype=np.int64)
 
     def _prompt_length(self, fitted: Sequence[FittedSequence], options: RunOptions) -> int:
         """Positions of the prompt that pooling leaves out."""
