@@ -234,7 +234,7 @@ def _write_run(folder: Path) -> None:
 
 def _read_run(folder: Path) -> None:
     run = RunFolder(folder / "run")
-    run.resume({"bound": {}}, TrainingSettings())
+    run.resume({"bound": {}}, TrainingSettings(), steps_per_epoch=1)
     run.load_latest_checkpoint()
     discard_events_after(run.metrics, 1)
     read_events(run.metrics)
