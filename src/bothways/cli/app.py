@@ -13,7 +13,7 @@ __all__ = ["app", "main"]
 class _Commands(LazyGroup):
     module = "bothways.cli"
     names = (
-        *("encode", "search", "train", "predict", "compare"),
+        *("encode", "search", "serve", "train", "predict", "compare"),
         *("inspect", "pull", "export", "doctor"),
     )
 
