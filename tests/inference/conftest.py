@@ -6,13 +6,13 @@ from typing import Protocol
 
 import numpy as np
 import pytest
+from tests.support.models import TEXT, write_model
 
 from bothways.inference.backends import BackendName
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head
 from bothways.native import is_built
 from bothways.sequences import SequenceReader
-from tests.support.models import TEXT, write_model
 
 
 class MakeModel(Protocol):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from bothways import Encoder, load
 from tests.support.heads import TAGS, TOKENS, pooled_head
 from tests.support.models import TEXT, write_model
+
+from bothways import Encoder, load
 
 MakeWeights = Callable[..., dict[str, np.ndarray]]
 

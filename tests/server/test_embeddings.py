@@ -10,14 +10,14 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from tests.support.heads import LONG
+from tests.support.models import WORDS
+from tests.support.serving import application, run, settings_of
 
 from bothways import Encoder
 from bothways.errors import TruncationWarning
 from bothways.server.engine import Engine
 from bothways.server.settings import BatchingSettings, Limits, ModelSettings
-from tests.support.heads import LONG
-from tests.support.models import WORDS
-from tests.support.serving import application, run, settings_of
 
 URL = "/v1/embeddings"
 
@@ -246,12 +246,15 @@ def test_an_alias_has_a_prompt_of_its_own_and_shares_the_engine(
         loads.append(settings.source)
         return Engine.load(settings, batching)
 
-    models = {"tiny": tiny_folder, "tiny-query": ModelSettings(alias="tiny", prompt_name="query")}
+    models: dict[str, Path | ModelSettings] = {
+        "tiny": tiny_folder,
+        "tiny-query": ModelSettings(alias="tiny", prompt_name="query"),
+    }
 
     async def body(client: httpx.AsyncClient) -> None:
-        for name, options in (("tiny", {}), ("tiny-query", {"prompt_name": "query"})):
+        for name, prompt in (("tiny", None), ("tiny-query", "query")):
             response = await client.post(URL, json={"input": "bank", "model": name})
-            assert (vectors_of(response)[0] == tiny.encode("bank", **options)).all()
+            assert (vectors_of(response)[0] == tiny.encode("bank", prompt_name=prompt)).all()
         assert loads == [str(tiny_folder)]
         models = (await client.get("/v1/models")).json()["data"]
         assert [model["id"] for model in models] == ["tiny", "tiny-query"]

@@ -30,9 +30,9 @@ Body = Callable[[httpx.AsyncClient], Awaitable[None]]
 def settings_of(
     models: Mapping[str, Path | ModelSettings],
     *,
-    server: NetworkSettings = NetworkSettings(),
-    limits: Limits = Limits(),
-    batching: BatchingSettings = BatchingSettings(max_batch_tokens=64),
+    server: NetworkSettings | None = None,
+    limits: Limits | None = None,
+    batching: BatchingSettings | None = None,
 ) -> ServerSettings:
     """Settings for models in folders, which are not warmed up."""
     served = {
@@ -41,7 +41,12 @@ def settings_of(
         else ModelSettings(source=str(model), threads=1, warm_up=False)
         for name, model in models.items()
     }
-    return ServerSettings(models=served, server=server, limits=limits, batching=batching)
+    return ServerSettings(
+        models=served,
+        server=server or NetworkSettings(),
+        limits=limits or Limits(),
+        batching=batching or BatchingSettings(max_batch_tokens=64),
+    )
 
 
 def application(
@@ -74,18 +79,21 @@ def run(app: Application, body: Body, *, headers: Mapping[str, str] | None = Non
 class GatedEngine(Engine):
     """An engine whose batches wait until the test lets them pass.
 
-    batches: the number of inputs of each batch that was started.
+    batches: the number of inputs of each batch that was started. passed: batches that were let
+    pass.
     """
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.gate = threading.Semaphore(0)
         self.batches: list[int] = []
+        self.passed = 0
 
     def compute(self, operation: Operation, fitted: Sequence[FittedSequence]) -> Sequence[Any]:
         """As an engine, when the gate is open."""
         self.batches.append(len(fitted))
         assert self.gate.acquire(timeout=20)
+        self.passed += 1
         return super().compute(operation, fitted)
 
     def open(self, batches: int = 1_000_000) -> None:

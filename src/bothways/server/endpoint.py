@@ -77,19 +77,23 @@ class Endpoint:
         except ApiError as error:
             if error.reason:
                 self.runtime.metrics.rejected.labels(error.reason).inc()
-            reply = Reply(self.dialect.error_body(error), status=error.status)
-            reply.headers.update(error.headers)
-            return reply
+            return self._refusal(error)
         except (ClientGone, asyncio.CancelledError):
             raise
         except Exception:
             _log.exception("request %s failed", exchange.id)
-            error = ApiError(
-                HTTPStatus.INTERNAL_SERVER_ERROR,
-                "internal_error",
-                f"the server failed; its log has the reason under the id {exchange.id}",
+            return self._refusal(
+                ApiError(
+                    HTTPStatus.INTERNAL_SERVER_ERROR,
+                    "internal_error",
+                    f"the server failed; its log has the reason under the id {exchange.id}",
+                )
             )
-            return Reply(self.dialect.error_body(error), status=error.status)
+
+    def _refusal(self, error: ApiError) -> Reply:
+        reply = Reply(self.dialect.error_body(error), status=error.status)
+        reply.headers.update(error.headers)
+        return reply
 
     def _check(self, exchange: Exchange) -> None:
         """Refuse what no handler should see; the cheapest checks first."""
@@ -159,7 +163,7 @@ async def _send(exchange: Exchange, reply: Reply, body: bytes, send: Send) -> No
 def _server_timing(exchange: Exchange) -> str:
     parts = ("read", "tokenize", "queue", "compute", "write")
     seconds = exchange.seconds
-    return ", ".join(f"{p};dur={1000 * seconds[p]:.2f}" for p in parts if p in seconds)  # type: ignore[index]
+    return ", ".join(f"{p};dur={1000 * seconds[p]:.2f}" for p in parts if p in seconds)
 
 
 def _indices(indices: list[int]) -> str:

@@ -41,7 +41,7 @@ class Pool:
     """
 
     modes: tuple[PoolingMode, ...]
-    options: RunOptions = RunOptions()
+    options: RunOptions
     ids: bool = False
 
 

@@ -15,7 +15,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-__all__ = ["METRICS_TYPE", "Part", "ServerMetrics"]
+__all__ = ["METRICS_TYPE", "Part", "ServerMetrics", "counter", "gauge"]
 
 METRICS_TYPE = CONTENT_TYPE_LATEST
 """The content type of the metrics."""

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
+from prometheus_client import Metric
+
 import bothways
 from bothways.io.cpus import available_cpus
 from bothways.server.admission import Admission
 from bothways.server.compute import BatchReport, Computer
 from bothways.server.engine import Engine, Work
-from bothways.server.metrics import Metric, ServerMetrics, counter, gauge
+from bothways.server.metrics import ServerMetrics, counter, gauge
 from bothways.server.models import Loader, ModelTable, load_models
 from bothways.server.security import Guard
 from bothways.server.settings import ServerSettings
@@ -61,7 +63,8 @@ class Runtime:
         self.writers = ThreadPoolExecutor(1, "bothways-write")
         """Writes large replies."""
         self._load = load
-        self._on_failure, self._on_ready, self._on_death = on_failure, on_ready, on_death
+        self.on_death = on_death
+        self._on_failure, self._on_ready = on_failure, on_ready
         self._computers: dict[str, Computer[Work]] = {}
         self._loaded: asyncio.Event | None = None
         self._requests_wait = False
@@ -106,7 +109,7 @@ class Runtime:
                 coalesce=batching.coalesce,
                 linger_s=batching.linger_ms / 1000,
                 on_batch=self._record_batch,
-                on_death=self._on_death,
+                on_death=lambda: self.on_death(),
             )
             computer.start()
             self._computers[engine.device] = computer
