@@ -55,7 +55,7 @@ class Endpoint:
         """Answer one request."""
         if scope["type"] != "http":
             raise ValueError(f"expected a request over HTTP, got {scope['type']}")
-        exchange = Exchange(scope, receive, self.runtime.settings.limits, self.route)
+        exchange = Exchange(scope, receive, self.runtime.admission.limits, self.route)
         status = CLIENT_CLOSED
         try:
             reply = await self._reply(exchange)
