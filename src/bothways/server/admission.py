@@ -51,10 +51,8 @@ class Admission:
         finally:
             self.requests -= 1
 
-    def check_inputs(self, count: int, *, param: str, status: int) -> None:
+    def check_inputs(self, count: int, *, param: str) -> None:
         """Refuse a request without inputs, or with too many.
-
-        status: of the refusal of too many, which differs between dialects.
 
         Raises:
             ApiError: naming the field, the number and the limit.
@@ -68,7 +66,7 @@ class Admission:
             )
         if count > self.limits.max_inputs:
             raise ApiError(
-                status,
+                HTTPStatus.BAD_REQUEST,
                 "too_many_inputs",
                 f"{param}: {count} inputs, and a request may have {self.limits.max_inputs} "
                 "(max_inputs); send several requests",

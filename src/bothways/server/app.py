@@ -9,9 +9,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bothways.server.api import Dialect
 from bothways.server.api.openai import OPENAI
+from bothways.server.api.tei import TEI
 from bothways.server.endpoint import Endpoint, Handler
+from bothways.server.handlers.classify import ClassifyHandlers
 from bothways.server.handlers.embeddings import EmbeddingHandlers
+from bothways.server.handlers.hub import HubHandlers
+from bothways.server.handlers.rerank import RerankHandlers
 from bothways.server.handlers.state import StateHandlers
+from bothways.server.handlers.tei import TeiHandlers
 from bothways.server.runtime import Runtime
 from bothways.server.service import Service
 
@@ -69,6 +74,22 @@ class _RouteTable:
         self._add_get("/v1/models/{name:path}", state.model)
         embeddings = EmbeddingHandlers(service).embeddings
         self._add_post(("/v1/embeddings", "/embeddings"), embeddings, OPENAI)
+        rerank, classify = RerankHandlers(service), ClassifyHandlers(service).classify
+        self._add_post(("/v1/rerank",), rerank.jina, OPENAI)
+        self._add_post(("/classify", "/v1/classify"), classify, OPENAI)
+        tei = TeiHandlers(service)
+        self._add_get("/info", tei.info)
+        for path, handler in {
+            "/": HubHandlers(service, tei).root,
+            "/embed": tei.embed,
+            "/embed_all": tei.embed_all,
+            "/embed_sparse": tei.embed_sparse,
+            "/predict": tei.predict,
+            "/rerank": rerank.either,
+            "/similarity": tei.similarity,
+            "/tokenize": tei.tokenize,
+        }.items():
+            self._add_post((path,), handler, TEI)
 
     def _add_get(self, path: str, handler: Handler, *, is_probe: bool = False) -> None:
         endpoint = Endpoint(

@@ -91,7 +91,8 @@ class Endpoint:
             )
 
     def _refusal(self, error: ApiError) -> Reply:
-        reply = Reply(self.dialect.error_body(error), status=error.status)
+        status = self.dialect.statuses.get(error.code, error.status)
+        reply = Reply(self.dialect.error_body(error), status=status)
         reply.headers.update(error.headers)
         return reply
 

@@ -127,9 +127,26 @@ class Exchange:
             ApiError: if it is too large or too slow, or not JSON of that type.
             ClientGone: if the client closes the connection.
         """
+        return self.decode(await self.read_bytes(), type_)
+
+    def decode(self, body: bytes, type_: type[_Body]) -> _Body:
+        """A body as JSON of a type.
+
+        Raises:
+            ApiError: naming the field that is none.
+        """
         with self.measured("read"):
-            body = await self._read_bytes()
             return _decode(body, type_)
+
+    async def read_bytes(self) -> bytes:
+        """The bytes of the body.
+
+        Raises:
+            ApiError: if it is too large or too slow.
+            ClientGone: if the client closes the connection.
+        """
+        with self.measured("read"):
+            return await self._read_bytes()
 
     def watch(self) -> "asyncio.Task[None]":
         """A task that ends when the client closes the connection; after the body is read."""

@@ -3,11 +3,12 @@
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from bothways import checkpoints
+from bothways.model.heads import HeadTask
 from bothways.server.engine import Engine
 from bothways.server.errors import ApiError
 from bothways.server.settings import BatchingSettings, ModelSettings, ServerSettings
@@ -32,6 +33,10 @@ class ServedModel:
     prompt_name: str | None
     created: int
 
+    def has_head(self, tasks: Sequence[HeadTask]) -> bool:
+        """Whether the model has a head for one of the tasks."""
+        return any(task in self.engine.encoder.tasks for task in tasks)
+
     def describe(self) -> dict[str, Any]:
         """What clients may know of the model."""
         encoder = self.engine.encoder
@@ -55,16 +60,19 @@ class ServedModel:
 class ModelTable(dict[str, ServedModel]):
     """Served models by name."""
 
-    def find(self, name: str | None) -> ServedModel:
-        """The model of a request; without a name, the only one there is.
+    def find(
+        self, name: str | None, suits: Callable[[ServedModel], bool] | None = None
+    ) -> ServedModel:
+        """The model of a request; without a name, the only one, or the only one that suits.
 
         Raises:
-            ApiError: 404, with the names that are served.
+            ApiError: 404, with the names that are served; 400 if a name is needed.
         """
         if name is None:
-            engines = {id(served.engine) for served in self.values()}
-            if len(engines) == 1:
-                return next(iter(self.values()))
+            suitable = [served for served in self.values() if suits is None or suits(served)]
+            candidates = suitable or list(self.values())
+            if len({id(served.engine) for served in candidates}) == 1:
+                return candidates[0]
             raise ApiError(
                 HTTPStatus.BAD_REQUEST,
                 "model_required",

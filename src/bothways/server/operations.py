@@ -6,16 +6,18 @@ n inputs; d dimensions of a vector; D model width; L positions.
 import dataclasses
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bothways.errors import InputError
 from bothways.inference.options import RunOptions, VectorOptions
 from bothways.inference.predict.classify import Classifications, check_threshold, classifications
+from bothways.inference.predict.fill_mask import MaskPrediction, mask_predictions
 from bothways.inference.predict.head_run import HeadRun
-from bothways.inference.predict.rerank import Ranking, query_prompt, ranking, scoring_head
+from bothways.inference.predict.rerank import query_prompt, ranking, scoring_head
 from bothways.inference.predict.sparse import SparseVector
+from bothways.inference.predict.tag import TokenTags, token_tags
 from bothways.model.heads import HeadTask
 from bothways.sequences import FittedSequence
 from bothways.server.engine import Pool, Sparse, Tokens
@@ -25,16 +27,83 @@ from bothways.server.models import ServedModel
 from bothways.server.service import Inputs, Service, input_errors
 
 __all__ = [
+    "CLASSES",
+    "SCORES",
+    "TAGS",
+    "TERMS",
+    "VALUES",
     "as_rows",
+    "can_classify",
+    "can_predict",
+    "can_rerank",
+    "can_weigh_terms",
     "classify",
     "embed",
+    "fill_mask",
     "predict",
     "rerank",
     "run_options",
     "sparse",
+    "tag",
     "token_vectors",
     "tokenize",
 ]
+
+SMALL = 32
+"""Vectors that are finished where they arrive: handing them to a thread takes longer."""
+
+CLASSES: tuple[HeadTask, ...] = ("classes", "multilabel")
+VALUES: tuple[HeadTask, ...] = ("values",)
+SCORES: tuple[HeadTask, ...] = (*VALUES, *CLASSES)
+TAGS: tuple[HeadTask, ...] = ("tags",)
+TERMS: tuple[HeadTask, ...] = ("masked_tokens",)
+"""Heads for labels, values, scores of pairs, labels of tokens, and terms of a vocabulary."""
+
+
+def can_classify(served: ServedModel) -> bool:
+    """Whether a model has a head for `classify`."""
+    return served.has_head(CLASSES)
+
+
+def can_predict(served: ServedModel) -> bool:
+    """Whether a model has a head for `predict`."""
+    return served.has_head((*CLASSES, *VALUES))
+
+
+def can_rerank(served: ServedModel) -> bool:
+    """Whether a model has a head for `rerank`."""
+    try:
+        scoring_head(served.engine.encoder.session)
+    except InputError:
+        return False
+    return True
+
+
+def can_weigh_terms(served: ServedModel) -> bool:
+    """Whether a model has a head for `sparse`."""
+    return served.has_head(TERMS)
+
+
+class Relevance(NamedTuple):
+    """How well n documents answer a query.
+
+    order: indices of the documents, best first. scores: between 0 and 1, in the order given: the
+    probability of a match, or the sigmoid of a single value. raw: as `Encoder.rerank` gives them.
+    """
+
+    order: list[int]
+    scores: list[float]
+    raw: list[float]
+
+
+class LabeledOutputs(NamedTuple):
+    """The outputs of a head for each input, float32 (n, C), as it gives them and as its task reads
+    them: probabilities of classes, or values.
+    """
+
+    labels: tuple[str, ...]
+    outputs: np.ndarray
+    scores: np.ndarray
 
 
 def run_options(
@@ -109,7 +178,10 @@ async def embed(
     fitted = await service.read(exchange, served, inputs)
     operation = Pool(modes, _prompt_options(served, inputs), _are_ids(inputs))
     pooled = await service.compute(exchange, served, operation, fitted, inputs)
-    return session.finish(np.stack(pooled), vector), fitted
+    vectors = np.stack(pooled)
+    if len(vectors) <= SMALL:
+        return session.finish(vectors, vector), fitted
+    return await service.offload(lambda: session.finish(vectors, vector)), fitted
 
 
 async def classify(
@@ -122,24 +194,21 @@ async def classify(
     """
     with input_errors(inputs):
         check_threshold(threshold)
-    run, outputs = await _head_outputs(
-        service, exchange, served, inputs, ("classes", "multilabel"), "classifies"
-    )
+    run, outputs = await _head_outputs(service, exchange, served, inputs, CLASSES)
     return classifications(run, outputs, threshold)
 
 
 async def predict(
     service: Service, exchange: Exchange, served: ServedModel, inputs: Inputs
-) -> tuple[tuple[str, ...], np.ndarray]:
-    """The names of the values of a model, and those of each input, float32 (n, k).
+) -> LabeledOutputs:
+    """The probabilities of the labels, or the values, of each input.
 
     Raises:
-        ApiError: naming the input that is invalid, or if the model predicts no values.
+        ApiError: naming the input that is invalid, or if the model predicts neither.
     """
-    run, outputs = await _head_outputs(
-        service, exchange, served, inputs, ("values",), "predicts values"
-    )
-    return run.head.labels, outputs
+    tasks = (*CLASSES, *VALUES)
+    run, outputs = await _head_outputs(service, exchange, served, inputs, tasks)
+    return LabeledOutputs(run.head.labels, outputs, run.probabilities(outputs))
 
 
 async def rerank(
@@ -151,27 +220,28 @@ async def rerank(
     *,
     param: str,
     options: RunOptions,
-    max_length: int | None = None,
-) -> Ranking:
-    """Documents in the order in which they answer a query, with scores as `Encoder.rerank`.
+) -> Relevance:
+    """Documents in the order in which they answer a query.
 
     Raises:
         ApiError: naming the document that is invalid, or if the model does not score pairs.
     """
     session = served.engine.encoder.session
-    _require_head(served, ("values", "classes", "multilabel"), "scores pairs of texts")
+    _require_head(served, SCORES)
     try:
         head = scoring_head(session)
     except InputError as error:
         raise ApiError(HTTPStatus.BAD_REQUEST, "unsupported_task", error.detail) from None
     if options.prompt is None and options.prompt_name is None:
         options = dataclasses.replace(options, prompt=query_prompt(session))
-    pairs = [(query, document) for document in documents]
-    inputs = Inputs(pairs, param, options, max_length)
-    run, outputs = await _head_outputs(
-        service, exchange, served, inputs, (head.task,), "scores pairs of texts"
-    )
-    return ranking(run, outputs)
+    inputs = Inputs([(query, document) for document in documents], param, options)
+    run, outputs = await _head_outputs(service, exchange, served, inputs, (head.task,))
+    result = ranking(run, outputs)
+    scores = result.scores.astype(np.float64)
+    if head.task == "values":
+        with np.errstate(over="ignore"):
+            scores = 1 / (1 + np.exp(-scores))
+    return Relevance(result.order.tolist(), scores.tolist(), result.scores.tolist())
 
 
 async def sparse(
@@ -182,7 +252,7 @@ async def sparse(
     Raises:
         ApiError: naming the input that is invalid, or if the model has no such head.
     """
-    _require_head(served, ("masked_tokens",), "gives sparse vectors")
+    _require_head(served, TERMS)
     inputs = _without_prompt(inputs)
     fitted = await service.read(exchange, served, inputs)
     return await service.compute(exchange, served, Sparse(), fitted, inputs)
@@ -198,6 +268,32 @@ async def token_vectors(
     """
     fitted = await service.read(exchange, served, inputs)
     return await service.compute(exchange, served, Tokens(), fitted, inputs)
+
+
+async def tag(
+    service: Service, exchange: Exchange, served: ServedModel, inputs: Inputs
+) -> list[TokenTags]:
+    """The label of each token of each input.
+
+    Raises:
+        ApiError: naming the input that is invalid, or if the model has no such head.
+    """
+    run, states = await _head_states(service, exchange, served, inputs, TAGS)
+    pairs = list(zip(run.fitted, states, strict=True))
+    return await service.offload(lambda: [token_tags(run, f, x_LD) for f, x_LD in pairs])
+
+
+async def fill_mask(
+    service: Service, exchange: Exchange, served: ServedModel, inputs: Inputs, top: int
+) -> list[list[MaskPrediction]]:
+    """The most probable tokens for each mask of each input.
+
+    Raises:
+        ApiError: naming the input that is invalid or has no mask, or if the model has no such head.
+    """
+    run, states = await _head_states(service, exchange, served, inputs, TERMS)
+    with input_errors(inputs):
+        return await service.offload(lambda: mask_predictions(run, enumerate(states), top))
 
 
 async def tokenize(
@@ -217,12 +313,11 @@ async def _head_outputs(
     served: ServedModel,
     inputs: Inputs,
     tasks: tuple[HeadTask, ...],
-    purpose: str,
 ) -> tuple[HeadRun, np.ndarray]:
     """A run to the first head that the model has for one of the tasks, and its outputs (n, O)."""
-    _require_head(served, tasks, purpose)
+    _require_head(served, tasks)
     session = served.engine.encoder.session
-    head = session.heads.find(*tasks, purpose=purpose)
+    head = session.heads.find(*tasks, purpose="this request")
     inputs = _without_prompt(inputs)
     fitted = await service.read(exchange, served, inputs)
     if head.pooling is None:
@@ -230,7 +325,25 @@ async def _head_outputs(
     operation = Pool((head.pooling,), _prompt_options(served, inputs))
     pooled = await service.compute(exchange, served, operation, fitted, inputs)
     run = HeadRun(session, head, session.heads.weights(head), fitted, inputs.options)
-    return run, run.outputs_of_pooled(np.stack(pooled))
+    vectors = np.stack(pooled)
+    return run, await service.offload(lambda: run.outputs_of_pooled(vectors))
+
+
+async def _head_states(
+    service: Service,
+    exchange: Exchange,
+    served: ServedModel,
+    inputs: Inputs,
+    tasks: tuple[HeadTask, ...],
+) -> tuple[HeadRun, list[np.ndarray]]:
+    """A run to a head that takes each position, and the last hidden states of each input."""
+    _require_head(served, tasks)
+    session = served.engine.encoder.session
+    head = session.heads.find(*tasks, purpose="this request")
+    inputs = _without_prompt(inputs)
+    fitted = await service.read(exchange, served, inputs)
+    states = await service.compute(exchange, served, Tokens(), fitted, inputs)
+    return HeadRun(session, head, session.heads.weights(head), fitted, inputs.options), states
 
 
 def _without_prompt(inputs: Inputs) -> Inputs:
@@ -256,18 +369,18 @@ def _are_ids(inputs: Inputs) -> bool:
     return any(isinstance(row, np.ndarray) for row in inputs.rows)
 
 
-def _require_head(served: ServedModel, tasks: tuple[HeadTask, ...], purpose: str) -> None:
+def _require_head(served: ServedModel, tasks: tuple[HeadTask, ...]) -> None:
     """Refuse a request for which the model has no head.
 
     Raises:
-        ApiError: with the tasks that the model has.
+        ApiError: with the heads that the model has.
     """
-    available = served.engine.encoder.tasks
-    if not any(task in available for task in tasks):
-        heads = f"it has heads for {', '.join(available)}" if available else "it has no heads"
+    if not served.has_head(tasks):
+        available = ", ".join(served.engine.encoder.tasks) or "none"
         raise ApiError(
             HTTPStatus.BAD_REQUEST,
             "unsupported_task",
-            f"the model {served.name!r} is none that {purpose}: {heads}; name another as model",
+            f"this request needs a model with a head for {' or '.join(tasks)}; the heads of "
+            f"{served.name!r}: {available}. GET /v1/models lists the tasks of each model",
             param="model",
         )

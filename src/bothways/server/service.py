@@ -5,9 +5,9 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from bothways.errors import InputError, SequenceTooLong
 from bothways.inference.options import RunOptions
@@ -21,6 +21,8 @@ from bothways.server.queue import Ticket
 from bothways.server.runtime import Runtime
 
 __all__ = ["Inputs", "Service", "input_errors"]
+
+_T = TypeVar("_T")
 
 _log = logging.getLogger("bothways.server")
 
@@ -53,8 +55,13 @@ class Service:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
 
-    async def find(self, exchange: Exchange, name: str | None) -> ServedModel:
-        """The model of a request.
+    async def find(
+        self,
+        exchange: Exchange,
+        name: str | None,
+        suits: Callable[[ServedModel], bool] | None = None,
+    ) -> ServedModel:
+        """The model of a request: the one of that name, or the only one that suits.
 
         Raises:
             ApiError: 404 if it is not served; 503 if the server is not ready.
@@ -68,7 +75,7 @@ class Service:
                 "the models are not loaded; send this request again when /ready says so",
                 headers={"Retry-After": "1"},
             )
-        exchange.served = runtime.models.find(name)
+        exchange.served = runtime.models.find(name, suits)
         return exchange.served
 
     async def read(
@@ -144,6 +151,10 @@ class Service:
                     param=inputs.name(index),
                 )
         return results
+
+    async def offload(self, function: Callable[[], _T]) -> _T:
+        """Call a function in a thread, so that other requests need not wait for it."""
+        return await asyncio.get_running_loop().run_in_executor(self.runtime.writers, function)
 
     async def _results(
         self, exchange: Exchange, ticket: Ticket[Work], deadline: float

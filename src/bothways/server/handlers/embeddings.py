@@ -12,7 +12,6 @@ from bothways.errors import InputError
 from bothways.inference.options import RunOptions, VectorOptions
 from bothways.server import operations
 from bothways.server.api.openai import (
-    OPENAI,
     EmbeddingReply,
     EmbeddingRow,
     EmbeddingsRequest,
@@ -24,7 +23,7 @@ from bothways.server.exchange import Exchange, Reply
 from bothways.server.models import ServedModel
 from bothways.server.service import Inputs, Service
 
-__all__ = ["EmbeddingHandlers", "vector_options"]
+__all__ = ["EmbeddingHandlers", "as_list", "vector_options"]
 
 
 class EmbeddingHandlers:
@@ -37,10 +36,8 @@ class EmbeddingHandlers:
         """A vector for each input."""
         request = await exchange.read(EmbeddingsRequest)
         served = await self._service.find(exchange, request.model)
-        values = _values(request)
-        self._service.runtime.admission.check_inputs(
-            len(values), param="input", status=OPENAI.too_many_inputs
-        )
+        values = as_list(request.input, "input")
+        self._service.runtime.admission.check_inputs(len(values), param="input")
         options = operations.run_options(
             served,
             prompt=request.prompt,
@@ -102,21 +99,24 @@ def vector_options(
         ) from None
 
 
-def _values(request: EmbeddingsRequest) -> list[Any]:
-    """The inputs of a request: a list of integers is the ids of one."""
-    value = request.input
+def as_list(value: str | list[str | int | list[int]], param: str) -> list[Any]:
+    """The inputs of a request, from one or several: a list of integers is the ids of one.
+
+    Raises:
+        ApiError: naming the integer among other inputs.
+    """
     if isinstance(value, str):
         return [value]
     integers = [isinstance(item, int) for item in value]
     if value and all(integers):
         return [value]
     if any(integers):
-        index = integers.index(True)
+        name = f"{param}[{integers.index(True)}]"
         raise ApiError(
             HTTPStatus.BAD_REQUEST,
             "invalid_value",
-            f"input[{index}]: got an integer; expected a text, or the ids of an input in a list",
-            param=f"input[{index}]",
+            f"{name}: got an integer; expected a text, or the ids of an input in a list",
+            param=name,
         )
     return list(value)
 
