@@ -180,6 +180,23 @@ def test_importing_bothways_imports_nothing_of_the_extra() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_large_replies_are_whole(tiny_folder: Path, tiny: Encoder) -> None:
+    # They are written a part at a time, in a thread.
+    texts = [f"bank {'loan ' * (n % 7)}" for n in range(2048)]
+    expected = tiny.encode(texts)
+
+    async def body(client: httpx.AsyncClient) -> None:
+        reply = (await client.post(URL, json={"input": texts})).json()
+        assert [row["index"] for row in reply["data"]] == list(range(2048))
+        rows = np.array([row["embedding"] for row in reply["data"]], np.float32)
+        assert (rows == expected).all()
+        assert (
+            np.array((await client.post("/embed", json={"inputs": texts})).json()) == rows
+        ).all()
+
+    run(application(settings_of({"tiny": tiny_folder})), body)
+
+
 def test_a_large_body_is_refused_before_it_is_read(tiny_folder: Path) -> None:
     app = application(settings_of({"tiny": tiny_folder}))
 

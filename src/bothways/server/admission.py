@@ -12,7 +12,7 @@ from http import HTTPStatus
 from bothways.server.errors import ApiError
 from bothways.server.settings import Limits
 
-__all__ = ["Admission", "retry_headers"]
+__all__ = ["CHARACTERS_PER_TOKEN", "Admission", "retry_headers"]
 
 CHARACTERS_PER_TOKEN = 4
 """Characters of a token, about, for a first estimate before a text is tokenized."""

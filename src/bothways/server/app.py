@@ -7,7 +7,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bothways.server.api import Dialect
+from bothways.server.api import ApiDialect
 from bothways.server.api.openai import OPENAI
 from bothways.server.api.tei import TEI
 from bothways.server.endpoint import Endpoint, Handler
@@ -97,6 +97,6 @@ class _RouteTable:
         )
         self.routes.append(Route(path, endpoint))
 
-    def _add_post(self, paths: tuple[str, ...], handler: Handler, dialect: Dialect) -> None:
+    def _add_post(self, paths: tuple[str, ...], handler: Handler, dialect: ApiDialect) -> None:
         for path in paths:
             self.routes.append(Route(path, Endpoint(self._runtime, path, handler, dialect)))

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from bothways.server.api import Dialect
+from bothways.server.api import ApiDialect
 from bothways.server.errors import ApiError, ClientGone
 from bothways.server.exchange import Exchange, Reply
 from bothways.server.logs import log_request
@@ -41,7 +41,7 @@ class Endpoint:
         runtime: Runtime,
         route: str,
         handler: Handler,
-        dialect: Dialect,
+        dialect: ApiDialect,
         *,
         methods: Iterable[str] = ("POST",),
         is_probe: bool = False,

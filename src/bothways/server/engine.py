@@ -172,7 +172,7 @@ class Engine:
         return max(smallest, min(wanted, 16 * DEFAULT_MAX_TOKENS))
 
     def _time(self, tokens: int) -> float:
-        """Seconds that a batch of about so many tokens takes."""
+        """Seconds that a batch of about this number of tokens takes."""
         config = self.encoder.config
         length = min(_PROBE_LENGTH, self.max_length)
         shape = (length,) if config.input == "tokens" else (length, config.num_channels)

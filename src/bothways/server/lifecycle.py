@@ -25,6 +25,8 @@ __all__ = ["COMPUTE_DIED", "serve"]
 COMPUTE_DIED = 70
 """The exit code of a process whose compute thread has died (EX_SOFTWARE of sysexits.h)."""
 
+_MAX_HEADER_BYTES = 16 << 10
+
 _log = logging.getLogger("bothways.server")
 
 
@@ -114,6 +116,7 @@ class _Server(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 backlog=BACKLOG,
+                h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
                 limit_concurrency=settings.limits.max_connections,
                 timeout_keep_alive=settings.limits.keep_alive_s,
                 timeout_graceful_shutdown=max(1, round(settings.server.drain_s)),

@@ -24,7 +24,7 @@ from bothways.server.engine import Pool, Sparse, Tokens
 from bothways.server.errors import ApiError
 from bothways.server.exchange import Exchange
 from bothways.server.models import ServedModel
-from bothways.server.service import Inputs, Service, input_errors
+from bothways.server.service import RequestInputs, Service, input_errors
 
 __all__ = [
     "CLASSES",
@@ -48,6 +48,9 @@ __all__ = [
     "token_vectors",
     "tokenize",
 ]
+
+LARGEST_REPLY = 1 << 23
+"""Numbers of the token vectors of a reply, about 170 MB of JSON."""
 
 SMALL = 32
 """Vectors that are finished where they arrive: handing them to a thread takes longer."""
@@ -163,7 +166,7 @@ async def embed(
     service: Service,
     exchange: Exchange,
     served: ServedModel,
-    inputs: Inputs,
+    inputs: RequestInputs,
     vector: VectorOptions,
 ) -> tuple[np.ndarray, list[FittedSequence]]:
     """A vector for each input, float32 (n, d), and what was encoded.
@@ -185,7 +188,11 @@ async def embed(
 
 
 async def classify(
-    service: Service, exchange: Exchange, served: ServedModel, inputs: Inputs, threshold: float
+    service: Service,
+    exchange: Exchange,
+    served: ServedModel,
+    inputs: RequestInputs,
+    threshold: float,
 ) -> Classifications:
     """The labels of each input.
 
@@ -199,7 +206,7 @@ async def classify(
 
 
 async def predict(
-    service: Service, exchange: Exchange, served: ServedModel, inputs: Inputs
+    service: Service, exchange: Exchange, served: ServedModel, inputs: RequestInputs
 ) -> LabeledOutputs:
     """The probabilities of the labels, or the values, of each input.
 
@@ -234,7 +241,7 @@ async def rerank(
         raise ApiError(HTTPStatus.BAD_REQUEST, "unsupported_task", error.detail) from None
     if options.prompt is None and options.prompt_name is None:
         options = dataclasses.replace(options, prompt=query_prompt(session))
-    inputs = Inputs([(query, document) for document in documents], param, options)
+    inputs = RequestInputs([(query, document) for document in documents], param, options)
     run, outputs = await _head_outputs(service, exchange, served, inputs, (head.task,))
     result = ranking(run, outputs)
     scores = result.scores.astype(np.float64)
@@ -245,7 +252,7 @@ async def rerank(
 
 
 async def sparse(
-    service: Service, exchange: Exchange, served: ServedModel, inputs: Inputs
+    service: Service, exchange: Exchange, served: ServedModel, inputs: RequestInputs
 ) -> list[SparseVector]:
     """The weights of the terms of each input.
 
@@ -259,7 +266,7 @@ async def sparse(
 
 
 async def token_vectors(
-    service: Service, exchange: Exchange, served: ServedModel, inputs: Inputs
+    service: Service, exchange: Exchange, served: ServedModel, inputs: RequestInputs
 ) -> list[np.ndarray]:
     """The last hidden states, float32 (L, D), of each input.
 
@@ -267,11 +274,21 @@ async def token_vectors(
         ApiError: naming the input that is invalid.
     """
     fitted = await service.read(exchange, served, inputs)
+    limit = LARGEST_REPLY // served.engine.encoder.config.d_model
+    if exchange.tokens > limit:
+        raise ApiError(
+            HTTPStatus.BAD_REQUEST,
+            "too_many_tokens",
+            f"{inputs.param}: {exchange.tokens} tokens, and a reply has the vectors of {limit} at "
+            "most; send several requests",
+            param=inputs.param,
+            reason="tokens",
+        )
     return await service.compute(exchange, served, Tokens(), fitted, inputs)
 
 
 async def tag(
-    service: Service, exchange: Exchange, served: ServedModel, inputs: Inputs
+    service: Service, exchange: Exchange, served: ServedModel, inputs: RequestInputs
 ) -> list[TokenTags]:
     """The label of each token of each input.
 
@@ -284,7 +301,7 @@ async def tag(
 
 
 async def fill_mask(
-    service: Service, exchange: Exchange, served: ServedModel, inputs: Inputs, top: int
+    service: Service, exchange: Exchange, served: ServedModel, inputs: RequestInputs, top: int
 ) -> list[list[MaskPrediction]]:
     """The most probable tokens for each mask of each input.
 
@@ -297,7 +314,7 @@ async def fill_mask(
 
 
 async def tokenize(
-    service: Service, exchange: Exchange, served: ServedModel, inputs: Inputs
+    service: Service, exchange: Exchange, served: ServedModel, inputs: RequestInputs
 ) -> list[FittedSequence]:
     """The tokens of each input, of which none is computed.
 
@@ -311,7 +328,7 @@ async def _head_outputs(
     service: Service,
     exchange: Exchange,
     served: ServedModel,
-    inputs: Inputs,
+    inputs: RequestInputs,
     tasks: tuple[HeadTask, ...],
 ) -> tuple[HeadRun, np.ndarray]:
     """A run to the first head that the model has for one of the tasks, and its outputs (n, O)."""
@@ -333,7 +350,7 @@ async def _head_states(
     service: Service,
     exchange: Exchange,
     served: ServedModel,
-    inputs: Inputs,
+    inputs: RequestInputs,
     tasks: tuple[HeadTask, ...],
 ) -> tuple[HeadRun, list[np.ndarray]]:
     """A run to a head that takes each position, and the last hidden states of each input."""
@@ -346,7 +363,7 @@ async def _head_states(
     return HeadRun(session, head, session.heads.weights(head), fitted, inputs.options), states
 
 
-def _without_prompt(inputs: Inputs) -> Inputs:
+def _without_prompt(inputs: RequestInputs) -> RequestInputs:
     """Inputs for a head: heads are trained without prompts, unless the options choose one."""
     options = inputs.options
     if options.prompt is None and options.prompt_name is None:
@@ -354,7 +371,7 @@ def _without_prompt(inputs: Inputs) -> Inputs:
     return inputs
 
 
-def _prompt_options(served: ServedModel, inputs: Inputs) -> RunOptions:
+def _prompt_options(served: ServedModel, inputs: RequestInputs) -> RunOptions:
     """The options on which the positions depend that pooling leaves out.
 
     They are equal where nothing depends on them, so that more inputs share a batch.
@@ -365,7 +382,7 @@ def _prompt_options(served: ServedModel, inputs: Inputs) -> RunOptions:
     return RunOptions(prompt=options.prompt, prompt_name=options.prompt_name)
 
 
-def _are_ids(inputs: Inputs) -> bool:
+def _are_ids(inputs: RequestInputs) -> bool:
     return any(isinstance(row, np.ndarray) for row in inputs.rows)
 
 

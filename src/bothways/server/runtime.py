@@ -60,6 +60,8 @@ class Runtime:
         workers = 2 if available_cpus() >= 8 else 1
         self.readers = ThreadPoolExecutor(workers, "bothways-tokenize")
         """Reads inputs."""
+        self.slow_readers = ThreadPoolExecutor(1, "bothways-tokenize-slow")
+        """Reads very long inputs, so that short ones need not wait for them."""
         self.writers = ThreadPoolExecutor(1, "bothways-write")
         """Writes large replies."""
         self._load = load
@@ -128,8 +130,8 @@ class Runtime:
         """End the threads."""
         self.drain()
         _stop(self._computers)
-        self.readers.shutdown(wait=False, cancel_futures=True)
-        self.writers.shutdown(wait=False, cancel_futures=True)
+        for executor in (self.readers, self.slow_readers, self.writers):
+            executor.shutdown(wait=False, cancel_futures=True)
 
     def reload(self, settings: ServerSettings, keys: Mapping[str, bytes]) -> None:
         """Take over keys and limits at once, and models when they are loaded; in the event loop.

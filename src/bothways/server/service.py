@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from bothways.errors import InputError, SequenceTooLong
 from bothways.inference.options import RunOptions
 from bothways.sequences import FittedSequence
+from bothways.server.admission import CHARACTERS_PER_TOKEN
 from bothways.server.compute import Failure
 from bothways.server.engine import Operation, Work
 from bothways.server.errors import ApiError, ClientGone
@@ -20,7 +21,7 @@ from bothways.server.models import ServedModel
 from bothways.server.queue import Ticket
 from bothways.server.runtime import Runtime
 
-__all__ = ["Inputs", "Service", "input_errors"]
+__all__ = ["RequestInputs", "Service", "input_errors"]
 
 _T = TypeVar("_T")
 
@@ -30,8 +31,12 @@ CHUNK_CHARACTERS = 16_384
 """Characters that are read at a time: those of other requests are read in between."""
 
 
+LONG_CHARACTERS = 131_072
+"""Characters of a text that is read in a thread of its own."""
+
+
 @dataclasses.dataclass(frozen=True)
-class Inputs:
+class RequestInputs:
     """The inputs of a request.
 
     param: the field that holds them, for messages. options: prompt and overflow. max_length: cut at
@@ -79,7 +84,7 @@ class Service:
         return exchange.served
 
     async def read(
-        self, exchange: Exchange, served: ServedModel, inputs: Inputs
+        self, exchange: Exchange, served: ServedModel, inputs: RequestInputs
     ) -> list[FittedSequence]:
         """Read and fit the inputs, if the server has room for them.
 
@@ -88,7 +93,11 @@ class Service:
         """
         engine, runtime = served.engine, self.runtime
         computer, rate = runtime.computer(engine), runtime.rate(engine)
-        characters = sum(map(_characters, inputs.rows))
+        # A text that will be cut is computed up to there.
+        is_cut = inputs.options.on_overflow == "truncate"
+        limit = CHARACTERS_PER_TOKEN * engine.max_length
+        lengths = map(_characters, inputs.rows)
+        characters = sum(min(n, limit) if is_cut else n for n in lengths)
         loop = asyncio.get_running_loop()
         fitted: list[FittedSequence] = []
         with (
@@ -97,9 +106,11 @@ class Service:
         ):
             for start, stop in _chunks(inputs.rows):
                 rows = inputs.rows[start:stop]
+                is_slow = len(rows) == 1 and _characters(rows[0]) > LONG_CHARACTERS
+                readers = runtime.slow_readers if is_slow else runtime.readers
                 with input_errors(inputs, start):
                     fitted += await loop.run_in_executor(
-                        runtime.readers, engine.prepare, rows, inputs.options, inputs.max_length
+                        readers, engine.prepare, rows, inputs.options, inputs.max_length
                     )
                 if exchange.watch().done():
                     raise ClientGone
@@ -117,7 +128,7 @@ class Service:
         served: ServedModel,
         operation: Operation,
         fitted: Sequence[FittedSequence],
-        inputs: Inputs,
+        inputs: RequestInputs,
     ) -> list[Any]:
         """The results of an operation, one per input.
 
@@ -180,7 +191,7 @@ class Service:
 
 
 @contextlib.contextmanager
-def input_errors(inputs: Inputs, start: int = 0) -> Iterator[None]:
+def input_errors(inputs: RequestInputs, start: int = 0) -> Iterator[None]:
     """Answer an invalid input or argument with status 400, and the place of the input."""
     try:
         yield

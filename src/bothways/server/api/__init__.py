@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 from bothways.server.errors import ApiError
 
-__all__ = ["Dialect"]
+__all__ = ["ApiDialect"]
 
 
-class Dialect(NamedTuple):
+class ApiDialect(NamedTuple):
     """How the routes of a dialect refuse.
 
     error_body: the body of an error. statuses: those of errors by their code, where the dialect has

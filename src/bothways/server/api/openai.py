@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from bothways.server.api import Dialect
+from bothways.server.api import ApiDialect
 from bothways.server.errors import ApiError
 
 __all__ = [
@@ -21,8 +21,9 @@ __all__ = [
 class EmbeddingsRequest(msgspec.Struct, kw_only=True):
     """The body of POST /v1/embeddings; fields of other servers that change nothing are ignored.
 
-    input: a text, texts, the ids of one input, or those of several. truncate_prompt_tokens: cut at
-    so many tokens, -1 for the model's maximum. on_overflow: truncate, error or window.
+    input: a text, texts, the ids of one input, or those of several. truncate_prompt_tokens: the
+    number of tokens at which to cut, -1 for the model's maximum. on_overflow: truncate, error or
+    window.
     """
 
     input: str | list[str | int | list[int]]
@@ -68,9 +69,12 @@ class VectorOrigin(msgspec.Struct, kw_only=True):
 
 
 class EmbeddingReply(msgspec.Struct, kw_only=True):
-    """The body of a reply of POST /v1/embeddings. truncated: indices of inputs that were cut."""
+    """The body of a reply of POST /v1/embeddings.
 
-    data: list[EmbeddingRow]
+    data: a list of `EmbeddingRow`, as JSON. truncated: indices of inputs that were cut.
+    """
+
+    data: msgspec.Raw
     model: str
     usage: Usage
     truncated: list[int]
@@ -97,4 +101,4 @@ def error_body(error: ApiError) -> Any:
     }
 
 
-OPENAI = Dialect(error_body)
+OPENAI = ApiDialect(error_body)

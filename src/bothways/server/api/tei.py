@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from bothways.server.api import Dialect
+from bothways.server.api import ApiDialect
 from bothways.server.api.jina import Document
 from bothways.server.errors import ApiError
 
@@ -27,7 +27,7 @@ __all__ = [
     "TokenizeRequest",
 ]
 
-Inputs = str | list[str | int | list[int]]
+_Inputs = str | list[str | int | list[int]]
 
 
 class _Request(msgspec.Struct, kw_only=True):
@@ -41,7 +41,7 @@ class _Request(msgspec.Struct, kw_only=True):
 class TextsRequest(_Request, kw_only=True):
     """The body of POST /embed_all and /embed_sparse."""
 
-    inputs: Inputs
+    inputs: _Inputs
     prompt_name: str | None = None
 
 
@@ -188,7 +188,7 @@ def error_body(error: ApiError) -> Any:
     return {"error": error.message, "error_type": _ERROR_TYPES.get(error.code, "Validation")}
 
 
-TEI = Dialect(
+TEI = ApiDialect(
     error_body,
     {
         "too_many_inputs": 413,

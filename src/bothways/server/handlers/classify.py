@@ -10,7 +10,7 @@ from bothways.server.api.openai import Usage
 from bothways.server.api.vllm import ClassifyReply, ClassifyRequest, ClassifyRow
 from bothways.server.errors import ApiError
 from bothways.server.exchange import Exchange, Reply
-from bothways.server.service import Inputs, Service
+from bothways.server.service import RequestInputs, Service
 
 __all__ = ["ClassifyHandlers", "texts_and_pairs"]
 
@@ -27,7 +27,7 @@ class ClassifyHandlers:
         served = await self._service.find(exchange, request.model, operations.can_classify)
         values = [request.input] if isinstance(request.input, str) else request.input
         self._service.runtime.admission.check_inputs(len(values), param="input")
-        inputs = Inputs(
+        inputs = RequestInputs(
             texts_and_pairs(values, "input"),
             "input",
             operations.run_options(served, on_overflow=request.on_overflow),

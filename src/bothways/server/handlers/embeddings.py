@@ -19,9 +19,9 @@ from bothways.server.api.openai import (
     VectorOrigin,
 )
 from bothways.server.errors import ApiError
-from bothways.server.exchange import Exchange, Reply
+from bothways.server.exchange import Exchange, Reply, encode_rows
 from bothways.server.models import ServedModel
-from bothways.server.service import Inputs, Service
+from bothways.server.service import RequestInputs, Service
 
 __all__ = ["EmbeddingHandlers", "as_list", "vector_options"]
 
@@ -45,7 +45,7 @@ class EmbeddingHandlers:
             on_overflow=request.on_overflow,
         )
         single = isinstance(request.input, str)
-        inputs = Inputs(
+        inputs = RequestInputs(
             operations.as_rows(served, values, "input"),
             "input",
             options,
@@ -56,7 +56,7 @@ class EmbeddingHandlers:
         vectors, fitted = await operations.embed(self._service, exchange, served, inputs, vector)
         tokens = sum(f.num_tokens for f in fitted)
         content = EmbeddingReply(
-            data=[],
+            data=msgspec.Raw(b"[]"),
             model=served.name,
             usage=Usage(prompt_tokens=tokens, total_tokens=tokens),
             truncated=exchange.truncated,
@@ -75,12 +75,19 @@ class EmbeddingsReply(Reply):
 
     def body(self) -> bytes:
         """The bytes of the body."""
-        rows: list[Any] = self._vectors.tolist()
-        if self._as_base64:
-            little_endian = self._vectors.astype("<f4", copy=False)
-            rows = [base64.b64encode(row.tobytes()).decode() for row in little_endian]
-        self.content.data = [EmbeddingRow(index=i, embedding=row) for i, row in enumerate(rows)]
-        return msgspec.json.encode(self.content)
+        vectors = self._vectors.astype("<f4", copy=False)
+        encode = _as_base64 if self._as_base64 else np.ndarray.tolist
+        rows = encode_rows(
+            list(enumerate(vectors)),
+            lambda row: EmbeddingRow(index=row[0], embedding=encode(row[1])),
+            vectors.shape[1],
+        )
+        self.content.data = msgspec.Raw(rows)
+        return super().body()
+
+
+def _as_base64(vector: np.ndarray) -> str:
+    return base64.b64encode(vector.tobytes()).decode()
 
 
 def vector_options(

@@ -24,7 +24,7 @@ from bothways.server.exchange import Exchange, Reply
 from bothways.server.handlers.options import overflow_of
 from bothways.server.handlers.tei import TeiHandlers
 from bothways.server.models import ServedModel
-from bothways.server.service import Inputs, Service
+from bothways.server.service import RequestInputs, Service
 
 __all__ = ["HubHandlers"]
 
@@ -118,13 +118,13 @@ class HubHandlers:
         return Reply(filled[0] if len(filled) == 1 else filled)
 
 
-def _single(served: ServedModel, text: str, parameters: HubParameters) -> Inputs:
+def _single(served: ServedModel, text: str, parameters: HubParameters) -> RequestInputs:
     options = operations.run_options(
         served,
         prompt_name=parameters.prompt_name,
         on_overflow=overflow_of(parameters.truncate),
     )
-    return Inputs([text], "inputs", options, single=True)
+    return RequestInputs([text], "inputs", options, single=True)
 
 
 def _has_mask(served: ServedModel, text: str) -> bool:

@@ -1,6 +1,6 @@
 """Handlers of the routes of text-embeddings-inference."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -22,13 +22,13 @@ from bothways.server.api.tei import (
     TokenizeRequest,
 )
 from bothways.server.errors import ApiError
-from bothways.server.exchange import Exchange, Reply
+from bothways.server.exchange import Exchange, Reply, encode_rows
 from bothways.server.handlers.classify import texts_and_pairs
 from bothways.server.handlers.embeddings import as_list
 from bothways.server.handlers.options import overflow_of
 from bothways.server.models import ServedModel
 from bothways.server.operations import LabeledOutputs
-from bothways.server.service import Inputs, Service
+from bothways.server.service import RequestInputs, Service
 
 __all__ = ["ArrayReply", "TeiHandlers", "predictions"]
 
@@ -36,14 +36,14 @@ __all__ = ["ArrayReply", "TeiHandlers", "predictions"]
 class ArrayReply(Reply):
     """Arrays as nested lists, whose numbers are written when the body is."""
 
-    def __init__(self, arrays: Any) -> None:
-        super().__init__(None, numbers=sum(np.size(array) for array in arrays))
+    def __init__(self, arrays: Sequence[np.ndarray] | np.ndarray) -> None:
+        super().__init__(b"", numbers=sum(np.size(array) for array in arrays))
         self._arrays = arrays
 
     def body(self) -> bytes:
         """The bytes of the body."""
-        self.content = [np.asarray(array).tolist() for array in self._arrays]
-        return super().body()
+        largest = max((np.size(array) for array in self._arrays), default=1)
+        return encode_rows(self._arrays, np.ndarray.tolist, largest)
 
 
 class TeiHandlers:
@@ -113,7 +113,7 @@ class TeiHandlers:
         served = await self._service.find(exchange, model, operations.can_predict)
         self._service.runtime.admission.check_inputs(len(values), param="inputs")
         options = operations.run_options(served, on_overflow=overflow_of(truncate))
-        inputs = Inputs(texts_and_pairs(values, "inputs"), "inputs", options, single=single)
+        inputs = RequestInputs(texts_and_pairs(values, "inputs"), "inputs", options, single=single)
         outputs = await operations.predict(self._service, exchange, served, inputs)
         return predictions(outputs, raw_scores=raw_scores)
 
@@ -131,7 +131,7 @@ class TeiHandlers:
             prompt_name=parameters.prompt_name,
             on_overflow=overflow_of(parameters.truncate),
         )
-        inputs = Inputs([*sentences, request.inputs.source_sentence], "sentences", options)
+        inputs = RequestInputs([*sentences, request.inputs.source_sentence], "sentences", options)
         vector = VectorOptions(normalize=True)
         vectors, _ = await operations.embed(self._service, exchange, served, inputs, vector)
         # In float64, and a row at a time: equal sentences have equal similarities.
@@ -148,7 +148,7 @@ class TeiHandlers:
         options = operations.run_options(
             served, prompt_name=request.prompt_name, on_overflow="window"
         )
-        inputs = Inputs(values, "inputs", options, single=single)
+        inputs = RequestInputs(values, "inputs", options, single=single)
         fitted = await operations.tokenize(self._service, exchange, served, inputs)
         return Reply([_tokens(f, special=request.add_special_tokens) for f in fitted])
 
@@ -180,7 +180,7 @@ class TeiHandlers:
         exchange: Exchange,
         request: TextsRequest,
         suits: Callable[[ServedModel], bool] | None = None,
-    ) -> tuple[ServedModel, Inputs]:
+    ) -> tuple[ServedModel, RequestInputs]:
         served = await self._service.find(exchange, request.model, suits)
         values = as_list(request.inputs, "inputs")
         self._service.runtime.admission.check_inputs(len(values), param="inputs")
@@ -190,7 +190,9 @@ class TeiHandlers:
             on_overflow=overflow_of(request.truncate),
         )
         rows = operations.as_rows(served, values, "inputs")
-        return served, Inputs(rows, "inputs", options, single=isinstance(request.inputs, str))
+        return served, RequestInputs(
+            rows, "inputs", options, single=isinstance(request.inputs, str)
+        )
 
 
 def predictions(outputs: LabeledOutputs, *, raw_scores: bool) -> list[list[Prediction]]:
