@@ -49,7 +49,7 @@ class ServeOptions:
 
 def serve(
     network: Annotated[Values, GivenOptions(NetworkSettings)],
-    model: Annotated[Values, GivenOptions(ModelSettings)],
+    model: Annotated[Values, GivenOptions(ModelSettings, table="models.NAME")],
     limits: Annotated[Values, GivenOptions(Limits)],
     batching: Annotated[Values, GivenOptions(BatchingSettings)],
     log: Annotated[Values, GivenOptions(LogSettings)],

@@ -1,6 +1,7 @@
 """The handler of POST /v1/embeddings."""
 
 import base64
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -76,7 +77,7 @@ class EmbeddingsReply(Reply):
     def body(self) -> bytes:
         """The bytes of the body."""
         vectors = self._vectors.astype("<f4", copy=False)
-        encode = _as_base64 if self._as_base64 else np.ndarray.tolist
+        encode: Callable[[np.ndarray], Any] = _as_base64 if self._as_base64 else _as_list
         rows = encode_rows(
             list(enumerate(vectors)),
             lambda row: EmbeddingRow(index=row[0], embedding=encode(row[1])),
@@ -84,6 +85,11 @@ class EmbeddingsReply(Reply):
         )
         self.content.data = msgspec.Raw(rows)
         return super().body()
+
+
+def _as_list(vector: np.ndarray) -> list[float]:
+    values: list[float] = vector.tolist()
+    return values
 
 
 def _as_base64(vector: np.ndarray) -> str:

@@ -1,6 +1,6 @@
 """Handlers of the routes of text-embeddings-inference."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -36,13 +36,13 @@ __all__ = ["ArrayReply", "TeiHandlers", "predictions"]
 class ArrayReply(Reply):
     """Arrays as nested lists, whose numbers are written when the body is."""
 
-    def __init__(self, arrays: Sequence[np.ndarray] | np.ndarray) -> None:
-        super().__init__(b"", numbers=sum(np.size(array) for array in arrays))
-        self._arrays = arrays
+    def __init__(self, arrays: Iterable[np.ndarray]) -> None:
+        self._arrays = list(arrays)
+        super().__init__(b"", numbers=sum(map(np.size, self._arrays)))
 
     def body(self) -> bytes:
         """The bytes of the body."""
-        largest = max((np.size(array) for array in self._arrays), default=1)
+        largest = max(map(np.size, self._arrays), default=1)
         return encode_rows(self._arrays, np.ndarray.tolist, largest)
 
 
