@@ -7,11 +7,11 @@
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
 from bothways import errors
 from bothways.errors import BothwaysError
-from bothways.model.config import EncoderConfig
+
+TYPE_CHECKING = False  # typing takes longer to import than all the rest
 
 if TYPE_CHECKING:
     from bothways import nn, reference
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bothways.inference.predict.sparse import SparseVector, SparseVectors
     from bothways.inference.predict.tag import TokenTags
     from bothways.inference.vectors import SequenceVector, SequenceVectors, TokenVectors
+    from bothways.model.config import EncoderConfig
     from bothways.sequences import Alphabet, Series
 
 __version__ = "0.1.0"
@@ -55,6 +56,7 @@ _HOME = {
     "Classification": "bothways.inference.predict.classify",
     "Classifications": "bothways.inference.predict.classify",
     "Encoder": "bothways.encoder",
+    "EncoderConfig": "bothways.model.config",
     "MaskPrediction": "bothways.inference.predict.fill_mask",
     "Ranking": "bothways.inference.predict.rerank",
     "SequenceVector": "bothways.inference.vectors",
@@ -70,7 +72,7 @@ _HOME = {
 """The module of each public name that is imported on first use, which keeps the import fast."""
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     if name in __all__:

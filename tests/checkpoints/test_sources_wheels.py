@@ -23,6 +23,7 @@ import pytest
 from bothways.checkpoints import cache, sources
 from bothways.checkpoints.sources import Alias, pull, resolve
 from bothways.errors import SourceError
+from bothways.io.locks import try_lock
 
 SOURCE = "pypi:some-model==1.0/some_model/weights"
 WEIGHTS = bytes(range(256)) * 8192
@@ -475,6 +476,6 @@ def test_files_left_by_a_killed_pull_of_another_model_are_removed(index: Package
     (models / "dead-1.0-abc.partial-x" / "tmp").mkdir(parents=True)
     (models / "alive-1.0-abc.partial-x").mkdir()
     with (models / "alive-1.0-abc.lock").open("ab") as lock:
-        assert cache._try_lock(lock)
+        assert try_lock(lock.fileno())
         resolve(SOURCE)
     assert [name for name in left_in_cache() if "partial" in name] == ["alive-1.0-abc.partial-x"]

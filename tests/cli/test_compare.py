@@ -103,6 +103,7 @@ def test_rows_without_labels_give_the_error_of_train(run: Run) -> None:
     assert code == 1
     assert err.splitlines()[-1].startswith("error: ")
     assert "rows.csv, row 2 (line 3), column 'label'" in err
+    assert [path.name for path in Path().iterdir()] == ["rows.csv"]  # no folder of a report
 
 
 def test_options_may_precede_the_name_of_the_comparison(run: Run) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 import bothways
 from bothways import Alphabet, EncoderConfig, Series
+from bothways.errors import TruncationWarning
 from bothways.sequences import SequenceReader, SeriesReader, SymbolReader
 
 SAME = 1e-6
@@ -206,7 +207,7 @@ def test_dimensions_pooling_and_length_are_those_of_the_options(run: Run, protei
 
 
 def test_a_vector_does_not_depend_on_the_memory_limit(run: Run, proteins: str) -> None:
-    Path("x.txt").write_text("".join(f"{'MKVLAT'[: i % 7]}\n" for i in range(500)))
+    Path("x.txt").write_text("".join(f"{'MKVLAT'[: 1 + i % 6]}\n" for i in range(500)))
     run("encode", "x.txt", "-o", "wide.npy", "--model", proteins)
     _, _, err = run("encode", "x.txt", "-o", "o.npy", "--model", proteins, "--max-memory", "1MB")
     limit = err.split("give at least ")[1].strip()
@@ -279,6 +280,74 @@ def test_a_read_only_disk_is_reported_before_the_model_is_loaded(run: Run, tmp_p
         assert "o.npy: writing failed: Read-only file system" in err
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_token_vectors_are_lists_beside_their_tokens_and_offsets(run: Run, proteins: str) -> None:
+    Path("x.fasta").write_text(f">a\nMKV\n>b\n{'M' * 40}\n")
+    command = ("encode", "x.fasta", "--tokens", "--model", proteins, "-o")
+    code, _, err = run(*command, "o.parquet")
+    assert code == 0
+    assert "truncated 1 of 2 rows" in err
+    assert f"encoded 2 rows, {5 + 32} tokens" in err
+    assert run(*command, "o.jsonl")[0] == 0
+    rows = pq.read_table("o.parquet").to_pylist()
+    lines = [json.loads(line) for line in Path("o.jsonl").read_text().splitlines()]
+    with pytest.warns(TruncationWarning):
+        expected = bothways.load(proteins).contextualize(["MKV", "M" * 40])
+    for row, line, vectors in zip(rows, lines, expected, strict=True):
+        assert line.pop("origin")["pooling"] == "none"
+        stored = np.array(row.pop("vectors"), np.float32)
+        np.testing.assert_array_equal(stored, np.array(line.pop("vectors"), np.float32))
+        assert row == line
+        assert vectors.offsets is not None
+        assert (row["tokens"], row["offsets"]) == (vectors.tokens, vectors.offsets.tolist())
+        assert row["truncated"] == vectors.truncated
+        np.testing.assert_allclose(stored, vectors.vectors, atol=SAME)
+    assert [(row["id"], row["text"]) for row in rows] == [("a", "MKV"), ("b", "M" * 40)]
+    assert pq.read_schema("o.parquet").metadata[b"bothways.dimensions"] == b"8"
+
+
+def test_token_vectors_of_series_have_no_text_and_no_offsets(run: Run, series: str) -> None:
+    Path("x.jsonl").write_text('{"values": [[1, 2], [3, 4]]}\n{"values": [[5, 6]]}\n')
+    assert run("encode", "x.jsonl", "--tokens", "--model", series, "-o", "o.parquet")[0] == 0
+    rows = pq.read_table("o.parquet").to_pylist()
+    assert [(row["text"], row["offsets"], len(row["vectors"])) for row in rows] == [
+        (None, None, 2),
+        (None, None, 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("-o", "o.npy"), "o.npy: unknown output format; supported are .parquet, .jsonl"),
+        (("-o", "o.jsonl", "--pooling", "cls"), "leave out --pooling"),
+        (("-o", "o.jsonl", "--dimensions", "2"), "leave out --dimensions"),
+    ],
+)
+def test_token_vectors_have_no_pooling_and_no_npy(
+    run: Run, arguments: tuple[str, ...], message: str
+) -> None:
+    Path("x.txt").write_text("MK\n")
+    code, _, err = run("encode", "x.txt", "--tokens", *arguments, "--model", "no such model")
+    assert code == 1
+    assert message in err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="writes to a device")
+def test_the_format_of_an_output_without_a_suffix_is_given(run: Run, proteins: str) -> None:
+    Path("x.txt").write_text("MKV\nMK\n")
+    command = ("encode", "x.txt", "--model", proteins, "--quiet")
+    assert run(*command, "-o", os.devnull, "--format", "parquet") == (0, "", "")
+    for format_ in ("parquet", "npy", "jsonl"):
+        assert run(*command, "-o", f"{format_} file", "--format", format_) == (0, "", "")
+    assert run(*command, "-o", os.devnull) == (0, "", "")
+    assert pq.read_table("parquet file").num_rows == 2
+    assert np.load("npy file").shape == (2, 8)
+    assert len(Path("jsonl file").read_text().splitlines()) == 2
+    assert sorted(path.name for path in Path().iterdir()) == [
+        *("jsonl file", "npy file", "npy file.json", "parquet file", "x.txt")
+    ]
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """`bothways export` names the parts that the other format cannot hold."""
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from bothways.checkpoints import export, read_folder
+from bothways.errors import DataFileError
 from bothways.model.heads import Head, HeadLayer
 
 Run = Callable[..., tuple[int, str, str]]
@@ -59,3 +61,18 @@ def test_an_export_is_overwritten_on_request_and_nothing_else_is(model: str, run
         assert code != 0
         assert message in err
     assert Path("mine/notes.txt").exists()
+
+
+def test_a_failed_export_leaves_nothing_and_checks_its_folder_before_it_fetches(
+    model: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise DataFileError("no")
+
+    module = importlib.import_module("bothways.checkpoints.export")
+    monkeypatch.setattr(module, "write_transformers", fail)
+    before = sorted(Path().iterdir())
+    assert run("export", model, "-o", "new/parent/out", "--to", "transformers")[0] == 1
+    assert sorted(Path().iterdir()) == before
+    code, _, err = run("export", "no such model", "-o", model, "--to", "onnx")
+    assert (code, "exists already" in err) == (1, True)

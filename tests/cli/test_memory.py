@@ -57,6 +57,20 @@ def test_a_lower_limit_gives_smaller_chunks(
     assert 0 < (narrow.longest_row or 0) < (wide.longest_row or 0)
 
 
+def test_token_vectors_need_smaller_chunks(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "_resident_bytes", lambda: GIGABYTE)
+    monkeypatch.setattr(memory, "_peak_bytes", lambda: GIGABYTE)
+    for limit in (None, 2 * GIGABYTE):
+        pooled, tokens = (
+            plan_chunks(limit, encoder, dimensions=64, windows=False, token_vectors=each)
+            for each in (False, True)
+        )
+        assert 0 < tokens.characters < pooled.characters
+        assert tokens.numbers_per_character == 1
+
+
 def test_windows_allow_only_shorter_rows(encoder: Encoder) -> None:
     limit = _least(encoder) + GIGABYTE  # whatever other tests have made this process hold
     cut, windowed = (

@@ -24,7 +24,7 @@ SAME = 1e-6
 
 Run = Callable[..., tuple[int, str, str]]
 PROTEINS = Alphabet.protein()
-ROWS = ["MKV", "", "LATLAT", "M"]
+ROWS = ["MKV", "A", "LATLAT", "M"]
 
 
 def pooled(task: HeadTask, *labels: str) -> Head:
@@ -249,7 +249,7 @@ def test_long_rows_are_counted_or_read_in_windows(run: Run, make: Make) -> None:
 
 def test_a_prediction_does_not_depend_on_the_memory_limit(run: Run, make: Make) -> None:
     model = make(pooled("classes", "no", "yes"))
-    Path("x.txt").write_text("".join(f"{'MKVLAT'[: i % 7]}\n" for i in range(300)))
+    Path("x.txt").write_text("".join(f"{'MKVLAT'[: 1 + i % 6]}\n" for i in range(300)))
     assert run("predict", model, "x.txt", "-o", "wide.jsonl")[0] == 0
     _, _, err = run("predict", model, "x.txt", "-o", "o.jsonl", "--max-memory", "1MB")
     limit = err.split("give at least ")[1].strip()

@@ -1,5 +1,6 @@
 """Progress: a bar on a terminal, lines elsewhere, nothing if quiet."""
 
+import dataclasses
 import io
 import re
 import sys
@@ -14,6 +15,7 @@ from bothways.cli.progress import (
     stage_progress,
     training_progress,
 )
+from bothways.errors import InputError
 from bothways.training.runs.events import StepEvent, ValidationEvent
 
 
@@ -49,17 +51,31 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[], io.StringIO]:
     return switch
 
 
-def test_without_a_terminal_a_line_is_printed_every_few_seconds(
+def test_without_a_terminal_lines_are_printed_at_first_every_minute_and_at_last(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with encoding_progress(quiet=False) as report:
-        for second in range(1, 13):
+        for second in range(1, 101):
             clock.now = 100.0 + second
-            report(1000 * second, second / 20)
+            report(1000 * second, second / 100)
     assert capsys.readouterr().err.splitlines() == [
-        "encoding:  25%, 5,000 tokens, 1,000 tokens/s, 0:15 left",
-        "encoding:  50%, 10,000 tokens, 1,000 tokens/s, 0:10 left",
+        "encoding:   5%, 5,000 tokens, 1,000 tokens/s, 1:35 left",
+        "encoding:  65%, 65,000 tokens, 1,000 tokens/s, 0:35 left",
+        "encoding: 100%, 100,000 tokens, 1,000 tokens/s, 0:00 left",
     ]
+
+
+def test_failed_work_prints_no_last_line(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        with stage_progress("reading", quiet=False) as report:
+            clock.now += 6
+            report(0.5)
+            report(0.6)
+            raise InputError("broken")
+
+    with pytest.raises(InputError):
+        work()
+    assert capsys.readouterr().err == "reading:  50%\n"
 
 
 def test_without_a_known_end_no_remaining_time_is_printed(
@@ -96,7 +112,7 @@ def test_fetching_prints_bytes(clock: Clock, capsys: pytest.CaptureFixture[str])
     with pull_progress("minilm", quiet=False) as report:
         clock.now += 6
         report(45_000_000, 90_000_000)
-        clock.now += 6
+        clock.now += 60
         report(60_000_000, None)
     assert capsys.readouterr().err.splitlines() == [
         "fetching minilm: 45 MB of 90 MB",
@@ -170,7 +186,7 @@ VALIDATION = ValidationEvent(
 )
 
 
-def test_training_prints_every_validation_and_a_step_every_few_seconds(
+def test_training_prints_every_validation_and_a_step_per_minute(
     capsys: pytest.CaptureFixture[str], clock: Clock
 ) -> None:
     with training_progress(quiet=False) as report:
@@ -180,8 +196,8 @@ def test_training_prints_every_validation_and_a_step_every_few_seconds(
         report(step(3, 100))
     assert capsys.readouterr().err.splitlines() == [
         "training: step 2: held out: loss 0.5, accuracy 0.91, the best so far",
-        "training:   3%, step 3 of 100, epoch 0.8, loss 0.457, 1,234 tokens/s, 1:37 left, "
-        "held out: loss 0.5, accuracy 0.91",
+        "training:   3%, loss 0.457, held out: accuracy 0.91, 1:37 left, step 3 of 100, "
+        "1,234 tokens/s, epoch 0.8",
     ]
 
 
@@ -192,11 +208,29 @@ def test_quiet_training_prints_nothing(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().err == ""
 
 
-def test_a_terminal_shows_training_as_one_bar(terminal: Callable[[], io.StringIO]) -> None:
+def test_a_terminal_keeps_validations_and_shows_bar_and_score_in_100_columns(
+    terminal: Callable[[], io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
     screen = terminal()
+    monkeypatch.setenv("COLUMNS", "100")
     with training_progress(quiet=False) as report:
+        report(step(50, 100_000))
         report(VALIDATION)
-        report(step(50, 100))
-    assert "50%, step 50 of 100" in screen.getvalue()
-    assert "held out: loss 0.5" in screen.getvalue()
-    assert "the best so far" not in screen.getvalue()
+        report(step(50_000, 100_000))
+    drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
+    lines = [line for text in drawn.split("\n") for line in text.split("\r")]
+    assert "training: step 2: held out: loss 0.5, accuracy 0.91, the best so far" in lines
+    (bar,) = {line.rstrip() for line in lines if " 50%" in line}
+    assert "━" * 8 in bar
+    assert bar.endswith(" 50%, loss 0.457, held out: accuracy 0.91, 13:53:20 left")
+    assert len(bar) <= 100
+
+
+def test_the_score_of_training_without_other_metrics_is_the_loss(
+    capsys: pytest.CaptureFixture[str], clock: Clock
+) -> None:
+    with training_progress(quiet=False) as report:
+        report(dataclasses.replace(VALIDATION, metrics={"loss": 0.5}))
+        clock.now += 6
+        report(step(3, 100))
+    assert "%, loss 0.457, held out: loss 0.5, 1:37 left" in capsys.readouterr().err

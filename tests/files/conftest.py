@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bothways.files import Origin, VectorBatch, open_vector_output, read_rows
+from bothways.files import FileOptions, Origin, VectorBatch, open_vector_output, read_rows
 
 
 @pytest.fixture
@@ -77,7 +77,9 @@ def read(tmp_path: Path) -> Callable[..., list[Any]]:
     def values(name: str, content: bytes, **options: Any) -> list[Any]:
         path = tmp_path / name
         path.write_bytes(content)
-        return [row.value for row in read_rows([str(path)], **options)]
+        how = {field: options.pop(field) for field in FileOptions._fields if field in options}
+        rows = read_rows([str(path)], options=FileOptions(**how), **options)
+        return [row.value for row in rows]
 
     return values
 

@@ -1,7 +1,10 @@
 """Reading the lines of compressed and plain files and of standard input."""
 
+import bz2
+import functools
 import gzip
 import io
+import lzma
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from bothways.errors import DataFileError
-from bothways.files import ReadProgress, read_rows
+from bothways.files import FileOptions, ReadProgress, read_rows
 
 LINES = [f"line {i} of many, each a little different: {i * i}" for i in range(20_000)]
 TEXT = "".join(f"{line}\n" for line in LINES).encode()
@@ -22,7 +25,12 @@ def zstd(content: bytes) -> bytes:
     return compressed
 
 
-COMPRESS: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "zst": zstd}
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": functools.partial(lzma.compress, preset=0),
+    "zst": zstd,
+}
 
 
 @pytest.mark.parametrize("suffix", COMPRESS)
@@ -33,6 +41,7 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "zst": zst
         ("x.csv", b"text\na\nb\n"),
         ("x.tsv", b"text\na\nb\n"),
         ("x.jsonl", b'{"text": "a"}\n{"text": "b"}\n'),
+        ("x.json", b'["a",\n {"text": "b"}]'),
         ("x.fasta", b">1\na\n>2\nb\n"),
     ],
 )
@@ -77,18 +86,18 @@ def test_a_damaged_compressed_file_is_an_error(read: Callable[..., list[Any]], s
 
 
 def test_standard_input_is_read_as_text_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\n\nb\n")))
-    rows = list(read_rows(["-"]))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\n\nb\n\n")))
+    rows = list(read_rows(["-"], on_missing="empty"))
     assert [row.value for row in rows] == ["a", "", "b"]
     assert str(rows[2].place) == "standard input, row 3"
 
 
 def test_the_format_of_standard_input_can_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"text": "a"}\n')))
-    assert [row.value for row in read_rows(["-"], input_format="jsonl")] == ["a"]
+    assert [row.value for row in read_rows(["-"], options=FileOptions("jsonl"))] == ["a"]
 
 
-@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+@pytest.mark.parametrize("suffix", ["", ".gz", ".bz2", ".xz", ".zst"])
 def test_read_progress_goes_from_0_to_1(tmp_path: Path, suffix: str) -> None:
     compress = COMPRESS.get(suffix[1:], bytes)
     paths = [tmp_path / f"a.txt{suffix}", tmp_path / f"b.txt{suffix}"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bothways.errors import DataFileError, MissingExtra
-from bothways.files import check_inputs
+from bothways.files import FileOptions, check_inputs
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,13 @@ from bothways.files import check_inputs
         ("a.fa.gz", "fasta", "gz"),
         ("a.fasta", "fasta", None),
         ("a.parquet", "parquet", None),
+        ("a.feather", "arrow", None),
+        ("a.arrow", "arrow", None),
+        ("a.json.bz2", "json", "bz2"),
+        ("a.fas.xz", "fasta", "xz"),
+        *((f"a.{suffix}", "fasta", None) for suffix in ("faa", "fna", "ffn", "pep")),
+        ("a.npy", "npy", None),
+        ("a.npz", "npz", None),
     ],
 )
 def test_the_suffix_determines_the_format(
@@ -30,7 +37,7 @@ def test_the_suffix_determines_the_format(
     assert (file.format, file.compression) == (format_, compression)
 
 
-@pytest.mark.parametrize("name", ["a.docx", "a", "a.gz", "a.parquet.gz", ".txt"])
+@pytest.mark.parametrize("name", ["a.docx", "a.docx.gz", "a.parquet.gz", "a.npy.xz"])
 def test_an_unknown_format_is_an_error_that_lists_the_known_ones(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.touch()
@@ -41,19 +48,13 @@ def test_an_unknown_format_is_an_error_that_lists_the_known_ones(tmp_path: Path,
 def test_the_format_of_an_unknown_suffix_can_be_given(tmp_path: Path) -> None:
     path = tmp_path / "a.log.gz"
     path.touch()
-    (file,) = check_inputs([str(path)], "txt")
+    (file,) = check_inputs([str(path)], FileOptions("txt"))
     assert (file.format, file.compression) == ("txt", "gz")
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match=r"none\.txt: no such file"):
         check_inputs([str(tmp_path / "none.txt")])
-
-
-def test_a_directory_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").mkdir()
-    with pytest.raises(DataFileError, match=r"a\.txt: is a directory"):
-        check_inputs([str(tmp_path / "a.txt")])
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all")

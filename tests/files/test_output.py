@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from bothways.errors import DataFileError
-from bothways.files.output import Output, open_output
+from bothways.files.output import Output, OutputFormat, open_output
 
 
 class BinaryOutput(Output):
-    SUFFIXES = (".bin", "")
+    FORMATS = ("jsonl", "npy")
 
 
 def open_binary(path: Path, *, overwrite: bool) -> AbstractContextManager[BinaryOutput]:
-    return open_output(BinaryOutput, str(path), overwrite=overwrite)
+    return open_output(BinaryOutput, str(path), output_format="jsonl", overwrite=overwrite)
 
 
 def write_half(path: Path, error: type[BaseException]) -> None:
@@ -131,9 +131,53 @@ def test_a_read_only_directory_is_an_error_on_entering(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_device_is_refused() -> None:
+def test_a_full_device_is_an_error_that_names_it() -> None:
     with (
-        pytest.raises(DataFileError, match="/dev/full: is not a regular file"),
-        open_binary(Path("/dev/full"), overwrite=True),
+        pytest.raises(DataFileError, match="/dev/full: writing failed: No space left on device"),
+        open_binary(Path("/dev/full"), overwrite=False) as output,
+    ):
+        output.sink.write(b"one")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_written_without_a_file_beside_it(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with open_output(BinaryOutput, str(pipe), overwrite=False) as output:
+        assert output.format == "jsonl"
+        output.sink.write(b"one")
+    assert os.read(reader, 10) == b"one"
+    os.close(reader)
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_the_format_is_the_suffix_unless_it_is_given(tmp_path: Path) -> None:
+    cases: list[tuple[str, OutputFormat | None, OutputFormat]] = [
+        ("a.npy", None, "npy"),
+        ("a", "npy", "npy"),
+        ("b", "jsonl", "jsonl"),
+    ]
+    for name, given, expected in cases:
+        with open_output(
+            BinaryOutput, str(tmp_path / name), output_format=given, overwrite=True
+        ) as output:
+            assert output.format == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("a", None, r"a: unknown output format; .* --format gives the format"),
+        ("a.npy", "csv", r"output format 'csv'; supported are jsonl, npy"),
+        ("/dev/stdout", "npy", r"/dev/stdout: \.npy needs a file"),
+    ],
+)
+def test_an_unsupported_format_is_an_error(
+    tmp_path: Path, name: str, given: OutputFormat | None, message: str
+) -> None:
+    with (
+        pytest.raises(DataFileError, match=message),
+        open_output(BinaryOutput, str(tmp_path / name), output_format=given, overwrite=True),
     ):
         pytest.fail("the block must not be entered")

@@ -32,10 +32,17 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def test_a_pair_is_read_from_two_columns(file: str) -> None:
     read_progress = ReadProgress([file])
-    rows = list(read_pairs([file, file], columns=("first", "second"), read_progress=read_progress))
+    rows = list(
+        read_pairs(
+            [file, file],
+            columns=("first", "second"),
+            on_missing="empty",
+            read_progress=read_progress,
+        )
+    )
     assert [row.value for row in rows] == [("a river", "a bank"), ("", "a loan")] * 2
     assert [row.id for row in rows] == ["0", "1", "2", "3"]
-    named = read_pairs([file], columns=("second", "first"), id_column="name")
+    named = read_pairs([file], columns=("second", "first"), id_column="name", on_missing="empty")
     assert [(row.id, row.value[0]) for row in named] == [("x", "a bank"), ("y", "a loan")]
 
 
@@ -46,6 +53,8 @@ def test_a_missing_column_is_an_error_that_names_it(file: str) -> None:
 
 def test_a_value_that_is_not_text_is_an_error_with_row_and_column(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
-    path.write_text('{"a": "x", "b": "y"}\n{"a": "x", "b": null}\n')
-    with pytest.raises(DataFileError, match="row 2, column 'b': expected a text, found null"):
+    path.write_text('{"a": "x", "b": "y"}\n{"a": "x", "b": 3}\n')
+    with pytest.raises(
+        DataFileError, match="row 2, column 'b': expected a text, found the number 3"
+    ):
         list(read_pairs([str(path)], columns=("a", "b")))

@@ -1,5 +1,8 @@
 """Parquet input."""
 
+import datetime
+import decimal
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import pytest
 
 from bothways.errors import DataFileError
 from bothways.files import ReadProgress, Row, read_rows
+from bothways.files.pairs import read_pairs
 
 ReadTable = Callable[..., list[Row]]
 
@@ -47,10 +51,70 @@ def test_columns_of_text_are_read(read_table: ReadTable, type_: "pa.DataType") -
     assert str(rows[3].place).endswith("x.parquet, row 4, column 'text'")
 
 
-@pytest.mark.parametrize("ids", [["a", "b"], [7, 8]])
-def test_ids_are_texts_or_whole_numbers(read_table: ReadTable, ids: list[Any]) -> None:
-    rows = read_table({"key": pa.array(ids), "text": pa.array(["x", "y"])}, id_column="key")
-    assert [row.id for row in rows] == [str(i) for i in ids]
+NOON = datetime.datetime(2026, 1, 31, 12, 0, 0, 500_000)
+UUID = uuid.UUID("12ff2a09-0d84-447b-b2d0-5ecbc554fd4c")
+DAY = datetime.date(2026, 1, 31)
+
+
+@pytest.mark.parametrize(
+    ("value", "type_", "spelled"),
+    [
+        ("a", pa.string(), "a"),
+        (7, pa.int64(), "7"),
+        (3.0, pa.float64(), "3.0"),
+        (0.1, pa.float32(), "0.1"),
+        (DAY, pa.date32(), "2026-01-31"),
+        (DAY, pa.date64(), "2026-01-31"),
+        (NOON, pa.timestamp("us"), "2026-01-31T12:00:00.5"),
+        (NOON, pa.timestamp("ms", "Asia/Tokyo"), "2026-01-31T12:00:00.5Z"),
+        (1_769_860_800_000_000_001, pa.timestamp("ns"), "2026-01-31T12:00:00.000000001"),
+        (1_769_860_800, pa.timestamp("s"), "2026-01-31T12:00:00"),
+        (decimal.Decimal("1.50"), pa.decimal128(9, 2), "1.50"),
+        (UUID.bytes, pa.binary(16), str(UUID)),
+        (UUID.bytes, pa.uuid(), str(UUID)),
+    ],
+    ids=str,
+)
+def test_ids_have_one_spelling(
+    read_table: ReadTable, value: Any, type_: "pa.DataType", spelled: str
+) -> None:
+    keys = pa.array([value], type_)
+    columns = {"key": keys, "text": pa.array(["x"]), "other": pa.array(["y"])}
+    (row,) = read_table(columns, column="text", id_column="key")
+    assert row.id == spelled
+
+
+def test_ids_of_pairs_have_the_same_spelling(tmp_path: Path) -> None:
+    keys = pa.array([1_769_860_800_000_000_001], pa.timestamp("ns"))
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"key": keys, "a": ["x"], "b": ["y"]}), path)
+    (row,) = read_pairs([str(path)], columns=("a", "b"), id_column="key")
+    assert row.id == "2026-01-31T12:00:00.000000001"
+
+
+@pytest.mark.parametrize("value", [True, float("nan"), b"raw", [1]])
+def test_an_id_of_another_type_is_an_error(read_table: ReadTable, value: Any) -> None:
+    columns = {"key": pa.array([value]), "text": pa.array(["x"])}
+    with pytest.raises(DataFileError, match=r"row 1, column 'key': expected an id: a text, a num"):
+        read_table(columns, id_column="key")
+
+
+@pytest.mark.parametrize("suffix", ["arrow", "feather", "stream.arrow"])
+def test_arrow_files_and_streams_are_read_as_parquet_is(tmp_path: Path, suffix: str) -> None:
+    table = pa.table({"key": pa.array([1, 2, 3]), "text": pa.array(["a", None, "c"])})
+    path = tmp_path / f"x.{suffix}"
+    make = pa.ipc.new_stream if suffix.startswith("stream") else pa.ipc.new_file
+    with make(str(path), table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+    read_progress = ReadProgress([str(path)])
+    rows = list(
+        read_rows([str(path)], id_column="key", on_missing="skip", read_progress=read_progress)
+    )
+    assert [(row.id, row.value) for row in rows] == [("1", "a"), ("3", "c")]
+    assert read_progress.fraction == 1
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(DataFileError, match=r"truncated or not an Arrow or Feather 2 file"):
+        list(read_rows([str(path)]))
 
 
 def test_a_null_id_is_an_error(read_table: ReadTable) -> None:
@@ -65,7 +129,7 @@ def test_one_column_may_hold_both_text_and_id(read_table: ReadTable) -> None:
 
 def test_a_null_is_an_error_with_its_row_and_column(read_table: ReadTable) -> None:
     texts = pa.array(["x"] * 5000 + [None])
-    with pytest.raises(DataFileError, match="row 5001, column 'text': expected a text, found null"):
+    with pytest.raises(DataFileError, match="row 5001, column 'text': the value is missing"):
         read_table({"text": texts})
 
 
@@ -116,7 +180,7 @@ def test_lists_of_lists_of_numbers_are_series_of_several_channels(read_table: Re
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([None], "found null"),
+        ([None], "the value is missing"),
         ([[1.0, None]], "entry 1 of the list is null"),
         ([[[1.0], None]], "expected a list of numbers, found null"),
         ([[[1.0], [1.0, 2.0]]], "position 1: 2 numbers, but position 0 has 1"),
@@ -180,3 +244,25 @@ def test_large_values_are_read_in_small_batches(tmp_path: Path) -> None:
         peak = max(peak, pa.total_allocated_bytes() - before)
         assert row.value[0] in "0123456789"
     assert peak < 25_000_000  # bytes; all the texts together have 70 million
+
+
+def test_names_of_columns_that_are_not_utf8_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"text": ["a"]}), path)
+    path.write_bytes(path.read_bytes().replace(b"text", b"te\xfft"))
+    with pytest.raises(DataFileError, match=r"x\.parquet: damaged, truncated or not a Parquet"):
+        list(read_rows([str(path)]))
+
+
+def test_offsets_beyond_the_values_of_an_arrow_file_are_an_error(tmp_path: Path) -> None:
+    """Arrow would end the process."""
+    path = tmp_path / "x.arrow"
+    table = pa.table({"text": ["alpha", "beta"]})
+    with pa.ipc.new_file(str(path), table.schema) as writer:
+        writer.write_table(table)
+    offsets = np.array([0, 5, 9], np.int32)
+    content = path.read_bytes()
+    assert offsets.tobytes() in content
+    path.write_bytes(content.replace(offsets.tobytes(), (offsets * 1_000_000).tobytes()))
+    with pytest.raises(DataFileError, match=r"x\.arrow: damaged"):
+        list(read_rows([str(path)]))

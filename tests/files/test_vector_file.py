@@ -44,3 +44,10 @@ def test_a_missing_pyarrow_is_an_error_that_names_the_extra(
     path.write_bytes(b"PAR1")
     with pytest.raises(MissingExtra, match=r"v\.parquet needs an extra: .*bothways\[parquet\]"):
         read_origin(str(path))
+
+
+def test_a_directory_cannot_be_searched(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").touch()
+    (tmp_path / "b.jsonl").touch()
+    with pytest.raises(DataFileError, match="is a directory"):
+        read_origin(str(tmp_path))

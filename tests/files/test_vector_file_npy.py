@@ -19,9 +19,9 @@ def path(tmp_path: Path, origin: Origin, store: Store) -> Path:
     return tmp_path / "v.npy"
 
 
-def test_rows_have_their_numbers_as_ids_and_no_text(path: Path, origin: Origin) -> None:
+def test_rows_have_their_ids_and_no_text(path: Path, origin: Origin) -> None:
     (hit,) = find_nearest(str(path), np.eye(4, dtype=np.float32)[2], origin, 1)
-    assert (hit.row, hit.id, hit.text) == (2, "2", None)
+    assert (hit.row, hit.id, hit.text) == (2, "id-2", None)
 
 
 def test_vectors_without_an_origin_file_are_refused(path: Path) -> None:

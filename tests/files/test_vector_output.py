@@ -76,7 +76,7 @@ def test_npy_holds_the_vectors_and_a_file_beside_it_the_origin(
     assert vectors.dtype == np.float32
     np.testing.assert_array_equal(vectors, np.concatenate([part.vectors for part in parts]))
     facts = json.loads((tmp_path / "out.npy.json").read_text())
-    digests = {key: facts.pop(key) for key in ("sha256", "sample_sha256")}
+    digests = {key: facts.pop(key) for key in ("sha256", "sample_sha256", "ids_sha256")}
     assert facts == {**dataclasses.asdict(origin), "rows": 140, "bytes": path.stat().st_size}
     assert all(len(digest) == 64 for digest in digests.values())
     assert np.load(path, mmap_mode="r").shape == (140, 4)

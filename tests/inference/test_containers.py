@@ -258,3 +258,66 @@ def test_a_lazy_frame_is_to_be_collected_first(encoder: Encoder) -> None:
     polars = pytest.importorskip("polars", reason="polars is not installed")
     with pytest.raises(InputError, match="got a LazyFrame; collect it"):
         encoder.encode(polars.LazyFrame({"text": TEXTS}))
+
+
+def test_arrays_and_scalars_of_pyarrow_are_read_as_their_values(
+    encoder: Encoder, series_encoder: Encoder
+) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    expected = encoder.encode(TEXTS)
+    for texts in (
+        pyarrow.chunked_array([TEXTS[:1], TEXTS[1:]]),
+        pyarrow.array(TEXTS).dictionary_encode(),
+        list(pyarrow.array(TEXTS)),
+    ):
+        np.testing.assert_array_equal(encoder.encode(texts), expected)
+    ids = [[2, 5, 3], [2, 6, 7, 3]]
+    for columns in (pyarrow.chunked_array([ids]), [pyarrow.array(row) for row in ids]):
+        np.testing.assert_array_equal(encoder.encode(columns), encoder.encode(ids))
+    series = np.arange(12.0).reshape(2, 3, 2)
+    for values in (
+        pyarrow.array(series.tolist()),
+        pyarrow.FixedShapeTensorArray.from_numpy_ndarray(series),
+    ):
+        np.testing.assert_array_equal(series_encoder.encode(values), series_encoder.encode(series))
+    one = series_encoder.encode(pyarrow.Tensor.from_numpy(series[0]))
+    np.testing.assert_array_equal(one, series_encoder.encode(series[0]))
+
+
+def test_tables_in_a_list_are_series(series_encoder: Encoder, table_of: TableOf) -> None:
+    columns: list[dict[str, list[Any]]] = [
+        {"x": [1.0, 2.0, 3.0], "y": [0.0, 0.5, 1.0]},
+        {"x": [4], "y": [5]},
+    ]
+    expected = series_encoder.encode([np.array(list(c.values())).T for c in columns])
+    tables = [table_of(c) for c in columns]
+    np.testing.assert_array_equal(series_encoder.encode(tables), expected)
+    np.testing.assert_array_equal(series_encoder.encode(iter(tables)), expected)
+    with pytest.raises(InputError, match="sequence 1: column 'y' has missing values or values"):
+        series_encoder.encode([tables[0], table_of({"x": [1.0], "y": ["z"]})])
+
+
+def test_an_array_of_whole_numbers_is_one_series(series_encoder: Encoder) -> None:
+    series = np.arange(6).reshape(3, 2)
+    vector = series_encoder.encode(series)
+    np.testing.assert_array_equal(vector, series_encoder.encode(series.astype(float)))
+    assert vector.shape == (8,)
+
+
+@pytest.mark.parametrize("series", [np.zeros((2, 5)), np.zeros((1, 2, 5)), [np.zeros((2, 5))]])
+def test_channels_before_positions_are_recognized(series_encoder: Encoder, series: Any) -> None:
+    with pytest.raises(InputError, match=r"sequence 0: shape \(2, 5\); .*transpose it"):
+        series_encoder.encode(series)
+
+
+def test_padded_batches_of_ids_are_refused(encoder: Encoder) -> None:
+    """[PAD] has id 0."""
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    padded = [[2, 5, 6, 3], [2, 5, 3, 0]]
+    for batch in (padded, np.array(padded), torch.tensor(padded), torch.tensor(padded)[1:]):
+        with pytest.raises(InputError, match=r"sequence \d: ends with the padding token '\[PAD\]'"):
+            encoder.encode(batch)
+    without = [[2, 5, 0, 3], [2, 5, 6, 3]]
+    np.testing.assert_array_equal(
+        encoder.encode(torch.tensor(without)), encoder.encode(np.array(without))
+    )

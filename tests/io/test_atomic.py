@@ -2,7 +2,10 @@
 
 import os
 import shutil
+import signal
 import stat
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -177,6 +180,47 @@ def test_files_of_killed_writers_are_removed_and_no_others(
     assert len(names(tmp_path)) == 3
     remove_partial(tmp_path)
     assert names(tmp_path) == [".hidden"]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from bothways.io.atomic import atomic_file, atomic_folder
+with atomic_file(Path("a.json")) as file, atomic_folder(Path("model")) as folder:
+    file.write_text("half")
+    (folder / "one").write_text("1")
+    print("writing", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no locks on open folders")
+def test_the_next_writer_removes_what_a_killed_one_left_and_nothing_of_a_live_one(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".a.json.bak.12345678.partial").write_text("of another name")
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert writer.stdout is not None
+    assert writer.stdout.readline() == "writing\n"
+
+    def write_both() -> None:
+        with atomic_file(tmp_path / "a.json") as file, atomic_folder(tmp_path / "model"):
+            file.write_text("complete")
+
+    write_both()
+    assert len(names(tmp_path)) == 5
+    remove_partial(tmp_path)
+    assert len(names(tmp_path)) == 4
+    writer.send_signal(signal.SIGKILL)
+    writer.communicate()
+    write_both()
+    assert names(tmp_path) == ["a.json", "model"]
 
 
 def test_a_full_disk_is_an_error_that_names_the_file(tmp_path: Path) -> None:

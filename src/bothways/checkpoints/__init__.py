@@ -1,7 +1,7 @@
 """Model folders of bothways and of other libraries: find, read and write them; run no code."""
 
 from bothways.checkpoints.create import create
-from bothways.checkpoints.export import export
+from bothways.checkpoints.export import check_export_folder, export
 from bothways.checkpoints.folder import fingerprint, read_folder
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.readers import open_reader
@@ -12,6 +12,7 @@ __all__ = [
     "Alias",
     "ModelBundle",
     "PullProgress",
+    "check_export_folder",
     "create",
     "export",
     "fingerprint",

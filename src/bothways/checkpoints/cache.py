@@ -16,17 +16,16 @@ import json
 import os
 import re
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO
 
 import platformdirs
 
 from bothways.errors import SourceError
 from bothways.io.atomic import publish_folder
+from bothways.io.locks import try_lock
 
 __all__ = ["FileRecord", "PullProgress", "Slot", "is_offline", "root"]
 
@@ -111,7 +110,7 @@ class Slot:
             lock_file = _lock_path(self.folder).open("ab")
         with lock_file:
             with self._cache_errors():
-                while not _try_lock(lock_file):
+                while not try_lock(lock_file.fileno()):
                     on_wait()
                     time.sleep(_POLL_SECONDS)
                 self._remove_partial_folders()
@@ -160,7 +159,7 @@ class Slot:
                 shutil.rmtree(partial, ignore_errors=True)
                 continue
             with _lock_path(slot_folder).open("ab") as lock_file:
-                if _try_lock(lock_file):
+                if try_lock(lock_file.fileno()):
                     shutil.rmtree(partial, ignore_errors=True)
 
     @contextlib.contextmanager
@@ -189,24 +188,3 @@ def _sha256(path: Path) -> str:
 
 def _lock_path(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.lock")
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(file: IO[bytes]) -> bool:
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except PermissionError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _try_lock(file: IO[bytes]) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

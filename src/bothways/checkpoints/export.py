@@ -13,7 +13,7 @@ from bothways.checkpoints.transformers_export import write_transformers
 from bothways.errors import DataFileError
 from bothways.io.atomic import atomic_folder
 
-__all__ = ["Format", "export"]
+__all__ = ["Format", "check_export_folder", "export"]
 
 _MODEL_FILES = ("bothways.json", "config.json", "modules.json", "model.onnx")
 
@@ -38,12 +38,8 @@ def export(
         DataFileError: if `out` exists and is not empty, or cannot be written.
     """
     out = Path(out)
-    exists = out.is_file() or (out.is_dir() and any(out.iterdir()))
-    if exists and not overwrite:
-        raise DataFileError(
-            f"{out}: exists already; choose another name, remove it, or replace it with "
-            "--overwrite (overwrite=True)"
-        )
+    check_export_folder(out, overwrite=overwrite)
+    exists = _is_taken(out)
     if exists:
         _check_replaceable(out, model)
     with atomic_folder(out) as hidden:
@@ -51,6 +47,23 @@ def export(
         if exists:
             shutil.rmtree(out)
     return tuple(left_out)
+
+
+def check_export_folder(out: Path, *, overwrite: bool) -> None:
+    """Raise if a model may not be exported to `out`, as far as that does not depend on the model.
+
+    Raises:
+        DataFileError: if `out` exists, is not empty, and is not to be replaced.
+    """
+    if _is_taken(out) and not overwrite:
+        raise DataFileError(
+            f"{out}: exists already; choose another name, remove it, or replace it with "
+            "--overwrite (overwrite=True)"
+        )
+
+
+def _is_taken(out: Path) -> bool:
+    return out.is_file() or (out.is_dir() and any(out.iterdir()))
 
 
 def _check_replaceable(out: Path, model: ModelBundle) -> None:

@@ -5,6 +5,14 @@ dataclasses; `options` has those that commands share. Modules import nothing hea
 a command is imported only when it is used, so help and completion do not wait for torch.
 """
 
-from bothways.cli.app import main
+from bothways.cli.signals import exit_at_signals
 
 __all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    exit_at_signals()  # before anything else is imported
+    from bothways.cli.app import app
+
+    app(prog_name="bothways")

@@ -7,7 +7,7 @@ import typer
 from bothways import __version__
 from bothways.cli.command import CONTEXT_SETTINGS, LazyGroup
 
-__all__ = ["app", "main"]
+__all__ = ["app"]
 
 
 class _Commands(LazyGroup):
@@ -54,8 +54,3 @@ def _program(
         bothways train classify train.csv --label y --out runs/topic --from minilm
         bothways predict runs/topic new.csv -o topics.csv
     """
-
-
-def main() -> None:
-    """Run the command line and exit with its code."""
-    app(prog_name="bothways")

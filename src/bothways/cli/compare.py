@@ -149,26 +149,26 @@ def _compare(
     from bothways.lab.registry import load_comparison
     from bothways.lab.report.content import ComparisonReport
     from bothways.lab.report.environment import describe_environment
-    from bothways.lab.report.writer import make_folder, write_report
+    from bothways.lab.report.writer import report_folder, write_report
 
     scale: Scale = "full" if report.full else "quick" if report.quick else "default"
     comparison = load_comparison(name)
     settings = dataclasses.replace(comparison.presets[scale], **given)
     folder = Path(report.out or f"compare-{name}")
-    make_folder(folder)  # report an invalid folder before the work, not after it
     facts, started = describe_environment(), time.monotonic()
-    with comparison_progress(quiet=quiet) as progress, _set_threads(threads.threads):
-        result = comparison.run(settings, progress)
-    sections = tuple(comparison.sections(result))
-    facts["time taken"] = clock(time.monotonic() - started)
-    facts |= {
-        field.name.replace("_", " "): _setting_text(getattr(settings, field.name))
-        for field in dataclasses.fields(settings)
-    }
-    words = _command_line(name, scale, given, threads)
-    path = write_report(
-        folder, ComparisonReport(comparison.title, words, facts, sections, result.to_dict())
-    )
+    with report_folder(folder):  # an invalid one is an error before the work, not after it
+        with comparison_progress(quiet=quiet) as progress, _set_threads(threads.threads):
+            result = comparison.run(settings, progress)
+        sections = tuple(comparison.sections(result))
+        facts["time taken"] = clock(time.monotonic() - started)
+        facts |= {
+            field.name.replace("_", " "): _setting_text(getattr(settings, field.name))
+            for field in dataclasses.fields(settings)
+        }
+        words = _command_line(name, scale, given, threads)
+        path = write_report(
+            folder, ComparisonReport(comparison.title, words, facts, sections, result.to_dict())
+        )
     print(sections[0].paragraphs[0])
     print(f"report\t{path}")
 

@@ -6,14 +6,13 @@ import os
 import re
 import signal
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Iterator
-from types import FrameType
 from typing import NoReturn, ParamSpec
 
 import typer
 
+from bothways.cli.signals import SIGNAL_BASE, Terminated, describe_end, raise_signals
 from bothways.errors import BothwaysError
 
 __all__ = ["note", "printable", "reporting", "warn"]
@@ -23,16 +22,6 @@ P = ParamSpec("P")
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 FAILED = 1
-SIGNAL_BASE = 128
-"""Shells report a program that signal n ended as exit code 128 + n."""
-
-
-class Terminated(BaseException):
-    """A signal asked the program to stop. Like KeyboardInterrupt, it is no `Exception`."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.number = number
 
 
 def note(message: str) -> None:
@@ -57,13 +46,13 @@ def reporting(command: Callable[P, None]) -> Callable[P, None]:
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            with _raise_signals(), _print_warnings():
+            with raise_signals(), _print_warnings():
                 command(*args, **kwargs)
                 sys.stdout.flush()
         except KeyboardInterrupt:
-            _exit(SIGNAL_BASE + signal.SIGINT, "interrupted")
+            _exit(SIGNAL_BASE + signal.SIGINT, describe_end(signal.SIGINT))
         except Terminated as end:
-            _exit(SIGNAL_BASE + end.number, f"ended by {end}")
+            _exit(SIGNAL_BASE + end.number, describe_end(end.number))
         except BrokenPipeError:
             _exit(SIGNAL_BASE + 13)  # SIGPIPE: the reader of the output closed it
         except MemoryError:
@@ -96,25 +85,3 @@ def _print_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *where: warn(str(message))
         yield
-
-
-@contextlib.contextmanager
-def _raise_signals() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into exceptions, so that half-written files are removed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread can handle signals
-        return
-
-    def end(number: int, _: FrameType | None) -> None:
-        raise Terminated(number)
-
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in numbers}
-    for number, handler in before.items():
-        if handler == signal.SIG_DFL:  # an ignored signal, as under nohup, stays ignored
-            signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

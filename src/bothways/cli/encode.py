@@ -3,23 +3,27 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Generator, Iterable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from bothways.cli import models
 from bothways.cli import options as o
 from bothways.cli.command import command
-from bothways.cli.console import note
+from bothways.cli.inputs import check_input_files, note_tables, report_missing
 from bothways.cli.progress import encoding_progress
-from bothways.errors import DataFileError
+from bothways.errors import InputError
 from bothways.io.options import Option
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
-    from bothways.files import ReadProgress, Row
+    from bothways.files import InputFile, ReadProgress, Row, VectorOutput
+    from bothways.files.token_output import TokenOutput
 
-__all__ = ["COMMAND", "encode", "note_tables", "refuse_output_among_inputs"]
+__all__ = ["COMMAND", "encode"]
+
+VectorFormat = Literal["parquet", "npy", "jsonl"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,7 +38,22 @@ class EncodeOptions(o.PoolingOptions):
             group="Output", unit="FILE", flags=("--output", "-o"),
         ),
     ]  # fmt: skip
+    output_format: Annotated[
+        VectorFormat | None,
+        Option(
+            "Format of an output whose name does not show it (default for pipes and devices: "
+            "jsonl).",
+            group="Output", unit="FORMAT", flags=("--format",), advanced=True,
+        ),
+    ] = None  # fmt: skip
     overwrite: o.Overwrite = False
+    tokens: Annotated[
+        bool,
+        Option(
+            "Write a vector per token, with tokens and offsets (.parquet or .jsonl).",
+            group="Output",
+        ),
+    ] = False  # fmt: skip
     model: Annotated[str, Option(o.MODEL_HELP, group="Vectors", unit="MODEL")] = "minilm"
 
 
@@ -49,20 +68,22 @@ def encode(
 
     Writes one vector per row, in order, reading a part of the file at a time. .jsonl and .parquet
     (extra [parquet]) hold id, text, vector, num_tokens, num_unknown and truncated of each row, with
-    the model and settings; .npy holds vectors only, and a .npy.json beside it the model and
-    settings.
+    the model and settings; .npy holds vectors only, with files beside it: the model and settings
+    in .npy.json, and ids that are not row numbers in .npy.ids.jsonl. With --tokens, rows hold id,
+    text, tokens, offsets, vectors and truncated.
 
     \b
         bothways encode sentences.txt -o sentences.jsonl
         bothways encode reviews.csv --column body --id-column id -o reviews.parquet
     """
     from bothways.cli.memory import plan_chunks, reduce_memory_retention
-    from bothways.cli.streaming import encode_rows, report_totals
-    from bothways.files import ReadProgress, check_inputs, open_vector_output
+    from bothways.cli.streaming import encode_rows, encode_tokens, report_totals
+    from bothways.files import ReadProgress
+    from bothways.files.token_output import TokenOutput
 
     reduce_memory_retention()
-    check_inputs(inputs.inputs, inputs.input_format, inputs.delimiter)
-    refuse_output_among_inputs(inputs.inputs, options.output)
+    files = check_input_files(inputs, options.output, quiet=quiet)
+    _check_tokens(options)
     settings = models.EncodeSettings(
         options.pooling,
         options.normalize,
@@ -73,86 +94,80 @@ def encode(
         on_unknown=overflow.on_unknown,
     )
     with contextlib.ExitStack() as stack:
-        out = stack.enter_context(open_vector_output(options.output, overwrite=options.overwrite))
+        out = stack.enter_context(_open_output(options))
         encoder = models.load(options.model, backend, quiet=quiet)
         origin = models.origin_of(encoder, options.model, settings)
-        writer = out.start(origin)
+        if isinstance(out, TokenOutput):
+            origin = models.token_origin(encoder, origin)
+            encode_all = partial(encode_tokens, writer=out.start(origin))
+        else:
+            encode_all = partial(encode_rows, writer=out.start(origin))
         plan = plan_chunks(
             overflow.max_memory,
             encoder,
             dimensions=origin.dimensions,
             windows=overflow.on_overflow == "window",
+            token_vectors=options.tokens,
         )
-        read_progress = ReadProgress(inputs.inputs)
+        read_progress = ReadProgress(files)
         rows = stack.enter_context(
-            contextlib.closing(_read_rows(inputs, encoder, read_progress, quiet=quiet))
+            contextlib.closing(_read_rows(files, inputs, encoder, read_progress, quiet=quiet))
         )
         started = time.monotonic()
         with encoding_progress(quiet=quiet) as report:
-            totals = encode_rows(
+            totals = encode_all(
                 encoder,
                 rows,
-                writer,
                 settings=settings,
                 plan=plan,
                 read_progress=read_progress,
                 report=report,
             )
         seconds = time.monotonic() - started
+    report_missing(inputs, read_progress)
     report_totals("encoded", totals, seconds, max_length=encoder.max_length, quiet=quiet)
 
 
+def _check_tokens(options: EncodeOptions) -> None:
+    for name in ("pooling", "normalize", "dimensions"):
+        if options.tokens and getattr(options, name) is not None:
+            raise InputError(
+                f"--tokens writes the vectors of the last layer as they are; leave out --{name}"
+            )
+
+
+def _open_output(
+    options: EncodeOptions,
+) -> "AbstractContextManager[VectorOutput | TokenOutput]":
+    from bothways.files import open_vector_output
+    from bothways.files.token_output import open_token_output
+
+    open_output = open_token_output if options.tokens else open_vector_output
+    return open_output(
+        options.output, output_format=options.output_format, overwrite=options.overwrite
+    )
+
+
 def _read_rows(
-    inputs: o.InputOptions, encoder: "Encoder", read_progress: "ReadProgress", *, quiet: bool
+    files: "Sequence[InputFile]",
+    inputs: o.InputOptions,
+    encoder: "Encoder",
+    read_progress: "ReadProgress",
+    *,
+    quiet: bool,
 ) -> "Generator[Row]":
     from bothways.files import read_rows
 
     rows = read_rows(
-        inputs.inputs,
+        files,
         kind=models.kind_of(encoder),
         column=inputs.column,
         id_column=inputs.id_column,
-        input_format=inputs.input_format,
-        delimiter=inputs.delimiter,
+        on_missing=inputs.on_missing,
         read_progress=read_progress,
     )
     with contextlib.closing(rows):
         yield from rows if quiet else note_tables(rows, read_progress, columns=not inputs.column)
-
-
-def note_tables(
-    rows: "Iterable[Row]", read_progress: "ReadProgress", *, columns: bool
-) -> "Iterator[Row]":
-    """Print how each table is read: its delimiter, if it is a .csv file without commas.
-
-    columns: also print which column is encoded: without a header it is the first row's text.
-    """
-    file = None
-    for row in rows:
-        name, _, line, column = row.place
-        if name != file and name in read_progress.delimiters:
-            note(f"{name}: the delimiter is {read_progress.delimiters[name]}")
-        if columns and name != file and line is not None and column is not None:
-            note(f"{name}: encoding column {column!r}")
-        file = name
-        yield row
-
-
-def refuse_output_among_inputs(inputs: Iterable[str], output: str) -> None:
-    """Check that the output does not overwrite an input.
-
-    Raises:
-        DataFileError: naming the file.
-    """
-    if any(_is_same_file(source, output) for source in inputs):
-        raise DataFileError(f"{output}: is also an input; give the output another name")
-
-
-def _is_same_file(source: str, output: str) -> bool:
-    try:
-        return Path(output).samefile(source)
-    except OSError:  # one of them does not exist
-        return False
 
 
 COMMAND = command(encode)

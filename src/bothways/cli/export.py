@@ -42,10 +42,10 @@ def export(model: o.ModelArgument, options: ExportOptions, quiet: o.Quiet = Fals
     """
     from bothways import checkpoints
 
+    out = Path(options.output)
+    checkpoints.check_export_folder(out, overwrite=options.overwrite)  # before a model is fetched
     bundle = checkpoints.read_folder(models.fetch(model, quiet=quiet))
-    for omission in checkpoints.export(
-        bundle, Path(options.output), options.to, overwrite=options.overwrite
-    ):
+    for omission in checkpoints.export(bundle, out, options.to, overwrite=options.overwrite):
         warn(f"left out: {omission}")
     if not quiet:
         note(f"wrote {options.output} in the form of {options.to}")

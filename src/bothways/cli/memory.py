@@ -34,6 +34,9 @@ that has not been returned to the system."""
 _OUTPUT_BYTES = 64 << 20
 """Memory of the writer's row group, its encoded copy, and the tokenizer's threads."""
 
+_TOKEN_VECTOR_BYTES = 128 << 20
+"""Memory of a chunk's token vectors without a limit, if each character is a token."""
+
 
 @dataclasses.dataclass(frozen=True)
 class ChunkPlan:
@@ -43,12 +46,14 @@ class ChunkPlan:
         own.
     batch_tokens: tokens per batch of the encoder.
     longest_row: maximum length of a row in characters; None for no limit.
+    numbers_per_character: numbers of a series, or token ids, that count as one character.
     """
 
     rows: int = MAX_ROWS
     characters: int = MAX_CHARACTERS
     batch_tokens: int = DEFAULT_MAX_TOKENS
     longest_row: int | None = None
+    numbers_per_character: int = 4
 
 
 def reduce_memory_retention() -> None:
@@ -58,7 +63,12 @@ def reduce_memory_retention() -> None:
 
 
 def plan_chunks(
-    limit: int | None, encoder: "Encoder", *, dimensions: int, windows: bool
+    limit: int | None,
+    encoder: "Encoder",
+    *,
+    dimensions: int,
+    windows: bool,
+    token_vectors: bool = False,
 ) -> ChunkPlan:
     """Choose chunks and batches that keep the process below `limit` bytes; None for no limit.
 
@@ -67,14 +77,20 @@ def plan_chunks(
 
     windows: whether rows longer than the model are encoded whole, which holds a vector for every
         token of a row.
+    token_vectors: whether the vectors of all tokens of a chunk are held until they are written.
 
     Raises:
         InputError: if the limit is too low, with the lowest possible one.
     """
-    if limit is None:
-        return ChunkPlan()
-    _warm_up(encoder)
     config = encoder.config
+    held = 8 * config.d_model if token_vectors else 0  # the vectors, and as they are written
+    numbers_per_character = 1 if token_vectors else ChunkPlan.numbers_per_character
+    if limit is None:
+        most = _TOKEN_VECTOR_BYTES // held if held else MAX_CHARACTERS
+        return ChunkPlan(
+            characters=_clamp(most, 1, MAX_CHARACTERS), numbers_per_character=numbers_per_character
+        )
+    _warm_up(encoder)
     per_token = bytes_per_token(config) * _OVERHEAD
     least = int(encoder.max_length * per_token) + _OUTPUT_BYTES
     resident, peak = _resident_bytes(), _peak_bytes()
@@ -87,12 +103,14 @@ def plan_chunks(
             f"give at least {_round_up(needed)}"
         )
     free = limit - resident - _OUTPUT_BYTES
-    per_character = _BYTES_PER_CHARACTER + (8 * config.d_model if windows else 0)
+    per_character = _BYTES_PER_CHARACTER + held
+    per_long_row = _BYTES_PER_CHARACTER + (8 * config.d_model if windows or token_vectors else 0)
     return ChunkPlan(
         rows=_clamp(free // 8 // (16 * dimensions + 1024), 1, MAX_ROWS),
-        characters=_clamp(free * 3 // 8 // _BYTES_PER_CHARACTER, 1, MAX_CHARACTERS),
+        characters=_clamp(free * 3 // 8 // per_character, 1, MAX_CHARACTERS),
         batch_tokens=_clamp(int(free / 2 / per_token), 1, DEFAULT_MAX_TOKENS),
-        longest_row=free // per_character,
+        longest_row=free // per_long_row,
+        numbers_per_character=numbers_per_character,
     )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bothways.model.heads import Head
     from bothways.model.inputs import InputKind
 
-__all__ = ["EncodeSettings", "fetch", "head_origin", "kind_of", "load", "origin_of"]
+__all__ = ["EncodeSettings", "fetch", "head_origin", "kind_of", "load", "origin_of", "token_origin"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +102,13 @@ def origin_of(encoder: "Encoder", source: str, settings: EncodeSettings) -> "Ori
         prompt=prompt.text,
         prompt_name=prompt.name or "",
         version=bothways.__version__,
+    )
+
+
+def token_origin(encoder: "Encoder", origin: "Origin") -> "Origin":
+    """The origin of the token vectors of an encoder, given that of its pooled vectors."""
+    return dataclasses.replace(
+        origin, pooling="none", normalization="none", dimensions=encoder.config.d_model
     )
 
 

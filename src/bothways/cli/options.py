@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 import typer
 
 from bothways.cli.generated_options import BYTES
-from bothways.files.formats import TextFormat
+from bothways.files.formats import DEFAULT_ROW_SIZE, FileOptions, TextFormat
+from bothways.files.missing import OnMissing
 from bothways.inference.backends import BackendName, Precision
 from bothways.io.options import Option
 from bothways.model.config import PoolingMode
@@ -69,8 +70,8 @@ class InputOptions:
     inputs: Annotated[
         tuple[str, ...],
         Option(
-            "Files of sequences: .txt, .csv, .tsv, .jsonl, .fasta or .fa (each also .gz or .zst), "
-            ".parquet, or - for standard input.",
+            "Files, directories or quoted patterns ('data/**/*.txt'): .txt, .csv, .tsv, .jsonl, "
+            ".json, .fasta (also .gz, .bz2, .xz, .zst), .parquet, .arrow, .npy, .npz; - for stdin.",
             unit="INPUT",
         ),
     ]
@@ -85,7 +86,7 @@ class InputOptions:
     id_column: Annotated[
         str | None,
         Option(
-            "Column of the ids (default: row numbers from 0; in FASTA, the names).",
+            "Column of the ids (default: row numbers from 0; in FASTA and .npz, the names).",
             group=_INPUT, unit="NAME",
         ),
     ] = None  # fmt: skip
@@ -93,7 +94,7 @@ class InputOptions:
         TextFormat | None,
         Option(
             "Format of standard input (default txt), and of files whose names do not show it: txt, "
-            "csv, tsv, jsonl or fasta.",
+            "csv, tsv, jsonl, json or fasta.",
             group=_INPUT, unit="FORMAT", advanced=True,
         ),
     ] = None  # fmt: skip
@@ -105,6 +106,48 @@ class InputOptions:
             group=_INPUT, unit="CHARACTER", advanced=True,
         ),
     ] = None  # fmt: skip
+    encoding: Annotated[
+        str | None,
+        Option(
+            "Encoding of text files, such as windows-1252 or shift_jis (default: UTF-8, or UTF-16 "
+            "with a byte order mark).",
+            group=_INPUT, unit="NAME", advanced=True,
+        ),
+    ] = None  # fmt: skip
+    on_missing: Annotated[
+        OnMissing,
+        Option(
+            "Rows without a value, which is null or blank: stop with an error, skip them, or "
+            "empty: read them as empty texts.",
+            group=_INPUT, unit="ACTION", advanced=True,
+        ),
+    ] = "error"  # fmt: skip
+    per_file: Annotated[
+        bool,
+        Option(
+            "Read each file as one text, whatever its name; its id is its path.",
+            group=_INPUT, advanced=True,
+        ),
+    ] = False  # fmt: skip
+    max_row_size: Annotated[
+        int | None,
+        Option(
+            "Longest line, field, record or text, such as 100MB; a longer one is an error (default "
+            "16MiB).",
+            group=_INPUT, unit=BYTES, advanced=True, minimum=1,
+        ),
+    ] = None  # fmt: skip
+
+    @property
+    def file_options(self) -> FileOptions:
+        """How to read the files."""
+        return FileOptions(
+            input_format=self.input_format,
+            delimiter=self.delimiter,
+            encoding=self.encoding,
+            per_file=self.per_file,
+            max_row_size=self.max_row_size or DEFAULT_ROW_SIZE,
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

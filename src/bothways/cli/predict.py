@@ -3,13 +3,13 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from bothways.cli import models
 from bothways.cli import options as o
 from bothways.cli.command import command
-from bothways.cli.encode import note_tables, refuse_output_among_inputs
+from bothways.cli.inputs import check_input_files, note_tables, report_missing
 from bothways.cli.progress import encoding_progress
 from bothways.errors import InputError
 from bothways.io.options import Option
@@ -17,10 +17,12 @@ from bothways.io.options import Option
 if TYPE_CHECKING:
     from bothways.cli.prediction_records import Predictor
     from bothways.encoder import Encoder
-    from bothways.files import ReadProgress, Row
+    from bothways.files import InputFile, ReadProgress, Row
     from bothways.model.inputs import InputKind
 
 __all__ = ["COMMAND", "predict"]
+
+RecordFormat = Literal["jsonl", "csv", "tsv", "parquet"]
 
 _TASK = "Task"
 
@@ -37,6 +39,14 @@ class PredictOptions:
             group="Output", unit="FILE", flags=("--output", "-o"),
         ),
     ]  # fmt: skip
+    output_format: Annotated[
+        RecordFormat | None,
+        Option(
+            "Format of an output whose name does not show it (default for pipes and devices: "
+            "jsonl).",
+            group="Output", unit="FORMAT", flags=("--format",), advanced=True,
+        ),
+    ] = None  # fmt: skip
     overwrite: o.Overwrite = False
     task: Annotated[
         o.PredictTask | None,
@@ -94,15 +104,18 @@ def predict(
     """
     from bothways.cli.memory import plan_chunks, reduce_memory_retention
     from bothways.cli.streaming import predict_rows, report_totals
-    from bothways.files import ReadProgress, check_inputs
+    from bothways.files import ReadProgress
     from bothways.files.record_output import open_record_output
 
     reduce_memory_retention()
-    check_inputs(inputs.inputs, inputs.input_format, inputs.delimiter)
-    refuse_output_among_inputs(inputs.inputs, options.output)
+    files = check_input_files(inputs, options.output, quiet=quiet)
     _check_pairs(inputs.column, options)
     with contextlib.ExitStack() as stack:
-        out = stack.enter_context(open_record_output(options.output, overwrite=options.overwrite))
+        out = stack.enter_context(
+            open_record_output(
+                options.output, output_format=options.output_format, overwrite=options.overwrite
+            )
+        )
         encoder = models.load(model, backend, quiet=quiet)
         predictor = _make_predictor(encoder, options, overflow)
         head = predictor.head
@@ -113,10 +126,10 @@ def predict(
             dimensions=head.num_outputs,
             windows=overflow.on_overflow == "window",
         )
-        read_progress = ReadProgress(inputs.inputs)
+        read_progress = ReadProgress(files)
         kind = _input_kind(encoder, predictor, pairs=options.pair_column is not None)
         rows = stack.enter_context(
-            contextlib.closing(_read_rows(inputs, options.pair_column, kind, read_progress))
+            contextlib.closing(_read_rows(files, inputs, options.pair_column, kind, read_progress))
         )
         writer = out.start(predictor.columns, models.head_origin(encoder, model, head))
         started = time.monotonic()
@@ -131,6 +144,7 @@ def predict(
                 report=report,
             )
         seconds = time.monotonic() - started
+    report_missing(inputs, read_progress)
     report_totals(f"{predictor.task}:", totals, seconds, max_length=encoder.max_length, quiet=quiet)
 
 
@@ -173,6 +187,7 @@ def _input_kind(encoder: "Encoder", predictor: "Predictor", *, pairs: bool) -> "
 
 
 def _read_rows(
+    files: "Sequence[InputFile]",
     inputs: o.InputOptions,
     pair_column: str | None,
     kind: "InputKind",
@@ -183,20 +198,18 @@ def _read_rows(
 
     if inputs.column is not None and pair_column is not None:
         return read_pairs(
-            inputs.inputs,
+            files,
             columns=(inputs.column, pair_column),
             id_column=inputs.id_column,
-            input_format=inputs.input_format,
-            delimiter=inputs.delimiter,
+            on_missing=inputs.on_missing,
             read_progress=read_progress,
         )
     return read_rows(
-        inputs.inputs,
+        files,
         kind=kind,
         column=inputs.column,
         id_column=inputs.id_column,
-        input_format=inputs.input_format,
-        delimiter=inputs.delimiter,
+        on_missing=inputs.on_missing,
         read_progress=read_progress,
     )
 

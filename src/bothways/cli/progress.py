@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a line every few seconds elsewhere, or nothing."""
+"""Progress of long work: a bar on a terminal, a line per minute elsewhere, or nothing."""
 
 import contextlib
 import sys
@@ -24,7 +24,11 @@ __all__ = [
     "training_progress",
 ]
 
-_LINE_SECONDS = 5.0
+_FIRST_LINE_SECONDS = 5.0
+_LINE_SECONDS = 60.0
+"""Without a terminal, the first line is printed after the former, and then one per minute."""
+
+_BAR_COLUMNS = 16
 
 EncodingReport = Callable[[int, float | None], None]
 """Called with the number of encoded tokens, and the completed fraction if it is known."""
@@ -37,7 +41,7 @@ def encoding_progress(*, quiet: bool) -> Iterator[EncodingReport]:
     """Show tokens, tokens/s and, if the fraction is known, the remaining time."""
     started = time.monotonic()
 
-    def status(tokens: int, fraction: float | None) -> str:
+    def status(tokens: int, fraction: float | None) -> list[str]:
         seconds = time.monotonic() - started
         parts = [f"{tokens:,} tokens", f"{tokens / max(seconds, 1e-3):,.0f} tokens/s"]
         if fraction:
@@ -46,7 +50,7 @@ def encoding_progress(*, quiet: bool) -> Iterator[EncodingReport]:
                 *parts,
                 f"{clock(seconds * (1 - fraction) / fraction)} left",
             ]
-        return ", ".join(parts)
+        return parts
 
     with _display("encoding", quiet=quiet) as show:
         yield lambda tokens, fraction: show(fraction, lambda: status(tokens, fraction))
@@ -57,7 +61,7 @@ def stage_progress(title: str, *, quiet: bool) -> Iterator[Callable[[float | Non
     """Show the completed fraction of some work, if it is known."""
     with _display(title, quiet=quiet) as show:
         yield lambda fraction: show(
-            fraction, lambda: "" if fraction is None else f"{fraction:4.0%}"
+            fraction, lambda: [] if fraction is None else [f"{fraction:4.0%}"]
         )
 
 
@@ -66,10 +70,10 @@ def comparison_progress(*, quiet: bool) -> Iterator[Callable[[str, float], None]
     """Show the current activity, the completed fraction of all work, and the remaining time."""
     started = time.monotonic()
 
-    def status(activity: str, fraction: float) -> str:
+    def status(activity: str, fraction: float) -> list[str]:
         seconds = time.monotonic() - started
-        left = f", {clock(seconds * (1 - fraction) / fraction)} left" if fraction > 0.02 else ""
-        return f"{fraction:4.0%}, {activity}{left}"
+        left = [f"{clock(seconds * (1 - fraction) / fraction)} left"] if fraction > 0.02 else []
+        return [f"{fraction:4.0%}", activity, *left]
 
     with _display("comparing", quiet=quiet) as show:
         yield lambda activity, fraction: show(fraction, lambda: status(activity, fraction))
@@ -77,34 +81,39 @@ def comparison_progress(*, quiet: bool) -> Iterator[Callable[[str, float], None]
 
 @contextlib.contextmanager
 def training_progress(*, quiet: bool) -> Iterator["EventCallback"]:
-    """Show the step, loss, tokens/s, remaining time and the metrics of the last validation."""
+    """Show the loss, the score of the last validation, the remaining time and the step.
+
+    Every validation is printed with all its metrics. The score is the first of them beside the
+    loss, or else the loss.
+    """
     from bothways.training.runs.events import StepEvent
 
-    metrics = ""
+    score: list[str] = []
 
-    def status(event: StepEvent) -> str:
-        parts = [
+    def status(event: StepEvent) -> list[str]:
+        return [
             f"{event.step / event.total_steps:4.0%}",
-            f"step {event.step:,} of {event.total_steps:,}",
-            f"epoch {event.epoch:.1f}",
             f"loss {event.loss:.3g}",
-            f"{event.tokens_per_second:,.0f} tokens/s",
+            *score,
             f"{clock(event.seconds_left)} left",
+            f"step {event.step:,} of {event.total_steps:,}",
+            f"{event.tokens_per_second:,.0f} tokens/s",
+            f"epoch {event.epoch:.1f}",
         ]
-        return ", ".join([*parts, metrics] if metrics else parts)
 
     with _display("training", quiet=quiet) as show:
 
         def report(event: "TrainingEvent") -> None:
-            nonlocal metrics
+            nonlocal score
             if isinstance(event, StepEvent):
                 show(event.step / event.total_steps, partial(status, event))
                 return
-            figures = ", ".join(f"{name} {value:.3g}" for name, value in event.metrics.items())
-            metrics = f"held out: {figures}"
-            if not quiet and not sys.stderr.isatty():
+            figures = [f"{name} {value:.3g}" for name, value in event.metrics.items()]
+            scores = [figure for figure in figures if not figure.startswith("loss ")]
+            score = [f"held out: {figure}" for figure in (scores or figures)[:1]]
+            if not quiet:
                 best = ", the best so far" if event.best else ""
-                note(f"training: step {event.step:,}: {metrics}{best}")
+                note(f"training: step {event.step:,}: held out: {', '.join(figures)}{best}")
 
         yield report
 
@@ -113,14 +122,15 @@ def training_progress(*, quiet: bool) -> Iterator["EventCallback"]:
 def pull_progress(source: str, *, quiet: bool) -> Iterator[PullReport]:
     """Show the fetched bytes of a model, or nothing if it is not fetched."""
 
-    def status(here: int, total: int | None) -> str:
-        return format_bytes(here) + ("" if total is None else f" of {format_bytes(total)}")
+    def status(here: int, total: int | None) -> list[str]:
+        return [format_bytes(here) + ("" if total is None else f" of {format_bytes(total)}")]
 
     with _display(f"fetching {source}", quiet=quiet) as show:
         yield lambda here, total: show(here / total if total else None, lambda: status(here, total))
 
 
-Show = Callable[[float | None, Callable[[], str]], None]
+Show = Callable[[float | None, Callable[[], list[str]]], None]
+"""Called with the completed fraction, and the parts of the status, the most important first."""
 
 
 @contextlib.contextmanager
@@ -131,19 +141,27 @@ def _display(title: str, *, quiet: bool) -> Iterator[Show]:
         with _progress_bar(title) as show:
             yield show
     else:
-        yield _log_lines(title)
+        with _log_lines(title) as show:
+            yield show
 
 
-def _log_lines(title: str) -> Show:
-    last = time.monotonic()
+@contextlib.contextmanager
+def _log_lines(title: str) -> Iterator[Show]:
+    due = time.monotonic() + _FIRST_LINE_SECONDS
+    is_first = True
+    pending: Callable[[], list[str]] | None = None
 
-    def show(fraction: float | None, status: Callable[[], str]) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _LINE_SECONDS:
-            last = time.monotonic()
-            note(f"{title}: {status()}")
+    def show(fraction: float | None, status: Callable[[], list[str]]) -> None:
+        nonlocal due, is_first, pending
+        pending = status
+        if time.monotonic() >= due:
+            due = time.monotonic() + _LINE_SECONDS
+            is_first, pending = False, None
+            note(f"{title}: {', '.join(status())}")
 
-    return show
+    yield show
+    if pending is not None and not is_first:
+        note(f"{title}: {', '.join(pending())}")
 
 
 @contextlib.contextmanager
@@ -153,25 +171,34 @@ def _progress_bar(title: str) -> Iterator[Show]:
 
     columns: list[ProgressColumn | str] = [
         TextColumn(title, markup=False),
-        BarColumn(),
+        BarColumn(_BAR_COLUMNS),
         TextColumn("{task.fields[status]}", markup=False),
     ]
-    bar = Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=5)
+    console = Console(stderr=True)
+    bar = Progress(*columns, console=console, transient=True, refresh_per_second=5)
     task: Any = None
 
-    def show(fraction: float | None, status: Callable[[], str]) -> None:
+    def show(fraction: float | None, status: Callable[[], list[str]]) -> None:
         nonlocal task
         if task is None:  # draw nothing before the first update
             task = bar.add_task(title, total=None, status="")
             bar.start()
-        bar.update(
-            task, total=None if fraction is None else 1.0, completed=fraction, status=status()
-        )
+        text = _fit(status(), console.width - len(title) - _BAR_COLUMNS - 2)
+        bar.update(task, total=None if fraction is None else 1.0, completed=fraction, status=text)
 
     try:
         yield show
     finally:
         bar.stop()
+
+
+def _fit(parts: list[str], columns: int) -> str:
+    """As many of the first parts as fit."""
+    text = ", ".join(parts)
+    while len(text) > columns and len(parts) > 1:
+        parts = parts[:-1]
+        text = ", ".join(parts)
+    return text
 
 
 def clock(seconds: float) -> str:

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from bothways.cli.progress import EncodingReport
 from bothways.errors import InputError, TruncationWarning, UnknownTokenWarning
 from bothways.files import ReadProgress, Row, VectorBatch, VectorWriter
 from bothways.files.record_writers import RecordWriter
+from bothways.files.token_output import TokenBatch, TokenWriter
+from bothways.io.progress import ProgressCallback
 from bothways.sequences.unknown_tokens import explain_unknown
 
 if TYPE_CHECKING:
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Totals",
-    "chunk_progress",
     "encode_rows",
+    "encode_tokens",
     "name_row_in_errors",
     "predict_rows",
     "report_totals",
@@ -71,13 +73,9 @@ def encode_rows(
         InputError: naming the file and row of a sequence that cannot be encoded.
     """
     totals = Totals()
-    before: float | None = 0.0
-    for chunk in split_into_chunks(rows, plan):
-        after = read_progress.fraction
-        progress = chunk_progress(report, totals.tokens, before, after)
+    for chunk, progress in _each_chunk(rows, totals, plan, read_progress, report):
         encodings = _encode(encoder, chunk, settings, plan, progress)
         writer.write(_vector_batch(chunk, encodings))
-        totals.rows += len(chunk)
         totals.tokens += int(encodings.num_tokens.sum())
         totals.truncated += int(encodings.truncated.sum())
         if settings.on_unknown == "warn" and encodings.mostly_unknown.any():
@@ -86,7 +84,6 @@ def encode_rows(
                 int(encodings.mostly_unknown.sum()),
                 f"{first.place}; {explain_unknown(first.value, encoder.reader)}",
             )
-        before = after
     return totals
 
 
@@ -108,26 +105,82 @@ def predict_rows(
         InputError: naming the file and row of a sequence that cannot be encoded.
     """
     totals = Totals()
-    before: float | None = 0.0
-    for chunk in split_into_chunks(rows, plan):
-        after = read_progress.fraction
-        progress = _TokenCount(chunk_progress(report, totals.tokens, before, after))
-        with name_row_in_errors(chunk), warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("ignore", TruncationWarning)  # the totals count truncated rows
-            warnings.simplefilter("always", UnknownTokenWarning)  # and these
+    for chunk, progress in _each_chunk(rows, totals, plan, read_progress, report):
+        counted = _TokenCount(progress)
+        with _count_warnings(chunk, totals):
             cells, truncated = predictor.predict(
                 encoder,
                 [predictor.sequence(row.value) for row in chunk],
                 plan.batch_tokens,
-                progress,
+                counted,
             )
         writer.write(_row_cells(chunk) | cells | {"truncated": truncated.tolist()})
-        totals.rows += len(chunk)
-        totals.tokens += progress.total
-        _count_unknown(totals, chunk, caught)
+        totals.tokens += counted.total
         totals.truncated += int(truncated.sum())
-        before = after
     return totals
+
+
+def encode_tokens(
+    encoder: "Encoder",
+    rows: Iterable[Row],
+    writer: TokenWriter,
+    *,
+    settings: EncodeSettings,
+    plan: ChunkPlan,
+    read_progress: ReadProgress,
+    report: EncodingReport,
+) -> Totals:
+    """Encode all rows and write a vector for each of their tokens.
+
+    read_progress: progress of the reader that yields the rows. report: called after every batch.
+
+    Raises:
+        InputError: naming the file and row of a sequence that cannot be encoded.
+    """
+    totals = Totals()
+    for chunk, progress in _each_chunk(rows, totals, plan, read_progress, report):
+        with _count_warnings(chunk, totals):
+            contextual = encoder.contextualize(
+                [row.value for row in chunk],
+                prompt=settings.prompt,
+                prompt_name=settings.prompt_name,
+                on_overflow=settings.on_overflow,
+                on_unknown=settings.on_unknown,
+                max_tokens=plan.batch_tokens,
+                progress=progress,
+            )
+        writer.write(
+            TokenBatch(
+                ids=[row.id for row in chunk],
+                texts=[_text_or_none(row.value) for row in chunk],
+                tokens=[each.tokens for each in contextual],
+                offsets=[each.offsets for each in contextual],
+                vectors=[each.vectors for each in contextual],
+                truncated=[each.truncated for each in contextual],
+            )
+        )
+        totals.tokens += sum(len(each.tokens) for each in contextual)
+        totals.truncated += sum(each.truncated for each in contextual)
+    return totals
+
+
+def _each_chunk(
+    rows: Iterable[Row],
+    totals: Totals,
+    plan: ChunkPlan,
+    read_progress: ReadProgress,
+    report: EncodingReport,
+) -> Iterator[tuple[list[Row], ProgressCallback]]:
+    """Yield each chunk of rows, and the callback for the progress of its tokens.
+
+    The rows of a chunk are counted in `totals`, to which the caller adds its tokens.
+    """
+    before: float | None = 0.0
+    for chunk in split_into_chunks(rows, plan):
+        after = read_progress.fraction
+        yield chunk, _chunk_progress(report, totals.tokens, before, after)
+        totals.rows += len(chunk)
+        before = after
 
 
 def report_totals(
@@ -158,7 +211,7 @@ def report_totals(
 def split_into_chunks(rows: Iterable[Row], plan: ChunkPlan) -> Iterator[list[Row]]:
     """Split rows into lists of at most `plan.rows` rows and `plan.characters` characters.
 
-    A longer row is a list of its own. Four numbers count as one character.
+    A longer row is a list of its own.
 
     Raises:
         InputError: if a row is longer than the plan allows.
@@ -166,7 +219,7 @@ def split_into_chunks(rows: Iterable[Row], plan: ChunkPlan) -> Iterator[list[Row
     chunk: list[Row] = []
     characters = 0
     for row in rows:
-        size = _count_characters(row.value)
+        size = _count_characters(row.value, plan.numbers_per_character)
         if plan.longest_row is not None and size > plan.longest_row:
             raise InputError(
                 f"{row.place}: {size:,} characters, but --max-memory leaves room for only "
@@ -186,7 +239,7 @@ def _encode(
     chunk: list[Row],
     settings: EncodeSettings,
     plan: ChunkPlan,
-    progress: Callable[[int, int], None],
+    progress: ProgressCallback,
 ) -> "SequenceVectors":
     sequences: list[object] = [row.value for row in chunk]
     with name_row_in_errors(chunk):
@@ -216,9 +269,9 @@ def name_row_in_errors(chunk: list[Row]) -> Iterator[None]:
         raise InputError(f"{chunk[error.sequence].place}: {error.detail}") from error
 
 
-def chunk_progress(
+def _chunk_progress(
     report: EncodingReport, tokens: int, before: float | None, after: float | None
-) -> Callable[[int, int], None]:
+) -> ProgressCallback:
     """A callback for the encoder, which reports the progress of a chunk as that of the whole run.
 
     tokens: encoded before the chunk. before, after: fraction of the input read before and after it.
@@ -233,12 +286,12 @@ def chunk_progress(
     return progress
 
 
-def _count_characters(value: Any) -> int:
+def _count_characters(value: Any, numbers_per_character: int) -> int:
     match value:
         case str():
             return len(value)
         case np.ndarray():
-            return value.size // 4
+            return value.size // numbers_per_character
         case _:
             return sum(len(symbol) + 1 for symbol in value)
 
@@ -246,7 +299,7 @@ def _count_characters(value: Any) -> int:
 def _vector_batch(chunk: list[Row], encodings: "SequenceVectors") -> VectorBatch:
     return VectorBatch(
         ids=[row.id for row in chunk],
-        texts=[row.value if isinstance(row.value, str) else None for row in chunk],
+        texts=[_text_or_none(row.value) for row in chunk],
         vectors=encodings.vectors,
         num_tokens=encodings.num_tokens,
         num_unknown=encodings.num_unknown,
@@ -258,6 +311,10 @@ def _row_cells(chunk: list[Row]) -> Cells:
     return {"id": [row.id for row in chunk], "text": [_row_text(row.value) for row in chunk]}
 
 
+def _text_or_none(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
 def _row_text(value: Any) -> str | None:
     """A row as text, for the output; None for numbers."""
     if isinstance(value, str):
@@ -267,8 +324,13 @@ def _row_text(value: Any) -> str | None:
     return " ".join(value) if isinstance(value, list) else None
 
 
-def _count_unknown(totals: Totals, chunk: list[Row], caught: list[warnings.WarningMessage]) -> None:
-    """Count the rows that warnings are about, and repeat any other warning."""
+@contextlib.contextmanager
+def _count_warnings(chunk: list[Row], totals: Totals) -> Iterator[None]:
+    """Count the rows that warnings are about, repeat other warnings, and name rows in errors."""
+    with name_row_in_errors(chunk), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore", TruncationWarning)  # the totals count truncated rows
+        warnings.simplefilter("always", UnknownTokenWarning)  # and these
+        yield
     for entry in caught:
         if isinstance(entry.message, UnknownTokenWarning):
             place = chunk[entry.message.first].place
@@ -280,7 +342,7 @@ def _count_unknown(totals: Totals, chunk: list[Row], caught: list[warnings.Warni
 class _TokenCount:
     """Passes progress on, and keeps the total number of tokens."""
 
-    def __init__(self, progress: Callable[[int, int], None]) -> None:
+    def __init__(self, progress: ProgressCallback) -> None:
         self._progress = progress
         self.total = 0
 

@@ -14,9 +14,10 @@ import typer
 from bothways.cli import models
 from bothways.cli import options as o
 from bothways.cli.command import command
-from bothways.cli.console import SIGNAL_BASE, note
+from bothways.cli.console import note
 from bothways.cli.generated_options import GivenOptions
 from bothways.cli.progress import stage_progress, training_progress
+from bothways.cli.signals import SIGNAL_BASE
 from bothways.errors import ConfigError, MissingExtra
 from bothways.io.options import Option
 from bothways.training.options.data import DataOptions

@@ -3,7 +3,9 @@
 All files are streamed: memory is bounded by a batch, never by a file.
 """
 
-from bothways.files.formats import STDIN, TextFormat, check_inputs
+from bothways.files.formats import STDIN, FileOptions, InputFile, TextFormat
+from bothways.files.inputs import check_inputs
+from bothways.files.missing import OnMissing
 from bothways.files.origin import Origin, check_comparable
 from bothways.files.output import STDOUT
 from bothways.files.reading import read_rows
@@ -16,6 +18,9 @@ from bothways.files.vector_writers import VectorBatch, VectorWriter
 __all__ = [
     "STDIN",
     "STDOUT",
+    "FileOptions",
+    "InputFile",
+    "OnMissing",
     "Origin",
     "Place",
     "ReadProgress",

@@ -4,21 +4,45 @@ r"""Decoding lines of UTF-8 text, which end with \n or \r\n only.
 of the text, so that row numbers agree with those of other programs.
 """
 
+import codecs
+import re
 from collections.abc import Iterable, Iterator
 
 from bothways.errors import DataFileError
 
-__all__ = ["decode_lines", "strip_newline"]
+__all__ = ["decode_lines", "detect_encoding", "guess_encoding", "strip_newline"]
 
-_BOM = b"\xef\xbb\xbf"
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_BOM = codecs.BOM_UTF8
+_BOMS = (  # that of UTF-32 begins with that of UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_GUESSES = (
+    ("windows-1251", re.compile("[\u0430-\u044f]"), 0.6),  # small Cyrillic letters
+    ("koi8-r", re.compile("[\u0430-\u044f]"), 0.6),
+    ("shift_jis", re.compile("[\u3040-\u30ff]"), 0.3),  # kana, among ideographs
+    ("euc_jp", re.compile("[\u3040-\u30ff]"), 0.3),
+    ("euc_kr", re.compile("[\uac00-\ud7a3]"), 0.9),  # Hangul syllables
+    ("gb18030", re.compile("[\u4e00-\u9fff]"), 0.6),  # ideographs
+    ("big5", re.compile("[\u4e00-\u9fff]"), 0.6),
+)
+"""Encodings of scripts that are not Latin: characters of the script, and the least share of them
+among those that are not ASCII."""
+
+
+def detect_encoding(head: bytes) -> str | None:
+    """The encoding of a file that begins with the byte order mark of UTF-16 or UTF-32."""
+    return next((name for mark, name in _BOMS if head.startswith(mark)), None)
 
 
 def decode_lines(lines: Iterable[bytes], name: str) -> Iterator[str]:
     """Decode lines, with their line ends; a byte order mark at the start is skipped.
 
     Raises:
-        DataFileError: at the first byte that is not UTF-8, with its offset after decompression.
+        DataFileError: at the first byte that is not UTF-8, with its offset after decompression, and
+            a guess at the encoding.
     """
     offset = 0
     for number, line in enumerate(lines, 1):
@@ -27,14 +51,47 @@ def decode_lines(lines: Iterable[bytes], name: str) -> Iterator[str]:
             text = line[skipped:].decode("utf-8") if skipped else line.decode("utf-8")
         except UnicodeDecodeError as error:
             at = offset + skipped + error.start
-            hint = "it looks like UTF-16; " if offset == 0 and line.startswith(_UTF_16) else ""
             raise DataFileError(
                 f"{name}, line {number}: byte 0x{line[skipped + error.start]:02x} at offset {at} "
-                f"is not valid UTF-8; {hint}save the file as UTF-8"
+                f"is not valid UTF-8; {_suggest_encoding(line)}, or save the file as UTF-8"
             ) from error
         offset += len(line)
         if text:
             yield text
+
+
+def _suggest_encoding(line: bytes) -> str:
+    guess = guess_encoding(line)
+    if guess is None:
+        return "give its encoding with --encoding (in Python, encoding=)"
+    return f"the line looks like {guess}: if it is, give --encoding {guess} (in Python, encoding=)"
+
+
+def guess_encoding(line: bytes) -> str | None:
+    """The probable encoding of a line that is not UTF-8; None if there is none.
+
+    Few bytes above 127 among letters are those of a western European code page. Otherwise most
+    characters must be of the script that the encoding is for.
+    """
+    if line.count(0) * 4 >= len(line):
+        return "utf-16-le" if not any(line[1:20:2]) else "utf-16-be"
+    high = sum(byte > 127 for byte in line)
+    letters = high + sum(byte < 128 and chr(byte).isalpha() for byte in line)
+    if high * 2 <= letters:
+        return "windows-1252" if _decodes(line, "windows-1252") else None
+    for encoding, script, share in _GUESSES:
+        text = _decodes(line, encoding) or ""
+        foreign = [character for character in text if ord(character) > 127]
+        if foreign and sum(map(bool, map(script.match, foreign))) >= share * len(foreign):
+            return encoding
+    return None
+
+
+def _decodes(line: bytes, encoding: str) -> str | None:
+    try:
+        return line.decode(encoding)
+    except UnicodeDecodeError:
+        return None
 
 
 def strip_newline(line: str) -> str:

@@ -1,6 +1,6 @@
 """Input formats, and the format of a file by its name."""
 
-from collections.abc import Sequence
+import codecs
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
@@ -8,22 +8,31 @@ from typing import Literal, NamedTuple, get_args
 from bothways.errors import DataFileError, MissingExtra
 
 __all__ = [
+    "DEFAULT_ROW_SIZE",
     "STDIN",
     "Compression",
+    "FileOptions",
     "InputFile",
     "InputFormat",
     "TextFormat",
-    "check_inputs",
-    "check_readable",
+    "compression_of",
+    "explain_size",
+    "format_of",
     "require_parquet",
     "resolve_input",
 ]
 
 STDIN = "-"
 
-TextFormat = Literal["txt", "csv", "tsv", "jsonl", "fasta"]
-InputFormat = Literal["txt", "csv", "tsv", "jsonl", "fasta", "parquet"]
-Compression = Literal["gz", "zst"]
+TextFormat = Literal["txt", "csv", "tsv", "jsonl", "json", "fasta"]
+InputFormat = Literal[
+    "txt", "csv", "tsv", "jsonl", "json", "fasta", "parquet", "arrow", "npy", "npz"
+]
+Compression = Literal["gz", "bz2", "xz", "zst"]
+
+DEFAULT_ROW_SIZE = 16 << 20
+"""Bytes of the longest row, unless `FileOptions.max_row_size` gives another limit: 16 MiB, about
+three times War and Peace. A longer row is more likely a file of another format."""
 
 _FORMATS: dict[str, InputFormat] = {
     ".txt": "txt",
@@ -32,22 +41,53 @@ _FORMATS: dict[str, InputFormat] = {
     ".tab": "tsv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".json": "json",
     ".fasta": "fasta",
+    ".fas": "fasta",
     ".fa": "fasta",
+    ".faa": "fasta",
+    ".fna": "fasta",
+    ".ffn": "fasta",
+    ".pep": "fasta",
     ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".npy": "npy",
+    ".npz": "npz",
 }
 _DELIMITER_NAMES = {"tab": "\t", "\\t": "\t"}
-_COMPRESSIONS: dict[str, Compression] = {".gz": "gz", ".zst": "zst"}
+_COMPRESSIONS: dict[str, Compression] = {".gz": "gz", ".bz2": "bz2", ".xz": "xz", ".zst": "zst"}
 _SUPPORTED = (
-    ".txt, .csv, .tsv, .jsonl, .fasta or .fa (each also .gz or .zst), .parquet, "
-    "or - for standard input"
+    ".txt, .csv, .tsv or .tab, .jsonl or .ndjson, .json, .fasta, .fas, .fa, .faa, .fna, .ffn or "
+    ".pep (each also .gz, .bz2, .xz or .zst), .parquet, .arrow or .feather, .npy or .npz for "
+    "series, or - for standard input; --input-format gives the format of other names"
 )
+
+
+class FileOptions(NamedTuple):
+    """How to read files where their names and contents do not say it.
+
+    input_format: of standard input (by default `txt`), and of files instead of what their names
+        say.
+    delimiter: of .csv and .tsv, a character or `tab`; None to detect it.
+    encoding: of text formats, as Python names it; None for UTF-8, or UTF-16 or UTF-32 with a byte
+        order mark.
+    per_file: read each file as one text.
+    max_row_size: bytes of the longest row: a line, field, record or text.
+    """
+
+    input_format: TextFormat | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+    per_file: bool = False
+    max_row_size: int = DEFAULT_ROW_SIZE
 
 
 class InputFile(NamedTuple):
     """One input: a path or `-`, its name in messages, and how to read it.
 
-    delimiter: of .csv and .tsv; None to detect it.
+    delimiter, encoding, per_file, max_row_size: see `FileOptions`.
+    detected: whether the content showed the format, and not the name.
     """
 
     source: str
@@ -55,47 +95,79 @@ class InputFile(NamedTuple):
     format: InputFormat
     compression: Compression | None
     delimiter: str | None = None
+    encoding: str | None = None
+    per_file: bool = False
+    max_row_size: int = DEFAULT_ROW_SIZE
+    detected: bool = False
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether the format is not made of lines of text."""
+        return self.format not in get_args(TextFormat)
 
 
-def resolve_input(
-    source: str, input_format: TextFormat | None = None, delimiter: str | None = None
-) -> InputFile:
+def resolve_input(source: str, options: FileOptions | None = None) -> InputFile:
     """The input at `source`, with the format that its name implies.
 
-    input_format: for standard input, and to override the name.
-    delimiter: a character, or `tab`; None to detect it.
+    A name without a suffix, such as `data` or `data.gz`, has the format that the content shows.
 
     Raises:
-        DataFileError: if the format is unknown; lists the supported ones. If the delimiter is not
-            one character, or the format has none.
+        DataFileError: if the format is unknown; lists the supported ones. If an option is invalid,
+            or does not apply to the format.
     """
-    if input_format is not None and input_format not in get_args(TextFormat):
+    options = options or FileOptions()
+    if options.input_format is not None and options.input_format not in get_args(TextFormat):
         raise DataFileError(
-            f"input format {input_format!r}: expected one of {', '.join(get_args(TextFormat))}"
+            f"input format {options.input_format!r}: expected one of "
+            f"{', '.join(get_args(TextFormat))}"
         )
-    if source == STDIN:
-        name, stdin_format = "standard input", input_format or "txt"
-        return InputFile(
-            source, name, stdin_format, None, _parse_delimiter(delimiter, name, stdin_format)
-        )
-    suffixes = [suffix.lower() for suffix in Path(source).suffixes]
-    compression = _COMPRESSIONS.get(suffixes[-1]) if suffixes else None
-    if compression:
-        suffixes.pop()
-    format_ = input_format or (_FORMATS.get(suffixes[-1]) if suffixes else None)
-    if format_ is None or (format_ == "parquet" and compression):
-        raise DataFileError(f"{source}: unknown format; supported are {_SUPPORTED}")
-    return InputFile(
-        source, source, format_, compression, _parse_delimiter(delimiter, source, format_)
+    file = _resolve_format(source, options)
+    return file._replace(
+        delimiter=_parse_delimiter(options.delimiter, file),
+        encoding=_parse_encoding(options.encoding, file),
+        per_file=options.per_file,
+        max_row_size=options.max_row_size,
     )
 
 
-def _parse_delimiter(delimiter: str | None, name: str, format_: InputFormat) -> str | None:
+def _resolve_format(source: str, options: FileOptions) -> InputFile:
+    if source == STDIN:
+        return InputFile(source, "standard input", options.input_format or "txt", None)
+    compression = compression_of(source)
+    if options.per_file:
+        return InputFile(source, source, "txt", compression)
+    format_ = options.input_format or format_of(source)
+    if format_ is None and not _without_compression(source).suffix and Path(source).is_file():
+        from bothways.files.content import detect_format
+
+        if detected := detect_format(source):
+            return InputFile(source, source, *detected, detected=True)
+    if format_ is None or (compression and format_ not in get_args(TextFormat)):
+        raise DataFileError(f"{source}: unknown format; supported are {_SUPPORTED}")
+    return InputFile(source, source, format_, compression)
+
+
+def format_of(source: str) -> InputFormat | None:
+    """The format that a name implies, without the suffix of its compression; None if unknown."""
+    return _FORMATS.get(_without_compression(source).suffix.lower())
+
+
+def compression_of(source: str) -> Compression | None:
+    """The compression that a name implies."""
+    return _COMPRESSIONS.get(Path(source).suffix.lower())
+
+
+def _without_compression(source: str) -> Path:
+    path = Path(source)
+    return path.with_suffix("") if compression_of(source) else path
+
+
+def _parse_delimiter(delimiter: str | None, file: InputFile) -> str | None:
     if delimiter is None:
         return None
-    if format_ not in ("csv", "tsv"):
+    if file.format not in ("csv", "tsv"):
         raise DataFileError(
-            f"{name}: no delimiter {delimiter!r}: only .csv and .tsv files have delimiters"
+            f"{file.name}: no delimiter {delimiter!r}: only .csv and .tsv files have delimiters"
         )
     delimiter = _DELIMITER_NAMES.get(delimiter.lower(), delimiter)
     if len(delimiter) != 1 or delimiter in '"\r\n ':
@@ -105,27 +177,32 @@ def _parse_delimiter(delimiter: str | None, name: str, format_: InputFormat) -> 
     return delimiter
 
 
-def check_inputs(
-    sources: Sequence[str],
-    input_format: TextFormat | None = None,
-    delimiter: str | None = None,
-) -> list[InputFile]:
-    """Check the inputs without reading them, before a model is loaded.
+def _parse_encoding(encoding: str | None, file: InputFile) -> str | None:
+    """The name of a text encoding, as Python spells it; None for UTF-8."""
+    if encoding is None:
+        return None
+    try:
+        name = codecs.lookup(encoding).name
+        b" ".decode(name, "ignore")  # fails for codecs between bytes, such as base64
+    except (LookupError, ValueError) as error:
+        raise DataFileError(
+            f"encoding {encoding!r}: unknown; expected a name such as utf-8, windows-1252, "
+            "shift_jis, gb18030 or utf-16"
+        ) from error
+    if file.is_binary:
+        raise DataFileError(
+            f"{file.name}: no encoding {encoding!r}: only formats of text have encodings"
+        )
+    return None if name in ("utf-8", "utf-8-sig", "ascii") else name
 
-    Raises:
-        DataFileError: if a file is missing, a directory, unreadable or of an unknown format, or if
-            standard input is given twice.
-        MissingExtra: for .parquet, if pyarrow is not installed.
-    """
-    if list(sources).count(STDIN) > 1:
-        raise DataFileError("standard input (-) can be read only once")
-    files = [resolve_input(source, input_format, delimiter) for source in sources]
-    for file in files:
-        if file.source != STDIN:
-            check_readable(file.source)
-        if file.format == "parquet":
-            require_parquet(file.name)
-    return files
+
+def explain_size(what: str, limit: int) -> str:
+    """That `what`, such as `a line`, is longer than `limit` bytes, for a message."""
+    size = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit:,} bytes"
+    return (
+        f"{what} of more than {size}; is the file of another format? If not, split the text, or "
+        "raise the limit with --max-row-size (in Python, max_row_size=)"
+    )
 
 
 def require_parquet(name: str) -> None:
@@ -136,22 +213,3 @@ def require_parquet(name: str) -> None:
     """
     if find_spec("pyarrow") is None:
         raise MissingExtra("parquet", name)
-
-
-def check_readable(source: str) -> None:
-    """Raise unless `source` is a readable file or pipe.
-
-    Raises:
-        DataFileError: with the reason.
-    """
-    path = Path(source)
-    if path.is_dir():
-        raise DataFileError(f"{source}: is a directory; give the files in it")
-    try:
-        if path.is_fifo():
-            return  # opening and closing a pipe would end its writer
-        path.open("rb").close()
-    except FileNotFoundError as error:
-        raise DataFileError(f"{source}: no such file") from error
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise DataFileError(f"{source}: cannot be read: {error}") from error

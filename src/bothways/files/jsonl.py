@@ -1,5 +1,6 @@
 """JSON Lines: one object per line. Blank lines at the end are skipped."""
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -10,28 +11,41 @@ from bothways.files.rows import Place
 from bothways.files.values import can_hold, describe_value, parse_id, parse_value
 from bothways.model.inputs import InputKind
 
-__all__ = ["get_field", "parse_object", "read_jsonl", "read_objects"]
+__all__ = ["get_field", "json_errors", "parse_object", "read_objects", "rows_of_objects"]
 
 
-def read_jsonl(
-    lines: Iterable[str], name: str, kind: InputKind, selection: ColumnSelection
+def rows_of_objects(
+    objects: Iterable[tuple[dict[str, Any], Place]], kind: InputKind, selection: ColumnSelection
 ) -> Iterator[tuple[str | None, Any, Place]]:
-    """Yield the id, value and place of each line. The first line determines the column.
+    """Yield the id, value and place of each object. The first one determines the column.
+
+    The value is None where the field is null, or where an object after the first lacks it.
 
     Raises:
-        DataFileError: if a line is not a JSON object, or a field is missing or of the wrong type.
+        DataFileError: if a field is missing or of the wrong type.
     """
     column: str | None = None
-    for fields, place in read_objects(lines, name):
+    for fields, place in objects:
         if column is None:
-            candidates = [field for field, value in fields.items() if can_hold(value, kind)]
-            column = choose_column(str(place), list(fields), candidates, selection)
+            column = _choose_column(fields, str(place), kind, selection)
+        at = place._replace(field=column)
+        value = fields.get(column)
         row_id = None
-        if selection.id_column is not None:
-            at = place._replace(field=selection.id_column)
-            row_id = parse_id(get_field(fields, at), at)
-        place = place._replace(field=column)
-        yield row_id, parse_value(get_field(fields, place), kind, place), place
+        if value is not None:
+            value = parse_value(value, kind, at)
+            if selection.id_column is not None:
+                at_id = place._replace(field=selection.id_column)
+                row_id = parse_id(get_field(fields, at_id), at_id)
+        yield row_id, value, at
+
+
+def _choose_column(
+    fields: dict[str, Any], name: str, kind: InputKind, selection: ColumnSelection
+) -> str:
+    candidates = [field for field, value in fields.items() if can_hold(value, kind)]
+    if not candidates:
+        candidates = [field for field, value in fields.items() if value is None]
+    return choose_column(name, list(fields), candidates, selection)
 
 
 def read_objects(lines: Iterable[str], name: str) -> Iterator[tuple[dict[str, Any], Place]]:
@@ -57,17 +71,24 @@ def parse_object(line: str, place: Place) -> dict[str, Any]:
     Raises:
         DataFileError: if it holds anything else.
     """
-    try:
+    with json_errors(place):
         value = json.loads(line)
+    if not isinstance(value, dict):
+        raise DataFileError(f"{place}: expected a JSON object, found {describe_value(value)}")
+    return value
+
+
+@contextlib.contextmanager
+def json_errors(place: Place) -> Iterator[None]:
+    """Raise the errors of the JSON parser as `DataFileError`."""
+    try:
+        yield
     except RecursionError as error:
         raise DataFileError(f"{place}: nested too deeply") from error
     except json.JSONDecodeError as error:
         raise DataFileError(f"{place}: not JSON: {error.msg} at character {error.pos}") from error
     except ValueError as error:  # a number of thousands of digits
         raise DataFileError(f"{place}: {error}") from error
-    if not isinstance(value, dict):
-        raise DataFileError(f"{place}: expected a JSON object, found {describe_value(value)}")
-    return value
 
 
 def get_field(fields: dict[str, Any], place: Place) -> Any:

@@ -1,19 +1,24 @@
-"""Output files: opened before the work starts, and complete or absent when it ends."""
+"""Outputs: opened before the work starts; files are complete or absent when it ends."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, Literal, Protocol, TypeVar
 
 from bothways.errors import DataFileError
 from bothways.files.formats import require_parquet
 from bothways.files.sink import Sink
-from bothways.io.atomic import open_atomic
+from bothways.io.atomic import open_atomic, wrap_write_errors
 
-__all__ = ["STDOUT", "Output", "check_output", "open_output"]
+__all__ = ["STDOUT", "Output", "OutputFormat", "check_output", "open_output"]
 
 STDOUT = "-"
+
+OutputFormat = Literal["parquet", "npy", "jsonl", "csv", "tsv"]
+
+_STDOUT_NAMES = (STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 class _Finishable(Protocol):
@@ -29,17 +34,17 @@ class Output:
 
     Subclasses create the writer, once it is known what the rows hold.
 
-    SUFFIXES: the supported formats, by the suffix of the file's name.
+    FORMATS: the supported formats, which are also the suffixes of files.
     """
 
-    SUFFIXES: ClassVar[tuple[str, ...]]
+    FORMATS: ClassVar[tuple[OutputFormat, ...]]
 
-    def __init__(self, name: str, suffix: str, sink: Sink) -> None:
-        self.name, self.suffix, self.sink = name, suffix, sink
+    def __init__(self, name: str, output_format: OutputFormat, sink: Sink) -> None:
+        self.name, self.format, self.sink = name, output_format, sink
         self._writer: _Finishable | None = None
 
     @classmethod
-    def check(cls, path: Path, *, overwrite: bool) -> None:
+    def check(cls, path: Path, output_format: OutputFormat, *, overwrite: bool) -> None:
         """Raise unless the output can be written to `path` and to the files beside it.
 
         Raises:
@@ -60,6 +65,9 @@ class Output:
     def write_files_beside(self) -> None:
         """Write files that belong to this one; called right before it appears under its name."""
 
+    def close(self) -> None:
+        """Release what the output holds; called last, also after an error."""
+
     def discard(self) -> None:
         """Finish the writer without writing: pyarrow would do so when it is collected."""
         self.sink.discards = True
@@ -67,46 +75,118 @@ class Output:
 
 
 @contextlib.contextmanager
-def open_output(output_type: type[_Output], name: str, *, overwrite: bool) -> Iterator[_Output]:
-    """Open a file, or `-` for .jsonl on standard output.
+def open_output(
+    output_type: type[_Output],
+    name: str,
+    *,
+    output_format: OutputFormat | None = None,
+    overwrite: bool,
+) -> Iterator[_Output]:
+    """Open a file, `-` for standard output, or a pipe or device.
 
     A file appears under its name when the block ends without an error. Whether it can be written
-    is checked when the block is entered, before any work is done.
+    is checked when the block is entered, before any work is done. Pipes and devices are written as
+    the rows come.
+
+    output_format: by default the suffix of the name; .jsonl for a pipe or device without one.
 
     Raises:
-        DataFileError: if it cannot be written, exists while `overwrite` is False, or has an unknown
-            suffix.
+        DataFileError: if it cannot be written, exists while `overwrite` is False, has an unknown
+            suffix, or does not support the format.
         MissingExtra: for .parquet, if pyarrow is not installed.
     """
-    if name == STDOUT:
-        out = output_type("standard output", ".jsonl", Sink(sys.stdout.buffer, "standard output"))
-        yield out
-        out.finish()
-        return
-    path = Path(name)
-    suffix = path.suffix.lower()
-    if suffix not in output_type.SUFFIXES:
+    is_stream = name in _STDOUT_NAMES or _is_pipe_or_device(Path(name))
+    output_format = output_format or _format_of(output_type, name, is_stream=is_stream)
+    if output_format not in output_type.FORMATS:
         raise DataFileError(
-            f"{name}: unknown output format; supported are {', '.join(output_type.SUFFIXES)}, "
-            "or - for .jsonl on standard output"
+            f"{name}: output format {output_format!r}; supported are "
+            f"{', '.join(output_type.FORMATS)}"
         )
-    if suffix == ".parquet":
+    if output_format == "parquet":
         require_parquet(name)
-    output_type.check(path, overwrite=overwrite)
-
-    def complete() -> None:
-        # Checked twice: another program may create the file in the meantime.
-        output_type.check(path, overwrite=overwrite)
-        out.write_files_beside()
-
-    with open_atomic(path, before_rename=complete) as file:
-        out = output_type(name, suffix, Sink(file, name))
+    opened = _open_stream if is_stream else _open_file
+    with opened(output_type, name, output_format, overwrite=overwrite) as out:
         try:
             yield out
             out.finish()
         except BaseException:
             out.discard()
             raise
+
+
+@contextlib.contextmanager
+def _open_file(
+    output_type: type[_Output], name: str, output_format: OutputFormat, *, overwrite: bool
+) -> Iterator[_Output]:
+    path = Path(name)
+    output_type.check(path, output_format, overwrite=overwrite)
+
+    def complete() -> None:
+        # Checked twice: another program may create the file in the meantime.
+        output_type.check(path, output_format, overwrite=overwrite)
+        if out is not None:
+            out.write_files_beside()
+
+    out: _Output | None = None
+    try:
+        with open_atomic(path, before_rename=complete) as file:
+            out = output_type(name, output_format, Sink(file, name))
+            yield out
+    finally:
+        if out is not None:
+            out.close()
+
+
+@contextlib.contextmanager
+def _open_stream(
+    output_type: type[_Output], name: str, output_format: OutputFormat, *, overwrite: bool
+) -> Iterator[_Output]:
+    """Open standard output, a pipe or a device, which needs no `overwrite`."""
+    if output_format == "npy":
+        raise DataFileError(
+            f"{name}: .npy needs a file, as its header is written last; use --format jsonl or "
+            "parquet"
+        )
+    if name in _STDOUT_NAMES:
+        name = "standard output"
+        if output_format == "parquet" and sys.stdout.isatty():
+            raise DataFileError(f"{name}: .parquet is binary; write it to a file or pipe")
+        out = output_type(name, output_format, Sink(sys.stdout.buffer, name))
+        yield out
+        out.sink.flush()
+        return
+    with wrap_write_errors(name):
+        descriptor = os.open(name, os.O_WRONLY)
+    file = os.fdopen(descriptor, "wb")
+    try:
+        out = output_type(name, output_format, Sink(file, name))
+        yield out
+        out.sink.flush()
+    finally:
+        # Closing flushes. On a full device that fails again, and must not hide the first error.
+        with contextlib.suppress(OSError):
+            file.close()
+
+
+def _is_pipe_or_device(path: Path) -> bool:
+    try:
+        return path.exists() and not (path.is_file() or path.is_dir())
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        return False
+
+
+def _format_of(output_type: type[Output], name: str, *, is_stream: bool) -> OutputFormat:
+    suffix = Path(name).suffix.lower()
+    for output_format in output_type.FORMATS:
+        if suffix == f".{output_format}":
+            return output_format
+    if is_stream:
+        return "jsonl"
+    supported = ", ".join(f".{output_format}" for output_format in output_type.FORMATS)
+    raise DataFileError(
+        f"{name}: unknown output format; supported are {supported}, or - for .jsonl on standard "
+        "output; --format gives the format of other names"
+    )
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:

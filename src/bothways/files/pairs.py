@@ -2,47 +2,78 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from typing import Any
 
 from bothways.files.columns import require_column
-from bothways.files.formats import TextFormat, check_inputs
-from bothways.files.records import read_records
-from bothways.files.rows import ReadProgress, Row
+from bothways.files.formats import FileOptions, InputFile
+from bothways.files.inputs import check_inputs
+from bothways.files.missing import OnMissing, blank_as_missing, replace_missing
+from bothways.files.records import Record, read_records
+from bothways.files.rows import Place, ReadProgress, Row
 from bothways.files.values import parse_id, parse_value
 
 __all__ = ["read_pairs"]
 
 
 def read_pairs(
-    sources: Sequence[str],
+    sources: Sequence[str | InputFile],
     *,
     columns: tuple[str, str],
     id_column: str | None = None,
-    input_format: TextFormat | None = None,
-    delimiter: str | None = None,
+    on_missing: OnMissing = "error",
+    options: FileOptions | None = None,
     read_progress: ReadProgress | None = None,
 ) -> Generator[Row]:
     """Yield the rows of all files in order, each with a tuple of two texts as its value.
 
     columns: of the first and the second text.
-    id_column, input_format, delimiter, read_progress: see `read_rows`.
+    id_column, on_missing, options, read_progress: see `read_rows`.
 
     Raises:
         DataFileError: names the file, row and column.
     """
-    read_progress = read_progress or ReadProgress(sources)
+    files = check_inputs(sources, options)
+    read_progress = read_progress or ReadProgress(files)
     required = [*columns, *([] if id_column is None else [id_column])]
     number = 0
-    for file in check_inputs(sources, input_format, delimiter):
+    for file in files:
         with closing(read_records(file, columns=required, read_progress=read_progress)) as records:
-            for fields, place in records:
-                for column in required:
-                    require_column(str(place), list(fields), column)
-                first, second = (
-                    parse_value(fields[column], "text", place._replace(field=column))
-                    for column in columns
-                )
-                row_id = str(number)
-                if id_column is not None:
-                    row_id = parse_id(fields[id_column], place._replace(field=id_column))
-                yield Row(row_id, (first, second), place)
+            for index, record in enumerate(records):
+                if index == 0:  # objects of JSON may lack fields in later rows
+                    for column in required:
+                        require_column(str(record.place), list(record.fields), column)
+                pair = _pair(record, file, columns, on_missing, read_progress)
+                if pair is not None:
+                    row_id = str(number)
+                    if id_column is not None:
+                        row_id = parse_id(*_field(record, file, id_column))
+                    yield Row(row_id, pair, record.place)
                 number += 1
+
+
+def _pair(
+    record: Record,
+    file: InputFile,
+    columns: tuple[str, str],
+    on_missing: OnMissing,
+    read_progress: ReadProgress,
+) -> tuple[str, str] | None:
+    """The two texts of a record; None to skip it. A record is counted as missing once."""
+    texts: list[str | None] = []
+    for column in columns:
+        value, place = _field(record, file, column)
+        texts.append(None if value is None else parse_value(value, "text", place))
+    if None in texts:
+        place = record.place._replace(field=columns[texts.index(None)])
+        if replace_missing(place, "text", on_missing, read_progress) is None:
+            return None
+    first, second = (text or "" for text in texts)
+    return first, second
+
+
+def _field(record: Record, file: InputFile, column: str) -> tuple[Any, Place]:
+    """The value of a field, None if it is missing, and its place."""
+    value = record.fields.get(column)
+    if isinstance(value, str) and file.format in ("txt", "csv", "tsv", "fasta"):
+        value = blank_as_missing(value)  # these formats have no null
+    return value, record.place._replace(field=column)

@@ -5,15 +5,17 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple, assert_never
 
-from bothways.files.byte_lines import read_byte_lines
+from bothways.errors import DataFileError
+from bothways.files.byte_lines import read_byte_lines, read_chunks
+from bothways.files.columnar import read_columnar_records
 from bothways.files.decoding import decode_lines
 from bothways.files.fasta import read_fasta
 from bothways.files.formats import InputFile
+from bothways.files.json_array import read_json
 from bothways.files.jsonl import read_objects
-from bothways.files.parquet import read_parquet_records
 from bothways.files.rows import Place, ReadProgress
 from bothways.files.tables import read_table_records
-from bothways.files.text import read_text
+from bothways.files.text import read_document, read_text
 
 __all__ = ["Record", "read_records"]
 
@@ -55,8 +57,17 @@ def _read(
     read_progress: ReadProgress,
     stack: contextlib.ExitStack,
 ) -> Iterator[tuple[Mapping[str, Any], Place]]:
-    if file.format == "parquet":
-        return stack.enter_context(closing(read_parquet_records(file, read_progress, columns)))
+    match file.format:
+        case "parquet" | "arrow":
+            return stack.enter_context(closing(read_columnar_records(file, read_progress, columns)))
+        case "json":
+            chunks = stack.enter_context(closing(read_chunks(file, read_progress)))
+            return read_json(chunks, file)
+        case "npy" | "npz":
+            raise DataFileError(
+                f"{file.name}: .{file.format} files hold series without other columns; use .jsonl, "
+                ".json, .parquet or .arrow"
+            )
     lines = decode_lines(
         stack.enter_context(closing(read_byte_lines(file, read_progress))), file.name
     )
@@ -66,11 +77,12 @@ def _read(
         case "csv" | "tsv":
             return read_table_records(lines, file, read_progress)
         case "txt":
-            return (({"text": text}, place) for _, text, place in read_text(lines, file.name))
+            texts = read_document(lines, file) if file.per_file else read_text(lines, file.name)
+            return (({"text": text}, place) for _, text, place in texts)
         case "fasta":
             return (
                 ({"id": name, "sequence": residues}, place)
-                for name, residues, place in read_fasta(lines, file.name)
+                for name, residues, place in read_fasta(lines, file)
             )
         case unknown:
             assert_never(unknown)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bothways.files.formats import InputFile
+
 __all__ = ["Place", "ReadProgress", "Row"]
 
 
@@ -42,14 +44,24 @@ class ReadProgress:
     """The progress of reading, as a fraction of the bytes of all files. Readers update it.
 
     delimiters: of .csv files, by name, where a reader detected another one than a comma.
+    missing: number of rows without a value that were skipped or read as empty texts, and
+        first_missing: the place of the first of them.
     """
 
-    def __init__(self, sources: Sequence[str]) -> None:
-        are_files = all(Path(source).is_file() for source in sources)  # no pipe, no standard input
-        self._total = sum(Path(source).stat().st_size for source in sources) if are_files else None
+    def __init__(self, sources: Sequence[str | InputFile]) -> None:
+        paths = [Path(source if isinstance(source, str) else source.source) for source in sources]
+        are_files = all(path.is_file() for path in paths)  # no pipe, no standard input
+        self._total = sum(path.stat().st_size for path in paths) if are_files else None
         self._done = 0
         self._position: Callable[[], int] = lambda: 0
         self.delimiters: dict[str, str] = {}
+        self.missing = 0
+        self.first_missing: Place | None = None
+
+    def count_missing(self, place: Place) -> None:
+        """Count a row without a value."""
+        self.missing += 1
+        self.first_missing = self.first_missing or place
 
     def follow(self, position: Callable[[], int]) -> None:
         """Use `position` to ask how many bytes of the current file have been read."""

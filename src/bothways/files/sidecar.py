@@ -24,7 +24,8 @@ class Sidecar:
 
     rows: number of vectors. bytes: size of the .npy file. sha256: of the array's bytes, without the
     header. sample_sha256: of the first 4 KiB of each 256 KiB of them. None in files of earlier
-    versions, which do not have it.
+    versions, which do not have it. ids_sha256: of the file with the ids of the rows; None without
+    such a file, where the id of each row is its number.
     """
 
     origin: Origin
@@ -32,6 +33,7 @@ class Sidecar:
     bytes: int | None
     sha256: str | None
     sample_sha256: str | None
+    ids_sha256: str | None = None
 
     def write(self, path: Path) -> None:
         """Write a JSON object, atomically.
@@ -46,6 +48,8 @@ class Sidecar:
             "sha256": self.sha256,
             "sample_sha256": self.sample_sha256,
         }
+        if self.ids_sha256 is not None:
+            fields["ids_sha256"] = self.ids_sha256
         with atomic_file(path) as temporary:
             temporary.write_bytes(json.dumps(fields, indent=2).encode() + b"\n")
 
@@ -72,6 +76,7 @@ class Sidecar:
             bytes=_optional(fields, "bytes", int, path),
             sha256=_optional(fields, "sha256", str, path),
             sample_sha256=_optional(fields, "sample_sha256", str, path),
+            ids_sha256=_optional(fields, "ids_sha256", str, path),
         )
 
 

@@ -2,7 +2,7 @@
 
 `detect_dialect` finds the delimiter, and whether fields are quoted. Quoting is that of RFC 4180, in
 strict mode: a misplaced quote is an error, while other readers silently join or split rows. Blank
-lines at the end are skipped.
+lines at the end are not rows; the fields of a blank line between rows are empty.
 """
 
 import csv
@@ -16,14 +16,10 @@ from collections.abc import Iterable, Iterator
 from bothways.errors import DataFileError
 from bothways.files.columns import ColumnSelection, choose_column, require_column
 from bothways.files.dialects import Dialect, check_header, describe_delimiter, detect_dialect
-from bothways.files.formats import InputFile
+from bothways.files.formats import InputFile, explain_size
 from bothways.files.rows import Place, ReadProgress
 
-__all__ = ["MAX_FIELD", "read_table", "read_table_records"]
-
-MAX_FIELD = 1 << 28
-"""Characters of the longest field. An unclosed quote takes in the rest of the file; this limits the
-memory that it takes."""
+__all__ = ["read_table", "read_table_records"]
 
 _QUOTED = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"')
 """A field that contains quotation marks, as quoting writes it."""
@@ -87,7 +83,7 @@ def _rows(
     """Yield place and fields of the header (row 0) and of each record, checked for equal length."""
     name = file.name
     dialect, lines = detect_dialect(lines, file)
-    records = _records(lines, name, dialect)
+    records = _records(lines, file, dialect)
     first = next(records, None)
     if first is None:
         return
@@ -106,15 +102,15 @@ def _check_records(
     records: Iterator[tuple[int, list[str]]], name: str, num_columns: int, dialect: Dialect
 ) -> Iterator[tuple[Place, list[str]]]:
     unclosed: Place | None = None  # the last row, if it ends in a literal field that opens a quote
-    blank: Place | None = None
+    num_blank = 0
     for row, (line, fields) in enumerate(records, 1):
         place = Place(name, row, line)
         if not fields:
-            blank = blank or place
+            num_blank += 1
             continue
-        if blank:
-            empty = 'is written ""' if dialect.quoted else "needs another format, such as .csv"
-            raise DataFileError(f"{blank}: blank; an empty text {empty}")
+        for back in range(num_blank, 0, -1):
+            yield Place(name, row - back, line - back), [""] * num_columns
+        num_blank = 0
         opens = not dialect.quoted and _is_unclosed(fields[-1])
         if len(fields) != num_columns:
             suspect = unclosed or (place if opens else None)
@@ -140,7 +136,9 @@ def _warn_of_quoting(
         yield place, fields
 
 
-def _records(lines: Iterable[str], name: str, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
+def _records(
+    lines: Iterable[str], file: InputFile, dialect: Dialect
+) -> Iterator[tuple[int, list[str]]]:
     """Yield the line on which each record starts, and its fields."""
     reader = csv.reader(
         lines,
@@ -151,27 +149,27 @@ def _records(lines: Iterable[str], name: str, dialect: Dialect) -> Iterator[tupl
     for row in itertools.count():  # the header is row 0
         line = reader.line_num + 1 + dialect.lines_before
         try:
-            fields = _next_record(reader)
+            fields = _next_record(reader, file.max_row_size)
         except csv.Error as error:
-            where = f"{name}, line {line}" if row == 0 else str(Place(name, row, line))
-            raise DataFileError(f"{where}: {_explain(str(error), dialect)}") from error
+            where = f"{file.name}, line {line}" if row == 0 else str(Place(file.name, row, line))
+            raise DataFileError(f"{where}: {_explain(str(error), dialect, file)}") from error
         if fields is None:
             return
         yield line, fields
 
 
-def _next_record(reader: Iterator[list[str]]) -> list[str] | None:
-    # The csv module has one limit for the whole process, by default 131,072 characters. Raising it
+def _next_record(reader: Iterator[list[str]], longest: int) -> list[str] | None:
+    # The csv module has one limit for the whole process, by default 131,072 characters. Setting it
     # for this call only leaves it unchanged for other users of the module.
     with _field_limit:
-        previous = csv.field_size_limit(MAX_FIELD)
+        previous = csv.field_size_limit(longest)
         try:
             return next(reader, None)
         finally:
             csv.field_size_limit(previous)
 
 
-def _explain(error: str, dialect: Dialect) -> str:
+def _explain(error: str, dialect: Dialect, file: InputFile) -> str:
     if "unexpected end of data" in error:
         return "a quoted field is not closed"
     if "new-line character" in error:
@@ -179,7 +177,7 @@ def _explain(error: str, dialect: Dialect) -> str:
             return f"a carriage return in a field; {_READ_QUOTED}"
         return "a carriage return in an unquoted field; quote the field"
     if "field limit" in error:
-        return f"a field of more than {MAX_FIELD:,} characters; is a closing quote missing?"
+        return f"{explain_size('a field', file.max_row_size)}; or is a closing quote missing?"
     return f"{error}; write a quote in a quoted field twice"
 
 

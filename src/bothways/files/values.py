@@ -1,5 +1,9 @@
 """Parsing field values: as a text, symbols or a series, and as an id."""
 
+import datetime
+import decimal
+import math
+import uuid
 from typing import Any, assert_never
 
 import numpy as np
@@ -9,7 +13,7 @@ from bothways.files.list_cells import list_cell
 from bothways.files.rows import Place
 from bothways.model.inputs import InputKind
 
-__all__ = ["can_hold", "describe_value", "parse_id", "parse_value"]
+__all__ = ["can_hold", "describe_value", "parse_id", "parse_value", "spell_id"]
 
 
 def parse_value(value: Any, kind: InputKind, place: Place) -> Any:
@@ -51,18 +55,52 @@ def can_hold(value: Any, kind: InputKind) -> bool:
 
 
 def parse_id(value: Any, place: Place) -> str:
-    """Convert a text or a whole number to an id.
+    """Convert a text, a number, a date, a time or a UUID to an id, as `spell_id` does.
 
     Raises:
         DataFileError: for anything else.
     """
     if isinstance(value, str):
         return _without_surrogates(value, place)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    raise DataFileError(
-        f"{place}: expected an id, a text or a whole number, found {describe_value(value)}"
-    )
+    spelled = spell_id(value)
+    if spelled is None:
+        raise DataFileError(
+            f"{place}: expected an id: a text, a number, a date, a time or a UUID, found "
+            f"{describe_value(value)}"
+        )
+    return spelled
+
+
+def spell_id(value: Any) -> str | None:
+    """The one spelling of a value as an id; None if it cannot be one.
+
+    A whole number has its digits, and a float the fewest that give it back (`0.1`, `3.0`,
+    `1e+22`); a decimal has its digits, without exponent. Dates and times are in ISO 8601
+    (`2026-01-31`, `2026-01-31T09:30:00`), with a fraction of a second only if it is not zero, and
+    those with a time zone in UTC (`...Z`). A UUID has 32 small hexadecimal digits and dashes.
+    """
+    match value:
+        case bool():
+            return None
+        case int():
+            return str(value)
+        case float() if math.isfinite(value):
+            return repr(value)
+        case decimal.Decimal() if value.is_finite():
+            return format(value, "f")
+        case datetime.datetime():
+            zone = "" if value.tzinfo is None else "Z"
+            if zone:
+                value = value.astimezone(datetime.UTC).replace(tzinfo=None)
+            iso: str = value.isoformat()
+            whole, _, fraction = iso.partition(".")
+            return whole + (f".{fraction.rstrip('0')}" if fraction else "") + zone
+        case datetime.date():
+            return value.isoformat()
+        case uuid.UUID():
+            return str(value)
+        case _:
+            return None
 
 
 def describe_value(value: Any) -> str:

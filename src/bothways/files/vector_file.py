@@ -8,12 +8,16 @@ from typing import Protocol
 import numpy as np
 
 from bothways.errors import DataFileError
-from bothways.files.formats import STDIN, check_inputs, check_readable
+from bothways.files.formats import STDIN, FileOptions, require_parquet, resolve_input
+from bothways.files.inputs import check_readable
 from bothways.files.origin import Origin
 from bothways.files.vector_file_jsonl import JsonlVectorFile
 from bothways.files.vector_file_npy import NpyVectorFile
 
 __all__ = ["VectorFile", "open_vector_file"]
+
+_MAX_LINE_BYTES = 1 << 30
+"""A line holds the text of a row and its vector; `bothways encode` limits the text."""
 
 
 class VectorFile(Protocol):
@@ -55,11 +59,13 @@ def open_vector_file(path: str) -> Iterator[VectorFile]:
         raise DataFileError(
             "standard input cannot be searched, because the search reads it twice; give a file"
         )
-    (file,) = check_inputs([path])
+    check_readable(path)
+    file = resolve_input(path, FileOptions(max_row_size=_MAX_LINE_BYTES))
     match file.format:
         case "jsonl":
             yield JsonlVectorFile(file)
         case "parquet":
+            require_parquet(path)
             from bothways.files.vector_file_parquet import open_parquet_vectors
 
             with open_parquet_vectors(path) as parquet:

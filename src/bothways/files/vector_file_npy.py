@@ -1,4 +1,4 @@
-"""Vectors in NumPy's format, with their origin in a .json file beside it, and without texts."""
+"""Vectors in NumPy's format, with their origin and ids in files beside it, and without texts."""
 
 import os
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ import numpy as np
 
 from bothways.errors import DataFileError
 from bothways.files.array_digest import hash_file, hash_samples
+from bothways.files.row_ids import read_row_ids, row_ids_of
 from bothways.files.sidecar import Sidecar, sidecar_of
 
 __all__ = ["NpyVectorFile"]
@@ -21,7 +22,7 @@ _FULL_DIGEST_BYTES = 1 << 25
 
 
 class NpyVectorFile:
-    """A .npy file. The id of a row is its number."""
+    """A .npy file. The id of a row is its number, unless there is a file of ids."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -32,8 +33,8 @@ class NpyVectorFile:
         """Open the file."""
         self._file = Path(self._path).open("rb")
         try:
-            rows = self._check()
-            self._check_sidecar(rows)
+            self._rows = self._check()
+            self._check_sidecar(self._rows)
         except BaseException:
             self._file.close()
             raise
@@ -58,7 +59,14 @@ class NpyVectorFile:
 
     def ids_and_texts(self, rows: np.ndarray) -> dict[int, tuple[str, str | None]]:
         """See `VectorFile.ids_and_texts`."""
-        return {row: (str(row), None) for row in rows.tolist()}
+        selected = set(rows.tolist())
+        return {row: (name, None) for row, name in enumerate(self._ids()) if row in selected}
+
+    def _ids(self) -> Iterator[str]:
+        """The ids of all rows."""
+        if self._sidecar.ids_sha256 is None:
+            return map(str, range(self._rows))
+        return read_row_ids(row_ids_of(self._path), self._sidecar.ids_sha256)
 
     def _check(self) -> int:
         """The number of rows, if the header and size are as `bothways encode` writes them."""

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from bothways.errors import DataFileError
 from bothways.files.origin import Origin
-from bothways.files.output import Output, check_output, open_output
+from bothways.files.output import Output, OutputFormat, check_output, open_output
+from bothways.files.row_ids import RowIdsWriter, has_only_ids, row_ids_of
 from bothways.files.sidecar import Sidecar, sidecar_of
 from bothways.files.vector_writers import (
     JsonlVectorWriter,
@@ -20,25 +21,29 @@ __all__ = ["VectorOutput", "open_vector_output"]
 class VectorOutput(Output):
     """An output of vectors, opened before the model is loaded."""
 
-    SUFFIXES = (".parquet", ".npy", ".jsonl")
+    FORMATS = ("parquet", "npy", "jsonl")
 
     _npy: NpyVectorWriter | None = None
+    _ids: RowIdsWriter | None = None
 
     @classmethod
-    def check(cls, path: Path, *, overwrite: bool) -> None:
-        """See `Output.check`; a .npy file has its origin in a file beside it."""
+    def check(cls, path: Path, output_format: OutputFormat, *, overwrite: bool) -> None:
+        """See `Output.check`; a .npy file has its origin and ids in files beside it."""
         check_output(path, overwrite=overwrite)
-        if path.suffix.lower() == ".npy":
-            sidecar = sidecar_of(str(path))
-            check_output(sidecar, overwrite=overwrite or _is_leftover(path, sidecar))
+        if output_format == "npy":
+            sidecar, ids = sidecar_of(str(path)), row_ids_of(str(path))
+            first = not path.exists()  # others are from a writer that was killed before it appeared
+            check_output(sidecar, overwrite=overwrite or (first and _is_sidecar(sidecar)))
+            check_output(ids, overwrite=overwrite or (first and has_only_ids(ids)))
 
     def start(self, origin: Origin) -> VectorWriter:
         """The writer of vectors that have this origin; call it once."""
-        match self.suffix:
-            case ".parquet":
+        match self.format:
+            case "parquet":
                 return self.attach(ParquetVectorWriter(self.sink, origin))
-            case ".npy":
-                self._npy = self.attach(NpyVectorWriter(self.sink, origin))
+            case "npy":
+                self._ids = RowIdsWriter(row_ids_of(self.name))
+                self._npy = self.attach(NpyVectorWriter(self.sink, origin, self._ids))
                 return self._npy
             case _:
                 return self.attach(JsonlVectorWriter(self.sink, origin))
@@ -46,36 +51,33 @@ class VectorOutput(Output):
     def write_files_beside(self) -> None:
         """See `Output.write_files_beside`.
 
-        The origin of new vectors comes before them, because it has their digest: a writer that is
-        killed in between leaves old vectors that do not match it, which readers refuse. An old
-        origin, without a digest, could match new vectors.
+        The ids and the origin of new vectors come before them, because the origin has the digests
+        of both: a writer that is killed in between leaves old files that do not match it, which
+        readers refuse. An old origin, without a digest, could match new vectors.
         """
-        if self._npy is not None:
+        if self._npy is not None and self._ids is not None:
+            self._ids.write()
             self._npy.sidecar().write(sidecar_of(self.name))
+
+    def close(self) -> None:
+        """See `Output.close`."""
+        if self._ids is not None:
+            self._ids.close()
 
 
 def open_vector_output(
-    output: str, *, overwrite: bool = False
+    output: str, *, output_format: OutputFormat | None = None, overwrite: bool = False
 ) -> AbstractContextManager[VectorOutput]:
-    """Open a .parquet, .npy or .jsonl file for vectors, or `-` for .jsonl on standard output.
+    """Open a .parquet, .npy or .jsonl file for vectors, or `-` for standard output.
 
-    A file appears under its name when the block ends without an error. Whether it can be written
-    is checked when the block is entered, before there are vectors.
-
-    Raises:
-        DataFileError: if it cannot be written, exists while `overwrite` is False, or has an unknown
-            suffix.
-        MissingExtra: for .parquet, if pyarrow is not installed.
+    See `open_output` for the format, and for what it raises. .npy needs a file.
     """
-    return open_output(VectorOutput, output, overwrite=overwrite)
+    return open_output(VectorOutput, output, output_format=output_format, overwrite=overwrite)
 
 
-def _is_leftover(path: Path, sidecar: Path) -> bool:
-    """Whether `sidecar` is from a writer that was killed before its vectors appeared at `path`."""
-    if path.exists() or not sidecar.is_file():
-        return False
+def _is_sidecar(path: Path) -> bool:
     try:
-        Sidecar.read(sidecar)
+        Sidecar.read(path)
     except DataFileError:
         return False
     return True

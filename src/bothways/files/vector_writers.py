@@ -2,7 +2,8 @@
 
 .parquet  columns id, text, vector, num_tokens, num_unknown, truncated; the origin in the schema's
           metadata
-.npy      only the vectors, float32 (n, d); their origin and digest in NAME.npy.json beside it
+.npy      only the vectors, float32 (n, d); their origin and digest in NAME.npy.json beside it, and
+          in NAME.npy.ids.jsonl the ids of rows, unless they are row numbers
 .jsonl    one object per row: id, text, vector, num_tokens, num_unknown, truncated, origin. Each row
           has the origin, so that it survives when files are cut, joined or piped.
 """
@@ -17,6 +18,7 @@ import numpy as np
 from bothways.files.array_digest import ArrayDigest
 from bothways.files.origin import Origin
 from bothways.files.row_groups import RowGroupWriter
+from bothways.files.row_ids import RowIdsWriter
 from bothways.files.sidecar import Sidecar
 from bothways.files.sink import Sink
 
@@ -111,8 +113,8 @@ class ParquetVectorWriter:
 class NpyVectorWriter:
     """Writes NumPy's format (NEP 1); the header is rewritten once the number of rows is known."""
 
-    def __init__(self, sink: Sink, origin: Origin) -> None:
-        self._sink, self._origin = sink, origin
+    def __init__(self, sink: Sink, origin: Origin, ids: RowIdsWriter) -> None:
+        self._sink, self._origin, self._ids = sink, origin, ids
         self._rows, self._bytes = 0, 0
         self._digest = ArrayDigest()
         self._write_header()
@@ -122,6 +124,7 @@ class NpyVectorWriter:
         vectors = np.ascontiguousarray(batch.vectors, dtype="<f4")
         self._sink.write(vectors.data)
         self._digest.update(vectors)
+        self._ids.add(batch.ids)
         self._rows += len(batch.vectors)
 
     def finish(self) -> None:
@@ -141,6 +144,7 @@ class NpyVectorWriter:
             bytes=self._bytes,
             sha256=self._digest.sha256,
             sample_sha256=self._digest.sample_sha256,
+            ids_sha256=self._ids.sha256,
         )
 
     def _write_header(self) -> None:

@@ -14,7 +14,14 @@ from bothways.errors import InputError
 from bothways.sequences import SequenceReader
 from bothways.sequences.reader import type_name
 
-__all__ = ["as_array_if_numeric", "holds_lists", "is_table", "rows_of", "table_as_series"]
+__all__ = [
+    "as_array_if_numeric",
+    "as_array_if_series",
+    "holds_lists",
+    "is_table",
+    "rows_of",
+    "table_as_series",
+]
 
 _EXPECTED = "expected a sequence, or an iterable of sequences"
 
@@ -22,8 +29,10 @@ _EXPECTED = "expected a sequence, or an iterable of sequences"
 def is_table(value: Any) -> bool:
     """Whether a value is a table with named columns: of pandas, polars, pyarrow, or one like them.
 
-    A NumPy array is none, whatever its shape.
+    A NumPy array is none, whatever its shape, and neither is a LazyFrame of polars.
     """
+    if _is_lazy(value):
+        return False
     names = getattr(value, "column_names", getattr(value, "columns", None))
     return names is not None and not callable(names) and not isinstance(value, np.ndarray)
 
@@ -94,6 +103,18 @@ def as_array_if_numeric(value: Any) -> Any:
     return array if array.dtype.kind in "fiu" else value
 
 
+def as_array_if_series(value: Any) -> Any:
+    """A tensor, or another array of two dimensions or more, as a NumPy array of series.
+
+    Anything else is unchanged: a column, for example, holds a series in each row.
+    """
+    if hasattr(value, "to_numpy_ndarray"):  # pyarrow, of arrays of one shape
+        return value.to_numpy_ndarray()
+    if getattr(value, "ndim", 0) > 1 and not is_table(value):
+        return as_array_if_numeric(value.to_numpy() if hasattr(value, "to_numpy") else value)
+    return value
+
+
 def _refuse_what_is_no_container(value: Any) -> None:
     """Raise for a value that has no sequences, or has them in no order."""
     match value:
@@ -115,12 +136,17 @@ def _refuse_what_is_no_container(value: Any) -> None:
             )
         case Set():
             raise InputError(f"got a {type_name(value)}, which has no order; pass a list")
-    if hasattr(value, "collect") and hasattr(value, "lazy"):  # a LazyFrame of polars
+    if _is_lazy(value):
         raise InputError(f"got a {type_name(value)}; collect it, and pass one of its columns")
     if is_table(value):
         return
     if not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0:
         raise InputError(f"got {type_name(value)}; {_EXPECTED}")
+
+
+def _is_lazy(value: Any) -> bool:
+    """Whether a value is a LazyFrame of polars."""
+    return hasattr(value, "collect") and hasattr(value, "lazy")
 
 
 def _rows_of_table(table: Any, *, pairs: bool) -> list[Any]:

@@ -6,14 +6,18 @@
 from collections.abc import Callable
 from typing import Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar, cast, overload
 
+import numpy as np
+
 from bothways.errors import InputError
 from bothways.inference.containers import (
     as_array_if_numeric,
+    as_array_if_series,
     holds_lists,
     is_table,
     rows_of,
     table_as_series,
 )
+from bothways.inference.padded_ids import refuse_padding
 from bothways.sequences import SequenceReader, is_single_sequence
 
 __all__ = ["SequenceInputs", "TextOrPair", "as_inputs", "lists_as_pairs", "one_or_many"]
@@ -58,8 +62,9 @@ def as_inputs(
     if hasattr(sequences, "detach"):  # a torch tensor: ids
         sequences = as_array_if_numeric(sequences)
     if not is_single_sequence(sequences):
-        rows = rows_of(sequences, reader, pairs=pairs)
-        return SequenceInputs([_as_ids_if_tensor(row) for row in rows], single=False)
+        rows = [_plain_row(row) for row in rows_of(sequences, reader, pairs=pairs)]
+        refuse_padding(rows, reader)
+        return SequenceInputs(rows, single=False)
     if isinstance(sequences, tuple) and reader is not None and reader.kind == "symbols":
         raise InputError(
             "a tuple of two strings is a pair of texts, and this model reads symbols; "
@@ -68,19 +73,26 @@ def as_inputs(
     return SequenceInputs([sequences], single=True)
 
 
-def _as_ids_if_tensor(row: Any) -> Any:
-    return as_array_if_numeric(row) if hasattr(row, "detach") else row
+def _plain_row(row: Any) -> Any:
+    """A row as a text, a list or an array, also from a tensor, a column or a scalar of pyarrow."""
+    if isinstance(row, str | list | tuple) or is_table(row):
+        return row
+    return row.as_py() if hasattr(row, "as_py") else as_array_if_numeric(row)
 
 
 def _as_series(sequences: Any, reader: SequenceReader) -> SequenceInputs:
     if is_table(sequences) and not holds_lists(sequences):
         return SequenceInputs([table_as_series(sequences)], single=True)
-    if hasattr(sequences, "detach"):
-        sequences = as_array_if_numeric(sequences)
-    if is_single_sequence(sequences):
+    sequences = as_array_if_series(sequences)
+    if isinstance(sequences, np.ndarray) and sequences.ndim == 2:
         return SequenceInputs([sequences], single=True)
-    rows = rows_of(sequences, reader, pairs=False)
-    return SequenceInputs([as_array_if_numeric(row) for row in rows], single=False)
+    rows = []
+    for index, row in enumerate(rows_of(sequences, reader, pairs=False)):
+        try:
+            rows.append(as_array_if_numeric(row))
+        except InputError as error:
+            raise InputError(error.detail, sequence=index) from None
+    return SequenceInputs(rows, single=False)
 
 
 def lists_as_pairs(rows: list[Any], reader: SequenceReader | None) -> list[Any]:

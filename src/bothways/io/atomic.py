@@ -2,13 +2,15 @@
 
 Content goes to a hidden temporary name in the same folder. When the block ends without an error,
 the content is flushed to disk (fsync), renamed, and the rename itself is flushed. A crash or power
-cut leaves the old content or the new, never a part of either.
+cut leaves the old content or the new, never a part of either. What a killed process left under a
+temporary name is removed when the same name is written again.
 
 Written files get the permissions of the umask, also where a library creates them with fewer.
 """
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -19,6 +21,7 @@ from typing import BinaryIO
 from safetensors import SafetensorError
 
 from bothways.errors import DataFileError
+from bothways.io.locks import is_same_file, try_lock
 
 __all__ = [
     "WriteFailed",
@@ -26,6 +29,7 @@ __all__ = [
     "atomic_files",
     "atomic_folder",
     "is_partial",
+    "new_folder",
     "open_atomic",
     "publish_folder",
     "remove_partial",
@@ -96,9 +100,9 @@ def open_atomic(path: Path, *, before_rename: Callable[[], None]) -> Iterator[Bi
 def _replacement(path: Path, before_rename: Callable[[], None] | None = None) -> Iterator[Path]:
     """As `atomic_file`; errors of the block are raised unchanged."""
     target = _resolve(path)
-    with _temporary_path(target) as temporary:
+    with contextlib.ExitStack() as stack:
         with wrap_write_errors(path):
-            temporary.open("xb").close()
+            temporary = stack.enter_context(_temporary_path(target, _create_file))
             mode = stat.S_IMODE(temporary.stat().st_mode)
         yield temporary
         with wrap_write_errors(path):
@@ -120,8 +124,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         WriteFailed: if the folder cannot be written.
     """
     target = _resolve(path)
-    with wrap_write_errors(path), _temporary_path(target) as temporary:
-        temporary.mkdir(parents=True)
+    with (
+        wrap_write_errors(path),
+        new_folder(target.parent),
+        _temporary_path(target, Path.mkdir) as temporary,
+    ):
         yield temporary
         if os.name != "posix" and target.is_dir():
             target.rmdir()  # only POSIX renames onto an empty folder
@@ -138,8 +145,7 @@ def atomic_files(folder: Path, *, last: str) -> Iterator[Path]:
     Raises:
         WriteFailed: if a file cannot be written.
     """
-    with wrap_write_errors(folder), _temporary_path(folder / "model") as temporary:
-        temporary.mkdir()
+    with wrap_write_errors(folder), _temporary_path(folder / "model", Path.mkdir) as temporary:
         yield temporary
         files = sorted(temporary.iterdir(), key=lambda file: file.name == last)
         mode = _default_file_mode(temporary)
@@ -149,6 +155,23 @@ def atomic_files(folder: Path, *, last: str) -> Iterator[Path]:
         for file in files:
             file.replace(folder / file.name)
         _sync(folder)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[None]:
+    """Create a folder and its parents; those that are new and still empty go after the block.
+
+    Raises:
+        OSError: if it cannot be created.
+    """
+    created = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for folder in created:
+            with contextlib.suppress(OSError):  # it is not empty
+                folder.rmdir()
 
 
 def publish_folder(source: Path, target: Path, *, displaced: Path | None = None) -> None:
@@ -178,21 +201,80 @@ def is_partial(path: Path) -> bool:
     return path.name.startswith(".") and path.name.endswith(_PARTIAL)
 
 
-def remove_partial(folder: Path) -> None:
-    """Remove the temporary files and folders that killed writers left in a folder."""
-    for path in filter(is_partial, list(folder.iterdir())):
+def remove_partial(folder: Path, name: str | None = None) -> None:
+    """Remove the temporary files and folders that killed writers left in a folder.
+
+    Those of writers that still run are locked, and stay.
+
+    name: only those of the file or folder with this name; None for all.
+    """
+    pattern = ".+" if name is None else rf"\.{re.escape(name)}\.[0-9a-f]{{8}}"
+    for path in list(folder.iterdir()):
+        if is_partial(path) and re.fullmatch(pattern + re.escape(_PARTIAL), path.name):
+            _remove_unless_locked(path)
+
+
+def _remove_unless_locked(path: Path) -> None:
+    if os.name != "posix":
         _remove(path)
+        return
+    try:
+        descriptor = _open(path)
+    except OSError:  # removed meanwhile, or not ours to remove
+        return
+    try:
+        if try_lock(descriptor) and is_same_file(descriptor, path):
+            _remove(path)
+    except OSError:  # a file system without locks: its writer may be running
+        return
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
-def _temporary_path(path: Path) -> Iterator[Path]:
-    """An unused hidden name beside `path`; what has that name after the block is removed."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PARTIAL}")
+def _temporary_path(path: Path, create: Callable[[Path], None]) -> Iterator[Path]:
+    """Create an unused hidden name beside `path`; what has that name after the block is removed.
+
+    It is locked, so that the next writer of `path` removes it only if this process was killed.
+    """
+    temporary, lock = path, None
     try:
+        while lock is None:
+            temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PARTIAL}")
+            create(temporary)
+            if os.name != "posix":
+                break
+            lock = _lock(temporary)
+        if lock is not None:
+            with contextlib.suppress(OSError):  # a folder that may not be listed
+                remove_partial(path.parent, path.name)
         yield temporary
     finally:
-        with contextlib.suppress(OSError):
-            _remove(temporary)
+        if temporary != path:
+            with contextlib.suppress(OSError):
+                _remove(temporary)
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(temporary: Path) -> int | None:
+    """Open and lock a file or folder; None if another writer removed it before it was locked."""
+    try:
+        descriptor = _open(temporary)
+    except FileNotFoundError:
+        return None
+    with contextlib.suppress(OSError):  # without locks, no partial file is removed
+        try_lock(descriptor)
+    if is_same_file(descriptor, temporary):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _open(path: Path) -> int:
+    """Open a file or folder for locking; links are not followed, and a pipe does not block."""
+    mode = os.O_RDONLY if path.is_dir() else os.O_RDWR
+    return os.open(path, mode | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _remove(path: Path) -> None:
@@ -200,6 +282,10 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def _create_file(path: Path) -> None:
+    path.open("xb").close()
 
 
 def _resolve(path: Path) -> Path:

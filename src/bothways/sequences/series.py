@@ -190,6 +190,8 @@ def _check_values(x_LC: np.ndarray, num_channels: int | None, index: int) -> np.
         raise InputError("a series of length 0; expected at least one position", sequence=index)
     if x_LC.ndim != 2 or x_LC.shape[1] != (num_channels or x_LC.shape[1] or None):
         hint = "; write series[:, None] for a single channel" if x_LC.ndim == 1 else ""
+        if x_LC.ndim == 2 and len(x_LC) == num_channels:
+            hint = "; the channels seem to come first: transpose it, as in series.T"
         raise InputError(f"shape {x_LC.shape}; expected (length, {expected}){hint}", sequence=index)
     if not np.isfinite(x_LC).all():
         position, channel = np.argwhere(~np.isfinite(x_LC))[0].tolist()

@@ -64,7 +64,7 @@ def _without_wrapper(X: Any) -> Any:
         if len(X.columns) != 1:
             return X
         column = rows_of(X, None, pairs=False)
-    elif not hasattr(X, "to_pylist") and not hasattr(X, "to_list"):
+    elif not any(hasattr(X, method) for method in ("to_pylist", "to_list", "collect")):
         return X
     rows = rows_of(column, None, pairs=False)
     return rows if rows and isinstance(rows[0], str | list | np.ndarray) else X

@@ -1,5 +1,8 @@
 """Files of every format, read as often as need be."""
 
+import bz2
+import json
+import lzma
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bothways.errors import DataFileError
+from bothways.files import FileOptions
 from bothways.training.data.source import DataSource
 from bothways.training.options.data import ColumnNames
 
@@ -66,7 +70,7 @@ def test_the_delimiter_of_training_data_is_detected_or_given(tmp_path: Path) -> 
     source = DataSource.open([str(path)], "classify")
     assert (inputs(source), labels(source)) == ([("a, b",)], [("X",)])
     path.write_text("text:label\na:X\n")
-    source = DataSource.open([str(path)], "classify", delimiter=":")
+    source = DataSource.open([str(path)], "classify", options=FileOptions(delimiter=":"))
     assert (inputs(source), labels(source)) == ([("a",)], [("X",)])
 
 
@@ -127,3 +131,46 @@ def test_reading_reports_its_progress(write: Write) -> None:
     assert len(shares) == 3
     assert shares == sorted(share for share in shares if share is not None)
     assert shares[-1] == 1
+
+
+def test_data_may_lie_in_a_directory_in_other_formats_and_encodings(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.json").write_bytes(
+        json.dumps([{"text": "caf\u00e9", "label": "x"}], ensure_ascii=False).encode("latin-1")
+    )
+    (folder / "b.csv.bz2").write_bytes(bz2.compress("text,label\nth\u00e9,y\n".encode("latin-1")))
+    (folder / "notes.md").write_text("left out")
+    with pytest.warns(UserWarning, match=r"in: left out files of other formats: notes\.md"):
+        source = DataSource.open([str(folder)], "classify", options=FileOptions(encoding="latin-1"))
+    assert [(row.inputs, row.labels) for row in source.rows()] == [
+        (("caf\u00e9",), ("x",)),
+        (("th\u00e9",), ("y",)),
+    ]
+
+
+def test_arrow_files_hold_training_data(tmp_path: Path) -> None:
+    table = pa.table({"other": [1, 2], "text": ["a", "b"], "label": ["x", "y"]})
+    with pa.ipc.new_stream(str(tmp_path / "x.arrow"), table.schema) as writer:
+        writer.write_table(table)
+    source = DataSource.open([str(tmp_path / "x.arrow")], "classify")
+    assert [row.labels for row in source.rows()] == [("x",), ("y",)]
+
+
+def test_conll_files_are_found_in_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "x.conll.xz").write_bytes(lzma.compress(b"a O\nb B-X\n"))
+    source = DataSource.open([str(tmp_path)], "tag")
+    assert [row.labels for row in source.rows()] == [(["O", "B-X"],)]
+
+
+def test_arrays_are_no_training_data(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((2, 3)))
+    with pytest.raises(DataFileError, match=r"x\.npy: \.npy files hold series without other"):
+        DataSource.open([str(tmp_path / "x.npy")], "classify")
+
+
+def test_blank_lines_and_nulls_separate_the_texts_of_mlm(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("a\n\n \nb\n\n")
+    (tmp_path / "x.jsonl").write_text('{"text": "c"}\n{"text": null}\n{"text": ""}\n')
+    source = DataSource.open([str(tmp_path / "x.txt"), str(tmp_path / "x.jsonl")], "mlm")
+    assert [row.inputs for row in source.rows()] == [("a",), ("b",), ("c",)]

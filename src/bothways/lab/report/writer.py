@@ -6,21 +6,22 @@ OUT/raw.json      all numbers, for every seed
 """
 
 import base64
+import contextlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bothways.errors import DataFileError
-from bothways.io.atomic import atomic_files
+from bothways.io.atomic import atomic_files, new_folder
 from bothways.lab.report.content import ComparisonReport, PageFigure
 from bothways.lab.report.html import render_page
 from bothways.plotting.style import new_figure, require_matplotlib, save_png, style_axes
 
-__all__ = ["RAW_FILE", "REPORT_FILE", "make_folder", "write_report"]
+__all__ = ["RAW_FILE", "REPORT_FILE", "report_folder", "write_report"]
 
 REPORT_FILE, RAW_FILE = "report.html", "raw.json"
 
@@ -38,8 +39,7 @@ def write_report(out: Path, report: ComparisonReport) -> Path:
     figures = [figure for section in report.sections for figure in section.figures]
     if len({figure.name for figure in figures}) < len(figures):
         raise ValueError("two figures of a report have the same name")
-    make_folder(out)
-    with atomic_files(out, last=REPORT_FILE) as folder:
+    with report_folder(out), atomic_files(out, last=REPORT_FILE) as folder:
         images = {figure.name: _draw(figure, folder) for figure in figures}
         content = {
             "title": report.title,
@@ -53,18 +53,21 @@ def write_report(out: Path, report: ComparisonReport) -> Path:
     return out / REPORT_FILE
 
 
-def make_folder(out: Path) -> None:
-    """Create the folder of a report unless it exists.
+@contextlib.contextmanager
+def report_folder(out: Path) -> Iterator[None]:
+    """Create the folder of a report unless it exists; a new one that stays empty is removed.
 
     Raises:
         DataFileError: if it cannot be created.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataFileError(
-            f"{out}: cannot create this folder for the report: {error.strerror}; choose another"
-        ) from error
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(new_folder(out))
+        except OSError as error:
+            raise DataFileError(
+                f"{out}: cannot create this folder for the report: {error.strerror}; choose another"
+            ) from error
+        yield
 
 
 def _draw(figure: PageFigure, folder: Path) -> str:

@@ -1,6 +1,7 @@
 """Training data files as rows; read several times: to check, to build a vocabulary, to tokenize."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
@@ -10,12 +11,11 @@ from bothways.files.byte_lines import read_byte_lines
 from bothways.files.decoding import decode_lines
 from bothways.files.formats import (
     STDIN,
+    FileOptions,
     InputFile,
-    TextFormat,
-    check_readable,
-    require_parquet,
-    resolve_input,
+    compression_of,
 )
+from bothways.files.inputs import any_file, check_inputs, find_files, has_known_suffix
 from bothways.files.list_cells import parse_list
 from bothways.files.records import Record, read_records
 from bothways.files.rows import ReadProgress
@@ -61,10 +61,11 @@ class DataSource:
         *,
         kind: InputKind | None = None,
         names: ColumnNames | None = None,
-        input_format: TextFormat | None = None,
-        delimiter: str | None = None,
+        options: FileOptions | None = None,
     ) -> "DataSource":
-        """Open files. kind: None to detect it from the first row.
+        """Open files, and those in directories and of patterns, as `find_files` takes them.
+
+        kind: None to detect it from the first row.
 
         Raises:
             DataFileError: if a file cannot be read, is standard input, or has no rows.
@@ -72,11 +73,14 @@ class DataSource:
         """
         if STDIN in paths:
             raise DataFileError("training reads its data several times; give a file, not -")
-        files = tuple(_input_file(path, input_format, delimiter) for path in paths)
-        for file in files:
-            check_readable(file.source)
-            if file.format == "parquet":
-                require_parquet(file.name)
+        options = options or FileOptions()
+        can_read = any_file if options.input_format else _can_read
+        found = [file for path in paths for file in find_files(path, can_read, _warn)]
+        files = tuple(
+            file
+            for path in found
+            for file in check_inputs([path], _options_of(path, options), note=_warn)
+        )
         source = cls(files, task, kind or "text", names or ColumnNames())
         return source if kind else dataclasses.replace(source, kind=guess_kind(source))
 
@@ -114,10 +118,8 @@ class DataSource:
         columns: DataColumns | None = None
         for record in records:
             columns = columns or self._columns(file, record.fields)
-            if self.task == "mlm":
-                value = record.fields.get(columns.inputs[0])
-                if isinstance(value, str) and is_blank(value):
-                    continue
+            if self.task == "mlm" and is_blank(record.fields.get(columns.inputs[0])):
+                continue
             for row in RowParser(self.task, self.kind, columns, record).parse():
                 if not (self.dropped and self._is_dropped(row)):
                     yield row
@@ -134,7 +136,7 @@ class DataSource:
                 )
             return
         columns = None
-        if file.format == "parquet":
+        if file.format in ("parquet", "arrow"):
             with closing(read_records(file)) as peek:
                 first = next(peek, None)
             if first is not None:
@@ -176,11 +178,19 @@ def _printed_list(text: str) -> list[Any] | None:
     return items if items is not None and len(items) > 1 else None
 
 
-def _input_file(path: str, input_format: TextFormat | None, delimiter: str | None) -> InputFile:
-    """Like `files.resolve_input`; CoNLL files are read as lines."""
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=4)
+
+
+def _options_of(path: str, options: FileOptions) -> FileOptions:
+    """The options of a file; CoNLL files are read as lines."""
     if _has_conll_suffix(path):
-        return resolve_input(path, "txt")
-    return resolve_input(path, input_format, delimiter)
+        return options._replace(input_format="txt", delimiter=None)
+    return options
+
+
+def _can_read(path: str) -> bool:
+    return has_known_suffix(path) or _has_conll_suffix(path)
 
 
 def _is_conll(file: InputFile, task: TrainingTask) -> bool:
@@ -188,7 +198,7 @@ def _is_conll(file: InputFile, task: TrainingTask) -> bool:
 
 
 def _has_conll_suffix(path: str) -> bool:
-    name = path.lower().removesuffix(".gz").removesuffix(".zst")
+    name = path.lower().removesuffix(f".{compression_of(path)}")
     return name.endswith(_CONLL_SUFFIXES)
 
 

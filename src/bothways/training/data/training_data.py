@@ -81,10 +81,7 @@ class TrainingData:
         """
         names = dataclasses.replace(options.names, pair_loss=pair_loss)
         separator = options.label_separator
-        form, delimiter = options.input_format, options.delimiter
-        source = DataSource.open(
-            files, task, kind=kind, names=names, input_format=form, delimiter=delimiter
-        )
+        source = DataSource.open(files, task, kind=kind, names=names, options=options.file_options)
         rare = options.rare_classes or "error"
         train_survey = survey(
             source,
@@ -108,8 +105,7 @@ class TrainingData:
             task,
             kind=source.kind,
             names=names,
-            input_format=form,
-            delimiter=delimiter,
+            options=options.file_options,
         )
         validation = dataclasses.replace(validation, dropped=source.dropped)
         validation_survey = survey(validation, separator=separator, known=train_survey.labels)

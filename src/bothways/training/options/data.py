@@ -4,7 +4,7 @@ import dataclasses
 from typing import Annotated, Literal
 
 from bothways.errors import ConfigError
-from bothways.files.formats import TextFormat
+from bothways.files.formats import DEFAULT_ROW_SIZE, FileOptions, TextFormat
 from bothways.io.options import Option, check_options
 from bothways.training.options.objective import PairLoss
 
@@ -105,6 +105,22 @@ class DataOptions:
             group=_DATA, advanced=True, unit="CHARACTER",
         ),
     ] = None  # fmt: skip
+    encoding: Annotated[
+        str | None,
+        Option(
+            "Encoding of text files, such as windows-1252 or shift_jis (default: UTF-8, or UTF-16 "
+            "with a byte order mark).",
+            group=_DATA, advanced=True, unit="NAME",
+        ),
+    ] = None  # fmt: skip
+    max_row_size: Annotated[
+        int | None,
+        Option(
+            "Longest line, field, record or text, such as 100MB; a longer one is an error (default "
+            "16MiB).",
+            group=_DATA, advanced=True, unit="SIZE", minimum=1,
+        ),
+    ] = None  # fmt: skip
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -112,6 +128,16 @@ class DataOptions:
             raise ConfigError("held_out does not apply with validation files; remove one of them")
         if self.label_separator == "":
             raise ConfigError("label_separator='': expected a separator, such as ';'")
+
+    @property
+    def file_options(self) -> FileOptions:
+        """How to read the files."""
+        return FileOptions(
+            input_format=self.input_format,
+            delimiter=self.delimiter,
+            encoding=self.encoding,
+            max_row_size=self.max_row_size or DEFAULT_ROW_SIZE,
+        )
 
     @property
     def names(self) -> ColumnNames:

@@ -4,20 +4,18 @@ The kernel releases the lock when the process ends, however it ends.
 """
 
 import contextlib
-import errno
 import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from bothways.errors import DataFileError
-from bothways.io.atomic import wrap_write_errors
+from bothways.io.atomic import new_folder, wrap_write_errors
+from bothways.io.locks import is_same_file, try_lock
 
 __all__ = ["LOCK_FILE", "run_lock"]
 
 LOCK_FILE = ".lock"
-
-_IN_USE = (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
 
 _holders: dict[Path, int] = {}
 """The thread of this process that holds each folder: it may enter the lock again."""
@@ -36,10 +34,9 @@ def run_lock(folder: Path) -> Iterator[None]:
     if _holders.get(key) == threading.get_ident():
         yield
         return
-    created = [path for path in (folder, *folder.parents) if not path.exists()]
-    with wrap_write_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    try:
+    with contextlib.ExitStack() as stack:
+        with wrap_write_errors(folder):
+            stack.enter_context(new_folder(folder))
         descriptor = _acquire(folder)
         _holders[key] = threading.get_ident()
         try:
@@ -49,10 +46,6 @@ def run_lock(folder: Path) -> Iterator[None]:
             with contextlib.suppress(OSError):  # Windows removes no open file
                 (folder / LOCK_FILE).unlink()
             os.close(descriptor)
-    finally:
-        for path in created:
-            with contextlib.suppress(OSError):  # it is not empty
-                path.rmdir()
 
 
 def _acquire(folder: Path) -> int:
@@ -62,33 +55,15 @@ def _acquire(folder: Path) -> int:
         with wrap_write_errors(path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            _lock(descriptor)
-        except OSError as error:
-            if error.errno not in _IN_USE:  # a file system without locks
-                return descriptor
+            is_free = try_lock(descriptor)
+        except OSError:  # a file system without locks
+            return descriptor
+        if not is_free:
             os.close(descriptor)
             raise DataFileError(
                 f"{folder}: another process is training in this folder; wait until it ends, or "
                 "choose another folder"
-            ) from None
-        if _is_same_file(descriptor, path):
+            )
+        if is_same_file(descriptor, path):
             return descriptor
         os.close(descriptor)
-
-
-def _lock(descriptor: int) -> None:
-    if os.name == "nt":
-        import msvcrt
-
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    else:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _is_same_file(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False

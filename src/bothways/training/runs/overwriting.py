@@ -6,6 +6,7 @@ from pathlib import Path
 from bothways.checkpoints.bothways_folder import SETTINGS_FILE, WEIGHTS_FILE
 from bothways.checkpoints.reader_files import READER_FILES
 from bothways.errors import ConfigError, DataFileError
+from bothways.files.inputs import find_files
 from bothways.io.atomic import is_partial, wrap_write_errors
 from bothways.training.runs.events import METRICS_FILE
 from bothways.training.runs.lock import LOCK_FILE
@@ -45,12 +46,15 @@ def check_replaceable(folder: Path) -> None:
 def check_inputs_outside(folder: Path, inputs: tuple[str, ...]) -> None:
     """Check that no file or model that a run reads is in the folder that it replaces.
 
+    inputs: their names, as users give them: also patterns, for the files that match.
+
     Raises:
         ConfigError: naming the input.
     """
     for name in inputs:
-        if Path(name).exists() and Path(name).resolve().is_relative_to(folder.resolve()):
-            raise ConfigError(f"{name}: is in {folder}, which --overwrite removes")
+        for path in [name] if Path(name).exists() else find_files(name):
+            if Path(path).exists() and Path(path).resolve().is_relative_to(folder.resolve()):
+                raise ConfigError(f"{path}: is in {folder}, which --overwrite removes")
 
 
 def remove_run(folder: Path) -> None:

@@ -1,0 +1,96 @@
+"""Parquet and Arrow input: columns of texts, lists of symbols, series or token ids."""
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bothways.errors import DataFileError
+from bothways.files.columnar_files import ColumnarFile, open_columnar
+from bothways.files.columnar_values import can_hold, column_converter, convert_id, plain_value
+from bothways.files.columns import ColumnSelection, choose_column, require_column
+from bothways.files.formats import InputFile, explain_size
+from bothways.files.rows import Place, ReadProgress
+from bothways.model.inputs import InputKind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["read_columnar", "read_columnar_records"]
+
+
+def read_columnar(
+    file: InputFile, read_progress: ReadProgress, kind: InputKind, selection: ColumnSelection
+) -> Generator[tuple[str | None, Any, Place]]:
+    """Yield the id, value (None for null) and place of each row.
+
+    Only the selected columns are read, in batches.
+
+    Raises:
+        DataFileError: if the file is damaged or truncated, or a column is missing or of the wrong
+            type.
+    """
+    with open_columnar(file, read_progress) as columnar:
+        yield from _rows(columnar, file, kind, selection)
+
+
+def read_columnar_records(
+    file: InputFile, read_progress: ReadProgress, columns: Sequence[str] | None
+) -> Generator[tuple[dict[str, Any], Place]]:
+    """Yield the fields of each row as JSON values, and its place.
+
+    columns: the columns to read; None for all.
+
+    Raises:
+        DataFileError: if the file is damaged or truncated, or a column is missing.
+    """
+    with open_columnar(file, read_progress) as columnar:
+        names = columnar.schema.names
+        selected = [
+            require_column(file.name, names, column)
+            for column in (names if columns is None else dict.fromkeys(columns))
+        ]
+        for row, batch, i in _each_row(columnar, selected):
+            place = Place(file.name, row)
+            fields = {
+                name: plain_value(batch[name][i], place._replace(field=name)) for name in selected
+            }
+            yield fields, place
+
+
+def _rows(
+    columnar: ColumnarFile, file: InputFile, kind: InputKind, selection: ColumnSelection
+) -> Iterator[tuple[str | None, Any, Place]]:
+    schema = columnar.schema
+    candidates = [field.name for field in schema if can_hold(field.type, kind)]
+    column = choose_column(file.name, schema.names, candidates, selection)
+    convert = column_converter(schema.field(column).type, kind, file.name, column)
+    ids = selection.id_column
+    if ids is not None:
+        require_column(file.name, schema.names, ids)
+
+    selected = [column] if ids is None else list({column: None, ids: None})
+    for row, batch, i in _each_row(columnar, selected):
+        place = Place(file.name, row, field=column)
+        if not batch[column][i].is_valid:
+            yield None, None, place
+            continue
+        value = convert(batch[column][i], place)
+        if isinstance(value, str) and len(value) > file.max_row_size:
+            raise DataFileError(f"{place}: {explain_size('a text', file.max_row_size)}")
+        row_id = None
+        if ids is not None:
+            row_id = convert_id(batch[ids][i], Place(file.name, row, field=ids))
+        yield row_id, value, place
+
+
+def _each_row(
+    columnar: ColumnarFile, columns: Sequence[str]
+) -> "Iterator[tuple[int, Mapping[str, pa.Array[Any]], int]]":
+    """Yield for each row its number from 1, the batch that holds it by column, and its index there.
+
+    The progress is updated with each row.
+    """
+    for batch in columnar.batches(columns):
+        arrays = {name: batch.column(name) for name in columns}
+        for i in range(batch.num_rows):
+            columnar.rows_read += 1
+            yield columnar.rows_read, arrays, i

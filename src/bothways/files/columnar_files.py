@@ -1,0 +1,142 @@
+"""Parquet files, and Arrow files (Feather 2) and streams, as batches of rows."""
+
+import contextlib
+import math
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bothways.errors import DataFileError
+from bothways.files.formats import STDIN, InputFile
+from bothways.files.rows import ReadProgress
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+__all__ = ["ColumnarFile", "open_columnar"]
+
+_BATCH_BYTES = 1 << 23
+_BATCH_ROWS = 4096
+_BUFFER_BYTES = 1 << 20
+_ARROW_FILE_MAGIC = b"ARROW1"
+
+
+class ColumnarFile(Protocol):
+    """An open file of columns.
+
+    rows_read: kept by the reader, for the progress.
+    """
+
+    schema: "pa.Schema"
+    rows_read: int
+
+    def batches(self, columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
+        """Batches of rows with these columns."""
+
+
+@contextlib.contextmanager
+def open_columnar(file: InputFile, read_progress: ReadProgress) -> Iterator[ColumnarFile]:
+    """Open a Parquet or Arrow file.
+
+    Raises:
+        DataFileError: if it is damaged, truncated or of another format, also while it is read.
+    """
+    import pyarrow as pa
+
+    if file.source == STDIN:
+        raise DataFileError(
+            f".{file.format} cannot be read from standard input, as its end is read first; "
+            "give a file"
+        )
+    try:
+        opener = _open_parquet if file.format == "parquet" else _open_arrow
+        with opener(file.source, read_progress) as columnar:
+            try:
+                yield columnar
+            finally:
+                read_progress.finish_file()  # before the file is closed
+    except DataFileError:
+        raise
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # also names of columns
+        expected = "a Parquet file" if file.format == "parquet" else "an Arrow or Feather 2 file"
+        raise DataFileError(
+            f"{file.name}: damaged, truncated or not {expected}: {error}"
+        ) from error
+
+
+class _ParquetFile:
+    """A Parquet file; a batch has about `_BATCH_BYTES`."""
+
+    def __init__(self, parquet: "pq.ParquetFile") -> None:
+        self._parquet = parquet
+        self.schema = parquet.schema_arrow
+        self.rows_read = 0
+
+    def batches(self, columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
+        return self._parquet.iter_batches(self._batch_rows(columns), columns=list(columns))
+
+    def _batch_rows(self, columns: Sequence[str]) -> int:
+        """Rows per batch: about `_BATCH_BYTES` of the row group with the largest rows."""
+        rows = _BATCH_ROWS
+        metadata = self._parquet.metadata
+        for group in range(metadata.num_row_groups):
+            chunks = [metadata.row_group(group).column(i) for i in range(metadata.num_columns)]
+            size = sum(
+                chunk.total_uncompressed_size
+                for chunk in chunks
+                if chunk.path_in_schema.split(".")[0] in columns
+            )
+            per_row = size / max(1, metadata.row_group(group).num_rows)
+            rows = min(rows, math.floor(_BATCH_BYTES / max(1.0, per_row)))
+        return max(1, rows)
+
+
+@contextlib.contextmanager
+def _open_parquet(source: str, read_progress: ReadProgress) -> Iterator[ColumnarFile]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(source, buffer_size=_BUFFER_BYTES, pre_buffer=False) as parquet:
+        file = _ParquetFile(parquet)
+        size, total = Path(source).stat().st_size, max(1, parquet.metadata.num_rows)
+        read_progress.follow(lambda: size * file.rows_read // total)
+        yield file
+
+
+class _ArrowFile:
+    """An Arrow file or stream; its batches are those that it was written in."""
+
+    def __init__(self, source: "pa.NativeFile") -> None:
+        self._source = source
+        self._is_stream = source.read(len(_ARROW_FILE_MAGIC)) != _ARROW_FILE_MAGIC
+        self.schema = self._open().schema
+        self.rows_read = 0
+
+    def batches(self, columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
+        reader = self._open([self.schema.get_field_index(column) for column in columns])
+        for batch in reader if self._is_stream else _batches_of_file(reader):
+            batch.validate(full=True)  # offsets of a damaged file would end the process
+            yield batch
+        self._source.seek(0, os.SEEK_END)  # for the progress: a footer may follow
+
+    def _open(self, fields: list[int] | None = None) -> Any:
+        import pyarrow as pa
+
+        self._source.seek(0)
+        options = pa.ipc.IpcReadOptions(included_fields=fields)
+        open_reader = pa.ipc.open_stream if self._is_stream else pa.ipc.open_file
+        return open_reader(self._source, options=options)
+
+
+def _batches_of_file(reader: Any) -> "Iterator[pa.RecordBatch]":
+    return (reader.get_batch(i) for i in range(reader.num_record_batches))
+
+
+@contextlib.contextmanager
+def _open_arrow(source: str, read_progress: ReadProgress) -> Iterator[ColumnarFile]:
+    import pyarrow as pa
+
+    with pa.OSFile(source, "rb") as file:
+        read_progress.follow(file.tell)
+        yield _ArrowFile(file)
