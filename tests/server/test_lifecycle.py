@@ -163,7 +163,7 @@ def test_a_drain_finishes_what_runs_on_a_private_socket(
     start: Callable[..., Process], tiny_folder: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "s"
-    options = ("--no-warm-up", "--drain-delay-s", 0.2, "--log-format", "json")
+    options = ("--no-warm-up", "--drain-delay-s", 1, "--log-format", "json")
     server = start(tiny_folder, "--uds", path, *options, code=SLOW)
     server.find("ready")
     assert server.address == f"unix:{path}"

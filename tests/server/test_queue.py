@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bothways.server.queue import Entry, JobBatch, Ticket, TurnQueue
@@ -160,6 +160,7 @@ REQUESTS = st.lists(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(REQUESTS, st.integers(1, 64), st.booleans())
 def test_every_input_is_answered_once_unless_its_request_was_dropped(
     requests: list[tuple[str, str, list[tuple[int, int]], str, int]], budget: int, coalesce: bool

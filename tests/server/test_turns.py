@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import re
-import time
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -221,13 +222,13 @@ def test_a_dead_compute_thread_is_reported_and_nothing_looks_healthy(
         return Dying(load(settings.source, threads=1), batching)
 
     app = application(settings_of({"tiny": tiny_folder}), load_model=load_dying)
-    deaths: list[float] = []
-    app.runtime.on_death = lambda: deaths.append(time.monotonic())
+    deaths: list[int] = []
+    app.runtime.on_death = lambda: deaths.append(1)
 
     async def body(client: httpx.AsyncClient) -> None:
-        headers = {"X-Request-Timeout": "0.2"}
         assert (await client.get("/ready")).status_code == 200
-        assert (await client.post(URL, json={"input": "a"}, headers=headers)).status_code == 504
+        failed = await client.post(URL, json={"input": ["a", "b"]})
+        assert (failed.status_code, failed.json()["error"]["code"]) == (500, "internal_error")
         assert len(deaths) == 1
         ready = await client.get("/ready")
         assert (ready.status_code, ready.json()) == (503, {"status": "failed"})
@@ -255,3 +256,27 @@ def test_equal_inputs_of_several_clients_are_computed_once(tiny_folder: Path) ->
         assert re.search(r'bothways_coalesced_total\{device="cpu"\} 58.0', text)
 
     run(app, body)
+
+
+def test_a_reload_swaps_models_and_frees_the_old_one(
+    tiny_folder: Path, ranker_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = application(settings_of({"m": tiny_folder, "same": ranker_folder}))
+
+    async def body(client: httpx.AsyncClient) -> None:
+        runtime = app.runtime
+        assert (await client.post(URL, json={"input": "a", "model": "m"})).status_code == 200
+        old, same = weakref.ref(runtime.models["m"].engine), runtime.models["same"].engine
+        broken = settings_of({"m": tmp_path, "same": ranker_folder})
+        runtime.reload(broken, {})
+        await until(lambda: "the models stay as they are" in caplog.text)
+        assert runtime.models["m"].engine is old()
+        runtime.reload(settings_of({"m": ranker_folder, "same": ranker_folder}), {"a": b""})
+        await until(lambda: runtime.models["m"].engine is not old())
+        assert runtime.models["same"].engine is same
+        assert (await client.post(URL, json={"input": "a"})).status_code == 401
+        gc.collect()
+        await until(lambda: old() is None)
+
+    with caplog.at_level(logging.INFO, "bothways.server"):
+        run(app, body)

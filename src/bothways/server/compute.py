@@ -49,6 +49,11 @@ class Pending:
         self._results: list[Any] = [None] * inputs
         self._missing = inputs
 
+    def fail(self, error: Exception) -> None:
+        """Give up: every result is a failure; in the event loop."""
+        if not self.future.done():
+            self.future.set_result([Failure(error)] * len(self._results))
+
     def deliver(self, results: Sequence[tuple[int, Any]], started: float) -> None:
         """Take some of the results; in the event loop."""
         if self.first_started is None:
@@ -85,6 +90,7 @@ class Computer(Generic[Kind]):
         self._queue: TurnQueue[Kind] = TurnQueue(budget, coalesce=coalesce)
         self._changed = threading.Condition()
         self._stopping = False
+        self._pending: set[Pending] = set()
         self._batches: deque[tuple[float, int, float]] = deque()  # end, tokens, seconds
         self._thread = threading.Thread(target=self._run, name="bothways-compute", daemon=True)
         self._started = time.monotonic()
@@ -128,6 +134,8 @@ class Computer(Generic[Kind]):
         pending = Pending(len(entries))
         if not entries:
             pending.future.set_result([])
+        self._pending.add(pending)
+        pending.future.add_done_callback(lambda _: self._pending.discard(pending))
         with self._changed:
             ticket = self._queue.submit(
                 client, kind, entries, deadline=deadline, now=time.monotonic(), context=pending
@@ -169,6 +177,10 @@ class Computer(Generic[Kind]):
         except BaseException:
             _log.critical("the compute thread has died", exc_info=True)
             self._on_death()
+            error = RuntimeError("the compute thread has died")
+            for pending in list(self._pending):
+                with contextlib.suppress(RuntimeError):
+                    pending.loop.call_soon_threadsafe(pending.fail, error)
 
     def _run_next(self) -> bool:
         """Compute a batch, and keep nothing of it; whether there may be more."""

@@ -53,8 +53,9 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http":
-            raise ValueError(f"expected a request over HTTP, got {scope['type']}")
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+            return
         exchange = Exchange(scope, receive, self.runtime.admission.limits, self.route)
         status = CLIENT_CLOSED
         try:

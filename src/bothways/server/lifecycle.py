@@ -111,6 +111,7 @@ class _Server(uvicorn.Server):
             uvicorn.Config(
                 Application(runtime),
                 lifespan="on",
+                ws="none",
                 log_config=None,
                 access_log=False,
                 proxy_headers=False,

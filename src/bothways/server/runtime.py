@@ -148,7 +148,7 @@ class Runtime:
         def finish(models: ModelTable | None, error: Exception | None) -> None:
             self._reloading = False
             if models is None:
-                _log.error("reload: the models stay as they are: %s", error)
+                _log.error("reload: the models stay as they are: %s", str(error))
                 return
             self.settings, self.models = settings, models
             _log.info("reloaded: %s", ", ".join(models))

@@ -148,6 +148,7 @@ class Service:
         finally:
             if not ticket.context.future.done():
                 computer.cancel(ticket)
+                ticket.context.future.cancel()
         started = ticket.context.first_started or submitted
         exchange.seconds["queue"] = started - submitted
         exchange.seconds["compute"] = time.monotonic() - started
