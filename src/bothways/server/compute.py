@@ -65,11 +65,31 @@ class Pending:
             self.future.set_result(self._results)
 
 
+class _Speed:
+    """Tokens and seconds of computation in each of the last seconds."""
+
+    def __init__(self) -> None:
+        self._per_second: deque[tuple[int, int, float]] = deque(maxlen=int(BUSY_WINDOW_S) + 1)
+
+    def add(self, ended: float, tokens: int, seconds: float) -> None:
+        """Count a batch."""
+        if self._per_second and self._per_second[-1][0] == int(ended):
+            _, earlier_tokens, earlier_seconds = self._per_second.pop()
+            tokens, seconds = tokens + earlier_tokens, seconds + earlier_seconds
+        self._per_second.append((int(ended), tokens, seconds))
+
+    def since(self, start: float) -> tuple[int, float]:
+        """Tokens and seconds of the batches that ended after a time."""
+        recent = [(t, s) for second, t, s in self._per_second if second >= start]
+        return sum(t for t, _ in recent), sum(s for _, s in recent)
+
+
 class Computer(Generic[Kind]):
     """A queue, and the thread that computes what is in it.
 
     compute: the results of payloads of one kind, in order; it runs in the thread. budget: tokens of
-    a batch. linger_s: how long a batch waits for more inputs. on_batch: called in the thread after
+    a batch. linger_s: how long the first batch after a pause
+    waits for more inputs. on_batch: called in the thread after
     each batch. on_death: called in the thread if it ends by an error, as nothing computes then.
     """
 
@@ -91,7 +111,7 @@ class Computer(Generic[Kind]):
         self._changed = threading.Condition()
         self._stopping = False
         self._pending: set[Pending] = set()
-        self._batches: deque[tuple[float, int, float]] = deque()  # end, tokens, seconds
+        self._speed = _Speed()
         self._thread = threading.Thread(target=self._run, name="bothways-compute", daemon=True)
         self._started = time.monotonic()
 
@@ -155,20 +175,16 @@ class Computer(Generic[Kind]):
 
     def tokens_per_second(self) -> float | None:
         """Tokens per second of computation over the last 10 s; None if nothing was computed."""
-        _, tokens, seconds = self._recent(RATE_WINDOW_S)
+        with self._changed:
+            tokens, seconds = self._speed.since(time.monotonic() - RATE_WINDOW_S)
         return tokens / seconds if tokens and seconds else None
 
     def busy_ratio(self) -> float:
         """The share of the last minute in which the thread computed."""
-        window, _, seconds = self._recent(BUSY_WINDOW_S)
-        return min(1.0, seconds / max(window, 1e-9))
-
-    def _recent(self, window_s: float) -> tuple[float, int, float]:
         now = time.monotonic()
         with self._changed:
-            recent = [batch for batch in self._batches if batch[0] > now - window_s]
-        tokens = sum(tokens for _, tokens, _ in recent)
-        return min(window_s, now - self._started), tokens, sum(s for *_, s in recent)
+            _, seconds = self._speed.since(now - BUSY_WINDOW_S)
+        return min(1.0, seconds / max(min(BUSY_WINDOW_S, now - self._started), 1e-9))
 
     def _run(self) -> None:
         try:
@@ -192,12 +208,14 @@ class Computer(Generic[Kind]):
 
     def _next_batch(self) -> JobBatch[Kind] | None:
         with self._changed:
+            was_idle = False
             while not self._stopping:
-                if self._linger_s and self._queue.tokens:
+                if was_idle and self._linger_s and self._queue.tokens:
                     self._changed.wait_for(lambda: self._stopping, self._linger_s)
                 if (batch := self._queue.next_batch(time.monotonic())) is not None:
                     return batch
                 self._changed.wait()
+                was_idle = True
             return None
 
     def _run_batch(self, batch: JobBatch[Kind]) -> None:
@@ -209,9 +227,7 @@ class Computer(Generic[Kind]):
         with self._changed:
             for ticket, index, job in self._queue.finish(batch):
                 deliveries.setdefault(ticket.context, []).append((index, result_of[id(job)]))
-            self._batches.append((ended, batch.tokens, ended - started))
-            while self._batches[0][0] < ended - BUSY_WINDOW_S:
-                self._batches.popleft()
+            self._speed.add(ended, batch.tokens, ended - started)
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Pending, list[tuple[int, Any]]]]] = {}
         for pending, items in deliveries.items():
             by_loop.setdefault(pending.loop, []).append((pending, items))

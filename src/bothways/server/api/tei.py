@@ -46,9 +46,9 @@ class TextsRequest(_Request, kw_only=True):
 
 
 class EmbedRequest(TextsRequest, kw_only=True):
-    """The body of POST /embed."""
+    """The body of POST /embed; vectors have unit length unless `normalize` is false."""
 
-    normalize: bool | None = None
+    normalize: bool = True
     dimensions: int | None = None
 
 
