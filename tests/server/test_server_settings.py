@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from bothways.errors import ConfigError
-from bothways.server.settings import ModelSettings, ServerSettings, read_settings
+from bothways.server.settings import ModelSettings, ServerSettings
+from bothways.server.settings_sources import read_settings
 
 FILE = """
 [server]

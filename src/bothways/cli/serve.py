@@ -19,8 +19,8 @@ from bothways.server.settings import (
     LogSettings,
     ModelSettings,
     NetworkSettings,
-    read_settings,
 )
+from bothways.server.settings_sources import read_settings
 
 if TYPE_CHECKING:
     from bothways.server.settings import ServerSettings

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from bothways.server import operations
+from bothways.server import operations, predictions
 from bothways.server.api.openai import Usage
 from bothways.server.api.vllm import ClassifyReply, ClassifyRequest, ClassifyRow
 from bothways.server.errors import ApiError
@@ -24,7 +24,7 @@ class ClassifyHandlers:
     async def classify(self, exchange: Exchange) -> Reply:
         """The label of each input, with the probabilities of all labels."""
         request = await exchange.read(ClassifyRequest)
-        served = await self._service.find(exchange, request.model, operations.can_classify)
+        served = await self._service.find(exchange, request.model, predictions.can_classify)
         values = [request.input] if isinstance(request.input, str) else request.input
         self._service.runtime.admission.check_inputs(len(values), param="input")
         inputs = RequestInputs(
@@ -33,7 +33,7 @@ class ClassifyHandlers:
             operations.run_options(served, on_overflow=request.on_overflow),
             single=isinstance(request.input, str),
         )
-        result = await operations.classify(
+        result = await predictions.classify(
             self._service, exchange, served, inputs, request.threshold
         )
         labels: Sequence[str | list[str]] = result.labels

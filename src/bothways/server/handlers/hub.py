@@ -11,7 +11,7 @@ import msgspec
 
 from bothways.inference.predict.fill_mask import MaskPrediction
 from bothways.inference.predict.tag import TokenTags
-from bothways.server import operations
+from bothways.server import operations, predictions
 from bothways.server.api.tei import (
     FilledMask,
     HubParameters,
@@ -65,9 +65,9 @@ class HubHandlers:
         text = request.inputs
         if isinstance(text, str) and _has_mask(served, text):
             return await self._fill_mask(exchange, served, text, parameters)
-        if operations.can_predict(served):
+        if predictions.can_predict(served):
             return await self._classify(exchange, request, parameters)
-        if isinstance(text, str) and served.has_head(operations.TAGS):
+        if isinstance(text, str) and predictions.can_tag(served):
             return await self._tag(exchange, served, text, parameters)
         raise ApiError(
             HTTPStatus.BAD_REQUEST,
@@ -101,7 +101,7 @@ class HubHandlers:
     async def _tag(
         self, exchange: Exchange, served: ServedModel, text: str, parameters: HubParameters
     ) -> Reply:
-        (tags,) = await operations.tag(
+        (tags,) = await predictions.tag(
             self._service, exchange, served, _single(served, text, parameters)
         )
         ignored = _OUTSIDE if parameters.ignore_labels is None else parameters.ignore_labels
@@ -112,7 +112,7 @@ class HubHandlers:
     ) -> Reply:
         top = _DEFAULT_TOP if parameters.top_k is None else parameters.top_k
         inputs = _single(served, text, parameters)
-        (masks,) = await operations.fill_mask(self._service, exchange, served, inputs, top)
+        (masks,) = await predictions.fill_mask(self._service, exchange, served, inputs, top)
         name = served.engine.encoder.mask_token
         filled = [_filled(mask, text, name, place) for place, mask in enumerate(masks)]
         return Reply(filled[0] if len(filled) == 1 else filled)
@@ -128,7 +128,7 @@ def _single(served: ServedModel, text: str, parameters: HubParameters) -> Reques
 
 
 def _has_mask(served: ServedModel, text: str) -> bool:
-    return operations.can_weigh_terms(served) and served.engine.encoder.mask_token in text
+    return predictions.can_weigh_terms(served) and served.engine.encoder.mask_token in text
 
 
 def _tagged(tags: TokenTags) -> list[TaggedToken]:

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from bothways.server import operations
+from bothways.server import operations, predictions
 from bothways.server.api.jina import Document, RerankReply, RerankRequest, RerankResult
 from bothways.server.api.openai import Usage
 from bothways.server.api.tei import Rank, RankRequest
 from bothways.server.errors import ApiError
 from bothways.server.exchange import Exchange, Reply
 from bothways.server.handlers.options import overflow_of
-from bothways.server.operations import Relevance
+from bothways.server.predictions import Relevance
 from bothways.server.service import Service
 
 __all__ = ["RerankHandlers"]
@@ -111,11 +111,11 @@ class RerankHandlers:
         prompt_name: str | None = None,
         on_overflow: str | None = None,
     ) -> Relevance:
-        served = await self._service.find(exchange, model, operations.can_rerank)
+        served = await self._service.find(exchange, model, predictions.can_rerank)
         self._service.runtime.admission.check_inputs(len(texts), param=param)
         options = operations.run_options(
             served, prompt=prompt, prompt_name=prompt_name, on_overflow=on_overflow
         )
-        return await operations.rerank(
+        return await predictions.rerank(
             self._service, exchange, served, query, texts, param=param, options=options
         )

@@ -10,7 +10,7 @@ import bothways
 from bothways.inference.options import VectorOptions
 from bothways.inference.predict.tag import content_positions
 from bothways.sequences import FittedSequence
-from bothways.server import operations
+from bothways.server import operations, predictions
 from bothways.server.api.tei import (
     EmbedRequest,
     Prediction,
@@ -27,10 +27,10 @@ from bothways.server.handlers.classify import texts_and_pairs
 from bothways.server.handlers.embeddings import as_list
 from bothways.server.handlers.options import overflow_of
 from bothways.server.models import ServedModel
-from bothways.server.operations import LabeledOutputs
+from bothways.server.predictions import LabeledOutputs
 from bothways.server.service import RequestInputs, Service
 
-__all__ = ["ArrayReply", "TeiHandlers", "predictions"]
+__all__ = ["ArrayReply", "TeiHandlers", "labels_of"]
 
 
 class ArrayReply(Reply):
@@ -71,8 +71,8 @@ class TeiHandlers:
     async def embed_sparse(self, exchange: Exchange) -> Reply:
         """POST /embed_sparse: the weights of the terms of each input."""
         request = await exchange.read(TextsRequest)
-        served, inputs = await self._inputs(exchange, request, operations.can_weigh_terms)
-        vectors = await operations.sparse(self._service, exchange, served, inputs)
+        served, inputs = await self._inputs(exchange, request, predictions.can_weigh_terms)
+        vectors = await predictions.sparse(self._service, exchange, served, inputs)
         rows = [
             [
                 SparseValue(index=index, value=value)
@@ -110,12 +110,12 @@ class TeiHandlers:
         single: bool,
     ) -> list[list[Prediction]]:
         """The labels of each input, the best first."""
-        served = await self._service.find(exchange, model, operations.can_predict)
+        served = await self._service.find(exchange, model, predictions.can_predict)
         self._service.runtime.admission.check_inputs(len(values), param="inputs")
         options = operations.run_options(served, on_overflow=overflow_of(truncate))
         inputs = RequestInputs(texts_and_pairs(values, "inputs"), "inputs", options, single=single)
-        outputs = await operations.predict(self._service, exchange, served, inputs)
-        return predictions(outputs, raw_scores=raw_scores)
+        outputs = await predictions.predict(self._service, exchange, served, inputs)
+        return labels_of(outputs, raw_scores=raw_scores)
 
     async def similarity(self, exchange: Exchange) -> Reply:
         """POST /similarity: the cosine of a sentence with each of several."""
@@ -195,7 +195,7 @@ class TeiHandlers:
         )
 
 
-def predictions(outputs: LabeledOutputs, *, raw_scores: bool) -> list[list[Prediction]]:
+def labels_of(outputs: LabeledOutputs, *, raw_scores: bool) -> list[list[Prediction]]:
     """The labels of each input with their scores, the best first."""
     scores = outputs.outputs if raw_scores else outputs.scores
     order = np.argsort(-scores, axis=1, kind="stable")
