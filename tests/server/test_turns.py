@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import gc
 import json
 import logging
@@ -280,3 +281,35 @@ def test_a_reload_swaps_models_and_frees_the_old_one(
 
     with caplog.at_level(logging.INFO, "bothways.server"):
         run(app, body)
+
+
+def test_a_long_input_in_windows_gives_way_to_others(tiny_folder: Path, tiny: Encoder) -> None:
+    app = gated(tiny_folder)
+    text = "a river bank loan walking shores " * 40
+
+    async def body(client: httpx.AsyncClient) -> None:
+        engine = await engine_of(app)
+        request = {"input": [text, "bank", text], "on_overflow": "window"}
+        long = asyncio.create_task(client.post(URL, json=request))
+        await until(lambda: engine.batches)
+        engine.open(2)  # the short input, then some of the windows
+        await until(lambda: len(engine.batches) > 2)
+        short = asyncio.create_task(client.post(URL, json={"input": "loan"}))
+        await until(lambda: len(app.runtime.computer(engine).waiting()) == 2)
+        engine.open(3)  # the one that runs, one of windows, and one of another kind
+        assert (await short).status_code == 200
+        assert not long.done()
+        engine.open()
+        rows = [row["embedding"] for row in (await long).json()["data"]]
+        expected = tiny.encode([text, "bank", text], on_overflow="window")
+        assert (np.array(rows, np.float32) == expected).all()
+        request = {"inputs": [text], "model": "tiny"}
+        app.runtime.models["tiny"] = dataclasses.replace(
+            app.runtime.models["tiny"],
+            settings=ModelSettings(source=str(tiny_folder), on_overflow="window"),
+        )
+        states = (await client.post("/embed_all", json=request)).json()
+        (tokens,) = tiny.contextualize([text], on_overflow="window")
+        assert (np.array(states[0], np.float32) == tokens.vectors).all()
+
+    run(app, body)

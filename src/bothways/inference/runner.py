@@ -22,6 +22,7 @@ __all__ = [
     "num_tokens",
     "pack",
     "pool_sequences",
+    "pool_windows",
     "truncated",
     "warn",
     "warn_of_truncation",
@@ -52,10 +53,24 @@ def pool_sequences(
         advance(packed.num_tokens)
     for i, f in enumerate(fitted):
         if len(f.windows) > 1:
-            (states_LD,) = f.merge(_windows(backend, f, [backend.config.num_layers], max_tokens))
-            vectors[i] = np.concatenate([pool(states_LD, mode, skip=skip) for mode in modes])
+            states = _windows(backend, f, [backend.config.num_layers], max_tokens)
+            vectors[i] = pool_windows(f, states, modes, skip=skip)
             advance(f.num_tokens)
     return vectors
+
+
+def pool_windows(
+    fitted: FittedSequence,
+    states: Sequence[np.ndarray],
+    modes: Sequence[PoolingMode],
+    *,
+    skip: int,
+) -> np.ndarray:
+    """The pooled vector, float32 (D * K,), of one sequence from the last hidden states of its
+    windows, (1, l, D) each.
+    """
+    (states_LD,) = fitted.merge(states)
+    return np.concatenate([pool(states_LD, mode, skip=skip) for mode in modes])
 
 
 def hidden_states(

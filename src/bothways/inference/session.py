@@ -132,6 +132,20 @@ class Session:
                 advance=advance,
             )
 
+    def pool_windows(
+        self,
+        fitted: FittedSequence,
+        states: Sequence[np.ndarray],
+        modes: Sequence[PoolingMode],
+        options: RunOptions,
+    ) -> np.ndarray:
+        """The pooled vector of `pool`, float32 (D * K,), from the last hidden states of windows.
+
+        states: of each window of the sequence, float32 (l, D).
+        """
+        skip = self._prompt_length([fitted], options)
+        return runner.pool_windows(fitted, [state[None] for state in states], modes, skip=skip)
+
     def hidden_states(
         self, fitted: Sequence[FittedSequence], layers: Sequence[int], options: RunOptions
     ) -> Iterator[tuple[int, np.ndarray]]:

@@ -88,9 +88,9 @@ class Computer(Generic[Kind]):
     """A queue, and the thread that computes what is in it.
 
     compute: the results of payloads of one kind, in order; it runs in the thread. budget: tokens of
-    a batch. linger_s: how long the first batch after a pause
-    waits for more inputs. on_batch: called in the thread after
-    each batch. on_death: called in the thread if it ends by an error, as nothing computes then.
+    a batch. linger_s: how long the first batch after a pause waits for more inputs. on_batch:
+    called in the thread after each batch. on_death: called in the thread if it ends by an error, as
+    nothing computes then.
     """
 
     def __init__(

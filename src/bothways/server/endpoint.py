@@ -60,10 +60,11 @@ class Endpoint:
         status = CLIENT_CLOSED
         try:
             reply = await self._reply(exchange)
+            body = await self._encode(exchange, reply)
             status = reply.status
-            await _send(exchange, reply, await self._encode(exchange, reply), send)
+            await _send(exchange, reply, body, send)
         except ClientGone:
-            status = CLIENT_CLOSED
+            pass
         finally:
             await exchange.close()
             self._record(exchange, status)

@@ -24,7 +24,7 @@ from bothways.sequences import FittedSequence, fit_to_length
 from bothways.server.queue import Entry
 from bothways.server.settings import BatchingSettings, ModelSettings
 
-__all__ = ["Engine", "Operation", "Pool", "Sparse", "Tokens", "Work"]
+__all__ = ["Engine", "Operation", "Pool", "Sparse", "Tokens", "Work", "windows_of"]
 
 TOKENS_PER_THREAD = 256
 """Tokens that a thread of the engine carries through all layers at a time."""
@@ -151,6 +151,21 @@ class Engine:
             case unknown:
                 assert_never(unknown)
 
+    def merge(
+        self, operation: Operation, fitted: FittedSequence, states: Sequence[np.ndarray]
+    ) -> Any:
+        """The result of an operation for an input, from the last hidden states of its windows."""
+        match operation:
+            case Pool():
+                session = self.encoder.session
+                return session.pool_windows(fitted, states, operation.modes, operation.options)
+            case Tokens():
+                return fitted.merge(states)
+            case Sparse():
+                raise ValueError("sparse vectors are computed from whole inputs")
+            case unknown:
+                assert_never(unknown)
+
     def _sparse(
         self, fitted: Sequence[FittedSequence], options: RunOptions
     ) -> Sequence[SparseVector]:
@@ -189,6 +204,14 @@ class Work:
 
     engine: Engine
     operation: Operation
+
+
+def windows_of(fitted: FittedSequence) -> list[FittedSequence]:
+    """Each window of an input, as an input that fits."""
+    return [
+        FittedSequence(fitted.tokenized, [values], [segments], truncated=False)
+        for values, segments in zip(fitted.windows, fitted.segments, strict=True)
+    ]
 
 
 def _key(fitted: FittedSequence) -> tuple[bytes, bytes | None] | None:

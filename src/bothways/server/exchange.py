@@ -114,7 +114,11 @@ class Exchange:
         try:
             yield
         finally:
-            self.seconds[part] = self.seconds.get(part, 0.0) + time.monotonic() - started
+            self.add(part, time.monotonic() - started)
+
+    def add(self, part: Part, seconds: float) -> None:
+        """Add to the time of a part of the request."""
+        self.seconds[part] = self.seconds.get(part, 0.0) + seconds
 
     def deadline(self) -> float:
         """When the request is dropped, in the time of `time.monotonic`.

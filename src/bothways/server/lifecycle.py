@@ -48,7 +48,7 @@ def serve(
     check_exposure(settings.server, keys)
     configure_logging(settings.log)
     with listening_socket(settings.server) as sock:
-        _check_passed_socket(sock, settings, keys)
+        _check_socket(sock, settings, keys)
         server: _Server | None = None
 
         def fail(error: Exception) -> None:
@@ -64,14 +64,14 @@ def serve(
         )
         if settings.server.metrics_address:
             _serve_metrics(runtime, settings.server.metrics_address)
-        server = _Server(runtime, reread or (lambda: settings))
+        server = _Server(runtime, sock, reread or (lambda: settings))
         announce(describe(sock))
         server.run(sockets=[sock])
-        _raise_failure(runtime)
-        if server.loading_was_interrupted:
-            # The thread that loads cannot be stopped, and must not outlive the interpreter.
-            sys.stderr.flush()
-            os._exit(0)
+    _raise_failure(runtime)
+    if server.loading_was_interrupted:
+        # The thread that loads cannot be stopped, and must not outlive the interpreter.
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _raise_failure(runtime: Runtime) -> None:
@@ -81,10 +81,13 @@ def _raise_failure(runtime: Runtime) -> None:
         raise RuntimeError("the models could not be loaded") from runtime.error
 
 
-def _check_passed_socket(
-    sock: socket.socket, settings: ServerSettings, keys: Mapping[str, bytes]
-) -> None:
-    """Apply the rule of keys to a socket that was passed, whose address the settings do not say."""
+def _check_socket(sock: socket.socket, settings: ServerSettings, keys: Mapping[str, bytes]) -> None:
+    """Apply the rule of keys to the address that is in use: a socket may have been passed, and
+    settings that are read again may have another host.
+
+    Raises:
+        ConfigError: naming what to do.
+    """
     name = sock.getsockname()
     is_open = isinstance(name, tuple) and not is_loopback(name[0])
     if is_open and not (keys or settings.server.allow_open):
@@ -105,7 +108,9 @@ def _serve_metrics(runtime: Runtime, address: str) -> None:
 class _Server(uvicorn.Server):
     """uvicorn with a drain that is seen by load balancers, and a reload."""
 
-    def __init__(self, runtime: Runtime, reread: Callable[[], ServerSettings]) -> None:
+    def __init__(
+        self, runtime: Runtime, sock: socket.socket, reread: Callable[[], ServerSettings]
+    ) -> None:
         settings = runtime.settings
         super().__init__(
             uvicorn.Config(
@@ -124,6 +129,7 @@ class _Server(uvicorn.Server):
             )
         )
         self._runtime = runtime
+        self._socket = sock
         self._reread = reread
         self._loop: asyncio.AbstractEventLoop | None = None
         self.loading_was_interrupted = False
@@ -156,7 +162,7 @@ class _Server(uvicorn.Server):
         try:
             settings = self._reread()
             keys = read_keys(settings.server)
-            check_exposure(settings.server, keys)
+            _check_socket(self._socket, settings, keys)
         except BothwaysError as error:
             _log.error("reload: nothing has changed: %s", error)
             return

@@ -135,6 +135,7 @@ async def tokenize(
     Raises:
         ApiError: naming the input that is invalid.
     """
+    exchange.operation = "tokenize"
     return await service.read(exchange, served, inputs)
 
 

@@ -1,6 +1,7 @@
 """The state of a server: its models, the threads that compute, and whether it is ready."""
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -174,7 +175,7 @@ class Runtime:
                 models = load_models(settings, previous, self._load)
             except Exception as caught:
                 error = caught
-            if not loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # the loop was closed, and with it the server
                 loop.call_soon_threadsafe(finish, models, error)
 
         threading.Thread(target=run, name="bothways-load", daemon=True).start()

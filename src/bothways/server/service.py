@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ from bothways.inference.options import RunOptions
 from bothways.sequences import FittedSequence
 from bothways.server.admission import CHARACTERS_PER_TOKEN
 from bothways.server.compute import Failure
-from bothways.server.engine import Operation, Work
+from bothways.server.engine import Operation, Sparse, Tokens, Work, windows_of
 from bothways.server.errors import ApiError, ClientGone
 from bothways.server.exchange import Exchange
 from bothways.server.models import ServedModel
@@ -29,7 +30,6 @@ _log = logging.getLogger("bothways.server")
 
 CHUNK_CHARACTERS = 16_384
 """Characters that are read at a time: those of other requests are read in between."""
-
 
 LONG_CHARACTERS = 131_072
 """Characters of a text that is read in a thread of its own."""
@@ -132,17 +132,60 @@ class Service:
     ) -> list[Any]:
         """The results of an operation, one per input.
 
+        The windows of a long input are computed like inputs of their own, so that no other request
+        waits for all of them.
+
         Raises:
             ApiError: 504 after the deadline; 500 if the engine fails for an input.
             ClientGone: if the client closes the connection.
         """
         exchange.operation = type(operation).__name__.lower()
+        windows = [windows_of(f) for f in fitted]
+        if isinstance(operation, Sparse) or all(len(parts) == 1 for parts in windows):
+            places = list(range(len(fitted)))
+            return await self._compute(exchange, served, operation, fitted, inputs, places)
+        results: list[Any] = [None] * len(fitted)
+        whole = [i for i, parts in enumerate(windows) if len(parts) == 1]
+        of_whole = await self._compute(
+            exchange, served, operation, [fitted[i] for i in whole], inputs, whole
+        )
+        for i, result in zip(whole, of_whole, strict=True):
+            results[i] = result
+        split = [(i, part) for i, parts in enumerate(windows) if len(parts) > 1 for part in parts]
+        states = iter(
+            await self._compute(
+                exchange,
+                served,
+                Tokens(),
+                [part for _, part in split],
+                inputs,
+                [i for i, _ in split],
+            )
+        )
+        for i, parts in enumerate(windows):
+            if len(parts) > 1:
+                of_parts = [next(states) for _ in parts]
+                merge = functools.partial(served.engine.merge, operation, fitted[i], of_parts)
+                results[i] = await self.offload(merge)
+        return results
+
+    async def _compute(
+        self,
+        exchange: Exchange,
+        served: ServedModel,
+        operation: Operation,
+        fitted: Sequence[FittedSequence],
+        inputs: RequestInputs,
+        places: Sequence[int],
+    ) -> list[Any]:
+        """The results of an operation for parts of a request; places: of each in the request."""
         engine = served.engine
         computer = self.runtime.computer(engine)
         deadline = exchange.deadline()
-        work = Work(engine, operation)
         submitted = time.monotonic()
-        ticket = computer.submit(exchange.client, work, engine.entries(fitted), deadline=deadline)
+        ticket = computer.submit(
+            exchange.client, Work(engine, operation), engine.entries(fitted), deadline=deadline
+        )
         try:
             results = await self._results(exchange, ticket, deadline)
         finally:
@@ -150,17 +193,18 @@ class Service:
                 computer.cancel(ticket)
                 ticket.context.future.cancel()
         started = ticket.context.first_started or submitted
-        exchange.seconds["queue"] = started - submitted
-        exchange.seconds["compute"] = time.monotonic() - started
-        for index, result in enumerate(results):
+        exchange.add("queue", started - submitted)
+        exchange.add("compute", time.monotonic() - started)
+        for place, result in zip(places, results, strict=True):
             if isinstance(result, Failure):
-                _log.error("%s: %s failed", exchange.id, inputs.name(index), exc_info=result.error)
+                name = inputs.name(place)
+                _log.error("%s: %s failed", exchange.id, name, exc_info=result.error)
                 raise ApiError(
                     HTTPStatus.INTERNAL_SERVER_ERROR,
                     "internal_error",
-                    f"{inputs.name(index)}: the server failed to compute it; the log has the "
-                    f"reason under the id {exchange.id}",
-                    param=inputs.name(index),
+                    f"{name}: the server failed to compute it; the log has the reason under the "
+                    f"id {exchange.id}",
+                    param=name,
                 )
         return results
 
