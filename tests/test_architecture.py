@@ -27,6 +27,29 @@ def test_a_public_class_name_is_defined_once() -> None:
     assert not several
 
 
+def test_no_text_file_is_read_or_written_in_the_encoding_of_the_locale() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and _depends_on_locale(node)
+    ]
+    assert not wrong
+
+
+def _depends_on_locale(call: ast.Call) -> bool:
+    """Whether a call of `read_text`, `write_text` or `open` in text mode has no encoding."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    builtin = call.func.id if isinstance(call.func, ast.Name) else ""
+    if any(keyword.arg == "encoding" for keyword in call.keywords):
+        return False
+    if name in ("read_text", "write_text"):
+        return len(call.args) == (0 if name == "read_text" else 1)
+    modes = [arg.value for arg in call.args if isinstance(arg, ast.Constant)]
+    is_mode = any(isinstance(mode, str) and set(mode) <= set("rwxat+") for mode in modes)
+    return (builtin == "open" or name == "open") and is_mode
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_paths_that_a_page_names_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")

@@ -24,6 +24,7 @@ __all__ = [
     "DataFileError",
     "InputError",
     "MissingExtra",
+    "PrecisionWarning",
     "SequenceTooLong",
     "SourceError",
     "TruncationWarning",
@@ -91,6 +92,10 @@ class MissingExtra(BothwaysError, ImportError):
 
 class TruncationWarning(UserWarning):
     """Sequences were longer than the model allows and were cut; the message counts them."""
+
+
+class PrecisionWarning(UserWarning):
+    """Vectors of different precision, such as fp32 and int8, are compared."""
 
 
 class UnknownTokenWarning(UserWarning):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from bothways.cli.console import note, printable, reporting, warn
+from bothways.cli.console import note, reporting, warn
 from bothways.errors import CheckpointError, DataFileError, MissingExtra
 
 
@@ -124,11 +124,6 @@ def test_warnings_are_printed_without_a_line_of_code(capsys: pytest.CaptureFixtu
 
     reporting(command)()
     assert capsys.readouterr().err == "warning: mind the gap\n"
-
-
-def test_control_characters_are_escaped_and_other_characters_kept() -> None:
-    assert printable("\x1b[2Jα\u3000\u00a0😀") == "\\x1b[2Jα\u3000\u00a0😀"
-    assert printable("a\tb\nc\u2028d\ud800\x9b") == "a\\tb\\nc\\u2028d\\ud800\\x9b"
 
 
 def test_no_message_controls_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

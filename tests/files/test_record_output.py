@@ -57,6 +57,13 @@ def test_jsonl_holds_the_records(tmp_path: Path) -> None:
     assert records == expected * 2
 
 
+def test_characters_that_control_a_terminal_are_escapes_in_jsonl(tmp_path: Path) -> None:
+    with open_record_output(str(tmp_path / "o.jsonl"), overwrite=False) as out:
+        out.start({"id": "text"}, {}).write({"id": ["é\u202e\x9b"]})
+    content = (tmp_path / "o.jsonl").read_text(encoding="utf-8")
+    assert content == '{"id": "é\\u202e\\u009b"}\n'
+
+
 @pytest.mark.parametrize(("suffix", "delimiter"), [("csv", ","), ("tsv", "\t")])
 def test_tables_store_lists_as_json(suffix: str, delimiter: str, tmp_path: Path) -> None:
     write(tmp_path / f"o.{suffix}")

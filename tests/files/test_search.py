@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from bothways.errors import DataFileError, InputError
-from bothways.files import Origin, find_nearest, read_origin
+from bothways.errors import DataFileError, InputError, PrecisionWarning
+from bothways.files import Origin, find_nearest, find_nearest_many, read_origin
 
 ROUNDING = 1e-6
 """float32 dot products of four numbers round to a few 1e-7."""
@@ -199,3 +199,59 @@ def test_files_of_versions_without_the_name_of_the_prompt_are_read(
     assert read_origin(path) == origin
     named = dataclasses.replace(origin, prompt_name="query")
     assert read_origin(store(tmp_path / f"w{suffix}", named, np.eye(4, dtype=np.float32))) == named
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("products", [1, 50, 1 << 22])
+def test_many_queries_have_the_hits_of_each_query_alone(
+    tmp_path: Path,
+    origin: Origin,
+    store: Store,
+    suffix: str,
+    products: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bothways.files.nearest._PRODUCTS", products)
+    monkeypatch.setattr(f"bothways.files.vector_file_{suffix[1:]}._BATCH_BYTES", 1 << 9)
+    rng = np.random.default_rng(4)
+    vectors = rng.standard_normal((200, 4), dtype=np.float32)
+    vectors[50:60] = vectors[3]
+    vectors[9] = 0
+    queries = np.concatenate([rng.standard_normal((6, 4), dtype=np.float32), vectors[3:4]])
+    path = store(tmp_path / f"v{suffix}", origin, vectors)
+    together = find_nearest_many(path, queries, origin, 7)
+    assert together == [find_nearest(path, query, origin, 7) for query in queries]
+    assert [hit.row for hit in together[-1]] == [3, *range(50, 56)]
+
+
+@pytest.mark.parametrize("dimensions", [1, 3, 64, 1000])
+def test_few_hits_are_the_first_of_all_hits_among_rows_that_differ_by_rounding(
+    tmp_path: Path, origin: Origin, store: Store, dimensions: int
+) -> None:
+    rng = np.random.default_rng(dimensions)
+    noise = rng.choice([-1, 0, 1], (500, dimensions)) * 2e-7
+    vectors = (rng.standard_normal(dimensions) * (1 + noise)).astype(np.float32)
+    vectors[::3] *= np.float32(1e-13)  # too short for float32
+    origin = dataclasses.replace(origin, dimensions=dimensions)
+    path = store(tmp_path / "v.npy", origin, vectors)
+    query = rng.standard_normal(dimensions).astype(np.float32)
+    every = find_nearest(path, query, origin, 500)
+    for k in (1, 2, 10, 100):
+        assert find_nearest(path, query, origin, k) == every[:k]
+
+
+def test_no_queries_have_no_hits(tmp_path: Path, origin: Origin, store: Store) -> None:
+    path = store(tmp_path / "v.npy", origin, np.eye(4, dtype=np.float32))
+    assert find_nearest_many(path, np.empty((0, 4), np.float32), origin, 1) == []
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_query_of_another_precision_is_said(
+    tmp_path: Path, origin: Origin, store: Store, suffix: str
+) -> None:
+    path = store(tmp_path / f"v{suffix}", origin, np.eye(4, dtype=np.float32))
+    other = dataclasses.replace(origin, precision="int8")
+    with pytest.warns(
+        PrecisionWarning, match=r"encoded in fp32, the query in int8.*--precision fp"
+    ):
+        assert find_nearest(path, np.ones(4, np.float32), other, 1)

@@ -1,8 +1,10 @@
 """Commands: options from dataclasses, help in groups, errors as one line, loaded when needed."""
 
+import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Annotated, Any, cast
 
@@ -12,6 +14,7 @@ from typer.main import get_command
 
 from bothways.cli.console import reporting
 from bothways.cli.generated_options import expand_options, help_text, metavar_of
+from bothways.cli.stream_errors import escape_unencodable
 from bothways.io.options import OptionField
 
 __all__ = ["CONTEXT_SETTINGS", "GroupedCommand", "LazyGroup", "command"]
@@ -92,6 +95,21 @@ class LazyGroup(TyperGroup):
     module: str = ""
     names: tuple[str, ...] = ()
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the program."""
+        escape_unencodable()
+        return super().main(*args, **kwargs)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse the options before the command."""
+        with _show_usage_errors():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Parse the options of the command, and run it."""
+        with _show_usage_errors():
+            return super().invoke(ctx)
+
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of the commands, in the order of help."""
         return list(self.names)
@@ -107,6 +125,23 @@ class LazyGroup(TyperGroup):
         # typer looks for similar names among these keys.
         self.commands = cast(dict[str, Any], dict.fromkeys(self.names))
         return super().resolve_command(ctx, args)
+
+
+@contextlib.contextmanager
+def _show_usage_errors() -> Iterator[None]:
+    """Print the errors of invalid commands to `sys.stderr`.
+
+    typer would print them in UTF-8 where the encoding of standard error is ASCII.
+    """
+    try:
+        yield
+    except _USAGE_ERROR as error:
+        error.show(sys.stderr)
+        raise typer.Exit(error.exit_code) from None
+
+
+_USAGE_ERROR: Any = typer.BadParameter.__base__
+"""The base of the errors of invalid commands, in the click that typer uses."""
 
 
 def command(function: Callable[..., None], *, name: str | None = None) -> GroupedCommand:

@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import os
-import re
 import signal
 import sys
 import warnings
@@ -14,12 +13,11 @@ import typer
 
 from bothways.cli.signals import SIGNAL_BASE, Terminated, describe_end, raise_signals
 from bothways.errors import BothwaysError
+from bothways.io.printable import printable
 
-__all__ = ["note", "printable", "reporting", "warn"]
+__all__ = ["note", "reporting", "warn"]
 
 P = ParamSpec("P")
-
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 FAILED = 1
 
@@ -33,11 +31,6 @@ def note(message: str) -> None:
 def warn(message: str) -> None:
     """Print a warning on standard error."""
     note(f"warning: {message}")
-
-
-def printable(text: str) -> str:
-    """Escape control characters and line breaks, so that a file cannot control the terminal."""
-    return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def reporting(command: Callable[P, None]) -> Callable[P, None]:

@@ -15,6 +15,7 @@ from bothways.cli import options as o
 from bothways.cli.command import command
 from bothways.inference.backends import BackendName, Precision
 from bothways.io.cpus import available_cpus, cpu_quota
+from bothways.io.printable import printable
 
 __all__ = ["COMMAND", "describe", "doctor"]
 
@@ -202,7 +203,7 @@ def _page(facts: dict[str, Any]) -> str:
         ("because", used["why"]),
     ]
     width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:{width}}  {value}" for name, value in rows)
+    return "\n".join(f"{name:{width}}  {printable(value)}" for name, value in rows)
 
 
 def _cores_row(cpu: dict[str, Any]) -> str:

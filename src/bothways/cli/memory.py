@@ -142,7 +142,7 @@ def _resident_bytes() -> int:
     if statm.exists():
         import resource
 
-        return int(statm.read_text().split()[1]) * resource.getpagesize()
+        return int(statm.read_text(encoding="utf-8").split()[1]) * resource.getpagesize()
     return _peak_bytes()
 
 
@@ -150,7 +150,7 @@ def _peak_bytes() -> int:
     """Peak memory of this process; 0 on systems that do not report it."""
     status = Path("/proc/self/status")
     # Preferred to getrusage(2), which includes the parent's memory at the time of the fork.
-    text = status.read_text() if status.exists() else ""
+    text = status.read_text(encoding="utf-8", errors="replace") if status.exists() else ""
     if peak := re.search(r"^VmHWM:\s+(\d+) kB$", text, re.MULTILINE):
         return int(peak[1]) * 1024
     if sys.platform == "win32":

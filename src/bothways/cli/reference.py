@@ -25,6 +25,10 @@ _INTRODUCTION = """\
 `bothways COMMAND --help` prints the common options of a command, and `--help-all` all of them.
 `bothways --version` prints the version. `python -m bothways` does the same as `bothways`.
 
+Characters that the encoding of standard output or error lacks are escaped (`\\u2603`), as are
+control characters and invisible ones, such as overrides of the direction of text; JSON has JSON's
+escapes. Files are written in UTF-8.
+
 Shell completion: `bothways --install-completion` installs it for the current shell, and
 `bothways --show-completion` prints it. Open a new shell afterwards.
 """

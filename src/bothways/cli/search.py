@@ -1,7 +1,11 @@
 """`bothways search`: print the rows of a file of vectors that are nearest to a query."""
 
+import contextlib
 import dataclasses
-import json
+import os
+import sys
+from collections.abc import Generator
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
@@ -9,15 +13,25 @@ import typer
 from bothways.cli import models
 from bothways.cli import options as o
 from bothways.cli.command import command
-from bothways.cli.console import printable
-from bothways.errors import InputError
+from bothways.cli.console import note, warn
+from bothways.cli.hits import Query, print_hits
+from bothways.cli.inputs import note_tables, report_missing
+from bothways.errors import DataFileError, InputError
 from bothways.io.options import Option
 from bothways.model.config import PoolingMode
 
 if TYPE_CHECKING:
-    from bothways.files import Origin, SearchHit
+    import numpy as np
+
+    from bothways.encoder import Encoder
+    from bothways.files import Condition, InputFile, Origin
 
 __all__ = ["COMMAND", "search"]
+
+_BLOCK = 1000
+"""Number of queries that one pass over the file answers."""
+
+_SEARCH = "Search"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,65 +42,253 @@ class SearchOptions:
         str,
         Option(
             "Vectors from `bothways encode`: a .parquet, .npy or .jsonl file.",
-            group="Search", unit="FILE", flags=("--in",),
+            group=_SEARCH, unit="FILE", flags=("--in",),
         ),
     ]  # fmt: skip
     k: Annotated[
-        int, Option("Number of rows to print.", group="Search", unit="N", minimum=1, flags=("-k",))
-    ] = 5
+        int,
+        Option("Number of rows to print per query.", group=_SEARCH, unit="N", minimum=1,
+               flags=("-k",)),
+    ] = 5  # fmt: skip
+    like: Annotated[
+        str | None,
+        Option("Search for rows like the row with this id, without that row.", group=_SEARCH,
+               unit="ID"),
+    ] = None  # fmt: skip
+    where: Annotated[
+        tuple[str, ...],
+        Option(
+            "Search only rows with this value. Repeat it for more columns, which must all match, "
+            "or for more values of one column, of which one must.",
+            group=_SEARCH, unit="COLUMN=VALUE",
+        ),
+    ] = ()  # fmt: skip
     model: Annotated[
         str | None,
-        Option("Model (default: the one that the file names).", group="Search", unit="MODEL"),
+        Option("Model (default: the one that the file names).", group=_SEARCH, unit="MODEL"),
     ] = None
+    trust: Annotated[
+        bool,
+        Option(
+            "Search vectors that do not say what made them, as pandas or polars rewrite them; "
+            "--model must be the model that did.",
+            group=_SEARCH,
+        ),
+    ] = False  # fmt: skip
     prompt: o.Prompt = None
     prompt_name: o.PromptName = None
+    pooling: Annotated[
+        PoolingMode | None,
+        Option("With --trust: pooling of the vectors (default: the model's).", group=_SEARCH,
+               unit="MODE", advanced=True),
+    ] = None  # fmt: skip
+    dimensions: Annotated[
+        int | None,
+        Option("With --trust: number of dimensions that were kept (default: all).", group=_SEARCH,
+               unit="N", minimum=1, advanced=True),
+    ] = None  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class QueriesOptions(o.InputOptions):
+    """Files of queries, and the columns of their rows."""
+
+    inputs: Annotated[
+        tuple[str, ...],
+        Option(
+            "File of queries, one per row, in any format that `bothways encode` reads, or - for "
+            "standard input.",
+            group="Input", unit="FILE", flags=("--queries",),
+        ),
+    ] = ()  # fmt: skip
 
 
 def search(
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="Text or symbols to search for.")],
     options: SearchOptions,
+    queries: QueriesOptions,
     backend: o.BackendOptions,
+    query: Annotated[
+        str | None,
+        typer.Argument(metavar="[QUERY]", help="Text or symbols to search for; - reads them from "
+                       "standard input."),
+    ] = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
-) -> None:
+) -> None:  # fmt: skip
     """Print the rows of a file of vectors that are nearest to a query.
 
-    Prints cosine similarity, id and text, separated by tabs; --json prints objects with rank,
-    score, row, id and text. The search is exact and reads the file a part at a time. The query is
-    encoded with the model, pooling and dimensions of the file, and with the model's prompt for
-    queries, if it has one. A .npy file has no ids or texts.
+    Prints cosine similarity, id and text, separated by tabs, and before them the query's id with
+    --queries. On a terminal a line fits its width, and shows the part of the text where the query
+    or most of its words occur. --json prints objects with rank, score, row, id and text. The search
+    is exact and reads the file a part at a time. The query is encoded with the model, pooling and
+    dimensions of the file, and with the model's prompt for queries, if it has one.
 
     \b
         bothways search "something to keep the rain off" --in sentences.jsonl
-        bothways search "late delivery" --in reviews.parquet -k 20 --json
+        bothways search --queries questions.txt --in reviews.parquet --where language=en --json
+        bothways search --like B0042 --in products.parquet
     """
-    from bothways.files import check_comparable, find_nearest, read_origin
+    from bothways.files import Condition, find_like
 
-    stored = read_origin(options.file)
-    source = options.model or stored.model
+    if [query is not None, bool(queries.inputs), options.like is not None].count(True) != 1:
+        raise typer.BadParameter("give one of QUERY, --queries and --like")
+    where = [Condition.parse(_decode(text)) for text in options.where]
+    if options.like is None:
+        _search_queries(query, queries, options, where, backend, as_json=as_json, quiet=quiet)
+        return
+    _refuse_query_options(options)
+    row_id = _decode(options.like)
+    hits = find_like(options.file, row_id, options.k, where=where, trust=options.trust)
+    print_hits(hits, Query(row_id, "", ""), many=False, as_json=as_json)
+
+
+def _search_queries(
+    query: str | None,
+    queries: QueriesOptions,
+    options: SearchOptions,
+    where: "list[Condition]",
+    backend: o.BackendOptions,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    from bothways.files import check_inputs, find_nearest_many
+
+    files = check_inputs(
+        queries.inputs, queries.file_options, note=(lambda _: None) if quiet else note
+    )
+    argument = None if query is None else _read_argument(query)
+    encoder, settings, origin = _load(options, backend, quiet=quiet)
+    if models.kind_of(encoder) == "series":
+        raise InputError("this model reads series, and search needs text or symbols")
+    with contextlib.closing(_read_queries(files, queries, encoder, quiet=quiet)) as from_files:
+        every = from_files if argument is None else iter([argument])
+        while block := list(islice(every, _BLOCK)):
+            found = find_nearest_many(
+                options.file,
+                _encode(encoder, block, settings),
+                origin,
+                options.k,
+                where=where,
+                trust=options.trust,
+            )
+            for item, hits in zip(block, found, strict=True):
+                print_hits(hits, item, many=argument is None, as_json=as_json)
+            if where and not any(found) and not quiet:
+                note("no row has the values of --where")
+
+
+def _read_argument(query: str) -> Query:
+    """The query on the command line, or on standard input for `-`."""
+    from bothways.files import STDIN
+
+    if query == STDIN:
+        return _checked(Query("0", _read_standard_input(), "standard input"))
+    return _checked(Query("0", _decode(query), "QUERY"))
+
+
+def _read_standard_input() -> str:
+    """The text of standard input, without the end of its last line."""
+    from bothways.files.decoding import decode_lines, strip_newline
+
+    return strip_newline("".join(decode_lines(sys.stdin.buffer, "standard input")))
+
+
+def _read_queries(
+    files: "list[InputFile]", queries: QueriesOptions, encoder: "Encoder", *, quiet: bool
+) -> "Generator[Query]":
+    from bothways.files import ReadProgress, read_rows
+
+    read_progress = ReadProgress(files)
+    rows = read_rows(
+        files,
+        kind=models.kind_of(encoder),
+        column=queries.column,
+        id_column=queries.id_column,
+        on_missing=queries.on_missing,
+        read_progress=read_progress,
+    )
+    with contextlib.closing(rows):
+        for row in rows if quiet else note_tables(rows, read_progress, columns=False):
+            yield _checked(Query(row.id, row.value, str(row.place)))
+    report_missing(queries, read_progress)
+
+
+def _checked(query: Query) -> Query:
+    if not query.text.strip():
+        raise InputError(f"{query.place}: the query is empty; give a text or symbols to search for")
+    return query
+
+
+def _load(
+    options: SearchOptions, backend: o.BackendOptions, *, quiet: bool
+) -> "tuple[Encoder, models.EncodeSettings, Origin]":
+    """The encoder of the query, with the settings that make vectors like those of the file."""
+    from bothways.files import open_vector_file
+
+    with open_vector_file(options.file, trust=options.trust) as file:
+        stored, dimensions = file.origin, file.dimensions
+    source = options.model or (None if stored is None else stored.model)
+    if source is None:
+        raise InputError(
+            f"{options.file}: does not say which model made its vectors; name it with --model"
+        )
     encoder = models.load(source, backend, quiet=quiet, trusted=options.model is not None)
     settings = models.EncodeSettings(
-        pooling=_pooling_of(stored),
-        normalize=stored.normalization == "l2",
-        dimensions=min(stored.dimensions, encoder.dimensions),
+        pooling=options.pooling or (None if stored is None else _pooling_of(stored)),
+        normalize=stored is not None and stored.normalization == "l2",
+        dimensions=options.dimensions
+        or (None if stored is None else min(stored.dimensions, encoder.dimensions)),
         prompt=options.prompt,
         prompt_name=options.prompt_name,
         role="query" if options.prompt is None and options.prompt_name is None else None,
     )
     origin = models.origin_of(encoder, source, settings)
-    check_comparable(origin, stored, options.file)
-    if models.kind_of(encoder) == "series":
-        raise InputError("this model reads series, and search needs text or symbols")
-    vector = encoder.encode(
-        query,
-        pooling=settings.pooling,
-        normalize=settings.normalize,
-        dimensions=settings.dimensions,
-        prompt=settings.prompt,
-        prompt_name=settings.prompt_name,
-        role=settings.role,
-    )
-    _print(find_nearest(options.file, vector, origin, options.k), as_json=as_json)
+    if stored is None:
+        _check_dimensions(options.file, dimensions, origin)
+        warn(
+            f"{options.file}: does not say what made its vectors; on your word, they are compared "
+            f"with those of {source}, pooling {origin.pooling}"
+        )
+    return encoder, settings, origin
+
+
+def _check_dimensions(file: str, dimensions: int | None, query: "Origin") -> None:
+    if dimensions not in (None, query.dimensions):
+        raise DataFileError(
+            f"{file}: its vectors have {dimensions} dimensions, those of {query.model} "
+            f"{query.dimensions}; name the model that made them with --model, or the number of "
+            "dimensions that were kept with --dimensions"
+        )
+
+
+def _encode(
+    encoder: "Encoder", queries: list[Query], settings: models.EncodeSettings
+) -> "np.ndarray":
+    try:
+        return encoder.encode(
+            [query.value for query in queries],
+            pooling=settings.pooling,
+            normalize=settings.normalize,
+            dimensions=settings.dimensions,
+            prompt=settings.prompt,
+            prompt_name=settings.prompt_name,
+            role=settings.role,
+        )
+    except InputError as error:
+        if error.sequence is None:
+            raise
+        raise InputError(f"{queries[error.sequence].place}: {error.detail}") from error
+
+
+def _refuse_query_options(options: SearchOptions) -> None:
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in ("model", "prompt", "prompt_name", "pooling", "dimensions")
+        if getattr(options, name) is not None
+    ]
+    if given:
+        raise InputError(f"--like compares the vectors of the file, and takes no {given[0]}")
 
 
 def _pooling_of(stored: "Origin") -> PoolingMode | None:
@@ -94,12 +296,13 @@ def _pooling_of(stored: "Origin") -> PoolingMode | None:
     return next((mode for mode in get_args(PoolingMode) if mode == stored.pooling), None)
 
 
-def _print(hits: "list[SearchHit]", *, as_json: bool) -> None:
-    for hit in hits:
-        if as_json:
-            print(json.dumps(hit._asdict()))
-        else:
-            print(f"{hit.score:.4f}\t{printable(hit.id)}\t{printable(hit.text or '')}")
+def _decode(argument: str) -> str:
+    """An argument that is a text: in UTF-8, also where the locale has another encoding."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:  # bytes that Python could not decode in the locale's encoding
+        return os.fsencode(argument).decode("utf-8", "surrogateescape")
+    return argument
 
 
 COMMAND = command(search)

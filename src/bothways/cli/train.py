@@ -20,6 +20,7 @@ from bothways.cli.progress import stage_progress, training_progress
 from bothways.cli.signals import SIGNAL_BASE
 from bothways.errors import ConfigError, MissingExtra
 from bothways.io.options import Option
+from bothways.io.printable import printable
 from bothways.training.options.data import DataOptions
 from bothways.training.options.new_model import NewModelOptions
 from bothways.training.options.objective import ObjectiveOptions
@@ -152,7 +153,7 @@ def _print(run: "FinishedRun", *, as_json: bool) -> None:
         print(json.dumps({**facts, "steps": run.result.steps, "metrics": dict(metrics)}))
         return
     for name, value in metrics.items():
-        print(f"{name}\t{value:.4g}")
+        print(f"{printable(name)}\t{value:.4g}")
     print(f"report\t{run.report}")
 
 

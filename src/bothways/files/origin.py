@@ -1,12 +1,18 @@
 """The origin of vectors: the model and settings that made them, stored in the file."""
 
 import dataclasses
+import warnings
 from collections.abc import Mapping
 from typing import Any, Self
 
-from bothways.errors import DataFileError
+from bothways.errors import DataFileError, PrecisionWarning
 
-__all__ = ["Origin", "check_comparable"]
+__all__ = ["TRUST_HINT", "Origin", "check_comparable", "has_origin"]
+
+TRUST_HINT = (
+    "if another program rewrote the vectors and you know their model, search them with "
+    "--model MODEL --trust (in Python, trust=True)"
+)
 
 _PREFIX = "bothways."
 
@@ -56,7 +62,7 @@ class Origin:
             if value is None:
                 raise DataFileError(
                     f"{name}: no {_PREFIX}{field.name} in its metadata; "
-                    "expected a .parquet file written by bothways encode"
+                    f"expected a .parquet file written by bothways encode; {TRUST_HINT}"
                 )
             fields[field.name] = value.decode("utf-8", errors="replace")
         dimensions = fields.pop("dimensions")
@@ -96,6 +102,11 @@ class Origin:
         return cls(**fields)
 
 
+def has_origin(metadata: Mapping[bytes, bytes] | None) -> bool:
+    """Whether the metadata of a Parquet file has a part of an origin."""
+    return any(key.startswith(_PREFIX.encode()) for key in metadata or {})
+
+
 def _keys(field: str) -> list[str]:
     """The keys under which a field may be stored, the current one first."""
     return [field, *([_OLD_KEYS[field]] if field in _OLD_KEYS else [])]
@@ -104,11 +115,13 @@ def _keys(field: str) -> list[str]:
 def check_comparable(query: Origin, file: Origin, name: str) -> None:
     """Raise unless vectors of the two origins can be compared by their cosine.
 
-    Prompt and precision may differ: many models have a special prompt for queries, and other
-    precisions approximate fp32.
+    The prompt may differ: many models have a special prompt for queries.
 
     Raises:
         DataFileError: names the field that differs, with both values.
+
+    Warns:
+        PrecisionWarning: if the precision differs. Others approximate fp32, so scores do too.
     """
     for field in ("fingerprint", "pooling", "dimensions"):
         query_value, file_value = getattr(query, field), getattr(file, field)
@@ -118,3 +131,11 @@ def check_comparable(query: Origin, file: Origin, name: str) -> None:
                 f"has {query_value} (model {query.model!r}); they cannot be compared: encode the "
                 "file again, or search with the model that wrote it"
             )
+    if query.precision != file.precision:
+        warnings.warn(
+            f"{name}: its vectors were encoded in {file.precision}, the query in "
+            f"{query.precision}: scores are less precise; --precision {file.precision} encodes "
+            "the query as the file was",
+            PrecisionWarning,
+            stacklevel=2,
+        )

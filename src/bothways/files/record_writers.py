@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, assert_never
 
 from bothways.files.row_groups import RowGroupWriter
 from bothways.files.sink import Sink
+from bothways.io.printable import escape_in_json
 
 __all__ = [
     "ColumnType",
@@ -61,7 +62,8 @@ class JsonlRecordWriter:
     def _lines(self, batch: RecordBatch) -> Iterator[str]:
         for cells in zip(*batch.values(), strict=True):
             record = dict(zip(batch, map(_json_value, cells), strict=True))
-            yield json.dumps(record, ensure_ascii=False, allow_nan=False)
+            document = json.dumps(record, ensure_ascii=self._sink.ascii_only, allow_nan=False)
+            yield escape_in_json(document)
 
 
 class TableRecordWriter:

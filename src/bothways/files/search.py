@@ -1,20 +1,17 @@
 """Exact search in a file of vectors, as a stream: memory is bounded by a batch of vectors."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from bothways.errors import DataFileError, InputError
+from bothways.files.conditions import Condition, find_row, select_rows
+from bothways.files.nearest import NearestRows
 from bothways.files.origin import Origin, check_comparable
-from bothways.files.rows import Place
-from bothways.files.vector_file import open_vector_file
+from bothways.files.vector_file import VectorFile, open_vector_file
 
-__all__ = ["SearchHit", "find_nearest", "read_origin"]
-
-_COLUMNS = 4096
-
-_LEAST_SQUARE, _LARGEST_SQUARE = 1e-24, 1e24
-"""Within these, the squared length of a vector neither underflows nor overflows in float32."""
+__all__ = ["SearchHit", "find_like", "find_nearest", "find_nearest_many", "read_origin"]
 
 
 class SearchHit(NamedTuple):
@@ -37,74 +34,122 @@ def read_origin(path: str) -> Origin:
         DataFileError: if `bothways encode` did not write the file.
         MissingExtra: for .parquet, if pyarrow is not installed.
     """
-    with open_vector_file(path) as vector_file:
-        return vector_file.origin
+    with open_vector_file(path) as file:
+        if file.origin is None:
+            raise AssertionError("only a trusted file may have no origin")
+        return file.origin
 
 
-def find_nearest(path: str, query: np.ndarray, origin: Origin, k: int) -> list[SearchHit]:
+def find_nearest(
+    path: str,
+    query: np.ndarray,
+    origin: Origin,
+    k: int,
+    *,
+    where: Sequence[Condition] = (),
+    trust: bool = False,
+) -> list[SearchHit]:
     """Find the `k` rows whose vectors have the largest cosine with `query` (d,), nearest first.
 
-    Equal vectors have equal scores, wherever they are in the file, and equal scores are ordered by
-    row. A zero vector has the score 0.
+    See `find_nearest_many`.
+    """
+    (hits,) = find_nearest_many(path, query[None], origin, k, where=where, trust=trust)
+    return hits
+
+
+def find_nearest_many(
+    path: str,
+    queries: np.ndarray,
+    origin: Origin,
+    k: int,
+    *,
+    where: Sequence[Condition] = (),
+    trust: bool = False,
+) -> list[list[SearchHit]]:
+    """Find the `k` rows nearest to each of `queries` (q, d), in one pass over the file.
+
+    Equal vectors have equal scores, wherever they are in the file and however many queries there
+    are, and equal scores are ordered by row. A zero vector has the score 0.
+
+    where: conditions on the rows to search. trust: also search a file that does not say which model
+    made its vectors, whose dimensions must be those of the queries.
 
     Raises:
         DataFileError: if the file is damaged, a vector holds NaN or infinity, or the model, pooling
-            or number of dimensions differ from `origin`, the origin of the query.
-        InputError: if the query holds NaN or infinity.
+            or number of dimensions differ from `origin`, the origin of the queries.
+        InputError: if a query holds NaN or infinity.
+        MissingExtra: for .parquet, if pyarrow is not installed.
+
+    Warns:
+        PrecisionWarning: if the precision differs.
+    """
+    with open_vector_file(path, trust=trust) as file:
+        if file.origin is not None:
+            check_comparable(origin, file.origin, path)
+        return _search(file, queries, k, select_rows(file, where))
+
+
+def find_like(
+    path: str, row_id: str, k: int, *, where: Sequence[Condition] = (), trust: bool = False
+) -> list[SearchHit]:
+    """Find the `k` rows nearest to the row with an id, without that row.
+
+    where, trust: as for `find_nearest_many`.
+
+    Raises:
+        DataFileError: if no row has the id, or several do; and as `find_nearest_many` does.
         MissingExtra: for .parquet, if pyarrow is not installed.
     """
-    with open_vector_file(path) as vector_file:
-        check_comparable(origin, vector_file.origin, path)
-        query = _normalize(query)
-        best_rows, best_scores = np.empty(0, np.int64), np.empty(0)
-        start = 0
-        for vectors in vector_file.batches():
-            scores = _cosines(vectors, query)
-            if not np.isfinite(scores).all():
-                row = start + int(np.flatnonzero(~np.isfinite(scores))[0])
-                place = Place(path, row + 1, field="vector")
-                raise DataFileError(f"{place}: holds NaN or infinity; encode the file again")
-            rows = np.concatenate([best_rows, np.arange(start, start + len(scores))])
-            scores = np.concatenate([best_scores, scores])
-            order = np.lexsort((rows, -scores))[:k]
-            best_rows, best_scores = rows[order], scores[order]
-            start += len(vectors)
-        ids_and_texts = vector_file.ids_and_texts(best_rows)
-        ranked = zip(best_rows.tolist(), best_scores.tolist(), strict=True)
-        return [
-            SearchHit(rank, score, row, *ids_and_texts[row])
-            for rank, (row, score) in enumerate(ranked, 1)
+    with open_vector_file(path, trust=trust) as file:
+        row = find_row(file, row_id)
+        selected = select_rows(file, where)
+        (hits,) = _search(file, _vector(file, row)[None], k, selected, without=row)
+        return hits
+
+
+def _search(
+    file: VectorFile,
+    queries: np.ndarray,
+    k: int,
+    selected: np.ndarray | None,
+    *,
+    without: int | None = None,
+) -> list[list[SearchHit]]:
+    """selected: whether to search each row. without: a row to leave out."""
+    if file.dimensions not in (None, queries.shape[1]):
+        raise DataFileError(
+            f"{file.name}: its vectors have {file.dimensions} dimensions, the query has "
+            f"{queries.shape[1]}; they cannot be compared"
+        )
+    nearest = NearestRows(queries, k)
+    start = 0
+    for vectors in file.batches():
+        rows = np.arange(start, start + len(vectors))
+        start += len(vectors)
+        keep = np.ones(len(rows), bool) if selected is None else selected[rows]
+        if without is not None:
+            keep &= rows != without
+        if not keep.all():
+            vectors, rows = vectors[keep], rows[keep]
+        nearest.add(vectors, rows, file.name)
+    names = file.ids_and_texts(np.unique(np.concatenate([np.empty(0, np.int64), *nearest.rows])))
+    return [
+        [
+            SearchHit(rank, score, row, *names[row])
+            for rank, (row, score) in enumerate(zip(rows.tolist(), scores.tolist(), strict=True), 1)
         ]
+        for rows, scores in zip(nearest.rows, nearest.scores, strict=True)
+    ]
 
 
-def _normalize(query: np.ndarray) -> np.ndarray:
-    """The query in float32, with length 1 unless it is zero."""
-    if not np.isfinite(query).all():
-        raise InputError("the vector of the query holds NaN or infinity")
-    exact = np.asarray(query, np.float64)
-    length = max(float(np.linalg.norm(exact)), float(np.finfo(np.float32).tiny))
-    return np.asarray(exact / length, np.float32)
-
-
-def _cosines(vectors: np.ndarray, query: np.ndarray) -> np.ndarray:
-    """Cosines (n,) of vectors (n, d) with a query (d,) of length 1, in the type of both.
-
-    Each depends on its vector alone. NaN or infinity only where the vector holds one of them.
-    """
-    squares, dots = np.zeros((2, len(vectors)), vectors.dtype)
-    scores = np.zeros(len(dots))
-    with np.errstate(over="ignore", invalid="ignore"):
-        # BLAS would be faster, but rounds a row by its place in the matrix, and einsum does so with
-        # rows that are longer than its buffer.
-        for start in range(0, vectors.shape[1], _COLUMNS):
-            columns = slice(start, start + _COLUMNS)
-            squares += np.einsum("nd,nd->n", vectors[:, columns], vectors[:, columns])
-            dots += np.einsum("nd,d->n", vectors[:, columns], query[columns])
-        np.divide(dots, np.sqrt(squares), out=scores, where=squares != 0)
-    if vectors.dtype == np.float32:
-        imprecise = ~((squares > _LEAST_SQUARE) & (squares < _LARGEST_SQUARE))
-        if imprecise.any():
-            scores[imprecise] = _cosines(
-                vectors[imprecise].astype(np.float64), query.astype(np.float64)
-            )
-    return scores
+def _vector(file: VectorFile, row: int) -> np.ndarray:
+    """The vector (d,) of a row."""
+    start = 0
+    for vectors in file.batches():
+        if row < start + len(vectors):
+            vector: np.ndarray = vectors[row - start]
+            if not np.isfinite(vector).all():
+                raise InputError(f"{file.name}, row {row + 1}: its vector holds NaN or infinity")
+            return vector
+        start += len(vectors)
+    raise AssertionError("the row is one of the file")

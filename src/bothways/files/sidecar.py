@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bothways.errors import CheckpointError, DataFileError
-from bothways.files.origin import Origin
+from bothways.files.origin import TRUST_HINT, Origin
 from bothways.io.atomic import atomic_file
 from bothways.io.json_files import read_json
 
@@ -63,7 +63,7 @@ class Sidecar:
         if not path.is_file():
             raise DataFileError(
                 f"{path}: no such file; bothways encode writes the model and settings into it: "
-                f"keep it beside {path.with_suffix('')}"
+                f"keep it beside {path.with_suffix('')}; {TRUST_HINT}"
             )
         try:
             fields = read_json(path)

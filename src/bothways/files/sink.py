@@ -1,6 +1,8 @@
 """A binary output stream whose write errors name the file."""
 
+import codecs
 import io
+import sys
 from collections.abc import Iterable
 from typing import Any, BinaryIO
 
@@ -12,11 +14,15 @@ __all__ = ["Sink"]
 class Sink(io.RawIOBase):
     """An open file whose write errors name it.
 
-    discards: once it is True, everything that is written is dropped.
+    ascii_only: whether it is standard output in another encoding than UTF-8, where characters
+    beyond ASCII should be escaped. discards: once it is True, everything that is written is
+    dropped.
     """
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         self._file, self._name = file, name
+        is_stdout = file is getattr(sys.stdout, "buffer", None)
+        self.ascii_only = is_stdout and codecs.lookup(sys.stdout.encoding).name != "utf-8"
         self.discards = False
 
     def writable(self) -> bool:

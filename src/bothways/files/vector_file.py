@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from bothways.errors import DataFileError
 from bothways.files.formats import STDIN, FileOptions, require_parquet, resolve_input
 from bothways.files.inputs import check_readable
 from bothways.files.origin import Origin
+from bothways.files.sidecar import sidecar_of
+from bothways.files.vector_file_array import ArrayVectorFile
 from bothways.files.vector_file_jsonl import JsonlVectorFile
 from bothways.files.vector_file_npy import NpyVectorFile
 
@@ -21,17 +23,37 @@ _MAX_LINE_BYTES = 1 << 30
 
 
 class VectorFile(Protocol):
-    """A file of vectors, which can be read several times, one batch at a time."""
+    """A file of vectors, which can be read several times, one batch at a time.
+
+    name: for messages.
+    """
+
+    name: str
 
     @property
-    def origin(self) -> Origin:
-        """The model and settings that made the vectors."""
+    def origin(self) -> Origin | None:
+        """The model and settings that made the vectors; None if a trusted file does not say."""
+
+    @property
+    def dimensions(self) -> int | None:
+        """The number of dimensions; None for a trusted file without rows."""
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns beside the vectors."""
 
     def batches(self) -> Iterator[np.ndarray]:
         """Yield all vectors in order, in batches float32 (rows, d).
 
         Raises:
             DataFileError: if the file is damaged, or its vectors do not agree with its origin.
+        """
+
+    def read_column(self, column: str) -> Iterator[Any]:
+        """Yield the value of each row in one of `columns`, in order; None for a missing value.
+
+        Raises:
+            DataFileError: if the file is damaged.
         """
 
     def ids_and_texts(self, rows: np.ndarray) -> dict[int, tuple[str, str | None]]:
@@ -43,8 +65,11 @@ class VectorFile(Protocol):
 
 
 @contextlib.contextmanager
-def open_vector_file(path: str) -> Iterator[VectorFile]:
+def open_vector_file(path: str, *, trust: bool = False) -> Iterator[VectorFile]:
     """Open a file of vectors; its suffix determines the format.
+
+    trust: also open a file that does not say which model made its vectors, as other programs write
+        it: Parquet or JSON Lines with a column `vector`, or a .npy array of two axes.
 
     Raises:
         DataFileError: if `bothways encode` did not write it, or it is damaged.
@@ -52,6 +77,9 @@ def open_vector_file(path: str) -> Iterator[VectorFile]:
     """
     if Path(path).suffix.lower() == ".npy":
         check_readable(path)
+        if trust and not sidecar_of(path).exists():
+            yield ArrayVectorFile(path)
+            return
         with NpyVectorFile(path) as npy:
             yield npy
         return
@@ -63,12 +91,12 @@ def open_vector_file(path: str) -> Iterator[VectorFile]:
     file = resolve_input(path, FileOptions(max_row_size=_MAX_LINE_BYTES))
     match file.format:
         case "jsonl":
-            yield JsonlVectorFile(file)
+            yield JsonlVectorFile(file, trust=trust)
         case "parquet":
             require_parquet(path)
             from bothways.files.vector_file_parquet import open_parquet_vectors
 
-            with open_parquet_vectors(path) as parquet:
+            with open_parquet_vectors(path, trust=trust) as parquet:
                 yield parquet
         case _:
             raise DataFileError(

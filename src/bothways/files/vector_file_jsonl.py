@@ -8,10 +8,11 @@ import numpy as np
 
 from bothways.errors import DataFileError
 from bothways.files.byte_lines import read_byte_lines
+from bothways.files.columns import format_names
 from bothways.files.decoding import decode_lines
 from bothways.files.formats import InputFile
 from bothways.files.jsonl import get_field, parse_object, read_objects
-from bothways.files.origin import Origin, check_comparable
+from bothways.files.origin import TRUST_HINT, Origin, check_comparable
 from bothways.files.rows import Place, ReadProgress
 from bothways.files.values import describe_value, parse_id
 
@@ -21,25 +22,43 @@ _BATCH_BYTES = 1 << 23
 
 
 class JsonlVectorFile:
-    """A .jsonl file, possibly compressed. Its origin is that of the first row."""
+    """A .jsonl file, possibly compressed. Its origin is that of the first row.
 
-    def __init__(self, file: InputFile) -> None:
-        self._file = file
+    trust: whether the rows may have no origin; then none may have one.
+    """
+
+    def __init__(self, file: InputFile, *, trust: bool = False) -> None:
+        self._file, self.name = file, file.name
         with self._lines() as lines:
             first = next(read_objects(lines, file.name), None)
         if first is None:
             raise DataFileError(f"{file.name}: no rows, so the model and settings are unknown")
-        self.origin = _origin(*first)
+        fields, place = first
+        self.columns = [name for name in fields if name not in ("vector", "origin")]
+        self.origin: Origin | None = None
+        if fields.get("origin") is None:
+            if not trust:
+                missing = "null in" if "origin" in fields else "no"
+                raise DataFileError(
+                    f"{place}: {missing} column 'origin'; this row has "
+                    f"{format_names(list(fields))}; {TRUST_HINT}"
+                )
+            self.dimensions = _count_dimensions(fields, place)
+            return
+        self.origin = _origin(fields, place)
+        self.dimensions = self.origin.dimensions
 
     def batches(self) -> Iterator[np.ndarray]:
         """See `VectorFile.batches`; also raises if the origins of rows differ."""
-        dimensions = self.origin.dimensions
+        dimensions = self.dimensions
         batch = np.empty((max(1, _BATCH_BYTES // (4 * dimensions)), dimensions), np.float32)
         filled = 0
-        checked: Any = None  # the last origin that was compared
+        checked: list[Any] = []  # origins that were compared
         with self._lines() as lines:
             for fields, place in read_objects(lines, self._file.name):
-                if checked is None or fields.get("origin") != checked:
+                if self.origin is None and fields.get("origin") is not None:
+                    raise DataFileError(f"{place}: has an origin, but the first row has none")
+                if self.origin is not None and (checked is None or fields.get("origin") != checked):
                     check_comparable(self.origin, _origin(fields, place), str(place))
                     checked = fields["origin"]
                 batch[filled] = _vector(fields, place, dimensions)
@@ -48,6 +67,12 @@ class JsonlVectorFile:
                     yield batch
                     batch, filled = np.empty_like(batch), 0
         yield batch[:filled]
+
+    def read_column(self, column: str) -> Iterator[Any]:
+        """See `VectorFile.read_column`."""
+        with self._lines() as lines:
+            for fields, _ in read_objects(lines, self._file.name):
+                yield fields.get(column)
 
     def ids_and_texts(self, rows: np.ndarray) -> dict[int, tuple[str, str | None]]:
         """See `VectorFile.ids_and_texts`. Only the lines of `rows` are parsed."""
@@ -72,6 +97,14 @@ def _origin(fields: dict[str, Any], place: Place) -> Origin:
     return Origin.from_json(get_field(fields, at), str(at))
 
 
+def _count_dimensions(fields: dict[str, Any], place: Place) -> int:
+    at = place._replace(field="vector")
+    numbers = get_field(fields, at)
+    if not isinstance(numbers, list) or not numbers:
+        raise DataFileError(f"{at}: expected a list of numbers, found {describe_value(numbers)}")
+    return len(numbers)
+
+
 def _vector(fields: dict[str, Any], place: Place, dimensions: int) -> np.ndarray:
     at = place._replace(field="vector")
     numbers = get_field(fields, at)
@@ -83,8 +116,8 @@ def _vector(fields: dict[str, Any], place: Place, dimensions: int) -> np.ndarray
         fits = False
     if not fits or vector.shape != (dimensions,):
         raise DataFileError(
-            f"{at}: expected {dimensions} finite float32 numbers, as in its origin; "
-            f"found {describe_value(numbers)}"
+            f"{at}: expected {dimensions} finite float32 numbers, as in its origin or the first "
+            f"row; found {describe_value(numbers)}"
         )
     return vector
 
@@ -92,5 +125,6 @@ def _vector(fields: dict[str, Any], place: Place, dimensions: int) -> np.ndarray
 def _id_and_text(line: str, place: Place) -> tuple[str, str | None]:
     fields = parse_object(line, place)
     at = place._replace(field="id")
+    row_id = parse_id(fields["id"], at) if "id" in fields else str(place.row - 1)
     text = fields.get("text")
-    return parse_id(get_field(fields, at), at), text if isinstance(text, str) else None
+    return row_id, text if isinstance(text, str) else None

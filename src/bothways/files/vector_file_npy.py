@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
@@ -25,9 +25,11 @@ class NpyVectorFile:
     """A .npy file. The id of a row is its number, unless there is a file of ids."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self._path = self.name = path
+        self.columns = ["id"]
         self._sidecar = Sidecar.read(sidecar_of(path))
         self.origin = self._sidecar.origin
+        self.dimensions = self.origin.dimensions
 
     def __enter__(self) -> Self:
         """Open the file."""
@@ -56,6 +58,10 @@ class NpyVectorFile:
         self._file.seek(self._start)
         while data := self._file.read(rows * dimensions * 4):
             yield np.frombuffer(data, "<f4").reshape(-1, dimensions)
+
+    def read_column(self, column: str) -> Iterator[Any]:
+        """See `VectorFile.read_column`; the only column is `id`."""
+        return self._ids()
 
     def ids_and_texts(self, rows: np.ndarray) -> dict[int, tuple[str, str | None]]:
         """See `VectorFile.ids_and_texts`."""

@@ -9,28 +9,52 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bothways.errors import DataFileError
-from bothways.files.origin import Origin
+from bothways.files.columns import format_names
+from bothways.files.origin import Origin, has_origin
 
 __all__ = ["ParquetVectorFile", "open_parquet_vectors"]
 
 _BATCH_BYTES = 1 << 23
+_COLUMN_ROWS = 1 << 16
 
 
 class ParquetVectorFile:
-    """An open .parquet file."""
+    """An open .parquet file.
 
-    def __init__(self, parquet: pq.ParquetFile, path: str) -> None:
-        self._parquet, self._path = parquet, path
+    trust: whether its metadata may have no origin.
+    """
+
+    def __init__(self, parquet: pq.ParquetFile, path: str, *, trust: bool = False) -> None:
+        self._parquet, self.name = parquet, path
         schema = parquet.schema_arrow
-        self.origin = Origin.from_metadata(schema.metadata, path)
-        if missing := [name for name in ("id", "text", "vector") if name not in schema.names]:
+        self.origin: Origin | None = None
+        if has_origin(schema.metadata) or not trust:
+            self.origin = Origin.from_metadata(schema.metadata, path)
+        if schema.names.count("vector") != 1:
             raise DataFileError(
-                f"{path}: no column {missing[0]!r}; was the file changed after encoding?"
+                f"{path}: expected one column 'vector', found {format_names(schema.names)}; "
+                "was the file changed after encoding?"
             )
+        self.columns = [name for name in schema.names if name != "vector"]
+        self.dimensions = (
+            self._count_dimensions() if self.origin is None else self.origin.dimensions
+        )
+
+    def _count_dimensions(self) -> int | None:
+        """The number of dimensions of the first row."""
+        for batch in self._parquet.iter_batches(1, columns=["vector"]):
+            first = batch.column("vector")[0].as_py()
+            if isinstance(first, list) and first:
+                return len(first)
+            raise DataFileError(
+                f"{self.name}, column 'vector': expected lists of numbers, found "
+                f"{batch.column('vector').type}"
+            )
+        return None
 
     def batches(self) -> Iterator[np.ndarray]:
         """See `VectorFile.batches`."""
-        dimensions = self.origin.dimensions
+        dimensions = self.dimensions or 1
         rows = max(1, _BATCH_BYTES // (4 * dimensions))
         start = 0
         for batch in self._parquet.iter_batches(rows, columns=["vector"]):
@@ -38,11 +62,17 @@ class ParquetVectorFile:
             flat = _flat(column, dimensions)
             if flat is None:
                 raise DataFileError(
-                    f"{self._path}, rows {start} to {start + len(column) - 1}, column 'vector': "
-                    f"expected {dimensions} float32 in each row, as in the metadata, and no nulls"
+                    f"{self.name}, rows {start} to {start + len(column) - 1}, column 'vector': "
+                    f"expected {dimensions} numbers in each row, as in the metadata or the first "
+                    f"row, and no nulls; found {column.type}"
                 )
             yield flat.reshape(-1, dimensions)
             start += len(column)
+
+    def read_column(self, column: str) -> Iterator[Any]:
+        """See `VectorFile.read_column`."""
+        for batch in self._parquet.iter_batches(_COLUMN_ROWS, columns=[column]):
+            yield from batch.column(0).to_pylist()
 
     def ids_and_texts(self, rows: np.ndarray) -> dict[int, tuple[str, str | None]]:
         """See `VectorFile.ids_and_texts`. Only the row groups of `rows` are read."""
@@ -52,17 +82,18 @@ class ParquetVectorFile:
             end = start + self._parquet.metadata.row_group(group).num_rows
             inside = np.sort(rows[(rows >= start) & (rows < end)])
             if len(inside):
-                table = self._parquet.read_row_group(group, columns=["id", "text"])
-                table = table.take(inside - start)
-                pairs = zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True)
-                for row, (row_id, text) in zip(inside.tolist(), pairs, strict=True):
+                names = [name for name in ("id", "text") if name in self.columns]
+                table = self._parquet.read_row_group(group, columns=names).take(inside - start)
+                ids = table["id"].to_pylist() if "id" in names else inside.tolist()
+                texts = table["text"].to_pylist() if "text" in names else [None] * len(inside)
+                for row, row_id, text in zip(inside.tolist(), ids, texts, strict=True):
                     result[row] = (str(row_id), None if text is None else str(text))
             start = end
         return result
 
 
 @contextlib.contextmanager
-def open_parquet_vectors(path: str) -> Iterator[ParquetVectorFile]:
+def open_parquet_vectors(path: str, *, trust: bool = False) -> Iterator[ParquetVectorFile]:
     """Open a .parquet file of vectors; read errors in the block name the file.
 
     Raises:
@@ -70,7 +101,7 @@ def open_parquet_vectors(path: str) -> Iterator[ParquetVectorFile]:
     """
     try:
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as parquet:
-            yield ParquetVectorFile(parquet, path)
+            yield ParquetVectorFile(parquet, path, trust=trust)
     except DataFileError:
         raise
     except (pa.ArrowException, OSError) as error:
@@ -78,9 +109,16 @@ def open_parquet_vectors(path: str) -> Iterator[ParquetVectorFile]:
 
 
 def _flat(column: "pa.Array[Any]", dimensions: int) -> np.ndarray | None:
-    if not isinstance(column, pa.FixedSizeListArray) or column.type.list_size != dimensions:
+    """The numbers of all rows in float32; None unless each row has `dimensions` of them."""
+    if isinstance(column, pa.FixedSizeListArray):
+        lengths_agree = column.type.list_size == dimensions
+    elif isinstance(column, pa.ListArray | pa.LargeListArray):  # as pandas and polars write them
+        lengths_agree = set(np.unique(np.diff(column.offsets.to_numpy()))) <= {dimensions}
+    else:
         return None
     values = column.flatten()
-    if column.null_count or values.null_count or not pa.types.is_float32(values.type):
+    is_complete = lengths_agree and not column.null_count and not values.null_count
+    if not is_complete or not pa.types.is_floating(values.type):
         return None
-    return np.asarray(values.to_numpy())
+    with np.errstate(over="ignore"):  # search refuses infinity
+        return np.asarray(values.to_numpy(), np.float32)

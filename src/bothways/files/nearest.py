@@ -1,0 +1,135 @@
+"""The rows with the largest cosines, over batches of vectors, for many queries at once.
+
+One matrix product gives approximate cosines of all rows and queries, which choose candidates. Only
+the cosines of candidates are computed again, each from its vector alone: a matrix product rounds a
+row by its place in the matrix, and equal vectors must have equal scores.
+"""
+
+import numpy as np
+
+from bothways.errors import DataFileError, InputError
+from bothways.files.rows import Place
+
+__all__ = ["NearestRows"]
+
+_COLUMNS = 4096
+_PRODUCTS = 1 << 22
+"""Number of approximate cosines in memory."""
+
+_LEAST_SQUARE, _LARGEST_SQUARE = 1e-24, 1e24
+"""Within these, the squared length of a vector neither underflows nor overflows in float32."""
+
+
+class NearestRows:
+    """The `k` rows nearest to each query, of the batches added so far.
+
+    queries: (q, d). rows, scores: for each query, nearest first; equal scores are ordered by row.
+
+    Raises:
+        InputError: if a query holds NaN or infinity.
+    """
+
+    def __init__(self, queries: np.ndarray, k: int) -> None:
+        self._queries, self._k = _normalize(queries), k
+        self.rows = [np.empty(0, np.int64) for _ in queries]
+        self.scores = [np.empty(0) for _ in queries]
+        self._error = _largest_error(queries.shape[1])
+
+    def add(self, vectors: np.ndarray, rows: np.ndarray, name: str) -> None:
+        """Add the float32 vectors (n, d) of these rows (n,) of the file `name`.
+
+        Raises:
+            DataFileError: if a vector holds NaN or infinity.
+        """
+        step = max(1, _PRODUCTS // max(1, len(self._queries)))
+        for start in range(0, len(vectors), step):
+            part = slice(start, start + step)
+            self._add(vectors[part], rows[part], name)
+
+    def _add(self, vectors: np.ndarray, rows: np.ndarray, name: str) -> None:
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            squares = _dots(vectors, vectors)
+            precise = (squares > _LEAST_SQUARE) & (squares < _LARGEST_SQUARE)
+            _check_finite(vectors, precise, rows, name)
+            products = self._queries @ vectors.T  # (q, n)
+            products /= np.sqrt(np.where(precise, squares, 1))
+        products[:, ~precise] = np.inf  # these are candidates, whatever their product
+        for number, approximate in enumerate(products):
+            candidates = np.flatnonzero(approximate >= self._bound(number, approximate))
+            self._merge(
+                number,
+                rows[candidates],
+                _cosines(vectors[candidates], squares[candidates], self._queries[number]),
+            )
+
+    def _bound(self, number: int, approximate: np.ndarray) -> float:
+        """Below this approximate cosine, no row can be among the k nearest."""
+        bound = -np.inf
+        if len(approximate) > self._k:
+            kth = np.partition(approximate, len(approximate) - self._k)[-self._k]
+            if np.isfinite(kth):
+                bound = float(kth) - 2 * self._error
+        if len(self.scores[number]) == self._k:
+            bound = max(bound, float(self.scores[number][-1]) - self._error)
+        return bound
+
+    def _merge(self, number: int, rows: np.ndarray, scores: np.ndarray) -> None:
+        rows = np.concatenate([self.rows[number], rows])
+        scores = np.concatenate([self.scores[number], scores])
+        order = np.lexsort((rows, -scores))[: self._k]
+        self.rows[number], self.scores[number] = rows[order], scores[order]
+
+
+def _largest_error(dimensions: int) -> float:
+    """Bound of the difference between two float32 cosines, summed in different orders.
+
+    A sum of d products has an error of at most d u / (1 - d u) of the sum of their magnitudes, in
+    any order (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1), with u = 2^-24.
+    """
+    relative = dimensions * 2.0**-24
+    return 3 * relative / (1 - min(0.5, relative)) + 1e-6
+
+
+def _normalize(queries: np.ndarray) -> np.ndarray:
+    """The queries in float32, with length 1 unless they are zero."""
+    if not np.isfinite(queries).all():
+        raise InputError("the vector of the query holds NaN or infinity")
+    exact = np.asarray(queries, np.float64)
+    lengths = np.linalg.norm(exact, axis=1, keepdims=True)
+    return np.asarray(exact / np.maximum(lengths, float(np.finfo(np.float32).tiny)), np.float32)
+
+
+def _check_finite(vectors: np.ndarray, precise: np.ndarray, rows: np.ndarray, name: str) -> None:
+    suspects = np.flatnonzero(~precise)
+    infinite = suspects[~np.isfinite(vectors[suspects]).all(axis=1)]
+    if len(infinite):
+        place = Place(name, int(rows[infinite[0]]) + 1, field="vector")
+        raise DataFileError(f"{place}: holds NaN or infinity; encode the file again")
+
+
+def _cosines(vectors: np.ndarray, squares: np.ndarray, query: np.ndarray) -> np.ndarray:
+    """Cosines (n,) of vectors (n, d) with a query (d,) of length 1; 0 for a zero vector.
+
+    Each depends on its vector alone. squares: of the lengths of the vectors.
+    """
+    scores = np.zeros(len(vectors))
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        dots = _dots(vectors, query)
+        np.divide(dots, np.sqrt(squares), out=scores, where=squares != 0)
+    if vectors.dtype == np.float32:
+        imprecise = ~((squares > _LEAST_SQUARE) & (squares < _LARGEST_SQUARE))
+        if imprecise.any():
+            exact = vectors[imprecise].astype(np.float64)
+            scores[imprecise] = _cosines(exact, _dots(exact, exact), query.astype(np.float64))
+    return scores
+
+
+def _dots(vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Products (n,) of vectors (n, d) with others, (n, d) or (d,)."""
+    axes = "nd,nd->n" if others.ndim == 2 else "nd,d->n"
+    dots = np.zeros(len(vectors), vectors.dtype)
+    # einsum rounds a row by its place only if rows are longer than its buffer.
+    for start in range(0, vectors.shape[1], _COLUMNS):
+        columns = slice(start, start + _COLUMNS)
+        dots += np.einsum(axes, vectors[:, columns], others[..., columns])
+    return dots
