@@ -1,5 +1,6 @@
 """Keys, host names, types of bodies, and what a server refuses to start with."""
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from tests.support.serving import application, run, settings_of
 
 from bothways.errors import ConfigError
 from bothways.server.errors import ApiError
+from bothways.server.lifecycle import check_socket
 from bothways.server.security import Guard, check_exposure, read_keys
 from bothways.server.settings import NetworkSettings
 
@@ -113,6 +115,19 @@ def test_an_open_address_needs_keys(
         return
     with pytest.raises(ConfigError, match="api_keys_file"):
         check_exposure(settings, keys)
+
+
+@pytest.mark.parametrize(("host", "is_open"), [("127.0.0.1", False), ("0.0.0.0", True)])  # noqa: S104
+def test_the_address_in_use_needs_keys_whatever_the_settings_say(host: str, is_open: bool) -> None:
+    # A socket may have been passed, and settings that are read again may have another host.
+    settings = settings_of({"tiny": Path("model")})
+    with socket.create_server((host, 0)) as sock:
+        check_socket(sock, settings, {"a": b""})
+        if not is_open:
+            check_socket(sock, settings, {})
+            return
+        with pytest.raises(ConfigError, match="could use it without a key"):
+            check_socket(sock, settings, {})
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from bothways.server.security import check_exposure, is_loopback, read_keys
 from bothways.server.settings import ServerSettings
 from bothways.server.sockets import BACKLOG, describe, listening_socket, notify_systemd
 
-__all__ = ["COMPUTE_DIED", "serve"]
+__all__ = ["COMPUTE_DIED", "check_socket", "serve"]
 
 COMPUTE_DIED = 70
 """The exit code of a process whose compute thread has died (EX_SOFTWARE of sysexits.h)."""
@@ -48,7 +48,7 @@ def serve(
     check_exposure(settings.server, keys)
     configure_logging(settings.log)
     with listening_socket(settings.server) as sock:
-        _check_socket(sock, settings, keys)
+        check_socket(sock, settings, keys)
         server: _Server | None = None
 
         def fail(error: Exception) -> None:
@@ -81,7 +81,7 @@ def _raise_failure(runtime: Runtime) -> None:
         raise RuntimeError("the models could not be loaded") from runtime.error
 
 
-def _check_socket(sock: socket.socket, settings: ServerSettings, keys: Mapping[str, bytes]) -> None:
+def check_socket(sock: socket.socket, settings: ServerSettings, keys: Mapping[str, bytes]) -> None:
     """Apply the rule of keys to the address that is in use: a socket may have been passed, and
     settings that are read again may have another host.
 
@@ -162,7 +162,7 @@ class _Server(uvicorn.Server):
         try:
             settings = self._reread()
             keys = read_keys(settings.server)
-            _check_socket(self._socket, settings, keys)
+            check_socket(self._socket, settings, keys)
         except BothwaysError as error:
             _log.error("reload: nothing has changed: %s", error)
             return
