@@ -82,6 +82,7 @@ KINDS = ["float", "base64"]
         ({"prompt_name": "query"}, {"prompt_name": "query"}),
         ({"on_overflow": "window"}, {"on_overflow": "window"}),
         ({"truncate_prompt_tokens": -1, "user": "u", "extra": 1}, {}),
+        ({"encoding_format": None, "dimensions": None, "user": None, "model": None}, {}),
     ],
 )
 def test_options_are_those_of_encode(

@@ -243,7 +243,8 @@ async def _head_states(
     inputs = _without_prompt(inputs)
     fitted = await service.read(exchange, served, inputs)
     states = await service.compute(exchange, served, Tokens(), fitted, inputs)
-    return HeadRun(session, head, session.heads.weights(head), fitted, inputs.options), states
+    weights = await service.offload(lambda: session.heads.weights(head))  # may read a file
+    return HeadRun(session, head, weights, fitted, inputs.options), states
 
 
 def _without_prompt(inputs: RequestInputs) -> RequestInputs:

@@ -26,7 +26,7 @@ class RerankRequest(msgspec.Struct, kw_only=True):
     documents: list[str | Document]
     model: str | None = None
     top_n: int | None = None
-    return_documents: bool = False
+    return_documents: bool | None = None
     raw_scores: bool = False
     prompt: str | None = None
     prompt_name: str | None = None

@@ -28,7 +28,7 @@ class EmbeddingsRequest(msgspec.Struct, kw_only=True):
 
     input: str | list[str | int | list[int]]
     model: str | None = None
-    encoding_format: Literal["float", "base64"] = "float"
+    encoding_format: Literal["float", "base64"] | None = None
     dimensions: int | None = None
     user: str | None = None
     prompt: str | None = None
