@@ -6,7 +6,7 @@ modes.
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def pool_sequences(
 
 def pool_windows(
     fitted: FittedSequence,
-    states: Sequence[np.ndarray],
+    states: Iterable[np.ndarray],
     modes: Sequence[PoolingMode],
     *,
     skip: int,
