@@ -27,6 +27,7 @@ from bothways.model.inputs import InputKind
 from bothways.model.layout import initialize
 from bothways.sequences import SeriesReader, SymbolReader
 from bothways.training.plan import TABLES, TrainingPlan
+from bothways.training.resolved_settings import ResolvedSettings, resolve_settings
 from bothways.training.runs.checkpoint import Checkpoint, RunState
 from bothways.training.runs.events import discard_events_after, read_events
 from bothways.training.runs.folder import RunFolder
@@ -220,9 +221,14 @@ def _read_settings(folder: Path) -> None:
     TrainingPlan.from_tables("classify", ["a.csv"], "out", tables)
 
 
+def _run_settings() -> ResolvedSettings:
+    lengths = np.full(8, 4)
+    return resolve_settings(TrainingSettings(), lengths, from_scratch=True, gpu=False, bf16=False)
+
+
 def _write_run(folder: Path) -> None:
     run = RunFolder(folder / "run")
-    run.begin({"bound": {}, "settings": TrainingSettings().to_dict()})
+    run.begin({"bound": {}, "settings": _run_settings().to_dict()})
     arrays = initialize(CONFIG)
     run.save_checkpoint(Checkpoint(RunState(step=3), arrays, arrays), keep=1)
     events = [
@@ -234,7 +240,7 @@ def _write_run(folder: Path) -> None:
 
 def _read_run(folder: Path) -> None:
     run = RunFolder(folder / "run")
-    run.resume({"bound": {}}, TrainingSettings(), steps_per_epoch=1)
+    run.resume({"bound": {}}, _run_settings(), steps_per_epoch=1)
     run.load_latest_checkpoint()
     discard_events_after(run.metrics, 1)
     read_events(run.metrics)
