@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bothways.inference.predict.tag import TokenTags
     from bothways.inference.vectors import SequenceVector, SequenceVectors, TokenVectors
     from bothways.model.config import EncoderConfig
+    from bothways.model.quantization import QuantizedVectors, quantization_ranges, quantize
     from bothways.sequences import Alphabet, Series
 
 __version__ = "0.1.0"
@@ -38,6 +39,7 @@ __all__ = [
     "Encoder",
     "EncoderConfig",
     "MaskPrediction",
+    "QuantizedVectors",
     "Ranking",
     "SequenceVector",
     "SequenceVectors",
@@ -50,6 +52,8 @@ __all__ = [
     "errors",
     "load",
     "nn",
+    "quantization_ranges",
+    "quantize",
     "reference",
 ]
 
@@ -61,6 +65,7 @@ _HOME = {
     "Encoder": "bothways.encoder",
     "EncoderConfig": "bothways.model.config",
     "MaskPrediction": "bothways.inference.predict.fill_mask",
+    "QuantizedVectors": "bothways.model.quantization",
     "Ranking": "bothways.inference.predict.rerank",
     "SequenceVector": "bothways.inference.vectors",
     "SequenceVectors": "bothways.inference.vectors",
@@ -71,6 +76,8 @@ _HOME = {
     "TokenVectors": "bothways.inference.vectors",
     "create": "bothways.checkpoints",
     "load": "bothways.encoder",
+    "quantization_ranges": "bothways.model.quantization",
+    "quantize": "bothways.model.quantization",
 }
 """The module of each public name that is imported on first use, which keeps the import fast."""
 

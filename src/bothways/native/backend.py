@@ -27,7 +27,16 @@ except ImportError as error:
 else:
     _IMPORT_ERROR = None
 
-__all__ = ["NativeBackend", "Precision", "available_isas", "default_threads", "is_built"]
+__all__ = [
+    "NativeBackend",
+    "Precision",
+    "available_isas",
+    "default_threads",
+    "engine_errors",
+    "is_built",
+    "num_threads",
+    "require_engine",
+]
 
 Precision = Literal["fp32", "int8"]
 
@@ -46,7 +55,7 @@ def available_isas() -> list[str]:
     Raises:
         BackendError: if bothways was installed without the native engine.
     """
-    _require_engine()
+    require_engine()
     return _engine.available_isas()
 
 
@@ -112,7 +121,7 @@ class NativeBackend:
         threads: int | None = None,
         isa: str | None = None,
     ) -> None:
-        _require_engine()
+        require_engine()
         if precision not in get_args(Precision):
             known = " and ".join(get_args(Precision))
             raise BackendError(f"precision={precision!r}: the native engine supports {known}")
@@ -125,7 +134,7 @@ class NativeBackend:
                 _engine_config(config) | positions.fields,
                 {**checked, **positions.weights},
                 int8=precision == "int8",
-                threads=_num_threads(threads),
+                threads=num_threads(threads),
                 isa=os.environ.get("BOTHWAYS_ISA", "") if isa is None else isa,
             )
         except ValueError as error:
@@ -162,7 +171,7 @@ class NativeBackend:
         values, lengths, segments = self._arrays(batch)
         check_skip(batch, skip)
         out = np.empty((len(lengths), self.config.d_model * len(modes)), np.float32)
-        with _engine_errors():
+        with engine_errors():
             self._engine.pool(values, lengths, segments, list(modes), skip, out)
         return out
 
@@ -177,7 +186,7 @@ class NativeBackend:
         values, lengths, segments = self._arrays(batch)
         indices = _layer_indices(layers, self.config.num_layers + 1)
         out = np.empty((len(indices), len(values), self.config.d_model), np.float32)
-        with _engine_errors():
+        with engine_errors():
             self._engine.hidden_states(values, lengths, segments, indices, out)
         return out
 
@@ -199,7 +208,7 @@ class NativeBackend:
         unique, inverse = np.unique(indices, return_inverse=True)
         shape = (len(unique), self.config.num_heads, len(values), len(values))
         out = np.empty(shape, np.float32)
-        with _engine_errors():
+        with engine_errors():
             self._engine.attention(values, lengths, segments, unique.tolist(), out)
         return out[inverse]
 
@@ -219,7 +228,12 @@ class NativeBackend:
         )
 
 
-def _require_engine() -> None:
+def require_engine() -> None:
+    """Check that this installation includes the native engine.
+
+    Raises:
+        BackendError: if it does not.
+    """
     if _IMPORT_ERROR is not None:
         raise BackendError(
             f"the native engine is not installed ({_IMPORT_ERROR}); install a C++ compiler and "
@@ -228,7 +242,7 @@ def _require_engine() -> None:
 
 
 @contextmanager
-def _engine_errors() -> Iterator[None]:
+def engine_errors() -> Iterator[None]:
     """Turn the engine's RuntimeError, a thread that cannot be started, into a BackendError."""
     try:
         yield
@@ -246,7 +260,12 @@ def _layer_indices(layers: Sequence[int], count: int) -> list[int]:
     return [layer % count for layer in layers]
 
 
-def _num_threads(threads: int | None) -> int:
+def num_threads(threads: int | None) -> int:
+    """The number of threads to use: as given, else `BOTHWAYS_THREADS`, else the available CPUs.
+
+    Raises:
+        BackendError: if it is not 1 to 1024.
+    """
     if threads is None:
         threads = default_threads().number
     if not 1 <= threads <= MAX_THREADS:
