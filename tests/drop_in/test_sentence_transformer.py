@@ -14,31 +14,14 @@ import pytest
 import sentence_transformers
 import torch
 from sentence_transformers import SimilarityFunction, util
+from tests.support.drop_in import Both, assert_equal, load_both
 
 from bothways import drop_in
 from bothways.drop_in import loading
 from bothways.errors import BackendError, BothwaysError, InputError, MissingExtra, TruncationWarning
 
-TOLERANCE = 1e-5
-
 TEXTS = ["a river bank", "water", "", "loans of a bank to a bank", "the shore: a stream", "a river"]
 PAIRS = [("a river", "a bank"), ("loan", "water of a stream")]
-
-
-def assert_equal(ours: Any, theirs: Any) -> None:
-    """The same type, shape and data type, and values within the tolerance."""
-    assert isinstance(ours, type(theirs))
-    if isinstance(theirs, list):
-        assert len(ours) == len(theirs)
-        for one, other in zip(ours, theirs, strict=True):
-            assert_equal(one, other)
-        return
-    assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
-    scale = max(1.0, float(np.abs(np.asarray(theirs, np.float64)).max(initial=0)))
-    tolerance = 1 if np.asarray(ours).dtype.itemsize == 1 else TOLERANCE * scale
-    np.testing.assert_allclose(
-        np.asarray(ours, np.float64), np.asarray(theirs, np.float64), rtol=0, atol=tolerance
-    )
 
 
 def assert_same_bits(ours: Any, theirs: Any) -> None:
@@ -93,40 +76,36 @@ def test_encode_gives_the_same(
     "options", [{}, {"convert_to_tensor": True}, {"convert_to_numpy": False}], ids=str
 )
 def test_each_kind_of_input_gives_the_same(
-    inputs: Any, options: dict[str, Any], prompted: Any
+    inputs: Any, options: dict[str, Any], prompted: Both
 ) -> None:
     assert_equal(prompted.ours.encode(inputs, **options), prompted.theirs.encode(inputs, **options))
 
 
 @pytest.mark.parametrize("precision", ["binary", "ubinary"])
 @pytest.mark.parametrize("inputs", [TEXTS, "a river"], ids=str)
-def test_bits_are_the_same(precision: str, inputs: Any, minilm: Any) -> None:
+def test_bits_are_the_same(precision: str, inputs: Any, minilm: Both) -> None:
     assert_same_bits(*(m.encode(inputs, precision=precision) for m in minilm))
 
 
 @pytest.mark.parametrize("inputs", ["a river bank", []], ids=str)
-def test_token_embeddings_of_one_text_and_of_none_are_the_same(inputs: Any, prompted: Any) -> None:
+def test_token_embeddings_of_one_text_and_of_none_are_the_same(inputs: Any, prompted: Both) -> None:
     assert_equal(*(m.encode(inputs, output_value="token_embeddings") for m in prompted))
 
 
 @pytest.mark.parametrize("method", ["encode_query", "encode_document"])
 @pytest.mark.parametrize("options", [{}, {"prompt_name": "passage"}, {"prompt": "to "}], ids=str)
 def test_queries_and_documents_get_the_same_prompts(
-    method: str, options: dict[str, Any], prompted: Any
+    method: str, options: dict[str, Any], prompted: Both
 ) -> None:
     assert_equal(*(getattr(m, method)(TEXTS, **options) for m in prompted))
     assert_equal(*(getattr(m, method)("a bank", options.get("prompt_name")) for m in prompted))
 
 
 def test_prompts_of_the_constructor_take_precedence(prompted_folder: Path) -> None:
-    both = [
-        library.SentenceTransformer(
-            str(prompted_folder), prompts={"query": "of a ", "new": "to "},
-            default_prompt_name="new", device="cpu", local_files_only=True, truncate_dim=5,
-            similarity_fn_name="manhattan",
-        )
-        for library in (drop_in, sentence_transformers)
-    ]  # fmt: skip
+    both = load_both(
+        "SentenceTransformer", prompted_folder, prompts={"query": "of a ", "new": "to "},
+        default_prompt_name="new", truncate_dim=5, similarity_fn_name="manhattan",
+    )  # fmt: skip
     ours, theirs = both
     assert ours.prompts == theirs.prompts
     for method in ("encode", "encode_query", "encode_document"):
@@ -136,7 +115,7 @@ def test_prompts_of_the_constructor_take_precedence(prompted_folder: Path) -> No
                  theirs.similarity(vectors, vectors))  # fmt: skip
 
 
-def test_the_attributes_are_the_same(prompted: Any, minilm: Any) -> None:
+def test_the_attributes_are_the_same(prompted: Both, minilm: Both) -> None:
     for ours, theirs in (prompted, minilm):
         for name in ("prompts", "default_prompt_name", "max_seq_length", "similarity_fn_name",
                      "truncate_dim", "modalities"):  # fmt: skip
@@ -149,10 +128,7 @@ def test_the_attributes_are_the_same(prompted: Any, minilm: Any) -> None:
 
 
 def test_max_seq_length_can_be_set(prompted_folder: Path) -> None:
-    both = [
-        library.SentenceTransformer(str(prompted_folder), device="cpu", local_files_only=True)
-        for library in (drop_in, sentence_transformers)
-    ]
+    both = load_both("SentenceTransformer", prompted_folder)
     for model in both:
         model.max_seq_length = 7
     with pytest.warns(TruncationWarning):
@@ -164,7 +140,7 @@ def test_max_seq_length_can_be_set(prompted_folder: Path) -> None:
     assert both[0].max_seq_length == 24
 
 
-def test_truncation_in_a_context_is_the_same(prompted: Any) -> None:
+def test_truncation_in_a_context_is_the_same(prompted: Both) -> None:
     for dimensions in (None, 3):
         results = []
         for model in prompted:
@@ -176,7 +152,7 @@ def test_truncation_in_a_context_is_the_same(prompted: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["cosine", "dot", "euclidean", "manhattan"])
-def test_similarities_are_the_same(name: str, prompted: Any) -> None:
+def test_similarities_are_the_same(name: str, prompted: Both) -> None:
     ours, theirs = (copy.copy(model) for model in prompted)
     ours.similarity_fn_name = SimilarityFunction(name)
     theirs.similarity_fn_name = name
@@ -199,12 +175,12 @@ def test_similarities_are_the_same(name: str, prompted: Any) -> None:
     np.testing.assert_array_equal(ours.similarity(codes, codes), ours.similarity(wide, wide))
 
 
-def test_vectors_of_different_widths_cannot_be_compared(prompted: Any) -> None:
+def test_vectors_of_different_widths_cannot_be_compared(prompted: Both) -> None:
     with pytest.raises(InputError, match=r"shapes \(2, 3\) and \(2, 4\)"):
         prompted.ours.similarity(np.ones((2, 3)), np.ones((2, 4)))
 
 
-def test_functions_of_sentence_transformers_take_the_vectors(minilm: Any) -> None:
+def test_functions_of_sentence_transformers_take_the_vectors(minilm: Both) -> None:
     ranked = []
     for model in minilm:
         hits = util.semantic_search(model.encode_query(TEXTS[:2]), model.encode(TEXTS), top_k=3)
@@ -226,7 +202,7 @@ def test_signatures_are_the_same() -> None:
                 assert parameter.default == other.default, (name, parameter)
 
 
-def test_earlier_names_of_arguments_are_accepted(prompted: Any) -> None:
+def test_earlier_names_of_arguments_are_accepted(prompted: Both) -> None:
     model = prompted.ours
     for method in (model.encode, model.encode_query, model.encode_document):
         np.testing.assert_array_equal(method(sentences=TEXTS), method(TEXTS))
@@ -234,7 +210,7 @@ def test_earlier_names_of_arguments_are_accepted(prompted: Any) -> None:
         assert model.encode("a").shape == (4,)
 
 
-def test_pools_are_accepted_with_one_line(prompted: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_pools_are_accepted_with_one_line(prompted: Both, caplog: pytest.LogCaptureFixture) -> None:
     model = prompted.ours
     pool = model.start_multi_process_pool(["cpu", "cpu"])
     expected = model.encode(TEXTS)
@@ -247,7 +223,7 @@ def test_pools_are_accepted_with_one_line(prompted: Any, caplog: pytest.LogCaptu
 
 
 def test_the_progress_bar_follows_the_level_of_the_logger(
-    prompted: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    prompted: Both, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     shown = []
     encode = prompted.ours.encoder.encode
@@ -279,7 +255,7 @@ def test_the_progress_bar_follows_the_level_of_the_logger(
     ],
 )
 def test_what_cannot_mean_the_same_is_refused(
-    options: dict[str, Any], message: str, prompted: Any
+    options: dict[str, Any], message: str, prompted: Both
 ) -> None:
     with pytest.raises(InputError, match=message):
         prompted.ours.encode(TEXTS, **options)
@@ -350,7 +326,7 @@ def test_a_folder_takes_precedence_over_the_organization(
     assert loading.source_of("mine", "sentence-transformers", None) == "mine"
 
 
-def test_a_device_that_is_missing_is_named(prompted: Any) -> None:
+def test_a_device_that_is_missing_is_named(prompted: Both) -> None:
     with pytest.raises(BothwaysError, match=r"cuda:7|torch"):
         prompted.ours.encode("a", device="cuda:7")
     assert prompted.ours.device == "cpu"
@@ -364,12 +340,12 @@ def test_moving_loads_the_model_on_the_device(prompted_folder: Path) -> None:
         model.to(0)
 
 
-def test_training_and_saving_are_elsewhere(prompted: Any) -> None:
+def test_training_and_saving_are_elsewhere(prompted: Both) -> None:
     with pytest.raises(AttributeError, match="has no 'fit': it only runs models"):
         _ = prompted.ours.fit
 
 
-def test_a_model_can_be_pickled_and_copied(prompted: Any) -> None:
+def test_a_model_can_be_pickled_and_copied(prompted: Both) -> None:
     again = pickle.loads(pickle.dumps(prompted.ours))  # noqa: S301
     np.testing.assert_array_equal(again.encode(TEXTS), prompted.ours.encode(TEXTS))
     assert copy.deepcopy(prompted.ours).prompts == prompted.ours.prompts

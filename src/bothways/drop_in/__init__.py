@@ -6,6 +6,7 @@ torch is imported only where a call returns tensors. An argument that bothways c
 meaning raises `InputError`, which is a `ValueError`.
 """
 
+from bothways.drop_in.cross_encoder import CrossEncoder
 from bothways.drop_in.sentence_transformer import SentenceTransformer
 
-__all__ = ["SentenceTransformer"]
+__all__ = ["CrossEncoder", "SentenceTransformer"]

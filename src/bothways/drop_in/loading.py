@@ -114,6 +114,6 @@ _REASONS = {
     "use_auth_token": "log in with `hf auth login`, or set the environment variable HF_TOKEN",
     "processor_kwargs": "bothways reads the tokenizer as the model folder describes it",
     "config_kwargs": "bothways reads the config as the model folder has it; export a changed copy",
-    "num_labels": "the model's head has another number of outputs; bothways adds no untrained head",
+    "keep_in_fp32_modules": "bothways computes in one precision; leave `dtype` out for fp32",
 }
 """Why an argument is refused, and what to do."""
