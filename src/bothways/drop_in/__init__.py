@@ -8,5 +8,6 @@ meaning raises `InputError`, which is a `ValueError`.
 
 from bothways.drop_in.cross_encoder import CrossEncoder
 from bothways.drop_in.sentence_transformer import SentenceTransformer
+from bothways.drop_in.sparse_encoder import SparseEncoder
 
-__all__ = ["CrossEncoder", "SentenceTransformer"]
+__all__ = ["CrossEncoder", "SentenceTransformer", "SparseEncoder"]

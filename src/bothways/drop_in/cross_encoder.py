@@ -114,7 +114,7 @@ class CrossEncoder(DropInModel):
 
     @max_length.setter
     def max_length(self, value: int | None) -> None:
-        self.max_seq_length = value  # type: ignore[assignment]
+        self.max_seq_length = value
 
     @renamed(sentences="inputs", activation_fct="activation_fn")
     def predict(

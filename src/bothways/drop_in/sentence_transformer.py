@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bothways.drop_in.model import DropInModel, Pool, show_bar
-from bothways.drop_in.renamed import renamed, same_signature
-from bothways.drop_in.similarity import check_similarity_name, pairwise_similarity, similarity
+from bothways.drop_in.embedding_model import EmbeddingModel, document_method, query_method
+from bothways.drop_in.model import Pool, show_bar
+from bothways.drop_in.renamed import renamed
 from bothways.drop_in.tensors import as_tensor, import_torch
 from bothways.errors import InputError
 from bothways.inference.options import check_count
@@ -25,7 +25,7 @@ OutputValue = Literal["sentence_embedding", "token_embeddings"]
 OutputPrecision = Literal["float32"] | VectorPrecision
 
 
-class SentenceTransformer(DropInModel):
+class SentenceTransformer(EmbeddingModel):
     """`sentence_transformers.SentenceTransformer` (6.2), run by bothways.
 
     model_name_or_path: a folder, a model of the hub (`org/name`, or a name of the organization
@@ -89,7 +89,7 @@ class SentenceTransformer(DropInModel):
         spec = self.encoder.spec
         check_count("truncate_dim", truncate_dim)
         self.truncate_dim = spec.dimensions if truncate_dim is None else truncate_dim
-        self.similarity_fn_name = similarity_fn_name or spec.similarity or "cosine"
+        self.similarity_fn_name = similarity_fn_name or spec.similarity
 
     @renamed(sentences="inputs")
     def encode(
@@ -157,35 +157,8 @@ class SentenceTransformer(DropInModel):
             result = list(tensor) if rows else []
         return result[0] if single else result
 
-    @same_signature(encode)
-    @renamed(sentences="inputs")
-    def encode_query(
-        self,
-        inputs: Any,
-        prompt_name: str | None = None,
-        prompt: str | None = None,
-        *arguments: Any,
-        **options: Any,
-    ) -> Any:
-        """As `encode`, by default with the prompt `query`, and without one if that is empty."""
-        if prompt_name is None and prompt is None:
-            prompt_name = self._first_prompt("query")
-        return self.encode(inputs, prompt_name, prompt, *arguments, **options)
-
-    @same_signature(encode)
-    @renamed(sentences="inputs")
-    def encode_document(
-        self,
-        inputs: Any,
-        prompt_name: str | None = None,
-        prompt: str | None = None,
-        *arguments: Any,
-        **options: Any,
-    ) -> Any:
-        """As `encode`, by default with the first prompt of `document`, `passage` and `corpus`."""
-        if prompt_name is None and prompt is None:
-            prompt_name = self._first_prompt("document", "passage", "corpus")
-        return self.encode(inputs, prompt_name, prompt, *arguments, **options)
+    encode_query = query_method(encode)
+    encode_document = document_method(encode)
 
     def encode_multi_process(
         self,
@@ -214,37 +187,9 @@ class SentenceTransformer(DropInModel):
             chunk_size=chunk_size,
         )
 
-    @property
-    def similarity_fn_name(self) -> str:
-        """The name of the function that compares vectors."""
-        return self._similarity_fn_name
-
-    @similarity_fn_name.setter
-    def similarity_fn_name(self, value: Any) -> None:
-        self._similarity_fn_name = "cosine" if value is None else check_similarity_name(value)
-
-    def similarity(self, embeddings1: Any, embeddings2: Any) -> Any:
-        """The similarity of each of n vectors to each of m, (n, m).
-
-        A tensor if either argument is one, and a NumPy array otherwise; sentence-transformers
-        always returns a tensor.
-        """
-        return similarity(self.similarity_fn_name, embeddings1, embeddings2)
-
-    def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> Any:
-        """The similarity of each of n vectors to the one at the same index, (n,).
-
-        A tensor if either argument is one, and a NumPy array otherwise.
-        """
-        return pairwise_similarity(self.similarity_fn_name, embeddings1, embeddings2)
-
     def get_embedding_dimension(self) -> int:
         """The number of dimensions d of a vector that `encode` returns by default."""
         return self._dimensions(None)
-
-    def get_sentence_embedding_dimension(self) -> int:
-        """`get_embedding_dimension`, under the name of earlier releases."""
-        return self.get_embedding_dimension()
 
     @contextlib.contextmanager
     def truncate_embeddings(self, truncate_dim: int | None) -> Iterator[None]:
@@ -264,9 +209,6 @@ class SentenceTransformer(DropInModel):
         width = self.encoder.spec.width
         dimensions = self.truncate_dim if truncate_dim is None else truncate_dim
         return width if dimensions is None else min(dimensions, width)
-
-    def _first_prompt(self, *names: str) -> str | None:
-        return next((name for name in names if name in self.prompts), None)
 
     def _token_embeddings(self, rows: list[Any], options: dict[str, Any]) -> list[Any]:
         purpose = "output_value='token_embeddings'"

@@ -17,7 +17,7 @@ from bothways.model.spec import SIMILARITIES
 __all__ = ["check_similarity_name", "pairwise_similarity", "similarity"]
 
 _SMALLEST_LENGTH = 1e-12
-"""Shorter embeddings are divided by it, as in torch's `normalize`."""
+"""The length that shorter embeddings count as, as in torch's `normalize`."""
 
 
 def check_similarity_name(name: Any) -> str:
@@ -41,17 +41,17 @@ def similarity(name: str, embeddings1: Any, embeddings2: Any) -> Any:
         InputError: if the embeddings have different numbers of dimensions.
     """
     xp, a, b = _as_floats(embeddings1, embeddings2)
-    a, b = (x[None, :] if x.ndim == 1 else x for x in (a, b))
+    a, b = (xp.expand_dims(x, axis=0) if x.ndim == 1 else x for x in (a, b))
     _check_widths(a, b)
     match name:
         case "cosine":
-            return _to_unit_length(xp, a) @ _to_unit_length(xp, b).T
+            return _dots(a, b) / (_lengths(xp, a)[:, None] * _lengths(xp, b))
         case "dot":
-            return a @ b.T
+            return _dots(a, b)
         case _:
             # Row by row: |a|² - 2ab + |b|² would lose the small distances to rounding.
-            distance = _DISTANCES[name]
-            rows = [-distance(xp, a[i] - b) for i in range(a.shape[0])]
+            distance, b = _DISTANCES[name], _dense(b)
+            rows = [-distance(xp, _dense(a[i]) - b) for i in range(a.shape[0])]
             return xp.stack(rows) if rows else xp.zeros((0, b.shape[0]), dtype=a.dtype)
 
 
@@ -64,10 +64,11 @@ def pairwise_similarity(name: str, embeddings1: Any, embeddings2: Any) -> Any:
         InputError: if the embeddings have different numbers of dimensions.
     """
     xp, a, b = _as_floats(embeddings1, embeddings2)
+    a, b = _dense(a), _dense(b)
     _check_widths(a, b)
     match name:
         case "cosine":
-            return xp.sum(_to_unit_length(xp, a) * _to_unit_length(xp, b), axis=-1)
+            return xp.sum(a * b, axis=-1) / (_lengths(xp, a) * _lengths(xp, b))
         case "dot":
             return xp.sum(a * b, axis=-1)
         case _:
@@ -80,13 +81,30 @@ _DISTANCES: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def _to_unit_length(xp: Any, x: Any) -> Any:
-    length = xp.sqrt(xp.sum(x * x, axis=-1, keepdims=True))
-    return x / xp.where(length < _SMALLEST_LENGTH, _SMALLEST_LENGTH, length)
+def _dots(a: Any, b: Any) -> Any:
+    """The dot product of each row of a with each of b; of sparse rows without their zeros."""
+    if not _is_sparse(a) and _is_sparse(b):  # torch multiplies only in the other order
+        return _dense(b @ a.T).T
+    return _dense(a @ b.T)
+
+
+def _lengths(xp: Any, x: Any) -> Any:
+    squares = x * x
+    sums = _dense(squares.sum(-1)) if _is_sparse(x) else xp.sum(squares, axis=-1)
+    lengths = xp.sqrt(sums)
+    return xp.where(lengths < _SMALLEST_LENGTH, _SMALLEST_LENGTH, lengths)
+
+
+def _is_sparse(x: Any) -> bool:
+    return bool(getattr(x, "is_sparse", False))
+
+
+def _dense(x: Any) -> Any:
+    return x.to_dense() if _is_sparse(x) else x
 
 
 def _as_floats(embeddings1: Any, embeddings2: Any) -> tuple[Any, Any, Any]:
-    """The array namespace of both arguments, and each as a dense array of floats in it."""
+    """The array namespace of both arguments, and each as an array of floats in it."""
     both = [embeddings1, embeddings2]
     tensors = [x for x in (_first_tensor(e) for e in both) if x is not None]
     if not tensors:
@@ -119,8 +137,7 @@ def _as_float_tensor(torch: Any, embeddings: Any) -> Any:
         embeddings = torch.stack(list(embeddings))
     if not is_tensor(embeddings):
         embeddings = torch.from_numpy(np.ascontiguousarray(_as_float_array(embeddings)))
-    dense = embeddings.to_dense() if embeddings.layout != torch.strided else embeddings
-    return dense if dense.is_floating_point() else dense.float()
+    return embeddings if embeddings.is_floating_point() else embeddings.float()
 
 
 def _check_widths(a: Any, b: Any) -> None:
