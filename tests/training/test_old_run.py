@@ -57,6 +57,7 @@ def plan_with(**training: Any) -> TrainingPlan:
     return TrainingPlan.from_tables("classify", ["train.csv"], "run", tables)
 
 
+@pytest.mark.current_versions
 def test_a_run_of_an_earlier_version_resumes_and_ends_with_the_same_weights(old_run: Path) -> None:
     finished = train(plan_with(), resume=True)
     assert finished.result.steps == 8

@@ -41,6 +41,7 @@ _EXTRAS = {
     "torch": "torch",
     "parquet": "pyarrow",
     "plots": "matplotlib",
+    "serve": "starlette",
     "sklearn": "scikit-learn",
     "onnx": "onnx",
     "tensorboard": "tensorboard",

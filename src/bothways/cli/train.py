@@ -142,7 +142,7 @@ def _parse_value(text: str) -> Any:
     """Read a value as JSON, such as 8, 0.1, true, [1, 2] or null; other text is a string."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, assert_never
 
+from bothways.installation import install_command
 from bothways.io.atomic import atomic_file, wrap_write_errors
 from bothways.plotting.style import can_draw
 from bothways.training.objectives.contrast import Contrast
@@ -87,7 +88,7 @@ def write_report(
     drawn = _draw(out, sections) if can_draw() else {}
     lines = [f"# {_title(objective, held_out)}"]
     if not can_draw():
-        lines.append("This report has no figures; they need `pip install 'bothways[plots]'`.")
+        lines.append(f"This report has no figures; they need `{install_command('plots')}`.")
     for section in sections:
         images = [f"![{plain(f.caption)}]({drawn[f.name]})" for f in section.figures if drawn]
         lines += [f"## {section.title}", *images, section.text]

@@ -72,7 +72,7 @@ class RunState:
                 validation_is_due=bool(values["validation_is_due"]),
                 finished=bool(values["finished"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CheckpointError(f"{path}: not a valid training state: {error}") from None
 
 
