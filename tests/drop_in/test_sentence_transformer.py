@@ -14,6 +14,7 @@ import pytest
 import sentence_transformers
 import torch
 from sentence_transformers import SimilarityFunction, util
+from sklearn.cluster import KMeans
 from tests.support.drop_in import Both, assert_equal, load_both
 
 from bothways import drop_in
@@ -180,12 +181,30 @@ def test_vectors_of_different_widths_cannot_be_compared(prompted: Both) -> None:
         prompted.ours.similarity(np.ones((2, 3)), np.ones((2, 4)))
 
 
-def test_functions_of_sentence_transformers_take_the_vectors(minilm: Both) -> None:
-    ranked = []
+def test_scripts_give_the_same_results(minilm: Both) -> None:
+    """Semantic search, paraphrase mining, communities and clusters."""
+    corpus = ["A man eats food.", "A man is eating pasta.", "A woman plays violin.",
+              "Someone plays the violin.", "Rates rise.", "The bank raised its rates."]  # fmt: skip
+    results = []
     for model in minilm:
-        hits = util.semantic_search(model.encode_query(TEXTS[:2]), model.encode(TEXTS), top_k=3)
-        ranked.append([[hit["corpus_id"] for hit in of_query] for of_query in hits])
-    assert ranked[0] == ranked[1]
+        tensor = model.encode(corpus, convert_to_tensor=True)
+        hits = util.semantic_search(model.encode_query(["dinner"]), tensor, top_k=3)
+        best = torch.topk(
+            model.similarity(model.encode(["music"], convert_to_tensor=True), tensor), 2
+        )
+        pairs = util.paraphrase_mining(model, corpus, batch_size=2, top_k=3)
+        communities = util.community_detection(tensor, min_community_size=2, threshold=0.5)
+        clusters = KMeans(3, n_init=3, random_state=0).fit_predict(model.encode(corpus))
+        results.append(
+            (
+                [hit["corpus_id"] for hit in hits[0]],
+                best.indices.tolist(),
+                [pair[1:] for pair in pairs[:5]],
+                communities,
+                clusters.tolist(),
+            )
+        )
+    assert results[0] == results[1]
 
 
 def test_signatures_are_the_same() -> None:
