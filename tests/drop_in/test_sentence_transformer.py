@@ -20,6 +20,7 @@ from tests.support.drop_in import Both, assert_equal, load_both
 from bothways import drop_in
 from bothways.drop_in import loading
 from bothways.errors import BackendError, BothwaysError, InputError, TruncationWarning
+from bothways.native import is_built
 
 TEXTS = ["a river bank", "water", "", "loans of a bank to a bank", "the shore: a stream", "a river"]
 PAIRS = [("a river", "a bank"), ("loan", "water of a stream")]
@@ -237,8 +238,8 @@ def test_pools_are_accepted_with_one_line(prompted: Both, caplog: pytest.LogCapt
     np.testing.assert_array_equal(model.encode_multi_process(TEXTS, pool), expected)
     np.testing.assert_array_equal(model.encode(TEXTS, device=["cpu", "cpu"]), expected)
     model.stop_multi_process_pool(pool)
-    (line,) = caplog.messages
-    assert line.startswith("bothways needs no pool of processes")
+    assert len(caplog.messages) == 2  # of the pool, and of the list of devices
+    assert all(m.startswith("bothways needs no pool of processes") for m in caplog.messages)
 
 
 def test_the_progress_bar_follows_the_level_of_the_logger(
@@ -351,6 +352,7 @@ def test_a_device_that_is_missing_is_named(prompted: Both) -> None:
     assert prompted.ours.device == "cpu"
 
 
+@pytest.mark.skipif(not is_built(), reason="bothways was installed without its engine")
 def test_moving_loads_the_model_on_the_device(prompted_folder: Path) -> None:
     model = drop_in.SentenceTransformer(str(prompted_folder), backend="native", device="cpu")
     encoder = model.encoder

@@ -1,5 +1,6 @@
 """`EmbeddingModel`: what `SentenceTransformer` and `SparseEncoder` share."""
 
+import abc
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from bothways.drop_in.similarity import check_similarity_name, pairwise_similari
 __all__ = ["EmbeddingModel", "document_method", "query_method"]
 
 
-class EmbeddingModel(DropInModel):
+class EmbeddingModel(DropInModel, abc.ABC):
     """A model of one vector per input, which can be compared."""
 
     _default_similarity = "cosine"
@@ -40,9 +41,9 @@ class EmbeddingModel(DropInModel):
         """
         return pairwise_similarity(self.similarity_fn_name, embeddings1, embeddings2)
 
+    @abc.abstractmethod
     def get_embedding_dimension(self) -> int:
         """The number of dimensions of a vector that `encode` returns by default."""
-        raise NotImplementedError
 
     def get_sentence_embedding_dimension(self) -> int:
         """`get_embedding_dimension`, under the name of earlier releases."""

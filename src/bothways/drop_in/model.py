@@ -17,6 +17,8 @@ __all__ = ["DropInModel"]
 
 _logger = logging.getLogger(__name__)
 
+_NO_POOL = "bothways needs no pool of processes: this one uses all threads, or one GPU"
+
 Pool = dict[str, Any]
 """What `start_multi_process_pool` returns, with sentence-transformers' keys."""
 
@@ -160,10 +162,7 @@ class DropInModel:
 
         One process uses all CPU threads or the GPU, so that a pool makes nothing faster.
         """
-        _logger.warning(
-            "bothways needs no pool of processes: one uses all threads. Calls with this pool are "
-            "run in this process"
-        )
+        _logger.warning(_NO_POOL)
         return {"input": None, "output": None, "processes": []}
 
     @staticmethod
@@ -195,6 +194,8 @@ class DropInModel:
             if name not in ("task", "processing_kwargs"):
                 raise InputError(f"{name}={value!r}: the model takes no such argument")
         if isinstance(device, list | tuple):
+            if len(device) > 1:
+                _logger.warning(_NO_POOL)
             device = device[0] if device else None
         if device is not None:
             self.to(device)
