@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bothways import nn, reference
     from bothways.checkpoints import create
     from bothways.encoder import Encoder, load
+    from bothways.inference.attention import AttentionMaps
     from bothways.inference.predict.classify import Classification, Classifications
     from bothways.inference.predict.fill_mask import MaskPrediction
     from bothways.inference.predict.rerank import Ranking
@@ -24,18 +25,21 @@ if TYPE_CHECKING:
     from bothways.inference.predict.tag import TokenTags
     from bothways.inference.vectors import SequenceVector, SequenceVectors, TokenVectors
     from bothways.model.config import EncoderConfig
+    from bothways.model.quantization import QuantizedVectors, quantization_ranges, quantize
     from bothways.sequences import Alphabet, Series
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Alphabet",
+    "AttentionMaps",
     "BothwaysError",
     "Classification",
     "Classifications",
     "Encoder",
     "EncoderConfig",
     "MaskPrediction",
+    "QuantizedVectors",
     "Ranking",
     "SequenceVector",
     "SequenceVectors",
@@ -48,16 +52,20 @@ __all__ = [
     "errors",
     "load",
     "nn",
+    "quantization_ranges",
+    "quantize",
     "reference",
 ]
 
 _HOME = {
     "Alphabet": "bothways.sequences",
+    "AttentionMaps": "bothways.inference.attention",
     "Classification": "bothways.inference.predict.classify",
     "Classifications": "bothways.inference.predict.classify",
     "Encoder": "bothways.encoder",
     "EncoderConfig": "bothways.model.config",
     "MaskPrediction": "bothways.inference.predict.fill_mask",
+    "QuantizedVectors": "bothways.model.quantization",
     "Ranking": "bothways.inference.predict.rerank",
     "SequenceVector": "bothways.inference.vectors",
     "SequenceVectors": "bothways.inference.vectors",
@@ -68,6 +76,8 @@ _HOME = {
     "TokenVectors": "bothways.inference.vectors",
     "create": "bothways.checkpoints",
     "load": "bothways.encoder",
+    "quantization_ranges": "bothways.model.quantization",
+    "quantize": "bothways.model.quantization",
 }
 """The module of each public name that is imported on first use, which keeps the import fast."""
 

@@ -33,8 +33,21 @@ __all__ = [
 ]
 
 
+LONGEST_MESSAGE = 1500
+"""Characters of a message. Of a longer one, which quotes a long value or many names, the middle is
+left out: it begins with the place, and ends with what to do."""
+
+_KEPT_START, _KEPT_END = 1000, 400
+"""Characters that are kept of a longer message."""
+
+
 class BothwaysError(Exception):
     """The base class: catch it to catch every error that bothways reports."""
+
+    def __init__(self, *args: object) -> None:
+        if args and isinstance(args[0], str):
+            args = (_shorten(args[0]), *args[1:])
+        super().__init__(*args)
 
 
 class ConfigError(BothwaysError, ValueError):
@@ -88,6 +101,14 @@ class MissingExtra(BothwaysError, ImportError):
     def __init__(self, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs an extra: pip install 'bothways[{extra}]'")
         self.extra = extra
+
+
+def _shorten(message: str) -> str:
+    if len(message) <= LONGEST_MESSAGE:
+        return message
+    left_out = len(message) - _KEPT_START - _KEPT_END
+    start, end = message[:_KEPT_START], message[-_KEPT_END:]
+    return f"{start} [... {left_out:,} characters ...] {end}"
 
 
 class TruncationWarning(UserWarning):

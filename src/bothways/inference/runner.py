@@ -6,7 +6,7 @@ modes.
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def pool_sequences(
 
 def pool_windows(
     fitted: FittedSequence,
-    states: Sequence[np.ndarray],
+    states: Iterable[np.ndarray],
     modes: Sequence[PoolingMode],
     *,
     skip: int,
@@ -129,15 +129,13 @@ def _frames_to_the_caller() -> int:
 
 def _windows(
     backend: Backend, fitted: FittedSequence, layers: Sequence[int], max_tokens: int
-) -> list[np.ndarray]:
-    """Hidden states (layers, l, D) of each window of one sequence."""
-    states: list[np.ndarray] = []
+) -> Iterator[np.ndarray]:
+    """Hidden states (layers, l, D) of each window of one sequence, computed batch by batch."""
     per_batch = max(1, max_tokens // len(fitted.windows[0]))
     for first in range(0, len(fitted.windows), per_batch):
         rows = slice(first, first + per_batch)
         packed = PackedBatch.of(fitted.windows[rows], fitted.segments[rows])
-        states += _split(backend.hidden_states(packed, layers), packed)
-    return states
+        yield from _split(backend.hidden_states(packed, layers), packed)
 
 
 def _split(states: np.ndarray, packed: PackedBatch) -> list[np.ndarray]:

@@ -6,7 +6,7 @@ n sequences; D model width; K pooling modes; d dimensions of a vector.
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,12 +16,13 @@ from bothways.checkpoints.sources import portable_source
 from bothways.errors import InputError, UnknownTokenWarning
 from bothways.inference import runner
 from bothways.inference.backends import Backend, BackendName, Precision, create_backend
+from bothways.inference.finite import check_module_outputs, check_states, first_not_finite
 from bothways.inference.heads import Heads
 from bothways.inference.options import RunOptions, VectorOptions
 from bothways.inference.postprocessing import finish
 from bothways.inference.prompts import Prompt, select_prompt
 from bothways.io.progress import show_progress
-from bothways.model.config import PoolingMode
+from bothways.model.config import EncoderShape, PoolingMode
 from bothways.sequences import FittedSequence, OnOverflow, SequenceReader, Tokenized
 from bothways.sequences.unknown_tokens import (
     count_unknown,
@@ -30,25 +31,37 @@ from bothways.sequences.unknown_tokens import (
     unknown_id,
 )
 
-__all__ = ["Session", "open_session"]
+__all__ = ["LoadArguments", "Session", "open_session"]
 
 
-def open_session(
-    source: str | os.PathLike[str],
-    *,
-    backend: BackendName,
-    precision: Precision,
-    threads: int | None,
-) -> "Session":
+class LoadArguments(NamedTuple):
+    """The arguments of `bothways.load`, which documents them."""
+
+    source: str | os.PathLike[str]
+    backend: BackendName = "auto"
+    precision: Precision = "fp32"
+    threads: int | None = None
+    device: str | None = None
+    max_length: int | None = None
+
+
+def open_session(arguments: LoadArguments) -> "Session":
     """Find and read a model, and create the backend that runs it; raises as `bothways.load`."""
-    model = checkpoints.read_folder(checkpoints.resolve(source))
-    reader = checkpoints.open_reader(model)
-    session = Session(
-        model,
-        reader,
-        create_backend(backend, model.config, model.weights, precision=precision, threads=threads),
+    model = checkpoints.read_folder(checkpoints.resolve(arguments.source))
+    if arguments.max_length is not None:
+        _check_max_length(arguments.max_length, model.config)
+    backend = create_backend(
+        arguments.backend,
+        model.config,
+        model.weights,
+        precision=arguments.precision,
+        threads=arguments.threads,
+        device=arguments.device,
     )
-    session.load_arguments = portable_source(source), backend, precision, threads
+    session = Session(
+        model, checkpoints.open_reader(model), backend, max_length=arguments.max_length
+    )
+    session.load_arguments = arguments._replace(source=portable_source(arguments.source))
     return session
 
 
@@ -58,9 +71,17 @@ class Session:
     The steps of a run, in order: `tokenize`, `fit`, then `pool` with `finish`, or `hidden_states`.
 
     model: is not kept, so that the weights of the encoder are in memory once, in the backend.
+    max_length: the longest sequence, in tokens; None for the model's own.
     """
 
-    def __init__(self, model: ModelBundle, reader: SequenceReader | None, backend: Backend) -> None:
+    def __init__(
+        self,
+        model: ModelBundle,
+        reader: SequenceReader | None,
+        backend: Backend,
+        *,
+        max_length: int | None = None,
+    ) -> None:
         self.spec = model.spec
         """The model without its weights: config, pooling, modules, prompts, heads."""
         self.path = model.path
@@ -73,8 +94,10 @@ class Session:
         """Turns sequences into tokens; None if the model folder has no tokenizer."""
         self.backend = backend
         """Runs the encoder."""
-        self.load_arguments: tuple[str, BackendName, Precision, int | None] | None = None
-        """Source, backend, precision and threads from `open_session`; None if made otherwise."""
+        self.max_length = model.spec.max_length if max_length is None else max_length
+        """The longest sequence, in tokens, unless the options of a call say otherwise."""
+        self.load_arguments: LoadArguments | None = None
+        """The arguments of `open_session`; None if the session was made otherwise."""
         self._module_weights = model.module_weights.copy()
 
     def prompt(self, options: RunOptions) -> Prompt:
@@ -85,22 +108,41 @@ class Session:
         """
         return select_prompt(self.spec, options.prompt, options.prompt_name, options.role)
 
-    def tokenize(self, rows: Sequence[Any], prompt: str) -> list[Tokenized]:
+    def max_length_of(self, options: RunOptions) -> int:
+        """The longest sequence of a call, in tokens, special tokens included.
+
+        Raises:
+            InputError: if the options choose one that the model does not take.
+        """
+        if options.max_length is None:
+            return self.max_length
+        _check_max_length(options.max_length, self.spec.config)
+        return options.max_length
+
+    def tokenize(
+        self, rows: Sequence[Any], prompt: str, max_length: int | None = None
+    ) -> list[Tokenized]:
         """Read each sequence, with the text `prompt` before it.
+
+        max_length: as in `SequenceReader.read`: of longer sequences, it may read the beginning.
 
         Raises:
             InputError: naming the sequence that cannot be read.
         """
-        return sequences.read_sequences(rows, self.reader, self.spec.config, prompt=prompt)
+        return sequences.read_sequences(
+            rows, self.reader, self.spec.config, prompt=prompt, max_length=max_length
+        )
 
-    def fit(self, tokenized: Sequence[Tokenized], on_overflow: OnOverflow) -> list[FittedSequence]:
-        """Make each sequence fit the model's maximum length.
+    def fit(
+        self, tokenized: Sequence[Tokenized], on_overflow: OnOverflow, max_length: int
+    ) -> list[FittedSequence]:
+        """Make each sequence fit a maximum length.
 
         Raises:
             SequenceTooLong: naming the sequence that is too long, with `on_overflow="error"`.
         """
         return [
-            sequences.fit_to_length(t, self.spec.max_length, on_overflow, index=i)
+            sequences.fit_to_length(t, max_length, on_overflow, index=i)
             for i, t in enumerate(tokenized)
         ]
 
@@ -110,7 +152,10 @@ class Session:
         Raises:
             InputError: as these do.
         """
-        fitted = self.fit(self.tokenize(rows, self.prompt(options).text), options.on_overflow)
+        max_length = self.max_length_of(options)
+        readable = None if options.on_overflow == "window" else max_length
+        tokenized = self.tokenize(rows, self.prompt(options).text, readable)
+        fitted = self.fit(tokenized, options.on_overflow, max_length)
         if options.on_unknown == "error":
             self._refuse_unknown(rows, fitted)
         return fitted
@@ -121,9 +166,12 @@ class Session:
         """Pooled hidden states of each sequence, float32 (n, D * K), the modes side by side.
 
         Where the model says so, pooling leaves out the positions of the prompt.
+
+        Raises:
+            InputError: naming a sequence with values that are not finite, and the layer.
         """
         with show_progress(options.progress, sum(f.num_tokens for f in fitted)) as advance:
-            return runner.pool_sequences(
+            pooled = runner.pool_sequences(
                 self.backend,
                 fitted,
                 modes,
@@ -131,6 +179,9 @@ class Session:
                 max_tokens=options.batch_tokens,
                 advance=advance,
             )
+        if (index := first_not_finite(pooled)) is not None:
+            check_states(self.backend, fitted[index], pooled[index], index)
+        return pooled
 
     def pool_windows(
         self,
@@ -149,11 +200,16 @@ class Session:
     def hidden_states(
         self, fitted: Sequence[FittedSequence], layers: Sequence[int], options: RunOptions
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """Index and hidden states, float32 (layers, L, D), of each sequence, in any order."""
+        """Index and hidden states, float32 (layers, L, D), of each sequence, in any order.
+
+        Raises:
+            InputError: naming a sequence with values that are not finite, and the layer.
+        """
         with show_progress(options.progress, sum(f.num_tokens for f in fitted)) as advance:
             for i, states in runner.hidden_states(
                 self.backend, fitted, layers, max_tokens=options.batch_tokens
             ):
+                check_states(self.backend, fitted[i], states, i)
                 yield i, states
                 advance(fitted[i].num_tokens)
 
@@ -161,16 +217,19 @@ class Session:
         """Vectors, float32 (n, d), from pooled hidden states.
 
         Raises:
-            InputError: if the vectors have fewer dimensions than `vector.dimensions`.
+            InputError: if the vectors have fewer dimensions than `vector.dimensions`, or naming a
+                sequence whose vector is not finite.
         """
         spec, normalize, dimensions = self.spec, vector.normalize, vector.dimensions
-        return finish(
+        vectors = finish(
             pooled,
             spec.modules,
             self._module_weights,
             normalize=spec.normalizes if normalize is None else normalize,
             dimensions=spec.dimensions if dimensions is None else dimensions,
         )
+        check_module_outputs(vectors, self.backend.precision)
+        return vectors
 
     def num_unknown(self, fitted: Sequence[FittedSequence]) -> np.ndarray:
         """Unknown tokens among those of each sequence that are encoded, int64 (n,)."""
@@ -180,7 +239,7 @@ class Session:
         self, rows: Sequence[Any], fitted: Sequence[FittedSequence], options: RunOptions
     ) -> None:
         """Warn if any sequence was cut, or consists mostly of unknown tokens, with their number."""
-        runner.warn_of_truncation(fitted, self.spec.max_length)
+        runner.warn_of_truncation(fitted, self.max_length_of(options))
         if options.on_unknown == "warn" and (mostly := self._mostly_unknown(fitted)).size:
             first = int(mostly[0])
             advice = explain_unknown(rows[first], self.reader)
@@ -215,3 +274,10 @@ class Session:
             return 0
         has_prompt = any(f.tokenized.prompt for f in fitted)  # ids never get one
         return self.reader.prompt_length(self.prompt(options).text) if has_prompt else 0
+
+
+def _check_max_length(max_length: int, config: EncoderShape) -> None:
+    if not 1 <= max_length <= config.max_length:
+        raise InputError(
+            f"max_length={max_length}: this model takes 1 to {config.max_length} tokens"
+        )

@@ -20,7 +20,7 @@ from bothways.inference.predict.sparse import SparseVector, sparse_vectors
 from bothways.io.cpus import available_cpus
 from bothways.model.config import PoolingMode
 from bothways.model.packing import DEFAULT_MAX_TOKENS, PackedBatch
-from bothways.sequences import FittedSequence, fit_to_length
+from bothways.sequences import FittedSequence
 from bothways.server.queue import Entry
 from bothways.server.settings import BatchingSettings, ModelSettings
 
@@ -122,12 +122,9 @@ class Engine:
         Raises:
             InputError: naming the input that is invalid; SequenceTooLong if the options refuse it.
         """
-        session = self.encoder.session
-        limit = self.max_length if max_length is None else min(max_length, self.max_length)
-        tokenized = session.tokenize(rows, session.prompt(options).text)
-        return [
-            fit_to_length(t, limit, options.on_overflow, index=i) for i, t in enumerate(tokenized)
-        ]
+        if max_length is not None and max_length < self.max_length:
+            options = dataclasses.replace(options, max_length=max_length)
+        return self.encoder.session.prepare(rows, options)
 
     def entries(self, fitted: Sequence[FittedSequence]) -> list[Entry]:
         """What the queue needs of inputs: their tokens, and a key for equal ones."""

@@ -89,6 +89,27 @@ struct AttentionArgs {
     float* scratch;     // `Kernels::attention_scratch(length, width)` floats, aligned to 64 bytes
 };
 
+// Dot products of every query with every row, and the squared lengths of the rows.
+struct DotsArgs {
+    const float* x;  // (rows, width)
+    std::ptrdiff_t rows;
+    int width;
+    const float* query;  // (queries, width)
+    int queries;
+    float* dots;  // (queries, rows)
+    std::ptrdiff_t dots_stride;
+    float* squares;  // (rows), or null
+};
+
+// Number of bits in which each row differs from the query.
+struct HammingArgs {
+    const std::uint64_t* x;  // (rows, words)
+    std::ptrdiff_t rows;
+    int words;
+    const std::uint64_t* query;  // (words)
+    std::int32_t* distances;     // (rows)
+};
+
 enum class PoolingMode { cls, max, mean, mean_sqrt_len, weighted_mean, last };
 
 struct Kernels {
@@ -115,6 +136,8 @@ struct Kernels {
     // counted from 0.
     void (*pool)(const float* x, std::ptrdiff_t stride, int rows, int width, int first, PoolingMode,
                  float* y);
+    void (*dots)(const DotsArgs&);
+    void (*hamming)(const HammingArgs&);
 };
 
 }  // namespace bothways
