@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -77,8 +78,8 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         values = {"model": str(model), "port": str(self.port), "threads": str(threads)}
-        command = [str(contender.python(environments))]
-        command += [argument.format(**values) for argument in contender.arguments]
+        arguments = [argument.format(**values) for argument in contender.arguments]
+        self._command = [str(contender.python(environments)), *arguments]
         environment = os.environ | {
             "HF_HUB_OFFLINE": "1",
             "INFINITY_ANONYMOUS_USAGE_STATS": "0",
@@ -87,7 +88,7 @@ class Server:
         if contender.environment:
             environment.pop("PYTHONPATH", None)
         self.process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            self._command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
             self._wait()
@@ -130,7 +131,7 @@ class Server:
         deadline = time.monotonic() + _START_S
         while True:
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{self.name} did not start: {self.process.args}")
+                raise RuntimeError(f"{self.name} did not start: {shlex.join(self._command)}")
             try:
                 self._ask(timeout=5)
             except (urllib.error.URLError, ConnectionError, TimeoutError):

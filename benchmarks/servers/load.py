@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Load", "closed_loop", "open_loop", "request_bodies"]
+__all__ = ["EMBEDDINGS", "ConnectionPool", "Load", "closed_loop", "open_loop", "request_bodies"]
+
+EMBEDDINGS = "/v1/embeddings"
 
 MAX_CONNECTIONS = 900
 """Connections at a time, below what the servers allow; a request beyond waits for one."""
@@ -93,7 +95,7 @@ def closed_loop(port: int, bodies: Iterator[bytes], clients: int, seconds: float
 async def _open_loop(
     port: int, requests: Sequence[tuple[float, bytes]], rate: float, seconds: float
 ) -> Load:
-    load, pool = Load(rate, seconds), _Pool(port)
+    load, pool = Load(rate, seconds), ConnectionPool(port)
     start = time.perf_counter() + 0.05
     tasks = []
     for at, body in requests:
@@ -109,7 +111,7 @@ async def _open_loop(
 
 
 async def _closed_loop(port: int, bodies: Iterator[bytes], clients: int, seconds: float) -> Load:
-    load, pool = Load(0.0, seconds), _Pool(port)
+    load, pool = Load(0.0, seconds), ConnectionPool(port)
     start = time.perf_counter()
 
     async def client() -> None:
@@ -125,25 +127,21 @@ async def _closed_loop(port: int, bodies: Iterator[bytes], clients: int, seconds
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class _Pool:
+class ConnectionPool:
     """Connections that are kept open, and no more HTTP than servers of vectors need."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._idle: list[Connection] = []
         self._slots = asyncio.Semaphore(MAX_CONNECTIONS)
-        self._head = (
-            f"POST /v1/embeddings HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
-            "Content-Type: application/json\r\nContent-Length: "
-        )
 
-    async def send(self, body: bytes, due: float, load: Load) -> None:
+    async def send(self, body: bytes, due: float, load: Load, *, path: str = EMBEDDINGS) -> None:
         """Send a request and record its reply."""
         connection: Connection | None = None
         try:
             async with asyncio.timeout(due + TIMEOUT_S - time.perf_counter()), self._slots:
                 connection = self._idle.pop() if self._idle else await self._open()
-                status, headers = await self._exchange(connection, body)
+                status, headers = await self._exchange(connection, path, body)
         except (OSError, ValueError, asyncio.IncompleteReadError, TimeoutError):
             load.statuses["failed"] += 1
             if connection is not None:
@@ -163,13 +161,27 @@ class _Pool:
         for _, writer in self._idle:
             writer.close()
 
+    async def abandon(self, body: bytes, after: float) -> None:
+        """Send a request, and close its connection some seconds later."""
+        _, writer = await self._open()
+        writer.write(self._request(EMBEDDINGS, body))
+        await asyncio.sleep(after)
+        writer.close()
+
+    def _request(self, path: str, body: bytes) -> bytes:
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
     async def _open(self) -> Connection:
         return await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 22)
 
-    async def _exchange(self, connection: Connection, body: bytes) -> tuple[str, bytes]:
+    async def _exchange(self, connection: Connection, path: str, body: bytes) -> tuple[str, bytes]:
         """The status and the headers in lower case of the reply, whose body is read."""
         reader, writer = connection
-        writer.write(f"{self._head}{len(body)}\r\n\r\n".encode() + body)
+        writer.write(self._request(path, body))
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         _, _, rest = head.partition(b"\r\ncontent-length:")
         await reader.readexactly(int(rest.partition(b"\r\n")[0]))
