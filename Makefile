@@ -13,7 +13,7 @@ CLIENTS := build/clients
 QUERY  := something to keep the rain off
 
 .DELETE_ON_ERROR:
-.PHONY: run test format lint types imports unit test-clients clean
+.PHONY: run test test-clients test-lowest format lint types imports unit clean
 
 run: $(VENV)/run.stamp
 	@mkdir -p $(dir $(OUT))
@@ -46,11 +46,29 @@ test-clients: $(CLIENTS)/clients.stamp $(VENV)/dev.stamp
 	  -W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning
 
 $(CLIENTS)/clients.stamp: tests/clients/requirements.txt tests/clients/package.json
-	$(PYTHON) -m venv $(CLIENTS)/venv
+	$(PYTHON) -m venv --clear $(CLIENTS)/venv
 	$(CLIENTS)/venv/bin/python -m pip --disable-pip-version-check --quiet install -r $<
 	mkdir -p $(CLIENTS)/node
 	cp tests/clients/package.json $(CLIENTS)/node
 	if command -v npm > /dev/null; then npm install --silent --prefix $(CLIENTS)/node; fi
+	@touch $@
+
+# The lowest versions of the dependencies, in an environment of their own. Comparisons with
+# transformers, JAX and scikit-learn's estimator checks need newer versions, and memory plans are
+# measured on the current torch. On Linux, pip takes the CUDA build of this torch: 3 GB.
+LOWEST := build/lowest
+LOWEST_TESTS := $(addprefix tests/,checkpoints cli files inference io model native nn sequences \
+	training test_encoder.py test_installation.py test_package.py test_pickled_encoder.py)
+
+test-lowest: $(LOWEST)/stamp
+	PATH="$(CURDIR)/$(LOWEST)/bin:$$PATH" OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest -n auto \
+		-W ignore::DeprecationWarning -m "not current_versions" $(LOWEST_TESTS)
+
+$(LOWEST)/stamp: pyproject.toml constraints-lowest.txt $(ENGINE)
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python -m pip --disable-pip-version-check --quiet install \
+		--constraint constraints-lowest.txt \
+		'.[torch,parquet,plots,sklearn,hub,onnx,tensorboard]' beartype hypothesis onnxruntime pytest pytest-xdist
 	@touch $@
 
 $(VENV)/bin/python:

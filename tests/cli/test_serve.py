@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from bothways.installation import install_command
+
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -60,4 +62,4 @@ def test_the_extra_is_named_where_it_is_missing(run: Run, monkeypatch: pytest.Mo
         "bothways.server.find_spec", lambda name: None if name == "msgspec" else find_spec(name)
     )
     code, _, err = run("serve", "minilm")
-    assert (code, err) == (1, "error: a server needs an extra: pip install 'bothways[serve]'\n")
+    assert (code, err) == (1, f"error: a server needs an extra: {install_command('serve')}\n")

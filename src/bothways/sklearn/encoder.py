@@ -4,21 +4,24 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 import bothways
 from bothways.encoder import Encoder
 from bothways.inference.backends import BackendName, Precision
+from bothways.inference.options import OnUnknown
 from bothways.model.config import PoolingMode
 from bothways.sequences import OnOverflow
+from bothways.sklearn.earlier_pickles import ReadsEarlierPickles
 from bothways.sklearn.inputs import as_sequences
+from bothways.sklearn.notices import Notices
 
 __all__ = ["SequenceEncoder"]
 
 
-class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ReadsEarlierPickles):  # type: ignore[misc]
     """Encode sequences with an existing model: one vector for each.
 
         make_pipeline(SequenceEncoder("minilm"), LogisticRegression()).fit(texts, labels)
@@ -45,6 +48,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         prompt: str | None = None,
         prompt_name: str | None = None,
         on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
         backend: BackendName = "auto",
         precision: Precision = "fp32",
@@ -57,6 +61,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.prompt = prompt
         self.prompt_name = prompt_name
         self.on_overflow = on_overflow
+        self.on_unknown = on_unknown
         self.max_tokens = max_tokens
         self.backend = backend
         self.precision = precision
@@ -71,6 +76,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """
         sequences = as_sequences(self, X, reset=True)
         self.encoder_ = self._load()
+        self._notices = Notices(self._advice)
         self._n_features_out = self._encode(sequences[:1]).shape[1]
         return self
 
@@ -84,6 +90,9 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return self._encode(as_sequences(self, X, reset=False))
 
     def _encode(self, sequences: Sequence[Any]) -> np.ndarray:
+        return self._notices.call(lambda: self._vectors(sequences))
+
+    def _vectors(self, sequences: Sequence[Any]) -> np.ndarray:
         return self.encoder_.encode(
             sequences,
             pooling=self.pooling,
@@ -92,6 +101,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             prompt=self.prompt,
             prompt_name=self.prompt_name,
             on_overflow=self.on_overflow,
+            on_unknown=self.on_unknown,
             max_tokens=self.max_tokens,
         )
 

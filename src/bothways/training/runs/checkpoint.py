@@ -14,7 +14,7 @@ import numpy as np
 
 from bothways.checkpoints.weight_files import read_safetensors, write_safetensors
 from bothways.errors import CheckpointError
-from bothways.io.atomic import atomic_folder, wrap_write_errors
+from bothways.io.atomic import atomic_files, atomic_folder, wrap_write_errors
 from bothways.io.json_files import read_object, write_json
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "load_checkpoint",
     "remove_old_checkpoints",
     "save_checkpoint",
+    "step_of",
 ]
 
 _N = TypeVar("_N", int, float)
@@ -71,7 +72,7 @@ class RunState:
                 validation_is_due=bool(values["validation_is_due"]),
                 finished=bool(values["finished"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CheckpointError(f"{path}: not a valid training state: {error}") from None
 
 
@@ -94,9 +95,10 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
         DataFileError: if it cannot be written; earlier checkpoints are left unchanged.
     """
     path = folder / f"step-{checkpoint.state.step:08d}"
-    if path.exists():  # the run was resumed at its last step
-        shutil.rmtree(path)
-    with atomic_folder(path) as hidden:
+    # A run that was resumed at its last step writes the same weights and moments with a new state:
+    # the checkpoint stays valid while its files are replaced one by one.
+    writing = atomic_files(path, last=_STATE) if path.exists() else atomic_folder(path)
+    with writing as hidden:
         with wrap_write_errors(path / _WEIGHTS):
             write_safetensors(hidden / _WEIGHTS, checkpoint.weights)
         with wrap_write_errors(path / _MOMENTS):
@@ -116,6 +118,11 @@ def remove_old_checkpoints(folder: Path, keep: int) -> None:
 def list_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints in a folder, oldest first."""
     return sorted(folder.glob("step-" + "[0-9]" * 8))
+
+
+def step_of(path: Path) -> int:
+    """The number of steps that had been made at a checkpoint."""
+    return int(path.name.removeprefix("step-"))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
