@@ -1,5 +1,6 @@
-# `make run` shows bothways at work; `make test` checks everything. Both start from a bare clone and
-# need Python 3.11 or later, with its venv and pip, and a network or a pip that does without.
+# `make run` shows bothways at work; `make test` checks everything; `make test-clients` checks the
+# server with the clients of others. All start from a bare clone and need Python 3.11 or later, with
+# its venv and pip, and a network or a pip that does without; the last also uses npm if it exists.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -8,10 +9,11 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SAMPLE := examples/sentences.txt
 OUT    := build/sentences.jsonl
 ENGINE := $(shell find src/bothways/native/engine -type f)
+CLIENTS := build/clients
 QUERY  := something to keep the rain off
 
 .DELETE_ON_ERROR:
-.PHONY: run test test-lowest format lint types imports unit clean
+.PHONY: run test test-clients test-lowest format lint types imports unit clean
 
 run: $(VENV)/run.stamp
 	@mkdir -p $(dir $(OUT))
@@ -36,6 +38,20 @@ imports: $(VENV)/dev.stamp
 # One process per core, one thread per process: torch would take all cores in each.
 unit: $(VENV)/dev.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+
+# In an environment without bothways, as clients are. They may leave sockets to the garbage collector.
+test-clients: $(CLIENTS)/clients.stamp $(VENV)/dev.stamp
+	BOTHWAYS_PYTHON="$(CURDIR)/$(BIN)/python" CLIENTS_NODE="$(CURDIR)/$(CLIENTS)/node" \
+	  $(CLIENTS)/venv/bin/python -m pytest --confcutdir=tests/clients tests/clients \
+	  -W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning
+
+$(CLIENTS)/clients.stamp: tests/clients/requirements.txt tests/clients/package.json
+	$(PYTHON) -m venv --clear $(CLIENTS)/venv
+	$(CLIENTS)/venv/bin/python -m pip --disable-pip-version-check --quiet install -r $<
+	mkdir -p $(CLIENTS)/node
+	cp tests/clients/package.json $(CLIENTS)/node
+	if command -v npm > /dev/null; then npm install --silent --prefix $(CLIENTS)/node; fi
+	@touch $@
 
 # The lowest versions of the dependencies, in an environment of their own. Comparisons with
 # transformers, JAX and scikit-learn's estimator checks need newer versions, and memory plans are
