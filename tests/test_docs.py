@@ -1,8 +1,8 @@
 """Every snippet and command of the documentation runs and prints the documented output.
 
 In README.md, CHANGELOG.md and docs/, ```python blocks are executed; ```pycon blocks are compared
-with their output. In ```console blocks, `$ bothways ...` and `$ python ...` are run and compared
-with the output that follows, if any (`...` matches anything). The blocks of a page share a
+with their output. In ```console blocks, `$ bothways ...`, `$ python ...` and `$ mkdir ...` are run, and
+compared with the output that follows, if any (`...` matches anything). The blocks of a page share a
 namespace and a folder. A block with a path after its language must quote that file; a line `...`
 stands for omitted lines.
 """
@@ -27,7 +27,7 @@ FENCE = re.compile(r"^```(\w*)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL
 IMAGE = re.compile(r"!\[([^]]*)\]\(([^)]+)\)")
 INDENTATIONS = (0, 4, 8, 12)  # a quotation may omit this indentation of its source
 OMISSION = re.compile(r"^ *\.\.\.\n", re.MULTILINE)
-RUN_HERE = {"bothways", "python"}
+RUN_HERE = {"bothways", "python", "mkdir"}
 NOT_RUN = {
     "git": "the tests run in a checkout",
     "make": "a target of make runs these tests",

@@ -13,7 +13,7 @@ __all__ = ["app"]
 class _Commands(LazyGroup):
     module = "bothways.cli"
     names = (
-        *("encode", "search", "train", "predict", "compare"),
+        *("encode", "search", "index", "train", "predict", "compare"),
         *("inspect", "pull", "export", "doctor"),
     )
 
