@@ -1,10 +1,10 @@
 """Every snippet and command of the documentation runs and prints the documented output.
 
 In README.md, CHANGELOG.md and docs/, ```python blocks are executed; ```pycon blocks are compared
-with their output. In ```console blocks, `$ bothways ...`, `$ python ...` and `$ mkdir ...` are run, and
-compared with the output that follows, if any (`...` matches anything). The blocks of a page share a
-namespace and a folder. A block with a path after its language must quote that file; a line `...`
-stands for omitted lines.
+with their output. In ```console blocks, `$ bothways ...`, `$ python ...` and `$ mkdir ...` are run
+and compared with the output that follows, if any (`...` matches anything). The blocks of a page
+share a namespace and a folder. A block with a path after its language must quote that file; a line
+`...` stands for omitted lines.
 """
 
 import doctest
