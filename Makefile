@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+DATABASES := build/databases
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SAMPLE := examples/sentences.txt
 OUT    := build/sentences.jsonl
@@ -11,7 +12,7 @@ ENGINE := $(shell find src/bothways/native/engine -type f)
 QUERY  := something to keep the rain off
 
 .DELETE_ON_ERROR:
-.PHONY: run test format lint types imports unit clean
+.PHONY: run test format lint types imports unit test-databases clean
 
 run: $(VENV)/run.stamp
 	@mkdir -p $(dir $(OUT))
@@ -36,6 +37,15 @@ imports: $(VENV)/dev.stamp
 # One process per core, one thread per process: torch would take all cores in each.
 unit: $(VENV)/dev.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+
+# The recipes of docs/databases.md, in an environment of their own: the packages take 700 MB.
+test-databases: $(DATABASES)/bin/python
+	$(DATABASES)/bin/python -m pip --disable-pip-version-check --quiet install \
+		--constraint constraints.txt --editable '.[parquet]' -r examples/databases/requirements.txt
+	PYTHONPATH=examples $(DATABASES)/bin/python -m databases.check
+
+$(DATABASES)/bin/python:
+	$(PYTHON) -m venv $(DATABASES)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("bothways needs Python 3.11")'
