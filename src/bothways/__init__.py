@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from bothways.checkpoints import create
     from bothways.encoder import Encoder, load
     from bothways.inference.attention import AttentionMaps
+    from bothways.inference.predict.answer import Answer
     from bothways.inference.predict.classify import Classification, Classifications
+    from bothways.inference.predict.entities import Entity
     from bothways.inference.predict.fill_mask import MaskPrediction
     from bothways.inference.predict.rerank import Ranking
     from bothways.inference.predict.sparse import SparseVector, SparseVectors
@@ -32,12 +34,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Alphabet",
+    "Answer",
     "AttentionMaps",
     "BothwaysError",
     "Classification",
     "Classifications",
     "Encoder",
     "EncoderConfig",
+    "Entity",
     "MaskPrediction",
     "QuantizedVectors",
     "Ranking",
@@ -60,10 +64,12 @@ __all__ = [
 _HOME = {
     "Alphabet": "bothways.sequences",
     "AttentionMaps": "bothways.inference.attention",
+    "Answer": "bothways.inference.predict.answer",
     "Classification": "bothways.inference.predict.classify",
     "Classifications": "bothways.inference.predict.classify",
     "Encoder": "bothways.encoder",
     "EncoderConfig": "bothways.model.config",
+    "Entity": "bothways.inference.predict.entities",
     "MaskPrediction": "bothways.inference.predict.fill_mask",
     "QuantizedVectors": "bothways.model.quantization",
     "Ranking": "bothways.inference.predict.rerank",

@@ -13,8 +13,8 @@ __all__ = ["app"]
 class _Commands(LazyGroup):
     module = "bothways.cli"
     names = (
-        *("encode", "search", "index", "train", "predict", "compare"),
-        *("inspect", "pull", "export", "doctor"),
+        *("encode", "search", "index", "serve", "train", "predict", "evaluate"),
+        *("compare", "inspect", "pull", "export", "doctor"),
     )
 
 

@@ -21,6 +21,7 @@ from bothways.inference.heads import Heads
 from bothways.inference.options import RunOptions, VectorOptions
 from bothways.inference.postprocessing import finish
 from bothways.inference.prompts import Prompt, select_prompt
+from bothways.io.caller import warn_caller
 from bothways.io.progress import show_progress
 from bothways.model.config import EncoderShape, PoolingMode
 from bothways.sequences import FittedSequence, OnOverflow, SequenceReader, Tokenized
@@ -157,7 +158,7 @@ class Session:
         tokenized = self.tokenize(rows, self.prompt(options).text, readable)
         fitted = self.fit(tokenized, options.on_overflow, max_length)
         if options.on_unknown == "error":
-            self._refuse_unknown(rows, fitted)
+            self.refuse_unknown(rows, fitted)
         return fitted
 
     def pool(
@@ -176,12 +177,32 @@ class Session:
                 fitted,
                 modes,
                 skip=self._prompt_length(fitted, options),
+                added_ids=self._added_ids(modes),
                 max_tokens=options.batch_tokens,
                 advance=advance,
             )
         if (index := first_not_finite(pooled)) is not None:
             check_states(self.backend, fitted[index], pooled[index], index)
         return pooled
+
+    def pool_windows(
+        self,
+        fitted: FittedSequence,
+        states: Sequence[np.ndarray],
+        modes: Sequence[PoolingMode],
+        options: RunOptions,
+    ) -> np.ndarray:
+        """The pooled vector of `pool`, float32 (D * K,), from the last hidden states of windows.
+
+        states: of each window of the sequence, float32 (l, D).
+        """
+        return runner.pool_windows(
+            fitted,
+            [state[None] for state in states],
+            modes,
+            skip=self._prompt_length([fitted], options),
+            added_ids=self._added_ids(modes),
+        )
 
     def hidden_states(
         self, fitted: Sequence[FittedSequence], layers: Sequence[int], options: RunOptions
@@ -234,9 +255,14 @@ class Session:
                 f"does not know, the first is sequence {first}: different sequences may get equal "
                 f"results; {advice}. on_unknown='error' refuses them, 'ignore' is silent"
             )
-            runner.warn(UnknownTokenWarning(message, count=len(mostly), first=first, advice=advice))
+            warn_caller(UnknownTokenWarning(message, count=len(mostly), first=first, advice=advice))
 
-    def _refuse_unknown(self, rows: Sequence[Any], fitted: Sequence[FittedSequence]) -> None:
+    def refuse_unknown(self, rows: Sequence[Any], fitted: Sequence[FittedSequence]) -> None:
+        """Check that no sequence consists mostly of unknown tokens.
+
+        Raises:
+            InputError: naming the first that does.
+        """
         for index in self._mostly_unknown(fitted)[:1].tolist():
             raise InputError(
                 f"{self.num_unknown(fitted)[index]} of {fitted[index].num_tokens} tokens are "
@@ -253,6 +279,21 @@ class Session:
     @cached_property
     def _unknown_id(self) -> int | None:
         return unknown_id(self.reader)
+
+    def _added_ids(self, modes: Sequence[PoolingMode]) -> np.ndarray | None:
+        """Ids that `mean_content` leaves out; None for vectors and for other modes.
+
+        Raises:
+            InputError: if the model folder does not say which ids are special.
+        """
+        if "mean_content" not in modes or self.spec.config.input == "vectors":
+            return None
+        if self.reader is None:
+            raise InputError(
+                "pooling='mean_content' leaves out special tokens, and the model folder has no "
+                "tokenizer that says which ids those are; choose 'mean', and pass ids without them"
+            )
+        return np.array(sorted(self.reader.added_ids), dtype=np.int64)
 
     def _prompt_length(self, fitted: Sequence[FittedSequence], options: RunOptions) -> int:
         """Positions of the prompt that pooling leaves out."""

@@ -39,6 +39,7 @@ class Encoder:
         values: np.ndarray,
         lengths: np.ndarray,
         segments: np.ndarray | None,
+        content: np.ndarray | None,
         modes: list[str],
         skip: int,
         out: np.ndarray,

@@ -170,9 +170,10 @@ class NativeBackend:
         """
         values, lengths, segments = self._arrays(batch)
         check_skip(batch, skip)
+        content = None if batch.content is None else np.ascontiguousarray(batch.content, np.uint8)
         out = np.empty((len(lengths), self.config.d_model * len(modes)), np.float32)
         with engine_errors():
-            self._engine.pool(values, lengths, segments, list(modes), skip, out)
+            self._engine.pool(values, lengths, segments, content, list(modes), skip, out)
         return out
 
     def hidden_states(

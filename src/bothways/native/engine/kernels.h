@@ -110,7 +110,7 @@ struct HammingArgs {
     std::int32_t* distances;     // (rows)
 };
 
-enum class PoolingMode { cls, max, mean, mean_sqrt_len, weighted_mean, last };
+enum class PoolingMode { cls, max, mean, mean_sqrt_len, weighted_mean, last, mean_content };
 
 struct Kernels {
     const char* name;
@@ -133,9 +133,9 @@ struct Kernels {
     // given as cosines and sines (width / 2).
     void (*rotate)(float* x, int heads, int width, const float* cosine, const float* sine);
     // Pools x (rows, width) into y (width). `first` is the position of the first row in its sequence,
-    // counted from 0.
+    // counted from 0. `content` (rows) marks the rows of mean_content, at least one; null for other modes.
     void (*pool)(const float* x, std::ptrdiff_t stride, int rows, int width, int first, PoolingMode,
-                 float* y);
+                 const std::uint8_t* content, float* y);
     void (*dots)(const DotsArgs&);
     void (*hamming)(const HammingArgs&);
 };

@@ -21,6 +21,7 @@ namespace {
 using Floats = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
 using Vector = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Ids = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Flags = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Output = nb::ndarray<float, nb::c_contig, nb::device::cpu>;
 using Words = nb::ndarray<const std::uint64_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Word = nb::ndarray<const std::uint64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
@@ -83,9 +84,14 @@ public:
     }
 
     void pool(const nb::object& values, const Ids& lengths, const nb::object& segments,
-              const std::vector<std::string>& modes, int skip, Output out) {
+              const nb::object& content, const std::vector<std::string>& modes, int skip, Output out) {
         Request request;
-        request.pooling = Pooling{read_modes(modes), skip, out.data()};
+        Flags flags;
+        if (!content.is_none()) {
+            flags = nb::cast<Flags>(content, false);
+            if (flags.size() != nb::len(values)) throw std::invalid_argument("expected one flag per token");
+        }
+        request.pooling = Pooling{read_modes(modes), skip, out.data(), flags.data()};
         run(values, lengths, segments, request, out,
             lengths.size() * modes.size() * static_cast<std::size_t>(encoder_.config().d_model));
     }
@@ -229,8 +235,8 @@ NB_MODULE(_engine, m) {
         .def_prop_ro("threads", &PythonEncoder::threads)
         .def_prop_ro("packed_bytes", &PythonEncoder::packed_bytes)
         .def("workspace_bytes", &PythonEncoder::workspace_bytes, "tokens"_a, "longest"_a)
-        .def("pool", &PythonEncoder::pool, "values"_a, "lengths"_a, "segments"_a.none(), "modes"_a,
-             "skip"_a, "out"_a)
+        .def("pool", &PythonEncoder::pool, "values"_a, "lengths"_a, "segments"_a.none(), "content"_a.none(),
+             "modes"_a, "skip"_a, "out"_a)
         .def("hidden_states", &PythonEncoder::hidden_states, "values"_a, "lengths"_a,
              "segments"_a.none(), "layers"_a, "out"_a)
         .def("attention", &PythonEncoder::attention, "values"_a, "lengths"_a, "segments"_a.none(),
