@@ -41,7 +41,7 @@ unit: $(VENV)/dev.stamp
 # transformers, JAX and scikit-learn's estimator checks need newer versions, and memory plans are
 # measured on the current torch. On Linux, pip takes the CUDA build of this torch: 3 GB.
 LOWEST := build/lowest
-LOWEST_TESTS := $(addprefix tests/,checkpoints cli files inference io model native nn sequences \
+LOWEST_TESTS := $(addprefix tests/,checkpoints cli files inference io model native nn search sequences \
 	training test_encoder.py test_installation.py test_package.py test_pickled_encoder.py)
 
 test-lowest: $(LOWEST)/stamp
