@@ -78,14 +78,11 @@ def _rows(
     for row, batch, i in _each_row(columnar, selected):
         place = Place(file.name, row, field=column)
         cells = {name: batch[name][i] for name in kept}
-        if not batch[column][i].is_valid:
-            yield RawRow(None, None, place, cells)
-            continue
-        value = convert(batch[column][i], place)
+        value = convert(batch[column][i], place) if batch[column][i].is_valid else None
         if isinstance(value, str) and len(value) > file.max_row_size:
             raise DataFileError(f"{place}: {explain_size('a text', file.max_row_size)}")
         row_id = None
-        if ids is not None:
+        if ids is not None and (value is not None or selection.all_ids):
             row_id = convert_id(batch[ids][i], Place(file.name, row, field=ids))
         yield RawRow(row_id, value, place, cells)
 

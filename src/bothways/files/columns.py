@@ -26,12 +26,14 @@ _ID_NAME = "id"
 class ColumnSelection(NamedTuple):
     """The columns that the user named; None to choose automatically.
 
-    keep: other columns of which rows keep the cells; all others if it is "all".
+    keep: other columns of which rows keep the cells; all others if it is "all". all_ids: whether
+    rows without a value need their ids too.
     """
 
     column: str | None = None
     id_column: str | None = None
     keep: Sequence[str] | Literal["all"] = ()
+    all_ids: bool = False
 
     def with_ids(self, available: Sequence[str]) -> "ColumnSelection":
         """With the only column called id, in any case, as `id_column`, unless one is named."""
