@@ -8,6 +8,8 @@ import pytest
 
 import bothways
 from bothways import Alphabet, EncoderConfig
+from bothways.cli.index import IndexOptions
+from bothways.search.build import OVERSAMPLING
 from bothways.sequences import SymbolReader
 
 Run = Callable[..., tuple[int, str, str]]
@@ -60,6 +62,10 @@ def test_an_indexed_folder_is_searched_by_its_index(run: Run, folder: str) -> No
     assert run(*search, "--quiet")[2] == ""
     like = run("search", "--like", hits[0]["id"], "--in", folder, "--json", "-k", 1)
     assert json.loads(like[1])["recall"] == recall
+
+
+def test_the_number_of_candidates_is_that_of_the_library() -> None:
+    assert IndexOptions().candidates == OVERSAMPLING
 
 
 def test_the_report_is_json(run: Run, folder: str) -> None:

@@ -194,6 +194,12 @@ def test_an_index_of_another_job_is_refused(folder: str) -> None:
         search_by_index(folder)
 
 
+def test_a_folder_may_be_named_in_another_way(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    build_index(folder)
+    monkeypatch.chdir(folder)
+    assert search(".", index=opened(folder)) == search(".")
+
+
 def test_an_index_of_another_folder_is_refused(folder: str, tmp_path: Path) -> None:
     build_index(folder)
     with pytest.raises(DataFileError, match="not the folder of the index"):

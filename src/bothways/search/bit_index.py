@@ -23,7 +23,11 @@ from bothways.search.sign_bits import NearestBits, pack_signs
 __all__ = ["RECALL_K", "BitIndex", "open_index"]
 
 RECALL_K = 10
-"""Recall is measured for this number of rows, and fewer rows have as many candidates."""
+"""Recall is measured for this number of rows."""
+
+_LEAST_K = RECALL_K + 1
+"""Searches for fewer rows have as many candidates: those that measure the recall find themselves,
+and no other search has fewer candidates than they have."""
 
 _SCAN_FACTOR = 8
 """Reading a row by itself takes longer than reading one of a batch, by at least this factor."""
@@ -83,14 +87,16 @@ class BitIndex:
         """
         folder = self._check(file)
         scanned = NearestRows(queries, k, scan)
-        count = self._index.oversampling * max(k, RECALL_K)
+        count = self._index.oversampling * max(k, _LEAST_K)
         bits = NearestBits(pack_signs(queries), count)
         indexed = [self._current(path) for path in folder.paths]
         self._check_rows(indexed, np.diff(folder.starts))
         rows = sum(part.rows for part in indexed if part is not None)
         if count * _SCAN_FACTOR > rows:
             indexed = [None] * len(indexed)
-        for path, start, part in zip(folder.paths, folder.starts.tolist(), indexed, strict=False):
+        for path, start, part in zip(
+            folder.paths, folder.starts[:-1].tolist(), indexed, strict=True
+        ):
             if part is not None:
                 bits.add(self._open(part)[0], start, selected)
                 continue
@@ -147,7 +153,10 @@ class BitIndex:
     def _check(self, file: VectorFile) -> VectorFolder:
         path = index_folder(self._path) / "index.json"
         again = "index the folder again, or search without the index (--exact)"
-        if not isinstance(file, VectorFolder) or Path(file.name) != Path(self._path):
+        if (
+            not isinstance(file, VectorFolder)
+            or Path(file.name).resolve() != Path(self._path).resolve()
+        ):
             raise DataFileError(f"{file.name}: not the folder of the index {path}")
         for field, ours, theirs in (
             *self._differences(file),
