@@ -13,7 +13,7 @@ __all__ = ["app"]
 class _Commands(LazyGroup):
     module = "bothways.cli"
     names = (
-        *("encode", "search", "serve", "train", "predict", "evaluate"),
+        *("encode", "search", "index", "serve", "train", "predict", "evaluate"),
         *("compare", "inspect", "pull", "export", "doctor"),
     )
 
