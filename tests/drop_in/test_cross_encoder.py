@@ -154,6 +154,15 @@ def test_signatures_are_the_same() -> None:
                 assert parameter.default == other.default
 
 
+def test_arguments_by_position_are_accepted(folder: Path) -> None:
+    construct: Any = drop_in.CrossEncoder
+    model = construct(str(folder), 1, 9, torch.nn.Identity(), "cpu")
+    assert (model.num_labels, model.max_seq_length) == (1, 9)
+    assert isinstance(model.activation_fn, torch.nn.Identity)
+    with pytest.raises(TypeError, match="positional"):
+        construct(str(folder), 1, 9, None, "cpu", None)
+
+
 def test_earlier_names_of_arguments_are_accepted(folder: Path) -> None:
     identity = torch.nn.Identity()
     earlier: dict[str, Any] = {"model_name": str(folder), "default_activation_function": identity}

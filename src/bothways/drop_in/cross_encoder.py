@@ -11,7 +11,7 @@ import numpy as np
 
 from bothways.drop_in.activations import activate_scores, default_activation, softmax
 from bothways.drop_in.model import DropInModel, Pool, show_bar
-from bothways.drop_in.renamed import renamed
+from bothways.drop_in.renamed import once_positional, renamed
 from bothways.drop_in.tensors import as_tensor, import_torch
 from bothways.errors import InputError
 from bothways.inference.options import RunOptions, check_count
@@ -53,6 +53,7 @@ class CrossEncoder(DropInModel):
         cache_dir="cache_folder",
         default_activation_function="activation_fn",
     )
+    @once_positional("num_labels", "max_length", "activation_fn", "device")
     def __init__(
         self,
         model_name_or_path: str | os.PathLike[str] | None = None,

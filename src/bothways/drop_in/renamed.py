@@ -1,11 +1,11 @@
-"""Argument names of earlier releases of sentence-transformers."""
+"""Arguments as earlier releases of sentence-transformers take them."""
 
 import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-__all__ = ["renamed", "same_signature"]
+__all__ = ["once_positional", "renamed", "same_signature"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -24,6 +24,23 @@ def renamed(**names: str) -> Callable[[Function], Function]:
                     options.setdefault(new, options.pop(old))
                     options.pop(old, None)
             return function(*arguments, **options)
+
+        return cast(Function, call)
+
+    return decorate
+
+
+def once_positional(*names: str) -> Callable[[Function], Function]:
+    """Let a method take keyword arguments by position, after its first argument."""
+
+    def decorate(method: Function) -> Function:
+        @functools.wraps(method)
+        def call(self: Any, *arguments: Any, **options: Any) -> Any:
+            later = arguments[1:]
+            if len(later) <= len(names):  # of too many, the method itself raises
+                arguments = arguments[:1]
+                options = {**dict(zip(names, later, strict=False)), **options}
+            return method(self, *arguments, **options)
 
         return cast(Function, call)
 
