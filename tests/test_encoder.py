@@ -108,7 +108,9 @@ def test_layers_are_one_several_or_all(encoder: Encoder) -> None:
     maps = encoder.attention("MKV", layers="all", heads="all")
     np.testing.assert_array_equal(maps, encoder.attention("MKV"))
     np.testing.assert_array_equal(encoder.attention("MKV", layers=1, heads=0), maps[1:, :1])
-    with pytest.raises(InputError, match="layers='last': expected indices, or 'all'"):
+    with pytest.raises(
+        InputError, match="layers='last': expected an index, a list of indices, or 'all'"
+    ):
         encoder.contextualize(["MKV"], layers="last")  # type: ignore[arg-type]
 
 

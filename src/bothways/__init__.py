@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bothways import nn, reference
     from bothways.checkpoints import create
     from bothways.encoder import Encoder, load
+    from bothways.inference.attention import AttentionMaps
     from bothways.inference.predict.classify import Classification, Classifications
     from bothways.inference.predict.fill_mask import MaskPrediction
     from bothways.inference.predict.rerank import Ranking
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Alphabet",
+    "AttentionMaps",
     "BothwaysError",
     "Classification",
     "Classifications",
@@ -53,6 +55,7 @@ __all__ = [
 
 _HOME = {
     "Alphabet": "bothways.sequences",
+    "AttentionMaps": "bothways.inference.attention",
     "Classification": "bothways.inference.predict.classify",
     "Classifications": "bothways.inference.predict.classify",
     "Encoder": "bothways.encoder",

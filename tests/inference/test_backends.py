@@ -66,3 +66,20 @@ def test_what_the_engine_alone_does_asks_for_a_compiler(
     expected = r"engine is not installed \(No module .*_engine'\); install a C\+\+ compiler"
     with pytest.raises(BackendError, match=expected):
         create_backend(backend, CONFIG, weights, precision=precision)
+
+
+@pytest.mark.parametrize("name", ["native", "reference"])
+def test_a_backend_for_the_cpu_refuses_a_gpu(weights: Weights, name: BackendName) -> None:
+    with pytest.raises(BackendError, match=rf"'cuda:1': the {name} .* CPU; choose backend='torch'"):
+        create_backend(name, CONFIG, weights, device="cuda:1")
+    assert create_backend(name, CONFIG, weights, device="cpu").device == "cpu"
+
+
+def test_auto_takes_torch_for_a_gpu_and_the_engine_for_the_cpu(
+    weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bothways.inference.backends._has_gpu", lambda: True)
+    assert create_backend("auto", CONFIG, weights, device="cpu").name == "native"
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    with pytest.raises(BackendError, match=r"device='cuda': torch .* sees no GPU"):
+        create_backend("auto", CONFIG, weights, device="cuda")

@@ -44,16 +44,29 @@ def test_an_unknown_precision_is_refused_with_the_list_of_precisions() -> None:
         TorchBackend(CONFIG, initialize(CONFIG), precision="fp8")
 
 
-@pytest.mark.parametrize("device", ["mps", "gpu", "cuda:x", "", "cuda:-1"])
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:", "", "cuda:-1", "mps:0x"])
 def test_an_unknown_device_is_refused(device: str) -> None:
-    with pytest.raises(BackendError, match=r"expected 'cpu', 'cuda' or 'cuda:N'"):
+    with pytest.raises(BackendError, match=r"expected 'cpu', 'cuda', 'cuda:N' or 'mps'"):
         TorchBackend(CONFIG, initialize(CONFIG), device=device)
 
 
-def test_a_gpu_that_is_not_there_is_refused() -> None:
-    missing = f"cuda:{torch.cuda.device_count()}"
-    with pytest.raises(BackendError, match=f"'{missing}': torch .* sees .* GPUs here"):
-        TorchBackend(CONFIG, initialize(CONFIG), device=missing)
+@pytest.mark.parametrize(
+    ("device", "count", "seen"),
+    [
+        ("cuda", 0, "no GPU on this machine; choose another device"),
+        ("cuda:0", 0, "no GPU on this machine"),
+        ("cuda:2", 2, "only cuda:0 to cuda:1 on this machine"),
+        ("mps", 0, "no Apple GPU on this machine"),
+    ],
+)
+def test_a_gpu_that_torch_does_not_see_is_refused(
+    device: str, count: int, seen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(BackendError, match=f"device='{device}': torch .* sees {seen}") as failure:
+        TorchBackend(CONFIG, initialize(CONFIG), device=device)
+    assert "process" not in str(failure.value)
 
 
 def test_a_device_is_chosen_where_none_is_named() -> None:

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from bothways.cli import models
 from bothways.cli import options as o
 from bothways.cli.command import command
-from bothways.cli.inputs import check_input_files, note_tables, report_missing
+from bothways.cli.equal_ids import IdWatch
+from bothways.cli.inputs import (
+    check_input_files,
+    check_kept,
+    columns_to_keep,
+    note_tables,
+    report_missing,
+)
 from bothways.cli.progress import encoding_progress
 from bothways.errors import InputError
 from bothways.io.options import Option
@@ -33,8 +40,7 @@ class EncodeOptions(o.PoolingOptions):
     output: Annotated[
         str,
         Option(
-            "File of vectors: .parquet, .npy or .jsonl, or - for .jsonl on standard output. It "
-            "appears only when it is complete.",
+            "File of vectors: .parquet, .npy or .jsonl, or - for standard output.",
             group="Output", unit="FILE", flags=("--output", "-o"),
         ),
     ]  # fmt: skip
@@ -47,6 +53,8 @@ class EncodeOptions(o.PoolingOptions):
         ),
     ] = None  # fmt: skip
     overwrite: o.Overwrite = False
+    keep: o.Keep = ()
+    keep_all: o.KeepAll = False
     tokens: Annotated[
         bool,
         Option(
@@ -66,11 +74,10 @@ def encode(
 ) -> None:
     """Encode files of sequences into a file of vectors.
 
-    Writes one vector per row, in order, reading a part of the file at a time. .jsonl and .parquet
-    (extra [parquet]) hold id, text, vector, num_tokens, num_unknown and truncated of each row, with
-    the model and settings; .npy holds vectors only, with files beside it: the model and settings
-    in .npy.json, and ids that are not row numbers in .npy.ids.jsonl. With --tokens, rows hold id,
-    text, tokens, offsets, vectors and truncated.
+    Writes one vector per row, in order. .jsonl and .parquet (extra [parquet]) hold id, text,
+    vector, num_tokens, num_unknown and truncated of each row, with the model and settings; .npy
+    holds vectors only, with the model and settings in .npy.json and ids that are not row numbers
+    in .npy.ids.jsonl. With --tokens, rows hold id, text, tokens, offsets, vectors and truncated.
 
     \b
         bothways encode sentences.txt -o sentences.jsonl
@@ -83,6 +90,7 @@ def encode(
 
     reduce_memory_retention()
     files = check_input_files(inputs, options.output, quiet=quiet)
+    keep = columns_to_keep(options.keep, keep_all=options.keep_all)
     _check_tokens(options)
     settings = models.EncodeSettings(
         options.pooling,
@@ -95,6 +103,8 @@ def encode(
     )
     with contextlib.ExitStack() as stack:
         out = stack.enter_context(_open_output(options))
+        if keep and out.format == "npy":
+            raise InputError(".npy has vectors only; use .parquet or .jsonl with --keep")
         encoder = models.load(options.model, backend, quiet=quiet)
         origin = models.origin_of(encoder, options.model, settings)
         if isinstance(out, TokenOutput):
@@ -111,13 +121,14 @@ def encode(
         )
         read_progress = ReadProgress(files)
         rows = stack.enter_context(
-            contextlib.closing(_read_rows(files, inputs, encoder, read_progress, quiet=quiet))
+            contextlib.closing(_read_rows(files, inputs, keep, encoder, read_progress, quiet=quiet))
         )
+        ids = IdWatch()
         started = time.monotonic()
         with encoding_progress(quiet=quiet) as report:
             totals = encode_all(
                 encoder,
-                rows,
+                ids.watch(check_kept(rows, out.COLUMNS)),
                 settings=settings,
                 plan=plan,
                 read_progress=read_progress,
@@ -125,6 +136,7 @@ def encode(
             )
         seconds = time.monotonic() - started
     report_missing(inputs, read_progress)
+    ids.report()
     report_totals("encoded", totals, seconds, max_length=encoder.max_length, quiet=quiet)
 
 
@@ -151,6 +163,7 @@ def _open_output(
 def _read_rows(
     files: "Sequence[InputFile]",
     inputs: o.InputOptions,
+    keep: Sequence[str] | Literal["all"],
     encoder: "Encoder",
     read_progress: "ReadProgress",
     *,
@@ -163,6 +176,7 @@ def _read_rows(
         kind=models.kind_of(encoder),
         column=inputs.column,
         id_column=inputs.id_column,
+        keep=keep,
         on_missing=inputs.on_missing,
         read_progress=read_progress,
     )

@@ -4,7 +4,7 @@ import dataclasses
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 
@@ -27,6 +27,9 @@ _BYTES_PER_CHARACTER = 160
 """Memory per input character during tokenization: its part of a token, and the tokenizer's record
 of normalization. A text of 10 MB took 1.4 GB."""
 
+_BYTES_PER_STR_CHARACTER = 8
+"""Memory of a character of a str, and of the bytes or line from which it was decoded."""
+
 _OVERHEAD = 2.0
 """Memory of a batch relative to its activations, with the backend's workspace, and freed memory
 that has not been returned to the system."""
@@ -47,6 +50,8 @@ class ChunkPlan:
     batch_tokens: tokens per batch of the encoder.
     longest_row: maximum length of a row in characters; None for no limit.
     numbers_per_character: numbers of a series, or token ids, that count as one character.
+    characters_read: characters of a text that count, as it is cut after them; None for all.
+    characters_beside: characters that are read with each row, such as those of a query.
     """
 
     rows: int = MAX_ROWS
@@ -54,6 +59,26 @@ class ChunkPlan:
     batch_tokens: int = DEFAULT_MAX_TOKENS
     longest_row: int | None = None
     numbers_per_character: int = 4
+    characters_read: int | None = None
+    characters_beside: int = 0
+
+    def size_of(self, value: Any) -> int:
+        """The size of a row in characters, as far as it takes memory.
+
+        Of a text that is cut, the rest counts for as much as it takes as a str.
+        """
+        return self.characters_beside + self._count(value)
+
+    def _count(self, value: Any) -> int:
+        match value:
+            case str():
+                read = min(len(value), self.characters_read or len(value))
+                rest = len(value) - read
+                return read + rest * _BYTES_PER_STR_CHARACTER // _BYTES_PER_CHARACTER
+            case np.ndarray():
+                return value.size // self.numbers_per_character
+            case _:
+                return sum(self._count(part) + 1 for part in value)
 
 
 def reduce_memory_retention() -> None:
@@ -69,6 +94,7 @@ def plan_chunks(
     dimensions: int,
     windows: bool,
     token_vectors: bool = False,
+    query: str | None = None,
 ) -> ChunkPlan:
     """Choose chunks and batches that keep the process below `limit` bytes; None for no limit.
 
@@ -77,6 +103,7 @@ def plan_chunks(
 
     windows: whether rows longer than the model are encoded whole, which holds a vector for every
         token of a row.
+    query: a text that is read with each row.
     token_vectors: whether the vectors of all tokens of a chunk are held until they are written.
 
     Raises:
@@ -84,12 +111,14 @@ def plan_chunks(
     """
     config = encoder.config
     held = 8 * config.d_model if token_vectors else 0  # the vectors, and as they are written
-    numbers_per_character = 1 if token_vectors else ChunkPlan.numbers_per_character
+    plan = ChunkPlan(
+        numbers_per_character=1 if token_vectors else ChunkPlan.numbers_per_character,
+        characters_read=None if windows else _characters_read(encoder),
+        characters_beside=len(query or ""),
+    )
     if limit is None:
         most = _TOKEN_VECTOR_BYTES // held if held else MAX_CHARACTERS
-        return ChunkPlan(
-            characters=_clamp(most, 1, MAX_CHARACTERS), numbers_per_character=numbers_per_character
-        )
+        return dataclasses.replace(plan, characters=_clamp(most, 1, MAX_CHARACTERS))
     _warm_up(encoder)
     per_token = bytes_per_token(config) * _OVERHEAD
     least = int(encoder.max_length * per_token) + _OUTPUT_BYTES
@@ -105,13 +134,19 @@ def plan_chunks(
     free = limit - resident - _OUTPUT_BYTES
     per_character = _BYTES_PER_CHARACTER + held
     per_long_row = _BYTES_PER_CHARACTER + (8 * config.d_model if windows or token_vectors else 0)
-    return ChunkPlan(
+    return dataclasses.replace(
+        plan,
         rows=_clamp(free // 8 // (16 * dimensions + 1024), 1, MAX_ROWS),
         characters=_clamp(free * 3 // 8 // per_character, 1, MAX_CHARACTERS),
         batch_tokens=_clamp(int(free / 2 / per_token), 1, DEFAULT_MAX_TOKENS),
         longest_row=free // per_long_row,
-        numbers_per_character=numbers_per_character,
     )
+
+
+def _characters_read(encoder: "Encoder") -> int | None:
+    """Characters of a text that the encoder's reader tokenizes at most; None for all."""
+    reader = encoder.reader
+    return None if reader is None else reader.characters_read(encoder.max_length)
 
 
 def _warm_up(encoder: "Encoder") -> None:

@@ -68,6 +68,8 @@ def load(
         backend=options.backend,
         precision=options.precision,
         threads=options.threads,
+        device=options.device,
+        max_length=options.max_length,
     )
 
 
@@ -101,6 +103,7 @@ def origin_of(encoder: "Encoder", source: str, settings: EncodeSettings) -> "Ori
         precision=encoder.backend.precision,
         prompt=prompt.text,
         prompt_name=prompt.name or "",
+        max_length=encoder.max_length,
         version=bothways.__version__,
     )
 

@@ -21,6 +21,8 @@ __all__ = [
     "AsJson",
     "BackendOptions",
     "InputOptions",
+    "Keep",
+    "KeepAll",
     "ModelArgument",
     "OverflowOptions",
     "Overwrite",
@@ -47,6 +49,17 @@ Quiet = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
 Overwrite = Annotated[bool, Option("Replace the output if it exists.", group=_OUTPUT)]
+Keep = Annotated[
+    tuple[str, ...],
+    Option(
+        "Column of the input to copy into the output (repeatable; not into .npy).",
+        group=_OUTPUT, unit="NAME",
+    ),
+]  # fmt: skip
+KeepAll = Annotated[
+    bool,
+    Option("Copy all columns but those of the sequences and ids.", group=_OUTPUT, advanced=True),
+]
 Prompt = Annotated[
     str | None,
     Option(
@@ -86,7 +99,7 @@ class InputOptions:
     id_column: Annotated[
         str | None,
         Option(
-            "Column of the ids (default: row numbers from 0; in FASTA and .npz, the names).",
+            "Column of the ids (default: id, else row numbers; in FASTA and .npz, names).",
             group=_INPUT, unit="NAME",
         ),
     ] = None  # fmt: skip
@@ -211,7 +224,7 @@ class OverflowOptions:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BackendOptions:
-    """What computes, and how precisely."""
+    """What computes, how precisely, and how many tokens of a sequence."""
 
     backend: Annotated[
         BackendName,
@@ -228,6 +241,21 @@ class BackendOptions:
             group=_COMPUTE, unit="NAME",
         ),
     ] = "fp32"  # fmt: skip
+    max_length: Annotated[
+        int | None,
+        Option(
+            "Longest sequence in tokens, up to the positions of the model (default: the model's).",
+            group=_COMPUTE, unit="N", minimum=1, advanced=True,
+        ),
+    ] = None  # fmt: skip
+    device: Annotated[
+        str | None,
+        Option(
+            "cpu, cuda, cuda:N or mps; a GPU needs the torch backend (default: a GPU if torch sees "
+            "one, but not mps).",
+            group=_COMPUTE, unit="NAME", advanced=True,
+        ),
+    ] = None  # fmt: skip
     threads: Annotated[
         int | None,
         Option(

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from bothways.cli import models
 from bothways.cli import options as o
 from bothways.cli.command import command
-from bothways.cli.inputs import check_input_files, note_tables, report_missing
+from bothways.cli.equal_ids import IdWatch
+from bothways.cli.inputs import (
+    check_input_files,
+    check_kept,
+    columns_to_keep,
+    note_tables,
+    report_missing,
+)
 from bothways.cli.progress import encoding_progress
 from bothways.errors import InputError
 from bothways.io.options import Option
@@ -48,6 +55,8 @@ class PredictOptions:
         ),
     ] = None  # fmt: skip
     overwrite: o.Overwrite = False
+    keep: o.Keep = ()
+    keep_all: o.KeepAll = False
     task: Annotated[
         o.PredictTask | None,
         Option(
@@ -109,6 +118,7 @@ def predict(
 
     reduce_memory_retention()
     files = check_input_files(inputs, options.output, quiet=quiet)
+    keep = columns_to_keep(options.keep, keep_all=options.keep_all)
     _check_pairs(inputs.column, options)
     with contextlib.ExitStack() as stack:
         out = stack.enter_context(
@@ -125,18 +135,27 @@ def predict(
             encoder,
             dimensions=head.num_outputs,
             windows=overflow.on_overflow == "window",
+            query=predictor.query,
         )
         read_progress = ReadProgress(files)
         kind = _input_kind(encoder, predictor, pairs=options.pair_column is not None)
         rows = stack.enter_context(
-            contextlib.closing(_read_rows(files, inputs, options.pair_column, kind, read_progress))
+            contextlib.closing(
+                _read_rows(files, inputs, keep, options.pair_column, kind, read_progress)
+            )
         )
+        ids = IdWatch()
         writer = out.start(predictor.columns, models.head_origin(encoder, model, head))
         started = time.monotonic()
         with encoding_progress(quiet=quiet) as report:
             totals = predict_rows(
                 encoder,
-                rows if quiet else note_tables(rows, read_progress, columns=False),
+                ids.watch(
+                    check_kept(
+                        rows if quiet else note_tables(rows, read_progress, columns=False),
+                        predictor.columns,
+                    )
+                ),
                 writer,
                 predictor,
                 plan=plan,
@@ -145,6 +164,7 @@ def predict(
             )
         seconds = time.monotonic() - started
     report_missing(inputs, read_progress)
+    ids.report()
     report_totals(f"{predictor.task}:", totals, seconds, max_length=encoder.max_length, quiet=quiet)
 
 
@@ -189,6 +209,7 @@ def _input_kind(encoder: "Encoder", predictor: "Predictor", *, pairs: bool) -> "
 def _read_rows(
     files: "Sequence[InputFile]",
     inputs: o.InputOptions,
+    keep: Sequence[str] | Literal["all"],
     pair_column: str | None,
     kind: "InputKind",
     read_progress: "ReadProgress",
@@ -201,6 +222,7 @@ def _read_rows(
             files,
             columns=(inputs.column, pair_column),
             id_column=inputs.id_column,
+            keep=keep,
             on_missing=inputs.on_missing,
             read_progress=read_progress,
         )
@@ -209,6 +231,7 @@ def _read_rows(
         kind=kind,
         column=inputs.column,
         id_column=inputs.id_column,
+        keep=keep,
         on_missing=inputs.on_missing,
         read_progress=read_progress,
     )

@@ -6,8 +6,6 @@ import warnings
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bothways.cli.console import note, warn
 from bothways.cli.memory import ChunkPlan
 from bothways.cli.models import EncodeSettings
@@ -15,6 +13,7 @@ from bothways.cli.prediction_records import Cells, Predictor
 from bothways.cli.progress import EncodingReport
 from bothways.errors import InputError, TruncationWarning, UnknownTokenWarning
 from bothways.files import ReadProgress, Row, VectorBatch, VectorWriter
+from bothways.files.kept_cells import KeptCells
 from bothways.files.record_writers import RecordWriter
 from bothways.files.token_output import TokenBatch, TokenWriter
 from bothways.io.progress import ProgressCallback
@@ -75,7 +74,7 @@ def encode_rows(
     totals = Totals()
     for chunk, progress in _each_chunk(rows, totals, plan, read_progress, report):
         encodings = _encode(encoder, chunk, settings, plan, progress)
-        writer.write(_vector_batch(chunk, encodings))
+        writer.write(_vector_batch(chunk, encodings), KeptCells.of(chunk))
         totals.tokens += int(encodings.num_tokens.sum())
         totals.truncated += int(encodings.truncated.sum())
         if settings.on_unknown == "warn" and encodings.mostly_unknown.any():
@@ -114,7 +113,8 @@ def predict_rows(
                 plan.batch_tokens,
                 counted,
             )
-        writer.write(_row_cells(chunk) | cells | {"truncated": truncated.tolist()})
+        records = _row_cells(chunk) | cells | {"truncated": truncated.tolist()}
+        writer.write(records, KeptCells.of(chunk))
         totals.tokens += counted.total
         totals.truncated += int(truncated.sum())
     return totals
@@ -157,7 +157,8 @@ def encode_tokens(
                 offsets=[each.offsets for each in contextual],
                 vectors=[each.vectors for each in contextual],
                 truncated=[each.truncated for each in contextual],
-            )
+            ),
+            KeptCells.of(chunk),
         )
         totals.tokens += sum(len(each.tokens) for each in contextual)
         totals.truncated += sum(each.truncated for each in contextual)
@@ -219,7 +220,7 @@ def split_into_chunks(rows: Iterable[Row], plan: ChunkPlan) -> Iterator[list[Row
     chunk: list[Row] = []
     characters = 0
     for row in rows:
-        size = _count_characters(row.value, plan.numbers_per_character)
+        size = plan.size_of(row.value)
         if plan.longest_row is not None and size > plan.longest_row:
             raise InputError(
                 f"{row.place}: {size:,} characters, but --max-memory leaves room for only "
@@ -284,16 +285,6 @@ def _chunk_progress(
             report(tokens + done, before + (after - before) * done / total)
 
     return progress
-
-
-def _count_characters(value: Any, numbers_per_character: int) -> int:
-    match value:
-        case str():
-            return len(value)
-        case np.ndarray():
-            return value.size // numbers_per_character
-        case _:
-            return sum(len(symbol) + 1 for symbol in value)
 
 
 def _vector_batch(chunk: list[Row], encodings: "SequenceVectors") -> VectorBatch:

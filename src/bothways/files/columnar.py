@@ -6,9 +6,15 @@ from typing import TYPE_CHECKING, Any
 from bothways.errors import DataFileError
 from bothways.files.columnar_files import ColumnarFile, open_columnar
 from bothways.files.columnar_values import can_hold, column_converter, convert_id, plain_value
-from bothways.files.columns import ColumnSelection, choose_column, require_column
+from bothways.files.columns import (
+    ColumnChoice,
+    ColumnSelection,
+    choose_column,
+    choose_ids,
+    require_column,
+)
 from bothways.files.formats import InputFile, explain_size
-from bothways.files.rows import Place, ReadProgress
+from bothways.files.rows import Place, RawRow, ReadProgress
 from bothways.model.inputs import InputKind
 
 if TYPE_CHECKING:
@@ -19,8 +25,8 @@ __all__ = ["read_columnar", "read_columnar_records"]
 
 def read_columnar(
     file: InputFile, read_progress: ReadProgress, kind: InputKind, selection: ColumnSelection
-) -> Generator[tuple[str | None, Any, Place]]:
-    """Yield the id, value (None for null) and place of each row.
+) -> Generator[RawRow]:
+    """Yield each row; its value is None for null, and kept cells are scalars of pyarrow.
 
     Only the selected columns are read, in batches.
 
@@ -29,25 +35,25 @@ def read_columnar(
             type.
     """
     with open_columnar(file, read_progress) as columnar:
+        schema = columnar.schema
+        selection = choose_ids(file.name, schema.names, selection, read_progress)
         yield from _rows(columnar, file, kind, selection)
 
 
 def read_columnar_records(
-    file: InputFile, read_progress: ReadProgress, columns: Sequence[str] | None
+    file: InputFile, read_progress: ReadProgress, columns: ColumnChoice
 ) -> Generator[tuple[dict[str, Any], Place]]:
     """Yield the fields of each row as JSON values, and its place.
 
-    columns: the columns to read; None for all.
+    columns: as in `read_records`.
 
     Raises:
         DataFileError: if the file is damaged or truncated, or a column is missing.
     """
     with open_columnar(file, read_progress) as columnar:
         names = columnar.schema.names
-        selected = [
-            require_column(file.name, names, column)
-            for column in (names if columns is None else dict.fromkeys(columns))
-        ]
+        chosen = columns(names) if callable(columns) else names if columns is None else columns
+        selected = [require_column(file.name, names, column) for column in dict.fromkeys(chosen)]
         for row, batch, i in _each_row(columnar, selected):
             place = Place(file.name, row)
             fields = {
@@ -58,7 +64,7 @@ def read_columnar_records(
 
 def _rows(
     columnar: ColumnarFile, file: InputFile, kind: InputKind, selection: ColumnSelection
-) -> Iterator[tuple[str | None, Any, Place]]:
+) -> Iterator[RawRow]:
     schema = columnar.schema
     candidates = [field.name for field in schema if can_hold(field.type, kind)]
     column = choose_column(file.name, schema.names, candidates, selection)
@@ -67,11 +73,13 @@ def _rows(
     if ids is not None:
         require_column(file.name, schema.names, ids)
 
-    selected = [column] if ids is None else list({column: None, ids: None})
+    kept = selection.kept_columns(file.name, schema.names, [column])
+    selected = list(dict.fromkeys([column, *([] if ids is None else [ids]), *kept]))
     for row, batch, i in _each_row(columnar, selected):
         place = Place(file.name, row, field=column)
+        cells = {name: batch[name][i] for name in kept}
         if not batch[column][i].is_valid:
-            yield None, None, place
+            yield RawRow(None, None, place, cells)
             continue
         value = convert(batch[column][i], place)
         if isinstance(value, str) and len(value) > file.max_row_size:
@@ -79,7 +87,7 @@ def _rows(
         row_id = None
         if ids is not None:
             row_id = convert_id(batch[ids][i], Place(file.name, row, field=ids))
-        yield row_id, value, place
+        yield RawRow(row_id, value, place, cells)
 
 
 def _each_row(

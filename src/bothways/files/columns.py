@@ -1,20 +1,69 @@
 """Selecting the columns that hold the sequences and the ids."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 from bothways.errors import DataFileError
+from bothways.files.rows import Place, ReadProgress
 
-__all__ = ["ColumnSelection", "choose_column", "format_names", "require_column"]
+__all__ = [
+    "ColumnChoice",
+    "ColumnSelection",
+    "SameColumns",
+    "choose_column",
+    "choose_ids",
+    "format_names",
+    "require_column",
+]
+
+ColumnChoice = Sequence[str] | Callable[[Sequence[str]], Sequence[str]] | None
+"""Columns to read: their names, or a function that chooses them among all; None for all."""
 
 _USUAL_NAMES = ("text", "sentence", "sequence", "series")
+_ID_NAME = "id"
 
 
 class ColumnSelection(NamedTuple):
-    """The columns that the user named; None to choose automatically."""
+    """The columns that the user named; None to choose automatically.
+
+    keep: other columns of which rows keep the cells; all others if it is "all".
+    """
 
     column: str | None = None
     id_column: str | None = None
+    keep: Sequence[str] | Literal["all"] = ()
+
+    def with_ids(self, available: Sequence[str]) -> "ColumnSelection":
+        """With the only column called id, in any case, as `id_column`, unless one is named."""
+        ids = [name for name in available if name.lower() == _ID_NAME]
+        if self.id_column is not None or len(ids) != 1 or len(available) == 1:
+            return self
+        return self if ids[0] == self.column else self._replace(id_column=ids[0])
+
+    def kept_columns(self, name: str, available: Sequence[str], used: Sequence[str]) -> list[str]:
+        """The columns to keep of the file called `name`, whose sequences are in `used`.
+
+        Raises:
+            DataFileError: if one is missing.
+        """
+        if self.keep == "all":
+            others = [each for each in available if each not in (*used, self.id_column)]
+        else:
+            others = list(dict.fromkeys(self.keep))
+        return [require_column(name, available, each) for each in others]
+
+
+def choose_ids(
+    name: str,
+    available: Sequence[str],
+    selection: ColumnSelection,
+    read_progress: ReadProgress,
+) -> ColumnSelection:
+    """Add the column of ids, if the file called `name` has one, and note it in the progress."""
+    chosen = selection.with_ids(available)
+    if chosen is not selection and chosen.id_column is not None:
+        read_progress.id_columns[name] = chosen.id_column
+    return chosen
 
 
 def choose_column(
@@ -62,3 +111,27 @@ def require_column(name: str, available: Sequence[str], column: str) -> str:
 def format_names(columns: Sequence[str]) -> str:
     """Column names for a message."""
     return ", ".join(map(repr, columns)) if columns else "no columns"
+
+
+class SameColumns:
+    """Gives all rows the kept columns of the first; the cells that others lack are None."""
+
+    def __init__(self) -> None:
+        self._names: list[str] | None = None
+
+    def __call__(self, cells: Mapping[str, Any], place: Place) -> Mapping[str, Any]:
+        """The cells of one row.
+
+        Raises:
+            DataFileError: if the row has a column that the first row lacks.
+        """
+        if self._names is None:
+            self._names = list(cells)
+        if list(cells) == self._names:
+            return cells
+        if others := [name for name in cells if name not in self._names]:
+            raise DataFileError(
+                f"{place._replace(field=None)}: has the column {others[0]!r}, which the first row "
+                "lacks; name the columns to keep with --keep (in Python, keep=)"
+            )
+        return {name: cells.get(name) for name in self._names}

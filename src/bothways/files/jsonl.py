@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bothways.errors import DataFileError
-from bothways.files.columns import ColumnSelection, choose_column, format_names
-from bothways.files.rows import Place
+from bothways.files.columns import ColumnSelection, choose_column, choose_ids, format_names
+from bothways.files.rows import Place, RawRow, ReadProgress
 from bothways.files.values import can_hold, describe_value, parse_id, parse_value
 from bothways.model.inputs import InputKind
 
@@ -15,19 +15,28 @@ __all__ = ["get_field", "json_errors", "parse_object", "read_objects", "rows_of_
 
 
 def rows_of_objects(
-    objects: Iterable[tuple[dict[str, Any], Place]], kind: InputKind, selection: ColumnSelection
-) -> Iterator[tuple[str | None, Any, Place]]:
-    """Yield the id, value and place of each object. The first one determines the column.
+    objects: Iterable[tuple[dict[str, Any], Place]],
+    kind: InputKind,
+    selection: ColumnSelection,
+    read_progress: ReadProgress,
+) -> Iterator[RawRow]:
+    """Yield the row of each object. The first one determines the columns.
 
-    The value is None where the field is null, or where an object after the first lacks it.
+    The value is None where the field is null, or where an object after the first lacks it; kept
+    cells likewise. To keep all columns is to keep all fields of each object.
 
     Raises:
         DataFileError: if a field is missing or of the wrong type.
     """
     column: str | None = None
+    kept: list[str] = []
     for fields, place in objects:
         if column is None:
+            selection = choose_ids(place.file, list(fields), selection, read_progress)
             column = _choose_column(fields, str(place), kind, selection)
+            kept = selection.kept_columns(str(place), list(fields), [column])
+        if selection.keep == "all":
+            kept = selection.kept_columns(str(place), list(fields), [column])
         at = place._replace(field=column)
         value = fields.get(column)
         row_id = None
@@ -36,7 +45,7 @@ def rows_of_objects(
             if selection.id_column is not None:
                 at_id = place._replace(field=selection.id_column)
                 row_id = parse_id(get_field(fields, at_id), at_id)
-        yield row_id, value, at
+        yield RawRow(row_id, value, at, {name: fields.get(name) for name in kept})
 
 
 def _choose_column(

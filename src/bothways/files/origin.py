@@ -16,6 +16,9 @@ TRUST_HINT = (
 
 _PREFIX = "bothways."
 
+_LEAST = {"dimensions": 1, "max_length": 0}
+"""Fields that are whole numbers, and the least value of each."""
+
 _OLD_KEYS = {"normalization": "normalisation"}
 """Keys of files that bothways 0.1.0 wrote."""
 
@@ -26,8 +29,9 @@ class Origin:
 
     model: its name for `bothways.load`. fingerprint: SHA-256 of the model folder. normalization:
     `l2` or `none`. prompt: the text put before each sequence, "" for none. version: of bothways.
-    prompt_name: the name of that prompt in the model, "" for a literal text or none; files of
-    earlier versions do not have it.
+    prompt_name: the name of that prompt in the model, "" for a literal text or none. max_length:
+    the longest sequence, in tokens. Files of earlier versions do not have these two, which are ""
+    and 0 then.
     """
 
     model: str
@@ -39,6 +43,7 @@ class Origin:
     prompt: str
     version: str
     prompt_name: str = ""
+    max_length: int = 0
 
     def to_metadata(self) -> dict[str, str]:
         """Metadata for a Parquet schema: each field under the key `bothways.<field>`."""
@@ -53,7 +58,7 @@ class Origin:
                 not write.
         """
         metadata = metadata or {}
-        fields = {}
+        fields: dict[str, Any] = {}
         for field in dataclasses.fields(cls):
             values = (metadata.get((_PREFIX + key).encode()) for key in _keys(field.name))
             value = next((value for value in values if value is not None), None)
@@ -64,13 +69,16 @@ class Origin:
                     f"{name}: no {_PREFIX}{field.name} in its metadata; "
                     f"expected a .parquet file written by bothways encode; {TRUST_HINT}"
                 )
-            fields[field.name] = value.decode("utf-8", errors="replace")
-        dimensions = fields.pop("dimensions")
-        if not dimensions.isdecimal() or int(dimensions) == 0:
-            raise DataFileError(
-                f"{name}: {_PREFIX}dimensions is {dimensions!r}; expected a whole number above 0"
-            )
-        return cls(**fields, dimensions=int(dimensions))
+            entry = value.decode("utf-8", errors="replace")
+            fields[field.name] = entry
+            if (least := _LEAST.get(field.name)) is not None:
+                if not entry.isdecimal() or int(entry) < least:
+                    raise DataFileError(
+                        f"{name}: {_PREFIX}{field.name} is {entry!r}; expected a whole number of "
+                        f"at least {least}"
+                    )
+                fields[field.name] = int(entry)
+        return cls(**fields)
 
     @classmethod
     def from_json(cls, value: Any, where: str) -> Self:
@@ -91,10 +99,11 @@ class Origin:
             if key is None:
                 raise DataFileError(f"{where}: no key {field.name!r}; bothways encode writes it")
             entry = value[key]
-            if field.name == "dimensions":
-                if type(entry) is not int or entry < 1:
+            if (least := _LEAST.get(field.name)) is not None:
+                if type(entry) is not int or entry < least:
                     raise DataFileError(
-                        f"{where}: dimensions is {entry!r}; expected a whole number above 0"
+                        f"{where}: {field.name} is {entry!r}; expected a whole number of at least "
+                        f"{least}"
                     )
             elif not isinstance(entry, str):
                 raise DataFileError(f"{where}: {key} is {entry!r}; expected a text")
@@ -115,7 +124,8 @@ def _keys(field: str) -> list[str]:
 def check_comparable(query: Origin, file: Origin, name: str) -> None:
     """Raise unless vectors of the two origins can be compared by their cosine.
 
-    The prompt may differ: many models have a special prompt for queries.
+    Prompt, precision and maximum length may differ: many models have a special prompt for queries,
+    other precisions approximate fp32, and a query is shorter than a document.
 
     Raises:
         DataFileError: names the field that differs, with both values.

@@ -2,9 +2,10 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
-from bothways.files.columns import require_column
+from bothways.files.columns import ColumnSelection, SameColumns, choose_ids, require_column
 from bothways.files.formats import FileOptions, InputFile
 from bothways.files.inputs import check_inputs
 from bothways.files.missing import OnMissing, blank_as_missing, replace_missing
@@ -20,6 +21,7 @@ def read_pairs(
     *,
     columns: tuple[str, str],
     id_column: str | None = None,
+    keep: Sequence[str] | Literal["all"] = (),
     on_missing: OnMissing = "error",
     options: FileOptions | None = None,
     read_progress: ReadProgress | None = None,
@@ -27,28 +29,47 @@ def read_pairs(
     """Yield the rows of all files in order, each with a tuple of two texts as its value.
 
     columns: of the first and the second text.
-    id_column, on_missing, options, read_progress: see `read_rows`.
+    id_column, keep, on_missing, options, read_progress: see `read_rows`; kept cells are JSON
+        values.
 
     Raises:
         DataFileError: names the file, row and column.
     """
     files = check_inputs(sources, options)
     read_progress = read_progress or ReadProgress(files)
-    required = [*columns, *([] if id_column is None else [id_column])]
+    named = ColumnSelection(id_column=id_column, keep=keep)
+    same_columns = SameColumns()
     number = 0
     for file in files:
-        with closing(read_records(file, columns=required, read_progress=read_progress)) as records:
+        needed = partial(_needed_columns, file.name, columns, named)
+        with closing(read_records(file, columns=needed, read_progress=read_progress)) as records:
             for index, record in enumerate(records):
+                available = list(record.fields)
                 if index == 0:  # objects of JSON may lack fields in later rows
-                    for column in required:
-                        require_column(str(record.place), list(record.fields), column)
+                    for column in columns:
+                        require_column(str(record.place), available, column)
+                    selection = choose_ids(file.name, available, named, read_progress)
+                    ids = selection.id_column
+                    if ids is not None:
+                        require_column(str(record.place), available, ids)
+                    kept = selection.kept_columns(str(record.place), available, columns)
+                elif keep == "all":
+                    kept = selection.kept_columns(str(record.place), available, columns)
                 pair = _pair(record, file, columns, on_missing, read_progress)
                 if pair is not None:
-                    row_id = str(number)
-                    if id_column is not None:
-                        row_id = parse_id(*_field(record, file, id_column))
-                    yield Row(row_id, pair, record.place)
+                    row_id = str(number) if ids is None else parse_id(*_field(record, file, ids))
+                    cells = {name: record.fields.get(name) for name in kept}
+                    kept_cells = same_columns(cells, record.place)
+                    yield Row(row_id, pair, record.place, kept_cells, ids is None)
                 number += 1
+
+
+def _needed_columns(
+    name: str, columns: tuple[str, str], named: ColumnSelection, available: Sequence[str]
+) -> list[str]:
+    selection = named.with_ids(available)
+    ids = [] if selection.id_column is None else [selection.id_column]
+    return [*columns, *ids, *selection.kept_columns(name, available, columns)]
 
 
 def _pair(

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol, assert_never
 
+from bothways.files.kept_cells import NO_CELLS, KeptCells
 from bothways.files.row_groups import RowGroupWriter
 from bothways.files.sink import Sink
 from bothways.io.printable import escape_in_json
@@ -38,8 +39,8 @@ RecordBatch = Mapping[str, Sequence[Any]]
 class RecordWriter(Protocol):
     """Writes records to one file."""
 
-    def write(self, batch: RecordBatch) -> None:
-        """Add records."""
+    def write(self, batch: RecordBatch, kept: KeptCells = NO_CELLS) -> None:
+        """Add records, with cells that are copied from the input."""
 
     def finish(self) -> None:
         """Write the end of the file."""
@@ -51,9 +52,9 @@ class JsonlRecordWriter:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
 
-    def write(self, batch: RecordBatch) -> None:
+    def write(self, batch: RecordBatch, kept: KeptCells = NO_CELLS) -> None:
         """Write records and flush, so that a pipe passes them on at once."""
-        self._sink.write_lines(self._lines(batch))
+        self._sink.write_lines(self._lines({**batch, **kept.json_columns()}))
 
     def finish(self) -> None:
         """Flush."""
@@ -76,16 +77,26 @@ class TableRecordWriter:
     def __init__(self, sink: Sink, columns: ColumnTypes, delimiter: str) -> None:
         self._sink = sink
         self._delimiter = delimiter
-        self._write_rows([list(columns)], csv.QUOTE_ALL if delimiter == "\t" else csv.QUOTE_MINIMAL)
+        self._columns: list[str] | None = list(columns)  # None once the header is written
 
-    def write(self, batch: RecordBatch) -> None:
+    def write(self, batch: RecordBatch, kept: KeptCells = NO_CELLS) -> None:
         """Write records."""
-        cells_by_row = zip(*batch.values(), strict=True)
+        self._write_header(list(kept.columns))
+        cells_by_row = zip(*batch.values(), *kept.json_columns().values(), strict=True)
         self._write_rows([_table_cell(cell) for cell in cells] for cells in cells_by_row)
 
     def finish(self) -> None:
-        """Flush."""
+        """Write the header of a file without records, and flush."""
+        self._write_header([])
         self._sink.flush()
+
+    def _write_header(self, kept: list[str]) -> None:
+        if self._columns is not None:
+            self._write_rows(
+                [[*self._columns, *kept]],
+                csv.QUOTE_ALL if self._delimiter == "\t" else csv.QUOTE_MINIMAL,
+            )
+            self._columns = None
 
     def _write_rows(
         self, rows: Iterable[list[Any]], quoting: Literal[0, 1] = csv.QUOTE_MINIMAL
@@ -108,7 +119,7 @@ class ParquetRecordWriter:
         )
         self._row_groups = RowGroupWriter(sink, schema)
 
-    def write(self, batch: RecordBatch) -> None:
+    def write(self, batch: RecordBatch, kept: KeptCells = NO_CELLS) -> None:
         """Add records; they reach the file when a row group is full."""
         import pyarrow as pa
 
@@ -116,7 +127,8 @@ class ParquetRecordWriter:
             [
                 pa.array([_json_value(cell) for cell in batch[field.name]], field.type)
                 for field in self._row_groups.schema
-            ]
+            ],
+            kept,
         )
 
     def finish(self) -> None:
@@ -164,7 +176,7 @@ def _table_cell(cell: Any) -> Any:
             return ""
         case bool():
             return str(value).lower()
-        case list():
+        case list() | dict():
             return json.dumps(value, ensure_ascii=False)
         case _:
             return value

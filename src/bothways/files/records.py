@@ -1,13 +1,14 @@
 """Reading records from any input as a stream: all fields of a row, by column."""
 
 import contextlib
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from typing import Any, NamedTuple, assert_never
 
 from bothways.errors import DataFileError
 from bothways.files.byte_lines import read_byte_lines, read_chunks
 from bothways.files.columnar import read_columnar_records
+from bothways.files.columns import ColumnChoice
 from bothways.files.decoding import decode_lines
 from bothways.files.fasta import read_fasta
 from bothways.files.formats import InputFile
@@ -34,12 +35,13 @@ class Record(NamedTuple):
 def read_records(
     file: InputFile,
     *,
-    columns: Sequence[str] | None = None,
+    columns: ColumnChoice = None,
     read_progress: ReadProgress | None = None,
 ) -> Generator[Record]:
     """Yield the records of one file in order.
 
-    columns: the columns to read; None for all.
+    columns: the columns to read from .parquet and .arrow, or a function that chooses them among
+        those of the file; None for all. Other formats have all columns.
     read_progress: updated while the file is read.
 
     Raises:
@@ -53,7 +55,7 @@ def read_records(
 
 def _read(
     file: InputFile,
-    columns: Sequence[str] | None,
+    columns: ColumnChoice,
     read_progress: ReadProgress,
     stack: contextlib.ExitStack,
 ) -> Iterator[tuple[Mapping[str, Any], Place]]:

@@ -1,12 +1,15 @@
 """A row of input, its place in the input, and the progress of reading."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from bothways.files.formats import InputFile
 
-__all__ = ["Place", "ReadProgress", "Row"]
+__all__ = ["Place", "RawRow", "ReadProgress", "Row"]
+
+_NO_CELLS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Place(NamedTuple):
@@ -28,16 +31,32 @@ class Place(NamedTuple):
         return f"{self.file}, row {self.row}{line}{field}"
 
 
+class RawRow(NamedTuple):
+    """A row as a reader of one format yields it.
+
+    id: None without a column of ids. value: None if it is missing. cells: see `Row`.
+    """
+
+    id: str | None
+    value: Any
+    place: Place
+    cells: Mapping[str, Any] = _NO_CELLS
+
+
 class Row(NamedTuple):
     """One sequence to encode, with its id and place.
 
     value: a str; for symbols also a list of str; for series float64 (length, channels); for token
         ids from .parquet int64 (length,); for a pair a tuple of two str.
+    cells: of the other columns to keep, by name: JSON values, or scalars of pyarrow.
+    is_numbered: whether the id is the row's number, as the input has no ids.
     """
 
     id: str
     value: Any
     place: Place
+    cells: Mapping[str, Any] = _NO_CELLS
+    is_numbered: bool = False
 
 
 class ReadProgress:
@@ -46,6 +65,7 @@ class ReadProgress:
     delimiters: of .csv files, by name, where a reader detected another one than a comma.
     missing: number of rows without a value that were skipped or read as empty texts, and
         first_missing: the place of the first of them.
+    id_columns: the columns of ids by file, where a reader chose one.
     """
 
     def __init__(self, sources: Sequence[str | InputFile]) -> None:
@@ -55,6 +75,7 @@ class ReadProgress:
         self._done = 0
         self._position: Callable[[], int] = lambda: 0
         self.delimiters: dict[str, str] = {}
+        self.id_columns: dict[str, str] = {}
         self.missing = 0
         self.first_missing: Place | None = None
 

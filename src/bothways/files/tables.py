@@ -14,10 +14,11 @@ import warnings
 from collections.abc import Iterable, Iterator
 
 from bothways.errors import DataFileError
-from bothways.files.columns import ColumnSelection, choose_column, require_column
+from bothways.files.columns import ColumnSelection, choose_column, choose_ids, require_column
 from bothways.files.dialects import Dialect, check_header, describe_delimiter, detect_dialect
 from bothways.files.formats import InputFile, explain_size
-from bothways.files.rows import Place, ReadProgress
+from bothways.files.missing import blank_as_missing, require_id
+from bothways.files.rows import Place, RawRow, ReadProgress
 
 __all__ = ["read_table", "read_table_records"]
 
@@ -40,8 +41,8 @@ if hasattr(os, "register_at_fork"):
 
 def read_table(
     lines: Iterable[str], file: InputFile, selection: ColumnSelection, read_progress: ReadProgress
-) -> Iterator[tuple[str | None, str, Place]]:
-    """Yield the id, text and place of each record; the id is None without a selected id column.
+) -> Iterator[RawRow]:
+    """Yield the text of each record, with its id, if there is a column of ids, and kept cells.
 
     Raises:
         DataFileError: if a column is missing, a record has more or fewer fields than the header, or
@@ -52,13 +53,19 @@ def read_table(
     header = next(rows, (Place(name, 0), None))[1]
     if header is None:
         return  # an empty file
+    selection = choose_ids(name, header, selection, read_progress)
     column = header.index(choose_column(name, header, header, selection))
     ids = None
     if selection.id_column is not None:
         ids = header.index(require_column(name, header, selection.id_column))
+    names = selection.kept_columns(name, header, [header[column]])
+    kept = [(each, header.index(each)) for each in names]
     for place, fields in rows:
         place = place._replace(field=header[column])
-        yield (None if ids is None else fields[ids]), fields[column], place
+        row_id = None if ids is None else fields[ids]
+        if row_id is not None and blank_as_missing(fields[column]) is not None:
+            require_id(row_id, place._replace(field=selection.id_column))
+        yield RawRow(row_id, fields[column], place, {each: fields[i] for each, i in kept})
 
 
 def read_table_records(

@@ -2,6 +2,8 @@
 
 .parquet  columns id, text, tokens, offsets, vectors, truncated; the origin in the schema's metadata
 .jsonl    one object per row with the same fields, and the origin
+
+Both also have the columns that are copied from the input.
 """
 
 import dataclasses
@@ -13,6 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
+from bothways.files.kept_cells import NO_CELLS, KeptCells
 from bothways.files.origin import Origin
 from bothways.files.output import Output, OutputFormat, open_output
 from bothways.files.row_groups import RowGroupWriter
@@ -44,8 +47,8 @@ class TokenBatch:
 class TokenWriter(Protocol):
     """Writes token vectors to one file."""
 
-    def write(self, batch: TokenBatch) -> None:
-        """Add rows."""
+    def write(self, batch: TokenBatch, kept: KeptCells = NO_CELLS) -> None:
+        """Add rows, with cells that are copied from the input."""
 
     def finish(self) -> None:
         """Write the end of the file."""
@@ -55,6 +58,7 @@ class TokenOutput(Output):
     """An output of token vectors, opened before the model is loaded."""
 
     FORMATS = ("parquet", "jsonl")
+    COLUMNS = ("id", "text", "tokens", "offsets", "vectors", "truncated", "origin")
 
     def start(self, origin: Origin) -> TokenWriter:
         """The writer of vectors that have this origin; call it once."""
@@ -91,7 +95,7 @@ class _ParquetTokenWriter:
         )
         self._row_groups = RowGroupWriter(sink, schema)
 
-    def write(self, batch: TokenBatch) -> None:
+    def write(self, batch: TokenBatch, kept: KeptCells = NO_CELLS) -> None:
         """Add rows; they reach the file when a row group is full."""
         import pyarrow as pa
 
@@ -111,7 +115,8 @@ class _ParquetTokenWriter:
                 pa.array(offsets, schema.field("offsets").type),
                 pa.ListArray.from_arrays(starts, vectors, type=list_type),
                 pa.array(batch.truncated, pa.bool_()),
-            ]
+            ],
+            kept,
         )
 
     def finish(self) -> None:
@@ -124,16 +129,17 @@ class _JsonlTokenWriter:
         self._sink = sink
         self._origin = json.dumps(dataclasses.asdict(origin))
 
-    def write(self, batch: TokenBatch) -> None:
+    def write(self, batch: TokenBatch, kept: KeptCells = NO_CELLS) -> None:
         """Write rows and flush, so that a pipe passes them on at once."""
-        self._sink.write_lines(self._lines(batch))
+        self._sink.write_lines(self._lines(batch, kept))
 
     def finish(self) -> None:
         """Flush."""
         self._sink.flush()
 
-    def _lines(self, batch: TokenBatch) -> Iterator[str]:
-        for i, row_id in enumerate(batch.ids):
+    def _lines(self, batch: TokenBatch, kept: KeptCells) -> Iterator[str]:
+        rows_of_cells = kept.json_lines(len(batch.ids))
+        for i, (row_id, cells) in enumerate(zip(batch.ids, rows_of_cells, strict=True)):
             offsets = batch.offsets[i]
             fields = {
                 "id": row_id,
@@ -147,5 +153,5 @@ class _JsonlTokenWriter:
             truncated = "true" if batch.truncated[i] else "false"
             yield (
                 f'{json.dumps(fields)[:-1]}, "vectors": [{vectors}], "truncated": {truncated}, '
-                f'"origin": {self._origin}}}'
+                f'{cells}"origin": {self._origin}}}'
             )

@@ -23,6 +23,8 @@ class VectorOutput(Output):
 
     FORMATS = ("parquet", "npy", "jsonl")
 
+    COLUMNS = ("id", "text", "vector", "num_tokens", "num_unknown", "truncated", "origin")
+
     _npy: NpyVectorWriter | None = None
     _ids: RowIdsWriter | None = None
 

@@ -6,6 +6,8 @@
           in NAME.npy.ids.jsonl the ids of rows, unless they are row numbers
 .jsonl    one object per row: id, text, vector, num_tokens, num_unknown, truncated, origin. Each row
           has the origin, so that it survives when files are cut, joined or piped.
+
+.parquet and .jsonl also have the columns that are copied from the input, after the others.
 """
 
 import dataclasses
@@ -16,6 +18,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from bothways.files.array_digest import ArrayDigest
+from bothways.files.kept_cells import NO_CELLS, KeptCells
 from bothways.files.origin import Origin
 from bothways.files.row_groups import RowGroupWriter
 from bothways.files.row_ids import RowIdsWriter
@@ -53,8 +56,8 @@ class VectorBatch:
 class VectorWriter(Protocol):
     """Writes vectors to one file."""
 
-    def write(self, batch: VectorBatch) -> None:
-        """Add rows."""
+    def write(self, batch: VectorBatch, kept: KeptCells = NO_CELLS) -> None:
+        """Add rows, with cells that are copied from the input; .npy has none."""
 
     def finish(self) -> None:
         """Write the end of the file."""
@@ -88,7 +91,7 @@ class ParquetVectorWriter:
             write_statistics=["num_tokens", "num_unknown", "truncated"],
         )
 
-    def write(self, batch: VectorBatch) -> None:
+    def write(self, batch: VectorBatch, kept: KeptCells = NO_CELLS) -> None:
         """Add rows; they reach the file when a row group is full."""
         import pyarrow as pa
 
@@ -102,7 +105,8 @@ class ParquetVectorWriter:
                 pa.array(batch.num_tokens, pa.int32()),
                 pa.array(batch.num_unknown, pa.int32()),
                 pa.array(batch.truncated, pa.bool_()),
-            ]
+            ],
+            kept,
         )
 
     def finish(self) -> None:
@@ -119,7 +123,7 @@ class NpyVectorWriter:
         self._digest = ArrayDigest()
         self._write_header()
 
-    def write(self, batch: VectorBatch) -> None:
+    def write(self, batch: VectorBatch, kept: KeptCells = NO_CELLS) -> None:
         """Add rows."""
         vectors = np.ascontiguousarray(batch.vectors, dtype="<f4")
         self._sink.write(vectors.data)
@@ -161,16 +165,17 @@ class JsonlVectorWriter:
         self._sink = sink
         self._origin = json.dumps(dataclasses.asdict(origin))
 
-    def write(self, batch: VectorBatch) -> None:
+    def write(self, batch: VectorBatch, kept: KeptCells = NO_CELLS) -> None:
         """Write rows and flush, so that a pipe passes them on at once."""
-        self._sink.write_lines(self._lines(batch))
+        self._sink.write_lines(self._lines(batch, kept))
 
     def finish(self) -> None:
         """Flush."""
         self._sink.flush()
 
-    def _lines(self, batch: VectorBatch) -> Iterator[str]:
-        for i, row_id in enumerate(batch.ids):
+    def _lines(self, batch: VectorBatch, kept: KeptCells) -> Iterator[str]:
+        rows = kept.json_lines(len(batch.ids))
+        for i, (row_id, cells) in enumerate(zip(batch.ids, rows, strict=True)):
             numbers = ",".join(batch.vectors[i].astype(str).tolist())
             truncated = "true" if batch.truncated[i] else "false"
             yield (
@@ -178,5 +183,5 @@ class JsonlVectorWriter:
                 f'"vector": [{numbers}], '
                 f'"num_tokens": {int(batch.num_tokens[i])}, '
                 f'"num_unknown": {int(batch.num_unknown[i])}, "truncated": {truncated}, '
-                f'"origin": {self._origin}}}'
+                f'{cells}"origin": {self._origin}}}'
             )

@@ -9,6 +9,7 @@ from typing import Literal, Protocol, assert_never, get_args
 import numpy as np
 
 from bothways.errors import BackendError, InputError, MissingExtra
+from bothways.inference.options import check_count
 from bothways.model.baselines import AnyConfig, BaselineConfig
 from bothways.model.baselines.any_encoder import require_transformer
 from bothways.model.config import EncoderShape, PoolingMode
@@ -57,17 +58,19 @@ def create_backend(
     *,
     precision: Precision = "fp32",
     threads: int | None = None,
+    device: str | None = None,
 ) -> Backend:
     """Create the backend `name`, with these weights.
 
-    `auto` chooses torch if a GPU is available, and for baselines, which only torch supports;
-    otherwise the native engine.
+    `auto` chooses torch if `device` is a GPU, or is None and a GPU is available, and for baselines,
+    which only torch supports; otherwise the native engine.
 
-    threads: CPU threads; None for the backend's default.
+    threads: CPU threads; None for the backend's default. device: as torch names it: `cpu`, `cuda`,
+        `cuda:1` or `mps`; None for a GPU if the backend supports one and torch sees one.
 
     Raises:
         InputError: if the name or precision is unknown, or `threads` is less than 1.
-        BackendError: if the backend or its precision is not available on this machine.
+        BackendError: if the backend, its device or precision is not available on this machine.
         MissingExtra: if the backend is not installed.
         UnsupportedModel: if the backend does not support the encoder.
     """
@@ -76,16 +79,22 @@ def create_backend(
     if precision not in get_args(Precision):
         expected = ", ".join(get_args(Precision))
         raise InputError(f"precision={precision!r}: expected one of {expected}")
-    if threads is not None and threads < 1:
-        raise InputError(f"threads={threads}: expected at least 1, or None for all cores")
+    check_count("threads", threads)
+    on_gpu = device is not None and device != "cpu"
     if name == "auto":
-        name = "torch" if isinstance(config, BaselineConfig) else _choose_backend(precision)
+        is_baseline = isinstance(config, BaselineConfig)
+        name = "torch" if is_baseline or on_gpu else _choose_backend(precision, device)
+    if on_gpu and name != "torch":
+        raise BackendError(
+            f"device={device!r}: the {name} backend computes on the CPU; choose backend='torch', "
+            "or 'auto'"
+        )
     if name == "torch":
         if importlib.util.find_spec("torch") is None:
             raise MissingExtra("torch", "the torch backend")
         from bothways.nn.backend import TorchBackend
 
-        return TorchBackend(config, weights, precision=precision, threads=threads)
+        return TorchBackend(config, weights, device=device, precision=precision, threads=threads)
     transformer = require_transformer(
         config, f"the {name} backend runs", "load it with backend='torch'"
     )
@@ -104,8 +113,11 @@ def create_backend(
             assert_never(unknown)
 
 
-def _choose_backend(precision: Precision) -> Literal["native", "torch"]:
-    """torch if there is a GPU or the precision needs one; otherwise the native engine."""
+def _choose_backend(precision: Precision, device: str | None) -> Literal["native", "torch"]:
+    """torch if there is a GPU or the precision needs one; otherwise the native engine.
+
+    device: `cpu`, or None to look for a GPU.
+    """
     from bothways.native import is_built
 
     if precision in ("bf16", "fp16"):
@@ -113,7 +125,7 @@ def _choose_backend(precision: Precision) -> Literal["native", "torch"]:
     if precision == "int8":  # only the native engine supports it, and it says if it is missing
         return "native"
     if is_built():
-        return "torch" if _has_gpu() else "native"
+        return "torch" if device is None and _has_gpu() else "native"
     if importlib.util.find_spec("torch") is None:
         raise BackendError(
             "neither the native engine nor torch is installed: pip install 'bothways[torch]', or "
@@ -128,6 +140,6 @@ def _has_gpu() -> bool:
         return False
     if sys.platform != "win32" and not any(Path(device).exists() for device in _GPU_DEVICES):
         return False
-    from bothways.nn.backend import has_gpu
+    from bothways.nn.devices import has_gpu
 
     return has_gpu()

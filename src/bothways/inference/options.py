@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from bothways.errors import InputError
 from bothways.inference.prompts import PromptRole, check_prompt_arguments
 from bothways.io.progress import ProgressCallback
@@ -10,7 +12,7 @@ from bothways.model.config import PoolingMode
 from bothways.model.packing import DEFAULT_MAX_TOKENS
 from bothways.sequences import OnOverflow
 
-__all__ = ["OnUnknown", "RunOptions", "VectorOptions"]
+__all__ = ["OnUnknown", "RunOptions", "VectorOptions", "check_count"]
 
 OnUnknown = Literal["warn", "error", "ignore"]
 
@@ -26,6 +28,7 @@ class RunOptions:
         the model; role: whether the sequences are queries or documents. At most one is given; None
         for the model's default prompt.
     on_unknown: what to do with a sequence that consists mostly of unknown tokens.
+    max_length: the longest sequence, in tokens, special tokens included; None for the encoder's.
 
     Raises:
         InputError: if `on_overflow`, `on_unknown` or `role` is not one of its values, `max_tokens`
@@ -39,6 +42,7 @@ class RunOptions:
     prompt_name: str | None = None
     role: PromptRole | None = None
     on_unknown: OnUnknown = "warn"
+    max_length: int | None = None
 
     def __post_init__(self) -> None:
         if self.on_overflow not in get_args(OnOverflow):
@@ -46,8 +50,8 @@ class RunOptions:
         if self.on_unknown not in get_args(OnUnknown):
             raise InputError(f"on_unknown={self.on_unknown!r}: expected {_one_of(OnUnknown)}")
         check_prompt_arguments(self.prompt, self.prompt_name, self.role)
-        if self.max_tokens is not None and self.max_tokens < 1:
-            raise InputError(f"max_tokens={self.max_tokens}: expected at least 1, or None")
+        check_count("max_tokens", self.max_tokens)
+        check_count("max_length", self.max_length)
 
     @property
     def batch_tokens(self) -> int:
@@ -76,6 +80,21 @@ class VectorOptions:
                 f"pooling={self.pooling!r}: expected {_one_of(PoolingMode)}; "
                 "`contextualize` gives the vectors without pooling"
             )
+        check_count("dimensions", self.dimensions, least=None)
+
+
+def check_count(name: str, value: Any, *, least: int | None = 1) -> None:
+    """Check that the argument `name` is a whole number of at least `least`, or None.
+
+    Raises:
+        InputError: naming the argument and its value.
+    """
+    if value is None:
+        return
+    if not isinstance(value, int | np.integer) or isinstance(value, bool):
+        raise InputError(f"{name}={value!r}: expected a whole number, or None")
+    if least is not None and value < least:
+        raise InputError(f"{name}={value}: expected at least {least}, or None")
 
 
 def _one_of(variants: Any) -> str:

@@ -4,6 +4,7 @@ from typing import Literal, NamedTuple, get_args
 
 from bothways.errors import InputError
 from bothways.model.spec import ModelSpec
+from bothways.sequences.reader import type_name
 
 __all__ = ["Prompt", "PromptRole", "check_prompt_arguments", "select_prompt"]
 
@@ -33,6 +34,9 @@ def check_prompt_arguments(
         InputError: naming the arguments.
     """
     arguments = {"prompt": prompt, "prompt_name": prompt_name, "role": role}
+    for name in ("prompt", "prompt_name"):
+        if not isinstance(arguments[name], str | None):
+            raise InputError(f"{name}: got {type_name(arguments[name])}; expected a str, or None")
     given = [f"{name}={value!r}" for name, value in arguments.items() if value is not None]
     if len(given) > 1:
         raise InputError(f"{' and '.join(given)}: expected one of them, as each chooses the prompt")

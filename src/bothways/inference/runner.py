@@ -114,15 +114,13 @@ def _frames_to_the_caller() -> int:
 
 def _windows(
     backend: Backend, fitted: FittedSequence, layers: Sequence[int], max_tokens: int
-) -> list[np.ndarray]:
-    """Hidden states (layers, l, D) of each window of one sequence."""
-    states: list[np.ndarray] = []
+) -> Iterator[np.ndarray]:
+    """Hidden states (layers, l, D) of each window of one sequence, computed batch by batch."""
     per_batch = max(1, max_tokens // len(fitted.windows[0]))
     for first in range(0, len(fitted.windows), per_batch):
         rows = slice(first, first + per_batch)
         packed = PackedBatch.of(fitted.windows[rows], fitted.segments[rows])
-        states += _split(backend.hidden_states(packed, layers), packed)
-    return states
+        yield from _split(backend.hidden_states(packed, layers), packed)
 
 
 def _split(states: np.ndarray, packed: PackedBatch) -> list[np.ndarray]:

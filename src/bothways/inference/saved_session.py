@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 from bothways import checkpoints
 from bothways.errors import CheckpointError, InputError
-from bothways.inference.backends import BackendName, Precision
-from bothways.inference.session import Session, open_session
+from bothways.inference.session import LoadArguments, Session, open_session
 
 __all__ = ["SavedSession"]
 
@@ -19,12 +18,9 @@ _lock = threading.Lock()
 
 
 class SavedSession(NamedTuple):
-    """The source of a model, the arguments of `open_session`, and the model's fingerprint."""
+    """The arguments that a model was loaded with, and its fingerprint."""
 
-    source: str
-    backend: BackendName
-    precision: Precision
-    threads: int | None
+    arguments: LoadArguments
     fingerprint: str
 
     @classmethod
@@ -39,7 +35,7 @@ class SavedSession(NamedTuple):
                 "this encoder cannot be pickled: it was not loaded from a folder or another "
                 "source; write its model to a folder and load it with bothways.load"
             )
-        return cls(*session.load_arguments, fingerprint=checkpoints.fingerprint(session.path))
+        return cls(session.load_arguments, checkpoints.fingerprint(session.path))
 
     def open(self) -> Session:
         """Open the session; once per process, for the last `SESSIONS_KEPT` different ones.
@@ -54,14 +50,12 @@ class SavedSession(NamedTuple):
 
 @functools.lru_cache(SESSIONS_KEPT)
 def _open(saved: SavedSession) -> Session:
-    session = open_session(
-        saved.source, backend=saved.backend, precision=saved.precision, threads=saved.threads
-    )
+    session = open_session(saved.arguments)
     fingerprint = checkpoints.fingerprint(session.path)
     if fingerprint != saved.fingerprint:
         raise CheckpointError(
-            f"{saved.source}: not the model that was pickled: its fingerprint is {fingerprint}, "
-            f"expected {saved.fingerprint}"
+            f"{saved.arguments.source}: not the model that was pickled: its fingerprint is "
+            f"{fingerprint}, expected {saved.fingerprint}"
         )
     return session
 

@@ -6,7 +6,7 @@ n sequences; D model width; K pooling modes; d dimensions of a vector.
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from bothways.inference.options import RunOptions, VectorOptions
 from bothways.inference.postprocessing import finish
 from bothways.inference.prompts import Prompt, select_prompt
 from bothways.io.progress import show_progress
-from bothways.model.config import PoolingMode
+from bothways.model.config import EncoderShape, PoolingMode
 from bothways.sequences import FittedSequence, OnOverflow, SequenceReader, Tokenized
 from bothways.sequences.unknown_tokens import (
     count_unknown,
@@ -30,25 +30,37 @@ from bothways.sequences.unknown_tokens import (
     unknown_id,
 )
 
-__all__ = ["Session", "open_session"]
+__all__ = ["LoadArguments", "Session", "open_session"]
 
 
-def open_session(
-    source: str | os.PathLike[str],
-    *,
-    backend: BackendName,
-    precision: Precision,
-    threads: int | None,
-) -> "Session":
+class LoadArguments(NamedTuple):
+    """The arguments of `bothways.load`, which documents them."""
+
+    source: str | os.PathLike[str]
+    backend: BackendName = "auto"
+    precision: Precision = "fp32"
+    threads: int | None = None
+    device: str | None = None
+    max_length: int | None = None
+
+
+def open_session(arguments: LoadArguments) -> "Session":
     """Find and read a model, and create the backend that runs it; raises as `bothways.load`."""
-    model = checkpoints.read_folder(checkpoints.resolve(source))
-    reader = checkpoints.open_reader(model)
-    session = Session(
-        model,
-        reader,
-        create_backend(backend, model.config, model.weights, precision=precision, threads=threads),
+    model = checkpoints.read_folder(checkpoints.resolve(arguments.source))
+    if arguments.max_length is not None:
+        _check_max_length(arguments.max_length, model.config)
+    backend = create_backend(
+        arguments.backend,
+        model.config,
+        model.weights,
+        precision=arguments.precision,
+        threads=arguments.threads,
+        device=arguments.device,
     )
-    session.load_arguments = portable_source(source), backend, precision, threads
+    session = Session(
+        model, checkpoints.open_reader(model), backend, max_length=arguments.max_length
+    )
+    session.load_arguments = arguments._replace(source=portable_source(arguments.source))
     return session
 
 
@@ -58,9 +70,17 @@ class Session:
     The steps of a run, in order: `tokenize`, `fit`, then `pool` with `finish`, or `hidden_states`.
 
     model: is not kept, so that the weights of the encoder are in memory once, in the backend.
+    max_length: the longest sequence, in tokens; None for the model's own.
     """
 
-    def __init__(self, model: ModelBundle, reader: SequenceReader | None, backend: Backend) -> None:
+    def __init__(
+        self,
+        model: ModelBundle,
+        reader: SequenceReader | None,
+        backend: Backend,
+        *,
+        max_length: int | None = None,
+    ) -> None:
         self.spec = model.spec
         """The model without its weights: config, pooling, modules, prompts, heads."""
         self.path = model.path
@@ -73,8 +93,10 @@ class Session:
         """Turns sequences into tokens; None if the model folder has no tokenizer."""
         self.backend = backend
         """Runs the encoder."""
-        self.load_arguments: tuple[str, BackendName, Precision, int | None] | None = None
-        """Source, backend, precision and threads from `open_session`; None if made otherwise."""
+        self.max_length = model.spec.max_length if max_length is None else max_length
+        """The longest sequence, in tokens, unless the options of a call say otherwise."""
+        self.load_arguments: LoadArguments | None = None
+        """The arguments of `open_session`; None if the session was made otherwise."""
         self._module_weights = model.module_weights.copy()
 
     def prompt(self, options: RunOptions) -> Prompt:
@@ -85,22 +107,41 @@ class Session:
         """
         return select_prompt(self.spec, options.prompt, options.prompt_name, options.role)
 
-    def tokenize(self, rows: Sequence[Any], prompt: str) -> list[Tokenized]:
+    def max_length_of(self, options: RunOptions) -> int:
+        """The longest sequence of a call, in tokens, special tokens included.
+
+        Raises:
+            InputError: if the options choose one that the model does not take.
+        """
+        if options.max_length is None:
+            return self.max_length
+        _check_max_length(options.max_length, self.spec.config)
+        return options.max_length
+
+    def tokenize(
+        self, rows: Sequence[Any], prompt: str, max_length: int | None = None
+    ) -> list[Tokenized]:
         """Read each sequence, with the text `prompt` before it.
+
+        max_length: as in `SequenceReader.read`: of longer sequences, it may read the beginning.
 
         Raises:
             InputError: naming the sequence that cannot be read.
         """
-        return sequences.read_sequences(rows, self.reader, self.spec.config, prompt=prompt)
+        return sequences.read_sequences(
+            rows, self.reader, self.spec.config, prompt=prompt, max_length=max_length
+        )
 
-    def fit(self, tokenized: Sequence[Tokenized], on_overflow: OnOverflow) -> list[FittedSequence]:
-        """Make each sequence fit the model's maximum length.
+    def fit(
+        self, tokenized: Sequence[Tokenized], on_overflow: OnOverflow, max_length: int
+    ) -> list[FittedSequence]:
+        """Make each sequence fit a maximum length.
 
         Raises:
             SequenceTooLong: naming the sequence that is too long, with `on_overflow="error"`.
         """
         return [
-            sequences.fit_to_length(t, self.spec.max_length, on_overflow, index=i)
+            sequences.fit_to_length(t, max_length, on_overflow, index=i)
             for i, t in enumerate(tokenized)
         ]
 
@@ -110,7 +151,10 @@ class Session:
         Raises:
             InputError: as these do.
         """
-        fitted = self.fit(self.tokenize(rows, self.prompt(options).text), options.on_overflow)
+        max_length = self.max_length_of(options)
+        readable = None if options.on_overflow == "window" else max_length
+        tokenized = self.tokenize(rows, self.prompt(options).text, readable)
+        fitted = self.fit(tokenized, options.on_overflow, max_length)
         if options.on_unknown == "error":
             self._refuse_unknown(rows, fitted)
         return fitted
@@ -166,7 +210,7 @@ class Session:
         self, rows: Sequence[Any], fitted: Sequence[FittedSequence], options: RunOptions
     ) -> None:
         """Warn if any sequence was cut, or consists mostly of unknown tokens, with their number."""
-        runner.warn_of_truncation(fitted, self.spec.max_length)
+        runner.warn_of_truncation(fitted, self.max_length_of(options))
         if options.on_unknown == "warn" and (mostly := self._mostly_unknown(fitted)).size:
             first = int(mostly[0])
             advice = explain_unknown(rows[first], self.reader)
@@ -201,3 +245,10 @@ class Session:
             return 0
         has_prompt = any(f.tokenized.prompt for f in fitted)  # ids never get one
         return self.reader.prompt_length(self.prompt(options).text) if has_prompt else 0
+
+
+def _check_max_length(max_length: int, config: EncoderShape) -> None:
+    if not 1 <= max_length <= config.max_length:
+        raise InputError(
+            f"max_length={max_length}: this model takes 1 to {config.max_length} tokens"
+        )

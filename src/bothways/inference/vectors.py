@@ -1,20 +1,20 @@
-"""Vectors of sequences, vectors of tokens, and attention maps.
+"""Vectors of sequences, and vectors of tokens.
 
-n sequences; L positions of one; D model width; d dimensions of a vector; H heads.
+n sequences; L positions of one; D model width; d dimensions of a vector.
 """
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from bothways.errors import InputError
 from bothways.inference import runner
 from bothways.inference.inputs import as_inputs
 from bothways.inference.options import RunOptions, VectorOptions
+from bothways.inference.selection import Selection, select_indices
 from bothways.inference.session import Session
-from bothways.model.baselines.any_encoder import require_transformer
+from bothways.io.short_repr import ShortRepr
 from bothways.sequences import FittedSequence
 from bothways.sequences.unknown_tokens import is_mostly_unknown
 
@@ -22,15 +22,14 @@ __all__ = [
     "SequenceVector",
     "SequenceVectors",
     "TokenVectors",
-    "attention",
     "contextualize",
     "encode",
     "encode_detailed",
 ]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class SequenceVector:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class SequenceVector(ShortRepr):
     """The vector of one sequence.
 
     vector: float32 (d,). num_tokens: the number of tokens encoded, of which num_unknown are unknown
@@ -45,8 +44,8 @@ class SequenceVector:
     mostly_unknown: bool
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class SequenceVectors:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class SequenceVectors(ShortRepr):
     """The vectors of n sequences; `[i]` is the `SequenceVector` of one.
 
     vectors: float32 (n, d). num_tokens: tokens encoded of each sequence, int64 (n,). truncated:
@@ -77,8 +76,8 @@ class SequenceVectors:
         return (self[i] for i in range(len(self)))
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class TokenVectors:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class TokenVectors(ShortRepr):
     """One vector for each token of one sequence.
 
     vectors: float32 (L, D); with several layers (layers, L, D).
@@ -136,7 +135,7 @@ def contextualize(
     session: Session,
     sequences: Any,
     *,
-    layers: int | Sequence[int] | Literal["all"],
+    layers: Selection,
     options: RunOptions,
 ) -> TokenVectors | list[TokenVectors]:
     """The hidden states of each sequence; of one alone for a single sequence.
@@ -147,7 +146,7 @@ def contextualize(
         InputError: naming the sequence or layer that is invalid.
     """
     rows, single = as_inputs(sequences, session.reader)
-    indices = _indices(layers, session.spec.config.num_layers + 1, "layer")
+    indices = select_indices(layers, session.spec.config.num_layers + 1, "layer")
     fitted = session.prepare(rows, options)
     session.warn(rows, fitted, options)
     by_index: dict[int, TokenVectors] = {}
@@ -158,48 +157,9 @@ def contextualize(
     return by_index[0] if single else [by_index[i] for i in range(len(fitted))]
 
 
-def attention(
-    session: Session,
-    sequence: Any,
-    *,
-    layers: int | Sequence[int] | Literal["all"] | None,
-    heads: int | Sequence[int] | Literal["all"] | None,
-) -> np.ndarray:
-    """Attention probabilities of one sequence, (layers, H, L, L); None for all layers or heads.
-
-    Raises:
-        InputError: if the sequence is too long, or a layer or head does not exist.
-        UnsupportedModel: if the encoder is not a Transformer.
-    """
-    config = require_transformer(
-        session.spec.config, "attention maps are of", "contextualize gives its hidden states"
-    )
-    layer_indices = _indices("all" if layers is None else layers, config.num_layers, "layer")
-    head_indices = _indices("all" if heads is None else heads, config.num_heads, "head")
-    fitted = session.prepare([sequence], RunOptions(on_overflow="error"))
-    return session.backend.attention(runner.pack(fitted), layer_indices)[:, head_indices]
-
-
 def _pooled_vectors(
     session: Session, fitted: Sequence[FittedSequence], vector: VectorOptions, options: RunOptions
 ) -> np.ndarray:
     modes = session.spec.pooling.modes if vector.pooling is None else (vector.pooling,)
     pooled = session.pool(fitted, modes, options)
     return session.finish(pooled, vector)
-
-
-def _indices(selection: int | Sequence[int] | Literal["all"], count: int, noun: str) -> list[int]:
-    """Indices from 0 of the selected layers or heads, of which there are `count`."""
-    if isinstance(selection, str):
-        if selection != "all":
-            raise InputError(f"{noun}s={selection!r}: expected indices, or 'all'")
-        return list(range(count))
-    if isinstance(selection, int | np.integer):
-        selection = [int(selection)]
-    return [_index(index, count, noun) for index in selection]
-
-
-def _index(index: int, count: int, noun: str) -> int:
-    if not -count <= index < count:
-        raise InputError(f"{noun} {index}: expected {-count} to {count - 1}")
-    return index % count

@@ -16,6 +16,7 @@ from bothways.model.config import PoolingMode
 from bothways.model.packing import PackedBatch, check_batch, check_skip
 from bothways.model.weights import CheckedWeights, Weights
 from bothways.nn.baselines.build import build_encoder
+from bothways.nn.devices import resolve_device
 from bothways.nn.encoder import TransformerEncoder
 from bothways.nn.layers import can_pack
 from bothways.nn.lengths import Lengths
@@ -28,7 +29,7 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 class TorchBackend:
     """Encodes packed batches with torch, for inference only.
 
-    device: torch's name of it ("cpu", "cuda", "cuda:1"); None for a GPU if there is one.
+    device: torch's name of it ("cpu", "cuda", "cuda:1", "mps"); None for a GPU if there is one.
     precision: `fp32`; on a GPU also `bf16` or `fp16`.
     threads: number of CPU threads during each call; None for torch's current setting, within
         the CPU quota of the process. In a forked process it is 1, whatever is given: torch's
@@ -54,7 +55,7 @@ class TorchBackend:
         threads: int | None = None,
     ) -> None:
         limit_primitive_caches()
-        self._device = _resolve_device(device)
+        self._device = resolve_device(device)
         _check_not_forked(self._device)
         dtype = _resolve_precision(precision, self._device)
         if threads is not None and threads < 1:
@@ -132,11 +133,6 @@ class TorchBackend:
             yield values, lengths, segments_T
 
 
-def has_gpu() -> bool:
-    """Whether torch has a usable GPU."""
-    return torch.cuda.is_available()
-
-
 def _check_not_forked(device: torch.device) -> None:
     if device.type == "cuda" and is_forked():
         raise BackendError(
@@ -144,22 +140,6 @@ def _check_not_forked(device: torch.device) -> None:
             "processes with multiprocessing's 'spawn' or 'forkserver', or load with "
             "backend='native'"
         )
-
-
-def _resolve_device(device: str | None) -> torch.device:
-    if device is None:
-        return torch.device("cuda" if has_gpu() else "cpu")
-    kind, _, index = device.partition(":")
-    if kind not in ("cpu", "cuda") or (index and not index.isdecimal()):
-        raise BackendError(f"device={device!r}: expected 'cpu', 'cuda' or 'cuda:N'")
-    if kind == "cpu":
-        return torch.device("cpu")
-    if (count := torch.cuda.device_count()) <= int(index or 0):
-        raise BackendError(
-            f"device={device!r}: torch {torch.__version__} sees {count} GPUs here; "
-            "choose another, device='cpu', or a build of torch for this GPU"
-        )
-    return torch.device(device)
 
 
 def _resolve_precision(precision: str, device: torch.device) -> torch.dtype:
@@ -173,7 +153,11 @@ def _resolve_precision(precision: str, device: torch.device) -> torch.dtype:
         raise BackendError(
             f"precision={precision!r} needs a GPU; a CPU would emulate it slowly; choose 'fp32'"
         )
-    if precision == "bf16" and not torch.cuda.is_bf16_supported(including_emulation=False):
+    if (
+        device.type == "cuda"
+        and precision == "bf16"
+        and not torch.cuda.is_bf16_supported(including_emulation=False)
+    ):
         raise BackendError("precision='bf16': this GPU would emulate it slowly; choose 'fp16'")
     return _DTYPES[precision]
 

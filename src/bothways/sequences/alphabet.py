@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from bothways.errors import CheckpointError, InputError
+from bothways.io.short_repr import ShortRepr
 from bothways.sequences import symbol_sets
 from bothways.sequences.alphabet_file import (
     ALPHABET_FILE,
@@ -36,8 +37,8 @@ _LONGEST_MATCH = LongestMatch()
 _TO_UPPER = {ord(letter): letter.upper() for letter in "abcdefghijklmnopqrstuvwxyz"}
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Alphabet:
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class Alphabet(ShortRepr):
     """The symbols of one kind of sequence; the id of a symbol is its index in `symbols`.
 
     symbols: all symbols, including the special ones.

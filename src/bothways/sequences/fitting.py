@@ -4,7 +4,8 @@ Shapes: L positions of a sequence, l positions of one window, D width of a vecto
 """
 
 import dataclasses
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Literal, assert_never
 
@@ -63,18 +64,20 @@ class FittedSequence:
         offsets = self.tokenized.offsets
         return offsets if offsets is None or not self.truncated else offsets[self.positions]
 
-    def merge(self, vectors: Sequence[np.ndarray]) -> np.ndarray:
+    def merge(self, vectors: Iterable[np.ndarray]) -> np.ndarray:
         """Merge the vectors (..., l, D) of all windows to those of the sequence, (..., L, D).
 
         A position in several windows gets a weighted mean of its vectors. The weight is 1 + the
         distance to the nearer cut of the window, as tokens near a cut have less context. Tokens
         that every window repeats (special tokens and prompt) get the plain mean. A position in
         only one window keeps its vector, bit for bit.
+
+        vectors: read one at a time, so that those of all windows need not be in memory.
         """
-        if len(vectors) != len(self.windows):
-            raise ValueError(f"{len(vectors)} arrays of vectors for {len(self.windows)} windows")
+        vectors = iter(vectors)
+        first = next(vectors)
         if len(self.windows) == 1 or self.window_positions is None:
-            return vectors[0]
+            return first
         head, suffix = _frame(self.tokenized)
         contents = [
             positions[head : len(positions) - suffix] for positions in self.window_positions
@@ -83,15 +86,16 @@ class FittedSequence:
         total_L = np.zeros(len(self.tokenized))
         for content, weight in zip(contents, weights, strict=True):
             total_L[content] += weight
-        *leading, length, width = vectors[0].shape
-        merged = np.zeros((*leading, len(self.tokenized), width), dtype=vectors[0].dtype)
+        *leading, length, width = first.shape
+        merged = np.zeros((*leading, len(self.tokenized), width), dtype=first.dtype)
         frame = np.zeros((*leading, head + suffix, width))  # float64: a sum over all windows
         in_frame = [*range(head), *range(length - suffix, length)]
-        for content, weight, window in zip(contents, weights, vectors, strict=True):
+        windows = itertools.chain([first], vectors)
+        for content, weight, window in zip(contents, weights, windows, strict=True):
             share = (weight / total_L[content]).astype(window.dtype)
             merged[..., content, :] += window[..., head : length - suffix, :] * share[:, None]
             frame += window[..., in_frame, :]
-        merged[..., [*range(head), *range(-suffix, 0)], :] = frame / len(vectors)
+        merged[..., [*range(head), *range(-suffix, 0)], :] = frame / len(self.windows)
         return merged
 
     def _weights(self, content: np.ndarray) -> np.ndarray:
@@ -137,8 +141,10 @@ def fit_to_length(
         )
     match on_overflow:
         case "error":
+            more = "" if tokenized.is_whole else "more than "
             raise SequenceTooLong(
-                f"{length} tokens, but the model takes {max_length}; shorten the sequence, or "
+                f"{more}{length - (not tokenized.is_whole)} tokens, but the model takes "
+                f"{max_length}; shorten the sequence, or "
                 "choose on_overflow='truncate' or 'window'",
                 sequence=index,
             )

@@ -5,6 +5,7 @@ people need, are computed on first use, so that reading millions of sequences do
 """
 
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ __all__ = [
     "Description",
     "SequenceReader",
     "Tokenized",
+    "hint_for",
     "is_single_sequence",
     "type_name",
 ]
@@ -41,6 +43,7 @@ class Tokenized:
     values: token ids, int64 (L,), or vectors, float32 (L, C).
     segments: segment ids, int64 (L,), for pairs in a model with segment embeddings; else None.
     first, middle: None and 0 unless the sequence is a pair.
+    is_whole: False if only the beginning of the sequence was read, more than `max_length` tokens.
     """
 
     values: np.ndarray
@@ -51,6 +54,7 @@ class Tokenized:
     segments: np.ndarray | None = None
     first: int | None = None
     middle: int = 0
+    is_whole: bool = True
 
     def __len__(self) -> int:
         """L, including special tokens."""
@@ -83,8 +87,18 @@ class SequenceReader(Protocol):
         """The kind of input."""
         ...
 
-    def read(self, sequences: Sequence[Any] | np.ndarray, *, prompt: str = "") -> list[Tokenized]:
+    def read(
+        self,
+        sequences: Sequence[Any] | np.ndarray,
+        *,
+        prompt: str = "",
+        max_length: int | None = None,
+    ) -> list[Tokenized]:
         """Convert each sequence, with `prompt` before it, in order.
+
+        max_length: the number of tokens that will be used, special tokens included. Of a longer
+            sequence, a reader may read only the beginning: at least one token more than that, so
+            that truncation gives the same as with all of them. None to read everything.
 
         Raises:
             InputError: names the sequence that cannot be read, by its index in `sequences`.
@@ -93,6 +107,10 @@ class SequenceReader(Protocol):
 
     def prompt_length(self, prompt: str) -> int:
         """Leading positions that pooling without the prompt leaves out."""
+        ...
+
+    def characters_read(self, max_length: int) -> int | None:
+        """How much of a longer str `read` usually reads for `max_length` tokens; None for all."""
         ...
 
     def save(self, folder: Path) -> None:
@@ -113,6 +131,15 @@ def is_single_sequence(value: Any) -> bool:
     if isinstance(value, tuple):
         return len(value) == 2 and all(isinstance(text, str) for text in value)
     return isinstance(value, str)
+
+
+def hint_for(value: Any) -> str:
+    """What to do with a value that is no sequence, to append to a message; "" if unclear."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return "; decode it first, as in value.decode('utf-8')"
+    if isinstance(value, os.PathLike):
+        return "; for the content of the file, read it first, as in path.read_text()"
+    return ""
 
 
 def type_name(value: Any) -> str:

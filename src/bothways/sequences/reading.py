@@ -21,11 +21,14 @@ def read_sequences(
     config: EncoderShape,
     *,
     prompt: str = "",
+    max_length: int | None = None,
 ) -> list[Tokenized]:
     """Convert sequences to the values of the encoder, with `reader` or as ids.
 
     Ids are used unchanged, without the prompt. Every model of tokens takes ids.
     Without a reader, it takes nothing else.
+
+    max_length: as in `SequenceReader.read`: of longer sequences, only the beginning may be read.
 
     Raises:
         InputError: names the sequence that cannot be read; also if only some are ids.
@@ -34,7 +37,7 @@ def read_sequences(
         raise InputError("got a single str; expected a list of sequences")
     if config.input == "vectors":
         reader = reader or SeriesReader(Series.as_is(config.num_channels))
-        return reader.read(sequences, prompt=prompt)
+        return reader.read(sequences, prompt=prompt, max_length=max_length)
     is_ids = [are_ids(sequence) for sequence in sequences]
     if is_ids and all(is_ids):
         return read_ids(sequences, config.vocab_size)
@@ -54,4 +57,4 @@ def read_sequences(
             "expected all sequences as ids, or none",
             sequence=index,
         )
-    return reader.read(sequences, prompt=prompt)
+    return reader.read(sequences, prompt=prompt, max_length=max_length)

@@ -12,7 +12,7 @@ import numpy as np
 
 from bothways.errors import CheckpointError, InputError
 from bothways.io.json_files import read_object
-from bothways.sequences.reader import Description, Tokenized, type_name
+from bothways.sequences.reader import Description, Tokenized, hint_for, type_name
 
 __all__ = ["SERIES_FILE", "Series", "SeriesReader"]
 
@@ -124,8 +124,14 @@ class SeriesReader:
         self._mean_C = np.array(series.mean)
         self._std_C = np.array(series.std)
 
-    def read(self, sequences: Sequence[Any] | np.ndarray, *, prompt: str = "") -> list[Tokenized]:
-        """Standardize each sequence, as float32 (L, C).
+    def read(
+        self,
+        sequences: Sequence[Any] | np.ndarray,
+        *,
+        prompt: str = "",
+        max_length: int | None = None,
+    ) -> list[Tokenized]:
+        """Standardize each sequence, as float32 (L, C), whatever the maximum length.
 
         Raises:
             InputError: names the sequence and, if one value is wrong, its position and channel.
@@ -137,6 +143,10 @@ class SeriesReader:
     def prompt_length(self, prompt: str) -> int:
         """Always 0, as series have no prompt."""
         return 0
+
+    def characters_read(self, max_length: int) -> int | None:
+        """Always None, as series are no texts."""
+        return None
 
     def save(self, folder: Path) -> None:
         """Write `series.json`."""
@@ -159,7 +169,9 @@ class SeriesReader:
 def _as_array(sequence: Any, index: int) -> np.ndarray:
     expected = "expected numbers (length, channels)"
     if not isinstance(sequence, np.ndarray | list | tuple):
-        raise InputError(f"got {type_name(sequence)}; {expected}", sequence=index)
+        raise InputError(
+            f"got {type_name(sequence)}; {expected}{hint_for(sequence)}", sequence=index
+        )
     try:
         array = np.asarray(sequence)
     except ValueError:

@@ -11,13 +11,20 @@ from tokenizers import Encoding, Tokenizer
 
 from bothways.errors import CheckpointError, InputError
 from bothways.sequences import tokenizer_forks  # noqa: F401  registers a handler of forks
-from bothways.sequences.reader import Description, Tokenized, type_name
+from bothways.sequences.long_texts import (
+    EncodedText,
+    Text,
+    check_size,
+    is_long,
+    longest_whole_text,
+    read_beginning,
+    unsure_words,
+)
+from bothways.sequences.reader import Description, Tokenized, hint_for, type_name
 
 __all__ = ["TOKENIZER_FILE", "TextReader"]
 
 TOKENIZER_FILE = "tokenizer.json"
-
-_Text = str | tuple[str, str]
 
 _CHUNK_TEXTS = 1024
 _CHUNK_CHARACTERS = 2**20
@@ -64,19 +71,26 @@ class TextReader:
         """The tokenizer of the library, for lookups; it must not be changed."""
         return self._tokenizer
 
-    def read(self, sequences: Sequence[Any] | np.ndarray, *, prompt: str = "") -> list[Tokenized]:
+    def read(
+        self,
+        sequences: Sequence[Any] | np.ndarray,
+        *,
+        prompt: str = "",
+        max_length: int | None = None,
+    ) -> list[Tokenized]:
         """Convert each text, or tuple of two texts, with `prompt` before it (or before the first).
 
         Raises:
-            InputError: names the sequence that is not text, or contains a lone surrogate.
+            InputError: names the sequence that is not text, contains a lone surrogate, or is too
+                long to be tokenized whole and has no beginning to which `max_length` limits it.
         """
         texts = [_check_text(text, index) for index, text in enumerate(sequences)]
         prompt_tokens = max(self.prompt_length(prompt) - self._template.prefix, 0)
         results: list[Tokenized] = []
         for start, stop in _chunks(texts):
-            encodings = self._encode_chunk(texts[start:stop], prompt, start)
-            for index, encoding in enumerate(encodings, start):
-                results.append(self._to_tokenized(texts[index], prompt, encoding, prompt_tokens))
+            encoded = self._encode_chunk(texts[start:stop], prompt, max_length, start)
+            for index, read in enumerate(encoded, start):
+                results.append(self._to_tokenized(read, prompt, prompt_tokens))
                 if not len(results[-1]):
                     raise InputError(
                         "has no tokens, and this tokenizer adds none; leave it out",
@@ -99,50 +113,96 @@ class TextReader:
         ids = _encode(self._tokenizer, prompt).ids
         return len(ids) - (bool(ids) and ids[-1] in self._special_ids)
 
+    def characters_read(self, max_length: int) -> int | None:
+        """See `SequenceReader.characters_read`; None if the tokenizer has to see the whole text."""
+        return None if self._unsure_words is None else longest_whole_text(max_length)
+
     def save(self, folder: Path) -> None:
         """Write `tokenizer.json`."""
         (folder / TOKENIZER_FILE).write_text(self._tokenizer.to_str(), encoding="utf-8")
 
-    def _to_tokenized(
-        self, text: _Text, prompt: str, encoding: Encoding, prompt_tokens: int
-    ) -> Tokenized:
-        values = np.array(encoding.ids, dtype=np.int64)
-        describe = partial(self._describe, text, prompt)
+    def _to_tokenized(self, read: EncodedText, prompt: str, prompt_tokens: int) -> Tokenized:
+        text, encoding, positions = read
+        kept = slice(None) if positions is None else positions
+        values = np.array(encoding.ids, dtype=np.int64)[kept]
+        describe = partial(self._describe, text, prompt, kept)
+        is_whole = positions is None
         if isinstance(text, str):
             prefix, _, suffix = self._template
             prompt_tokens = min(prompt_tokens, len(values) - prefix - suffix)
-            return Tokenized(values, describe, prefix, suffix, prompt_tokens)
+            return Tokenized(values, describe, prefix, suffix, prompt_tokens, is_whole=is_whole)
         prefix, middle, suffix = self._pair_template
-        first = encoding.sequence_ids.count(0)
-        segments = np.array(encoding.type_ids, dtype=np.int64) if self._has_segments else None
+        first = np.array(encoding.sequence_ids, dtype=object)[kept].tolist().count(0)
+        segments = np.array(encoding.type_ids, dtype=np.int64)[kept] if self._has_segments else None
         prompt_tokens = min(prompt_tokens, first)
-        return Tokenized(values, describe, prefix, suffix, prompt_tokens, segments, first, middle)
+        return Tokenized(
+            values, describe, prefix, suffix, prompt_tokens, segments, first, middle, is_whole
+        )
 
-    def _encode_chunk(self, texts: list[_Text], prompt: str, start: int) -> list[Encoding]:
-        """Encode a chunk without offsets, which takes little more than half the time."""
-        prompted = [_prepend(prompt, text) for text in texts]
+    def _encode_chunk(
+        self, texts: list[Text], prompt: str, max_length: int | None, start: int
+    ) -> list[EncodedText]:
+        """Encode a chunk, with the prompt: of a long text only the beginning, if that is enough.
+
+        start: index of the first text, for messages.
+        """
+        texts = [_prepend(prompt, text) for text in texts]
+        encoded = [
+            self._encode_beginning(text, prompt, max_length, index)
+            for index, text in enumerate(texts, start)
+        ]
+        whole = [place for place, beginning in enumerate(encoded) if beginning is None]
         try:
-            return self._tokenizer.encode_batch_fast(prompted)
+            # Without offsets, which takes little more than half the time.
+            encodings = self._tokenizer.encode_batch_fast([texts[place] for place in whole])
         except BaseException as error:
             if not _is_library_error(error):
                 raise
             # Encode one by one to find the text that failed, and why.
-            for index, text in enumerate(texts, start):
-                for part in (text,) if isinstance(text, str) else text:
-                    _check_characters(part, "the text", index)
-                try:
-                    _encode(self._tokenizer, prompted[index - start])
-                except _TokenizerFailed as failure:
-                    raise InputError(f"the tokenizer failed: {failure}", sequence=index) from None
+            for place in whole:
+                self._encode_one(texts[place], prompt, start + place)
             raise InputError(f"the tokenizer failed: {error}") from None
+        for place, encoding in zip(whole, encodings, strict=True):
+            encoded[place] = EncodedText(texts[place], encoding)
+        return [each for each in encoded if each is not None]
 
-    def _describe(self, text: _Text, prompt: str) -> Description:
-        encoding = _encode(self._tokenizer, _prepend(prompt, text))
+    def _encode_beginning(
+        self, text: Text, prompt: str, max_length: int | None, index: int
+    ) -> EncodedText | None:
+        """As many tokens of a long text as matter; None if it is to be encoded whole."""
+        if max_length is not None and is_long(text, max_length) and self._unsure_words is not None:
+            beginning = read_beginning(
+                text,
+                lambda shortened: self._encode_one(shortened, prompt, index),
+                max_length=max_length,
+                unsure=self._unsure_words,
+            )
+            if beginning is not None:
+                return beginning
+        check_size(text, index)
+        return None
+
+    def _encode_one(self, text: Text, prompt: str, index: int) -> Encoding:
+        first, *second = (text,) if isinstance(text, str) else text
+        for part in (first[len(prompt) :], *second):
+            _check_characters(part, "the text", index)
+        try:
+            return _encode(self._tokenizer, text)
+        except _TokenizerFailed as failure:
+            raise InputError(f"the tokenizer failed: {failure}", sequence=index) from None
+
+    def _describe(self, text: Text, prompt: str, kept: slice | np.ndarray) -> Description:
+        encoding = _encode(self._tokenizer, text)
         offsets = np.array(encoding.offsets, dtype=np.int64)
         if prompt:
             in_first = np.array([part == 0 for part in encoding.sequence_ids])
             offsets[in_first] = np.maximum(offsets[in_first] - len(prompt), 0)
-        return Description(encoding.tokens, offsets)
+        tokens = np.array(encoding.tokens, dtype=object)[kept].tolist()
+        return Description(tokens, offsets[kept])
+
+    @cached_property
+    def _unsure_words(self) -> int | None:
+        return unsure_words(self._tokenizer)
 
     @cached_property
     def _special_ids(self) -> frozenset[int]:
@@ -206,7 +266,7 @@ class TextReader:
             )
 
 
-def _encode(tokenizer: Tokenizer, text: _Text, *, special: bool = True) -> Encoding:
+def _encode(tokenizer: Tokenizer, text: Text, *, special: bool = True) -> Encoding:
     """Encode one text or pair, with or without special tokens.
 
     Raises:
@@ -226,14 +286,13 @@ def _is_library_error(error: BaseException) -> bool:
     return isinstance(error, Exception) or type(error).__name__ == "PanicException"
 
 
-def _check_text(text: Any, index: int) -> _Text:
+def _check_text(text: Any, index: int) -> Text:
     if isinstance(text, str):
         return text
     if isinstance(text, tuple) and len(text) == 2 and all(isinstance(part, str) for part in text):
         return text
-    hint = "; decode it first" if isinstance(text, bytes) else ""
     raise InputError(
-        f"got {type_name(text)}; expected a str, or a tuple of two str for a pair{hint}",
+        f"got {type_name(text)}; expected a str, or a tuple of two str for a pair{hint_for(text)}",
         sequence=index,
     )
 
@@ -250,11 +309,11 @@ def _check_characters(text: str, what: str, index: int | None) -> None:
         ) from None
 
 
-def _prepend(prompt: str, text: _Text) -> _Text:
+def _prepend(prompt: str, text: Text) -> Text:
     return prompt + text if isinstance(text, str) else (prompt + text[0], text[1])
 
 
-def _chunks(texts: Sequence[_Text]) -> Iterator[tuple[int, int]]:
+def _chunks(texts: Sequence[Text]) -> Iterator[tuple[int, int]]:
     """Start and stop of chunks with at most `_CHUNK_TEXTS` texts and `_CHUNK_CHARACTERS`.
 
     A text with more characters is a chunk by itself.
@@ -271,5 +330,5 @@ def _chunks(texts: Sequence[_Text]) -> Iterator[tuple[int, int]]:
         yield start, len(texts)
 
 
-def _num_characters(text: _Text) -> int:
+def _num_characters(text: Text) -> int:
     return len(text) if isinstance(text, str) else len(text[0]) + len(text[1])

@@ -14,12 +14,13 @@ from bothways.inference.inputs import as_inputs, lists_as_pairs
 from bothways.inference.options import RunOptions
 from bothways.inference.predict.head_run import HeadRun
 from bothways.inference.session import Session
+from bothways.io.short_repr import ShortRepr
 
 __all__ = ["Classification", "Classifications", "classify"]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Classification:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Classification(ShortRepr):
     """The label of one sequence.
 
     label: the most probable label; of a model with several labels per sequence, the list of those
@@ -35,8 +36,8 @@ class Classification:
     truncated: bool
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Classifications:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Classifications(ShortRepr):
     """The labels of n sequences; `[i]` is the `Classification` of one.
 
     labels: the most probable label of each sequence; of a model with several labels per sequence,

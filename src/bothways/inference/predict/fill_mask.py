@@ -15,6 +15,7 @@ from bothways.inference.options import RunOptions
 from bothways.inference.predict.head_run import HeadRun
 from bothways.inference.predict.vocabulary import LOGIT_BYTES, mask_token_id, names_of_tokens
 from bothways.inference.session import Session
+from bothways.io.short_repr import ShortRepr
 from bothways.sequences import FittedSequence
 
 __all__ = ["MaskPrediction", "fill_mask"]
@@ -23,8 +24,8 @@ _MIN_ROWS = 64
 """The fewest masks whose logits are computed at a time: each pass reads the whole output matrix."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class MaskPrediction:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class MaskPrediction(ShortRepr):
     """The most probable tokens for one mask, best first.
 
     position: position of the mask in the sequence, special tokens included.

@@ -13,6 +13,7 @@ from bothways.inference.containers import rows_of
 from bothways.inference.options import RunOptions
 from bothways.inference.predict.head_run import HeadRun
 from bothways.inference.session import Session
+from bothways.io.short_repr import ShortRepr
 from bothways.model.heads import Head
 from bothways.sequences import is_single_sequence
 from bothways.sequences.reader import type_name
@@ -20,8 +21,8 @@ from bothways.sequences.reader import type_name
 __all__ = ["Ranking", "rerank"]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Ranking:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Ranking(ShortRepr):
     """Documents ordered by how well they answer a query.
 
     order: indices of the documents, best first, int64 (n,).

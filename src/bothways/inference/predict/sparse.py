@@ -16,6 +16,7 @@ from bothways.inference.options import RunOptions
 from bothways.inference.predict.head_run import HeadRun
 from bothways.inference.predict.vocabulary import LOGIT_BYTES, names_of_tokens
 from bothways.inference.session import Session
+from bothways.io.short_repr import ShortRepr
 from bothways.reference.heads import term_weights
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ _POSITIONS = 1024
 """Positions whose logits are computed at a time: each pass reads the whole output matrix."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class SparseVector:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class SparseVector(ShortRepr):
     """The weights of the terms of one sequence, all above 0.
 
     indices: the token that each weight belongs to, int32, ascending. data: the weights, float32.
@@ -50,8 +51,8 @@ class SparseVector:
         return {self.vocabulary[index]: float(weight) for index, weight in pairs}
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class SparseVectors:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class SparseVectors(ShortRepr):
     """The weights of the terms of n sequences, as a compressed sparse row matrix.
 
     The weights of sequence i are `data[indptr[i] : indptr[i + 1]]`, all above 0; `[i]` is its

@@ -14,6 +14,7 @@ from bothways.inference.inputs import as_inputs
 from bothways.inference.options import RunOptions
 from bothways.inference.predict.head_run import HeadRun
 from bothways.inference.session import Session
+from bothways.io.short_repr import ShortRepr
 from bothways.sequences import (
     NO_POSITION,
     FittedSequence,
@@ -26,8 +27,8 @@ from bothways.sequences import (
 __all__ = ["TokenTags", "content_positions", "tag"]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class TokenTags:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class TokenTags(ShortRepr):
     """A label for each of N tokens, or words, of one sequence; special tokens are left out.
 
     tokens: the tokens, or the words if the sequence was given as words.

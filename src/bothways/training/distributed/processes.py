@@ -21,6 +21,7 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from bothways.errors import BackendError, BothwaysError
+from bothways.nn.devices import resolve_device
 
 __all__ = ["Workers", "join_workers", "process_rank"]
 
@@ -185,16 +186,14 @@ def _portable(error: Exception) -> Exception:
 
 
 def _resolve_device(device: str | None, *, several: bool) -> torch.device:
-    device_type, _, index = (device or ("cuda" if torch.cuda.is_available() else "cpu")).partition(
-        ":"
-    )
-    if device_type not in ("cpu", "cuda") or (index and not index.isdecimal()):
-        raise BackendError(f"device={device!r}: expected 'cpu', 'cuda' or 'cuda:N'")
-    if device_type == "cpu":
-        return torch.device("cpu")
-    if several and index:
+    if several and device is not None and device.startswith("cuda:"):
         raise BackendError(f"device={device!r}: each process uses its own GPU; choose 'cuda'")
-    number = int(os.environ.get("LOCAL_RANK", "0")) if several else int(index or "0")
+    resolved = resolve_device(device)
+    if resolved.type == "mps":
+        raise BackendError(f"device={device!r}: training runs on 'cpu' and 'cuda'")
+    if resolved.type == "cpu":
+        return resolved
+    number = int(os.environ.get("LOCAL_RANK", "0")) if several else resolved.index or 0
     if number >= (count := torch.cuda.device_count()):
         raise BackendError(
             f"device={device!r}: torch {torch.__version__} sees {count} GPUs here, and process "
