@@ -83,10 +83,10 @@ def encode(
         bothways encode sentences.txt -o sentences.jsonl
         bothways encode reviews.csv --column body --id-column id -o reviews.parquet
     """
-    from bothways.cli.memory import plan_chunks, reduce_memory_retention
     from bothways.cli.streaming import encode_rows, encode_tokens, report_totals
     from bothways.files import ReadProgress
     from bothways.files.token_output import TokenOutput
+    from bothways.streaming.memory import plan_chunks, reduce_memory_retention
 
     reduce_memory_retention()
     files = check_input_files(inputs, options.output, quiet=quiet)

@@ -17,8 +17,8 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from bothways.cli.sizes import parse_bytes
 from bothways.io.options import OptionField, options_of
+from bothways.io.sizes import parse_bytes
 
 __all__ = [
     "BYTES",

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bothways.cli.console import note
-from bothways.cli.sizes import format_bytes
+from bothways.io.sizes import format_bytes
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
