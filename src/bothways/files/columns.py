@@ -27,16 +27,18 @@ class ColumnSelection(NamedTuple):
     """The columns that the user named; None to choose automatically.
 
     keep: other columns of which rows keep the cells; all others if it is "all".
+    is_final: whether the first row of the file has already determined the columns.
     """
 
     column: str | None = None
     id_column: str | None = None
     keep: Sequence[str] | Literal["all"] = ()
+    is_final: bool = False
 
     def with_ids(self, available: Sequence[str]) -> "ColumnSelection":
         """With the only column called id, in any case, as `id_column`, unless one is named."""
         ids = [name for name in available if name.lower() == _ID_NAME]
-        if self.id_column is not None or len(ids) != 1 or len(available) == 1:
+        if self.id_column is not None or len(ids) != 1 or len(available) == 1 or self.is_final:
             return self
         return self if ids[0] == self.column else self._replace(id_column=ids[0])
 

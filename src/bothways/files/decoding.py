@@ -7,6 +7,7 @@ of the text, so that row numbers agree with those of other programs.
 import codecs
 import re
 from collections.abc import Iterable, Iterator
+from typing import Literal
 
 from bothways.errors import DataFileError
 
@@ -37,8 +38,12 @@ def detect_encoding(head: bytes) -> str | None:
     return next((name for mark, name in _BOMS if head.startswith(mark)), None)
 
 
-def decode_lines(lines: Iterable[bytes], name: str) -> Iterator[str]:
+def decode_lines(
+    lines: Iterable[bytes], name: str, errors: Literal["strict", "surrogateescape"] = "strict"
+) -> Iterator[str]:
     """Decode lines, with their line ends; a byte order mark at the start is skipped.
+
+    errors: `surrogateescape` to decode a byte that is not UTF-8 to a lone surrogate (PEP 383).
 
     Raises:
         DataFileError: at the first byte that is not UTF-8, with its offset after decompression, and
@@ -48,7 +53,7 @@ def decode_lines(lines: Iterable[bytes], name: str) -> Iterator[str]:
     for number, line in enumerate(lines, 1):
         skipped = len(_BOM) if number == 1 and line.startswith(_BOM) else 0
         try:
-            text = line[skipped:].decode("utf-8") if skipped else line.decode("utf-8")
+            text = line[skipped:].decode("utf-8", errors)
         except UnicodeDecodeError as error:
             at = offset + skipped + error.start
             raise DataFileError(
