@@ -93,6 +93,19 @@ def test_texts_are_accepted_in_a_column_and_in_a_table_of_one(
     assert np.array_equal(encoder.fit_transform(table), expected)
 
 
+def test_polars_may_hold_lists_and_lazy_frames_are_refused(
+    letters_folder: str, series_folder: str
+) -> None:
+    polars: Any = pytest.importorskip("polars", reason="polars is not installed")
+    table = np.random.default_rng(0).normal(size=(4, 6))
+    encoder = SequenceEncoder(series_folder)
+    expected = encoder.fit_transform(table)
+    for X in (polars.DataFrame(table), polars.Series(table), polars.Series(table.tolist())):
+        assert np.array_equal(encoder.fit_transform(X), expected)
+    with pytest.raises(InputError, match="got a LazyFrame; collect it"):
+        SequenceEncoder(letters_folder).fit(polars.LazyFrame({"text": TEXTS}))
+
+
 def test_a_gap_in_a_masked_array_is_refused(series_folder: str) -> None:
     table: Any = np.ma.array(np.zeros((3, 4)), mask=np.eye(3, 4, dtype=bool))
     for X in (table, table[:, :, None], list(table)):

@@ -18,26 +18,32 @@ if TYPE_CHECKING:
     from bothways.checkpoints import create
     from bothways.encoder import Encoder, load
     from bothways.inference.attention import AttentionMaps
+    from bothways.inference.predict.answer import Answer
     from bothways.inference.predict.classify import Classification, Classifications
+    from bothways.inference.predict.entities import Entity
     from bothways.inference.predict.fill_mask import MaskPrediction
     from bothways.inference.predict.rerank import Ranking
     from bothways.inference.predict.sparse import SparseVector, SparseVectors
     from bothways.inference.predict.tag import TokenTags
     from bothways.inference.vectors import SequenceVector, SequenceVectors, TokenVectors
     from bothways.model.config import EncoderConfig
+    from bothways.model.quantization import QuantizedVectors, quantization_ranges, quantize
     from bothways.sequences import Alphabet, Series
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Alphabet",
+    "Answer",
     "AttentionMaps",
     "BothwaysError",
     "Classification",
     "Classifications",
     "Encoder",
     "EncoderConfig",
+    "Entity",
     "MaskPrediction",
+    "QuantizedVectors",
     "Ranking",
     "SequenceVector",
     "SequenceVectors",
@@ -50,17 +56,22 @@ __all__ = [
     "errors",
     "load",
     "nn",
+    "quantization_ranges",
+    "quantize",
     "reference",
 ]
 
 _HOME = {
     "Alphabet": "bothways.sequences",
     "AttentionMaps": "bothways.inference.attention",
+    "Answer": "bothways.inference.predict.answer",
     "Classification": "bothways.inference.predict.classify",
     "Classifications": "bothways.inference.predict.classify",
     "Encoder": "bothways.encoder",
     "EncoderConfig": "bothways.model.config",
+    "Entity": "bothways.inference.predict.entities",
     "MaskPrediction": "bothways.inference.predict.fill_mask",
+    "QuantizedVectors": "bothways.model.quantization",
     "Ranking": "bothways.inference.predict.rerank",
     "SequenceVector": "bothways.inference.vectors",
     "SequenceVectors": "bothways.inference.vectors",
@@ -71,6 +82,8 @@ _HOME = {
     "TokenVectors": "bothways.inference.vectors",
     "create": "bothways.checkpoints",
     "load": "bothways.encoder",
+    "quantization_ranges": "bothways.model.quantization",
+    "quantize": "bothways.model.quantization",
 }
 """The module of each public name that is imported on first use, which keeps the import fast."""
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from bothways.inference.attention import AttentionMaps, attention
 from bothways.inference.backends import BackendName, Precision
 from bothways.inference.inputs import one_or_many
 from bothways.inference.options import OnUnknown, RunOptions, VectorOptions
+from bothways.inference.predict.answer import Answer, AnswerOptions, answer
 from bothways.inference.predict.classify import Classification, Classifications, classify
+from bothways.inference.predict.entities import Aggregation
 from bothways.inference.predict.fill_mask import MaskPrediction, fill_mask
 from bothways.inference.predict.regress import predict
 from bothways.inference.predict.rerank import Ranking, rerank
@@ -74,7 +76,8 @@ def _unpickle(saved: SavedSession) -> "Encoder":
 class Encoder:
     """A loaded model: one vector per sequence with `encode`, one per token with `contextualize`.
 
-    The heads of a model add `classify`, `predict`, `tag`, `fill_mask`, `rerank` and `sparse`.
+    The heads of a model add `classify`, `predict`, `tag`, `answer`, `fill_mask`, `rerank` and
+    `sparse`.
 
     `sequences` is, in every method, an iterable of texts, of symbol sequences, of id arrays or of
     float arrays (length, channels), as the model reads them, or a single one of these. One sequence
@@ -316,6 +319,7 @@ class Encoder:
         self,
         sequences: Any,
         *,
+        aggregate: Aggregation | None = None,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
         max_length: int | None = None,
@@ -326,6 +330,10 @@ class Encoder:
 
         sequences: a text may also be a list of words, inside the list of sequences; then each word
             gets the label of its first token (Devlin et al. 2019, section 5.3).
+        aggregate: also find entities, spans with one label, in the result's `entities`: `none` (of
+            single tokens), `simple` (of neighbors with the same label), or of whole words, whose
+            label is that of their `first` token, of the `average` or of the `max`, as the
+            strategies of transformers' pipelines.
 
         Raises:
             InputError: as `encode`, and if the model has no head for tags.
@@ -333,7 +341,64 @@ class Encoder:
         options = RunOptions(
             on_overflow, max_tokens, progress, on_unknown=on_unknown, max_length=max_length
         )
-        return tag(self.session, sequences, options=options)
+        return tag(self.session, sequences, aggregate=aggregate, options=options)
+
+    @overload
+    def answer(
+        self,
+        question: str,
+        context: str,
+        *,
+        top: int = ...,
+        allow_no_answer: bool = ...,
+        max_answer_tokens: int = ...,
+        on_unknown: OnUnknown = ...,
+        max_tokens: int | None = ...,
+        progress: bool | ProgressCallback = ...,
+    ) -> list[Answer]: ...
+    @overload
+    def answer(
+        self,
+        question: Any,
+        context: Any,
+        *,
+        top: int = ...,
+        allow_no_answer: bool = ...,
+        max_answer_tokens: int = ...,
+        on_unknown: OnUnknown = ...,
+        max_tokens: int | None = ...,
+        progress: bool | ProgressCallback = ...,
+    ) -> list[Answer] | list[list[Answer]]: ...
+    def answer(
+        self,
+        question: Any,
+        context: Any,
+        *,
+        top: int = 1,
+        allow_no_answer: bool = False,
+        max_answer_tokens: int = 15,
+        on_unknown: OnUnknown = "warn",
+        max_tokens: int | None = None,
+        progress: bool | ProgressCallback = False,
+    ) -> list[Answer] | list[list[Answer]]:
+        """The `top` best answers to a question in a context: spans of it, best first.
+
+        A context of any length is read in overlapping windows of at most 384 tokens, each with the
+        question, as the pipelines of transformers read it.
+
+        question, context: texts, or lists of as many of both, or one text and a list; lists give a
+            list of answers for each pair.
+        allow_no_answer: let "" be an answer, where the model was trained for questions that have
+            none (Rajpurkar et al. 2018).
+        max_answer_tokens: the longest answer, in tokens.
+
+        Raises:
+            InputError: naming the question or context that is invalid; if a question is as long as
+                a window, or the model has no head for answers.
+        """
+        which = AnswerOptions(top, allow_no_answer, max_answer_tokens)
+        options = RunOptions("error", max_tokens, progress, prompt="", on_unknown=on_unknown)
+        return answer(self.session, question, context, which=which, options=options)
 
     @one_or_many(list[MaskPrediction], list[list[MaskPrediction]])
     def fill_mask(

@@ -24,6 +24,7 @@ __all__ = [
     "DataFileError",
     "InputError",
     "MissingExtra",
+    "PoolingWarning",
     "PrecisionWarning",
     "SequenceTooLong",
     "SourceError",
@@ -33,8 +34,21 @@ __all__ = [
 ]
 
 
+LONGEST_MESSAGE = 1500
+"""Characters of a message. Of a longer one, which quotes a long value or many names, the middle is
+left out: it begins with the place, and ends with what to do."""
+
+_KEPT_START, _KEPT_END = 1000, 400
+"""Characters that are kept of a longer message."""
+
+
 class BothwaysError(Exception):
     """The base class: catch it to catch every error that bothways reports."""
+
+    def __init__(self, *args: object) -> None:
+        if args and isinstance(args[0], str):
+            args = (_shorten(args[0]), *args[1:])
+        super().__init__(*args)
 
 
 class ConfigError(BothwaysError, ValueError):
@@ -90,8 +104,20 @@ class MissingExtra(BothwaysError, ImportError):
         self.extra = extra
 
 
+def _shorten(message: str) -> str:
+    if len(message) <= LONGEST_MESSAGE:
+        return message
+    left_out = len(message) - _KEPT_START - _KEPT_END
+    start, end = message[:_KEPT_START], message[-_KEPT_END:]
+    return f"{start} [... {left_out:,} characters ...] {end}"
+
+
 class TruncationWarning(UserWarning):
     """Sequences were longer than the model allows and were cut; the message counts them."""
+
+
+class PoolingWarning(UserWarning):
+    """A folder does not say how its model is pooled, and it was published with another pooling."""
 
 
 class PrecisionWarning(UserWarning):

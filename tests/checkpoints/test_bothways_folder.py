@@ -146,7 +146,7 @@ def test_equal_models_give_equal_files(model: ModelBundle, written: Path, tmp_pa
         (["heads", 0, "layers"], [3], "head 0: layers of a head: expected objects"),
         (["heads", 0, "layers", 0, "outputs"], 10**12, "head 0: 2 labels for a head of 1000"),
         (["heads", 1, "layers", 0, "outputs"], 10**12, "head 1: a size of more than"),
-        (["heads", 1, "layers", 0, "outputs"], 21, "21 outputs; the encoder has 20 of them"),
+        (["heads", 1, "layers", 0, "outputs"], 21, "21 outputs; expected 20"),
         (["heads", 1, "layers", 0, "tied"], False, "'heads.masked_tokens.weight' of the head is"),
         (["heads", 0, "layers", 0, "name"], "embedding", "must begin with heads."),
         (["heads", 0, "layers", 0, "name"], "heads.x", "'heads.x.weight' of the head is missing"),

@@ -86,6 +86,18 @@ def test_exported_sentence_transformers_settings_are_read_unchanged(
     assert all(np.array_equal(back.module_weights[name], arrays[name]) for name in arrays)
 
 
+@pytest.mark.parametrize("to", ["transformers", "sentence-transformers"])
+def test_the_tokenizer_of_transformers_gets_the_length_of_the_model(
+    to: Format, tiny: "Tiny", tmp_path: Path
+) -> None:
+    """Without one, `truncation=True` cuts nothing, and the model fails."""
+    (tiny.path / "vocab.txt").write_text("[PAD]")
+    export(read_folder(tiny.path).with_spec(max_length=11), tmp_path / "out", to)
+    settings = json.loads((tmp_path / "out" / "tokenizer_config.json").read_text())
+    assert settings["model_max_length"] == 11
+    assert read_folder(tmp_path / "out").spec.max_length == 11
+
+
 def test_pooling_is_written_as_flags_if_they_can_express_it(tiny: "Tiny", tmp_path: Path) -> None:
     folder = read_folder(tiny.path)
     spellings: dict[str, tuple[PoolingMode, ...]] = {
@@ -233,7 +245,7 @@ def test_an_export_is_synced_before_it_is_renamed(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", note)
-    (tiny.path / "vocab.txt").write_text("[PAD]")
+    (tiny.path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na")
     export(read_folder(tiny.path), out, to)
     for path in (out, *out.rglob("*")):
         assert synced[path.stat().st_ino] is False, path

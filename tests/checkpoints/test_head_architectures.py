@@ -12,7 +12,7 @@ from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.head_architectures import read_heads
 from bothways.checkpoints.head_export import export_head
-from bothways.model.config import EncoderConfig, PoolingMode
+from bothways.model.config import EncoderConfig, HeadPooling
 from bothways.model.heads import Head, HeadLayer, HeadTask, head_layout
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def arrays(heads: tuple[Head, ...]) -> dict[str, np.ndarray]:
     return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
 
 
-def pooled(task: HeadTask, pooling: PoolingMode = "cls", outputs: int = 3) -> Head:
+def pooled(task: HeadTask, pooling: HeadPooling = "cls", outputs: int = 3) -> Head:
     """A head for sequences as in training: with a dense layer for cls pooling."""
     dense = HeadLayer(name="heads.pooler", outputs=8, activation="tanh")
     last = HeadLayer(name="heads.classifier", outputs=outputs)

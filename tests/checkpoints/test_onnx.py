@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,10 @@ from tokenizers import Tokenizer
 
 import bothways
 from bothways.checkpoints import ModelBundle, export, read_folder
-from bothways.errors import MissingExtra
+from bothways.errors import CheckpointError, MissingExtra
 from bothways.inference.postprocessing import apply_modules
 from bothways.model.heads import Head, HeadLayer
+from bothways.model.layout import initialize
 from bothways.model.pooling import Dense, Module, Normalize, Pooling
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ TOLERANCE = 1e-5
 IDS = np.array([[2, 5, 7, 3], [2, 6, 3, 0]])
 MASK = np.array([[1, 1, 1, 1], [1, 1, 1, 0]])
 INPUTS = {"input_ids": IDS, "attention_mask": MASK, "token_type_ids": np.zeros_like(IDS)}
+
+PAIRS = ((3, 2), (9, 2), (2, 9), (9, 9), (8, 9), (10, 5))
+"""Words of the two texts of each pair."""
 
 CLASSES = Head(
     task="classes",
@@ -56,24 +61,106 @@ def run(path: Path, names: list[str] | None = None) -> dict[str, np.ndarray]:
     return dict(zip(wanted, session.run(wanted, INPUTS), strict=True))
 
 
+def encode_with_graph(path: Path, texts: list[Any], output: str) -> np.ndarray:
+    """An output of the graph, by the documented recipe."""
+    encodings = Tokenizer.from_file(str(path / "tokenizer.json")).encode_batch(texts)
+    session = onnxruntime.InferenceSession(path / "model.onnx")
+    inputs = {
+        "input_ids": np.array([e.ids for e in encodings]),
+        "attention_mask": np.array([e.attention_mask for e in encodings]),
+        "token_type_ids": np.array([e.type_ids for e in encodings]),
+    }
+    names = [declared.name for declared in session.get_inputs()]
+    (values,) = session.run([output], {name: inputs[name] for name in names})
+    assert isinstance(values, np.ndarray)
+    return values
+
+
+@pytest.mark.filterwarnings("ignore::bothways.errors.TruncationWarning")
 def test_minilm_in_onnx_runtime_gives_the_vectors_of_encode(
     minilm_folder: Path, tmp_path: Path
 ) -> None:
+    """Its tokenizer.json cuts at 128 tokens, and the model takes 256."""
     assert export(read_folder(minilm_folder), tmp_path / "out", "onnx") == ()
-    tokenizer = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.enable_padding()
-    session = onnxruntime.InferenceSession(tmp_path / "out" / "model.onnx")
-    for texts in (["a river bank"], ["a bank loan", "the shore of a stream " * 12, "", "x"]):
-        encodings = tokenizer.encode_batch(texts)
-        inputs = {
-            "input_ids": np.array([e.ids for e in encodings]),
-            "attention_mask": np.array([e.attention_mask for e in encodings]),
-            "token_type_ids": np.array([e.type_ids for e in encodings]),
-        }
-        (found,) = session.run(["sentence_embedding"], inputs)
-        expected = bothways.load(minilm_folder).encode(texts)
-        np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
+    texts = ["a bank loan", "the shore of a stream " * 40, "river " * 600, "", "x"]
+    vectors = encode_with_graph(tmp_path / "out", texts, "sentence_embedding")
+    expected = bothways.load(minilm_folder).encode(texts)
+    np.testing.assert_allclose(vectors, expected, rtol=0, atol=TOLERANCE)
+
+
+@pytest.fixture
+def words(tiny: "Tiny", bert_folder: Path) -> "Tiny":
+    """The tiny model with a vocabulary of words, which lowercases."""
+    size = len((bert_folder / "vocab.txt").read_text().splitlines())
+    config = dataclasses.replace(tiny.config, vocab_size=size)
+    folder = dataclasses.replace(tiny, config=config, weights=initialize(config))
+    folder.edit({"vocab_size": size})
+    folder.save(folder.arrays())
+    shutil.copyfile(bert_folder / "vocab.txt", tiny.path / "vocab.txt")
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore::bothways.errors.TruncationWarning")
+@pytest.mark.parametrize("max_length", [16, 9])
+def test_pairs_are_cut_as_classify_cuts_them(
+    max_length: int, words: "Tiny", tmp_path: Path
+) -> None:
+    bundle = with_heads(read_folder(words.path), CLASSES).with_spec(max_length=max_length)
+    for to in ("onnx", "bothways"):
+        export(bundle, tmp_path / to, to)
+    vocabulary = (words.path / "vocab.txt").read_text().split("\n")[5:15]
+    pairs = [(" ".join(vocabulary[:n]), " ".join(vocabulary[-m:])) for n, m in PAIRS]
+    logits = encode_with_graph(tmp_path / "onnx", pairs, "logits")
+    share = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    expected = bothways.load(tmp_path / "bothways").classify(pairs, on_unknown="ignore")
+    np.testing.assert_allclose(share, expected.probabilities, rtol=0, atol=TOLERANCE)
+
+
+def test_the_folder_has_the_files_that_loaders_read(words: "Tiny", tmp_path: Path) -> None:
+    """A vocab.txt alone, lowercasing, and a head that no class of the family computes."""
+    bundle = with_heads(read_folder(words.path), CLASSES).with_spec(
+        lowercase=True, max_length=10, prompts={"query": "find: "}, modules=(Normalize(),)
+    )
+    export(bundle, tmp_path / "out", "onnx")
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert (config["model_type"], config["id2label"]) == ("bert", {"0": "no", "1": "yes"})
+    settings = json.loads((tmp_path / "out" / "tokenizer_config.json").read_text())
+    assert settings["model_max_length"] == 10
+    assert settings["model_input_names"] == ["input_ids", "token_type_ids", "attention_mask"]
+    special = json.loads((tmp_path / "out" / "special_tokens_map.json").read_text())
+    assert special["pad_token"]["content"] == "[PAD]"
+    with pytest.raises(CheckpointError, match="load the model that it was exported from"):
+        read_folder(tmp_path / "out")
+    modules = json.loads((tmp_path / "out" / "modules.json").read_text())
+    assert [module["path"] for module in modules] == ["", "1_Pooling", "2_Normalize"]
+    padding = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json")).padding
+    assert padding is not None
+    assert (padding["pad_id"], padding["length"], padding["direction"]) == (0, None, "right")
+
+
+@pytest.mark.filterwarnings("ignore::bothways.errors.TruncationWarning")
+def test_the_tokenizer_of_transformers_cuts_and_pads_alike(words: "Tiny", tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    text = (words.path / "vocab.txt").read_text().split("\n")[6]
+    export(read_folder(words.path).with_spec(max_length=10), tmp_path / "out", "onnx")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    ours = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
+    texts = [f"{text} " * 20, text.upper()]
+    expected = [encoding.ids for encoding in ours.encode_batch(texts)]
+    assert tokenizer(texts, padding=True, truncation=True)["input_ids"] == expected
+    assert len(expected[0]) == 10
+
+
+def test_an_encoder_that_no_family_has_is_named_and_its_graph_is_written(
+    words: "Tiny", tmp_path: Path
+) -> None:
+    read = read_folder(words.path)
+    config = dataclasses.replace(read.transformer, position_embedding="sinusoidal")
+    arrays = {n: a for n, a in read.weights.items() if n != "embedding.position.weight"}
+    (note,) = export(read.with_weights(arrays, config=config), tmp_path / "out", "onnx")
+    assert "position_embedding='sinusoidal'" in note
+    assert (tmp_path / "out" / "model.onnx").is_file()
+    assert (tmp_path / "out" / "tokenizer.json").is_file()
 
 
 def test_modules_after_pooling_are_part_of_the_graph(tiny: "Tiny", tmp_path: Path) -> None:
@@ -148,7 +235,7 @@ def test_large_weights_are_written_to_a_separate_file(
     export(folder, tmp_path / "one", "onnx")
     monkeypatch.setattr(sys.modules["bothways.checkpoints.onnx.writing"], "_LARGEST_FILE", 0)
     export(folder, tmp_path / "two", "onnx")
-    assert (tmp_path / "two" / "model.onnx.data").stat().st_size >= table.nbytes
+    assert (tmp_path / "two" / "model.onnx_data").stat().st_size >= table.nbytes
     for name, array in run(tmp_path / "one").items():
         np.testing.assert_array_equal(run(tmp_path / "two")[name], array)
 

@@ -9,6 +9,7 @@ import pytest
 from bothways.cli import doctor
 from bothways.errors import BackendError, MissingExtra
 from bothways.inference import backends
+from bothways.native import available_isas, default_threads
 
 
 def test_every_working_backend_has_been_tried() -> None:
@@ -89,3 +90,57 @@ def test_instruction_sets_are_not_guessed(monkeypatch: pytest.MonkeyPatch) -> No
     assert doctor._instruction_sets() == ["avx2", "avx512f"]
     monkeypatch.setattr(doctor, "_cpuinfo", lambda: {"Features": "fp asimd i8mm"})
     assert doctor._instruction_sets() == ["asimd", "i8mm"]
+
+
+@pytest.mark.parametrize(
+    ("isa", "row"),
+    [
+        ("avx512vnni", "faster than fp32 with avx512vnni kernels: 3.2 times its speed"),
+        ("plain", "slower than fp32 with plain kernels: 0.4 times its speed"),
+        ("neon", "not measured with neon kernels; compare it with fp32"),
+    ],
+)
+def test_the_speed_of_int8_is_that_of_the_kernels_in_use(
+    isa: str, row: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOTHWAYS_ISA", isa)
+    assert doctor._int8_row(doctor._int8()).startswith(row)
+    monkeypatch.delenv("BOTHWAYS_ISA")
+    int8 = doctor._int8()
+    assert int8 is not None
+    assert int8["instruction_set"] == available_isas()[0]
+
+
+@pytest.mark.parametrize(
+    ("setting", "usable", "quota", "expected"),
+    [
+        ("3", 8, None, (3, "set by BOTHWAYS_THREADS")),
+        ("", 8, None, (8, "one per core")),
+        ("", 2, 1.5, (2, "the CPU quota of this process is 1.5 cores")),
+        ("", 4, None, (4, "one for each of the 4 cores, of 8, that its affinity allows")),
+        ("", 5000, None, (1024, "the most that the engine accepts")),
+    ],
+)
+def test_the_default_number_of_threads_has_a_reason(
+    setting: str, usable: int, quota: float | None, expected: tuple[int, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("BOTHWAYS_THREADS", setting)
+    monkeypatch.setattr("bothways.native.backend.available_cpus", lambda: usable)
+    monkeypatch.setattr("bothways.native.backend.cpu_quota", lambda: quota)
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    assert default_threads() == expected
+    assert doctor._threads_row(doctor._threads()).startswith(f"{expected[0]}: {expected[1]}; --thr")
+
+
+def test_a_wrong_number_of_threads_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOTHWAYS_THREADS", "many")
+    assert doctor._threads_row(doctor._threads()).startswith("BOTHWAYS_THREADS=many: expected")
+
+
+def test_without_the_engine_there_are_neither_threads_nor_int8(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bothways.native.is_built", lambda: False)
+    assert "not installed" in doctor._threads_row(doctor._threads())
+    assert doctor._int8_row(doctor._int8()) == "needs the native engine"

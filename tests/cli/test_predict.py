@@ -167,6 +167,49 @@ def test_symbols_are_written_beside_their_tags(run: Run, make: Make) -> None:
         )
 
 
+def test_entities_are_written_with_their_places(run: Run, make: Make) -> None:
+    model = make(TAGS)
+    write_rows()
+    assert run("predict", model, "rows.txt", "-o", "o.jsonl", "--aggregate", "simple")[0] == 0
+    tagged = bothways.load(model).tag(ROWS, aggregate="simple")
+    for row, text, tags in zip(lines("o.jsonl"), ROWS, tagged, strict=True):
+        assert tags.entities is not None
+        assert row["labels"] == [entity.label for entity in tags.entities]
+        spans = zip(row["starts"], row["ends"], strict=True)
+        assert row["entities"] == [text[start:end] for start, end in spans]
+        np.testing.assert_allclose(row["scores"], [e.score for e in tags.entities], atol=SAME)
+        assert set(row) - {"id", "text", "truncated"} == {
+            *("entities", "labels", "starts", "ends", "scores")
+        }
+
+
+def test_questions_are_answered_from_columns(run: Run, make: Make) -> None:
+    head = Head(task="answer_spans", layers=(HeadLayer(name="heads.answer_span", outputs=2),))
+    model = make(head, text=True)
+    Path("x.csv").write_text("question,context\na bank,the river banks\nthe bank,a river\n")
+    columns = ("x.csv", "--column", "question", "--pair-column", "context", "-o", "o.jsonl")
+    assert run("predict", model, *columns)[0] == 0
+    encoder = bothways.load(model)
+    pairs = [("a bank", "the river banks"), ("the bank", "a river")]
+    for row, (question, context) in zip(lines("o.jsonl"), pairs, strict=True):
+        (answer,) = encoder.answer(question, context)
+        assert (row["answer"], row["start"], row["end"]) == (answer.text, answer.start, answer.end)
+        assert row["answer"] == context[row["start"] : row["end"]]
+        assert row["score"] == pytest.approx(answer.score, abs=SAME)
+    several = (*columns, "--overwrite", "--top", "3", "--allow-no-answer")
+    assert run("predict", model, *several)[0] == 0
+    for row, pair in zip(lines("o.jsonl"), pairs, strict=True):
+        answers = encoder.answer(*pair, top=3, allow_no_answer=True)
+        assert row["answers"] == [answer.text for answer in answers]
+        assert row["starts"] == [answer.start for answer in answers]
+    code, _, err = run("predict", model, "x.csv", "--column", "context", "-o", "p.jsonl")
+    assert code == 1
+    assert "--task answer needs a question and a context for each row" in err
+    query = ("--column", "context", "--query", "a bank", "-o", "p.jsonl")
+    assert run("predict", model, "x.csv", *query)[0] == 0
+    assert [row["answer"] for row in lines("p.jsonl")]
+
+
 def test_lists_of_words_are_tagged_by_word(run: Run, make: Make) -> None:
     model = make(TAGS, text=True)
     Path("x.txt").write_text("the river banks\n")
@@ -275,6 +318,7 @@ def test_several_heads_need_a_task(run: Run, make: Make) -> None:
         (("--task", "tag"), "--task tag needs a head for tags, and the model"),
         (("--query", "a"), "this model reads symbols, and pairs need text"),
         (("--words",), "--words is only for models that tag texts"),
+        (("--aggregate", "simple"), "--aggregate is only for models that tag"),
         (("--pair-column", "b"), "name the first with --column"),
         (("--pair-column", "b", "--query", "q"), "use only one"),
         (("--column", "nothing"), "no column 'nothing'"),

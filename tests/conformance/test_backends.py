@@ -135,6 +135,10 @@ def pair(
     return Pair(make_backend(config, weights), oracle)
 
 
+ADDED_IDS = (1, 3)
+"""Special tokens, which `mean_content` leaves out."""
+
+
 def make_batch(config: EncoderConfig, lengths: tuple[int, ...], *, seed: int = 0) -> PackedBatch:
     """Random sequences; with a mask rule, masks among them and one sequence of nothing else."""
     rng = np.random.default_rng(seed)
@@ -147,11 +151,16 @@ def make_batch(config: EncoderConfig, lengths: tuple[int, ...], *, seed: int = 0
         for sequence in values:
             sequence[rng.random(len(sequence)) < 0.3] = MASK
         values[len(values) // 2][:] = MASK
+    content = None
+    if config.input == "tokens":
+        for sequence in values:
+            if len(sequence) == 1:
+                sequence[:] = ADDED_IDS[0]  # no content
+        content = [~np.isin(sequence, ADDED_IDS) for sequence in values]
     if config.num_segments < 2:
-        return PackedBatch.of(values)
-    return PackedBatch.of(
-        values, [np.sort(rng.integers(0, config.num_segments, n)) for n in lengths]
-    )
+        return PackedBatch.of(values, content=content)
+    segments = [np.sort(rng.integers(0, config.num_segments, n)) for n in lengths]
+    return PackedBatch.of(values, segments, content)
 
 
 def error(found: np.ndarray, expected: np.ndarray) -> float:
@@ -258,7 +267,7 @@ def test_an_exported_graph_equals_the_definition(
         },
         path=tmp_path,
     )
-    write_onnx(tmp_path, folder)
+    write_onnx(tmp_path, folder, ADDED_IDS if config.input == "tokens" else ())
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     oracle = ReferenceBackend(config, weights, dtype=np.float64)
     for lengths in (LENGTHS, (1,), (7, 7)):

@@ -266,3 +266,10 @@ def test_offsets_beyond_the_values_of_an_arrow_file_are_an_error(tmp_path: Path)
     path.write_bytes(content.replace(offsets.tobytes(), (offsets * 1_000_000).tobytes()))
     with pytest.raises(DataFileError, match=r"x\.arrow: damaged"):
         list(read_rows([str(path)]))
+
+
+def test_damaged_metadata_of_a_column_is_an_error() -> None:
+    """Arrow would end the process where a reader asks for the metadata of that column."""
+    path = Path(__file__).parent / "data" / "damaged-metadata.parquet"
+    with pytest.raises(DataFileError, match="damaged, truncated or not a Parquet file"):
+        list(read_rows([str(path)]))

@@ -110,7 +110,7 @@ def test_a_head_that_does_not_fit_its_encoder_is_refused() -> None:
     dense, words = WORDS.layers
     for layers, message in (
         ((words,), "has 8 inputs and 20 outputs; it is tied to the token embeddings"),
-        ((dense, dataclasses.replace(words, outputs=21)), "21 outputs; the encoder has 20"),
+        ((dense, dataclasses.replace(words, outputs=21)), "21 outputs; expected 20"),
     ):
         head = dataclasses.replace(WORDS, layers=layers)
         with pytest.raises(CheckpointError, match=message):

@@ -91,10 +91,11 @@ def test_the_engine_itself_rejects_what_would_leave_its_arrays(weights: Weights)
         ids: np.ndarray = ids,
         lengths: tuple[int, ...] = (4,),
         segments: np.ndarray | None = None,
+        content: np.ndarray | None = None,
         skip: int = 0,
         out: np.ndarray = out,
     ) -> None:
-        engine.pool(ids, np.array(lengths), segments, ["mean"], skip, out)
+        engine.pool(ids, np.array(lengths), segments, content, ["mean"], skip, out)
 
     pool()
     for lengths in ((5,), (3,), (2, 2, 1), (4, 0), (-1, 5), (), (2**62, 2**62)):
@@ -106,6 +107,8 @@ def test_the_engine_itself_rejects_what_would_leave_its_arrays(weights: Weights)
     for segments in (np.zeros(3, np.int64), np.array([0, 0, 0, 2])):
         with pytest.raises(ValueError, match="segment"):
             pool(segments=segments)
+    with pytest.raises(ValueError, match="one flag per token"):
+        pool(content=np.ones(3, np.uint8))
     with pytest.raises(ValueError, match="skip"):
         pool(skip=4)
     with pytest.raises(ValueError, match="output"):

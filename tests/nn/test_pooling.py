@@ -1,5 +1,6 @@
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,12 +15,16 @@ FLOAT32_ROUNDING = 1e-5
 @pytest.mark.parametrize("skip", [0, 1, 4])
 @pytest.mark.parametrize("mode", get_args(PoolingMode))
 def test_each_sequence_is_pooled_as_the_definition_says(mode: PoolingMode, skip: int) -> None:
-    lengths = Lengths([8192, 300, 300, 7, 5])
+    each = [8192, 300, 300, 7, 5]
+    content = np.random.default_rng(2).random(sum(each)) < 0.7
+    content[-5:] = False
+    lengths = Lengths(each, content=content)
     torch.manual_seed(0)
     x = torch.randn(lengths.num_tokens, 6) + 1
     found = pool(x, lengths, mode, skip=skip)
-    for row, part in zip(found, torch.split(x.double(), list(lengths.each)), strict=True):
-        expected = reference_pool(part, mode, skip=skip)
+    flags = np.split(content, np.cumsum(each)[:-1])
+    for row, part, content_L in zip(found, torch.split(x.double(), each), flags, strict=True):
+        expected = reference_pool(part, mode, skip=skip, content_L=content_L)
         assert (row - expected).abs().max() < FLOAT32_ROUNDING * max(1, expected.abs().max())
 
 

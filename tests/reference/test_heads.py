@@ -105,6 +105,7 @@ def test_outputs_become_what_the_task_says(task: HeadTask) -> None:
         "multilabel": torch.sigmoid(t),
         "values": t,
         "masked_values": t,
+        "answer_spans": t,
     }.get(task, torch.softmax(t, dim=-1))
     np.testing.assert_allclose(found, expected, rtol=0, atol=EXACT)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from bothways import Encoder
 from bothways.checkpoints import read_folder
-from bothways.model.config import PoolingMode
+from bothways.model.config import HeadPooling
 from bothways.model.heads import Head, HeadLayer, HeadTask
 from bothways.reference import head_outputs
 
@@ -32,7 +32,7 @@ TOKENS = Head(
 
 
 def pooled_head(
-    task: HeadTask = "classes", pooling: PoolingMode = "mean", outputs: int = 3
+    task: HeadTask = "classes", pooling: HeadPooling = "mean", outputs: int = 3
 ) -> Head:
     """A head with two layers on pooled vectors."""
     layers = (

@@ -7,10 +7,12 @@ from typing import Literal, assert_never
 
 from bothways.checkpoints.bothways_folder import write_bothways
 from bothways.checkpoints.model_bundle import ModelBundle
-from bothways.checkpoints.onnx import write_onnx
+from bothways.checkpoints.onnx import write_loader_files, write_onnx
+from bothways.checkpoints.reader_files import write_length_limit
+from bothways.checkpoints.readers import open_reader
 from bothways.checkpoints.sentence_transformers_export import write_modules
 from bothways.checkpoints.transformers_export import write_transformers
-from bothways.errors import DataFileError
+from bothways.errors import DataFileError, UnsupportedModel
 from bothways.io.atomic import atomic_folder
 
 __all__ = ["Format", "check_export_folder", "export"]
@@ -83,18 +85,37 @@ def _check_replaceable(out: Path, model: ModelBundle) -> None:
 
 
 def _write(out: Path, model: ModelBundle, to: Format) -> list[str]:
-    left_out: list[str] = []
     match to:
         case "bothways":
             write_bothways(out, model)
-        case "transformers":
+            model.copy_reader_files(out)
+            return []
+        case "transformers" | "sentence-transformers":
             left_out = write_transformers(out, model)
-        case "sentence-transformers":
-            left_out = write_transformers(out, model)
-            write_modules(out, model)
+            model.copy_reader_files(out)
+            write_length_limit(out, model.spec.max_length)
+            if to == "sentence-transformers":
+                write_modules(out, model)
+            return left_out
         case "onnx":
-            left_out = write_onnx(out, model)
+            left_out = write_onnx(out, model, _added_ids(model))
+            return [*left_out, *write_loader_files(out, model)]
         case unknown:
             assert_never(unknown)
-    model.copy_reader_files(out)
-    return left_out
+
+
+def _added_ids(model: ModelBundle) -> list[int]:
+    """The ids that `mean_content` leaves out, if the model pools so.
+
+    Raises:
+        UnsupportedModel: if the folder has no tokenizer that knows them.
+    """
+    if "mean_content" not in model.spec.pooling.modes:
+        return []
+    reader = open_reader(model)
+    if reader is None:
+        raise UnsupportedModel(
+            f"{model.path}: pooling 'mean_content' leaves out special tokens, and the folder has "
+            "no tokenizer that says which ids those are"
+        )
+    return sorted(reader.added_ids)

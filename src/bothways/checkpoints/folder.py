@@ -7,6 +7,7 @@ from pathlib import Path
 from bothways.checkpoints.bothways_folder import SETTINGS_FILE, read_bothways
 from bothways.checkpoints.lora import ADAPTER_CONFIG, ADAPTER_FILES
 from bothways.checkpoints.model_bundle import ModelBundle
+from bothways.checkpoints.published_pooling import warn_of_pooling
 from bothways.checkpoints.reader_files import READER_FILES
 from bothways.checkpoints.sentence_transformers_folder import (
     SETTINGS_FILES,
@@ -24,6 +25,8 @@ __all__ = ["fingerprint", "read_folder"]
 def read_folder(path: Path) -> ModelBundle:
     """Read a model folder: of bothways, of sentence-transformers, or of transformers.
 
+    Warns if one of transformers is known for another pooling than the mean.
+
     Raises:
         CheckpointError: if it is no folder, or a file is missing, malformed, or contradicts others.
         UnsupportedModel: if bothways cannot run the model faithfully; the message says why.
@@ -38,7 +41,9 @@ def read_folder(path: Path) -> ModelBundle:
         return read_bothways(path)
     if has_file(path / "modules.json"):
         return read_sentence_transformers(path)
-    return read_transformers(path)
+    model = read_transformers(path)
+    warn_of_pooling(model)
+    return model
 
 
 def fingerprint(path: Path) -> str:

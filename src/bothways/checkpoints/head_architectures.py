@@ -13,7 +13,7 @@ import numpy as np
 
 from bothways.errors import CheckpointError, ConfigError
 from bothways.io.json_files import brief
-from bothways.model.config import EncoderConfig, EncoderShape, PoolingMode
+from bothways.model.config import EncoderConfig, EncoderShape, HeadPooling
 from bothways.model.heads import Head, HeadActivation, HeadLayer, HeadTask, check_head, head_layout
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "PROBLEMS",
     "HeadArchitecture",
     "Settings",
+    "answer_spans",
     "class_named",
     "classifier",
     "labels_in",
@@ -46,7 +47,7 @@ PROBLEMS: dict[str, HeadTask] = {
 }
 
 
-def _first_position(settings: Settings) -> PoolingMode:
+def _first_position(settings: Settings) -> HeadPooling:
     return "cls"
 
 
@@ -59,16 +60,17 @@ class HeadArchitecture:
     """The head of one class of a family.
 
     classes: suffixes of the class names, such as `ForMaskedLM`; an export writes the first.
-    outputs: logits of the vocabulary at each position, or labels of a sequence or of each position.
+    outputs: logits of the vocabulary at each position, labels of a sequence or of each position, or
+        the logits of an answer's start and end at each position.
     layers(config, settings, outputs): its layers; the last has `outputs` outputs.
     pooling(settings): how positions become one vector, for outputs of a sequence.
     settings(head): fields of the config.json that this head needs.
     """
 
     classes: tuple[str, ...]
-    outputs: Literal["vocabulary", "sequence", "positions"]
+    outputs: Literal["vocabulary", "sequence", "positions", "answer"]
     layers: Callable[[EncoderConfig, Settings, int], tuple[HeadLayer, ...]]
-    pooling: Callable[[Settings], PoolingMode] = _first_position
+    pooling: Callable[[Settings], HeadPooling] = _first_position
     settings: Callable[[Head], dict[str, Any]] = _no_settings
 
 
@@ -117,6 +119,26 @@ def classifier(
         HeadArchitecture(
             classes=("ForTokenClassification",), outputs="positions", layers=of_positions
         ),
+    )
+
+
+def answer_spans(
+    layers: Callable[[EncoderConfig, Settings, int], tuple[HeadLayer, ...]] | None = None,
+    settings: Callable[[Head], dict[str, Any]] = _no_settings,
+) -> HeadArchitecture:
+    """Logits of the start and end of an answer (Devlin et al. 2019, section 4.2): one linear layer.
+
+    layers, settings: where a family has others.
+    """
+
+    def linear(config: EncoderConfig, settings: Settings, outputs: int) -> tuple[HeadLayer, ...]:
+        return (HeadLayer(name="heads.answer_span", outputs=outputs),)
+
+    return HeadArchitecture(
+        classes=("ForQuestionAnswering",),
+        outputs="answer",
+        layers=layers or linear,
+        settings=settings,
     )
 
 
@@ -183,6 +205,8 @@ def _read(
         head = Head(task="masked_tokens", layers=(*others, last))
         if f"{DECODER}.decoder.bias" in arrays:
             raise CheckpointError("the masked-token head has two biases, and they differ")
+    elif architecture.outputs == "answer":
+        head = Head(task="answer_spans", layers=architecture.layers(config, settings, 2))
     else:
         name = architecture.layers(config, settings, 1)[-1].name
         weight = arrays.get(f"{name}.weight")

@@ -16,7 +16,7 @@ from bothways.errors import CheckpointError
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head, HeadLayer
 
-__all__ = ["HeadExport", "export_head"]
+__all__ = ["HeadExport", "export_head", "labeling"]
 
 T = TypeVar("T")
 
@@ -45,7 +45,12 @@ def export_head(
 
     given: the fields of the config.json so far.
     """
-    outputs = {"masked_tokens": "vocabulary", "tags": "positions", "masked_values": None}
+    outputs = {
+        "masked_tokens": "vocabulary",
+        "tags": "positions",
+        "answer_spans": "answer",
+        "masked_values": None,
+    }
     for architecture in architectures:
         if architecture.outputs != outputs.get(head.task, "sequence"):
             continue
@@ -63,7 +68,7 @@ def export_head(
             if ours.norm is not None and theirs.norm is not None:
                 names |= _parameters(ours.norm, theirs.norm)
         named = class_named(architecture, stem, given)
-        settings |= _tie(head, given) | _labeling(head, given if named else _UNLABELED)
+        settings |= _tie(head, given) | labeling(head, given if named else _UNLABELED)
         return HeadExport(named or stem + architecture.classes[0], names, settings)
     return None
 
@@ -80,7 +85,7 @@ def _tie(head: Head, given: Settings) -> dict[str, Any]:
     return {} if tied == head.layers[-1].tied else {"tie_word_embeddings": not tied}
 
 
-def _labeling(head: Head, given: Settings) -> dict[str, Any]:
+def labeling(head: Head, given: Settings) -> dict[str, Any]:
     """The fields that `task_in` and `labels_in` read, if they do not yet describe the head."""
     outputs = head.num_outputs
     fields: dict[str, Any] = {}

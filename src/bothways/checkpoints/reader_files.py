@@ -6,9 +6,9 @@ from pathlib import Path
 from bothways.checkpoints.families import FAMILIES
 from bothways.io.json_files import has_file, read_optional_object, write_json
 
-__all__ = ["READER_FILES", "copy_reader_files"]
+__all__ = ["READER_FILES", "TOKENIZER_CONFIG", "copy_reader_files", "write_length_limit"]
 
-_CONFIG = "tokenizer_config.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
 
 READER_FILES = (
     # Of bothways.
@@ -16,7 +16,7 @@ READER_FILES = (
     "series.json",
     # Of the tokenizers library and of transformers.
     "tokenizer.json",
-    _CONFIG,
+    TOKENIZER_CONFIG,
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.txt",
@@ -38,11 +38,21 @@ def copy_reader_files(folder: Path, out: Path) -> None:
     names = [name for name in READER_FILES if has_file(folder / name)]
     for name in names:
         shutil.copyfile(folder / name, out / name)
-    settings = read_optional_object(folder / _CONFIG)
+    settings = read_optional_object(folder / TOKENIZER_CONFIG)
     # A tokenizer.json says everything but what settings beside it override.
-    needs_class = {"vocab.txt", "vocab.json"} & {*names} or _CONFIG in names
+    needs_class = {"vocab.txt", "vocab.json"} & {*names} or TOKENIZER_CONFIG in names
     if needs_class and settings.get("tokenizer_class") is None:
         model_type = read_optional_object(folder / "config.json").get("model_type")
         family = FAMILIES.get(model_type) if isinstance(model_type, str) else None
         if family is not None and family.tokenizer is not None:
-            write_json(out / _CONFIG, settings | {"tokenizer_class": family.tokenizer.name})
+            write_json(
+                out / TOKENIZER_CONFIG, settings | {"tokenizer_class": family.tokenizer.name}
+            )
+
+
+def write_length_limit(out: Path, max_length: int) -> None:
+    """Write into the settings of a tokenizer how many tokens transformers lets a text have."""
+    if any(has_file(out / name) for name in ("tokenizer.json", "vocab.txt", "vocab.json")):
+        settings = read_optional_object(out / TOKENIZER_CONFIG)
+        if settings.get("model_max_length") != max_length:
+            write_json(out / TOKENIZER_CONFIG, settings | {"model_max_length": max_length})

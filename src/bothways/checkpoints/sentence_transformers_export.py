@@ -23,9 +23,14 @@ def write_modules(out: Path, model: ModelBundle) -> None:
     """Write pooling, dense layers, normalization and prompts into a folder of transformers.
 
     Raises:
-        UnsupportedModel: if a dense layer has an activation that the other library lacks.
+        UnsupportedModel: if the other library lacks the pooling or the activation of a dense layer.
     """
     spec = model.spec
+    missing = [mode for mode in spec.pooling.modes if mode not in POOLING_NAMES.values()]
+    if missing:
+        raise UnsupportedModel(
+            f"{model.path}: sentence-transformers has no pooling {missing[0]!r}; 'mean' is nearest"
+        )
     modules = [("Transformer", ""), ("Pooling", "1_Pooling")]
     _write_pooling(out / "1_Pooling", spec)
     for number, module in enumerate(spec.modules, start=2):

@@ -1,16 +1,16 @@
 """Writing a folder for transformers: config.json and weights, by reversing a family's tables."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.head_architectures import DECODER
-from bothways.checkpoints.head_export import HeadExport, export_head
+from bothways.checkpoints.head_export import HeadExport, export_head, labeling
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import write_safetensors
 from bothways.errors import UnsupportedModel
@@ -18,7 +18,7 @@ from bothways.io.json_files import write_json
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head, head_layout
 
-__all__ = ["write_transformers"]
+__all__ = ["config_for_graph", "write_transformers"]
 
 _SEGMENTS = "embedding.segment.weight"
 _OF_HEADS = ("architectures", "num_labels", "problem_type")
@@ -30,23 +30,64 @@ def write_transformers(out: Path, model: ModelBundle) -> list[str]:
     Raises:
         UnsupportedModel: if no family can express the encoder, or it is a baseline.
     """
-    original = model.transformer
-    family = _family_for(model, original)
-    config, weights = _with_segment(family, original), dict(model.weights)
-    if config.num_segments != original.num_segments:
+    plan = _Plan.of(model)
+    config, weights = plan.config, dict(model.weights)
+    if config.num_segments != model.transformer.num_segments:
         weights[_SEGMENTS] = np.zeros((1, config.embedding_width), np.float32)
-    settings = dict(model.source_settings)
-    same_family = settings.get("model_type") == family.model_type
-    if not same_family:
-        for name in _OF_HEADS:  # in the words of the other family
-            settings.pop(name, None)
-    heads, exports, notes = _export_heads(family, model, original, settings)
-    settings = _settings_of(family, settings, exports, keeps_others=bool(heads) and same_family)
-    table = next(table for table in family.tables if table.knows(heads))
-    write_json(out / "config.json", family.write_config(config, settings))
-    arrays = table.write(weights | heads, family.buffers(config))
+    table = next(table for table in plan.family.tables if table.knows(plan.heads))
+    write_json(out / "config.json", plan.family.write_config(config, plan.settings))
+    arrays = table.write(weights | plan.heads, plan.family.buffers(config))
     write_safetensors(out / "model.safetensors", arrays)
-    return notes
+    return plan.notes
+
+
+def config_for_graph(model: ModelBundle) -> dict[str, Any]:
+    """The config.json beside a graph of a model, with the labels of a head that no class computes.
+
+    Raises:
+        UnsupportedModel: as `write_transformers`.
+    """
+    plan = _Plan.of(model)
+    settings = dict(plan.settings)
+    labeled = [head for head in model.spec.heads if head.labels]
+    if len(labeled) == 1:
+        settings |= labeling(labeled[0], settings)
+    return plan.family.write_config(plan.config, settings)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    """How to express a model in a family.
+
+    config: the encoder as the family has it. settings: the fields of the config.json about heads.
+    heads: the weights of heads under the family's names. exports: how each of these is expressed.
+    notes: what is left out.
+    """
+
+    family: Family
+    config: EncoderConfig
+    settings: Mapping[str, Any]
+    heads: dict[str, np.ndarray]
+    exports: Sequence[HeadExport]
+    notes: list[str]
+
+    @classmethod
+    def of(cls, model: ModelBundle) -> Self:
+        """Choose the family, and how it expresses each head.
+
+        Raises:
+            UnsupportedModel: as `write_transformers`.
+        """
+        config = model.transformer
+        family = _family_for(model, config)
+        settings = dict(model.source_settings)
+        same_family = settings.get("model_type") == family.model_type
+        if not same_family:
+            for name in _OF_HEADS:  # in the words of the other family
+                settings.pop(name, None)
+        heads, exports, notes = _export_heads(family, model, config, settings)
+        settings = _settings_of(family, settings, exports, keeps_others=bool(heads) and same_family)
+        return cls(family, _with_segment(family, config), settings, heads, exports, notes)
 
 
 def _family_for(model: ModelBundle, config: EncoderConfig) -> Family:

@@ -109,8 +109,11 @@ def read_weights(folder: Path) -> StoredWeights:
     files = find_weights(folder)
     if not files:
         candidates = ", ".join([*_WHOLE, *(_INDEX.format(name) for name in _WHOLE)])
+        is_graph = (folder / "model.onnx").exists()
+        advice = "; bothways does not run graphs: load the model that it was exported from"
         raise CheckpointError(
             f"{folder}: no weights: looked for {candidates}; {list_contents(folder)}"
+            f"{advice if is_graph else ''}"
         )
     first, *shards = files
     if not shards:

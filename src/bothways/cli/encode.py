@@ -40,7 +40,7 @@ class EncodeOptions(o.PoolingOptions):
     output: Annotated[
         str,
         Option(
-            "File of vectors: .parquet, .npy or .jsonl, or - for standard output.",
+            "File of vectors: .parquet, .npy or .jsonl, or - for stdout.",
             group="Output", unit="FILE", flags=("--output", "-o"),
         ),
     ]  # fmt: skip

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["IdWatch"]
 
 MAX_IDS = 50_000
-"""Ids that are remembered, in about 10 MB: a later row is compared with the first so many."""
+"""Ids that are remembered, in about 10 MB: a later row is compared with these."""
 
 
 class IdWatch:

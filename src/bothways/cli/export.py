@@ -34,7 +34,8 @@ def export(model: o.ModelArgument, options: ExportOptions, quiet: o.Quiet = Fals
     """Write a model as a folder for another library.
 
     A warning names the parts of the model that the format cannot hold, such as a head of an
-    unsupported kind. The onnx format holds everything.
+    unsupported kind. The onnx format holds everything in one graph, beside a tokenizer that cuts
+    and pads as bothways does.
 
     \b
         bothways export minilm -o minilm-transformers --to transformers

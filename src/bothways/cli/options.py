@@ -33,7 +33,7 @@ __all__ = [
     "Quiet",
 ]
 
-PredictTask = Literal["classify", "predict", "tag", "fill-mask", "sparse"]
+PredictTask = Literal["classify", "predict", "tag", "answer", "fill-mask", "sparse"]
 
 MODEL_HELP = (
     "Model: minilm, a folder, org/name, hf:org/name@revision, or "
@@ -170,7 +170,8 @@ class PoolingOptions:
     pooling: Annotated[
         PoolingMode | None,
         Option(
-            "cls, max, mean, mean_sqrt_len, weighted_mean or last (default: the model's).",
+            "cls, max, mean, mean_sqrt_len, weighted_mean, last or mean_content, the mean without "
+            "special tokens (default: the model's).",
             group=_VECTORS,
             unit="MODE",
         ),

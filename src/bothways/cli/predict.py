@@ -41,8 +41,7 @@ class PredictOptions:
     output: Annotated[
         str,
         Option(
-            "File of predictions: .jsonl, .csv, .tsv or .parquet, or - for .jsonl on standard "
-            "output. It appears only when it is complete.",
+            "File of predictions: .jsonl, .csv, .tsv, .parquet, or - for stdout.",
             group="Output", unit="FILE", flags=("--output", "-o"),
         ),
     ]  # fmt: skip
@@ -60,8 +59,8 @@ class PredictOptions:
     task: Annotated[
         o.PredictTask | None,
         Option(
-            "classify, predict (numbers), tag, fill-mask or sparse (weights of terms); default: "
-            "the only one that the model supports.",
+            "classify, predict (numbers), tag, answer, fill-mask or sparse (weights of terms); "
+            "default: the only one that the model supports.",
             group=_TASK, unit="TASK",
         ),
     ] = None  # fmt: skip
@@ -75,13 +74,20 @@ class PredictOptions:
     query: Annotated[
         str | None,
         Option(
-            "First text of every pair; the row is the second text.",
+            "First text of every pair, such as a question; the row is the second.",
             group=_TASK, unit="TEXT",
         ),
     ] = None  # fmt: skip
     words: Annotated[
         bool, Option("tag: split texts at spaces and tag words instead of tokens.", group=_TASK)
     ] = False
+    aggregate: Annotated[
+        Literal["none", "simple", "first", "average", "max"] | None,
+        Option(
+            "tag: write entities of tokens (none, simple) or words (first, average, max).",
+            group=_TASK, unit="HOW",
+        ),
+    ] = None  # fmt: skip
     threshold: Annotated[
         float,
         Option(
@@ -90,8 +96,19 @@ class PredictOptions:
         ),
     ] = 0.5  # fmt: skip
     top: Annotated[
-        int, Option("fill-mask: number of tokens per mask.", group=_TASK, unit="N", minimum=1)
-    ] = 5
+        int | None,
+        Option(
+            "fill-mask: tokens per mask (default 5); answer: answers (default 1).",
+            group=_TASK, unit="N", minimum=1,
+        ),
+    ] = None  # fmt: skip
+    allow_no_answer: Annotated[
+        bool,
+        Option(
+            "answer: let the answer be empty, where the model was trained for that.",
+            group=_TASK, advanced=True,
+        ),
+    ] = False  # fmt: skip
 
 
 def predict(
@@ -134,7 +151,7 @@ def predict(
             overflow.max_memory,
             encoder,
             dimensions=head.num_outputs,
-            windows=overflow.on_overflow == "window",
+            windows=overflow.on_overflow == "window" or predictor.task == "answer",
             query=predictor.query,
         )
         read_progress = ReadProgress(files)
@@ -178,8 +195,10 @@ def _make_predictor(
         task=task,
         head=head,
         threshold=options.threshold,
-        top=options.top,
+        top=(1 if task == "answer" else 5) if options.top is None else options.top,
+        allow_no_answer=options.allow_no_answer,
         words=options.words,
+        aggregate=options.aggregate,
         query=options.query,
         on_overflow=overflow.on_overflow,
         on_unknown=overflow.on_unknown,
@@ -202,6 +221,13 @@ def _input_kind(encoder: "Encoder", predictor: "Predictor", *, pairs: bool) -> "
         raise InputError(f"this model reads {kind}, and pairs need text")
     if predictor.words and (predictor.task != "tag" or kind != "text"):
         raise InputError("--words is only for models that tag texts")
+    if predictor.aggregate is not None and predictor.task != "tag":
+        raise InputError("--aggregate is only for models that tag")
+    if predictor.task == "answer" and not pairs and predictor.query is None:
+        raise InputError(
+            "--task answer needs a question and a context for each row: --column QUESTION "
+            "--pair-column CONTEXT, or one question for all rows with --query"
+        )
     # A sentence to tag may be a list of words, which is how symbols are read.
     return "symbols" if predictor.task == "tag" and kind == "text" else kind
 

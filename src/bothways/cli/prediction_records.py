@@ -14,7 +14,9 @@ from bothways.model.heads import Head, HeadTask
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
+    from bothways.inference.predict.answer import Answer
     from bothways.inference.predict.classify import Classifications
+    from bothways.inference.predict.entities import Aggregation
     from bothways.inference.predict.fill_mask import MaskPrediction
     from bothways.inference.predict.sparse import SparseVectors
     from bothways.inference.predict.tag import TokenTags
@@ -28,6 +30,7 @@ HEADS: dict[PredictTask, tuple[HeadTask, ...]] = {
     "classify": ("classes", "multilabel"),
     "predict": ("values",),
     "tag": ("tags",),
+    "answer": ("answer_spans",),
     "fill-mask": ("masked_tokens",),
     "sparse": ("masked_tokens",),
 }
@@ -38,8 +41,10 @@ HEADS: dict[PredictTask, tuple[HeadTask, ...]] = {
 class Predictor:
     """A prediction task, its head and its options.
 
-    threshold: minimum probability of a label, where rows can have several. top: tokens per mask.
-    words: whether to split texts at spaces and tag words. query: the first text of every pair,
+    threshold: minimum probability of a label, where rows can have several. top: tokens per mask, or
+    answers. allow_no_answer: whether an answer may be empty.
+    words: whether to split texts at spaces and tag words. aggregate: how to find entities; None for
+    tags. query: the first text of every pair,
     whose second text is a row; None without pairs.
     """
 
@@ -47,7 +52,9 @@ class Predictor:
     head: Head
     threshold: float = 0.5
     top: int = 5
+    allow_no_answer: bool = False
     words: bool = False
+    aggregate: "Aggregation | None" = None
     query: str | None = None
     on_overflow: Literal["error", "truncate", "window"] = "truncate"
     on_unknown: Literal["warn", "error", "ignore"] = "warn"
@@ -99,12 +106,27 @@ class Predictor:
             case "tag":
                 tagged = encoder.tag(
                     sequences,
+                    aggregate=self.aggregate,
                     on_overflow=self.on_overflow,
                     on_unknown=self.on_unknown,
                     max_tokens=max_tokens,
                     progress=progress,
                 )
-                return _tags(tagged), np.array([item.truncated for item in tagged], dtype=bool)
+                cells = _tags(tagged) if self.aggregate is None else _entities(tagged)
+                return cells, np.array([item.truncated for item in tagged], dtype=bool)
+            case "answer":
+                from bothways.inference.options import RunOptions
+                from bothways.inference.predict.answer import AnswerOptions, answer_pairs
+
+                answers = answer_pairs(
+                    encoder.session,
+                    sequences,
+                    which=AnswerOptions(self.top, self.allow_no_answer),
+                    options=RunOptions(
+                        "error", max_tokens, progress, prompt="", on_unknown=self.on_unknown
+                    ),
+                )
+                return self._answers(answers), np.zeros(len(answers), dtype=bool)
             case "fill-mask":
                 filled = encoder.fill_mask(
                     sequences,
@@ -137,8 +159,25 @@ class Predictor:
                 return {"label": "texts", **self._label_columns("probability")}
             case "predict":
                 return self._label_columns("value")
+            case "tag" if self.aggregate is not None:
+                return {
+                    "entities": "texts",
+                    "labels": "texts",
+                    "starts": "integers",
+                    "ends": "integers",
+                    "scores": "numbers",
+                }
             case "tag":
                 return {"tokens": "texts", "tags": "texts", "probabilities": "numbers"}
+            case "answer" if self.top > 1:
+                return {
+                    "answers": "texts",
+                    "starts": "integers",
+                    "ends": "integers",
+                    "scores": "numbers",
+                }
+            case "answer":
+                return {"answer": "text", "start": "integer", "end": "integer", "score": "number"}
             case "fill-mask":
                 return {"tokens": "lists of texts", "probabilities": "lists of numbers"}
             case "sparse":
@@ -152,6 +191,21 @@ class Predictor:
         if self.head.task == "classes":
             cells["probability"] = _shortest(_largest(probability_BC))
         return cells | self._by_label("probability", probability_BC)
+
+    def _answers(self, answers: "list[list[Answer]]") -> Cells:
+        """The answers of each row: lists of their fields, or the fields of the best one."""
+        cells: Cells = {
+            "answers": [[answer.text for answer in row] for row in answers],
+            "starts": [[answer.start for answer in row] for row in answers],
+            "ends": [[answer.end for answer in row] for row in answers],
+            "scores": [_shortest(np.array([answer.score for answer in row])) for row in answers],
+        }
+        if self.top > 1:
+            return cells
+        return {
+            name.removesuffix("s"): [row[0] if row else None for row in values]
+            for name, values in cells.items()
+        }
 
     def _label_columns(self, noun: str) -> dict[str, ColumnType]:
         names = _label_names(noun, self.head)
@@ -186,6 +240,18 @@ def _tags(tagged: "list[TokenTags]") -> Cells:
         "tokens": [item.tokens for item in tagged],
         "tags": [item.labels for item in tagged],
         "probabilities": [_shortest(_largest(item.probabilities)) for item in tagged],
+    }
+
+
+def _entities(tagged: "list[TokenTags]") -> Cells:
+    """The entities of each row, a list for each of their fields."""
+    rows = [item.entities or [] for item in tagged]
+    return {
+        "entities": [[entity.text for entity in row] for row in rows],
+        "labels": [[entity.label for entity in row] for row in rows],
+        "starts": [[entity.start for entity in row] for row in rows],
+        "ends": [[entity.end for entity in row] for row in rows],
+        "scores": [_shortest(np.array([entity.score for entity in row])) for row in rows],
     }
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from bothways.encoder import Encoder
     from bothways.files import Condition, InputFile, Origin
+    from bothways.files.nearest import Scan
 
 __all__ = ["COMMAND", "search"]
 
@@ -41,7 +42,7 @@ class SearchOptions:
     file: Annotated[
         str,
         Option(
-            "Vectors from `bothways encode`: a .parquet, .npy or .jsonl file.",
+            "Vectors: .parquet, .npy or .jsonl, or a folder of .parquet.",
             group=_SEARCH, unit="FILE", flags=("--in",),
         ),
     ]  # fmt: skip
@@ -58,8 +59,7 @@ class SearchOptions:
     where: Annotated[
         tuple[str, ...],
         Option(
-            "Search only rows with this value. Repeat it for more columns, which must all match, "
-            "or for more values of one column, of which one must.",
+            "Search only rows with this value; repeat it for columns or alternatives.",
             group=_SEARCH, unit="COLUMN=VALUE",
         ),
     ] = ()  # fmt: skip
@@ -120,8 +120,8 @@ def search(
     Prints cosine similarity, id and text, separated by tabs, and before them the query's id with
     --queries. On a terminal a line fits its width, and shows the part of the text where the query
     or most of its words occur. --json prints objects with rank, score, row, id and text. The search
-    is exact and reads the file a part at a time. The query is encoded with the model, pooling and
-    dimensions of the file, and with the model's prompt for queries, if it has one.
+    is exact. The query is encoded with the model, pooling and dimensions of the file, and with the
+    model's prompt for queries, if it has one.
 
     \b
         bothways search "something to keep the rain off" --in sentences.jsonl
@@ -138,7 +138,9 @@ def search(
         return
     _refuse_query_options(options)
     row_id = _decode(options.like)
-    hits = find_like(options.file, row_id, options.k, where=where, trust=options.trust)
+    hits = find_like(
+        options.file, row_id, options.k, where=where, trust=options.trust, scan=_scan()
+    )
     print_hits(hits, Query(row_id, "", ""), many=False, as_json=as_json)
 
 
@@ -171,11 +173,19 @@ def _search_queries(
                 options.k,
                 where=where,
                 trust=options.trust,
+                scan=_scan(),
             )
             for item, hits in zip(block, found, strict=True):
                 print_hits(hits, item, many=argument is None, as_json=as_json)
             if where and not any(found) and not quiet:
                 note("no row has the values of --where")
+
+
+def _scan() -> "Scan | None":
+    """The engine's scan, on all threads; None for NumPy's, if bothways was installed without it."""
+    from bothways import native
+
+    return native.scan_vectors if native.is_built() else None
 
 
 def _read_argument(query: str) -> Query:

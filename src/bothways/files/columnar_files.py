@@ -71,7 +71,7 @@ def open_columnar(file: InputFile, read_progress: ReadProgress) -> Iterator[Colu
 
 
 class _ParquetFile:
-    """A Parquet file; a batch has about `_BATCH_BYTES`."""
+    """A Parquet file; a batch has at most about `_BATCH_BYTES`."""
 
     def __init__(self, parquet: "pq.ParquetFile") -> None:
         self._parquet = parquet
@@ -88,22 +88,19 @@ class _ParquetFile:
         while groups and start + metadata.row_group(groups[0]).num_rows <= first:
             start += metadata.row_group(groups.pop(0)).num_rows
         batches = self._parquet.iter_batches(
-            self._batch_rows(columns), row_groups=groups, columns=list(columns)
+            self._batch_rows(), row_groups=groups, columns=list(columns)
         )
         return _without_first(batches, first - start)
 
-    def _batch_rows(self, columns: Sequence[str]) -> int:
-        """Rows per batch: about `_BATCH_BYTES` of the row group with the largest rows."""
+    def _batch_rows(self) -> int:
+        """Rows per batch: about `_BATCH_BYTES` of the row group with the largest rows.
+
+        All columns count: asking for the size of one ends the process if its metadata is damaged.
+        """
         rows = _BATCH_ROWS
         metadata = self._parquet.metadata
-        for group in range(metadata.num_row_groups):
-            chunks = [metadata.row_group(group).column(i) for i in range(metadata.num_columns)]
-            size = sum(
-                chunk.total_uncompressed_size
-                for chunk in chunks
-                if chunk.path_in_schema.split(".")[0] in columns
-            )
-            per_row = size / max(1, metadata.row_group(group).num_rows)
+        for group in map(metadata.row_group, range(metadata.num_row_groups)):
+            per_row = group.total_byte_size / max(1, group.num_rows)
             rows = min(rows, math.floor(_BATCH_BYTES / max(1.0, per_row)))
         return max(1, rows)
 

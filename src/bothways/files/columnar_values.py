@@ -1,5 +1,6 @@
 """Values of Arrow columns: texts, lists of symbols, series, token ids, and ids of rows."""
 
+import functools
 import math
 import uuid
 from collections.abc import Callable
@@ -61,8 +62,8 @@ def plain_value(value: "pa.Scalar[Any]", place: Place) -> Any:
     Raises:
         DataFileError: if a text is not valid UTF-8.
     """
-    spelled = _spell(value)
-    return _as_py(value, place) if spelled is None else spelled
+    spell = _speller(value.type)
+    return _as_py(value, place) if spell is None or not value.is_valid else spell(value)
 
 
 def convert_id(value: "pa.Scalar[Any]", place: Place) -> str:
@@ -73,32 +74,35 @@ def convert_id(value: "pa.Scalar[Any]", place: Place) -> str:
     """
     import pyarrow.types as types
 
-    spelled = _spell(value)
-    if spelled is not None:
-        return spelled
-    plain = _as_py(value, place)
+    plain = plain_value(value, place)
     if types.is_float32(value.type) and plain is not None and math.isfinite(plain):
         return str(np.float32(plain))  # as a float64 it would have more digits
     return parse_id(plain, place)
 
 
-def _spell(value: "pa.Scalar[Any]") -> str | None:
-    """A date, time, decimal or UUID as an id; None for another type, and for null."""
+@functools.cache
+def _speller(type_: "pa.DataType") -> Callable[[Any], str | None] | None:
+    """The function that spells the dates, times, decimals or UUIDs of a column as ids.
+
+    None for another type.
+    """
     import pyarrow.types as types
 
-    type_ = value.type
-    if not value.is_valid:
-        return None
-    if types.is_timestamp(type_):  # as_py needs pandas for nanoseconds
-        time = np.datetime64(value.value, type_.unit)  # type: ignore[attr-defined]
-        whole, _, fraction = str(np.datetime_as_string(time)).partition(".")
-        digits = fraction.rstrip("0")
-        return whole + (f".{digits}" if digits else "") + ("" if type_.tz is None else "Z")
+    if types.is_timestamp(type_):
+        return _spell_timestamp
     if types.is_fixed_size_binary(type_) and type_.byte_width == 16:
-        return str(uuid.UUID(bytes=value.as_py()))
+        return lambda value: str(uuid.UUID(bytes=value.as_py()))
     if types.is_date(type_) or types.is_decimal(type_) or str(type_) == "extension<arrow.uuid>":
-        return spell_id(value.as_py())
+        return lambda value: spell_id(value.as_py())
     return None
+
+
+def _spell_timestamp(value: Any) -> str:
+    """As `spell_id` does; `as_py` needs pandas for nanoseconds."""
+    time = np.datetime_as_string(np.datetime64(value.value, value.type.unit))
+    whole, _, fraction = str(time).partition(".")
+    digits = fraction.rstrip("0")
+    return whole + (f".{digits}" if digits else "") + ("" if value.type.tz is None else "Z")
 
 
 def _as_py(value: "pa.Scalar[Any]", place: Place) -> Any:

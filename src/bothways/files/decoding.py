@@ -14,6 +14,7 @@ from bothways.errors import DataFileError
 __all__ = ["decode_lines", "detect_encoding", "guess_encoding", "strip_newline"]
 
 _BOM = codecs.BOM_UTF8
+_GUESS_BYTES = 1000
 _BOMS = (  # that of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -55,46 +56,45 @@ def decode_lines(
         try:
             text = line[skipped:].decode("utf-8", errors)
         except UnicodeDecodeError as error:
-            at = offset + skipped + error.start
+            at = skipped + error.start
             raise DataFileError(
-                f"{name}, line {number}: byte 0x{line[skipped + error.start]:02x} at offset {at} "
-                f"is not valid UTF-8; {_suggest_encoding(line)}, or save the file as UTF-8"
+                f"{name}, line {number}: byte 0x{line[at]:02x} at offset {offset + at} is not "
+                f"valid UTF-8; {_suggest_encoding(line, at)}, or save the file as UTF-8"
             ) from error
         offset += len(line)
         if text:
             yield text
 
 
-def _suggest_encoding(line: bytes) -> str:
-    guess = guess_encoding(line)
+def _suggest_encoding(line: bytes, invalid: int) -> str:
+    guess = guess_encoding(line[max(0, invalid - _GUESS_BYTES) : invalid + _GUESS_BYTES])
     if guess is None:
         return "give its encoding with --encoding (in Python, encoding=)"
-    return f"the line looks like {guess}: if it is, give --encoding {guess} (in Python, encoding=)"
+    return f"the text looks like {guess}: if it is, give --encoding {guess} (in Python, encoding=)"
 
 
-def guess_encoding(line: bytes) -> str | None:
-    """The probable encoding of a line that is not UTF-8; None if there is none.
+def guess_encoding(text: bytes) -> str | None:
+    """The probable encoding of a text that is not UTF-8; None if there is none.
 
     Few bytes above 127 among letters are those of a western European code page. Otherwise most
     characters must be of the script that the encoding is for.
     """
-    if line.count(0) * 4 >= len(line):
-        return "utf-16-le" if not any(line[1:20:2]) else "utf-16-be"
-    high = sum(byte > 127 for byte in line)
-    letters = high + sum(byte < 128 and chr(byte).isalpha() for byte in line)
+    if text.count(0) * 4 >= len(text):
+        return "utf-16-le" if not any(text[1:20:2]) else "utf-16-be"
+    high = sum(byte > 127 for byte in text)
+    letters = high + sum(byte < 128 and chr(byte).isalpha() for byte in text)
     if high * 2 <= letters:
-        return "windows-1252" if _decodes(line, "windows-1252") else None
+        return "windows-1252" if _decode(text, "windows-1252") else None
     for encoding, script, share in _GUESSES:
-        text = _decodes(line, encoding) or ""
-        foreign = [character for character in text if ord(character) > 127]
+        foreign = [c for c in _decode(text, encoding) or "" if ord(c) > 127]
         if foreign and sum(map(bool, map(script.match, foreign))) >= share * len(foreign):
             return encoding
     return None
 
 
-def _decodes(line: bytes, encoding: str) -> str | None:
+def _decode(text: bytes, encoding: str) -> str | None:
     try:
-        return line.decode(encoding)
+        return codecs.getincrementaldecoder(encoding)().decode(text)  # the end may be cut
     except UnicodeDecodeError:
         return None
 

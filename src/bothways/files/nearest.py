@@ -1,16 +1,22 @@
 """The rows with the largest cosines, over batches of vectors, for many queries at once.
 
-One matrix product gives approximate cosines of all rows and queries, which choose candidates. Only
-the cosines of candidates are computed again, each from its vector alone: a matrix product rounds a
-row by its place in the matrix, and equal vectors must have equal scores.
+A scan gives approximate cosines of all rows and queries, which choose candidates. Only the cosines
+of candidates are computed again, each from its vector alone: a matrix product rounds a row by its
+place in the matrix, and equal vectors must have equal scores, whatever computed the product.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 
 from bothways.errors import DataFileError, InputError
 from bothways.files.rows import Place
 
-__all__ = ["NearestRows"]
+__all__ = ["NearestRows", "Scan", "scan_with_numpy"]
+
+Scan = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Of float32 vectors (n, d) and queries (q, d): products (q, n), which the caller may change, and
+the squared lengths of the vectors (n,)."""
 
 _COLUMNS = 4096
 _PRODUCTS = 1 << 22
@@ -23,17 +29,21 @@ _LEAST_SQUARE, _LARGEST_SQUARE = 1e-24, 1e24
 class NearestRows:
     """The `k` rows nearest to each query, of the batches added so far.
 
-    queries: (q, d). rows, scores: for each query, nearest first; equal scores are ordered by row.
+    queries: (q, d). scan: computes the products and squared lengths from which approximate cosines
+    follow; the results do not depend on it. rows, scores: for each query, nearest first; equal
+    scores are ordered by row.
 
     Raises:
         InputError: if a query holds NaN or infinity.
     """
 
-    def __init__(self, queries: np.ndarray, k: int) -> None:
-        self._queries, self._k = _normalize(queries), k
+    def __init__(self, queries: np.ndarray, k: int, scan: Scan | None = None) -> None:
+        self._queries, self._k, self._scan = _normalize(queries), k, scan or scan_with_numpy
         self.rows = [np.empty(0, np.int64) for _ in queries]
         self.scores = [np.empty(0) for _ in queries]
         self._error = _largest_error(queries.shape[1])
+        self._bounds = np.full(len(queries), -np.inf, np.float32)
+        """Below this approximate cosine, no row can be among the k nearest."""
 
     def add(self, vectors: np.ndarray, rows: np.ndarray, name: str) -> None:
         """Add the float32 vectors (n, d) of these rows (n,) of the file `name`.
@@ -48,36 +58,41 @@ class NearestRows:
 
     def _add(self, vectors: np.ndarray, rows: np.ndarray, name: str) -> None:
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            squares = _dots(vectors, vectors)
+            products, squares = self._scan(vectors, self._queries)
             precise = (squares > _LEAST_SQUARE) & (squares < _LARGEST_SQUARE)
             _check_finite(vectors, precise, rows, name)
-            products = self._queries @ vectors.T  # (q, n)
             products /= np.sqrt(np.where(precise, squares, 1))
         products[:, ~precise] = np.inf  # these are candidates, whatever their product
-        for number, approximate in enumerate(products):
-            candidates = np.flatnonzero(approximate >= self._bound(number, approximate))
+        numbers, columns = np.nonzero(products >= self._bounds[:, None])
+        starts = np.searchsorted(numbers, np.arange(len(self._queries) + 1))
+        for number in np.unique(numbers).tolist():
+            candidates = columns[starts[number] : starts[number + 1]]
+            candidates = self._reduce(candidates, products[number, candidates])
             self._merge(
-                number,
-                rows[candidates],
-                _cosines(vectors[candidates], squares[candidates], self._queries[number]),
+                number, rows[candidates], _cosines(vectors[candidates], self._queries[number])
             )
 
-    def _bound(self, number: int, approximate: np.ndarray) -> float:
-        """Below this approximate cosine, no row can be among the k nearest."""
-        bound = -np.inf
-        if len(approximate) > self._k:
-            kth = np.partition(approximate, len(approximate) - self._k)[-self._k]
-            if np.isfinite(kth):
-                bound = float(kth) - 2 * self._error
-        if len(self.scores[number]) == self._k:
-            bound = max(bound, float(self.scores[number][-1]) - self._error)
-        return bound
+    def _reduce(self, candidates: np.ndarray, approximate: np.ndarray) -> np.ndarray:
+        """The candidates that can be among the k nearest of all candidates."""
+        finite = approximate[np.isfinite(approximate)]
+        if len(finite) <= 2 * self._k:
+            return candidates
+        kth = np.partition(finite, len(finite) - self._k)[-self._k]
+        nearest: np.ndarray = candidates[approximate >= kth - 2 * self._error]
+        return nearest
 
     def _merge(self, number: int, rows: np.ndarray, scores: np.ndarray) -> None:
         rows = np.concatenate([self.rows[number], rows])
         scores = np.concatenate([self.scores[number], scores])
         order = np.lexsort((rows, -scores))[: self._k]
         self.rows[number], self.scores[number] = rows[order], scores[order]
+        if len(order) == self._k:
+            self._bounds[number] = scores[order[-1]] - self._error
+
+
+def scan_with_numpy(vectors: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Products (q, n) of queries (q, d) with vectors (n, d), and squared lengths (n,)."""
+    return queries @ vectors.T, _dots(vectors, vectors)
 
 
 def _largest_error(dimensions: int) -> float:
@@ -107,20 +122,21 @@ def _check_finite(vectors: np.ndarray, precise: np.ndarray, rows: np.ndarray, na
         raise DataFileError(f"{place}: holds NaN or infinity; encode the file again")
 
 
-def _cosines(vectors: np.ndarray, squares: np.ndarray, query: np.ndarray) -> np.ndarray:
+def _cosines(vectors: np.ndarray, query: np.ndarray) -> np.ndarray:
     """Cosines (n,) of vectors (n, d) with a query (d,) of length 1; 0 for a zero vector.
 
-    Each depends on its vector alone. squares: of the lengths of the vectors.
+    Each depends on its vector alone.
     """
     scores = np.zeros(len(vectors))
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        dots = _dots(vectors, query)
+        squares, dots = _dots(vectors, vectors), _dots(vectors, query)
         np.divide(dots, np.sqrt(squares), out=scores, where=squares != 0)
     if vectors.dtype == np.float32:
         imprecise = ~((squares > _LEAST_SQUARE) & (squares < _LARGEST_SQUARE))
         if imprecise.any():
-            exact = vectors[imprecise].astype(np.float64)
-            scores[imprecise] = _cosines(exact, _dots(exact, exact), query.astype(np.float64))
+            scores[imprecise] = _cosines(
+                vectors[imprecise].astype(np.float64), query.astype(np.float64)
+            )
     return scores
 
 

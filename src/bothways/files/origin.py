@@ -124,8 +124,8 @@ def _keys(field: str) -> list[str]:
 def check_comparable(query: Origin, file: Origin, name: str) -> None:
     """Raise unless vectors of the two origins can be compared by their cosine.
 
-    Prompt, precision and maximum length may differ: many models have a special prompt for queries,
-    other precisions approximate fp32, and a query is shorter than a document.
+    The prompt and the maximum length may differ: many models have a special prompt for queries, and
+    a query is shorter than a document.
 
     Raises:
         DataFileError: names the field that differs, with both values.

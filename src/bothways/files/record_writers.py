@@ -27,8 +27,8 @@ __all__ = [
     "TableRecordWriter",
 ]
 
-ColumnType = Literal["text", "number", "flag", "texts", "numbers", "lists of texts",
-                     "lists of numbers"]  # fmt: skip
+ColumnType = Literal["text", "number", "integer", "flag", "texts", "numbers", "integers",
+                     "lists of texts", "lists of numbers"]  # fmt: skip
 """The type of a column's cells. A cell may be None, and so may a text or a number in a list."""
 
 ColumnTypes = Mapping[str, ColumnType]
@@ -144,12 +144,16 @@ def _arrow_type(column_type: ColumnType) -> Any:
             return pa.string()
         case "number":
             return pa.float32()
+        case "integer":
+            return pa.int64()
         case "flag":
             return pa.bool_()
         case "texts":
             return pa.list_(pa.string())
         case "numbers":
             return pa.list_(pa.float32())
+        case "integers":
+            return pa.list_(pa.int64())
         case "lists of texts":
             return pa.list_(pa.list_(pa.string()))
         case "lists of numbers":

@@ -7,9 +7,10 @@ import numpy as np
 
 from bothways.errors import DataFileError, InputError
 from bothways.files.conditions import Condition, find_row, select_rows
-from bothways.files.nearest import NearestRows
+from bothways.files.nearest import NearestRows, Scan
 from bothways.files.origin import Origin, check_comparable
 from bothways.files.vector_file import VectorFile, open_vector_file
+from bothways.io.read_ahead import read_ahead
 
 __all__ = ["SearchHit", "find_like", "find_nearest", "find_nearest_many", "read_origin"]
 
@@ -48,12 +49,13 @@ def find_nearest(
     *,
     where: Sequence[Condition] = (),
     trust: bool = False,
+    scan: Scan | None = None,
 ) -> list[SearchHit]:
     """Find the `k` rows whose vectors have the largest cosine with `query` (d,), nearest first.
 
     See `find_nearest_many`.
     """
-    (hits,) = find_nearest_many(path, query[None], origin, k, where=where, trust=trust)
+    (hits,) = find_nearest_many(path, query[None], origin, k, where=where, trust=trust, scan=scan)
     return hits
 
 
@@ -65,6 +67,7 @@ def find_nearest_many(
     *,
     where: Sequence[Condition] = (),
     trust: bool = False,
+    scan: Scan | None = None,
 ) -> list[list[SearchHit]]:
     """Find the `k` rows nearest to each of `queries` (q, d), in one pass over the file.
 
@@ -72,7 +75,8 @@ def find_nearest_many(
     are, and equal scores are ordered by row. A zero vector has the score 0.
 
     where: conditions on the rows to search. trust: also search a file that does not say which model
-    made its vectors, whose dimensions must be those of the queries.
+    made its vectors, whose dimensions must be those of the queries. scan: computes the products,
+    such as `bothways.native.scan_vectors`, which uses all threads; results do not depend on it.
 
     Raises:
         DataFileError: if the file is damaged, a vector holds NaN or infinity, or the model, pooling
@@ -86,15 +90,21 @@ def find_nearest_many(
     with open_vector_file(path, trust=trust) as file:
         if file.origin is not None:
             check_comparable(origin, file.origin, path)
-        return _search(file, queries, k, select_rows(file, where))
+        return _search(file, queries, k, select_rows(file, where), scan)
 
 
 def find_like(
-    path: str, row_id: str, k: int, *, where: Sequence[Condition] = (), trust: bool = False
+    path: str,
+    row_id: str,
+    k: int,
+    *,
+    where: Sequence[Condition] = (),
+    trust: bool = False,
+    scan: Scan | None = None,
 ) -> list[SearchHit]:
     """Find the `k` rows nearest to the row with an id, without that row.
 
-    where, trust: as for `find_nearest_many`.
+    where, trust, scan: as for `find_nearest_many`.
 
     Raises:
         DataFileError: if no row has the id, or several do; and as `find_nearest_many` does.
@@ -103,7 +113,7 @@ def find_like(
     with open_vector_file(path, trust=trust) as file:
         row = find_row(file, row_id)
         selected = select_rows(file, where)
-        (hits,) = _search(file, _vector(file, row)[None], k, selected, without=row)
+        (hits,) = _search(file, _vector(file, row)[None], k, selected, scan, without=row)
         return hits
 
 
@@ -112,6 +122,7 @@ def _search(
     queries: np.ndarray,
     k: int,
     selected: np.ndarray | None,
+    scan: Scan | None,
     *,
     without: int | None = None,
 ) -> list[list[SearchHit]]:
@@ -121,9 +132,9 @@ def _search(
             f"{file.name}: its vectors have {file.dimensions} dimensions, the query has "
             f"{queries.shape[1]}; they cannot be compared"
         )
-    nearest = NearestRows(queries, k)
+    nearest = NearestRows(queries, k, scan)
     start = 0
-    for vectors in file.batches():
+    for vectors in read_ahead(file.batches()):
         rows = np.arange(start, start + len(vectors))
         start += len(vectors)
         keep = np.ones(len(rows), bool) if selected is None else selected[rows]
@@ -147,7 +158,7 @@ def _vector(file: VectorFile, row: int) -> np.ndarray:
     start = 0
     for vectors in file.batches():
         if row < start + len(vectors):
-            vector: np.ndarray = vectors[row - start]
+            vector: np.ndarray = vectors[row - start].copy()
             if not np.isfinite(vector).all():
                 raise InputError(f"{file.name}, row {row + 1}: its vector holds NaN or infinity")
             return vector

@@ -15,6 +15,7 @@ from bothways.files.sidecar import sidecar_of
 from bothways.files.vector_file_array import ArrayVectorFile
 from bothways.files.vector_file_jsonl import JsonlVectorFile
 from bothways.files.vector_file_npy import NpyVectorFile
+from bothways.files.vector_folder import VectorFolder
 
 __all__ = ["VectorFile", "open_vector_file"]
 
@@ -66,7 +67,7 @@ class VectorFile(Protocol):
 
 @contextlib.contextmanager
 def open_vector_file(path: str, *, trust: bool = False) -> Iterator[VectorFile]:
-    """Open a file of vectors; its suffix determines the format.
+    """Open a file of vectors, whose suffix determines the format, or a folder of .parquet files.
 
     trust: also open a file that does not say which model made its vectors, as other programs write
         it: Parquet or JSON Lines with a column `vector`, or a .npy array of two axes.
@@ -75,6 +76,9 @@ def open_vector_file(path: str, *, trust: bool = False) -> Iterator[VectorFile]:
         DataFileError: if `bothways encode` did not write it, or it is damaged.
         MissingExtra: for .parquet, if pyarrow is not installed.
     """
+    if Path(path).is_dir():
+        yield VectorFolder(path, trust=trust)
+        return
     if Path(path).suffix.lower() == ".npy":
         check_readable(path)
         if trust and not sidecar_of(path).exists():

@@ -2,6 +2,8 @@
 
 import contextlib
 from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import pyarrow.parquet as pq
 from bothways.errors import DataFileError
 from bothways.files.columns import format_names
 from bothways.files.origin import Origin, has_origin
+from bothways.files.plain_pages import PlainPages, find_plain_pages
 
 __all__ = ["ParquetVectorFile", "open_parquet_vectors"]
 
@@ -52,10 +55,19 @@ class ParquetVectorFile:
             )
         return None
 
+    @property
+    def num_rows(self) -> int:
+        """The number of vectors."""
+        return self._parquet.metadata.num_rows
+
     def batches(self) -> Iterator[np.ndarray]:
         """See `VectorFile.batches`."""
         dimensions = self.dimensions or 1
         rows = max(1, _BATCH_BYTES // (4 * dimensions))
+        if self._plain_pages is not None:
+            with Path(self.name).open("rb", buffering=0) as file:
+                yield from self._plain_pages.read(file, dimensions, rows)
+            return
         start = 0
         for batch in self._parquet.iter_batches(rows, columns=["vector"]):
             column: pa.Array[Any] = batch.column("vector")
@@ -68,6 +80,18 @@ class ParquetVectorFile:
                 )
             yield flat.reshape(-1, dimensions)
             start += len(column)
+
+    @cached_property
+    def _plain_pages(self) -> PlainPages | None:
+        """The vectors as they are in the file; None if they must be decoded."""
+        kind = self._parquet.schema_arrow.field("vector").type
+        if not isinstance(kind, pa.FixedSizeListType) or kind.list_size != self.dimensions:
+            return None
+        schema = self._parquet.schema
+        paths = [schema.column(number).path for number in range(len(schema))]
+        (column,) = (number for number, path in enumerate(paths) if path.startswith("vector."))
+        with Path(self.name).open("rb") as file:
+            return find_plain_pages(file, self._parquet.metadata, column, kind.list_size)
 
     def read_column(self, column: str) -> Iterator[Any]:
         """See `VectorFile.read_column`."""
@@ -104,7 +128,7 @@ def open_parquet_vectors(path: str, *, trust: bool = False) -> Iterator[ParquetV
             yield ParquetVectorFile(parquet, path, trust=trust)
     except DataFileError:
         raise
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, EOFError) as error:
         raise DataFileError(f"{path}: damaged, truncated or not a Parquet file: {error}") from error
 
 

@@ -9,15 +9,16 @@ from bothways.model.weights import CheckedWeights, Weights
 
 __all__ = ["Heads"]
 
-_OBJECTIVES: dict[HeadTask, str] = {
+_OBJECTIVES: dict[HeadTask, str | None] = {
     "masked_tokens": "mlm",
     "masked_values": "mlm",
     "classes": "classify",
     "multilabel": "classify",
     "tags": "tag",
     "values": "regress",
+    "answer_spans": None,
 }
-"""The subcommand of `bothways train` that trains each head."""
+"""The subcommand of `bothways train` that trains each head; None if none does."""
 
 
 class Heads:
@@ -60,10 +61,12 @@ class Heads:
                 return self._heads[task]
         available = f"it has one for {', '.join(self._heads)}" if self._heads else "it has none"
         unread = f"; some of its weights belong to no supported head: {self._unread}"
+        objective = _OBJECTIVES[tasks[0]]
+        training = "" if objective is None else f", or train one: bothways train {objective}"
         raise InputError(
             f"{purpose} needs a head for {' or '.join(tasks)}, and the model {self._path} has no "
-            f"such head: {available}{unread if self._unread else ''}; load a model that has one, "
-            f"or train one: bothways train {_OBJECTIVES[tasks[0]]}"
+            f"such head: {available}{unread if self._unread else ''}; load a model that has one"
+            f"{training}"
         )
 
     def weights(self, head: Head) -> Weights:

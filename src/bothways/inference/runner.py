@@ -4,14 +4,13 @@ n sequences; T tokens of a batch; l positions of a window, L of a sequence; D mo
 modes.
 """
 
-import inspect
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from bothways.errors import TruncationWarning
 from bothways.inference.backends import Backend
+from bothways.io.caller import warn_caller
 from bothways.model.config import PoolingMode
 from bothways.model.packing import PackedBatch, plan_batches
 from bothways.reference import pool
@@ -23,7 +22,6 @@ __all__ = [
     "pack",
     "pool_sequences",
     "truncated",
-    "warn",
     "warn_of_truncation",
 ]
 
@@ -34,6 +32,7 @@ def pool_sequences(
     modes: Sequence[PoolingMode],
     *,
     skip: int,
+    added_ids: np.ndarray | None = None,
     max_tokens: int,
     advance: Callable[[int], None],
 ) -> np.ndarray:
@@ -41,19 +40,22 @@ def pool_sequences(
 
     The backend pools sequences of one piece; windows are merged first, and pooled afterwards.
 
-    skip: positions that pooling leaves out, from the first. max_tokens: of a batch.
+    skip: positions that pooling leaves out, from the first. added_ids: those that `mean_content`
+        leaves out; None for none. max_tokens: of a batch.
     advance: called with the number of tokens of each batch when it is done.
     """
     vectors = np.empty((len(fitted), backend.config.d_model * len(modes)), dtype=np.float32)
     whole = np.array([i for i, f in enumerate(fitted) if len(f.windows) == 1], dtype=np.int64)
     for batch in plan_batches([fitted[i].num_tokens for i in whole], max_tokens):
-        packed = pack([fitted[i] for i in whole[batch]])
+        packed = pack([fitted[i] for i in whole[batch]], added_ids)
         vectors[whole[batch]] = backend.pool(packed, modes, skip=skip)
         advance(packed.num_tokens)
     for i, f in enumerate(fitted):
         if len(f.windows) > 1:
             (states_LD,) = f.merge(_windows(backend, f, [backend.config.num_layers], max_tokens))
-            vectors[i] = np.concatenate([pool(states_LD, mode, skip=skip) for mode in modes])
+            content_L = _content(f.tokenized.values, added_ids)
+            pooled = [pool(states_LD, mode, skip=skip, content_L=content_L) for mode in modes]
+            vectors[i] = np.concatenate(pooled)
             advance(f.num_tokens)
     return vectors
 
@@ -73,9 +75,11 @@ def hidden_states(
             yield i, f.merge(_windows(backend, f, layers, max_tokens))
 
 
-def pack(fitted: Sequence[FittedSequence]) -> PackedBatch:
-    """Sequences of one piece each, end to end."""
-    return PackedBatch.of([f.windows[0] for f in fitted], [f.segments[0] for f in fitted])
+def pack(fitted: Sequence[FittedSequence], added_ids: np.ndarray | None = None) -> PackedBatch:
+    """Sequences of one piece each, end to end; tokens with `added_ids` are not content."""
+    values = [f.windows[0] for f in fitted]
+    content = None if added_ids is None else [_content(ids, added_ids) for ids in values]
+    return PackedBatch.of(values, [f.segments[0] for f in fitted], content)
 
 
 def num_tokens(fitted: Sequence[FittedSequence]) -> np.ndarray:
@@ -91,7 +95,7 @@ def truncated(fitted: Sequence[FittedSequence]) -> np.ndarray:
 def warn_of_truncation(fitted: Sequence[FittedSequence], max_length: int) -> None:
     """Warn if any sequence was cut, with the number of them, at the line that called bothways."""
     if count := sum(f.truncated for f in fitted):
-        warn(
+        warn_caller(
             TruncationWarning(
                 f"{count} of {len(fitted)} sequences were longer than {max_length} tokens and were "
                 "cut; on_overflow='window' encodes them whole, 'error' refuses them"
@@ -99,17 +103,11 @@ def warn_of_truncation(fitted: Sequence[FittedSequence], max_length: int) -> Non
         )
 
 
-def warn(warning: Warning) -> None:
-    """Warn at the line that called bothways."""
-    warnings.warn(warning, stacklevel=_frames_to_the_caller())
-
-
-def _frames_to_the_caller() -> int:
-    """The `stacklevel` in the function that calls this for the first frame outside bothways."""
-    frame, level = inspect.currentframe(), 0
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("bothways."):
-        frame, level = frame.f_back, level + 1
-    return level
+def _content(ids_L: np.ndarray, added_ids: np.ndarray | None) -> np.ndarray:
+    """Whether each token is one of the sequence, and not added to it, bool (L,)."""
+    if added_ids is None:
+        return np.ones(len(ids_L), dtype=bool)
+    return ~np.isin(ids_L, added_ids)
 
 
 def _windows(

@@ -10,7 +10,7 @@ from bothways.sequences.reader import type_name
 
 __all__ = ["Selection", "select_indices"]
 
-Selection = int | Sequence[int] | Literal["all"]
+Selection = int | Sequence[int] | np.ndarray | Literal["all"]
 """One index, several, or all; an index counts from the end if it is negative."""
 
 

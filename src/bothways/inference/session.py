@@ -16,10 +16,12 @@ from bothways.checkpoints.sources import portable_source
 from bothways.errors import InputError, UnknownTokenWarning
 from bothways.inference import runner
 from bothways.inference.backends import Backend, BackendName, Precision, create_backend
+from bothways.inference.finite import check_module_outputs, check_states, first_not_finite
 from bothways.inference.heads import Heads
 from bothways.inference.options import RunOptions, VectorOptions
 from bothways.inference.postprocessing import finish
 from bothways.inference.prompts import Prompt, select_prompt
+from bothways.io.caller import warn_caller
 from bothways.io.progress import show_progress
 from bothways.model.config import EncoderShape, PoolingMode
 from bothways.sequences import FittedSequence, OnOverflow, SequenceReader, Tokenized
@@ -156,7 +158,7 @@ class Session:
         tokenized = self.tokenize(rows, self.prompt(options).text, readable)
         fitted = self.fit(tokenized, options.on_overflow, max_length)
         if options.on_unknown == "error":
-            self._refuse_unknown(rows, fitted)
+            self.refuse_unknown(rows, fitted)
         return fitted
 
     def pool(
@@ -165,25 +167,37 @@ class Session:
         """Pooled hidden states of each sequence, float32 (n, D * K), the modes side by side.
 
         Where the model says so, pooling leaves out the positions of the prompt.
+
+        Raises:
+            InputError: naming a sequence with values that are not finite, and the layer.
         """
         with show_progress(options.progress, sum(f.num_tokens for f in fitted)) as advance:
-            return runner.pool_sequences(
+            pooled = runner.pool_sequences(
                 self.backend,
                 fitted,
                 modes,
                 skip=self._prompt_length(fitted, options),
+                added_ids=self._added_ids() if "mean_content" in modes else None,
                 max_tokens=options.batch_tokens,
                 advance=advance,
             )
+        if (index := first_not_finite(pooled)) is not None:
+            check_states(self.backend, fitted[index], pooled[index], index)
+        return pooled
 
     def hidden_states(
         self, fitted: Sequence[FittedSequence], layers: Sequence[int], options: RunOptions
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """Index and hidden states, float32 (layers, L, D), of each sequence, in any order."""
+        """Index and hidden states, float32 (layers, L, D), of each sequence, in any order.
+
+        Raises:
+            InputError: naming a sequence with values that are not finite, and the layer.
+        """
         with show_progress(options.progress, sum(f.num_tokens for f in fitted)) as advance:
             for i, states in runner.hidden_states(
                 self.backend, fitted, layers, max_tokens=options.batch_tokens
             ):
+                check_states(self.backend, fitted[i], states, i)
                 yield i, states
                 advance(fitted[i].num_tokens)
 
@@ -191,16 +205,19 @@ class Session:
         """Vectors, float32 (n, d), from pooled hidden states.
 
         Raises:
-            InputError: if the vectors have fewer dimensions than `vector.dimensions`.
+            InputError: if the vectors have fewer dimensions than `vector.dimensions`, or naming a
+                sequence whose vector is not finite.
         """
         spec, normalize, dimensions = self.spec, vector.normalize, vector.dimensions
-        return finish(
+        vectors = finish(
             pooled,
             spec.modules,
             self._module_weights,
             normalize=spec.normalizes if normalize is None else normalize,
             dimensions=spec.dimensions if dimensions is None else dimensions,
         )
+        check_module_outputs(vectors, self.backend.precision)
+        return vectors
 
     def num_unknown(self, fitted: Sequence[FittedSequence]) -> np.ndarray:
         """Unknown tokens among those of each sequence that are encoded, int64 (n,)."""
@@ -219,9 +236,14 @@ class Session:
                 f"does not know, the first is sequence {first}: different sequences may get equal "
                 f"results; {advice}. on_unknown='error' refuses them, 'ignore' is silent"
             )
-            runner.warn(UnknownTokenWarning(message, count=len(mostly), first=first, advice=advice))
+            warn_caller(UnknownTokenWarning(message, count=len(mostly), first=first, advice=advice))
 
-    def _refuse_unknown(self, rows: Sequence[Any], fitted: Sequence[FittedSequence]) -> None:
+    def refuse_unknown(self, rows: Sequence[Any], fitted: Sequence[FittedSequence]) -> None:
+        """Check that no sequence consists mostly of unknown tokens.
+
+        Raises:
+            InputError: naming the first that does.
+        """
         for index in self._mostly_unknown(fitted)[:1].tolist():
             raise InputError(
                 f"{self.num_unknown(fitted)[index]} of {fitted[index].num_tokens} tokens are "
@@ -238,6 +260,21 @@ class Session:
     @cached_property
     def _unknown_id(self) -> int | None:
         return unknown_id(self.reader)
+
+    def _added_ids(self) -> np.ndarray | None:
+        """Ids that `mean_content` leaves out; None for vectors, which have none.
+
+        Raises:
+            InputError: if the model folder does not say which ids are special.
+        """
+        if self.spec.config.input == "vectors":
+            return None
+        if self.reader is None:
+            raise InputError(
+                "pooling='mean_content' leaves out special tokens, and the model folder has no "
+                "tokenizer that says which ids those are; choose 'mean', and pass ids without them"
+            )
+        return np.array(sorted(self.reader.added_ids), dtype=np.int64)
 
     def _prompt_length(self, fitted: Sequence[FittedSequence], options: RunOptions) -> int:
         """Positions of the prompt that pooling leaves out."""

@@ -27,6 +27,7 @@ __all__ = [
     "AttentionPositions",
     "EncoderConfig",
     "EncoderShape",
+    "HeadPooling",
     "Input",
     "Norm",
     "NormPlacement",
@@ -35,7 +36,10 @@ __all__ = [
     "RotaryPrecision",
 ]
 
-PoolingMode = Literal["cls", "max", "mean", "mean_sqrt_len", "weighted_mean", "last"]
+HeadPooling = Literal["cls", "max", "mean", "mean_sqrt_len", "weighted_mean", "last"]
+"""Pooling modes of task heads."""
+PoolingMode = Literal[HeadPooling, "mean_content"]
+"""Pooling modes of vectors: `mean_content` leaves out the special tokens of the tokenizer."""
 
 MASKED_IN_TRAINING = 0.15 * 0.8
 """Share of mask tokens when ESM-2 was trained: 15 % of the tokens selected, 80 % of those masked.

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from bothways.errors import CheckpointError, ConfigError
-from bothways.model.config import Activation, EncoderShape, PoolingMode
+from bothways.model.config import Activation, EncoderShape, HeadPooling
 from bothways.model.fields import check_field_names, check_field_types
 
 __all__ = [
@@ -35,6 +35,7 @@ HeadTask = Literal[
     "multilabel",  # any number of labels per sequence
     "tags",  # one label per position
     "values",  # one number per label, for each sequence
+    "answer_spans",  # logits of an answer's start and end, at each position
 ]
 """The meaning of a head's outputs. A model folder has at most one head for each task."""
 
@@ -42,7 +43,7 @@ HeadActivation = Literal["identity", "tanh"] | Activation
 
 _PREFIX = "heads."
 _POOLED: tuple[HeadTask, ...] = ("classes", "multilabel", "values")
-_UNLABELED: tuple[HeadTask, ...] = ("masked_tokens", "masked_values")
+_UNLABELED: tuple[HeadTask, ...] = ("masked_tokens", "masked_values", "answer_spans")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,8 +85,7 @@ class Head:
 
     pooling: how positions are pooled into one vector; None for outputs at each position.
     layers: applied in turn; the outputs of the last layer are the head's.
-    labels: the names of the outputs for classes, tags and values; empty for masked tokens and
-        values.
+    labels: the names of the outputs for classes, tags and values; empty for other tasks.
     dropout: applied in training to the input of the last layer.
 
     Raises:
@@ -94,7 +94,7 @@ class Head:
 
     task: HeadTask
     layers: tuple[HeadLayer, ...]
-    pooling: PoolingMode | None = None
+    pooling: HeadPooling | None = None
     labels: tuple[str, ...] = ()
     dropout: float = 0.0
 
@@ -190,11 +190,15 @@ def check_head(
 
 def _check_outputs(head: Head, config: EncoderShape, source: str) -> None:
     last = head.layers[-1]
-    expected = {"masked_tokens": config.vocab_size, "masked_values": config.num_channels}
+    expected = {
+        "masked_tokens": config.vocab_size,
+        "masked_values": config.num_channels,
+        "answer_spans": 2,
+    }
     if head.num_outputs != expected.get(head.task, head.num_outputs):
         raise CheckpointError(
             f"{source}: a head for {head.task} with {head.num_outputs} outputs; "
-            f"the encoder has {expected[head.task]} of them"
+            f"expected {expected[head.task]}"
         )
     if last.tied:
         width = head.layers[-2].outputs if len(head.layers) > 1 else config.d_model

@@ -37,15 +37,20 @@ class PackedBatch:
     values: token ids, int64 (T,), or vectors, float32 (T, C).
     lengths: int64 (B,), each at least 1; their sum is T.
     segments: segment ids, int64 (T,), or None if all are 0.
+    content: whether `mean_content` pools each token, bool (T,); None if it pools all.
     """
 
     values: np.ndarray
     lengths: np.ndarray
     segments: np.ndarray | None = None
+    content: np.ndarray | None = None
 
     @classmethod
     def of(
-        cls, sequences: Sequence[np.ndarray], segments: Sequence[np.ndarray | None] | None = None
+        cls,
+        sequences: Sequence[np.ndarray],
+        segments: Sequence[np.ndarray | None] | None = None,
+        content: Sequence[np.ndarray] | None = None,
     ) -> "PackedBatch":
         """Pack sequences of ids (length,) or vectors (length, channels).
 
@@ -59,13 +64,15 @@ class PackedBatch:
             )
         values = np.concatenate(sequences)
         values = values.astype(np.int64 if values.ndim == 1 else np.float32, copy=False)
+        content_T = None if content is None else np.concatenate(content)
         if segments is None or all(segment is None for segment in segments):
-            return cls(values, lengths)
+            return cls(values, lengths, content=content_T)
         filled = [
             np.zeros(length, np.int64) if segment is None else segment
             for segment, length in zip(segments, lengths, strict=True)
         ]
-        return cls(values, lengths, np.concatenate(filled).astype(np.int64, copy=False))
+        segments_T = np.concatenate(filled).astype(np.int64, copy=False)
+        return cls(values, lengths, segments_T, content_T)
 
     @property
     def num_tokens(self) -> int:

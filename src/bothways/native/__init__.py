@@ -1,9 +1,17 @@
 """The native CPU engine: packed batches through C++ kernels, without padding and without torch.
 
 The C++ is in `engine/`, in the same five parts as the reference: `embedding`, `attention`, `block`,
-`encoder`, `pooling`.
+`encoder`, `pooling`; and scans of stored vectors, for search.
 """
 
-from bothways.native.backend import NativeBackend, available_isas, is_built
+from bothways.native.backend import NativeBackend, available_isas, default_threads, is_built
+from bothways.native.scanner import VectorScanner, scan_vectors
 
-__all__ = ["NativeBackend", "available_isas", "is_built"]
+__all__ = [
+    "NativeBackend",
+    "VectorScanner",
+    "available_isas",
+    "default_threads",
+    "is_built",
+    "scan_vectors",
+]

@@ -6,6 +6,17 @@ import numpy as np
 
 def available_isas() -> list[str]: ...
 
+class Scanner:
+    def __init__(self, *, threads: int, isa: str) -> None: ...
+    @property
+    def isa(self) -> str: ...
+    @property
+    def threads(self) -> int: ...
+    def dots(
+        self, rows: np.ndarray, queries: np.ndarray, out: np.ndarray, squares: np.ndarray
+    ) -> None: ...
+    def hamming(self, rows: np.ndarray, query: np.ndarray, out: np.ndarray) -> None: ...
+
 class Encoder:
     def __init__(
         self,
@@ -28,6 +39,7 @@ class Encoder:
         values: np.ndarray,
         lengths: np.ndarray,
         segments: np.ndarray | None,
+        content: np.ndarray | None,
         modes: list[str],
         skip: int,
         out: np.ndarray,

@@ -6,13 +6,13 @@ B sequences, T packed tokens, D model width, H heads, L positions of one sequenc
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, assert_never, get_args
+from typing import Any, Literal, NamedTuple, assert_never, get_args
 
 import numpy as np
 from jaxtyping import Float
 
 from bothways.errors import BackendError, InputError
-from bothways.io.cpus import available_cpus
+from bothways.io.cpus import available_cpus, cpu_quota
 from bothways.model.config import EncoderConfig, PoolingMode
 from bothways.model.layout import layout
 from bothways.model.packing import PackedBatch, check_batch, check_skip
@@ -27,7 +27,16 @@ except ImportError as error:
 else:
     _IMPORT_ERROR = None
 
-__all__ = ["NativeBackend", "Precision", "available_isas", "is_built"]
+__all__ = [
+    "NativeBackend",
+    "Precision",
+    "available_isas",
+    "default_threads",
+    "engine_errors",
+    "is_built",
+    "num_threads",
+    "require_engine",
+]
 
 Precision = Literal["fp32", "int8"]
 
@@ -46,8 +55,37 @@ def available_isas() -> list[str]:
     Raises:
         BackendError: if bothways was installed without the native engine.
     """
-    _require_engine()
+    require_engine()
     return _engine.available_isas()
+
+
+class DefaultThreads(NamedTuple):
+    """The number of threads of an encoder that is given none, and the reason for the number."""
+
+    number: int
+    why: str
+
+
+def default_threads() -> DefaultThreads:
+    """The default number of threads in this process: `BOTHWAYS_THREADS`, else one per usable CPU.
+
+    Raises:
+        BackendError: if `BOTHWAYS_THREADS` is not a number.
+    """
+    if setting := os.environ.get("BOTHWAYS_THREADS", ""):
+        if not setting.isdecimal():
+            raise BackendError(f"BOTHWAYS_THREADS={setting}: expected an integer of at least 1")
+        return DefaultThreads(int(setting), "set by BOTHWAYS_THREADS")
+    count, quota, cores = available_cpus(), cpu_quota(), os.cpu_count() or 1
+    if count > MAX_THREADS:
+        return DefaultThreads(MAX_THREADS, "the most that the engine accepts")
+    if quota is not None and quota <= count:
+        return DefaultThreads(count, f"the CPU quota of this process is {quota:g} cores")
+    if count < cores:
+        return DefaultThreads(
+            count, f"one for each of the {count} cores, of {cores}, that its affinity allows"
+        )
+    return DefaultThreads(count, "one per core")
 
 
 class NativeBackend:
@@ -83,7 +121,7 @@ class NativeBackend:
         threads: int | None = None,
         isa: str | None = None,
     ) -> None:
-        _require_engine()
+        require_engine()
         if precision not in get_args(Precision):
             known = " and ".join(get_args(Precision))
             raise BackendError(f"precision={precision!r}: the native engine supports {known}")
@@ -96,7 +134,7 @@ class NativeBackend:
                 _engine_config(config) | positions.fields,
                 {**checked, **positions.weights},
                 int8=precision == "int8",
-                threads=_num_threads(threads),
+                threads=num_threads(threads),
                 isa=os.environ.get("BOTHWAYS_ISA", "") if isa is None else isa,
             )
         except ValueError as error:
@@ -132,9 +170,10 @@ class NativeBackend:
         """
         values, lengths, segments = self._arrays(batch)
         check_skip(batch, skip)
+        content = None if batch.content is None else np.ascontiguousarray(batch.content, np.uint8)
         out = np.empty((len(lengths), self.config.d_model * len(modes)), np.float32)
-        with _engine_errors():
-            self._engine.pool(values, lengths, segments, list(modes), skip, out)
+        with engine_errors():
+            self._engine.pool(values, lengths, segments, content, list(modes), skip, out)
         return out
 
     def hidden_states(
@@ -148,7 +187,7 @@ class NativeBackend:
         values, lengths, segments = self._arrays(batch)
         indices = _layer_indices(layers, self.config.num_layers + 1)
         out = np.empty((len(indices), len(values), self.config.d_model), np.float32)
-        with _engine_errors():
+        with engine_errors():
             self._engine.hidden_states(values, lengths, segments, indices, out)
         return out
 
@@ -170,7 +209,7 @@ class NativeBackend:
         unique, inverse = np.unique(indices, return_inverse=True)
         shape = (len(unique), self.config.num_heads, len(values), len(values))
         out = np.empty(shape, np.float32)
-        with _engine_errors():
+        with engine_errors():
             self._engine.attention(values, lengths, segments, unique.tolist(), out)
         return out[inverse]
 
@@ -190,7 +229,12 @@ class NativeBackend:
         )
 
 
-def _require_engine() -> None:
+def require_engine() -> None:
+    """Check that this installation includes the native engine.
+
+    Raises:
+        BackendError: if it does not.
+    """
     if _IMPORT_ERROR is not None:
         raise BackendError(
             f"the native engine is not installed ({_IMPORT_ERROR}); install a C++ compiler and "
@@ -199,7 +243,7 @@ def _require_engine() -> None:
 
 
 @contextmanager
-def _engine_errors() -> Iterator[None]:
+def engine_errors() -> Iterator[None]:
     """Turn the engine's RuntimeError, a thread that cannot be started, into a BackendError."""
     try:
         yield
@@ -217,14 +261,14 @@ def _layer_indices(layers: Sequence[int], count: int) -> list[int]:
     return [layer % count for layer in layers]
 
 
-def _num_threads(threads: int | None) -> int:
+def num_threads(threads: int | None) -> int:
+    """The number of threads to use: as given, else `BOTHWAYS_THREADS`, else the available CPUs.
+
+    Raises:
+        BackendError: if it is not 1 to 1024.
+    """
     if threads is None:
-        setting = os.environ.get("BOTHWAYS_THREADS", "")
-        if not setting:
-            return min(available_cpus(), MAX_THREADS)
-        if not setting.isdecimal():
-            raise BackendError(f"BOTHWAYS_THREADS={setting}: expected an integer of at least 1")
-        threads = int(setting)
+        threads = default_threads().number
     if not 1 <= threads <= MAX_THREADS:
         raise BackendError(f"threads={threads}: expected 1 to {MAX_THREADS}")
     return threads

@@ -122,7 +122,7 @@ class TorchBackend:
         """Check the batch, copy it to the device, and enter inference mode with `threads`."""
         _check_not_forked(self._device)
         check_batch(batch, self.config)
-        lengths = Lengths(batch.lengths, self._device)
+        lengths = Lengths(batch.lengths, self._device, batch.content)
         values = torch.as_tensor(batch.values, device=self._device)
         if values.is_floating_point():
             values = values.to(_DTYPES[self.precision])

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -37,15 +37,21 @@ class Lengths:
     """The lengths of the sequences of a packed batch, and the tensors that all layers share.
 
     Each tensor is computed on the device when a layer first needs it, and kept for the others.
+
+    content: whether `mean_content` pools each token, bool (T,); None if it pools all.
     """
 
     def __init__(
-        self, lengths: Sequence[int] | np.ndarray, device: torch.device | str = "cpu"
+        self,
+        lengths: Sequence[int] | np.ndarray,
+        device: torch.device | str = "cpu",
+        content: np.ndarray | None = None,
     ) -> None:
         self.each = tuple(int(length) for length in lengths)
         self.device = torch.device(device)
         self.num_tokens = sum(self.each)
         self.longest = max(self.each)
+        self._content = content
         self._rotary: dict[tuple[tuple[float, ...], torch.dtype], tuple[Tensor, Tensor]] = {}
 
     @cached_property
@@ -76,6 +82,13 @@ class Lengths:
     def position_T(self) -> Int[Tensor, "T"]:
         """Position of each token in its sequence, from 0."""
         return torch.arange(self.num_tokens, device=self.device) - self.first_T
+
+    @cached_property
+    def content_T(self) -> Bool[Tensor, "T"]:
+        """Whether `mean_content` pools each token."""
+        if self._content is None:
+            return torch.ones(self.num_tokens, dtype=torch.bool, device=self.device)
+        return torch.as_tensor(self._content, device=self.device)
 
     def per_token(self, per_sequence: Tensor) -> Tensor:
         """Repeat the row of each sequence (B, ...) for each of its tokens (T, ...)."""

@@ -37,6 +37,13 @@ def pool(
             weight_T1 = (lengths.position_T + 1)[:, None].double()
             total_B1 = _reduce(weight_T1, "sum", lengths, skip)
             pooled_BD = _reduce(x_TD * weight_T1, "sum", lengths, skip) / total_B1
+        case "mean_content":
+            real_T1 = (lengths.position_T >= skip)[:, None].double()
+            content_T1 = real_T1 * lengths.content_T[:, None]
+            has_content_B1 = _reduce(content_T1, "sum", lengths, 0) > 0
+            weight_T1 = torch.where(lengths.per_token(has_content_B1), content_T1, real_T1)
+            total_B1 = _reduce(weight_T1, "sum", lengths, 0)
+            pooled_BD = _reduce(x_TD * weight_T1, "sum", lengths, 0) / total_B1
         case unknown:
             assert_never(unknown)
     return pooled_BD.to(torch.promote_types(x_TD.dtype, torch.float32))

@@ -34,11 +34,13 @@ class ReferenceBackend:
     ) -> Float[np.ndarray, "B D"]:
         """One vector per sequence: the pooled vectors of `modes`, concatenated."""
         check_skip(batch, skip)
+        encoded = self._encode(batch)
+        content = [None] * len(encoded) if batch.content is None else batch.split(batch.content)
         rows = [
-            np.concatenate([pool(encoded.hidden_states[-1], mode, skip=skip) for mode in modes])
-            for encoded in self._encode(batch)
+            [pool(e.hidden_states[-1], mode, skip=skip, content_L=content_L) for mode in modes]
+            for e, content_L in zip(encoded, content, strict=True)
         ]
-        return np.stack(rows)
+        return np.stack([np.concatenate(row) for row in rows])
 
     def hidden_states(
         self, batch: PackedBatch, layers: Sequence[int]

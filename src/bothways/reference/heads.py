@@ -58,7 +58,7 @@ def probabilities(logit_NO: Float[Array, "... O"], task: HeadTask) -> Float[Arra
             # By sign, so that no exponential overflows.
             small_NO = xp.exp(-xp.abs(logit_NO))
             return xp.where(logit_NO >= 0, 1 / (1 + small_NO), small_NO / (1 + small_NO))
-        case "values" | "masked_values":
+        case "values" | "masked_values" | "answer_spans":
             return logit_NO
         case unknown:
             assert_never(unknown)

@@ -105,6 +105,11 @@ class SequenceReader(Protocol):
         """
         ...
 
+    @property
+    def added_ids(self) -> frozenset[int]:
+        """Ids of the special tokens that are added to each sequence, which `mean_content` skips."""
+        ...
+
     def prompt_length(self, prompt: str) -> int:
         """Leading positions that pooling without the prompt leaves out."""
         ...

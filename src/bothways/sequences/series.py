@@ -140,6 +140,11 @@ class SeriesReader:
             raise InputError("a prompt is text, but this model reads series; leave it out")
         return [self._read_one(sequence, index) for index, sequence in enumerate(sequences)]
 
+    @property
+    def added_ids(self) -> frozenset[int]:
+        """Empty, as series have no tokens."""
+        return frozenset()
+
     def prompt_length(self, prompt: str) -> int:
         """Always 0, as series have no prompt."""
         return 0

@@ -53,6 +53,11 @@ class SymbolReader:
             self._read_one(sequence, index, max_length) for index, sequence in enumerate(sequences)
         ]
 
+    @property
+    def added_ids(self) -> frozenset[int]:
+        """Ids of the begin and end symbols."""
+        return frozenset((*self._begin, *self._end))
+
     def prompt_length(self, prompt: str) -> int:
         """Always 0, as symbols have no prompt."""
         return 0

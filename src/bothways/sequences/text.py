@@ -98,6 +98,13 @@ class TextReader:
                     )
         return results
 
+    @cached_property
+    def added_ids(self) -> frozenset[int]:
+        """Ids of the special tokens that the tokenizer adds to a text, such as [CLS] and [SEP]."""
+        prefix, _, suffix = self._template
+        ids = self._encode_probe(1)[1].ids
+        return frozenset((*ids[:prefix], *ids[len(ids) - suffix :]))
+
     def prompt_length(self, prompt: str) -> int:
         """Leading positions that pooling without the prompt leaves out.
 

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from bothways.inference.backends import BackendName
 from bothways.model.baselines import EncoderName
-from bothways.model.config import PoolingMode
+from bothways.model.config import HeadPooling
 from bothways.sklearn.fitted_model import FittedModel
 from bothways.sklearn.inputs import as_sequences
 from bothways.training.options.new_model import NewModelOptions, SizeName
@@ -69,7 +69,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         alphabet: str | None = None,
         vocab_size: int | None = None,
         max_length: int | None = None,
-        pooling: PoolingMode = "mean",
+        pooling: HeadPooling = "mean",
         epochs: float | None = None,
         batch_tokens: int | None = None,
         learning_rate: float | None = None,

@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 
 from bothways.checkpoints import resolve
 from bothways.errors import TruncationWarning
-from bothways.model.config import PoolingMode
+from bothways.model.config import HeadPooling
 from bothways.model.inputs import InputKind
 from bothways.sequences import fit_to_length
 from bothways.training.data.dataset import Dataset, Example, InputSequence
@@ -40,7 +40,7 @@ def train_classifier(
     *,
     source: str | None,
     options: NewModelOptions,
-    pooling: PoolingMode,
+    pooling: HeadPooling,
     class_weights: np.ndarray | None,
     validation_fraction: float,
     batch_tokens: int | None,
@@ -98,8 +98,9 @@ def _examples(start: BaseModel, sequences: Sequence[Any], target: np.ndarray) ->
     """One example per sequence, cut to the maximum length of the model."""
     examples = []
     truncated = 0
-    for index, tokenized in enumerate(start.reader.read(sequences)):
-        fitted = fit_to_length(tokenized, start.folder.spec.max_length, "truncate", index=index)
+    max_length = start.folder.spec.max_length
+    for index, tokenized in enumerate(start.reader.read(sequences, max_length=max_length)):
+        fitted = fit_to_length(tokenized, max_length, "truncate", index=index)
         truncated += fitted.truncated
         (values,), (segments,) = fitted.windows, fitted.segments
         content = slice(tokenized.prefix, len(values) - tokenized.suffix)
@@ -108,7 +109,7 @@ def _examples(start: BaseModel, sequences: Sequence[Any], target: np.ndarray) ->
     if truncated:
         warnings.warn(
             f"{truncated} of {len(examples)} sequences were longer than "
-            f"{start.folder.spec.max_length} positions and were cut",
+            f"{max_length} positions and were cut",
             TruncationWarning,
             stacklevel=5,
         )

@@ -9,7 +9,7 @@ from tests.support.heads import LABELS, SAME, TEXTS, outputs_by_hand, pooled_hea
 import bothways
 from bothways.errors import InputError
 from bothways.inference.backends import BackendName
-from bothways.model.config import PoolingMode
+from bothways.model.config import HeadPooling
 from bothways.reference import probabilities
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("pooling", ["mean", "cls", "max"])
 def test_each_sequence_gets_its_most_probable_label(
-    pooling: PoolingMode, backend: BackendName, make_model: "MakeModel"
+    pooling: HeadPooling, backend: BackendName, make_model: "MakeModel"
 ) -> None:
     path = make_model(pooled_head(pooling=pooling))
     encoder = bothways.load(path, backend=backend)

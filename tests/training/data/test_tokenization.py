@@ -57,6 +57,22 @@ def test_classes_and_their_places(open_source: OpenSource) -> None:
     assert examples[1].place == "x.csv, row 2 (line 3)"
 
 
+def test_only_the_beginning_of_a_long_text_is_tokenized_where_it_is_truncated(
+    open_source: OpenSource, text_reader: SequenceReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = "a b c d " * 1000
+    source = open_source("classify", f"x,y\n{long},q\nc,p\nd,q\na,p\n", kind="text")
+    whole = train_of(tokenized(source, text_reader, max_length=9))
+    monkeypatch.setattr("bothways.sequences.long_texts.MAX_CHARACTERS", 5000)
+    found = tokenized(source, text_reader, max_length=9)
+    assert found.truncated == 1
+    for one, other in zip(train_of(found), whole, strict=True):
+        assert one.sequences[0].values.tolist() == other.sequences[0].values.tolist()
+    source = open_source("mlm", f"x\n{long}\n", kind="text")
+    with pytest.raises(DataFileError, match=r"row 1.*8,000 characters are too many to tokenize"):
+        tokenized(source, text_reader, max_length=9)
+
+
 def test_held_out_rows_become_validation_examples(open_source: OpenSource) -> None:
     source = open_source("classify", "x,y\nab,q\nc,p\nd,q\na,p\n", kind="symbols")
     found = survey(source)

@@ -4,7 +4,7 @@ from typing import Any
 
 from bothways.checkpoints.families import bert
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.head_architectures import POOLER, classifier, masked_tokens
+from bothways.checkpoints.head_architectures import POOLER, answer_spans, classifier, masked_tokens
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable
 from bothways.errors import CheckpointError
@@ -59,7 +59,7 @@ ALBERT = Family(
     kept=("classifier_dropout_prob",),
     read_quirks=read_groups,
     write_quirks=write_groups,
-    heads=(masked_tokens(None, "ForPreTraining"), *classifier(POOLER, "tanh")),
+    heads=(masked_tokens(None, "ForPreTraining"), *classifier(POOLER, "tanh"), answer_spans()),
     tables=(
         KeyTable(
             bert.EMBEDDING

@@ -5,7 +5,7 @@ from typing import Any
 
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.head_architectures import POOLER as POOLER_NAME
-from bothways.checkpoints.head_architectures import classifier, masked_tokens
+from bothways.checkpoints.head_architectures import answer_spans, classifier, masked_tokens
 from bothways.checkpoints.key_table import KeyTable, Rows
 from bothways.checkpoints.tokenizer_class import TokenizerClass
 
@@ -80,7 +80,7 @@ BERT = Family(
     rows=FIELDS,
     only=ABSOLUTE_ONLY,
     dropped=UNUSED,
-    heads=(masked_tokens(None, "ForPreTraining"), *classifier(POOLER_NAME, "tanh")),
+    heads=(masked_tokens(None, "ForPreTraining"), *classifier(POOLER_NAME, "tanh"), answer_spans()),
     tables=(
         KeyTable(
             EMBEDDING | BLOCK | POOLER,

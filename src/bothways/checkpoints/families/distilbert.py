@@ -4,7 +4,7 @@ import dataclasses
 
 from bothways.checkpoints.families import bert
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.head_architectures import classifier, masked_tokens
+from bothways.checkpoints.head_architectures import answer_spans, classifier, masked_tokens
 from bothways.checkpoints.key_table import KeyTable
 
 TOKENIZER = dataclasses.replace(bert.TOKENIZER, name="DistilBertTokenizer")
@@ -31,7 +31,7 @@ DISTILBERT = Family(
         "sinusoidal_pos_embds",
     ),
     dropped=("tie_weights_",),
-    heads=(masked_tokens(), *classifier("heads.classifier.dense", "relu")),
+    heads=(masked_tokens(), *classifier("heads.classifier.dense", "relu"), answer_spans()),
     tables=(
         KeyTable(
             {

@@ -5,7 +5,7 @@ from typing import Any
 
 from bothways.checkpoints.families import bert
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.head_architectures import classifier, masked_tokens
+from bothways.checkpoints.head_architectures import answer_spans, classifier, masked_tokens
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable
 from bothways.model.config import EncoderConfig
@@ -41,6 +41,7 @@ ELECTRA = Family(
     heads=(
         masked_tokens("gelu"),
         *classifier("heads.classifier.dense", "gelu", "heads.classifier.output"),
+        answer_spans(),
     ),
     tables=(
         KeyTable(

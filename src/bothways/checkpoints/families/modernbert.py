@@ -3,12 +3,17 @@
 from typing import Any
 
 from bothways.checkpoints.family import THEIR_ACTIVATIONS, Family, activation
-from bothways.checkpoints.head_architectures import DECODER, HeadArchitecture, Settings
+from bothways.checkpoints.head_architectures import (
+    DECODER,
+    HeadArchitecture,
+    Settings,
+    answer_spans,
+)
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable, Rows
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import brief
-from bothways.model.config import EncoderConfig, PoolingMode
+from bothways.model.config import EncoderConfig, HeadPooling
 from bothways.model.heads import Head, HeadLayer
 
 _FULL, _SLIDING = "full_attention", "sliding_attention"
@@ -127,7 +132,7 @@ _CLASSIFIER: Rows = {
     "classifier.{p}": "heads.classifier.{p}",
 }
 
-_POOLINGS: dict[str, PoolingMode] = {"cls": "cls", "mean": "mean"}
+_POOLINGS: dict[str, HeadPooling] = {"cls": "cls", "mean": "mean"}
 
 
 def dense_and_norm(config: EncoderConfig, settings: Settings, name: str) -> HeadLayer:
@@ -161,7 +166,7 @@ def logits_of_labels(
     return dense, HeadLayer(name="heads.classifier", outputs=outputs)
 
 
-def read_pooling(settings: Settings) -> PoolingMode:
+def read_pooling(settings: Settings) -> HeadPooling:
     """The pooling of a head."""
     name = Fields(settings, "config.json").text("classifier_pooling", "cls")
     if name not in _POOLINGS:
@@ -203,6 +208,7 @@ _HEADS = (
         layers=logits_of_labels,
         settings=write_head,
     ),
+    answer_spans(logits_of_labels, write_head),
 )
 
 _SPECIAL_IDS = ("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")

@@ -9,6 +9,7 @@ from typing import Any
 from bothways.checkpoints.families import bert, roberta
 from bothways.checkpoints.families.roberta import CLASSIFIERS, HEADS, MASKED_TOKENS
 from bothways.checkpoints.family import Family
+from bothways.checkpoints.head_architectures import answer_spans
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable
 from bothways.checkpoints.tokenizer_class import TokenizerClass
@@ -52,7 +53,7 @@ MPNET = Family(
     only={"relative_attention_num_buckets": (32,)},
     read_quirks=read_offset,
     write_quirks=write_offset,
-    heads=HEADS,
+    heads=(*HEADS, answer_spans()),
     tables=(
         KeyTable(
             bert.POOLER

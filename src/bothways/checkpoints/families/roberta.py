@@ -9,7 +9,7 @@ from typing import Any
 
 from bothways.checkpoints.families import bert
 from bothways.checkpoints.family import Family
-from bothways.checkpoints.head_architectures import classifier, masked_tokens
+from bothways.checkpoints.head_architectures import answer_spans, classifier, masked_tokens
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable, Rows
 from bothways.checkpoints.tokenizer_class import TokenizerClass
@@ -77,7 +77,7 @@ ROBERTA = Family(
     only=bert.ABSOLUTE_ONLY,
     read_quirks=read_offset,
     write_quirks=write_offset,
-    heads=HEADS,
+    heads=(*HEADS, answer_spans()),
     tables=(
         KeyTable(
             bert.EMBEDDING | bert.BLOCK | bert.POOLER,

@@ -5,6 +5,7 @@ It has the parts of `reference`, as operations over a padded batch of any size a
 without tracing or another exporter.
 """
 
+from bothways.checkpoints.onnx.loader_files import write_loader_files
 from bothways.checkpoints.onnx.writing import write_onnx
 
-__all__ = ["write_onnx"]
+__all__ = ["write_loader_files", "write_onnx"]

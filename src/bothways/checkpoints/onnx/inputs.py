@@ -1,6 +1,7 @@
 """The inputs of the graph: a padded batch, and a mask of the positions that are not padding."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import assert_never
 
 import numpy as np
@@ -17,7 +18,7 @@ class Inputs:
 
     values: ids, int64 (B, L), or vectors, float32 (B, L, C). segments: int64 (B, L), or None.
     mask: 0 for padding, which is at the end, else 1, int64 (B, L). length: L, int64 (1,).
-    real: the mask in float32, (B, L, 1).
+    real: the mask in float32, (B, L, 1). content: the same without special tokens.
     """
 
     values: Value
@@ -25,10 +26,14 @@ class Inputs:
     mask: Value
     length: Value
     real: Value
+    content: Value
 
     @classmethod
-    def of(cls, graph: Graph, config: EncoderConfig) -> "Inputs":
-        """Declare the inputs under transformers' names, which its tokenizers return."""
+    def of(cls, graph: Graph, config: EncoderConfig, added_ids: Sequence[int] = ()) -> "Inputs":
+        """Declare the inputs under transformers' names, which its tokenizers return.
+
+        added_ids: of the special tokens.
+        """
         batch = ("batch", "length")
         match config.input:
             case "tokens":
@@ -42,4 +47,9 @@ class Inputs:
         if config.num_segments > 1:
             segments = graph.input("token_type_ids", np.int64, batch)
         real = graph.expand(graph.cast(mask, np.float32), 2)
-        return cls(values, segments, mask, graph.size(values, 1), real)
+        content = real
+        for index in added_ids:
+            other = graph.op("Not", graph.op("Equal", values, graph.constant(index, np.int64)))
+            is_other = graph.expand(graph.cast(other, np.float32), 2)
+            content = graph.op("Mul", content, is_other)
+        return cls(values, segments, mask, graph.size(values, 1), real, content)

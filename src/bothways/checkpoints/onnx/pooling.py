@@ -40,6 +40,12 @@ def pool(graph: Graph, x: Value, inputs: Inputs, mode: PoolingMode, max_length: 
             weight = graph.op("Mul", _places(graph, inputs, max_length), inputs.real)
             weighted = graph.total(graph.op("Mul", x, weight), 1)
             return graph.op("Div", weighted, graph.total(weight, 1))
+        case "mean_content":
+            total = graph.total(inputs.content, 1)
+            has_content = graph.op("Greater", total, graph.constant(0.0))
+            weight = graph.op("Where", graph.expand(has_content, 1), inputs.content, inputs.real)
+            weighted = graph.total(graph.op("Mul", x, weight), 1)
+            return graph.op("Div", weighted, graph.total(weight, 1))
         case unknown:
             assert_never(unknown)
 

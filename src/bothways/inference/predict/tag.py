@@ -5,13 +5,19 @@ L positions of a sequence; N of them that get a label; C labels; D model width.
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from bothways.errors import InputError
 from bothways.inference.inputs import as_inputs
 from bothways.inference.options import RunOptions
+from bothways.inference.predict.entities import (
+    Aggregation,
+    Entity,
+    continuing,
+    find_entities,
+)
 from bothways.inference.predict.head_run import HeadRun
 from bothways.inference.session import Session
 from bothways.io.short_repr import ShortRepr
@@ -38,6 +44,7 @@ class TokenTags(ShortRepr):
     probabilities: float32 (N, C), rows with sum 1; NaN where there is no label.
     names: the labels in the order of the columns.
     truncated: whether the sequence was cut.
+    entities: spans with one label, if `aggregate` was given; otherwise None.
     """
 
     tokens: list[str]
@@ -46,14 +53,23 @@ class TokenTags(ShortRepr):
     probabilities: np.ndarray
     names: tuple[str, ...]
     truncated: bool
+    entities: list[Entity] | None = None
 
 
-def tag(session: Session, sequences: Any, *, options: RunOptions) -> TokenTags | list[TokenTags]:
+def tag(
+    session: Session, sequences: Any, *, aggregate: Aggregation | None, options: RunOptions
+) -> TokenTags | list[TokenTags]:
     """Tag each sequence; one alone for a single sequence.
 
+    aggregate: how to find entities; None for none.
+
     Raises:
-        InputError: naming the sequence that is invalid, or if the model has no head for tags.
+        InputError: naming the sequence or argument that is invalid, or if the model has no head for
+            tags.
     """
+    if aggregate is not None and aggregate not in get_args(Aggregation):
+        known = ", ".join(get_args(Aggregation))
+        raise InputError(f"aggregate={aggregate!r}: expected one of {known}, or None")
     rows, single = as_inputs(sequences, session.reader)
     words = [_as_words(row, session.reader, i) for i, row in enumerate(rows)]
     texts = [row if w is None else w.sequence for row, w in zip(rows, words, strict=True)]
@@ -65,6 +81,9 @@ def tag(session: Session, sequences: Any, *, options: RunOptions) -> TokenTags |
             tags[i] = _tag_tokens(run, run.fitted[i], x_LD)
         else:
             tags[i] = _tag_words(run, run.fitted[i], x_LD, rows[i], word_spans)
+        if aggregate is not None:
+            found = _entities(tags[i], rows[i], session.reader, aggregate, index=i)
+            tags[i] = dataclasses.replace(tags[i], entities=found)
     return tags[0] if single else [tags[i] for i in range(len(rows))]
 
 
@@ -116,6 +135,38 @@ def _labels(
     share_NC[has_label_N] = run.probabilities(run.outputs(x_LD[position_N[has_label_N]]))
     best = iter(share_NC[has_label_N].argmax(axis=1).tolist())
     return [names[next(best)] if known else None for known in has_label_N.tolist()], share_NC
+
+
+def _entities(
+    tags: TokenTags,
+    row: Any,
+    reader: SequenceReader | None,
+    aggregate: Aggregation,
+    *,
+    index: int,
+) -> list[Entity]:
+    if isinstance(row, tuple) and len(row) == 2 and all(isinstance(text, str) for text in row):
+        raise InputError("a pair of texts has no entities; tag each text", sequence=index)
+    is_text = isinstance(row, str)
+    is_words = isinstance(row, list) and bool(row) and isinstance(row[0], str)
+
+    def text_of(start: int, end: int) -> str | None:
+        if is_text:
+            return str(row[start:end])
+        return " ".join(row[start:end]) if is_words else None
+
+    spans_N2 = tags.offsets
+    if spans_N2 is None:
+        place_N = np.arange(len(tags.tokens))
+        spans_N2 = np.stack([place_N, place_N + 1], axis=1)
+    return find_entities(
+        tags.names,
+        tags.probabilities,
+        spans_N2,
+        aggregate,
+        continues_word=continuing(reader, row, tags.tokens, spans_N2),
+        text_of=text_of,
+    )
 
 
 def _as_words(row: Any, reader: SequenceReader | None, index: int) -> WordSequence | None:

@@ -107,13 +107,14 @@ constexpr EnumNames<Activation, 4> enum_names(Activation) {
              {"gelu_tanh", Activation::gelu_tanh},
              {"silu", Activation::silu}}};
 }
-constexpr EnumNames<PoolingMode, 6> enum_names(PoolingMode) {
+constexpr EnumNames<PoolingMode, 7> enum_names(PoolingMode) {
     return {{{"cls", PoolingMode::cls},
              {"max", PoolingMode::max},
              {"mean", PoolingMode::mean},
              {"mean_sqrt_len", PoolingMode::mean_sqrt_len},
              {"weighted_mean", PoolingMode::weighted_mean},
-             {"last", PoolingMode::last}}};
+             {"last", PoolingMode::last},
+             {"mean_content", PoolingMode::mean_content}}};
 }
 
 }  // namespace bothways

@@ -80,7 +80,7 @@ endfunction()
 set(here ${CMAKE_CURRENT_LIST_DIR})
 add_library(bothways_engine STATIC)
 foreach(part attention batch block config dispatch embedding encoder forks linear pooling
-             threads)
+             scanner threads)
     target_sources(bothways_engine PRIVATE ${here}/${part}.cpp)
 endforeach()
 foreach(isa IN LISTS isas)

@@ -89,7 +89,28 @@ struct AttentionArgs {
     float* scratch;     // `Kernels::attention_scratch(length, width)` floats, aligned to 64 bytes
 };
 
-enum class PoolingMode { cls, max, mean, mean_sqrt_len, weighted_mean, last };
+// Dot products of every query with every row, and the squared lengths of the rows.
+struct DotsArgs {
+    const float* x;  // (rows, width)
+    std::ptrdiff_t rows;
+    int width;
+    const float* query;  // (queries, width)
+    int queries;
+    float* dots;  // (queries, rows)
+    std::ptrdiff_t dots_stride;
+    float* squares;  // (rows), or null
+};
+
+// Number of bits in which each row differs from the query.
+struct HammingArgs {
+    const std::uint64_t* x;  // (rows, words)
+    std::ptrdiff_t rows;
+    int words;
+    const std::uint64_t* query;  // (words)
+    std::int32_t* distances;     // (rows)
+};
+
+enum class PoolingMode { cls, max, mean, mean_sqrt_len, weighted_mean, last, mean_content };
 
 struct Kernels {
     const char* name;
@@ -112,9 +133,11 @@ struct Kernels {
     // given as cosines and sines (width / 2).
     void (*rotate)(float* x, int heads, int width, const float* cosine, const float* sine);
     // Pools x (rows, width) into y (width). `first` is the position of the first row in its sequence,
-    // counted from 0.
+    // counted from 0. `content` (rows) marks the rows of mean_content, at least one; null for other modes.
     void (*pool)(const float* x, std::ptrdiff_t stride, int rows, int width, int first, PoolingMode,
-                 float* y);
+                 const std::uint8_t* content, float* y);
+    void (*dots)(const DotsArgs&);
+    void (*hamming)(const HammingArgs&);
 };
 
 }  // namespace bothways

@@ -10,6 +10,7 @@
 
 #include "dispatch.h"
 #include "encoder.h"
+#include "scanner.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -20,7 +21,19 @@ namespace {
 using Floats = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
 using Vector = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Ids = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Flags = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Output = nb::ndarray<float, nb::c_contig, nb::device::cpu>;
+using Words = nb::ndarray<const std::uint64_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Word = nb::ndarray<const std::uint64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Matrix = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Column = nb::ndarray<float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Counts = nb::ndarray<std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+int check_threads(int threads) {
+    if (threads < 1 || threads > 1024)
+        throw std::invalid_argument("threads=" + std::to_string(threads) + ": expected 1 to 1024");
+    return threads;
+}
 
 template <class E>
 E enum_value(const char* field, const std::string& name) {
@@ -71,9 +84,14 @@ public:
     }
 
     void pool(const nb::object& values, const Ids& lengths, const nb::object& segments,
-              const std::vector<std::string>& modes, int skip, Output out) {
+              const nb::object& content, const std::vector<std::string>& modes, int skip, Output out) {
         Request request;
-        request.pooling = Pooling{read_modes(modes), skip, out.data()};
+        Flags flags;
+        if (!content.is_none()) {
+            flags = nb::cast<Flags>(content, false);
+            if (flags.size() != nb::len(values)) throw std::invalid_argument("expected one flag per token");
+        }
+        request.pooling = Pooling{read_modes(modes), skip, out.data(), flags.data()};
         run(values, lengths, segments, request, out,
             lengths.size() * modes.size() * static_cast<std::size_t>(encoder_.config().d_model));
     }
@@ -98,12 +116,6 @@ public:
     }
 
 private:
-    static int check_threads(int threads) {
-        if (threads < 1 || threads > 1024)
-            throw std::invalid_argument("threads=" + std::to_string(threads) + ": expected 1 to 1024");
-        return threads;
-    }
-
     static Weights view(const std::map<std::string, Floats>& arrays) {
         std::map<std::string, Tensor> tensors;
         for (const auto& [name, array] : arrays) {
@@ -152,6 +164,46 @@ private:
     std::vector<Floats> tables_;
 };
 
+class PythonScanner {
+public:
+    PythonScanner(int threads, const std::string& isa)
+        : scanner_(select_kernels(isa), check_threads(threads)) {}
+
+    std::string isa() const { return scanner_.kernels().name; }
+    int threads() const { return scanner_.threads(); }
+
+    void dots(const Vector& rows, const Vector& queries, const Matrix& out, const Column& squares) {
+        if (rows.shape(1) != queries.shape(1))
+            throw std::invalid_argument("rows and queries differ in their number of columns");
+        if (out.shape(0) != queries.shape(0) || out.shape(1) != rows.shape(0) ||
+            squares.shape(0) != rows.shape(0))
+            throw std::invalid_argument("the output has the wrong size");
+        const auto count = static_cast<std::ptrdiff_t>(rows.shape(0));
+        const DotsArgs args{rows.data(),    count,      size(rows.shape(1)), queries.data(),
+                            size(queries.shape(0)), out.data(), count,               squares.data()};
+        const nb::gil_scoped_release released;
+        scanner_.dots(args);
+    }
+
+    void hamming(const Words& rows, const Word& query, const Counts& out) {
+        if (rows.shape(1) != query.shape(0))
+            throw std::invalid_argument("rows and query differ in their number of words");
+        if (out.shape(0) != rows.shape(0)) throw std::invalid_argument("the output has the wrong size");
+        const HammingArgs args{rows.data(), static_cast<std::ptrdiff_t>(rows.shape(0)), size(rows.shape(1)),
+                               query.data(), out.data()};
+        const nb::gil_scoped_release released;
+        scanner_.hamming(args);
+    }
+
+private:
+    static int size(std::size_t n) {
+        if (n > 1 << 24) throw std::invalid_argument("expected at most 2^24 columns and queries");
+        return static_cast<int>(n);
+    }
+
+    Scanner scanner_;
+};
+
 std::vector<std::string> available_isas() {
     std::vector<std::string> names;
     for (const Kernels* kernels : available_kernels()) names.emplace_back(kernels->name);
@@ -163,9 +215,18 @@ std::vector<std::string> available_isas() {
 
 NB_MODULE(_engine, m) {
     using bothways::PythonEncoder;
+    using bothways::PythonScanner;
     m.doc() = "The native CPU engine of bothways; use bothways.native.NativeBackend.";
     m.def("available_isas", &bothways::available_isas,
           "Instruction sets that are available on this machine, fastest first.");
+    nb::class_<PythonScanner>(m, "Scanner")
+        .def(nb::init<int, const std::string&>(), nb::kw_only(), "threads"_a, "isa"_a)
+        .def_prop_ro("isa", &PythonScanner::isa)
+        .def_prop_ro("threads", &PythonScanner::threads)
+        .def("dots", &PythonScanner::dots, "rows"_a.noconvert(), "queries"_a.noconvert(),
+             "out"_a.noconvert(), "squares"_a.noconvert())
+        .def("hamming", &PythonScanner::hamming, "rows"_a.noconvert(), "query"_a.noconvert(),
+             "out"_a.noconvert());
     nb::class_<PythonEncoder>(m, "Encoder")
         .def(nb::init<const nb::dict&, std::map<std::string, bothways::Floats>, bool, int,
                       const std::string&>(),
@@ -174,8 +235,8 @@ NB_MODULE(_engine, m) {
         .def_prop_ro("threads", &PythonEncoder::threads)
         .def_prop_ro("packed_bytes", &PythonEncoder::packed_bytes)
         .def("workspace_bytes", &PythonEncoder::workspace_bytes, "tokens"_a, "longest"_a)
-        .def("pool", &PythonEncoder::pool, "values"_a, "lengths"_a, "segments"_a.none(), "modes"_a,
-             "skip"_a, "out"_a)
+        .def("pool", &PythonEncoder::pool, "values"_a, "lengths"_a, "segments"_a.none(), "content"_a.none(),
+             "modes"_a, "skip"_a, "out"_a)
         .def("hidden_states", &PythonEncoder::hidden_states, "values"_a, "lengths"_a,
              "segments"_a.none(), "layers"_a, "out"_a)
         .def("attention", &PythonEncoder::attention, "values"_a, "lengths"_a, "segments"_a.none(),

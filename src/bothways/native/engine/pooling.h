@@ -8,8 +8,9 @@ namespace bothways {
 
 struct Pooling {
     std::vector<PoolingMode> modes;
-    int skip = 0;             // positions to skip at the start of each sequence
-    float* pooled = nullptr;  // (B, D * modes)
+    int skip = 0;                           // positions to skip at the start of each sequence
+    float* pooled = nullptr;                // (B, D * modes)
+    const std::uint8_t* content = nullptr;  // (T): whether mean_content pools a token; null for all
 };
 
 // Pools this member's share of the sequences of a chunk with hidden states x (R, D).

@@ -127,13 +127,18 @@ class _RowTokenizer:
             spans.append(spans_W2)
         row_of_input = [row for row in rows for _ in row.inputs]
         try:
-            tokenized = iter(self._reader.read(inputs))
+            tokenized = iter(self._reader.read(inputs, max_length=self._readable_length))
         except InputError as error:
             if error.sequence is None:
                 raise
             raise DataFileError(f"{row_of_input[error.sequence].place}: {error.detail}") from error
         for row, spans_W2 in zip(rows, spans, strict=True):
             yield _ReadRow(list(itertools.islice(tokenized, len(row.inputs))), spans_W2)
+
+    @property
+    def _readable_length(self) -> int | None:
+        """How much of a sequence is used; None for objectives that split it into examples."""
+        return None if self._source.task in ("mlm", "tag") else self._max_length
 
     def add(self, row: DataRow, read: _ReadRow, *, held_out: bool) -> None:
         """Create the examples of a row."""

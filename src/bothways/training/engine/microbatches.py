@@ -75,7 +75,7 @@ def to_device(prepared: PreparedBatch, device: torch.device) -> Batch:
     packed = prepared.packed
     return Batch(
         values=move(packed.values),
-        lengths=Lengths(packed.lengths, device),
+        lengths=Lengths(packed.lengths, device, packed.content),
         segments=None if packed.segments is None else move(packed.segments),
         targets={name: move(array) for name, array in prepared.targets.items()},
     )

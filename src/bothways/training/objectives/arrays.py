@@ -17,7 +17,14 @@ def pack(sequences: Sequence[InputSequence]) -> PackedBatch:
     return PackedBatch.of(
         [sequence.values for sequence in sequences],
         [sequence.segments for sequence in sequences],
+        [_content(sequence) for sequence in sequences],
     )
+
+
+def _content(sequence: InputSequence) -> np.ndarray:
+    is_content = np.zeros(len(sequence.values), dtype=bool)
+    is_content[sequence.content] = True
+    return is_content
 
 
 def stack_targets(examples: Sequence[Example]) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import assert_never
 
 from bothways.errors import ConfigError
 from bothways.model.baselines import AnyConfig
-from bothways.model.config import PoolingMode
+from bothways.model.config import HeadPooling
 from bothways.model.heads import Head, HeadLayer, HeadTask
 
 __all__ = ["head_for"]
@@ -16,7 +16,7 @@ def head_for(
     config: AnyConfig,
     labels: Sequence[str] = (),
     *,
-    pooling: PoolingMode = "mean",
+    pooling: HeadPooling = "mean",
     dropout: float | None = None,
 ) -> Head:
     """The default head for a task on an encoder of `config`.
@@ -42,6 +42,8 @@ def head_for(
                 raise ConfigError("masked values need an encoder with input='vectors'")
             output = HeadLayer(name="heads.masked_values", outputs=config.num_channels)
             return Head(task=task, layers=(output,), dropout=0.0)
+        case "answer_spans":
+            raise ConfigError("heads for answer_spans are read, not trained")
         case "tags":
             layers = _label_layers(names, config, pooling=None)
             return Head(task=task, layers=layers, labels=names, dropout=rate)
@@ -53,7 +55,7 @@ def head_for(
 
 
 def _label_layers(
-    labels: tuple[str, ...], config: AnyConfig, pooling: PoolingMode | None
+    labels: tuple[str, ...], config: AnyConfig, pooling: HeadPooling | None
 ) -> tuple[HeadLayer, ...]:
     if not labels:
         raise ConfigError("a head of classes, tags or values needs at least one label")

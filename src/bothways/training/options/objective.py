@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from bothways.errors import ConfigError
 from bothways.io.options import Option, check_options
-from bothways.model.config import PoolingMode
+from bothways.model.config import HeadPooling
 
 __all__ = ["ObjectiveOptions", "PairLoss", "Similarity", "TrainingTask"]
 
@@ -30,7 +30,7 @@ class ObjectiveOptions:
     """
 
     head_pooling: Annotated[
-        PoolingMode | None,
+        HeadPooling | None,
         Option(
             "classify, regress: pooling of positions into the head's input (default mean).",
             group=_OBJECTIVE, advanced=True,

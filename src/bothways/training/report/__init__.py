@@ -122,7 +122,7 @@ def _objective_sections(
             yield from tags(held_out, head.labels, spans=mark_spans(head.labels))
         case "values":
             yield from values(held_out, head.labels)
-        case "masked_tokens" | "masked_values":
+        case "masked_tokens" | "masked_values" | "answer_spans":
             pass
         case unknown:
             assert_never(unknown)
@@ -165,7 +165,7 @@ def _how_to_use(out: Path, objective: Objective) -> MarkdownSection:
             python, shell = "encoder.tag(sequences)", f"bothways predict {out} INPUT -o OUTPUT"
         case "values":
             python, shell = "encoder.predict(sequences)", f"bothways predict {out} INPUT -o OUTPUT"
-        case "masked_tokens" | "masked_values" | None:
+        case "masked_tokens" | "masked_values" | "answer_spans" | None:
             python = "encoder.encode(sequences)"
             shell = f"bothways encode INPUT --model {out} -o OUTPUT"
         case unknown:

@@ -4,6 +4,7 @@
 #include "attention.h"
 #include "gemm.h"
 #include "row_ops.h"
+#include "scan.h"
 
 namespace bothways {
 namespace {
@@ -24,6 +25,8 @@ constexpr Kernels make_kernel_table() {
     k.attention_scratch = Attention<S>::scratch;
     k.rotate = RowOps<S>::rotate;
     k.pool = RowOps<S>::pool;
+    k.dots = Scan<S>::dots;
+    k.hamming = Scan<S>::hamming;
     return k;
 }
 

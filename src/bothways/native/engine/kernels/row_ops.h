@@ -119,8 +119,11 @@ struct RowOps {
 
     // Column by column; each sum adds the rows in their order.
     static void pool(const float* x, std::ptrdiff_t stride, int rows, int width, int first,
-                     PoolingMode mode, float* y) {
+                     PoolingMode mode, const std::uint8_t* content, float* y) {
         const float count = static_cast<float>(rows);
+        float content_count = 0;
+        if (mode == PoolingMode::mean_content)
+            for (int r = 0; r < rows; ++r) content_count += content[r] ? 1.0f : 0.0f;
         const float weight_sum = count * (static_cast<float>(first) + (count + 1) / 2);
         for_each_vector(width, [&](int i, int n) {
             const float* column = x + i;
@@ -143,6 +146,12 @@ struct RowOps {
                         pooled = S::fma(load(column + r * stride, n),
                                         S::broadcast(static_cast<float>(first + r + 1)), pooled);
                     pooled = S::div(pooled, S::broadcast(weight_sum));
+                    break;
+                case PoolingMode::mean_content:
+                    pooled = S::zero();
+                    for (int r = 0; r < rows; ++r)
+                        if (content[r]) pooled = S::add(pooled, load(column + r * stride, n));
+                    pooled = S::div(pooled, S::broadcast(content_count));
                     break;
             }
             store(y + i, pooled, n);

@@ -1,5 +1,5 @@
 // Compares every kernel with a scalar reference in double, on each available instruction set: primitives,
-// vector functions, microkernels at every tile size, products, row operations and attention.
+// vector functions, microkernels at every tile size, products, row operations, attention and scans.
 //
 // Exits with 1 if a result is out of tolerance.
 #include <cstring>
@@ -35,6 +35,7 @@ int main() {
         check_linear(*kernels);
         check_row_ops(*kernels);
         check_attention(*kernels);
+        check_scan(*kernels);
     }
     return Check::total_failures ? 1 : 0;
 }

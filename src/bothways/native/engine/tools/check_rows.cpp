@@ -74,11 +74,13 @@ void check_rotate(const Kernels& kernels) {
     }
 }
 
-double pooled(PoolingMode mode, const std::vector<double>& x, int first) {
-    double sum = 0, weighted = 0, weights = 0;
+double pooled(PoolingMode mode, const std::vector<double>& x, int first,
+              const std::vector<std::uint8_t>& content) {
+    double sum = 0, weighted = 0, weights = 0, content_sum = 0, content_count = 0;
     for (std::size_t r = 0; r < x.size(); ++r) {
         const double weight = first + static_cast<double>(r) + 1;
         sum += x[r], weighted += weight * x[r], weights += weight;
+        if (content[r]) content_sum += x[r], ++content_count;
     }
     const double n = static_cast<double>(x.size());
     switch (mode) {
@@ -87,6 +89,7 @@ double pooled(PoolingMode mode, const std::vector<double>& x, int first) {
         case PoolingMode::max: return *std::max_element(x.begin(), x.end());
         case PoolingMode::mean: return sum / n;
         case PoolingMode::mean_sqrt_len: return sum / std::sqrt(n);
+        case PoolingMode::mean_content: return content_sum / content_count;
         case PoolingMode::weighted_mean: break;
     }
     return weighted / weights;
@@ -98,15 +101,17 @@ void check_pool(const Kernels& kernels) {
         for (const int width : {1, 16, 37})
             for (const PoolingMode mode : {PoolingMode::cls, PoolingMode::max, PoolingMode::mean,
                                            PoolingMode::mean_sqrt_len, PoolingMode::weighted_mean,
-                                           PoolingMode::last}) {
+                                           PoolingMode::last, PoolingMode::mean_content}) {
                 const int stride = width + 2, first = 1;
                 const Buffer<float> x = random_floats(static_cast<std::size_t>(rows * stride), 1);
                 Buffer<float> y(static_cast<std::size_t>(width));
-                kernels.pool(x.data(), stride, rows, width, first, mode, y.data());
+                std::vector<std::uint8_t> content(static_cast<std::size_t>(rows), 1);
+                if (rows > 2) content.front() = content[4] = content.back() = 0;
+                kernels.pool(x.data(), stride, rows, width, first, mode, content.data(), y.data());
                 for (int i = 0; i < width; ++i) {
                     std::vector<double> column;
                     for (int r = 0; r < rows; ++r) column.push_back(x[r * stride + i]);
-                    check.near(y[i], pooled(mode, column, first), 2e-6, text("mode ", int(mode)));
+                    check.near(y[i], pooled(mode, column, first, content), 2e-6, text("mode ", int(mode)));
                 }
             }
 }

@@ -61,5 +61,6 @@ void check_microkernels(const Probe& probe);
 void check_linear(const Kernels& kernels);
 void check_row_ops(const Kernels& kernels);
 void check_attention(const Kernels& kernels);
+void check_scan(const Kernels& kernels);
 
 }  // namespace bothways

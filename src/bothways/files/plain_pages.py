@@ -1,0 +1,186 @@
+"""Reading a column of float32 vectors from Parquet without decoding it.
+
+`bothways encode` writes vectors as plain float32: each data page ends with the numbers of its rows,
+as they are in memory. Reading them is several times faster than pyarrow's decoding of nested
+columns, which builds the levels of every number.
+
+Page headers are Thrift structs in the compact protocol (Apache Parquet, parquet.thrift; Apache
+Thrift, thrift-compact-protocol.md).
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from io import FileIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+__all__ = ["PlainPages", "find_plain_pages"]
+
+_HEADER_BYTES = 4096
+"""More than a page header without statistics takes."""
+
+_PLAIN = 0
+"""The encoding of numbers as they are in memory."""
+
+_BOOLEANS, _INTEGERS, _DOUBLE, _BINARY, _LISTS, _STRUCT = (1, 2), (3, 4, 5, 6), 7, 8, (9, 10), 12
+
+
+@dataclasses.dataclass(frozen=True)
+class PlainPages:
+    """The numbers of a column: their places in the file, as (offset in bytes, count)."""
+
+    pages: list[tuple[int, int]]
+
+    def read(self, file: FileIO, dimensions: int, rows: int) -> Iterator[np.ndarray]:
+        """Yield vectors float32 (up to `rows`, dimensions) in order.
+
+        Raises:
+            EOFError: if the file is shorter than when its pages were found.
+        """
+        batch = np.empty((rows, dimensions), "<f4")
+        numbers, filled = batch.reshape(-1), 0
+        for page_offset, page_count in self.pages:
+            offset, remaining = page_offset, page_count
+            while remaining:
+                count = min(remaining, len(numbers) - filled)
+                file.seek(offset)
+                if file.readinto(numbers[filled : filled + count].data) != 4 * count:
+                    raise EOFError("the file is shorter than its metadata says")
+                offset, remaining, filled = offset + 4 * count, remaining - count, filled + count
+                if filled == len(numbers):
+                    yield batch
+                    batch = np.empty((rows, dimensions), "<f4")
+                    numbers, filled = batch.reshape(-1), 0
+        if filled:
+            yield batch[: filled // dimensions]
+
+
+def find_plain_pages(
+    file: BinaryIO, metadata: "pq.FileMetaData", column: int, dimensions: int
+) -> PlainPages | None:
+    """The pages of a column of lists of `dimensions` float32; None if they must be decoded.
+
+    The caller knows from the schema that all lists have this length. Pages must be decoded if they
+    are compressed, or have a dictionary or nulls.
+    """
+    pages: list[tuple[int, int]] = []
+    for group in range(metadata.num_row_groups):
+        rows, chunk = metadata.row_group(group).num_rows, metadata.row_group(group).column(column)
+        if chunk.physical_type != "FLOAT" or chunk.compression != "UNCOMPRESSED":
+            return None
+        if chunk.has_dictionary_page or chunk.num_values != rows * dimensions:
+            return None
+        offset, remaining = chunk.data_page_offset, chunk.num_values
+        end = offset + chunk.total_compressed_size
+        while remaining > 0:
+            page = _find_numbers(file, offset) if 0 < offset < end else None
+            if page is None:
+                return None
+            start, count, offset = page
+            pages.append((start, count))
+            remaining -= count
+        if remaining:
+            return None
+    return PlainPages(pages)
+
+
+def _find_numbers(file: BinaryIO, offset: int) -> tuple[int, int, int] | None:
+    """The place of a page's numbers, their count, and the place of the next page."""
+    file.seek(offset)
+    header = _CompactReader(file.read(_HEADER_BYTES))
+    try:
+        fields = header.read_struct()
+        size = fields[3]
+        start = offset + header.position
+        match fields[1]:
+            case 0:  # DATA_PAGE
+                page = fields[5]
+                count, encoding = page[1], page[2]
+                levels = _levels_size(file, start)
+            case 3:  # DATA_PAGE_V2
+                page = fields[8]
+                count, encoding = page[1], page[4]
+                levels = page[5] + page[6]
+            case _:
+                return None
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
+    # A null or an empty list has a level and no number.
+    if encoding != _PLAIN or count <= 0 or size != levels + 4 * count:
+        return None
+    return start + levels, count, start + size
+
+
+def _levels_size(file: BinaryIO, start: int) -> int:
+    """The bytes of the repetition and definition levels, each with its length before it."""
+    size = 0
+    for _ in range(2):
+        file.seek(start + size)
+        size += 4 + int.from_bytes(file.read(4), "little")
+    return size
+
+
+class _CompactReader:
+    """Reads a Thrift struct; values that are no numbers or structs are skipped."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self.position = data, 0
+
+    def read_struct(self, depth: int = 0) -> dict[int, Any]:
+        """The fields by their id.
+
+        Raises:
+            IndexError: if the data end before the struct does.
+            ValueError: if it is malformed.
+        """
+        if depth > 4:
+            raise ValueError("structs are nested too deeply")
+        fields: dict[int, Any] = {}
+        field = 0
+        while byte := self._byte():
+            field = field + (byte >> 4) if byte >> 4 else self._integer()
+            fields[field] = self._value(byte & 15, depth)
+        return fields
+
+    def _value(self, kind: int, depth: int) -> Any:
+        if kind in _BOOLEANS:
+            return kind == 1
+        if kind in _INTEGERS:
+            return self._byte() if kind == 3 else self._integer()
+        if kind == _DOUBLE:
+            return self._skip(8)
+        if kind == _BINARY:
+            return self._skip(self._unsigned())
+        if kind in _LISTS:
+            byte = self._byte()
+            length = self._unsigned() if byte >> 4 == 15 else byte >> 4
+            if length > len(self._data):
+                raise ValueError(f"a list of {length}")
+            return [self._value(byte & 15, depth) for _ in range(length)]
+        if kind == _STRUCT:
+            return self.read_struct(depth + 1)
+        raise ValueError(f"Thrift type {kind}")
+
+    def _skip(self, count: int) -> None:
+        self.position += count
+
+    def _byte(self) -> int:
+        self.position += 1
+        return self._data[self.position - 1]
+
+    def _unsigned(self) -> int:
+        value = shift = 0
+        while True:
+            byte = self._byte()
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    def _integer(self) -> int:
+        value = self._unsigned()
+        return (value >> 1) ^ -(value & 1)
