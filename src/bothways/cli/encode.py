@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from bothways.cli import models
 from bothways.cli import options as o
 from bothways.cli.command import command
+from bothways.cli.encode_folder import FolderOptions, encode_folder, is_folder
 from bothways.cli.equal_ids import IdWatch
 from bothways.cli.inputs import (
     check_input_files,
@@ -40,7 +41,7 @@ class EncodeOptions(o.PoolingOptions):
     output: Annotated[
         str,
         Option(
-            "File of vectors: .parquet, .npy or .jsonl, or - for stdout.",
+            "File of vectors: .parquet, .npy or .jsonl, or - for stdout; or a folder (vectors/).",
             group="Output", unit="FILE", flags=("--output", "-o"),
         ),
     ]  # fmt: skip
@@ -55,6 +56,13 @@ class EncodeOptions(o.PoolingOptions):
     overwrite: o.Overwrite = False
     keep: o.Keep = ()
     keep_all: o.KeepAll = False
+    text: Annotated[
+        bool,
+        Option(
+            "Leave the texts out, as nulls.", group="Output", flags=("--text/--no-text",),
+            advanced=True,
+        ),
+    ] = True  # fmt: skip
     tokens: Annotated[
         bool,
         Option(
@@ -69,19 +77,22 @@ def encode(
     inputs: o.InputOptions,
     options: EncodeOptions,
     overflow: o.OverflowOptions,
+    folder: FolderOptions,
     backend: o.BackendOptions,
     quiet: o.Quiet = False,
 ) -> None:
-    """Encode files of sequences into a file of vectors.
+    """Encode files of sequences into a file of vectors, or a folder of files.
 
     Writes one vector per row, in order. .jsonl and .parquet (extra [parquet]) hold id, text,
     vector, num_tokens, num_unknown and truncated of each row, with the model and settings; .npy
     holds vectors only, with the model and settings in .npy.json and ids that are not row numbers
     in .npy.ids.jsonl. With --tokens, rows hold id, text, tokens, offsets, vectors and truncated.
+    A folder is a job of any size, of .parquet parts: the same command resumes it (bothways job).
 
     \b
         bothways encode sentences.txt -o sentences.jsonl
         bothways encode reviews.csv --column body --id-column id -o reviews.parquet
+        bothways encode 'reviews-*.parquet' --column body -o vectors/
     """
     from bothways.cli.streaming import encode_rows, encode_tokens, report_totals
     from bothways.files import ReadProgress
@@ -101,6 +112,12 @@ def encode(
         prompt_name=options.prompt_name,
         on_unknown=overflow.on_unknown,
     )
+    if is_folder(options.output):
+        encode_folder(
+            files, inputs, keep, options, folder, settings, backend,
+            max_memory=overflow.max_memory, quiet=quiet,
+        )  # fmt: skip
+        return
     with contextlib.ExitStack() as stack:
         out = stack.enter_context(_open_output(options))
         if keep and out.format == "npy":

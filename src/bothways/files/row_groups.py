@@ -18,11 +18,18 @@ class RowGroupWriter:
     """Collects record batches and writes them as row groups.
 
     schema: of the columns before those that are copied from the input.
+    kept_types: of the copied columns; by default, the first rows determine them.
     options: of `pyarrow.parquet.ParquetWriter`.
     """
 
-    def __init__(self, sink: Sink, schema: "pa.Schema", **options: Any) -> None:
-        self.schema = schema
+    def __init__(
+        self,
+        sink: Sink,
+        schema: "pa.Schema",
+        kept_types: KeptTypes | None = None,
+        **options: Any,
+    ) -> None:
+        self.schema, self._kept_types = schema, kept_types
         self._sink, self._options = sink, options
         self._started: tuple[pq.ParquetWriter, pa.Schema, KeptTypes] | None = None
         self._pending: list[pa.RecordBatch] = []
@@ -54,7 +61,7 @@ class RowGroupWriter:
         import pyarrow.parquet as pq
 
         if self._started is None:
-            types = KeptTypes(kept)
+            types = self._kept_types or KeptTypes(kept)
             schema = pa.schema([*self.schema, *types.fields]).with_metadata(self.schema.metadata)
             file = pa.PythonFile(self._sink, mode="w")
             self._started = pq.ParquetWriter(file, schema, **self._options), schema, types
