@@ -11,9 +11,17 @@ from typing import Literal
 
 from bothways.errors import DataFileError
 
-__all__ = ["decode_lines", "detect_encoding", "guess_encoding", "strip_newline"]
+__all__ = [
+    "NotUtf8",
+    "check_decoded",
+    "decode_lines",
+    "detect_encoding",
+    "guess_encoding",
+    "strip_newline",
+]
 
 _BOM = codecs.BOM_UTF8
+_ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
 _GUESS_BYTES = 1000
 _BOMS = (  # that of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -32,6 +40,24 @@ _GUESSES = (
 )
 """Encodings of scripts that are not Latin: characters of the script, and the least share of them
 among those that are not ASCII."""
+
+
+class NotUtf8(DataFileError):
+    """A text has a byte that is not UTF-8."""
+
+
+def check_decoded(text: str, where: object) -> None:
+    """Raise if a text has a byte that `decode_lines` decoded to a lone surrogate.
+
+    Raises:
+        NotUtf8: with the first such byte.
+    """
+    wrong = None if text.isascii() else _ESCAPED_BYTE.search(text)
+    if wrong is not None:
+        raise NotUtf8(
+            f"{where}: byte 0x{ord(wrong[0]) - 0xDC00:02x} is not valid UTF-8; give the encoding "
+            "of the file with --encoding, or save the file as UTF-8"
+        )
 
 
 def detect_encoding(head: bytes) -> str | None:

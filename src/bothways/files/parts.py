@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from bothways.errors import DataFileError
 from bothways.files.byte_lines import read_byte_lines
 from bothways.files.columns import ColumnSelection
-from bothways.files.decoding import decode_lines, detect_encoding
+from bothways.files.decoding import NotUtf8, check_decoded, decode_lines, detect_encoding
 from bothways.files.formats import FilePart, InputFile
 from bothways.files.missing import OnMissing, replace_missing
 from bothways.files.reading import read_raw_rows
@@ -19,7 +19,7 @@ from bothways.model.inputs import InputKind
 
 __all__ = ["BadRow", "BadRowCode", "DividedFile", "divide_file", "final_columns", "read_part"]
 
-BadRowCode = Literal["missing", "invalid", "encoding", "too_long", "unknown", "refused", "killed"]
+BadRowCode = Literal["missing", "invalid", "encoding", "too_long", "refused", "killed"]
 
 
 class BadRow(NamedTuple):
@@ -108,7 +108,8 @@ def read_part(
 
     def refuse(error: DataFileError, place: Place) -> None:
         if part.row < place.row <= part.row + rows:
-            bad.append(BadRow(place, None, "invalid", str(error)))
+            code: BadRowCode = "encoding" if isinstance(error, NotUtf8) else "invalid"
+            bad.append(BadRow(place, None, code, str(error)))
 
     with contextlib.ExitStack() as stack:
         for raw in read_raw_rows(file, read_progress, kind, selection, stack, refuse):
@@ -139,16 +140,12 @@ def _ignore(error: DataFileError, place: Place) -> None:
 def _undecoded(row: Row) -> BadRow | None:
     """The row as a bad one, if it has bytes that are not UTF-8."""
     parts: list[Any] = row.value if isinstance(row.value, list) else [row.value]
-    for text in (*parts, row.id, *row.cells.values()):
-        if not isinstance(text, str) or text.isascii():
-            continue
-        wrong = next((c for c in text if "\udc80" <= c <= "\udcff"), None)
-        if wrong is not None:
-            message = (
-                f"{row.place}: byte 0x{ord(wrong) - 0xDC00:02x} is not valid UTF-8; give the "
-                "encoding of the file with --encoding, or save the file as UTF-8"
-            )
-            return BadRow(row.place, None, "encoding", message)
+    try:
+        for text in (*parts, row.id, *row.cells.values()):
+            if isinstance(text, str):
+                check_decoded(text, row.place)
+    except NotUtf8 as error:
+        return BadRow(row.place, None, "encoding", str(error))
     return None
 
 

@@ -144,7 +144,7 @@ def _sizes(
 ) -> Iterator[tuple[FilePart, int, int]]:
     """Each part with its rows and its bytes, which are in proportion to rows without an offset."""
     size = Path(file.source).stat().st_size
-    for part, after in zip(parts, [*parts[1:], None], strict=True):
+    for part, after in zip(parts, [*parts, None][1:], strict=True):
         count = (rows if after is None else after.row) - part.row
         if part.offset is None:
             share = size * count // rows

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import bothways
-from bothways.errors import InputError, SequenceTooLong
+from bothways.errors import DataFileError, InputError, SequenceTooLong
 from bothways.files import ReadProgress, Row, VectorBatch
 from bothways.files.kept_cells import NO_CELLS, KeptCells, KeptTypes
 from bothways.files.parts import BadRow, BadRowCode, read_part
@@ -108,7 +108,8 @@ class ShardEncoder:
                 with closing(rows):
                     cache = _VectorCache(self._max_copies)
                     for chunk in split_into_chunks(rows, self._plan):
-                        good, batch = self._encode(chunk, cache, bad, counts, report)
+                        fitting = self._fitting(chunk, bad, counts)
+                        good, batch = self._encode(fitting, cache, bad, counts, report)
                         if good:
                             ids = [ids[0] if ids else good[0].id, good[-1].id]
                             writer.write(batch, KeptCells.of(good))
@@ -162,6 +163,23 @@ class ShardEncoder:
                     bad.add(row)
                     counts.count_bad(row)
                     report(counts)
+
+    def _fitting(self, chunk: list[Row], bad: "_BadRows", counts: ShardProgress) -> list[Row]:
+        """The rows whose copied cells are of the types of their columns; others go to `bad`."""
+        try:
+            self._kept_types.arrays(KeptCells.of(chunk))
+        except DataFileError:
+            good = []
+            for row in chunk:
+                try:
+                    self._kept_types.arrays(KeptCells.of([row]))
+                    good.append(row)
+                except DataFileError as error:
+                    refused = _refused(row, "invalid", str(error))
+                    bad.add(refused)
+                    counts.count_bad(refused)
+            return good
+        return chunk
 
     def _encode(
         self,
@@ -299,12 +317,14 @@ def _kept_types(job: Job) -> KeptTypes:
     """
     if not job.spec.columns.keep:
         return KeptTypes(NO_CELLS)
+    first: list[Row] = []
     for shard in job.plan.shards:
+        if len(first) == _TYPED_ROWS:
+            break
         with closing(read_shard(job, shard, ReadProgress([]))) as rows:
             good = (row for row in rows if isinstance(row, Row))
-            if first := list(itertools.islice(good, _TYPED_ROWS)):
-                return KeptTypes(KeptCells.of(first))
-    return KeptTypes(NO_CELLS)
+            first += itertools.islice(good, _TYPED_ROWS - len(first))
+    return KeptTypes(KeptCells.of(first))
 
 
 def machine_of(encoder: "Encoder") -> Machine:
