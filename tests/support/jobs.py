@@ -31,7 +31,7 @@ class JobMaker:
     def spec(self, *inputs: Path, shard_rows: int = 10, **options: Any) -> JobSpec:
         settings = EncodeSettings(on_overflow=options.pop("on_overflow", "truncate"))
         columns = ColumnSelection("text", options.pop("id_column", None), options.pop("keep", ()))
-        if inputs[0].suffix == ".txt":
+        if inputs[0].suffix in (".txt", ".fasta"):
             columns = ColumnSelection()
         return JobSpec(
             inputs=tuple(check_inputs([str(path) for path in inputs])),

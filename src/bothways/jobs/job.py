@@ -14,6 +14,7 @@ for a shard is a function of the job alone, except for times and machine in its 
 
 import dataclasses
 import datetime
+import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -150,17 +151,17 @@ def open_job(folder: Path) -> Job:
                 f"{folder}: a job of format {content['format_version']}, which this version of "
                 "bothways does not know; use the version that made it"
             )
-        plan = JobPlan.from_json(content["planned"], plan_path.read_bytes())
-        job = Job(folder, content["job_id"], JobSpec.from_json(content["job"]), plan)
+        lines = plan_path.read_bytes()
+        if hashlib.sha256(lines).hexdigest() != content["plan_sha256"]:
+            raise DataFileError(f"{plan_path}: was changed after it was written, or is damaged")
+        plan = JobPlan.from_json(content["planned"], lines)
+        return Job(folder, content["job_id"], JobSpec.from_json(content["job"]), plan)
     except OSError as error:
         if isinstance(error, DataFileError):
             raise
         raise DataFileError(f"{plan_path}: cannot be read: {error.strerror or error}") from error
     except (KeyError, TypeError, ValueError) as error:
         raise DataFileError(f"{folder}: job.json or plan.jsonl is damaged: {error}") from error
-    if plan.sha256 != content["plan_sha256"] or job.id != job_id(content["job"]):
-        raise DataFileError(f"{plan_path}: was changed after it was written, or is damaged")
-    return job
 
 
 def prepare_job(
@@ -204,7 +205,7 @@ def prepare_job(
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "job": content,
             "planned": plan.inputs_json(),
-            "plan_sha256": plan.sha256,
+            "plan_sha256": hashlib.sha256(plan.to_lines()).hexdigest(),
         },
     )
     return open_job(folder)

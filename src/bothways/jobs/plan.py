@@ -1,7 +1,6 @@
 """The plan of a job: its inputs cut into shards, in one pass, as a function of them alone."""
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -76,11 +75,6 @@ class JobPlan:
         """The shards as JSON lines."""
         lines = (json.dumps(dataclasses.asdict(shard)) + "\n" for shard in self.shards)
         return "".join(lines).encode()
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256, in hex, of `to_lines`."""
-        return hashlib.sha256(self.to_lines()).hexdigest()
 
     def inputs_json(self) -> list[dict[str, Any]]:
         """The inputs as JSON."""
