@@ -135,7 +135,7 @@ def test_a_disk_without_room_is_refused_before_the_start(
 
 def kill_at(sequence: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the process be killed when it encodes a sequence."""
-    encode = Encoder.encode_detailed
+    encode: Any = Encoder.encode_detailed
 
     def encode_or_die(self: Encoder, sequences: list[str], **options: Any) -> Any:
         if sequence in sequences:

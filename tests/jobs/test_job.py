@@ -88,7 +88,7 @@ def test_equal_texts_are_encoded_once_and_have_equal_bits(
     source = tmp_path / "x.txt"
     source.write_text("MKV\nLAT\nMKV\nMKV\nCC\nLAT\n")
     encoded: list[str] = []
-    encode = type(jobs.encoder).encode_detailed
+    encode: Any = type(jobs.encoder).encode_detailed
 
     def count(self: Any, sequences: list[str], **options: Any) -> Any:
         encoded.extend(sequences)

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from bothways.cli import models
 from bothways.cli import options as o
 from bothways.cli.command import command
+from bothways.cli.console import note
 from bothways.cli.encode_folder import FolderOptions, encode_folder, is_folder
 from bothways.cli.equal_ids import IdWatch
 from bothways.cli.inputs import (
@@ -21,6 +22,7 @@ from bothways.cli.inputs import (
     report_missing,
 )
 from bothways.cli.progress import encoding_progress
+from bothways.cli.signals import Terminated
 from bothways.errors import InputError
 from bothways.io.options import Option
 
@@ -142,7 +144,7 @@ def encode(
         )
         ids = IdWatch()
         started = time.monotonic()
-        with encoding_progress(quiet=quiet) as report:
+        with _suggest_folder(out), encoding_progress(quiet=quiet) as report:
             totals = encode_all(
                 encoder,
                 ids.watch(check_kept(rows, out.COLUMNS)),
@@ -150,11 +152,24 @@ def encode(
                 plan=plan,
                 read_progress=read_progress,
                 report=report,
+                texts=options.text,
             )
         seconds = time.monotonic() - started
     report_missing(inputs, read_progress)
     ids.report()
     report_totals("encoded", totals, seconds, max_length=encoder.max_length, quiet=quiet)
+
+
+@contextlib.contextmanager
+def _suggest_folder(out: "VectorOutput | TokenOutput") -> Iterator[None]:
+    """Say, when a signal ends the work, what would have kept its result."""
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated):
+        if out.name == "standard output":
+            raise
+        note("nothing is written; with a folder as output (-o vectors/), the same command resumes")
+        raise
 
 
 def _check_tokens(options: EncodeOptions) -> None:

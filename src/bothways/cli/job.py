@@ -72,7 +72,7 @@ def status(folder: Folder, as_json: o.AsJson = False) -> None:
 
 def verify(
     folder: Folder,
-    backend: o.BackendOptions,
+    device: o.DeviceOptions,
     deep: Annotated[
         bool, typer.Option("--deep", help="Encode a sample of rows again, and compare the bits.")
     ] = False,
@@ -91,7 +91,7 @@ def verify(
     problems = verify_files(job)
     compared = 0
     if deep and not problems:
-        encoder = load_job_encoder(job, backend, quiet=quiet)
+        encoder = load_job_encoder(job, device, quiet=quiet)
         compared, problems = verify_vectors(job, encoder)
     if problems:
         for problem in problems:
@@ -109,7 +109,7 @@ def verify(
 
 
 def retry(
-    folder: Folder, options: RetryOptions, backend: o.BackendOptions, quiet: o.Quiet = False
+    folder: Folder, options: RetryOptions, device: o.DeviceOptions, quiet: o.Quiet = False
 ) -> None:
     """Encode the shards again that have rows which could not be encoded.
 
@@ -123,8 +123,8 @@ def retry(
 
     job = open_job(Path(folder))
     shards = [record.shard for record in job.records() if record.bad]
-    if shards:
-        encoder = load_job_encoder(job, backend, quiet=quiet)
+    if shards or job.unfinished():
+        encoder = load_job_encoder(job, device, quiet=quiet)
         job.reopen(shards)
         run_job(job, encoder, options, max_memory=options.max_memory, quiet=quiet)
     elif not quiet:
@@ -132,7 +132,7 @@ def retry(
 
 
 def work(
-    folder: Folder, options: WorkOptions, backend: o.BackendOptions, quiet: o.Quiet = False
+    folder: Folder, options: WorkOptions, device: o.DeviceOptions, quiet: o.Quiet = False
 ) -> None:
     """Work on a job, beside other workers on this machine or on others that share its folder.
 
@@ -146,7 +146,7 @@ def work(
 
     worker = None if options.worker is None else _parse_worker(options.worker)
     job = open_job(Path(folder))
-    encoder = load_job_encoder(job, backend, quiet=quiet)
+    encoder = load_job_encoder(job, device, quiet=quiet)
     run_job(
         job, encoder, options, max_memory=options.max_memory, worker=worker, wait=False,
         quiet=quiet,

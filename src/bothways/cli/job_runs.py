@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -20,6 +20,7 @@ from bothways.io.options import Option
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
+    from bothways.inference.backends import Precision
     from bothways.jobs.job import Job
     from bothways.jobs.records import ShardRecord
     from bothways.jobs.worker import BadLimit, JobProgress
@@ -71,14 +72,20 @@ class JobRunOptions:
             raise InputError(f"--max-bad {error}") from None
 
 
-def load_job_encoder(job: "Job", backend: o.BackendOptions, *, quiet: bool) -> "Encoder":
+def load_job_encoder(job: "Job", device: o.DeviceOptions, *, quiet: bool) -> "Encoder":
     """Load the encoder of a job, with its precision and maximum length.
 
     Raises:
         InputError: if the model is no longer the one of the job.
     """
     origin = job.spec.origin
-    options = dataclasses.replace(backend, precision=origin.precision, max_length=origin.max_length)
+    options = o.BackendOptions(
+        backend=device.backend,
+        device=device.device,
+        threads=device.threads,
+        precision=cast("Precision", origin.precision),
+        max_length=origin.max_length,
+    )
     encoder = models.load(origin.model, options, quiet=quiet)
     if encoder.fingerprint != origin.fingerprint:
         raise InputError(

@@ -67,10 +67,12 @@ def encode_rows(
     plan: ChunkPlan,
     read_progress: ReadProgress,
     report: EncodingReport,
+    texts: bool = True,
 ) -> Totals:
     """Encode and write all rows.
 
     read_progress: progress of the reader that yields the rows. report: called after every batch.
+    texts: whether to write the texts.
 
     Raises:
         InputError: naming the file and row of a sequence that cannot be encoded.
@@ -78,7 +80,7 @@ def encode_rows(
     totals = Totals()
     for chunk, progress in _each_chunk(rows, totals, plan, read_progress, report):
         encodings = encode_chunk(encoder, chunk, settings, plan, progress)
-        writer.write(vector_batch(chunk, encodings), KeptCells.of(chunk))
+        writer.write(vector_batch(chunk, encodings, texts=texts), KeptCells.of(chunk))
         totals.tokens += int(encodings.num_tokens.sum())
         totals.truncated += int(encodings.truncated.sum())
         if settings.on_unknown == "warn" and encodings.mostly_unknown.any():
@@ -133,10 +135,12 @@ def encode_tokens(
     plan: ChunkPlan,
     read_progress: ReadProgress,
     report: EncodingReport,
+    texts: bool = True,
 ) -> Totals:
     """Encode all rows and write a vector for each of their tokens.
 
     read_progress: progress of the reader that yields the rows. report: called after every batch.
+    texts: whether to write the texts.
 
     Raises:
         InputError: naming the file and row of a sequence that cannot be encoded.
@@ -156,7 +160,7 @@ def encode_tokens(
         writer.write(
             TokenBatch(
                 ids=[row.id for row in chunk],
-                texts=[text_or_none(row.value) for row in chunk],
+                texts=[text_or_none(row.value) if texts else None for row in chunk],
                 tokens=[each.tokens for each in contextual],
                 offsets=[each.offsets for each in contextual],
                 vectors=[each.vectors for each in contextual],

@@ -6,7 +6,7 @@ import itertools
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,7 +147,7 @@ class ShardEncoder:
         counts: ShardProgress,
         report: Report,
         read_progress: ReadProgress,
-    ) -> Iterator[Row]:
+    ) -> Generator[Row]:
         """The rows that can be read; the others go to `bad`."""
         with closing(read_shard(self.job, shard, read_progress)) as rows:
             for each in rows:
@@ -207,15 +207,14 @@ class ShardEncoder:
             else:
                 good.append(row)
                 found.append(cache[key])
-        batch = vector_batch(good, _gather(found, self.job.spec.origin.dimensions))
-        if not self.job.spec.texts:
-            batch = dataclasses.replace(batch, texts=[None] * len(good))
+        vectors = _gather(found, self.job.spec.origin.dimensions)
+        batch = vector_batch(good, vectors, texts=self.job.spec.texts)
         cache.forget()
         counts.rows += len(good)
         counts.copied += len(good) - (len(new) - len(refused))
         counts.tokens += int(batch.num_tokens.sum())
         counts.truncated += int(batch.truncated.sum())
-        counts.unknown += sum(bool(vectors.mostly_unknown[i]) for vectors, i in found)
+        counts.unknown += int(vectors.mostly_unknown.sum())
         report(counts)
         return good, batch
 
@@ -291,7 +290,7 @@ class ShardEncoder:
         return found
 
 
-def read_shard(job: Job, shard: Shard, read_progress: ReadProgress) -> Iterator[Row | BadRow]:
+def read_shard(job: Job, shard: Shard, read_progress: ReadProgress) -> Generator[Row | BadRow]:
     """The rows of a shard, in order.
 
     Raises:

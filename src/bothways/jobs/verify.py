@@ -88,8 +88,9 @@ def _compare(job: Job, shard: Shard, encoder: "Encoder") -> tuple[int, int]:
     table = pq.read_table(job.part_path(shard.shard), columns=["id", "vector"])
     by_id: dict[str, list[int]] = {}
     for index, row_id in enumerate(table["id"].to_pylist()):
-        by_id.setdefault(row_id, []).append(index)
-    stored = table["vector"].combine_chunks().flatten().to_numpy()
+        by_id.setdefault(str(row_id), []).append(index)
+    column: Any = table["vector"].combine_chunks()
+    stored = column.flatten().to_numpy()
     stored = stored.reshape(-1, job.spec.origin.dimensions)
     again = encode_chunk(
         encoder, sample, job.spec.settings, ChunkPlan(), lambda done, total: None

@@ -100,11 +100,13 @@ def name_row_in_errors(chunk: list[Row]) -> Iterator[None]:
         raise InputError(f"{chunk[error.sequence].place}: {error.detail}") from error
 
 
-def vector_batch(chunk: list[Row], encodings: "SequenceVectors") -> VectorBatch:
-    """The rows of a chunk with their vectors, for a writer."""
+def vector_batch(
+    chunk: list[Row], encodings: "SequenceVectors", *, texts: bool = True
+) -> VectorBatch:
+    """The rows of a chunk with their vectors, for a writer, and with their texts or without."""
     return VectorBatch(
         ids=[row.id for row in chunk],
-        texts=[text_or_none(row.value) for row in chunk],
+        texts=[text_or_none(row.value) if texts else None for row in chunk],
         vectors=encodings.vectors,
         num_tokens=encodings.num_tokens,
         num_unknown=encodings.num_unknown,
