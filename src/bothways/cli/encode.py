@@ -43,7 +43,7 @@ class EncodeOptions(o.PoolingOptions):
     output: Annotated[
         str,
         Option(
-            "File of vectors: .parquet, .npy or .jsonl, or - for stdout; or a folder (vectors/).",
+            "File: .parquet, .npy or .jsonl; a folder: vectors/; - for stdout.",
             group="Output", unit="FILE", flags=("--output", "-o"),
         ),
     ]  # fmt: skip
@@ -87,12 +87,10 @@ def encode(
 
     Writes one vector per row, in order. .jsonl and .parquet (extra [parquet]) hold id, text,
     vector, num_tokens, num_unknown and truncated of each row, with the model and settings; .npy
-    holds vectors only, with the model and settings in .npy.json and ids that are not row numbers
-    in .npy.ids.jsonl. With --tokens, rows hold id, text, tokens, offsets, vectors and truncated.
-    A folder is a job of any size, of .parquet parts: the same command resumes it (bothways job).
+    holds vectors, with the rest in .npy.json and .npy.ids.jsonl. With --tokens, rows hold tokens,
+    offsets and vectors. A folder holds .parquet parts, and the same command resumes it (see job).
 
     \b
-        bothways encode sentences.txt -o sentences.jsonl
         bothways encode reviews.csv --column body --id-column id -o reviews.parquet
         bothways encode 'reviews-*.parquet' --column body -o vectors/
     """
