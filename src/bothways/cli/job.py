@@ -59,6 +59,7 @@ def status(folder: Folder, as_json: o.AsJson = False) -> None:
 
     \b
         bothways job status vectors/
+        bothways job status vectors/ --json
     """
     from bothways.jobs.job import open_job
     from bothways.jobs.status import status_of
@@ -81,6 +82,7 @@ def verify(
     """Compare the files of a job with their digests, and its inputs with those of the plan.
 
     \b
+        bothways job verify vectors/
         bothways job verify vectors/ --deep
     """
     from bothways.jobs.job import open_job
@@ -118,6 +120,7 @@ def retry(
 
     \b
         bothways job retry vectors/
+        bothways job retry vectors/ --max-memory 16GiB
     """
     from bothways.jobs.job import open_job
 
@@ -211,13 +214,13 @@ def _group() -> Any:
 
     @app.callback()
     def job() -> None:
-        """Follow, check and help a job: encoding into a folder.
+        """Follow and verify the encoding into a folder, and add workers.
 
-        `bothways encode INPUT... -o FOLDER/` makes a job, and the same command resumes it.
+        `bothways encode INPUT... -o FOLDER/` plans and runs a job, and the same command resumes it.
 
         \b
-            bothways encode reviews-*.parquet -o vectors/ --column body
             bothways job status vectors/
+            bothways job work vectors/ --worker 3/16
         """
 
     return typer.main.get_command(app)

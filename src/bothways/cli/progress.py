@@ -81,7 +81,7 @@ def job_progress(*, quiet: bool) -> Iterator[Callable[["JobProgress"], None]]:
 
 
 def _clock_time(seconds: float) -> str:
-    """The time of day after so many seconds, with the date unless it is today."""
+    """The time of day in `seconds` seconds, with the date unless it is today."""
     now = datetime.datetime.now().astimezone()
     end = now + datetime.timedelta(seconds=seconds)
     return end.strftime("%H:%M" if end.date() == now.date() else "%Y-%m-%d %H:%M")

@@ -378,7 +378,7 @@ def _refused(row: Row, code: BadRowCode, message: str) -> BadRow:
 
 
 class _VectorCache(dict[bytes, "tuple[SequenceVectors, int]"]):
-    """Vectors of texts, by digest: the first so many of a shard, and all of a chunk."""
+    """Vectors of texts, by digest: the first `most` of a shard, and all of a chunk."""
 
     def __init__(self, most: int | None) -> None:
         self._most = most

@@ -21,7 +21,7 @@ _ENDS_BYTES = 1 << 20
 """Bytes at the start and at the end of an input of which its fingerprint has a digest."""
 _SHARD_ROWS = 65_536
 _SHARD_BYTES = 128 << 20
-"""A shard has at most so many rows, and bytes of vectors, by default."""
+"""Limits of a shard by default: rows, and bytes of vectors."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class JobSpec:
 
     @staticmethod
     def default_shard_rows(dimensions: int) -> int:
-        """Rows of a shard, for vectors with so many dimensions."""
+        """Rows of a shard by default, for vectors of that width."""
         return max(1, min(_SHARD_ROWS, _SHARD_BYTES // (4 * dimensions)))
 
     def to_json(self) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class BadLimit:
         raise ValueError(f"{text!r}: expected a number of rows such as 100, or a share such as 1%")
 
     def allows(self, bad: int, rows: int) -> bool:
-        """Whether so many bad rows, of those that were read, are few enough."""
+        """Whether `bad` rows, of `rows` that were read, are few enough."""
         if self.rows is not None:
             return bad <= self.rows
         return bad <= max(_LEAST_BAD, self.share * rows)
