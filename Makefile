@@ -11,7 +11,7 @@ ENGINE := $(shell find src/bothways/native/engine -type f)
 QUERY  := something to keep the rain off
 
 .DELETE_ON_ERROR:
-.PHONY: run test format lint types imports unit clean
+.PHONY: run test test-lowest format lint types imports unit clean
 
 run: $(VENV)/run.stamp
 	@mkdir -p $(dir $(OUT))
@@ -36,6 +36,24 @@ imports: $(VENV)/dev.stamp
 # One process per core, one thread per process: torch would take all cores in each.
 unit: $(VENV)/dev.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+
+# The lowest versions of the dependencies, in an environment of their own. Comparisons with
+# transformers, JAX and scikit-learn's estimator checks need newer versions, and memory plans are
+# measured on the current torch. On Linux, pip takes the CUDA build of this torch: 3 GB.
+LOWEST := build/lowest
+LOWEST_TESTS := $(addprefix tests/,checkpoints cli files inference io model native nn sequences \
+	training test_encoder.py test_installation.py test_package.py test_pickled_encoder.py)
+
+test-lowest: $(LOWEST)/stamp
+	PATH="$(CURDIR)/$(LOWEST)/bin:$$PATH" OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest -n auto \
+		-W ignore::DeprecationWarning -m "not current_versions" $(LOWEST_TESTS)
+
+$(LOWEST)/stamp: pyproject.toml constraints-lowest.txt $(ENGINE)
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python -m pip --disable-pip-version-check --quiet install \
+		--constraint constraints-lowest.txt \
+		'.[torch,parquet,plots,sklearn,hub,onnx,tensorboard]' beartype hypothesis onnxruntime pytest pytest-xdist
+	@touch $@
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("bothways needs Python 3.11")'

@@ -35,7 +35,15 @@ from torch import Tensor
 import record
 from bothways.checkpoints import ModelBundle, read_folder, resolve
 from bothways.nn import Lengths
-from bothways.training import Dataset, Example, InputSequence, StepEvent, TrainingSettings, fit
+from bothways.training import (
+    Dataset,
+    Example,
+    InputSequence,
+    StartOptions,
+    StepEvent,
+    TrainingSettings,
+    fit,
+)
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.classify import Classify
 from bothways.training.objectives.heads import head_for
@@ -153,7 +161,7 @@ def train_ours(
     with tempfile.TemporaryDirectory() as out:
         fit(
             model, objective, Dataset(examples, lengths), None, settings, Path(out) / "run",
-            template=bundle, from_scratch=False, progress=record_step,
+            template=bundle, from_scratch=False, options=StartOptions(progress=record_step),
         )  # fmt: skip
     (start, before), (end, after) = ends[0], ends[-1]
     return Timed(end - start, after - before, after - before)

@@ -1,6 +1,7 @@
 import gc
 import importlib
 import pickle
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -16,11 +17,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 import bothways
-from bothways.errors import CheckpointError, InputError, MissingExtra, TruncationWarning
+from bothways.errors import (
+    CheckpointError,
+    InputError,
+    MissingExtra,
+    TruncationWarning,
+    UnknownTokenWarning,
+)
 from bothways.model.baselines import BaselineConfig
 from bothways.model.config import EncoderConfig
 from bothways.sequences import Alphabet, Series, SeriesReader, SymbolReader
-from bothways.sklearn import SequenceClassifier, SequenceEncoder
+from bothways.sklearn import SequenceClassifier, SequenceEncoder, SequenceRegressor
 from bothways.training.engine import loop
 
 SMALL: dict[str, Any] = {"num_layers": 1, "d_model": 16}
@@ -296,9 +303,64 @@ def test_weights_of_classes_shift_predictions() -> None:
     assert plain[0, 1] < balanced[0, 1] < rare[0, 1]
 
 
-def test_cut_sequences_are_counted() -> None:
-    with pytest.warns(TruncationWarning, match="20 of 20 sequences were longer than 4"):
-        _small_classifier(max_length=4, alphabet="characters").fit(TEXTS, ANIMALS)
+def test_cut_sequences_are_counted_once_per_fit_with_the_parameter_to_change() -> None:
+    classifier = _small_classifier(max_length=4, alphabet="characters")
+    message = "20 of 20 sequences were longer than 4 positions and were cut; max_length= sets where"
+    with pytest.warns(TruncationWarning, match=message) as given:
+        classifier.fit(TEXTS, ANIMALS)
+    assert len(given) == 1
+    assert given[0].filename == __file__
+    classifier.predict(TEXTS)  # warnings are errors here
+    with pytest.warns(TruncationWarning):
+        classifier.fit(TEXTS, ANIMALS)
+
+
+def test_predictions_warn_once_if_the_training_data_fitted() -> None:
+    classifier = _small_classifier(max_length=12, alphabet="characters").fit(
+        ["ab", "ba"] * 5, ANIMALS[:10]
+    )
+    with pytest.warns(TruncationWarning, match="1 of 1 .*; max_length= sets where") as given:
+        classifier.predict(["a" * 40])
+    assert "on_overflow" not in str(given[0].message)
+    assert given[0].filename == __file__
+    classifier.predict(["b" * 40])
+
+
+def test_the_encoder_warns_once_per_fit_of_its_own_parameters(letters_folder: str) -> None:
+    encoder = SequenceEncoder(letters_folder).fit(TEXTS)
+    with pytest.warns(TruncationWarning, match="on_overflow='window'"):
+        encoder.transform(["a" * 40])
+    encoder.transform(["b" * 40])
+    with pytest.warns(UnknownTokenWarning, match="on_unknown='error'"):
+        encoder.transform(["ABC"])
+    encoder.transform(["ABC"])
+    with pytest.raises(InputError, match="unknown to the model"):
+        SequenceEncoder(letters_folder, on_unknown="error").fit(["ABC"])
+
+
+def test_verbose_prints_a_line_for_each_epoch_and_validation(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _small_classifier(validation_fraction=0.2, verbose=1).fit(TEXTS, ANIMALS)
+    lines = capsys.readouterr().out.splitlines()
+    epochs = [line for line in lines if ", epoch " in line]
+    assert len(epochs) == 3
+    assert re.fullmatch(r"step \d+ of \d+, epoch 3 of 3: loss [\d.]+, [\d,]+ tokens/s", epochs[-1])
+    assert any(re.match(r"step \d+: held out: loss [\d.]+, accuracy", line) for line in lines)
+    _small_classifier(verbose=2).fit(TEXTS, ANIMALS)
+    assert len(capsys.readouterr().out.splitlines()) > 3
+    _small_classifier().fit(TEXTS, ANIMALS)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_head_is_trained_on_a_frozen_model(letters_folder: str) -> None:
+    classifier = _small_classifier(model=letters_folder, fields=None, frozen=True, epochs=30)
+    classifier.fit(TEXTS, ANIMALS)
+    assert classifier.score(TEXTS, ANIMALS) == 1
+    expected = bothways.load(letters_folder).encode(TEXTS)
+    assert np.array_equal(classifier.model_.encoder.encode(TEXTS), expected)
+    with pytest.raises(ValueError, match="frozen=True trains only a head"):
+        _small_classifier(frozen=True).fit(TEXTS, ANIMALS)
 
 
 def test_a_single_class_is_refused() -> None:
@@ -314,5 +376,46 @@ def test_each_sequence_needs_a_class() -> None:
 def test_without_scikit_learn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.delitem(sys.modules, "bothways.sklearn")
-    with pytest.raises(MissingExtra, match=r"bothways\[sklearn\]"):
+    with pytest.raises(MissingExtra, match=r"\[sklearn\]"):
         importlib.import_module("bothways.sklearn")
+
+
+# SequenceRegressor
+
+
+QUICK_REGRESSOR = SequenceRegressor(
+    fields={**SMALL, "dropout": 0.0, "position_embedding": "learned"},
+    epochs=10,
+    batch_tokens=256,
+    learning_rate=3e-2,
+    threads=1,
+    random_state=0,
+)
+"""Learns enough in 90 steps for the check that measures a score."""
+
+
+@parametrize_with_checks([QUICK_REGRESSOR])  # type: ignore[untyped-decorator]
+def test_the_regressor_passes_scikit_learns_checks(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+def test_numbers_are_predicted_in_their_own_units() -> None:
+    texts = ["a" * n for n in range(1, 21)]
+    y = np.array([1000.0 + 100 * len(text) for text in texts])
+    regressor = clone(QUICK_REGRESSOR).set_params(
+        alphabet="characters", epochs=60, learning_rate=1e-2, pooling="max"
+    )
+    predicted = regressor.fit(texts, y).predict(texts)
+    assert predicted.shape == (20,)
+    assert predicted.dtype == np.float64
+    assert regressor.score(texts, y) > 0.9
+    two = regressor.fit(texts, np.stack([y, -y], axis=1)).predict(texts)
+    assert two.shape == (20, 2)
+    assert abs(two.sum(axis=1)).max() < 1000
+    again = pickle.loads(pickle.dumps(regressor))  # noqa: S301
+    assert np.array_equal(again.predict(texts), two)
+
+
+def test_each_sequence_needs_a_number() -> None:
+    with pytest.raises(ValueError, match="20 sequences and y has 3 numbers"):
+        clone(QUICK_REGRESSOR).fit(TEXTS, [1, 2, 3])

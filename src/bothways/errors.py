@@ -16,6 +16,12 @@ message says what was wrong, where, what was expected, and what to do next; the 
 it unchanged.
 """
 
+import functools
+from collections.abc import Callable
+from typing import Self
+
+from bothways.installation import install_command
+
 __all__ = [
     "BackendError",
     "BothwaysError",
@@ -93,15 +99,16 @@ class BackendError(BothwaysError, RuntimeError):
 
 
 class MissingExtra(BothwaysError, ImportError):
-    """An optional dependency is not installed.
-
-    >>> print(MissingExtra("torch", "pytorch_model.bin"))
-    pytorch_model.bin needs an extra: pip install 'bothways[torch]'
-    """
+    """An optional dependency is not installed; the message has the command that installs it."""
 
     def __init__(self, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs an extra: pip install 'bothways[{extra}]'")
+        super().__init__(f"{purpose} needs an extra: {install_command(extra)}")
         self.extra = extra
+        self.purpose = purpose
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        """Pickle the arguments, as workers of joblib and multiprocessing do, not the message."""
+        return type(self), (self.extra, self.purpose)
 
 
 def _shorten(message: str) -> str:
@@ -133,3 +140,10 @@ class UnknownTokenWarning(UserWarning):
     def __init__(self, message: str, *, count: int, first: int, advice: str) -> None:
         super().__init__(message)
         self.count, self.first, self.advice = count, first, advice
+
+    def __reduce__(self) -> tuple[Callable[..., Self], tuple[()], dict[str, object]]:
+        """Pickle the arguments by name."""
+        rebuild = functools.partial(
+            type(self), str(self), count=self.count, first=self.first, advice=self.advice
+        )
+        return rebuild, (), {}

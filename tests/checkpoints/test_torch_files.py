@@ -1,20 +1,26 @@
 import builtins
 import collections
 import io
+import json
 import os
 import pickle
 import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
+from bothways.checkpoints.folder import read_folder
 from bothways.checkpoints.torch_files import read_torch
 from bothways.errors import CheckpointError, MissingExtra
+from bothways.io.json_files import MAX_BYTES
+
+if TYPE_CHECKING:
+    from tests.checkpoints.conftest import Tiny
 
 
 def old(state: Any, path: Path) -> None:
@@ -127,7 +133,7 @@ def test_without_torch_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.delitem(sys.modules, "torch")
     monkeypatch.setattr(builtins, "__import__", no_torch)
-    with pytest.raises(MissingExtra, match=r"reading pytorch_model\.bin .*bothways\[torch\]"):
+    with pytest.raises(MissingExtra, match=r"reading pytorch_model\.bin .*\[torch\]"):
         read_torch(tmp_path / "pytorch_model.bin")
 
 
@@ -153,4 +159,31 @@ def test_an_archive_whose_members_share_their_bytes_is_refused(tmp_path: Path) -
         archive.filelist += [max(archive.infolist(), key=lambda member: member.file_size)] * 5
         archive._didModify = True  # type: ignore[attr-defined]
     with pytest.raises(CheckpointError, match="claim more bytes than the file has; refused"):
+        read_torch(path)
+
+
+@pytest.mark.parametrize("file", ["pytorch_model.bin", "2_Dense/pytorch_model.bin"])
+def test_a_file_much_larger_than_the_config_describes_is_refused_unread(
+    file: str, tiny_sentences: "Tiny", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tiny_sentences.path / file
+    if file.startswith("2"):
+        modules = json.loads((tiny_sentences.path / "modules.json").read_text())
+        modules[2] |= {"type": "sentence_transformers.models.Dense", "path": "2_Dense"}
+        (tiny_sentences.path / "modules.json").write_text(json.dumps(modules))
+        tiny_sentences.edit({"in_features": 8, "out_features": 4}, "2_Dense/config.json")
+    else:
+        (tiny_sentences.path / "model.safetensors").unlink()
+    with path.open("wb") as sparse:
+        sparse.truncate(1 << 40)
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("read"))
+    with pytest.raises(CheckpointError, match=r"bin: 1,099,511,627,776 bytes .* refused"):
+        read_folder(tiny_sentences.path)
+
+
+def test_a_pickle_that_is_larger_than_any_list_of_weights_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "pytorch_model.bin"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", bytes(MAX_BYTES + 1))
+    with pytest.raises(CheckpointError, match="larger than the limit of 16,777,216 bytes"):
         read_torch(path)

@@ -13,6 +13,7 @@ import typer
 
 from bothways.cli.console import note, reporting, warn
 from bothways.errors import CheckpointError, DataFileError, MissingExtra
+from bothways.installation import install_command
 
 
 def ending(error: BaseException) -> int:
@@ -43,7 +44,7 @@ def test_an_expected_error_is_one_line_and_exit_code_1(
 
 def test_a_missing_extra_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert ending(MissingExtra("torch", "the torch backend")) == 1
-    assert "pip install 'bothways[torch]'" in capsys.readouterr().err
+    assert install_command("torch") in capsys.readouterr().err
 
 
 def test_an_error_of_the_system_names_the_file(capsys: pytest.CaptureFixture[str]) -> None:

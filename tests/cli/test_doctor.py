@@ -33,6 +33,15 @@ def test_a_cpu_quota_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "of which this process may use 3 (its CPU quota is 2.5 cores)" in doctor._page(facts)
 
 
+def test_the_rule_for_training_threads_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "available_cpus", lambda: 3)
+    facts = doctor.describe()
+    facts["torch"]["threads"] = 8
+    assert "one per 400 million multiply-adds of a step's forward pass, at most 3;" in doctor._page(
+        facts
+    )
+
+
 def test_a_missing_or_broken_backend_states_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     create = backends.create_backend
 
@@ -74,13 +83,13 @@ def test_the_reason_matches_the_chosen_backend(auto: dict[str, Any], why: str) -
 def test_a_broken_torch_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bothways.nn.devices", None)  # importing it fails
     assert "broken" in (doctor._torch() or {})
-    assert "cannot be imported" in doctor._torch_rows({"broken": "no libtorch"})[0][1]
+    assert "cannot be imported" in doctor._torch_rows({"broken": "no libtorch"}, 2)[0][1]
 
 
 def test_without_torch_its_lines_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert doctor._torch() is None
-    assert doctor._torch_rows(None) == []
+    assert doctor._torch_rows(None, 2) == []
 
 
 def test_instruction_sets_are_not_guessed(monkeypatch: pytest.MonkeyPatch) -> None:

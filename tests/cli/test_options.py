@@ -25,7 +25,7 @@ from bothways.sequences import OnOverflow
 from bothways.training.options.data import DataOptions
 from bothways.training.options.new_model import NewModelOptions
 from bothways.training.options.objective import ObjectiveOptions
-from bothways.training.plan import TrainingPlan
+from bothways.training.plan import EvaluationPlan, TrainingPlan
 from bothways.training.settings import TrainingSettings
 
 SCREEN_LINES, SCREEN_COLUMNS = 47, 100
@@ -34,7 +34,7 @@ DATACLASSES: tuple[type[Any], ...] = (
     *(options.InputOptions, options.PoolingOptions, options.OverflowOptions),
     *(options.BackendOptions, encode.EncodeOptions, search.SearchOptions, predict.PredictOptions),
     *(export_command.ExportOptions, ConfigOptions, ReportOptions, ThreadOptions, TrainingPlan),
-    *(DataOptions, NewModelOptions, ObjectiveOptions, TrainingSettings),
+    *(DataOptions, NewModelOptions, ObjectiveOptions, TrainingSettings, EvaluationPlan),
     *(type(load_presets(name)["default"]) for name in get_args(ComparisonName)),
 )
 FIELDS = [

@@ -14,6 +14,7 @@ import pytest
 
 import bothways
 from bothways import Alphabet, EncoderConfig, Series
+from bothways.installation import install_command
 from bothways.sequences import SeriesReader, SymbolReader
 
 Run = Callable[..., tuple[int, str, str]]
@@ -100,7 +101,7 @@ main()
     assert bothways(*search, "--in", "x.jsonl").stdout == "1.0000\t1\tcba\n"
     refused = bothways(*encode, "-o", "x.parquet")
     assert refused.returncode == 1
-    assert refused.stderr == ("error: x.parquet needs an extra: pip install 'bothways[parquet]'\n")
+    assert refused.stderr == f"error: x.parquet needs an extra: {install_command('parquet')}\n"
 
 
 def test_fewer_rows_than_k_are_all_printed(run: Run, encoded: Callable[..., None]) -> None:

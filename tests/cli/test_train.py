@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import bothways
+from bothways.installation import install_command
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -123,7 +124,7 @@ def test_missing_torch_is_a_one_line_error(run: Run, monkeypatch: pytest.MonkeyP
     assert run("train", "mlm", "corpus.txt", "--out", "o") == (
         1,
         "",
-        "error: training needs an extra: pip install 'bothways[torch]'\n",
+        f"error: training needs an extra: {install_command('torch')}\n",
     )
 
 

@@ -36,6 +36,11 @@ def npy() -> bytes:
     return file.getvalue()
 
 
+def length(value: Any) -> str:
+    """The name of a case; compressed bytes hold the time."""
+    return f"{len(value)} bytes" if isinstance(value, bytes) else str(value)
+
+
 @pytest.mark.parametrize(
     ("content", "format_", "compression"),
     [
@@ -53,6 +58,7 @@ def npy() -> bytes:
         (parquet(), "parquet", None),
         (feather(), "arrow", None),
     ],
+    ids=length,
 )
 def test_the_content_shows_the_format(
     tmp_path: Path, content: bytes, format_: str, compression: str | None
@@ -72,7 +78,9 @@ def test_arrays_are_series(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"\x89PNG\r\n\x1a\n\x00\x00", b"PK\x03\x04\x00", gzip.compress(parquet())]
+    "content",
+    [b"\x89PNG\r\n\x1a\n\x00\x00", b"PK\x03\x04\x00", gzip.compress(parquet())],
+    ids=length,
 )
 def test_other_binary_files_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "data").write_bytes(content)

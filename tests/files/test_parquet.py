@@ -40,6 +40,8 @@ def read_table(tmp_path: Path) -> ReadTable:
     ids=str,
 )
 def test_columns_of_text_are_read(read_table: ReadTable, type_: "pa.DataType") -> None:
+    if "view" in str(type_) and int(pa.__version__.partition(".")[0]) < 18:
+        pytest.skip("this version of pyarrow makes no columns of views")
     texts = ["a", "", "a", "b\u2028c\x00"]
     column = (
         pa.array(texts).cast(type_)
@@ -51,6 +53,7 @@ def test_columns_of_text_are_read(read_table: ReadTable, type_: "pa.DataType") -
     assert str(rows[3].place).endswith("x.parquet, row 4, column 'text'")
 
 
+UUID_TYPE = getattr(pa, "uuid", lambda: pa.binary(16))()  # since pyarrow 18
 NOON = datetime.datetime(2026, 1, 31, 12, 0, 0, 500_000)
 UUID = uuid.UUID("12ff2a09-0d84-447b-b2d0-5ecbc554fd4c")
 DAY = datetime.date(2026, 1, 31)
@@ -71,7 +74,7 @@ DAY = datetime.date(2026, 1, 31)
         (1_769_860_800, pa.timestamp("s"), "2026-01-31T12:00:00"),
         (decimal.Decimal("1.50"), pa.decimal128(9, 2), "1.50"),
         (UUID.bytes, pa.binary(16), str(UUID)),
-        (UUID.bytes, pa.uuid(), str(UUID)),
+        (UUID.bytes, UUID_TYPE, str(UUID)),
     ],
     ids=str,
 )

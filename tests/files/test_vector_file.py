@@ -42,7 +42,7 @@ def test_a_missing_pyarrow_is_an_error_that_names_the_extra(
 ) -> None:
     path = tmp_path / "v.parquet"
     path.write_bytes(b"PAR1")
-    with pytest.raises(MissingExtra, match=r"v\.parquet needs an extra: .*bothways\[parquet\]"):
+    with pytest.raises(MissingExtra, match=r"v\.parquet needs an extra: .*\[parquet\]"):
         read_origin(str(path))
 
 

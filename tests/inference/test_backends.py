@@ -1,6 +1,7 @@
 """What `auto` takes, and what it says where nothing is installed that it could take."""
 
 import importlib.util
+import re
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 
@@ -9,6 +10,7 @@ import pytest
 
 from bothways.errors import BackendError
 from bothways.inference.backends import BackendName, Precision, create_backend
+from bothways.installation import install_command
 from bothways.model.config import EncoderConfig
 from bothways.model.packing import PackedBatch
 from bothways.model.weights import Weights
@@ -46,7 +48,9 @@ def test_without_the_engine_torch_takes_its_place(weights: Weights) -> None:
 
 @pytest.mark.usefixtures("_no_engine", "_no_torch")
 def test_without_either_it_is_said_what_to_install(weights: Weights) -> None:
-    with pytest.raises(BackendError, match=r"pip install 'bothways\[torch\]', or .* compiler"):
+    with pytest.raises(
+        BackendError, match=re.escape(install_command("torch")) + ", or .* compiler"
+    ):
         create_backend("auto", CONFIG, weights)
 
 

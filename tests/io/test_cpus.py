@@ -5,7 +5,12 @@ from pathlib import Path
 import pytest
 
 from bothways.io import cpus
-from bothways.io.cpus import available_cpus, cpu_quota
+from bothways.io.cpus import (
+    OPERATIONS_PER_THREAD,
+    available_cpus,
+    cpu_quota,
+    threads_for,
+)
 
 
 def write(root: Path, files: dict[str, str]) -> None:
@@ -76,3 +81,8 @@ def test_the_cpus_are_those_of_the_affinity_and_at_most_the_quota_rounded_up(
     monkeypatch.setattr(cpus, "cpu_quota", lambda: quota)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(48)), raising=False)
     assert available_cpus() == (48 if quota is None else min(48, math.ceil(quota)))
+
+
+@pytest.mark.parametrize(("work", "threads"), [(0, 1), (1, 1), (2.5, 2), (3, 3), (1e6, 8)])
+def test_small_work_gets_few_threads(work: float, threads: int) -> None:
+    assert threads_for(int(work * OPERATIONS_PER_THREAD), available=8) == threads

@@ -15,7 +15,7 @@ PRECISIONS: list[VectorPrecision] = ["int8", "uint8", "binary", "ubinary"]
 
 @pytest.fixture(scope="module")
 def quantize_embeddings() -> Callable[..., Any]:
-    from sentence_transformers.util import quantization
+    quantization = pytest.importorskip("sentence_transformers.util.quantization")
 
     function: Callable[..., Any] = quantization.quantize_embeddings
     return function

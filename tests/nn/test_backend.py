@@ -204,6 +204,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.current_versions
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("length", [20, 512, 8192])
 def test_the_memory_planned_for_a_token_is_enough_and_not_twice_too_much(

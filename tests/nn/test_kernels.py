@@ -208,6 +208,7 @@ def test_the_kernel_for_whole_batches_is_chosen_if_supported(
 ) -> None:
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 0))
+    monkeypatch.setattr(kernels, "has_varlen_kernel", lambda: True)
     gpu, cpu = torch.device("cuda"), torch.device("cpu")
     for dtype, width, bias, dropout in itertools.product(
         (torch.float16, torch.bfloat16, torch.float32),
@@ -222,8 +223,17 @@ def test_the_kernel_for_whole_batches_is_chosen_if_supported(
         assert choose_kernel(cpu, dtype, width, bias, dropout) == "by_length"
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
     assert choose_kernel(gpu, torch.float16, 32, False, 0.0) == "by_length"
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 0))
+    monkeypatch.setattr(kernels, "has_varlen_kernel", lambda: False)  # an older torch
+    assert choose_kernel(gpu, torch.float16, 32, False, 0.0) == "by_length"
 
 
+needs_varlen_kernel = pytest.mark.skipif(
+    not kernels.has_varlen_kernel(), reason="this version of torch has no kernel for whole batches"
+)
+
+
+@needs_varlen_kernel
 @pytest.mark.parametrize("window", [None, 0, 5])
 def test_the_kernel_for_whole_batches_gets_bounds_and_window(
     monkeypatch: pytest.MonkeyPatch, window: int | None
@@ -256,6 +266,7 @@ def test_the_kernel_for_whole_batches_gets_bounds_and_window(
     assert (attend(q, k, v, lengths, window=window) - by_runs).abs().max() < ROUNDING
 
 
+@needs_varlen_kernel
 @pytest.mark.parametrize("window", [None, 5])
 def test_the_kernel_for_whole_batches_takes_the_call_and_has_a_gradient(
     monkeypatch: pytest.MonkeyPatch, window: int | None

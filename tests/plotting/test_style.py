@@ -1,4 +1,5 @@
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bothways.errors import MissingExtra
+from bothways.installation import install_command
 from bothways.plotting import style
 from bothways.plotting.style import (
     BLUE,
@@ -29,7 +31,7 @@ def test_labels_show_math_literally_and_replace_unavailable_characters() -> None
 
 def test_without_matplotlib_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(style, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtra, match=r"pip install 'bothways\[plots\]'"):
+    with pytest.raises(MissingExtra, match=re.escape(install_command("plots"))):
         new_figure(1, 1)
 
 

@@ -121,10 +121,8 @@ def test_texts_and_pairs_are_truncated_as_in_transformers(
     strange_texts: list[str],
     config_of: Callable[..., EncoderConfig],
 ) -> None:
-    from transformers import AutoTokenizer
-
     folder: Path = request.getfixturevalue(folder_name)
-    theirs = AutoTokenizer.from_pretrained(folder)
+    theirs = pytest.importorskip("transformers").AutoTokenizer.from_pretrained(folder)
     reader = open_folder_reader(folder, config_of())
     assert reader is not None
     pairs = list(zip(strange_texts[1:], reversed(strange_texts), strict=False))

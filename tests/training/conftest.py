@@ -24,11 +24,13 @@ from bothways.training import (
     EventCallback,
     Example,
     InputSequence,
+    StartOptions,
     TrainingResult,
     TrainingSettings,
     fit,
     read_events,
 )
+from bothways.training.data.source import Stage, hidden_stage
 from bothways.training.distributed.processes import Workers
 from bothways.training.distributed.sharding import to_full_array
 from bothways.training.engine.microbatches import prepare_step
@@ -192,7 +194,11 @@ class TinyRun:
         return {name: to_full_array(gradient_of(weight)) for name, weight in model.named_weights()}
 
     def start(
-        self, *, resume: bool = False, progress: EventCallback | None = None
+        self,
+        *,
+        resume: bool = False,
+        progress: EventCallback | None = None,
+        stage: Stage = hidden_stage,
     ) -> TrainingResult:
         """Begin the run, or go on with it."""
         self.model = self.build_model()
@@ -206,8 +212,7 @@ class TinyRun:
             template=self.make_template(),
             from_scratch=True,
             provenance=self.provenance,
-            resume=resume,
-            progress=progress,
+            options=StartOptions(resume=resume, progress=progress, stage=stage),
         )
 
 

@@ -1,8 +1,10 @@
 """A run that an earlier version wrote and a signal interrupted; `old_run/run` is its folder.
 
+That version had one field for positions, and no frozen encoders.
 `old_run/expected.safetensors` has the weights with which that version finished the run.
 """
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 import bothways
+from bothways.checkpoints import read_folder
 from bothways.checkpoints.weight_files import read_safetensors
 from bothways.errors import CheckpointError
 from bothways.training.pipeline import train
@@ -54,6 +57,7 @@ def plan_with(**training: Any) -> TrainingPlan:
     return TrainingPlan.from_tables("classify", ["train.csv"], "run", tables)
 
 
+@pytest.mark.current_versions
 def test_a_run_of_an_earlier_version_resumes_and_ends_with_the_same_weights(old_run: Path) -> None:
     finished = train(plan_with(), resume=True)
     assert finished.result.steps == 8
@@ -62,6 +66,30 @@ def test_a_run_of_an_earlier_version_resumes_and_ends_with_the_same_weights(old_
     assert weights.keys() == expected.keys()
     for name, array in expected.items():
         np.testing.assert_allclose(weights[name], array, atol=WEIGHT_TOLERANCE, rtol=0)
+
+
+def test_a_run_of_an_earlier_version_is_lengthened(old_run: Path) -> None:
+    assert train(plan_with(max_steps=10), resume=True).result.steps == 10
+    settings = json.loads((old_run / "training.json").read_text())["settings"]
+    assert (settings["max_steps"], settings["frozen"]) == (10, False)
+
+
+def test_positions_of_an_earlier_version_are_two_fields_now(old_run: Path) -> None:
+    description = json.loads((old_run / "training.json").read_text())
+    assert description["bound"]["encoder"]["positions"] == "rotary"
+    config = read_folder(old_run).transformer
+    assert (config.position_embedding, config.attention_positions) == ("none", "rotary")
+    encoder = TABLES["encoder"] | {"attention_positions": "none"}
+    plan = TrainingPlan.from_tables("classify", ["train.csv"], "run", TABLES | {"encoder": encoder})
+    with pytest.raises(CheckpointError, match=r"encoder\.attention_positions was"):
+        train(plan, resume=True)
+    old_name = TrainingPlan.from_tables(
+        "classify", ["train.csv"], "run", {"encoder": {"positions": "sinusoidal"}}
+    )
+    assert old_name.new_model.fields == {
+        "position_embedding": "sinusoidal",
+        "attention_positions": "none",
+    }
 
 
 def test_the_model_of_an_unfinished_run_of_an_earlier_version_loads(old_run: Path) -> None:

@@ -128,3 +128,13 @@ def test_a_run_needs_data() -> None:
 def test_every_public_name_of_the_package_can_be_imported() -> None:
     for name in bothways.training.__all__:
         assert getattr(bothways.training, name).__name__
+
+
+def test_a_frozen_encoder_needs_a_model_and_a_head() -> None:
+    frozen = {"training": {"frozen": True}}
+    with pytest.raises(ConfigError, match="frozen trains only a head, and the encoder of a new"):
+        TrainingPlan.from_tables("classify", ["x.csv"], "out", frozen)
+    tables = frozen | {"model": {"from": "minilm"}}
+    with pytest.raises(ConfigError, match="frozen is for classify, tag and regress, not for mlm"):
+        TrainingPlan.from_tables("mlm", ["x.csv"], "out", tables)
+    assert TrainingPlan.from_tables("tag", ["x.csv"], "out", tables).settings.frozen

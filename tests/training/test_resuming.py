@@ -247,7 +247,7 @@ def test_partially_written_files_are_removed(tiny_run: MakeRun) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("learning_rate", 0.5), ("seed", 9), ("batch_tokens", 70), ("max_steps", 99), ("patience", 3)],
+    [("learning_rate", 0.5), ("seed", 9), ("batch_tokens", 70), ("max_steps", 1), ("patience", 3)],
 )
 def test_another_setting_is_refused_by_name(tiny_run: MakeRun, name: str, value: Any) -> None:
     run = tiny_run().with_settings(max_steps=2)
@@ -322,3 +322,77 @@ def test_seconds_before_and_after_a_resume_are_added(tiny_run: MakeRun) -> None:
         run.start(progress=cut_at(StepEvent, 7))
     state = json.loads((run.out / "checkpoints/step-00000006/state.json").read_text())
     assert run.start(resume=True).seconds > state["seconds"] > 0
+
+
+def rates_of(run: Any) -> list[float]:
+    events = [json.loads(line) for line in (run.out / "metrics.jsonl").read_text().splitlines()]
+    return [event["learning_rate"] for event in events if event["kind"] == "step"]
+
+
+def test_a_finished_run_is_lengthened_with_the_schedule_of_its_new_length(
+    tiny_run: MakeRun, everything_in: Everything
+) -> None:
+    short, planned = tiny_run().with_settings(max_steps=6), tiny_run("planned")
+    short.start()
+    assert rates_of(short)[5] < rates_of(short)[4]
+    longer = short.with_settings(max_steps=12)
+    assert longer.start(resume=True).steps == 12
+    planned.start()
+    assert rates_of(longer)[6:] == rates_of(planned)[6:]
+    assert json.loads((longer.out / "training.json").read_text())["lengthened_at"] == [6]
+    before = everything_in(longer.out)
+    assert longer.start(resume=True).steps == 12
+    assert everything_in(longer.out) == before
+    with pytest.raises(CheckpointError, match=r"was 12 and is now 6.*cannot be shortened"):
+        short.start(resume=True)
+
+
+def test_a_lengthened_run_can_be_interrupted_and_lengthened_again(
+    tiny_run: MakeRun, everything_in: Everything
+) -> None:
+    def lengthened(name: str, *kills: int) -> Any:
+        run = tiny_run(name).with_settings(max_steps=4)
+        run.start()
+        for steps in (8, 12):
+            run = run.with_settings(max_steps=steps)
+            for kill in kills:
+                with pytest.raises(Killed):
+                    run.start(resume=True, progress=cut_at(StepEvent, steps - 4 + kill))
+            run.start(resume=True)
+        return run
+
+    uncut, cut = lengthened("uncut"), lengthened("cut", 1, 3)
+    assert everything_in(cut.out) == everything_in(uncut.out)
+    assert json.loads((cut.out / "training.json").read_text())["lengthened_at"] == [4, 8]
+
+
+def test_an_interrupted_run_without_a_checkpoint_is_lengthened_as_if_planned(
+    tiny_run: MakeRun, whole: Any, everything_in: Everything
+) -> None:
+    run = tiny_run().with_settings(max_steps=6)
+    with pytest.raises(Killed):
+        run.start(progress=cut_at(StepEvent, 1))
+    run.with_settings(max_steps=12).start(resume=True)
+    found = everything_in(run.out)
+    uncut = everything_uncut("tiny", whole, tiny_run("whole"), everything_in)
+    assert found.pop("training.json") != uncut["training.json"]
+    assert all(uncut[name] == content for name, content in found.items())
+
+
+def test_a_run_that_stopped_early_gets_its_patience_again(tiny_run: MakeRun) -> None:
+    run = tiny_run().with_settings(patience=2, max_steps=40, learning_rate=1e-2)
+    run.objective.monitor = Monitor("loss", "higher")
+    run.validation = run.train
+    first = run.start()
+    assert (first.ending, first.steps) == ("early stopping", 12)
+    assert run.with_settings(max_steps=80).start(resume=True).steps == 20
+
+
+def test_a_lengthened_run_keeps_its_other_settings(tiny_run: MakeRun) -> None:
+    run = tiny_run().with_settings(max_steps=2)
+    run.start()
+    changed = run.with_settings(max_steps=6, learning_rate=0.5)
+    with pytest.raises(CheckpointError, match=r"settings\.learning_rate was 0\.003 and is now"):
+        changed.start(resume=True)
+    by_epochs = run.with_settings(max_steps=None, epochs=2, validate_every=3)
+    assert by_epochs.start(resume=True).steps == 10

@@ -43,6 +43,8 @@ def test_new_models_train_longer_and_with_a_higher_learning_rate_than_fine_tuned
     assert (new.learning_rate, fine_tuned.learning_rate) == (1e-3, 5e-5)
     assert (new.epochs, fine_tuned.epochs) == (20, 4)
     assert new.total_steps(50) > fine_tuned.total_steps(50)
+    head = resolve(TrainingSettings(frozen=True), from_scratch=False)
+    assert (head.learning_rate, head.epochs) == (3e-3, 20)
 
 
 def test_max_steps_alone_determines_the_length_of_a_run() -> None:

@@ -148,7 +148,7 @@ class Slot:
         try:
             receipt = json.loads((self.folder / "receipt.json").read_text(encoding="utf-8"))
             return {name: FileRecord(*record) for name, record in receipt["files"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None  # missing, or not written by `store`
 
     def _remove_partial_folders(self) -> None:

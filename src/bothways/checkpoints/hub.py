@@ -3,7 +3,9 @@
 Only safetensors, JSON and tokenizer files are downloaded: no code and no pickled weights.
 """
 
+import contextlib
 import importlib
+import sys
 import threading
 import warnings
 from pathlib import Path
@@ -31,7 +33,6 @@ def fetch(
     """
     source = f"hf:{repository}" + (f"@{revision}" if revision else "")
     try:
-        import httpx2  # of huggingface_hub 2 and later
         from huggingface_hub import errors, snapshot_download
     except ImportError as error:
         raise MissingExtra("hub", f"downloading {source}") from error
@@ -62,12 +63,38 @@ def fetch(
         raise SourceError(f"{source}: not a valid name of a model: {error}") from error
     except errors.LocalEntryNotFoundError as error:
         raise SourceError(f"{source}: {_not_cached(error, offline)}") from error
-    except (httpx2.HTTPError, OSError) as error:
+    except _network_errors() as error:
         raise SourceError(
             f"{source}: could not be downloaded from the hub: {_first_line(error)}"
         ) from error
+    if not offline:
+        _record_modules(Path(folder), repository, revision)
     _check(Path(folder), repository, revision, source)
     return Path(folder)
+
+
+def _network_errors() -> tuple[type[Exception], ...]:
+    """The errors of the HTTP library of huggingface_hub: httpx2 since 2.0, httpx since 1.0.
+
+    Before, it was requests, whose errors are OSErrors.
+    """
+    modules = (sys.modules.get(name) for name in ("httpx2", "httpx"))
+    return (OSError, *(module.HTTPError for module in modules if module is not None))
+
+
+def _record_modules(folder: Path, repository: str, revision: str | None) -> None:
+    """Record in the cache whether the model has a modules.json, for versions that keep no tree.
+
+    A failing request for a file that does not exist leaves a record, which `_is_complete` reads.
+    """
+    import huggingface_hub
+
+    if _keeps_tree() or (folder / "modules.json").exists():
+        return
+    if _lacks_modules(repository, revision):
+        return
+    with contextlib.suppress(*_network_errors()):
+        huggingface_hub.hf_hub_download(repository, "modules.json", revision=revision)
 
 
 def _not_cached(error: Exception, offline: bool) -> str:
@@ -104,15 +131,31 @@ def _check(folder: Path, repository: str, revision: str | None, source: str) -> 
 
 def _is_complete(repository: str, revision: str | None) -> bool:
     """Whether the cache lists all files of the model, or records that modules.json is missing."""
-    from huggingface_hub import get_cached_repo_tree, try_to_load_from_cache
+    if not _keeps_tree():
+        return _lacks_modules(repository, revision)
+    from huggingface_hub import get_cached_repo_tree
     from huggingface_hub.errors import CachedRepoTreeNotFoundError
 
     try:
         get_cached_repo_tree(repository, revision=revision)
     except CachedRepoTreeNotFoundError:
-        # A path, None for "unknown", or a sentinel for "does not exist".
-        return try_to_load_from_cache(repository, "modules.json", revision=revision) is not None
+        return _lacks_modules(repository, revision)
     return True
+
+
+def _keeps_tree() -> bool:
+    """Whether the cache keeps the list of a model's files: since huggingface_hub 2.0."""
+    import huggingface_hub
+
+    return hasattr(huggingface_hub, "get_cached_repo_tree")
+
+
+def _lacks_modules(repository: str, revision: str | None) -> bool:
+    """Whether the cache records that the model has no modules.json."""
+    from huggingface_hub import try_to_load_from_cache
+
+    # A path, None for "unknown", or a sentinel for "does not exist".
+    return try_to_load_from_cache(repository, "modules.json", revision=revision) is not None
 
 
 def _bar_class(progress: PullProgress | None) -> type[Any]:

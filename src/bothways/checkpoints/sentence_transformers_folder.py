@@ -8,6 +8,7 @@ itself, and never imported.
 """
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -205,7 +206,7 @@ def _dense(folder: Path, width: int) -> tuple[Dense, CheckedWeights]:
         )
     if shape[1] != width:
         raise CheckpointError(f"{file}: in_features={shape[1]}; its input has {width} dimensions")
-    arrays, source, _ = read_weights(folder)
+    arrays, source, _ = read_weights(folder, math.prod(shape) + shape[0])
     dense = Dense(shape[1], shape[0], has_bias, DENSE_ACTIVATIONS[activation])
     layout = {"linear.weight": shape} | ({"linear.bias": shape[:1]} if has_bias else {})
     checked = CheckedWeights(layout, arrays, str(source))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bothways.errors import CheckpointError, MissingExtra
-from bothways.io.json_files import brief
+from bothways.io.json_files import MAX_BYTES, brief
 
 __all__ = ["read_torch"]
 
@@ -65,6 +65,12 @@ def _check_archive(path: Path) -> None:
             raise CheckpointError(
                 f"{path}: member {brief(member.filename)} is compressed, and torch compresses "
                 "none; refused"
+            )
+        is_pickle = member.filename.endswith(".pkl")
+        if is_pickle and member.file_size > MAX_BYTES:  # a byte can become an object of 56 bytes
+            raise CheckpointError(
+                f"{path}: member {brief(member.filename)} is larger than the limit of "
+                f"{MAX_BYTES:,} bytes"
             )
     if sum(member.file_size for member in members) > path.stat().st_size:
         raise CheckpointError(f"{path}: its members claim more bytes than the file has; refused")

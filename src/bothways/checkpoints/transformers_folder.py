@@ -1,5 +1,6 @@
 """Reading a folder that transformers wrote: its config.json and its weights."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import list_contents, read_weights
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import brief, has_file, read_object
+from bothways.model.layout import layout
 from bothways.model.spec import ModelSpec
 from bothways.model.weights import Weights
 
@@ -41,7 +43,8 @@ def read_transformers(folder: Path) -> ModelBundle:
     family = _family(values.get("model_type"), config_file)
     config, settings = family.read_config(values, str(config_file))
     prefixes = [prefix for table in family.tables for prefix in table.prefixes]
-    arrays, file, file_of = merge_adapter(folder, read_weights(folder), prefixes)
+    num_weights = sum(map(math.prod, layout(config).values()))
+    arrays, file, file_of = merge_adapter(folder, read_weights(folder, num_weights), prefixes)
     config = family.from_weights(config, arrays, str(file))
     reading = family.fit(arrays.keys(), config)
     named, stored = reading.apply(arrays, str(file)), reading.locate(file_of)

@@ -98,12 +98,15 @@ def find_weights(folder: Path) -> list[Path]:
     return []
 
 
-def read_weights(folder: Path) -> StoredWeights:
+def read_weights(folder: Path, num_weights: int | None = None) -> StoredWeights:
     """Read the weights of a folder, from one file or from shards.
 
+    num_weights: the numbers that the config describes, which bound the size of files in torch's
+        format. Files of safetensors need no bound: they are mapped, not read.
+
     Raises:
-        CheckpointError: if there are no weights, or a file is malformed, missing, or contradicts
-            the index.
+        CheckpointError: if there are no weights, or a file is malformed, missing, much larger than
+            its config describes, or contradicts the index.
         MissingExtra: if the weights are in torch's format and torch is not installed.
     """
     files = find_weights(folder)
@@ -116,6 +119,8 @@ def read_weights(folder: Path) -> StoredWeights:
             f"{advice if is_graph else ''}"
         )
     first, *shards = files
+    if num_weights is not None:
+        _check_size([path for path in files if path.suffix == ".bin"], num_weights)
     if not shards:
         arrays = _read_one(first)
         return StoredWeights(arrays, first, dict.fromkeys(arrays, first))
@@ -199,6 +204,20 @@ def inside(folder: Path, relative: str, file: Path) -> Path:
     if relative.startswith("/") or ".." in parts or any(c in relative for c in "\\:\0"):
         raise CheckpointError(f"{file}: path {brief(relative)} leaves the folder; refused")
     return folder.joinpath(*parts)
+
+
+def _check_size(files: list[Path], num_weights: int) -> None:
+    """Refuse files in torch's format that hold far more than the weights of the config.
+
+    The bound is for weights in float64, as many numbers again for heads, and 64 MiB.
+    """
+    limit = 2 * 8 * num_weights + (64 << 20)
+    size = sum(path.stat().st_size for path in files)
+    if size > limit:
+        raise CheckpointError(
+            f"{files[0]}: {size:,} bytes of weights in all, and the config describes "
+            f"{num_weights:,} numbers, which take {4 * num_weights:,} bytes; refused"
+        )
 
 
 def _read_one(path: Path, keys: Collection[str] | None = None) -> dict[str, np.ndarray]:

@@ -13,8 +13,8 @@ __all__ = ["app"]
 class _Commands(LazyGroup):
     module = "bothways.cli"
     names = (
-        *("encode", "job", "search", "train", "predict", "compare"),
-        *("inspect", "pull", "export", "doctor"),
+        *("encode", "job", "search", "serve", "train", "predict", "evaluate"),
+        *("compare", "inspect", "pull", "export", "doctor"),
     )
 
 

@@ -69,7 +69,8 @@ class GroupedCommand(TyperCommand):
                 others.append(_record(parameter))
         groups[_OTHERS] = others
         if show_all:
-            groups["Only in --config and --set"] = [
+            has_set = any("--set" in parameter.opts for parameter in parameters)
+            groups["Only in --config and --set" if has_set else "Only in --config"] = [
                 (f"{name}={metavar_of(field)}", help_text(field))
                 for name, field in self.settings.items()
             ]

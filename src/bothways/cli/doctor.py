@@ -14,7 +14,7 @@ import numpy as np
 from bothways.cli import options as o
 from bothways.cli.command import command
 from bothways.inference.backends import BackendName, Precision
-from bothways.io.cpus import available_cpus, cpu_quota
+from bothways.io.cpus import OPERATIONS_PER_THREAD, available_cpus, cpu_quota
 from bothways.io.printable import printable
 
 __all__ = ["COMMAND", "describe", "doctor"]
@@ -41,6 +41,7 @@ _EXTRAS = {
     "torch": "torch",
     "parquet": "pyarrow",
     "plots": "matplotlib",
+    "serve": "starlette",
     "sklearn": "scikit-learn",
     "onnx": "onnx",
     "tensorboard": "tensorboard",
@@ -224,7 +225,7 @@ def _page(facts: dict[str, Any]) -> str:
             (f"extra [{name}]", version or "not installed")
             for name, version in facts["extras"].items()
         ),
-        *_torch_rows(torch),
+        *_torch_rows(torch, cpu["usable_cores"]),
         ("native kernels", ", ".join(facts["native"] or ["none in this build"])),
         ("native threads", _threads_row(facts["threads"])),
         ("int8", _int8_row(facts["int8"])),
@@ -261,13 +262,19 @@ def _int8_row(int8: dict[str, Any] | None) -> str:
     return f"{verdict} than fp32 with {kernels}: {speed:g} times its speed, measured on Zen 4"
 
 
-def _torch_rows(torch: dict[str, Any] | None) -> list[tuple[str, str]]:
+def _torch_rows(torch: dict[str, Any] | None, usable_cores: int) -> list[tuple[str, str]]:
     if torch is None:
         return []
     if "broken" in torch:
         return [("torch", f"installed, but cannot be imported: {torch['broken']}")]
+    millions = OPERATIONS_PER_THREAD // 1_000_000
     return [
         ("torch threads", f"{torch['threads']}, with {torch['cpu_capability']} kernels"),
+        (
+            "training threads",
+            f"one per {millions} million multiply-adds of a step's forward pass, at most "
+            f"{min(torch['threads'], usable_cores)}; --threads sets another number",
+        ),
         ("GPUs", ", ".join(torch["gpus"]) or "none visible to torch"),
     ]
 

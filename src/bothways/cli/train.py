@@ -40,9 +40,9 @@ Tables = dict[str, Values]
 class ConfigOptions:
     """Where options come from other than their flags."""
 
-    resume: Annotated[bool, Option("Continue a run that Ctrl-C, a signal or a crash stopped.")] = (
-        False
-    )
+    resume: Annotated[
+        bool, Option("Continue a run that was stopped, or lengthen it by more --epochs or --steps.")
+    ] = False
     overwrite: Annotated[bool, Option("Replace the run in the folder.", advanced=True)] = False
     config: Annotated[
         str | None,
@@ -142,7 +142,7 @@ def _parse_value(text: str) -> Any:
     """Read a value as JSON, such as 8, 0.1, true, [1, 2] or null; other text is a string."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

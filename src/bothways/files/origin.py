@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from bothways.errors import DataFileError, PrecisionWarning
+from bothways.io.json_files import brief
 
 __all__ = ["TRUST_HINT", "Origin", "check_comparable", "has_origin"]
 
@@ -72,10 +73,10 @@ class Origin:
             entry = value.decode("utf-8", errors="replace")
             fields[field.name] = entry
             if (least := _LEAST.get(field.name)) is not None:
-                if not entry.isdecimal() or int(entry) < least:
+                if not entry.isdecimal() or len(entry) > 9 or int(entry) < least:
                     raise DataFileError(
-                        f"{name}: {_PREFIX}{field.name} is {entry!r}; expected a whole number of "
-                        f"at least {least}"
+                        f"{name}: {_PREFIX}{field.name} is {brief(entry)}; expected a whole "
+                        f"number of at least {least}"
                     )
                 fields[field.name] = int(entry)
         return cls(**fields)

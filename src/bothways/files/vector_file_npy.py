@@ -12,6 +12,7 @@ from bothways.errors import DataFileError
 from bothways.files.array_digest import hash_file, hash_samples
 from bothways.files.row_ids import read_row_ids, row_ids_of
 from bothways.files.sidecar import Sidecar, sidecar_of
+from bothways.io.json_files import brief
 
 __all__ = ["NpyVectorFile"]
 
@@ -79,9 +80,10 @@ class NpyVectorFile:
         try:
             np.lib.format.read_magic(self._file)
             shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(self._file)
-        except (ValueError, EOFError) as error:
+        # NumPy evaluates the header as Python, which can raise almost any exception.
+        except Exception as error:
             raise DataFileError(
-                f"{self._path}: not a .npy file that bothways encode wrote: {error}"
+                f"{self._path}: not a .npy file that bothways encode wrote: {brief(str(error))}"
             ) from error
         self._start = self._file.tell()
         dimensions = self.origin.dimensions

@@ -39,6 +39,8 @@ class ParquetVectorFile:
                 "was the file changed after encoding?"
             )
         self.columns = [name for name in schema.names if name != "vector"]
+        if repeated := [name for name in ("id", "text") if self.columns.count(name) > 1]:
+            raise DataFileError(f"{path}: several columns {repeated[0]!r}; rename all but one")
         self.dimensions = (
             self._count_dimensions() if self.origin is None else self.origin.dimensions
         )

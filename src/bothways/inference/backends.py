@@ -10,6 +10,7 @@ import numpy as np
 
 from bothways.errors import BackendError, InputError, MissingExtra
 from bothways.inference.options import check_count
+from bothways.installation import install_command
 from bothways.model.baselines import AnyConfig, BaselineConfig
 from bothways.model.baselines.any_encoder import require_transformer
 from bothways.model.config import EncoderShape, PoolingMode
@@ -128,7 +129,7 @@ def _choose_backend(precision: Precision, device: str | None) -> Literal["native
         return "torch" if device is None and _has_gpu() else "native"
     if importlib.util.find_spec("torch") is None:
         raise BackendError(
-            "neither the native engine nor torch is installed: pip install 'bothways[torch]', or "
+            f"neither the native engine nor torch is installed: {install_command('torch')}, or "
             "install a C++ compiler and reinstall bothways"
         )
     return "torch"

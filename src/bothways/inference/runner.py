@@ -4,7 +4,7 @@ n sequences; T tokens of a batch; l positions of a window, L of a sequence; D mo
 modes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -21,6 +21,7 @@ __all__ = [
     "num_tokens",
     "pack",
     "pool_sequences",
+    "pool_windows",
     "truncated",
     "warn_of_truncation",
 ]
@@ -52,12 +53,27 @@ def pool_sequences(
         advance(packed.num_tokens)
     for i, f in enumerate(fitted):
         if len(f.windows) > 1:
-            (states_LD,) = f.merge(_windows(backend, f, [backend.config.num_layers], max_tokens))
-            content_L = _content(f.tokenized.values, added_ids)
-            pooled = [pool(states_LD, mode, skip=skip, content_L=content_L) for mode in modes]
-            vectors[i] = np.concatenate(pooled)
+            states = _windows(backend, f, [backend.config.num_layers], max_tokens)
+            vectors[i] = pool_windows(f, states, modes, skip=skip, added_ids=added_ids)
             advance(f.num_tokens)
     return vectors
+
+
+def pool_windows(
+    fitted: FittedSequence,
+    states: Iterable[np.ndarray],
+    modes: Sequence[PoolingMode],
+    *,
+    skip: int,
+    added_ids: np.ndarray | None = None,
+) -> np.ndarray:
+    """The pooled vector, float32 (D * K,), of one sequence from the last hidden states of its
+    windows, (1, l, D) each.
+    """
+    (states_LD,) = fitted.merge(states)
+    content_L = _content(fitted.tokenized.values, added_ids)
+    pooled = [pool(states_LD, mode, skip=skip, content_L=content_L) for mode in modes]
+    return np.concatenate(pooled)
 
 
 def hidden_states(

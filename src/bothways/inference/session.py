@@ -177,13 +177,32 @@ class Session:
                 fitted,
                 modes,
                 skip=self._prompt_length(fitted, options),
-                added_ids=self._added_ids() if "mean_content" in modes else None,
+                added_ids=self._added_ids(modes),
                 max_tokens=options.batch_tokens,
                 advance=advance,
             )
         if (index := first_not_finite(pooled)) is not None:
             check_states(self.backend, fitted[index], pooled[index], index)
         return pooled
+
+    def pool_windows(
+        self,
+        fitted: FittedSequence,
+        states: Sequence[np.ndarray],
+        modes: Sequence[PoolingMode],
+        options: RunOptions,
+    ) -> np.ndarray:
+        """The pooled vector of `pool`, float32 (D * K,), from the last hidden states of windows.
+
+        states: of each window of the sequence, float32 (l, D).
+        """
+        return runner.pool_windows(
+            fitted,
+            [state[None] for state in states],
+            modes,
+            skip=self._prompt_length([fitted], options),
+            added_ids=self._added_ids(modes),
+        )
 
     def hidden_states(
         self, fitted: Sequence[FittedSequence], layers: Sequence[int], options: RunOptions
@@ -261,13 +280,13 @@ class Session:
     def _unknown_id(self) -> int | None:
         return unknown_id(self.reader)
 
-    def _added_ids(self) -> np.ndarray | None:
-        """Ids that `mean_content` leaves out; None for vectors, which have none.
+    def _added_ids(self, modes: Sequence[PoolingMode]) -> np.ndarray | None:
+        """Ids that `mean_content` leaves out; None for vectors and for other modes.
 
         Raises:
             InputError: if the model folder does not say which ids are special.
         """
-        if self.spec.config.input == "vectors":
+        if "mean_content" not in modes or self.spec.config.input == "vectors":
             return None
         if self.reader is None:
             raise InputError(

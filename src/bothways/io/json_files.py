@@ -83,7 +83,7 @@ def read_json(path: Path, *, max_bytes: int = MAX_BYTES) -> Any:
 
     Raises:
         CheckpointError: if the file is missing, too large, not UTF-8, not JSON, nested too deeply,
-            repeats a key, or contains NaN or an infinity (such as 1e999).
+            repeats a key, or contains NaN, an infinity (such as 1e999) or a lone surrogate.
     """
     text = read_text(path, max_bytes=max_bytes)
     try:
@@ -99,6 +99,8 @@ def read_json(path: Path, *, max_bytes: int = MAX_BYTES) -> Any:
         ) from None
     except ValueError as error:  # from json, from the hooks, or for an integer that is too long
         raise CheckpointError(f"{path}: not valid JSON: {error}") from None
+    if "\\ud" in text.lower() and not _is_encodable(value):
+        raise CheckpointError(f"{path}: contains half of a surrogate pair, which is no text")
     if _is_deeper_than(MAX_DEPTH, value):
         raise CheckpointError(f"{path}: nested deeper than the limit of {MAX_DEPTH} levels")
     return value
@@ -153,6 +155,14 @@ def _parse_finite_float(digits: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{digits} is too large for a float")
     return number
+
+
+def _is_encodable(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_deeper_than(limit: int, value: Any) -> bool:

@@ -169,8 +169,10 @@ def read_toml(path: Path, tables: tuple[str, ...]) -> dict[str, dict[str, Any]]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # also not UTF-8, or an integer of thousands of digits
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: not valid TOML: nested too deeply") from None
     for key, value in content.items():
         if key not in tables or not isinstance(value, dict):
             expected = ", ".join(f"[{name}]" for name in tables)

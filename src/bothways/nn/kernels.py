@@ -4,6 +4,9 @@ T tokens of all sequences end to end; B sequences of one length, L of their posi
 as keys; H heads, K head width; R = 2 · longest - 1 distances.
 """
 
+import functools
+import importlib.util
+import inspect
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -75,7 +78,7 @@ def choose_kernel(
 
     The first is FlashAttention (Dao 2023). It needs half precision, a GPU of compute capability 8
     or higher, and a head width of at most 256 that is a multiple of 8; it supports neither a bias
-    nor dropout.
+    nor dropout. Old versions of torch lack it.
     """
     if (
         device.type == "cuda"
@@ -86,9 +89,20 @@ def choose_kernel(
         and head_width % 8 == 0
         and torch.version.cuda is not None  # not tested on ROCm
         and torch.cuda.get_device_capability(device) >= (8, 0)
+        and has_varlen_kernel()
     ):
         return "varlen"
     return "by_length"
+
+
+@functools.cache
+def has_varlen_kernel() -> bool:
+    """Whether this torch has `varlen_attn`, with the arguments that `attend` gives it."""
+    if importlib.util.find_spec("torch.nn.attention.varlen") is None:
+        return False
+    from torch.nn.attention.varlen import varlen_attn
+
+    return {"window_size", "num_splits"} <= set(inspect.signature(varlen_attn).parameters)
 
 
 class Chunk(NamedTuple):

@@ -12,5 +12,6 @@ if find_spec("sklearn") is None:
 
 from bothways.sklearn.classifier import SequenceClassifier
 from bothways.sklearn.encoder import SequenceEncoder
+from bothways.sklearn.regressor import SequenceRegressor
 
-__all__ = ["SequenceClassifier", "SequenceEncoder"]
+__all__ = ["SequenceClassifier", "SequenceEncoder", "SequenceRegressor"]

@@ -1,31 +1,25 @@
 """`SequenceClassifier`: a scikit-learn classifier that trains an encoder."""
 
-import sys
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import Tags, assert_all_finite, check_random_state, compute_class_weight
+from sklearn.base import ClassifierMixin
+from sklearn.utils import assert_all_finite, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from bothways.inference.backends import BackendName
 from bothways.model.baselines import EncoderName
 from bothways.model.config import HeadPooling
-from bothways.sklearn.fitted_model import FittedModel
 from bothways.sklearn.inputs import as_sequences
-from bothways.training.options.new_model import NewModelOptions, SizeName
-from bothways.training.settings import TrainingSettings
+from bothways.sklearn.trained import TrainedEstimator
+from bothways.training.options.new_model import SizeName
 
 __all__ = ["SequenceClassifier"]
 
-SEEDS = 2**31
-"""Number of seeds that `random_state` chooses from."""
 
-
-class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class SequenceClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc]
     """Classify sequences with an encoder that is fine-tuned or trained from scratch.
 
         SequenceClassifier("minilm").fit(texts, labels).predict(new_texts)
@@ -43,6 +37,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         of the vocabulary that is learned from the texts.
     max_length: the longest sequence, in tokens; longer ones are cut. None for the model's own.
     pooling: the pooling mode.
+    frozen: whether only the head is trained, on vectors of `model` that are computed once.
     epochs, batch_tokens, learning_rate, weight_decay: as in `TrainingSettings`; None for a default
         that depends on the amount of data.
     class_weight: a weight for each class, or `balanced` to weight all classes equally; None to
@@ -52,6 +47,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     patience: number of validations without improvement after which training stops; None to disable.
     random_state: seed of the weights, the order of the data, and dropout.
     device, threads: for training. backend: for prediction, as in `bothways.load`.
+    verbose: 0 prints nothing; 1 a line for each epoch and validation; 2 a line for each step.
 
     classes_: the classes in the order of `predict_proba`. model_: the trained model; `.encoder` is
     its `bothways.Encoder`. n_features_in_: the length of the series, if X was a table.
@@ -70,6 +66,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         vocab_size: int | None = None,
         max_length: int | None = None,
         pooling: HeadPooling = "mean",
+        frozen: bool = False,
         epochs: float | None = None,
         batch_tokens: int | None = None,
         learning_rate: float | None = None,
@@ -81,26 +78,31 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         device: str | None = None,
         threads: int | None = None,
         backend: BackendName = "auto",
+        verbose: int = 0,
     ) -> None:
-        self.model = model
-        self.size = size
-        self.fields = fields
-        self.encoder = encoder
-        self.alphabet = alphabet
-        self.vocab_size = vocab_size
-        self.max_length = max_length
-        self.pooling = pooling
-        self.epochs = epochs
-        self.batch_tokens = batch_tokens
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
+        super().__init__(
+            model,
+            size=size,
+            fields=fields,
+            encoder=encoder,
+            alphabet=alphabet,
+            vocab_size=vocab_size,
+            max_length=max_length,
+            pooling=pooling,
+            frozen=frozen,
+            epochs=epochs,
+            batch_tokens=batch_tokens,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            validation_fraction=validation_fraction,
+            patience=patience,
+            random_state=random_state,
+            device=device,
+            threads=threads,
+            backend=backend,
+            verbose=verbose,
+        )
         self.class_weight = class_weight
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.random_state = random_state
-        self.device = device
-        self.threads = threads
-        self.backend = backend
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train the model.
@@ -111,7 +113,6 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         sequences = as_sequences(self, X, reset=True)
         self.classes_, target = self._classes(y, len(sequences))
-        seed = int(check_random_state(self.random_state).randint(SEEDS))
         names = [str(label) for label in self.classes_.tolist()]
         weights = None
         if self.class_weight is not None:
@@ -119,22 +120,9 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 self.class_weight, classes=self.classes_, y=self.classes_[target]
             )
 
-        from bothways.sklearn.training import train_classifier  # torch, which `predict` can miss
+        from bothways.sklearn.training import Targets  # torch, which `predict` can miss
 
-        train = partial(
-            train_classifier,
-            sequences=sequences,
-            target=target,
-            names=names,
-            source=self.model,
-            options=self._new_model_options(),
-            pooling=self.pooling,
-            class_weights=weights,
-            validation_fraction=self.validation_fraction,
-            batch_tokens=self.batch_tokens,
-            settings=self._settings(seed),
-        )
-        self.model_ = FittedModel(train, backend=self.backend)
+        self._train(sequences, Targets("classes", target, names, weights))
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -145,7 +133,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         sequences = as_sequences(self, X, reset=False)
-        classifications = self.model_.encoder.classify(sequences)
+        encoder = self.model_.encoder
+        classifications = self._notices.call(lambda: encoder.classify(sequences))
         probabilities: np.ndarray = classifications.probabilities.astype(np.float64)
         probabilities /= probabilities.sum(axis=1, keepdims=True)
         return probabilities
@@ -178,34 +167,3 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"y has only one class, {classes.tolist()[0]!r}; expected at least two"
             )
         return classes, target
-
-    def _settings(self, seed: int) -> TrainingSettings:
-        never = None if self.validation_fraction else sys.maxsize
-        return TrainingSettings(
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            patience=self.patience,
-            validate_every=never,
-            checkpoint_every=sys.maxsize,  # the run cannot be resumed
-            seed=seed,
-            device=self.device,
-            threads=self.threads,
-        )
-
-    def _new_model_options(self) -> NewModelOptions:
-        return NewModelOptions(
-            size=self.size,
-            encoder=self.encoder,
-            alphabet=self.alphabet,
-            vocab_size=self.vocab_size,
-            max_length=self.max_length,
-            fields=self.fields or {},
-        )
-
-    def __sklearn_tags__(self) -> Tags:
-        """The kinds of X that are supported."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.three_d_array = True
-        return tags

@@ -11,9 +11,11 @@ from sklearn.utils.validation import check_is_fitted
 import bothways
 from bothways.encoder import Encoder
 from bothways.inference.backends import BackendName, Precision
+from bothways.inference.options import OnUnknown
 from bothways.model.config import PoolingMode
 from bothways.sequences import OnOverflow
 from bothways.sklearn.inputs import as_sequences
+from bothways.sklearn.notices import Notices
 
 __all__ = ["SequenceEncoder"]
 
@@ -45,6 +47,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         prompt: str | None = None,
         prompt_name: str | None = None,
         on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
         max_tokens: int | None = None,
         backend: BackendName = "auto",
         precision: Precision = "fp32",
@@ -57,6 +60,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.prompt = prompt
         self.prompt_name = prompt_name
         self.on_overflow = on_overflow
+        self.on_unknown = on_unknown
         self.max_tokens = max_tokens
         self.backend = backend
         self.precision = precision
@@ -71,6 +75,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """
         sequences = as_sequences(self, X, reset=True)
         self.encoder_ = self._load()
+        self._notices = Notices()
         self._n_features_out = self._encode(sequences[:1]).shape[1]
         return self
 
@@ -84,6 +89,9 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return self._encode(as_sequences(self, X, reset=False))
 
     def _encode(self, sequences: Sequence[Any]) -> np.ndarray:
+        return self._notices.call(lambda: self._vectors(sequences))
+
+    def _vectors(self, sequences: Sequence[Any]) -> np.ndarray:
         return self.encoder_.encode(
             sequences,
             pooling=self.pooling,
@@ -92,6 +100,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             prompt=self.prompt,
             prompt_name=self.prompt_name,
             on_overflow=self.on_overflow,
+            on_unknown=self.on_unknown,
             max_tokens=self.max_tokens,
         )
 

@@ -1,11 +1,10 @@
-"""Training of `SequenceClassifier`: from sequences and classes in memory to a model folder."""
+"""Training of estimators: from sequences and targets in memory to a model folder."""
 
 import dataclasses
 import tempfile
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -13,13 +12,19 @@ from sklearn.model_selection import train_test_split
 from bothways.checkpoints import resolve
 from bothways.errors import TruncationWarning
 from bothways.model.config import HeadPooling
+from bothways.model.heads import Head
 from bothways.model.inputs import InputKind
 from bothways.sequences import fit_to_length
+from bothways.sklearn.notices import Notices
 from bothways.training.data.dataset import Dataset, Example, InputSequence
 from bothways.training.engine.loop import fit
+from bothways.training.engine.start_options import StartOptions
 from bothways.training.objectives.classify import Classify
 from bothways.training.objectives.heads import head_for
+from bothways.training.objectives.objective import Objective
+from bothways.training.objectives.regress import Regress
 from bothways.training.options.new_model import NewModelOptions
+from bothways.training.runs.events import EventCallback
 from bothways.training.settings import TrainingSettings
 from bothways.training.setup.base_model import (
     BaseModel,
@@ -29,72 +34,104 @@ from bothways.training.setup.base_model import (
 )
 from bothways.training.setup.build import build_model
 
-__all__ = ["train_classifier"]
+__all__ = ["Targets", "TrainingOptions", "train_model"]
 
 
-def train_classifier(
-    out: Path,
-    sequences: Sequence[Any],
-    target: np.ndarray,
-    names: Sequence[str],
-    *,
-    source: str | None,
-    options: NewModelOptions,
-    pooling: HeadPooling,
-    class_weights: np.ndarray | None,
-    validation_fraction: float,
-    batch_tokens: int | None,
-    settings: TrainingSettings,
+@dataclasses.dataclass(frozen=True, eq=False)
+class Targets:
+    """What the head learns to predict.
+
+    task: of the head. values: the index of the class of each sequence, int (n,), or numbers,
+    float32 (n, V). names: of the classes or of the V values. class_weights: a weight for each
+    class, or None.
+    """
+
+    task: Literal["classes", "values"]
+    values: np.ndarray
+    names: Sequence[str]
+    class_weights: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """How a model is trained.
+
+    source: the model to fine-tune; None for a new one, made by `new_model`. pooling: of the head.
+    validation_fraction: fraction of the sequences that choose the best weights; 0 for none.
+    progress: called after each step and validation. notices: gives warnings about sequences.
+    """
+
+    source: str | None
+    new_model: NewModelOptions
+    pooling: HeadPooling
+    validation_fraction: float
+    settings: TrainingSettings
+    progress: EventCallback | None
+    notices: Notices
+
+
+def train_model(
+    out: Path, sequences: Sequence[Any], targets: Targets, options: TrainingOptions
 ) -> None:
-    """Train a classifier and write its model folder to `out`.
-
-    target: index of the class of each sequence, (n,). names: the names of the classes.
-    class_weights: a weight for each class, or None. source: the model to fine-tune; None for a new
-        one. batch_tokens: tokens of a training step; None for a default that depends on the data.
+    """Train a model with a head for these targets, and write its folder to `out`.
 
     Raises:
         BothwaysError: as `bothways.training`; an InputError names the sequence that is invalid.
         ValueError: if `validation_fraction` leaves too few sequences of a class.
     """
+    seed = options.settings.seed
     with tempfile.TemporaryDirectory() as scratch:
-        start = _start(Path(scratch), sequences, source, options, settings.seed)
-        examples = _examples(start, sequences, target)
-        head = head_for("classes", start.folder.config, names, pooling=pooling)
-        objective = Classify(head=head, class_weights=class_weights)
-        train, validation = np.arange(len(target)), None
-        if validation_fraction:
+        start = _start(Path(scratch), sequences, options)
+        examples = _examples(start, sequences, targets.values, options.notices)
+        head = head_for(targets.task, start.folder.config, targets.names, pooling=options.pooling)
+        train, validation = np.arange(len(examples)), None
+        if options.validation_fraction:
             train, validation = train_test_split(
-                train, test_size=validation_fraction, stratify=target, random_state=settings.seed
+                train,
+                test_size=options.validation_fraction,
+                stratify=targets.values if targets.task == "classes" else None,
+                random_state=seed,
             )
-        training_data = _dataset(examples, train)
+        objective = _objective(head, targets, train)
         fit(
-            build_model(objective, start, seed=settings.seed),
+            build_model(objective, start, seed=seed),
             objective,
-            training_data,
+            _dataset(examples, train),
             None if validation is None else _dataset(examples, validation),
-            dataclasses.replace(settings, batch_tokens=batch_tokens),
+            options.settings,
             out,
             template=start.folder,
             from_scratch=start.from_scratch,
+            options=StartOptions(progress=options.progress),
         )
 
 
-def _start(
-    folder: Path, sequences: Sequence[Any], source: str | None, options: NewModelOptions, seed: int
-) -> BaseModel:
-    if source is not None:
+def _objective(head: Head, targets: Targets, train: np.ndarray) -> Objective:
+    """The objective; train: indices of the training sequences, whose numbers set the scale."""
+    if targets.task == "classes":
+        return Classify(head=head, class_weights=targets.class_weights)
+    return Regress.on(head, targets.values[train])
+
+
+def _start(folder: Path, sequences: Sequence[Any], options: TrainingOptions) -> BaseModel:
+    new_model = options.new_model
+    if options.source is not None:
         return load_base_model(
-            resolve(source), fields=options.fields, max_length=options.max_length
+            resolve(options.source), fields=new_model.fields, max_length=new_model.max_length
         )
     kind: InputKind = "text" if isinstance(sequences[0], str) else "series"
-    if options.alphabet is not None or isinstance(sequences[0], list | tuple):
+    if new_model.alphabet is not None or isinstance(sequences[0], list | tuple):
         kind = "symbols"
-    write_reader(folder, kind, options, "classify", lambda: sequences)
+    write_reader(folder, kind, new_model, "classify", lambda: sequences)
     longest = max(map(len, sequences))
-    return create_base_model(folder, kind, options, "classify", longest=longest, seed=seed)
+    return create_base_model(
+        folder, kind, new_model, "classify", longest=longest, seed=options.settings.seed
+    )
 
 
-def _examples(start: BaseModel, sequences: Sequence[Any], target: np.ndarray) -> list[Example]:
+def _examples(
+    start: BaseModel, sequences: Sequence[Any], target: np.ndarray, notices: Notices
+) -> list[Example]:
     """One example per sequence, cut to the maximum length of the model."""
     examples = []
     truncated = 0
@@ -107,11 +144,11 @@ def _examples(start: BaseModel, sequences: Sequence[Any], target: np.ndarray) ->
         piece = InputSequence(values, segments, content)
         examples.append(Example((piece,), target[index], f"sequence {index}"))
     if truncated:
-        warnings.warn(
-            f"{truncated} of {len(examples)} sequences were longer than "
-            f"{max_length} positions and were cut",
-            TruncationWarning,
-            stacklevel=5,
+        notices.give(
+            TruncationWarning(
+                f"{truncated} of {len(examples)} sequences were longer than {max_length} positions "
+                "and were cut"
+            )
         )
     return examples
 

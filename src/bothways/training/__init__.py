@@ -9,7 +9,8 @@
 
 Modules import only from modules of a lower line:
 
-    pipeline                  files to a trained model: the whole run
+    pipeline | evaluation     files to a trained model | a model and files to a report
+    preparation               a plan to data, objective and model
     report                    report.md and its figures
     setup | engine            the model and objective of a run | the training loop
     runs | distributed        what a run keeps on disk | processes and sharded weights
@@ -27,18 +28,23 @@ if TYPE_CHECKING:
     from bothways.training.data.dataset import Dataset, Example, InputSequence
     from bothways.training.engine.divergence import TrainingDiverged
     from bothways.training.engine.loop import TrainingResult, fit
+    from bothways.training.engine.start_options import StartOptions
+    from bothways.training.evaluation import EvaluatedModel, evaluate
     from bothways.training.pipeline import FinishedRun, train
-    from bothways.training.plan import TrainingPlan
+    from bothways.training.plan import EvaluationPlan, TrainingPlan
     from bothways.training.runs.events import EventCallback, StepEvent, ValidationEvent, read_events
     from bothways.training.runs.signals import TrainingInterrupted
     from bothways.training.settings import TrainingSettings
 
 __all__ = [
     "Dataset",
+    "EvaluatedModel",
+    "EvaluationPlan",
     "EventCallback",
     "Example",
     "FinishedRun",
     "InputSequence",
+    "StartOptions",
     "StepEvent",
     "TrainingDiverged",
     "TrainingInterrupted",
@@ -46,6 +52,7 @@ __all__ = [
     "TrainingResult",
     "TrainingSettings",
     "ValidationEvent",
+    "evaluate",
     "fit",
     "read_events",
     "train",
@@ -55,15 +62,19 @@ _MODULES = {
     "Dataset": "data.dataset",
     "Example": "data.dataset",
     "InputSequence": "data.dataset",
+    "EvaluatedModel": "evaluation",
+    "EvaluationPlan": "plan",
     "EventCallback": "runs.events",
     "StepEvent": "runs.events",
     "FinishedRun": "pipeline",
+    "StartOptions": "engine.start_options",
     "TrainingDiverged": "engine.divergence",
     "TrainingInterrupted": "runs.signals",
     "TrainingPlan": "plan",
     "TrainingResult": "engine.loop",
     "TrainingSettings": "settings",
     "ValidationEvent": "runs.events",
+    "evaluate": "evaluation",
     "fit": "engine.loop",
     "read_events": "runs.events",
     "train": "pipeline",

@@ -1,4 +1,6 @@
-"""A training run as the user asks for it, from tables as a TOML file has them.
+"""A training run, or an evaluation, as the user asks for it.
+
+A training run can come from tables as a TOML file has them.
 
 [data] columns, files and the held-out part. [model] the model to start from, or a new one.
 [encoder] fields of a new model's `EncoderConfig`. [objective] how the task is learned.
@@ -12,12 +14,12 @@ from typing import Annotated, Any, Self
 from bothways.errors import ConfigError
 from bothways.io.options import Option, from_table
 from bothways.model.old_fields import upgrade_encoder_fields
-from bothways.training.options.data import DataOptions
+from bothways.training.options.data import DataOptions, RowOptions
 from bothways.training.options.new_model import NewModelOptions
-from bothways.training.options.objective import ObjectiveOptions, TrainingTask
-from bothways.training.settings import TrainingSettings
+from bothways.training.options.objective import ObjectiveOptions, PairLoss, TrainingTask
+from bothways.training.settings import DeviceName, ThreadCount, TrainingSettings
 
-__all__ = ["TABLES", "TrainingPlan"]
+__all__ = ["TABLES", "EvaluationPlan", "TrainingPlan"]
 
 TABLES = ("data", "model", "encoder", "objective", "training")
 
@@ -41,7 +43,7 @@ class TrainingPlan:
         affects no encoding, and `max_length` may only be shorter than the model's.
 
     Raises:
-        ConfigError: without files, or for an objective option that is for another task.
+        ConfigError: without files, or for an option that is for another task.
     """
 
     task: Annotated[
@@ -79,6 +81,13 @@ class TrainingPlan:
         if not self.files:
             raise ConfigError("no data: expected at least one file")
         self.objective.check(self.task)
+        if self.settings.frozen and self.task not in ("classify", "tag", "regress"):
+            raise ConfigError(f"frozen is for classify, tag and regress, not for {self.task}")
+        if self.settings.frozen and self.source is None:
+            raise ConfigError(
+                "frozen trains only a head, and the encoder of a new model is random; choose a "
+                "model with --from"
+            )
 
     @classmethod
     def from_tables(
@@ -117,3 +126,60 @@ class TrainingPlan:
             objective=from_table(ObjectiveOptions, tables.get("objective", {}), "[objective]"),
             settings=from_table(TrainingSettings, tables.get("training", {}), "[training]"),
         )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationPlan:
+    """An evaluation before any file has been read.
+
+    Raises:
+        ConfigError: without files, or for an option that is for another task or needs another.
+    """
+
+    model: Annotated[
+        str,
+        Option(
+            "Model: a folder of `bothways train`, or another model with a head for the task.",
+            unit="MODEL",
+        ),
+    ]
+    files: Annotated[
+        tuple[str, ...],
+        Option("Labeled data, as `bothways train` reads it for the task.", unit="DATA"),
+    ]
+    task: Annotated[
+        TrainingTask | None,
+        Option(
+            "Task: classify, tag, regress, mlm or contrast (default: that of the model's only "
+            "head; contrast without a head).",
+            group="Task", unit="TASK",
+        ),
+    ] = None  # fmt: skip
+    loss: Annotated[
+        PairLoss | None,
+        Option(
+            "contrast: in-batch (pairs), cosine (scored pairs) or contrastive (pairs labeled 0 "
+            "and 1) (default: chosen by the columns).",
+            group="Task", unit="NAME",
+        ),
+    ] = None  # fmt: skip
+    out: Annotated[
+        str | None,
+        Option(
+            "Folder for report.md, its figures and evaluation.json (default: print the metrics "
+            "only).",
+            group="Output", unit="DIR", flags=("--out", "-o"),
+        ),
+    ] = None  # fmt: skip
+    overwrite: Annotated[
+        bool, Option("Replace the report in the folder.", group="Output", advanced=True)
+    ] = False
+    device: DeviceName = None
+    threads: ThreadCount = None
+    data: RowOptions = dataclasses.field(default_factory=RowOptions)
+
+    def __post_init__(self) -> None:
+        if not self.files:
+            raise ConfigError("no data: expected at least one file")
+        if self.loss is not None and self.task not in (None, "contrast"):
+            raise ConfigError(f"loss is for contrast, not for {self.task}")

@@ -9,7 +9,7 @@ import numpy as np
 from bothways.model.packing import DEFAULT_MAX_TOKENS
 from bothways.training.settings import TrainingPrecision, TrainingSettings
 
-__all__ = ["ResolvedSettings", "resolve_settings", "steps_per_epoch"]
+__all__ = ["ResolvedSettings", "count_steps", "resolve_settings", "steps_per_epoch"]
 
 DEFAULT_BATCH_TOKENS = 4096
 MIN_STEPS_PER_EPOCH = 32
@@ -36,7 +36,7 @@ class ResolvedSettings(TrainingSettings):
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """Number of updates in the whole run."""
-        return _total_steps(self.epochs, self.max_steps, steps_per_epoch)
+        return count_steps(self.epochs, self.max_steps, steps_per_epoch)
 
 
 def resolve_settings(
@@ -51,17 +51,19 @@ def resolve_settings(
     steps = steps_per_epoch(lengths, batch_tokens)
     epochs = settings.epochs
     if epochs is None:
-        epochs = 20.0 if from_scratch else 4.0  # 4: Devlin et al. 2019, appendix A.3
+        epochs = (
+            20.0 if from_scratch or settings.frozen else 4.0
+        )  # 4: Devlin et al. 2019, appendix A.3
         if settings.max_steps is not None:
             epochs = settings.max_steps / steps
     defaults: dict[str, Any] = {
         "epochs": epochs,
         "batch_tokens": batch_tokens,
         "micro_tokens": _GPU_MICRO_TOKENS if gpu else DEFAULT_MAX_TOKENS,
-        "learning_rate": 1e-3 if from_scratch else 5e-5,
+        "learning_rate": 3e-3 if settings.frozen else 1e-3 if from_scratch else 5e-5,
         "precision": "bf16" if gpu and bf16 else "fp32",
     }
-    total = _total_steps(epochs, settings.max_steps, steps)
+    total = count_steps(epochs, settings.max_steps, steps)
     defaults["validate_every"] = min(steps, math.ceil(total / 10))
     defaults["checkpoint_every"] = settings.validate_every or defaults["validate_every"]
     defaults["log_every"] = math.ceil(total / _MAX_LOG_LINES)
@@ -90,6 +92,7 @@ def _default_batch_tokens(lengths: np.ndarray) -> int:
     return min(math.ceil(tokens), DEFAULT_BATCH_TOKENS)
 
 
-def _total_steps(epochs: float, max_steps: int | None, steps_per_epoch: int) -> int:
+def count_steps(epochs: float, max_steps: int | None, steps_per_epoch: int) -> int:
+    """Number of updates in a run of `epochs`, at most `max_steps`."""
     steps = max(round(epochs * steps_per_epoch), 1)
     return steps if max_steps is None else min(steps, max_steps)

@@ -6,7 +6,14 @@ from typing import Annotated, Any, Literal
 
 from bothways.io.options import Option, check_options
 
-__all__ = ["Schedule", "Sharding", "TrainingPrecision", "TrainingSettings"]
+__all__ = [
+    "DeviceName",
+    "Schedule",
+    "Sharding",
+    "ThreadCount",
+    "TrainingPrecision",
+    "TrainingSettings",
+]
 
 TrainingPrecision = Literal["fp32", "bf16"]
 Sharding = Literal["replicated", "sharded"]
@@ -17,10 +24,30 @@ _MAY_CHANGE_ON_RESUME = (
     "device", "threads", "sharding",
 )  # fmt: skip
 """Settings that affect no weight beyond rounding."""
+_ADDED_LATER: Mapping[str, Any] = {"frozen": False}
+"""Settings that runs of earlier versions lack, and what those did."""
+_MAY_CHANGE_WITH_LENGTH = ("epochs", "max_steps", "validate_every")
+"""Settings that a run which is lengthened may change too."""
 _DERIVED_FROM_OTHERS = ("epochs", "validate_every")
 """Settings whose defaults depend on others: a changed setting is reported before these."""
 
 _OPTIMIZATION, _RUN, _HARDWARE = "Optimization", "Validation and checkpoints", "Hardware"
+
+DeviceName = Annotated[
+    str | None,
+    Option(
+        "Device: cpu, cuda or cuda:N, without N under torchrun (default: a GPU if "
+        "available).",
+        group=_HARDWARE, advanced=True, unit="NAME",
+    ),
+]  # fmt: skip
+ThreadCount = Annotated[
+    int | None,
+    Option(
+        "Number of CPU threads (default: one per core, fewer for small steps).",
+        group=_HARDWARE, advanced=True, unit="COUNT", minimum=1,
+    ),
+]  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,12 +60,20 @@ class TrainingSettings:
         ConfigError: naming the field, its value and what was expected.
     """
 
+    frozen: Annotated[
+        bool,
+        Option(
+            "classify, tag, regress: train only the head, on vectors of --from that are computed "
+            "once (a linear probe).",
+            group=_OPTIMIZATION, advanced=True,
+        ),
+    ] = False  # fmt: skip
     epochs: Annotated[
         float | None,
         # Devlin et al. 2019, appendix A.3, for fine-tuning
         Option(
-            "Passes over the training data (default 20 for a new model, 4 when fine-tuning; "
-            "with --steps alone, as many as the steps need).",
+            "Passes over the training data (default 20, 4 when fine-tuning all weights; with "
+            "--steps alone, as many as the steps need).",
             group=_OPTIMIZATION, unit="NUMBER", above=0,
         ),
     ] = None  # fmt: skip
@@ -75,7 +110,7 @@ class TrainingSettings:
     learning_rate: Annotated[
         float | None,
         Option(
-            "Peak learning rate (default 1e-3 for a new model, 5e-5 when fine-tuning).",
+            "Peak learning rate (default 1e-3; fine-tuning 5e-5, a head alone 3e-3).",
             group=_OPTIMIZATION, unit="RATE", above=0,
         ),
     ] = None  # fmt: skip
@@ -173,14 +208,7 @@ class TrainingSettings:
     tensorboard: Annotated[
         bool, Option("Also write TensorBoard files.", group=_RUN, advanced=True)
     ] = False
-    device: Annotated[
-        str | None,
-        Option(
-            "Device: cpu, cuda or cuda:N, without N under torchrun (default: a GPU if "
-            "available).",
-            group=_HARDWARE, advanced=True, unit="NAME",
-        ),
-    ] = None  # fmt: skip
+    device: DeviceName = None
     precision: Annotated[
         TrainingPrecision | None,
         Option(
@@ -188,13 +216,7 @@ class TrainingSettings:
             group=_HARDWARE, advanced=True,
         ),
     ] = None  # fmt: skip
-    threads: Annotated[
-        int | None,
-        Option(
-            "Number of CPU threads (default: torch's setting).",
-            group=_HARDWARE, advanced=True, unit="COUNT", minimum=1,
-        ),
-    ] = None  # fmt: skip
+    threads: ThreadCount = None
     sharding: Annotated[
         Sharding,
         Option(
@@ -211,13 +233,14 @@ class TrainingSettings:
         """The fields by name, for JSON."""
         return dataclasses.asdict(self)
 
-    def first_change(self, earlier: Mapping[str, Any]) -> str | None:
-        """The first field that affects weights and differs from `earlier`, a `to_dict`, or None."""
-        names = [
-            field.name
-            for field in dataclasses.fields(self)
-            if field.name not in _MAY_CHANGE_ON_RESUME
-        ]
+    def first_change(self, earlier: Mapping[str, Any], *, is_longer: bool = False) -> str | None:
+        """The first field that affects weights and differs from `earlier`, a `to_dict`, or None.
+
+        is_longer: whether the number of steps may differ.
+        """
+        may_change = _MAY_CHANGE_ON_RESUME + (_MAY_CHANGE_WITH_LENGTH if is_longer else ())
+        names = [field.name for field in dataclasses.fields(self) if field.name not in may_change]
+        earlier = {**_ADDED_LATER, **earlier}
         for name in sorted(names, key=_DERIVED_FROM_OTHERS.__contains__):
             if name not in earlier or earlier[name] != getattr(self, name):
                 return name

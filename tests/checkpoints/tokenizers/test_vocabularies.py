@@ -91,9 +91,7 @@ def test_malformed_byte_pair_files_are_named(
 
 
 def test_residues_are_read_like_in_transformers(esm_folder: Path) -> None:
-    from transformers import EsmTokenizer
-
-    theirs = EsmTokenizer.from_pretrained(esm_folder)
+    theirs = pytest.importorskip("transformers").EsmTokenizer.from_pretrained(esm_folder)
     alphabet = open_tokenizer(esm_folder)
     assert isinstance(alphabet, Alphabet)
     reader = SymbolReader(alphabet)
@@ -150,9 +148,12 @@ NAMES = ("NewTok", "[ÉX]", "<Ent>")
 def test_added_tokens_of_an_old_folder_are_matched_as_transformers_matches_them(
     kind: str, lowercase: bool, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    from transformers import BertTokenizer, MPNetTokenizer, RobertaTokenizer
-
-    classes = {"bert": BertTokenizer, "mpnet": MPNetTokenizer, "roberta": RobertaTokenizer}
+    transformers = pytest.importorskip("transformers")
+    classes = {
+        "bert": transformers.BertTokenizer,
+        "mpnet": transformers.MPNetTokenizer,
+        "roberta": transformers.RobertaTokenizer,
+    }
     folder = tmp_path / kind
     shutil.copytree(request.getfixturevalue(f"{kind}_folder"), folder)
     size = open_text(folder).get_vocab_size()
@@ -174,13 +175,12 @@ def test_added_tokens_of_an_old_folder_are_matched_as_transformers_matches_them(
 def test_added_tokens_of_an_old_folder_of_residues_are_symbols(
     esm_folder: Path, tmp_path: Path
 ) -> None:
-    from transformers import EsmTokenizer
-
     folder = tmp_path / "esm"
     shutil.copytree(esm_folder, folder)
     size = len((folder / "vocab.txt").read_text().split("\n"))
     (folder / "added_tokens.json").write_text(json.dumps({"<ptm>": size, "J": size + 1}))
-    theirs, alphabet = EsmTokenizer.from_pretrained(folder), open_tokenizer(folder)
+    theirs = pytest.importorskip("transformers").EsmTokenizer.from_pretrained(folder)
+    alphabet = open_tokenizer(folder)
     assert isinstance(alphabet, Alphabet)
     proteins = ["MK<ptm>TA", "J", "MJJK", "<ptm><ptm>", "<PTM>M", "mj"]
     for protein, tokenized in zip(proteins, SymbolReader(alphabet).read(proteins), strict=True):

@@ -172,6 +172,7 @@ def test_weights_of_another_shape_are_refused(name: BaselineName) -> None:
         encoder.load_weights(weights)
 
 
+@pytest.mark.current_versions
 @pytest.mark.parametrize("lengths", [[64] * 16, list(range(127, 0, -8))], ids=["equal", "unlike"])
 @pytest.mark.parametrize("name", BASELINES)
 def test_activations_stay_within_what_is_planned_for(

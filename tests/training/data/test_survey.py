@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bothways.errors import DataFileError
+from bothways.training.data.label_checks import KnownLabels
 from bothways.training.data.source import DataSource
 from bothways.training.data.survey import survey
 
@@ -94,8 +95,8 @@ def test_rare_tags_and_rare_labels_of_several_are_allowed(open_source: OpenSourc
 def test_validation_labels_must_be_known(open_source: OpenSource) -> None:
     source = open_source("classify", table("a,x", "b,z"))
     with pytest.raises(DataFileError, match=r"row 2 .*: the label 'z' is not in the training data"):
-        survey(source, known=("x", "y"))
-    found = survey(open_source("classify", table("a,x")), known=("w", "x"))
+        survey(source, known=KnownLabels(labels=("x", "y")))
+    found = survey(open_source("classify", table("a,x")), known=KnownLabels(labels=("w", "x")))
     assert (found.labels, found.counts.tolist()) == (("w", "x"), [0, 1])
 
 

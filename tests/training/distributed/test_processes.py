@@ -58,6 +58,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.current_versions
 @pytest.mark.parametrize("kind", ["classes", "pairs"])
 @pytest.mark.parametrize("step", [0, 1])
 def test_the_gradient_of_two_processes_is_that_of_one(
@@ -88,6 +89,7 @@ def assert_same_run(two: Path, one: Path) -> None:
         assert np.abs(found[name] - array).max() <= SAME_RUN * max(scale, 1), name
 
 
+@pytest.mark.current_versions
 def test_two_processes_train_like_one(both: Path, tiny_run: MakeRun) -> None:
     run = tiny_run()
     run.start()
@@ -95,12 +97,14 @@ def test_two_processes_train_like_one(both: Path, tiny_run: MakeRun) -> None:
     assert read_folder(both / "classes").spec.heads == (run.objective.head,)
 
 
+@pytest.mark.current_versions
 def test_a_joint_loss_is_over_the_vectors_of_both_processes(both: Path, pairs_run: MakeRun) -> None:
     run = pairs_run()
     run.start()
     assert_same_run(both / "pairs", run.out)
 
 
+@pytest.mark.current_versions
 def test_sharded_weights_train_like_replicated_ones(
     both: Path, tiny_run: MakeRun, pairs_run: MakeRun
 ) -> None:
@@ -118,6 +122,7 @@ def test_batches_of_a_step_are_uneven_over_the_processes(tiny_run: MakeRun) -> N
     assert any(count % 2 for count in counts)
 
 
+@pytest.mark.current_versions
 def test_a_signal_to_one_process_stops_both_and_they_resume_to_the_same_bits(
     both: Path, everything_in: Callable[[Path], dict[str, Any]]
 ) -> None:
@@ -129,6 +134,7 @@ def test_a_signal_to_one_process_stops_both_and_they_resume_to_the_same_bits(
     }
 
 
+@pytest.mark.current_versions
 @pytest.mark.parametrize("kind", ["replicated", "sharded"])
 def test_diverged_rows_of_one_process_are_named_by_both(both: Path, kind: str) -> None:
     first, second = (

@@ -1,9 +1,11 @@
 import subprocess
 import sys
 
+import pytest
 import torch
 
-from bothways.training.distributed.sharding import to_full_array, to_full_tensor
+from bothways.errors import BackendError
+from bothways.training.distributed.sharding import shard, to_full_array, to_full_tensor
 
 
 def test_fsdp_is_imported_only_to_shard() -> None:
@@ -19,3 +21,11 @@ def test_a_tensor_that_is_not_sharded_is_returned_unchanged() -> None:
     total = torch.tensor([2.0, 3.0], requires_grad=True)
     assert to_full_tensor(total) is total
     assert to_full_array(total).tolist() == [2.0, 3.0]
+
+
+def test_a_torch_that_cannot_sum_gradients_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch.distributed.fsdp import FSDPModule
+
+    monkeypatch.delattr(FSDPModule, "set_force_sum_reduction_for_comms", raising=False)
+    with pytest.raises(BackendError, match="update torch, or train with --sharding replicated"):
+        shard(None)  # type: ignore[arg-type]

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import matplotlib as mpl
@@ -6,6 +7,7 @@ import pytest
 from matplotlib.image import imread
 
 from bothways.errors import MissingExtra
+from bothways.installation import install_command
 from bothways.plotting import style
 from bothways.training.objectives.metrics import class_counts, confusion_matrix, reliability
 from bothways.training.report import plots
@@ -126,7 +128,7 @@ def test_without_matplotlib_drawing_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(style, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtra, match=r"pip install 'bothways\[plots\]'"):
+    with pytest.raises(MissingExtra, match=re.escape(install_command("plots"))):
         draw_confusion(tmp_path / "c.png", np.eye(2), ["a", "b"])
     with pytest.raises(MissingExtra, match="plots"):
         draw_reliability(tmp_path / "r.png", reliability(np.ones(1), np.ones(1)))

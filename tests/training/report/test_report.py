@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bothways.installation import install_command
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import HeadTask
 from bothways.model.pooling import Pooling
@@ -122,7 +123,7 @@ def test_without_matplotlib_the_report_says_how_to_get_figures(
     objective, evaluated = _classify()
     held_out = hold(evaluated, ["a", "b"], None, objective.metrics(evaluated))
     text = _write(tmp_path, held_out, objective)
-    assert "pip install 'bothways[plots]'" in text
+    assert install_command("plots") in text
     assert "![" not in text
     assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
 

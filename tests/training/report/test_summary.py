@@ -1,18 +1,24 @@
 """What is said of a run."""
 
+import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from bothways.training.data.training_data import TrainingData
 from bothways.training.plan import TrainingPlan
 from bothways.training.report.summary import (
     describe_data,
     describe_model,
+    describe_steps,
     held_out_name,
     provenance,
 )
+from bothways.training.resolved_settings import resolve_settings
+from bothways.training.settings import TrainingSettings
 from bothways.training.setup.base_model import create_base_model, write_reader
 
 
@@ -55,7 +61,7 @@ def test_a_model_is_described_by_its_size() -> None:
     plan = TrainingPlan.from_tables("mlm", ["x.csv"], "out", {"model": {"size": "tiny"}})
     write_reader(Path(), "text", plan.new_model, "mlm", lambda: ["a b a b"])
     start = create_base_model(Path(), "text", plan.new_model, "mlm", longest=9, seed=0)
-    line = describe_model(plan, start)
+    line = describe_model(start, None)
     assert line.startswith(
         "new encoder: 2 layers of width 128, 7 tokens, up to 512 positions, 0.4 "
     )
@@ -71,3 +77,21 @@ def test_provenance_is_json_without_paths() -> None:
     assert json.loads(json.dumps(found))["labels"] == ["x", "y"]
     assert str(Path().absolute()) not in json.dumps(found)
     assert found["model"] == {"from": None, "fingerprint": None}
+
+
+def test_steps_are_described_with_their_threads() -> None:
+    lengths = np.full(40, 16)
+    settings = resolve_settings(
+        TrainingSettings(epochs=2, batch_tokens=64, threads=2),
+        lengths,
+        from_scratch=True,
+        gpu=False,
+        bf16=False,
+    )
+    cpu = torch.device("cpu")
+    line = "20 steps (2 epochs) of about 64 tokens, on the CPU with 2 threads"
+    assert describe_steps(settings, lengths, cpu) == line
+    one = dataclasses.replace(settings, threads=1)
+    assert describe_steps(one, lengths, cpu).endswith("on the CPU with 1 thread")
+    gpu = dataclasses.replace(settings, threads=None)
+    assert describe_steps(gpu, lengths, torch.device("cuda", 1)).endswith("tokens, on cuda:1")

@@ -16,7 +16,7 @@ from bothways.inference.predict.head_run import HeadRun
 from bothways.inference.session import Session
 from bothways.io.short_repr import ShortRepr
 
-__all__ = ["Classification", "Classifications", "classify"]
+__all__ = ["Classification", "Classifications", "check_threshold", "classifications", "classify"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -76,14 +76,28 @@ def classify(
     rows, single = as_inputs(sequences, session.reader, pairs=True)
     rows = lists_as_pairs(rows, session.reader)
     run = HeadRun.start(session, ("classes", "multilabel"), rows, options, purpose="classify")
+    check_threshold(threshold)
+    results = classifications(run, run.sequence_outputs(), threshold)
+    return results[0] if single else results
+
+
+def check_threshold(threshold: float) -> None:
+    """Check the probability that a label needs.
+
+    Raises:
+        InputError: if it is none.
+    """
     if not 0 <= threshold <= 1:
         raise InputError(f"threshold={threshold}: expected a probability, from 0 to 1")
+
+
+def classifications(run: HeadRun, output_nC: np.ndarray, threshold: float) -> Classifications:
+    """The labels of n sequences from the outputs of a head for classes, float32 (n, C)."""
     names = run.head.labels
-    share_nC = run.probabilities(run.sequence_outputs())
+    share_nC = run.probabilities(output_nC)
     labels: list[str] | list[list[str]]
     if run.head.task == "multilabel":
         labels = [[names[i] for i in np.flatnonzero(share_C >= threshold)] for share_C in share_nC]
     else:
         labels = [names[i] for i in share_nC.argmax(axis=1)]
-    results = Classifications(labels, share_nC, names, run.truncated)
-    return results[0] if single else results
+    return Classifications(labels, share_nC, names, run.truncated)

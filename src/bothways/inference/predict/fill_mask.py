@@ -4,7 +4,7 @@ L positions of a sequence; N masks of it; D model width; V vocabulary.
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from bothways.inference.session import Session
 from bothways.io.short_repr import ShortRepr
 from bothways.sequences import FittedSequence
 
-__all__ = ["MaskPrediction", "fill_mask"]
+__all__ = ["MaskPrediction", "fill_mask", "mask_predictions"]
 
 _MIN_ROWS = 64
 """The fewest masks whose logits are computed at a time: each pass reads the whole output matrix."""
@@ -51,22 +51,36 @@ def fill_mask(
     """
     rows, single = as_inputs(sequences, session.reader)
     run = HeadRun.start(session, ("masked_tokens",), rows, options, purpose="fill_mask")
+    predictions = mask_predictions(run, run.last_hidden_states(), top)
+    return predictions[0] if single else predictions
+
+
+def mask_predictions(
+    run: HeadRun, states: Iterable[tuple[int, np.ndarray]], top: int
+) -> list[list[MaskPrediction]]:
+    """The `top` tokens for each mask of each sequence of a run to a head for masked tokens.
+
+    states: index and last hidden states, float32 (L, D), of each sequence, in any order.
+
+    Raises:
+        InputError: as `fill_mask`.
+    """
+    session = run.session
     mask, names = mask_token_id(session), names_of_tokens(session)
     if not 1 <= top <= len(names):
         raise InputError(f"top={top}: expected 1 to {len(names)}")
     positions = [_mask_positions(f, mask, i, names[mask]) for i, f in enumerate(run.fitted)]
     # Only the states of the masks are kept: those of all positions may not fit into memory.
-    states = {i: x_LD[positions[i]] for i, x_LD in run.last_hidden_states()}
-    predictions = [
+    of_masks = {i: x_LD[positions[i]] for i, x_LD in states}
+    return [
         [
             MaskPrediction(
                 position, [names[j] for j in ids], ids, share_V[ids], run.fitted[i].truncated
             )
-            for position, ids, share_V in _largest_at(run, position_N, states[i], top, len(names))
+            for position, ids, share_V in _largest_at(run, position_N, of_masks[i], top, len(names))
         ]
         for i, position_N in enumerate(positions)
     ]
-    return predictions[0] if single else predictions
 
 
 def _largest_at(

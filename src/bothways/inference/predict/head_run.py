@@ -71,7 +71,12 @@ class HeadRun:
         """The outputs of a head that pools, for each sequence, float32 (n, O)."""
         if self.head.pooling is None:
             raise ValueError(f"a head for {self.head.task} has outputs for each position")
-        pooled = self.session.pool(self.fitted, [self.head.pooling], self.options)
+        return self.outputs_of_pooled(
+            self.session.pool(self.fitted, [self.head.pooling], self.options)
+        )
+
+    def outputs_of_pooled(self, pooled: np.ndarray) -> np.ndarray:
+        """The outputs of a head that pools, float32 (n, O), from pooled vectors (n, D)."""
         # In float64: the rounding of a float32 product may depend on the other rows.
         wide = {name: weight.astype(np.float64) for name, weight in self.weights.items()}
         outputs = apply_layers(pooled.astype(np.float64), wide, self.head)

@@ -18,7 +18,7 @@ from bothways.model.heads import Head
 from bothways.sequences import is_single_sequence
 from bothways.sequences.reader import type_name
 
-__all__ = ["Ranking", "rerank"]
+__all__ = ["Ranking", "query_prompt", "ranking", "rerank", "scoring_head"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -44,6 +44,32 @@ def rerank(
         InputError: naming the document that is invalid; if the query is not a text; if the model
             has no head that scores, or does not read text.
     """
+    head = scoring_head(session)
+    if not isinstance(query, str):
+        raise InputError(f"query: got {type_name(query)}; expected a str")
+    if is_single_sequence(documents):
+        raise InputError("documents: got a single text; expected a list of texts")
+    pairs = [(query, document) for document in rows_of(documents, session.reader, pairs=False)]
+    if options.prompt is None and options.prompt_name is None:
+        options = dataclasses.replace(options, prompt=query_prompt(session))
+    run = HeadRun.start(session, (head.task,), pairs, options, purpose="rerank")
+    return ranking(run, run.sequence_outputs())
+
+
+def ranking(run: HeadRun, output_nC: np.ndarray) -> Ranking:
+    """The order of n documents from the outputs of a head that scores, float32 (n, C)."""
+    score_n = run.probabilities(output_nC)[:, -1]
+    # Ordered by the outputs: probabilities near 1 round to the same number.
+    margin_n = output_nC[:, -1] - (output_nC[:, 0] if output_nC.shape[1] == 2 else 0)
+    return Ranking(np.argsort(-margin_n, kind="stable"), score_n, run.truncated)
+
+
+def scoring_head(session: Session) -> Head:
+    """The head that scores pairs of texts.
+
+    Raises:
+        InputError: if the model has none, or does not read text.
+    """
     head = session.heads.find("values", "classes", "multilabel", purpose="rerank")
     if not _gives_scores(head):
         raise InputError(
@@ -55,22 +81,10 @@ def rerank(
         raise InputError(
             f"this model reads {kind or 'ids'}, and rerank needs one that reads pairs of texts"
         )
-    if not isinstance(query, str):
-        raise InputError(f"query: got {type_name(query)}; expected a str")
-    if is_single_sequence(documents):
-        raise InputError("documents: got a single text; expected a list of texts")
-    pairs = [(query, document) for document in rows_of(documents, session.reader, pairs=False)]
-    if options.prompt is None and options.prompt_name is None:
-        options = dataclasses.replace(options, prompt=_query_prompt(session))
-    run = HeadRun.start(session, (head.task,), pairs, options, purpose="rerank")
-    output_nC = run.sequence_outputs()
-    score_n = run.probabilities(output_nC)[:, -1]
-    # Ordered by the outputs: probabilities near 1 round to the same number.
-    margin_n = output_nC[:, -1] - (output_nC[:, 0] if output_nC.shape[1] == 2 else 0)
-    return Ranking(np.argsort(-margin_n, kind="stable"), score_n, run.truncated)
+    return head
 
 
-def _query_prompt(session: Session) -> str:
+def query_prompt(session: Session) -> str:
     """The text of the prompt for queries, or else of the default prompt.
 
     The default prompt is what `CrossEncoder` of sentence-transformers uses.

@@ -22,7 +22,7 @@ from bothways.reference.heads import term_weights
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["SparseVector", "SparseVectors", "sparse"]
+__all__ = ["SparseVector", "SparseVectors", "sparse", "sparse_vectors"]
 
 _LARGEST_BYTES = 1 << 25
 """Bytes of the largest logits of sequences in memory at a time."""
@@ -115,7 +115,13 @@ def sparse(
     """
     rows, single = as_inputs(sequences, session.reader)
     run = HeadRun.start(session, ("masked_tokens",), rows, options, purpose="sparse")
-    vocabulary = names_of_tokens(session)
+    vectors = sparse_vectors(run)
+    return vectors[0] if single else vectors
+
+
+def sparse_vectors(run: HeadRun) -> SparseVectors:
+    """The weights of the terms of each sequence of a run to a head for masked tokens."""
+    vocabulary = names_of_tokens(run.session)
     weights: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     max_sequences = max(1, _LARGEST_BYTES // (4 * len(vocabulary)))
     for group in _groups(run.last_hidden_states(), max_sequences):
@@ -124,8 +130,7 @@ def sparse(
             present = np.flatnonzero(largest_V > 0)  # the others have weight 0
             weight = np.asarray(term_weights(largest_V[None, present]), dtype=np.float32)
             weights[i] = present.astype(np.int32), weight
-    vectors = _stack([weights[i] for i in range(len(rows))], vocabulary, run.truncated)
-    return vectors[0] if single else vectors
+    return _stack([weights[i] for i in range(len(run.fitted))], vocabulary, run.truncated)
 
 
 def _stack(

@@ -30,7 +30,7 @@ from bothways.sequences import (
     join_words,
 )
 
-__all__ = ["TokenTags", "content_positions", "tag"]
+__all__ = ["TokenTags", "content_positions", "tag", "token_tags"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -78,7 +78,7 @@ def tag(
     for i, x_LD in run.last_hidden_states():
         word_spans = words[i]
         if word_spans is None:
-            tags[i] = _tag_tokens(run, run.fitted[i], x_LD)
+            tags[i] = token_tags(run, run.fitted[i], x_LD)
         else:
             tags[i] = _tag_words(run, run.fitted[i], x_LD, rows[i], word_spans)
         if aggregate is not None:
@@ -97,7 +97,8 @@ def content_positions(fitted: FittedSequence) -> np.ndarray:
     return np.flatnonzero(is_content)
 
 
-def _tag_tokens(run: HeadRun, fitted: FittedSequence, x_LD: np.ndarray) -> TokenTags:
+def token_tags(run: HeadRun, fitted: FittedSequence, x_LD: np.ndarray) -> TokenTags:
+    """The label of each token of a sequence, from its last hidden states, float32 (L, D)."""
     position_N = content_positions(fitted)
     labels, share_NC = _labels(run, x_LD, position_N)
     tokens, offsets = fitted.tokens, fitted.offsets

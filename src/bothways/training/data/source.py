@@ -1,9 +1,11 @@
 """Training data files as rows; read several times: to check, to build a vocabulary, to tokenize."""
 
 import dataclasses
+import hashlib
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
+from pathlib import Path
 from typing import Any
 
 from bothways.errors import DataFileError
@@ -27,10 +29,19 @@ from bothways.training.data.rows import DataRow, RowParser, is_blank
 from bothways.training.options.data import ColumnNames
 from bothways.training.options.objective import TrainingTask
 
-__all__ = ["DataSource", "ShareCallback", "guess_kind"]
+__all__ = ["DataSource", "ShareCallback", "Stage", "guess_kind", "hidden_stage"]
 
 ShareCallback = Callable[[float | None], None]
 """Called with the fraction of the work that is done, from 0 to 1; None if it is not known."""
+
+Stage = Callable[[str], AbstractContextManager[ShareCallback]]
+"""Opens a context for a stage of the given name; it yields a callback for the stage's progress."""
+
+
+def hidden_stage(_: str) -> AbstractContextManager[ShareCallback]:
+    """A stage without progress."""
+    return nullcontext(lambda share: None)
+
 
 _REPORT_EVERY = 1000
 """Rows between two reports."""
@@ -113,6 +124,10 @@ class DataSource:
                 first = next(records, None)
             if first is not None:
                 yield file, first.fields, self._columns(file, first.fields)
+
+    def fingerprints(self) -> list[dict[str, Any]]:
+        """The name of each file without its folder, its size and its hash, as JSON."""
+        return [_file_fingerprint(Path(file.source)) for file in self.files]
 
     def _rows_of(self, file: InputFile, records: Iterator[Record]) -> Iterator[DataRow]:
         columns: DataColumns | None = None
@@ -210,3 +225,9 @@ def _column_number(names: tuple[str, ...]) -> int | None:
             f"column {names[0]!r}: CoNLL columns have no names; give a number, from 1"
         )
     return int(names[0])
+
+
+def _file_fingerprint(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}

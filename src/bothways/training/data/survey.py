@@ -15,6 +15,13 @@ from bothways.errors import DataFileError
 from bothways.files.columns import format_names
 from bothways.files.rows import Place
 from bothways.files.values import describe_value
+from bothways.training.data.label_checks import (
+    KnownLabels,
+    LabelStats,
+    check_known,
+    check_trainable,
+    check_values,
+)
 from bothways.training.data.labels import (
     label_order,
     parse_classes,
@@ -72,7 +79,7 @@ def survey(
     source: DataSource,
     *,
     separator: str | None = None,
-    known: Sequence[str] | None = None,
+    known: KnownLabels | None = None,
     preferred: Sequence[str] = (),
     allow_rare: bool = False,
     report: ShareCallback | None = None,
@@ -80,7 +87,7 @@ def survey(
     """Read every row once and check it.
 
     separator: between the labels of a row, if a row may have several.
-    known: the labels of the training data, if this is validation data; other labels are errors.
+    known: the labels that rows may have, if nothing is learned from them.
     preferred: labels in the order to use, if they include all labels of the data.
     allow_rare: whether a class may have a single row.
     report: as in `DataSource.rows`.
@@ -98,16 +105,8 @@ def survey(
         labels = builder.names(preferred)
     else:
         builder.check_against(known)
-        labels = tuple(known)
+        labels = tuple(known.labels) or builder.names(())
     return builder.result(labels)
-
-
-@dataclasses.dataclass
-class _LabelStats:
-    """The number of occurrences of a label, and the place of the first."""
-
-    place: Place
-    count: int = 0
 
 
 class _SurveyBuilder:
@@ -116,7 +115,7 @@ class _SurveyBuilder:
     def __init__(self, source: DataSource, separator: str | None) -> None:
         self.source, self.separator = source, separator
         self.keys = array.array("Q")
-        self.labels: dict[str, _LabelStats] = {}
+        self.labels: dict[str, LabelStats] = {}
         self.label_of_row: list[str] = []  # the same objects as the keys of `labels`
         self.multilabel: bool | None = None
         self.first_type: tuple[str, Place] | None = None
@@ -213,57 +212,31 @@ class _SurveyBuilder:
         ]
 
     def _count(self, label: str, place: Place) -> None:
-        self.labels.setdefault(label, _LabelStats(place)).count += 1
+        self.labels.setdefault(label, LabelStats(place)).count += 1
 
     # After the last row
 
     def check_for_training(self, *, allow_rare: bool) -> None:
         """Raise if the labels are too few, too rare or constant."""
-        name = self.source.files[0].name
-        for column, (low, high) in zip(self.columns, self.ranges, strict=True):
-            if low == high and self.source.task == "contrast":
-                raise DataFileError(
-                    f"{name}, column {column!r}: all pairs have {low:g}, and the loss needs "
-                    "similar and dissimilar ones; if all pairs are similar, use --loss in-batch"
-                )
-            if low == high:
-                raise DataFileError(
-                    f"{name}, column {column!r}: all values are {low:g}; there is nothing to "
-                    "predict"
-                )
-        if self.source.task not in ("classify", "tag"):
-            return
-        if len(self.labels) < 2:
-            only = next(iter(self.labels), "none")
-            raise DataFileError(
-                f"{name}: only one label, {only!r}; training needs two or more: add rows with "
-                "other labels"
-            )
-        if self.source.task == "tag" or self.multilabel or allow_rare:
-            return
-        for label, seen in self.labels.items():
-            if seen.count == 1:
-                raise DataFileError(
-                    f"{seen.place}: only this row has the class {label[:40]!r}; a class needs "
-                    "two rows or more, for training and validation: add rows, remove this one, "
-                    "or use --rare-classes keep or drop"
-                )
+        name, task = self.source.files[0].name, self.source.task
+        check_values(name, task, self.columns, self.ranges)
+        if task in ("classify", "tag"):
+            may_be_rare = allow_rare or task == "tag" or bool(self.multilabel)
+            check_trainable(name, self.labels, allow_rare=may_be_rare)
 
-    def check_against(self, known: Sequence[str]) -> None:
-        """Raise if a label is not among the labels of the training data."""
-        if self.source.task == "contrast" and bool(known) != bool(self.columns):
-            missing, present = ("validation", "training") if known else ("training", "validation")
+    def check_against(self, known: KnownLabels) -> None:
+        """Raise if a label is unknown, or if only one of two data sources has labels."""
+        must_agree = self.source.task == "contrast" and known.model is None
+        if must_agree and bool(known.labels) != bool(self.columns):
+            missing, present = ("validation", "training")
+            if not known.labels:
+                missing, present = present, missing
             raise DataFileError(
                 f"{self.source.files[0].name}: the {present} data has column "
-                f"{(*known, *self.columns)[0]!r} of scores or labels, and the {missing} data has "
-                "none"
+                f"{(*known.labels, *self.columns)[0]!r} of scores or labels, and the {missing} "
+                "data has none"
             )
-        for label, seen in self.labels.items():
-            if label not in known:
-                raise DataFileError(
-                    f"{seen.place}: the label {label[:40]!r} is not in the training data; "
-                    "correct it, or add such rows to the training data"
-                )
+        check_known(self.labels, known)
 
     def names(self, preferred: Sequence[str]) -> tuple[str, ...]:
         """The labels in the order of a head's outputs; for numbers, the columns."""

@@ -5,13 +5,14 @@ L positions of a sequence; W its words; K labels.
 
 import dataclasses
 import itertools
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
 
-from bothways.errors import DataFileError, InputError
+from bothways.errors import DataFileError, InputError, TruncationWarning
 from bothways.sequences import (
     NO_POSITION,
     SequenceReader,
@@ -27,7 +28,7 @@ from bothways.training.data.rows import DataRow
 from bothways.training.data.source import DataSource, ShareCallback
 from bothways.training.data.survey import Survey
 
-__all__ = ["TokenizedRows", "tokenize"]
+__all__ = ["TokenizedRows", "tokenize", "warn_about_losses"]
 
 _CHUNK_ROWS = 2048
 """Rows tokenized at a time: enough to keep all cores busy."""
@@ -91,6 +92,25 @@ def tokenize(
             "change the data during training"
         )
     return tokenizer.finish()
+
+
+def warn_about_losses(truncated: int, words_without_token: int, *, max_length: int) -> None:
+    """Warn of sequences that were truncated, and of tagged words that are ignored.
+
+    truncated, words_without_token: their numbers, as in `TokenizedRows`.
+    """
+    if truncated:
+        warnings.warn(
+            f"{truncated:,} sequences are longer than {max_length} positions and were truncated",
+            TruncationWarning,
+            stacklevel=3,
+        )
+    if words_without_token:
+        warnings.warn(
+            f"{words_without_token:,} tagged words have no token in this vocabulary, and are "
+            "ignored",
+            stacklevel=3,
+        )
 
 
 class _RowTokenizer:

@@ -1,11 +1,9 @@
 """The training and validation data of a run: checked first, tokenized later."""
 
 import dataclasses
-import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -13,8 +11,9 @@ import numpy as np
 from bothways.errors import DataFileError
 from bothways.model.inputs import InputKind
 from bothways.sequences import SequenceReader
+from bothways.training.data.evaluation_data import EvaluationData, one_line
 from bothways.training.data.examples import PackedExamples
-from bothways.training.data.rows import DataRow
+from bothways.training.data.label_checks import KnownLabels
 from bothways.training.data.source import DataSource, ShareCallback
 from bothways.training.data.split import choose_held_out
 from bothways.training.data.survey import Survey, survey
@@ -44,15 +43,14 @@ class TrainingData:
     """Data files that have been checked.
 
     held_out: which rows of `source` are held out for validation, bool (n,).
-    validation, validation_survey: separate validation files, or None.
+    validation: separate validation files, or None.
     shared: number of validation rows whose sequence is in the training data too.
     """
 
     source: DataSource
     survey: Survey
     held_out: np.ndarray
-    validation: DataSource | None
-    validation_survey: Survey | None
+    validation: EvaluationData | None
     shared: int
     separator: str | None
 
@@ -97,28 +95,27 @@ class TrainingData:
             held_out = choose_held_out(
                 train_survey, fraction=options.held_out, seed=seed, name=source.files[0].name
             )
-            return cls(source, train_survey, held_out, None, None, 0, separator)
-        # Grouping does not apply to separate validation files.
-        names = dataclasses.replace(names, group=None)
-        validation = DataSource.open(
-            options.validation,
+            return cls(source, train_survey, held_out, None, 0, separator)
+        validation = EvaluationData.read(
             task,
+            options.validation,
+            options,
             kind=source.kind,
-            names=names,
-            options=options.file_options,
+            # Grouping does not apply to separate validation files.
+            names=dataclasses.replace(names, group=None),
+            known=KnownLabels(labels=train_survey.labels),
+            dropped=source.dropped,
         )
-        validation = dataclasses.replace(validation, dropped=source.dropped)
-        validation_survey = survey(validation, separator=separator, known=train_survey.labels)
-        _check_consistency(validation, train_survey, validation_survey)
-        shared = int(np.isin(validation_survey.keys, train_survey.keys).any(axis=1).sum())
+        _check_consistency(validation.source, train_survey, validation.survey)
+        shared = int(np.isin(validation.survey.keys, train_survey.keys).any(axis=1).sum())
         held_out = np.zeros(train_survey.num_rows, dtype=bool)
-        return cls(source, train_survey, held_out, validation, validation_survey, shared, separator)
+        return cls(source, train_survey, held_out, validation, shared, separator)
 
     @property
     def num_held_out(self) -> int:
         """Number of validation rows."""
-        if self.validation_survey is not None:
-            return self.validation_survey.num_rows
+        if self.validation is not None:
+            return self.validation.num_rows
         return int(self.held_out.sum())
 
     @property
@@ -152,43 +149,33 @@ class TrainingData:
         )
         if rows.train is None:
             raise DataFileError(f"{self.source.files[0].name}: no row contains a training example")
-        if self.validation is None or self.validation_survey is None:
+        if self.validation is None:
             return SplitExamples(
                 rows.train, rows.validation, rows.truncated, rows.words_without_token
             )
-        all_rows = np.ones(self.validation_survey.num_rows, dtype=bool)
-        validation_rows = tokenize(
-            self.validation,
-            self.validation_survey,
-            all_rows,
-            reader,
-            max_length=max_length,
-            separator=self.separator,
-        )
+        validation = self.validation.tokenize(reader, max_length)
         return SplitExamples(
             rows.train,
-            validation_rows.validation,
-            rows.truncated + validation_rows.truncated,
-            rows.words_without_token + validation_rows.words_without_token,
+            validation.validation,
+            rows.truncated + validation.truncated,
+            rows.words_without_token + validation.words_without_token,
         )
 
     def validation_texts(self) -> dict[tuple[str, int], str]:
         """Each validation row in one line of text, by file and row."""
-        source, selected = self.source, self.held_out
         if self.validation is not None:
-            source, selected = self.validation, np.ones(self.num_held_out, dtype=bool)
-        with closing(source.rows()) as rows:
+            return self.validation.texts()
+        with closing(self.source.rows()) as rows:
             return {
-                (row.place.file, row.place.row): _one_line(row)
-                for row in itertools.compress(rows, selected)
+                (row.place.file, row.place.row): one_line(row)
+                for row in itertools.compress(rows, self.held_out)
             }
 
     def provenance(self) -> dict[str, Any]:
         """The files with their hashes and the sizes of the split, as JSON."""
-        validation = () if self.validation is None else self.validation.files
         return {
-            "files": [_file_fingerprint(Path(file.source)) for file in self.source.files],
-            "validation": [_file_fingerprint(Path(file.source)) for file in validation],
+            "files": self.source.fingerprints(),
+            "validation": [] if self.validation is None else self.validation.source.fingerprints(),
             "rows": self.num_training,
             "held_out": self.num_held_out,
         }
@@ -215,24 +202,3 @@ def _vocabulary_inputs(sequence: Any, kind: InputKind) -> Iterator[Any]:
             yield " ".join(sequence)
         case _:
             yield sequence
-
-
-def _one_line(row: DataRow) -> str:
-    if row.label_columns and len(row.inputs) == 2 and all(isinstance(s, str) for s in row.inputs):
-        return " | ".join(row.inputs)  # a scored or labeled pair
-    match row.inputs[0]:
-        case str() as text:
-            return text
-        case np.ndarray() as series:
-            return f"a series of {len(series)}"
-        case tuple() as pair:
-            return " | ".join(pair)
-        case words:
-            return " ".join(words)
-
-
-def _file_fingerprint(path: Path) -> dict[str, Any]:
-    """The name of a file without its folder, its size and its hash."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bothways.errors import BackendError
 from bothways.nn.encoder import TransformerEncoder
 from bothways.nn.packed_encoder import to_tensor
 from bothways.training.model import TrainedModel
@@ -33,9 +34,17 @@ def shard(model: TrainedModel) -> None:
     """Shard the weights over all processes; a block's weights are gathered while it computes.
 
     Gradients are summed over processes, not averaged, because losses are sums.
-    """
-    from torch.distributed.fsdp import fully_shard
 
+    Raises:
+        BackendError: if torch is too old to sum gradients.
+    """
+    from torch.distributed.fsdp import FSDPModule, fully_shard
+
+    if not hasattr(FSDPModule, "set_force_sum_reduction_for_comms"):
+        raise BackendError(
+            f"the FSDP of torch {torch.__version__} cannot sum gradients, as sharded weights need: "
+            "update torch, or train with --sharding replicated"
+        )
     encoder = model.encoder
     if isinstance(encoder, TransformerEncoder) and (
         encoder.config.num_blocks == encoder.config.num_layers

@@ -13,15 +13,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-import torch
-
 from bothways.checkpoints import ModelBundle
-from bothways.errors import BackendError, CheckpointError, ConfigError
+from bothways.errors import CheckpointError, ConfigError
+from bothways.nn.threads import torch_threads
 from bothways.training.data.dataset import Dataset
 from bothways.training.data.fingerprint import fingerprint
-from bothways.training.distributed.processes import Workers, join_workers
+from bothways.training.data.source import Stage, hidden_stage
+from bothways.training.distributed.processes import join_workers
 from bothways.training.engine.divergence import find_diverged_rows
 from bothways.training.engine.evaluation import validate
+from bothways.training.engine.frozen import head_only, precompute
 from bothways.training.engine.interrupts import (
     divergence_error,
     explain_failed_writes,
@@ -29,12 +30,14 @@ from bothways.training.engine.interrupts import (
 )
 from bothways.training.engine.microbatches import prepare_step
 from bothways.training.engine.run import TrainingRun
+from bothways.training.engine.run_settings import choose_threads, resolve_run_settings
 from bothways.training.engine.sampler import StepSampler
+from bothways.training.engine.start_options import StartOptions
 from bothways.training.engine.step import GradientAccumulator, clip_gradients
 from bothways.training.engine.torch_setup import torch_for_training
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Objective
-from bothways.training.resolved_settings import ResolvedSettings, resolve_settings
+from bothways.training.resolved_settings import ResolvedSettings
 from bothways.training.runs.events import (
     EventCallback,
     event_log,
@@ -81,48 +84,50 @@ def fit(
     template: ModelBundle,
     from_scratch: bool,
     provenance: Mapping[str, Any] = _NOTHING,
-    resume: bool = False,
-    overwrite: bool = False,
-    how_to_resume: str = "resume=True",
-    progress: EventCallback | None = None,
+    options: StartOptions | None = None,
 ) -> TrainingResult:
     """Train a model and save it in the folder `out`: the best weights, and the run's metrics.
 
     In the end the model has the best weights: those of the best validation or, without validation
-    data, the last. Under torchrun every process calls this with the same arguments.
+    data, the last. With a frozen encoder, only the head is trained, on vectors that are computed
+    before the first step. Under torchrun every process calls this with the same arguments.
 
     template: the model folder that `out` becomes, except for its weights and heads.
     from_scratch: whether the model's weights are random; some defaults depend on it.
     provenance: what else the run depends on, as JSON: files and their hashes, options of the
         objective. It is written to training.json, and a run resumes only with the same.
-    resume: resume from the newest checkpoint in `out`, or start if there is none yet.
-    overwrite: replace the run in `out`.
-    how_to_resume: what messages tell the user to add to the call or command.
-    progress: called on the main process after each step and each validation.
+    options: how the run starts, and what is called as it proceeds.
 
     Raises:
         TrainingInterrupted: if a signal stopped the run; the step was finished and saved.
         TrainingDiverged: if a loss or gradient was NaN or infinite; the update was not made.
         CheckpointError: if the run in `out` cannot be resumed, or not with these settings or data.
         DataFileError: if `out` is in use or cannot be written, for example on a full disk.
-        ConfigError: if the training or validation data is empty.
+        ConfigError: if the training or validation data is empty, or if the encoder is frozen and
+            the model has no head of classes, tags or values.
         BackendError: if the device or its precision is not available.
         MissingExtra: if the settings ask for TensorBoard files and TensorBoard is not installed.
     """
+    options = options or StartOptions()
     for name, data in (("training", train), ("validation", validation)):
         if data is not None and not len(data):
             raise ConfigError(f"the {name} data has no examples")
     if settings.tensorboard:
         find_tensorboard()
-    with (
-        join_workers(settings.device) as workers,
-        torch_for_training(workers.device, settings.threads),
-        catch_stop_signals() as stop,
-        contextlib.ExitStack() as held,
-    ):
-        workers.run_on_main(lambda: _hold(out, held, resume=resume))
-        resolved, sampler = _resolve(train, settings, from_scratch, workers)
-        run = TrainingRun(model, objective, sampler, resolved, workers, RunFolder(out), template)
+    with join_workers(settings.device) as workers, contextlib.ExitStack() as held:
+        workers.run_on_main(lambda: _hold(out, held, resume=options.resume))
+        resolved = resolve_run_settings(
+            settings, train.lengths, template.config, from_scratch=from_scratch, workers=workers
+        )
+        held.enter_context(torch_for_training(workers.device, resolved.threads))
+        sampler = StepSampler(
+            train.lengths,
+            batch_tokens=resolved.batch_tokens,
+            micro_tokens=resolved.micro_tokens,
+            seed=resolved.seed,
+        )
+        trained = head_only(model) if resolved.frozen else model
+        run = TrainingRun(trained, objective, sampler, resolved, workers, RunFolder(out), template)
         dependencies = {
             "objective": objective.name,
             "head": None if objective.head is None else dataclasses.asdict(objective.head),
@@ -131,9 +136,17 @@ def fit(
             "validation_data": None if validation is None else fingerprint(validation),
             "about": dict(provenance),
         }
-        run.begin(dependencies, resume=resume, overwrite=overwrite)
-        with explain_failed_writes(run, how_to_resume), _event_log(run, progress) as emit:
-            _train(run, train, validation, stop, emit, how_to_resume)
+        run.begin(dependencies, resume=options.resume, overwrite=options.overwrite)
+        if resolved.frozen and not run.state.finished:
+            train, validation = _precompute(
+                model, train, validation, run, threads=settings.threads, stage=options.stage
+            )
+        with (
+            catch_stop_signals() as stop,
+            explain_failed_writes(run, options.how_to_resume),
+            _event_log(run, options.progress) as emit,
+        ):
+            _train(run, train, validation, stop, emit, options.how_to_resume)
         model.to(workers.device).eval().load_weights(run.folder.load_best_weights())
         state, total_steps = run.state, run.total_steps
         del run  # and its sharded weights, before the processes part
@@ -153,6 +166,34 @@ def _hold(out: Path, held: contextlib.ExitStack, *, resume: bool) -> None:
     if resume and not out.is_dir():
         raise CheckpointError(f"{out}: no run to resume: {RUN_FILE} is missing")
     held.enter_context(run_lock(out))
+
+
+def _precompute(
+    model: TrainedModel,
+    train: Dataset,
+    validation: Dataset | None,
+    run: TrainingRun,
+    *,
+    threads: int | None,
+    stage: Stage,
+) -> tuple[Dataset, Dataset | None]:
+    """The data with the vectors of the frozen encoder; every process computes all of them."""
+    device, settings = run.workers.device, run.settings
+    total = len(train) + (0 if validation is None else len(validation))
+    if threads is None and device.type == "cpu":
+        length = round(float(train.lengths.mean()))
+        threads = choose_threads(run.config, tokens=settings.micro_tokens, length=length)
+    open_stage = stage if run.workers.is_main else hidden_stage
+    with torch_threads(threads), open_stage("computing vectors") as report:
+
+        def vectors_of(data: Dataset, before: int) -> Dataset:
+            def show(done: int) -> None:
+                report((before + done) / total)
+
+            return precompute(model, data, settings, device, run.folder.path, show)
+
+        of_train = vectors_of(train, 0)
+        return of_train, None if validation is None else vectors_of(validation, len(train))
 
 
 def _train(
@@ -196,34 +237,6 @@ def _train(
             checkpoint = run.save_checkpoint()
             if stopping and not state.finished:
                 raise interruption(run, stop, checkpoint, how_to_resume)
-
-
-def _resolve(
-    train: Dataset, settings: TrainingSettings, from_scratch: bool, workers: Workers
-) -> tuple[ResolvedSettings, StepSampler]:
-    """Resolve the open settings, and plan the steps with them."""
-    if settings.sharding == "sharded" and workers.size == 1:
-        raise ConfigError(
-            "sharding='sharded' needs several processes, and there is one: start more with "
-            "torchrun --nproc-per-node, or choose 'replicated'"
-        )
-    gpu = workers.device.type == "cuda"
-    bf16 = gpu and torch.cuda.is_bf16_supported(including_emulation=False)
-    if settings.precision == "bf16" and not bf16:
-        raise BackendError(
-            "precision='bf16' needs a GPU that supports it, and emulation on a CPU is slow; "
-            "choose 'fp32'"
-        )
-    resolved = resolve_settings(
-        settings, train.lengths, from_scratch=from_scratch, gpu=gpu, bf16=bf16
-    )
-    sampler = StepSampler(
-        train.lengths,
-        batch_tokens=resolved.batch_tokens,
-        micro_tokens=resolved.micro_tokens,
-        seed=resolved.seed,
-    )
-    return resolved, sampler
 
 
 @contextlib.contextmanager

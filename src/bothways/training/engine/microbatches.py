@@ -27,6 +27,7 @@ class MicroBatch:
 
     index: its index among the step's batches, over all processes.
     sequences_per_example: the number of sequences of each of its examples.
+    num_tokens: the number of tokens of its examples.
     contributes: whether it adds to the gradient; False for a batch that a process computes only to
         take part in communication.
     """
@@ -34,6 +35,7 @@ class MicroBatch:
     index: int
     prepared: PreparedBatch
     sequences_per_example: tuple[int, ...]
+    num_tokens: int
     contributes: bool
 
 
@@ -61,8 +63,9 @@ def prepare_step(
         examples = [data[row] for row in batch.tolist()]
         rng = generator(settings.seed, "targets", step, index)
         counts = tuple(len(example.sequences) for example in examples)
+        tokens = int(data.lengths[batch].sum())
         prepared = objective.prepare(examples, rng)
-        microbatches.append(MicroBatch(index, prepared, counts, contributes))
+        microbatches.append(MicroBatch(index, prepared, counts, tokens, contributes))
     return microbatches
 
 

@@ -12,6 +12,7 @@ import torch
 
 from bothways.checkpoints import ModelBundle
 from bothways.errors import CheckpointError
+from bothways.model.baselines import AnyConfig
 from bothways.training.distributed.processes import Workers
 from bothways.training.distributed.sharding import copy_array_into, shard, to_full_array
 from bothways.training.engine.optimizer import (
@@ -70,6 +71,9 @@ class TrainingRun:
     ) -> None:
         """Create the run's folder, or resume from its newest checkpoint if there is one.
 
+        A run that has more steps than before continues from its newest checkpoint too, with the
+        schedule of the new number of steps; one that stopped early gets its patience again.
+
         dependencies: what the run depends on besides its settings.
         """
         description = run_description(self.settings, dependencies, self.workers.size)
@@ -79,14 +83,26 @@ class TrainingRun:
                 lambda: self.folder.begin(description, reader, overwrite=overwrite)
             )
             return
-        self.workers.run_on_main(lambda: self.folder.resume(description, self.settings, reader))
+        lengthened_at = self.workers.run_on_main(
+            lambda: self.folder.resume(
+                description, self.settings, self.sampler.steps_per_epoch, reader
+            )
+        )
         checkpoint = self.folder.load_latest_checkpoint()
         if checkpoint is not None:
             self._load_weights(checkpoint.weights)
             load_moments(self._optimizer, self._parameters(), checkpoint.moments)
             self.state = checkpoint.state
+            if lengthened_at is not None and self.state.step <= lengthened_at:
+                self._reopen()
             self._throughput = ThroughputMeter(self.state)
         self.workers.run_on_main(lambda: self.folder.discard_events_after(self.state.step))
+
+    def _reopen(self) -> None:
+        """Continue a run that may have finished before it was lengthened."""
+        if self.state.finished:
+            self.state.finished = False
+            self.state.validations_since_best = 0
 
     def update(self, loss: StepLoss, gradient_norm: float) -> StepEvent:
         """Update the weights with the gradient that the model holds."""
@@ -134,6 +150,11 @@ class TrainingRun:
         return ValidationEvent(
             step=state.step, epoch=self.epoch, metrics=metrics, best=best, seconds=state.seconds
         )
+
+    @property
+    def config(self) -> AnyConfig:
+        """The config of the encoder."""
+        return self._template.config
 
     @property
     def epoch(self) -> float:

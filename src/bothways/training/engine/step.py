@@ -61,12 +61,12 @@ class GradientAccumulator:
             loss = self._joint_backward(self.objective, step, microbatches)
         else:
             loss = self._backward(step, microbatches)
-        contributing = [batch.prepared for batch in microbatches if batch.contributes]
+        contributing = [batch for batch in microbatches if batch.contributes]
         loss, weight, tokens = self.workers.sum(
             [
                 loss,
-                sum(prepared.weight for prepared in contributing),
-                sum(prepared.packed.num_tokens for prepared in contributing),
+                sum(batch.prepared.weight for batch in contributing),
+                sum(batch.num_tokens for batch in contributing),
             ]
         )
         if self.settings.sharding == "replicated":

@@ -8,7 +8,7 @@ from bothways.files.formats import DEFAULT_ROW_SIZE, FileOptions, TextFormat
 from bothways.io.options import Option, check_options
 from bothways.training.options.objective import PairLoss
 
-__all__ = ["ColumnNames", "DataOptions", "RareClasses"]
+__all__ = ["ColumnNames", "DataOptions", "RareClasses", "RowOptions"]
 
 RareClasses = Literal["error", "keep", "drop"]
 
@@ -34,8 +34,8 @@ class ColumnNames:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DataOptions:
-    """Which parts of the files a run learns from, and which it holds out.
+class RowOptions:
+    """How the rows of files are read.
 
     Raises:
         ConfigError: naming the field, its value and what was expected.
@@ -56,41 +56,11 @@ class DataOptions:
             group=_DATA, unit="NAME", flags=("--label", "--target"),
         ),
     ] = ()  # fmt: skip
-    validation: Annotated[
-        tuple[str, ...],
-        Option(
-            "File of validation data (default: hold out part of the training data).",
-            group=_DATA, advanced=True, unit="FILE",
-        ),
-    ] = ()  # fmt: skip
-    held_out: Annotated[
-        float | None,
-        Option(
-            "Fraction of rows for validation (default 0.1, at most 10,000 rows).",
-            group=_DATA, unit="FRACTION", minimum=0, below=1,
-        ),
-    ] = None  # fmt: skip
-    split_by: Annotated[
-        str | None,
-        Option(
-            "Keep rows with the same value in this column on one side of the split; `file` keeps "
-            "files together.",
-            group=_DATA, advanced=True, unit="NAME",
-        ),
-    ] = None  # fmt: skip
     label_separator: Annotated[
         str | None,
         Option(
             "Separator between labels, such as ';', if a row can have several.",
             group=_DATA, advanced=True, unit="TEXT",
-        ),
-    ] = None  # fmt: skip
-    rare_classes: Annotated[
-        RareClasses | None,
-        Option(
-            "classify: what to do about classes with a single row: error, keep (train on it, and "
-            "validate without it) or drop (default error).",
-            group=_DATA, advanced=True,
         ),
     ] = None  # fmt: skip
     input_format: Annotated[
@@ -124,8 +94,6 @@ class DataOptions:
 
     def __post_init__(self) -> None:
         check_options(self)
-        if self.held_out and self.validation:
-            raise ConfigError("held_out does not apply with validation files; remove one of them")
         if self.label_separator == "":
             raise ConfigError("label_separator='': expected a separator, such as ';'")
 
@@ -142,4 +110,54 @@ class DataOptions:
     @property
     def names(self) -> ColumnNames:
         """The columns that the user named."""
-        return ColumnNames(inputs=self.columns, labels=self.labels, group=self.split_by)
+        return ColumnNames(inputs=self.columns, labels=self.labels)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataOptions(RowOptions):
+    """Which parts of the files a run learns from, and which it holds out.
+
+    Raises:
+        ConfigError: naming the field, its value and what was expected.
+    """
+
+    validation: Annotated[
+        tuple[str, ...],
+        Option(
+            "File of validation data (default: hold out part of the training data).",
+            group=_DATA, advanced=True, unit="FILE",
+        ),
+    ] = ()  # fmt: skip
+    held_out: Annotated[
+        float | None,
+        Option(
+            "Fraction of rows for validation (default 0.1, at most 10,000 rows).",
+            group=_DATA, unit="FRACTION", minimum=0, below=1,
+        ),
+    ] = None  # fmt: skip
+    split_by: Annotated[
+        str | None,
+        Option(
+            "Keep rows with the same value in this column on one side of the split; `file` keeps "
+            "files together.",
+            group=_DATA, advanced=True, unit="NAME",
+        ),
+    ] = None  # fmt: skip
+    rare_classes: Annotated[
+        RareClasses | None,
+        Option(
+            "classify: what to do about classes with a single row: error, keep (train on it, and "
+            "validate without it) or drop (default error).",
+            group=_DATA, advanced=True,
+        ),
+    ] = None  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.held_out and self.validation:
+            raise ConfigError("held_out does not apply with validation files; remove one of them")
+
+    @property
+    def names(self) -> ColumnNames:
+        """The columns that the user named."""
+        return dataclasses.replace(super().names, group=self.split_by)

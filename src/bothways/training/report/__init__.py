@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, assert_never
 
+from bothways.installation import install_command
 from bothways.io.atomic import atomic_file, wrap_write_errors
 from bothways.plotting.style import can_draw
 from bothways.training.objectives.contrast import Contrast
@@ -24,10 +25,17 @@ from bothways.training.report.retrieval import retrieval
 from bothways.training.report.tags import tags
 from bothways.training.report.values import values
 
-__all__ = ["REPORT_FILE", "HeldOutResults", "MarkdownFigure", "MarkdownSection", "write_report"]
+__all__ = [
+    "FIGURES_FOLDER",
+    "REPORT_FILE",
+    "HeldOutResults",
+    "MarkdownFigure",
+    "MarkdownSection",
+    "write_report",
+]
 
 REPORT_FILE = "report.md"
-_FIGURES = "report"
+FIGURES_FOLDER = "report"
 
 _MEANING = {
     "loss": "the mean loss per target, which training minimizes",
@@ -54,13 +62,15 @@ def write_report(
     held_out: HeldOutResults | None,
     *,
     overview: Mapping[str, str],
-    settings: Mapping[str, object],
-    events: Sequence[Mapping[str, Any]],
+    settings: Mapping[str, object] | None = None,
+    events: Sequence[Mapping[str, Any]] = (),
+    model: Path | None = None,
 ) -> Path:
     """Write report.md and its figures into `out`; return the report's path.
 
     held_out: None without held-out data. overview: model, data and length of the run, by name, in
         the order of the report. settings: of training. events: the lines of metrics.jsonl.
+    model: the folder of the model, if it is not `out`.
 
     Without matplotlib the report has no figures, and says how to get them.
 
@@ -72,13 +82,13 @@ def write_report(
         *([_scores(objective, held_out)] if held_out else []),
         *([learning_curve(events, objective.monitor)] if events else []),
         *(_objective_sections(objective, held_out) if held_out else []),
-        _how_to_use(out, objective),
-        _settings(settings),
+        _how_to_use(model or out, objective),
+        *([_settings(settings)] if settings else []),
     ]
     drawn = _draw(out, sections) if can_draw() else {}
     lines = [f"# {_title(objective, held_out)}"]
     if not can_draw():
-        lines.append("This report has no figures; they need `pip install 'bothways[plots]'`.")
+        lines.append(f"This report has no figures; they need `{install_command('plots')}`.")
     for section in sections:
         images = [f"![{plain(f.caption)}]({drawn[f.name]})" for f in section.figures if drawn]
         lines += [f"## {section.title}", *images, section.text]
@@ -90,12 +100,12 @@ def write_report(
 
 def _draw(out: Path, sections: Iterable[MarkdownSection]) -> dict[str, str]:
     """Draw all figures; return their paths relative to the report, by name."""
-    with wrap_write_errors(out / _FIGURES):
-        (out / _FIGURES).mkdir(exist_ok=True)
+    with wrap_write_errors(out / FIGURES_FOLDER):
+        (out / FIGURES_FOLDER).mkdir(exist_ok=True)
     drawn: dict[str, str] = {}
     for section in sections:
         for figure in section.figures:
-            place = out if figure.name == "learning_curve" else out / _FIGURES
+            place = out if figure.name == "learning_curve" else out / FIGURES_FOLDER
             with wrap_write_errors(place / f"{figure.name}.png"):
                 figure.draw(place / f"{figure.name}.png")
             drawn[figure.name] = (place / f"{figure.name}.png").relative_to(out).as_posix()
@@ -132,7 +142,8 @@ def _title(objective: Objective, held_out: HeldOutResults | None) -> str:
     if held_out is None:
         return f"{objective.name}: trained without held-out data"
     metric = objective.monitor.metric
-    return f"{objective.name}: {metric} {number(held_out.metrics[metric])} on held-out data"
+    where = "held-out data" if held_out.chose_weights else plain(held_out.name)
+    return f"{objective.name}: {metric} {number(held_out.metrics[metric])} on {where}"
 
 
 def _overview(overview: Mapping[str, str]) -> MarkdownSection:
@@ -145,7 +156,8 @@ def _scores(objective: Objective, held_out: HeldOutResults) -> MarkdownSection:
         [plain(name), number(value), _MEANING.get(name.partition(" ")[0], "")]
         for name, value in held_out.metrics.items()
     )
-    text = f"On {len(held_out.order):,} held-out sequences: {plain(held_out.name)}."
+    noun = "held-out sequences" if held_out.chose_weights else "sequences"
+    text = f"On {len(held_out.order):,} {noun}: {plain(held_out.name)}."
     if held_out.chose_weights:
         text += (
             f" The same sequences selected the weights with the best "
@@ -155,19 +167,26 @@ def _scores(objective: Objective, held_out: HeldOutResults) -> MarkdownSection:
     return MarkdownSection("Scores", f"{text}\n\n{table(['metric', 'value', 'meaning'], rows)}")
 
 
-def _how_to_use(out: Path, objective: Objective) -> MarkdownSection:
+def _how_to_use(model: Path, objective: Objective) -> MarkdownSection:
     task = None if objective.head is None else objective.head.task
-    load = f"import bothways\n\nencoder = bothways.load({str(out)!r})\n"
+    predict = f"bothways predict {model} INPUT -o OUTPUT"
+    load = f"import bothways\n\nencoder = bothways.load({str(model)!r})\n"
     match task:
         case "classes" | "multilabel":
-            python, shell = "encoder.classify(sequences)", f"bothways predict {out} INPUT -o OUTPUT"
+            python, shell = (
+                "encoder.classify(sequences)",
+                f"bothways predict {model} INPUT -o OUTPUT",
+            )
         case "tags":
-            python, shell = "encoder.tag(sequences)", f"bothways predict {out} INPUT -o OUTPUT"
+            python, shell = "encoder.tag(sequences)", predict
         case "values":
-            python, shell = "encoder.predict(sequences)", f"bothways predict {out} INPUT -o OUTPUT"
+            python, shell = (
+                "encoder.predict(sequences)",
+                f"bothways predict {model} INPUT -o OUTPUT",
+            )
         case "masked_tokens" | "masked_values" | "answer_spans" | None:
             python = "encoder.encode(sequences)"
-            shell = f"bothways encode INPUT --model {out} -o OUTPUT"
+            shell = f"bothways encode INPUT --model {model} -o OUTPUT"
         case unknown:
             assert_never(unknown)
     blocks = code_block("python", load + python), code_block("sh", shell)

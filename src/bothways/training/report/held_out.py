@@ -2,15 +2,23 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from bothways.model.packing import plan_batches
 from bothways.training.data.dataset import Dataset
-from bothways.training.objectives.objective import Evaluation
+from bothways.training.data.examples import PackedExamples
+from bothways.training.distributed.processes import Workers
+from bothways.training.engine.evaluation import evaluate
+from bothways.training.engine.torch_setup import torch_for_training
+from bothways.training.model import TrainedModel
+from bothways.training.objectives.objective import Evaluation, Objective
+from bothways.training.resolved_settings import ResolvedSettings
 
-__all__ = ["HeldOutResults", "MarkdownFigure", "MarkdownSection"]
+__all__ = ["HeldOutResults", "MarkdownFigure", "MarkdownSection", "evaluate_held_out"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -56,3 +64,43 @@ class MarkdownSection(NamedTuple):
     title: str
     text: str
     figures: tuple[MarkdownFigure, ...] = ()
+
+
+def evaluate_held_out(
+    model: TrainedModel,
+    objective: Objective,
+    examples: PackedExamples | None,
+    settings: ResolvedSettings,
+    workers: Workers,
+    *,
+    name: str,
+    chose_weights: bool,
+    read_texts: Callable[[], Mapping[tuple[str, int], str]],
+) -> HeldOutResults | None:
+    """Evaluate a model on examples; the result is on the main process only.
+
+    examples: None for none, and then the result is None. name, chose_weights: as in the result.
+    read_texts: returns each row in one line of text, by file and row; called if a text is needed.
+    """
+    if examples is None:
+        return None
+    dataset = examples.to_dataset()
+    with torch_for_training(workers.device, settings.threads):
+        evaluated = evaluate(model, objective, dataset, settings, workers)
+    if not workers.is_main:
+        return None
+    texts = cache(read_texts)
+
+    def text_of(index: int) -> str:
+        place = examples.place(index)
+        return texts()[place.file, place.row]
+
+    return HeldOutResults(
+        name=name,
+        chose_weights=chose_weights,
+        evaluated=evaluated,
+        metrics=objective.metrics(evaluated),
+        dataset=dataset,
+        order=np.concatenate(list(plan_batches(dataset.lengths, settings.micro_tokens))),
+        text_of=text_of,
+    )

@@ -5,14 +5,25 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from bothways.checkpoints import fingerprint
 from bothways.model.baselines.any_encoder import name_of
 from bothways.training.data.training_data import TrainingData
 from bothways.training.engine.loop import TrainingResult
 from bothways.training.plan import TrainingPlan
+from bothways.training.resolved_settings import ResolvedSettings, steps_per_epoch
 from bothways.training.setup.base_model import BaseModel
 
-__all__ = ["describe_data", "describe_model", "held_out_name", "provenance", "run_overview"]
+__all__ = [
+    "describe_data",
+    "describe_model",
+    "describe_steps",
+    "held_out_name",
+    "provenance",
+    "run_overview",
+]
 
 
 def describe_data(data: TrainingData) -> str:
@@ -33,23 +44,39 @@ def describe_data(data: TrainingData) -> str:
 def held_out_name(data: TrainingData) -> str:
     """The validation data: its files, or a percentage of the data."""
     if data.validation is not None:
-        return ", ".join(Path(file.name).name for file in data.validation.files)
+        return data.validation.name
     names = ", ".join(Path(file.name).name for file in data.source.files)
     return f"{100 * data.num_held_out / data.survey.num_rows:.1f} % of {names}"
 
 
-def describe_model(plan: TrainingPlan, start: BaseModel) -> str:
-    """The model that training starts from, in one line."""
+def describe_model(start: BaseModel, source: str | None) -> str:
+    """The model that training starts from, in one line; source: its name, if it is not new."""
     config = start.folder.config
     count = sum(math.prod(array.shape) for array in start.folder.weights.values())
     kind = "encoder" if name_of(config) == "transformer" else f"{name_of(config)} encoder"
-    source = f"new {kind}" if start.from_scratch else f"{kind} of {plan.source}"
+    encoder = f"new {kind}" if source is None else f"{kind} of {source}"
     inputs = (
         f"{config.vocab_size:,} tokens" if config.vocab_size else f"{config.num_channels} channels"
     )
     return (
-        f"{source}: {config.num_layers} layers of width {config.d_model}, {inputs}, up to "
+        f"{encoder}: {config.num_layers} layers of width {config.d_model}, {inputs}, up to "
         f"{start.folder.spec.max_length} positions, {count / 1e6:.1f} million weights"
+    )
+
+
+def describe_steps(settings: ResolvedSettings, lengths: np.ndarray, device: torch.device) -> str:
+    """The number and size of the steps, and what computes them, in one line.
+
+    lengths: tokens of each training example, int64 (n,).
+    """
+    per_epoch = steps_per_epoch(lengths, settings.batch_tokens)
+    steps = settings.total_steps(per_epoch)
+    where = "on the CPU" if device.type == "cpu" else f"on {device}"
+    if settings.threads is not None:
+        where += f" with {settings.threads} thread{'s' if settings.threads > 1 else ''}"
+    return (
+        f"{steps:,} steps ({steps / per_epoch:.3g} epochs) of about "
+        f"{int(lengths.sum()) // per_epoch:,} tokens, {where}"
     )
 
 
@@ -85,9 +112,11 @@ def run_overview(
         "training rows": f"{data.num_training:,}",
         "validation rows": f"{data.num_held_out:,}",
         "started from": plan.source or "random weights",
-        "encoder": describe_model(plan, start),
+        "encoder": describe_model(start, plan.source),
     }
     if data.survey.labels:
         overview["labels"] = f"{len(data.survey.labels)}"
     steps = f"{result.steps:,} steps, {result.tokens:,} tokens, {result.seconds:,.0f} seconds"
+    if result.settings.frozen:
+        overview["trained weights"] = "those of the head; the encoder is frozen"
     return overview | {"training": steps, "ended with": result.ending}

@@ -24,6 +24,7 @@ __all__ = [
     "load_checkpoint",
     "remove_old_checkpoints",
     "save_checkpoint",
+    "step_of",
 ]
 
 _N = TypeVar("_N", int, float)
@@ -71,7 +72,7 @@ class RunState:
                 validation_is_due=bool(values["validation_is_due"]),
                 finished=bool(values["finished"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CheckpointError(f"{path}: not a valid training state: {error}") from None
 
 
@@ -116,6 +117,11 @@ def remove_old_checkpoints(folder: Path, keep: int) -> None:
 def list_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints in a folder, oldest first."""
     return sorted(folder.glob("step-" + "[0-9]" * 8))
+
+
+def step_of(path: Path) -> int:
+    """The number of steps that had been made at a checkpoint."""
+    return int(path.name.removeprefix("step-"))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -200,7 +200,7 @@ def _parse_event(line: bytes) -> dict[str, Any] | None:
             numbers = [event.get(name) for name in ("epoch", "loss", "learning_rate")]
         case "validation" if isinstance(event.get("metrics"), dict):
             numbers = [event.get("epoch"), *event["metrics"].values()]
-            if not isinstance(event.get("best"), bool) or event["epoch"] is None:
+            if not isinstance(event.get("best"), bool) or event.get("epoch") is None:
                 return None
         case _:
             return None

@@ -31,12 +31,14 @@ from bothways.io.atomic import (
 from bothways.io.json_files import brief, read_object, write_json
 from bothways.model.old_fields import upgrade_encoder_fields
 from bothways.training.objectives.objective import Objective
+from bothways.training.resolved_settings import ResolvedSettings, count_steps
 from bothways.training.runs.checkpoint import (
     Checkpoint,
     list_checkpoints,
     load_checkpoint,
     remove_old_checkpoints,
     save_checkpoint,
+    step_of,
 )
 from bothways.training.runs.events import METRICS_FILE, discard_events_after
 from bothways.training.runs.lock import LOCK_FILE
@@ -48,6 +50,8 @@ __all__ = ["RUN_FILE", "RunFolder"]
 RUN_FILE = "training.json"
 _CHECKPOINTS = "checkpoints"
 _BEST = "best.safetensors"
+_LENGTHENED_AT = "lengthened_at"
+"""In training.json, the steps after which the run was lengthened."""
 
 
 class RunFolder:
@@ -93,12 +97,17 @@ class RunFolder:
     def resume(
         self,
         description: Mapping[str, Any],
-        settings: TrainingSettings,
+        settings: ResolvedSettings,
+        steps_per_epoch: int,
         reader: Path | None = None,
-    ) -> None:
+    ) -> int | None:
         """Check that the folder contains this run, and remove partially written files.
 
-        A run that was killed before it wrote its description starts.
+        A run that was killed before it wrote its description starts. A run with more steps than
+        before is lengthened, and its description is replaced.
+
+        Returns:
+            The number of steps that had been made when the run was last lengthened, or None.
 
         Raises:
             CheckpointError: if there is no run, or naming a setting or other field that differs.
@@ -108,7 +117,7 @@ class RunFolder:
             if not self._has_no_run_yet():
                 raise CheckpointError(f"{self.path}: no run to resume: {RUN_FILE} is missing")
             self.begin(description, reader)
-            return
+            return None
         earlier = read_object(file)
         bound = json.loads(json.dumps(description["bound"]))
         difference = first_difference(upgrade_bound(earlier.get("bound")), bound, "")
@@ -116,13 +125,22 @@ class RunFolder:
             raise _changed(file, *difference)
         before = earlier.get("settings")
         before = before if isinstance(before, dict) else {}
-        name = settings.first_change(before)  # after the data: some settings depend on it
+        is_longer = _is_longer(before, settings, steps_per_epoch)
+        # After the data: some settings depend on it.
+        name = settings.first_change(before, is_longer=is_longer)
         if name is not None:
             raise _changed(file, f"settings.{name}", before.get(name), settings.to_dict()[name])
         with wrap_write_errors(self.path):
             self.checkpoints.mkdir(exist_ok=True)
             self._remove_partial_files()
             remove_old_checkpoints(self.checkpoints, settings.keep_checkpoints)
+        lengthened_at = _integers(earlier.get(_LENGTHENED_AT))
+        if is_longer:
+            newest = self.latest_checkpoint
+            lengthened_at.append(0 if newest is None else step_of(newest))
+            with atomic_file(file) as hidden:
+                write_json(hidden, {**description, _LENGTHENED_AT: lengthened_at})
+        return lengthened_at[-1] if lengthened_at else None
 
     def load_latest_checkpoint(self) -> Checkpoint | None:
         """Load the newest checkpoint; None if there is none.
@@ -191,9 +209,12 @@ class RunFolder:
 def trained_model(
     weights: Mapping[str, np.ndarray], objective: Objective, template: ModelBundle
 ) -> ModelBundle:
-    """The template with trained weights, and the objective's head instead of its own heads."""
+    """The template with trained weights, and the objective's head instead of its own heads.
+
+    weights: those that were trained; the others stay those of the template.
+    """
     heads = () if objective.head is None else (objective.head,)
-    arrays = {**objective.to_folder(weights), **template.module_weights}
+    arrays = {**template.weights, **objective.to_folder(weights), **template.module_weights}
     return template.with_weights(arrays, "the trained weights", heads=heads)
 
 
@@ -238,9 +259,24 @@ def first_difference(was: Any, now: Any, name: str) -> tuple[str, Any, Any] | No
     return None if was == now else (name, was, now)
 
 
+def _is_longer(before: Mapping[str, Any], settings: ResolvedSettings, steps_per_epoch: int) -> bool:
+    """Whether a run has more steps than with its settings before."""
+    epochs, max_steps = before.get("epochs"), before.get("max_steps")
+    if not isinstance(epochs, int | float) or not isinstance(max_steps, int | None):
+        return False
+    earlier = count_steps(epochs, max_steps, steps_per_epoch)
+    return settings.total_steps(steps_per_epoch) > earlier
+
+
+def _integers(value: Any) -> list[int]:
+    return [item for item in value if type(item) is int] if isinstance(value, list) else []
+
+
 def _changed(file: Path, name: str, was: Any, now: Any) -> CheckpointError:
+    hint = "restore this value, or start a new run in another folder"
+    if name in ("settings.epochs", "settings.max_steps"):
+        hint = "with more epochs or steps it is lengthened, and it cannot be shortened"
     return CheckpointError(
         f"{file}: {name} was {brief(was)} and is now {brief(now)}; a run resumes "
-        "only with the values it started with: restore this value, or start a new run in another "
-        "folder"
+        f"only with the values it started with: {hint}"
     )

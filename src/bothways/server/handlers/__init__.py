@@ -1,0 +1,1 @@
+"""Handlers: from a request of a dialect to what the server computes, and back."""
