@@ -46,6 +46,7 @@ def test_a_folder_is_encoded_once_and_its_command_resumes(encode: Run) -> None:
     code, out, err = encode("--keep", "n")
     assert (code, out) == (0, "")
     assert "vectors: complete: 45 rows in 5 parts; encoded" in err
+    assert "x.csv: ids are those of column 'id'" in err
     parts = sorted(Path("vectors").glob("*.parquet"))
     assert pq.read_table(parts[4])["id"].to_pylist() == [f"p{i}" for i in range(40, 45)]
     assert pq.read_table(parts[4])["n"].to_pylist() == ["40", "41", "42", "43", "44"]

@@ -18,7 +18,9 @@ from bothways.errors import DataFileError
 from bothways.files import Row, open_vector_output
 from bothways.files.vector_writers import VectorBatch
 from bothways.jobs.job import is_job, open_job
-from bothways.jobs.worker import BadLimit, TooManyBadRows
+from bothways.jobs.shards import ShardEncoder
+from bothways.jobs.worker import BadLimit, TooManyBadRows, run_worker
+from bothways.streaming.memory import ChunkPlan
 
 Contents = Callable[[Path], dict[str, Any]]
 
@@ -138,6 +140,19 @@ def test_a_stopped_job_goes_on_and_ends_with_the_same_bytes(
             continue
     assert jobs.run(jobs.prepare(csv))
     assert contents(jobs.folder / "vectors") == contents(jobs.folder / "whole")
+
+
+def test_the_bytes_do_not_depend_on_the_chunks(
+    jobs: JobMaker, csv: Path, contents: Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bothways.files.row_groups._ROW_GROUP_BYTES", 300)
+    for rows in (1, 7, 100):
+        job = jobs.prepare(csv, folder=f"chunks-{rows}", keep=("n",), shard_rows=50)
+        shard_encoder = ShardEncoder(job, jobs.encoder, ChunkPlan(rows=rows))
+        run_worker(shard_encoder, limit=BadLimit())
+    assert pq.ParquetFile(job.part_path(0)).num_row_groups > 5
+    first, second, third = (contents(jobs.folder / f"chunks-{rows}") for rows in (1, 7, 100))
+    assert first == second == third
 
 
 @pytest.mark.parametrize(

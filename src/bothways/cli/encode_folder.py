@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from bothways.cli import models
 from bothways.cli import options as o
+from bothways.cli.console import note
 from bothways.cli.job_runs import JobRunOptions, run_job
 from bothways.cli.progress import stage_progress
 from bothways.errors import InputError
@@ -16,6 +17,7 @@ from bothways.io.options import Option
 if TYPE_CHECKING:
     from bothways.cli.encode import EncodeOptions
     from bothways.files import InputFile
+    from bothways.jobs.job import Job
     from bothways.streaming.settings import EncodeSettings
 
 __all__ = ["FolderOptions", "encode_folder", "is_folder"]
@@ -85,7 +87,18 @@ def encode_folder(
     )
     with stage_progress("planning", quiet=quiet) as report:
         job = prepare_job(folder, spec, restart=folder_options.restart, report=report)
+    if not quiet:
+        _note_columns(job, inputs)
     run_job(job, encoder, folder_options, max_memory=max_memory, quiet=quiet)
+
+
+def _note_columns(job: "Job", inputs: o.InputOptions) -> None:
+    """Print the columns that the first input's first row determined."""
+    file, planned = job.spec.inputs[0], job.plan.inputs[0]
+    if inputs.column is None and planned.column is not None:
+        note(f"{file.name}: encoding column {planned.column!r}")
+    if inputs.id_column is None and planned.id_column is not None:
+        note(f"{file.name}: ids are those of column {planned.id_column!r}")
 
 
 def _check_options(options: "EncodeOptions") -> None:

@@ -87,6 +87,7 @@ class ParquetVectorWriter:
             sink,
             schema,
             kept_types,
+            row_bytes=4 * origin.dimensions + 16,
             compression={"vector.list.element": "none", "id": "snappy", "text": "snappy"},
             use_dictionary=False,
             write_statistics=["num_tokens", "num_unknown", "truncated"],
