@@ -108,7 +108,7 @@ def test_status_verify_and_retry_of_a_job(run: Run, encode: Run) -> None:
 
 def test_workers_take_their_shards(run: Run, encode: Run) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bothways.jobs.job.Job.unfinished", lambda _: [])
+        patch.setattr("bothways.jobs.job.EncodingJob.unfinished", lambda _: [])
         encode()  # plans only
     Path("vectors/_SUCCESS.json").unlink(missing_ok=True)
     code, _, err = run("job", "work", "vectors", "--worker", "2/3")

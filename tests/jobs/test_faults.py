@@ -18,7 +18,7 @@ from tests.support.jobs import JobMaker
 from bothways import Encoder
 from bothways.errors import DataFileError
 from bothways.jobs.deadly_rows import find_deadly_rows
-from bothways.jobs.job import Job, is_job, open_job
+from bothways.jobs.job import EncodingJob, is_job, open_job
 from bothways.jobs.worker import check_room
 
 Contents = Callable[[Path], dict[str, Any]]
@@ -194,7 +194,7 @@ def test_a_lease_is_held_by_one_worker_and_taken_over_from_a_dead_one(
     assert not job.lease_path(0).exists()
 
 
-def hold_and_die(job: Job) -> None:
+def hold_and_die(job: EncodingJob) -> None:
     def hold() -> None:
         job.acquire(0)
         os.kill(os.getpid(), signal.SIGKILL)

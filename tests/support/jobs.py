@@ -7,7 +7,7 @@ from typing import Any
 from bothways import Encoder
 from bothways.files import check_inputs
 from bothways.files.columns import ColumnSelection
-from bothways.jobs.job import Job, prepare_job
+from bothways.jobs.job import EncodingJob, prepare_job
 from bothways.jobs.shards import ShardEncoder
 from bothways.jobs.spec import JobSpec
 from bothways.jobs.worker import BadLimit, run_worker
@@ -43,13 +43,13 @@ class JobMaker:
             **options,
         )
 
-    def prepare(self, *inputs: Path, folder: str = "vectors", **options: Any) -> Job:
+    def prepare(self, *inputs: Path, folder: str = "vectors", **options: Any) -> EncodingJob:
         restart = options.pop("restart", False)
         return prepare_job(self.folder / folder, self.spec(*inputs, **options), restart=restart)
 
-    def run(self, job: Job, **options: Any) -> bool:
+    def run(self, job: EncodingJob, **options: Any) -> bool:
         limit = options.pop("limit", BadLimit())
         return run_worker(self.shard_encoder(job), limit=limit, **options)
 
-    def shard_encoder(self, job: Job) -> ShardEncoder:
+    def shard_encoder(self, job: EncodingJob) -> ShardEncoder:
         return ShardEncoder(job, self.encoder, FEW_ROWS)

@@ -17,7 +17,7 @@ from bothways.io.options import Option
 if TYPE_CHECKING:
     from bothways.cli.encode import EncodeOptions
     from bothways.files import InputFile
-    from bothways.jobs.job import Job
+    from bothways.jobs.job import EncodingJob
     from bothways.streaming.settings import EncodeSettings
 
 __all__ = ["FolderOptions", "encode_folder", "is_folder"]
@@ -92,7 +92,7 @@ def encode_folder(
     run_job(job, encoder, folder_options, max_memory=max_memory, quiet=quiet)
 
 
-def _note_columns(job: "Job", inputs: o.InputOptions) -> None:
+def _note_columns(job: "EncodingJob", inputs: o.InputOptions) -> None:
     """Print the columns that the first input's first row determined."""
     file, planned = job.spec.inputs[0], job.plan.inputs[0]
     if inputs.column is None and planned.column is not None:

@@ -21,7 +21,7 @@ from bothways.io.options import Option
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
     from bothways.inference.backends import Precision
-    from bothways.jobs.job import Job
+    from bothways.jobs.job import EncodingJob
     from bothways.jobs.records import ShardRecord
     from bothways.jobs.worker import BadLimit, JobProgress
 
@@ -72,7 +72,7 @@ class JobRunOptions:
             raise InputError(f"--max-bad {error}") from None
 
 
-def load_job_encoder(job: "Job", device: o.DeviceOptions, *, quiet: bool) -> "Encoder":
+def load_job_encoder(job: "EncodingJob", device: o.DeviceOptions, *, quiet: bool) -> "Encoder":
     """Load the encoder of a job, with its precision and maximum length.
 
     Raises:
@@ -97,7 +97,7 @@ def load_job_encoder(job: "Job", device: o.DeviceOptions, *, quiet: bool) -> "En
 
 
 def run_job(
-    job: "Job",
+    job: "EncodingJob",
     encoder: "Encoder",
     options: JobRunOptions,
     *,
@@ -192,7 +192,7 @@ def _print_json(progress: "JobProgress") -> None:
 
 
 def _report_end(
-    job: "Job", seconds: float, last: "JobProgress | None", *, complete: bool, quiet: bool
+    job: "EncodingJob", seconds: float, last: "JobProgress | None", *, complete: bool, quiet: bool
 ) -> None:
     records = job.records()
     bad = sum(record.bad for record in records)
@@ -210,7 +210,7 @@ def _report_end(
         raise typer.Exit(BAD_ROWS)
 
 
-def _warn_of_rows(job: "Job", records: "list[ShardRecord]", bad: int) -> None:
+def _warn_of_rows(job: "EncodingJob", records: "list[ShardRecord]", bad: int) -> None:
     rows = sum(record.rows for record in records)
     truncated = sum(record.truncated for record in records)
     unknown = sum(record.unknown for record in records)

@@ -108,5 +108,6 @@ def _row_sizes(batch: "pa.RecordBatch", row_bytes: int) -> list[int]:
     sizes = np.full(batch.num_rows, row_bytes, np.int64)
     for column in batch.columns:
         if pa.types.is_string(column.type):
-            sizes += pc.binary_length(column).fill_null(0).to_numpy(zero_copy_only=False)
+            texts: Any = column
+            sizes += pc.binary_length(texts).fill_null(0).to_numpy(zero_copy_only=False)
     return [int(size) for size in sizes]

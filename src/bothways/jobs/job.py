@@ -1,4 +1,4 @@
-"""`Job`: a folder of parts with its plan and records.
+"""`EncodingJob`: a folder of parts with its plan and records.
 
     job.json                       settings, origin, inputs with their fingerprints; written first
     plan.jsonl                     one line per shard
@@ -29,7 +29,7 @@ from bothways.jobs.records import ShardRecord
 from bothways.jobs.signed_json import read_signed, write_bytes, write_signed
 from bothways.jobs.spec import JobSpec, first_difference, job_id
 
-__all__ = ["Job", "check_folder", "is_job", "open_job", "prepare_job"]
+__all__ = ["EncodingJob", "check_folder", "is_job", "open_job", "prepare_job"]
 
 _OWN_NAMES = re.compile(
     r"job\.json|plan\.jsonl|_SUCCESS\.json|_done|_bad|_leases|part-\d{6,}-of-\d{6,}\.parquet"
@@ -37,7 +37,7 @@ _OWN_NAMES = re.compile(
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
+class EncodingJob:
     """A planned job in its folder."""
 
     folder: Path
@@ -133,7 +133,7 @@ def is_job(folder: Path) -> bool:
     return (folder / "job.json").is_file()
 
 
-def open_job(folder: Path) -> Job:
+def open_job(folder: Path) -> EncodingJob:
     """Open the job in a folder.
 
     Raises:
@@ -155,7 +155,7 @@ def open_job(folder: Path) -> Job:
         if hashlib.sha256(lines).hexdigest() != content["plan_sha256"]:
             raise DataFileError(f"{plan_path}: was changed after it was written, or is damaged")
         plan = JobPlan.from_json(content["planned"], lines)
-        return Job(folder, content["job_id"], JobSpec.from_json(content["job"]), plan)
+        return EncodingJob(folder, content["job_id"], JobSpec.from_json(content["job"]), plan)
     except OSError as error:
         if isinstance(error, DataFileError):
             raise
@@ -170,7 +170,7 @@ def prepare_job(
     *,
     restart: bool = False,
     report: Callable[[float], object] = lambda _: None,
-) -> Job:
+) -> EncodingJob:
     """Plan a job in a folder, or open the one that is there if it is the same.
 
     restart: remove the job that is there first. report: see `plan_job`.

@@ -23,7 +23,7 @@ from bothways.files.vector_writers import ParquetVectorWriter
 from bothways.inference.options import RunOptions
 from bothways.io.atomic import open_atomic
 from bothways.jobs.deadly_rows import can_fork, find_deadly_rows
-from bothways.jobs.job import Job
+from bothways.jobs.job import EncodingJob
 from bothways.jobs.plan import Shard
 from bothways.jobs.records import Machine, ShardRecord
 from bothways.jobs.signed_json import write_bytes
@@ -75,7 +75,12 @@ class ShardEncoder:
     """
 
     def __init__(
-        self, job: Job, encoder: "Encoder", plan: ChunkPlan, *, max_memory: int | None = None
+        self,
+        job: EncodingJob,
+        encoder: "Encoder",
+        plan: ChunkPlan,
+        *,
+        max_memory: int | None = None,
     ) -> None:
         self.job, self.encoder, self._plan = job, encoder, plan
         self._machine = machine_of(encoder)
@@ -290,7 +295,9 @@ class ShardEncoder:
         return found
 
 
-def read_shard(job: Job, shard: Shard, read_progress: ReadProgress) -> Generator[Row | BadRow]:
+def read_shard(
+    job: EncodingJob, shard: Shard, read_progress: ReadProgress
+) -> Generator[Row | BadRow]:
     """The rows of a shard, in order.
 
     Raises:
@@ -308,7 +315,7 @@ def read_shard(job: Job, shard: Shard, read_progress: ReadProgress) -> Generator
     )
 
 
-def _kept_types(job: Job) -> KeptTypes:
+def _kept_types(job: EncodingJob) -> KeptTypes:
     """The types of copied columns in all parts, as the first rows of the job have them.
 
     Raises:

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bothways.jobs.job import Job
+from bothways.jobs.job import EncodingJob
 from bothways.jobs.leases import is_live, read_lease
 from bothways.jobs.records import ShardRecord
 
@@ -45,7 +45,7 @@ class JobStatus:
         return dataclasses.asdict(self)
 
 
-def status_of(job: Job) -> JobStatus:
+def status_of(job: EncodingJob) -> JobStatus:
     """Read the state of a job.
 
     Raises:
@@ -94,7 +94,7 @@ def machines(records: list[ShardRecord]) -> list[str]:
     return list(dict.fromkeys(kinds))
 
 
-def _speed(job: Job, records: list[ShardRecord], workers: int) -> float | None:
+def _speed(job: EncodingJob, records: list[ShardRecord], workers: int) -> float | None:
     """Rows per second: of each of the last 20 shards to be finished, times the workers."""
     recent = sorted(records, key=lambda record: _time(job.record_path(record.shard)))[-20:]
     seconds = sum(record.seconds for record in recent)
@@ -109,7 +109,7 @@ def _time(path: Path) -> float:
         return time.time()
 
 
-def _read_from_the_start(job: Job) -> list[str]:
+def _read_from_the_start(job: EncodingJob) -> list[str]:
     """Inputs of several shards in which reading cannot begin in the middle."""
     several = {shard.input for shard in job.plan.shards if shard.row > 0 and shard.offset is None}
     files = (job.spec.inputs[index] for index in sorted(several))

@@ -11,7 +11,7 @@ import numpy as np
 
 from bothways.errors import DataFileError
 from bothways.files import ReadProgress, Row
-from bothways.jobs.job import Job
+from bothways.jobs.job import EncodingJob
 from bothways.jobs.plan import Shard
 from bothways.jobs.records import ShardRecord
 from bothways.jobs.shards import read_shard
@@ -31,7 +31,7 @@ _SAMPLE_ROWS = 32
 _CHUNK_BYTES = 1 << 20
 
 
-def verify_files(job: Job) -> list[str]:
+def verify_files(job: EncodingJob) -> list[str]:
     """What is wrong with the files of a job: missing, changed or damaged ones, and other inputs."""
     problems: list[str] = []
     records: list[ShardRecord] = []
@@ -50,7 +50,7 @@ def verify_files(job: Job) -> list[str]:
     return problems + _check_inputs(job)
 
 
-def verify_vectors(job: Job, encoder: "Encoder") -> tuple[int, list[str]]:
+def verify_vectors(job: EncodingJob, encoder: "Encoder") -> tuple[int, list[str]]:
     """Encode a sample of rows again: the number of rows, and the parts whose vectors differ.
 
     The sample is up to 32 rows of each of up to 16 shards.
@@ -74,7 +74,7 @@ def verify_vectors(job: Job, encoder: "Encoder") -> tuple[int, list[str]]:
     return count, problems
 
 
-def _compare(job: Job, shard: Shard, encoder: "Encoder") -> tuple[int, int]:
+def _compare(job: EncodingJob, shard: Shard, encoder: "Encoder") -> tuple[int, int]:
     """The number of rows compared, and of those whose vectors are not equal bit by bit."""
     import pyarrow.parquet as pq
 
@@ -102,7 +102,7 @@ def _compare(job: Job, shard: Shard, encoder: "Encoder") -> tuple[int, int]:
     return len(sample), different
 
 
-def _refused_rows(job: Job, shard: Shard) -> set[int]:
+def _refused_rows(job: EncodingJob, shard: Shard) -> set[int]:
     path = job.bad_path(shard.shard)
     if not path.exists():
         return set()
@@ -110,7 +110,7 @@ def _refused_rows(job: Job, shard: Shard) -> set[int]:
     return {json.loads(line)["place"]["row"] for line in lines}
 
 
-def _check_shard(job: Job, shard: Shard, record: ShardRecord) -> list[str]:
+def _check_shard(job: EncodingJob, shard: Shard, record: ShardRecord) -> list[str]:
     if record.shard != shard.shard:
         return [f"{job.record_path(shard.shard)}: is the record of shard {record.shard}"]
     problems = [_compare_digest(job.part_path(shard.shard), record.sha256)]
@@ -132,7 +132,7 @@ def _compare_digest(path: Path, expected: str) -> str:
     return f"{path}: was changed after it was written, or is damaged"
 
 
-def _check_strays(job: Job) -> list[str]:
+def _check_strays(job: EncodingJob) -> list[str]:
     """Parts that are not of this job, which readers of the folder would take for its own."""
     names = {job.part_path(shard.shard).name for shard in job.plan.shards}
     return [
@@ -142,7 +142,7 @@ def _check_strays(job: Job) -> list[str]:
     ]
 
 
-def _check_success(job: Job, records: list[ShardRecord]) -> list[str]:
+def _check_success(job: EncodingJob, records: list[ShardRecord]) -> list[str]:
     try:
         success = read_signed(job.success_path)
     except DataFileError as error:
@@ -155,7 +155,7 @@ def _check_success(job: Job, records: list[ShardRecord]) -> list[str]:
     return [f"{job.success_path}: does not agree with the records; remove it and run the job"]
 
 
-def _check_inputs(job: Job) -> list[str]:
+def _check_inputs(job: EncodingJob) -> list[str]:
     problems = []
     planned = read_signed(job.folder / "job.json")["job"]["inputs"]
     for file, before in zip(job.spec.inputs, planned, strict=True):

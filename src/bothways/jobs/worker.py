@@ -8,7 +8,7 @@ from typing import Any
 
 from bothways.errors import DataFileError
 from bothways.io.sizes import format_bytes
-from bothways.jobs.job import Job
+from bothways.jobs.job import EncodingJob
 from bothways.jobs.plan import Shard
 from bothways.jobs.records import ShardRecord
 from bothways.jobs.shards import ShardEncoder, ShardProgress
@@ -136,7 +136,7 @@ def run_worker(
     return job.finish()
 
 
-def check_room(job: Job) -> None:
+def check_room(job: EncodingJob) -> None:
     """Raise unless the disk seems to have room for the parts that are missing.
 
     Raises:
@@ -151,7 +151,7 @@ def check_room(job: Job) -> None:
         )
 
 
-def _estimate_bytes(job: Job, shard: Shard) -> int:
+def _estimate_bytes(job: EncodingJob, shard: Shard) -> int:
     """The size of a part: its vectors and, as much as in the input, its texts."""
     compressed = job.spec.inputs[shard.input].compression is not None
     texts = shard.bytes * (4 if compressed else 1) if job.spec.texts else 0
@@ -165,7 +165,9 @@ def _is_assigned(shard: Shard, worker: tuple[int, int] | None) -> bool:
 class _Tracker:
     """Counts what is done, and ends the job when too many rows are bad."""
 
-    def __init__(self, job: Job, limit: BadLimit, report: Callable[[JobProgress], object]) -> None:
+    def __init__(
+        self, job: EncodingJob, limit: BadLimit, report: Callable[[JobProgress], object]
+    ) -> None:
         self._limit, self._report = limit, report
         self._started = time.monotonic()
         self._job = job
@@ -236,5 +238,5 @@ class _Tracker:
         )
 
 
-def _done_numbers(job: Job) -> Iterator[int]:
+def _done_numbers(job: EncodingJob) -> Iterator[int]:
     return (int(path.stem) for path in (job.folder / "_done").glob("[0-9]*.json"))
