@@ -116,7 +116,7 @@ def work(numbers: list[int], seconds_left: float | None, most: float = 30.0) -> 
                 finish.check()
                 events.append(f"went on, stopping {finish.is_stopping()}")
             if not numbers:
-                raise ValueError("broken")
+                int("broken")
         events.append("never")
     except (KeyboardInterrupt, Terminated, ValueError) as error:
         events.append(type(error).__name__.strip("_"))

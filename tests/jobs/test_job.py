@@ -341,3 +341,22 @@ def test_copied_columns_have_one_type_in_all_parts(
     assert schemas[0].field("n").type == pa.int64()
     assert schemas[0] == schemas[1] == schemas[2]
     assert [(row["place"]["row"], row["code"]) for row in bad_rows(job.folder)] == [(21, "invalid")]
+
+
+def test_rows_with_a_column_that_the_first_row_lacks_are_not_cut_in_silence(
+    jobs: JobMaker, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    first.write_text('{"text": "MK", "a": 1, "b": 2}\n{"b": 3, "text": "MK"}\n' * 6)
+    second.write_text('{"b": 4, "text": "MK", "a": 5}\n{"text": "MK", "c": 1}\n')
+    job = jobs.prepare(first, second, keep="all", shard_rows=3)
+    jobs.run(job)
+    table = pa.concat_tables([pq.read_table(job.part_path(i)) for i in range(5)])
+    assert table["a"].to_pylist() == [1, None] * 6 + [5]
+    assert table["b"].to_pylist() == [2, 3] * 6 + [4]
+    (bad,) = bad_rows(job.folder)
+    assert "has the column 'c', which the first row lacks" in bad["message"]
+    second.write_text('{"text": "MK", "c": 1}\n')
+    with pytest.raises(DataFileError, match="not all inputs have the column 'a'"):
+        jobs.prepare(first, second, keep="all", restart=True)
+    assert job.success_path.exists(), "a job is removed only once the new one is planned"

@@ -116,10 +116,13 @@ def format_names(columns: Sequence[str]) -> str:
 
 
 class SameColumns:
-    """Gives all rows the kept columns of the first; the cells that others lack are None."""
+    """Gives all rows the kept columns of the first; the cells that others lack are None.
 
-    def __init__(self) -> None:
-        self._names: list[str] | None = None
+    names: the columns of the first row, if it is not among the rows.
+    """
+
+    def __init__(self, names: Sequence[str] | None = None) -> None:
+        self._names = None if names is None else list(names)
 
     def __call__(self, cells: Mapping[str, Any], place: Place) -> Mapping[str, Any]:
         """The cells of one row.

@@ -31,8 +31,9 @@ def rows_of_objects(
     """
     column: str | None = None
     kept: list[str] = []
-    if selection.is_final and selection.keep != "all":
-        column, kept = selection.column, list(selection.keep)
+    if selection.is_final:
+        column = selection.column
+        kept = [] if selection.keep == "all" else list(selection.keep)
     for fields, place in objects:
         if column is None:
             selection = choose_ids(place.file, list(fields), selection, read_progress)

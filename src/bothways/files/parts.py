@@ -1,14 +1,14 @@
 """Parts of files: dividing a file by rows in one pass, and reading a part with its bad rows."""
 
 import contextlib
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from bothways.errors import DataFileError
 from bothways.files.byte_lines import read_byte_lines
-from bothways.files.columns import ColumnSelection
+from bothways.files.columns import ColumnSelection, SameColumns
 from bothways.files.decoding import NotUtf8, check_decoded, decode_lines, detect_encoding
 from bothways.files.formats import FilePart, InputFile
 from bothways.files.missing import OnMissing, replace_missing
@@ -95,16 +95,20 @@ def read_part(
     on_missing: OnMissing,
     number: int,
     read_progress: ReadProgress,
+    kept_names: Sequence[str] | None = None,
 ) -> Generator[Row | BadRow]:
     """Yield the first `rows` rows of `file.part` in order; a `BadRow` where one cannot be read.
 
     number: of the first row of the file, for the ids of rows without ids.
+    kept_names: the columns that every row keeps, where all columns are kept; a row with another
+        one is bad.
 
     Raises:
         DataFileError: if the file cannot be read.
     """
     part = file.part or FilePart(0)
     bad: list[BadRow] = []
+    same_columns = None if kept_names is None else SameColumns(kept_names)
 
     def refuse(error: DataFileError, place: Place) -> None:
         if part.row < place.row <= part.row + rows:
@@ -128,7 +132,12 @@ def read_part(
             if value is None:
                 continue
             name = str(number + raw.place.row - 1) if raw.id is None else raw.id
-            row = Row(name, value, raw.place, raw.cells, raw.id is None)
+            try:
+                cells = raw.cells if same_columns is None else same_columns(raw.cells, raw.place)
+            except DataFileError as error:
+                yield BadRow(raw.place, raw.id, "invalid", str(error))
+                continue
+            row = Row(name, value, raw.place, cells, raw.id is None)
             yield _undecoded(row) or row
         yield from bad
 

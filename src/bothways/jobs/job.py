@@ -173,16 +173,14 @@ def prepare_job(
 ) -> EncodingJob:
     """Plan a job in a folder, or open the one that is there if it is the same.
 
-    restart: remove the job that is there first. report: see `plan_job`.
+    restart: remove the job that is there, once the new one is planned. report: see `plan_job`.
 
     Raises:
         DataFileError: if the folder has another job, naming the field that differs, or other files.
     """
     check_folder(folder)
     content = spec.to_json()
-    if restart:
-        _remove_job(folder)
-    if is_job(folder):
+    if is_job(folder) and not restart:
         before = read_signed(folder / "job.json")["job"]
         difference = first_difference(before, content)
         if difference is not None:
@@ -192,6 +190,8 @@ def prepare_job(
             )
         return open_job(folder)
     plan = plan_job(spec, report)
+    if restart:
+        _remove_job(folder)
     with wrap_write_errors(folder):
         for name in ("_done", "_bad", "_leases"):
             (folder / name).mkdir(parents=True, exist_ok=True)

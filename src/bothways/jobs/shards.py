@@ -304,14 +304,21 @@ def read_shard(
         DataFileError: if the input cannot be read.
     """
     planned = job.plan.inputs[shard.input]
+    file = job.spec.inputs[shard.input]
+    selection, kept_names = planned.columns, None
+    if job.spec.columns.keep == "all":
+        kept_names = next(each.keep for each in job.plan.inputs if each.rows)
+        if file.format in ("jsonl", "json"):  # whose rows may have columns that the first lacks
+            selection = selection._replace(keep="all")
     return read_part(
-        job.spec.inputs[shard.input]._replace(part=shard.part),
+        file._replace(part=shard.part),
         shard.rows,
         kind=job.spec.kind,
-        selection=planned.columns,
+        selection=selection,
         on_missing=job.spec.on_missing,
         number=planned.number,
         read_progress=read_progress,
+        kept_names=kept_names,
     )
 
 
