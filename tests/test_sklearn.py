@@ -253,11 +253,34 @@ def test_a_pickle_contains_the_whole_model() -> None:
     assert np.array_equal(again.predict_proba(TEXTS), expected)
 
 
+@pytest.mark.parametrize("estimator", [SequenceClassifier(), SequenceRegressor()])
+def test_masked_targets_are_refused(estimator: Any) -> None:
+    y = np.ma.masked_array([0, 1, 0, 1], mask=[0, 0, 1, 0])  # type: ignore[no-untyped-call]
+    with pytest.raises(ValueError, match=r"y\[2\] is masked"):
+        estimator.fit(TEXTS[:4], y)
+
+
+@pytest.mark.parametrize("make", ["encoder", "classifier"])
+def test_a_pickle_of_an_earlier_version_is_used(make: str, letters_folder: str) -> None:
+    estimator = SequenceEncoder(letters_folder) if make == "encoder" else _small_classifier()
+    estimator.fit(TEXTS, ANIMALS)
+    work = estimator.transform if make == "encoder" else estimator.predict_proba
+    expected = work(TEXTS)
+    for name in ("_notices", "on_unknown", "frozen", "verbose"):  # were added later
+        vars(estimator).pop(name, None)
+    again = pickle.loads(pickle.dumps(estimator))  # noqa: S301
+    result = again.transform(TEXTS) if make == "encoder" else again.predict_proba(TEXTS)
+    assert np.array_equal(result, expected)
+    assert again.get_params() == type(again)(**again.get_params()).get_params()
+
+
 def test_the_trained_model_is_a_model_folder(tmp_path: Path) -> None:
     classifier = _small_classifier().fit(TEXTS, ANIMALS)
     classifier.model_.save(tmp_path / "model")
     encoder = bothways.load(tmp_path / "model")
     assert encoder.classify(TEXTS).labels == classifier.predict(TEXTS).tolist()
+    (tmp_path / "new").mkdir()
+    assert (tmp_path / "model").stat().st_mode == (tmp_path / "new").stat().st_mode
     assert {path.name for path in (tmp_path / "model").iterdir()} == {
         "bothways.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"
     }  # fmt: skip

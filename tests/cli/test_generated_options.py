@@ -55,6 +55,12 @@ def test_fields_without_an_option_on_the_command_line_keep_their_defaults() -> N
     assert received.pop() == Settings(files=("a", "b"), out="o")
 
 
+def test_texts_are_utf_8_in_every_locale_and_paths_stay_as_they_are() -> None:
+    undecoded = "é☃".encode().decode("ascii", "surrogateescape")
+    assert run(take_instance, undecoded, "--out", "o", "--names", undecoded, "--names", "é") == 0
+    assert received.pop() == Settings(files=(undecoded,), out="o", names=("é☃", "é"))
+
+
 def test_every_type_of_value_reaches_its_field() -> None:
     words = (
         *("a", "-o", "o", "--rate", "1e-3", "--steps", "7", "--mode", "slow", "--seeds", "3,4"),

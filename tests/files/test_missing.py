@@ -1,5 +1,6 @@
 """Rows without a value: one rule for all formats."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ def parquet(path: Path) -> None:
 FILES: dict[str, Callable[[Path], object]] = {
     "x.txt": lambda path: path.write_text("a\n \nc\n\n"),
     "x.csv": lambda path: path.write_text("id,text\n1,a\n2,\n3,c\n\n"),
-    "y.csv": lambda path: path.write_text("id,text\n1,a\n\n3,c\n"),
+    "y.csv": lambda path: path.write_text("n,text\n1,a\n\n3,c\n"),
     "x.tsv": lambda path: path.write_text("id\ttext\n1\ta\n2\t \n3\tc\n"),
     "x.jsonl": lambda path: path.write_text('{"text": "a"}\n{"text": null}\n{"text": "c"}\n'),
     "y.jsonl": lambda path: path.write_text('{"text": "a"}\n{}\n{"text": "c"}\n'),
@@ -49,8 +50,42 @@ def test_a_missing_value_is_an_error_or_skipped_or_empty(tmp_path: Path, name: s
         )
         assert [row.value for row in rows] == values
         assert (read_progress.missing, getattr(read_progress.first_missing, "row", 0)) == (1, 2)
-        has_ids = name.endswith((".csv", ".tsv", ".fasta"))
+        has_ids = name in ("x.csv", "x.tsv", "x.fasta")
         assert rows[-1].id == ("3" if has_ids else "2")
+
+
+def arrow(path: Path, rows: list[dict[str, str | None]]) -> None:
+    table = pa.Table.from_pylist(rows)
+    with pa.ipc.new_file(path, table.schema) as writer:
+        writer.write_table(table)
+
+
+WITH_IDS: dict[str, Callable[[Path, list[dict[str, str | None]]], object]] = {
+    "x.csv": lambda path, rows: path.write_text(
+        "id,text\n" + "".join(f"{row['id'] or ''},{row['text'] or ''}\n" for row in rows)
+    ),
+    "x.json": lambda path, rows: path.write_text(json.dumps(rows)),
+    "x.jsonl": lambda path, rows: path.write_text("".join(json.dumps(r) + "\n" for r in rows)),
+    "x.parquet": lambda path, rows: pq.write_table(pa.Table.from_pylist(rows), path),
+    "x.arrow": arrow,
+}
+
+
+@pytest.mark.parametrize("name", WITH_IDS)
+def test_a_row_that_is_read_as_empty_keeps_its_id(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    WITH_IDS[name](path, [{"id": "p", "text": "a"}, {"id": "q", "text": None}])
+    rows = list(read_rows([str(path)], column="text", on_missing="empty"))
+    assert [(row.id, row.value) for row in rows] == [("p", "a"), ("q", "")]
+
+
+@pytest.mark.parametrize("name", WITH_IDS)
+def test_only_a_skipped_row_may_lack_its_id(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    WITH_IDS[name](path, [{"id": "p", "text": "a"}, {"id": None, "text": None}])
+    assert len(list(read_rows([str(path)], column="text", on_missing="skip"))) == 1
+    with pytest.raises(DataFileError, match=r"row 2.*column 'id'"):
+        list(read_rows([str(path)], column="text", on_missing="empty"))
 
 
 def test_an_empty_text_of_json_is_a_value(read: Callable[..., list[Any]]) -> None:

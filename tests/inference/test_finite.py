@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from tests.inference.conftest import MakeModel
+from tests.support.heads import TAGS, TOKENS, pooled_head
 
 import bothways
 from bothways import Alphabet, Encoder, EncoderConfig, checkpoints
@@ -12,7 +15,11 @@ from bothways.errors import InputError
 from bothways.inference.backends import create_backend
 from bothways.inference.finite import check_module_outputs
 from bothways.inference.options import VectorOptions
+from bothways.inference.predict import head_run
 from bothways.inference.session import Session
+from bothways.model.heads import Head, HeadLayer
+from bothways.model.weights import Weights
+from bothways.reference.heads import apply_layer
 from bothways.sequences import SymbolReader
 
 ALPHABET = Alphabet.protein()
@@ -75,3 +82,36 @@ def test_dense_layers_after_pooling_are_named(load: Load) -> None:
 def test_another_precision_is_the_advice_where_it_is_a_narrow_one() -> None:
     with pytest.raises(InputError, match="choose another precision than 'fp16'"):
         check_module_outputs(np.array([[np.nan]]), "fp16")
+
+
+ANSWERS = Head(task="answer_spans", layers=(HeadLayer(name="heads.spans", outputs=2),))
+
+
+@pytest.mark.parametrize(
+    ("head", "method", "arguments"),
+    [
+        (pooled_head(), "classify", (["bank", "river"],)),
+        (pooled_head("values"), "predict", (["bank", "river"],)),
+        (pooled_head("values", outputs=1), "rerank", ("bank", ["river", "loan"])),
+        (TAGS, "tag", (["bank", "river"],)),
+        (TAGS, "tag", ([["bank"], ["river"]],)),
+        (TOKENS, "fill_mask", (["a [MASK]"],)),
+        (TOKENS, "sparse", (["bank", "river"],)),
+        (ANSWERS, "answer", ("bank", ["river"])),
+    ],
+)
+def test_outputs_of_heads_are_named(
+    head: Head,
+    method: str,
+    arguments: tuple[Any, ...],
+    make_model: MakeModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def overflow(x_ND: np.ndarray, weights: Weights, layer: HeadLayer) -> np.ndarray:
+        largest = np.full_like(apply_layer(x_ND, weights, layer), np.finfo(np.float32).max)
+        return largest * x_ND.dtype.type(10)
+
+    encoder = bothways.load(make_model(head))
+    monkeypatch.setattr(head_run, "apply_layer", overflow)
+    with pytest.raises(InputError, match=r"sequence \d: the output of the head for .* has NaN"):
+        getattr(encoder, method)(*arguments)

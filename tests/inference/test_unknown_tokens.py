@@ -57,6 +57,12 @@ def test_a_warning_counts_and_says_what_to_do(
         residues.classify(["A C D E", sequence])
 
 
+def test_unknown_tokens_of_a_prompt_are_not_of_the_sequence(residues: Encoder) -> None:
+    assert residues.encode_detailed(["A C"], prompt="1 2 3 ").num_unknown.tolist() == [0]
+    residues.encode(["A C"], prompt="1 2 3 ")  # without a warning
+    assert residues.encode_detailed(["A 1 C"], prompt="A ").num_unknown.tolist() == [1]
+
+
 def test_few_unknown_tokens_are_counted_without_a_warning(residues: Encoder) -> None:
     detailed = residues.encode_detailed(["A C D Z", "ACDE", "A C", ""])
     assert detailed.num_tokens.tolist() == [6, 3, 4, 2]

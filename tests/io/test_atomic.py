@@ -127,6 +127,36 @@ def test_files_in_subfolders_are_flushed_to_disk_too(
     assert [path.stat().st_ino for path in (*paths, tmp_path / "a", tmp_path)] == synced
 
 
+def test_a_folder_is_replaced_when_the_new_one_is_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "old").write_text("old")
+
+    def write() -> None:
+        with atomic_folder(tmp_path / "a", replace=True) as temporary:
+            (temporary / "new").write_text("new")
+            assert names(tmp_path / "a") == ["old"]
+
+    rename, sources = Path.rename, []
+
+    def fail_once(self: Path, target: Path) -> Path:
+        sources.append(self)
+        if len(sources) == 2:
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", fail_once)
+        with pytest.raises(DataFileError, match="a: writing failed: Input/output error"):
+            write()
+    assert sources[0] == tmp_path / "a"
+    assert names(tmp_path / "a") == ["old"]
+    write()
+    assert names(tmp_path) == ["a"]
+    assert names(tmp_path / "a") == ["new"]
+
+
 def test_an_empty_folder_is_replaced_and_another_is_not(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "full").mkdir()

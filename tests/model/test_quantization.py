@@ -1,6 +1,7 @@
 """Quantized vectors: codes equal to sentence-transformers', and the vectors that they stand for."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -92,3 +93,10 @@ def test_vectors_that_cannot_be_quantized(
 ) -> None:
     with pytest.raises(InputError, match=message):
         quantize(vectors, precision, ranges)
+
+
+@pytest.mark.parametrize("function", [quantization_ranges, partial(quantize, precision="binary")])
+def test_masked_vectors_are_refused(function: Callable[[np.ndarray], object]) -> None:
+    vectors = np.ma.masked_array(np.ones((3, 2)), mask=[[0, 0], [0, 1], [0, 0]])  # type: ignore[no-untyped-call]
+    with pytest.raises(InputError, match="vector 1 holds masked values"):
+        function(vectors)

@@ -1,7 +1,6 @@
 """Writing a model folder for transformers, sentence-transformers, ONNX Runtime or bothways."""
 
 import os
-import shutil
 from pathlib import Path
 from typing import Literal, assert_never
 
@@ -44,10 +43,8 @@ def export(
     exists = _is_taken(out)
     if exists:
         _check_replaceable(out, model)
-    with atomic_folder(out) as hidden:
+    with atomic_folder(out, replace=exists) as hidden:
         left_out = _write(hidden, model, to)
-        if exists:
-            shutil.rmtree(out)
     return tuple(left_out)
 
 

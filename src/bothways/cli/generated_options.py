@@ -17,6 +17,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
+from bothways.cli.arguments import decode_text
 from bothways.io.options import OptionField, options_of
 from bothways.io.sizes import parse_bytes
 
@@ -33,6 +34,9 @@ __all__ = [
 
 BYTES = "SIZE"
 """The unit of options that hold a number of bytes, such as 512MB."""
+
+_PATHS = ("ALPHABET", "DATA", "DIR", "FILE", "INPUT", "MODEL")
+"""The units of options that are or may be paths, which are not decoded as texts."""
 
 _WIDE_CHOICES = 40
 """Choices of more characters are listed in the help text, not in the place of the value."""
@@ -269,7 +273,7 @@ def _parse(field: OptionField, text: str) -> Any:
     if option.unit == BYTES:
         return parse_bytes(text)
     if int not in types and float not in types:
-        return text
+        return text if option.unit in _PATHS else decode_text(text)
     noun = "an integer" if int in types else "a number"
     bounds = "" if option.bounds == "a finite number" else f", {option.bounds}"
     try:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import os
 import sys
 from collections.abc import Generator
 from itertools import islice
@@ -12,6 +11,7 @@ import typer
 
 from bothways.cli import models
 from bothways.cli import options as o
+from bothways.cli.arguments import decode_text
 from bothways.cli.command import command
 from bothways.cli.console import note, warn
 from bothways.cli.hits import Query, print_hits
@@ -132,16 +132,15 @@ def search(
 
     if [query is not None, bool(queries.inputs), options.like is not None].count(True) != 1:
         raise typer.BadParameter("give one of QUERY, --queries and --like")
-    where = [Condition.parse(_decode(text)) for text in options.where]
+    where = [Condition.parse(text) for text in options.where]
     if options.like is None:
         _search_queries(query, queries, options, where, backend, as_json=as_json, quiet=quiet)
         return
     _refuse_query_options(options)
-    row_id = _decode(options.like)
     hits = find_like(
-        options.file, row_id, options.k, where=where, trust=options.trust, scan=_scan()
+        options.file, options.like, options.k, where=where, trust=options.trust, scan=_scan()
     )
-    print_hits(hits, Query(row_id, "", ""), many=False, as_json=as_json)
+    print_hits(hits, Query(options.like, "", ""), many=False, as_json=as_json)
 
 
 def _search_queries(
@@ -194,7 +193,7 @@ def _read_argument(query: str) -> Query:
 
     if query == STDIN:
         return _checked(Query("0", _read_standard_input(), "standard input"))
-    return _checked(Query("0", _decode(query), "QUERY"))
+    return _checked(Query("0", decode_text(query), "QUERY"))
 
 
 def _read_standard_input() -> str:
@@ -304,15 +303,6 @@ def _refuse_query_options(options: SearchOptions) -> None:
 def _pooling_of(stored: "Origin") -> PoolingMode | None:
     """The pooling of the file; None for a combination, which only a model folder can define."""
     return next((mode for mode in get_args(PoolingMode) if mode == stored.pooling), None)
-
-
-def _decode(argument: str) -> str:
-    """An argument that is a text: in UTF-8, also where the locale has another encoding."""
-    try:
-        argument.encode()
-    except UnicodeEncodeError:  # bytes that Python could not decode in the locale's encoding
-        return os.fsencode(argument).decode("utf-8", "surrogateescape")
-    return argument
 
 
 COMMAND = command(search)

@@ -87,14 +87,12 @@ def _rows(
     for row, batch, i in _each_row(columnar, selected, first):
         place = Place(file.name, row, field=column)
         cells = {name: batch[name][i] for name in kept}
-        if not batch[column][i].is_valid:
-            yield RawRow(None, None, place, cells)
-            continue
-        row_id = None
+        row_id = value = None
         try:
-            value = convert(batch[column][i], place)
-            _check_size(value, file, place)
-            if ids is not None:
+            if batch[column][i].is_valid:
+                value = convert(batch[column][i], place)
+                _check_size(value, file, place)
+            if ids is not None and (value is not None or selection.all_ids):
                 row_id = convert_id(batch[ids][i], Place(file.name, row, field=ids))
         except DataFileError as error:
             on_error(error, place)

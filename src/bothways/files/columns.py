@@ -26,13 +26,15 @@ _ID_NAME = "id"
 class ColumnSelection(NamedTuple):
     """The columns that the user named; None to choose automatically.
 
-    keep: other columns of which rows keep the cells; all others if it is "all".
-    is_final: whether the first row of the file has already determined the columns.
+    keep: other columns of which rows keep the cells; all others if it is "all". all_ids: whether
+    rows without a value need their ids too. is_final: whether the first row of the file has already
+    determined the columns.
     """
 
     column: str | None = None
     id_column: str | None = None
     keep: Sequence[str] | Literal["all"] = ()
+    all_ids: bool = False
     is_final: bool = False
 
     def with_ids(self, available: Sequence[str]) -> "ColumnSelection":

@@ -44,15 +44,15 @@ def rows_of_objects(
         at = place._replace(field=column)
         value = fields.get(column)
         row_id = None
-        if value is not None:
-            try:
+        try:
+            if value is not None:
                 value = parse_value(value, kind, at)
-                if selection.id_column is not None:
-                    at_id = place._replace(field=selection.id_column)
-                    row_id = parse_id(get_field(fields, at_id), at_id)
-            except DataFileError as error:
-                on_error(error, at)
-                continue
+            if selection.id_column is not None and (value is not None or selection.all_ids):
+                at_id = place._replace(field=selection.id_column)
+                row_id = parse_id(get_field(fields, at_id), at_id)
+        except DataFileError as error:
+            on_error(error, at)
+            continue
         yield RawRow(row_id, value, at, {name: fields.get(name) for name in kept})
 
 

@@ -107,6 +107,7 @@ def read_part(
         DataFileError: if the file cannot be read.
     """
     part = file.part or FilePart(0)
+    selection = selection._replace(all_ids=on_missing == "empty")
     bad: list[BadRow] = []
     same_columns = None if kept_names is None else SameColumns(kept_names)
 

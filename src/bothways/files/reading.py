@@ -57,7 +57,7 @@ def read_rows(
         DataFileError: names the file, row and column.
     """
     files = check_inputs(sources, options)
-    selection = ColumnSelection(column, id_column, keep)
+    selection = ColumnSelection(column, id_column, keep, all_ids=on_missing == "empty")
     same_columns = SameColumns()
     read_progress = read_progress or ReadProgress(files)
     number = 0

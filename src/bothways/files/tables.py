@@ -67,7 +67,8 @@ def read_table(
     for place, fields in rows:
         place = place._replace(field=header[column])
         row_id = None if ids is None else fields[ids]
-        if row_id is not None and blank_as_missing(fields[column]) is not None:
+        is_missing = blank_as_missing(fields[column]) is None
+        if row_id is not None and (selection.all_ids or not is_missing):
             try:
                 require_id(row_id, place._replace(field=selection.id_column))
             except DataFileError as error:

@@ -1,13 +1,16 @@
 """Refusal of results that are not finite, with the layer that first gives such values."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from bothways.errors import InputError
 from bothways.inference.backends import Backend
+from bothways.model.heads import HeadTask
 from bothways.model.packing import PackedBatch
 from bothways.sequences import FittedSequence
 
-__all__ = ["check_module_outputs", "check_states", "first_not_finite"]
+__all__ = ["check_head_outputs", "check_module_outputs", "check_states", "first_not_finite"]
 
 
 def first_not_finite(vectors: np.ndarray) -> int | None:
@@ -44,6 +47,22 @@ def check_module_outputs(vectors: np.ndarray, precision: str) -> None:
             f"the output of the dense layers after pooling has NaN or infinite values; "
             f"{_advice(precision)}",
             sequence=index,
+        )
+
+
+def check_head_outputs(output_nO: np.ndarray, task: HeadTask, index_n: Sequence[int]) -> None:
+    """Check the outputs, (n, O), that a head makes of finite vectors.
+
+    index_n: the sequence of each row.
+
+    Raises:
+        InputError: naming the sequence.
+    """
+    row = first_not_finite(output_nO)
+    if row is not None:
+        raise InputError(
+            f"the output of the head for {task} has NaN or infinite values; {_advice('fp32')}",
+            sequence=index_n[row],
         )
 
 

@@ -115,10 +115,10 @@ def _replacement(path: Path, before_rename: Callable[[], None] | None = None) ->
 
 
 @contextlib.contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """Yield a temporary folder to fill, which is renamed to `path` after the block.
 
-    A folder that exists at `path` must be empty.
+    replace: whether a folder that exists at `path` is replaced; otherwise it must be empty.
 
     Raises:
         WriteFailed: if the folder cannot be written.
@@ -128,11 +128,15 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         wrap_write_errors(path),
         new_folder(target.parent),
         _temporary_path(target, Path.mkdir) as temporary,
+        _temporary_path(target, Path.mkdir) if replace else contextlib.nullcontext() as old,
     ):
         yield temporary
-        if os.name != "posix" and target.is_dir():
-            target.rmdir()  # only POSIX renames onto an empty folder
-        publish_folder(temporary, target)
+        if os.name != "posix":  # only POSIX renames onto an empty folder
+            if old is not None:
+                old.rmdir()
+            elif target.is_dir():
+                target.rmdir()
+        publish_folder(temporary, target, displaced=old)
 
 
 @contextlib.contextmanager
@@ -179,7 +183,8 @@ def publish_folder(source: Path, target: Path, *, displaced: Path | None = None)
 
     Its files get the permissions of the umask.
 
-    displaced: where a folder that exists at `target` is moved to, right before the rename.
+    displaced: where a folder that exists at `target` is moved to, right before the rename; it is
+        moved back if that fails.
 
     Raises:
         OSError: if `target` exists, is not empty and is not displaced, or the disk fails.
@@ -190,9 +195,15 @@ def publish_folder(source: Path, target: Path, *, displaced: Path | None = None)
             _set_mode(file, mode)
             _sync(file)
         _sync(Path(folder))
-    if displaced is not None and target.exists():
+    is_displaced = displaced is not None and target.exists()
+    if displaced is not None and is_displaced:
         target.rename(displaced)
-    source.rename(target)
+    try:
+        source.rename(target)
+    except OSError:
+        if displaced is not None and is_displaced:
+            displaced.rename(target)
+        raise
     _sync(target.parent)
 
 

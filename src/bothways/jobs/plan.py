@@ -56,7 +56,7 @@ class PlannedInput:
     @property
     def columns(self) -> ColumnSelection:
         """The columns to read."""
-        return ColumnSelection(self.column, self.id_column, self.keep, self.is_final)
+        return ColumnSelection(self.column, self.id_column, self.keep, is_final=self.is_final)
 
 
 @dataclasses.dataclass(frozen=True)

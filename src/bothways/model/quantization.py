@@ -94,8 +94,8 @@ def quantize(
         of all vectors (`quantization_ranges`), and keep them with the codes.
 
     Raises:
-        InputError: if vectors or ranges do not have two dimensions, hold integers, NaN or infinity,
-            or if ranges are missing and there are fewer than two vectors.
+        InputError: if vectors or ranges do not have two dimensions, hold integers, NaN, infinity or
+            masked values, or if ranges are missing and there are fewer than two vectors.
     """
     if precision not in get_args(VectorPrecision):
         known = ", ".join(get_args(VectorPrecision))
@@ -125,7 +125,8 @@ def quantization_ranges(vectors: Float[np.ndarray, "n d"]) -> Float32[np.ndarray
     """Lowest and highest value of each dimension, over a sample of the vectors to quantize.
 
     Raises:
-        InputError: if there are fewer than two vectors, or they hold NaN or infinity.
+        InputError: if there are fewer than two vectors, or they hold NaN, infinity or masked
+            values.
     """
     vectors = _check(vectors)
     if len(vectors) < 2:
@@ -144,6 +145,9 @@ def _levels(vectors: np.ndarray, ranges: np.ndarray) -> np.ndarray:
 
 
 def _check(vectors: np.ndarray) -> np.ndarray:
+    if np.ma.is_masked(vectors):
+        row = int(np.ma.getmaskarray(vectors).nonzero()[0][0])
+        raise InputError(f"vector {row} holds masked values; fill or drop them first")
     vectors = np.asarray(vectors)
     if vectors.ndim != 2:
         raise InputError(f"vectors have shape {vectors.shape}; expected (vectors, dimensions)")

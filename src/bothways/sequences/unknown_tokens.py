@@ -39,7 +39,10 @@ def unknown_id(reader: SequenceReader | None) -> int | None:
 
 
 def count_unknown(fitted: Sequence[FittedSequence], unknown: int | None) -> np.ndarray:
-    """Unknown tokens among those of each sequence that are encoded, int64 (n,)."""
+    """Unknown tokens among those of each sequence that are encoded, int64 (n,).
+
+    Tokens of a prompt do not count.
+    """
     if unknown is None:
         return np.zeros(len(fitted), dtype=np.int64)
     return np.array([np.count_nonzero(_values(f) == unknown) for f in fitted], dtype=np.int64)
@@ -59,6 +62,7 @@ def explain_unknown(sequence: Any, reader: SequenceReader | None) -> str:
     unknown = unknown_id(reader)
     if isinstance(sequence, str) and reader is not None and unknown is not None:
         text = sequence[:_PROBED_CHARACTERS]
+        share = _share_unknown(text, reader, unknown)
         spaced = " ".join(text) if text.isascii() and " " not in text.strip() else text
         for variant, advice in (
             (text.upper(), "write them in upper case"),
@@ -66,14 +70,16 @@ def explain_unknown(sequence: Any, reader: SequenceReader | None) -> str:
             (spaced, "put a space between residues or symbols"),
             (spaced.upper(), "write them in upper case, with a space between residues or symbols"),
         ):
-            if variant != text and _share_unknown(variant, reader, unknown) < _MOSTLY:
+            if variant != text and _share_unknown(variant, reader, unknown) < min(share, _MOSTLY):
                 return advice
     return "use a model, or an alphabet, that was made for such sequences"
 
 
 def _values(fitted: FittedSequence) -> np.ndarray:
-    values = fitted.tokenized.values
-    return values[fitted.positions] if fitted.truncated else values
+    """The values that are encoded, without those of the prompt."""
+    tokenized = fitted.tokenized
+    values = tokenized.values[fitted.positions] if fitted.truncated else tokenized.values
+    return values[tokenized.prefix + tokenized.prompt :]
 
 
 def _num_added(tokenized: Tokenized) -> int:

@@ -190,8 +190,10 @@ async def tag(
         ApiError: naming the input that is invalid, or if the model has no such head.
     """
     run, states = await _head_states(service, exchange, served, inputs, TAGS)
-    pairs = list(zip(run.fitted, states, strict=True))
-    return await service.offload(lambda: [token_tags(run, f, x_LD) for f, x_LD in pairs])
+    with input_errors(inputs):
+        return await service.offload(
+            lambda: [token_tags(run, i, x_LD) for i, x_LD in enumerate(states)]
+        )
 
 
 async def fill_mask(

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from bothways.inference.backends import BackendName
 from bothways.model.baselines import EncoderName
 from bothways.model.config import HeadPooling
-from bothways.sklearn.inputs import as_sequences
+from bothways.sklearn.inputs import as_sequences, refuse_masked_targets
 from bothways.sklearn.trained import TrainedEstimator
 from bothways.training.options.new_model import SizeName
 
@@ -153,6 +153,7 @@ class SequenceClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[mis
         """The classes, sorted, and the index of the class of each row."""
         if y is None:
             raise ValueError("SequenceClassifier requires y to be passed, but the target y is None")
+        refuse_masked_targets(y)
         y = column_or_1d(y, warn=True)
         if y.dtype.kind == "f":
             assert_all_finite(y, input_name="y")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
@@ -14,13 +14,14 @@ from bothways.inference.backends import BackendName, Precision
 from bothways.inference.options import OnUnknown
 from bothways.model.config import PoolingMode
 from bothways.sequences import OnOverflow
+from bothways.sklearn.earlier_pickles import ReadsEarlierPickles
 from bothways.sklearn.inputs import as_sequences
 from bothways.sklearn.notices import Notices
 
 __all__ = ["SequenceEncoder"]
 
 
-class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ReadsEarlierPickles):  # type: ignore[misc]
     """Encode sequences with an existing model: one vector for each.
 
         make_pipeline(SequenceEncoder("minilm"), LogisticRegression()).fit(texts, labels)
@@ -75,7 +76,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """
         sequences = as_sequences(self, X, reset=True)
         self.encoder_ = self._load()
-        self._notices = Notices()
+        self._notices = Notices(self._advice)
         self._n_features_out = self._encode(sequences[:1]).shape[1]
         return self
 

@@ -13,6 +13,7 @@ from bothways.checkpoints.bothways_folder import SETTINGS_FILE, WEIGHTS_FILE
 from bothways.checkpoints.reader_files import READER_FILES
 from bothways.encoder import Encoder
 from bothways.inference.backends import BackendName
+from bothways.io.atomic import atomic_folder
 
 __all__ = ["FittedModel"]
 
@@ -38,8 +39,14 @@ class FittedModel:
         return bothways.load(self._path, backend=self._backend)
 
     def save(self, out: Path) -> None:
-        """Copy the model folder."""
-        shutil.copytree(self._path, out)
+        """Copy the model folder.
+
+        Raises:
+            DataFileError: if `out` exists and is not empty, or cannot be written.
+        """
+        with atomic_folder(out) as folder:
+            for path in self._path.iterdir():
+                shutil.copyfile(path, folder / path.name)
 
     def _new_folder(self) -> Path:
         path = Path(tempfile.mkdtemp(prefix="bothways-"))

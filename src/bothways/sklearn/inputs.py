@@ -14,7 +14,7 @@ from bothways.inference.containers import is_table, rows_of
 from bothways.sequences.reader import type_name
 from bothways.sequences.series import refuse_masked
 
-__all__ = ["as_sequences"]
+__all__ = ["as_sequences", "refuse_masked_targets"]
 
 
 def as_sequences(estimator: BaseEstimator, X: Any, *, reset: bool) -> list[Any]:
@@ -99,3 +99,14 @@ def _with_channels(sequence: Any) -> Any:
     is_flat = isinstance(sequence, np.ndarray | list | tuple) and np.ndim(sequence) == 1
     array = np.asanyarray(sequence) if is_flat else None
     return array[:, None] if array is not None and array.dtype.kind in "fiu" else sequence
+
+
+def refuse_masked_targets(y: Any) -> None:
+    """Check that no target is masked: scikit-learn would use the value under the mask.
+
+    Raises:
+        ValueError: naming the first that is.
+    """
+    if np.ma.is_masked(y):
+        index = int(np.ma.getmaskarray(y).nonzero()[0][0])
+        raise ValueError(f"y[{index}] is masked; drop the row, or give it a value")

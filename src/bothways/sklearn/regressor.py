@@ -7,7 +7,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import Tags, check_array
 from sklearn.utils.validation import check_is_fitted
 
-from bothways.sklearn.inputs import as_sequences
+from bothways.sklearn.inputs import as_sequences, refuse_masked_targets
 from bothways.sklearn.trained import TrainedEstimator
 
 __all__ = ["SequenceRegressor"]
@@ -64,6 +64,7 @@ class SequenceRegressor(RegressorMixin, TrainedEstimator):  # type: ignore[misc]
         """The numbers as an array, float64 (n,) or (n, values)."""
         if y is None:
             raise ValueError("SequenceRegressor requires y to be passed, but the target y is None")
+        refuse_masked_targets(y)
         numbers: np.ndarray = check_array(
             y, ensure_2d=False, dtype=np.float64, input_name="y", ensure_min_samples=1
         )

@@ -6,12 +6,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_random_state
 
 from bothways.inference.backends import BackendName
 from bothways.model.baselines import EncoderName
 from bothways.model.config import HeadPooling
+from bothways.sklearn.earlier_pickles import ReadsEarlierPickles
 from bothways.sklearn.fitted_model import FittedModel
 from bothways.sklearn.notices import Notices
 from bothways.training.options.new_model import NewModelOptions, SizeName
@@ -25,16 +25,16 @@ __all__ = ["TrainedEstimator"]
 SEEDS = 2**31
 """Number of seeds that `random_state` chooses from."""
 
-_MAX_LENGTH_ADVICE = (
-    "max_length= sets where sequences are cut, up to the limit of the model that is fine-tuned"
-)
 
-
-class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
+class TrainedEstimator(ReadsEarlierPickles):
     """An estimator that fine-tunes an encoder with a head, or trains a new one.
 
     `SequenceClassifier` describes the parameters.
     """
+
+    _advice = (
+        "max_length= sets where sequences are cut, up to the limit of the model that is fine-tuned"
+    )
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         from bothways.sklearn.verbosity import progress_printer
 
         seed = int(check_random_state(self.random_state).randint(SEEDS))
-        self._notices = Notices(_MAX_LENGTH_ADVICE)
+        self._notices = Notices(self._advice)
         options = TrainingOptions(
             source=self.model,
             new_model=self._new_model_options(),

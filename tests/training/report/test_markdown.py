@@ -14,6 +14,8 @@ from bothways.training.report.markdown import MAX_TEXT, code_block, number, plai
         ("\x1b[31m\u202e", r"\\x1b\[31m\\u202e"),
         ("\ud800", r"\\ud800"),  # no UTF-8 file could hold it
         ("日本", "日本"),
+        ("a\u200bb \u2066c", r"a\\u200bb \\u2066c"),
+        ("👩\u200d💻", "👩\u200d💻"),  # a joiner within an emoji
     ],
 )
 def test_a_text_stays_a_text_in_a_cell(text: str, shown: str) -> None:
@@ -41,3 +43,7 @@ def test_columns_of_numbers_are_right_aligned() -> None:
 
 def test_a_fence_is_longer_than_those_inside() -> None:
     assert code_block("sh", "a ```` b") == "`````sh\na ```` b\n`````"
+
+
+def test_code_has_no_invisible_characters() -> None:
+    assert code_block("sh", "run a\u202eb\nrun c") == "```sh\nrun a\\u202eb\nrun c\n```"

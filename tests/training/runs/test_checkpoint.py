@@ -55,6 +55,27 @@ def test_a_step_may_be_saved_again(tmp_path: Path) -> None:
     assert len(list_checkpoints(tmp_path)) == 1
 
 
+@pytest.mark.parametrize("replaced", [0, 1, 2])
+def test_a_kill_while_a_step_is_saved_again_leaves_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced: int
+) -> None:
+    path = save_checkpoint(tmp_path, make_checkpoint(5), keep=1)
+    calls, replace_file = 0, Path.replace
+
+    def replace(self: Path, target: Path) -> Path:
+        nonlocal calls
+        calls += 1
+        if calls > replaced:
+            raise KeyboardInterrupt
+        return replace_file(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(tmp_path, make_checkpoint(5), keep=1)
+    assert list_checkpoints(tmp_path) == [path]
+    assert load_checkpoint(path).state.step == 5
+
+
 def test_nothing_but_safetensors_and_json_is_written(tmp_path: Path) -> None:
     path = save_checkpoint(tmp_path, make_checkpoint(5), keep=2)
     names = sorted(file.name for file in path.iterdir())

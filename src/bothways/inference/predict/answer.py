@@ -116,7 +116,7 @@ def answer_pairs(
         windows += of_pair
         owners += [index] * len(of_pair)
     run = HeadRun(session, head, session.heads.weights(head), windows, options)
-    logits = {i: run.outputs(x_LD) for i, x_LD in run.last_hidden_states()}
+    logits = {i: run.outputs(x_LD, owners[i]) for i, x_LD in run.last_hidden_states()}
     session.warn(pairs, whole, options)
     results = [_Candidates(which) for _ in pairs]
     encodings: dict[int, Encoding] = {}

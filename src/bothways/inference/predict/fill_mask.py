@@ -77,23 +77,23 @@ def mask_predictions(
             MaskPrediction(
                 position, [names[j] for j in ids], ids, share_V[ids], run.fitted[i].truncated
             )
-            for position, ids, share_V in _largest_at(run, position_N, of_masks[i], top, len(names))
+            for position, ids, share_V in _largest_at(run, i, position_N, of_masks[i], top)
         ]
         for i, position_N in enumerate(positions)
     ]
 
 
 def _largest_at(
-    run: HeadRun, position_N: np.ndarray, x_ND: np.ndarray, top: int, vocab_size: int
+    run: HeadRun, index: int, position_N: np.ndarray, x_ND: np.ndarray, top: int
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Position, ids of the `top` tokens, and probabilities (V,), of each mask.
 
     The logits of a few masks at a time are in memory.
     """
-    step = max(_MIN_ROWS, LOGIT_BYTES // (4 * vocab_size))
+    step = max(_MIN_ROWS, LOGIT_BYTES // (4 * run.head.num_outputs))
     for start in range(0, len(position_N), step):
         rows = slice(start, start + step)
-        share_NV = run.probabilities(run.outputs(x_ND[rows]))
+        share_NV = run.probabilities(run.outputs(x_ND[rows], index))
         for position, share_V in zip(position_N[rows].tolist(), share_NV, strict=True):
             yield position, _largest(share_V, top), share_V
 

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from bothways.inference import runner
+from bothways.inference.finite import check_head_outputs
 from bothways.inference.options import RunOptions
 from bothways.inference.session import Session
-from bothways.model.heads import TIED_WEIGHT, Head, HeadTask
+from bothways.model.heads import TIED_WEIGHT, Head, HeadLayer, HeadTask
 from bothways.model.weights import Weights
-from bothways.reference.heads import apply_layer, apply_layers, probabilities
+from bothways.reference.heads import apply_layer, probabilities
 from bothways.sequences import FittedSequence
 
 __all__ = ["HeadRun"]
@@ -68,7 +69,11 @@ class HeadRun:
         return runner.truncated(self.fitted)
 
     def sequence_outputs(self) -> np.ndarray:
-        """The outputs of a head that pools, for each sequence, float32 (n, O)."""
+        """The outputs of a head that pools, for each sequence, float32 (n, O).
+
+        Raises:
+            InputError: naming a sequence with outputs that are not finite.
+        """
         if self.head.pooling is None:
             raise ValueError(f"a head for {self.head.task} has outputs for each position")
         return self.outputs_of_pooled(
@@ -79,8 +84,9 @@ class HeadRun:
         """The outputs of a head that pools, float32 (n, O), from pooled vectors (n, D)."""
         # In float64: the rounding of a float32 product may depend on the other rows.
         wide = {name: weight.astype(np.float64) for name, weight in self.weights.items()}
-        outputs = apply_layers(pooled.astype(np.float64), wide, self.head)
-        return np.asarray(outputs, dtype=np.float32)
+        output_nO = _apply(pooled.astype(np.float64), wide, self.head.layers)
+        check_head_outputs(output_nO, self.head.task, range(len(output_nO)))
+        return output_nO
 
     def last_hidden_states(self) -> Iterator[tuple[int, np.ndarray]]:
         """Index and last hidden states, float32 (L, D), of each sequence, in any order."""
@@ -88,17 +94,25 @@ class HeadRun:
         for i, states in self.session.hidden_states(self.fitted, last, self.options):
             yield i, states[0]
 
-    def outputs(self, x_ND: np.ndarray) -> np.ndarray:
-        """The outputs of the head for each vector, float32 (N, O)."""
-        return np.asarray(apply_layers(x_ND, self.weights, self.head), dtype=np.float32)
+    def outputs(self, x_ND: np.ndarray, index: int) -> np.ndarray:
+        """The outputs of the head for each vector of a sequence, float32 (N, O).
+
+        Raises:
+            InputError: naming the sequence, if they are not finite.
+        """
+        output_NO = _apply(x_ND, self.weights, self.head.layers)
+        check_head_outputs(output_NO, self.head.task, [index] * len(output_NO))
+        return output_NO
 
     def outputs_by_column(
         self, x_ND: np.ndarray, columns: int
     ) -> Iterator[tuple[slice, np.ndarray]]:
-        """The outputs for all vectors, `columns` at a time: which, and float32 (N, columns)."""
+        """The outputs for all vectors, `columns` at a time: which, and float32 (N, columns).
+
+        They may be NaN or infinite.
+        """
         *inner, last = self.head.layers
-        for layer in inner:
-            x_ND = apply_layer(x_ND, self.weights, layer)
+        x_ND = _apply(x_ND, self.weights, inner)
         if last.norm is not None:  # a norm needs all outputs of a vector
             columns = last.outputs
         names = [f"{last.name}.weight", f"{last.name}.bias", f"{last.norm}.weight",
@@ -107,8 +121,16 @@ class HeadRun:
         for start in range(0, last.outputs, columns):
             rows = slice(start, start + columns)
             weights = {name: weight[rows] for name, weight in matrices.items()}
-            yield rows, np.asarray(apply_layer(x_ND, weights, last), dtype=np.float32)
+            yield rows, _apply(x_ND, weights, [last])
 
     def probabilities(self, logit_NO: np.ndarray) -> np.ndarray:
         """Outputs as the task of the head reads them, float32 (N, O): softmax, sigmoid or as is."""
         return np.asarray(probabilities(logit_NO, self.head.task), dtype=np.float32)
+
+
+def _apply(x_ND: np.ndarray, weights: Weights, layers: Sequence[HeadLayer]) -> np.ndarray:
+    """The outputs of layers for each vector, float32 (N, O); NaN or infinite without a warning."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        for layer in layers:
+            x_ND = apply_layer(x_ND, weights, layer)
+        return np.asarray(x_ND, dtype=np.float32)

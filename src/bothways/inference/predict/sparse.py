@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bothways.errors import MissingExtra
+from bothways.inference.finite import check_head_outputs
 from bothways.inference.inputs import as_inputs
 from bothways.inference.options import RunOptions
 from bothways.inference.predict.head_run import HeadRun
@@ -126,6 +127,7 @@ def sparse_vectors(run: HeadRun) -> SparseVectors:
     max_sequences = max(1, _LARGEST_BYTES // (4 * len(vocabulary)))
     for group in _groups(run.last_hidden_states(), max_sequences):
         largest_BV = _largest_logits(run, [x_LD for _, x_LD in group], len(vocabulary))
+        check_head_outputs(largest_BV, run.head.task, [i for i, _ in group])
         for (i, _), largest_V in zip(group, largest_BV, strict=True):
             present = np.flatnonzero(largest_V > 0)  # the others have weight 0
             weight = np.asarray(term_weights(largest_V[None, present]), dtype=np.float32)

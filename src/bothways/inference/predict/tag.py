@@ -78,9 +78,9 @@ def tag(
     for i, x_LD in run.last_hidden_states():
         word_spans = words[i]
         if word_spans is None:
-            tags[i] = token_tags(run, run.fitted[i], x_LD)
+            tags[i] = token_tags(run, i, x_LD)
         else:
-            tags[i] = _tag_words(run, run.fitted[i], x_LD, rows[i], word_spans)
+            tags[i] = _tag_words(run, i, x_LD, rows[i], word_spans)
         if aggregate is not None:
             found = _entities(tags[i], rows[i], session.reader, aggregate, index=i)
             tags[i] = dataclasses.replace(tags[i], entities=found)
@@ -97,10 +97,15 @@ def content_positions(fitted: FittedSequence) -> np.ndarray:
     return np.flatnonzero(is_content)
 
 
-def token_tags(run: HeadRun, fitted: FittedSequence, x_LD: np.ndarray) -> TokenTags:
-    """The label of each token of a sequence, from its last hidden states, float32 (L, D)."""
+def token_tags(run: HeadRun, index: int, x_LD: np.ndarray) -> TokenTags:
+    """The label of each token of a sequence of the run, from its last hidden states (L, D).
+
+    Raises:
+        InputError: naming the sequence, if an output is not finite.
+    """
+    fitted = run.fitted[index]
     position_N = content_positions(fitted)
-    labels, share_NC = _labels(run, x_LD, position_N)
+    labels, share_NC = _labels(run, index, x_LD, position_N)
     tokens, offsets = fitted.tokens, fitted.offsets
     return TokenTags(
         tokens=[tokens[position] for position in position_N.tolist()],
@@ -113,9 +118,10 @@ def token_tags(run: HeadRun, fitted: FittedSequence, x_LD: np.ndarray) -> TokenT
 
 
 def _tag_words(
-    run: HeadRun, fitted: FittedSequence, x_LD: np.ndarray, row: Sequence[str], words: WordSequence
+    run: HeadRun, index: int, x_LD: np.ndarray, row: Sequence[str], words: WordSequence
 ) -> TokenTags:
-    labels, share_NC = _labels(run, x_LD, first_token_positions(fitted, words.spans))
+    fitted = run.fitted[index]
+    labels, share_NC = _labels(run, index, x_LD, first_token_positions(fitted, words.spans))
     return TokenTags(
         tokens=list(row),
         offsets=None,
@@ -127,13 +133,13 @@ def _tag_words(
 
 
 def _labels(
-    run: HeadRun, x_LD: np.ndarray, position_N: np.ndarray
+    run: HeadRun, index: int, x_LD: np.ndarray, position_N: np.ndarray
 ) -> tuple[list[str | None], np.ndarray]:
     """The label and the probabilities, float32 (N, C), at each position; None and NaN at none."""
     names = run.head.labels
     share_NC = np.full((len(position_N), len(names)), np.nan, dtype=np.float32)
     has_label_N = position_N != NO_POSITION
-    share_NC[has_label_N] = run.probabilities(run.outputs(x_LD[position_N[has_label_N]]))
+    share_NC[has_label_N] = run.probabilities(run.outputs(x_LD[position_N[has_label_N]], index))
     best = iter(share_NC[has_label_N].argmax(axis=1).tolist())
     return [names[next(best)] if known else None for known in has_label_N.tolist()], share_NC
 

@@ -4,6 +4,7 @@ import html
 import re
 from collections.abc import Iterator, Mapping
 
+from bothways.io.printable import printable
 from bothways.lab.report.content import ComparisonReport, PageFigure, PageSection, ReportTable
 
 __all__ = ["render_page"]
@@ -38,6 +39,9 @@ thead th { color: var(--soft); }
 
 _NUMBER = re.compile(r"[-−+]?[\d,.]+(e[+-]?\d+)?( ?[%×])?|–|nan|[-−]?inf|")
 """A cell with a number; columns of numbers are aligned to the right."""
+
+
+_SPACE = ("\n", "\t")
 
 
 def render_page(report: ComparisonReport, images: Mapping[str, str]) -> str:
@@ -138,8 +142,6 @@ def _cell(value: str | int | float | None) -> str:
 
 
 def _text(text: str) -> str:
-    """The text escaped for HTML; control characters, which browsers drop, become `\\x00`."""
-    printable = "".join(
-        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
-    )
-    return html.escape(printable)
+    """The text escaped for HTML; control and invisible characters become such as `\\x00`."""
+    parts = (part if part in _SPACE else printable(part) for part in re.split(r"([\n\t])", text))
+    return html.escape("".join(parts))

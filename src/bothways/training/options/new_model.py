@@ -71,7 +71,7 @@ class NewModelOptions:
         Option(
             "Read symbols instead of text: smiles, protein, dna, dna:6 (6-mers), characters, "
             "words, or an alphabet.json.",
-            group=_MODEL, unit="NAME",
+            group=_MODEL, unit="ALPHABET",
         ),
     ] = None  # fmt: skip
     vocabulary: Annotated[

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from bothways.io.printable import printable
+
 __all__ = ["MAX_TEXT", "code_block", "number", "plain", "table"]
 
 MAX_TEXT = 160
@@ -18,9 +20,7 @@ def plain(text: str, limit: int = MAX_TEXT) -> str:
     a\\*b \\| \\<i\\>
     """
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
-    line = " ".join(cut.split())
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-    return _SYNTAX.sub(r"\\\1", shown)
+    return _SYNTAX.sub(r"\\\1", printable(" ".join(cut.split())))
 
 
 def number(value: float) -> str:
@@ -49,7 +49,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def code_block(language: str, lines: str) -> str:
-    """A code block, with fences longer than any in its lines."""
+    """A code block, with fences longer than any in its lines and invisible characters escaped."""
+    lines = "\n".join(printable(line) for line in lines.split("\n"))
     longest = max((len(run) for run in re.findall("`+", lines)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{lines}\n{fence}"

@@ -14,7 +14,7 @@ import numpy as np
 
 from bothways.checkpoints.weight_files import read_safetensors, write_safetensors
 from bothways.errors import CheckpointError
-from bothways.io.atomic import atomic_folder, wrap_write_errors
+from bothways.io.atomic import atomic_files, atomic_folder, wrap_write_errors
 from bothways.io.json_files import read_object, write_json
 
 __all__ = [
@@ -95,9 +95,10 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
         DataFileError: if it cannot be written; earlier checkpoints are left unchanged.
     """
     path = folder / f"step-{checkpoint.state.step:08d}"
-    if path.exists():  # the run was resumed at its last step
-        shutil.rmtree(path)
-    with atomic_folder(path) as hidden:
+    # A run that was resumed at its last step writes the same weights and moments with a new state:
+    # the checkpoint stays valid while its files are replaced one by one.
+    writing = atomic_files(path, last=_STATE) if path.exists() else atomic_folder(path)
+    with writing as hidden:
         with wrap_write_errors(path / _WEIGHTS):
             write_safetensors(hidden / _WEIGHTS, checkpoint.weights)
         with wrap_write_errors(path / _MOMENTS):
