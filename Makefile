@@ -1,5 +1,6 @@
-# `make run` shows bothways at work; `make test` checks everything. Both start from a bare clone and
-# need Python 3.11 or later, with its venv and pip, and a network or a pip that does without.
+# `make run` shows bothways at work; `make test` checks everything; `make test-clients` checks the
+# server with the clients of others. All start from a bare clone and need Python 3.11 or later, with
+# its venv and pip, and a network or a pip that does without; the last also uses npm if it exists.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -8,10 +9,11 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SAMPLE := examples/sentences.txt
 OUT    := build/sentences.jsonl
 ENGINE := $(shell find src/bothways/native/engine -type f)
+CLIENTS := build/clients
 QUERY  := something to keep the rain off
 
 .DELETE_ON_ERROR:
-.PHONY: run test test-lowest format lint types imports unit clean
+.PHONY: run test test-clients test-databases test-lowest format lint types imports unit clean
 
 run: $(VENV)/run.stamp
 	@mkdir -p $(dir $(OUT))
@@ -37,11 +39,25 @@ imports: $(VENV)/dev.stamp
 unit: $(VENV)/dev.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 
+# In an environment without bothways, as clients are. They may leave sockets to the garbage collector.
+test-clients: $(CLIENTS)/clients.stamp $(VENV)/dev.stamp
+	BOTHWAYS_PYTHON="$(CURDIR)/$(BIN)/python" CLIENTS_NODE="$(CURDIR)/$(CLIENTS)/node" \
+	  $(CLIENTS)/venv/bin/python -m pytest --confcutdir=tests/clients tests/clients \
+	  -W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning
+
+$(CLIENTS)/clients.stamp: tests/clients/requirements.txt tests/clients/package.json
+	$(PYTHON) -m venv --clear $(CLIENTS)/venv
+	$(CLIENTS)/venv/bin/python -m pip --disable-pip-version-check --quiet install -r $<
+	mkdir -p $(CLIENTS)/node
+	cp tests/clients/package.json $(CLIENTS)/node
+	if command -v npm > /dev/null; then npm install --silent --prefix $(CLIENTS)/node; fi
+	@touch $@
+
 # The lowest versions of the dependencies, in an environment of their own. Comparisons with
 # transformers, JAX and scikit-learn's estimator checks need newer versions, and memory plans are
 # measured on the current torch. On Linux, pip takes the CUDA build of this torch: 3 GB.
 LOWEST := build/lowest
-LOWEST_TESTS := $(addprefix tests/,checkpoints cli files inference io model native nn sequences \
+LOWEST_TESTS := $(addprefix tests/,checkpoints cli files inference io model native nn search sequences \
 	training test_encoder.py test_installation.py test_package.py test_pickled_encoder.py)
 
 test-lowest: $(LOWEST)/stamp
@@ -54,6 +70,17 @@ $(LOWEST)/stamp: pyproject.toml constraints-lowest.txt $(ENGINE)
 		--constraint constraints-lowest.txt \
 		'.[torch,parquet,plots,sklearn,hub,onnx,tensorboard]' beartype hypothesis onnxruntime pytest pytest-xdist
 	@touch $@
+
+# The recipes of docs/databases.md, in an environment of their own: the packages take 700 MB.
+DATABASES := build/databases
+
+test-databases: $(DATABASES)/bin/python
+	$(DATABASES)/bin/python -m pip --disable-pip-version-check --quiet install \
+		--constraint constraints.txt --editable '.[parquet]' -r examples/databases/requirements.txt
+	PYTHONPATH=examples $(DATABASES)/bin/python -m databases.check
+
+$(DATABASES)/bin/python:
+	$(PYTHON) -m venv $(DATABASES)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("bothways needs Python 3.11")'

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DISTRIBUTIONS", "describe_run", "use_cores", "write"]
+__all__ = ["DISTRIBUTIONS", "RESULTS", "describe_run", "use_cores", "write"]
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -1,12 +1,14 @@
 """Every snippet and command of the documentation runs and prints the documented output.
 
 In README.md, CHANGELOG.md and docs/, ```python blocks are executed; ```pycon blocks are compared
-with their output. In ```console blocks, `$ bothways ...` and `$ python ...` are run and compared
-with the output that follows, if any (`...` matches anything). The blocks of a page share a
-namespace and a folder. A block with a path after its language must quote that file; a line `...`
-stands for omitted lines.
+with their output. In ```console blocks, `$ bothways ...`, `$ python ...`, `$ mkdir ...` and
+`$ curl ...` are run and compared with the output that follows, if any (`...` matches anything). A
+page that calls curl gets a server. The blocks of a page share a namespace and a folder. A block
+with a path after its language must quote that file; a line `...` stands for omitted lines. A block
+with `client` after its language is run by tests/clients/.
 """
 
+import contextlib
 import doctest
 import os
 import re
@@ -20,6 +22,7 @@ from textwrap import indent
 from typing import Any, NamedTuple
 
 import pytest
+from tests.support.server_process import ServerProcess
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -27,7 +30,8 @@ FENCE = re.compile(r"^```(\w*)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL
 IMAGE = re.compile(r"!\[([^]]*)\]\(([^)]+)\)")
 INDENTATIONS = (0, 4, 8, 12)  # a quotation may omit this indentation of its source
 OMISSION = re.compile(r"^ *\.\.\.\n", re.MULTILINE)
-RUN_HERE = {"bothways", "python"}
+RUN_HERE = {"bothways", "python", "mkdir", "curl"}
+ADDRESS = "http://127.0.0.1:8808"  # of the server, on the pages
 NOT_RUN = {
     "git": "the tests run in a checkout",
     "make": "a target of make runs these tests",
@@ -58,8 +62,30 @@ def test_code_and_commands_of_a_page_run(
         shutil.copytree(ROOT / folder, tmp_path / folder)
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": "__main__"}
+    with server_for(page) as address:
+        run_blocks(page, namespace, address)
+
+
+@contextlib.contextmanager
+def server_for(page: Path) -> Iterator[str]:
+    """The address of a server for a page that calls curl."""
+    if "$ curl" not in page.read_text(encoding="utf-8"):
+        yield ADDRESS
+        return
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    server = ServerProcess("minilm", "--port", "0")
+    try:
+        yield server.address
+    finally:
+        server.kill()
+
+
+def run_blocks(page: Path, namespace: dict[str, Any], address: str) -> None:
     for block in blocks(page):
         where = f"{page.name}:{block.line}"
+        if block.quoted == "client":
+            continue
         if block.quoted:
             check_quotation(block, where)
             continue
@@ -70,7 +96,7 @@ def test_code_and_commands_of_a_page_run(
             case "pycon":
                 run_doctest(block, namespace, where)
             case "console":
-                run_commands(block, where)
+                run_commands(block._replace(code=block.code.replace(ADDRESS, address)), where)
             case "" | "text" | "json" | "sh" | "toml" | "cpp":
                 pass
             case other:

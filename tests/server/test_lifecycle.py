@@ -2,11 +2,8 @@
 
 import contextlib
 import json
-import os
-import re
 import signal
 import stat
-import subprocess
 import sys
 import threading
 import time
@@ -16,75 +13,29 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from tests.support.server_process import ServerProcess
 
 from bothways import Encoder
-
-ADDRESS = re.compile(r"listening on (\S+)")
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
 
-class Process:
-    """`bothways serve` in a process of its own."""
-
-    def __init__(self, *arguments: str, code: str = "") -> None:
-        command = [sys.executable, "-m", "bothways", "serve", *arguments]
-        if code:
-            command[1:3] = ["-c", f"{code}\nfrom bothways.cli import main\nmain()"]
-        environment = {**os.environ, "BOTHWAYS_SERVE_THREADS": "1"}
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
-        self.lines: list[str] = []
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-        self.address = self.find(ADDRESS.pattern)[1]
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        self.lines.extend(iter(self.process.stderr.readline, ""))
-
-    def find(self, pattern: str) -> re.Match[str]:
-        """Wait for a line of the log."""
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            ended = self.process.poll() is not None
-            for line in list(self.lines):
-                if match := re.search(pattern, line):
-                    return match
-            assert not ended, "".join(self.lines)
-            time.sleep(0.005)
-        raise AssertionError(f"no line {pattern!r} in\n{''.join(self.lines)}")
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        """The exit code after a signal."""
-        self.process.send_signal(number)
-        return self.wait()
-
-    def wait(self) -> int:
-        code = self.process.wait(timeout=30)
-        self._reader.join()
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-        return code
-
-
 @pytest.fixture
-def start() -> Iterator[Callable[..., Process]]:
-    started: list[Process] = []
+def start() -> Iterator[Callable[..., ServerProcess]]:
+    started: list[ServerProcess] = []
 
-    def run(*arguments: object, code: str = "") -> Process:
+    def run(*arguments: object, code: str = "") -> ServerProcess:
         words = [str(argument) for argument in arguments]
-        started.append(Process(*words, code=code))
+        started.append(ServerProcess(*words, code=code))
         return started[-1]
 
     yield run
     for process in started:
-        if process.process.poll() is None:
-            process.process.kill()
-        process.wait()
+        process.kill()
 
 
 def test_a_reload_and_a_drain_lose_no_request(
-    start: Callable[..., Process], tiny_folder: Path, ranker_folder: Path, tmp_path: Path,
+    start: Callable[..., ServerProcess], tiny_folder: Path, ranker_folder: Path, tmp_path: Path,
     tiny: Encoder, ranker: Encoder,
 ) -> None:  # fmt: skip
     keys, config = tmp_path / "keys", tmp_path / "serve.toml"
@@ -160,7 +111,7 @@ Engine.compute = slow
 
 
 def test_a_drain_finishes_what_runs_on_a_private_socket(
-    start: Callable[..., Process], tiny_folder: Path, tmp_path: Path
+    start: Callable[..., ServerProcess], tiny_folder: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "s"
     options = ("--no-warm-up", "--drain-delay-s", 1, "--log-format", "json")
@@ -203,7 +154,7 @@ bothways.server.runtime.load_models = lambda *arguments: time.sleep(60)
 
 
 def test_a_server_that_loads_is_not_ready_and_ends_at_once(
-    start: Callable[..., Process], tiny_folder: Path
+    start: Callable[..., ServerProcess], tiny_folder: Path
 ) -> None:
     server = start(tiny_folder, "--port", 0, code=LOADS_FOREVER)
     ready = httpx.get(f"{server.address}/ready")
@@ -215,7 +166,7 @@ def test_a_server_that_loads_is_not_ready_and_ends_at_once(
 
 
 def test_a_dead_compute_thread_ends_the_process(
-    start: Callable[..., Process], tiny_folder: Path
+    start: Callable[..., ServerProcess], tiny_folder: Path
 ) -> None:
     code = """
 from bothways.server.engine import Engine

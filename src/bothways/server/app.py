@@ -14,6 +14,7 @@ from bothways.server.endpoint import Endpoint, Handler
 from bothways.server.handlers.classify import ClassifyHandlers
 from bothways.server.handlers.embeddings import EmbeddingHandlers
 from bothways.server.handlers.hub import HubHandlers
+from bothways.server.handlers.page import PageHandler
 from bothways.server.handlers.rerank import RerankHandlers
 from bothways.server.handlers.state import StateHandlers
 from bothways.server.handlers.tei import TeiHandlers
@@ -77,6 +78,8 @@ class _RouteTable:
         rerank, classify = RerankHandlers(service), ClassifyHandlers(service).classify
         self._add_post(("/v1/rerank",), rerank.jina, OPENAI)
         self._add_post(("/classify", "/v1/classify"), classify, OPENAI)
+        if runtime.settings.server.page:
+            self._add_page()
         tei = TeiHandlers(service)
         self._add_get("/info", tei.info)
         for path, handler in {
@@ -90,6 +93,13 @@ class _RouteTable:
             "/tokenize": tei.tokenize,
         }.items():
             self._add_post((path,), handler, TEI)
+
+    def _add_page(self) -> None:
+        """The page at /, where POST answers the client of huggingface_hub."""
+        endpoint = Endpoint(
+            self._runtime, "/", PageHandler().page, OPENAI, methods=("GET",), is_open=True
+        )
+        self.routes.append(Route("/", endpoint, methods=["GET"]))
 
     def _add_get(self, path: str, handler: Handler, *, is_probe: bool = False) -> None:
         endpoint = Endpoint(

@@ -68,6 +68,13 @@ class NetworkSettings:
             group=_NETWORK, advanced=True,
         ),
     ] = False  # fmt: skip
+    page: Annotated[
+        bool,
+        Option(
+            "Serve a page at / on which a person can compare texts in a browser.",
+            group=_NETWORK,
+        ),
+    ] = False  # fmt: skip
     metrics_address: Annotated[
         str,
         Option(

@@ -1,25 +1,18 @@
 """Open a report in headless Chromium without a network."""
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.image import imread
+from tests.support.browser import needs_browser, run_browser
 
 from bothways.lab.report.content import ComparisonReport, PageFigure, PageSection, ReportTable
 from bothways.lab.report.writer import write_report
 from bothways.plotting.style import BLUE
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-SECONDS = 120
-"""Timeout for starting the browser and rendering a page on a busy machine."""
-
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="chromium is not installed (Debian: apt-get install chromium)"
-)
+pytestmark = needs_browser
 
 HOSTILE = '<script>document.body.innerHTML = "taken"</script><img src=x onerror="alert(1)">'
 
@@ -37,33 +30,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(tmp_path_factory.mktemp("report"), content)
 
 
-def _run_browser(report: Path, folder: Path, *options: str) -> str:
-    """The output of the browser, whose proxy does not exist, so that it cannot fetch anything."""
-    assert CHROMIUM is not None
-    process = subprocess.run(
-        [
-            CHROMIUM,
-            "--headless",
-            "--no-sandbox",  # not allowed for root
-            "--disable-gpu",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--proxy-server=127.0.0.1:9",
-            f"--user-data-dir={folder / 'profile'}",
-            *options,
-            report.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=True,
-    )
-    return process.stdout
-
-
 def test_a_report_is_rendered_with_escaped_texts(report: Path, tmp_path: Path) -> None:
-    dom = _run_browser(report, tmp_path, "--dump-dom")
+    dom = run_browser(report.as_uri(), tmp_path, "--dump-dom")
     assert "<h1>A report</h1>" in dom
     assert "<h2>How to reproduce this report</h2>" in dom
     assert dom.count("&lt;script&gt;") == 2  # in the paragraph and in the table
@@ -73,7 +41,7 @@ def test_a_report_is_rendered_with_escaped_texts(report: Path, tmp_path: Path) -
 
 def test_the_figure_is_visible_without_a_network(report: Path, tmp_path: Path) -> None:
     picture = tmp_path / "page.png"
-    _run_browser(report, tmp_path, f"--screenshot={picture}", "--window-size=800,1400")
+    run_browser(report.as_uri(), tmp_path, f"--screenshot={picture}", "--window-size=800,1400")
     pixels = imread(picture)[..., :3]
     blue = np.array([int(BLUE[i : i + 2], 16) / 255 for i in (1, 3, 5)])
     share = (np.abs(pixels - blue).max(axis=2) < 0.02).mean()

@@ -1,0 +1,1 @@
+"""Servers of vectors that `serve_load.py` measures, and the load for them."""

@@ -1,0 +1,40 @@
+"""Argument names of earlier releases of sentence-transformers."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+__all__ = ["renamed", "same_signature"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def renamed(**names: str) -> Callable[[Function], Function]:
+    """Let a function take arguments under earlier names: `renamed(sentences="inputs")`.
+
+    The present name takes precedence if both are given, as in sentence-transformers.
+    """
+
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def call(*arguments: Any, **options: Any) -> Any:
+            for old, new in names.items():
+                if old in options:
+                    options.setdefault(new, options.pop(old))
+                    options.pop(old, None)
+            return function(*arguments, **options)
+
+        return cast(Function, call)
+
+    return decorate
+
+
+def same_signature(other: Callable[..., Any]) -> Callable[[Function], Function]:
+    """Show the signature of `other`, which a function passes its arguments on to."""
+
+    def decorate(function: Function) -> Function:
+        cast(Any, function).__signature__ = inspect.signature(other)
+        return function
+
+    return decorate
