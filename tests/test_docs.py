@@ -3,9 +3,9 @@
 In README.md, CHANGELOG.md and docs/, ```python blocks are executed; ```pycon blocks are compared
 with their output. In ```console blocks, `$ bothways ...`, `$ python ...`, `$ mkdir ...` and
 `$ curl ...` are run and compared with the output that follows, if any (`...` matches anything). A
-page that calls curl gets a server. The blocks of a page share a namespace and a folder. A block with a path after its
-language must quote that file; a line `...` stands for omitted lines. A block with `client` after
-its language is run by tests/clients/.
+page that calls curl gets a server. The blocks of a page share a namespace and a folder. A block
+with a path after its language must quote that file; a line `...` stands for omitted lines. A block
+with `client` after its language is run by tests/clients/.
 """
 
 import contextlib

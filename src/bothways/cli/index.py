@@ -10,8 +10,8 @@ from bothways.cli import options as o
 from bothways.cli.command import command
 from bothways.cli.console import note
 from bothways.cli.progress import stage_progress
-from bothways.cli.sizes import format_bytes
 from bothways.io.options import Option
+from bothways.io.sizes import format_bytes
 
 __all__ = ["COMMAND", "index"]
 
