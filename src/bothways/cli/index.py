@@ -54,7 +54,7 @@ def index(
 
     \b
         bothways index vectors/
-        bothways search "late delivery" --in vectors/
+        bothways index vectors/ --candidates 50
     """
     from bothways.search import build_index
 
