@@ -85,7 +85,7 @@ def main() -> None:
 
 def in_python(texts: Path, precision: str) -> dict[str, Any]:
     """The peak of `Encoder.encode` and its planned memory, in total and by part, in bytes."""
-    peak, out = _peak_of([sys.executable, "-c", IN_PYTHON, str(texts), precision], texts.parent)
+    peak, out = peak_of([sys.executable, "-c", IN_PYTHON, str(texts), precision], texts.parent)
     planned: dict[str, Any] = json.loads(out)
     return {"peak": peak, **planned}
 
@@ -96,7 +96,7 @@ def on_command_line(texts: Path, precision: str, limit: int, scratch: Path) -> d
         sys.executable, "-m", "bothways", "encode", str(texts), "-o", str(scratch / "out.npy"),
         "--precision", precision, "--backend", "native", "--max-memory", str(limit), "--quiet",
     ]  # fmt: skip
-    peak, _ = _peak_of(command, scratch)
+    peak, _ = peak_of(command, scratch)
     return {"peak": peak, "planned": limit}
 
 
@@ -113,7 +113,7 @@ def print_table(report: dict[str, Any]) -> None:
         print(f"    {part:30}{count / 1e6:10.1f} MB")
 
 
-def _peak_of(command: list[str], cwd: Path) -> tuple[int, str]:
+def peak_of(command: list[str], cwd: Path) -> tuple[int, str]:
     """The peak resident memory of a command in bytes, and its output."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=cwd) as process:
         assert process.stdout is not None  # noqa: S101 - stdout is a pipe
