@@ -1,8 +1,8 @@
 """Measure bulk encoding of a file of texts with `minilm` by one library.
 
 A process of its own: it loads the model, encodes a few texts in the ways that it measures, measures
-them, and prints the figures as JSON. benchmarks/jobs.py starts it as `bulk.py CONTENDER TEXTS ROWS THREADS`, and the name of the
-way to measure first, for bothways: `memory` or `job`.
+them, and prints the figures as JSON. benchmarks/jobs.py starts it with the arguments CONTENDER
+TEXTS ROWS THREADS FIRST. FIRST is the way that is measured first for bothways: `memory` or `job`.
 """
 
 import importlib.util
