@@ -73,6 +73,20 @@ def test_options_of_a_single_file_are_refused(encode: Run) -> None:
     assert not Path("vectors").exists()
 
 
+@pytest.mark.parametrize(
+    ("output", "is_hinted"),
+    [(["out"], True), (["out.csv"], False), (["out", "--tokens"], False)],
+)
+def test_a_name_that_could_be_that_of_a_folder_gets_a_hint(
+    run: Run, output: list[str], is_hinted: bool
+) -> None:
+    Path("x.txt").write_text("MKV\n")
+    code, _, err = run("encode", "x.txt", "-o", *output, "--model", "no such model")
+    assert code == 1
+    assert f"{output[0]}: unknown output format" in err
+    assert ("for a folder, end the name with a slash: -o out/" in err) == is_hinted
+
+
 def test_bad_rows_are_a_report_and_an_exit_code(run: Run, encode: Run) -> None:
     with Path("x.csv").open("a") as file:
         file.write("p45,,45\np46,M?K,46\n")

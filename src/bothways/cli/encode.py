@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from bothways.cli import models
@@ -119,7 +120,8 @@ def encode(
         )  # fmt: skip
         return
     with contextlib.ExitStack() as stack:
-        out = stack.enter_context(_open_output(options))
+        with _suggest_slash(options):
+            out = stack.enter_context(_open_output(options))
         if keep and out.format == "npy":
             raise InputError(".npy has vectors only; use .parquet or .jsonl with --keep")
         encoder = models.load(options.model, backend, quiet=quiet)
@@ -168,6 +170,21 @@ def _suggest_folder(out: "VectorOutput | TokenOutput") -> Iterator[None]:
             raise
         note("nothing is written; with a folder as output (-o vectors/), the same command resumes")
         raise
+
+
+@contextlib.contextmanager
+def _suggest_slash(options: EncodeOptions) -> Iterator[None]:
+    """Say, for an output whose name could be that of a new folder, how a folder is written."""
+    from bothways.files.output import UnknownOutputFormat
+
+    try:
+        yield
+    except UnknownOutputFormat as error:
+        if options.tokens or Path(options.output).suffix:
+            raise
+        raise UnknownOutputFormat(
+            f"{error}; for a folder, end the name with a slash: -o {options.output}/"
+        ) from None
 
 
 def _check_tokens(options: EncodeOptions) -> None:

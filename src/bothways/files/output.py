@@ -12,13 +12,17 @@ from bothways.files.formats import require_parquet
 from bothways.files.sink import Sink
 from bothways.io.atomic import open_atomic, wrap_write_errors
 
-__all__ = ["STDOUT", "Output", "OutputFormat", "check_output", "open_output"]
+__all__ = ["STDOUT", "Output", "OutputFormat", "UnknownOutputFormat", "check_output", "open_output"]
 
 STDOUT = "-"
 
 OutputFormat = Literal["parquet", "npy", "jsonl", "csv", "tsv"]
 
 _STDOUT_NAMES = (STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+
+
+class UnknownOutputFormat(DataFileError):
+    """The name of an output does not show its format, and no format is given."""
 
 
 class _Finishable(Protocol):
@@ -91,8 +95,9 @@ def open_output(
     output_format: by default the suffix of the name; .jsonl for a pipe or device without one.
 
     Raises:
-        DataFileError: if it cannot be written, exists while `overwrite` is False, has an unknown
-            suffix, or does not support the format.
+        UnknownOutputFormat: if it has an unknown suffix.
+        DataFileError: if it cannot be written, exists while `overwrite` is False, or does not
+            support the format.
         MissingExtra: for .parquet, if pyarrow is not installed.
     """
     is_stream = name in _STDOUT_NAMES or _is_pipe_or_device(Path(name))
@@ -183,7 +188,7 @@ def _format_of(output_type: type[Output], name: str, *, is_stream: bool) -> Outp
     if is_stream:
         return "jsonl"
     supported = ", ".join(f".{output_format}" for output_format in output_type.FORMATS)
-    raise DataFileError(
+    raise UnknownOutputFormat(
         f"{name}: unknown output format; supported are {supported}, or - for .jsonl on standard "
         "output; --format gives the format of other names"
     )
