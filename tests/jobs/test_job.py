@@ -73,6 +73,25 @@ def test_a_part_is_what_a_single_file_of_vectors_is(
     assert part.read().equals(whole.read())
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_other_libraries_read_the_parts(
+    jobs: JobMaker, csv: Path, proteins: list[str], library: str
+) -> None:
+    module: Any = pytest.importorskip(library, reason=f"{library} is not installed")
+    job = jobs.prepare(csv, id_column="id", keep=("n",), shard_rows=50)
+    jobs.run(job)
+    paths = [job.part_path(number) for number in range(2)]
+    # A table of pandas consists of one file; polars reads all that match a pattern.
+    tables = [job.folder / "part-*.parquet"] if library == "polars" else paths
+    rows: Any = module.concat([module.read_parquet(path) for path in tables])
+    assert list(rows["id"]) == [f"p{i}" for i in range(95)]
+    assert list(rows["text"]) == proteins
+    assert list(rows["n"]) == [str(i) for i in range(95)]
+    vectors = np.stack([np.asarray(vector) for vector in rows["vector"]])
+    assert (vectors.dtype, vectors.shape) == (np.float32, (95, job.spec.origin.dimensions))
+    assert np.array_equal(vectors, jobs.encoder.encode_detailed(proteins).vectors)
+
+
 def test_ids_are_numbered_over_all_inputs(jobs: JobMaker, tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.txt").write_text("MKV\n" * 12)

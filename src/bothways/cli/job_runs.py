@@ -13,6 +13,7 @@ import typer
 from bothways.cli import models
 from bothways.cli import options as o
 from bothways.cli.console import note, warn
+from bothways.cli.equal_ids import JobIdWatch
 from bothways.cli.progress import clock, job_progress
 from bothways.cli.signals import FinishFirst
 from bothways.errors import InputError
@@ -123,6 +124,7 @@ def run_job(
         dimensions=job.spec.origin.dimensions,
         windows=job.spec.settings.on_overflow == "window",
     )
+    ids = JobIdWatch(job)
     shards = _ShardClock()
     finish = FinishFirst(
         shards.seconds_left,
@@ -138,13 +140,14 @@ def run_job(
             show(progress)
 
         complete = run_worker(
-            ShardEncoder(job, encoder, plan, max_memory=max_memory),
+            ShardEncoder(job, encoder, plan, max_memory=max_memory, watch=ids.watch),
             limit=limit,
             worker=worker,
             wait=wait,
             report=report,
             should_stop=finish.is_stopping,
         )
+    ids.report()
     _report_end(job, time.monotonic() - started, shards.last, complete=complete, quiet=quiet)
 
 

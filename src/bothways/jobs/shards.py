@@ -6,7 +6,7 @@ import itertools
 import json
 import socket
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,13 +65,15 @@ class ShardProgress:
 
 
 Report = Callable[[ShardProgress], object]
+Watch = Callable[[Shard, Iterable[Row]], Iterable[Row]]
 
 
 class ShardEncoder:
     """Encodes shards of a job with one encoder.
 
     plan: sizes of chunks. max_memory: the limit that the plan keeps, which also bounds the memory
-    of vectors to copy; None for no limit.
+    of vectors to copy; None for no limit. watch: called with each shard and its rows that can be
+    read; returns these rows.
     """
 
     def __init__(
@@ -81,8 +83,9 @@ class ShardEncoder:
         plan: ChunkPlan,
         *,
         max_memory: int | None = None,
+        watch: Watch = lambda shard, rows: rows,
     ) -> None:
-        self.job, self.encoder, self._plan = job, encoder, plan
+        self.job, self.encoder, self._plan, self._watch = job, encoder, plan, watch
         self._machine = machine_of(encoder)
         self._kept_types = _kept_types(job)
         row_bytes = 4 * job.spec.origin.dimensions + 256
@@ -112,7 +115,7 @@ class ShardEncoder:
                 rows = self._good_rows(shard, deadly, bad, counts, report, read_progress)
                 with closing(rows):
                     cache = _VectorCache(self._max_copies)
-                    for chunk in split_into_chunks(rows, self._plan):
+                    for chunk in split_into_chunks(self._watch(shard, rows), self._plan):
                         fitting = self._fitting(chunk, bad, counts)
                         good, batch = self._encode(fitting, cache, bad, counts, report)
                         if good:
