@@ -13,7 +13,7 @@ CLIENTS := build/clients
 QUERY  := something to keep the rain off
 
 .DELETE_ON_ERROR:
-.PHONY: run test test-clients test-lowest format lint types imports unit clean
+.PHONY: run test test-clients test-databases test-lowest format lint types imports unit clean
 
 run: $(VENV)/run.stamp
 	@mkdir -p $(dir $(OUT))
@@ -57,7 +57,7 @@ $(CLIENTS)/clients.stamp: tests/clients/requirements.txt tests/clients/package.j
 # transformers, JAX and scikit-learn's estimator checks need newer versions, and memory plans are
 # measured on the current torch. On Linux, pip takes the CUDA build of this torch: 3 GB.
 LOWEST := build/lowest
-LOWEST_TESTS := $(addprefix tests/,checkpoints cli files inference io model native nn sequences \
+LOWEST_TESTS := $(addprefix tests/,checkpoints cli files inference io model native nn search sequences \
 	training test_encoder.py test_installation.py test_package.py test_pickled_encoder.py)
 
 test-lowest: $(LOWEST)/stamp
@@ -70,6 +70,17 @@ $(LOWEST)/stamp: pyproject.toml constraints-lowest.txt $(ENGINE)
 		--constraint constraints-lowest.txt \
 		'.[torch,parquet,plots,sklearn,hub,onnx,tensorboard]' beartype hypothesis onnxruntime pytest pytest-xdist
 	@touch $@
+
+# The recipes of docs/databases.md, in an environment of their own: the packages take 700 MB.
+DATABASES := build/databases
+
+test-databases: $(DATABASES)/bin/python
+	$(DATABASES)/bin/python -m pip --disable-pip-version-check --quiet install \
+		--constraint constraints.txt --editable '.[parquet]' -r examples/databases/requirements.txt
+	PYTHONPATH=examples $(DATABASES)/bin/python -m databases.check
+
+$(DATABASES)/bin/python:
+	$(PYTHON) -m venv $(DATABASES)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("bothways needs Python 3.11")'

@@ -112,7 +112,11 @@ def _all_paragraphs(packages: tuple[str, ...]) -> list[str]:
 def _paragraphs(package: str) -> Iterator[str]:
     folder = importlib.metadata.distribution(package).locate_file(_FOLDERS.get(package, package))
     for source in sorted(Path(str(folder)).rglob("*.py")):
-        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        try:
+            tree = ast.parse(source.read_text(encoding="utf-8"))
+        except SyntaxError:  # of a later version of Python
+            continue
+        for node in ast.walk(tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
                 for paragraph in (ast.get_docstring(node) or "").split("\n\n"):
                     text = " ".join(paragraph.split())

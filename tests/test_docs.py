@@ -1,11 +1,11 @@
 """Every snippet and command of the documentation runs and prints the documented output.
 
 In README.md, CHANGELOG.md and docs/, ```python blocks are executed; ```pycon blocks are compared
-with their output. In ```console blocks, `$ bothways ...`, `$ python ...` and `$ curl ...` are run
-and compared with the output that follows, if any (`...` matches anything). A page that calls curl
-gets a server. The blocks of a page share a namespace and a folder. A block with a path after its
-language must quote that file; a line `...` stands for omitted lines. A block with `client` after
-its language is run by tests/clients/.
+with their output. In ```console blocks, `$ bothways ...`, `$ python ...`, `$ mkdir ...` and
+`$ curl ...` are run and compared with the output that follows, if any (`...` matches anything). A
+page that calls curl gets a server. The blocks of a page share a namespace and a folder. A block
+with a path after its language must quote that file; a line `...` stands for omitted lines. A block
+with `client` after its language is run by tests/clients/.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ FENCE = re.compile(r"^```(\w*)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL
 IMAGE = re.compile(r"!\[([^]]*)\]\(([^)]+)\)")
 INDENTATIONS = (0, 4, 8, 12)  # a quotation may omit this indentation of its source
 OMISSION = re.compile(r"^ *\.\.\.\n", re.MULTILINE)
-RUN_HERE = {"bothways", "python", "curl"}
+RUN_HERE = {"bothways", "python", "mkdir", "curl"}
 ADDRESS = "http://127.0.0.1:8808"  # of the server, on the pages
 NOT_RUN = {
     "git": "the tests run in a checkout",

@@ -255,7 +255,7 @@ def test_a_pickle_contains_the_whole_model() -> None:
 
 @pytest.mark.parametrize("estimator", [SequenceClassifier(), SequenceRegressor()])
 def test_masked_targets_are_refused(estimator: Any) -> None:
-    y = np.ma.masked_array([0, 1, 0, 1], mask=[0, 0, 1, 0])  # type: ignore[no-untyped-call]
+    y = np.ma.masked_array([0, 1, 0, 1], mask=[False, False, True, False])
     with pytest.raises(ValueError, match=r"y\[2\] is masked"):
         estimator.fit(TEXTS[:4], y)
 
@@ -267,7 +267,7 @@ def test_a_pickle_of_an_earlier_version_is_used(make: str, letters_folder: str) 
     work = estimator.transform if make == "encoder" else estimator.predict_proba
     expected = work(TEXTS)
     for name in ("_notices", "on_unknown", "frozen", "verbose"):  # were added later
-        vars(estimator).pop(name, None)
+        estimator.__dict__.pop(name, None)
     again = pickle.loads(pickle.dumps(estimator))  # noqa: S301
     result = again.transform(TEXTS) if make == "encoder" else again.predict_proba(TEXTS)
     assert np.array_equal(result, expected)

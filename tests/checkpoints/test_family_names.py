@@ -19,6 +19,7 @@ WORDS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 ALLOWED = {
     # Classes of the tokenizers library, whose names are those of the model that had them first.
     "training/setup/vocabulary.py": {"BertNormalizer", "BertPreTokenizer"},
+    "sequences/long_texts.py": {"BertNormalizer", "BertPreTokenizer"},
     # The text of a report, which cites the released code of BERT.
     "lab/comparisons/ablation/report.py": {"bert"},
 }

@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from bothways.cli import compare
 from bothways.cli.app import app
+from bothways.installation import install_command
 from bothways.lab.registry import ComparisonName, load_comparison
 
 Run = Callable[..., tuple[int, str, str]]
@@ -127,7 +128,7 @@ def test_a_missing_extra_is_named_before_the_work(
     monkeypatch.setattr(compare, "find_spec", lambda name: None if name == package else found(name))
     code, _, err = run("compare", "speed")
     assert code == 1
-    assert f"bothways[{extra}]" in err
+    assert install_command(extra) in err
 
 
 @pytest.mark.parametrize("subject", get_args(ComparisonName))

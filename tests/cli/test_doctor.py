@@ -9,6 +9,7 @@ import pytest
 from bothways.cli import doctor
 from bothways.errors import BackendError, MissingExtra
 from bothways.inference import backends
+from bothways.installation import install_command
 from bothways.native import available_isas, default_threads
 
 
@@ -58,7 +59,7 @@ def test_a_missing_or_broken_backend_states_the_reason(monkeypatch: pytest.Monke
     monkeypatch.setattr(backends, "create_backend", create_some)
     facts = doctor.describe()
     assert facts["backends"]["native"] == {"works": False, "because": "this build has no engine"}
-    assert "bothways[torch]" in facts["backends"]["torch"]["because"]
+    assert install_command("torch") in facts["backends"]["torch"]["because"]
     assert facts["backends"]["reference"]["works"]
     assert "libsomething" in facts["used"]["why"]
     assert "--backend reference" in facts["used"]["why"]

@@ -238,6 +238,7 @@ def test_an_interrupt_during_encoding_leaves_no_files(proteins: str, tmp_path: P
     _, err = running.communicate(timeout=60)
     assert running.returncode == 130
     assert err.splitlines()[-1] == "interrupted"
+    assert "with a folder as output (-o vectors/), the same command resumes" in err
     assert "Traceback" not in err
     assert [path.name for path in tmp_path.iterdir()] == ["x.txt"]
 

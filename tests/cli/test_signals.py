@@ -4,11 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from bothways.cli.signals import Terminated, raise_signals
+from bothways.cli.signals import FinishFirst, Terminated, raise_signals
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends signals")
 
@@ -101,3 +102,41 @@ def test_an_error_without_a_signal_is_unchanged() -> None:
     with pytest.raises(ZeroDivisionError), raise_signals():
         raise ZeroDivisionError
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def work(numbers: list[int], seconds_left: float | None, most: float = 30.0) -> list[str]:
+    """Work that gets signals; what happened until one ends it."""
+    events: list[str] = []
+    finish = FinishFirst(lambda: seconds_left, most, lambda: events.append("announced"))
+    try:
+        with raise_signals(), finish:
+            for number in numbers:
+                os.kill(os.getpid(), number)
+                time.sleep(0.001)
+                finish.check()
+                events.append(f"went on, stopping {finish.is_stopping()}")
+            if not numbers:
+                int("broken")
+        events.append("never")
+    except (KeyboardInterrupt, Terminated, ValueError) as error:
+        events.append(type(error).__name__.strip("_"))
+    return events
+
+
+def test_the_first_signal_waits_for_short_work_and_the_second_does_not() -> None:
+    first = ["announced", "went on, stopping True"]
+    assert work([signal.SIGINT], 1.0) == [*first, "Interrupted"]
+    assert work([signal.SIGINT, signal.SIGTERM], 1.0) == [*first, "Terminated"]
+
+
+@pytest.mark.parametrize("seconds", [None, 31.0])
+def test_a_signal_ends_long_work_at_once(seconds: float | None) -> None:
+    assert work([signal.SIGINT], seconds) == ["Interrupted"]
+
+
+def test_work_that_takes_longer_than_estimated_is_ended() -> None:
+    assert work([signal.SIGTERM], 0.0, most=0.0) == ["announced", "Terminated"]
+
+
+def test_an_error_of_the_work_is_raised() -> None:
+    assert work([], 1.0) == ["ValueError"]

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from bothways import Encoder
-from bothways.cli.memory import ChunkPlan
 from bothways.cli.models import EncodeSettings
-from bothways.cli.streaming import Totals, encode_rows, split_into_chunks
+from bothways.cli.streaming import Totals, encode_rows
 from bothways.errors import InputError, SequenceTooLong
 from bothways.files import Place, ReadProgress, Row, VectorBatch
 from bothways.files.kept_cells import NO_CELLS, KeptCells
 from bothways.inference.vectors import SequenceVectors
+from bothways.streaming.chunks import split_into_chunks
+from bothways.streaming.memory import ChunkPlan
 
 
 def rows(*values: Any) -> list[Row]:

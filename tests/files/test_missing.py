@@ -56,7 +56,7 @@ def test_a_missing_value_is_an_error_or_skipped_or_empty(tmp_path: Path, name: s
 
 def arrow(path: Path, rows: list[dict[str, str | None]]) -> None:
     table = pa.Table.from_pylist(rows)
-    with pa.ipc.new_file(path, table.schema) as writer:
+    with pa.ipc.new_file(str(path), table.schema) as writer:
         writer.write_table(table)
 
 

@@ -44,8 +44,30 @@ def test_the_numbers_are_those_that_were_written(tmp_path: Path, options: dict[s
     assert pages is not None
     with path.open("rb", buffering=0) as file:
         batches = list(pages.read(file, 24, 333))
-    assert [len(batch) for batch in batches] == [333, 333, 333, 1]
-    np.testing.assert_array_equal(np.concatenate(batches), VECTORS)
+        assert [len(batch) for batch in batches] == [333, 333, 333, 1]
+        np.testing.assert_array_equal(np.concatenate(batches), VECTORS)
+        rows = np.array([0, 1, 299, 300, 640, 641, 642, 999])
+        np.testing.assert_array_equal(pages.read_rows(file, 24, rows), VECTORS[rows])
+
+
+def test_a_vector_may_be_on_several_pages(tmp_path: Path) -> None:
+    path = tmp_path / "numbers"
+    path.write_bytes(b"head" + VECTORS.tobytes()[:40] + b"x" + VECTORS.tobytes()[40:])
+    pages = PlainPages([(4, 5), (24, 5), (45, 24 * 1000 - 10)])
+    with path.open("rb", buffering=0) as file:
+        rows = np.array([0, 1, 999])
+        np.testing.assert_array_equal(pages.read_rows(file, 24, rows), VECTORS[rows])
+
+
+def test_reading_rows_of_a_file_that_was_cut_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "v.parquet"
+    write(path)
+    pages = find(path)
+    assert pages is not None
+    with path.open("r+b", buffering=0) as file:
+        file.truncate(2000)
+        with pytest.raises(EOFError):
+            pages.read_rows(file, 24, np.array([0, 900]))
 
 
 @pytest.mark.parametrize(

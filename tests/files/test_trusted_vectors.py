@@ -66,6 +66,12 @@ def test_it_is_searched_only_if_it_is_trusted(path: str, origin: Origin) -> None
     assert len(find_like(path, hit.id, 9, trust=True)) == 4
 
 
+def test_an_array_of_no_rows_has_no_hits(tmp_path: Path, origin: Origin) -> None:
+    path = tmp_path / "v.npy"
+    np.save(path, np.zeros((0, 4), np.float32))
+    assert find_nearest(str(path), VECTORS[0], origin, 3, trust=True) == []
+
+
 def test_other_dimensions_than_the_query_are_an_error(path: str, origin: Origin) -> None:
     with pytest.raises(DataFileError, match="have 4 dimensions, the query has 3"):
         find_nearest(path, VECTORS[3, :3], origin, 1, trust=True)

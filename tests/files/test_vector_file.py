@@ -46,8 +46,8 @@ def test_a_missing_pyarrow_is_an_error_that_names_the_extra(
         read_origin(str(path))
 
 
-def test_a_directory_cannot_be_searched(tmp_path: Path) -> None:
+def test_a_directory_without_parquet_files_cannot_be_searched(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").touch()
     (tmp_path / "b.jsonl").touch()
-    with pytest.raises(DataFileError, match="is a directory"):
+    with pytest.raises(DataFileError, match=r"no \.parquet files"):
         read_origin(str(tmp_path))

@@ -24,6 +24,15 @@ def test_rows_have_their_ids_and_no_text(path: Path, origin: Origin) -> None:
     assert (hit.row, hit.id, hit.text) == (2, "id-2", None)
 
 
+def test_a_name_needs_no_suffix(path: Path, origin: Origin) -> None:
+    bare = path.with_name("vectors")
+    path.rename(bare)
+    for suffix in (".json", ".ids.jsonl"):
+        Path(f"{path}{suffix}").rename(f"{bare}{suffix}")
+    (hit,) = find_nearest(str(bare), np.eye(4, dtype=np.float32)[2], origin, 1)
+    assert hit.id == "id-2"
+
+
 def test_vectors_without_an_origin_file_are_refused(path: Path) -> None:
     Path(f"{path}.json").unlink()
     with pytest.raises(DataFileError, match=r"v\.npy\.json: no such file; .* keep it beside"):

@@ -109,7 +109,7 @@ def test_outputs_of_heads_are_named(
 ) -> None:
     def overflow(x_ND: np.ndarray, weights: Weights, layer: HeadLayer) -> np.ndarray:
         largest = np.full_like(apply_layer(x_ND, weights, layer), np.finfo(np.float32).max)
-        return largest * x_ND.dtype.type(10)
+        return np.asarray(largest * 10, x_ND.dtype)
 
     encoder = bothways.load(make_model(head))
     monkeypatch.setattr(head_run, "apply_layer", overflow)

@@ -97,6 +97,6 @@ def test_vectors_that_cannot_be_quantized(
 
 @pytest.mark.parametrize("function", [quantization_ranges, partial(quantize, precision="binary")])
 def test_masked_vectors_are_refused(function: Callable[[np.ndarray], object]) -> None:
-    vectors = np.ma.masked_array(np.ones((3, 2)), mask=[[0, 0], [0, 1], [0, 0]])  # type: ignore[no-untyped-call]
+    vectors = np.ma.masked_array(np.ones((3, 2)), mask=[[False] * 2, [False, True], [False] * 2])
     with pytest.raises(InputError, match="vector 1 holds masked values"):
         function(vectors)

@@ -104,6 +104,14 @@ def test_data_for_several_labels_must_have_lists() -> None:
     assert evaluated("several.csv", data=options).rows == 2
 
 
+def test_the_delimiter_that_was_found_is_said() -> None:
+    train_on("classify", ROWS["classify"], ROWS["classify"][:3])
+    Path("x.csv").write_text("text;label\na red cat;p\na dog;q\n")
+    lines: list[str] = []
+    evaluate(EvaluationPlan(model="run", files=("x.csv",), device="cpu"), tell=lines.append)
+    assert lines[0] == "x.csv: the delimiter is ';'"
+
+
 def test_as_many_columns_of_numbers_are_needed_as_the_model_predicts() -> None:
     rows = [{"text": s, "x": i, "z": -i} for i, s in enumerate(SENTENCES)]
     train_on("regress", rows, rows[:3], labels=["x", "z"])

@@ -130,12 +130,13 @@ def test_without_held_out_data_there_are_no_metrics(run: TrainingRun) -> None:
 
 
 def test_metrics_come_from_the_validation_files(run: TrainingRun) -> None:
-    Path("v.csv").write_text("text,label\na red cat,p\n")
+    Path("v.csv").write_text("text;label\na red cat;p\n")
     rows = [{"text": s, "label": "pq"[i % 2]} for i, s in enumerate(SENTENCES)]
     lines: list[str] = []
     trained = run("classify", rows, data={"validation": ["v.csv"]}, tell=lines.append)
-    assert "8 training rows, 1 validation rows (v.csv)" in lines[0]
-    assert "1 validation rows are in the training data too" in lines[0]
+    assert lines[0] == "v.csv: the delimiter is ';'"
+    assert "8 training rows, 1 validation rows (v.csv)" in lines[1]
+    assert "1 validation rows are in the training data too" in lines[1]
     assert "a red cat" in trained.report.read_text() or (trained.metrics or {})["accuracy"] == 1.0
 
 

@@ -13,7 +13,8 @@ __all__ = ["app"]
 class _Commands(LazyGroup):
     module = "bothways.cli"
     names = (
-        *("encode", "search", "serve", "train", "predict", "evaluate"),
+        *("encode", "job", "search", "index", "serve", "train"),
+        *("predict", "evaluate"),
         *("compare", "inspect", "pull", "export", "doctor"),
     )
 
@@ -46,7 +47,8 @@ def _program(
     """Encode text, symbols and series with Transformer encoders.
 
     Results go to standard output or a file, messages to standard error. Exit codes: 0 success, 1
-    the work failed, 2 invalid command, 130 interrupted.
+    the work failed, 2 invalid command, 3 a job is complete but for rows that cannot be encoded, 130
+    interrupted.
 
     \b
         bothways encode sentences.txt -o sentences.jsonl

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from bothways.cli import models
 from bothways.cli import options as o
 from bothways.cli.command import command
+from bothways.cli.console import note
+from bothways.cli.encode_folder import FolderOptions, encode_folder, is_folder
 from bothways.cli.equal_ids import IdWatch
 from bothways.cli.inputs import (
     check_input_files,
@@ -20,6 +22,7 @@ from bothways.cli.inputs import (
     report_missing,
 )
 from bothways.cli.progress import encoding_progress
+from bothways.cli.signals import Terminated
 from bothways.errors import InputError
 from bothways.io.options import Option
 
@@ -40,7 +43,7 @@ class EncodeOptions(o.PoolingOptions):
     output: Annotated[
         str,
         Option(
-            "File of vectors: .parquet, .npy or .jsonl, or - for stdout.",
+            "File: .parquet, .npy or .jsonl; a folder: vectors/; - for stdout.",
             group="Output", unit="FILE", flags=("--output", "-o"),
         ),
     ]  # fmt: skip
@@ -55,6 +58,13 @@ class EncodeOptions(o.PoolingOptions):
     overwrite: o.Overwrite = False
     keep: o.Keep = ()
     keep_all: o.KeepAll = False
+    text: Annotated[
+        bool,
+        Option(
+            "Leave the texts out, as nulls.", group="Output", flags=("--text/--no-text",),
+            advanced=True,
+        ),
+    ] = True  # fmt: skip
     tokens: Annotated[
         bool,
         Option(
@@ -69,24 +79,25 @@ def encode(
     inputs: o.InputOptions,
     options: EncodeOptions,
     overflow: o.OverflowOptions,
+    folder: FolderOptions,
     backend: o.BackendOptions,
     quiet: o.Quiet = False,
 ) -> None:
-    """Encode files of sequences into a file of vectors.
+    """Encode files of sequences into a file of vectors, or a folder of files.
 
     Writes one vector per row, in order. .jsonl and .parquet (extra [parquet]) hold id, text,
     vector, num_tokens, num_unknown and truncated of each row, with the model and settings; .npy
-    holds vectors only, with the model and settings in .npy.json and ids that are not row numbers
-    in .npy.ids.jsonl. With --tokens, rows hold id, text, tokens, offsets, vectors and truncated.
+    holds vectors, with the rest in .npy.json and .npy.ids.jsonl. With --tokens, rows hold tokens,
+    offsets and vectors. A folder holds .parquet parts, and the same command resumes it (see job).
 
     \b
-        bothways encode sentences.txt -o sentences.jsonl
         bothways encode reviews.csv --column body --id-column id -o reviews.parquet
+        bothways encode 'reviews-*.parquet' --column body -o vectors/
     """
-    from bothways.cli.memory import plan_chunks, reduce_memory_retention
     from bothways.cli.streaming import encode_rows, encode_tokens, report_totals
     from bothways.files import ReadProgress
     from bothways.files.token_output import TokenOutput
+    from bothways.streaming.memory import plan_chunks, reduce_memory_retention
 
     reduce_memory_retention()
     files = check_input_files(inputs, options.output, quiet=quiet)
@@ -101,6 +112,12 @@ def encode(
         prompt_name=options.prompt_name,
         on_unknown=overflow.on_unknown,
     )
+    if is_folder(options.output):
+        encode_folder(
+            files, inputs, keep, options, folder, settings, backend,
+            max_memory=overflow.max_memory, quiet=quiet,
+        )  # fmt: skip
+        return
     with contextlib.ExitStack() as stack:
         out = stack.enter_context(_open_output(options))
         if keep and out.format == "npy":
@@ -125,7 +142,7 @@ def encode(
         )
         ids = IdWatch()
         started = time.monotonic()
-        with encoding_progress(quiet=quiet) as report:
+        with _suggest_folder(out), encoding_progress(quiet=quiet) as report:
             totals = encode_all(
                 encoder,
                 ids.watch(check_kept(rows, out.COLUMNS)),
@@ -133,11 +150,24 @@ def encode(
                 plan=plan,
                 read_progress=read_progress,
                 report=report,
+                texts=options.text,
             )
         seconds = time.monotonic() - started
     report_missing(inputs, read_progress)
     ids.report()
     report_totals("encoded", totals, seconds, max_length=encoder.max_length, quiet=quiet)
+
+
+@contextlib.contextmanager
+def _suggest_folder(out: "VectorOutput | TokenOutput") -> Iterator[None]:
+    """Say, when a signal ends the work, what would have kept its result."""
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated):
+        if out.name == "standard output":
+            raise
+        note("nothing is written; with a folder as output (-o vectors/), the same command resumes")
+        raise
 
 
 def _check_tokens(options: EncodeOptions) -> None:

@@ -18,8 +18,8 @@ from typing import Annotated, Any, get_args
 import typer
 
 from bothways.cli.arguments import decode_text
-from bothways.cli.sizes import parse_bytes
 from bothways.io.options import OptionField, options_of
+from bothways.io.sizes import parse_bytes
 
 __all__ = [
     "BYTES",

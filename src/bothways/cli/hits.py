@@ -37,18 +37,27 @@ class Query(NamedTuple):
         return self.value if isinstance(self.value, str) else " ".join(self.value)
 
 
-def print_hits(hits: "Sequence[SearchHit]", query: Query, *, many: bool, as_json: bool) -> None:
+def print_hits(
+    hits: "Sequence[SearchHit]",
+    query: Query,
+    *,
+    many: bool,
+    as_json: bool,
+    recall: float | None = None,
+) -> None:
     """Print the rows that one query found.
 
     On a terminal, lines fit its width: score, id, and the part of the text nearest the query.
     Elsewhere they hold the whole text, separated by tabs.
 
     many: whether there are several queries, so that each line or object must name its own.
+    recall: of the index that found the rows, for JSON.
     """
     if as_json:
         named = {"query_id": query.id, "query": query.value} if many else {}
+        measured = {} if recall is None else {"recall": recall}
         for hit in hits:
-            print(json.dumps(named | hit._asdict()))
+            print(json.dumps(named | hit._asdict() | measured))
     elif sys.stdout.isatty():
         _print_block(hits, query, shutil.get_terminal_size().columns, many=many)
     else:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from bothways.cli import models
 from bothways.cli import options as o
 from bothways.cli.command import command
-from bothways.cli.sizes import format_bytes
 from bothways.io.printable import printable
+from bothways.io.sizes import format_bytes
 from bothways.model.baselines.any_encoder import name_of
 from bothways.model.costs import operations, parameters_by_part
 

@@ -20,6 +20,7 @@ __all__ = [
     "MODEL_HELP",
     "AsJson",
     "BackendOptions",
+    "DeviceOptions",
     "InputOptions",
     "Keep",
     "KeepAll",
@@ -224,8 +225,8 @@ class OverflowOptions:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BackendOptions:
-    """What computes, how precisely, and how many tokens of a sequence."""
+class DeviceOptions:
+    """What computes."""
 
     backend: Annotated[
         BackendName,
@@ -235,20 +236,6 @@ class BackendOptions:
             unit="NAME",
         ),
     ] = "auto"
-    precision: Annotated[
-        Precision,
-        Option(
-            "fp32; int8 on native; bf16 or fp16 on a GPU.",
-            group=_COMPUTE, unit="NAME",
-        ),
-    ] = "fp32"  # fmt: skip
-    max_length: Annotated[
-        int | None,
-        Option(
-            "Longest sequence in tokens, up to the positions of the model (default: the model's).",
-            group=_COMPUTE, unit="N", minimum=1, advanced=True,
-        ),
-    ] = None  # fmt: skip
     device: Annotated[
         str | None,
         Option(
@@ -262,5 +249,25 @@ class BackendOptions:
         Option(
             "Number of CPU threads (default: one per core).",
             group=_COMPUTE, advanced=True, unit="N", minimum=1,
+        ),
+    ] = None  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BackendOptions(DeviceOptions):
+    """What computes, how precisely, and how many tokens of a sequence."""
+
+    precision: Annotated[
+        Precision,
+        Option(
+            "fp32; int8 on native; bf16 or fp16 on a GPU.",
+            group=_COMPUTE, unit="NAME",
+        ),
+    ] = "fp32"  # fmt: skip
+    max_length: Annotated[
+        int | None,
+        Option(
+            "Longest sequence in tokens, up to the positions of the model (default: the model's).",
+            group=_COMPUTE, unit="N", minimum=1, advanced=True,
         ),
     ] = None  # fmt: skip

@@ -128,10 +128,10 @@ def predict(
         bothways predict runs/topic news.csv --column body -o topics.csv
         bothways predict runs/pos sentences.txt --words -o tagged.jsonl
     """
-    from bothways.cli.memory import plan_chunks, reduce_memory_retention
     from bothways.cli.streaming import predict_rows, report_totals
     from bothways.files import ReadProgress
     from bothways.files.record_output import open_record_output
+    from bothways.streaming.memory import plan_chunks, reduce_memory_retention
 
     reduce_memory_retention()
     files = check_input_files(inputs, options.output, quiet=quiet)

@@ -1,6 +1,7 @@
 """Progress of long work: a bar on a terminal, a line per minute elsewhere, or nothing."""
 
 import contextlib
+import datetime
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -8,17 +9,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bothways.cli.console import note
-from bothways.cli.sizes import format_bytes
+from bothways.io.sizes import format_bytes
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
+    from bothways.jobs.worker import JobProgress
     from bothways.training.runs.events import EventCallback, TrainingEvent
 
 __all__ = [
     "clock",
     "comparison_progress",
     "encoding_progress",
+    "job_progress",
     "pull_progress",
     "stage_progress",
     "training_progress",
@@ -54,6 +57,34 @@ def encoding_progress(*, quiet: bool) -> Iterator[EncodingReport]:
 
     with _display("encoding", quiet=quiet) as show:
         yield lambda tokens, fraction: show(fraction, lambda: status(tokens, fraction))
+
+
+@contextlib.contextmanager
+def job_progress(*, quiet: bool) -> Iterator[Callable[["JobProgress"], None]]:
+    """Show rows, tokens/s, shards, bad and copied rows, and the estimated end."""
+
+    def status(progress: "JobProgress") -> list[str]:
+        left = progress.seconds_left
+        parts = [f"{progress.fraction:4.0%}"]
+        if left is not None:
+            parts += [f"{clock(left)} left (until {_clock_time(left)})"]
+        parts += [
+            f"{progress.rows:,} of {progress.total_rows:,} rows",
+            f"{progress.tokens / max(progress.seconds, 1e-3):,.0f} tokens/s",
+            f"{progress.shards:,} of {progress.total_shards:,} shards",
+        ]
+        counts = ((progress.bad, "bad"), (progress.copied, "copied"))
+        return parts + [f"{count:,} {word}" for count, word in counts if count]
+
+    with _display("encoding", quiet=quiet) as show:
+        yield lambda progress: show(progress.fraction, partial(status, progress))
+
+
+def _clock_time(seconds: float) -> str:
+    """The time of day in `seconds` seconds, with the date unless it is today."""
+    now = datetime.datetime.now().astimezone()
+    end = now + datetime.timedelta(seconds=seconds)
+    return end.strftime("%H:%M" if end.date() == now.date() else "%Y-%m-%d %H:%M")
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from bothways.encoder import Encoder
     from bothways.files import Condition, InputFile, Origin
-    from bothways.files.nearest import Scan
+    from bothways.search import BitIndex
 
 __all__ = ["COMMAND", "search"]
 
@@ -63,6 +63,10 @@ class SearchOptions:
             group=_SEARCH, unit="COLUMN=VALUE",
         ),
     ] = ()  # fmt: skip
+    exact: Annotated[
+        bool,
+        Option("Compare all rows of a folder, also if it has an index.", group=_SEARCH),
+    ] = False
     model: Annotated[
         str | None,
         Option("Model (default: the one that the file names).", group=_SEARCH, unit="MODEL"),
@@ -120,8 +124,8 @@ def search(
     Prints cosine similarity, id and text, separated by tabs, and before them the query's id with
     --queries. On a terminal a line fits its width, and shows the part of the text where the query
     or most of its words occur. --json prints objects with rank, score, row, id and text. The search
-    is exact. The query is encoded with the model, pooling and dimensions of the file, and with the
-    model's prompt for queries, if it has one.
+    is exact, except in a folder that `bothways index` indexed. The query is encoded with the model,
+    pooling and dimensions of the file, and with the model's prompt for queries, if it has one.
 
     \b
         bothways search "something to keep the rain off" --in sentences.jsonl
@@ -129,6 +133,7 @@ def search(
         bothways search --like B0042 --in products.parquet
     """
     from bothways.files import Condition, find_like
+    from bothways.search import default_scan
 
     if [query is not None, bool(queries.inputs), options.like is not None].count(True) != 1:
         raise typer.BadParameter("give one of QUERY, --queries and --like")
@@ -137,10 +142,18 @@ def search(
         _search_queries(query, queries, options, where, backend, as_json=as_json, quiet=quiet)
         return
     _refuse_query_options(options)
+    index = _open_index(options, quiet=quiet)
     hits = find_like(
-        options.file, options.like, options.k, where=where, trust=options.trust, scan=_scan()
+        options.file,
+        options.like,
+        options.k,
+        where=where,
+        trust=options.trust,
+        scan=default_scan(),
+        index=index,
     )
-    print_hits(hits, Query(options.like, "", ""), many=False, as_json=as_json)
+    recall = _recall(index)
+    print_hits(hits, Query(options.like, "", ""), many=False, as_json=as_json, recall=recall)
 
 
 def _search_queries(
@@ -154,6 +167,7 @@ def _search_queries(
     quiet: bool,
 ) -> None:
     from bothways.files import check_inputs, find_nearest_many
+    from bothways.search import default_scan
 
     files = check_inputs(
         queries.inputs, queries.file_options, note=(lambda _: None) if quiet else note
@@ -162,29 +176,50 @@ def _search_queries(
     encoder, settings, origin = _load(options, backend, quiet=quiet)
     if models.kind_of(encoder) == "series":
         raise InputError("this model reads series, and search needs text or symbols")
+    index = _open_index(options, quiet=quiet)
+    recall = _recall(index)
     with contextlib.closing(_read_queries(files, queries, encoder, quiet=quiet)) as from_files:
         every = from_files if argument is None else iter([argument])
         while block := list(islice(every, _BLOCK)):
-            found = find_nearest_many(
+            hits_per_query = find_nearest_many(
                 options.file,
                 _encode(encoder, block, settings),
                 origin,
                 options.k,
                 where=where,
                 trust=options.trust,
-                scan=_scan(),
+                scan=default_scan(),
+                index=index,
             )
-            for item, hits in zip(block, found, strict=True):
-                print_hits(hits, item, many=argument is None, as_json=as_json)
-            if where and not any(found) and not quiet:
+            for item, hits in zip(block, hits_per_query, strict=True):
+                print_hits(hits, item, many=argument is None, as_json=as_json, recall=recall)
+            if where and not any(hits_per_query) and not quiet:
                 note("no row has the values of --where")
 
 
-def _scan() -> "Scan | None":
-    """The engine's scan, on all threads; None for NumPy's, if bothways was installed without it."""
-    from bothways import native
+def _open_index(options: SearchOptions, *, quiet: bool) -> "BitIndex | None":
+    """The index of the folder to search, if it has one; says that its results are approximate."""
+    from bothways.search import open_index
 
-    return native.scan_vectors if native.is_built() else None
+    index = None if options.exact else open_index(options.file)
+    if index is None or quiet:
+        return index
+    if (recall := index.recall) is not None:
+        note(
+            f"searching the index of {options.file}: recall@{recall.k} was {recall.value:.3f} for "
+            f"{recall.queries} of its rows; --exact compares all rows"
+        )
+    if missing := index.missing_parts():
+        others = f" and {len(missing) - 1} more are" if len(missing) > 1 else " is"
+        note(
+            f"{missing[0]}{others} not in the index, so that all rows there are compared; to add "
+            f"them: bothways index {options.file}"
+        )
+    return index
+
+
+def _recall(index: "BitIndex | None") -> float | None:
+    return None if index is None or index.recall is None else index.recall.value
 
 
 def _read_argument(query: str) -> Query:

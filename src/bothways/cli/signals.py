@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 TYPE_CHECKING = False  # importing typing would delay `exit_at_signals`
@@ -16,7 +17,14 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-__all__ = ["SIGNAL_BASE", "Terminated", "describe_end", "exit_at_signals", "raise_signals"]
+__all__ = [
+    "SIGNAL_BASE",
+    "FinishFirst",
+    "Terminated",
+    "describe_end",
+    "exit_at_signals",
+    "raise_signals",
+]
 
 SIGNAL_BASE = 128
 """Shells report a program that signal n ended as exit code 128 + n."""
@@ -86,6 +94,62 @@ def raise_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class FinishFirst:
+    """Within `raise_signals`, lets the first signal wait until the work at hand is finished.
+
+    seconds_left: the time until it is, or None if that is not known. most: if it takes more
+    seconds, a signal ends it at once, as a second signal does. announce: called when one waits.
+
+    `is_stopping` says whether a signal waits; leaving the block raises it.
+    """
+
+    def __init__(
+        self,
+        seconds_left: "Callable[[], float | None]",
+        most: float,
+        announce: Callable[[], object],
+    ) -> None:
+        self._seconds_left, self._most, self._announce = seconds_left, most, announce
+        self._before: dict[int, Any] = {}
+        self._received = 0
+        self._deadline = 0.0
+
+    def __enter__(self) -> "FinishFirst":
+        if threading.current_thread() is threading.main_thread():
+            self._before = {n: each for n, each in _handlers().items() if callable(each)}
+            for number in self._before:
+                signal.signal(number, self._receive)
+        return self
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if self._received and error is None:
+            raise _exception(self._received)
+
+    def is_stopping(self) -> bool:
+        """Whether a signal waits for the end of the work at hand."""
+        return self._received != 0
+
+    def check(self) -> None:
+        """Raise the signal that waits, if the work takes longer than estimated.
+
+        Raises:
+            KeyboardInterrupt, Terminated: as `raise_signals` does.
+        """
+        if self._received and time.monotonic() > self._deadline:
+            raise _exception(self._received)
+
+    def _receive(self, number: int, frame: "FrameType | None") -> None:
+        seconds = self._seconds_left()
+        if self._received or seconds is None or seconds > self._most:
+            self._before[number](number, frame)
+            return
+        self._received = number
+        self._deadline = time.monotonic() + self._most
+        self._announce()
 
 
 @contextlib.contextmanager

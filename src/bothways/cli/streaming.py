@@ -7,30 +7,34 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from bothways.cli.console import note, warn
-from bothways.cli.memory import ChunkPlan
-from bothways.cli.models import EncodeSettings
 from bothways.cli.prediction_records import Cells, Predictor
 from bothways.cli.progress import EncodingReport
-from bothways.errors import InputError, TruncationWarning, UnknownTokenWarning
-from bothways.files import ReadProgress, Row, VectorBatch, VectorWriter
+from bothways.errors import TruncationWarning, UnknownTokenWarning
+from bothways.files import ReadProgress, Row, VectorWriter
 from bothways.files.kept_cells import KeptCells
 from bothways.files.record_writers import RecordWriter
 from bothways.files.token_output import TokenBatch, TokenWriter
 from bothways.io.progress import ProgressCallback
 from bothways.sequences.unknown_tokens import explain_unknown
+from bothways.streaming.chunks import (
+    encode_chunk,
+    name_row_in_errors,
+    split_into_chunks,
+    text_or_none,
+    vector_batch,
+)
+from bothways.streaming.memory import ChunkPlan
+from bothways.streaming.settings import EncodeSettings
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
-    from bothways.inference.vectors import SequenceVectors
 
 __all__ = [
     "Totals",
     "encode_rows",
     "encode_tokens",
-    "name_row_in_errors",
     "predict_rows",
     "report_totals",
-    "split_into_chunks",
 ]
 
 
@@ -63,18 +67,20 @@ def encode_rows(
     plan: ChunkPlan,
     read_progress: ReadProgress,
     report: EncodingReport,
+    texts: bool = True,
 ) -> Totals:
     """Encode and write all rows.
 
     read_progress: progress of the reader that yields the rows. report: called after every batch.
+    texts: whether to write the texts.
 
     Raises:
         InputError: naming the file and row of a sequence that cannot be encoded.
     """
     totals = Totals()
     for chunk, progress in _each_chunk(rows, totals, plan, read_progress, report):
-        encodings = _encode(encoder, chunk, settings, plan, progress)
-        writer.write(_vector_batch(chunk, encodings), KeptCells.of(chunk))
+        encodings = encode_chunk(encoder, chunk, settings, plan, progress)
+        writer.write(vector_batch(chunk, encodings, texts=texts), KeptCells.of(chunk))
         totals.tokens += int(encodings.num_tokens.sum())
         totals.truncated += int(encodings.truncated.sum())
         if settings.on_unknown == "warn" and encodings.mostly_unknown.any():
@@ -129,10 +135,12 @@ def encode_tokens(
     plan: ChunkPlan,
     read_progress: ReadProgress,
     report: EncodingReport,
+    texts: bool = True,
 ) -> Totals:
     """Encode all rows and write a vector for each of their tokens.
 
     read_progress: progress of the reader that yields the rows. report: called after every batch.
+    texts: whether to write the texts.
 
     Raises:
         InputError: naming the file and row of a sequence that cannot be encoded.
@@ -152,7 +160,7 @@ def encode_tokens(
         writer.write(
             TokenBatch(
                 ids=[row.id for row in chunk],
-                texts=[_text_or_none(row.value) for row in chunk],
+                texts=[text_or_none(row.value) if texts else None for row in chunk],
                 tokens=[each.tokens for each in contextual],
                 offsets=[each.offsets for each in contextual],
                 vectors=[each.vectors for each in contextual],
@@ -209,67 +217,6 @@ def report_totals(
         )
 
 
-def split_into_chunks(rows: Iterable[Row], plan: ChunkPlan) -> Iterator[list[Row]]:
-    """Split rows into lists of at most `plan.rows` rows and `plan.characters` characters.
-
-    A longer row is a list of its own.
-
-    Raises:
-        InputError: if a row is longer than the plan allows.
-    """
-    chunk: list[Row] = []
-    characters = 0
-    for row in rows:
-        size = plan.size_of(row.value)
-        if plan.longest_row is not None and size > plan.longest_row:
-            raise InputError(
-                f"{row.place}: {size:,} characters, but --max-memory leaves room for only "
-                f"{plan.longest_row:,}; raise the limit or shorten the row"
-            )
-        if chunk and (len(chunk) == plan.rows or characters + size > plan.characters):
-            yield chunk
-            chunk, characters = [], 0
-        chunk.append(row)
-        characters += size
-    if chunk:
-        yield chunk
-
-
-def _encode(
-    encoder: "Encoder",
-    chunk: list[Row],
-    settings: EncodeSettings,
-    plan: ChunkPlan,
-    progress: ProgressCallback,
-) -> "SequenceVectors":
-    sequences: list[object] = [row.value for row in chunk]
-    with name_row_in_errors(chunk):
-        return encoder.encode_detailed(
-            sequences,
-            pooling=settings.pooling,
-            normalize=settings.normalize,
-            dimensions=settings.dimensions,
-            prompt=settings.prompt,
-            prompt_name=settings.prompt_name,
-            role=settings.role,
-            on_overflow=settings.on_overflow,
-            on_unknown=settings.on_unknown,
-            max_tokens=plan.batch_tokens,
-            progress=progress,
-        )
-
-
-@contextlib.contextmanager
-def name_row_in_errors(chunk: list[Row]) -> Iterator[None]:
-    """Let errors name the file and row of a sequence, instead of its index in the chunk."""
-    try:
-        yield
-    except InputError as error:
-        if error.sequence is None:
-            raise
-        raise InputError(f"{chunk[error.sequence].place}: {error.detail}") from error
-
-
 def _chunk_progress(
     report: EncodingReport, tokens: int, before: float | None, after: float | None
 ) -> ProgressCallback:
@@ -287,23 +234,8 @@ def _chunk_progress(
     return progress
 
 
-def _vector_batch(chunk: list[Row], encodings: "SequenceVectors") -> VectorBatch:
-    return VectorBatch(
-        ids=[row.id for row in chunk],
-        texts=[_text_or_none(row.value) for row in chunk],
-        vectors=encodings.vectors,
-        num_tokens=encodings.num_tokens,
-        num_unknown=encodings.num_unknown,
-        truncated=encodings.truncated,
-    )
-
-
 def _row_cells(chunk: list[Row]) -> Cells:
     return {"id": [row.id for row in chunk], "text": [_row_text(row.value) for row in chunk]}
-
-
-def _text_or_none(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _row_text(value: Any) -> str | None:

@@ -26,13 +26,17 @@ def read_byte_lines(file: InputFile, read_progress: ReadProgress) -> Generator[b
 
     Text in another encoding, which `file.encoding` or a byte order mark gives, is recoded. Lines
     end with \n; if a file has none, they end with \r, as on old Macs, and \n takes its place.
+    Of a part with an offset, only the lines from there on are read.
 
     Raises:
         DataFileError: if the file cannot be read, has invalid bytes of another encoding than UTF-8,
             or a line is too long, or if its compressed data is damaged or truncated.
     """
     limit = file.max_row_size
+    part = file.part
     with _naming_errors(file), _open(file, read_progress) as stream:
+        if part is not None and part.offset is not None:
+            stream.seek(part.offset)
         first = stream.readline(limit + 1)
         encoding = file.encoding or detect_encoding(first)
         if encoding is not None:

@@ -14,7 +14,7 @@ from bothways.files.columns import (
     require_column,
 )
 from bothways.files.formats import InputFile, explain_size
-from bothways.files.rows import Place, RawRow, ReadProgress
+from bothways.files.rows import OnRowError, Place, RawRow, ReadProgress, raise_error
 from bothways.model.inputs import InputKind
 
 if TYPE_CHECKING:
@@ -24,7 +24,11 @@ __all__ = ["read_columnar", "read_columnar_records"]
 
 
 def read_columnar(
-    file: InputFile, read_progress: ReadProgress, kind: InputKind, selection: ColumnSelection
+    file: InputFile,
+    read_progress: ReadProgress,
+    kind: InputKind,
+    selection: ColumnSelection,
+    on_error: OnRowError = raise_error,
 ) -> Generator[RawRow]:
     """Yield each row; its value is None for null, and kept cells are scalars of pyarrow.
 
@@ -37,7 +41,7 @@ def read_columnar(
     with open_columnar(file, read_progress) as columnar:
         schema = columnar.schema
         selection = choose_ids(file.name, schema.names, selection, read_progress)
-        yield from _rows(columnar, file, kind, selection)
+        yield from _rows(columnar, file, kind, selection, on_error)
 
 
 def read_columnar_records(
@@ -63,7 +67,11 @@ def read_columnar_records(
 
 
 def _rows(
-    columnar: ColumnarFile, file: InputFile, kind: InputKind, selection: ColumnSelection
+    columnar: ColumnarFile,
+    file: InputFile,
+    kind: InputKind,
+    selection: ColumnSelection,
+    on_error: OnRowError,
 ) -> Iterator[RawRow]:
     schema = columnar.schema
     candidates = [field.name for field in schema if can_hold(field.type, kind)]
@@ -75,26 +83,37 @@ def _rows(
 
     kept = selection.kept_columns(file.name, schema.names, [column])
     selected = list(dict.fromkeys([column, *([] if ids is None else [ids]), *kept]))
-    for row, batch, i in _each_row(columnar, selected):
+    first = 0 if file.part is None else file.part.row
+    for row, batch, i in _each_row(columnar, selected, first):
         place = Place(file.name, row, field=column)
         cells = {name: batch[name][i] for name in kept}
-        value = convert(batch[column][i], place) if batch[column][i].is_valid else None
-        if isinstance(value, str) and len(value) > file.max_row_size:
-            raise DataFileError(f"{place}: {explain_size('a text', file.max_row_size)}")
-        row_id = None
-        if ids is not None and (value is not None or selection.all_ids):
-            row_id = convert_id(batch[ids][i], Place(file.name, row, field=ids))
+        row_id = value = None
+        try:
+            if batch[column][i].is_valid:
+                value = convert(batch[column][i], place)
+                _check_size(value, file, place)
+            if ids is not None and (value is not None or selection.all_ids):
+                row_id = convert_id(batch[ids][i], Place(file.name, row, field=ids))
+        except DataFileError as error:
+            on_error(error, place)
+            continue
         yield RawRow(row_id, value, place, cells)
 
 
+def _check_size(value: Any, file: InputFile, place: Place) -> None:
+    if isinstance(value, str) and len(value) > file.max_row_size:
+        raise DataFileError(f"{place}: {explain_size('a text', file.max_row_size)}")
+
+
 def _each_row(
-    columnar: ColumnarFile, columns: Sequence[str]
+    columnar: ColumnarFile, columns: Sequence[str], first: int = 0
 ) -> "Iterator[tuple[int, Mapping[str, pa.Array[Any]], int]]":
     """Yield for each row its number from 1, the batch that holds it by column, and its index there.
 
-    The progress is updated with each row.
+    first: number of rows that are left out. The progress is updated with each row.
     """
-    for batch in columnar.batches(columns):
+    columnar.rows_read = first
+    for batch in columnar.batches(columns, first):
         arrays = {name: batch.column(name) for name in columns}
         for i in range(batch.num_rows):
             columnar.rows_read += 1

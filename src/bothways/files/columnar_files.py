@@ -3,7 +3,7 @@
 import contextlib
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -32,8 +32,12 @@ class ColumnarFile(Protocol):
     schema: "pa.Schema"
     rows_read: int
 
-    def batches(self, columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
-        """Batches of rows with these columns."""
+    @property
+    def num_rows(self) -> int:
+        """Number of rows in the file."""
+
+    def batches(self, columns: Sequence[str], first: int = 0) -> "Iterator[pa.RecordBatch]":
+        """Batches of rows with these columns, from row `first` on, counted from 0."""
 
 
 @contextlib.contextmanager
@@ -74,8 +78,19 @@ class _ParquetFile:
         self.schema = parquet.schema_arrow
         self.rows_read = 0
 
-    def batches(self, columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
-        return self._parquet.iter_batches(self._batch_rows(), columns=list(columns))
+    @property
+    def num_rows(self) -> int:
+        return self._parquet.metadata.num_rows
+
+    def batches(self, columns: Sequence[str], first: int = 0) -> "Iterator[pa.RecordBatch]":
+        metadata = self._parquet.metadata
+        groups, start = list(range(metadata.num_row_groups)), 0
+        while groups and start + metadata.row_group(groups[0]).num_rows <= first:
+            start += metadata.row_group(groups.pop(0)).num_rows
+        batches = self._parquet.iter_batches(
+            self._batch_rows(), row_groups=groups, columns=list(columns)
+        )
+        return _without_first(batches, first - start)
 
     def _batch_rows(self) -> int:
         """Rows per batch: about `_BATCH_BYTES` of the row group with the largest rows.
@@ -110,9 +125,14 @@ class _ArrowFile:
         self.schema = self._open().schema
         self.rows_read = 0
 
-    def batches(self, columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
+    @property
+    def num_rows(self) -> int:
+        return sum(batch.num_rows for batch in self.batches([]))
+
+    def batches(self, columns: Sequence[str], first: int = 0) -> "Iterator[pa.RecordBatch]":
         reader = self._open([self.schema.get_field_index(column) for column in columns])
-        for batch in reader if self._is_stream else _batches_of_file(reader):
+        batches = reader if self._is_stream else _batches_of_file(reader)
+        for batch in _without_first(batches, first):
             batch.validate(full=True)  # offsets of a damaged file would end the process
             yield batch
         self._source.seek(0, os.SEEK_END)  # for the progress: a footer may follow
@@ -124,6 +144,14 @@ class _ArrowFile:
         options = pa.ipc.IpcReadOptions(included_fields=fields)
         open_reader = pa.ipc.open_stream if self._is_stream else pa.ipc.open_file
         return open_reader(self._source, options=options)
+
+
+def _without_first(batches: "Iterable[pa.RecordBatch]", count: int) -> "Iterator[pa.RecordBatch]":
+    """The batches from row `count` on."""
+    for batch in batches:
+        if count < batch.num_rows:
+            yield batch.slice(count) if count else batch
+        count = max(0, count - batch.num_rows)
 
 
 def _batches_of_file(reader: Any) -> "Iterator[pa.RecordBatch]":

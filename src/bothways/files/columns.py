@@ -27,18 +27,20 @@ class ColumnSelection(NamedTuple):
     """The columns that the user named; None to choose automatically.
 
     keep: other columns of which rows keep the cells; all others if it is "all". all_ids: whether
-    rows without a value need their ids too.
+    rows without a value need their ids too. is_final: whether the first row of the file has already
+    determined the columns.
     """
 
     column: str | None = None
     id_column: str | None = None
     keep: Sequence[str] | Literal["all"] = ()
     all_ids: bool = False
+    is_final: bool = False
 
     def with_ids(self, available: Sequence[str]) -> "ColumnSelection":
         """With the only column called id, in any case, as `id_column`, unless one is named."""
         ids = [name for name in available if name.lower() == _ID_NAME]
-        if self.id_column is not None or len(ids) != 1 or len(available) == 1:
+        if self.id_column is not None or len(ids) != 1 or len(available) == 1 or self.is_final:
             return self
         return self if ids[0] == self.column else self._replace(id_column=ids[0])
 
@@ -116,10 +118,13 @@ def format_names(columns: Sequence[str]) -> str:
 
 
 class SameColumns:
-    """Gives all rows the kept columns of the first; the cells that others lack are None."""
+    """Gives all rows the kept columns of the first; the cells that others lack are None.
 
-    def __init__(self) -> None:
-        self._names: list[str] | None = None
+    names: the columns of the first row, if it is not among the rows.
+    """
+
+    def __init__(self, names: Sequence[str] | None = None) -> None:
+        self._names = None if names is None else list(names)
 
     def __call__(self, cells: Mapping[str, Any], place: Place) -> Mapping[str, Any]:
         """The cells of one row.

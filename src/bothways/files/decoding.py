@@ -7,12 +7,21 @@ of the text, so that row numbers agree with those of other programs.
 import codecs
 import re
 from collections.abc import Iterable, Iterator
+from typing import Literal
 
 from bothways.errors import DataFileError
 
-__all__ = ["decode_lines", "detect_encoding", "guess_encoding", "strip_newline"]
+__all__ = [
+    "NotUtf8",
+    "check_decoded",
+    "decode_lines",
+    "detect_encoding",
+    "guess_encoding",
+    "strip_newline",
+]
 
 _BOM = codecs.BOM_UTF8
+_ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
 _GUESS_BYTES = 1000
 _BOMS = (  # that of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -33,13 +42,35 @@ _GUESSES = (
 among those that are not ASCII."""
 
 
+class NotUtf8(DataFileError):
+    """A text has a byte that is not UTF-8."""
+
+
+def check_decoded(text: str, where: object) -> None:
+    """Raise if a text has a byte that `decode_lines` decoded to a lone surrogate.
+
+    Raises:
+        NotUtf8: with the first such byte.
+    """
+    wrong = None if text.isascii() else _ESCAPED_BYTE.search(text)
+    if wrong is not None:
+        raise NotUtf8(
+            f"{where}: byte 0x{ord(wrong[0]) - 0xDC00:02x} is not valid UTF-8; give the encoding "
+            "of the file with --encoding, or save the file as UTF-8"
+        )
+
+
 def detect_encoding(head: bytes) -> str | None:
     """The encoding of a file that begins with the byte order mark of UTF-16 or UTF-32."""
     return next((name for mark, name in _BOMS if head.startswith(mark)), None)
 
 
-def decode_lines(lines: Iterable[bytes], name: str) -> Iterator[str]:
+def decode_lines(
+    lines: Iterable[bytes], name: str, errors: Literal["strict", "surrogateescape"] = "strict"
+) -> Iterator[str]:
     """Decode lines, with their line ends; a byte order mark at the start is skipped.
+
+    errors: `surrogateescape` to decode a byte that is not UTF-8 to a lone surrogate (PEP 383).
 
     Raises:
         DataFileError: at the first byte that is not UTF-8, with its offset after decompression, and
@@ -49,7 +80,7 @@ def decode_lines(lines: Iterable[bytes], name: str) -> Iterator[str]:
     for number, line in enumerate(lines, 1):
         skipped = len(_BOM) if number == 1 and line.startswith(_BOM) else 0
         try:
-            text = line[skipped:].decode("utf-8") if skipped else line.decode("utf-8")
+            text = line[skipped:].decode("utf-8", errors)
         except UnicodeDecodeError as error:
             at = skipped + error.start
             raise DataFileError(

@@ -12,6 +12,7 @@ __all__ = [
     "STDIN",
     "Compression",
     "FileOptions",
+    "FilePart",
     "InputFile",
     "InputFormat",
     "TextFormat",
@@ -83,11 +84,26 @@ class FileOptions(NamedTuple):
     max_row_size: int = DEFAULT_ROW_SIZE
 
 
+class FilePart(NamedTuple):
+    """Where a part of a file begins.
+
+    row, line: numbers of rows, and of lines, before it; the header is no row.
+    offset: of its first byte, where what precedes it need not be read; None to read from the start.
+    header_lines: lines at the start of the file that are read before it.
+    """
+
+    row: int
+    line: int = 0
+    offset: int | None = None
+    header_lines: int = 0
+
+
 class InputFile(NamedTuple):
     """One input: a path or `-`, its name in messages, and how to read it.
 
     delimiter, encoding, per_file, max_row_size: see `FileOptions`.
     detected: whether the content showed the format, and not the name.
+    part: what `read_part` reads; None for the whole file.
     """
 
     source: str
@@ -99,11 +115,22 @@ class InputFile(NamedTuple):
     per_file: bool = False
     max_row_size: int = DEFAULT_ROW_SIZE
     detected: bool = False
+    part: FilePart | None = None
 
     @property
     def is_binary(self) -> bool:
         """Whether the format is not made of lines of text."""
         return self.format not in get_args(TextFormat)
+
+    @property
+    def rows_before(self) -> int:
+        """Rows that are left out, because the file is read from a later byte or row group on."""
+        return 0 if self.part is None or not self.skips_bytes else self.part.row
+
+    @property
+    def skips_bytes(self) -> bool:
+        """Whether the rows before the part are not read."""
+        return self.part is not None and (self.part.offset is not None or self.format == "parquet")
 
 
 def resolve_input(source: str, options: FileOptions | None = None) -> InputFile:

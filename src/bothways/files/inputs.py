@@ -88,9 +88,9 @@ def find_files(
         if not paths:
             raise DataFileError(f"{source}: no file matches this pattern")
         return paths
-    found = list(_files_in(source))
-    paths = [path for path in found if can_read(path)]
-    left_out = [path for path in found if not can_read(path)]
+    files = list(_files_in(source))
+    paths = [path for path in files if can_read(path)]
+    left_out = [path for path in files if not can_read(path)]
     if not paths:
         others = f"; of another format: {_some_names(left_out)}" if left_out else ""
         raise DataFileError(

@@ -58,8 +58,8 @@ def _items(parser: "_Parser", name: str) -> Iterator[tuple[Any, Place]]:
     while (character := parser.peek()) != "]":
         if row:
             if character != ",":
-                found = "the end of the file" if character is None else repr(character)
-                raise DataFileError(f"{name}: expected ',' or ']' after row {row}, found {found}")
+                actual = "the end of the file" if character is None else repr(character)
+                raise DataFileError(f"{name}: expected ',' or ']' after row {row}, found {actual}")
             parser.skip()
         row += 1
         place = Place(name, row)

@@ -7,7 +7,7 @@ from typing import Any
 
 from bothways.errors import DataFileError
 from bothways.files.columns import ColumnSelection, choose_column, choose_ids, format_names
-from bothways.files.rows import Place, RawRow, ReadProgress
+from bothways.files.rows import OnRowError, Place, RawRow, ReadProgress, raise_error
 from bothways.files.values import can_hold, describe_value, parse_id, parse_value
 from bothways.model.inputs import InputKind
 
@@ -19,6 +19,7 @@ def rows_of_objects(
     kind: InputKind,
     selection: ColumnSelection,
     read_progress: ReadProgress,
+    on_error: OnRowError = raise_error,
 ) -> Iterator[RawRow]:
     """Yield the row of each object. The first one determines the columns.
 
@@ -30,6 +31,9 @@ def rows_of_objects(
     """
     column: str | None = None
     kept: list[str] = []
+    if selection.is_final:
+        column = selection.column
+        kept = [] if selection.keep == "all" else list(selection.keep)
     for fields, place in objects:
         if column is None:
             selection = choose_ids(place.file, list(fields), selection, read_progress)
@@ -40,11 +44,15 @@ def rows_of_objects(
         at = place._replace(field=column)
         value = fields.get(column)
         row_id = None
-        if value is not None:
-            value = parse_value(value, kind, at)
-        if selection.id_column is not None and (value is not None or selection.all_ids):
-            at_id = place._replace(field=selection.id_column)
-            row_id = parse_id(get_field(fields, at_id), at_id)
+        try:
+            if value is not None:
+                value = parse_value(value, kind, at)
+            if selection.id_column is not None and (value is not None or selection.all_ids):
+                at_id = place._replace(field=selection.id_column)
+                row_id = parse_id(get_field(fields, at_id), at_id)
+        except DataFileError as error:
+            on_error(error, at)
+            continue
         yield RawRow(row_id, value, at, {name: fields.get(name) for name in kept})
 
 
@@ -57,21 +65,33 @@ def _choose_column(
     return choose_column(name, list(fields), candidates, selection)
 
 
-def read_objects(lines: Iterable[str], name: str) -> Iterator[tuple[dict[str, Any], Place]]:
+def read_objects(
+    lines: Iterable[str],
+    name: str,
+    *,
+    lines_before: int = 0,
+    on_error: OnRowError = raise_error,
+) -> Iterator[tuple[dict[str, Any], Place]]:
     """Yield the object and place of each line.
 
     Raises:
         DataFileError: if a line is not a JSON object, or a line before the last object is blank.
     """
-    blank: Place | None = None
-    for number, line in enumerate(lines, 1):
+    next_row = lines_before + 1
+    for number, line in enumerate(lines, lines_before + 1):
         place = Place(name, number)
         if not line.strip(" \t\r\n"):
-            blank = blank or place
+            continue  # until an object follows
+        for blank in range(next_row, number):
+            where = Place(name, blank)
+            on_error(DataFileError(f"{where}: blank; expected a JSON object"), where)
+        next_row = number + 1
+        try:
+            fields = parse_object(line, place)
+        except DataFileError as error:
+            on_error(error, place)
             continue
-        if blank:
-            raise DataFileError(f"{blank}: blank; expected a JSON object")
-        yield parse_object(line, place), place
+        yield fields, place
 
 
 def parse_object(line: str, place: Place) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from bothways.errors import DataFileError, InputError
 from bothways.files.rows import Place
 
-__all__ = ["NearestRows", "Scan", "scan_with_numpy"]
+__all__ = ["NearestRows", "Scan", "check_finite", "scan_with_numpy"]
 
 Scan = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Of float32 vectors (n, d) and queries (q, d): products (q, n), which the caller may change, and
@@ -60,7 +60,8 @@ class NearestRows:
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             products, squares = self._scan(vectors, self._queries)
             precise = (squares > _LEAST_SQUARE) & (squares < _LARGEST_SQUARE)
-            _check_finite(vectors, precise, rows, name)
+            if not precise.all():
+                check_finite(vectors[~precise], rows[~precise], name)
             products /= np.sqrt(np.where(precise, squares, 1))
         products[:, ~precise] = np.inf  # these are candidates, whatever their product
         numbers, columns = np.nonzero(products >= self._bounds[:, None])
@@ -114,11 +115,15 @@ def _normalize(queries: np.ndarray) -> np.ndarray:
     return np.asarray(exact / np.maximum(lengths, float(np.finfo(np.float32).tiny)), np.float32)
 
 
-def _check_finite(vectors: np.ndarray, precise: np.ndarray, rows: np.ndarray, name: str) -> None:
-    suspects = np.flatnonzero(~precise)
-    infinite = suspects[~np.isfinite(vectors[suspects]).all(axis=1)]
+def check_finite(vectors: np.ndarray, rows: np.ndarray, name: str) -> None:
+    """Check the vectors (n, d) of these rows (n,) of the file `name`.
+
+    Raises:
+        DataFileError: if a vector holds NaN or infinity.
+    """
+    infinite = rows[~np.isfinite(vectors).all(axis=1)]
     if len(infinite):
-        place = Place(name, int(rows[infinite[0]]) + 1, field="vector")
+        place = Place(name, int(infinite[0]) + 1, field="vector")
         raise DataFileError(f"{place}: holds NaN or infinity; encode the file again")
 
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 from bothways.errors import DataFileError, PrecisionWarning
 from bothways.io.json_files import brief
 
-__all__ = ["TRUST_HINT", "Origin", "check_comparable", "has_origin"]
+__all__ = ["TRUST_HINT", "Origin", "check_comparable", "differing_field", "has_origin"]
 
 TRUST_HINT = (
     "if another program rewrote the vectors and you know their model, search them with "
@@ -120,6 +120,15 @@ def has_origin(metadata: Mapping[bytes, bytes] | None) -> bool:
 def _keys(field: str) -> list[str]:
     """The keys under which a field may be stored, the current one first."""
     return [field, *([_OLD_KEYS[field]] if field in _OLD_KEYS else [])]
+
+
+def differing_field(origin: Origin, other: Origin) -> str | None:
+    """The first field in which two origins differ, but for the version of bothways; None if none.
+
+    Vectors in one folder, and those of an index, agree in all of them.
+    """
+    names = [field.name for field in dataclasses.fields(Origin) if field.name != "version"]
+    return next((name for name in names if getattr(origin, name) != getattr(other, name)), None)
 
 
 def check_comparable(query: Origin, file: Origin, name: str) -> None:

@@ -10,6 +10,7 @@ Thrift, thrift-compact-protocol.md).
 
 import dataclasses
 from collections.abc import Iterator
+from functools import cached_property
 from io import FileIO
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -57,6 +58,32 @@ class PlainPages:
                     numbers, filled = batch.reshape(-1), 0
         if filled:
             yield batch[: filled // dimensions]
+
+    def read_rows(self, file: FileIO, dimensions: int, rows: np.ndarray) -> np.ndarray:
+        """The vectors float32 (n, dimensions) of `rows` (n,), which must exist.
+
+        Raises:
+            EOFError: if the file is shorter than when its pages were found.
+        """
+        vectors = np.empty((len(rows), dimensions), "<f4")
+        firsts = rows * dimensions
+        pages = np.searchsorted(self._ends, firsts, side="right")
+        for vector, first, page in zip(vectors, firsts.tolist(), pages.tolist(), strict=True):
+            filled = 0
+            while filled < dimensions:
+                offset, count = self.pages[page]
+                skipped = first + filled - (int(self._ends[page]) - count)
+                part = vector[filled : filled + count - skipped]
+                file.seek(offset + 4 * skipped)
+                if file.readinto(part.data) != 4 * len(part):
+                    raise EOFError("the file is shorter than its metadata says")
+                filled, page = filled + len(part), page + 1
+        return vectors
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        """The count of numbers up to the end of each page."""
+        return np.cumsum([count for _, count in self.pages])
 
 
 def find_plain_pages(

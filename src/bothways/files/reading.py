@@ -18,13 +18,13 @@ from bothways.files.inputs import check_inputs
 from bothways.files.json_array import read_json
 from bothways.files.jsonl import read_objects, rows_of_objects
 from bothways.files.missing import OnMissing, blank_as_missing, replace_missing
-from bothways.files.rows import RawRow, ReadProgress, Row
+from bothways.files.rows import OnRowError, RawRow, ReadProgress, Row, raise_error
 from bothways.files.tables import read_table
 from bothways.files.text import read_document, read_text
 from bothways.files.values import parse_value
 from bothways.model.inputs import InputKind
 
-__all__ = ["read_rows"]
+__all__ = ["read_raw_rows", "read_rows"]
 
 
 def read_rows(
@@ -63,8 +63,9 @@ def read_rows(
     number = 0
     for file in files:
         with contextlib.ExitStack() as stack:  # closes the file even if the caller stops early
-            for row_id, found, place, cells in _read(file, read_progress, kind, selection, stack):
-                value = found
+            for row_id, value, place, cells in read_raw_rows(
+                file, read_progress, kind, selection, stack
+            ):
                 if value is None:
                     value = replace_missing(place, kind, on_missing, read_progress)
                 if value is not None:
@@ -73,29 +74,38 @@ def read_rows(
                 number += 1
 
 
-def _read(
+def read_raw_rows(
     file: InputFile,
     read_progress: ReadProgress,
     kind: InputKind,
     selection: ColumnSelection,
     stack: contextlib.ExitStack,
+    on_error: OnRowError = raise_error,
 ) -> Iterator[RawRow]:
-    """The rows of a file; a value is None if it is missing."""
+    """The rows of a file; a value is None if it is missing.
+
+    on_error: called with the errors of rows. Unless it is `raise_error`, bytes that are not UTF-8
+        are lone surrogates in the rows.
+    """
     match file.format:
         case "parquet" | "arrow":
-            return stack.enter_context(closing(read_columnar(file, read_progress, kind, selection)))
+            return stack.enter_context(
+                closing(read_columnar(file, read_progress, kind, selection, on_error))
+            )
         case "json":
             chunks = stack.enter_context(closing(read_chunks(file, read_progress)))
-            return rows_of_objects(read_json(chunks, file), kind, selection, read_progress)
+            return rows_of_objects(
+                read_json(chunks, file), kind, selection, read_progress, on_error
+            )
         case "npy" | "npz":
             _refuse_columns(file, selection)
             arrays = stack.enter_context(closing(read_arrays(file, read_progress, kind)))
             return itertools.starmap(RawRow, arrays)
-    lines = decode_lines(
-        stack.enter_context(closing(read_byte_lines(file, read_progress))), file.name
-    )
+    lines = _lines(file, read_progress, stack, strict=on_error is raise_error)
+    before = file.rows_before
     if file.format == "jsonl":
-        return rows_of_objects(read_objects(lines, file.name), kind, selection, read_progress)
+        objects = read_objects(lines, file.name, lines_before=before, on_error=on_error)
+        return rows_of_objects(objects, kind, selection, read_progress, on_error)
     if kind == "series":
         raise DataFileError(
             f"{file.name}: this model reads series; use .npy or .npz, or .jsonl, .json, .parquet "
@@ -103,12 +113,14 @@ def _read(
         )
     match file.format:
         case "csv" | "tsv":
-            return _values(read_table(lines, file, selection, read_progress), kind)
+            return _values(
+                read_table(lines, file, selection, read_progress, on_error), kind, on_error
+            )
         case "txt":
             _refuse_columns(file, selection)
             if file.per_file:
                 return _values(itertools.starmap(RawRow, read_document(lines, file)), "text")
-            return _values(itertools.starmap(RawRow, read_text(lines, file.name)), "text")
+            return _values(itertools.starmap(RawRow, read_text(lines, file.name, before)), "text")
         case "fasta":
             _refuse_columns(file, selection)
             return _values(itertools.starmap(RawRow, read_fasta(lines, file)), "text")
@@ -116,12 +128,34 @@ def _read(
             assert_never(unknown)
 
 
-def _values(rows: Iterator[RawRow], kind: InputKind) -> Iterator[RawRow]:
+def _lines(
+    file: InputFile, read_progress: ReadProgress, stack: contextlib.ExitStack, *, strict: bool
+) -> Iterator[str]:
+    """The lines of a file, or those of its header and its part."""
+    errors: Literal["strict", "surrogateescape"] = "strict" if strict else "surrogateescape"
+    lines = decode_lines(
+        stack.enter_context(closing(read_byte_lines(file, read_progress))), file.name, errors
+    )
+    if file.part is None or file.part.offset is None or not file.part.header_lines:
+        return lines
+    whole = file._replace(part=None)
+    with closing(read_byte_lines(whole, ReadProgress([]))) as start:
+        header = list(itertools.islice(decode_lines(start, file.name), file.part.header_lines))
+    return itertools.chain(header, lines)
+
+
+def _values(
+    rows: Iterator[RawRow], kind: InputKind, on_error: OnRowError = raise_error
+) -> Iterator[RawRow]:
     """Rows of texts, with None where one is blank; for symbols also lists that are printed."""
     for row in rows:
         value: Any = blank_as_missing(row.value)
         if value is not None and kind == "symbols":
-            value = parse_value(row.value, kind, row.place)
+            try:
+                value = parse_value(row.value, kind, row.place)
+            except DataFileError as error:
+                on_error(error, row.place)
+                continue
         yield row._replace(value=value)
 
 

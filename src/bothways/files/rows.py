@@ -5,9 +5,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from bothways.errors import DataFileError
 from bothways.files.formats import InputFile
 
-__all__ = ["Place", "RawRow", "ReadProgress", "Row"]
+__all__ = ["OnRowError", "Place", "RawRow", "ReadProgress", "Row", "raise_error"]
 
 _NO_CELLS: Mapping[str, Any] = MappingProxyType({})
 
@@ -29,6 +30,15 @@ class Place(NamedTuple):
         line = "" if self.line is None or self.line == self.row else f" (line {self.line})"
         field = "" if self.field is None else f", column {self.field!r}"
         return f"{self.file}, row {self.row}{line}{field}"
+
+
+OnRowError = Callable[[DataFileError, Place], None]
+"""Called with an error that concerns one row only. If it returns, reading goes on after the row."""
+
+
+def raise_error(error: DataFileError, place: Place) -> None:
+    """Let the first error of a row end the reading."""
+    raise error
 
 
 class RawRow(NamedTuple):

@@ -1,7 +1,7 @@
 """Exact search in a file of vectors, as a stream: memory is bounded by a batch of vectors."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -12,7 +12,36 @@ from bothways.files.origin import Origin, check_comparable
 from bothways.files.vector_file import VectorFile, open_vector_file
 from bothways.io.read_ahead import read_ahead
 
-__all__ = ["SearchHit", "find_like", "find_nearest", "find_nearest_many", "read_origin"]
+__all__ = [
+    "SearchHit",
+    "SearchIndex",
+    "find_like",
+    "find_nearest",
+    "find_nearest_many",
+    "read_origin",
+    "scan_batches",
+]
+
+
+class SearchIndex(Protocol):
+    """Finds rows without comparing all of them, such as `bothways.search.BitIndex`."""
+
+    def nearest(
+        self,
+        file: VectorFile,
+        queries: np.ndarray,
+        k: int,
+        *,
+        selected: np.ndarray | None,
+        scan: Scan | None,
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """The rows nearest to each of `queries` (q, d) and their cosines, nearest first.
+
+        selected: whether to search each row; None for all.
+
+        Raises:
+            DataFileError: if the index is not of this file.
+        """
 
 
 class SearchHit(NamedTuple):
@@ -50,12 +79,15 @@ def find_nearest(
     where: Sequence[Condition] = (),
     trust: bool = False,
     scan: Scan | None = None,
+    index: SearchIndex | None = None,
 ) -> list[SearchHit]:
     """Find the `k` rows whose vectors have the largest cosine with `query` (d,), nearest first.
 
     See `find_nearest_many`.
     """
-    (hits,) = find_nearest_many(path, query[None], origin, k, where=where, trust=trust, scan=scan)
+    (hits,) = find_nearest_many(
+        path, query[None], origin, k, where=where, trust=trust, scan=scan, index=index
+    )
     return hits
 
 
@@ -68,6 +100,7 @@ def find_nearest_many(
     where: Sequence[Condition] = (),
     trust: bool = False,
     scan: Scan | None = None,
+    index: SearchIndex | None = None,
 ) -> list[list[SearchHit]]:
     """Find the `k` rows nearest to each of `queries` (q, d), in one pass over the file.
 
@@ -77,6 +110,7 @@ def find_nearest_many(
     where: conditions on the rows to search. trust: also search a file that does not say which model
     made its vectors, whose dimensions must be those of the queries. scan: computes the products,
     such as `bothways.native.scan_vectors`, which uses all threads; results do not depend on it.
+    index: finds most of the nearest rows sooner, see `bothways.search.open_index`.
 
     Raises:
         DataFileError: if the file is damaged, a vector holds NaN or infinity, or the model, pooling
@@ -90,7 +124,7 @@ def find_nearest_many(
     with open_vector_file(path, trust=trust) as file:
         if file.origin is not None:
             check_comparable(origin, file.origin, path)
-        return _search(file, queries, k, select_rows(file, where), scan)
+        return _search(file, queries, k, select_rows(file, where), scan, index)
 
 
 def find_like(
@@ -101,10 +135,11 @@ def find_like(
     where: Sequence[Condition] = (),
     trust: bool = False,
     scan: Scan | None = None,
+    index: SearchIndex | None = None,
 ) -> list[SearchHit]:
     """Find the `k` rows nearest to the row with an id, without that row.
 
-    where, trust, scan: as for `find_nearest_many`.
+    where, trust, scan, index: as for `find_nearest_many`.
 
     Raises:
         DataFileError: if no row has the id, or several do; and as `find_nearest_many` does.
@@ -113,7 +148,7 @@ def find_like(
     with open_vector_file(path, trust=trust) as file:
         row = find_row(file, row_id)
         selected = select_rows(file, where)
-        (hits,) = _search(file, _vector(file, row)[None], k, selected, scan, without=row)
+        (hits,) = _search(file, _vector(file, row)[None], k, selected, scan, index, without=row)
         return hits
 
 
@@ -123,6 +158,7 @@ def _search(
     k: int,
     selected: np.ndarray | None,
     scan: Scan | None,
+    index: SearchIndex | None,
     *,
     without: int | None = None,
 ) -> list[list[SearchHit]]:
@@ -132,25 +168,49 @@ def _search(
             f"{file.name}: its vectors have {file.dimensions} dimensions, the query has "
             f"{queries.shape[1]}; they cannot be compared"
         )
-    nearest = NearestRows(queries, k, scan)
-    start = 0
-    for vectors in read_ahead(file.batches()):
-        rows = np.arange(start, start + len(vectors))
-        start += len(vectors)
-        keep = np.ones(len(rows), bool) if selected is None else selected[rows]
-        if without is not None:
-            keep &= rows != without
-        if not keep.all():
+    count = k if without is None else k + 1
+    if index is None:
+        nearest = NearestRows(queries, count, scan)
+        scan_batches(nearest, file.batches(), file.name, selected=selected)
+        every, scores = nearest.rows, nearest.scores
+    else:
+        every, scores = index.nearest(file, queries, count, selected=selected, scan=scan)
+    names = file.ids_and_texts(np.unique(np.concatenate([np.empty(0, np.int64), *every])))
+    hits = []
+    for rows, cosines in zip(every, scores, strict=True):
+        pairs = zip(rows.tolist(), cosines.tolist(), strict=True)
+        others = [(row, score) for row, score in pairs if row != without][:k]
+        hits.append(
+            [
+                SearchHit(rank, score, row, *names[row])
+                for rank, (row, score) in enumerate(others, 1)
+            ]
+        )
+    return hits
+
+
+def scan_batches(
+    nearest: NearestRows,
+    batches: Iterable[np.ndarray],
+    name: str,
+    *,
+    selected: np.ndarray | None,
+    start: int = 0,
+) -> None:
+    """Add the vectors of a file in batches, which are read while others are compared.
+
+    selected: whether to search each row; None for all. start: the number of the first row.
+
+    Raises:
+        DataFileError: if a vector holds NaN or infinity, or as `batches` does.
+    """
+    for batch in read_ahead(batches):
+        vectors, rows = batch, np.arange(start, start + len(batch))
+        start += len(batch)
+        if selected is not None:
+            keep = selected[rows]
             vectors, rows = vectors[keep], rows[keep]
-        nearest.add(vectors, rows, file.name)
-    names = file.ids_and_texts(np.unique(np.concatenate([np.empty(0, np.int64), *nearest.rows])))
-    return [
-        [
-            SearchHit(rank, score, row, *names[row])
-            for rank, (row, score) in enumerate(zip(rows.tolist(), scores.tolist(), strict=True), 1)
-        ]
-        for rows, scores in zip(nearest.rows, nearest.scores, strict=True)
-    ]
+        nearest.add(vectors, rows, name)
 
 
 def _vector(file: VectorFile, row: int) -> np.ndarray:

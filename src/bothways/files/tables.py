@@ -18,9 +18,9 @@ from bothways.files.columns import ColumnSelection, choose_column, choose_ids, r
 from bothways.files.dialects import Dialect, check_header, describe_delimiter, detect_dialect
 from bothways.files.formats import InputFile, explain_size
 from bothways.files.missing import blank_as_missing, require_id
-from bothways.files.rows import Place, RawRow, ReadProgress
+from bothways.files.rows import OnRowError, Place, RawRow, ReadProgress, raise_error
 
-__all__ = ["read_table", "read_table_records"]
+__all__ = ["read_table", "read_table_records", "row_numbers"]
 
 _QUOTED = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"')
 """A field that contains quotation marks, as quoting writes it."""
@@ -40,7 +40,11 @@ if hasattr(os, "register_at_fork"):
 
 
 def read_table(
-    lines: Iterable[str], file: InputFile, selection: ColumnSelection, read_progress: ReadProgress
+    lines: Iterable[str],
+    file: InputFile,
+    selection: ColumnSelection,
+    read_progress: ReadProgress,
+    on_error: OnRowError = raise_error,
 ) -> Iterator[RawRow]:
     """Yield the text of each record, with its id, if there is a column of ids, and kept cells.
 
@@ -49,7 +53,7 @@ def read_table(
             a quote is misplaced.
     """
     name = file.name
-    rows = _rows(lines, file, read_progress)
+    rows = _rows(lines, file, read_progress, on_error)
     header = next(rows, (Place(name, 0), None))[1]
     if header is None:
         return  # an empty file
@@ -65,7 +69,11 @@ def read_table(
         row_id = None if ids is None else fields[ids]
         is_missing = blank_as_missing(fields[column]) is None
         if row_id is not None and (selection.all_ids or not is_missing):
-            require_id(row_id, place._replace(field=selection.id_column))
+            try:
+                require_id(row_id, place._replace(field=selection.id_column))
+            except DataFileError as error:
+                on_error(error, place)
+                continue
         yield RawRow(row_id, fields[column], place, {each: fields[i] for each, i in kept})
 
 
@@ -77,7 +85,7 @@ def read_table_records(
     Raises:
         DataFileError: as `read_table` does, or if two columns have the same name.
     """
-    rows = _rows(lines, file, read_progress)
+    rows = _rows(lines, file, read_progress, raise_error)
     header = next(rows, (Place(file.name, 0), []))[1]
     for column in header:
         require_column(file.name, header, column)
@@ -85,33 +93,50 @@ def read_table_records(
         yield dict(zip(header, fields, strict=True)), place
 
 
+def row_numbers(
+    lines: Iterable[str], file: InputFile, on_error: OnRowError
+) -> Iterator[tuple[int, bool]]:
+    """Yield the number of the header (0) and of each record, and whether the record is blank.
+
+    A line is taken from `lines` when its record is asked for, and none after it. Records with
+    misplaced quotes are left out, and their errors go to `on_error`.
+    """
+    dialect, lines = detect_dialect(lines, file)
+    for row, _, fields in _records(lines, file, dialect, on_error):
+        yield row, not fields
+
+
 def _rows(
-    lines: Iterable[str], file: InputFile, read_progress: ReadProgress
+    lines: Iterable[str], file: InputFile, read_progress: ReadProgress, on_error: OnRowError
 ) -> Iterator[tuple[Place, list[str]]]:
     """Yield place and fields of the header (row 0) and of each record, checked for equal length."""
     name = file.name
     dialect, lines = detect_dialect(lines, file)
-    records = _records(lines, file, dialect)
+    records = _records(lines, file, dialect, on_error)
     first = next(records, None)
     if first is None:
         return
-    line, header = first
+    _, line, header = first
     if not header:
         raise DataFileError(f"{name}, line {line}: blank; expected the column names")
     check_header(name, header, dialect)
     if file.format == "csv" and file.delimiter is None and dialect.delimiter != ",":
         read_progress.delimiters[name] = describe_delimiter(dialect.delimiter)
     yield Place(name, 0, line), header
-    body = _check_records(records, name, len(header), dialect)
+    body = _check_records(records, name, len(header), dialect, on_error)
     yield from body if dialect.quoted else _warn_of_quoting(body)
 
 
 def _check_records(
-    records: Iterator[tuple[int, list[str]]], name: str, num_columns: int, dialect: Dialect
+    records: Iterator[tuple[int, int, list[str]]],
+    name: str,
+    num_columns: int,
+    dialect: Dialect,
+    on_error: OnRowError,
 ) -> Iterator[tuple[Place, list[str]]]:
     unclosed: Place | None = None  # the last row, if it ends in a literal field that opens a quote
     num_blank = 0
-    for row, (line, fields) in enumerate(records, 1):
+    for row, line, fields in records:
         place = Place(name, row, line)
         if not fields:
             num_blank += 1
@@ -122,10 +147,12 @@ def _check_records(
         opens = not dialect.quoted and _is_unclosed(fields[-1])
         if len(fields) != num_columns:
             suspect = unclosed or (place if opens else None)
-            raise DataFileError(
+            error = DataFileError(
                 f"{place}: {_count(fields)}, but the header has {num_columns}; "
                 f"{_explain_length(dialect, suspect)}"
             )
+            on_error(error, place)
+            continue
         unclosed = place if opens else None
         yield place, fields
 
@@ -145,25 +172,35 @@ def _warn_of_quoting(
 
 
 def _records(
-    lines: Iterable[str], file: InputFile, dialect: Dialect
-) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line on which each record starts, and its fields."""
+    lines: Iterable[str], file: InputFile, dialect: Dialect, on_error: OnRowError
+) -> Iterator[tuple[int, int, list[str]]]:
+    """Yield the number of each record, the line on which it starts, and its fields."""
     reader = csv.reader(
         lines,
         delimiter=dialect.delimiter,
         quoting=csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE,
         strict=True,
     )
-    for row in itertools.count():  # the header is row 0
-        line = reader.line_num + 1 + dialect.lines_before
+    lines_before = dialect.lines_before
+    for index in itertools.count():  # the header is row 0
+        row = index if index == 0 else index + file.rows_before
+        line = reader.line_num + 1 + lines_before
         try:
             fields = _next_record(reader, file.max_row_size)
         except csv.Error as error:
-            where = f"{file.name}, line {line}" if row == 0 else str(Place(file.name, row, line))
-            raise DataFileError(f"{where}: {_explain(str(error), dialect, file)}") from error
+            if row == 0:
+                where = f"{file.name}, line {line}"
+                raise DataFileError(f"{where}: {_explain(str(error), dialect, file)}") from error
+            place = Place(file.name, row, line)
+            refused = DataFileError(f"{place}: {_explain(str(error), dialect, file)}")
+            refused.__cause__ = error
+            on_error(refused, place)
+            continue
         if fields is None:
             return
-        yield line, fields
+        yield row, line, fields
+        if index == 0 and file.part is not None and file.part.offset is not None:
+            lines_before += file.part.line - file.part.header_lines
 
 
 def _next_record(reader: Iterator[list[str]], longest: int) -> list[str] | None:

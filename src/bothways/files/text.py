@@ -10,10 +10,12 @@ from bothways.files.rows import Place
 __all__ = ["read_document", "read_text"]
 
 
-def read_text(lines: Iterable[str], name: str) -> Iterator[tuple[None, str, Place]]:
+def read_text(
+    lines: Iterable[str], name: str, lines_before: int = 0
+) -> Iterator[tuple[None, str, Place]]:
     """Yield the text and place of each line, up to the last that is not blank."""
-    num_read = 0
-    for number, line in enumerate(lines, 1):
+    num_read = lines_before
+    for number, line in enumerate(lines, lines_before + 1):
         text = strip_newline(line)
         if not text or text.isspace():
             continue  # until a text follows

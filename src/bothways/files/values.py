@@ -9,6 +9,7 @@ from typing import Any, assert_never
 import numpy as np
 
 from bothways.errors import DataFileError
+from bothways.files.decoding import check_decoded
 from bothways.files.list_cells import list_cell
 from bothways.files.rows import Place
 from bothways.model.inputs import InputKind
@@ -124,6 +125,7 @@ def _without_surrogates(text: str, place: Place) -> str:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
+        check_decoded(text, place)
         raise DataFileError(
             f"{place}: character {error.start} is the lone surrogate "
             f"\\u{ord(text[error.start]):04x}, which is not a character; write the pair, or U+FFFD"

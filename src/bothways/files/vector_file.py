@@ -67,7 +67,9 @@ class VectorFile(Protocol):
 
 @contextlib.contextmanager
 def open_vector_file(path: str, *, trust: bool = False) -> Iterator[VectorFile]:
-    """Open a file of vectors, whose suffix determines the format, or a folder of .parquet files.
+    """Open a file of vectors, or a folder of .parquet files.
+
+    The suffix determines the format; without one, the content.
 
     trust: also open a file that does not say which model made its vectors, as other programs write
         it: Parquet or JSON Lines with a column `vector`, or a .npy array of two axes.
@@ -78,14 +80,6 @@ def open_vector_file(path: str, *, trust: bool = False) -> Iterator[VectorFile]:
     """
     if Path(path).is_dir():
         yield VectorFolder(path, trust=trust)
-        return
-    if Path(path).suffix.lower() == ".npy":
-        check_readable(path)
-        if trust and not sidecar_of(path).exists():
-            yield ArrayVectorFile(path)
-            return
-        with NpyVectorFile(path) as npy:
-            yield npy
         return
     if path == STDIN:
         raise DataFileError(
@@ -102,6 +96,12 @@ def open_vector_file(path: str, *, trust: bool = False) -> Iterator[VectorFile]:
 
             with open_parquet_vectors(path, trust=trust) as parquet:
                 yield parquet
+        case "npy" if file.compression is None:
+            if trust and not sidecar_of(path).exists():
+                yield ArrayVectorFile(path)
+                return
+            with NpyVectorFile(path) as npy:
+                yield npy
         case _:
             raise DataFileError(
                 f"{path}: expected a .parquet, .npy or .jsonl file written by bothways encode"

@@ -32,8 +32,8 @@ class ArrayVectorFile:
             raise DataFileError(f"{path}: not a .npy file of numbers: {error}") from error
         array = self._array
         if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind != "f":
-            found = f"{array.dtype} of shape {array.shape}" if hasattr(array, "dtype") else "others"
-            raise DataFileError(f"{path}: expected rows of floating point numbers, found {found}")
+            type_ = f"{array.dtype} of shape {array.shape}" if hasattr(array, "dtype") else "others"
+            raise DataFileError(f"{path}: expected rows of floating point numbers, found {type_}")
         self.dimensions = int(array.shape[1])
 
     def batches(self) -> Iterator[np.ndarray]:

@@ -66,25 +66,51 @@ class ParquetVectorFile:
         """See `VectorFile.batches`."""
         dimensions = self.dimensions or 1
         rows = max(1, _BATCH_BYTES // (4 * dimensions))
-        if self._plain_pages is not None:
+        if self.plain_pages is not None:
             with Path(self.name).open("rb", buffering=0) as file:
-                yield from self._plain_pages.read(file, dimensions, rows)
+                yield from self.plain_pages.read(file, dimensions, rows)
             return
         start = 0
         for batch in self._parquet.iter_batches(rows, columns=["vector"]):
-            column: pa.Array[Any] = batch.column("vector")
-            flat = _flat(column, dimensions)
-            if flat is None:
-                raise DataFileError(
-                    f"{self.name}, rows {start} to {start + len(column) - 1}, column 'vector': "
-                    f"expected {dimensions} numbers in each row, as in the metadata or the first "
-                    f"row, and no nulls; found {column.type}"
-                )
-            yield flat.reshape(-1, dimensions)
-            start += len(column)
+            yield self._decode(batch.column("vector"), start)
+            start += len(batch)
+
+    def read_rows(self, rows: np.ndarray) -> np.ndarray:
+        """The vectors float32 (n, d) of `rows` (n,), which are in ascending order.
+
+        Raises:
+            DataFileError: as `batches` does.
+        """
+        dimensions = self.dimensions or 1
+        if self.plain_pages is not None:
+            with Path(self.name).open("rb", buffering=0) as file:
+                return self.plain_pages.read_rows(file, dimensions, rows)
+        vectors = [np.empty((0, dimensions), np.float32)]
+        start = 0
+        for group in range(self._parquet.num_row_groups):
+            end = start + self._parquet.metadata.row_group(group).num_rows
+            inside = rows[(rows >= start) & (rows < end)]
+            if len(inside):
+                table = self._parquet.read_row_group(group, columns=["vector"])
+                column = table["vector"].combine_chunks()
+                vectors.append(self._decode(column, start)[inside - start])
+            start = end
+        return np.concatenate(vectors)
+
+    def _decode(self, column: "pa.Array[Any]", start: int) -> np.ndarray:
+        """The vectors (n, d) of a column of lists, whose first row has the number `start`."""
+        dimensions = self.dimensions or 1
+        flat = _flat(column, dimensions)
+        if flat is None:
+            raise DataFileError(
+                f"{self.name}, rows {start} to {start + len(column) - 1}, column 'vector': "
+                f"expected {dimensions} numbers in each row, as in the metadata or the first "
+                f"row, and no nulls; found {column.type}"
+            )
+        return flat.reshape(-1, dimensions)
 
     @cached_property
-    def _plain_pages(self) -> PlainPages | None:
+    def plain_pages(self) -> PlainPages | None:
         """The vectors as they are in the file; None if they must be decoded."""
         kind = self._parquet.schema_arrow.field("vector").type
         if not isinstance(kind, pa.FixedSizeListType) or kind.list_size != self.dimensions:

@@ -1,7 +1,6 @@
 """The .parquet files of a folder as one file of vectors."""
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +9,9 @@ import numpy as np
 
 from bothways.errors import DataFileError
 from bothways.files.formats import require_parquet
+from bothways.files.origin import Origin, differing_field
 
 if TYPE_CHECKING:
-    from bothways.files.origin import Origin
     from bothways.files.vector_file_parquet import ParquetVectorFile
 
 __all__ = ["VectorFolder", "part_paths"]
@@ -40,6 +39,9 @@ class VectorFolder:
 
     One part is open at a time.
 
+    paths: of the parts, in order. starts: the number of the first row of each part, and at the end
+    the number of rows.
+
     Raises:
         DataFileError: if the folder has no parts, a part is damaged, or their origins differ.
         MissingExtra: if pyarrow is not installed.
@@ -48,7 +50,7 @@ class VectorFolder:
     def __init__(self, path: str, *, trust: bool = False) -> None:
         self.name, self._trust = path, trust
         require_parquet(path)
-        self._paths = [str(part) for part in part_paths(Path(path))]
+        self.paths = [str(part) for part in part_paths(Path(path))]
         self.origin: Origin | None = None
         self.dimensions: int | None = None
         self.columns: list[str] = []
@@ -63,10 +65,10 @@ class VectorFolder:
             if part.dimensions not in (None, self.dimensions):
                 raise DataFileError(
                     f"{part.name}: its vectors have {part.dimensions} dimensions, those of "
-                    f"{self._paths[0]} {self.dimensions}"
+                    f"{self.paths[0]} {self.dimensions}"
                 )
             rows.append(part.num_rows)
-        self._starts = np.concatenate([[0], np.cumsum(rows)])
+        self.starts: np.ndarray = np.concatenate([[0], np.cumsum(rows)])
 
     def batches(self) -> Iterator[np.ndarray]:
         """See `VectorFile.batches`."""
@@ -81,33 +83,50 @@ class VectorFolder:
     def ids_and_texts(self, rows: np.ndarray) -> dict[int, tuple[str, str | None]]:
         """See `VectorFile.ids_and_texts`. Only the parts that hold `rows` are opened."""
         names: dict[int, tuple[str, str | None]] = {}
-        indices = np.searchsorted(self._starts, rows, side="right") - 1
+        indices = np.searchsorted(self.starts, rows, side="right") - 1
         for index in np.unique(indices).tolist():
-            start = int(self._starts[index])
-            with self._open(self._paths[index]) as part:
+            start = int(self.starts[index])
+            with self.open_part(self.paths[index]) as part:
                 local = part.ids_and_texts(rows[indices == index] - start)
                 names |= {start + row: name for row, name in local.items()}
         return names
 
-    def _parts(self) -> "Iterator[ParquetVectorFile]":
-        for path in self._paths:
-            with self._open(path) as part:
-                yield part
+    def read_rows(self, rows: np.ndarray) -> np.ndarray:
+        """The vectors float32 (n, d) of `rows` (n,), which are in ascending order.
 
-    def _open(self, path: str) -> "contextlib.AbstractContextManager[ParquetVectorFile]":
+        Raises:
+            DataFileError: as `batches` does.
+        """
+        vectors = [np.empty((0, self.dimensions or 1), np.float32)]
+        indices = np.searchsorted(self.starts, rows, side="right") - 1
+        for index in np.unique(indices).tolist():
+            with self.open_part(self.paths[index]) as part:
+                vectors.append(part.read_rows(rows[indices == index] - self.starts[index]))
+        return np.concatenate(vectors)
+
+    def open_part(self, path: str) -> "contextlib.AbstractContextManager[ParquetVectorFile]":
+        """Open one of `paths`.
+
+        Raises:
+            DataFileError: as `open_parquet_vectors` does.
+        """
         from bothways.files.vector_file_parquet import open_parquet_vectors
 
         return open_parquet_vectors(path, trust=self._trust)
 
-    def _check_origin(self, name: str, origin: "Origin | None") -> None:
+    def _parts(self) -> "Iterator[ParquetVectorFile]":
+        for path in self.paths:
+            with self.open_part(path) as part:
+                yield part
+
+    def _check_origin(self, name: str, origin: Origin | None) -> None:
         if origin is None or self.origin is None:
             if origin is not self.origin:
                 raise DataFileError(f"{name}: only some files of the folder say what made them")
             return
-        for field in dataclasses.fields(origin):
-            ours, theirs = getattr(self.origin, field.name), getattr(origin, field.name)
-            if field.name != "version" and ours != theirs:
-                raise DataFileError(
-                    f"{name}: its vectors have {field.name} {theirs!r}, those of {self._paths[0]} "
-                    f"{ours!r}; a folder holds the vectors of one model with one set of options"
-                )
+        if (field := differing_field(self.origin, origin)) is not None:
+            ours, theirs = getattr(self.origin, field), getattr(origin, field)
+            raise DataFileError(
+                f"{name}: its vectors have {field} {theirs!r}, those of {self.paths[0]} {ours!r}; "
+                "a folder holds the vectors of one model with one set of options"
+            )

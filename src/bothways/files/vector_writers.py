@@ -18,7 +18,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from bothways.files.array_digest import ArrayDigest
-from bothways.files.kept_cells import NO_CELLS, KeptCells
+from bothways.files.kept_cells import NO_CELLS, KeptCells, KeptTypes
 from bothways.files.origin import Origin
 from bothways.files.row_groups import RowGroupWriter
 from bothways.files.row_ids import RowIdsWriter
@@ -64,9 +64,9 @@ class VectorWriter(Protocol):
 
 
 class ParquetVectorWriter:
-    """Writes Parquet in row groups of about 8 MiB."""
+    """Writes Parquet in row groups of about 8 MiB; see `RowGroupWriter` for `kept_types`."""
 
-    def __init__(self, sink: Sink, origin: Origin) -> None:
+    def __init__(self, sink: Sink, origin: Origin, kept_types: KeptTypes | None = None) -> None:
         import pyarrow as pa
 
         item = pa.field("element", pa.float32(), nullable=False)
@@ -86,6 +86,8 @@ class ParquetVectorWriter:
         self._row_groups = RowGroupWriter(
             sink,
             schema,
+            kept_types,
+            row_bytes=4 * origin.dimensions + 16,
             compression={"vector.list.element": "none", "id": "snappy", "text": "snappy"},
             use_dictionary=False,
             write_statistics=["num_tokens", "num_unknown", "truncated"],

@@ -5,13 +5,14 @@ The C++ is in `engine/`, in the same five parts as the reference: `embedding`, `
 """
 
 from bothways.native.backend import NativeBackend, available_isas, default_threads, is_built
-from bothways.native.scanner import VectorScanner, scan_vectors
+from bothways.native.scanner import VectorScanner, hamming_distances, scan_vectors
 
 __all__ = [
     "NativeBackend",
     "VectorScanner",
     "available_isas",
     "default_threads",
+    "hamming_distances",
     "is_built",
     "scan_vectors",
 ]

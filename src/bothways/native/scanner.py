@@ -12,7 +12,7 @@ from jaxtyping import Float32, Int32, UInt64
 from bothways.errors import BackendError
 from bothways.native.backend import engine_errors, num_threads, require_engine
 
-__all__ = ["VectorScanner", "scan_vectors"]
+__all__ = ["VectorScanner", "hamming_distances", "scan_vectors"]
 
 
 class VectorScanner:
@@ -76,6 +76,13 @@ def scan_vectors(
 ) -> tuple[Float32[np.ndarray, "q n"], Float32[np.ndarray, "n"]]:
     """`VectorScanner.dots` with the default number of threads and instruction set."""
     return _default_scanner().dots(rows, queries)
+
+
+def hamming_distances(
+    rows: UInt64[np.ndarray, "n w"], query: UInt64[np.ndarray, "w"]
+) -> Int32[np.ndarray, "n"]:
+    """`VectorScanner.hamming` with the default number of threads and instruction set."""
+    return _default_scanner().hamming(rows, query)
 
 
 @functools.cache

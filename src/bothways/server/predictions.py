@@ -228,7 +228,8 @@ async def _head_outputs(
     pooled = await service.compute(exchange, served, operation, fitted, inputs)
     run = HeadRun(session, head, session.heads.weights(head), fitted, inputs.options)
     vectors = np.stack(pooled)
-    return run, await service.offload(lambda: run.outputs_of_pooled(vectors))
+    with input_errors(inputs):
+        return run, await service.offload(lambda: run.outputs_of_pooled(vectors))
 
 
 async def _head_states(

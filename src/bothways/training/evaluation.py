@@ -86,6 +86,8 @@ def evaluate(
         "model": describe_model(start, plan.model),
     }
     if tell is not None:
+        for line in data.source.delimiter_notes():
+            tell(line)
         tell(f"{overview['rows']} rows of {overview['data']}")
         tell(overview["model"])
     options = ObjectiveOptions(loss=plan.loss)

@@ -81,6 +81,9 @@ def prepare(
             seed=seed,
             report=report,
         )
+    for source in (data.source, data.validation.source) if data.validation else (data.source,):
+        for line in source.delimiter_notes():
+            notify(line)
     notify(describe_data(data))
     start = base or _create_base_model(plan, data, existing, scratch, workers, open_stage)
     with open_stage("tokenizing") as report:

@@ -69,6 +69,7 @@ def test_the_delimiter_of_training_data_is_detected_or_given(tmp_path: Path) -> 
     path.write_text("text;label\na, b;X\n")
     source = DataSource.open([str(path)], "classify")
     assert (inputs(source), labels(source)) == ([("a, b",)], [("X",)])
+    assert source.delimiter_notes() == [f"{path}: the delimiter is ';'"]
     path.write_text("text:label\na:X\n")
     source = DataSource.open([str(path)], "classify", options=FileOptions(delimiter=":"))
     assert (inputs(source), labels(source)) == ([("a",)], [("X",)])

@@ -81,7 +81,11 @@ class HeadRun:
         )
 
     def outputs_of_pooled(self, pooled: np.ndarray) -> np.ndarray:
-        """The outputs of a head that pools, float32 (n, O), from pooled vectors (n, D)."""
+        """The outputs of a head that pools, float32 (n, O), from pooled vectors (n, D).
+
+        Raises:
+            InputError: naming a sequence with outputs that are not finite.
+        """
         # In float64: the rounding of a float32 product may depend on the other rows.
         wide = {name: weight.astype(np.float64) for name, weight in self.weights.items()}
         output_nO = _apply(pooled.astype(np.float64), wide, self.head.layers)

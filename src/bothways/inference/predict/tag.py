@@ -82,8 +82,8 @@ def tag(
         else:
             tags[i] = _tag_words(run, i, x_LD, rows[i], word_spans)
         if aggregate is not None:
-            found = _entities(tags[i], rows[i], session.reader, aggregate, index=i)
-            tags[i] = dataclasses.replace(tags[i], entities=found)
+            entities = _entities(tags[i], rows[i], session.reader, aggregate, index=i)
+            tags[i] = dataclasses.replace(tags[i], entities=entities)
     return tags[0] if single else [tags[i] for i in range(len(rows))]
 
 

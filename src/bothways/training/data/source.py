@@ -86,10 +86,10 @@ class DataSource:
             raise DataFileError("training reads its data several times; give a file, not -")
         options = options or FileOptions()
         can_read = any_file if options.input_format else _can_read
-        found = [file for path in paths for file in find_files(path, can_read, _warn)]
+        expanded = [file for path in paths for file in find_files(path, can_read, _warn)]
         files = tuple(
             file
-            for path in found
+            for path in expanded
             for file in check_inputs([path], _options_of(path, options), note=_warn)
         )
         source = cls(files, task, kind or "text", names or ColumnNames())
@@ -124,6 +124,14 @@ class DataSource:
                 first = next(records, None)
             if first is not None:
                 yield file, first.fields, self._columns(file, first.fields)
+
+    def delimiter_notes(self) -> list[str]:
+        """A line for each .csv file whose fields are not separated by commas."""
+        read_progress = ReadProgress([file.source for file in self.files])
+        for file in self.files:
+            with closing(self._records(file, read_progress)) as records:
+                next(records, None)
+        return [f"{name}: the delimiter is {d}" for name, d in read_progress.delimiters.items()]
 
     def fingerprints(self) -> list[dict[str, Any]]:
         """The name of each file without its folder, its size and its hash, as JSON."""

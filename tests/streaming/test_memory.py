@@ -9,11 +9,11 @@ import pytest
 
 import bothways
 from bothways import Alphabet, Encoder, EncoderConfig
-from bothways.cli import memory
-from bothways.cli.memory import ChunkPlan, plan_chunks
-from bothways.cli.sizes import parse_bytes
 from bothways.errors import InputError
+from bothways.io.sizes import parse_bytes
 from bothways.sequences import SymbolReader
+from bothways.streaming import memory
+from bothways.streaming.memory import ChunkPlan, plan_chunks
 
 GIGABYTE = 10**9
 
@@ -115,7 +115,7 @@ def test_a_limit_works_on_systems_that_do_not_report_memory(
 def run_and_measure(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run a command in a process of its own, which prints the most memory that it had, in bytes."""
     code = (
-        "import sys; from bothways.cli import memory; from bothways.cli.app import app\n"
+        "import sys; from bothways.streaming import memory; from bothways.cli.app import app\n"
         "try: app(sys.argv[1:])\n"
         "finally: print(memory._peak_bytes())"
     )
@@ -162,7 +162,7 @@ def test_memory_does_not_grow_with_the_file(output: str, tmp_path: Path) -> None
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="known on Linux alone")
 def test_the_peak_does_not_include_the_parent_process() -> None:
-    child = "from bothways.cli import memory; print(memory._peak_bytes())"
+    child = "from bothways.streaming import memory; print(memory._peak_bytes())"
     parent = (
         "import subprocess, sys; held = b'x' * 400_000_000\n"
         f"subprocess.run([sys.executable, '-c', {child!r}], check=True)"

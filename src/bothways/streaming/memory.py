@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 
-from bothways.cli.sizes import format_bytes
 from bothways.errors import InputError
 from bothways.io.process_memory import limit_primitive_caches, return_freed_blocks
+from bothways.io.sizes import format_bytes
 from bothways.model.costs import bytes_per_token
 from bothways.model.packing import DEFAULT_MAX_TOKENS, PackedBatch
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bothways.cli.sizes import format_bytes, parse_bytes
+from bothways.io.sizes import format_bytes, parse_bytes
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,455 @@
+"""Encoding one shard: its rows into a part, its bad rows into a report, and its record."""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import socket
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import bothways
+from bothways.errors import DataFileError, InputError, SequenceTooLong
+from bothways.files import ReadProgress, Row, VectorBatch
+from bothways.files.kept_cells import NO_CELLS, KeptCells, KeptTypes
+from bothways.files.parts import BadRow, BadRowCode, read_part
+from bothways.files.sink import Sink
+from bothways.files.vector_writers import ParquetVectorWriter
+from bothways.inference.options import RunOptions
+from bothways.io.atomic import open_atomic
+from bothways.jobs.deadly_rows import can_fork, find_deadly_rows
+from bothways.jobs.job import EncodingJob
+from bothways.jobs.plan import Shard
+from bothways.jobs.records import Machine, ShardRecord
+from bothways.jobs.signed_json import write_bytes
+from bothways.streaming.chunks import checked_size, encode_chunk, split_into_chunks, vector_batch
+from bothways.streaming.memory import ChunkPlan
+
+if TYPE_CHECKING:
+    from bothways.encoder import Encoder
+    from bothways.inference.vectors import SequenceVectors
+
+__all__ = ["ShardEncoder", "ShardProgress", "machine_of", "read_shard"]
+
+_EXCERPT_CHARACTERS = 200
+_TYPED_ROWS = 1_000
+"""Rows that determine the types of columns of JSON values."""
+_TRUSTED_ATTEMPTS = 2
+"""Workers that may die at a shard before its rows are tried one by one."""
+
+
+@dataclasses.dataclass
+class ShardProgress:
+    """Counts of a shard while it is encoded: see `ShardRecord`.
+
+    first_bad: why the first bad row is one.
+    """
+
+    rows: int = 0
+    tokens: int = 0
+    truncated: int = 0
+    unknown: int = 0
+    copied: int = 0
+    bad: int = 0
+    first_bad: str = ""
+
+    def count_bad(self, row: BadRow) -> None:
+        """Count a bad row."""
+        self.bad += 1
+        self.first_bad = self.first_bad or row.message
+
+
+Report = Callable[[ShardProgress], object]
+
+
+class ShardEncoder:
+    """Encodes shards of a job with one encoder.
+
+    plan: sizes of chunks. max_memory: the limit that the plan keeps, which also bounds the memory
+    of vectors to copy; None for no limit.
+    """
+
+    def __init__(
+        self,
+        job: EncodingJob,
+        encoder: "Encoder",
+        plan: ChunkPlan,
+        *,
+        max_memory: int | None = None,
+    ) -> None:
+        self.job, self.encoder, self._plan = job, encoder, plan
+        self._machine = machine_of(encoder)
+        self._kept_types = _kept_types(job)
+        row_bytes = 4 * job.spec.origin.dimensions + 256
+        self._max_copies = None if max_memory is None else max_memory // 16 // row_bytes
+
+    def run(
+        self, shard: Shard, *, attempt: int = 1, report: Report = lambda _: None
+    ) -> ShardRecord:
+        """Encode a shard, and write its bad rows, its part and its record, in this order.
+
+        attempt: one more than the number of workers that died at the shard. report: called after
+            each batch; what it raises ends the work, and leaves no files.
+
+        Raises:
+            DataFileError: if an input cannot be read, or a file cannot be written.
+        """
+        started = time.monotonic()
+        job, counts, bad = self.job, ShardProgress(), _BadRows(self.job.bad_path(shard.shard))
+        deadly = self._find_deadly(shard) if attempt > _TRUSTED_ATTEMPTS else {}
+        read_progress = ReadProgress([])
+        path = job.part_path(shard.shard)
+        ids: list[str] = []
+        with open_atomic(path, before_rename=bad.write) as file:
+            sink = _HashingSink(file, str(path))
+            writer = ParquetVectorWriter(sink, job.spec.origin, self._kept_types)
+            try:
+                rows = self._good_rows(shard, deadly, bad, counts, report, read_progress)
+                with closing(rows):
+                    cache = _VectorCache(self._max_copies)
+                    for chunk in split_into_chunks(rows, self._plan):
+                        fitting = self._fitting(chunk, bad, counts)
+                        good, batch = self._encode(fitting, cache, bad, counts, report)
+                        if good:
+                            ids = [ids[0] if ids else good[0].id, good[-1].id]
+                            writer.write(batch, KeptCells.of(good))
+                writer.finish()
+            except BaseException:
+                sink.discards = True
+                writer.finish()
+                raise
+        record = ShardRecord(
+            shard=shard.shard,
+            part=path.name,
+            rows=counts.rows,
+            tokens=counts.tokens,
+            truncated=counts.truncated,
+            unknown=counts.unknown,
+            copied=counts.copied,
+            bad=counts.bad,
+            missing=read_progress.missing,
+            bytes=sink.size,
+            sha256=sink.sha256,
+            bad_sha256=bad.sha256,
+            first_id=ids[0] if ids else None,
+            last_id=ids[1] if ids else None,
+            seconds=round(time.monotonic() - started, 3),
+            machine=self._machine,
+        )
+        record.write(job.record_path(shard.shard))
+        return record
+
+    def _good_rows(
+        self,
+        shard: Shard,
+        deadly: dict[int, BadRow],
+        bad: "_BadRows",
+        counts: ShardProgress,
+        report: Report,
+        read_progress: ReadProgress,
+    ) -> Generator[Row]:
+        """The rows that can be read; the others go to `bad`."""
+        with closing(read_shard(self.job, shard, read_progress)) as rows:
+            for each in rows:
+                row = deadly.get(each.place.row, each)
+                if isinstance(row, Row):
+                    try:
+                        checked_size(row, self._plan)
+                    except InputError as error:
+                        row = _refused(row, "refused", error.detail)
+                if isinstance(row, Row):
+                    yield row
+                else:
+                    bad.add(row)
+                    counts.count_bad(row)
+                    report(counts)
+
+    def _fitting(self, chunk: list[Row], bad: "_BadRows", counts: ShardProgress) -> list[Row]:
+        """The rows whose copied cells are of the types of their columns; others go to `bad`."""
+        try:
+            self._kept_types.arrays(KeptCells.of(chunk))
+        except DataFileError:
+            good = []
+            for row in chunk:
+                try:
+                    self._kept_types.arrays(KeptCells.of([row]))
+                    good.append(row)
+                except DataFileError as error:
+                    refused = _refused(row, "invalid", str(error))
+                    bad.add(refused)
+                    counts.count_bad(refused)
+            return good
+        return chunk
+
+    def _encode(
+        self,
+        chunk: list[Row],
+        cache: "_VectorCache",
+        bad: "_BadRows",
+        counts: ShardProgress,
+        report: Report,
+    ) -> tuple[list[Row], VectorBatch]:
+        """Encode each text of a chunk once, and give its vector to all rows that have it."""
+        keys = [_key(row.value) for row in chunk]
+        new: dict[bytes, Row] = {}
+        for key, row in zip(keys, chunk, strict=True):
+            if key not in cache:
+                new.setdefault(key, row)
+        refused = self._encode_new(new, cache, counts, report)
+        good: list[Row] = []
+        found: list[tuple[SequenceVectors, int]] = []
+        for key, row in zip(keys, chunk, strict=True):
+            if key in refused:
+                code, detail = refused[key]
+                bad_row = _refused(row, code, f"{row.place}: {detail}")
+                bad.add(bad_row)
+                counts.count_bad(bad_row)
+            else:
+                good.append(row)
+                found.append(cache[key])
+        vectors = _gather(found, self.job.spec.origin.dimensions)
+        batch = vector_batch(good, vectors, texts=self.job.spec.texts)
+        cache.forget()
+        counts.rows += len(good)
+        counts.copied += len(good) - (len(new) - len(refused))
+        counts.tokens += int(batch.num_tokens.sum())
+        counts.truncated += int(batch.truncated.sum())
+        counts.unknown += int(vectors.mostly_unknown.sum())
+        report(counts)
+        return good, batch
+
+    def _encode_new(
+        self, new: dict[bytes, Row], cache: "_VectorCache", counts: ShardProgress, report: Report
+    ) -> dict[bytes, tuple[BadRowCode, str]]:
+        """Encode rows into the cache; the code and reason of those that the model refuses."""
+        if not new:
+            return {}
+        base = counts.tokens
+
+        def progress(done: int, total: int) -> None:
+            share = len(new) * done // max(1, total)
+            report(dataclasses.replace(counts, rows=counts.rows + share, tokens=base + done))
+
+        refused: dict[bytes, tuple[BadRowCode, str]] = {}
+        spec = self.job.spec
+        try:
+            vectors = encode_chunk(
+                self.encoder, list(new.values()), spec.settings, self._plan, progress
+            )
+        except InputError:
+            refused = {key: why for key, row in new.items() if (why := self._refusal(row))}
+            if not refused:
+                raise
+            new = {key: row for key, row in new.items() if key not in refused}
+            if not new:
+                return refused
+            vectors = encode_chunk(
+                self.encoder, list(new.values()), spec.settings, self._plan, progress
+            )
+        for index, key in enumerate(new):
+            cache[key] = vectors, index
+        return refused
+
+    def _refusal(self, row: Row) -> tuple[BadRowCode, str] | None:
+        """Why the model refuses a row; None if it does not."""
+        settings = self.job.spec.settings
+        options = RunOptions(
+            on_overflow=settings.on_overflow,
+            on_unknown=settings.on_unknown,
+            prompt=settings.prompt,
+            prompt_name=settings.prompt_name,
+            role=settings.role,
+        )
+        try:
+            self.encoder.session.prepare([row.value], options)
+        except SequenceTooLong as error:
+            return "too_long", error.detail
+        except InputError as error:
+            return "refused", error.detail
+        return None
+
+    def _find_deadly(self, shard: Shard) -> dict[int, BadRow]:
+        """The rows of a shard at which the process dies, by row."""
+        if not can_fork():
+            return {}
+        found: dict[int, BadRow] = {}
+
+        def encode(chunk: Sequence[Row]) -> None:
+            for part in split_into_chunks(chunk, self._plan):
+                self._encode(
+                    part, _VectorCache(None), _BadRows(Path()), ShardProgress(), lambda _: None
+                )
+
+        with closing(read_shard(self.job, shard, ReadProgress([]))) as rows:
+            good = (row for row in rows if isinstance(row, Row))
+            for chunk in split_into_chunks(good, dataclasses.replace(self._plan, longest_row=None)):
+                for index in find_deadly_rows(chunk, encode):
+                    row = chunk[index]
+                    message = f"{row.place}: the process that encoded it was killed"
+                    found[row.place.row] = _refused(row, "killed", message)
+        return found
+
+
+def read_shard(
+    job: EncodingJob, shard: Shard, read_progress: ReadProgress
+) -> Generator[Row | BadRow]:
+    """The rows of a shard, in order.
+
+    Raises:
+        DataFileError: if the input cannot be read.
+    """
+    planned = job.plan.inputs[shard.input]
+    file = job.spec.inputs[shard.input]
+    selection, kept_names = planned.columns, None
+    if job.spec.columns.keep == "all":
+        kept_names = next(each.keep for each in job.plan.inputs if each.rows)
+        if file.format in ("jsonl", "json"):  # whose rows may have columns that the first lacks
+            selection = selection._replace(keep="all")
+    return read_part(
+        file._replace(part=shard.part),
+        shard.rows,
+        kind=job.spec.kind,
+        selection=selection,
+        on_missing=job.spec.on_missing,
+        number=planned.number,
+        read_progress=read_progress,
+        kept_names=kept_names,
+    )
+
+
+def _kept_types(job: EncodingJob) -> KeptTypes:
+    """The types of copied columns in all parts, as the first rows of the job have them.
+
+    Raises:
+        DataFileError: if the first values of a column have different types.
+    """
+    if not job.spec.columns.keep:
+        return KeptTypes(NO_CELLS)
+    first: list[Row] = []
+    for shard in job.plan.shards:
+        if len(first) == _TYPED_ROWS:
+            break
+        with closing(read_shard(job, shard, ReadProgress([]))) as rows:
+            good = (row for row in rows if isinstance(row, Row))
+            first += itertools.islice(good, _TYPED_ROWS - len(first))
+    return KeptTypes(KeptCells.of(first))
+
+
+def machine_of(encoder: "Encoder") -> Machine:
+    """The machine and backend that an encoder runs on."""
+    backend = encoder.backend
+    return Machine(
+        host=socket.gethostname(),
+        backend=backend.name,
+        device=str(backend.device),
+        isa=getattr(backend, "isa", None),
+        precision=backend.precision,
+        threads=getattr(backend, "threads", None),
+        version=bothways.__version__,
+    )
+
+
+class _BadRows:
+    """The bad rows of a shard; their file exists if there are any."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows: list[BadRow] = []
+        self.sha256: str | None = None
+
+    def add(self, row: BadRow) -> None:
+        self._rows.append(row)
+
+    def write(self) -> None:
+        if not self._rows:
+            self._path.unlink(missing_ok=True)
+            return
+        rows = sorted(self._rows, key=lambda row: row.place.row)
+        content = "".join(json.dumps(_bad_json(row)) + "\n" for row in rows).encode()
+        write_bytes(self._path, content)
+        self.sha256 = hashlib.sha256(content).hexdigest()
+
+
+def _bad_json(row: BadRow) -> dict[str, Any]:
+    place = row.place
+    return {
+        "place": {"file": place.file, "row": place.row, "line": place.line, "column": place.field},
+        "id": row.id,
+        "code": row.code,
+        "message": row.message,
+        "excerpt": row.excerpt,
+    }
+
+
+def _refused(row: Row, code: BadRowCode, message: str) -> BadRow:
+    excerpt = row.value[:_EXCERPT_CHARACTERS] if isinstance(row.value, str) else None
+    return BadRow(row.place, row.id, code, message, excerpt)
+
+
+class _VectorCache(dict[bytes, "tuple[SequenceVectors, int]"]):
+    """Vectors of texts, by digest: the first `most` of a shard, and all of a chunk."""
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+
+    def forget(self) -> None:
+        """Drop the vectors that are beyond the limit, at the end of a chunk."""
+        if self._most is not None:
+            for key in list(self)[self._most :]:
+                del self[key]
+
+
+def _key(value: Any) -> bytes:
+    """A digest of a sequence."""
+    if isinstance(value, np.ndarray):
+        content = f"{value.dtype}{value.shape}".encode() + value.tobytes()
+    elif isinstance(value, str):
+        content = b"s" + value.encode("utf-8", "surrogatepass")
+    else:
+        content = b"l" + json.dumps(value).encode()
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _gather(found: "list[tuple[SequenceVectors, int]]", dimensions: int) -> "SequenceVectors":
+    from bothways.inference.vectors import SequenceVectors
+
+    def column(name: str) -> np.ndarray:
+        return np.array([getattr(vectors, name)[i] for vectors, i in found])
+
+    vectors = np.empty((len(found), dimensions), np.float32)
+    for index, (source, i) in enumerate(found):
+        vectors[index] = source.vectors[i]
+    return SequenceVectors(
+        vectors,
+        column("num_tokens").astype(np.int64),
+        column("truncated").astype(bool),
+        column("num_unknown").astype(np.int64),
+        column("mostly_unknown").astype(bool),
+    )
+
+
+class _HashingSink(Sink):
+    """A sink that is written from its start to its end, with the digest of its bytes."""
+
+    def __init__(self, file: Any, name: str) -> None:
+        super().__init__(file, name)
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: Any) -> int:
+        """See `Sink.write`."""
+        written = super().write(data)
+        if not self.discards:
+            self._digest.update(data)
+            self.size += written
+        return written
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of what was written, in hex."""
+        return self._digest.hexdigest()
