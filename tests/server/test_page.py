@@ -96,3 +96,18 @@ def test_the_page_shows_the_message_of_a_request_that_is_refused(
 ) -> None:
     dom = show(server, ["bank"] * 31, tmp_path)
     assert "31 texts; this page compares 30 at most." in dom
+
+
+@needs_browser
+def test_the_page_asks_for_a_key_where_requests_need_one(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOTHWAYS_SERVE_API_KEYS", "a:secret")
+    process = ServerProcess(str(tiny_folder), "--port", "0", "--page", "--no-warm-up")
+    try:
+        process.find("ready: ")
+        dom = show(process, ["bank"], tmp_path)
+    finally:
+        process.kill()
+    assert '<label id="key-label">' in dom
+    assert "this server needs a key" in dom

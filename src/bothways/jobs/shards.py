@@ -3,15 +3,12 @@
 import dataclasses
 import hashlib
 import itertools
-import json
 import socket
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 import bothways
 from bothways.errors import DataFileError, InputError, SequenceTooLong
@@ -22,11 +19,12 @@ from bothways.files.sink import Sink
 from bothways.files.vector_writers import ParquetVectorWriter
 from bothways.inference.options import RunOptions
 from bothways.io.atomic import open_atomic
+from bothways.jobs.bad_rows import BadRows, refused_row
 from bothways.jobs.deadly_rows import can_fork, find_deadly_rows
 from bothways.jobs.job import EncodingJob
 from bothways.jobs.plan import Shard
 from bothways.jobs.records import Machine, ShardRecord
-from bothways.jobs.signed_json import write_bytes
+from bothways.jobs.vector_cache import VectorCache, digest_of, gather_vectors
 from bothways.streaming.chunks import checked_size, encode_chunk, split_into_chunks, vector_batch
 from bothways.streaming.memory import ChunkPlan
 
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ShardEncoder", "ShardProgress", "machine_of", "read_shard"]
 
-_EXCERPT_CHARACTERS = 200
 _TYPED_ROWS = 1_000
 """Rows that determine the types of columns of JSON values."""
 _TRUSTED_ATTEMPTS = 2
@@ -103,7 +100,7 @@ class ShardEncoder:
             DataFileError: if an input cannot be read, or a file cannot be written.
         """
         started = time.monotonic()
-        job, counts, bad = self.job, ShardProgress(), _BadRows(self.job.bad_path(shard.shard))
+        job, counts, bad = self.job, ShardProgress(), BadRows(self.job.bad_path(shard.shard))
         deadly = self._find_deadly(shard) if attempt > _TRUSTED_ATTEMPTS else {}
         read_progress = ReadProgress([])
         path = job.part_path(shard.shard)
@@ -114,7 +111,7 @@ class ShardEncoder:
             try:
                 rows = self._good_rows(shard, deadly, bad, counts, report, read_progress)
                 with closing(rows):
-                    cache = _VectorCache(self._max_copies)
+                    cache = VectorCache(self._max_copies)
                     for chunk in split_into_chunks(self._watch(shard, rows), self._plan):
                         fitting = self._fitting(chunk, bad, counts)
                         good, batch = self._encode(fitting, cache, bad, counts, report)
@@ -151,7 +148,7 @@ class ShardEncoder:
         self,
         shard: Shard,
         deadly: dict[int, BadRow],
-        bad: "_BadRows",
+        bad: BadRows,
         counts: ShardProgress,
         report: Report,
         read_progress: ReadProgress,
@@ -164,7 +161,7 @@ class ShardEncoder:
                     try:
                         checked_size(row, self._plan)
                     except InputError as error:
-                        row = _refused(row, "refused", error.detail)
+                        row = refused_row(row, "refused", error.detail)
                 if isinstance(row, Row):
                     yield row
                 else:
@@ -172,7 +169,7 @@ class ShardEncoder:
                     counts.count_bad(row)
                     report(counts)
 
-    def _fitting(self, chunk: list[Row], bad: "_BadRows", counts: ShardProgress) -> list[Row]:
+    def _fitting(self, chunk: list[Row], bad: BadRows, counts: ShardProgress) -> list[Row]:
         """The rows whose copied cells are of the types of their columns; others go to `bad`."""
         try:
             self._kept_types.arrays(KeptCells.of(chunk))
@@ -183,7 +180,7 @@ class ShardEncoder:
                     self._kept_types.arrays(KeptCells.of([row]))
                     good.append(row)
                 except DataFileError as error:
-                    refused = _refused(row, "invalid", str(error))
+                    refused = refused_row(row, "invalid", str(error))
                     bad.add(refused)
                     counts.count_bad(refused)
             return good
@@ -192,30 +189,30 @@ class ShardEncoder:
     def _encode(
         self,
         chunk: list[Row],
-        cache: "_VectorCache",
-        bad: "_BadRows",
+        cache: VectorCache,
+        bad: BadRows,
         counts: ShardProgress,
         report: Report,
     ) -> tuple[list[Row], VectorBatch]:
         """Encode each text of a chunk once, and give its vector to all rows that have it."""
-        keys = [_key(row.value) for row in chunk]
+        keys = [digest_of(row.value) for row in chunk]
         new: dict[bytes, Row] = {}
         for key, row in zip(keys, chunk, strict=True):
             if key not in cache:
                 new.setdefault(key, row)
         refused = self._encode_new(new, cache, counts, report)
         good: list[Row] = []
-        found: list[tuple[SequenceVectors, int]] = []
+        places: list[tuple[SequenceVectors, int]] = []
         for key, row in zip(keys, chunk, strict=True):
             if key in refused:
                 code, detail = refused[key]
-                bad_row = _refused(row, code, f"{row.place}: {detail}")
+                bad_row = refused_row(row, code, f"{row.place}: {detail}")
                 bad.add(bad_row)
                 counts.count_bad(bad_row)
             else:
                 good.append(row)
-                found.append(cache[key])
-        vectors = _gather(found, self.job.spec.origin.dimensions)
+                places.append(cache[key])
+        vectors = gather_vectors(places, self.job.spec.origin.dimensions)
         batch = vector_batch(good, vectors, texts=self.job.spec.texts)
         cache.forget()
         counts.rows += len(good)
@@ -227,7 +224,7 @@ class ShardEncoder:
         return good, batch
 
     def _encode_new(
-        self, new: dict[bytes, Row], cache: "_VectorCache", counts: ShardProgress, report: Report
+        self, new: dict[bytes, Row], cache: VectorCache, counts: ShardProgress, report: Report
     ) -> dict[bytes, tuple[BadRowCode, str]]:
         """Encode rows into the cache; the code and reason of those that the model refuses."""
         if not new:
@@ -280,12 +277,12 @@ class ShardEncoder:
         """The rows of a shard at which the process dies, by row."""
         if not can_fork():
             return {}
-        found: dict[int, BadRow] = {}
+        deadly: dict[int, BadRow] = {}
 
         def encode(chunk: Sequence[Row]) -> None:
             for part in split_into_chunks(chunk, self._plan):
                 self._encode(
-                    part, _VectorCache(None), _BadRows(Path()), ShardProgress(), lambda _: None
+                    part, VectorCache(None), BadRows(Path()), ShardProgress(), lambda _: None
                 )
 
         with closing(read_shard(self.job, shard, ReadProgress([]))) as rows:
@@ -294,8 +291,8 @@ class ShardEncoder:
                 for index in find_deadly_rows(chunk, encode):
                     row = chunk[index]
                     message = f"{row.place}: the process that encoded it was killed"
-                    found[row.place.row] = _refused(row, "killed", message)
-        return found
+                    deadly[row.place.row] = refused_row(row, "killed", message)
+        return deadly
 
 
 def read_shard(
@@ -354,85 +351,6 @@ def machine_of(encoder: "Encoder") -> Machine:
         precision=backend.precision,
         threads=getattr(backend, "threads", None),
         version=bothways.__version__,
-    )
-
-
-class _BadRows:
-    """The bad rows of a shard; their file exists if there are any."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._rows: list[BadRow] = []
-        self.sha256: str | None = None
-
-    def add(self, row: BadRow) -> None:
-        self._rows.append(row)
-
-    def write(self) -> None:
-        if not self._rows:
-            self._path.unlink(missing_ok=True)
-            return
-        rows = sorted(self._rows, key=lambda row: row.place.row)
-        content = "".join(json.dumps(_bad_json(row)) + "\n" for row in rows).encode()
-        write_bytes(self._path, content)
-        self.sha256 = hashlib.sha256(content).hexdigest()
-
-
-def _bad_json(row: BadRow) -> dict[str, Any]:
-    place = row.place
-    return {
-        "place": {"file": place.file, "row": place.row, "line": place.line, "column": place.field},
-        "id": row.id,
-        "code": row.code,
-        "message": row.message,
-        "excerpt": row.excerpt,
-    }
-
-
-def _refused(row: Row, code: BadRowCode, message: str) -> BadRow:
-    excerpt = row.value[:_EXCERPT_CHARACTERS] if isinstance(row.value, str) else None
-    return BadRow(row.place, row.id, code, message, excerpt)
-
-
-class _VectorCache(dict[bytes, "tuple[SequenceVectors, int]"]):
-    """Vectors of texts, by digest: the first `most` of a shard, and all of a chunk."""
-
-    def __init__(self, most: int | None) -> None:
-        self._most = most
-
-    def forget(self) -> None:
-        """Drop the vectors that are beyond the limit, at the end of a chunk."""
-        if self._most is not None:
-            for key in list(self)[self._most :]:
-                del self[key]
-
-
-def _key(value: Any) -> bytes:
-    """A digest of a sequence."""
-    if isinstance(value, np.ndarray):
-        content = f"{value.dtype}{value.shape}".encode() + value.tobytes()
-    elif isinstance(value, str):
-        content = b"s" + value.encode("utf-8", "surrogatepass")
-    else:
-        content = b"l" + json.dumps(value).encode()
-    return hashlib.blake2b(content, digest_size=16).digest()
-
-
-def _gather(found: "list[tuple[SequenceVectors, int]]", dimensions: int) -> "SequenceVectors":
-    from bothways.inference.vectors import SequenceVectors
-
-    def column(name: str) -> np.ndarray:
-        return np.array([getattr(vectors, name)[i] for vectors, i in found])
-
-    vectors = np.empty((len(found), dimensions), np.float32)
-    for index, (source, i) in enumerate(found):
-        vectors[index] = source.vectors[i]
-    return SequenceVectors(
-        vectors,
-        column("num_tokens").astype(np.int64),
-        column("truncated").astype(bool),
-        column("num_unknown").astype(np.int64),
-        column("mostly_unknown").astype(bool),
     )
 
 
