@@ -37,7 +37,6 @@ from corpus import PACKAGES, make_workload
 from memory import LIMIT_BYTES, peak_of
 from peers.bulk import CONTENDERS, OURS, missing
 
-PROGRAM = Path(__file__).parent / "peers" / "bulk.py"
 POOL = "sentence-transformers pool"
 SHARES = {"bothways int8": 1, "bothways fp32": 4, POOL: 8, "datasets.map": 8}
 """One of so many rows is encoded."""
@@ -91,9 +90,13 @@ def measure(texts: Path, rows: dict[str, int], options: Any) -> dict[str, list[d
         first = ("memory", "job")[number % 2]
         by = number % max(1, len(names))
         for name in [*names[by:], *names[:by]]:  # so that no contender is always the first
-            command = [sys.executable, PROGRAM, name, texts, rows[name], options.cores, first]
+            arguments = [name, texts.resolve(), rows[name], options.cores, first]
             done = subprocess.run(
-                list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True
+                [sys.executable, "-m", "peers.bulk", *map(str, arguments)],
+                check=True,
+                stdout=subprocess.PIPE,
+                text=True,
+                cwd=Path(__file__).parent,
             )
             rounds[name].append(json.loads(done.stdout.splitlines()[-1]))
     return rounds
@@ -154,7 +157,7 @@ def print_table(report: dict[str, Any]) -> None:
                 claim = f" (claim: {WANTED[name]})" if peer == POOL else ""
                 print(f"    {each[f'x {peer}']:.1f} times {peer}{claim}")
     for name, absent in report["skipped"].items():
-        print(f"skipped: {name}, which needs {absent}")
+        print(f"skipped: {name}, which needs {', '.join(absent)}")
 
 
 def _arguments() -> argparse.Namespace:

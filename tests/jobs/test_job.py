@@ -88,7 +88,8 @@ def test_other_libraries_read_the_parts(
     assert list(rows["text"]) == proteins
     assert list(rows["n"]) == [str(i) for i in range(95)]
     vectors = np.stack([np.asarray(vector) for vector in rows["vector"]])
-    assert (vectors.dtype, vectors.shape) == (np.float32, (95, job.spec.origin.dimensions))
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (95, job.spec.origin.dimensions)
     assert np.array_equal(vectors, jobs.encoder.encode_detailed(proteins).vectors)
 
 
