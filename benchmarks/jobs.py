@@ -38,8 +38,8 @@ from memory import LIMIT_BYTES, peak_of
 from peers.bulk import CONTENDERS, OURS, missing
 
 POOL = "sentence-transformers pool"
-SHARES = {"bothways int8": 1, "bothways fp32": 4, POOL: 8, "datasets.map": 8}
-"""One of so many rows is encoded."""
+DIVISORS = {"bothways int8": 1, "bothways fp32": 4, POOL: 8, "datasets.map": 8}
+"""What the number of rows is divided by."""
 
 ALL_TOKENS = 1 << 40
 OF_MEMORY, OF_PLANNING = 0.97, 0.02
@@ -53,16 +53,17 @@ def main() -> None:
     record.use_cores(options.cores)
     report = record.describe_run((*record.DISTRIBUTIONS, "datasets", "pyarrow"))
     skipped = {name: absent for name in CONTENDERS if (absent := missing(name))}
-    rows = {n: max(1, options.rows // SHARES[n]) for n in CONTENDERS if n not in skipped}
+    rows = {n: max(1, options.rows // DIVISORS[n]) for n in CONTENDERS if n not in skipped}
     report |= {"docstrings_of": PACKAGES, "rows": rows, "skipped": skipped}
     report |= {"threads": options.cores, "limit_bytes": options.limit}
     with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
-        texts = Path(scratch, "texts.txt")
+        folder = Path(scratch).resolve()
+        texts = folder / "texts.txt"
         lines = short_rows(options.rows)
         texts.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         report["rounds"] = measure(texts, rows, options)
         report["peak_bytes"] = {
-            name: peak_of_job(lines[: rows[name]], OURS[name], options.limit, Path(scratch))
+            name: peak_of_job(lines[: rows[name]], OURS[name], options.limit, folder)
             for name in rows
             if name in OURS
         }
@@ -90,7 +91,7 @@ def measure(texts: Path, rows: dict[str, int], options: Any) -> dict[str, list[d
         first = ("memory", "job")[number % 2]
         by = number % max(1, len(names))
         for name in [*names[by:], *names[:by]]:  # so that no contender is always the first
-            arguments = [name, texts.resolve(), rows[name], options.cores, first]
+            arguments = [name, texts, rows[name], options.cores, first]
             done = subprocess.run(
                 [sys.executable, "-m", "peers.bulk", *map(str, arguments)],
                 check=True,
