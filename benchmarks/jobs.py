@@ -37,10 +37,9 @@ from corpus import PACKAGES, make_workload
 from memory import LIMIT_BYTES, peak_of
 from peers.bulk import CONTENDERS, OURS, missing
 
-PROGRAM = Path(__file__).parent / "peers" / "bulk.py"
 POOL = "sentence-transformers pool"
-SHARES = {"bothways int8": 1, "bothways fp32": 4, POOL: 8, "datasets.map": 8}
-"""One of so many rows is encoded."""
+DIVISORS = {"bothways int8": 1, "bothways fp32": 4, POOL: 8, "datasets.map": 8}
+"""What the number of rows is divided by."""
 
 ALL_TOKENS = 1 << 40
 OF_MEMORY, OF_PLANNING = 0.97, 0.02
@@ -54,16 +53,17 @@ def main() -> None:
     record.use_cores(options.cores)
     report = record.describe_run((*record.DISTRIBUTIONS, "datasets", "pyarrow"))
     skipped = {name: absent for name in CONTENDERS if (absent := missing(name))}
-    rows = {n: max(1, options.rows // SHARES[n]) for n in CONTENDERS if n not in skipped}
+    rows = {n: max(1, options.rows // DIVISORS[n]) for n in CONTENDERS if n not in skipped}
     report |= {"docstrings_of": PACKAGES, "rows": rows, "skipped": skipped}
     report |= {"threads": options.cores, "limit_bytes": options.limit}
     with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
-        texts = Path(scratch, "texts.txt")
+        folder = Path(scratch).resolve()
+        texts = folder / "texts.txt"
         lines = short_rows(options.rows)
         texts.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         report["rounds"] = measure(texts, rows, options)
         report["peak_bytes"] = {
-            name: peak_of_job(lines[: rows[name]], OURS[name], options.limit, Path(scratch))
+            name: peak_of_job(lines[: rows[name]], OURS[name], options.limit, folder)
             for name in rows
             if name in OURS
         }
@@ -91,9 +91,13 @@ def measure(texts: Path, rows: dict[str, int], options: Any) -> dict[str, list[d
         first = ("memory", "job")[number % 2]
         by = number % max(1, len(names))
         for name in [*names[by:], *names[:by]]:  # so that no contender is always the first
-            command = [sys.executable, PROGRAM, name, texts, rows[name], options.cores, first]
+            arguments = [name, texts, rows[name], options.cores, first]
             done = subprocess.run(
-                list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True
+                [sys.executable, "-m", "peers.bulk", *map(str, arguments)],
+                check=True,
+                stdout=subprocess.PIPE,
+                text=True,
+                cwd=Path(__file__).parent,
             )
             rounds[name].append(json.loads(done.stdout.splitlines()[-1]))
     return rounds
@@ -154,7 +158,7 @@ def print_table(report: dict[str, Any]) -> None:
                 claim = f" (claim: {WANTED[name]})" if peer == POOL else ""
                 print(f"    {each[f'x {peer}']:.1f} times {peer}{claim}")
     for name, absent in report["skipped"].items():
-        print(f"skipped: {name}, which needs {absent}")
+        print(f"skipped: {name}, which needs {', '.join(absent)}")
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,8 +1,9 @@
 """Measure bulk encoding of a file of texts with `minilm` by one library.
 
-A process of its own: it loads the model, encodes a few texts in the ways that it measures, measures
-them, and prints the figures as JSON. benchmarks/jobs.py starts it with the arguments CONTENDER
-TEXTS ROWS THREADS FIRST. FIRST is the way that is measured first for bothways: `memory` or `job`.
+It loads the model, encodes a few texts in the ways that it measures, measures them, and prints the
+figures as JSON. benchmarks/jobs.py runs it as a module in a process of its own, with the arguments
+CONTENDER TEXTS ROWS THREADS FIRST. FIRST is the way of bothways that is measured first: `memory` or
+`job`.
 """
 
 import importlib.util
@@ -16,33 +17,34 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import peers
+
 __all__ = ["CONTENDERS", "OURS", "missing"]
 
 OURS = {"bothways fp32": "fp32", "bothways int8": "int8"}
 """The precision of each contender that is bothways."""
 
 _WARM_UP = 256
-_REQUIRED = {
-    "sentence-transformers pool": "sentence_transformers",
-    "datasets.map": "datasets",
-}
+_REQUIRED = {"sentence-transformers pool": "sentence_transformers", "datasets.map": "datasets"}
 CONTENDERS = (*OURS, *_REQUIRED)
 
 
-def missing(contender: str) -> str | None:
-    """The module that must be installed to measure a contender, and is not."""
-    required = {**dict.fromkeys(OURS, "bothways.native"), **_REQUIRED}[contender]
-    return required if importlib.util.find_spec(required) is None else None
+def missing(contender: str) -> list[str]:
+    """Modules that must be installed to measure a contender, and are not."""
+    if contender in OURS:
+        return peers.missing(contender)
+    names = {_REQUIRED[contender], "sentence_transformers"}
+    return sorted(name for name in names if importlib.util.find_spec(name) is None)
 
 
 def main() -> None:
     """Measure the contender that the arguments name."""
-    contender, texts_file, rows, threads, *first = sys.argv[1:]
+    contender, texts_file, rows, threads, first = sys.argv[1:]
     lines = Path(texts_file).read_text(encoding="utf-8").splitlines()[: int(rows)]
     with tempfile.TemporaryDirectory(dir=Path(texts_file).parent) as scratch:
         if contender in OURS:
             figures = _measure_ours(
-                lines, OURS[contender], int(threads), Path(scratch), first=first[0]
+                lines, OURS[contender], int(threads), Path(scratch), first=first
             )
         elif contender == "datasets.map":
             figures = _measure_datasets(lines, int(threads), Path(scratch))
