@@ -10,7 +10,13 @@ from bothways.sequences.fitting import FittedSequence
 from bothways.sequences.reader import SequenceReader, Tokenized
 from bothways.sequences.symbols import SymbolReader
 
-__all__ = ["count_unknown", "explain_unknown", "is_mostly_unknown", "unknown_id"]
+__all__ = [
+    "count_unknown",
+    "explain_unknown",
+    "has_mostly_unknown",
+    "is_mostly_unknown",
+    "unknown_id",
+]
 
 _MOSTLY = 0.5
 """Share of unknown tokens above which a sequence is mostly unknown."""
@@ -55,6 +61,13 @@ def is_mostly_unknown(fitted: Sequence[FittedSequence], unknown_n: np.ndarray) -
     """
     content = [f.num_tokens - _num_added(f.tokenized) for f in fitted]
     return unknown_n > _MOSTLY * np.array(content, dtype=np.int64)
+
+
+def has_mostly_unknown(tokenized: Tokenized, unknown: int) -> bool:
+    """Whether more than half of the content of a sequence that is not cut is unknown."""
+    values = tokenized.values[tokenized.prefix + tokenized.prompt :]
+    content = len(tokenized) - _num_added(tokenized)
+    return bool(np.count_nonzero(values == unknown) > _MOSTLY * content)
 
 
 def explain_unknown(sequence: Any, reader: SequenceReader | None) -> str:

@@ -17,7 +17,6 @@ from bothways.training.data.evaluation_data import EvaluationData
 from bothways.training.data.examples import PackedExamples
 from bothways.training.data.label_checks import KnownLabels
 from bothways.training.data.source import Stage, hidden_stage
-from bothways.training.data.tokenization import warn_about_losses
 from bothways.training.distributed.processes import Workers, join_workers
 from bothways.training.engine.run_settings import resolve_run_settings
 from bothways.training.objectives.objective import Objective
@@ -123,7 +122,7 @@ def _read(
         rows = data.tokenize(start.reader, max_length, report=report)
     if rows.validation is None:
         raise DataFileError(f"{data.name}: no row contains anything to evaluate")
-    warn_about_losses(rows.truncated, rows.words_without_token, max_length=max_length)
+    rows.losses.warn(max_length=max_length)
     _warn_about_training_data(start, data)
     return data, rows.validation
 

@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 
 from bothways.errors import CheckpointError, ConfigError, DataFileError
 from bothways.training.data.source import Stage, hidden_stage
-from bothways.training.data.tokenization import warn_about_losses
 from bothways.training.distributed.processes import join_workers
 from bothways.training.engine.loop import TrainingResult, fit
 from bothways.training.engine.start_options import StartOptions
@@ -82,10 +81,8 @@ def train(
         existing = out if resume else None
         run = prepare(plan, existing, Path(scratch), workers, notify, open_stage)
         if workers.is_main:
-            warn_about_losses(
-                run.examples.truncated,
-                run.examples.words_without_token,
-                max_length=run.start.folder.spec.max_length,
+            run.examples.losses.warn(
+                max_length=run.start.folder.spec.max_length, new_vocabulary=run.start.from_scratch
             )
         result = fit(
             run.model,

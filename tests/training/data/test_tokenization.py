@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bothways.errors import DataFileError
+from bothways.errors import DataFileError, UnknownTokenWarning
 from bothways.sequences import (
     Alphabet,
     Separator,
@@ -65,7 +65,7 @@ def test_only_the_beginning_of_a_long_text_is_tokenized_where_it_is_truncated(
     whole = train_of(tokenized(source, text_reader, max_length=9))
     monkeypatch.setattr("bothways.sequences.long_texts.MAX_CHARACTERS", 5000)
     found = tokenized(source, text_reader, max_length=9)
-    assert found.truncated == 1
+    assert found.losses.truncated == 1
     for one, other in zip(train_of(found), whole, strict=True):
         assert one.sequences[0].values.tolist() == other.sequences[0].values.tolist()
     source = open_source("mlm", f"x\n{long}\n", kind="text")
@@ -116,8 +116,24 @@ def test_words_without_a_token_are_counted(
 ) -> None:
     rows = [{"tokens": ["a", "\u0000"], "tags": ["X", "Y"]}, {"tokens": ["\u0000"], "tags": ["X"]}]
     found = tokenized(open_source("tag", rows), text_reader)
-    assert found.words_without_token == 2
+    assert found.losses.words_without_token == 2
     assert len(train_of(found)) == 1  # the other has nothing to learn
+
+
+def test_sequences_of_unknown_tokens_are_counted_with_the_place_of_the_first(
+    open_source: OpenSource, text_reader: SequenceReader
+) -> None:
+    rows = [
+        {"x": "a b", "y": "p"},
+        {"x": "b a", "y": "p"},
+        {"x": "\u4e00 \u4e8c a", "y": "q"},
+        {"x": "\u4e00", "y": "q"},
+    ]
+    losses = tokenized(open_source("classify", rows), text_reader).losses
+    assert losses.unknown == 2
+    assert losses.first_unknown.startswith("x.jsonl, row 3")
+    with pytest.warns(UnknownTokenWarning, match=r"2 sequences consist mostly of .*row 3"):
+        losses.warn(max_length=8)
 
 
 def test_symbols_and_positions_have_a_tag_each(open_source: OpenSource) -> None:
@@ -154,7 +170,7 @@ def test_pairs_have_segments(open_source: OpenSource, text_reader: SequenceReade
 def test_long_sequences_are_truncated_and_counted(open_source: OpenSource) -> None:
     source = open_source("classify", "x,y\nabcdefgh,q\nab,p\na,q\nb,p\n", kind="symbols")
     found = tokenized(source, LETTERS, max_length=5)
-    assert found.truncated == 1
+    assert found.losses.truncated == 1
     assert train_of(found)[0].sequences[0].values.tolist() == [0, 2, 3, 4, 1]
 
 
@@ -165,7 +181,7 @@ def test_long_documents_become_several_examples_that_lose_nothing(open_source: O
     contents = [e.sequences[0].values[e.sequences[0].content].tolist() for e in examples]
     assert contents == [[2, 3, 4, 5], [6, 7, 8, 9], [2, 3]]
     assert [e.place for e in examples] == ["x.txt, row 1", "x.txt, row 1", "x.txt, row 2"]
-    assert found.truncated == 0
+    assert found.losses.truncated == 0
 
 
 def test_tags_of_long_sequences_stay_with_their_symbols(open_source: OpenSource) -> None:

@@ -5,14 +5,13 @@ L positions of a sequence; W its words; K labels.
 
 import dataclasses
 import itertools
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
 
-from bothways.errors import DataFileError, InputError, TruncationWarning
+from bothways.errors import DataFileError, InputError
 from bothways.sequences import (
     NO_POSITION,
     SequenceReader,
@@ -21,14 +20,16 @@ from bothways.sequences import (
     fit_to_length,
     join_words,
 )
+from bothways.sequences.unknown_tokens import explain_unknown, has_mostly_unknown, unknown_id
 from bothways.training.data.dataset import IGNORED
 from bothways.training.data.examples import ExampleWriter, PackedExamples, TargetForm
 from bothways.training.data.labels import parse_classes, parse_number, parse_similarity
+from bothways.training.data.losses import Losses
 from bothways.training.data.rows import DataRow
 from bothways.training.data.source import DataSource, ShareCallback
 from bothways.training.data.survey import Survey
 
-__all__ = ["TokenizedRows", "tokenize", "warn_about_losses"]
+__all__ = ["TokenizedRows", "tokenize"]
 
 _CHUNK_ROWS = 2048
 """Rows tokenized at a time: enough to keep all cores busy."""
@@ -39,14 +40,12 @@ class TokenizedRows:
     """Rows as examples.
 
     train, validation: training and held-out examples; None if there are none.
-    truncated: number of truncated sequences.
-    words_without_token: number of tagged words without a token, which training ignores.
+    losses: what the examples lack of the rows.
     """
 
     train: PackedExamples | None = None
     validation: PackedExamples | None = None
-    truncated: int = 0
-    words_without_token: int = 0
+    losses: Losses = dataclasses.field(default_factory=Losses)
 
 
 class _ReadRow(NamedTuple):
@@ -94,25 +93,6 @@ def tokenize(
     return tokenizer.finish()
 
 
-def warn_about_losses(truncated: int, words_without_token: int, *, max_length: int) -> None:
-    """Warn of sequences that were truncated, and of tagged words that are ignored.
-
-    truncated, words_without_token: their numbers, as in `TokenizedRows`.
-    """
-    if truncated:
-        warnings.warn(
-            f"{truncated:,} sequences are longer than {max_length} positions and were truncated",
-            TruncationWarning,
-            stacklevel=3,
-        )
-    if words_without_token:
-        warnings.warn(
-            f"{words_without_token:,} tagged words have no token in this vocabulary, and are "
-            "ignored",
-            stacklevel=3,
-        )
-
-
 class _RowTokenizer:
     """Converts rows to training and held-out examples."""
 
@@ -131,6 +111,7 @@ class _RowTokenizer:
         self._form = _form(source, survey)
         self._channels = survey.channels
         self._writers: dict[bool, ExampleWriter] = {}
+        self._unknown_id = unknown_id(reader)
         self._result = TokenizedRows()
 
     def read(self, rows: Sequence[DataRow]) -> Iterator[_ReadRow]:
@@ -153,7 +134,19 @@ class _RowTokenizer:
                 raise
             raise DataFileError(f"{row_of_input[error.sequence].place}: {error.detail}") from error
         for row, spans_W2 in zip(rows, spans, strict=True):
-            yield _ReadRow(list(itertools.islice(tokenized, len(row.inputs))), spans_W2)
+            sequences = list(itertools.islice(tokenized, len(row.inputs)))
+            self._count_unknown(row, sequences)
+            yield _ReadRow(sequences, spans_W2)
+
+    def _count_unknown(self, row: DataRow, sequences: list[Tokenized]) -> None:
+        if self._unknown_id is None:
+            return
+        for value, sequence in zip(row.inputs, sequences, strict=True):
+            if has_mostly_unknown(sequence, self._unknown_id):
+                losses = self._result.losses
+                if not losses.unknown:
+                    losses.first_unknown = f"{row.place}; {explain_unknown(value, self._reader)}"
+                losses.unknown += 1
 
     @property
     def _readable_length(self) -> int | None:
@@ -178,7 +171,7 @@ class _RowTokenizer:
                     fitted = [
                         fit_to_length(each, self._max_length, "truncate") for each in read.sequences
                     ]
-                    self._result.truncated += sum(each.truncated for each in fitted)
+                    self._result.losses.truncated += sum(each.truncated for each in fitted)
                     sequences = [each.windows[0] for each in fitted]
                     writer.add(sequences, fitted[0].segments[0], self._target(row), row.place)
         except InputError as error:
@@ -217,7 +210,7 @@ class _RowTokenizer:
                 "one tag per symbol"
             )
         has_token_W = position_W != NO_POSITION
-        self._result.words_without_token += int((~has_token_W).sum())
+        self._result.losses.words_without_token += int((~has_token_W).sum())
         target_L = np.full(len(tokenized), IGNORED)
         numbers_W = np.array([self._label_number[tag] for tag in tags], dtype=np.int64)
         target_L[position_W[has_token_W]] = numbers_W[has_token_W]

@@ -14,6 +14,7 @@ from bothways.sequences import SequenceReader
 from bothways.training.data.evaluation_data import EvaluationData, one_line
 from bothways.training.data.examples import PackedExamples
 from bothways.training.data.label_checks import KnownLabels
+from bothways.training.data.losses import Losses
 from bothways.training.data.source import DataSource, ShareCallback
 from bothways.training.data.split import choose_held_out
 from bothways.training.data.survey import Survey, survey
@@ -28,14 +29,12 @@ __all__ = ["SplitExamples", "TrainingData"]
 class SplitExamples:
     """Training and validation examples.
 
-    truncated: number of truncated sequences. words_without_token: number of tagged words without a
-    token.
+    losses: what they lack of the rows.
     """
 
     train: PackedExamples
     validation: PackedExamples | None
-    truncated: int
-    words_without_token: int
+    losses: Losses
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -150,16 +149,9 @@ class TrainingData:
         if rows.train is None:
             raise DataFileError(f"{self.source.files[0].name}: no row contains a training example")
         if self.validation is None:
-            return SplitExamples(
-                rows.train, rows.validation, rows.truncated, rows.words_without_token
-            )
+            return SplitExamples(rows.train, rows.validation, rows.losses)
         validation = self.validation.tokenize(reader, max_length)
-        return SplitExamples(
-            rows.train,
-            validation.validation,
-            rows.truncated + validation.truncated,
-            rows.words_without_token + validation.words_without_token,
-        )
+        return SplitExamples(rows.train, validation.validation, rows.losses + validation.losses)
 
     def validation_texts(self) -> dict[tuple[str, int], str]:
         """Each validation row in one line of text, by file and row."""
