@@ -17,7 +17,7 @@ and the median of the ratios within rounds. fp32 has a quarter of the rows, peer
 
     pip install '.[parquet]' -r benchmarks/requirements.txt
     python benchmarks/jobs.py
-    python benchmarks/jobs.py --rows 40000 --rounds 3  # a few minutes
+    python benchmarks/jobs.py --rows 24000 --rounds 3  # a few minutes
     python benchmarks/jobs.py --quick
 """
 
