@@ -59,6 +59,26 @@ def test_a_query_beside_a_list_is_in_the_next_batch(client: str, length: int) ->
         assert served(queue, queue.next_batch(0))[id(query)] == 1
 
 
+def test_a_request_that_has_begun_ends_before_others_of_its_size_begin() -> None:
+    queue = queue_of()
+    requests = [submit(queue, [64] * 20) for _ in range(5)]
+    done: Counter[int] = Counter()
+    for _ in range(5):
+        done += served(queue, queue.next_batch(0))
+    assert [done[id(request)] for request in requests] == [20, 0, 0, 0, 0]
+
+
+def test_a_list_goes_on_beside_endless_queries_of_its_client() -> None:
+    queue = queue_of()
+    long = submit(queue, [64] * 100)
+    done: Counter[int] = Counter()
+    for _ in range(40):
+        for _ in range(8):
+            submit(queue, [64])
+        done += served(queue, queue.next_batch(0))
+    assert done[id(long)] >= 20
+
+
 def test_clients_share_alike_whatever_the_number_of_their_requests() -> None:
     queue = queue_of()
     for _ in range(50):

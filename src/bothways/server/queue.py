@@ -1,9 +1,11 @@
 """The queue of a device: requests take turns, and batches are filled by tokens.
 
-Clients take turns, and so do the requests of a client. A turn serves one request up to a quantum of
-tokens; what its next input needs beyond that is saved up over turns (deficit round robin, Shreedhar
-and Varghese 1995). The request that is first in turn decides the kind of a batch, and the others of
-that kind fill it, so that no client gains from sending several kinds.
+Clients take turns. A turn serves one request up to a quantum of tokens; what its next input needs
+beyond that is saved up over turns (deficit round robin, Shreedhar and Varghese 1995). Of a client's
+requests, the one with the fewest tokens left has the turn, so that a query does not wait for a
+list, and a request that has begun ends before another of its size begins; every fourth turn is that
+of the oldest, so that none waits for ever. The request that is first in turn decides the kind of a
+batch, and the others of that kind fill it, so that no client gains from sending several kinds.
 
 Nothing here knows threads, an event loop or a clock: the caller locks, and passes the time.
 """
@@ -19,6 +21,9 @@ Kind = TypeVar("Kind", bound=Hashable)
 
 TURNS_PER_BATCH = 4
 """Turns that fill a batch: a quantum is the budget of a batch divided by this."""
+
+OLDEST_TURN = 4
+"""Of this many turns of a client, one is that of its oldest request."""
 
 
 class Entry(NamedTuple):
@@ -52,7 +57,7 @@ class Ticket(Generic[Kind]):
     """A request in the queue.
 
     deadline: the time at which what is still queued is dropped. context: the caller's own.
-    jobs: what is still to take, in order. credit: tokens saved up over turns.
+    jobs: what is still to take, in order. tokens: of these. credit: tokens saved up over turns.
     """
 
     client: Hashable
@@ -62,6 +67,7 @@ class Ticket(Generic[Kind]):
     context: Any = None
     jobs: deque[Job] = dataclasses.field(default_factory=deque)
     awaited: list[Job] = dataclasses.field(default_factory=list)
+    tokens: int = 0
     credit: int = 0
 
 
@@ -84,7 +90,10 @@ class TurnQueue(Generic[Kind]):
     def __init__(self, budget: Callable[[Kind], int], *, coalesce: bool = True) -> None:
         self._budget = budget
         self._coalesce = coalesce
-        self._clients: dict[Hashable, deque[Ticket[Kind]]] = {}  # in the order of their turns
+        self._clients: dict[Hashable, list[Ticket[Kind]]] = {}
+        """Requests by client, oldest first; clients in the order of their turns."""
+        self._turns: dict[Hashable, int] = {}
+        """Turns that each client has had since it had no requests."""
         self._jobs: dict[tuple[Kind, Hashable], Job] = {}
         self.tokens = 0
         """Tokens that are queued, and not yet in a batch."""
@@ -109,8 +118,9 @@ class TurnQueue(Generic[Kind]):
             ticket.awaited.append(job)
             if not job.taken:
                 ticket.jobs.append(job)
+                ticket.tokens += job.tokens
         if ticket.jobs:
-            self._clients.setdefault(client, deque()).append(ticket)
+            self._clients.setdefault(client, []).append(ticket)
         return ticket
 
     def next_batch(self, now: float) -> JobBatch[Kind] | None:
@@ -119,9 +129,10 @@ class TurnQueue(Generic[Kind]):
         Requests whose deadline has passed are dropped first.
         """
         self.expire(now)
-        first = next((tickets[0] for tickets in self._clients.values()), None)
-        if first is None:
+        client = next(iter(self._clients), None)
+        if client is None:
             return None
+        first = self._next_of(client, self._clients[client])
         batch = JobBatch(first.kind)
         budget = self._budget(first.kind)
         while clients := [name for name in self._clients if self._in_turn(name, first.kind)]:
@@ -179,8 +190,14 @@ class TurnQueue(Generic[Kind]):
 
     def _in_turn(self, client: Hashable, kind: Kind) -> Ticket[Kind] | None:
         """The request of a client whose turn it is, of those of a kind."""
-        tickets = self._clients.get(client, ())
-        return next((ticket for ticket in tickets if ticket.kind == kind), None)
+        tickets = [ticket for ticket in self._clients.get(client, ()) if ticket.kind == kind]
+        return self._next_of(client, tickets) if tickets else None
+
+    def _next_of(self, client: Hashable, tickets: Sequence[Ticket[Kind]]) -> Ticket[Kind]:
+        """The request whose turn it is, of some of a client's, oldest first."""
+        if self._turns.get(client, 0) % OLDEST_TURN == OLDEST_TURN - 1:
+            return tickets[0]
+        return min(tickets, key=lambda ticket: ticket.tokens)
 
     def _is_full_after_turn(self, client: Hashable, batch: JobBatch[Kind], budget: int) -> bool:
         """Serve a client's turn; whether the batch has no room for its next input."""
@@ -190,25 +207,24 @@ class TurnQueue(Generic[Kind]):
             while ticket.jobs:
                 job = ticket.jobs[0]
                 if job.taken:  # in the turn of another request that needs it
-                    ticket.jobs.popleft()
+                    self._pass(ticket)
                     continue
                 if batch.jobs and batch.tokens + job.tokens > budget:
                     if has_taken:
-                        self._to_the_back(ticket)
+                        self._end_turn(client)
                     else:
                         ticket.credit -= credit
                     return True
                 if job.tokens > ticket.credit:
-                    self._to_the_back(ticket)
+                    self._end_turn(client)
                     return False
                 ticket.credit -= job.tokens
                 has_taken = True
                 self._take(job, batch)
-                ticket.jobs.popleft()
+                self._pass(ticket)
             credit = ticket.credit  # the client's next request has the rest of the turn
             self._leave(ticket)
-        if client in self._clients:
-            self._clients[client] = self._clients.pop(client)
+        self._end_turn(client)
         return False
 
     def _take(self, job: Job, batch: JobBatch[Kind]) -> None:
@@ -217,12 +233,15 @@ class TurnQueue(Generic[Kind]):
         batch.jobs.append(job)
         batch.tokens += job.tokens
 
-    def _to_the_back(self, ticket: Ticket[Kind]) -> None:
-        """End the turn of a request, and that of its client."""
-        tickets = self._clients.pop(ticket.client)
-        tickets.remove(ticket)
-        tickets.append(ticket)
-        self._clients[ticket.client] = tickets
+    def _pass(self, ticket: Ticket[Kind]) -> None:
+        """Go on to the next input of a request."""
+        ticket.tokens -= ticket.jobs.popleft().tokens
+
+    def _end_turn(self, client: Hashable) -> None:
+        """Put a client behind the others."""
+        if client in self._clients:
+            self._clients[client] = self._clients.pop(client)
+            self._turns[client] = self._turns.get(client, 0) + 1
 
     def _leave(self, ticket: Ticket[Kind]) -> None:
         tickets = self._clients.get(ticket.client)
@@ -230,3 +249,4 @@ class TurnQueue(Generic[Kind]):
             tickets.remove(ticket)
             if not tickets:
                 del self._clients[ticket.client]
+                self._turns.pop(ticket.client, None)
