@@ -31,6 +31,7 @@ __all__ = [
     "NativeBackend",
     "Precision",
     "available_isas",
+    "choose_isa",
     "default_threads",
     "engine_errors",
     "is_built",
@@ -135,7 +136,7 @@ class NativeBackend:
                 {**checked, **positions.weights},
                 int8=precision == "int8",
                 threads=num_threads(threads),
-                isa=os.environ.get("BOTHWAYS_ISA", "") if isa is None else isa,
+                isa=choose_isa(isa),
             )
         except ValueError as error:
             raise BackendError(f"native engine: {error}") from error
@@ -259,6 +260,11 @@ def _layer_indices(layers: Sequence[int], count: int) -> list[int]:
         if not -count <= layer < count:
             raise InputError(f"layer {layer}: expected 0 to {count - 1}, or negative from the end")
     return [layer % count for layer in layers]
+
+
+def choose_isa(isa: str | None) -> str:
+    """The instruction set to use: as given, else `BOTHWAYS_ISA`, else "" for the fastest."""
+    return os.environ.get("BOTHWAYS_ISA", "") if isa is None else isa
 
 
 def num_threads(threads: int | None) -> int:

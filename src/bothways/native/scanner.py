@@ -4,13 +4,12 @@ n rows; q queries; d columns; w words of 64 bits.
 """
 
 import functools
-import os
 
 import numpy as np
 from jaxtyping import Float32, Int32, UInt64
 
 from bothways.errors import BackendError
-from bothways.native.backend import engine_errors, num_threads, require_engine
+from bothways.native.backend import choose_isa, engine_errors, num_threads, require_engine
 
 __all__ = ["VectorScanner", "hamming_distances", "scan_vectors"]
 
@@ -33,7 +32,7 @@ class VectorScanner:
         try:
             self._scanner = _engine.Scanner(
                 threads=num_threads(threads),
-                isa=os.environ.get("BOTHWAYS_ISA", "") if isa is None else isa,
+                isa=choose_isa(isa),
             )
         except ValueError as error:
             raise BackendError(f"native engine: {error}") from error
