@@ -1,8 +1,10 @@
 """A family of models: the fields of its config.json, and the names of its weights.
 
-A family is data, one file each in `families`. Every field of a config.json is mapped to a field of
-`EncoderConfig`, kept (for heads, training and export), dropped by name, accepted with certain
-values only, or refused; no field is ignored silently.
+A family is data, one file each in `families`. Every field of a config.json that the family's
+implementation in transformers reads is mapped to a field of `EncoderConfig`, kept (for heads,
+training and export), dropped by name, or accepted with certain values only. Other fields cannot
+change a result: they are kept as unread fields. `scripts/config_fields.py` collects what
+transformers reads, and a test compares it with the families.
 """
 
 import dataclasses
@@ -15,6 +17,7 @@ from bothways.checkpoints.head_architectures import HeadArchitecture
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable, Reading
 from bothways.checkpoints.tokenizer_class import TokenizerClass
+from bothways.checkpoints.unread_fields import UnreadFields
 from bothways.errors import CheckpointError, ConfigError, UnsupportedModel
 from bothways.io.json_files import brief
 from bothways.model.config import Activation, EncoderConfig
@@ -97,6 +100,10 @@ _ONLY: Mapping[str, tuple[tuple[Any, ...], str]] = {
 }
 
 
+_RESERVED = {*_KEPT, *_DROPPED, *_ONLY, "auto_map"}
+"""Fields that no config.json can have as unread fields."""
+
+
 def _no_quirks(fields: Fields, values: dict[str, Any]) -> None:
     pass
 
@@ -159,7 +166,7 @@ class Family:
 
         Raises:
             CheckpointError: if a field has a wrong value, or fields contradict each other.
-            UnsupportedModel: naming a field that bothways does not know or support.
+            UnsupportedModel: naming a field with a value that bothways does not support.
         """
         fields = Fields(values, file)
         self._check_code(fields)
@@ -175,7 +182,9 @@ class Family:
             fields.only(name, *values_of)
         settings = fields.keep((*_KEPT, *self.kept))
         fields.drop((*_DROPPED, *self.dropped))
-        fields.finish(self.model_type)
+        unread = UnreadFields()
+        unread.add("config.json", fields)
+        settings |= unread.settings()
         try:
             return EncoderConfig(**ours), settings
         except ConfigError as error:
@@ -184,7 +193,9 @@ class Family:
     def write_config(self, config: EncoderConfig, settings: Mapping[str, Any]) -> dict[str, Any]:
         """A config.json for `config`: `read_config` backwards, where there is no `obstacle`."""
         known = {*_KEPT, *self.kept}
-        theirs = dict(self.needed)
+        unread = UnreadFields.of(settings)["config.json"]
+        theirs = {name: value for name, value in unread.items() if name not in _RESERVED}
+        theirs |= self.needed
         theirs |= {name: value for name, value in settings.items() if name in known}
         for name, (ours, _) in self.rows.items():
             value = getattr(config, ours)

@@ -21,7 +21,7 @@ from bothways.model.heads import Head, head_layout
 __all__ = ["config_for_graph", "write_transformers"]
 
 _SEGMENTS = "embedding.segment.weight"
-_OF_HEADS = ("architectures", "num_labels", "problem_type")
+_OF_FAMILY = ("architectures", "num_labels", "problem_type", "unread_fields")
 
 
 def write_transformers(out: Path, model: ModelBundle) -> list[str]:
@@ -83,7 +83,7 @@ class _Plan:
         settings = dict(model.source_settings)
         same_family = settings.get("model_type") == family.model_type
         if not same_family:
-            for name in _OF_HEADS:  # in the words of the other family
+            for name in _OF_FAMILY:  # in the words of the other family
                 settings.pop(name, None)
         heads, exports, notes = _export_heads(family, model, config, settings)
         settings = _settings_of(family, settings, exports, keeps_others=bool(heads) and same_family)

@@ -52,6 +52,8 @@ ALIASES = {"gamma": "weight", "beta": "bias"}
 ABSOLUTE_ONLY: Mapping[str, tuple[Any, ...]] = {"position_embedding_type": ("absolute", None)}
 
 UNUSED = (
+    # Read only to allow a hidden_size that the heads do not divide, which EncoderConfig refuses.
+    "embedding_size",
     # Fields of a pooler in the first multilingual BERT; no implementation reads them.
     "directionality",
     "pooler_fc_size",

@@ -75,6 +75,7 @@ ROBERTA = Family(
     tokenizer=TOKENIZER,
     rows=dict(bert.FIELDS) | {"vocab_size": ("vocab_size", 50265)},
     only=bert.ABSOLUTE_ONLY,
+    dropped=bert.UNUSED,
     read_quirks=read_offset,
     write_quirks=write_offset,
     heads=(*HEADS, answer_spans()),
