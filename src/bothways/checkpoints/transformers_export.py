@@ -11,6 +11,7 @@ from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.head_architectures import DECODER
 from bothways.checkpoints.head_export import HeadExport, export_head, labeling
+from bothways.checkpoints.key_table import UNREAD
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import write_safetensors
 from bothways.errors import UnsupportedModel
@@ -152,7 +153,9 @@ def _export_heads(
     for name in model.unused_head_weights():
         if name in arrays:
             continue
-        if _knows(family, {**arrays, name: model.head_weights[name]}):
+        if name.startswith(UNREAD) and settings.get("model_type") != family.model_type:
+            notes.append(f"the weight {name.removeprefix(UNREAD)!r}: it is of another family")
+        elif _knows(family, {**arrays, name: model.head_weights[name]}):
             arrays[name] = model.head_weights[name]
         else:
             notes.append(f"the weight {name!r}: {family.model_type} has no place for it")
