@@ -18,10 +18,12 @@ from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable, Reading
 from bothways.checkpoints.tokenizer_class import TokenizerClass
 from bothways.checkpoints.unread_fields import UnreadFields
+from bothways.checkpoints.weight_files import StoredWeights
 from bothways.errors import CheckpointError, ConfigError, UnsupportedModel
 from bothways.io.json_files import brief
 from bothways.model.config import Activation, EncoderConfig
 from bothways.model.layout import layout
+from bothways.model.pooling import MEAN, Pooling
 
 __all__ = ["MAX_LAYERS", "THEIR_ACTIVATIONS", "Family", "activation"]
 
@@ -112,6 +114,10 @@ def _nothing(config: EncoderConfig) -> dict[str, Any]:
     return {}
 
 
+def _as_stored(values: Mapping[str, Any], stored: StoredWeights) -> StoredWeights:
+    return stored
+
+
 def _as_it_is(config: EncoderConfig, arrays: Mapping[str, np.ndarray], file: str) -> EncoderConfig:
     return config
 
@@ -128,6 +134,8 @@ class Family:
     read_quirks(fields, values): reads fields that no row can express into our `values`.
     write_quirks(config): the reverse. needed: fields that transformers requires, with defaults.
     from_weights(config, arrays, file): completes the config with values that only weights reveal.
+    fold(values, stored): the weights of a file, with those merged that have no name in `layout`.
+    pooling: how the family's own class pools; the mean where it does not.
     buffers(config): arrays that transformers expects in a file, but that are not weights.
     tables: names of weights; the first table is written, and the first that fits reads a file.
     heads: the architectures of the heads of its classes.
@@ -150,6 +158,8 @@ class Family:
     from_weights: Callable[[EncoderConfig, Mapping[str, np.ndarray], str], EncoderConfig] = (
         _as_it_is
     )
+    fold: Callable[[Mapping[str, Any], StoredWeights], StoredWeights] = _as_stored
+    pooling: Pooling = MEAN
     buffers: Callable[[EncoderConfig], dict[str, np.ndarray]] = _nothing
     published_code: frozenset[str] = frozenset()
     tokenizer: TokenizerClass | None = None
@@ -215,10 +225,10 @@ class Family:
         return ", ".join(f"{n}={ours[n]!r}" for n in ours if ours[n] != theirs[n])
 
     def fit(self, keys: Set[str], config: EncoderConfig) -> Reading:
-        """The reading by the first table that fits, or by the one with the fewest problems."""
+        """The reading with the fewest problems, then the fewest unread weights."""
         expected = layout(config).keys()
         readings = [table.read(keys, expected) for table in self.tables]
-        return min(readings, key=lambda reading: len(reading.problems))
+        return min(readings, key=lambda reading: (len(reading.problems), reading.num_unread))
 
     def _check_code(self, fields: Fields) -> None:
         auto_map = fields.raw("auto_map", None)

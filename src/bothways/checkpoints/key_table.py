@@ -59,6 +59,11 @@ class Reading:
     targets: Mapping[str, tuple[str, ...]]
     problems: tuple[str, ...]
 
+    @property
+    def num_unread(self) -> int:
+        """The number of weights of unknown heads."""
+        return sum(name.startswith(UNREAD) for names in self.targets.values() for name in names)
+
     def apply(self, arrays: Mapping[str, np.ndarray], file: str) -> dict[str, np.ndarray]:
         """The arrays under our names, fused ones cut.
 

@@ -45,7 +45,8 @@ def read_transformers(folder: Path) -> ModelBundle:
     config, settings = family.read_config(values, str(config_file))
     prefixes = [prefix for table in family.tables for prefix in table.prefixes]
     num_weights = sum(map(math.prod, layout(config).values()))
-    arrays, file, file_of = merge_adapter(folder, read_weights(folder, num_weights), prefixes)
+    merged = merge_adapter(folder, read_weights(folder, num_weights), prefixes)
+    arrays, file, file_of = family.fold(values, merged)
     config = family.from_weights(config, arrays, str(file))
     reading = family.fit(arrays.keys(), config)
     named, stored = reading.apply(arrays, str(file)), reading.locate(file_of)
@@ -59,6 +60,7 @@ def read_transformers(folder: Path) -> ModelBundle:
     heads, unread = read_heads(family.heads, family.stem, config, settings, head_arrays)
     spec = ModelSpec(
         config=config,
+        pooling=family.pooling,
         heads=heads,
         max_length=min(config.max_length, _tokenizer_length(folder) or config.max_length),
     )
