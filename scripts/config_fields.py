@@ -81,7 +81,7 @@ def _declared(config: ast.ClassDef) -> Iterator[str]:
                 if "ClassVar" not in ast.unparse(kind):
                     yield name
             case ast.Assign(targets=[ast.Name(id="attribute_map")], value=ast.Dict(keys=keys)):
-                yield from (key.value for key in keys if isinstance(key, ast.Constant))
+                yield from _texts(keys)
 
 
 def _reads(tree: ast.AST) -> Iterator[str]:
@@ -117,10 +117,17 @@ def _module_fields(name: str, file: str) -> set[str]:
                 | ast.AnnAssign(target=ast.Name(id=target), value=ast.expr() as value)
             ) if target.startswith("config_key"):
                 keys = value.keys if isinstance(value, ast.Dict) else getattr(value, "elts", [])
-                fields |= {key.value for key in keys if isinstance(key, ast.Constant)}
+                fields |= set(_texts(keys))
             case ast.FunctionDef(name="__init__", args=arguments):
                 fields |= {a.arg for a in (*arguments.args[1:], *arguments.kwonlyargs)}
     return fields
+
+
+def _texts(nodes: Iterable[ast.expr | None]) -> Iterator[str]:
+    for node in nodes:
+        match node:
+            case ast.Constant(value=str(text)):
+                yield text
 
 
 def _root(package: str) -> Path:

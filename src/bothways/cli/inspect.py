@@ -1,5 +1,6 @@
 """`bothways inspect`: print what a model is and what it costs, without running it."""
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,19 @@ _LENGTHS = (32, 128, 512, 2048, 8192)
 _MAX_LABELS = 20
 
 
-def inspect(model: o.ModelArgument, as_json: o.AsJson = False, quiet: o.Quiet = False) -> None:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InspectOptions:
+    """What the model's folder leaves out."""
+
+    family: o.Family = None
+
+
+def inspect(
+    model: o.ModelArgument,
+    options: InspectOptions,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+) -> None:
     """Print what a model is and what it costs.
 
     Prints family, input, pooling, prompts, heads, parameters by part, bytes, operations and config.
@@ -34,7 +47,7 @@ def inspect(model: o.ModelArgument, as_json: o.AsJson = False, quiet: o.Quiet = 
     from bothways import checkpoints
 
     path = models.fetch(model, quiet=quiet)
-    bundle = checkpoints.read_folder(path)
+    bundle = checkpoints.read_folder(path, family=options.family)
     reader = checkpoints.open_reader(bundle)
     facts = describe(bundle, reader, checkpoints.fingerprint(path))
     if as_json:
