@@ -1,0 +1,118 @@
+"""Hub models whose weights are only in torch's format: converted once, into bothways' cache.
+
+A pickle is read by the loader of `torch_files`, which runs none of its code. Everything else of the
+model is linked, or copied where the file system does not link.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from bothways.checkpoints.cache import FileRecord, Slot
+from bothways.checkpoints.weight_files import (
+    find_weights,
+    inside,
+    read_weights,
+    write_safetensors,
+)
+from bothways.errors import CheckpointError, SourceError
+from bothways.io.json_files import has_file, read_json
+
+__all__ = ["convert", "converted", "folders_without_safetensors", "has_pickles", "pickled_patterns"]
+
+_PICKLED = "pytorch_model*.bin"
+_WITHOUT_WEIGHTS = ("Pooling", "Normalize", "SpladePooling", "Dropout")
+
+
+def folders_without_safetensors(snapshot: Path) -> list[Path]:
+    """The folder of a model, and those of its modules, that have no weights yet."""
+    folders = [snapshot, *_module_folders(snapshot)]
+    lacking = [path for path in dict.fromkeys(folders) if not any(path.glob("*.safetensors"))]
+    if snapshot in lacking and any(snapshot.glob("0_*/*.safetensors")):
+        lacking.remove(snapshot)
+    return lacking
+
+
+def has_pickles(folder: Path) -> bool:
+    """Whether a folder has weights in torch's format."""
+    return any(folder.glob(_PICKLED))
+
+
+def pickled_patterns(snapshot: Path, folders: list[Path]) -> list[str]:
+    """What to download so that these folders have weights."""
+    return [(path / _PICKLED).relative_to(snapshot).as_posix() for path in folders]
+
+
+def converted(snapshot: Path, repository: str) -> Path | None:
+    """The converted model of a snapshot in the cache; None if there is none."""
+    return _slot(snapshot, repository).find(None)
+
+
+def convert(snapshot: Path, repository: str, folders: list[Path]) -> Path:
+    """Convert the weights of these folders of a snapshot; return the folder in the cache.
+
+    Raises:
+        SourceError: if a file is damaged, or is no pickle of tensors.
+        MissingExtra: if torch is not installed.
+    """
+    slot = _slot(snapshot, repository)
+    with slot.lock():
+        if cached := slot.find(None):  # another process was faster
+            return cached
+        with slot.scratch_folder() as scratch:
+            model = scratch / "model"
+            try:
+                files = dict(_write(snapshot, folders, model))
+            except CheckpointError as error:
+                raise SourceError(f"hf:{repository}: {error}") from error
+            return slot.store(model, files)
+
+
+def _slot(snapshot: Path, repository: str) -> Slot:
+    source = f"hf:{repository}@{snapshot.name} in safetensors"
+    return Slot(source, label=f"{repository}-{snapshot.name[:12]}")
+
+
+def _module_folders(snapshot: Path) -> Iterator[Path]:
+    file = snapshot / "modules.json"
+    try:
+        entries = read_json(file) if has_file(file) else []
+        for entry in entries if isinstance(entries, list) else []:
+            path, kind = (entry.get(name) for name in ("path", "type"))
+            if str(kind).rpartition(".")[2] not in _WITHOUT_WEIGHTS and isinstance(path, str):
+                yield inside(snapshot, path, file)
+    except (CheckpointError, AttributeError):  # reading the model reports it
+        return
+
+
+def _write(snapshot: Path, folders: list[Path], model: Path) -> Iterator[tuple[str, FileRecord]]:
+    for path in sorted(snapshot.rglob("*")):
+        name = path.relative_to(snapshot)
+        if not path.is_file() or (path.parent in folders and path.name.startswith("pytorch_model")):
+            continue
+        (model / name).parent.mkdir(parents=True, exist_ok=True)
+        _link(path.resolve(), model / name)
+        yield name.as_posix(), _record(model / name)
+    for folder in folders:
+        if not find_weights(folder):
+            continue
+        out = model / folder.relative_to(snapshot) / "model.safetensors"
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_safetensors(out, read_weights(folder).arrays)
+        yield out.relative_to(model).as_posix(), _record(out)
+
+
+def _link(path: Path, out: Path) -> None:
+    try:
+        os.link(path, out)
+    except OSError:
+        shutil.copyfile(path, out)
+
+
+def _record(path: Path) -> FileRecord:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        os.fsync(file.fileno())
+    return FileRecord(path.stat().st_size, digest)
