@@ -85,6 +85,13 @@ POINTS: dict[str, EncoderConfig] = {
     "relative in windows": _point(
         position_embedding="none", attention_positions="relative", windows=(5, None, 0)
     ),
+    "alibi": _point(position_embedding="none", attention_positions="alibi", d_model=32),
+    "alibi and learned, three heads": _point(
+        attention_positions="alibi", num_heads=3, d_model=24, position_offset=2
+    ),
+    "sinusoidal and alibi, windows": _point(
+        position_embedding="sinusoidal", attention_positions="alibi", windows=(5, None, 0)
+    ),
     "window 0": _point(windows=(0, 0, 0)),
     "window 1": _point(windows=(1, 1, 1)),
     "windows, some none": _point(windows=(None, 6, 39)),

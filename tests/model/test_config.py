@@ -26,7 +26,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"attention_positions": "learned"},
-        "attention_positions='learned': expected one of rotary, relative, none",
+        "attention_positions='learned': expected one of rotary, relative, alibi, none",
     ),
     ({"norm": "batch"}, "norm='batch': expected one of layer, rms"),
     ({"norm_placement": "sandwich"}, "norm_placement='sandwich': expected one of post, pre"),

@@ -70,8 +70,10 @@ class EncoderConfig:
             `sinusoidal` (Vaswani et al. 2017, section 3.5); or `none`.
         attention_positions: how attention uses distance: `rotary` rotates queries and keys
             (Su et al. 2021, section 3.2); `relative` adds a learned bias per head and bucket of
-            distance to the scores (Raffel et al. 2020, section 2.1); or `none`. Both fields may be
-            set: MPNet has `learned` and `relative`.
+            distance to the scores (Raffel et al. 2020, section 2.1); `alibi` subtracts the distance
+            times a fixed slope per head, the same in both directions (Press et al. 2022, section
+            3; Günther et al. 2023, section 4.1); or `none`. Both fields may be set: MPNet has
+            `learned` and `relative`.
         position_offset: row of the position table for the first position; RoBERTa's is 2.
         position_padding_token: id of the padding token in models that do not count it as a
             position: it takes the row before the first position's, and the next token goes on

@@ -110,7 +110,7 @@ def _check_attention_positions(config: "EncoderConfig") -> None:
                     f"{config.head_width} wide (d_model={config.d_model}, "
                     f"num_heads={config.num_heads}); choose an even head width"
                 )
-        case "relative" | "none":
+        case "relative" | "alibi" | "none":
             pass
         case unknown:
             assert_never(unknown)

@@ -28,7 +28,7 @@ def layout(config: EncoderConfig) -> dict[str, Shape]:
     match config.attention_positions:
         case "relative":
             names["relative_bias.weight"] = (config.relative_buckets, config.num_heads)
-        case "rotary" | "none":
+        case "rotary" | "alibi" | "none":
             pass
         case unknown:
             assert_never(unknown)
