@@ -81,6 +81,8 @@ class EncoderConfig:
             token has a position.
         rotary_base, rotary_base_local: base of the rotary wavelengths; the second, if set, in
             layers with a window (ModernBERT, Warner et al. 2024, section 2.1).
+        rotary_factor: what all rotary frequencies are divided by: positions are scaled (Chen et al.
+            2023, section 2.3; with another base, NTK-aware scaling).
         rotary_precision: `float16` for models whose frequencies were rounded to half precision in
             training, so that their weights rely on the rounding (ESM-2's released weights).
         relative_buckets, relative_max_distance: number of buckets (both directions together) and
@@ -96,6 +98,7 @@ class EncoderConfig:
         activation, gated: the feed-forward is down(act(up(x))), or, gated (Shazeer 2020),
             down(act(gate(x)) * up(x)). `gelu` is the erf form, `gelu_tanh` its approximation.
         attention_bias, feed_forward_bias: whether those linear maps have biases.
+            feed_forward_input_bias: False if up and gate have none although down has one (GTE).
         windows: for each layer, the largest distance that attention reaches (so that a position
             sees 2 * window + 1 positions), or None for all; empty for all in every layer.
         block_of_layer: for each layer, the block whose weights it uses; empty for one block per
@@ -129,6 +132,7 @@ class EncoderConfig:
     position_padding_token: int | None = None
     rotary_base: float = 10_000.0
     rotary_base_local: float | None = None
+    rotary_factor: float = 1.0
     rotary_precision: RotaryPrecision = "exact"
     relative_buckets: int = 32
     relative_max_distance: int = 128
@@ -143,6 +147,7 @@ class EncoderConfig:
     gated: bool = False
     attention_bias: bool = True
     feed_forward_bias: bool = True
+    feed_forward_input_bias: bool = True
     windows: tuple[int | None, ...] = ()
     block_of_layer: tuple[int, ...] = ()
 
@@ -178,6 +183,11 @@ class EncoderConfig:
             case unknown:
                 assert_never(unknown)
 
+    @property
+    def has_feed_forward_input_bias(self) -> bool:
+        """Whether the first maps of the feed-forward, up and gate, have biases."""
+        return self.feed_forward_bias and self.feed_forward_input_bias
+
     def block(self, layer: int) -> int:
         """The block whose weights `layer` uses."""
         return self.block_of_layer[layer] if self.block_of_layer else layer
@@ -193,9 +203,15 @@ class EncoderConfig:
         return self.rotary_base
 
     def rotary_frequencies(self, layer: int) -> tuple[float, ...]:
-        """Radians per position by which pair i of a head is rotated in `layer`: base^(-2i/K)."""
+        """Radians per position by which pair i of a head is rotated in `layer`: base^(-2i/K) / f.
+
+        f is the `rotary_factor`.
+        """
         return rotary_frequencies(
-            self.rotary_base_of(layer), self.head_width, self.rotary_precision
+            self.rotary_base_of(layer),
+            self.head_width,
+            self.rotary_precision,
+            factor=self.rotary_factor,
         )
 
     def has_attention_norm(self, block: int) -> bool:
