@@ -18,7 +18,7 @@ __all__ = [
 
 Input = Literal["tokens", "vectors"]
 PositionEmbedding = Literal["learned", "sinusoidal", "none"]
-AttentionPositions = Literal["rotary", "relative", "none"]
+AttentionPositions = Literal["rotary", "relative", "alibi", "none"]
 RotaryPrecision = Literal["exact", "float16"]
 Norm = Literal["layer", "rms"]
 NormPlacement = Literal["post", "pre"]

@@ -9,7 +9,7 @@
 
 namespace bothways {
 
-// Position tables of attention, shared by all sequences: rotary angles and relative biases.
+// Position tables of attention, shared by all sequences: rotary angles, and biases by distance.
 class PositionTables {
 public:
     PositionTables(const EncoderConfig& config, const Weights& weights);
@@ -19,7 +19,8 @@ public:
         const float* sine;
     };
     Rotary rotary(int layer) const;  // requires rotary positions
-    // The bias of one head, indexed by key position - query position; null without relative positions.
+    // The bias of one head, indexed by key position - query position; null without relative or alibi
+    // positions.
     const float* bias(int head) const;
     std::size_t bytes() const;
 

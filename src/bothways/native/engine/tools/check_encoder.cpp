@@ -55,6 +55,11 @@ const std::vector<Variant>& variants() {
              c.positions = Positions::relative, c.embedding_width = 21, c.embedding_projection = true;
              c.block = {0, 0}, c.activation = Activation::gelu_tanh;
          }},
+        {"alibi, windows",
+         [](EncoderConfig& c) {
+             c.positions = Positions::alibi, c.position_table = false;
+             c.alibi_slopes = {0.0625, 0.00390625, 0.25}, c.window = {-1, 40};
+         }},
         {"padding within sequences",
          [](EncoderConfig& c) { c.position_offset = 2, c.position_padding_token = 1; }},
         {"vectors, sinusoidal",
