@@ -27,6 +27,8 @@ MODULES = {
     "Pooling": "sentence_transformer/modules/pooling.py",
     "Dense": "base/modules/dense.py",
     "Normalize": "base/modules/normalize.py",
+    "LayerNorm": "sentence_transformer/modules/layer_norm.py",
+    "Dropout": "sentence_transformer/modules/dropout.py",
     "SpladePooling": "sparse_encoder/modules/splade_pooling.py",
 }
 

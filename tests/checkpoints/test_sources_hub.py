@@ -269,7 +269,8 @@ def test_pickled_weights_are_converted_once(root: str, hub: Hub, tmp_path: Path)
     assert safetensors.numpy.load(files["2_Dense/model.safetensors"])["linear.weight"][3] == 3
     if root == "pickled":
         (weight,) = safetensors.numpy.load(files["model.safetensors"]).values()
-        assert (weight.dtype, weight.shape, weight.min()) == (np.float32, (2, 3), 1)
+        assert weight.dtype == np.float32
+        assert weight.tolist() == [[1.0] * 3] * 2
     else:
         assert files["model.safetensors"] == b"whole"
         assert not [path for path in hub.asked if path.endswith("main/pytorch_model.bin")]

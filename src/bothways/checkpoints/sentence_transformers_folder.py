@@ -22,7 +22,7 @@ from bothways.checkpoints.wrong_folders import unread_classifier
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import brief, has_file, read_object, read_optional_object
 from bothways.model.config import PoolingMode
-from bothways.model.pooling import Dense, DenseActivation, Module, Normalize, Pooling
+from bothways.model.pooling import Dense, DenseActivation, LayerNorm, Module, Normalize, Pooling
 from bothways.model.spec import SIMILARITIES
 from bothways.model.weights import CheckedWeights
 
@@ -114,8 +114,8 @@ def read_sentence_transformers(folder: Path, family: str | None = None) -> Model
         return _of_heads(files, read_transformers(transformer, family), _SCORES)
     if kinds[:2] != ["Transformer", "Pooling"]:
         raise UnsupportedModel(
-            f"{folder / 'modules.json'}: expected Transformer, Pooling, then Dense and Normalize; "
-            "or for scores a Transformer, for terms one and SpladePooling"
+            f"{folder / 'modules.json'}: expected Transformer, Pooling, then Dense, LayerNorm, "
+            "Dropout and Normalize; or for scores a Transformer, for terms one and SpladePooling"
         )
     model = _with_settings(files, read_transformers(transformer, family), _VECTORS)
     pooling = _pooling(files, rest[0][1] / "config.json", model.config.d_model)
@@ -165,13 +165,19 @@ def _modules(
     """The modules after pooling, and their weights. width: dimensions of the pooled vector."""
     modules: list[Module] = []
     weights: list[CheckedWeights] = []
-    for number, (kind, path) in enumerate(entries):
+    for kind, path in entries:
+        prefix = f"modules.{len(modules)}."
         match kind:
             case "Dense":
                 dense, arrays = _dense(files, path, width)
                 width = dense.outputs
                 modules.append(dense)
-                weights.append(arrays.with_prefix(f"modules.{number}."))
+                weights.append(arrays.with_prefix(prefix))
+            case "LayerNorm":
+                modules.append(LayerNorm(width))
+                weights.append(_layer_norm(files, path, width).with_prefix(prefix))
+            case "Dropout":
+                _check_dropout(files, path / "config.json")
             case "Normalize":
                 _check_normalize(files, path / "config.json")
                 modules.append(Normalize())
@@ -247,6 +253,26 @@ def _dense(files: _SettingsFiles, folder: Path, width: int) -> tuple[Dense, Chec
     layout = {"linear.weight": shape} | ({"linear.bias": shape[:1]} if has_bias else {})
     checked = CheckedWeights(layout, arrays, str(source))
     return dense, checked.without_prefix("linear.")
+
+
+def _layer_norm(files: _SettingsFiles, folder: Path, width: int) -> CheckedWeights:
+    """The `weight` and `bias` of a layer norm."""
+    fields = files.read(folder / "config.json")
+    if (dimension := fields.integer("dimension")) != width:
+        raise CheckpointError(
+            f"{fields.file}: dimension={dimension}; its input has {width} dimensions"
+        )
+    files.finish(fields)
+    arrays, source, _ = read_weights(folder, 2 * width)
+    layout = {f"norm.{name}": (width,) for name in ("weight", "bias")}
+    return CheckedWeights(layout, arrays, str(source)).without_prefix("norm.")
+
+
+def _check_dropout(files: _SettingsFiles, file: Path) -> None:
+    """Read the settings of a dropout, which changes no vector after training."""
+    fields = files.read(file)
+    fields.number("dropout", 0.2)
+    files.finish(fields)
 
 
 def _check_normalize(files: _SettingsFiles, file: Path) -> None:
