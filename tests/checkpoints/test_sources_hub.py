@@ -256,6 +256,19 @@ PICKLED = {
 }
 
 
+def test_a_pickled_encoder_in_a_folder_of_its_own_is_converted(hub: Hub, tmp_path: Path) -> None:
+    """As the first releases of sentence-transformers wrote models."""
+    entries = [{"path": "0_Transformer", "type": "sentence_transformers.models.Transformer"}]
+    hub.models["org/old"] = {
+        "modules.json": json.dumps(entries).encode(),
+        "0_Transformer/config.json": b"{}",
+        "0_Transformer/pytorch_model.bin": PICKLED["pytorch_model.bin"],
+    }
+    files = pull("org/old", hub, tmp_path, {"BOTHWAYS_CACHE": str(tmp_path / "cache")}).files()
+    assert "0_Transformer/model.safetensors" in files
+    assert "model.safetensors" not in files
+
+
 @pytest.mark.parametrize("root", ["pickled", "safetensors"])
 def test_pickled_weights_are_converted_once(root: str, hub: Hub, tmp_path: Path) -> None:
     hub.models["org/pickled"] = dict(PICKLED)

@@ -46,7 +46,7 @@ def fetch(
         patterns = hub_conversion.pickled_patterns(folder, lacking)
         _download(source, patterns, folder.name, offline, progress)
     pickled = [path for path in lacking if hub_conversion.has_pickles(path)]
-    if folder in lacking and folder not in pickled:
+    if not pickled and not any(folder.rglob("*.safetensors")):
         raise SourceError(
             f"{source}: the model has no weights, neither safetensors nor pytorch_model.bin"
         )

@@ -11,28 +11,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bothways.checkpoints.cache import FileRecord, Slot
-from bothways.checkpoints.weight_files import (
-    find_weights,
-    inside,
-    read_weights,
-    write_safetensors,
-)
+from bothways.checkpoints.weight_files import inside, read_weights, write_safetensors
 from bothways.errors import CheckpointError, SourceError
 from bothways.io.json_files import has_file, read_json
 
 __all__ = ["convert", "converted", "folders_without_safetensors", "has_pickles", "pickled_patterns"]
 
-_PICKLED = "pytorch_model*.bin"
+_PREFIX = "pytorch_model"
+_PICKLED = f"{_PREFIX}*.bin"
 _WITHOUT_WEIGHTS = ("Pooling", "Normalize", "SpladePooling", "Dropout")
 
 
 def folders_without_safetensors(snapshot: Path) -> list[Path]:
-    """The folder of a model, and those of its modules, that have no weights yet."""
-    folders = [snapshot, *_module_folders(snapshot)]
-    lacking = [path for path in dict.fromkeys(folders) if not any(path.glob("*.safetensors"))]
-    if snapshot in lacking and any(snapshot.glob("0_*/*.safetensors")):
-        lacking.remove(snapshot)
-    return lacking
+    """The folders of a model's modules, or its only folder, that need weights and have none yet."""
+    folders = list(_module_folders(snapshot)) or [snapshot]
+    return [path for path in dict.fromkeys(folders) if not any(path.glob("*.safetensors"))]
 
 
 def has_pickles(folder: Path) -> bool:
@@ -64,10 +57,32 @@ def convert(snapshot: Path, repository: str, folders: list[Path]) -> Path:
         with slot.scratch_folder() as scratch:
             model = scratch / "model"
             try:
-                files = dict(_write(snapshot, folders, model))
+                files = write_converted(snapshot, folders, model)
             except CheckpointError as error:
                 raise SourceError(f"hf:{repository}: {error}") from error
             return slot.store(model, files)
+
+
+def write_converted(snapshot: Path, folders: list[Path], out: Path) -> dict[str, FileRecord]:
+    """Write a snapshot with the weights of these folders in safetensors; the record of each file.
+
+    Raises:
+        CheckpointError: if weights are damaged, or no pickle of tensors.
+        MissingExtra: if torch is not installed.
+    """
+    files = {}
+    for path in sorted(snapshot.rglob("*")):
+        name = path.relative_to(snapshot)
+        if path.is_file() and not (path.parent in folders and path.name.startswith(_PREFIX)):
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            _link(path.resolve(), out / name)
+            files[name.as_posix()] = _record(out / name)
+    for folder in folders:
+        name = folder.relative_to(snapshot) / "model.safetensors"
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        write_safetensors(out / name, read_weights(folder).arrays)
+        files[name.as_posix()] = _record(out / name)
+    return files
 
 
 def _slot(snapshot: Path, repository: str) -> Slot:
@@ -85,23 +100,6 @@ def _module_folders(snapshot: Path) -> Iterator[Path]:
                 yield inside(snapshot, path, file)
     except (CheckpointError, AttributeError):  # reading the model reports it
         return
-
-
-def _write(snapshot: Path, folders: list[Path], model: Path) -> Iterator[tuple[str, FileRecord]]:
-    for path in sorted(snapshot.rglob("*")):
-        name = path.relative_to(snapshot)
-        if not path.is_file() or (path.parent in folders and path.name.startswith("pytorch_model")):
-            continue
-        (model / name).parent.mkdir(parents=True, exist_ok=True)
-        _link(path.resolve(), model / name)
-        yield name.as_posix(), _record(model / name)
-    for folder in folders:
-        if not find_weights(folder):
-            continue
-        out = model / folder.relative_to(snapshot) / "model.safetensors"
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_safetensors(out, read_weights(folder).arrays)
-        yield out.relative_to(model).as_posix(), _record(out)
 
 
 def _link(path: Path, out: Path) -> None:
