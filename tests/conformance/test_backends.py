@@ -70,6 +70,7 @@ POINTS: dict[str, EncoderConfig] = {
         windows=(None, 3, 3),
         norm_placement="pre",
     ),
+    "rotary, scaled": _point(attention_positions="rotary", rotary_factor=4.0, rotary_base=50.0),
     "relative": _point(
         position_embedding="none",
         attention_positions="relative",
@@ -84,6 +85,13 @@ POINTS: dict[str, EncoderConfig] = {
     ),
     "relative in windows": _point(
         position_embedding="none", attention_positions="relative", windows=(5, None, 0)
+    ),
+    "alibi": _point(position_embedding="none", attention_positions="alibi", d_model=32),
+    "alibi and learned, three heads": _point(
+        attention_positions="alibi", num_heads=3, d_model=24, position_offset=2
+    ),
+    "sinusoidal and alibi, windows": _point(
+        position_embedding="sinusoidal", attention_positions="alibi", windows=(5, None, 0)
     ),
     "window 0": _point(windows=(0, 0, 0)),
     "window 1": _point(windows=(1, 1, 1)),
@@ -107,6 +115,8 @@ POINTS: dict[str, EncoderConfig] = {
     "gelu_tanh, gated": _point(activation="gelu_tanh", gated=True, feed_forward_bias=False),
     "silu, gated": _point(activation="silu", gated=True),
     "silu": _point(activation="silu"),
+    "silu, gated, one bias": _point(activation="silu", gated=True, feed_forward_input_bias=False),
+    "no gate, one bias": _point(feed_forward_input_bias=False),
     "no biases": _point(attention_bias=False, feed_forward_bias=False, norm_bias=False),
     "odd sizes": _point(num_layers=1, num_heads=1, d_model=13, d_ff=29, vocab_size=37),
     "wide heads": _point(head_size=12),

@@ -51,6 +51,8 @@ def describe(
     bundle: "ModelBundle", reader: "SequenceReader | None", fingerprint: str
 ) -> dict[str, Any]:
     """Describe a model in JSON values."""
+    from bothways.checkpoints.unread_fields import UnreadFields
+
     spec, config = bundle.spec, bundle.config
     parameters = parameters_by_part(config)
     total = sum(parameters.values())
@@ -76,6 +78,7 @@ def describe(
             for head in spec.heads
         ],
         "unread_heads": bundle.unread_heads,
+        "unread_fields": UnreadFields.of(bundle.source_settings).names(),
         "bytes": {"fp32": 4 * total},
         "operations_per_token": {
             "formula": cost.formula(),
@@ -115,6 +118,10 @@ def _page(facts: dict[str, Any]) -> str:
         ),
         ("predicts", "; ".join(_head(head) for head in facts["predicts"]) or "nothing"),
         *([("unread heads", facts["unread_heads"])] if facts["unread_heads"] else []),
+        *(
+            ("unread fields", f"{file}: {', '.join(names)}")
+            for file, names in facts["unread_fields"].items()
+        ),
         ("operations", f"{cost['formula']} per token"),
         *((f"  at L = {length}", f"{count:,}") for length, count in cost["at_length"].items()),
         *((f"{name}", _setting(value)) for name, value in config.items()),

@@ -79,8 +79,10 @@ class EncoderConfig:
             `sinusoidal` (Vaswani et al. 2017, section 3.5); or `none`.
         attention_positions: how attention uses distance: `rotary` rotates queries and keys
             (Su et al. 2021, section 3.2); `relative` adds a learned bias per head and bucket of
-            distance to the scores (Raffel et al. 2020, section 2.1); or `none`. Both fields may be
-            set: MPNet has `learned` and `relative`.
+            distance to the scores (Raffel et al. 2020, section 2.1); `alibi` subtracts the distance
+            times a fixed slope per head, the same in both directions (Press et al. 2022, section
+            3; Günther et al. 2023, section 4.1); or `none`. Both fields may be set: MPNet has
+            `learned` and `relative`.
         position_offset: row of the position table for the first position; RoBERTa's is 2.
         position_padding_token: id of the padding token in models that do not count it as a
             position: it takes the row before the first position's, and the next token goes on
@@ -88,6 +90,8 @@ class EncoderConfig:
             token has a position.
         rotary_base, rotary_base_local: base of the rotary wavelengths; the second, if set, in
             layers with a window (ModernBERT, Warner et al. 2024, section 2.1).
+        rotary_factor: what all rotary frequencies are divided by: positions are scaled (Chen et al.
+            2023, section 2.3; with another base, NTK-aware scaling).
         rotary_precision: `float16` for models whose frequencies were rounded to half precision in
             training, so that their weights rely on the rounding (ESM-2's released weights).
         relative_buckets, relative_max_distance: number of buckets (both directions together) and
@@ -107,6 +111,7 @@ class EncoderConfig:
         activation, gated: the feed-forward is down(act(up(x))), or, gated (Shazeer 2020),
             down(act(gate(x)) * up(x)). `gelu` is the erf form, `gelu_tanh` its approximation.
         attention_bias, feed_forward_bias: whether those linear maps have biases.
+            feed_forward_input_bias: False if up and gate have none although down has one (GTE).
         query_key_norm: norm of queries and keys before any rotation, without a bias: of each `head`
             with one gain for all (Henry et al. 2020; Qwen3), of `all_heads` together (ESM-C), or
             `none`.
@@ -150,6 +155,7 @@ class EncoderConfig:
     position_padding_token: int | None = None
     rotary_base: float = 10_000.0
     rotary_base_local: float | None = None
+    rotary_factor: float = 1.0
     rotary_precision: RotaryPrecision = "exact"
     relative_buckets: int = 32
     relative_max_distance: int = 128
@@ -167,6 +173,7 @@ class EncoderConfig:
     gated: bool = False
     attention_bias: bool = True
     feed_forward_bias: bool = True
+    feed_forward_input_bias: bool = True
     query_key_norm: QueryKeyNorm = "none"
     attention_scale: float | None = None
     attention_direction: AttentionDirection = "both"
@@ -227,6 +234,11 @@ class EncoderConfig:
             case unknown:
                 assert_never(unknown)
 
+    @property
+    def has_feed_forward_input_bias(self) -> bool:
+        """Whether the first maps of the feed-forward, up and gate, have biases."""
+        return self.feed_forward_bias and self.feed_forward_input_bias
+
     def block(self, layer: int) -> int:
         """The block whose weights `layer` uses."""
         return self.block_of_layer[layer] if self.block_of_layer else layer
@@ -242,9 +254,15 @@ class EncoderConfig:
         return self.rotary_base
 
     def rotary_frequencies(self, layer: int) -> tuple[float, ...]:
-        """Radians per position by which pair i of a head is rotated in `layer`: base^(-2i/K)."""
+        """Radians per position by which pair i of a head is rotated in `layer`: base^(-2i/K) / f.
+
+        f is the `rotary_factor`.
+        """
         return rotary_frequencies(
-            self.rotary_base_of(layer), self.head_width, self.rotary_precision
+            self.rotary_base_of(layer),
+            self.head_width,
+            self.rotary_precision,
+            factor=self.rotary_factor,
         )
 
     def has_attention_norm(self, block: int) -> bool:

@@ -125,7 +125,7 @@ def _check_attention_positions(config: "EncoderConfig") -> None:
                     f"num_heads={config.num_heads}, head_size={config.head_size}); "
                     "choose an even head width"
                 )
-        case "relative" | "none":
+        case "relative" | "alibi" | "none":
             pass
         case unknown:
             assert_never(unknown)
@@ -133,6 +133,8 @@ def _check_attention_positions(config: "EncoderConfig") -> None:
         base = getattr(config, name)
         if base is not None and not 1 < base < math.inf:
             raise ConfigError(f"{name}={base}: expected a finite number above 1")
+    if not 0 < config.rotary_factor < math.inf:
+        raise ConfigError(f"rotary_factor={config.rotary_factor}: expected a finite number above 0")
     if config.relative_buckets < 4 or config.relative_buckets % 4:
         raise ConfigError(
             f"relative_buckets={config.relative_buckets}: expected a multiple of 4: "

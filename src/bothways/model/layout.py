@@ -28,7 +28,7 @@ def layout(config: EncoderConfig) -> dict[str, Shape]:
     match config.attention_positions:
         case "relative":
             names["relative_bias.weight"] = (config.relative_buckets, config.num_heads)
-        case "rotary" | "none":
+        case "rotary" | "alibi" | "none":
             pass
         case unknown:
             assert_never(unknown)
@@ -90,7 +90,7 @@ def _block(config: EncoderConfig, block: int) -> Iterator[tuple[str, Shape]]:
     for name in _norms(config, block):
         yield from _norm(name, D, bias=config.norm_has_bias)
     for name in ("gate", "up") if config.gated else ("up",):
-        yield from _linear(f"feed_forward.{name}", D, F, bias=config.feed_forward_bias)
+        yield from _linear(f"feed_forward.{name}", D, F, bias=config.has_feed_forward_input_bias)
     yield from _linear("feed_forward.down", F, D, bias=config.feed_forward_bias)
 
 

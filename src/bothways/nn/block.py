@@ -97,11 +97,11 @@ class FeedForward(nn.Module):
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        D, F, bias = config.d_model, config.d_ff, config.feed_forward_bias
+        D, F, bias = config.d_model, config.d_ff, config.has_feed_forward_input_bias
         self.activation = config.activation
         self.gate = Linear(D, F, bias=bias) if config.gated else None
         self.up = Linear(D, F, bias=bias)
-        self.down = Linear(F, D, bias=bias)
+        self.down = Linear(F, D, bias=config.feed_forward_bias)
 
     def forward(self, x_TD: Tensor) -> Tensor:
         """Map (T, D) to (T, D)."""

@@ -61,6 +61,14 @@ PositionTables::PositionTables(const EncoderConfig& config, const Weights& weigh
                     static_cast<float>(by_bucket[row * H + h] * log2_e);
         }
     }
+    if (config.positions == Positions::alibi) {  // Press et al. 2022, section 3
+        const int distances = 2 * max_length_ - 1;
+        bias_ = Buffer<float>(config.alibi_slopes.size() * distances);
+        float* bias = bias_.data();
+        for (const double slope : config.alibi_slopes)
+            for (int i = 0; i < distances; ++i)
+                *bias++ = static_cast<float>(-slope * std::abs(i - (max_length_ - 1)) * log2_e);
+    }
 }
 
 PositionTables::Rotary PositionTables::rotary(int layer) const {

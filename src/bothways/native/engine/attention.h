@@ -11,7 +11,7 @@
 
 namespace bothways {
 
-// Position tables of attention, shared by all sequences: rotary angles and relative biases.
+// Position tables of attention, shared by all sequences: rotary angles, and biases by distance.
 class PositionTables {
 public:
     PositionTables(const EncoderConfig& config, const Weights& weights);
@@ -21,7 +21,8 @@ public:
         const float* sine;
     };
     Rotary rotary(int layer) const;  // requires rotary positions
-    // The bias of one head, indexed by key position - query position; null without relative positions.
+    // The bias of one head, indexed by key position - query position; null without relative or alibi
+    // positions.
     const float* bias(int head) const;
     std::ptrdiff_t bias_stride() const { return 2 * max_length_ - 1; }  // from head to head
     std::size_t bytes() const;

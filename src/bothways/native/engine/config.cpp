@@ -36,6 +36,8 @@ void EncoderConfig::check() const {
             require(2 * static_cast<int>(frequencies.size()) == head_width,
                     "one rotary frequency per pair of channels of a head");
     }
+    if (positions == Positions::alibi)
+        require(static_cast<int>(alibi_slopes.size()) == num_heads, "one slope per head");
 }
 
 }  // namespace bothways

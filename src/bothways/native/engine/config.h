@@ -10,7 +10,7 @@
 namespace bothways {
 
 enum class Input { tokens, vectors };
-enum class Positions { learned, sinusoidal, rotary, relative, none };
+enum class Positions { learned, sinusoidal, rotary, relative, alibi, none };
 enum class NormKind { layer, rms };
 enum class NormPlacement { post, pre, sandwich };
 enum class QueryKeyNorm { none, head, all_heads };
@@ -35,6 +35,7 @@ struct EncoderConfig {
     int position_padding_token = -1;  // takes the row before the first position's; -1 for none
     std::vector<std::vector<double>> rotary_frequencies;  // per layer; empty unless rotary
     int relative_buckets = 0, relative_max_distance = 0;
+    std::vector<double> alibi_slopes;  // per head; empty unless alibi
 
     NormKind norm = NormKind::layer;
     float norm_eps = 0;
@@ -86,6 +87,7 @@ void for_each_field(EncoderConfig& c, F&& f) {
     f("rotary_frequencies", c.rotary_frequencies);
     f("relative_buckets", c.relative_buckets);
     f("relative_max_distance", c.relative_max_distance);
+    f("alibi_slopes", c.alibi_slopes);
     f("norm", c.norm);
     f("norm_eps", c.norm_eps);
     f("norm_zero_centered", c.norm_zero_centered);
@@ -109,11 +111,12 @@ using EnumNames = std::array<std::pair<const char*, E>, N>;
 constexpr EnumNames<Input, 2> enum_names(Input) {
     return {{{"tokens", Input::tokens}, {"vectors", Input::vectors}}};
 }
-constexpr EnumNames<Positions, 5> enum_names(Positions) {
+constexpr EnumNames<Positions, 6> enum_names(Positions) {
     return {{{"learned", Positions::learned},
              {"sinusoidal", Positions::sinusoidal},
              {"rotary", Positions::rotary},
              {"relative", Positions::relative},
+             {"alibi", Positions::alibi},
              {"none", Positions::none}}};
 }
 constexpr EnumNames<NormKind, 2> enum_names(NormKind) {

@@ -68,6 +68,11 @@ const std::vector<Variant>& variants() {
              c.query_key_norm = QueryKeyNorm::all_heads, c.key_value_heads = 1, c.residual_scale = 0.7f;
              c.head_width = 7, c.score_scale = 1;
          }},
+        {"alibi, windows",
+         [](EncoderConfig& c) {
+             c.positions = Positions::alibi, c.position_table = false;
+             c.alibi_slopes = {0.0625, 0.00390625, 0.25}, c.window = {-1, 40};
+         }},
         {"padding within sequences",
          [](EncoderConfig& c) { c.position_offset = 2, c.position_padding_token = 1; }},
         {"vectors, sinusoidal",
