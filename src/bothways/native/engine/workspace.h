@@ -25,6 +25,7 @@ struct Workspace {
     // Buffer sizes for chunks of `rows` tokens with sequences of at most `longest` tokens.
     struct Sizes {
         std::size_t x, wide, embedded, cells, scratch;
+        int group;  // of quantized activations
 
         Sizes(const EncoderConfig& config, const Kernels& kernels, Precision precision, int rows,
               int longest) {
@@ -32,15 +33,16 @@ struct Workspace {
             x = product(rows, D);
             wide = std::max(product(rows, 3 * D), product(inner, F));
             embedded = config.embedding_projection ? product(rows, config.embedding_width) : 0;
-            cells = precision == Precision::int8 ? std::max(QuantizedBuffer::cells(rows, D),
-                                                            QuantizedBuffer::cells(inner, F))
+            group = int8_group(kernels.int8_scheme);
+            cells = precision == Precision::int8 ? std::max(QuantizedBuffer::cells(rows, D, group),
+                                                            QuantizedBuffer::cells(inner, F, group))
                                                  : 0;
             scratch = kernels.attention_scratch(longest, config.head_width());
         }
         static std::size_t product(int rows, int width) { return static_cast<std::size_t>(rows) * width; }
         std::size_t bytes(int members) const {
             return sizeof(float) * (2 * x + wide + embedded + static_cast<std::size_t>(members) * scratch) +
-                   QuantizedBuffer::bytes(cells);
+                   QuantizedBuffer::bytes(cells, group);
         }
     };
 
@@ -49,7 +51,7 @@ struct Workspace {
         side.reserve(sizes.x);
         wide.reserve(sizes.wide);
         embedded.reserve(sizes.embedded);
-        quantized.reserve(sizes.cells);
+        quantized.reserve(sizes.cells, sizes.group);
         scratch.resize(std::max(scratch.size(), static_cast<std::size_t>(members)));
         for (int member = 0; member < members; ++member) scratch[member].reserve(sizes.scratch);
     }
