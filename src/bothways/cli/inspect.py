@@ -20,6 +20,10 @@ __all__ = ["COMMAND", "describe", "inspect"]
 
 _LENGTHS = (32, 128, 512, 2048, 8192)
 _MAX_LABELS = 20
+_DIRECTIONS = {
+    "both": "in both directions",
+    "causal": "causal: a position sees only itself and those before it",
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -108,6 +112,11 @@ def _page(facts: dict[str, Any]) -> str:
         ("fingerprint", facts["fingerprint"]),
         ("input", facts["input"] + (f" ({facts['reader']})" if facts["reader"] else "")),
         ("max length", f"{facts['max_length']:,} positions"),
+        *(
+            ("attention", _DIRECTIONS[value])
+            for name, value in config.items()
+            if name == "attention_direction"
+        ),
         ("pooling", " + ".join(facts["pooling"]) + after),
         ("prompts", prompts or "none"),
         ("similarity", facts["similarity"] or "not specified"),
