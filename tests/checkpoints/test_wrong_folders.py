@@ -12,7 +12,7 @@ import torch
 import bothways
 from bothways.checkpoints import export, read_folder
 from bothways.cli.app import app
-from bothways.errors import CheckpointError, InputError, UnsupportedModel
+from bothways.errors import CheckpointError, InputError, SourceError, UnsupportedModel
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny
@@ -73,6 +73,14 @@ def test_weights_of_other_libraries_are_named(
     (tiny.path / file).write_bytes(b"x")
     with pytest.raises(CheckpointError, match=message):
         read_folder(tiny.path)
+
+
+def test_a_file_of_another_format_is_named_as_a_source(tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").write_bytes(b"GGUF\x03\0\0\0")
+    with pytest.raises(
+        SourceError, match=r"model\.gguf: a GGUF file of llama\.cpp; load the folder"
+    ):
+        bothways.load(tmp_path / "model.gguf")
 
 
 def folder(path: Path, *files: str) -> Path:

@@ -21,6 +21,7 @@ from bothways.checkpoints import hub, wheel_extraction, wheels
 from bothways.checkpoints.aliases import ALIASES, Alias
 from bothways.checkpoints.cache import PullProgress, Slot, is_offline
 from bothways.errors import SourceError
+from bothways.io.wrong_content import wrong_content
 
 __all__ = ["ALIASES", "Alias", "PullProgress", "portable_source", "pull", "resolve"]
 
@@ -130,7 +131,9 @@ def _local_folder(source: str) -> Path:
     if _exists(source):
         if path.is_dir():
             return path
-        raise SourceError(f"{source}: a file; expected a model folder, such as {path.parent}")
+        expected = f"a file; expected a model folder, such as {path.parent}"
+        what = wrong_content(_first_bytes(path)) or expected
+        raise SourceError(f"{source}: {what}")
     if path.is_symlink():
         raise SourceError(f"{source}: a link to {path.readlink()}, which does not exist")
     absolute = path.absolute()
@@ -139,6 +142,13 @@ def _local_folder(source: str) -> Path:
         f"{source}: no such folder; looked for {absolute}, of which {existing} exists. "
         f"Expected a model folder, the alias {_quoted(ALIASES)}, or another source: {_FORMS}"
     )
+
+
+def _first_bytes(path: Path) -> bytes:
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.read(1024)
 
 
 def _warn_if_folder_exists(alias: str) -> None:

@@ -40,7 +40,7 @@ def read_transformers(folder: Path, family_name: str | None = None) -> ModelBund
     config_file = folder / "config.json"
     if not has_file(config_file):
         raise CheckpointError(
-            f"{folder}: not a model: {other_folder(folder)}Looked for config.json, modules.json "
+            f"{folder}: not a model: {other_folder(folder)}looked for config.json, modules.json "
             f"and bothways.json; {list_contents(folder)}"
         )
     values = read_object(config_file)

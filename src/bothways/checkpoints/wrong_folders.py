@@ -27,38 +27,38 @@ _PICTURES = frozenset({"clip", "siglip", "siglip2", "align", "blip", "chinese_cl
 
 
 def other_weights(folder: Path) -> str:
-    """A sentence about weights in another format, for a message about missing ones; or nothing."""
+    """What weights in another format are, for a message about missing ones; "" if there are none."""
     for pattern, what in _OTHER_WEIGHTS.items():
         for path in sorted(folder.glob(pattern)):
-            return f"{path.relative_to(folder).as_posix()} is {what}. Bothways "
+            return f"{path.relative_to(folder).as_posix()} is {what}; "
     return ""
 
 
 def other_folder(folder: Path) -> str:
-    """A sentence about a folder without a config.json, such as a cache or a run; or nothing."""
+    """What a folder without a config.json is, such as a cache or a run; "" if nothing is known."""
     if (folder / "snapshots").is_dir():
         return _hub_cache(folder)
     models = sorted(path.name for path in folder.glob("models--*"))
     if models:
         shown = ", ".join(f"hf:{_repository(name)}" for name in models[:5])
-        return f"it is the cache of the hub: load one of its models, such as {shown}. "
+        return f"it is the cache of the hub: load one of its models, such as {shown}; "
     if (folder / "adapter_config.json").is_file():
         base = read_optional_object(folder / "adapter_config.json").get("base_model_name_or_path")
         return (
             f"it is an adapter without its model, {brief(base)}: put its files beside those of "
-            "the model, or merge it with peft and load what it saves. "
+            "the model, or merge it with peft and load what it saves; "
         )
     runs = [path for path in folder.glob("checkpoint-*") if (path / "config.json").is_file()]
     if runs:
         last = max(runs, key=lambda path: _number(path.name))
-        return f"it is the output of a training run: load one of its checkpoints, such as {last}. "
+        return f"it is the output of a training run: load one of its checkpoints, such as {last}; "
     if (folder / "meta.json").is_file() and (folder / "config.cfg").is_file():
-        return "it is a pipeline of spaCy, which is no Transformer encoder of its own: use spaCy. "
-    return other_weights(folder).removesuffix("Bothways ")
+        return "it is a pipeline of spaCy, which is no Transformer encoder of its own: use spaCy; "
+    return other_weights(folder)
 
 
 def other_model(values: Mapping[str, Any]) -> str:
-    """A sentence about the model of a config.json of an unknown model type; or nothing."""
+    """What the model of a config.json of an unknown type is; "" if nothing is known."""
     named = values.get("architectures")
     classes = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
     if values.get("model_type") in _PICTURES or {"vision_config", "audio_config"} & values.keys():
@@ -75,7 +75,7 @@ def other_model(values: Mapping[str, Any]) -> str:
 
 
 def unread_classifier(folder: Path) -> str:
-    """Why the classifier of a folder of SetFit is not read; nothing for other folders."""
+    """Why the classifier of a folder of SetFit is not read; "" for other folders."""
     file = folder / "model_head.pkl"
     if not file.is_file():
         return ""
@@ -90,7 +90,7 @@ def _hub_cache(folder: Path) -> str:
     named = f"load hf:{_repository(folder.name)}" if folder.name.startswith("models--") else ""
     paths = f"load the folder {revisions[-1]}" if revisions else ""
     advice = " or ".join(filter(None, (named, paths))) or "download the model again"
-    return f"it is a folder of the hub's cache, whose files are in snapshots: {advice}. "
+    return f"it is a folder of the hub's cache, whose files are in snapshots: {advice}; "
 
 
 def _repository(name: str) -> str:
