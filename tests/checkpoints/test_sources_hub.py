@@ -289,6 +289,8 @@ def test_pickled_weights_are_converted_once(root: str, hub: Hub, tmp_path: Path)
         assert not [path for path in hub.asked if path.endswith("main/pytorch_model.bin")]
 
     hub.asked.clear()
+    assert outcome.folder is not None
+    (outcome.folder / "2_Dense/model.safetensors").write_bytes(b"damaged")  # `pull` repairs it
     offline = pull("org/pickled", hub, tmp_path, cache | {"HF_HUB_OFFLINE": "1"})
     assert (offline.folder, offline.files()) == (outcome.folder, files)
     assert hub.asked == []

@@ -25,9 +25,16 @@ IGNORE_PATTERNS = ("checkpoint-*", "onnx/*", "openvino/*")
 
 
 def fetch(
-    repository: str, revision: str | None, offline: bool, progress: PullProgress | None
+    repository: str,
+    revision: str | None,
+    offline: bool,
+    progress: PullProgress | None,
+    *,
+    rehash: bool = False,
 ) -> Path:
-    """Download the missing files of a model; return its folder in the hub's cache.
+    """Download the missing files of a model; return its folder in the cache.
+
+    rehash: whether to compare the contents of converted weights with those that were written.
 
     Raises:
         MissingExtra: if huggingface_hub is missing or too old.
@@ -39,7 +46,7 @@ def fetch(
     if not offline:
         _record_modules(folder, repository, revision)
     lacking = hub_conversion.folders_without_safetensors(folder)
-    if lacking and (cached := hub_conversion.converted(folder, repository)):
+    if lacking and (cached := hub_conversion.converted(folder, repository, rehash=rehash)):
         _warn_if_incomplete(folder, repository, revision, source)
         return cached
     if lacking:
@@ -51,7 +58,9 @@ def fetch(
             f"{source}: the model has no weights, neither safetensors nor pytorch_model.bin"
         )
     _warn_if_incomplete(folder, repository, revision, source)
-    return hub_conversion.convert(folder, repository, pickled) if pickled else folder
+    if not pickled:
+        return folder
+    return hub_conversion.convert(folder, repository, pickled, rehash=rehash)
 
 
 def _download(

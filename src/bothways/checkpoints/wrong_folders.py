@@ -27,7 +27,7 @@ _PICTURES = frozenset({"clip", "siglip", "siglip2", "align", "blip", "chinese_cl
 
 
 def other_weights(folder: Path) -> str:
-    """What weights in another format are, for a message about missing ones; "" if there are none."""
+    """What weights in another format are, for a message about missing ones; "" without any."""
     for pattern, what in _OTHER_WEIGHTS.items():
         for path in sorted(folder.glob(pattern)):
             return f"{path.relative_to(folder).as_posix()} is {what}; "
