@@ -40,12 +40,14 @@ class AttendOptions:
     layers: those whose maps are shown; None for all.
     occlude: whether to compute scores without each token.
     names: what the page calls each sequence; None for numbers.
+    source: what the page calls the model; None for the source that it was loaded from.
     """
 
     to: Any = None
     layers: Selection | None = None
     occlude: bool = True
     names: Sequence[str] | None = None
+    source: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -96,7 +98,7 @@ def attend(
     _check_size(inputs, maps)
     return AttentionView(
         tuple(_attend_one(maps, inputs, i, view, options) for i in range(len(inputs.rows))),
-        _describe(session),
+        _describe(session, view.source),
     )
 
 
@@ -107,7 +109,7 @@ def _read(session: Session, sequences: Any, view: AttendOptions, options: RunOpt
         others, is_single = as_inputs(view.to, session.reader)
         if not is_single:
             raise InputError("to: got several sequences; expected one")
-        rows, names = [*rows, *others], [*names, "compared with"]
+        rows, names = [*rows, *others], [*names, "the other"]
     fitted = session.prepare(rows, options)
     session.warn(rows, fitted, options)
     vectors = None if view.to is None else vectors_of(session, fitted, options)
@@ -219,8 +221,9 @@ def _values(session: Session, row: Any, fitted: FittedSequence) -> np.ndarray | 
     return np.asarray(row, dtype=np.float32)[fitted.positions]
 
 
-def _describe(session: Session) -> str:
+def _describe(session: Session, source: str | None) -> str:
     config, backend = session.spec.config, session.backend
-    arguments = session.load_arguments
-    name = os.fspath(session.path if arguments is None else arguments.source)
-    return f"{name}: {config.num_layers} layers, {backend.name} backend in {backend.precision}"
+    if source is None:
+        arguments = session.load_arguments
+        source = os.fspath(session.path if arguments is None else arguments.source)
+    return f"{source}: {config.num_layers} layers, {backend.name} backend in {backend.precision}"

@@ -11,7 +11,7 @@ import {
   toTsv,
 } from "../../../pages/assets/base.js";
 import { drawArcs, linesOf } from "./arcs.js";
-import { effectsOf, fillTargets, showEffects, showParts } from "./effects.js";
+import { effectsOf, fillTargets, showEffects, showParts, targetOf } from "./effects.js";
 import { columnOf, orderMaps, rank, rowOf } from "./maps.js";
 import { cellAt, drawMatrix, drawThumbnail } from "./matrix.js";
 import {
@@ -141,7 +141,8 @@ function describe(sequence, names, position, weights) {
   }
   const occlusion = sequence.occlusions[state.target];
   const effect = occlusion ? effectsOf(occlusion)[position] : null;
-  if (effect !== null) parts.push(`effect on ${occlusion.name}: ${formatNumber(effect, true)}`);
+  if (effect !== null)
+    parts.push(`effect on ${targetOf(occlusion)}: ${formatNumber(effect, true)}`);
   const prediction = sequence.tokenPredictions.find((item) => item.position === position);
   if (prediction) {
     const shares = prediction.names.map(
@@ -165,8 +166,7 @@ function showRow(sequence, names, position, weights) {
     rows.push({ name: "all others", cells: ["", formatNumber(rest)], value: rest });
   }
   const noun = state.measure === "norms" ? "weight" : "attention";
-  const most = state.measure === "norms" ? null : 1;
-  fillTable(find("row"), { columns: ["token", "position", noun], rows, most });
+  fillTable(find("row"), { columns: ["token", "position", noun], rows });
   find("copy").onclick = (event) => {
     const lines = Array.from(weights, (weight, at) => [at, names[at], weight.toPrecision(6)]);
     copyText(toTsv([["position", "token", noun], ...lines]), event.currentTarget);
@@ -293,7 +293,7 @@ function showSimilarity() {
   showEffects(sequence, state, names);
   const last = sequences.length - 1;
   const other = sequences[state.sequence === last ? 0 : last];
-  showParts(sequence, other, names, namesOf(other));
+  showParts(sequence, names, namesOf(other));
 }
 
 function showControls() {

@@ -12,6 +12,11 @@ export function effectsOf(occlusion) {
   return occlusion.without.map((score) => (score === null ? null : occlusion.score - score));
 }
 
+// What an occlusion is about, within a sentence.
+export function targetOf({ name, kind }) {
+  return kind === "cosine" ? `the ${name}` : `“${name}”`;
+}
+
 function explain(occlusion) {
   const score = formatNumber(occlusion.score);
   const how = "The model ran again without each token";
@@ -68,7 +73,7 @@ export function fillTargets(sequence) {
 }
 
 // The matrix of the parts of a cosine, with the sums of its rows and columns on demand.
-export function showParts(sequence, other, names, otherNames) {
+export function showParts(sequence, names, otherNames) {
   const panel = find("parts-panel");
   panel.hidden = sequence.parts === null;
   if (sequence.parts === null) return;
@@ -77,7 +82,7 @@ export function showParts(sequence, other, names, otherNames) {
   const value = (row, column) => parts[row * columns + column];
   const most = Math.max(...parts.map(Math.abs));
   find("parts-note").textContent =
-    `The cosine of the two sequences, ${formatNumber(sequence.cosine)}, is the sum of these numbers: one for each token of “${sequence.name}” (rows) and of “${other.name}” (columns), as their vectors are means over tokens. Each token is read in its context, special tokens count, and words alike in meaning need not have the largest part.`;
+    `The cosine of the two sequences, ${formatNumber(sequence.cosine)}, is the sum of these numbers: one for each token of this sequence (rows) and of the other (columns), as the vectors are means over tokens. Each token is read in its context, special tokens count, and words alike in meaning need not have the largest part.`;
   const canvas = find("parts");
   canvas.setAttribute(
     "aria-label",
