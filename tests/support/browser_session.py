@@ -65,7 +65,8 @@ class BrowserPage:
         """Wait until a JavaScript condition holds."""
         end = time.monotonic() + SECONDS
         while not self.evaluate(condition):
-            assert time.monotonic() < end and not self.errors, (condition, self.errors)
+            assert not self.errors
+            assert time.monotonic() < end, condition
             time.sleep(0.02)
 
     def press(self, key: str) -> None:

@@ -203,7 +203,7 @@ function headButton(sequence, place, at, named) {
   const button = create("button");
   button.type = "button";
   button.title = place.name;
-  button.setAttribute("aria-label", place.name);
+  if (!named) button.setAttribute("aria-label", place.name);
   button.setAttribute("aria-pressed", String(at === state.map));
   const canvas = create("canvas");
   const small = readMap(sequence, state.measure, place, state.hide);
