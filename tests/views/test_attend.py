@@ -110,7 +110,8 @@ def _unit(vector: np.ndarray) -> np.ndarray:
 
 def test_without_another_sequence_tokens_move_the_vector(plain: Encoder) -> None:
     (occlusion,) = plain.attend(A)[0].occlusions
-    assert (occlusion.name, occlusion.score) == ("vector", pytest.approx(1))
+    assert occlusion.name == "vector"
+    assert occlusion.score == pytest.approx(1)
     assert (occlusion.effects[1:4] > 0).all()
 
 
@@ -151,6 +152,7 @@ def test_the_parts_of_a_cosine_sum_to_it(
     vectors = encoder.encode([A, B], normalize=True)
     assert parts.sum() == pytest.approx(vectors[0] @ vectors[1], abs=1e-6)
     assert first.similarity.cosine == pytest.approx(parts.sum(), abs=1e-6)
+    assert second.similarity.parts is not None
     np.testing.assert_allclose(second.similarity.parts, parts.T)
     if mode == "mean_content":
         assert (parts[[0, -1]] == 0).all()

@@ -1,7 +1,8 @@
 """Ranges of numbers on the command line, such as `1-5,9`."""
 
+import dataclasses
 import re
-from typing import NamedTuple, Self
+from typing import Self
 
 from bothways.errors import InputError
 
@@ -10,7 +11,8 @@ __all__ = ["Ranges"]
 _RANGES = re.compile(r"[1-9]\d{0,8}(-[1-9]\d{0,8})?(,[1-9]\d{0,8}(-[1-9]\d{0,8})?)*")
 
 
-class Ranges(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Ranges:
     """Whole numbers from 1, as inclusive ranges.
 
     >>> ranges = Ranges.parse("1-3,6", "--rows")
@@ -43,8 +45,8 @@ class Ranges(NamedTuple):
         """As they were given."""
         return self.text
 
-    def __contains__(self, number: object) -> bool:
-        return any(isinstance(number, int) and a <= number <= b for a, b in self.spans)
+    def __contains__(self, number: int) -> bool:
+        return any(first <= number <= last for first, last in self.spans)
 
     @property
     def last(self) -> int:

@@ -218,7 +218,8 @@ def _values(session: Session, row: Any, fitted: FittedSequence) -> np.ndarray | 
     """The values of a series as given, float32 (L, channels); None for other sequences."""
     if session.spec.config.input != "vectors":
         return None
-    return np.asarray(row, dtype=np.float32)[fitted.positions]
+    values: np.ndarray = np.asarray(row, dtype=np.float32)[fitted.positions]
+    return values
 
 
 def _describe(session: Session, source: str | None) -> str:

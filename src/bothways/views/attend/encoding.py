@@ -29,7 +29,8 @@ def to_roots(probabilities: np.ndarray) -> np.ndarray:
 
     Decoded, (v / 255)², they differ by less than 0.004 at 1, and by less than 2e-5 below 1e-5.
     """
-    return np.rint(_LEVELS * np.sqrt(np.clip(probabilities, 0, 1))).astype(np.uint8)
+    roots: np.ndarray = np.rint(_LEVELS * np.sqrt(np.clip(probabilities, 0, 1)))
+    return roots.astype(np.uint8)
 
 
 def decode_roots(roots: np.ndarray) -> np.ndarray:

@@ -120,7 +120,8 @@ class AttendedSequence(ShortRepr):
     @property
     def norms(self) -> np.ndarray:
         """Norm-weighted attention, float32 (layers, H, L, L): α‖f(x)‖, not normalized."""
-        return self.probabilities * self.value_norms[:, :, None, :]
+        norms: np.ndarray = self.probabilities * self.value_norms[:, :, None, :]
+        return norms
 
     @property
     def means(self) -> np.ndarray:
