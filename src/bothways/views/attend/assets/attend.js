@@ -28,6 +28,7 @@ import { colorSeries, colorTokens, fillSeries, fillTokens } from "./text.js";
 
 const THUMBNAIL = 40;
 const LISTED = 16;
+const LONG = 100;
 
 let view = null;
 let sequences = [];
@@ -91,7 +92,10 @@ function showTokens() {
   }
   const hidden = state.hide ? sequence.added : null;
   elements = fillTokens(container, sequence, { hidden, tags, role: "option" });
-  container.classList.toggle("long", sequence.length > sequence.fullTokens);
+  for (const id of ["tokens", "effects-text"]) {
+    find(id).classList.toggle("long", sequence.length > LONG);
+  }
+  find("tokens-title").textContent = sequence.values === null ? "Tokens" : "Positions";
   elements.forEach((element, position) => {
     if (element === null || element.id !== `token-${position}`) return;
     element.addEventListener("pointerenter", () => point(position));
@@ -182,8 +186,8 @@ function showHeads() {
   const order = orderMaps(profiles, state.order);
   const grid = state.order === "model" && places.some((place) => place.head !== null);
   group.style.gridTemplateColumns = grid
-    ? `max-content repeat(${sequence.heads}, max-content)`
-    : "repeat(auto-fill, minmax(46px, max-content))";
+    ? `max-content repeat(${sequence.heads}, minmax(26px, 46px))`
+    : "repeat(auto-fill, 46px)";
   if (grid) {
     group.append(create("span", "", "name"));
     for (let head = 0; head < sequence.heads; head++) {

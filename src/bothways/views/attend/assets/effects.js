@@ -6,7 +6,7 @@ import { cellAt, drawMatrix } from "./matrix.js";
 import { fillTable } from "./tables.js";
 import { colorTokens, fillTokens } from "./text.js";
 
-const LISTED = 40;
+const LISTED = 20;
 
 export function effectsOf(occlusion) {
   return occlusion.without.map((score) => (score === null ? null : occlusion.score - score));
