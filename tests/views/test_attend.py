@@ -56,17 +56,24 @@ def test_rollout_follows_attention_and_residual_connections(plain: Encoder) -> N
     np.testing.assert_allclose(view.rollout.sum(axis=-1), 1, rtol=1e-5)
 
 
-@pytest.mark.parametrize("placement", ["post", "pre"])
+@pytest.mark.parametrize(
+    ("placement", "key_value_heads"), [("post", 2), ("pre", 2), ("sandwich", 1)]
+)
 def test_values_that_attention_adds_have_these_norms(
-    make_weights: Callable[..., dict[str, np.ndarray]], placement: Any
+    make_weights: Callable[..., dict[str, np.ndarray]], placement: Any, key_value_heads: int
 ) -> None:
     """With all other heads silenced, one head's output is the sum of α f(x)."""
-    config = dataclasses.replace(TEXT, norm_placement=placement, final_norm=placement == "pre")
+    config = dataclasses.replace(
+        TEXT,
+        norm_placement=placement,
+        final_norm=placement != "post",
+        num_key_value_heads=key_value_heads,
+    )
     weights = make_weights(config)
     x_LD = embed(np.array([2, 5, 6, 3]), weights, config, None)
     norms_HL = value_norms(x_LD, weights, config, 0)
     w = under("blocks.0", weights)
-    if placement == "pre":
+    if placement != "post":
         x_LD = normalize(x_LD, w, "attention_norm", config)
     K = config.head_width
     for head in range(config.num_heads):

@@ -1,14 +1,15 @@
 """How long the vectors are that attention adds up, by head and position.
 
-L positions; D model width, H heads, K = D / H head width.
+L positions; D model width, H heads of queries, G of keys and values, K head width.
 """
 
 from typing import assert_never
 
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 from jaxtyping import Float
 
 from bothways.model.config import EncoderConfig
+from bothways.reference.attention import by_head
 from bothways.reference.layers import Array, Arrays, linear, normalize, under
 
 __all__ = ["value_norms"]
@@ -33,11 +34,13 @@ def value_norms(
         case "pre":
             if config.has_attention_norm(block):
                 x_LD = normalize(x_LD, w, "attention_norm", config)
+        case "sandwich":
+            x_LD = normalize(x_LD, w, "attention_norm", config)
         case unknown:
             assert_never(unknown)
-    L, D = x_LD.shape
-    H, K = config.num_heads, config.head_width
-    v_HLK = xp.permute_dims(xp.reshape(linear(x_LD, w, "attention.value"), (L, H, K)), (1, 0, 2))
-    output_HKD = xp.permute_dims(xp.reshape(w["attention.output.weight"], (D, H, K)), (1, 2, 0))
+    H, G, K = config.num_heads, config.key_value_heads, config.head_width
+    v_GLK = by_head(linear(x_LD, w, "attention.value"), G)
+    v_HLK = xp.take(v_GLK, xp.arange(H, device=device(x_LD)) // (H // G), axis=0)
+    output_HKD = xp.reshape(w["attention.output.weight"].T, (H, K, -1))
     added_HLD = v_HLK @ output_HKD
     return xp.sqrt(xp.sum(added_HLD * added_HLD, axis=-1))
