@@ -5,7 +5,7 @@ from bothways.views.attend.results import (
     AttendedSequence,
     AttentionView,
     Occlusion,
-    Prediction,
+    SequencePrediction,
     SimilaritySplit,
     TokenPrediction,
 )
@@ -15,7 +15,7 @@ __all__ = [
     "AttendedSequence",
     "AttentionView",
     "Occlusion",
-    "Prediction",
+    "SequencePrediction",
     "SimilaritySplit",
     "TokenPrediction",
     "attend",

@@ -14,7 +14,7 @@ from bothways.views.attend.results import (
     AttendedSequence,
     AttentionView,
     Occlusion,
-    Prediction,
+    SequencePrediction,
     TokenPrediction,
 )
 
@@ -100,7 +100,7 @@ def _occlusion(occlusion: Occlusion) -> dict[str, Any]:
     }
 
 
-def _prediction(prediction: Prediction) -> dict[str, Any]:
+def _prediction(prediction: SequencePrediction) -> dict[str, Any]:
     return {"name": prediction.name, "value": prediction.value, "kind": prediction.kind}
 
 

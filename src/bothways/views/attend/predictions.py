@@ -17,7 +17,7 @@ from bothways.inference.predict.vocabulary import mask_token_id
 from bothways.inference.session import Session
 from bothways.model.heads import HeadTask
 from bothways.sequences import FittedSequence
-from bothways.views.attend.results import Prediction, TokenPrediction
+from bothways.views.attend.results import SequencePrediction, TokenPrediction
 
 __all__ = ["HeadResults", "predict_heads", "run_to"]
 
@@ -34,7 +34,7 @@ TOP_TAGS = 3
 class HeadResults(NamedTuple):
     """Predictions for the sequence and for positions, and the run to a head that pools, if any."""
 
-    predictions: tuple[Prediction, ...]
+    predictions: tuple[SequencePrediction, ...]
     token_predictions: tuple[TokenPrediction, ...]
     pooled_run: HeadRun | None
 
@@ -46,7 +46,7 @@ def predict_heads(session: Session, fitted: FittedSequence, options: RunOptions)
         InputError: if an output is not finite.
     """
     pooled_run: HeadRun | None = None
-    predictions: list[Prediction] = []
+    predictions: list[SequencePrediction] = []
     of_tokens: list[TokenPrediction] = []
     for task in session.heads.tasks:
         match task:
@@ -70,14 +70,14 @@ def run_to(
     return HeadRun(session, head, session.heads.weights(head), [fitted], options)
 
 
-def _of_sequence(run: HeadRun) -> Iterator[Prediction]:
+def _of_sequence(run: HeadRun) -> Iterator[SequencePrediction]:
     (outputs,) = run.probabilities(run.sequence_outputs())
     if run.head.task == "values":
         for name, value in zip(run.head.labels, outputs.tolist(), strict=True):
-            yield Prediction(name, value, "value")
+            yield SequencePrediction(name, value, "value")
         return
     for label in np.argsort(-outputs, kind="stable")[:MAX_PREDICTIONS].tolist():
-        yield Prediction(run.head.labels[label], float(outputs[label]), "probability")
+        yield SequencePrediction(run.head.labels[label], float(outputs[label]), "probability")
 
 
 def _tags(run: HeadRun) -> Iterator[TokenPrediction]:

@@ -20,7 +20,7 @@ __all__ = [
     "AttendedSequence",
     "AttentionView",
     "Occlusion",
-    "Prediction",
+    "SequencePrediction",
     "SimilaritySplit",
     "TokenPrediction",
 ]
@@ -63,7 +63,7 @@ class SimilaritySplit(ShortRepr):
 
 
 @dataclasses.dataclass(frozen=True)
-class Prediction:
+class SequencePrediction:
     """One output of a head for a whole sequence: a label with its probability, or a value."""
 
     name: str
@@ -111,7 +111,7 @@ class AttendedSequence(ShortRepr):
     value_norms: np.ndarray
     rollout: np.ndarray | None
     occlusions: tuple[Occlusion, ...] = ()
-    predictions: tuple[Prediction, ...] = ()
+    predictions: tuple[SequencePrediction, ...] = ()
     token_predictions: tuple[TokenPrediction, ...] = ()
     similarity: SimilaritySplit | None = None
     values: np.ndarray | None = None
