@@ -36,8 +36,15 @@ imports: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 
 # One process per core, one thread per process: torch would take all cores in each.
-unit: $(VENV)/dev.stamp
+unit: $(VENV)/dev.stamp build/node/stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+
+# The linter of scripts and the checker of pages; their tests are skipped without npm.
+build/node/stamp: tests/pages/package.json
+	mkdir -p build/node
+	cp $< build/node
+	-if command -v npm > /dev/null; then npm install --silent --prefix build/node; fi
+	@touch $@
 
 # In an environment without bothways, as clients are. They may leave sockets to the garbage collector.
 test-clients: $(CLIENTS)/clients.stamp $(VENV)/dev.stamp
