@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from tests.support.fake_ray import FakeRay
 
 import bothways
 from bothways import Alphabet, EncoderConfig
@@ -220,3 +221,22 @@ def test_a_signal_waits_for_the_shard_and_a_second_one_does_not(
     assert 1 <= len(done) < 100
     assert not list(Path("v/_leases").iterdir())
     assert not list(Path("v").glob(".*"))
+
+
+def test_a_job_is_worked_on_by_a_ray_cluster(
+    encode: Run, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = FakeRay()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    encode()
+    Path("vectors/_done/000003.json").unlink()
+    Path("vectors/_SUCCESS.json").unlink()
+    code, _, err = run("job", "work", "vectors", "--ray", "local", "--workers", 2, "--cpus", 1)
+    assert code == 0, err
+    assert "vectors: complete: 45 rows in 5 parts; encoded 75 tokens" in err
+    assert ray.addresses[0] == "local"
+    assert ray.options["num_cpus"] == 1
+    for options in (["--workers", 2], ["--cpus", 3], ["--ray", "auto", "--worker", "1/2"]):
+        code, _, err = run("job", "work", "vectors", *options)
+        assert code == 1
+        assert "error: --worker" in err or "error: --cpus" in err
