@@ -1,6 +1,7 @@
 """`bothways index`, and `bothways search` in a folder that it indexed."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 import bothways
 from bothways import Alphabet, EncoderConfig
 from bothways.cli.index import IndexOptions
+from bothways.io.options import options_of
 from bothways.search.build import OVERSAMPLING
+from bothways.search.build_graph import GRAPH_OVERSAMPLING
 from bothways.sequences import SymbolReader
 
 Run = Callable[..., tuple[int, str, str]]
@@ -65,7 +68,36 @@ def test_an_indexed_folder_is_searched_by_its_index(run: Run, folder: str) -> No
 
 
 def test_the_number_of_candidates_is_that_of_the_library() -> None:
-    assert IndexOptions().candidates == OVERSAMPLING
+    help_text = next(each for each in options_of(IndexOptions) if each.name == "candidates").option
+    assert f"default: {OVERSAMPLING}, and {GRAPH_OVERSAMPLING} with --graph" in help_text.help
+
+
+def test_a_graph_needs_an_extra(run: Run, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "usearch", None)
+    monkeypatch.setitem(sys.modules, "usearch.index", None)
+    code, _, err = run("index", folder, "--graph")
+    assert code == 1
+    assert "error: a graph index needs an extra: pip install" in err
+    assert not Path(folder, "_index").exists()
+
+
+def test_a_graph_is_used_where_its_extra_is_installed(
+    run: Run, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("usearch", reason="usearch is not installed; make test-extras installs it")
+    exact = run("search", "abcdab", "--in", folder, "-k", 3)[1]
+    code, out, err = run("index", folder, "--graph")
+    assert code == 0
+    assert out.splitlines()[1].endswith("(50 rows as queries), with the graph")
+    assert ", graph " in err
+    recall = json.loads(run("index", folder, "--graph", "--json")[1])["graph_recall"]["value"]
+    code, out, err = run("search", "abcdab", "--in", folder, "-k", 3)
+    assert (code, out) == (0, exact)
+    assert f"recall@10 was {recall:.3f}" in err
+    monkeypatch.setitem(sys.modules, "usearch.index", None)
+    code, out, err = run("search", "abcdab", "--in", folder, "-k", 3)
+    assert (code, out.splitlines()[0]) == (0, exact.splitlines()[0])
+    assert "searching without the graph of vectors: it needs an extra: pip install" in err
 
 
 def test_the_report_is_json(run: Run, folder: str) -> None:
