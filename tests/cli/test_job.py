@@ -63,6 +63,16 @@ def test_a_folder_is_encoded_once_and_its_command_resumes(encode: Run) -> None:
     assert pq.read_schema(parts[0]).names[-1] == "truncated"
 
 
+def test_a_job_can_be_planned_for_workers(encode: Run, run: Run) -> None:
+    code, _, err = encode("--plan-only")
+    assert code == 0
+    assert "45 rows in 5 parts are planned; to encode them: bothways job work vectors" in err
+    assert not list(Path("vectors").glob("*.parquet"))
+    assert encode("--plan-only", "--quiet") == (0, "", "")
+    assert run("job", "work", "vectors")[0] == 0
+    assert Path("vectors/_SUCCESS.json").exists()
+
+
 def test_options_of_a_single_file_are_refused(encode: Run) -> None:
     for option in (["--tokens"], ["--overwrite"], ["--format", "npy"]):
         code, _, err = encode(*option)

@@ -111,15 +111,15 @@ def test_new_parts_are_added_and_the_rest_is_kept(
     assert build_index(folder, graph=True).indexed == 0
     write_part(Path(folder, "part-00.parquet"), np.concatenate([QUERIES, clustered(300, 4)]))
     added: list[tuple[int, int, int]] = []
-    from bothways.search.graph import Graph
+    from bothways.search.graph import VectorGraph
 
-    add = Graph.add
+    add = VectorGraph.add
 
-    def watch(self: Graph, vectors: np.ndarray, part: int, row: int) -> None:
+    def watch(self: VectorGraph, vectors: np.ndarray, part: int, row: int) -> None:
         added.append((len(vectors), part, row))
         add(self, vectors, part, row)
 
-    monkeypatch.setattr(Graph, "add", watch)
+    monkeypatch.setattr(VectorGraph, "add", watch)
     build_index(folder, graph=True)
     assert sum(count for count, _, _ in added) == 305
     assert {part for _, part, _ in added} == {2}

@@ -29,13 +29,13 @@ class IndexOptions:
         ),
     ] = False  # fmt: skip
     candidates: Annotated[
-        int | None,
+        int,
         Option(
             "Rows per row of the result whose vectors a search compares: more find more of the "
-            "nearest rows, and take longer (default: 20, and 10 with --graph).",
+            "nearest rows, and take longer. With --graph, those that the graph finds.",
             group="Index", unit="N", minimum=1,
         ),
-    ] = None  # fmt: skip
+    ] = 20  # fmt: skip
     trust: Annotated[
         bool,
         Option(

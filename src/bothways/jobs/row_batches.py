@@ -26,7 +26,7 @@ class Encode:
 
         ds.map_batches(
             Encode, fn_constructor_kwargs={"model": "minilm", "column": "body"},
-            batch_format="pyarrow", num_cpus=4, compute=ray.data.ActorPoolStrategy(size=8),
+            batch_format="pyarrow", num_cpus=4, compute=ray.data.ActorPoolStrategy(max_size=8),
         )
 
     The new columns are `vector` (float32, of fixed length), `num_tokens`, `truncated` and `error`,

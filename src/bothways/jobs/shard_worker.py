@@ -114,7 +114,9 @@ def check_encoder(job: EncodingJob, encoder: Encoder) -> None:
         )
 
 
-def run_shard(folder: str, shard: int, options: WorkerOptions | None = None) -> ShardRecord | None:
+def run_shard(
+    folder: str, shard: int, options: WorkerOptions | None = None, *, assigned: bool = True
+) -> ShardRecord | None:
     """Encode one shard of a job, as `ShardWorker.run` does, with a model that the process keeps.
 
     A task for schedulers, such as `client.map(functools.partial(run_shard, folder), shards)` of
@@ -122,7 +124,7 @@ def run_shard(folder: str, shard: int, options: WorkerOptions | None = None) -> 
     """
     with _lock:
         worker = _worker(folder, options, open_job(Path(folder)).id)
-    return worker.run(shard)
+    return worker.run(shard, assigned=assigned)
 
 
 _lock = threading.Lock()

@@ -15,7 +15,7 @@ from bothways.files.vector_folder import VectorFolder
 from bothways.io.atomic import atomic_file, wrap_write_errors
 from bothways.io.read_ahead import read_ahead
 from bothways.search.bit_index import RECALL_K, BitIndex
-from bothways.search.build_graph import GRAPH_OVERSAMPLING, build_graph
+from bothways.search.build_graph import build_graph
 from bothways.search.graph import require_usearch
 from bothways.search.index_file import (
     IndexedPart,
@@ -31,7 +31,8 @@ from bothways.search.sign_bits import pack_signs
 __all__ = ["OVERSAMPLING", "IndexReport", "build_index"]
 
 OVERSAMPLING = 20
-"""Candidates per row of the result. On clustered vectors, 10 gave a recall of 0.998 and 4 0.916."""
+"""Candidates per row of the result. On clustered vectors, 10 gave a recall of 0.998 and 4 0.916.
+For a graph, more also make its search broader."""
 
 _QUERIES = 500
 """Number of rows that are searched for to measure the recall."""
@@ -58,7 +59,7 @@ class IndexReport:
 def build_index(
     path: str,
     *,
-    oversampling: int | None = None,
+    oversampling: int = OVERSAMPLING,
     graph: bool = False,
     trust: bool = False,
     progress: Callable[[float], None] = lambda _: None,
@@ -68,10 +69,10 @@ def build_index(
     The recall is the share of the 10 nearest rows that the index finds, measured with up to 500
     rows of the folder as queries, each without itself.
 
-    oversampling: candidates per row of the result, whose vectors a search reads; of the graph, if
-    there is to be one. None for 20, and 10 for a graph. graph: also build a graph, or add the parts
-    that it lacks; otherwise, one that exists stays as it is. trust: also index vectors that do not
-    say which model made them. progress: called with the completed share.
+    oversampling: candidates per row of the result, whose vectors a search reads; with `graph`, of
+    the graph. graph: also build a graph, or add the parts that it lacks; otherwise, one that exists
+    stays as it is. trust: also index vectors that do not say which model made them. progress:
+    called with the completed share.
 
     Raises:
         DataFileError: if the folder has no vectors, they are damaged, hold NaN or infinity, or have
@@ -80,7 +81,7 @@ def build_index(
         MissingExtra: if pyarrow is not installed, or for a graph, usearch.
         WriteFailed: if the index cannot be written.
     """
-    if oversampling is not None and oversampling < 1:
+    if oversampling < 1:
         raise InputError(f"oversampling={oversampling}: expected at least 1")
     if not Path(path).is_dir():
         raise DataFileError(f"{path}: not a folder; an index is for a folder of .parquet files")
@@ -88,15 +89,14 @@ def build_index(
         require_usearch()
     folder = VectorFolder(path, trust=trust)
     old = _comparable(IndexFile.read(index_folder(path) / "index.json"), folder)
-    of_graph = (oversampling or GRAPH_OVERSAMPLING) if graph else None
+    of_graph = oversampling
     if graph:
-        oversampling = None if old is None else old.oversampling
-    oversampling = oversampling or OVERSAMPLING
+        oversampling = OVERSAMPLING if old is None else old.oversampling
     if (
         old is not None
         and old.oversampling == oversampling
         and _is_complete(old, folder)
-        and (of_graph is None or _has_graph(old, folder, of_graph))
+        and (not graph or _has_graph(old, folder, of_graph))
     ):
         return _report(folder, old, indexed=0)
     with wrap_write_errors(index_folder(path)):
@@ -133,7 +133,7 @@ def build_index(
 
     index = dataclasses.replace(index, recall=measure(index))
     built = None if old is None else old.graph
-    if of_graph is not None:
+    if graph:
         built = build_graph(folder, parts, built, oversampling=of_graph, progress=steps.next)
         index = dataclasses.replace(index, graph=built)
         built = dataclasses.replace(built, recall=measure(index))

@@ -9,13 +9,10 @@ from bothways.errors import DataFileError
 from bothways.files.vector_folder import VectorFolder
 from bothways.io.atomic import atomic_file
 from bothways.io.read_ahead import read_ahead
-from bothways.search.graph import Graph
+from bothways.search.graph import VectorGraph
 from bothways.search.index_file import IndexedGraph, IndexedPart, index_folder
 
-__all__ = ["GRAPH_OVERSAMPLING", "build_graph"]
-
-GRAPH_OVERSAMPLING = 10
-"""Candidates per row of the result: more also make the search of the graph broader."""
+__all__ = ["build_graph"]
 
 _MOST_GONE = 0.2
 """Share of the rows of a graph that may be gone before it is built again."""
@@ -55,12 +52,12 @@ def build_graph(
     if old is not None and known and len(listed) == before:
         return dataclasses.replace(old, oversampling=oversampling)
     digest = hashlib.sha256(json.dumps(listed).encode()).hexdigest()
-    path = index_folder(folder.name) / f"graph.{digest[:16]}.usearch"
-    with atomic_file(path) as temporary:
+    target = index_folder(folder.name) / f"graph.{digest[:16]}.usearch"
+    with atomic_file(target) as temporary:
         graph.save(temporary)
     return IndexedGraph(
-        file=path.name,
-        bytes=path.stat().st_size,
+        file=target.name,
+        bytes=target.stat().st_size,
         oversampling=oversampling,
         recall=None,
         parts=tuple(listed),
@@ -72,7 +69,7 @@ def _begin(
     parts: Sequence[IndexedPart],
     old: IndexedGraph | None,
     dimensions: int,
-) -> tuple[Graph, set[str]]:
+) -> tuple[VectorGraph, set[str]]:
     """The graph to add rows to, and the names of the parts that it has."""
     if old is not None:
         numbers = old.numbers(parts)
@@ -85,4 +82,4 @@ def _begin(
                 return graph, set(numbers)
             except DataFileError:
                 pass  # its file is missing or damaged
-    return Graph.create(dimensions), set()
+    return VectorGraph.create(dimensions), set()

@@ -14,7 +14,7 @@ from bothways.errors import DataFileError, MissingExtra
 from bothways.files.nearest import normalize
 from bothways.io.cpus import available_cpus
 
-__all__ = ["Graph", "has_usearch", "require_usearch"]
+__all__ = ["VectorGraph", "has_usearch", "require_usearch"]
 
 _CONNECTIVITY = 16
 """Neighbors of a row in each layer of the graph, and twice as many in the lowest."""
@@ -35,14 +35,14 @@ def has_usearch() -> bool:
     return True
 
 
-class Graph:
+class VectorGraph:
     """Rows of parts, which are numbered from 0."""
 
     def __init__(self, index: Any) -> None:
         self._index = index
 
     @classmethod
-    def create(cls, dimensions: int) -> "Graph":
+    def create(cls, dimensions: int) -> "VectorGraph":
         """A graph without rows.
 
         Raises:
@@ -59,7 +59,7 @@ class Graph:
         return cls(index)
 
     @classmethod
-    def open(cls, path: Path, dimensions: int, *, mapped: bool = True) -> "Graph":
+    def open(cls, path: Path, dimensions: int, *, mapped: bool = True) -> "VectorGraph":
         """The graph in a file.
 
         mapped: whether to read the file as it is needed; rows can then not be added.
@@ -112,7 +112,7 @@ class Graph:
         if count == 0:
             return [(np.empty(0, np.int64), np.empty(0, np.int64)) for _ in queries]
         self._index.expansion_search = count
-        threads = min(len(queries), available_cpus())
+        threads = 1 if len(queries) == 1 else available_cpus()
         matches = self._index.search(normalize(queries), count, threads=threads)
         keys = np.asarray(matches.keys).reshape(len(queries), -1).astype(np.int64)
         counts = np.reshape(getattr(matches, "counts", keys.shape[1]), -1)

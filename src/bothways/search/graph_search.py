@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bothways.search.graph import Graph, has_usearch
+from bothways.search.graph import VectorGraph, has_usearch
 from bothways.search.index_file import IndexedPart, IndexFile, Recall, index_folder
 
 __all__ = ["GraphSearch"]
@@ -20,7 +20,7 @@ class GraphSearch:
         assert index.graph is not None  # noqa: S101
         self._path, self._dimensions, self._indexed = path, index.dimensions, index.graph
         self._numbers = index.graph.numbers(index.parts)
-        self._graph: Graph | None = None
+        self._graph: VectorGraph | None = None
         self.recall: Recall | None = index.graph.recall
 
     @classmethod

@@ -18,7 +18,7 @@ from bothways.files.origin import Origin
 from bothways.files.plain_pages import PlainPages
 from bothways.io.atomic import atomic_file
 from bothways.io.json_files import has_file, read_object, write_json
-from bothways.search.graph import Graph
+from bothways.search.graph import VectorGraph
 from bothways.search.sign_bits import num_words
 
 __all__ = [
@@ -130,8 +130,8 @@ class IndexedGraph:
         pairs = ((part.name, known.get((part.name, part.sha256))) for part in parts)
         return {name: number for name, number in pairs if number is not None}
 
-    def open(self, folder: Path, dimensions: int, *, mapped: bool = True) -> Graph:
-        """See `Graph.open`.
+    def open(self, folder: Path, dimensions: int, *, mapped: bool = True) -> VectorGraph:
+        """See `VectorGraph.open`.
 
         Raises:
             DataFileError: if the file is missing or damaged.
@@ -144,7 +144,7 @@ class IndexedGraph:
             raise DataFileError(f"{path}: {error.strerror or error}; {again}") from error
         if size != self.bytes:
             raise DataFileError(f"{path}: truncated or damaged; {again}")
-        graph = Graph.open(path, dimensions, mapped=mapped)
+        graph = VectorGraph.open(path, dimensions, mapped=mapped)
         if len(graph) != sum(rows for _, _, rows in self.parts):
             raise DataFileError(f"{path}: has other rows than its parts; {again}")
         return graph
