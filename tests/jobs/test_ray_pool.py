@@ -1,5 +1,6 @@
 """The actors of a job on Ray: their number, their deaths and their errors, without Ray."""
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,18 @@ def test_the_number_of_actors(
 ) -> None:
     run_on_ray(str(job.folder), cluster, OPTIONS)
     assert ray.started == actors
+
+
+def test_signals_are_those_of_the_command(ray: FakeRay, job: EncodingJob) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    handlers: list[Any] = []
+    run_on_ray(
+        str(job.folder),
+        RayCluster(),
+        OPTIONS,
+        report=lambda _: handlers.append(signal.getsignal(signal.SIGTERM)),
+    )
+    assert set(handlers) == {before}
 
 
 def test_a_shard_of_a_dead_actor_is_encoded_by_another(

@@ -1,5 +1,6 @@
 """As much of Ray as jobs use, in one process, with actors that die when a test wants it."""
 
+import signal
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -7,11 +8,11 @@ from typing import Any
 __all__ = ["FakeRay"]
 
 
-class ActorError(Exception):
+class RayError(Exception):
     """The actor died."""
 
 
-class TaskError(Exception):
+class TaskError(RayError):
     """A method of an actor raised `cause`."""
 
     def __init__(self, cause: Exception) -> None:
@@ -28,9 +29,7 @@ class FakeRay(ModuleType):
 
     def __init__(self, cpus: int = 8, dies: Callable[[str, tuple[Any, ...]], bool] | None = None):
         super().__init__("ray")
-        self.exceptions = type(
-            "exceptions", (), {"RayActorError": ActorError, "RayTaskError": TaskError}
-        )
+        self.exceptions = type("exceptions", (), {"RayError": RayError, "RayTaskError": TaskError})
         self.dies = dies or (lambda method, arguments: False)
         self.cpus, self.started, self.killed = cpus, 0, 0
         self.options: dict[str, Any] = {}
@@ -40,6 +39,7 @@ class FakeRay(ModuleType):
         if address == "missing":
             raise ConnectionError("nothing runs there")
         self.addresses.append(address)
+        signal.signal(signal.SIGTERM, lambda *_: None)  # as Ray does
 
     def is_initialized(self) -> bool:
         return False
@@ -83,7 +83,7 @@ class _Actor:
 
     def _run(self, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         if self._ray.dies(name, arguments):
-            raise ActorError(f"the actor died before {name}{arguments}")
+            raise RayError(f"the actor died before {name}{arguments}")
         try:
             return getattr(self._target, name)(*arguments, **options)
         except Exception as error:

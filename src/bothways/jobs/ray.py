@@ -10,6 +10,8 @@ one out: the names are fixed, and a shard without a record is encoded again.
 import collections
 import contextlib
 import dataclasses
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -125,11 +127,11 @@ class _Pool:
             actor, shard = self._running.pop(task)
             try:
                 record = self._ray.get(task)
-            except self._ray.exceptions.RayActorError as error:
-                self._replace(actor, shard, error)
-                continue
             except self._ray.exceptions.RayTaskError as error:
                 raise error.cause or error from None
+            except self._ray.exceptions.RayError as error:  # the actor or its machine is lost
+                self._replace(actor, shard, error)
+                continue
             self._idle.append(actor)
             if record is not None:
                 self._deaths = 0
@@ -155,7 +157,7 @@ class _Pool:
 
     def _replace(self, actor: Any, shard: int | None, error: Exception) -> None:
         """Start an actor in place of one that died, after a shard that it was at."""
-        with contextlib.suppress(self._ray.exceptions.RayActorError):
+        with contextlib.suppress(self._ray.exceptions.RayError):
             self._ray.kill(actor)  # of an actor that is out of reach, its machine may still live
         if shard is not None:
             self._deadly.add(shard)
@@ -204,7 +206,8 @@ def _connected(address: str) -> Iterator[Any]:
         yield ray
         return
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="warning")
+        with _keep_sigterm():
+            ray.init(address=address, log_to_driver=False, logging_level="warning")
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise BackendError(
             f"no Ray cluster at {address!r}: {error}; start one with: ray start --head, or give "
@@ -214,3 +217,14 @@ def _connected(address: str) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _keep_sigterm() -> Iterator[None]:
+    """Keep the handler of SIGTERM, which `ray.init` replaces by one that exits."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
