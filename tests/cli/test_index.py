@@ -91,6 +91,10 @@ def test_a_graph_is_used_where_its_extra_is_installed(
     code, out, err = run("search", "abcdab", "--in", folder, "-k", 3)
     assert (code, out) == (0, exact)
     assert f"recall@10 was {recall:.3f}" in err
+    where = ("--where", f"id={exact.split(chr(9))[1]}", "--json")
+    signs = json.loads(run("index", folder, "--graph", "--json")[1])["recall"]["value"]
+    (hit,) = run("search", "abcdab", "--in", folder, *where)[1].splitlines()
+    assert json.loads(hit)["recall"] == signs
     monkeypatch.setitem(sys.modules, "usearch.index", None)
     code, out, err = run("search", "abcdab", "--in", folder, "-k", 3)
     assert (code, out.splitlines()[0]) == (0, exact.splitlines()[0])

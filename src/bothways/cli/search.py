@@ -202,6 +202,8 @@ def _open_index(options: SearchOptions, *, quiet: bool) -> "BitIndex | None":
     from bothways.search import open_index
 
     index = None if options.exact else open_index(options.file)
+    if index is not None and options.where:
+        index = index.without_graph()
     if index is None or quiet:
         return index
     if (recall := index.recall) is not None:

@@ -1,6 +1,7 @@
 """Search with an index: candidates by the Hamming distance of signs, or by a graph, scored by their
 vectors."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,10 @@ class BitIndex:
     def lacks_usearch(self) -> bool:
         """Whether there is a graph that cannot be used, because usearch is not installed."""
         return self._index.graph is not None and not has_usearch()
+
+    def without_graph(self) -> "BitIndex":
+        """The index as it searches a selection of rows, with the recall of that."""
+        return BitIndex(self._path, dataclasses.replace(self._index, graph=None))
 
     def missing_parts(self) -> list[str]:
         """Names of the parts that were added or changed after indexing."""
