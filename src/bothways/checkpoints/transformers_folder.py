@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 
@@ -16,7 +16,9 @@ from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import list_contents, read_weights
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import brief, has_file, read_object
+from bothways.model.config import EncoderConfig
 from bothways.model.layout import layout
+from bothways.model.pooling import Pooling
 from bothways.model.spec import ModelSpec
 from bothways.model.weights import Weights
 
@@ -24,7 +26,7 @@ __all__ = ["read_transformers"]
 
 
 def read_transformers(folder: Path) -> ModelBundle:
-    """The encoder and heads of a transformers folder, with mean pooling and no modules after it.
+    """The encoder and heads of a transformers folder, pooled as its family is, with no modules.
 
     A LoRA adapter in the folder is merged into the weights.
 
@@ -60,7 +62,7 @@ def read_transformers(folder: Path) -> ModelBundle:
     heads, unread = read_heads(family.heads, family.stem, config, settings, head_arrays)
     spec = ModelSpec(
         config=config,
-        pooling=family.pooling,
+        pooling=_pooling(family, config),
         heads=heads,
         max_length=min(config.max_length, _tokenizer_length(folder) or config.max_length),
     )
@@ -74,6 +76,17 @@ def read_transformers(folder: Path) -> ModelBundle:
         source_settings=settings | {"model_type": family.model_type},
         stored={name: stored[names[name]] for name in named if names[name] in stored},
     )
+
+
+def _pooling(family: Family, config: EncoderConfig) -> Pooling:
+    """How the family pools; by the last position, which alone has seen all others, if causal."""
+    match config.attention_direction:
+        case "both":
+            return family.pooling
+        case "causal":
+            return Pooling(("last",))
+        case unknown:
+            assert_never(unknown)
 
 
 def _family(model_type: object, file: Path) -> Family:
