@@ -128,11 +128,14 @@ GEMMA3_TEXT = Family(
     dropped=(
         "_sliding_window_pattern",  # layer_types, which is beside it, says it
         # Of images, which the encoder of text does not have.
+        "image_size",
         "image_token_id",
+        "layer_norm_eps",
         "mm_tokens_per_image",
+        "patch_size",
         "text_config",
         "vision_config",
-    ),  # fmt: skip
+    ),
     read_quirks=read_attention,
     write_quirks=write_attention,
     needed={"pad_token_id": 0, "bos_token_id": None, "eos_token_id": None},
