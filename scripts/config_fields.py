@@ -47,8 +47,9 @@ def collect(model_types: Iterable[str]) -> dict[str, Any]:
 def _family_fields(model_type: str) -> set[str]:
     name = model_type.replace("-", "_")
     root = _root("transformers")
-    [configuration] = root.glob(f"models/*/configuration_{name}.py")
-    modeling = configuration.with_name(f"modeling_{name}.py")
+    named = list(root.glob(f"models/*/configuration_{name}.py"))
+    [configuration] = named or _declaring(model_type)
+    modeling = configuration.with_name(configuration.name.replace("configuration_", "modeling_"))
     classes = [
         node
         for file in (configuration, root / "configuration_utils.py")
@@ -59,6 +60,13 @@ def _family_fields(model_type: str) -> set[str]:
     for file in (configuration, modeling):
         fields |= set(_reads(ast.parse(file.read_text(encoding="utf-8"))))
     return {field for field in fields - _METHODS if not field.startswith("_")}
+
+
+def _declaring(model_type: str) -> list[Path]:
+    """The configuration files, named after another family, that have a config of this type."""
+    line = f'model_type = "{model_type}"'
+    files = _root("transformers").glob("models/*/configuration_*.py")
+    return [file for file in files if line in file.read_text(encoding="utf-8")]
 
 
 def _model_type(node: ast.ClassDef) -> str | None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 
@@ -17,7 +17,9 @@ from bothways.checkpoints.weight_files import find_weights, list_contents, read_
 from bothways.checkpoints.wrong_folders import other_folder, other_model
 from bothways.errors import CheckpointError, InputError, UnsupportedModel
 from bothways.io.json_files import brief, has_file, read_object
+from bothways.model.config import EncoderConfig
 from bothways.model.layout import layout
+from bothways.model.pooling import Pooling
 from bothways.model.spec import ModelSpec
 from bothways.model.weights import Weights
 
@@ -25,7 +27,7 @@ __all__ = ["read_transformers", "require_family"]
 
 
 def read_transformers(folder: Path, family_name: str | None = None) -> ModelBundle:
-    """The encoder and heads of a transformers folder, with mean pooling and no modules after it.
+    """The encoder and heads of a transformers folder, pooled as its family is, with no modules.
 
     A LoRA adapter in the folder is merged into the weights.
 
@@ -63,7 +65,7 @@ def read_transformers(folder: Path, family_name: str | None = None) -> ModelBund
     heads, unread = read_heads(family.heads, family.stem, config, settings, head_arrays)
     spec = ModelSpec(
         config=config,
-        pooling=family.pooling,
+        pooling=_pooling(family, config),
         heads=heads,
         max_length=min(config.max_length, _tokenizer_length(folder) or config.max_length),
     )
@@ -77,6 +79,17 @@ def read_transformers(folder: Path, family_name: str | None = None) -> ModelBund
         source_settings=settings | {"model_type": family.model_type},
         stored={name: stored[names[name]] for name in named if names[name] in stored},
     )
+
+
+def _pooling(family: Family, config: EncoderConfig) -> Pooling:
+    """How the family pools; by the last position, which alone has seen all others, if causal."""
+    match config.attention_direction:
+        case "both":
+            return family.pooling
+        case "causal":
+            return Pooling(("last",))
+        case unknown:
+            assert_never(unknown)
 
 
 def _family(values: Mapping[str, Any], file: Path, family_name: str | None, folder: Path) -> Family:

@@ -178,8 +178,8 @@ class Session:
                 self.backend,
                 fitted,
                 modes,
-                skip=self._prompt_length(fitted, options),
-                added_ids=self._added_ids(modes),
+                skip=self.prompt_length(fitted, options),
+                added_ids=self.added_ids(modes),
                 max_tokens=options.batch_tokens,
                 advance=advance,
             )
@@ -202,8 +202,8 @@ class Session:
             fitted,
             [state[None] for state in states],
             modes,
-            skip=self._prompt_length([fitted], options),
-            added_ids=self._added_ids(modes),
+            skip=self.prompt_length([fitted], options),
+            added_ids=self.added_ids(modes),
         )
 
     def hidden_states(
@@ -282,7 +282,7 @@ class Session:
     def _unknown_id(self) -> int | None:
         return unknown_id(self.reader)
 
-    def _added_ids(self, modes: Sequence[PoolingMode]) -> np.ndarray | None:
+    def added_ids(self, modes: Sequence[PoolingMode]) -> np.ndarray | None:
         """Ids that `mean_content` leaves out; None for vectors and for other modes.
 
         Raises:
@@ -297,7 +297,7 @@ class Session:
             )
         return np.array(sorted(self.reader.added_ids), dtype=np.int64)
 
-    def _prompt_length(self, fitted: Sequence[FittedSequence], options: RunOptions) -> int:
+    def prompt_length(self, fitted: Sequence[FittedSequence], options: RunOptions) -> int:
         """Positions of the prompt that pooling leaves out."""
         if self.reader is None or self.spec.pooling.include_prompt:
             return 0
