@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bothways.checkpoints.families import FAMILIES
+from bothways.checkpoints.families import FAMILIES, family_of
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.head_architectures import DECODER, read_heads
 from bothways.checkpoints.lora import merge_adapter
@@ -40,7 +40,7 @@ def read_transformers(folder: Path) -> ModelBundle:
             f"{list_contents(folder)}"
         )
     values = read_object(config_file)
-    family = _family(values.get("model_type"), config_file)
+    family = _family(values, config_file)
     config, settings = family.read_config(values, str(config_file))
     prefixes = [prefix for table in family.tables for prefix in table.prefixes]
     num_weights = sum(map(math.prod, layout(config).values()))
@@ -69,13 +69,14 @@ def read_transformers(folder: Path) -> ModelBundle:
     )
 
 
-def _family(model_type: object, file: Path) -> Family:
-    known = ", ".join(FAMILIES)
+def _family(values: Mapping[str, Any], file: Path) -> Family:
+    family = family_of(values)
+    if family is not None:
+        return family
+    known, model_type = ", ".join(FAMILIES), values.get("model_type")
     if model_type is None:
         raise CheckpointError(f"{file}: field 'model_type' is missing; bothways knows {known}")
-    if not isinstance(model_type, str) or model_type not in FAMILIES:
-        raise UnsupportedModel(f"{file}: model_type={brief(model_type)}: bothways knows {known}")
-    return FAMILIES[model_type]
+    raise UnsupportedModel(f"{file}: model_type={brief(model_type)}: bothways knows {known}")
 
 
 def _resolve_decoder(

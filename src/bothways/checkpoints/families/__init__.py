@@ -1,17 +1,24 @@
 """The model families that bothways reads and writes, by `model_type`."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from bothways.checkpoints.families.albert import ALBERT
 from bothways.checkpoints.families.bert import BERT
 from bothways.checkpoints.families.distilbert import DISTILBERT
 from bothways.checkpoints.families.electra import ELECTRA
 from bothways.checkpoints.families.esm import ESM
+from bothways.checkpoints.families.gte import GTE
+from bothways.checkpoints.families.jina_bert import JINA_BERT
+from bothways.checkpoints.families.jina_embeddings_v3 import JINA_EMBEDDINGS_V3
 from bothways.checkpoints.families.modernbert import MODERNBERT
+from bothways.checkpoints.families.mosaic_bert import MOSAIC_BERT
 from bothways.checkpoints.families.mpnet import MPNET
 from bothways.checkpoints.families.nomic_bert import NOMIC_BERT
 from bothways.checkpoints.families.roberta import ROBERTA, XLM_ROBERTA
 from bothways.checkpoints.family import Family
 
-__all__ = ["FAMILIES"]
+__all__ = ["FAMILIES", "family_of"]
 
 FAMILIES: dict[str, Family] = {
     family.model_type: family
@@ -26,5 +33,18 @@ FAMILIES: dict[str, Family] = {
         ESM,
         MODERNBERT,
         NOMIC_BERT,
+        JINA_BERT,
+        MOSAIC_BERT,
+        GTE,
+        JINA_EMBEDDINGS_V3,
     )
 }
+
+
+def family_of(values: Mapping[str, Any]) -> Family | None:
+    """The family of a config.json; None if bothways has none for it."""
+    for family in FAMILIES.values():
+        if family.is_published_as(values):
+            return family
+    model_type = values.get("model_type")
+    return FAMILIES.get(model_type) if isinstance(model_type, str) else None

@@ -46,6 +46,17 @@ BLOCK: Rows = {
 
 POOLER: Rows = {"pooler.dense.{p}": "heads.pooler.{p}"}
 
+HEADS: Rows = {
+    "cls.predictions.transform.dense.{p}": "heads.masked_tokens.dense.{p}",
+    "cls.predictions.transform.LayerNorm.{p}": "heads.masked_tokens.norm.{p}",
+    "cls.predictions.decoder.weight": "heads.masked_tokens.weight",
+    "cls.predictions.decoder.bias": "heads.masked_tokens.decoder.bias",
+    "cls.predictions.bias": "heads.masked_tokens.bias",
+    "cls.seq_relationship.{p}": "heads.next_sentence.{p}",
+    "classifier.{p}": "heads.classifier.{p}",
+    "qa_outputs.{p}": "heads.answer_span.{p}",
+}
+
 ALIASES = {"gamma": "weight", "beta": "bias"}
 """Names of norm parameters in files converted from TensorFlow."""
 
@@ -84,16 +95,7 @@ BERT = Family(
     tables=(
         KeyTable(
             EMBEDDING | BLOCK | POOLER,
-            heads={
-                "cls.predictions.transform.dense.{p}": "heads.masked_tokens.dense.{p}",
-                "cls.predictions.transform.LayerNorm.{p}": "heads.masked_tokens.norm.{p}",
-                "cls.predictions.decoder.weight": "heads.masked_tokens.weight",
-                "cls.predictions.decoder.bias": "heads.masked_tokens.decoder.bias",
-                "cls.predictions.bias": "heads.masked_tokens.bias",
-                "cls.seq_relationship.{p}": "heads.next_sentence.{p}",
-                "classifier.{p}": "heads.classifier.{p}",
-                "qa_outputs.{p}": "heads.answer_span.{p}",
-            },
+            heads=HEADS,
             prefixes=("", "bert."),
             aliases=ALIASES,
         ),
