@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from torch.nn.functional import gelu, layer_norm, relu
 
+import bothways
 from bothways.checkpoints import ModelBundle, export, read_folder
-from bothways.errors import CheckpointError, UnsupportedModel
+from bothways.errors import AdapterWarning, CheckpointError, InputError, UnsupportedModel
 from bothways.model.packing import PackedBatch
 from bothways.native import NativeBackend
 from bothways.nn.backend import TorchBackend
@@ -45,7 +46,8 @@ class Published:
     family: the name of its family in bothways. config: its config.json, as published but for sizes.
     shapes: of the weights of a layer. layer(x_LD, w, name): the layer with weights under a name.
     layers, prefix: what its file puts before the names of layers, and of the whole encoder.
-    norm: name of the embeddings' norm. segments: number of token types. heads: shapes of theirs.
+    norm: name of the embeddings' norm. first_position: row of the first position in the table of
+    positions; None for no table. segments: number of token types. heads: shapes of theirs.
     """
 
     family: str
@@ -55,6 +57,7 @@ class Published:
     layers: str = "encoder.layer"
     prefix: str = "bert."
     norm: str = "embeddings.LayerNorm"
+    first_position: int | None = None
     segments: int = 2
     heads: dict[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
 
@@ -66,6 +69,9 @@ class Published:
             "pooler.dense.weight": (D, D),
             "pooler.dense.bias": (D,),
         }
+        if self.first_position is not None:
+            rows = self.config["max_position_embeddings"]
+            names["embeddings.position_embeddings.weight"] = (rows, D)
         if self.segments:
             names["embeddings.token_type_embeddings.weight"] = (self.segments, D)
         for i in range(LAYERS):
@@ -301,6 +307,20 @@ MODELS = {
         segments=0,
         heads=with_bias(("classifier", 1, D)),
     ),
+    "jina-reranker-v2": Published(
+        "xlm-roberta",
+        FLASH
+        | {"position_embedding_type": "absolute", "num_labels": 1}
+        | {"architectures": ["XLMRobertaForSequenceClassification"]},
+        FLASH_SHAPES,
+        lambda x, w, i: flash_layer(x, w, i, None),
+        layers="encoder.layers",
+        prefix="roberta.",
+        norm="emb_ln",
+        first_position=2,
+        segments=1,
+        heads=with_bias(("classifier.dense", D, D), ("classifier.out_proj", 1, D)),
+    ),
     "jina-colbert-v2": Published(
         "jina_embeddings_v3",
         FLASH | {"position_embedding_type": "rotary", "rotary_emb_base": 20000.0},
@@ -357,6 +377,9 @@ def expected(model: Published, weights: Weights, ids: np.ndarray) -> list[np.nda
     x = encoder["embeddings.word_embeddings.weight"][ids]
     if model.segments:
         x = x + encoder["embeddings.token_type_embeddings.weight"][0]
+    if model.first_position is not None:
+        rows = slice(model.first_position, model.first_position + len(ids))
+        x = x + encoder["embeddings.position_embeddings.weight"][rows]
     states = [norm(x, encoder, model.norm, model.config["layer_norm_eps"])]
     for i in range(LAYERS):
         states.append(model.layer(states[-1], encoder, f"{model.layers}.{i}"))
@@ -388,6 +411,9 @@ def test_the_heads_equal_the_formulas(built: Built) -> None:
     if "classifier.weight" in built.model.heads:
         pooled = torch.tanh(linear(x[:1], weights, f"{built.model.prefix}pooler.dense"))
         want, task = linear(pooled, weights, "classifier")[0], "values"
+    elif "classifier.dense.weight" in built.model.heads:
+        pooled = torch.tanh(linear(x[:1], weights, "classifier.dense"))
+        want, task = linear(pooled, weights, "classifier.out_proj")[0], "values"
     elif built.model.heads:
         name = "cls.predictions"
         inner = linear(x, weights, f"{name}.transform.dense")
@@ -418,8 +444,6 @@ def test_an_export_is_the_same_model(built: Built, to: Any, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", ["jina-reranker-v1", "dnabert-2"])
 def test_an_export_has_the_published_names(name: str, tmp_path: Path) -> None:
-    from safetensors.numpy import load_file
-
     weights = write(MODELS[name], tmp_path / "model")
     export(read_folder(tmp_path / "model"), tmp_path / "out", "transformers")
     written = load_file(tmp_path / "out" / "model.safetensors")
@@ -446,3 +470,123 @@ def test_weights_of_another_code_are_refused_by_name(tmp_path: Path) -> None:
     write(model, tmp_path / "model")
     with pytest.raises(CheckpointError, match="layer_norm_q"):
         read_folder(tmp_path / "model")
+
+
+TASKS = ["retrieval.query", "text-matching"]
+RANK, ALPHA = 2, 3
+
+
+def write_with_adapters(path: Path) -> dict[str, Weights]:
+    """jina-embeddings-v3: every matrix has adapters; returns the weights of each task."""
+    model = MODELS["jina-colbert-v2"]
+    adapters = {
+        "auto_map": {"AutoModel": FLASH_CODE + "modeling_lora.XLMRobertaLoRA"},
+        "lora_adaptations": TASKS,
+        "lora_alpha": ALPHA,
+        "lora_dropout_p": 0.0,
+        "lora_main_params_trainable": False,
+        "lora_rank": RANK,
+        "load_trained_adapters": True,
+        "matryoshka_dimensions": [8, 16],
+        "task_instructions": {"retrieval.query": "query: ", "text-matching": ""},
+    }
+    base = write(model, path, **adapters)
+    rng = np.random.default_rng(6)
+    stored: dict[str, np.ndarray] = {}
+    merged = {task: dict(base) for task in TASKS}
+    for name, weight in base.items():
+        if weight.ndim == 1:
+            stored[name] = weight.numpy().astype(np.float32)
+            continue
+        (rows, columns), key = weight.shape, name.removesuffix(".weight")
+        is_table = ".embeddings." in name
+        a_shape, b_shape = ((rows, RANK), (RANK, columns)), ((RANK, columns), (rows, RANK))
+        shapes = a_shape if is_table else b_shape
+        a, b = (rng.standard_normal((2, *s)).astype(np.float32) for s in shapes)
+        stored |= {
+            f"{key}.parametrizations.weight.original": weight.numpy().astype(np.float32),
+            f"{key}.parametrizations.weight.0.lora_A": a,
+            f"{key}.parametrizations.weight.0.lora_B": b,
+        }
+        for number, task in enumerate(TASKS):
+            left, right = (a[number], b[number]) if is_table else (b[number], a[number])
+            update = torch.from_numpy(left).double() @ torch.from_numpy(right).double()
+            merged[task][name] = weight + ALPHA / RANK * update
+    save_file(stored, path / "model.safetensors")
+    return merged | {"": base}
+
+
+@pytest.mark.parametrize("task", ["", *TASKS])
+def test_the_adapter_of_a_task_is_merged(task: str, tmp_path: Path) -> None:
+    weights = write_with_adapters(tmp_path / "model")[task]
+    if task:
+        folder = read_folder(tmp_path / "model", adapter=task)
+        assert folder.spec.default_prompt == task
+    else:
+        with pytest.warns(AdapterWarning, match=r"adapters for retrieval\.query, text-matching"):
+            folder = read_folder(tmp_path / "model")
+        assert folder.spec.default_prompt is None
+    ids = sequences()[2]
+    found = ReferenceBackend(folder.transformer, folder.weights).hidden_states(
+        PackedBatch.of([ids]), [LAYERS]
+    )[0]
+    want = expected(MODELS["jina-colbert-v2"], weights, ids)[-1]
+    assert np.abs(found - want).max() < TOLERANCE * np.abs(want).max()
+
+
+def test_encoders_of_different_tasks_have_different_fingerprints(tmp_path: Path) -> None:
+    write_with_adapters(tmp_path / "model")
+    query, matching = (bothways.load(tmp_path / "model", adapter=task) for task in TASKS)
+    assert query.fingerprint != matching.fingerprint
+    assert not np.allclose(query.encode(sequences()[2]), matching.encode(sequences()[2]))
+
+
+def test_an_unknown_adapter_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    write_with_adapters(tmp_path / "model")
+    with pytest.raises(InputError, match=r"expected one of retrieval\.query, text-matching"):
+        read_folder(tmp_path / "model", adapter="queries")
+    write(MODELS["jina-colbert-v2"], tmp_path / "plain")
+    with pytest.raises(InputError, match="plain has no adapters for tasks"):
+        read_folder(tmp_path / "plain", adapter="queries")
+
+
+def test_adapters_of_a_wrong_shape_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    write_with_adapters(path)
+    arrays = load_file(path / "model.safetensors")
+    name = "roberta.encoder.layers.0.mlp.fc1.parametrizations.weight.0.lora_A"
+    for bad, message in (
+        (arrays[name][:1], "lora_A has shape"),
+        (arrays[name][:, :, :3], "do not fit the weight"),
+    ):
+        save_file(arrays | {name: np.ascontiguousarray(bad)}, path / "model.safetensors")
+        with pytest.raises(CheckpointError, match=rf"layers.0.mlp.fc1.*{message}"):
+            read_folder(path, adapter=TASKS[0])
+
+
+def test_a_folder_of_sentence_transformers_has_the_published_module(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    write_with_adapters(path)
+    modules = [
+        {"idx": 0, "name": "transformer", "path": "", "type": "custom_st.Transformer"},
+        {
+            "idx": 1,
+            "name": "1",
+            "path": "1_Pooling",
+            "type": "sentence_transformers.models.Pooling",
+        },
+    ]
+    (path / "1_Pooling").mkdir()
+    pooling = {"word_embedding_dimension": D, "pooling_mode_mean_tokens": True}
+    (path / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+    (path / "modules.json").write_text(json.dumps(modules))
+    about = {"prompts": {"retrieval.query": "query: "}, "default_prompt_name": None}
+    (path / "config_sentence_transformers.json").write_text(json.dumps(about))
+    folder = read_folder(path, adapter="retrieval.query")
+    assert folder.spec.pooling.modes == ("mean",)
+    assert folder.spec.default_prompt == "retrieval.query"
+
+    write(MODELS["gte-multilingual-reranker"], tmp_path / "gte")
+    (path / "config.json").write_bytes((tmp_path / "gte" / "config.json").read_bytes())
+    with pytest.raises(UnsupportedModel, match=r"custom_st\.Transformer"):
+        read_folder(path)

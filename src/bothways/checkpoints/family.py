@@ -136,6 +136,8 @@ class Family:
     tables: names of weights; the first table is written, and the first that fits reads a file.
     heads: the architectures of the heads of its classes.
     published_code: values of `auto_map` that name the published code of this architecture.
+    published_modules: modules of sentence-transformers that do the same as its Transformer, in
+        published code of this architecture.
     tokenizer: the tokenizer class of folders that name none; None if folders must name it.
     """
 
@@ -161,6 +163,7 @@ class Family:
     )
     buffers: Callable[[EncoderConfig], dict[str, np.ndarray]] = _nothing
     published_code: frozenset[str] = frozenset()
+    published_modules: frozenset[str] = frozenset()
     tokenizer: TokenizerClass | None = None
 
     @property

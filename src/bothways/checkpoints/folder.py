@@ -16,19 +16,23 @@ from bothways.checkpoints.sentence_transformers_folder import (
 from bothways.checkpoints.sentence_transformers_modules import module_folders
 from bothways.checkpoints.transformers_folder import read_transformers
 from bothways.checkpoints.weight_files import find_weights
-from bothways.errors import CheckpointError, UnsupportedModel
+from bothways.errors import CheckpointError, InputError, UnsupportedModel
 from bothways.io.json_files import has_file
 
 __all__ = ["fingerprint", "read_folder"]
 
 
-def read_folder(path: Path) -> ModelBundle:
+def read_folder(path: Path, *, adapter: str | None = None) -> ModelBundle:
     """Read a model folder: of bothways, of sentence-transformers, or of transformers.
+
+    adapter: the task whose adapter is merged into the weights, in models that have adapters for
+        tasks; its prompt becomes the default prompt.
 
     Warns if one of transformers is known for another pooling than the mean.
 
     Raises:
         CheckpointError: if it is no folder, or a file is missing, malformed, or contradicts others.
+        InputError: if the model has no adapter of that name.
         UnsupportedModel: if bothways cannot run the model faithfully; the message says why.
         MissingExtra: if its weights are in torch's format and torch is not installed.
     """
@@ -38,24 +42,28 @@ def read_folder(path: Path) -> ModelBundle:
             raise UnsupportedModel(
                 f"{path / ADAPTER_CONFIG}: an adapter beside a folder of bothways, which has none"
             )
+        if adapter is not None:
+            raise InputError(f"adapter={adapter!r}: {path} has no adapters for tasks")
         return read_bothways(path)
     if has_file(path / "modules.json"):
-        return read_sentence_transformers(path)
-    model = read_transformers(path)
+        return read_sentence_transformers(path, adapter)
+    model = read_transformers(path, adapter)
     warn_of_pooling(model)
     return model
 
 
-def fingerprint(path: Path) -> str:
+def fingerprint(path: Path, adapter: str | None = None) -> str:
     """SHA-256, in hex, over name and content of every file that can change a vector.
 
-    Renaming the folder, or adding a README, does not change it.
+    adapter: as in `read_folder`. Renaming the folder, or adding a README, does not change it.
 
     Raises:
         CheckpointError: if it is no model folder, or a file cannot be read.
     """
     _check_is_folder(path)
     digest = hashlib.sha256(b"bothways folder 1\n")
+    if adapter is not None:
+        digest.update(f"adapter {adapter}\n".encode())
     names = {file.relative_to(path).as_posix(): file for file in _deciding_files(path)}
     for name in sorted(names):
         try:

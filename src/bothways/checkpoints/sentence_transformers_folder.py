@@ -92,8 +92,10 @@ DENSE_ACTIVATIONS: dict[str, DenseActivation] = {
 }
 
 
-def read_sentence_transformers(folder: Path) -> ModelBundle:
+def read_sentence_transformers(folder: Path, adapter: str | None = None) -> ModelBundle:
     """Read all settings of a sentence-transformers folder.
+
+    adapter: as in `read_transformers`; its prompt becomes the default prompt.
 
     Raises:
         CheckpointError: if a file is missing or malformed.
@@ -104,25 +106,28 @@ def read_sentence_transformers(folder: Path) -> ModelBundle:
     kinds = [kind, *(kind for kind, _ in rest)]
     if kinds in (["Transformer", "SpladePooling"], ["MLMTransformer", "SpladePooling"]):
         _check_terms(rest[0][1] / "config.json")
-        return _of_heads(folder, transformer, _TERMS)
+        return _of_heads(folder, transformer, _TERMS, adapter)
     if kinds == ["Transformer"] and _is_for_scores(folder):
-        return _of_heads(folder, transformer, _SCORES)
+        return _of_heads(folder, transformer, _SCORES, adapter)
     if kinds[:2] != ["Transformer", "Pooling"]:
         raise UnsupportedModel(
             f"{folder / 'modules.json'}: expected Transformer, Pooling, then Dense and Normalize; "
             "or for scores a Transformer, for terms one and SpladePooling"
         )
-    model = _with_settings(read_transformers(transformer), transformer, _VECTORS)
+    model = _with_settings(read_transformers(transformer, adapter), transformer, _VECTORS)
     pooling = _pooling(rest[0][1] / "config.json", model.config.d_model)
     modules, weights = _modules(folder, rest[1:], pooling.width(model.config.d_model))
     spec = dataclasses.replace(model.spec, pooling=pooling, modules=modules)
     model = dataclasses.replace(model, path=folder, spec=spec, module_weights=weights)
-    return _with_prompts(model, _VECTORS)
+    model = _with_prompts(model, _VECTORS)
+    return model.with_spec(default_prompt=adapter) if adapter in model.spec.prompts else model
 
 
-def _of_heads(folder: Path, transformer: Path, purpose: _Purpose) -> ModelBundle:
+def _of_heads(
+    folder: Path, transformer: Path, purpose: _Purpose, adapter: str | None
+) -> ModelBundle:
     """Read an encoder that is used with a head."""
-    model = _with_settings(read_transformers(transformer), transformer, purpose)
+    model = _with_settings(read_transformers(transformer, adapter), transformer, purpose)
     return _with_prompts(dataclasses.replace(model, path=folder), purpose)
 
 

@@ -10,8 +10,10 @@ import numpy as np
 from bothways.checkpoints.families import FAMILIES, family_of
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.head_architectures import DECODER, read_heads
+from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.lora import merge_adapter
 from bothways.checkpoints.model_bundle import ModelBundle
+from bothways.checkpoints.task_adapters import merge_task
 from bothways.checkpoints.weight_files import list_contents, read_weights
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import brief, has_file, read_object
@@ -22,15 +24,17 @@ from bothways.model.weights import Weights
 __all__ = ["read_transformers"]
 
 
-def read_transformers(folder: Path) -> ModelBundle:
+def read_transformers(folder: Path, adapter: str | None = None) -> ModelBundle:
     """The encoder and heads of a transformers folder, with mean pooling and no modules after it.
 
-    A LoRA adapter in the folder is merged into the weights.
+    A LoRA adapter in the folder is merged into the weights, and so is the one of the task `adapter`
+    if the weights have adapters for tasks.
 
     Raises:
         CheckpointError: if a file is missing or malformed, or a weight is missing, unexpected, of
             the wrong shape, or not finite.
         UnsupportedModel: if bothways cannot run the architecture faithfully.
+        InputError: if there is no adapter of that name.
         MissingExtra: if the weights are in torch's format and torch is not installed.
     """
     config_file = folder / "config.json"
@@ -44,17 +48,21 @@ def read_transformers(folder: Path) -> ModelBundle:
     config, settings = family.read_config(values, str(config_file))
     prefixes = [prefix for table in family.tables for prefix in table.prefixes]
     num_weights = sum(map(math.prod, layout(config).values()))
-    arrays, file, file_of = merge_adapter(folder, read_weights(folder, num_weights), prefixes)
+    stored = merge_task(read_weights(folder, num_weights), values, config_file, adapter)
+    arrays, file, file_of = merge_adapter(folder, stored, prefixes)
     config = family.from_weights(config, arrays, str(file))
     reading = family.fit(arrays.keys(), config)
-    named, stored = reading.apply(arrays, str(file)), reading.locate(file_of)
+    named, located = reading.apply(arrays, str(file)), reading.locate(file_of)
     names, settings = _resolve_decoder(named, settings)
     named = {name: named[original] for name, original in names.items()}
     head_arrays = {name: array for name, array in named.items() if name.startswith("heads.")}
     heads, unread = read_heads(family.heads, family.stem, config, settings, head_arrays)
+    prompts = Fields(values, str(config_file)).texts("task_instructions")
     spec = ModelSpec(
         config=config,
         heads=heads,
+        prompts=prompts if adapter in prompts else {},
+        default_prompt=adapter if adapter in prompts else None,
         max_length=min(config.max_length, _tokenizer_length(folder) or config.max_length),
     )
     return ModelBundle.of(
@@ -65,7 +73,7 @@ def read_transformers(folder: Path) -> ModelBundle:
         family=family.model_type,
         unread_heads=unread and f"{config_file}: {unread}",
         source_settings=settings | {"model_type": family.model_type},
-        stored={name: stored[original] for name, original in names.items() if original in stored},
+        stored={name: located[original] for name, original in names.items() if original in located},
     )
 
 

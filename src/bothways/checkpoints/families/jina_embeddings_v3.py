@@ -82,11 +82,11 @@ JINA_EMBEDDINGS_V3 = Family(
     },
     fixed={"position_embedding": "none", "attention_positions": "rotary"},
     only={"head_dim": (None,)},
-    kept=roberta.FLASH_KEPT,
     dropped=roberta.FLASH_DROPPED,
     read_quirks=read_positions,
     write_quirks=write_rope_parameters,
     published_code=roberta.FLASH_CODE,
+    published_modules=frozenset({"custom_st.Transformer"}),
     heads=(*roberta.HEADS, answer_spans()),
     tables=(
         _TRANSFORMERS,

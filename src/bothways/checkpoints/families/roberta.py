@@ -130,12 +130,15 @@ FLASH_DROPPED = (
     "emb_pooler",
     "matryoshka_dimensions",
     "truncate_dim",
-    # How adapters were trained.
+    # Adapters for tasks, which are merged when weights are read, and their prompts.
+    "lora_adaptations",
+    "lora_alpha",
+    "lora_rank",
+    "task_instructions",
     "lora_dropout_p",
     "lora_main_params_trainable",
     "load_trained_adapters",
 )
-FLASH_KEPT = ("lora_adaptations", "lora_alpha", "lora_rank", "task_instructions")
 
 XLM_ROBERTA = dataclasses.replace(
     ROBERTA,
