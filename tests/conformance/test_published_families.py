@@ -89,7 +89,7 @@ def norm(x: torch.Tensor, w: Weights, name: str, eps: float = 1e-12) -> torch.Te
 
 
 def heads_of(x_LD: torch.Tensor) -> torch.Tensor:
-    return x_LD.unflatten(-1, (H, K)).transpose(0, 1)
+    return x_LD.view(-1, H, K).transpose(0, 1)
 
 
 def attend(
@@ -111,7 +111,7 @@ def alibi(length: int) -> torch.Tensor:
 def rotated(x_LD: torch.Tensor, frequencies: torch.Tensor) -> torch.Tensor:
     angle = torch.arange(len(x_LD), dtype=torch.float64)[:, None] * frequencies
     cos, sin = angle.cos()[:, None], angle.sin()[:, None]
-    a, b = x_LD.unflatten(-1, (H, K)).chunk(2, -1)
+    a, b = x_LD.view(-1, H, K).chunk(2, -1)
     return torch.cat((a * cos - b * sin, b * cos + a * sin), -1).flatten(1)
 
 
@@ -420,6 +420,7 @@ def test_the_heads_equal_the_formulas(built: Built) -> None:
         inner = norm(gelu(inner), weights, f"{name}.transform.LayerNorm")
         table = weights[f"{built.model.prefix}embeddings.word_embeddings.weight"]
         bias = weights.get(f"{name}.bias", weights.get(f"{name}.decoder.bias"))
+        assert bias is not None
         want, task = inner @ table.T + bias, "masked_tokens"
     else:
         assert not tasks

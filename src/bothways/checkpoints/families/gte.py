@@ -154,7 +154,7 @@ GTE = Family(
     base_class="GteModel",
     is_published_as=is_published_as,
     published_stem="New",
-    rows=bert.FIELDS
+    rows=dict(bert.FIELDS)
     | {
         "vocab_size": ("vocab_size", 250048),
         "max_position_embeddings": ("max_length", 8192),

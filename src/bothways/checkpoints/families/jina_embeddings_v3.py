@@ -69,7 +69,7 @@ JINA_EMBEDDINGS_V3 = Family(
     base_class="JinaEmbeddingsV3Model",
     is_published_as=is_published_as,
     published_stem="XLMRoberta",
-    rows=bert.FIELDS
+    rows=dict(bert.FIELDS)
     | {
         "vocab_size": ("vocab_size", 250002),
         "hidden_size": ("d_model", 1024),

@@ -54,7 +54,7 @@ MOSAIC_BERT = Family(
         "gated": True,
         "feed_forward_input_bias": False,
     },
-    only=bert.ABSOLUTE_ONLY | {"hidden_act": ("gelu",)},
+    only=dict(bert.ABSOLUTE_ONLY) | {"hidden_act": ("gelu",)},
     dropped=(
         "alibi_starting_size",  # for which the code computes biases at its start; it adds to them
         "flash_attn",
