@@ -119,6 +119,80 @@ POINTS: dict[str, EncoderConfig] = {
     "no gate, one bias": _point(feed_forward_input_bias=False),
     "no biases": _point(attention_bias=False, feed_forward_bias=False, norm_bias=False),
     "odd sizes": _point(num_layers=1, num_heads=1, d_model=13, d_ff=29, vocab_size=37),
+    "wide heads": _point(head_size=12),
+    "narrow heads, rotary": _point(
+        head_size=6, position_embedding="none", attention_positions="rotary"
+    ),
+    "shared keys": _point(num_heads=4, num_key_value_heads=2),
+    "shared keys, relative, windows": _point(
+        num_heads=6,
+        num_key_value_heads=2,
+        head_size=5,
+        position_embedding="none",
+        attention_positions="relative",
+        windows=(None, 4, 0),
+    ),
+    "one head of keys, rotary": _point(
+        num_heads=3,
+        num_key_value_heads=1,
+        head_size=8,
+        position_embedding="none",
+        attention_positions="rotary",
+    ),
+    "norm of queries and keys": _point(
+        query_key_norm="head",
+        norm="rms",
+        norm_placement="pre",
+        num_heads=4,
+        num_key_value_heads=2,
+        head_size=10,
+        attention_positions="rotary",
+    ),
+    "norm of all queries": _point(
+        query_key_norm="all_heads",
+        norm_placement="pre",
+        final_norm=True,
+        final_norm_bias=False,
+        residual_scale=0.6,
+    ),
+    "norm of all shared keys": _point(
+        query_key_norm="all_heads", norm="rms", num_heads=4, num_key_value_heads=1
+    ),
+    "unscaled attention": _point(
+        attention_scale=1.0,
+        attention_positions="relative",
+        position_embedding="none",
+        norm="rms",
+        norm_placement="pre",
+        head_size=3,
+    ),
+    "sandwich": _point(
+        norm_placement="sandwich",
+        norm="rms",
+        norm_zero_centered=True,
+        query_key_norm="head",
+        attention_scale=0.2,
+        embedding_scale=4.0,
+        embedding_norm=False,
+        final_norm=True,
+        gated=True,
+    ),
+    "sandwich, scaled residuals": _point(norm_placement="sandwich", residual_scale=1.5),
+    "post-norm, scaled residuals": _point(residual_scale=0.5, norm_zero_centered=True),
+    "causal": _point(attention_direction="causal"),
+    "causal, rotary, shared keys": _point(
+        attention_direction="causal",
+        position_embedding="none",
+        attention_positions="rotary",
+        norm="rms",
+        norm_placement="pre",
+        num_heads=4,
+        num_key_value_heads=2,
+    ),
+    "causal, relative": _point(attention_direction="causal", attention_positions="relative"),
+    "causal, windows": _point(
+        attention_direction="causal", windows=(None, 4, 0), num_heads=2, num_key_value_heads=1
+    ),
     "one number wide": _point(num_heads=5, d_model=5, d_ff=1),
 }
 

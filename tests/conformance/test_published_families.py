@@ -125,9 +125,20 @@ def jina_bert_layer(
     x: torch.Tensor, w: Weights, i: str, act: Callable[..., torch.Tensor] = gelu
 ) -> torch.Tensor:
     """Günther et al. 2023, section 4.1."""
+    return gated(jina_attention(x, w, i), w, i, act)
+
+
+def jina_attention(x: torch.Tensor, w: Weights, i: str) -> torch.Tensor:
     q, k, v = (linear(x, w, f"{i}.attention.self.{name}") for name in ("query", "key", "value"))
     mixed = linear(attend(q, k, v, alibi(len(x))), w, f"{i}.attention.output.dense")
-    return gated(norm(x + mixed, w, f"{i}.attention.output.LayerNorm"), w, i, act)
+    return norm(x + mixed, w, f"{i}.attention.output.LayerNorm")
+
+
+def plain_jina_layer(x: torch.Tensor, w: Weights, i: str) -> torch.Tensor:
+    """The same with BERT's feed-forward."""
+    x = jina_attention(x, w, i)
+    inner = linear(gelu(linear(x, w, f"{i}.intermediate.dense")), w, f"{i}.output.dense")
+    return norm(x + inner, w, f"{i}.output.LayerNorm")
 
 
 def mosaic_layer(x: torch.Tensor, w: Weights, i: str) -> torch.Tensor:
@@ -210,10 +221,11 @@ JINA_BERT = BERT_SIZES | {
 }
 GATED = {"mlp.gated_layers.weight": (2 * F, D), **with_bias(("mlp.wo", D, F))}
 GATED |= norms("mlp.layernorm", "attention.output.LayerNorm")
-JINA_SHAPES = GATED | with_bias(
+JINA_ATTENTION = with_bias(
     *((f"attention.self.{name}", D, D) for name in ("query", "key", "value")),
     ("attention.output.dense", D, D),
 )
+JINA_SHAPES = GATED | JINA_ATTENTION
 BERT_MASKED = {
     **with_bias(("cls.predictions.transform.dense", D, D)),
     **norms("cls.predictions.transform.LayerNorm"),
@@ -249,6 +261,14 @@ MODELS = {
         JINA_SHAPES,
         lambda x, w, i: jina_bert_layer(x, w, i, relu),
         heads=BERT_MASKED | {"cls.predictions.bias": (VOCABULARY,)},
+    ),
+    "jina, no gate": Published(
+        "jina_bert",
+        {name: value for name, value in JINA_BERT.items() if name != "feed_forward_type"},
+        JINA_ATTENTION
+        | with_bias(("intermediate.dense", F, D), ("output.dense", D, F))
+        | norms("output.LayerNorm", "attention.output.LayerNorm"),
+        plain_jina_layer,
     ),
     "jina-reranker-v1": Published(
         "jina_bert",

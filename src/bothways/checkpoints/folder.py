@@ -15,6 +15,7 @@ from bothways.checkpoints.sentence_transformers_folder import (
 )
 from bothways.checkpoints.sentence_transformers_modules import module_folders
 from bothways.checkpoints.transformers_folder import read_transformers
+from bothways.checkpoints.unread_fields import UnreadFields
 from bothways.checkpoints.weight_files import find_weights
 from bothways.errors import CheckpointError, InputError, UnsupportedModel
 from bothways.io.json_files import has_file
@@ -28,7 +29,8 @@ def read_folder(path: Path, *, adapter: str | None = None) -> ModelBundle:
     adapter: the task whose adapter is merged into the weights, in models that have adapters for
         tasks; its prompt becomes the default prompt.
 
-    Warns if one of transformers is known for another pooling than the mean.
+    Warns of settings that nothing reads, and if a folder of transformers is known for another
+    pooling than the mean.
 
     Raises:
         CheckpointError: if it is no folder, or a file is missing, malformed, or contradicts others.
@@ -46,9 +48,11 @@ def read_folder(path: Path, *, adapter: str | None = None) -> ModelBundle:
             raise InputError(f"adapter={adapter!r}: {path} has no adapters for tasks")
         return read_bothways(path)
     if has_file(path / "modules.json"):
-        return read_sentence_transformers(path, adapter)
-    model = read_transformers(path, adapter)
-    warn_of_pooling(model)
+        model = read_sentence_transformers(path, adapter)
+    else:
+        model = read_transformers(path, adapter)
+        warn_of_pooling(model)
+    UnreadFields.of(model.source_settings).warn(path)
     return model
 
 

@@ -11,6 +11,7 @@ from bothways.checkpoints.families import FAMILIES, family_of
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.head_architectures import DECODER, read_heads
 from bothways.checkpoints.json_fields import Fields
+from bothways.checkpoints.key_table import UNREAD
 from bothways.checkpoints.lora import merge_adapter
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.task_adapters import merge_task
@@ -49,17 +50,23 @@ def read_transformers(folder: Path, adapter: str | None = None) -> ModelBundle:
     prefixes = [prefix for table in family.tables for prefix in table.prefixes]
     num_weights = sum(map(math.prod, layout(config).values()))
     stored = merge_task(read_weights(folder, num_weights), values, config_file, adapter)
-    arrays, file, file_of = merge_adapter(folder, stored, prefixes)
+    merged = merge_adapter(folder, stored, prefixes)
+    arrays, file, file_of = family.fold(values, merged)
     config = family.from_weights(config, arrays, str(file))
     reading = family.fit(arrays.keys(), config)
     named, located = reading.apply(arrays, str(file)), reading.locate(file_of)
     names, settings = _resolve_decoder(named, settings)
-    named = {name: named[original] for name, original in names.items()}
+    named = {
+        name: named[original]
+        for name, original in names.items()
+        if not name.startswith(UNREAD) or named[original].dtype.kind == "f"  # others are buffers
+    }
     head_arrays = {name: array for name, array in named.items() if name.startswith("heads.")}
     heads, unread = read_heads(family.heads, family.stem, config, settings, head_arrays)
     prompts = Fields(values, str(config_file)).texts("task_instructions")
     spec = ModelSpec(
         config=config,
+        pooling=family.pooling,
         heads=heads,
         prompts=prompts if adapter in prompts else {},
         default_prompt=adapter if adapter in prompts else None,
@@ -73,7 +80,7 @@ def read_transformers(folder: Path, adapter: str | None = None) -> ModelBundle:
         family=family.model_type,
         unread_heads=unread and f"{config_file}: {unread}",
         source_settings=settings | {"model_type": family.model_type},
-        stored={name: located[original] for name, original in names.items() if original in located},
+        stored={name: located[names[name]] for name in named if names[name] in located},
     )
 
 

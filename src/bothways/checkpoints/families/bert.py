@@ -46,7 +46,7 @@ BLOCK: Rows = {
 
 POOLER: Rows = {"pooler.dense.{p}": "heads.pooler.{p}"}
 
-HEADS: Rows = {
+HEAD_ROWS: Rows = {
     "cls.predictions.transform.dense.{p}": "heads.masked_tokens.dense.{p}",
     "cls.predictions.transform.LayerNorm.{p}": "heads.masked_tokens.norm.{p}",
     "cls.predictions.decoder.weight": "heads.masked_tokens.weight",
@@ -63,6 +63,8 @@ ALIASES = {"gamma": "weight", "beta": "bias"}
 ABSOLUTE_ONLY: Mapping[str, tuple[Any, ...]] = {"position_embedding_type": ("absolute", None)}
 
 UNUSED = (
+    # Read only to allow a hidden_size that the heads do not divide, which EncoderConfig refuses.
+    "embedding_size",
     # Fields of a pooler in the first multilingual BERT; no implementation reads them.
     "directionality",
     "pooler_fc_size",
@@ -95,7 +97,7 @@ BERT = Family(
     tables=(
         KeyTable(
             EMBEDDING | BLOCK | POOLER,
-            heads=HEADS,
+            heads=HEAD_ROWS,
             prefixes=("", "bert."),
             aliases=ALIASES,
         ),

@@ -28,6 +28,7 @@ def is_published_as(values: Mapping[str, Any]) -> bool:
 
 def read_positions(fields: Fields, values: dict[str, Any]) -> None:
     """Read rotary positions in the words of transformers or of the published code."""
+    fields.only("head_dim", None, values["d_model"] // max(values["num_heads"], 1))
     if "rope_theta" not in fields and "position_embedding_type" not in fields:
         fields.only("rope_scaling", None)
         read_rope_parameters(fields, values, _BASE)
@@ -171,7 +172,6 @@ GTE = Family(
         "layer_norm_type": ("layer_norm",),
         "logn_attention_scale": (False,),
         "logn_attention_clip1": (False,),
-        "head_dim": (None,),
     },
     dropped=("pack_qkv", "unpad_inputs", "use_memory_efficient_attention"),
     reads_scaling=True,

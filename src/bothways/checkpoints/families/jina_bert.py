@@ -54,21 +54,26 @@ def is_published_as(values: Mapping[str, Any]) -> bool:
 
 
 def read_feed_forward(fields: Fields, values: dict[str, Any]) -> None:
-    """Read the activation of the gate."""
+    """Read whether the feed-forward has a gate, and its activation; without a gate it is BERT's."""
     theirs = fields.raw("feed_forward_type", "original")
-    if not isinstance(theirs, str) or theirs not in _ACTIVATIONS:
+    if not isinstance(theirs, str) or theirs not in {*_ACTIVATIONS, "original"}:
         raise UnsupportedModel(
             f"{fields.file}: feed_forward_type={brief(theirs)}: "
-            f"bothways runs JinaBERT with {' or '.join(_ACTIVATIONS)}"
+            f"bothways runs JinaBERT with {', '.join(_ACTIVATIONS)} or original"
         )
-    values["activation"] = _ACTIVATIONS[theirs]
+    is_gated = theirs != "original"
+    values |= {
+        "activation": _ACTIVATIONS[theirs] if is_gated else "gelu",
+        "gated": is_gated,
+        "feed_forward_input_bias": not is_gated,
+    }
 
 
 def write_feed_forward(config: EncoderConfig) -> dict[str, Any]:
     """The inverse of `read_feed_forward`, with the names of the published code."""
     theirs = {ours: name for name, ours in _ACTIVATIONS.items()}
     return {
-        "feed_forward_type": theirs.get(config.activation, config.activation),
+        "feed_forward_type": theirs.get(config.activation) if config.gated else "original",
         "position_embedding_type": "alibi",
         "auto_map": {auto: _CODE + name for auto, name in _CLASSES.items()},
     }
@@ -84,13 +89,12 @@ JINA_BERT = Family(
     fixed={
         "position_embedding": "none",
         "attention_positions": "alibi",
-        "gated": True,
-        "feed_forward_input_bias": False,
     },
     # hidden_act is that of the masked-token head; the feed-forward's type decides on its own.
     only={"position_embedding_type": ("alibi",), "hidden_act": ("gelu",)},
     needed={"hidden_act": "gelu"},
     dropped=(
+        *bert.UNUSED,
         # What encode() of the published code does; modules.json says the same.
         "emb_pooler",
         "model_max_length",
@@ -103,8 +107,11 @@ JINA_BERT = Family(
     tables=(
         KeyTable(
             EMBEDDING | _ATTENTION | GATED | bert.POOLER,
-            heads=bert.HEADS,
+            heads=bert.HEAD_ROWS,
             prefixes=("", "bert."),
+        ),
+        KeyTable(
+            EMBEDDING | bert.BLOCK | bert.POOLER, heads=bert.HEAD_ROWS, prefixes=("", "bert.")
         ),
     ),
 )

@@ -29,6 +29,9 @@ def is_published_as(values: Mapping[str, Any]) -> bool:
 
 def read_positions(fields: Fields, values: dict[str, Any]) -> None:
     """Read the rotary base in the words of transformers or of the published code."""
+    head_width = values["d_model"] // max(values["num_heads"], 1)
+    for name in ("head_dim", "rotary_emb_dim"):
+        fields.only(name, None, head_width)
     if "rotary_emb_base" not in fields and "position_embedding_type" not in fields:
         read_rope_parameters(fields, values, _BASE)
         return
@@ -81,7 +84,12 @@ JINA_EMBEDDINGS_V3 = Family(
         "layer_norm_eps": ("norm_eps", 1e-5),
     },
     fixed={"position_embedding": "none", "attention_positions": "rotary"},
-    only={"head_dim": (None,)},
+    only={
+        # Variants of the published code that no model uses.
+        "rotary_emb_scale_base": (None,),
+        "rotary_emb_interleaved": (False,),
+        "window_size": (None, [-1, -1]),
+    },
     dropped=roberta.FLASH_DROPPED,
     read_quirks=read_positions,
     write_quirks=write_rope_parameters,

@@ -56,6 +56,7 @@ MOSAIC_BERT = Family(
     },
     only=dict(bert.ABSOLUTE_ONLY) | {"hidden_act": ("gelu",)},
     dropped=(
+        *bert.UNUSED,
         "alibi_starting_size",  # for which the code computes biases at its start; it adds to them
         "flash_attn",
     ),
@@ -77,7 +78,7 @@ MOSAIC_BERT = Family(
                     "blocks.{i}.attention.value.{p}",
                 ),
             },
-            heads=bert.HEADS,
+            heads=bert.HEAD_ROWS,
             prefixes=("", "bert."),
         ),
     ),
