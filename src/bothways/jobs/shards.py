@@ -27,6 +27,7 @@ from bothways.jobs.records import Machine, ShardRecord
 from bothways.jobs.vector_cache import VectorCache, digest_of, gather_vectors
 from bothways.streaming.chunks import checked_size, encode_chunk, split_into_chunks, vector_batch
 from bothways.streaming.memory import ChunkPlan
+from bothways.streaming.settings import int8_scheme_of
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
@@ -85,6 +86,7 @@ class ShardEncoder:
         self.job, self.encoder, self._plan, self._watch = job, encoder, plan, watch
         self._machine = machine_of(encoder)
         self._kept_types = _kept_types(job)
+        self._origin = dataclasses.replace(job.spec.origin, int8_scheme=int8_scheme_of(encoder))
         row_bytes = 4 * job.spec.origin.dimensions + 256
         self._max_copies = None if max_memory is None else max_memory // 16 // row_bytes
 
@@ -107,7 +109,7 @@ class ShardEncoder:
         ids: list[str] = []
         with open_atomic(path, before_rename=bad.write) as file:
             sink = _HashingSink(file, str(path))
-            writer = ParquetVectorWriter(sink, job.spec.origin, self._kept_types)
+            writer = ParquetVectorWriter(sink, self._origin, self._kept_types)
             try:
                 rows = self._good_rows(shard, deadly, bad, counts, report, read_progress)
                 with closing(rows):

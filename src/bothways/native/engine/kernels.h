@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "int8_scheme.h"
+
 namespace bothways {
 
 enum class Activation { none, relu, gelu, gelu_tanh, silu };
@@ -23,13 +25,11 @@ struct QuantRange {
     bool is_dynamic() const { return lower == dynamic; }
 };
 
-// Activations in 8 bits, quantized asymmetrically by groups of 128 inputs of a row:
-// x = scale * q8 + zero_point, with the zero point in the units of x.
+// Activations in 8 bits: x = scale * q8 + zero_point, with the zero point in the units of x.
 struct QuantizedRows {
-    static constexpr int group = 128;
-    std::uint8_t* q8;   // (groups, capacity, 128)
+    std::uint8_t* q8;   // (groups, capacity, group)
     float* scale;       // (groups, capacity)
-    float* zero_point;  // (capacity, groups); includes the correction for dot4's a_zero_point
+    float* zero_point;  // sums32: (capacity, groups); includes the correction for dot4's a_zero_point
     int capacity;       // rows that fit
 };
 
@@ -49,10 +49,11 @@ struct GemmArgs {
     int n;
     const float* bias;             // (n rounded up to whole panels)
     const float* packed_b;         // fp32: (panels, k, nr)
-    const std::int8_t* packed_b8;  // int8: (panels, k / 4 rounded up, int8_nr, 4)
+    const std::int8_t* packed_b8;  // int8: (panels, quads, int8_nr, 4); a quad is 4 adjacent inputs
     const float* b_scale;          // int8: (panels, int8_nr)
-    const float* b_sum;            // int8: (panels, groups, int8_nr), sums of q8 weights; null for a fixed
-                                   // QuantRange, whose correction is in the bias
+    // Corrections for the zero point of a dynamic QuantRange; null for a fixed one, which the bias corrects.
+    const float* b_sum;            // sums32: (panels, groups, int8_nr), sums of q8 weights
+    const std::int16_t* b_start;   // sums16: (panels, groups, int8_nr, 2), initial values of the sums
     int first_panel, last_panel;
     Activation activation;
     Accumulate accumulate;
@@ -121,6 +122,7 @@ struct Kernels {
     const char* name;
     int nr;       // outputs per fp32 panel
     int int8_nr;  // outputs per int8 panel
+    Int8Scheme int8_scheme;
     // Subtracted from q8 activations by the int8 dot product; where it is not 0, b_sum is required.
     int a_zero_point;
 

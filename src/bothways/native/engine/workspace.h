@@ -27,6 +27,7 @@ struct Workspace {
     // Buffer sizes for chunks of `rows` tokens with sequences of at most `longest` tokens.
     struct Sizes {
         std::size_t x, side, branch, wide, embedded, cells, scratch;
+        int group;  // of quantized activations
 
         Sizes(const EncoderConfig& config, const Kernels& kernels, Precision precision, int rows,
               int longest) {
@@ -37,8 +38,9 @@ struct Workspace {
             branch = config.norm_placement == NormPlacement::sandwich ? x : 0;
             wide = std::max(product(rows, config.query_key_value_width()), product(inner, F));
             embedded = config.embedding_projection ? product(rows, config.embedding_width) : 0;
-            cells = precision == Precision::int8 ? std::max(QuantizedBuffer::cells(rows, widest),
-                                                            QuantizedBuffer::cells(inner, F))
+            group = int8_group(kernels.int8_scheme);
+            cells = precision == Precision::int8 ? std::max(QuantizedBuffer::cells(rows, widest, group),
+                                                            QuantizedBuffer::cells(inner, F, group))
                                                  : 0;
             scratch = kernels.attention_scratch(longest, config.head_width);
         }
@@ -46,7 +48,7 @@ struct Workspace {
         std::size_t bytes(int members) const {
             const std::size_t scratches = static_cast<std::size_t>(members) * scratch;
             return sizeof(float) * (x + side + branch + wide + embedded + scratches) +
-                   QuantizedBuffer::bytes(cells);
+                   QuantizedBuffer::bytes(cells, group);
         }
     };
 
@@ -56,7 +58,7 @@ struct Workspace {
         branch.reserve(sizes.branch);
         wide.reserve(sizes.wide);
         embedded.reserve(sizes.embedded);
-        quantized.reserve(sizes.cells);
+        quantized.reserve(sizes.cells, sizes.group);
         scratch.resize(std::max(scratch.size(), static_cast<std::size_t>(members)));
         for (int member = 0; member < members; ++member) scratch[member].reserve(sizes.scratch);
     }

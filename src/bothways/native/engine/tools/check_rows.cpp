@@ -36,27 +36,57 @@ void check_norm(const Kernels& kernels) {
         }
 }
 
+}  // namespace
+
+double activation_value(const Kernels& kernels, const QuantizedRows& q, QuantRange range, int row, int i, int k) {
+    const int group = int8_group(kernels.int8_scheme), groups = (k + group - 1) / group;
+    const std::ptrdiff_t cell = std::ptrdiff_t(i / group) * q.capacity + row;
+    const double code = q.q8[cell * group + i % group], scale = q.scale[cell];
+    if (kernels.int8_scheme == Int8Scheme::sums32)
+        return scale * (code - kernels.a_zero_point) + double(q.zero_point[row * groups + i / group]);
+    return range.is_dynamic() ? scale * (code - double(Sums16::center)) : scale * code + double(range.lower);
+}
+
+namespace {
+
+// The largest code, less its center, and the largest norm of codes that sums16 multiplies in one sum.
+void check_limits_of_sums16(Check& check, const QuantizedRows& q, QuantRange range, int row, int k) {
+    constexpr int group = int8_group(Int8Scheme::sums16);
+    const int center = range.is_dynamic() ? int(Sums16::center) : 0;
+    for (int first = 0; first < k; first += group) {
+        int squares[2] = {0, 0}, largest = 0;
+        for (int i = first; i < std::min(first + group, k); ++i) {
+            const int code = q.q8[(std::ptrdiff_t(first / group) * q.capacity + row) * group + i % group] - center;
+            squares[i % 4 / 2] += code * code;
+            largest = std::max(largest, std::abs(code));
+        }
+        const bool fits = largest <= int(range.is_dynamic() ? Sums16::max_centered : Sums16::max_q8) &&
+                          std::sqrt(std::max(squares[0], squares[1])) <= double(Sums16::activation_norm) + 2;
+        check.equal(fits, true, text("limits, k = ", k));
+    }
+}
+
 void check_quantize(const Kernels& kernels) {
     Check check(kernels.name, "quantize");
-    constexpr int group = QuantizedRows::group;
-    const int rows = 3;
-    for (const int k : {1, 3, 17, 127, 128, 129, 300})
-        for (const QuantRange range : {QuantRange{}, QuantRange{-0.17f}}) {
-            const int groups = (k + group - 1) / group;
-            const float lower = range.is_dynamic() ? -2 : range.lower;
-            const Buffer<float> x = random_floats(static_cast<std::size_t>(rows * k), 1, lower, 3);
-            Buffer<std::uint8_t> q8(static_cast<std::size_t>(groups * rows * group));
-            Buffer<float> scale(static_cast<std::size_t>(groups * rows)), zero_point(scale.size());
-            const GemmInput in{x.data(), k, rows, {q8.data(), scale.data(), zero_point.data(), rows}};
-            kernels.quantize(in, k, 0, rows, range);
-            for (int r = 0; r < rows; ++r)
-                for (int i = 0; i < k; ++i) {
-                    const int cell = i / group * rows + r;
-                    const double value = double(scale[cell]) * (q8[cell * group + i % group] - kernels.a_zero_point) +
-                                         double(zero_point[r * groups + i / group]);
-                    check.near(value, x[r * k + i], 0.501 * double(scale[cell]) + 1e-6, text("k = ", k));
+    const int group = int8_group(kernels.int8_scheme), rows = 3;
+    for (const int k : {1, 3, 17, 32, 127, 128, 129, 300})
+        for (const QuantRange range : {QuantRange{}, QuantRange{-0.17f}})
+            for (const bool flat : {false, true}) {
+                const auto cells = static_cast<std::size_t>((k + group - 1) / group * rows);
+                const float lower = flat ? 2.5f : range.is_dynamic() ? -2 : range.lower;
+                const Buffer<float> x = random_floats(static_cast<std::size_t>(rows * k), 1, lower, 3);
+                Buffer<std::uint8_t> q8(cells * group);
+                Buffer<float> scale(cells), zero_point(cells);
+                const GemmInput in{x.data(), k, rows, {q8.data(), scale.data(), zero_point.data(), rows}};
+                kernels.quantize(in, k, 0, rows, range);
+                for (int r = 0; r < rows; ++r) {
+                    for (int i = 0; i < k; ++i)
+                        check.near(activation_value(kernels, in.quantized, range, r, i, k), x[r * k + i],
+                                   0.501 * double(scale[i / group * rows + r]) + 1e-6, text("k = ", k));
+                    if (kernels.int8_scheme == Int8Scheme::sums16)
+                        check_limits_of_sums16(check, in.quantized, range, r, k);
                 }
-        }
+            }
 }
 
 void check_rotate(const Kernels& kernels) {
