@@ -39,7 +39,8 @@ def read_positions(fields: Fields, values: dict[str, Any]) -> None:
     if fields.raw("rope_scaling") is not None:
         scale = _ntk_factor(fields)
         # NTK-aware scaling as the code has it: another base, and a factor for all wavelengths.
-        base, factor = base * scale, scale ** (2 * values["num_heads"] / max(values["d_model"], 1))
+        head_width = max(values["d_model"] // max(values["num_heads"], 1), 1)
+        base, factor = base * scale, scale ** (2 / head_width)
     values |= {"rotary_base": base, "rotary_factor": factor}
 
 
