@@ -166,6 +166,17 @@ def test_an_ambiguous_head_is_not_read(settings: dict[str, Any], reason: str) ->
     assert reason in unread
 
 
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_default_labels_of_another_number_count_as_none(outputs: int) -> None:
+    default = {"id2label": {"0": "LABEL_0", "1": "LABEL_1"}, "num_labels": outputs}
+    named = {"architectures": ["BertForSequenceClassification"]}
+    weights = arrays((pooled("classes", outputs=outputs),))
+    (head,), unread = read(named | default, weights)
+    assert (head.labels, unread) == (tuple(f"LABEL_{i}" for i in range(outputs)), "")
+    heads, _ = read(named | default | {"id2label": {"0": "no", "1": "yes"}}, weights)
+    assert heads == ()
+
+
 def test_labels_are_written_as_strings() -> None:
     weights = arrays((pooled("classes", outputs=2),))
     named = {"architectures": ["BertForSequenceClassification"], "id2label": {"1": True, "0": 7}}

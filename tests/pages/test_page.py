@@ -34,8 +34,8 @@ def _elements(html: str, tag: str) -> list[tuple[str, str]]:
 
 def test_data_comes_back_as_it_was(tmp_path: Path) -> None:
     scripts = dict(_elements(render(_page(tmp_path)), "script"))
-    assert json.loads(scripts[' type="application/json" id="texts"']) == {"text": HOSTILE}
-    packed = scripts[' type="application/gzip;base64" id="numbers"']
+    assert json.loads(scripts[' type="application/json" id="data-texts"']) == {"text": HOSTILE}
+    packed = scripts[' type="application/gzip;base64" id="data-numbers"']
     assert gzip.decompress(base64.b64decode(packed)) == bytes(range(256))
 
 

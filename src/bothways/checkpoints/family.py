@@ -138,10 +138,11 @@ class Family:
         the names of their classes, if it differs from `stem`.
     rows: their field -> (our field, the default of a missing field).
     fixed: our fields that all members share, if they differ from the defaults.
-    only: their field -> the values that bothways supports.
+    only: their field -> the values that bothways supports, in place of those of every family.
     kept, dropped: their fields that change no encoding, in addition to those of every family.
     segments_optional: whether its implementation runs encoders without segments.
     reads_scaling: whether `read_quirks` reads `rope_scaling`; other families refuse it.
+    kept_defaults: what absent fields about heads stand for, if not for what BERT's do.
     read_quirks(fields, values): reads fields that no row can express into our `values`.
     write_quirks(config): the reverse. needed: fields that transformers requires, with defaults.
     from_weights(config, arrays, file): completes the config with values that only weights reveal.
@@ -167,6 +168,7 @@ class Family:
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     only: Mapping[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
     kept: tuple[str, ...] = ()
+    kept_defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     dropped: tuple[str, ...] = ()
     reads_scaling: bool = False
     segments_optional: bool = False
@@ -186,7 +188,7 @@ class Family:
     @property
     def stem(self) -> str:
         """The prefix of transformers' class names: `Bert` in `BertForMaskedLM`."""
-        return self.base_class.removesuffix("Model")
+        return self.base_class.removesuffix("Model").removesuffix("Encoder")
 
     def read_config(
         self, values: Mapping[str, Any], file: str
@@ -200,7 +202,7 @@ class Family:
         fields = Fields(values, file)
         self._check_code(fields)
         for name, (accepted, because) in _ONLY.items():
-            if name != "rope_scaling" or not self.reads_scaling:
+            if name not in self.only and not (name == "rope_scaling" and self.reads_scaling):
                 fields.only(name, *accepted, because=because)
         ours: dict[str, Any] = dict(self.fixed)
         for theirs, (name, default) in self.rows.items():
@@ -210,7 +212,8 @@ class Family:
         self.read_quirks(fields, ours)
         for name, values_of in self.only.items():
             fields.only(name, *values_of)
-        settings = self._own_classes(fields.keep((*_KEPT, *self.kept)))
+        kept = fields.keep((*_KEPT, *self.kept))
+        settings = self._own_classes(dict(self.kept_defaults) | kept)
         fields.drop((*_DROPPED, *self.dropped))
         unread = UnreadFields()
         unread.add("config.json", fields)

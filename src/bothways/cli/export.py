@@ -35,6 +35,7 @@ class ExportOptions:
         ),
     ] = None  # fmt: skip
     overwrite: o.Overwrite = False
+    family: o.Family = None
 
 
 def export(model: o.ModelArgument, options: ExportOptions, quiet: o.Quiet = False) -> None:
@@ -54,7 +55,7 @@ def export(model: o.ModelArgument, options: ExportOptions, quiet: o.Quiet = Fals
     out = Path(options.output)
     checkpoints.check_export_folder(out, overwrite=options.overwrite)  # before a model is fetched
     folder = models.fetch(model, quiet=quiet)
-    bundle = checkpoints.read_folder(folder, adapter=options.adapter)
+    bundle = checkpoints.read_folder(folder, family=options.family, adapter=options.adapter)
     for omission in checkpoints.export(bundle, out, options.to, overwrite=options.overwrite):
         warn(f"left out: {omission}")
     if not quiet:

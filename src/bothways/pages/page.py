@@ -26,7 +26,8 @@ class Page:
     title: plain text; also the heading of the page. body: its elements, in order.
     scripts: JavaScript modules, which run in this order after those that they import.
     styles: stylesheets, after the one that all pages have.
-    data: JSON values that the scripts read, by name. binary: bytes that they read, by name.
+    data: JSON values, by the name by which scripts read them (`readJson` of base.js). binary: bytes
+        (`readBinary`).
     layout: `text` for a column of a comfortable width, `wide` for the width of the window.
     """
 
@@ -76,10 +77,10 @@ def _lines(page: Page) -> Iterator[str]:
     yield from page.body
     yield "</main>"
     for name, value in page.data.items():
-        yield f'<script type="application/json" id="{escape(name)}">{_json(value)}</script>'
+        yield f'<script type="application/json" id="data-{escape(name)}">{_json(value)}</script>'
     for name, content in page.binary.items():
         packed = base64.b64encode(gzip.compress(content, mtime=0)).decode()
-        yield f'<script type="application/gzip;base64" id="{escape(name)}">{packed}</script>'
+        yield f'<script type="application/gzip;base64" id="data-{escape(name)}">{packed}</script>'
     if script:
         yield f'<script type="module">{script}</script>'
     yield "</body>"
