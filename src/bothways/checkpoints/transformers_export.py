@@ -35,7 +35,8 @@ def write_transformers(out: Path, model: ModelBundle) -> list[str]:
     config, weights = plan.config, dict(model.weights)
     if config.num_segments != model.transformer.num_segments:
         weights[_SEGMENTS] = np.zeros((1, config.embedding_width), np.float32)
-    table = next(table for table in plan.family.tables if table.knows(plan.heads))
+    names = weights.keys() | plan.heads.keys()
+    table = next(table for table in plan.family.tables if table.knows(names))
     write_json(out / "config.json", plan.family.write_config(config, plan.settings))
     arrays = table.write(weights | plan.heads, plan.family.buffers(config))
     write_safetensors(out / "model.safetensors", arrays)

@@ -44,11 +44,13 @@ class LoadArguments(NamedTuple):
     threads: int | None = None
     device: str | None = None
     max_length: int | None = None
+    family: str | None = None
 
 
 def open_session(arguments: LoadArguments) -> "Session":
     """Find and read a model, and create the backend that runs it; raises as `bothways.load`."""
-    model = checkpoints.read_folder(checkpoints.resolve(arguments.source))
+    folder = checkpoints.resolve(arguments.source)
+    model = checkpoints.read_folder(folder, family=arguments.family)
     if arguments.max_length is not None:
         _check_max_length(arguments.max_length, model.config)
     backend = create_backend(

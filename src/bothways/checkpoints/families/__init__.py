@@ -7,10 +7,14 @@ from bothways.checkpoints.families.dpr import DPR
 from bothways.checkpoints.families.electra import ELECTRA
 from bothways.checkpoints.families.ernie import ERNIE
 from bothways.checkpoints.families.esm import ESM
+from bothways.checkpoints.families.esmc import ESMC
+from bothways.checkpoints.families.eurobert import EUROBERT
+from bothways.checkpoints.families.gemma3 import GEMMA3_TEXT
 from bothways.checkpoints.families.megatron_bert import MEGATRON_BERT
 from bothways.checkpoints.families.modernbert import MODERNBERT
 from bothways.checkpoints.families.mpnet import MPNET
 from bothways.checkpoints.families.nomic_bert import NOMIC_BERT
+from bothways.checkpoints.families.qwen3 import QWEN3
 from bothways.checkpoints.families.roberta import (
     CAMEMBERT,
     DATA2VEC_TEXT,
@@ -18,6 +22,7 @@ from bothways.checkpoints.families.roberta import (
     XLM_ROBERTA,
 )
 from bothways.checkpoints.families.roberta_pre_norm import ROBERTA_PRELAYERNORM, XLM_ROBERTA_XL
+from bothways.checkpoints.families.t5 import T5
 from bothways.checkpoints.family import Family
 
 __all__ = ["FAMILIES"]
@@ -42,5 +47,10 @@ FAMILIES: dict[str, Family] = {
         MEGATRON_BERT,
         ERNIE,
         DPR,
+        QWEN3,
+        EUROBERT,
+        GEMMA3_TEXT,
+        T5,
+        ESMC,
     )
 }
