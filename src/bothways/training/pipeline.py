@@ -12,18 +12,25 @@ from tempfile import TemporaryDirectory
 
 from bothways.errors import CheckpointError, ConfigError, DataFileError
 from bothways.training.data.source import Stage, hidden_stage
-from bothways.training.distributed.processes import join_workers
+from bothways.training.distributed.processes import Workers, join_workers
 from bothways.training.engine.loop import TrainingResult, fit
 from bothways.training.engine.start_options import StartOptions
 from bothways.training.plan import TrainingPlan
-from bothways.training.preparation import Notify, prepare
+from bothways.training.preparation import Notify, PreparedRun, prepare
 from bothways.training.report import write_report
-from bothways.training.report.held_out import evaluate_held_out
+from bothways.training.report.held_out import HeldOutResults, evaluate_held_out
 from bothways.training.report.summary import held_out_name, provenance, run_overview
+from bothways.training.resolved_settings import ResolvedSettings
 from bothways.training.runs.events import METRICS_FILE, EventCallback, read_events
 from bothways.training.runs.folder import RUN_FILE
 from bothways.training.runs.lock import LOCK_FILE, run_lock
 from bothways.training.runs.overwriting import check_inputs_outside, check_replaceable
+from bothways.training.simple_models.comparison import (
+    ModelComparison,
+    compare_with_simple_models,
+    describe_score,
+)
+from bothways.training.simple_models.probe import probe_vectors
 
 __all__ = ["FinishedRun", "train"]
 
@@ -34,12 +41,15 @@ class FinishedRun:
 
     folder: the folder of the trained model. report: the path of report.md. result: of the loop.
     metrics: the objective's metrics on the held-out data; None without held-out data.
+    comparison: the score with its interval, beside simple models; None without held-out data, and
+    for masked tokens and pairs.
     """
 
     folder: Path
     report: Path
     result: TrainingResult
     metrics: Mapping[str, float] | None
+    comparison: ModelComparison | None = None
 
 
 def train(
@@ -112,6 +122,9 @@ def train(
             chose_weights=True,
             read_texts=run.data.validation_texts,
         )
+        comparison = workers.run_on_main(
+            lambda: _compare(run, held_out, result.settings, workers, Path(scratch), open_stage)
+        )
         report = workers.run_on_main(
             lambda: write_report(
                 out,
@@ -120,6 +133,7 @@ def train(
                 overview=run_overview(plan, run.data, run.start, result),
                 settings=result.settings.to_dict(),
                 events=read_events(out / METRICS_FILE),
+                comparison=comparison,
             )
         )
     return FinishedRun(
@@ -127,7 +141,35 @@ def train(
         report=report,
         result=result,
         metrics=None if held_out is None else held_out.metrics,
+        comparison=comparison,
     )
+
+
+def _compare(
+    run: PreparedRun,
+    held_out: HeldOutResults | None,
+    settings: ResolvedSettings,
+    workers: Workers,
+    scratch: Path,
+    open_stage: Stage,
+) -> ModelComparison | None:
+    """The score on the held-out rows beside those of simple models on the same rows."""
+    if held_out is None or held_out.scores is None:
+        return None
+    if not settings.simple_models:
+        return describe_score(held_out.scores)
+    head = run.objective.head
+    with open_stage("fitting simple models"):
+        vectors = probe_vectors(run.start, head, run.examples, settings, workers, scratch)
+        return compare_with_simple_models(
+            run.data,
+            run.examples,
+            held_out.evaluated,
+            held_out.order,
+            head=head,
+            seed=settings.seed,
+            vectors=vectors,
+        )
 
 
 def _check_out(plan: TrainingPlan, *, resume: bool, overwrite: bool) -> None:

@@ -21,10 +21,10 @@ Schedule = Literal["linear", "cosine", "constant"]
 
 _MAY_CHANGE_ON_RESUME = (
     "checkpoint_every", "checkpoint_minutes", "keep_checkpoints", "log_every", "tensorboard",
-    "device", "threads", "sharding",
+    "device", "threads", "sharding", "simple_models",
 )  # fmt: skip
 """Settings that affect no weight beyond rounding."""
-_ADDED_LATER: Mapping[str, Any] = {"frozen": False}
+_ADDED_LATER: Mapping[str, Any] = {"frozen": False, "simple_models": True}
 """Settings that runs of earlier versions lack, and what those did."""
 _MAY_CHANGE_WITH_LENGTH = ("epochs", "max_steps", "validate_every")
 """Settings that a run which is lengthened may change too."""
@@ -208,6 +208,14 @@ class TrainingSettings:
     tensorboard: Annotated[
         bool, Option("Also write TensorBoard files.", group=_RUN, advanced=True)
     ] = False
+    simple_models: Annotated[
+        bool,
+        Option(
+            "classify, regress, tag: fit simple models to the same rows, and compare (needs "
+            "scikit-learn).",
+            group=_RUN, advanced=True, flags=("--simple-models/--no-simple-models",),
+        ),
+    ] = True  # fmt: skip
     device: DeviceName = None
     precision: Annotated[
         TrainingPrecision | None,

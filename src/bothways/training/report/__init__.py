@@ -22,8 +22,10 @@ from bothways.training.report.learning_curve import learning_curve
 from bothways.training.report.markdown import code_block, number, plain, table
 from bothways.training.report.pairs import pairs
 from bothways.training.report.retrieval import retrieval
+from bothways.training.report.simple_models import advice, simple_models
 from bothways.training.report.tags import tags
 from bothways.training.report.values import values
+from bothways.training.simple_models.comparison import ModelComparison, describe_score
 
 __all__ = [
     "FIGURES_FOLDER",
@@ -65,12 +67,13 @@ def write_report(
     settings: Mapping[str, object] | None = None,
     events: Sequence[Mapping[str, Any]] = (),
     model: Path | None = None,
+    comparison: ModelComparison | None = None,
 ) -> Path:
     """Write report.md and its figures into `out`; return the report's path.
 
     held_out: None without held-out data. overview: model, data and length of the run, by name, in
         the order of the report. settings: of training. events: the lines of metrics.jsonl.
-    model: the folder of the model, if it is not `out`.
+    model: the folder of the model, if it is not `out`. comparison: with simple models.
 
     Without matplotlib the report has no figures, and says how to get them.
 
@@ -80,6 +83,7 @@ def write_report(
     sections = [
         _overview(overview),
         *([_scores(objective, held_out)] if held_out else []),
+        *([simple_models(comparison)] if comparison and comparison.simple else []),
         *([learning_curve(events, objective.monitor)] if events else []),
         *(_objective_sections(objective, held_out) if held_out else []),
         _how_to_use(model or out, objective),
@@ -87,6 +91,8 @@ def write_report(
     ]
     drawn = _draw(out, sections) if can_draw() else {}
     lines = [f"# {_title(objective, held_out)}"]
+    if comparison is not None:
+        lines += [plain(line, limit=1000) for line in advice(comparison)]
     if not can_draw():
         lines.append(f"This report has no figures; they need `{install_command('plots')}`.")
     for section in sections:
@@ -141,8 +147,10 @@ def _objective_sections(
 def _title(objective: Objective, held_out: HeldOutResults | None) -> str:
     if held_out is None:
         return f"{objective.name}: trained without held-out data"
-    metric = objective.monitor.metric
     where = "held-out data" if held_out.chose_weights else plain(held_out.name)
+    if held_out.scores is not None:
+        return f"{objective.name}: {describe_score(held_out.scores).headline} on {where}"
+    metric = objective.monitor.metric
     return f"{objective.name}: {metric} {number(held_out.metrics[metric])} on {where}"
 
 
