@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bothways.errors import CheckpointError, ConfigError, DataFileError
+from bothways.training.cross_validation import check_folds, cross_validate
 from bothways.training.data.source import Stage, hidden_stage
 from bothways.training.distributed.processes import Workers, join_workers
 from bothways.training.engine.loop import TrainingResult, fit
@@ -27,8 +28,9 @@ from bothways.training.runs.lock import LOCK_FILE, run_lock
 from bothways.training.runs.overwriting import check_inputs_outside, check_replaceable
 from bothways.training.simple_models.comparison import (
     ModelComparison,
-    compare_with_simple_models,
+    compare_rows,
     describe_score,
+    predict_with_simple_models,
 )
 from bothways.training.simple_models.probe import probe_vectors
 
@@ -41,8 +43,8 @@ class FinishedRun:
 
     folder: the folder of the trained model. report: the path of report.md. result: of the loop.
     metrics: the objective's metrics on the held-out data; None without held-out data.
-    comparison: the score with its interval, beside simple models; None without held-out data, and
-    for masked tokens and pairs.
+    comparison: the score with its interval, beside simple models, on the held-out data or, with
+    folds, on all rows; None without either, and for masked tokens and pairs.
     """
 
     folder: Path
@@ -90,6 +92,8 @@ def train(
         open_stage = stage if stage is not None and workers.is_main else hidden_stage
         existing = out if resume else None
         run = prepare(plan, existing, Path(scratch), workers, notify, open_stage)
+        if plan.settings.folds is not None:
+            check_folds(run.data, plan.settings.folds, seed=plan.settings.seed)
         if workers.is_main:
             run.examples.losses.warn(
                 max_length=run.start.folder.spec.max_length, new_vocabulary=run.start.from_scratch
@@ -122,6 +126,9 @@ def train(
             chose_weights=True,
             read_texts=run.data.validation_texts,
         )
+        cross_validation = _cross_validate(
+            plan, run, Path(scratch), workers, open_stage, how_to_resume
+        )
         comparison = workers.run_on_main(
             lambda: _compare(run, held_out, result.settings, workers, Path(scratch), open_stage)
         )
@@ -133,7 +140,7 @@ def train(
                 overview=run_overview(plan, run.data, run.start, result),
                 settings=result.settings.to_dict(),
                 events=read_events(out / METRICS_FILE),
-                comparison=comparison,
+                comparison=cross_validation or comparison,
             )
         )
     return FinishedRun(
@@ -141,8 +148,34 @@ def train(
         report=report,
         result=result,
         metrics=None if held_out is None else held_out.metrics,
-        comparison=comparison,
+        comparison=cross_validation or comparison,
     )
+
+
+def _cross_validate(
+    plan: TrainingPlan,
+    run: PreparedRun,
+    scratch: Path,
+    workers: Workers,
+    open_stage: Stage,
+    how_to_resume: str,
+) -> ModelComparison | None:
+    """The score on all rows, if the plan asks for folds; on the main process only."""
+    folds = plan.settings.folds
+    if folds is None:
+        return None
+    place = scratch / "folds"
+    place.mkdir()
+    with open_stage(f"cross-validating in {folds} folds") as report:
+        return cross_validate(
+            plan,
+            run,
+            folds,
+            place,
+            workers,
+            how_to_resume=how_to_resume,
+            progress=lambda done: report(done / folds),
+        )
 
 
 def _compare(
@@ -156,12 +189,14 @@ def _compare(
     """The score on the held-out rows beside those of simple models on the same rows."""
     if held_out is None or held_out.scores is None:
         return None
-    if not settings.simple_models:
-        return describe_score(held_out.scores)
     head = run.objective.head
+    if head is None:
+        return describe_score(held_out.scores)
     with open_stage("fitting simple models"):
-        vectors = probe_vectors(run.start, head, run.examples, settings, workers, scratch)
-        return compare_with_simple_models(
+        vectors = None
+        if settings.simple_models:
+            vectors = probe_vectors(run.start, head, run.examples, settings, workers, scratch)
+        rows = predict_with_simple_models(
             run.data,
             run.examples,
             held_out.evaluated,
@@ -169,7 +204,9 @@ def _compare(
             head=head,
             seed=settings.seed,
             vectors=vectors,
+            simple_models=settings.simple_models,
         )
+        return compare_rows(rows, head)
 
 
 def _check_out(plan: TrainingPlan, *, resume: bool, overwrite: bool) -> None:

@@ -26,7 +26,7 @@ from bothways.training.setup.base_model import (
 )
 from bothways.training.setup.build import build_model, build_objective, head_labels
 
-__all__ = ["Notify", "PreparedRun", "prepare"]
+__all__ = ["Notify", "PreparedRun", "prepare", "prepare_on"]
 
 Notify = Callable[[str], None]
 """Called on the main process with messages for the user, one line each."""
@@ -85,21 +85,37 @@ def prepare(
         for line in source.delimiter_notes():
             notify(line)
     notify(describe_data(data))
+    run = prepare_on(data, plan, base, existing, scratch, workers, open_stage)
+    if isinstance(run.objective, PairObjective):
+        notify(run.objective.description)
+    notify(describe_model(run.start, plan.source))
+    lengths, config = run.train.lengths, run.start.folder.config
+    settings = resolve_run_settings(
+        plan.settings, lengths, config, from_scratch=run.start.from_scratch, workers=workers
+    )
+    notify(describe_steps(settings, lengths, workers.device))
+    return run
+
+
+def prepare_on(
+    data: TrainingData,
+    plan: TrainingPlan,
+    base: BaseModel | None,
+    existing: Path | None,
+    scratch: Path,
+    workers: Workers,
+    open_stage: Stage,
+) -> PreparedRun:
+    """Build the model for data that has been read, and tokenize it.
+
+    base: the model to fine-tune; None to create one.
+    """
     start = base or _create_base_model(plan, data, existing, scratch, workers, open_stage)
     with open_stage("tokenizing") as report:
         examples = data.tokenize(start.reader, start.folder.spec.max_length, report=report)
     objective = build_objective(plan.task, plan.objective, start, data.survey, examples.train)
-    if isinstance(objective, PairObjective):
-        notify(objective.description)
-    model = build_model(objective, start, seed=seed)
-    notify(describe_model(start, plan.source))
-    run = PreparedRun(data, start, examples, objective, model)
-    lengths, config = run.train.lengths, start.folder.config
-    settings = resolve_run_settings(
-        plan.settings, lengths, config, from_scratch=start.from_scratch, workers=workers
-    )
-    notify(describe_steps(settings, lengths, workers.device))
-    return run
+    model = build_model(objective, start, seed=plan.settings.seed)
+    return PreparedRun(data, start, examples, objective, model)
 
 
 def _create_base_model(

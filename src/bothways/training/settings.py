@@ -21,10 +21,10 @@ Schedule = Literal["linear", "cosine", "constant"]
 
 _MAY_CHANGE_ON_RESUME = (
     "checkpoint_every", "checkpoint_minutes", "keep_checkpoints", "log_every", "tensorboard",
-    "device", "threads", "sharding", "simple_models",
+    "device", "threads", "sharding", "simple_models", "folds",
 )  # fmt: skip
 """Settings that affect no weight beyond rounding."""
-_ADDED_LATER: Mapping[str, Any] = {"frozen": False, "simple_models": True}
+_ADDED_LATER: Mapping[str, Any] = {"frozen": False, "simple_models": True, "folds": None}
 """Settings that runs of earlier versions lack, and what those did."""
 _MAY_CHANGE_WITH_LENGTH = ("epochs", "max_steps", "validate_every")
 """Settings that a run which is lengthened may change too."""
@@ -52,7 +52,7 @@ ThreadCount = Annotated[
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """How to train. None means "choose for me", except for `patience` and `max_steps`.
+    """How to train. None means "choose for me", except for `patience`, `max_steps` and `folds`.
 
     `resolved_settings.resolve_settings` chooses the open values.
 
@@ -208,6 +208,13 @@ class TrainingSettings:
     tensorboard: Annotated[
         bool, Option("Also write TensorBoard files.", group=_RUN, advanced=True)
     ] = False
+    folds: Annotated[
+        int | None,
+        Option(
+            "classify, regress: also cross-validate with this many folds, for a score on all rows.",
+            group=_RUN, unit="COUNT", minimum=2,
+        ),
+    ] = None  # fmt: skip
     simple_models: Annotated[
         bool,
         Option(

@@ -51,7 +51,7 @@ def test_a_report_says_when_the_simple_model_is_better(run: Train) -> None:
     assert report.startswith(f"# classify: accuracy {comparison.score:.3f} (95 % interval ")
     assert "16 held-out rows)" in report.splitlines()[0]
     assert "The simple model is better than the trained one" in report.splitlines()[2]
-    assert "16 held-out rows are few" in report
+    assert "16 rows are few" in report
     assert "## Comparison with simple models" in report
     facts = json.loads(json.dumps(comparison.to_dict()))
     assert facts["rows"] == 16

@@ -90,7 +90,7 @@ def write_report(
         *([_settings(settings)] if settings else []),
     ]
     drawn = _draw(out, sections) if can_draw() else {}
-    lines = [f"# {_title(objective, held_out)}"]
+    lines = [f"# {_title(objective, held_out, comparison)}"]
     if comparison is not None:
         lines += [plain(line, limit=1000) for line in advice(comparison)]
     if not can_draw():
@@ -144,12 +144,17 @@ def _objective_sections(
             assert_never(unknown)
 
 
-def _title(objective: Objective, held_out: HeldOutResults | None) -> str:
+def _title(
+    objective: Objective, held_out: HeldOutResults | None, comparison: ModelComparison | None
+) -> str:
+    if comparison is not None and comparison.folds is not None:
+        return f"{objective.name}: {comparison.headline}"
     if held_out is None:
         return f"{objective.name}: trained without held-out data"
     where = "held-out data" if held_out.chose_weights else plain(held_out.name)
     if held_out.scores is not None:
-        return f"{objective.name}: {describe_score(held_out.scores).headline} on {where}"
+        headline = f"{objective.name}: {describe_score(held_out.scores).headline}"
+        return headline if held_out.chose_weights else f"{headline} on {where}"
     metric = objective.monitor.metric
     return f"{objective.name}: {metric} {number(held_out.metrics[metric])} on {where}"
 

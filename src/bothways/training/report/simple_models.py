@@ -7,6 +7,10 @@ from bothways.training.report.markdown import plain, table
 from bothways.training.simple_models.comparison import ModelComparison
 from bothways.training.simple_models.scores import Interval
 
+_MORE_ROWS = (
+    "--folds 5 evaluates on all rows, at five times the cost; --held-out 0.3 holds out more."
+)
+
 __all__ = ["advice", "simple_models"]
 
 
@@ -18,9 +22,9 @@ def advice(comparison: ModelComparison) -> Iterator[str]:
         yield f"{comparison.missing[0].upper()}{comparison.missing[1:]}"
     if comparison.has_few_rows:
         yield (
-            f"{comparison.rows:,} held-out rows are few: read the score with its interval. "
-            "--folds 5 evaluates on all rows, at five times the cost; --held-out 0.3 holds out "
-            "more of them."
+            f"{comparison.rows:,} rows are few: read the score with its interval. {_MORE_ROWS}"
+            if comparison.folds is None
+            else f"{comparison.rows:,} rows are few: read the score with its interval."
         )
 
 
@@ -37,11 +41,13 @@ def simple_models(comparison: ModelComparison) -> MarkdownSection:
         ]
         for model in comparison.simple
     ]
+    where = f"the same {comparison.rows:,} held-out rows"
+    if comparison.folds is not None:
+        where = f"the {comparison.rows:,} rows of the {comparison.folds} folds, each once"
     text = (
-        f"All models learned from the same training rows and predict the same {comparison.rows:,} "
-        "held-out rows. Cross-validation on the training rows chose the simple model of the first "
-        "line after the trained one, the one to beat. Intervals are at 95 %; that of the "
-        "difference is paired."
+        f"All models learned from the same training rows and predict {where}. Cross-validation on "
+        "the training rows chose the simple model of the first line after the trained one, the one "
+        "to beat. Intervals are at 95 %; that of the difference is paired."
     )
     header = ["model", name, "interval", "trained model minus this one"]
     return MarkdownSection("Comparison with simple models", f"{text}\n\n{table(header, rows)}")

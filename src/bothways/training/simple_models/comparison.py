@@ -4,8 +4,8 @@ m held-out rows; K labels; V values.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any, assert_never, cast
 
 import numpy as np
 
@@ -33,9 +33,11 @@ from bothways.training.simple_models.scores import (
 
 __all__ = [
     "ComparedModel",
+    "ComparedRows",
     "ModelComparison",
-    "compare_with_simple_models",
+    "compare_rows",
     "describe_score",
+    "predict_with_simple_models",
     "score_model",
 ]
 
@@ -59,6 +61,7 @@ class ModelComparison:
     metric: `accuracy`, `micro_f1`, `span_f1` or `r2`. rows: held-out rows, or sequences of tags.
     simple: the simple models; the first is the one to beat, which cross-validation on the training
     rows chose, not the held-out rows. missing: what is needed for more of them, or None.
+    folds: of cross-validation, whose test rows these are; None for held-out rows of one run.
     """
 
     metric: str
@@ -67,6 +70,7 @@ class ModelComparison:
     interval: Interval
     simple: tuple[ComparedModel, ...]
     missing: str | None
+    folds: int | None = None
 
     @property
     def metric_name(self) -> str:
@@ -84,8 +88,12 @@ class ModelComparison:
         low, high = self.interval
         return (
             f"{self.metric_name} {self.score:.3f} (95 % interval {low:.3f} to {high:.3f}, "
-            f"{self.rows:,} held-out rows)"
+            f"{self.rows:,} {self._rows_name})"
         )
+
+    @property
+    def _rows_name(self) -> str:
+        return "held-out rows" if self.folds is None else f"rows in {self.folds} folds"
 
     @property
     def verdict(self) -> str:
@@ -114,25 +122,59 @@ class ModelComparison:
         return dataclasses.asdict(self) | {"verdict": self.verdict}
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class ComparedRows:
+    """Predictions of a trained model and of simple ones for the same held-out rows.
+
+    form: of the targets. labels: the names of classes, tags or values.
+    evaluated: the arrays of the objective's `evaluate`. simple: the simple models, the one to beat
+    first; their predictions are in the order of these arrays. missing: as in `ModelComparison`.
+    """
+
+    form: TargetForm
+    labels: tuple[str, ...]
+    evaluated: Evaluation
+    simple: tuple[SimpleModel, ...]
+    missing: str | None
+
+    @classmethod
+    def concatenate(cls, folds: Sequence["ComparedRows"]) -> "ComparedRows":
+        """The rows of all folds: the simple model to beat in each of them, and the constant one."""
+        first = folds[0]
+        evaluated = {
+            name: np.concatenate([fold.evaluated[name] for fold in folds])
+            for name in first.evaluated
+        }
+        pooled = []
+        for place in (0, -1) if first.simple else ():
+            models = [fold.simple[place] for fold in folds]
+            names = {model.name for model in models}
+            name = models[0].name if len(names) == 1 else "the best simple model of each fold"
+            predicted = np.concatenate([model.predicted for model in models])
+            if not pooled or len(first.simple) > 1:
+                pooled.append(SimpleModel(name, models[0].rows, predicted))
+        return dataclasses.replace(first, evaluated=evaluated, simple=tuple(pooled))
+
+
 def score_model(evaluated: Evaluation, head: Head | None, form: TargetForm) -> RowScores | None:
     """The scores of a trained model by row; None for masked tokens and pairs.
 
     evaluated: the arrays of the objective's `evaluate`. form: of the targets.
     """
+    if head is None:
+        return None
     match form:
         case "class":
-            return RowScores.of_classes(
-                evaluated["probabilities"].argmax(axis=1), evaluated["targets"]
-            )
+            predicted = evaluated["probabilities"].argmax(axis=1)
         case "labels":
-            return RowScores.of_labels(evaluated["probabilities"] > 0.5, evaluated["targets"] > 0.5)
-        case "values" if "predictions" in evaluated:
-            return RowScores.of_values(evaluated["predictions"], evaluated["targets"])
-        case "tags":
-            labels = () if head is None else head.labels
-            return _score_tags(evaluated["predictions"], evaluated, labels)
-        case _:
+            predicted = evaluated["probabilities"] > 0.5
+        case "values" | "tags":
+            predicted = evaluated["predictions"]
+        case "none":
             return None
+        case unknown:
+            assert_never(unknown)
+    return _score(predicted, evaluated, form, head.labels)
 
 
 def describe_score(scores: RowScores) -> ModelComparison:
@@ -147,84 +189,81 @@ def describe_score(scores: RowScores) -> ModelComparison:
     )
 
 
-def compare_with_simple_models(
+def predict_with_simple_models(
     data: TrainingData,
     examples: SplitExamples,
     evaluated: Evaluation,
     order: np.ndarray,
     *,
-    head: Head | None,
+    head: Head,
     seed: int,
     vectors: tuple[np.ndarray, np.ndarray] | None = None,
-) -> ModelComparison | None:
-    """Fit simple models to the training rows, and compare the trained one with them.
+    held_out_rows: np.ndarray | None = None,
+    simple_models: bool = True,
+) -> ComparedRows:
+    """Fit simple models to the training rows, and predict the held-out ones.
 
     evaluated: the arrays of the objective's `evaluate`. order: the index of each held-out example
     in them. head: of the trained model.
     vectors: of training and held-out rows by the encoder that training started from, for a linear
     probe; None without a pretrained encoder. The training rows are those of `choose_rows`.
-    Returns None if there are no held-out rows, or none with a target.
+    held_out_rows: which of the held-out rows of the data the held-out examples are; None for all.
+    simple_models: False to fit none.
     """
-    held_out = examples.validation
-    scores = None if held_out is None else score_model(evaluated, head, held_out.form)
-    if held_out is None or scores is None:
-        return None
-    labels = () if head is None else head.labels
-    models = _simple_models(data, examples, held_out, order, seed, vectors)
-    return dataclasses.replace(
-        describe_score(scores),
-        simple=tuple(_compared(scores, model, evaluated, order, labels) for model in models),
-        missing=None if can_fit() or held_out.form == "tags" else _missing(),
+    train, held_out = examples.train, examples.validation
+    if held_out is None:
+        raise ValueError("there are no held-out examples")
+    models: list[SimpleModel] = []
+    if simple_models and train.form == "tags":
+        models.append(most_frequent_tags(train, held_out, order))
+    elif simple_models:
+        if can_fit():
+            models += _fitted(data, train, held_out, seed, vectors, held_out_rows)
+        models.append(constant(train, held_out))
+        models = [dataclasses.replace(m, predicted=m.predicted[order]) for m in models]
+    is_missing = simple_models and train.form != "tags" and not can_fit()
+    return ComparedRows(
+        form=held_out.form,
+        labels=head.labels,
+        evaluated=evaluated,
+        simple=tuple(models),
+        missing=_missing() if is_missing else None,
     )
+
+
+def compare_rows(rows: ComparedRows, head: Head) -> ModelComparison:
+    """Compare the trained model with each simple one."""
+    scores = score_model(rows.evaluated, head, rows.form)
+    if scores is None:
+        raise ValueError("only classes, labels, values and tags are compared")
+    compared = []
+    for model in rows.simple:
+        simple = _score(model.predicted, rows.evaluated, rows.form, rows.labels)
+        difference = compare(scores, simple)
+        compared.append(ComparedModel(model.name, simple.value, simple.interval(), difference))
+    return dataclasses.replace(describe_score(scores), simple=tuple(compared), missing=rows.missing)
 
 
 def _missing() -> str:
     return f"the comparison with simple models needs scikit-learn: {install_command('sklearn')}"
 
 
-def _compared(
-    scores: RowScores,
-    model: SimpleModel,
-    evaluated: Evaluation,
-    order: np.ndarray,
-    labels: Sequence[str],
-) -> ComparedModel:
+def _score(
+    predicted: np.ndarray, evaluated: Evaluation, form: TargetForm, labels: Sequence[str]
+) -> RowScores:
     target = evaluated["targets"]
-    match scores.metric:
-        case "accuracy" | "span_f1" if "begins" in evaluated:
-            simple = _score_tags(model.predicted, evaluated, labels)
-        case "accuracy":
-            simple = RowScores.of_classes(model.predicted[order], target)
-        case "micro_f1":
-            simple = RowScores.of_labels(model.predicted[order] > 0.5, target > 0.5)
+    match form:
+        case "class":
+            return RowScores.of_classes(predicted, target)
+        case "labels":
+            return RowScores.of_labels(predicted > 0.5, target > 0.5)
+        case "tags":
+            sequence = np.cumsum(evaluated["begins"]) - 1
+            if mark_spans(labels):
+                return RowScores.of_spans(predicted, target, sequence, labels)
+            return RowScores.of_tags(predicted, target, sequence)
         case _:
-            simple = RowScores.of_values(model.predicted[order], target)
-    return ComparedModel(model.name, simple.value, simple.interval(), compare(scores, simple))
-
-
-def _score_tags(predicted: np.ndarray, evaluated: Evaluation, labels: Sequence[str]) -> RowScores:
-    sequence = np.cumsum(evaluated["begins"]) - 1
-    if mark_spans(labels):
-        return RowScores.of_spans(predicted, evaluated["targets"], sequence, labels)
-    return RowScores.of_tags(predicted, evaluated["targets"], sequence)
-
-
-def _simple_models(
-    data: TrainingData,
-    examples: SplitExamples,
-    held_out: PackedExamples,
-    order: np.ndarray,
-    seed: int,
-    vectors: tuple[np.ndarray, np.ndarray] | None,
-) -> Iterator[SimpleModel]:
-    """The simple models, the best in cross-validation on the training rows first."""
-    train = examples.train
-    if train.form == "tags":
-        yield most_frequent_tags(train, held_out, order)
-        return
-    if can_fit():
-        yield from _fitted(data, train, held_out, seed, vectors)
-    yield constant(train, held_out)
+            return RowScores.of_values(predicted, target)
 
 
 def _fitted(
@@ -233,7 +272,9 @@ def _fitted(
     held_out: PackedExamples,
     seed: int,
     vectors: tuple[np.ndarray, np.ndarray] | None,
-) -> Iterator[SimpleModel]:
+    held_out_rows: np.ndarray | None,
+) -> list[SimpleModel]:
+    """The fitted simple models, the best in cross-validation on the training rows first."""
     from bothways.training.simple_models import candidates
     from bothways.training.simple_models.candidates import Target
 
@@ -242,32 +283,37 @@ def _fitted(
     form = cast(Target, train.form)
     num_labels = len(data.survey.labels)
     if form == "class" and len(np.unique(target)) < 2:
-        return
-    inputs, held_out_inputs = _inputs(data, train, held_out, rows)
+        return []
+    inputs, held_out_inputs = _inputs(data, train, held_out, rows, held_out_rows)
+    everything = [*inputs, *held_out_inputs]
     match data.source.kind:
         case "text":
             features = list(candidates.of_texts(form, num_labels))
         case "symbols":
-            both = [*inputs, *held_out_inputs]
-            features = list(candidates.of_symbols(form, num_labels, both))
+            features = list(candidates.of_symbols(form, num_labels, everything))
         case "series":
-            both = [*inputs, *held_out_inputs]
-            features = list(candidates.of_series(form, both))
+            features = list(candidates.of_series(form, everything))
     has_probe = vectors is not None
     fitted = [fit(features, inputs, target, held_out_inputs, always_score=has_probe)]
     if vectors is not None:
         probes = list(candidates.of_vectors(form))
         fitted.append(fit(probes, list(vectors[0]), target, list(vectors[1]), always_score=True))
-    for model, _ in sorted(fitted, key=lambda each: -np.nan_to_num(each[1], nan=-np.inf)):
-        yield model
+    fitted.sort(key=lambda each: -np.nan_to_num(each[1], nan=-np.inf))
+    return [model for model, _ in fitted]
 
 
 def _inputs(
-    data: TrainingData, train: PackedExamples, held_out: PackedExamples, rows: np.ndarray
+    data: TrainingData,
+    train: PackedExamples,
+    held_out: PackedExamples,
+    rows: np.ndarray,
+    held_out_rows: np.ndarray | None,
 ) -> tuple[list[Any], list[Any]]:
-    """The texts, ids or series of these training rows and of the held-out rows."""
+    """The texts, ids or series of these training rows and of the held-out examples."""
     if data.source.kind == "text":
-        return data.input_texts(rows)
+        texts, held_out_texts = data.input_texts(rows)
+        chosen = range(len(held_out_texts)) if held_out_rows is None else held_out_rows.tolist()
+        return texts, [held_out_texts[row] for row in chosen]
     return [_content(train, row) for row in rows.tolist()], [
         _content(held_out, row) for row in range(len(held_out))
     ]
