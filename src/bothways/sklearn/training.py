@@ -123,9 +123,15 @@ def _start(folder: Path, sequences: Sequence[Any], options: TrainingOptions) -> 
     if new_model.alphabet is not None or isinstance(sequences[0], list | tuple):
         kind = "symbols"
     write_reader(folder, kind, new_model, "classify", lambda: sequences)
-    longest = max(map(len, sequences))
+    lengths = [len(sequence) for sequence in sequences]
     return create_base_model(
-        folder, kind, new_model, "classify", longest=longest, seed=options.settings.seed
+        folder,
+        kind,
+        new_model,
+        "classify",
+        longest=max(lengths),
+        shortest=min(lengths),
+        seed=options.settings.seed,
     )
 
 

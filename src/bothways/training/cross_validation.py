@@ -101,6 +101,9 @@ def _run_fold(
     is_test = test_n[data.held_out]
     parts = [held_out.select(np.flatnonzero(rows)) for rows in (~is_test, is_test)]
     validation, test = parts
+    trains_head = prepared.needs_head(plan.settings)
+    if trains_head:
+        prepared.train_head(plan.settings, workers, scratch)
     result = fit(
         prepared.model,
         prepared.objective,
@@ -110,7 +113,7 @@ def _run_fold(
         scratch / "run",
         template=prepared.start.folder,
         from_scratch=prepared.start.from_scratch,
-        options=StartOptions(),
+        options=StartOptions(validate_first=trains_head),
     )
     evaluated = evaluate_held_out(
         prepared.model,

@@ -23,7 +23,7 @@ from bothways.training.report.held_out import HeldOutResults, evaluate_held_out
 from bothways.training.report.summary import held_out_name, provenance, run_overview
 from bothways.training.resolved_settings import ResolvedSettings
 from bothways.training.runs.events import METRICS_FILE, EventCallback, read_events
-from bothways.training.runs.folder import RUN_FILE
+from bothways.training.runs.folder import RUN_FILE, RunFolder
 from bothways.training.runs.lock import LOCK_FILE, run_lock
 from bothways.training.runs.overwriting import check_inputs_outside, check_replaceable
 from bothways.training.simple_models.comparison import (
@@ -98,6 +98,10 @@ def train(
             run.examples.losses.warn(
                 max_length=run.start.folder.spec.max_length, new_vocabulary=run.start.from_scratch
             )
+        trains_head = run.needs_head(plan.settings)
+        if trains_head and not (resume and RunFolder(out).latest_checkpoint):
+            with open_stage("training the head"):
+                run.train_head(plan.settings, workers, Path(scratch))
         result = fit(
             run.model,
             run.objective,
@@ -114,6 +118,7 @@ def train(
                 how_to_resume=how_to_resume,
                 progress=progress,
                 stage=open_stage,
+                validate_first=trains_head,
             ),
         )
         held_out = evaluate_held_out(

@@ -11,12 +11,14 @@ from bothways.training.data.dataset import Dataset
 from bothways.training.data.source import Stage
 from bothways.training.data.training_data import SplitExamples, TrainingData
 from bothways.training.distributed.processes import Workers
+from bothways.training.engine.head_first import train_head
 from bothways.training.engine.run_settings import resolve_run_settings
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Objective
 from bothways.training.objectives.pairs import PairObjective
 from bothways.training.plan import TrainingPlan
 from bothways.training.report.summary import describe_data, describe_model, describe_steps
+from bothways.training.settings import TrainingSettings
 from bothways.training.setup.base_model import (
     BaseModel,
     create_base_model,
@@ -24,7 +26,7 @@ from bothways.training.setup.base_model import (
     load_base_model,
     write_reader,
 )
-from bothways.training.setup.build import build_model, build_objective, head_labels
+from bothways.training.setup.build import build_model, build_objective, has_head, head_labels
 
 __all__ = ["Notify", "PreparedRun", "prepare", "prepare_on"]
 
@@ -41,6 +43,22 @@ class PreparedRun:
     examples: SplitExamples
     objective: Objective
     model: TrainedModel
+
+    def needs_head(self, settings: TrainingSettings) -> bool:
+        """Whether the head is trained before the encoder: a new one, on a pretrained encoder."""
+        head = self.objective.head
+        if self.start.from_scratch or not settings.head_first or settings.frozen:
+            return False
+        return head is not None and bool(head.labels) and not has_head(self.start, head)
+
+    def train_head(self, settings: TrainingSettings, workers: Workers, folder: Path) -> None:
+        """Train the head on the frozen encoder; every process calls this.
+
+        folder: for temporary files.
+        """
+        config = self.start.folder.config
+        if workers.is_main:
+            train_head(self.model, self.objective, self.train, settings, config, workers, folder)
 
     @cached_property
     def train(self) -> Dataset:
@@ -145,5 +163,11 @@ def _create_base_model(
     for name, content in workers.run_on_main(reader_files).items():
         (scratch / name).write_bytes(content)
     return create_base_model(
-        scratch, kind, new_model, plan.task, longest=data.survey.longest, seed=plan.settings.seed
+        scratch,
+        kind,
+        new_model,
+        plan.task,
+        longest=data.survey.longest,
+        shortest=data.survey.shortest,
+        seed=plan.settings.seed,
     )

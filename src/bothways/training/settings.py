@@ -21,10 +21,15 @@ Schedule = Literal["linear", "cosine", "constant"]
 
 _MAY_CHANGE_ON_RESUME = (
     "checkpoint_every", "checkpoint_minutes", "keep_checkpoints", "log_every", "tensorboard",
-    "device", "threads", "sharding", "simple_models", "folds",
+    "device", "threads", "sharding", "simple_models", "folds", "head_first",
 )  # fmt: skip
 """Settings that affect no weight beyond rounding."""
-_ADDED_LATER: Mapping[str, Any] = {"frozen": False, "simple_models": True, "folds": None}
+_ADDED_LATER: Mapping[str, Any] = {
+    "frozen": False,
+    "simple_models": True,
+    "folds": None,
+    "head_first": False,
+}
 """Settings that runs of earlier versions lack, and what those did."""
 _MAY_CHANGE_WITH_LENGTH = ("epochs", "max_steps", "validate_every")
 """Settings that a run which is lengthened may change too."""
@@ -68,6 +73,14 @@ class TrainingSettings:
             group=_OPTIMIZATION, advanced=True,
         ),
     ] = False  # fmt: skip
+    head_first: Annotated[
+        bool,
+        Option(
+            "classify, tag, regress: before fine-tuning, train a new head on the frozen encoder, "
+            "so that its first gradients do not distort the encoder.",
+            group=_OPTIMIZATION, advanced=True, flags=("--head-first/--no-head-first",),
+        ),
+    ] = True  # fmt: skip
     epochs: Annotated[
         float | None,
         # Devlin et al. 2019, appendix A.3, for fine-tuning

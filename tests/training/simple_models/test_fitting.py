@@ -4,6 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from bothways.training.simple_models import candidates
 from bothways.training.simple_models.candidates import Candidate, Target
@@ -65,7 +68,7 @@ def test_every_candidate_learns(kind: str, target: Target, monkeypatch: pytest.M
 
 def test_cross_validation_chooses_among_candidates() -> None:
     inputs, label = _rows("aligned symbols", 40)
-    useless = Candidate("useless", candidates.make_pipeline(*_useless()))
+    useless = Candidate("useless", make_pipeline(*_useless()))
     some = _candidates("aligned symbols", "class", inputs)[:1]
     model, score = fit([useless, *some], inputs[:30], label[:30], inputs[30:])
     assert model.name == "one-hot positions with logistic regression"
@@ -73,9 +76,7 @@ def test_cross_validation_chooses_among_candidates() -> None:
 
 
 def _useless() -> tuple[Any, Any]:
-    from sklearn.dummy import DummyClassifier
-
-    return candidates.FunctionTransformer(), DummyClassifier()
+    return FunctionTransformer(), DummyClassifier()
 
 
 def test_a_single_row_of_a_class_and_few_rows_are_no_errors() -> None:

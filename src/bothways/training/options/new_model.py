@@ -37,13 +37,14 @@ class NewModelOptions:
         ),
     ] = "small"  # fmt: skip
     architecture: Annotated[
-        Architecture,
+        Architecture | None,
         Option(
             "Architecture of a new model: rotary positions, pre-norm and gated feed-forward "
-            "(modern), or learned positions and post-norm (classic).",
+            "(modern), or learned positions and post-norm (classic) (default modern; classic to "
+            "classify or regress symbols or series of one length).",
             group=_MODEL, advanced=True,
         ),
-    ] = "modern"  # fmt: skip
+    ] = None  # fmt: skip
     encoder: Annotated[
         EncoderName,
         Option(

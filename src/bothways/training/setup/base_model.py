@@ -23,7 +23,7 @@ from bothways.sequences.series import SERIES_FILE
 from bothways.sequences.text import TOKENIZER_FILE, TextReader
 from bothways.training.options.new_model import NewModelOptions
 from bothways.training.options.objective import TrainingTask
-from bothways.training.setup.sizes import SIZES, new_config
+from bothways.training.setup.sizes import SIZES, default_architecture, new_config
 from bothways.training.setup.vocabulary import SPECIAL_TOKENS, choose_alphabet, train_tokenizer
 
 __all__ = ["BaseModel", "create_base_model", "has_reader", "load_base_model", "write_reader"]
@@ -109,11 +109,13 @@ def create_base_model(
     task: TrainingTask,
     *,
     longest: int,
+    shortest: int = 0,
     seed: int,
 ) -> BaseModel:
     """Create a model with random weights from the seed, for the reader in the folder `out`.
 
-    longest: the longest sequence, in characters, symbols or positions.
+    longest, shortest: lengths of the longest and the shortest sequence, in characters, symbols or
+        positions. If they are equal, positions of different sequences correspond.
 
     Raises:
         ConfigError: if the options or fields of the encoder are invalid.
@@ -124,10 +126,12 @@ def create_base_model(
         needed = DEFAULT_MAX_LENGTH if kind == "text" else longest + 2  # two special tokens
         max_length = min(max(needed, DEFAULT_MAX_LENGTH), LARGEST_MAX_LENGTH)
 
+    architecture = default_architecture(kind, task, shortest=shortest, longest=longest)
+
     def config_for(*, vocab_size: int = 0, num_channels: int = 0) -> AnyConfig:
         transformer = new_config(
             options.size,
-            architecture=options.architecture,
+            architecture=options.architecture or architecture,
             vocab_size=vocab_size,
             num_channels=num_channels,
             max_length=max_length,

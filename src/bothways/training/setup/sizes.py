@@ -5,9 +5,11 @@ from typing import Any, NamedTuple, assert_never
 
 from bothways.errors import ConfigError
 from bothways.model.config import EncoderConfig
+from bothways.model.inputs import InputKind
 from bothways.training.options.new_model import Architecture, SizeName
+from bothways.training.options.objective import TrainingTask
 
-__all__ = ["SIZES", "Size", "new_config"]
+__all__ = ["SIZES", "Size", "default_architecture", "new_config"]
 
 
 class Size(NamedTuple):
@@ -28,6 +30,20 @@ HEAD_WIDTH = 64
 """As in the base models of Devlin et al. 2019 and Warner et al. 2024."""
 
 _FROM_DATA = ("input", "vocab_size", "num_channels")
+
+
+def default_architecture(
+    kind: InputKind, task: TrainingTask, *, shortest: int, longest: int
+) -> Architecture:
+    """The architecture of a new model, unless the user chooses one.
+
+    `modern`, but `classic` to classify or regress symbols or series that all have one length. Their
+    positions usually correspond, as pixels of an image or residues of an alignment do, and what
+    matters is what is where. Rotary positions only express distances, and the mean over positions
+    loses where something was; learned positions keep it.
+    """
+    is_aligned = kind != "text" and shortest == longest
+    return "classic" if is_aligned and task in ("classify", "regress") else "modern"
 
 
 def new_config(

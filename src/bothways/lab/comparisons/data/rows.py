@@ -56,8 +56,15 @@ def read_rows(settings: DataSettings, scratch: Path) -> ComparisonRows:
 
     def base_model(encoder: EncoderName, seed: int) -> BaseModel:
         model = dataclasses.replace(fresh, encoder=encoder)
-        longest = data.survey.longest
-        return create_base_model(scratch, kind, model, settings.task, longest=longest, seed=seed)
+        return create_base_model(
+            scratch,
+            kind,
+            model,
+            settings.task,
+            longest=data.survey.longest,
+            shortest=data.survey.shortest,
+            seed=seed,
+        )
 
     first = base_model("transformer", 0)
     examples = data.tokenize(first.reader, first.folder.spec.max_length)
