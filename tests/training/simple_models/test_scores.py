@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from bothways.training.objectives.metrics import label_counts, r_squared, span_counts
-from bothways.training.simple_models.scores import RowScores, compare, wilson_interval
+from bothways.training.simple_models.scores import (
+    RowScores,
+    compare,
+    compare_over_seeds,
+    interval_over_seeds,
+    wilson_interval,
+)
 
 RNG = np.random.default_rng(3)
 LABELS = ("O", "B-X", "I-X")
@@ -87,3 +93,28 @@ def test_values_are_compared_by_the_interval_of_the_difference() -> None:
     assert compare(good, bad).outcome == "better"
     assert compare(bad, good).outcome == "worse"
     assert compare(good, good).outcome == "equal"
+
+
+def _runs(accuracies: list[float], rows: int) -> list[RowScores]:
+    """Runs of different accuracy, whose errors are on random rows."""
+    target = np.zeros(rows, np.int64)
+    return [RowScores.of_classes(RNG.random(rows) > share, target) for share in accuracies]
+
+
+def test_ways_of_training_are_compared_over_seeds() -> None:
+    good, bad = _runs([0.9, 0.91, 0.89], 500), _runs([0.8, 0.81, 0.79], 500)
+    assert compare_over_seeds(good, bad).outcome == "better"
+    assert compare_over_seeds(bad, good).outcome == "worse"
+    low, high = interval_over_seeds(good)
+    assert low < 0.9 < high
+
+
+def test_differences_between_seeds_count_as_chance() -> None:
+    steady, shaky = _runs([0.85, 0.85, 0.85], 5000), _runs([0.6, 0.9, 0.9], 5000)
+    assert compare_over_seeds(steady, shaky).outcome == "equal"
+
+
+def test_many_comparisons_need_larger_differences() -> None:
+    first, second = _runs([0.86], 900), _runs([0.83], 900)
+    one, many = (compare_over_seeds(first, second, comparisons=n).interval for n in (1, 20))
+    assert many[0] < one[0] < one[1] < many[1]

@@ -37,8 +37,10 @@ __all__ = [
     "ModelComparison",
     "compare_rows",
     "describe_score",
+    "fit_simple_models",
     "predict_with_simple_models",
     "score_model",
+    "score_predictions",
 ]
 
 _NAMES = {"accuracy": "accuracy", "micro_f1": "micro F1", "span_f1": "F1 of spans", "r2": "R2"}
@@ -174,7 +176,7 @@ def score_model(evaluated: Evaluation, head: Head | None, form: TargetForm) -> R
             return None
         case unknown:
             assert_never(unknown)
-    return _score(predicted, evaluated, form, head.labels)
+    return score_predictions(predicted, evaluated, form, head.labels)
 
 
 def describe_score(scores: RowScores) -> ModelComparison:
@@ -214,13 +216,10 @@ def predict_with_simple_models(
     if held_out is None:
         raise ValueError("there are no held-out examples")
     models: list[SimpleModel] = []
-    if simple_models and train.form == "tags":
-        models.append(most_frequent_tags(train, held_out, order))
-    elif simple_models:
-        if can_fit():
-            models += _fitted(data, train, held_out, seed, vectors, held_out_rows)
-        models.append(constant(train, held_out))
-        models = [dataclasses.replace(m, predicted=m.predicted[order]) for m in models]
+    if simple_models:
+        models = fit_simple_models(
+            data, train, held_out, order, seed=seed, vectors=vectors, held_out_rows=held_out_rows
+        )
     is_missing = simple_models and train.form != "tags" and not can_fit()
     return ComparedRows(
         form=held_out.form,
@@ -231,6 +230,27 @@ def predict_with_simple_models(
     )
 
 
+def fit_simple_models(
+    data: TrainingData,
+    train: PackedExamples,
+    held_out: PackedExamples,
+    order: np.ndarray,
+    *,
+    seed: int,
+    vectors: tuple[np.ndarray, np.ndarray] | None = None,
+    held_out_rows: np.ndarray | None = None,
+) -> list[SimpleModel]:
+    """Simple models with predictions for the held-out examples in this order; the best first.
+
+    Arguments as in `predict_with_simple_models`. Without scikit-learn, only a constant model.
+    """
+    if train.form == "tags":
+        return [most_frequent_tags(train, held_out, order)]
+    models = _fitted(data, train, held_out, seed, vectors, held_out_rows) if can_fit() else []
+    models.append(constant(train, held_out))
+    return [dataclasses.replace(each, predicted=each.predicted[order]) for each in models]
+
+
 def compare_rows(rows: ComparedRows, head: Head) -> ModelComparison:
     """Compare the trained model with each simple one."""
     scores = score_model(rows.evaluated, head, rows.form)
@@ -238,7 +258,7 @@ def compare_rows(rows: ComparedRows, head: Head) -> ModelComparison:
         raise ValueError("only classes, labels, values and tags are compared")
     compared = []
     for model in rows.simple:
-        simple = _score(model.predicted, rows.evaluated, rows.form, rows.labels)
+        simple = score_predictions(model.predicted, rows.evaluated, rows.form, rows.labels)
         difference = compare(scores, simple)
         compared.append(ComparedModel(model.name, simple.value, simple.interval(), difference))
     return dataclasses.replace(describe_score(scores), simple=tuple(compared), missing=rows.missing)
@@ -248,9 +268,13 @@ def _missing() -> str:
     return f"the comparison with simple models needs scikit-learn: {install_command('sklearn')}"
 
 
-def _score(
+def score_predictions(
     predicted: np.ndarray, evaluated: Evaluation, form: TargetForm, labels: Sequence[str]
 ) -> RowScores:
+    """The scores of predictions for the targets that a trained model was evaluated on.
+
+    predicted: classes (m,), labels (m, K), values (m, V), or the tags of all positions.
+    """
     target = evaluated["targets"]
     match form:
         case "class":

@@ -13,7 +13,16 @@ import numpy as np
 
 from bothways.training.objectives.metrics import spans
 
-__all__ = ["FEW_ROWS", "Interval", "RowScores", "ScoreDifference", "compare", "wilson_interval"]
+__all__ = [
+    "FEW_ROWS",
+    "Interval",
+    "RowScores",
+    "ScoreDifference",
+    "compare",
+    "compare_over_seeds",
+    "interval_over_seeds",
+    "wilson_interval",
+]
 
 FEW_ROWS = 100
 """Below this number of rows a score says little without its interval."""
@@ -113,15 +122,8 @@ class RowScores:
 
         Efron 1979, "Bootstrap methods: another look at the jackknife".
         """
-        rng = np.random.default_rng(0)
-        size = max(_MAX_WEIGHTS // self.num_rows, 1)
-        sums, left = [], _SAMPLES
-        while left:
-            count = min(size, left)
-            shares = np.full(self.num_rows, 1 / self.num_rows)
-            sums.append(rng.multinomial(self.num_rows, shares, size=count) @ self.terms)
-            left -= count
-        return _SCORES[self.metric](np.concatenate(sums))
+        (sums,) = _bootstrap_sums([self.terms])
+        return _SCORES[self.metric](sums)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +160,33 @@ def compare(first: RowScores, second: RowScores) -> ScoreDifference:
     return ScoreDifference(difference, interval, outcome)
 
 
+def interval_over_seeds(seeds: Sequence[RowScores]) -> Interval:
+    """The 95 % interval of a score over seeds of training and over rows.
+
+    seeds: the scores of the same rows by models of different seeds.
+    """
+    return _percentiles(_samples_over_seeds(seeds, stream=0))
+
+
+def compare_over_seeds(
+    first: Sequence[RowScores], second: Sequence[RowScores], *, comparisons: int = 1
+) -> ScoreDifference:
+    """Compare two ways of training on the same rows, each with models of several seeds.
+
+    The bootstrap samples rows, the same for both, and seeds, for each its own. With one seed the
+    difference of other seeds is not known, and the interval is too narrow.
+    comparisons: number of comparisons that are made together. The more there are, the larger a
+    difference must be (Bonferroni): one of twenty would seem clear by chance.
+    """
+    samples = _samples_over_seeds(first, stream=1) - _samples_over_seeds(second, stream=2)
+    value = float(np.mean([s.value for s in first]) - np.mean([s.value for s in second]))
+    interval = _percentiles(samples, level=_LEVEL / comparisons)
+    outcome: Outcome = "equal"
+    if interval[0] > 0 or interval[1] < 0:
+        outcome = "better" if value > 0 else "worse"
+    return ScoreDifference(value, interval, outcome)
+
+
 def wilson_interval(successes: int, trials: int) -> Interval:
     """The 95 % interval of a fraction.
 
@@ -183,8 +212,31 @@ def _sign_test(wins: int, losses: int) -> float:
     return min(2 * tail, 1.0)
 
 
-def _percentiles(samples: np.ndarray) -> Interval:
-    low, high = np.percentile(samples, [2.5, 97.5]).tolist()
+def _samples_over_seeds(seeds: Sequence[RowScores], *, stream: int) -> np.ndarray:
+    """The mean scores of bootstrap samples of rows and of seeds, (B,)."""
+    sums = np.stack(_bootstrap_sums([scores.terms for scores in seeds]))
+    scores_SB = np.stack([_SCORES[seeds[0].metric](each) for each in sums])
+    chosen = np.random.default_rng(stream).integers(len(seeds), size=(len(seeds), _SAMPLES))
+    return np.asarray(np.take_along_axis(scores_SB, chosen, axis=0).mean(axis=0))
+
+
+def _bootstrap_sums(terms: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The sums (B, k) of each of some terms (n, k) over the same bootstrap samples of n rows."""
+    num_rows = len(terms[0])
+    rng = np.random.default_rng(0)
+    shares = np.full(num_rows, 1 / num_rows)
+    size = max(_MAX_WEIGHTS // num_rows, 1)
+    sums: list[list[np.ndarray]] = [[] for _ in terms]
+    for start in range(0, _SAMPLES, size):
+        count = min(size, _SAMPLES - start)
+        weights = rng.multinomial(num_rows, shares, size=count)
+        for each, parts in zip(terms, sums, strict=True):
+            parts.append(weights @ each)
+    return [np.concatenate(parts) for parts in sums]
+
+
+def _percentiles(samples: np.ndarray, *, level: float = _LEVEL) -> Interval:
+    low, high = np.percentile(samples, [50 * level, 100 - 50 * level]).tolist()
     return low, high
 
 
