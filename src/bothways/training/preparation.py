@@ -27,6 +27,7 @@ from bothways.training.setup.base_model import (
     write_reader,
 )
 from bothways.training.setup.build import build_model, build_objective, has_head, head_labels
+from bothways.training.setup.sizes import DataShape, choose_defaults
 
 __all__ = ["Notify", "PreparedRun", "prepare", "prepare_on"]
 
@@ -148,7 +149,9 @@ def _create_base_model(
 
     existing: the folder of a resumed run, which already has a vocabulary.
     """
-    kind, new_model = data.source.kind, plan.new_model
+    kind, survey = data.source.kind, data.survey
+    shape = DataShape(data.num_training, survey.shortest, survey.longest)
+    new_model = choose_defaults(plan.new_model, kind, plan.task, shape)
 
     def reader_files() -> dict[str, bytes]:
         if existing is not None and has_reader(existing, kind):
@@ -167,7 +170,6 @@ def _create_base_model(
         kind,
         new_model,
         plan.task,
-        longest=data.survey.longest,
-        shortest=data.survey.shortest,
+        longest=survey.longest,
         seed=plan.settings.seed,
     )

@@ -85,8 +85,8 @@ class TrainingSettings:
         float | None,
         # Devlin et al. 2019, appendix A.3, for fine-tuning
         Option(
-            "Passes over the training data (default 20, 4 when fine-tuning all weights; with "
-            "--steps alone, as many as the steps need).",
+            "Passes over the training data (default 20, up to 40 on few rows, 4 when fine-tuning "
+            "all weights; with --steps alone, as many as the steps need).",
             group=_OPTIMIZATION, unit="NUMBER", above=0,
         ),
     ] = None  # fmt: skip

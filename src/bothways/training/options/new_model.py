@@ -31,11 +31,13 @@ class NewModelOptions:
     """
 
     size: Annotated[
-        SizeName,
+        SizeName | None,
         Option(
-            "Size of a new model: 2 layers of width 128, 4 of 256, or 12 of 768.", group=_MODEL
+            "Size of a new model: 2 layers of width 128, 4 of 256, or 12 of 768 (default small; "
+            "tiny to classify or regress fewer than 1,000 rows).",
+            group=_MODEL,
         ),
-    ] = "small"  # fmt: skip
+    ] = None  # fmt: skip
     architecture: Annotated[
         Architecture | None,
         Option(

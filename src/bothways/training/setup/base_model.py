@@ -23,7 +23,7 @@ from bothways.sequences.series import SERIES_FILE
 from bothways.sequences.text import TOKENIZER_FILE, TextReader
 from bothways.training.options.new_model import NewModelOptions
 from bothways.training.options.objective import TrainingTask
-from bothways.training.setup.sizes import SIZES, default_architecture, new_config
+from bothways.training.setup.sizes import SIZES, new_config
 from bothways.training.setup.vocabulary import SPECIAL_TOKENS, choose_alphabet, train_tokenizer
 
 __all__ = ["BaseModel", "create_base_model", "has_reader", "load_base_model", "write_reader"]
@@ -78,7 +78,9 @@ def write_reader(
     match kind:
         case "text":
             size = (
-                SIZES[options.size].vocab_size if options.vocab_size is None else options.vocab_size
+                options.vocab_size
+                if options.vocab_size is not None
+                else SIZES[options.size or "small"].vocab_size
             )
             # Case helps to tag names, and matters little for whole texts.
             lowercase = task != "tag" if options.lowercase is None else options.lowercase
@@ -109,13 +111,12 @@ def create_base_model(
     task: TrainingTask,
     *,
     longest: int,
-    shortest: int = 0,
     seed: int,
 ) -> BaseModel:
     """Create a model with random weights from the seed, for the reader in the folder `out`.
 
-    longest, shortest: lengths of the longest and the shortest sequence, in characters, symbols or
-        positions. If they are equal, positions of different sequences correspond.
+    options: with size and architecture, as `sizes.choose_defaults` chooses them; otherwise small
+        and modern. longest: the longest sequence, in characters, symbols or positions.
 
     Raises:
         ConfigError: if the options or fields of the encoder are invalid.
@@ -126,12 +127,10 @@ def create_base_model(
         needed = DEFAULT_MAX_LENGTH if kind == "text" else longest + 2  # two special tokens
         max_length = min(max(needed, DEFAULT_MAX_LENGTH), LARGEST_MAX_LENGTH)
 
-    architecture = default_architecture(kind, task, shortest=shortest, longest=longest)
-
     def config_for(*, vocab_size: int = 0, num_channels: int = 0) -> AnyConfig:
         transformer = new_config(
-            options.size,
-            architecture=options.architecture or architecture,
+            options.size or "small",
+            architecture=options.architecture or "modern",
             vocab_size=vocab_size,
             num_channels=num_channels,
             max_length=max_length,

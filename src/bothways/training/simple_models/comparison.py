@@ -147,7 +147,7 @@ class ComparedRows:
             name: np.concatenate([fold.evaluated[name] for fold in folds])
             for name in first.evaluated
         }
-        pooled = []
+        pooled: list[SimpleModel] = []
         for place in (0, -1) if first.simple else ():
             models = [fold.simple[place] for fold in folds]
             names = {model.name for model in models}

@@ -19,6 +19,7 @@ from bothways.training.options.new_model import NewModelOptions
 from bothways.training.options.objective import ObjectiveOptions
 from bothways.training.setup.base_model import BaseModel, create_base_model, write_reader
 from bothways.training.setup.build import build_objective
+from bothways.training.setup.sizes import DataShape, choose_defaults
 from bothways.training.simple_models.comparison import fit_simple_models
 from bothways.training.simple_models.fitting import SimpleModel
 
@@ -60,6 +61,8 @@ def read_rows(settings: DataSettings, scratch: Path) -> ComparisonRows:
     fresh = NewModelOptions(size=settings.size, alphabet=settings.alphabet or None)
     data = TrainingData.read(settings.task, [settings.file], options, kind=fresh.kind, seed=0)
     kind = data.source.kind
+    shape = DataShape(data.num_training, data.survey.shortest, data.survey.longest)
+    fresh = choose_defaults(fresh, kind, settings.task, shape)
     write_reader(scratch, kind, fresh, settings.task, data.sequences)
 
     def base_model(encoder: EncoderName, seed: int) -> BaseModel:
@@ -70,7 +73,6 @@ def read_rows(settings: DataSettings, scratch: Path) -> ComparisonRows:
             model,
             settings.task,
             longest=data.survey.longest,
-            shortest=data.survey.shortest,
             seed=seed,
         )
 
