@@ -37,6 +37,7 @@ _DERIVED_FROM_OTHERS = ("epochs", "validate_every")
 """Settings whose defaults depend on others: a changed setting is reported before these."""
 
 _OPTIMIZATION, _RUN, _HARDWARE = "Optimization", "Validation and checkpoints", "Hardware"
+_DATA = "Data"
 
 DeviceName = Annotated[
     str | None,
@@ -85,8 +86,8 @@ class TrainingSettings:
         float | None,
         # Devlin et al. 2019, appendix A.3, for fine-tuning
         Option(
-            "Passes over the training data (default 20, up to 40 on few rows, 4 when fine-tuning "
-            "all weights; with --steps alone, as many as the steps need).",
+            "Passes over the training data (default 20, up to 40 on few rows, fine-tuning 4; with "
+            "--steps alone, as many as needed).",
             group=_OPTIMIZATION, unit="NUMBER", above=0,
         ),
     ] = None  # fmt: skip
@@ -224,8 +225,8 @@ class TrainingSettings:
     folds: Annotated[
         int | None,
         Option(
-            "classify, regress: also cross-validate with this many folds, for a score on all rows.",
-            group=_RUN, unit="COUNT", minimum=2,
+            "classify, regress: also cross-validate, for a score on all rows.",
+            group=_DATA, unit="COUNT", minimum=2,
         ),
     ] = None  # fmt: skip
     simple_models: Annotated[

@@ -34,7 +34,7 @@ class NewModelOptions:
         SizeName | None,
         Option(
             "Size of a new model: 2 layers of width 128, 4 of 256, or 12 of 768 (default small; "
-            "tiny to classify or regress fewer than 1,000 rows).",
+            "tiny for fewer than 1,000 rows).",
             group=_MODEL,
         ),
     ] = None  # fmt: skip
