@@ -33,8 +33,7 @@ class NewModelOptions:
     size: Annotated[
         SizeName | None,
         Option(
-            "Size of a new model: 2 layers of width 128, 4 of 256, or 12 of 768 (default small; "
-            "tiny for fewer than 1,000 rows).",
+            "2 layers of width 128, 4 of 256, or 12 of 768 (default: by the rows).",
             group=_MODEL,
         ),
     ] = None  # fmt: skip
