@@ -26,6 +26,7 @@ from bothways.training.runs.events import METRICS_FILE, EventCallback, read_even
 from bothways.training.runs.folder import RUN_FILE, RunFolder
 from bothways.training.runs.lock import LOCK_FILE, run_lock
 from bothways.training.runs.overwriting import check_inputs_outside, check_replaceable
+from bothways.training.setup.base_model import LARGEST_MAX_LENGTH
 from bothways.training.simple_models.comparison import (
     ModelComparison,
     compare_rows,
@@ -94,6 +95,7 @@ def train(
         run = prepare(plan, existing, Path(scratch), workers, notify, open_stage)
         if plan.settings.folds is not None:
             check_folds(run.data, plan.settings.folds, seed=plan.settings.seed)
+        truncation = _describe_truncation(plan, run)
         if workers.is_main:
             run.examples.losses.warn(
                 max_length=run.start.folder.spec.max_length, new_vocabulary=run.start.from_scratch
@@ -146,6 +148,7 @@ def train(
                 settings=result.settings.to_dict(),
                 events=read_events(out / METRICS_FILE),
                 comparison=cross_validation or comparison,
+                notes=() if truncation is None else (truncation,),
             )
         )
     return FinishedRun(
@@ -154,6 +157,19 @@ def train(
         result=result,
         metrics=None if held_out is None else held_out.metrics,
         comparison=cross_validation or comparison,
+    )
+
+
+def _describe_truncation(plan: TrainingPlan, run: PreparedRun) -> str | None:
+    """The share of rows that were truncated, for the top of the report."""
+    if plan.task not in ("classify", "regress"):
+        return None
+    folder = run.start.folder
+    return run.examples.losses.describe_truncation(
+        run.data.num_training + run.data.num_held_out,
+        max_length=folder.spec.max_length,
+        # A new model can be as long as needed; this is what most texts fit into.
+        longest=LARGEST_MAX_LENGTH if run.start.from_scratch else folder.config.max_length,
     )
 
 

@@ -68,12 +68,14 @@ def write_report(
     events: Sequence[Mapping[str, Any]] = (),
     model: Path | None = None,
     comparison: ModelComparison | None = None,
+    notes: Sequence[str] = (),
 ) -> Path:
     """Write report.md and its figures into `out`; return the report's path.
 
     held_out: None without held-out data. overview: model, data and length of the run, by name, in
         the order of the report. settings: of training. events: the lines of metrics.jsonl.
     model: the folder of the model, if it is not `out`. comparison: with simple models.
+    notes: sentences below the title.
 
     Without matplotlib the report has no figures, and says how to get them.
 
@@ -93,6 +95,7 @@ def write_report(
     lines = [f"# {_title(objective, held_out, comparison)}"]
     if comparison is not None:
         lines += [plain(line, limit=1000) for line in advice(comparison)]
+    lines += [plain(note, limit=1000) for note in notes]
     if not can_draw():
         lines.append(f"This report has no figures; they need `{install_command('plots')}`.")
     for section in sections:

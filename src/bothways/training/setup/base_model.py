@@ -26,7 +26,14 @@ from bothways.training.options.objective import TrainingTask
 from bothways.training.setup.sizes import SIZES, new_config
 from bothways.training.setup.vocabulary import SPECIAL_TOKENS, choose_alphabet, train_tokenizer
 
-__all__ = ["BaseModel", "create_base_model", "has_reader", "load_base_model", "write_reader"]
+__all__ = [
+    "LARGEST_MAX_LENGTH",
+    "BaseModel",
+    "create_base_model",
+    "has_reader",
+    "load_base_model",
+    "write_reader",
+]
 
 Sequences = Callable[[], Iterable[Any]]
 """Returns an iterator over the training sequences; may be called several times."""
