@@ -17,6 +17,7 @@ it unchanged.
 """
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Self
 
@@ -36,6 +37,7 @@ __all__ = [
     "SourceError",
     "TruncationWarning",
     "UnknownTokenWarning",
+    "UnreadFieldsWarning",
     "UnsupportedModel",
 ]
 
@@ -43,6 +45,8 @@ __all__ = [
 LONGEST_MESSAGE = 1500
 """Characters of a message. Of a longer one, which quotes a long value or many names, the middle is
 left out: it begins with the place, and ends with what to do."""
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 _KEPT_START, _KEPT_END = 1000, 400
 """Characters that are kept of a longer message."""
@@ -53,7 +57,7 @@ class BothwaysError(Exception):
 
     def __init__(self, *args: object) -> None:
         if args and isinstance(args[0], str):
-            args = (_shorten(args[0]), *args[1:])
+            args = (_shorten(_escape(args[0])), *args[1:])
         super().__init__(*args)
 
 
@@ -111,6 +115,11 @@ class MissingExtra(BothwaysError, ImportError):
         return type(self), (self.extra, self.purpose)
 
 
+def _escape(message: str) -> str:
+    """Escape what would control a terminal, which a file's names and values can contain."""
+    return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), message)
+
+
 def _shorten(message: str) -> str:
     if len(message) <= LONGEST_MESSAGE:
         return message
@@ -125,6 +134,10 @@ class TruncationWarning(UserWarning):
 
 class PoolingWarning(UserWarning):
     """A folder does not say how its model is pooled, and it was published with another pooling."""
+
+
+class UnreadFieldsWarning(UserWarning):
+    """Settings files of a model have fields that nothing reads; the message names them."""
 
 
 class PrecisionWarning(UserWarning):

@@ -81,6 +81,18 @@ MODERN = SMALL | {"max_position_embeddings": 64, "local_attention": 8, "pad_toke
 MODERN |= {"bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
 AROUND_WINDOWS = (*range(1, 22), 64)
 
+GROUPED = SMALL | {
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "max_position_embeddings": 64,
+    "pad_token_id": 0,
+}
+EUROBERT = GROUPED | {"bos_token_id": 1, "eos_token_id": 2, "mask_token_id": 3}
+GEMMA = GROUPED | {"query_pre_attn_scalar": 8, "sliding_window": 8, "num_hidden_layers": 4}
+T5 = {"vocab_size": VOCABULARY, "d_model": 16, "d_kv": 4, "d_ff": 24, "num_layers": 3}
+T5 |= {"num_heads": 4, "num_decoder_layers": 1}
+ESMC = SMALL | {"max_position_embeddings": 64}
+
 POINTS = {
     "bert": Point("BertModel", WITH_SEGMENTS),
     "bert-masked": Point("BertForMaskedLM", WITH_SEGMENTS | {"hidden_act": "gelu_new"}, half=True),
@@ -158,6 +170,93 @@ POINTS = {
         "NomicBertForSequenceClassification",
         WITH_SEGMENTS | {"rope_parameters": {"rope_type": "default", "rope_theta": 50.0}},
     ),
+    "camembert": Point("CamembertForMaskedLM", OFFSET),
+    "camembert-tokens": Point("CamembertForTokenClassification", OFFSET | {"pad_token_id": 0}),
+    "data2vec": Point("Data2VecTextModel", OFFSET),
+    "data2vec-masked": Point("Data2VecTextForMaskedLM", OFFSET | {"type_vocab_size": 1}),
+    "xlm-roberta-xl": Point("XLMRobertaXLModel", OFFSET),
+    "xlm-roberta-xl-masked": Point("XLMRobertaXLForMaskedLM", OFFSET | {"type_vocab_size": 1}),
+    "roberta-pre-norm": Point("RobertaPreLayerNormModel", OFFSET),
+    "roberta-pre-norm-masked": Point("RobertaPreLayerNormForMaskedLM", OFFSET, half=True),
+    "megatron": Point("MegatronBertModel", WITH_SEGMENTS),
+    "megatron-masked": Point("MegatronBertForMaskedLM", WITH_SEGMENTS | {"hidden_act": "gelu_new"}),
+    "ernie": Point("ErnieModel", WITH_SEGMENTS),
+    "ernie-masked": Point("ErnieForMaskedLM", WITH_SEGMENTS | {"hidden_act": "relu"}),
+    "dpr": Point("DPRContextEncoder", WITH_SEGMENTS),
+    "qwen3": Point("Qwen3Model", GROUPED, AROUND_WINDOWS),
+    "qwen3-both-ways": Point(
+        "Qwen3Model",
+        GROUPED
+        | {
+            "is_causal": False,
+            "use_sliding_window": True,
+            "sliding_window": 3,
+            "max_window_layers": 1,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 1e6},
+        },
+        AROUND_WINDOWS,
+    ),
+    "qwen3-classes": Point(
+        "Qwen3ForSequenceClassification",
+        GROUPED
+        | {
+            "head_dim": 4,
+            "num_key_value_heads": 1,
+            "attention_bias": True,
+            "use_sliding_window": True,
+            "sliding_window": 3,
+            "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+        },
+        AROUND_WINDOWS,
+    ),
+    "eurobert": Point("EuroBertModel", EUROBERT | {"num_key_value_heads": None}),
+    "eurobert-masked": Point(
+        "EuroBertForMaskedLM", EUROBERT | {"mlp_bias": True, "attention_bias": True}
+    ),
+    "eurobert-classes": Point(
+        "EuroBertForSequenceClassification",
+        EUROBERT | {"classifier_pooling": "bos", "hidden_act": "gelu", "head_dim": None},
+    ),
+    "gemma3": Point(
+        "Gemma3TextModel", GEMMA | {"use_bidirectional_attention": True}, AROUND_WINDOWS
+    ),
+    "gemma3-causal": Point("Gemma3TextModel", GEMMA | {"head_dim": 4}, AROUND_WINDOWS),
+    "gemma3-classes": Point(
+        "Gemma3TextForSequenceClassification",
+        GEMMA
+        | {
+            "use_bidirectional_attention": True,
+            "sliding_window": 5,
+            "layer_types": ["sliding_attention", "full_attention"] * 2,
+            "rope_parameters": {
+                "full_attention": {"rope_type": "default", "rope_theta": 500.0},
+                "sliding_attention": {"rope_type": "default", "rope_theta": 20.0},
+            },
+        },
+        AROUND_WINDOWS,
+    ),
+    "t5": Point("T5EncoderModel", T5, FAR_LENGTHS),
+    "t5-gated": Point(
+        "T5EncoderModel",
+        T5
+        | {
+            "d_kv": 6,
+            "feed_forward_proj": "gated-gelu",
+            "relative_attention_num_buckets": 8,
+            "relative_attention_max_distance": 20,
+        },
+        FAR_LENGTHS,
+        half=True,
+    ),
+    "t5-tags": Point(
+        "T5ForTokenClassification", T5 | {"feed_forward_proj": "gated-silu", "num_heads": 2}
+    ),
+    "esmc": Point("EsmcModel", ESMC),
+    "esmc-masked": Point("EsmcForMaskedLM", ESMC | {"mlp_bias": True, "attention_bias": True}),
+    "esmc-classes": Point(
+        "EsmcForSequenceClassification",
+        ESMC | {"rope_parameters": {"rope_type": "default", "rope_theta": 50.0}},
+    ),
 }
 
 BACKENDS: dict[str, Callable[[ModelBundle], Backend]] = {
@@ -216,6 +315,11 @@ def segments_of(point: Point) -> list[np.ndarray] | None:
     return [rng.integers(0, point.segments, length) for length in point.lengths]
 
 
+def bare(model: Any) -> Any:
+    """The encoder of a model; DPR's has the one of BERT inside."""
+    return getattr(model.base_model, "bert_model", model.base_model)
+
+
 def theirs(model: Any, point: Point) -> list[np.ndarray]:
     """Hidden states (layers, length, D) of each sequence, by transformers."""
     segments = segments_of(point)
@@ -225,7 +329,7 @@ def theirs(model: Any, point: Point) -> list[np.ndarray]:
         if segments is not None:
             inputs["token_type_ids"] = torch.tensor(segments[i][None])
         with torch.no_grad():
-            output = model.base_model(**inputs, output_hidden_states=True)
+            output = bare(model)(**inputs, output_hidden_states=True)
         states.append(torch.cat(output.hidden_states).double().numpy())
         assert np.isfinite(states[-1]).all()
     return states
@@ -262,7 +366,9 @@ def test_an_exported_folder_is_the_same_model_to_transformers(
     export(built.folder, tmp_path / "out", "transformers")
 
     loader = transformers.AutoModel
-    if not point.model.endswith("Model"):  # the class with the head that the file has
+    if point.model == "T5EncoderModel" or not point.model.endswith(
+        "Model"
+    ):  # the class with the head that the file has
         loader = getattr(transformers, point.model)
     model, report = loader.from_pretrained(tmp_path / "out", output_loading_info=True)
     assert type(model).__name__ == point.model
@@ -293,6 +399,34 @@ def test_reading_an_export_gives_the_same_folder(
     for ours, again in ((folder.weights, back.weights), (folder.head_weights, back.head_weights)):
         assert again.keys() == ours.keys()
         assert all(np.array_equal(again[name], ours[name]) for name in ours)
+
+
+def test_the_embedding_of_the_task_is_that_of_ernie(tmp_path: Path) -> None:
+    point = Point("ErnieModel", WITH_SEGMENTS | {"use_task_id": True, "task_type_vocab_size": 4})
+    torch.manual_seed(1)
+    model = transformers.ErnieModel(transformers.ErnieConfig(**point.config)).eval().double()
+    torch.nn.init.normal_(model.embeddings.task_type_embeddings.weight)
+    model.float().save_pretrained(tmp_path / "ernie")
+    folder = read_folder(tmp_path / "ernie")
+    check_equal(BACKENDS["reference"](folder), point, theirs(model.double(), point))
+
+    export(folder, tmp_path / "out", "transformers")
+    again = transformers.AutoModel.from_pretrained(tmp_path / "out").double().eval()
+    assert not again.config.use_task_id
+    check_equal(BACKENDS["reference"](folder), point, theirs(again, point))
+
+
+@pytest.mark.parametrize("side", ["Question", "Context"])
+def test_vectors_of_dpr_are_those_of_its_own_class(side: str, tmp_path: Path) -> None:
+    kind = getattr(transformers, f"DPR{side}Encoder")
+    torch.manual_seed(1)
+    model = kind(transformers.DPRConfig(**WITH_SEGMENTS)).eval()
+    model.save_pretrained(tmp_path)
+    ids = np.arange(3, 12)
+    with torch.no_grad():
+        (want,) = model(torch.tensor(ids[None])).pooler_output.numpy()
+    vector = bothways.load(tmp_path, backend="reference").encode(ids)
+    np.testing.assert_allclose(vector, want, rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("backend", ["reference", "torch", "native"])

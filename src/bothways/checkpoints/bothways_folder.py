@@ -7,6 +7,7 @@ from typing import Any, cast, get_args
 from bothways.checkpoints.family import MAX_LAYERS
 from bothways.checkpoints.head_architectures import unused_weights
 from bothways.checkpoints.json_fields import LARGEST, Fields
+from bothways.checkpoints.key_table import UNREAD
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import StoredTensor, read_safetensors, write_safetensors
 from bothways.errors import CheckpointError, ConfigError
@@ -16,7 +17,7 @@ from bothways.model.baselines.any_encoder import name_of
 from bothways.model.config import EncoderConfig, EncoderShape, PoolingMode
 from bothways.model.heads import Head
 from bothways.model.old_fields import upgrade_encoder_fields
-from bothways.model.pooling import Dense, DenseActivation, Module, Normalize, Pooling
+from bothways.model.pooling import Dense, DenseActivation, LayerNorm, Module, Normalize, Pooling
 from bothways.model.spec import SIMILARITIES, ModelSpec
 from bothways.model.weights import Weights
 
@@ -114,6 +115,8 @@ def write_bothways(folder: Path, model: ModelBundle) -> None:
 
 def _module_settings(module: Module) -> dict[str, str]:
     match module:
+        case LayerNorm():
+            return {"type": "layer_norm"}
         case Dense():
             return {"type": "dense", "activation": module.activation}
         case Normalize():
@@ -176,7 +179,9 @@ def _heads(fields: Fields) -> tuple[Head, ...]:
 def _unread(file: Path, arrays: Weights, config: EncoderShape, heads: tuple[Head, ...]) -> str:
     names = [name for name in arrays if name.startswith("heads.")]
     unused = unused_weights(heads, config, names)
-    return f"{file}: no head of the folder has the weight {unused[0]!r}" if unused else ""
+    if not unused:
+        return ""
+    return f"{file}: no head of the folder has the weight {brief(unused[0].removeprefix(UNREAD))}"
 
 
 def _pooling(fields: Fields) -> Pooling:
@@ -203,13 +208,15 @@ def _modules(fields: Fields, arrays: Weights, width: int) -> tuple[Module, ...]:
         match module.text("type"):
             case "normalize":
                 modules.append(Normalize())
+            case "layer_norm":
+                modules.append(LayerNorm(width))
             case "dense":
                 dense = _dense(module, arrays, f"modules.{number}", width)
                 width = dense.outputs
                 modules.append(dense)
             case other:
                 raise CheckpointError(
-                    f"{module.file}: type={brief(other)}: expected dense, normalize"
+                    f"{module.file}: type={brief(other)}: expected dense, layer_norm, normalize"
                 )
         module.finish("a module")
     return tuple(modules)

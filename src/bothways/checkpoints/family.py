@@ -1,8 +1,10 @@
 """A family of models: the fields of its config.json, and the names of its weights.
 
-A family is data, one file each in `families`. Every field of a config.json is mapped to a field of
-`EncoderConfig`, kept (for heads, training and export), dropped by name, accepted with certain
-values only, or refused; no field is ignored silently.
+A family is data, one file each in `families`. Every field of a config.json that the family's
+implementation in transformers reads is mapped to a field of `EncoderConfig`, kept (for heads,
+training and export), dropped by name, or accepted with certain values only. Other fields cannot
+change a result: they are kept as unread fields. `scripts/config_fields.py` collects what
+transformers reads, and a test compares it with the families.
 """
 
 import dataclasses
@@ -15,10 +17,13 @@ from bothways.checkpoints.head_architectures import HeadArchitecture
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable, Reading
 from bothways.checkpoints.tokenizer_class import TokenizerClass
+from bothways.checkpoints.unread_fields import UnreadFields
+from bothways.checkpoints.weight_files import StoredWeights
 from bothways.errors import CheckpointError, ConfigError, UnsupportedModel
 from bothways.io.json_files import brief
 from bothways.model.config import Activation, EncoderConfig
 from bothways.model.layout import layout
+from bothways.model.pooling import MEAN, Pooling
 
 __all__ = ["MAX_LAYERS", "THEIR_ACTIVATIONS", "Family", "activation"]
 
@@ -97,12 +102,20 @@ _ONLY: Mapping[str, tuple[tuple[Any, ...], str]] = {
 }
 
 
+_RESERVED = {*_KEPT, *_DROPPED, *_ONLY, "auto_map"}
+"""Fields that no config.json can have as unread fields."""
+
+
 def _no_quirks(fields: Fields, values: dict[str, Any]) -> None:
     pass
 
 
 def _nothing(config: EncoderConfig) -> dict[str, Any]:
     return {}
+
+
+def _as_stored(values: Mapping[str, Any], stored: StoredWeights) -> StoredWeights:
+    return stored
 
 
 def _as_it_is(config: EncoderConfig, arrays: Mapping[str, np.ndarray], file: str) -> EncoderConfig:
@@ -116,11 +129,14 @@ class Family:
     model_type: its name in config.json. base_class: transformers' class of the bare encoder.
     rows: their field -> (our field, the default of a missing field).
     fixed: our fields that all members share, if they differ from the defaults.
-    only: their field -> the values that bothways supports.
+    only: their field -> the values that bothways supports, in place of those of every family.
     kept, dropped: their fields that change no encoding, in addition to those of every family.
+    kept_defaults: what absent fields about heads stand for, if not for what BERT's do.
     read_quirks(fields, values): reads fields that no row can express into our `values`.
     write_quirks(config): the reverse. needed: fields that transformers requires, with defaults.
     from_weights(config, arrays, file): completes the config with values that only weights reveal.
+    fold(values, stored): the weights of a file, with those merged that have no name in `layout`.
+    pooling: how the family's own class pools; the mean where it does not.
     buffers(config): arrays that transformers expects in a file, but that are not weights.
     tables: names of weights; the first table is written, and the first that fits reads a file.
     heads: the architectures of the heads of its classes.
@@ -136,6 +152,7 @@ class Family:
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     only: Mapping[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
     kept: tuple[str, ...] = ()
+    kept_defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     dropped: tuple[str, ...] = ()
     read_quirks: Callable[[Fields, dict[str, Any]], None] = _no_quirks
     write_quirks: Callable[[EncoderConfig], dict[str, Any]] = _nothing
@@ -143,6 +160,8 @@ class Family:
     from_weights: Callable[[EncoderConfig, Mapping[str, np.ndarray], str], EncoderConfig] = (
         _as_it_is
     )
+    fold: Callable[[Mapping[str, Any], StoredWeights], StoredWeights] = _as_stored
+    pooling: Pooling = MEAN
     buffers: Callable[[EncoderConfig], dict[str, np.ndarray]] = _nothing
     published_code: frozenset[str] = frozenset()
     tokenizer: TokenizerClass | None = None
@@ -150,7 +169,7 @@ class Family:
     @property
     def stem(self) -> str:
         """The prefix of transformers' class names: `Bert` in `BertForMaskedLM`."""
-        return self.base_class.removesuffix("Model")
+        return self.base_class.removesuffix("Model").removesuffix("Encoder")
 
     def read_config(
         self, values: Mapping[str, Any], file: str
@@ -159,12 +178,13 @@ class Family:
 
         Raises:
             CheckpointError: if a field has a wrong value, or fields contradict each other.
-            UnsupportedModel: naming a field that bothways does not know or support.
+            UnsupportedModel: naming a field with a value that bothways does not support.
         """
         fields = Fields(values, file)
         self._check_code(fields)
         for name, (accepted, because) in _ONLY.items():
-            fields.only(name, *accepted, because=because)
+            if name not in self.only:
+                fields.only(name, *accepted, because=because)
         ours: dict[str, Any] = dict(self.fixed)
         for theirs, (name, default) in self.rows.items():
             ours[name] = _take(fields, theirs, default)
@@ -173,9 +193,11 @@ class Family:
         self.read_quirks(fields, ours)
         for name, values_of in self.only.items():
             fields.only(name, *values_of)
-        settings = fields.keep((*_KEPT, *self.kept))
+        settings = dict(self.kept_defaults) | fields.keep((*_KEPT, *self.kept))
         fields.drop((*_DROPPED, *self.dropped))
-        fields.finish(self.model_type)
+        unread = UnreadFields()
+        unread.add("config.json", fields)
+        settings |= unread.settings()
         try:
             return EncoderConfig(**ours), settings
         except ConfigError as error:
@@ -184,7 +206,9 @@ class Family:
     def write_config(self, config: EncoderConfig, settings: Mapping[str, Any]) -> dict[str, Any]:
         """A config.json for `config`: `read_config` backwards, where there is no `obstacle`."""
         known = {*_KEPT, *self.kept}
-        theirs = dict(self.needed)
+        unread = UnreadFields.of(settings)["config.json"]
+        theirs = {name: value for name, value in unread.items() if name not in _RESERVED}
+        theirs |= self.needed
         theirs |= {name: value for name, value in settings.items() if name in known}
         for name, (ours, _) in self.rows.items():
             value = getattr(config, ours)
@@ -204,10 +228,10 @@ class Family:
         return ", ".join(f"{n}={ours[n]!r}" for n in ours if ours[n] != theirs[n])
 
     def fit(self, keys: Set[str], config: EncoderConfig) -> Reading:
-        """The reading by the first table that fits, or by the one with the fewest problems."""
+        """The reading with the fewest problems, then the fewest unread weights."""
         expected = layout(config).keys()
         readings = [table.read(keys, expected) for table in self.tables]
-        return min(readings, key=lambda reading: len(reading.problems))
+        return min(readings, key=lambda reading: (len(reading.problems), reading.num_unread))
 
     def _check_code(self, fields: Fields) -> None:
         auto_map = fields.raw("auto_map", None)

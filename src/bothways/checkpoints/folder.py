@@ -14,35 +14,46 @@ from bothways.checkpoints.sentence_transformers_folder import (
     read_sentence_transformers,
 )
 from bothways.checkpoints.sentence_transformers_modules import module_folders
-from bothways.checkpoints.transformers_folder import read_transformers
+from bothways.checkpoints.transformers_folder import read_transformers, require_family
+from bothways.checkpoints.unread_fields import UnreadFields
 from bothways.checkpoints.weight_files import find_weights
-from bothways.errors import CheckpointError, UnsupportedModel
+from bothways.errors import CheckpointError, InputError, UnsupportedModel
 from bothways.io.json_files import has_file
 
 __all__ = ["fingerprint", "read_folder"]
 
 
-def read_folder(path: Path) -> ModelBundle:
+def read_folder(path: Path, *, family: str | None = None) -> ModelBundle:
     """Read a model folder: of bothways, of sentence-transformers, or of transformers.
 
-    Warns if one of transformers is known for another pooling than the mean.
+    family: the family of a folder of transformers whose config.json has no model_type.
+
+    Warns of settings that nothing reads, and if a folder of transformers is known for another
+    pooling than the mean.
 
     Raises:
         CheckpointError: if it is no folder, or a file is missing, malformed, or contradicts others.
         UnsupportedModel: if bothways cannot run the model faithfully; the message says why.
         MissingExtra: if its weights are in torch's format and torch is not installed.
+        InputError: if bothways has no such family, or the folder names another.
     """
     _check_is_folder(path)
+    if family is not None:
+        require_family(family)
     if has_file(path / SETTINGS_FILE):
+        if family is not None:
+            raise InputError(f"family={family!r}: {path / SETTINGS_FILE} says what the model is")
         if has_file(path / ADAPTER_CONFIG):
             raise UnsupportedModel(
                 f"{path / ADAPTER_CONFIG}: an adapter beside a folder of bothways, which has none"
             )
         return read_bothways(path)
     if has_file(path / "modules.json"):
-        return read_sentence_transformers(path)
-    model = read_transformers(path)
-    warn_of_pooling(model)
+        model = read_sentence_transformers(path, family)
+    else:
+        model = read_transformers(path, family)
+        warn_of_pooling(model)
+    UnreadFields.of(model.source_settings).warn(path)
     return model
 
 

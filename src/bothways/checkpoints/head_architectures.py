@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bothways.checkpoints.key_table import UNREAD
 from bothways.errors import CheckpointError, ConfigError
 from bothways.io.json_files import brief
 from bothways.model.config import EncoderConfig, EncoderShape, HeadPooling
@@ -167,10 +168,19 @@ def read_heads(
     if unused and not problems:
         classes = ", ".join(stem + architecture.classes[0] for architecture in architectures)
         problems.append(
-            f"architectures={brief(settings.get('architectures'))}: the weight {unused[0]!r} "
-            f"belongs to no head that bothways runs, which are those of {classes}"
+            f"architectures={brief(settings.get('architectures'))}: {_listed(unused)} to no "
+            f"head that bothways runs, which are those of {classes}"
         )
     return tuple(heads), "; ".join(problems)
+
+
+def _listed(names: Sequence[str], limit: int = 5) -> str:
+    """Weights and a verb: `the weight 'a' belongs`; those of unknown heads as in the file."""
+    shown = ", ".join(brief(name.removeprefix(UNREAD)) for name in names[:limit])
+    if len(names) == 1:
+        return f"the weight {shown} belongs"
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return f"the weights {shown}{more} belong"
 
 
 def unused_weights(heads: Sequence[Head], config: EncoderShape, arrays: Iterable[str]) -> list[str]:
@@ -239,11 +249,17 @@ def task_in(settings: Settings, outputs: int) -> HeadTask:
 
 
 def labels_in(settings: Settings, outputs: int) -> tuple[str, ...]:
-    """The names of the outputs; transformers' default names if the file has none."""
+    """The names of the outputs; transformers' default names if the file has none.
+
+    Default names of another number of outputs than `num_labels` say nothing, and count as none.
+    """
     named = settings.get("id2label")
     if named is None:
         return tuple(f"LABEL_{index}" for index in range(outputs))
     labels = named if isinstance(named, dict) else {}
+    are_default = all(label == f"LABEL_{index}" for index, label in labels.items())
+    if labels and are_default and settings.get("num_labels") == outputs:
+        return tuple(f"LABEL_{index}" for index in range(outputs))
     if sorted(labels) != sorted(str(index) for index in range(outputs)):
         raise CheckpointError(
             f"id2label={brief(named)}: expected a label for each of {outputs} outputs, from '0' on"

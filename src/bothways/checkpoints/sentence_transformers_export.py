@@ -9,10 +9,11 @@ from bothways.checkpoints.sentence_transformers_folder import (
     POOLING_NAMES,
     SETTINGS_FILES,
 )
+from bothways.checkpoints.unread_fields import UnreadFields
 from bothways.checkpoints.weight_files import write_safetensors
 from bothways.errors import UnsupportedModel
-from bothways.io.json_files import write_json
-from bothways.model.pooling import Dense, Normalize
+from bothways.io.json_files import has_file, read_object, write_json
+from bothways.model.pooling import Dense, LayerNorm, Normalize
 from bothways.model.spec import ModelSpec
 from bothways.model.weights import Weights
 
@@ -41,6 +42,10 @@ def write_modules(out: Path, model: ModelBundle) -> None:
                 prefix = f"modules.{number - 2}."
                 weights = {name: model.module_weights[prefix + name] for name in _names(module)}
                 _write_dense(out / f"{number}_Dense", module, weights)
+            case LayerNorm():
+                prefix = f"modules.{number - 2}."
+                weights = {name: model.module_weights[prefix + name] for name in ("weight", "bias")}
+                _write_layer_norm(out / f"{number}_LayerNorm", module, weights)
             case Normalize():
                 (out / f"{number}_Normalize").mkdir()
     entries = [
@@ -59,6 +64,15 @@ def write_modules(out: Path, model: ModelBundle) -> None:
     if spec.dimensions is not None:
         about["truncate_dim"] = spec.dimensions
     write_json(out / "config_sentence_transformers.json", about)
+    _add_unread_fields(out, model)
+
+
+def _add_unread_fields(out: Path, model: ModelBundle) -> None:
+    """Add the fields of the files of the same names in the model's folder, except the encoder's."""
+    for name, values in UnreadFields.of(model.source_settings).items():
+        file = out / name if name != "config.json" else None
+        if file is not None and file.resolve().is_relative_to(out.resolve()) and has_file(file):
+            write_json(file, values | read_object(file))
 
 
 def _write_pooling(out: Path, spec: ModelSpec) -> None:
@@ -75,6 +89,13 @@ def _write_pooling(out: Path, spec: ModelSpec) -> None:
         names = {mode: name for name, mode in POOLING_NAMES.items()}
         settings["pooling_mode"] = [names[mode] for mode in modes]
     write_json(out / "config.json", settings)
+
+
+def _write_layer_norm(out: Path, norm: LayerNorm, weights: Weights) -> None:
+    out.mkdir()
+    write_json(out / "config.json", {"dimension": norm.width})
+    arrays = {f"norm.{name}": array for name, array in weights.items()}
+    write_safetensors(out / "model.safetensors", arrays)
 
 
 def _names(dense: Dense) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ _HOMES = {
     "Transformer": ("models", "base.modules.transformer"),
     "Pooling": ("models", "sentence_transformer.modules.pooling"),
     "Dense": ("models", "base.modules.dense"),
+    "LayerNorm": ("models", "sentence_transformer.modules.layer_norm"),
+    "Dropout": ("models", "sentence_transformer.modules.dropout"),
     "Normalize": ("models", "base.modules.normalize"),
     "MLMTransformer": ("sparse_encoder.models", "sparse_encoder.modules.mlm_transformer"),
     "SpladePooling": ("sparse_encoder.models", "sparse_encoder.modules.splade_pooling"),

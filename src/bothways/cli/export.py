@@ -28,6 +28,7 @@ class ExportOptions:
         ),
     ]  # fmt: skip
     overwrite: o.Overwrite = False
+    family: o.Family = None
 
 
 def export(model: o.ModelArgument, options: ExportOptions, quiet: o.Quiet = False) -> None:
@@ -45,7 +46,8 @@ def export(model: o.ModelArgument, options: ExportOptions, quiet: o.Quiet = Fals
 
     out = Path(options.output)
     checkpoints.check_export_folder(out, overwrite=options.overwrite)  # before a model is fetched
-    bundle = checkpoints.read_folder(models.fetch(model, quiet=quiet))
+    folder = models.fetch(model, quiet=quiet)
+    bundle = checkpoints.read_folder(folder, family=options.family)
     for omission in checkpoints.export(bundle, out, options.to, overwrite=options.overwrite):
         warn(f"left out: {omission}")
     if not quiet:

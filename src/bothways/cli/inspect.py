@@ -1,5 +1,6 @@
 """`bothways inspect`: print what a model is and what it costs, without running it."""
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,25 @@ __all__ = ["COMMAND", "describe", "inspect"]
 
 _LENGTHS = (32, 128, 512, 2048, 8192)
 _MAX_LABELS = 20
+_DIRECTIONS = {
+    "both": "in both directions",
+    "causal": "causal: a position sees only itself and those before it",
+}
 
 
-def inspect(model: o.ModelArgument, as_json: o.AsJson = False, quiet: o.Quiet = False) -> None:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InspectOptions:
+    """What the model's folder leaves out."""
+
+    family: o.Family = None
+
+
+def inspect(
+    model: o.ModelArgument,
+    options: InspectOptions,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+) -> None:
     """Print what a model is and what it costs.
 
     Prints family, input, pooling, prompts, heads, parameters by part, bytes, operations and config.
@@ -34,7 +51,7 @@ def inspect(model: o.ModelArgument, as_json: o.AsJson = False, quiet: o.Quiet = 
     from bothways import checkpoints
 
     path = models.fetch(model, quiet=quiet)
-    bundle = checkpoints.read_folder(path)
+    bundle = checkpoints.read_folder(path, family=options.family)
     reader = checkpoints.open_reader(bundle)
     facts = describe(bundle, reader, checkpoints.fingerprint(path))
     if as_json:
@@ -47,6 +64,8 @@ def describe(
     bundle: "ModelBundle", reader: "SequenceReader | None", fingerprint: str
 ) -> dict[str, Any]:
     """Describe a model in JSON values."""
+    from bothways.checkpoints.unread_fields import UnreadFields
+
     spec, config = bundle.spec, bundle.config
     parameters = parameters_by_part(config)
     total = sum(parameters.values())
@@ -72,6 +91,7 @@ def describe(
             for head in spec.heads
         ],
         "unread_heads": bundle.unread_heads,
+        "unread_fields": UnreadFields.of(bundle.source_settings).names(),
         "bytes": {"fp32": 4 * total},
         "operations_per_token": {
             "formula": cost.formula(),
@@ -92,6 +112,11 @@ def _page(facts: dict[str, Any]) -> str:
         ("fingerprint", facts["fingerprint"]),
         ("input", facts["input"] + (f" ({facts['reader']})" if facts["reader"] else "")),
         ("max length", f"{facts['max_length']:,} positions"),
+        *(
+            ("attention", _DIRECTIONS[value])
+            for name, value in config.items()
+            if name == "attention_direction"
+        ),
         ("pooling", " + ".join(facts["pooling"]) + after),
         ("prompts", prompts or "none"),
         ("similarity", facts["similarity"] or "not specified"),
@@ -106,6 +131,10 @@ def _page(facts: dict[str, Any]) -> str:
         ),
         ("predicts", "; ".join(_head(head) for head in facts["predicts"]) or "nothing"),
         *([("unread heads", facts["unread_heads"])] if facts["unread_heads"] else []),
+        *(
+            ("unread fields", f"{file}: {', '.join(names)}")
+            for file, names in facts["unread_fields"].items()
+        ),
         ("operations", f"{cost['formula']} per token"),
         *((f"  at L = {length}", f"{count:,}") for length, count in cost["at_length"].items()),
         *((f"{name}", _setting(value)) for name, value in config.items()),

@@ -123,7 +123,10 @@ def fingerprint_input(file: InputFile) -> dict[str, Any]:
 
 
 def job_id(spec: Mapping[str, Any]) -> str:
-    """SHA-256, in hex, of what determines the vectors: all but the model's name and the version."""
+    """SHA-256, in hex, of what determines the vectors.
+
+    All but the model's name, the version and the scheme of int8, which depends on the processor.
+    """
     return digest_of(_significant(spec))
 
 
@@ -135,7 +138,8 @@ def first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str |
 
 
 def _significant(spec: Mapping[str, Any]) -> dict[str, Any]:
-    origin = {k: v for k, v in spec["origin"].items() if k not in ("model", "version")}
+    ignored = ("model", "version", "int8_scheme")
+    origin = {k: v for k, v in spec["origin"].items() if k not in ignored}
     return {"format_version": FORMAT_VERSION, **spec, "origin": origin}
 
 

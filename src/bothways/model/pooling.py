@@ -7,7 +7,17 @@ from typing import Literal
 from bothways.model.config import PoolingMode
 from bothways.model.layout import Shape
 
-__all__ = ["MEAN", "Dense", "DenseActivation", "Module", "Normalize", "Pooling", "module_layout"]
+__all__ = [
+    "MEAN",
+    "NORM_EPS",
+    "Dense",
+    "DenseActivation",
+    "LayerNorm",
+    "Module",
+    "Normalize",
+    "Pooling",
+    "module_layout",
+]
 
 DenseActivation = Literal["identity", "tanh", "sigmoid", "relu", "gelu", "gelu_tanh", "silu"]
 
@@ -51,7 +61,20 @@ class Normalize:
     """Division of pooled vectors by their Euclidean norm."""
 
 
-Module = Dense | Normalize
+@dataclasses.dataclass(frozen=True)
+class LayerNorm:
+    """Layer norm of pooled vectors of `width` dimensions, with a gain and a bias.
+
+    Its arrays are weights of the model, under the names of `module_layout`.
+    """
+
+    width: int
+
+
+NORM_EPS = 1e-5
+"""Added to the variance by `LayerNorm`, as torch does by default."""
+
+Module = Dense | Normalize | LayerNorm
 """What may follow pooling."""
 
 
@@ -63,8 +86,14 @@ def module_layout(modules: Sequence[Module]) -> dict[str, Shape]:
     """
     names: dict[str, Shape] = {}
     for number, module in enumerate(modules):
-        if isinstance(module, Dense):
-            names[f"modules.{number}.weight"] = (module.outputs, module.inputs)
-            if module.bias:
-                names[f"modules.{number}.bias"] = (module.outputs,)
+        match module:
+            case Dense():
+                names[f"modules.{number}.weight"] = (module.outputs, module.inputs)
+                if module.bias:
+                    names[f"modules.{number}.bias"] = (module.outputs,)
+            case LayerNorm():
+                names[f"modules.{number}.weight"] = (module.width,)
+                names[f"modules.{number}.bias"] = (module.width,)
+            case Normalize():
+                pass
     return names

@@ -3,12 +3,26 @@
 from bothways.checkpoints.families.albert import ALBERT
 from bothways.checkpoints.families.bert import BERT
 from bothways.checkpoints.families.distilbert import DISTILBERT
+from bothways.checkpoints.families.dpr import DPR
 from bothways.checkpoints.families.electra import ELECTRA
+from bothways.checkpoints.families.ernie import ERNIE
 from bothways.checkpoints.families.esm import ESM
+from bothways.checkpoints.families.esmc import ESMC
+from bothways.checkpoints.families.eurobert import EUROBERT
+from bothways.checkpoints.families.gemma3 import GEMMA3_TEXT
+from bothways.checkpoints.families.megatron_bert import MEGATRON_BERT
 from bothways.checkpoints.families.modernbert import MODERNBERT
 from bothways.checkpoints.families.mpnet import MPNET
 from bothways.checkpoints.families.nomic_bert import NOMIC_BERT
-from bothways.checkpoints.families.roberta import ROBERTA, XLM_ROBERTA
+from bothways.checkpoints.families.qwen3 import QWEN3
+from bothways.checkpoints.families.roberta import (
+    CAMEMBERT,
+    DATA2VEC_TEXT,
+    ROBERTA,
+    XLM_ROBERTA,
+)
+from bothways.checkpoints.families.roberta_pre_norm import ROBERTA_PRELAYERNORM, XLM_ROBERTA_XL
+from bothways.checkpoints.families.t5 import T5
 from bothways.checkpoints.family import Family
 
 __all__ = ["FAMILIES"]
@@ -26,5 +40,17 @@ FAMILIES: dict[str, Family] = {
         ESM,
         MODERNBERT,
         NOMIC_BERT,
+        CAMEMBERT,
+        DATA2VEC_TEXT,
+        XLM_ROBERTA_XL,
+        ROBERTA_PRELAYERNORM,
+        MEGATRON_BERT,
+        ERNIE,
+        DPR,
+        QWEN3,
+        EUROBERT,
+        GEMMA3_TEXT,
+        T5,
+        ESMC,
     )
 }

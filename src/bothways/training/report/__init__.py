@@ -1,6 +1,7 @@
-"""The report of a run: report.md and its figures, in the run's folder.
+"""The report of a run: report.md, report.html and their figures, in the run's folder.
 
 OUT/report.md             scores on held-out data, mistakes, settings, how to use the model
+OUT/report.html           the same as a page, with its figures inside
 OUT/learning_curve.png    losses and learning rate by step
 OUT/report/*.png          the other figures
 """
@@ -11,6 +12,7 @@ from typing import Any, assert_never
 
 from bothways.installation import install_command
 from bothways.io.atomic import atomic_file, wrap_write_errors
+from bothways.pages.images import data_url
 from bothways.plotting.style import can_draw
 from bothways.training.objectives.contrast import Contrast
 from bothways.training.objectives.objective import Objective
@@ -18,6 +20,7 @@ from bothways.training.objectives.pairs import LabeledPairs, PairObjective
 from bothways.training.objectives.tag import mark_spans
 from bothways.training.report.classes import one_class, several_classes
 from bothways.training.report.held_out import HeldOutResults, MarkdownFigure, MarkdownSection
+from bothways.training.report.html import render_report
 from bothways.training.report.learning_curve import learning_curve
 from bothways.training.report.markdown import code_block, number, plain, table
 from bothways.training.report.pairs import pairs
@@ -29,6 +32,7 @@ from bothways.training.simple_models.comparison import ModelComparison, describe
 
 __all__ = [
     "FIGURES_FOLDER",
+    "PAGE_FILE",
     "REPORT_FILE",
     "HeldOutResults",
     "MarkdownFigure",
@@ -37,6 +41,7 @@ __all__ = [
 ]
 
 REPORT_FILE = "report.md"
+PAGE_FILE = "report.html"
 FIGURES_FOLDER = "report"
 
 _MEANING = {
@@ -70,7 +75,7 @@ def write_report(
     comparison: ModelComparison | None = None,
     notes: Sequence[str] = (),
 ) -> Path:
-    """Write report.md and its figures into `out`; return the report's path.
+    """Write report.md, report.html and their figures into `out`; return the path of report.md.
 
     held_out: None without held-out data. overview: model, data and length of the run, by name, in
         the order of the report. settings: of training. events: the lines of metrics.jsonl.
@@ -92,19 +97,36 @@ def write_report(
         *([_settings(settings)] if settings else []),
     ]
     drawn = _draw(out, sections) if can_draw() else {}
-    lines = [f"# {_title(objective, held_out, comparison)}"]
-    if comparison is not None:
-        lines += [plain(line, limit=1000) for line in advice(comparison)]
-    lines += [plain(note, limit=1000) for note in notes]
+    title = _title(objective, held_out, comparison)
+    introduction = _introduction(comparison, notes)
+    _write(out / REPORT_FILE, _markdown(title, introduction, sections, drawn))
+    images = {name: data_url(out / path) for name, path in drawn.items()}
+    _write(out / PAGE_FILE, render_report(title, introduction, sections, images))
+    return out / REPORT_FILE
+
+
+def _introduction(comparison: ModelComparison | None, notes: Sequence[str]) -> str:
+    """Paragraphs below the title: what the score means, and what the report lacks."""
+    sentences = [*(advice(comparison) if comparison is not None else ()), *notes]
+    paragraphs = [plain(each, limit=1000) for each in sentences]
     if not can_draw():
-        lines.append(f"This report has no figures; they need `{install_command('plots')}`.")
+        paragraphs.append(f"This report has no figures; they need `{install_command('plots')}`.")
+    return "\n\n".join(paragraphs)
+
+
+def _markdown(
+    title: str, introduction: str, sections: Iterable[MarkdownSection], drawn: Mapping[str, str]
+) -> str:
+    lines = [f"# {title}", *([introduction] if introduction else [])]
     for section in sections:
         images = [f"![{plain(f.caption)}]({drawn[f.name]})" for f in section.figures if drawn]
         lines += [f"## {section.title}", *images, section.text]
-    path = out / REPORT_FILE
+    return "\n\n".join(lines) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
     with atomic_file(path) as hidden:
-        hidden.write_text("\n\n".join(lines) + "\n", encoding="utf-8")
-    return path
+        hidden.write_text(text, encoding="utf-8")
 
 
 def _draw(out: Path, sections: Iterable[MarkdownSection]) -> dict[str, str]:
