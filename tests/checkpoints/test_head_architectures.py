@@ -23,7 +23,7 @@ CONFIG = EncoderConfig(
 )
 LABELS = ("red", "green", "blue")
 BERT = FAMILIES["bert"]
-WITH_HEADS = {name for name, family in FAMILIES.items() if family.heads}
+WITH_HEADS = {name for name, family in FAMILIES.items() if family.heads} - {"gemma3_text"}
 
 
 def arrays(heads: tuple[Head, ...]) -> dict[str, np.ndarray]:
