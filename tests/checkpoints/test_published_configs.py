@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from bothways.checkpoints.families import FAMILIES
+from bothways.checkpoints.unread_fields import UnreadFields
 
 BERT = {
     "model_type": "bert",
@@ -135,6 +136,37 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "use_cache": True,
         "vocab_list": None,
         "vocab_size": 33,
+    },
+    "camembert": ROBERTA | {"model_type": "camembert", "vocab_size": 32005, "output_past": True},
+    "ernie": BERT
+    | {
+        "model_type": "ernie",
+        "architectures": ["ErnieForMaskedLM"],
+        "task_type_vocab_size": 3,
+        "use_task_id": True,
+        "vocab_size": 40000,
+        "type_vocab_size": 4,
+        "max_position_embeddings": 2048,
+        "use_cache": True,
+    },
+    "dpr": BERT
+    | {
+        "model_type": "dpr",
+        "architectures": ["DPRQuestionEncoder"],
+        "gradient_checkpointing": False,
+        "position_embedding_type": "absolute",
+        "projection_dim": 0,
+    },
+    "xlm-roberta-xl": ROBERTA
+    | {
+        "model_type": "xlm-roberta-xl",
+        "hidden_size": 2560,
+        "intermediate_size": 10240,
+        "num_attention_heads": 32,
+        "num_hidden_layers": 36,
+        "position_embedding_type": "absolute",
+        "use_cache": True,
+        "vocab_size": 250880,
     },
     "modernbert": {
         "model_type": "modernbert",
@@ -321,11 +353,33 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 }
 
 
+WITH_NOTES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "rubert-tiny2": (BERT | {"emb_size": 312, "hidden_size": 312}, ["emb_size"]),
+    "m3e": (BERT | {"uniem_embedding_strategy": "last_mean"}, ["uniem_embedding_strategy"]),
+    "a question answerer": (ROBERTA | {"name": "Roberta", "language": "english"}, ["name"]),
+    "TinyBERT": (BERT | {"cell": {}, "emb_size": 312, "structure": []},
+                 ["cell", "emb_size", "structure"]),
+    "DNABERT": (BERT | {"rnn": "lstm", "split": 10, "num_rnn_layer": 2, "rnn_dropout": 0.0},
+                ["rnn", "split", "num_rnn_layer", "rnn_dropout"]),
+    "ChemBERTa": (ROBERTA | {"is_gpu": True, "norm_mean": [0.5]}, ["is_gpu", "norm_mean"]),
+}  # fmt: skip
+"""Published models with fields that nothing reads, and those fields."""
+
+
+@pytest.mark.parametrize("name", WITH_NOTES)
+def test_published_configs_with_notes_of_their_authors_are_read(name: str) -> None:
+    values, notes = WITH_NOTES[name]
+    family = FAMILIES[values["model_type"]]
+    _, settings = family.read_config(values | dict.fromkeys(("num_attention_heads",), 4), "f")
+    assert UnreadFields.of(settings).names() == {"config.json": notes}
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_configs_have_no_unknown_fields(name: str) -> None:
     values = PUBLISHED[name]
     family = FAMILIES[values["model_type"]]
-    config, _ = family.read_config(values, "config.json")
+    config, settings = family.read_config(values, "config.json")
+    assert not UnreadFields.of(settings)
     assert family.obstacle(config) == ""
 
 

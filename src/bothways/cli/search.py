@@ -16,7 +16,7 @@ from bothways.cli.command import command
 from bothways.cli.console import note, warn
 from bothways.cli.hits import Query, print_hits
 from bothways.cli.inputs import note_tables, report_missing
-from bothways.errors import DataFileError, InputError
+from bothways.errors import DataFileError, InputError, MissingExtra
 from bothways.io.options import Option
 from bothways.model.config import PoolingMode
 
@@ -202,6 +202,8 @@ def _open_index(options: SearchOptions, *, quiet: bool) -> "BitIndex | None":
     from bothways.search import open_index
 
     index = None if options.exact else open_index(options.file)
+    if index is not None and options.where:
+        index = index.without_graph()
     if index is None or quiet:
         return index
     if (recall := index.recall) is not None:
@@ -209,6 +211,8 @@ def _open_index(options: SearchOptions, *, quiet: bool) -> "BitIndex | None":
             f"searching the index of {options.file}: recall@{recall.k} was {recall.value:.3f} for "
             f"{recall.queries} of its rows; --exact compares all rows"
         )
+    if index.lacks_usearch:
+        note(f"searching without the graph of {options.file}: {MissingExtra('index', 'it')}")
     if missing := index.missing_parts():
         others = f" and {len(missing) - 1} more are" if len(missing) > 1 else " is"
         note(

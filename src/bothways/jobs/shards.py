@@ -17,7 +17,6 @@ from bothways.files.kept_cells import NO_CELLS, KeptCells, KeptTypes
 from bothways.files.parts import BadRow, BadRowCode, read_part
 from bothways.files.sink import Sink
 from bothways.files.vector_writers import ParquetVectorWriter
-from bothways.inference.options import RunOptions
 from bothways.io.atomic import open_atomic
 from bothways.jobs.bad_rows import BadRows, refused_row
 from bothways.jobs.deadly_rows import can_fork, find_deadly_rows
@@ -27,6 +26,7 @@ from bothways.jobs.records import Machine, ShardRecord
 from bothways.jobs.vector_cache import VectorCache, digest_of, gather_vectors
 from bothways.streaming.chunks import checked_size, encode_chunk, split_into_chunks, vector_batch
 from bothways.streaming.memory import ChunkPlan
+from bothways.streaming.refusals import find_refusal
 from bothways.streaming.settings import int8_scheme_of
 
 if TYPE_CHECKING:
@@ -259,21 +259,10 @@ class ShardEncoder:
 
     def _refusal(self, row: Row) -> tuple[BadRowCode, str] | None:
         """Why the model refuses a row; None if it does not."""
-        settings = self.job.spec.settings
-        options = RunOptions(
-            on_overflow=settings.on_overflow,
-            on_unknown=settings.on_unknown,
-            prompt=settings.prompt,
-            prompt_name=settings.prompt_name,
-            role=settings.role,
-        )
-        try:
-            self.encoder.session.prepare([row.value], options)
-        except SequenceTooLong as error:
-            return "too_long", error.detail
-        except InputError as error:
-            return "refused", error.detail
-        return None
+        error = find_refusal(self.encoder, row.value, self.job.spec.settings)
+        if error is None:
+            return None
+        return "too_long" if isinstance(error, SequenceTooLong) else "refused", error.detail
 
     def _find_deadly(self, shard: Shard) -> dict[int, BadRow]:
         """The rows of a shard at which the process dies, by row."""
