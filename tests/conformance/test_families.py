@@ -445,6 +445,66 @@ def test_vectors_of_dpr_are_those_of_its_own_class(side: str, tmp_path: Path) ->
     np.testing.assert_allclose(vector, want, rtol=0, atol=TOLERANCE)
 
 
+@pytest.fixture(scope="module")
+def qwen3_sentences(scratch: Path) -> Path:
+    """A folder as Qwen3-Embedding is published: last position, unit length, and a query prompt."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Transformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    folder = scratch / "qwen3-base"
+    shutil.copytree(build("qwen3", scratch).path, folder)
+    words = ["<unk>", "<end>", *"the of a river bank flows find Instruct : Query text".split()]
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.add_special_tokens(["<end>"])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A <end>", pair="$A $B <end>", special_tokens=[("<end>", 1)]
+    )
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        unk_token="<unk>",
+        pad_token="<end>",
+        eos_token="<end>",
+        padding_side="left",
+    ).save_pretrained(folder)
+    model = SentenceTransformer(
+        modules=[
+            Transformer(str(folder), max_seq_length=16),
+            Pooling(16, "lasttoken"),
+            Normalize(),
+        ],
+        prompts={"query": "Instruct: find text\nQuery: ", "document": ""},
+        device="cpu",
+    )
+    saved = scratch / "qwen3-sentences"
+    model.save_pretrained(str(saved), create_model_card=False)
+    return saved
+
+
+@pytest.mark.filterwarnings("ignore::bothways.errors.TruncationWarning")
+@pytest.mark.parametrize("backend", ["reference", "torch", "native"])
+def test_instructions_and_the_last_position_are_as_in_sentence_transformers(
+    backend: BackendName, qwen3_sentences: Path
+) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    theirs = SentenceTransformer(str(qwen3_sentences), device="cpu", local_files_only=True)
+    ours = bothways.load(qwen3_sentences, backend=backend)
+    texts = ["the river flows", "bank", "of a river bank " * 9]  # the last is truncated
+    for prompt in ("query", "document"):
+        want = theirs.encode(texts, prompt_name=prompt)
+        found = ours.encode(texts, prompt_name=prompt)
+        np.testing.assert_allclose(found, want, rtol=0, atol=TOLERANCE)
+    assert np.abs(want - theirs.encode(texts, prompt_name="query")).max() > 0.01
+
+
+def test_a_causal_folder_is_pooled_by_its_last_position(scratch: Path) -> None:
+    assert build("qwen3", scratch).folder.spec.pooling.modes == ("last",)
+    assert build("qwen3-both-ways", scratch).folder.spec.pooling.modes == ("mean",)
+
+
 @pytest.mark.parametrize("backend", ["reference", "torch", "native"])
 def test_a_text_that_contains_the_padding_token_is_encoded_as_transformers_encodes_it(
     backend: BackendName, roberta_folder: Path, tmp_path: Path
