@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bothways.checkpoints import create
     from bothways.encoder import Encoder, load
     from bothways.inference.attention import AttentionMaps
+    from bothways.inference.late_chunking import ChunkVector, ChunkVectors
     from bothways.inference.predict.answer import Answer
     from bothways.inference.predict.classify import Classification, Classifications
     from bothways.inference.predict.entities import Entity
@@ -39,6 +40,8 @@ __all__ = [
     "AttentionMaps",
     "AttentionView",
     "BothwaysError",
+    "ChunkVector",
+    "ChunkVectors",
     "Classification",
     "Classifications",
     "Encoder",
@@ -68,6 +71,8 @@ _HOME = {
     "AttentionMaps": "bothways.inference.attention",
     "AttentionView": "bothways.views.attend",
     "Answer": "bothways.inference.predict.answer",
+    "ChunkVector": "bothways.inference.late_chunking",
+    "ChunkVectors": "bothways.inference.late_chunking",
     "Classification": "bothways.inference.predict.classify",
     "Classifications": "bothways.inference.predict.classify",
     "Encoder": "bothways.encoder",

@@ -11,6 +11,7 @@ from bothways.inference import vectors
 from bothways.inference.attention import AttentionMaps, attention
 from bothways.inference.backends import BackendName, Precision
 from bothways.inference.inputs import one_or_many
+from bothways.inference.late_chunking import Chunks, ChunkVectors, encode_chunks
 from bothways.inference.options import OnUnknown, RunOptions, VectorOptions
 from bothways.inference.predict.answer import Answer, AnswerOptions, answer
 from bothways.inference.predict.classify import Classification, Classifications, classify
@@ -261,6 +262,46 @@ class Encoder:
             on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown, max_length
         )
         return vectors.contextualize(self.session, sequences, layers=layers, options=options)
+
+    @one_or_many(ChunkVectors, list[ChunkVectors])
+    def encode_chunks(
+        self,
+        documents: Any,
+        *,
+        chunks: Chunks,
+        pooling: PoolingMode | None = None,
+        normalize: bool | None = None,
+        dimensions: int | None = None,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+        role: PromptRole | None = None,
+        on_overflow: OnOverflow = "window",
+        on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
+        max_tokens: int | None = None,
+        progress: bool | ProgressCallback = False,
+    ) -> ChunkVectors | list[ChunkVectors]:
+        """One vector per chunk of each document, whose tokens have seen the whole document.
+
+        Late chunking (Günther et al. 2024): the document is encoded once, and each chunk is pooled
+        from the vectors of its tokens. Special tokens and the prompt belong to no chunk.
+
+        chunks: a number of tokens; `sentences`, by the rules of Unicode (UAX 29); or spans
+            `(start, end)` of characters: a list of spans for one document, a list of such lists for
+            several. A token belongs to each span that it overlaps.
+        pooling: None for the model's own; not `cls`, which stands for the whole document.
+        on_overflow: as in `encode`; by default, longer documents are encoded in overlapping
+            windows. With `truncate`, chunks after the cut are left out.
+
+        Raises:
+            InputError: as `encode`, for a document that is no string, and naming a span that is
+                outside its document or has no tokens.
+        """
+        options = RunOptions(
+            on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown, max_length
+        )
+        vector = VectorOptions(pooling, normalize, dimensions)
+        return encode_chunks(self.session, documents, chunks=chunks, vector=vector, options=options)
 
     def attention(
         self,
