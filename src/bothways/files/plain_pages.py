@@ -1,7 +1,7 @@
-"""Reading a column of float32 vectors from Parquet without decoding it.
+"""Reading a column of vectors from Parquet without decoding it.
 
-`bothways encode` writes vectors as plain float32: each data page ends with the numbers of its rows,
-as they are in memory. Reading them is several times faster than pyarrow's decoding of nested
+`bothways encode` writes vectors as plain float32 or float16: each data page ends with the numbers
+of its rows, as they are in memory. Reading them is several times faster than pyarrow's decoding of nested
 columns, which builds the levels of every number.
 
 Page headers are Thrift structs in the compact protocol (Apache Parquet, parquet.thrift; Apache
@@ -19,7 +19,12 @@ import numpy as np
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
-__all__ = ["PlainPages", "find_plain_pages"]
+__all__ = ["PLAIN_DTYPES", "PlainPages", "find_plain_pages"]
+
+PLAIN_DTYPES = {"f32": "<f4", "f16": "<f2"}
+"""The type of the numbers of a column whose vectors are stored in this form."""
+
+_PHYSICAL_TYPES = {"<f4": "FLOAT", "<f2": "FIXED_LEN_BYTE_ARRAY"}
 
 _HEADER_BYTES = 4096
 """More than a page header without statistics takes."""
@@ -32,40 +37,43 @@ _BOOLEANS, _INTEGERS, _DOUBLE, _BINARY, _LISTS, _STRUCT = (1, 2), (3, 4, 5, 6), 
 
 @dataclasses.dataclass(frozen=True)
 class PlainPages:
-    """The numbers of a column: their places in the file, as (offset in bytes, count)."""
+    """The numbers of a column: their places in the file, as (offset in bytes, count), and type."""
 
     pages: list[tuple[int, int]]
+    dtype: str = "<f4"
 
     def read(self, file: FileIO, dimensions: int, rows: int) -> Iterator[np.ndarray]:
-        """Yield vectors float32 (up to `rows`, dimensions) in order.
+        """Yield vectors (up to `rows`, dimensions) of `dtype` in order.
 
         Raises:
             EOFError: if the file is shorter than when its pages were found.
         """
-        batch = np.empty((rows, dimensions), "<f4")
+        batch = np.empty((rows, dimensions), self.dtype)
+        item = batch.itemsize
         numbers, filled = batch.reshape(-1), 0
         for page_offset, page_count in self.pages:
             offset, remaining = page_offset, page_count
             while remaining:
                 count = min(remaining, len(numbers) - filled)
                 file.seek(offset)
-                if file.readinto(numbers[filled : filled + count].data) != 4 * count:
+                if file.readinto(numbers[filled : filled + count].data) != item * count:
                     raise EOFError("the file is shorter than its metadata says")
-                offset, remaining, filled = offset + 4 * count, remaining - count, filled + count
+                offset, remaining, filled = offset + item * count, remaining - count, filled + count
                 if filled == len(numbers):
                     yield batch
-                    batch = np.empty((rows, dimensions), "<f4")
+                    batch = np.empty((rows, dimensions), self.dtype)
                     numbers, filled = batch.reshape(-1), 0
         if filled:
             yield batch[: filled // dimensions]
 
     def read_rows(self, file: FileIO, dimensions: int, rows: np.ndarray) -> np.ndarray:
-        """The vectors float32 (n, dimensions) of `rows` (n,), which must exist.
+        """The vectors (n, dimensions) of `dtype` of `rows` (n,), which must exist.
 
         Raises:
             EOFError: if the file is shorter than when its pages were found.
         """
-        vectors = np.empty((len(rows), dimensions), "<f4")
+        vectors = np.empty((len(rows), dimensions), self.dtype)
+        item = vectors.itemsize
         firsts = rows * dimensions
         pages = np.searchsorted(self._ends, firsts, side="right")
         for vector, first, page in zip(vectors, firsts.tolist(), pages.tolist(), strict=True):
@@ -74,8 +82,8 @@ class PlainPages:
                 offset, count = self.pages[page]
                 skipped = first + filled - (int(self._ends[page]) - count)
                 part = vector[filled : filled + count - skipped]
-                file.seek(offset + 4 * skipped)
-                if file.readinto(part.data) != 4 * len(part):
+                file.seek(offset + item * skipped)
+                if file.readinto(part.data) != item * len(part):
                     raise EOFError("the file is shorter than its metadata says")
                 filled, page = filled + len(part), page + 1
         return vectors
@@ -87,9 +95,9 @@ class PlainPages:
 
 
 def find_plain_pages(
-    file: BinaryIO, metadata: "pq.FileMetaData", column: int, dimensions: int
+    file: BinaryIO, metadata: "pq.FileMetaData", column: int, dimensions: int, dtype: str = "<f4"
 ) -> PlainPages | None:
-    """The pages of a column of lists of `dimensions` float32; None if they must be decoded.
+    """The pages of a column of lists of `dimensions` numbers; None if they must be decoded.
 
     The caller knows from the schema that all lists have this length. Pages must be decoded if they
     are compressed, or have a dictionary or nulls.
@@ -97,14 +105,14 @@ def find_plain_pages(
     pages: list[tuple[int, int]] = []
     for group in range(metadata.num_row_groups):
         rows, chunk = metadata.row_group(group).num_rows, metadata.row_group(group).column(column)
-        if chunk.physical_type != "FLOAT" or chunk.compression != "UNCOMPRESSED":
+        if chunk.physical_type != _PHYSICAL_TYPES[dtype] or chunk.compression != "UNCOMPRESSED":
             return None
         if chunk.has_dictionary_page or chunk.num_values != rows * dimensions:
             return None
         offset, remaining = chunk.data_page_offset, chunk.num_values
         end = offset + chunk.total_compressed_size
         while remaining > 0:
-            page = _find_numbers(file, offset) if 0 < offset < end else None
+            page = _find_numbers(file, offset, np.dtype(dtype).itemsize) if 0 < offset < end else None
             if page is None:
                 return None
             start, count, offset = page
@@ -112,11 +120,11 @@ def find_plain_pages(
             remaining -= count
         if remaining:
             return None
-    return PlainPages(pages)
+    return PlainPages(pages, dtype)
 
 
-def _find_numbers(file: BinaryIO, offset: int) -> tuple[int, int, int] | None:
-    """The place of a page's numbers, their count, and the place of the next page."""
+def _find_numbers(file: BinaryIO, offset: int, item: int) -> tuple[int, int, int] | None:
+    """The place of a page's numbers of `item` bytes, their count, and the place of the next page."""
     file.seek(offset)
     header = _CompactReader(file.read(_HEADER_BYTES))
     try:
@@ -137,7 +145,7 @@ def _find_numbers(file: BinaryIO, offset: int) -> tuple[int, int, int] | None:
     except (KeyError, IndexError, TypeError, ValueError):
         return None
     # A null or an empty list has a level and no number.
-    if encoding != _PLAIN or count <= 0 or size != levels + 4 * count:
+    if encoding != _PLAIN or count <= 0 or size != levels + item * count:
         return None
     return start + levels, count, start + size
 

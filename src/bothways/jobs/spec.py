@@ -62,7 +62,7 @@ class JobSpec:
                 "texts": self.texts,
                 "shard_rows": self.shard_rows,
             },
-            "origin": dataclasses.asdict(self.origin),
+            "origin": self.origin.to_json(),
         }
 
     @classmethod

@@ -7,7 +7,7 @@ import numpy as np
 from bothways.errors import DataFileError
 from bothways.files.nearest import NearestRows, Scan
 from bothways.files.origin import differing_field
-from bothways.files.plain_pages import PlainPages
+from bothways.files.plain_pages import PLAIN_DTYPES, PlainPages
 from bothways.files.search import scan_batches
 from bothways.files.vector_file import VectorFile
 from bothways.files.vector_folder import VectorFolder, part_paths
@@ -145,7 +145,8 @@ class BitIndex:
             try:
                 with Path(path).open("rb", buffering=0) as file:
                     local = inside - folder.starts[number]
-                    vectors.append(pages.read_rows(file, self._index.dimensions, local))
+                    stored = pages.read_rows(file, self._index.dimensions, local)
+                    vectors.append(np.asarray(stored, np.float32))
             except (OSError, EOFError, IndexError) as error:
                 raise DataFileError(f"{path}: {error}") from error
         return np.concatenate(vectors)
@@ -192,6 +193,8 @@ class BitIndex:
 
     def _open(self, part: IndexedPart) -> tuple[np.ndarray, PlainPages | None]:
         if part.name not in self._opened:
-            opened = part.open_bits(index_folder(self._path), self._index.dimensions)
-            self._opened[part.name] = opened
+            origin = self._index.origin
+            dtype = PLAIN_DTYPES.get("f32" if origin is None else origin.vectors_as, "<f4")
+            folder, dimensions = index_folder(self._path), self._index.dimensions
+            self._opened[part.name] = part.open_bits(folder, dimensions, dtype)
         return self._opened[part.name]
