@@ -1,8 +1,8 @@
 """Reading a column of vectors from Parquet without decoding it.
 
 `bothways encode` writes vectors as plain float32 or float16: each data page ends with the numbers
-of its rows, as they are in memory. Reading them is several times faster than pyarrow's decoding of nested
-columns, which builds the levels of every number.
+of its rows, as they are in memory. Reading them is several times faster than pyarrow's decoding of
+nested columns, which builds the levels of every number.
 
 Page headers are Thrift structs in the compact protocol (Apache Parquet, parquet.thrift; Apache
 Thrift, thrift-compact-protocol.md).
@@ -112,7 +112,9 @@ def find_plain_pages(
         offset, remaining = chunk.data_page_offset, chunk.num_values
         end = offset + chunk.total_compressed_size
         while remaining > 0:
-            page = _find_numbers(file, offset, np.dtype(dtype).itemsize) if 0 < offset < end else None
+            page = (
+                _find_numbers(file, offset, np.dtype(dtype).itemsize) if 0 < offset < end else None
+            )
             if page is None:
                 return None
             start, count, offset = page
@@ -124,7 +126,7 @@ def find_plain_pages(
 
 
 def _find_numbers(file: BinaryIO, offset: int, item: int) -> tuple[int, int, int] | None:
-    """The place of a page's numbers of `item` bytes, their count, and the place of the next page."""
+    """The place of a page's numbers of `item` bytes, their count, and that of the next page."""
     file.seek(offset)
     header = _CompactReader(file.read(_HEADER_BYTES))
     try:

@@ -9,8 +9,8 @@ import numpy as np
 
 from bothways.errors import CheckpointError, DataFileError
 from bothways.files.origin import TRUST_HINT, Origin
-from bothways.io.atomic import atomic_file
 from bothways.files.vector_form import ranges_from_json, ranges_to_json
+from bothways.io.atomic import atomic_file
 from bothways.io.json_files import read_json
 
 __all__ = ["Sidecar", "sidecar_of"]

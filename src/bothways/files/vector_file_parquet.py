@@ -26,7 +26,7 @@ _COLUMN_ROWS = 1 << 16
 class ParquetVectorFile:
     """An open .parquet file.
 
-    trust: whether its metadata may have no origin.
+    trust: whether its metadata may have no origin. codec: converts stored vectors to float32.
     """
 
     def __init__(self, parquet: pq.ParquetFile, path: str, *, trust: bool = False) -> None:
@@ -46,7 +46,7 @@ class ParquetVectorFile:
         self.dimensions = (
             self._count_dimensions() if self.origin is None else self.origin.dimensions
         )
-        self._codec = self._find_codec()
+        self.codec = self._find_codec()
 
     def _find_codec(self) -> VectorCodec:
         if self.origin is None:
@@ -78,9 +78,9 @@ class ParquetVectorFile:
         rows = max(1, _BATCH_BYTES // (4 * dimensions))
         if self.plain_pages is not None:
             with Path(self.name).open("rb", buffering=0) as file:
-                yield from map(self._codec.decode, self.plain_pages.read(file, dimensions, rows))
+                yield from map(self.codec.decode, self.plain_pages.read(file, dimensions, rows))
             return
-        yield from map(self._codec.decode, self._stored(rows))
+        yield from map(self.codec.decode, self._stored(rows))
 
     def stored(self) -> Iterator[np.ndarray]:
         """Yield all vectors as they are stored, in batches (rows, width): numbers or codes.
@@ -105,7 +105,7 @@ class ParquetVectorFile:
         dimensions = self.dimensions or 1
         if self.plain_pages is not None:
             with Path(self.name).open("rb", buffering=0) as file:
-                return self._codec.decode(self.plain_pages.read_rows(file, dimensions, rows))
+                return self.codec.decode(self.plain_pages.read_rows(file, dimensions, rows))
         vectors = [np.empty((0, dimensions), np.float32)]
         start = 0
         for group in range(self._parquet.num_row_groups):
@@ -115,13 +115,13 @@ class ParquetVectorFile:
                 table = self._parquet.read_row_group(group, columns=["vector"])
                 column = table["vector"].combine_chunks()
                 stored = self._lists(column, start)[inside - start]
-                vectors.append(self._codec.decode(stored))
+                vectors.append(self.codec.decode(stored))
             start = end
         return np.concatenate(vectors)
 
     def _lists(self, column: "pa.Array[Any]", start: int) -> np.ndarray:
         """A column of lists, whose first row has the number `start`, as an array (n, width)."""
-        codec = self._codec
+        codec = self.codec
         flat = _flat(column, codec)
         if flat is None:
             numbers = "numbers" if codec.is_float else f"{codec.dtype} codes"
@@ -136,7 +136,7 @@ class ParquetVectorFile:
     def plain_pages(self) -> PlainPages | None:
         """The vectors as they are in the file; None if they must be decoded."""
         kind = self._parquet.schema_arrow.field("vector").type
-        dtype = PLAIN_DTYPES.get(self._codec.form)
+        dtype = PLAIN_DTYPES.get(self.codec.form)
         if dtype is None:
             return None
         if not isinstance(kind, pa.FixedSizeListType) or kind.list_size != self.dimensions:

@@ -2,8 +2,8 @@
 
 .parquet  columns id, text, vector, num_tokens, num_unknown, truncated; the origin in the schema's
           metadata
-.npy      only the vectors, as they are stored (n, width); their origin and digest in NAME.npy.json beside it, and
-          in NAME.npy.ids.jsonl the ids of rows, unless they are row numbers
+.npy      only the vectors (n, width); their origin and digest in NAME.npy.json beside it, and in
+          NAME.npy.ids.jsonl the ids of rows, unless they are row numbers
 .jsonl    one object per row: id, text, vector, num_tokens, num_unknown, truncated, origin. Each row
           has the origin, so that it survives when files are cut, joined or piped.
 
