@@ -9,6 +9,7 @@ Thrift, thrift-compact-protocol.md).
 """
 
 import dataclasses
+import mmap
 from collections.abc import Iterator
 from functools import cached_property
 from io import FileIO
@@ -73,25 +74,56 @@ class PlainPages:
             EOFError: if the file is shorter than when its pages were found.
         """
         vectors = np.empty((len(rows), dimensions), self.dtype)
-        item = vectors.itemsize
+        if not len(rows):
+            return vectors
         firsts = rows * dimensions
         pages = np.searchsorted(self._ends, firsts, side="right")
-        for vector, first, page in zip(vectors, firsts.tolist(), pages.tolist(), strict=True):
-            filled = 0
-            while filled < dimensions:
-                offset, count = self.pages[page]
-                skipped = first + filled - (int(self._ends[page]) - count)
-                part = vector[filled : filled + count - skipped]
-                file.seek(offset + item * skipped)
-                if file.readinto(part.data) != item * len(part):
-                    raise EOFError("the file is shorter than its metadata says")
-                filled, page = filled + len(part), page + 1
+        offsets = self._offsets[pages] + vectors.itemsize * (firsts - self._starts[pages])
+        is_whole = firsts + dimensions <= self._ends[pages]
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            vectors[is_whole] = _gather(data, offsets[is_whole], vectors.dtype, dimensions)
+            for index in np.flatnonzero(~is_whole).tolist():
+                self._join(data, vectors[index], int(firsts[index]), int(pages[index]))
         return vectors
+
+    def _join(self, data: mmap.mmap, vector: np.ndarray, first: int, page: int) -> None:
+        """Read a vector whose numbers, from `first` on, are in several pages."""
+        filled = 0
+        while filled < len(vector):
+            offset, count = self.pages[page]
+            skipped = first + filled - int(self._starts[page])
+            part = vector[filled : filled + count - skipped]
+            start = np.array([offset + vector.itemsize * skipped])
+            part[:] = _gather(data, start, vector.dtype, len(part))[0]
+            filled, page = filled + len(part), page + 1
 
     @cached_property
     def _ends(self) -> np.ndarray:
         """The count of numbers up to the end of each page."""
         return np.cumsum([count for _, count in self.pages])
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        """The count of numbers before each page."""
+        return np.concatenate([[0], self._ends[:-1]])
+
+    @cached_property
+    def _offsets(self) -> np.ndarray:
+        return np.array([offset for offset, _ in self.pages])
+
+
+def _gather(data: mmap.mmap, offsets: np.ndarray, dtype: np.dtype[Any], count: int) -> np.ndarray:
+    """`count` numbers from each of the offsets in bytes, (n, count).
+
+    Raises:
+        EOFError: if the data are shorter.
+    """
+    size = dtype.itemsize * count
+    if len(offsets) and (offsets.min() < 0 or offsets.max() + size > len(data)):
+        raise EOFError("the file is shorter than its metadata says")
+    # Every place in the file is an item, so that NumPy copies those at the offsets.
+    places = np.ndarray((max(0, len(data) - size + 1),), f"V{size}", data, strides=(1,))
+    return places[offsets].view(dtype).reshape(-1, count)
 
 
 def find_plain_pages(

@@ -161,7 +161,8 @@ class ParquetVectorFile:
             inside = np.sort(rows[(rows >= start) & (rows < end)])
             if len(inside):
                 names = [name for name in ("id", "text") if name in self.columns]
-                table = self._parquet.read_row_group(group, columns=names).take(inside - start)
+                table = self._parquet.read_row_group(group, columns=names, use_threads=False)
+                table = table.take(inside - start)
                 ids = table["id"].to_pylist() if "id" in names else inside.tolist()
                 texts = table["text"].to_pylist() if "text" in names else [None] * len(inside)
                 for row, row_id, text in zip(inside.tolist(), ids, texts, strict=True):

@@ -10,8 +10,9 @@ import numpy as np
 
 from bothways.files import ReadProgress, Row
 from bothways.jobs.job import EncodingJob
+from bothways.jobs.plan import Shard
 from bothways.jobs.shard_rows import read_shard
-from bothways.streaming.calibration import measure_ranges, sample_rows
+from bothways.streaming.calibration import SAMPLE_ROWS, measure_ranges, sample_rows
 from bothways.streaming.memory import ChunkPlan
 
 if TYPE_CHECKING:
@@ -23,19 +24,27 @@ _SAMPLE_SHARDS = 32
 
 
 def calibrate_job(job: EncodingJob, encoder: "Encoder", plan: ChunkPlan) -> np.ndarray:
-    """The ranges, float32 (2, d), of vectors of a sample of rows of up to 32 shards.
+    """The ranges, float32 (2, d), of the vectors of a sample of rows.
 
     The sample depends on the inputs and settings of the job alone.
 
     Raises:
         DataFileError: if an input cannot be read.
     """
-    numbers = range(len(job.plan.shards))
-    chosen = random.Random(0).sample(numbers, min(_SAMPLE_SHARDS, len(numbers)))  # noqa: S311
-    rows = itertools.chain.from_iterable(_rows(job, number) for number in sorted(chosen))
+    rows = itertools.chain.from_iterable(_rows(job, shard) for shard in _sample_shards(job))
     return measure_ranges(encoder, sample_rows(rows), job.spec.settings, plan)
 
 
-def _rows(job: EncodingJob, number: int) -> Iterator[Row]:
-    with closing(read_shard(job, job.plan.shards[number], ReadProgress([]))) as rows:
+def _sample_shards(job: EncodingJob) -> list[Shard]:
+    """Shards chosen at random with a fixed seed, in order: 32, or more if these have few rows."""
+    shuffled = list(job.plan.shards)
+    random.Random(0).shuffle(shuffled)  # noqa: S311
+    rows = itertools.accumulate((shard.rows for shard in shuffled), initial=0)
+    enough = itertools.takewhile(lambda count: count < SAMPLE_ROWS, rows)
+    chosen = shuffled[: max(_SAMPLE_SHARDS, sum(1 for _ in enough))]
+    return sorted(chosen, key=lambda shard: shard.shard)
+
+
+def _rows(job: EncodingJob, shard: Shard) -> Iterator[Row]:
+    with closing(read_shard(job, shard, ReadProgress([]))) as rows:
         yield from (row for row in rows if isinstance(row, Row))

@@ -10,7 +10,7 @@ from bothways.files.origin import differing_field
 from bothways.files.plain_pages import PLAIN_DTYPES, PlainPages
 from bothways.files.search import scan_batches
 from bothways.files.vector_file import VectorFile
-from bothways.files.vector_folder import VectorFolder, part_paths
+from bothways.files.vector_folder import KnownParts, VectorFolder, part_paths
 from bothways.search.index_file import (
     IndexedPart,
     IndexFile,
@@ -70,6 +70,20 @@ class BitIndex:
         """Names of the parts that were added or changed after indexing."""
         paths = part_paths(Path(self._path))
         return [path.name for path in paths if self._current(str(path)) is None]
+
+    def open(self, path: str, *, trust: bool) -> VectorFolder:
+        """See `SearchIndex.open`: only parts that are not as they were indexed are opened.
+
+        Raises:
+            DataFileError: if it is not the folder of the index, or as `open_vector_file`.
+        """
+        self._check_path(path)
+        known = None
+        if trust or self._index.origin is not None:
+            rows = {name: part.rows for name, part in self._parts.items()}
+            current = {name: count for name, count in rows.items() if self._is_current(name)}
+            known = KnownParts(self._index.origin, self._index.dimensions, current)
+        return VectorFolder(path, trust=trust, known=known)
 
     def nearest(
         self,
@@ -152,13 +166,11 @@ class BitIndex:
         return np.concatenate(vectors)
 
     def _check(self, file: VectorFile) -> VectorFolder:
+        self._check_path(file.name)
         path = index_folder(self._path) / "index.json"
         again = "index the folder again, or search without the index (--exact)"
-        if (
-            not isinstance(file, VectorFolder)
-            or Path(file.name).resolve() != Path(self._path).resolve()
-        ):
-            raise DataFileError(f"{file.name}: not the folder of the index {path}")
+        if not isinstance(file, VectorFolder):
+            raise TypeError(f"{file.name}: an index is for a folder")
         for field, ours, theirs in (
             *self._differences(file),
             ("dimensions", self._index.dimensions, file.dimensions or self._index.dimensions),
@@ -170,6 +182,12 @@ class BitIndex:
                     f"{theirs!r}; {again}"
                 )
         return file
+
+    def _check_path(self, path: str) -> None:
+        if Path(path).resolve() != Path(self._path).resolve():
+            raise DataFileError(
+                f"{path}: not the folder of the index {index_folder(self._path) / 'index.json'}"
+            )
 
     def _differences(self, folder: VectorFolder) -> list[tuple[str, object, object]]:
         ours, theirs = self._index.origin, folder.origin
@@ -185,6 +203,10 @@ class BitIndex:
                     f"{self._path}: {part.name} has {count} rows, and its index {part.rows}; "
                     f"delete {index_folder(self._path)} and index the folder again"
                 )
+
+    def _is_current(self, name: str) -> bool:
+        path = Path(self._path, name)
+        return path.is_file() and self._parts[name].is_current(path)
 
     def _current(self, path: str) -> IndexedPart | None:
         """The part at `path`, if it is as it was indexed."""
