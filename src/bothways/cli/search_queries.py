@@ -54,6 +54,12 @@ def _read_standard_input() -> str:
 def read_queries(
     files: "list[InputFile]", queries: QueriesOptions, encoder: "Encoder", *, quiet: bool
 ) -> "Generator[Query]":
+    """Yield the rows of files as queries.
+
+    Raises:
+        DataFileError: if a file is damaged.
+        InputError: if a query is empty.
+    """
     from bothways.files import ReadProgress, read_rows
 
     read_progress = ReadProgress(files)

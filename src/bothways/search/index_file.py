@@ -93,7 +93,10 @@ class IndexedPart:
                     np.memmap(path, np.uint64, "r", shape=shape) if size else np.empty(shape, "u8")
                 )
                 places = [(start, count) for start, count in pages]
-                return bits, PlainPages(places, dtype) if pages else None
+                if not places:
+                    return bits, None
+                if sum(count for _, count in places) == self.rows * dimensions:
+                    return bits, PlainPages(places, dtype)
         except OSError as error:
             raise DataFileError(f"{path}: {error.strerror or error}; {again}") from error
         raise DataFileError(f"{path}: truncated or damaged; {again}")
