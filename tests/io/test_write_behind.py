@@ -1,6 +1,7 @@
 """Calls that a thread makes while the caller goes on."""
 
 import threading
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import pytest
@@ -32,19 +33,26 @@ def test_a_call_runs_beside_the_caller_and_the_next_one_waits() -> None:
     assert order == ["caller", "first", "second"]
 
 
+def run(calls: Sequence[Callable[[], object]], error: Exception | None = None) -> None:
+    with WriteBehind() as behind:
+        for call in calls:
+            behind.submit(call)
+        if error is not None:
+            raise error
+
+
 def fail() -> None:
     raise ValueError("the disk is full")
 
 
 def test_an_error_is_raised_by_the_next_call_or_at_the_end() -> None:
-    with pytest.raises(ValueError, match="full"), WriteBehind() as behind:
-        behind.submit(fail)
-        behind.submit(lambda: pytest.fail("called after an error"))
-    with pytest.raises(ValueError, match="full"), WriteBehind() as behind:
-        behind.submit(fail)
+    made: list[int] = []
+    for calls in ([fail, partial(made.append, 1)], [fail]):
+        with pytest.raises(ValueError, match="full"):
+            run(calls)
+    assert not made
 
 
 def test_an_error_of_the_block_takes_precedence() -> None:
-    with pytest.raises(KeyError), WriteBehind() as behind:
-        behind.submit(fail)
-        raise KeyError
+    with pytest.raises(KeyError):
+        run([fail], KeyError())

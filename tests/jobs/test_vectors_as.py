@@ -1,4 +1,4 @@
-"""Jobs whose vectors are stored in fewer bits: ranges of a sample, and the same bytes after a stop."""
+"""Jobs whose vectors are stored in fewer bits: their ranges, and their bytes after a stop."""
 
 import dataclasses
 from collections.abc import Callable

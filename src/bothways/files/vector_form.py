@@ -125,9 +125,10 @@ class VectorCodec:
 
 
 def _form_of(origin: Origin, name: str) -> VectorForm:
-    form = next((form for form in get_args(VectorForm) if form == origin.vectors_as), None)
+    forms: tuple[VectorForm, ...] = get_args(VectorForm)
+    form = next((form for form in forms if form == origin.vectors_as), None)
     if form is None:
-        known = ", ".join(get_args(VectorForm))
+        known = ", ".join(forms)
         raise DataFileError(
             f"{name}: its vectors are stored as {origin.vectors_as!r}; this version of bothways "
             f"reads {known}"
