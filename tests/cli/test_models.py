@@ -15,6 +15,7 @@ from bothways.cli import models
 from bothways.cli.models import EncodeSettings
 from bothways.errors import InputError, SourceError
 from bothways.inference.session import Session
+from bothways.native import available_isas
 from bothways.sequences import SequenceReader, SeriesReader
 from bothways.sequences.text import TextReader
 
@@ -46,6 +47,17 @@ def test_an_origin_states_the_settings_of_the_model(encoder: Encoder, model: Pat
     assert (origin.pooling, origin.normalization, origin.dimensions) == ("mean", "l2", 8)
     assert (origin.precision, origin.prompt) == ("fp32", "")
     assert origin.version == bothways.__version__
+
+
+@pytest.mark.parametrize("isa", available_isas())
+def test_an_origin_names_the_scheme_of_int8(
+    isa: str, model: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert models.origin_of(encoder, "words", EncodeSettings()).int8_scheme == ""
+    monkeypatch.setenv("BOTHWAYS_ISA", isa)
+    int8 = bothways.load(model, backend="native", precision="int8")
+    scheme = "sums16" if isa in ("avx2", "avx512") else "sums32"
+    assert models.origin_of(int8, "words", EncodeSettings()).int8_scheme == scheme
 
 
 def test_an_origin_states_the_settings_of_the_user(encoder: Encoder) -> None:

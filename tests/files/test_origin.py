@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bothways.files import Origin, find_nearest, read_origin
+from bothways.files.origin import differing_field
 
 DATA = Path(__file__).parent / "data"
 FILES = [DATA / f"bothways-0.1.0{suffix}" for suffix in (".jsonl", ".npy", ".parquet")]
@@ -33,6 +34,13 @@ def test_files_of_version_0_1_0_are_read(path: Path) -> None:
     assert [hit.row for hit in hits] == [1, 2]
     np.testing.assert_allclose([hit.score for hit in hits], [0.8, 0.5], rtol=1e-6)
     assert [hit.text for hit in hits] == [None if path.suffix == ".npy" else "second", None]
+
+
+def test_vectors_of_both_schemes_of_int8_may_be_together() -> None:
+    vectors = dataclasses.replace(ORIGIN, precision="int8", int8_scheme="sums16")
+    elsewhere = dataclasses.replace(vectors, int8_scheme="sums32", version="0.2.0")
+    assert differing_field(vectors, elsewhere) is None
+    assert differing_field(vectors, ORIGIN) == "precision"
 
 
 def test_an_origin_round_trips_through_metadata_and_json() -> None:

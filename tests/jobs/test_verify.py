@@ -8,6 +8,7 @@ import pytest
 from tests.support.jobs import JobMaker
 
 from bothways.errors import DataFileError
+from bothways.files import read_origin
 from bothways.jobs.job import open_job
 from bothways.jobs.records import machine_of
 from bothways.jobs.status import JobStatus, status_of
@@ -97,6 +98,17 @@ def test_machines_whose_bits_may_differ_are_named(
     kinds = status_of(job).machines
     assert len(kinds) == 2
     assert any("plain" in kind for kind in kinds)
+
+
+def test_a_part_names_the_int8_scheme_of_the_worker_that_encoded_it(
+    jobs: JobMaker, csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = jobs.prepare(csv)
+    jobs.run(job, worker=(1, 2))
+    monkeypatch.setattr("bothways.jobs.shards.int8_scheme_of", lambda _: "sums16")
+    jobs.run(job)
+    parts = sorted(job.folder.glob("*.parquet"))
+    assert {read_origin(str(part)).int8_scheme for part in parts} == {"", "sums16"}
 
 
 def test_inputs_that_are_read_from_their_start_are_named(jobs: JobMaker, tmp_path: Path) -> None:

@@ -31,6 +31,11 @@ _INT8_SPEED = {"avx512vnni": 3.2, "avx512": 1.4, "avx2": 1.2, "plain": 0.4}
 """Speed of int8 relative to fp32 by instruction set, with 56 tokens per text: figures of
 `benchmarks/int8_by_isa.py` on an AMD Zen 4."""
 
+_INT8_SCHEMES = {
+    "sums32": "sums in 32 bits (sums32)",
+    "sums16": "sums in 16 bits (sums16), a little less accurate",
+}
+
 _ENVIRONMENT = (
     *("BOTHWAYS_THREADS", "BOTHWAYS_ISA", "OMP_NUM_THREADS"),
     *("BOTHWAYS_CACHE", "BOTHWAYS_OFFLINE", "HF_HUB_OFFLINE"),
@@ -172,15 +177,19 @@ def _threads() -> dict[str, Any] | None:
 
 
 def _int8() -> dict[str, Any] | None:
-    """The instruction set in use, and the measured speed of int8 relative to fp32 on it.
+    """The instruction set in use, its scheme of int8, and the measured speed relative to fp32.
 
-    None without the engine; a ratio of None where it was not measured.
+    None without the engine; a ratio of None where it was not measured, and a scheme of None if the
+    instruction set is not available.
     """
+    from bothways.native import int8_scheme
+
     isas = _native()
     if isas is None:
         return None
     isa = os.environ.get("BOTHWAYS_ISA") or isas[0]
-    return {"instruction_set": isa, "speed": _INT8_SPEED.get(isa)}
+    scheme = int8_scheme(isa) if isa in isas else None
+    return {"instruction_set": isa, "scheme": scheme, "speed": _INT8_SPEED.get(isa)}
 
 
 def _version(package: str) -> str | None:
@@ -259,7 +268,8 @@ def _int8_row(int8: dict[str, Any] | None) -> str:
     if speed is None:
         return f"not measured with {kernels}; compare it with fp32"
     verdict = "faster" if speed > 1 else "slower"
-    return f"{verdict} than fp32 with {kernels}: {speed:g} times its speed, measured on Zen 4"
+    scheme = "" if int8["scheme"] is None else f"; {_INT8_SCHEMES[int8['scheme']]}"
+    return f"{verdict} than fp32 with {kernels}: {speed:g} times its speed on Zen 4{scheme}"
 
 
 def _torch_rows(torch: dict[str, Any] | None, usable_cores: int) -> list[tuple[str, str]]:

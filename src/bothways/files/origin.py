@@ -31,8 +31,9 @@ class Origin:
     model: its name for `bothways.load`. fingerprint: SHA-256 of the model folder. normalization:
     `l2` or `none`. prompt: the text put before each sequence, "" for none. version: of bothways.
     prompt_name: the name of that prompt in the model, "" for a literal text or none. max_length:
-    the longest sequence, in tokens. Files of earlier versions do not have these two, which are ""
-    and 0 then. vectors_as: the form in which the file stores them, see `VectorForm`.
+    the longest sequence, in tokens. int8_scheme: `sums32` or `sums16`, how the processor computed
+    in int8; "" for another precision. Files of earlier versions do not have these three, which are
+    "" and 0 then. vectors_as: the form in which the file stores them, see `VectorForm`.
     ranges_sha256: of the ranges of int8 vectors, "" for other forms.
     """
 
@@ -46,6 +47,7 @@ class Origin:
     version: str
     prompt_name: str = ""
     max_length: int = 0
+    int8_scheme: str = ""
     vectors_as: str = "f32"
     ranges_sha256: str = ""
 
@@ -134,11 +136,13 @@ def _keys(field: str) -> list[str]:
 
 
 def differing_field(origin: Origin, other: Origin) -> str | None:
-    """The first field in which two origins differ, but for the version of bothways; None if none.
+    """The first field in which two origins differ; None if none.
 
-    Vectors in one folder, and those of an index, agree in all of them.
+    Vectors in one folder, and those of an index, agree in all fields but those that describe where
+    they were made: the version of bothways and the scheme of int8.
     """
-    names = [field.name for field in dataclasses.fields(Origin) if field.name != "version"]
+    places = ("version", "int8_scheme")
+    names = [field.name for field in dataclasses.fields(Origin) if field.name not in places]
     return next((name for name in names if getattr(origin, name) != getattr(other, name)), None)
 
 

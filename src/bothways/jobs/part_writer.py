@@ -5,12 +5,13 @@ from functools import partial
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from bothways.files import VectorBatch
+import numpy as np
+
+from bothways.files import Origin, VectorBatch
 from bothways.files.kept_cells import KeptCells, KeptTypes
 from bothways.files.sink import Sink
 from bothways.files.vector_writers import ParquetVectorWriter
 from bothways.io.write_behind import WriteBehind
-from bothways.jobs.spec import JobSpec
 
 __all__ = ["PartWriter"]
 
@@ -18,14 +19,22 @@ __all__ = ["PartWriter"]
 class PartWriter:
     """Writes rows while the caller encodes the next ones; leaving the block completes the part.
 
-    behind: False to write in the thread of the caller. size, sha256: of the complete part.
+    ranges: of int8 vectors. behind: False to write in the thread of the caller. size, sha256: of
+    the complete part.
     """
 
     def __init__(
-        self, file: BinaryIO, name: str, spec: JobSpec, kept_types: KeptTypes, *, behind: bool
+        self,
+        file: BinaryIO,
+        name: str,
+        origin: Origin,
+        kept_types: KeptTypes,
+        ranges: np.ndarray | None,
+        *,
+        behind: bool,
     ) -> None:
         self._sink = _HashingSink(file, name)
-        self._writer = ParquetVectorWriter(self._sink, spec.origin, kept_types, spec.ranges)
+        self._writer = ParquetVectorWriter(self._sink, origin, kept_types, ranges)
         self._behind = WriteBehind(enabled=behind)
 
     def __enter__(self) -> Self:

@@ -21,6 +21,7 @@ from bothways.jobs.shard_rows import kept_types, read_shard
 from bothways.jobs.text_cache import TextCache, gather_vectors
 from bothways.streaming.chunks import encode_chunk, split_into_chunks, vector_batch
 from bothways.streaming.memory import ChunkPlan
+from bothways.streaming.settings import int8_scheme_of
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
@@ -76,6 +77,7 @@ class ShardEncoder:
     ) -> None:
         self.job, self.encoder, self._plan = job, encoder, plan
         self._machine = machine_of(encoder)
+        self._origin = dataclasses.replace(job.spec.origin, int8_scheme=int8_scheme_of(encoder))
         row_bytes = 4 * job.spec.origin.dimensions + 256
         self._reader = ShardReader(
             job=job,
@@ -107,7 +109,12 @@ class ShardEncoder:
         with (
             open_atomic(path, before_rename=bad.write) as file,
             PartWriter(
-                file, str(path), job.spec, self._reader.kept_types, behind=self._plan.ahead
+                file,
+                str(path),
+                self._origin,
+                self._reader.kept_types,
+                job.spec.ranges,
+                behind=self._plan.ahead,
             ) as part,
             closing(self._reader.chunks(shard, deadly, read_progress)) as chunks,
         ):

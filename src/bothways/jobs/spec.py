@@ -135,8 +135,9 @@ def fingerprint_input(file: InputFile) -> dict[str, Any]:
 
 
 def job_id(spec: Mapping[str, Any]) -> str:
-    """SHA-256, in hex, of what determines the vectors: all but the model's name and the version.
+    """SHA-256, in hex, of what determines the vectors.
 
+    All but the model's name, the version and the scheme of int8, which depends on the processor.
     The digest of ranges stands for them.
     """
     return digest_of(_significant(spec))
@@ -156,7 +157,8 @@ def first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str |
 
 
 def _significant(spec: Mapping[str, Any]) -> dict[str, Any]:
-    origin = {k: v for k, v in spec["origin"].items() if k not in ("model", "version")}
+    ignored = ("model", "version", "int8_scheme")
+    origin = {k: v for k, v in spec["origin"].items() if k not in ignored}
     others = {k: v for k, v in spec.items() if k != "ranges"}
     return {"format_version": FORMAT_VERSION, **others, "origin": origin}
 

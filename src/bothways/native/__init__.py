@@ -4,7 +4,13 @@ The C++ is in `engine/`, in the same five parts as the reference: `embedding`, `
 `encoder`, `pooling`; and scans of stored vectors, for search.
 """
 
-from bothways.native.backend import NativeBackend, available_isas, default_threads, is_built
+from bothways.native.backend import (
+    NativeBackend,
+    available_isas,
+    default_threads,
+    int8_scheme,
+    is_built,
+)
 from bothways.native.scanner import VectorScanner, hamming_distances, scan_vectors
 
 __all__ = [
@@ -13,6 +19,7 @@ __all__ = [
     "available_isas",
     "default_threads",
     "hamming_distances",
+    "int8_scheme",
     "is_built",
     "scan_vectors",
 ]

@@ -34,6 +34,7 @@ __all__ = [
     "choose_isa",
     "default_threads",
     "engine_errors",
+    "int8_scheme",
     "is_built",
     "num_threads",
     "require_engine",
@@ -58,6 +59,22 @@ def available_isas() -> list[str]:
     """
     require_engine()
     return _engine.available_isas()
+
+
+def int8_scheme(isa: str | None = None) -> str:
+    """The scheme of int8 on an instruction set: `sums32` or `sums16` (see `reference/int8.py`).
+
+    isa: one of `available_isas()` (default: `BOTHWAYS_ISA`, else the fastest).
+
+    Raises:
+        BackendError: if bothways was installed without the native engine, or if the instruction
+            set is not available on this machine.
+    """
+    require_engine()
+    try:
+        return _engine.int8_scheme(choose_isa(isa))
+    except ValueError as error:
+        raise BackendError(f"native engine: {error}") from error
 
 
 class DefaultThreads(NamedTuple):
@@ -93,8 +110,8 @@ class NativeBackend:
     """Encodes packed batches on the CPU.
 
     precision: `fp32` or `int8`. In int8, weights are quantized symmetrically with one scale per
-        output; activations are quantized as they are computed, with a scale and a zero point per
-        token and group of 128 inputs; the rest is in fp32.
+        output; activations are quantized as they are computed, by groups of inputs of a token, in
+        the scheme of the instruction set (`int8_scheme`); the rest is in fp32.
     threads: number of threads (default: `BOTHWAYS_THREADS`, else the CPUs available to the
         process, within its CPU quota). Results do not depend on it.
     isa: instruction set, one of `available_isas()` (default: `BOTHWAYS_ISA`, else the fastest).
@@ -145,6 +162,11 @@ class NativeBackend:
     def isa(self) -> str:
         """The instruction set in use."""
         return self._engine.isa
+
+    @property
+    def int8_scheme(self) -> str | None:
+        """`sums32` or `sums16`, whose codes differ (see `reference/int8.py`); None in fp32."""
+        return int8_scheme(self.isa) if self.precision == "int8" else None
 
     @property
     def threads(self) -> int:
@@ -282,11 +304,12 @@ def num_threads(threads: int | None) -> int:
 
 _COPIED_FIELDS = (
     *("num_layers", "num_heads", "d_model", "d_ff", "max_length"),
+    *("head_width", "key_value_heads", "query_key_norm", "score_scale", "attention_direction"),
     *("input", "vocab_size", "num_channels", "num_segments"),
-    *("embedding_width", "embedding_norm"),
+    *("embedding_width", "embedding_scale", "embedding_norm"),
     *("position_offset", "relative_buckets", "relative_max_distance"),
-    *("norm", "norm_eps", "norm_placement", "first_attention_norm", "final_norm"),
-    *("activation", "gated"),
+    *("norm", "norm_eps", "norm_zero_centered", "norm_placement", "first_attention_norm"),
+    *("final_norm", "residual_scale", "activation", "gated"),
 )
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bothways.files.vector_form import VectorForm
     from bothways.model.inputs import InputKind
 
-__all__ = ["EncodeSettings", "absolute_source", "kind_of", "origin_of"]
+__all__ = ["EncodeSettings", "absolute_source", "int8_scheme_of", "kind_of", "origin_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,12 +62,18 @@ def origin_of(
         normalization="l2" if normalized else "none",
         dimensions=empty.shape[1],
         precision=encoder.backend.precision,
+        int8_scheme=int8_scheme_of(encoder),
         prompt=prompt.text,
         prompt_name=prompt.name or "",
         max_length=encoder.max_length,
         version=bothways.__version__,
         vectors_as=vectors_as,
     )
+
+
+def int8_scheme_of(encoder: "Encoder") -> str:
+    """The scheme of int8 of an encoder, which depends on the processor; "" if it has none."""
+    return getattr(encoder.backend, "int8_scheme", None) or ""
 
 
 def absolute_source(source: str) -> str:

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "int8_scheme.h"
+
 namespace bothways {
 
 enum class Activation { none, relu, gelu, gelu_tanh, silu };
@@ -23,13 +25,11 @@ struct QuantRange {
     bool is_dynamic() const { return lower == dynamic; }
 };
 
-// Activations in 8 bits, quantized asymmetrically by groups of 128 inputs of a row:
-// x = scale * q8 + zero_point, with the zero point in the units of x.
+// Activations in 8 bits: x = scale * q8 + zero_point, with the zero point in the units of x.
 struct QuantizedRows {
-    static constexpr int group = 128;
-    std::uint8_t* q8;   // (groups, capacity, 128)
+    std::uint8_t* q8;   // (groups, capacity, group)
     float* scale;       // (groups, capacity)
-    float* zero_point;  // (capacity, groups); includes the correction for dot4's a_zero_point
+    float* zero_point;  // sums32: (capacity, groups); includes the correction for dot4's a_zero_point
     int capacity;       // rows that fit
 };
 
@@ -49,10 +49,11 @@ struct GemmArgs {
     int n;
     const float* bias;             // (n rounded up to whole panels)
     const float* packed_b;         // fp32: (panels, k, nr)
-    const std::int8_t* packed_b8;  // int8: (panels, k / 4 rounded up, int8_nr, 4)
+    const std::int8_t* packed_b8;  // int8: (panels, quads, int8_nr, 4); a quad is 4 adjacent inputs
     const float* b_scale;          // int8: (panels, int8_nr)
-    const float* b_sum;            // int8: (panels, groups, int8_nr), sums of q8 weights; null for a fixed
-                                   // QuantRange, whose correction is in the bias
+    // Corrections for the zero point of a dynamic QuantRange; null for a fixed one, which the bias corrects.
+    const float* b_sum;            // sums32: (panels, groups, int8_nr), sums of q8 weights
+    const std::int16_t* b_start;   // sums16: (panels, groups, int8_nr, 2), initial values of the sums
     int first_panel, last_panel;
     Activation activation;
     Accumulate accumulate;
@@ -60,7 +61,7 @@ struct GemmArgs {
     std::ptrdiff_t ldc;
 };
 
-// Layer norm or RMS norm of each row; y may be x.
+// Layer norm or RMS norm of each row; y may be x. The result is stored or added.
 struct NormArgs {
     const float* x;  // (rows, width)
     std::ptrdiff_t x_stride;
@@ -72,21 +73,26 @@ struct NormArgs {
     bool subtract_mean;  // true for layer norm, false for RMS norm
     float* y;
     std::ptrdiff_t y_stride;
+    Accumulate accumulate = Accumulate::store;
 };
 
-// Attention of one head over one sequence. Queries are already divided by sqrt(width), and queries and bias
-// are multiplied by log2(e), so that softmax weights are powers of 2.
+// Attention of adjacent heads of queries, which share one head of keys and values, over one sequence.
+// Queries are already scaled, and queries and bias are multiplied by log2(e), so that softmax weights are
+// powers of 2.
 struct AttentionArgs {
-    const float* query;  // (length, width), as are key and value
+    const float* query;  // (length, heads, width); key and value are (length, width)
     const float* key;
     const float* value;
     std::ptrdiff_t stride;
     int length;
     int width;
     int window;         // maximum distance between a query and its keys, or -1 for no limit
-    const float* bias;  // bias[key position - query position] is added to the score; or null
+    const float* bias;  // of the first head: bias[key position - query position] is added to the score; or null
     bool int8_scores;   // allows scores to be computed from 8-bit queries and keys
     float* scratch;     // `Kernels::attention_scratch(length, width)` floats, aligned to 64 bytes
+    int heads = 1;
+    std::ptrdiff_t bias_stride = 0;  // floats from the bias of one head to that of the next
+    bool causal = false;             // whether a query sees only keys up to its own position
 };
 
 // Dot products of every query with every row, and the squared lengths of the rows.
@@ -116,6 +122,7 @@ struct Kernels {
     const char* name;
     int nr;       // outputs per fp32 panel
     int int8_nr;  // outputs per int8 panel
+    Int8Scheme int8_scheme;
     // Subtracted from q8 activations by the int8 dot product; where it is not 0, b_sum is required.
     int a_zero_point;
 
@@ -124,9 +131,9 @@ struct Kernels {
     // Quantizes rows [first, last) of `in.a`, each k wide, into `in.quantized`.
     void (*quantize)(const GemmInput& in, int k, int first, int last, QuantRange);
     void (*norm)(const NormArgs&);
-    // out (length, width) = softmax(query keyᵀ + bias) value
+    // out (length, heads, width) = softmax(query keyᵀ + bias) value
     void (*attention)(const AttentionArgs&, float* out, std::ptrdiff_t stride);
-    // probabilities (length, length), whose rows sum to 1
+    // probabilities (heads, length, length), whose rows sum to 1
     void (*attention_probabilities)(const AttentionArgs&, float* probabilities);
     std::size_t (*attention_scratch)(int length, int width);  // in floats
     // Rotates the pairs (x[i], x[i + width / 2]) of `heads` adjacent heads by the angles of one position,

@@ -7,13 +7,25 @@ namespace bothways {
 
 namespace {
 
-constexpr int group = QuantizedRows::group;
+int num_groups_of(int inputs, int group) { return (inputs + group - 1) / group; }
 
-int num_groups_of(int inputs) { return (inputs + group - 1) / group; }
+// The largest Euclidean norm of the weights that sums16 multiplies in one sum: 16 of each 32, those with
+// the same k % 4 / 2.
+float largest_norm_of_sums16(const float* weight, int inputs) {
+    constexpr int group = int8_group(Int8Scheme::sums16);
+    float largest = 0;
+    for (int first = 0; first < inputs; first += group) {
+        float squares[2] = {0, 0};
+        for (int k = first; k < std::min(first + group, inputs); ++k)
+            squares[k % 4 / 2] += weight[k] * weight[k];
+        largest = std::max({largest, squares[0], squares[1]});
+    }
+    return std::sqrt(largest);
+}
 
 }  // namespace
 
-void QuantizedBuffer::reserve(std::size_t cells) {
+void QuantizedBuffer::reserve(std::size_t cells, int group) {
     q8_.reserve(cells * group);
     scale_.reserve(cells);
     zero_point_.reserve(cells);
@@ -65,37 +77,48 @@ void Linear::pack_fp32(const std::vector<Output>& outputs) {
     }
 }
 
-// Quantizes weights symmetrically to -127..127, with one scale per output.
+// Quantizes weights symmetrically to -127..127, with one scale per output. In sums16, an output with large
+// norms has fewer codes.
 void Linear::pack_int8(const std::vector<Output>& outputs) {
-    const int quads = (inputs_ + 3) / 4, num_groups = num_groups_of(inputs_);
+    const bool sums16 = kernels_->int8_scheme == Int8Scheme::sums16;
+    const int group = int8_group(kernels_->int8_scheme), num_groups = num_groups_of(inputs_, group);
+    const int quads = sums16 ? num_groups * group / 4 : (inputs_ + 3) / 4;
     const std::size_t padded = static_cast<std::size_t>(num_panels_) * nr_;
     packed_int8_ = Buffer<std::int8_t>(padded * quads * 4);
     packed_int8_.fill_zero();
     weight_scale_ = Buffer<float>(padded);
     weight_scale_.fill_zero();
-    weight_sum_ = Buffer<float>(range_.is_dynamic() ? padded * num_groups : 0);
+    weight_sum_ = Buffer<float>(range_.is_dynamic() && !sums16 ? padded * num_groups : 0);
     weight_sum_.fill_zero();
+    start_ = Buffer<std::int16_t>(range_.is_dynamic() && sums16 ? padded * num_groups * 2 : 0);
+    start_.fill_zero();
     for (int o = 0; o < outputs_; ++o) {
         const int p = o / nr_, c = o % nr_;
         std::int8_t* q8 = packed_int8_.data() + static_cast<std::ptrdiff_t>(p) * nr_ * quads * 4 + 4 * c;
         const float* weight = outputs[o].weight;
         float max_abs = 0;
         for (int k = 0; k < inputs_; ++k) max_abs = std::max(max_abs, std::fabs(weight[k]));
-        const float inverse_scale = max_abs > 0 ? 127.0f / max_abs : 0.0f;
-        weight_scale_[o] = max_abs / 127.0f * outputs[o].factor;
+        float scale = max_abs / 127.0f, inverse_scale = max_abs > 0 ? 127.0f / max_abs : 0.0f;
+        const float norm = sums16 ? largest_norm_of_sums16(weight, inputs_) : 0.0f;
+        if (norm / Sums16::weight_norm > scale)
+            scale = norm / Sums16::weight_norm, inverse_scale = Sums16::weight_norm / norm;
+        weight_scale_[o] = scale * outputs[o].factor;
         int total = 0;
         for (int g = 0; g < num_groups; ++g) {
-            int sum = 0;
+            int sum[2] = {0, 0};
             for (int k = g * group; k < std::min((g + 1) * group, inputs_); ++k) {
                 const int q =
                     std::clamp(static_cast<int>(std::nearbyint(weight[k] * inverse_scale)), -127, 127);
                 q8[static_cast<std::ptrdiff_t>(k / 4) * nr_ * 4 + k % 4] = static_cast<std::int8_t>(q);
-                sum += q;
+                sum[k % 4 / 2] += q;
             }
-            total += sum;
-            if (range_.is_dynamic())
-                weight_sum_[(static_cast<std::ptrdiff_t>(p) * num_groups + g) * nr_ + c] =
-                    static_cast<float>(sum);
+            total += sum[0] + sum[1];
+            const std::ptrdiff_t at = (static_cast<std::ptrdiff_t>(p) * num_groups + g) * nr_ + c;
+            if (weight_sum_.size()) weight_sum_[at] = static_cast<float>(sum[0] + sum[1]);
+            if (start_.size())
+                for (int half = 0; half < 2; ++half)
+                    start_[2 * at + half] =
+                        static_cast<std::int16_t>(-static_cast<int>(Sums16::center) * sum[half]);
         }
         // With a fixed range, the zero point is a constant: its product with the weights joins the bias.
         if (!range_.is_dynamic())
@@ -104,8 +127,9 @@ void Linear::pack_int8(const std::vector<Output>& outputs) {
 }
 
 std::size_t Linear::bytes() const {
-    return packed_int8_.size() + sizeof(float) * (bias_.size() + packed_fp32_.size() +
-                                                  weight_scale_.size() + weight_sum_.size());
+    return packed_int8_.size() + sizeof(std::int16_t) * start_.size() +
+           sizeof(float) *
+               (bias_.size() + packed_fp32_.size() + weight_scale_.size() + weight_sum_.size());
 }
 
 GemmInput Linear::prepare(const Team& team, const float* x, std::ptrdiff_t stride, int rows,
@@ -130,7 +154,8 @@ void Linear::apply(const Team& team, const GemmInput& in, float* y, std::ptrdiff
     args.packed_b = packed_fp32_.data();
     args.packed_b8 = packed_int8_.data();
     args.b_scale = weight_scale_.data();
-    args.b_sum = range_.is_dynamic() ? weight_sum_.data() : nullptr;
+    args.b_sum = weight_sum_.size() ? weight_sum_.data() : nullptr;
+    args.b_start = start_.size() ? start_.data() : nullptr;
     args.first_panel = mine.first;
     args.last_panel = mine.last;
     args.activation = activation;

@@ -25,14 +25,11 @@ struct Matrix {
 // Memory for the quantized inputs of int8 maps. A cell is one group of one row.
 class QuantizedBuffer {
 public:
-    void reserve(std::size_t cells);
+    void reserve(std::size_t cells, int group);
     QuantizedRows rows(int capacity);
-    static std::size_t bytes(std::size_t cells) {
-        return cells * (QuantizedRows::group + 2 * sizeof(float));
-    }
+    static std::size_t bytes(std::size_t cells, int group) { return cells * (group + 2 * sizeof(float)); }
 
-    static std::size_t cells(int rows, int inputs) {
-        constexpr int group = QuantizedRows::group;
+    static std::size_t cells(int rows, int inputs, int group) {
         return static_cast<std::size_t>((inputs + group - 1) / group) * rows;
     }
 
@@ -75,6 +72,7 @@ private:
     int inputs_ = 0, outputs_ = 0, nr_ = 0, num_panels_ = 0;
     Buffer<float> bias_, packed_fp32_, weight_scale_, weight_sum_;
     Buffer<std::int8_t> packed_int8_;
+    Buffer<std::int16_t> start_;
 };
 
 }  // namespace bothways

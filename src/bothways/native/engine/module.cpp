@@ -204,6 +204,14 @@ private:
     Scanner scanner_;
 };
 
+const char* int8_scheme(const std::string& isa) {
+    switch (select_kernels(isa).int8_scheme) {
+        case Int8Scheme::sums32: return "sums32";
+        case Int8Scheme::sums16: break;
+    }
+    return "sums16";
+}
+
 std::vector<std::string> available_isas() {
     std::vector<std::string> names;
     for (const Kernels* kernels : available_kernels()) names.emplace_back(kernels->name);
@@ -219,6 +227,8 @@ NB_MODULE(_engine, m) {
     m.doc() = "The native CPU engine of bothways; use bothways.native.NativeBackend.";
     m.def("available_isas", &bothways::available_isas,
           "Instruction sets that are available on this machine, fastest first.");
+    m.def("int8_scheme", &bothways::int8_scheme, "isa"_a,
+          "The scheme of int8 products on an instruction set: sums32 or sums16.");
     nb::class_<PythonScanner>(m, "Scanner")
         .def(nb::init<int, const std::string&>(), nb::kw_only(), "threads"_a, "isa"_a)
         .def_prop_ro("isa", &PythonScanner::isa)

@@ -64,6 +64,7 @@ class VectorOrigin(msgspec.Struct, kw_only=True):
     normalization: str
     dimensions: int
     precision: str
+    int8_scheme: str
     prompt: str
     version: str
 

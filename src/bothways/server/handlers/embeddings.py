@@ -23,6 +23,7 @@ from bothways.server.errors import ApiError
 from bothways.server.exchange import Exchange, Reply, encode_rows
 from bothways.server.models import ServedModel
 from bothways.server.service import RequestInputs, Service
+from bothways.streaming.settings import int8_scheme_of
 
 __all__ = ["EmbeddingHandlers", "as_list", "vector_options"]
 
@@ -161,6 +162,7 @@ def _origin(
         normalization="l2" if normalized else "none",
         dimensions=dimensions,
         precision=encoder.backend.precision,
+        int8_scheme=int8_scheme_of(encoder),
         prompt=encoder.session.prompt(options).text,
         version=bothways.__version__,
     )

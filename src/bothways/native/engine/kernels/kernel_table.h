@@ -3,6 +3,8 @@
 
 #include "attention.h"
 #include "gemm.h"
+#include "gemm_int8.h"
+#include "quantize.h"
 #include "row_ops.h"
 #include "scan.h"
 
@@ -14,11 +16,12 @@ constexpr Kernels make_kernel_table() {
     Kernels k{};
     k.name = S::name;
     k.nr = Gemm<S>::nr;
-    k.int8_nr = Gemm<S>::int8_nr;
+    k.int8_nr = GemmInt8<S>::nr;
+    k.int8_scheme = S::int8_scheme;
     k.a_zero_point = S::a_zero_point;
-    k.gemm_fp32 = Gemm<S>::fp32;
-    k.gemm_int8 = Gemm<S>::int8;
-    k.quantize = RowOps<S>::quantize;
+    k.gemm_fp32 = Gemm<S>::gemm;
+    k.gemm_int8 = GemmInt8<S>::gemm;
+    k.quantize = Quantize<S>::rows;
     k.norm = RowOps<S>::norm;
     k.attention = Attention<S>::attention;
     k.attention_probabilities = Attention<S>::probabilities;

@@ -61,6 +61,32 @@ BOTHWAYS_INLINE void microkernel_int8(typename S::I32 (&acc)[MR][NR], const std:
     }
 }
 
+// acc (MR, NR) = start (NR) + a (MR, 32) b (32, NR) in 16 bits: two sums for each output, one of the products
+// with k % 4 of 0 and 1 and one of the others. Without `starts`, the sums start at 0. The stride lda is in bytes.
+template <Sums16Simd S, int MR, int NR, bool starts, class P>
+BOTHWAYS_INLINE void microkernel_sums16(typename S::I16 (&acc)[MR][NR], const std::uint8_t* a,
+                                        std::ptrdiff_t lda, const std::int8_t* b, const std::int16_t* start,
+                                        P prefetch) {
+    BOTHWAYS_UNROLL
+    for (int r = 0; r < MR; ++r)
+        BOTHWAYS_UNROLL
+        for (int v = 0; v < NR; ++v)
+            acc[r][v] = starts ? S::load_i16(start + v * S::lanes * 2) : S::zero_i16();
+    BOTHWAYS_UNROLL
+    for (int k4 = 0; k4 < 8; ++k4) {
+        typename S::I8 b_quad[NR];
+        BOTHWAYS_UNROLL
+        for (int v = 0; v < NR; ++v) b_quad[v] = S::load_i8(b + (k4 * NR + v) * S::lanes * 4);
+        BOTHWAYS_UNROLL
+        for (int r = 0; r < MR; ++r) {
+            const typename S::I8 a_quad = S::broadcast4(a + r * lda + k4 * 4);
+            BOTHWAYS_UNROLL
+            for (int v = 0; v < NR; ++v) acc[r][v] = S::madd_pairs(acc[r][v], a_quad, b_quad[v]);
+        }
+        prefetch.fetch(k4);
+    }
+}
+
 template <Simd S, int MR, int NR>
 BOTHWAYS_INLINE void zero_tile(typename S::F32 (&acc)[MR][NR]) {
     for (int r = 0; r < MR; ++r)

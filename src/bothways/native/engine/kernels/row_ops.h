@@ -1,4 +1,4 @@
-// Operations on rows: norms, quantization, rotary positions, pooling.
+// Operations on rows: norms, rotary positions, pooling.
 #pragma once
 
 #include <cmath>
@@ -39,7 +39,7 @@ struct RowOps {
                 V unit = S::mul(S::sub(load(x + i, n), center), scale);
                 V gain = load(args.gain + i, n);
                 V scaled = args.bias ? S::fma(unit, gain, load(args.bias + i, n)) : S::mul(unit, gain);
-                store(y + i, scaled, n);
+                store(y + i, args.accumulate == Accumulate::add ? S::add(load(y + i, n), scaled) : scaled, n);
             });
         }
     }
@@ -60,49 +60,6 @@ struct RowOps {
             total = S::fma(d, d, total);
         });
         return S::reduce_add(total);
-    }
-
-    static void quantize(const GemmInput& in, int k, int first, int last, QuantRange range) {
-        constexpr int group = QuantizedRows::group;
-        const QuantizedRows& q = in.quantized;
-        const int groups = (k + group - 1) / group;
-        for (int row = first; row < last; ++row) {
-            for (int g = 0; g < groups; ++g) {
-                const float* x = in.a + row * in.lda + g * group;
-                const int width = k - g * group < group ? k - g * group : group;
-                const std::ptrdiff_t at = std::ptrdiff_t(g) * q.capacity + row;
-                const float lower = range.is_dynamic() ? min(x, width) : range.lower;
-                q.scale[at] = quantize_group(x, width, lower, q.q8 + at * group);
-                // dot4 subtracts a_zero_point from q8; this adds it again.
-                q.zero_point[std::ptrdiff_t(row) * groups + g] =
-                    lower + static_cast<float>(S::a_zero_point) * q.scale[at];
-            }
-        }
-    }
-
-    static float min(const float* x, int width) {
-        V low = S::broadcast(x[0]);
-        for_each_vector(width, [&](int i, int n) { low = S::min(low, load_padded(x, i, n)); });
-        return S::reduce_min(low);
-    }
-
-    // Loads n lanes from x + i, and fills the rest with x[0], which changes neither minimum nor maximum.
-    static V load_padded(const float* x, int i, int n) {
-        const V v = load(x + i, n);
-        return n < S::lanes ? S::blend_range(v, 0, n, x[0]) : v;
-    }
-
-    // Writes q8 = round((x - lower) / scale) and returns the scale, which maps max(x) to 255.
-    static float quantize_group(const float* x, int width, float lower, std::uint8_t* q8) {
-        V high = S::broadcast(x[0]);
-        for_each_vector(width, [&](int i, int n) { high = S::max(high, load_padded(x, i, n)); });
-        const float range = S::reduce_max(high) - lower;
-        const V inverse_scale = S::broadcast(range > 0 ? 255.0f / range : 0.0f);
-        const V shift = S::broadcast(lower);
-        for_each_vector(width, [&](int i, int n) {
-            S::store_u8_sat(q8 + i, S::mul(S::sub(load(x + i, n), shift), inverse_scale));
-        });
-        return range > 0 ? range / 255.0f : 0.0f;
     }
 
     // Su et al. 2021, eq. 34.

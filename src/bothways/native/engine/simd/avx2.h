@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "../int8_scheme.h"
+
 namespace bothways {
 namespace {
 
@@ -84,7 +86,7 @@ struct Avx2 {
 
     using I32 = __m256i;
     using I8 = __m256i;
-    static constexpr int MR_INT8 = 4;
+    static constexpr int MR_INT8 = 6;
     static constexpr int NR_INT8 = 2;
     static constexpr int a_zero_point = 0;
     static constexpr bool has_dot4 = false;
@@ -103,6 +105,27 @@ struct Avx2 {
         I32 b_odd = _mm256_srai_epi16(b, 8);
         acc = _mm256_add_epi32(acc, _mm256_madd_epi16(a_even, b_even));
         return _mm256_add_epi32(acc, _mm256_madd_epi16(a_odd, b_odd));
+    }
+    static constexpr Int8Scheme int8_scheme = Int8Scheme::sums16;
+    using I16 = __m256i;
+    static I16 zero_i16() { return _mm256_setzero_si256(); }
+    static I16 load_i16(const std::int16_t* p) {
+        return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    }
+    // Inline assembly where the compiler supports it: from the intrinsics, GCC 12 spills the accumulators.
+    static I16 madd_pairs(I16 acc, I8 a, I8 b) {
+#if defined(__GNUC__) || defined(__clang__)
+        I16 pairs;
+        asm("vpmaddubsw %3, %2, %1\n\tvpaddw %1, %0, %0" : "+x"(acc), "=&x"(pairs) : "x"(a), "x"(b));
+        return acc;
+#else
+        return _mm256_add_epi16(acc, _mm256_maddubs_epi16(a, b));
+#endif
+    }
+    static I32 add_pairs(I16 a) { return _mm256_madd_epi16(a, _mm256_set1_epi16(1)); }
+    static F32 add_like_pairs(F32 a) {
+        const F32 fours = _mm256_add_ps(a, _mm256_permute2f128_ps(a, a, 0x01));
+        return _mm256_add_ps(fours, _mm256_permute_ps(fours, 0xb1));
     }
     static F32 to_float(I32 a) { return _mm256_cvtepi32_ps(a); }
     static void store_u8_sat(std::uint8_t* p, F32 a) {
@@ -124,7 +147,9 @@ struct Avx2 {
 #ifdef BOTHWAYS_ISA_AVX2VNNI
 struct Avx2Vnni : Avx2 {
     static constexpr const char* name = "avx2vnni";
+    static constexpr int MR_INT8 = 4;
     static constexpr bool has_dot4 = true;
+    static constexpr Int8Scheme int8_scheme = Int8Scheme::sums32;
     // Inline assembly where the compiler supports it: with the intrinsic, GCC 12 spills the accumulators,
     // which halves the speed.
     static I32 dot4(I32 acc, I8 a, I8 b) {

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "../int8_scheme.h"
+
 namespace bothways {
 namespace {
 
@@ -76,8 +78,8 @@ struct Avx512 {
 
     using I32 = __m512i;
     using I8 = __m512i;
-    static constexpr int MR_INT8 = 4;
-    static constexpr int NR_INT8 = 4;
+    static constexpr int MR_INT8 = 12;
+    static constexpr int NR_INT8 = 2;
     static constexpr int a_zero_point = 0;
     static constexpr bool has_dot4 = false;
     static I32 zero_i32() { return _mm512_setzero_si512(); }
@@ -95,6 +97,26 @@ struct Avx512 {
         I32 b_odd = _mm512_srai_epi16(b, 8);
         acc = _mm512_add_epi32(acc, _mm512_madd_epi16(a_even, b_even));
         return _mm512_add_epi32(acc, _mm512_madd_epi16(a_odd, b_odd));
+    }
+    static constexpr Int8Scheme int8_scheme = Int8Scheme::sums16;
+    using I16 = __m512i;
+    static I16 zero_i16() { return _mm512_setzero_si512(); }
+    static I16 load_i16(const std::int16_t* p) { return _mm512_loadu_si512(p); }
+    // Inline assembly where the compiler supports it: from the intrinsics, GCC 12 spills the accumulators.
+    static I16 madd_pairs(I16 acc, I8 a, I8 b) {
+#if defined(__GNUC__) || defined(__clang__)
+        I16 pairs;
+        asm("vpmaddubsw %3, %2, %1\n\tvpaddw %1, %0, %0" : "+v"(acc), "=&v"(pairs) : "v"(a), "v"(b));
+        return acc;
+#else
+        return _mm512_add_epi16(acc, _mm512_maddubs_epi16(a, b));
+#endif
+    }
+    static I32 add_pairs(I16 a) { return _mm512_madd_epi16(a, _mm512_set1_epi16(1)); }
+    static F32 add_like_pairs(F32 a) {
+        a = _mm512_add_ps(a, _mm512_shuffle_f32x4(a, a, 0x4e));
+        a = _mm512_add_ps(a, _mm512_shuffle_f32x4(a, a, 0xb1));
+        return _mm512_add_ps(a, _mm512_permute_ps(a, 0xb1));
     }
     static F32 to_float(I32 a) { return _mm512_cvtepi32_ps(a); }
     static void store_u8_sat(std::uint8_t* p, F32 a) {
@@ -114,7 +136,10 @@ struct Avx512 {
 #ifdef BOTHWAYS_ISA_AVX512VNNI
 struct Avx512Vnni : Avx512 {
     static constexpr const char* name = "avx512vnni";
+    static constexpr int MR_INT8 = 4;
+    static constexpr int NR_INT8 = 4;
     static constexpr bool has_dot4 = true;
+    static constexpr Int8Scheme int8_scheme = Int8Scheme::sums32;
     // Inline assembly where the compiler supports it: with the intrinsic, GCC 12 spills the accumulators,
     // which halves the speed.
     static I32 dot4(I32 acc, I8 a, I8 b) {

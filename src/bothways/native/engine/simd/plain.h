@@ -10,6 +10,8 @@
 #include <cstring>
 #include <initializer_list>
 
+#include "../int8_scheme.h"
+
 namespace bothways {
 namespace {
 
@@ -124,6 +126,7 @@ struct Plain {
     static constexpr int a_zero_point = 0;
     // Whether the machine has dot4 as one instruction.
     static constexpr bool has_dot4 = false;
+    static constexpr Int8Scheme int8_scheme = Int8Scheme::sums32;
     static I32 zero_i32() { return I32{{0, 0, 0, 0}}; }
     // The 4 bytes at `a`, repeated in every lane.
     static I8 broadcast4(const std::uint8_t* a) {
@@ -142,6 +145,37 @@ struct Plain {
         for (int i = 0; i < 16; ++i)
             acc.lane[i / 4] += int(a.byte[i]) * static_cast<std::int8_t>(b.byte[i]);
         return acc;
+    }
+    // A vector of 2 * lanes 16-bit sums.
+    struct I16 {
+        std::int16_t lane[8];
+    };
+    static I16 zero_i16() { return I16{}; }
+    static I16 load_i16(const std::int16_t* p) {
+        I16 y;
+        std::memcpy(y.lane, p, sizeof y.lane);
+        return y;
+    }
+    // acc + (a0 b0 + a1 b1) in each lane, of its 2 bytes of a and b. The sum wraps around; that of a pair alone
+    // must fit.
+    static I16 madd_pairs(I16 acc, I8 a, I8 b) {
+        I16 y;
+        for (int i = 0; i < 8; ++i)
+            y.lane[i] = static_cast<std::int16_t>(acc.lane[i] +
+                                                  int(a.byte[2 * i]) * static_cast<std::int8_t>(b.byte[2 * i]) +
+                                                  int(a.byte[2 * i + 1]) *
+                                                      static_cast<std::int8_t>(b.byte[2 * i + 1]));
+        return y;
+    }
+    // The sum of the 2 lanes of a that belong to each lane of the result.
+    static I32 add_pairs(I16 a) {
+        I32 y;
+        for (int i = 0; i < lanes; ++i) y.lane[i] = a.lane[2 * i] + a.lane[2 * i + 1];
+        return y;
+    }
+    // In each lane i, the sum of all lanes j with equal j % 4 / 2.
+    static F32 add_like_pairs(F32 a) {
+        return F32{{a.lane[0] + a.lane[1], a.lane[0] + a.lane[1], a.lane[2] + a.lane[3], a.lane[2] + a.lane[3]}};
     }
     static F32 to_float(I32 a) {
         return each([&](int i) { return static_cast<float>(a.lane[i]); });

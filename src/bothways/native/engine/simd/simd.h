@@ -5,6 +5,8 @@
 #include <concepts>
 #include <cstdint>
 
+#include "../int8_scheme.h"
+
 namespace bothways {
 
 // clang-format off
@@ -54,6 +56,7 @@ concept Simd = requires(typename S::F32 x, typename S::I32 acc, typename S::I8 b
     // int8.
     requires S::a_zero_point == 0 || S::a_zero_point == 128;
     { S::has_dot4 } -> std::convertible_to<bool>;
+    { S::int8_scheme } -> std::convertible_to<Int8Scheme>;
     { S::zero_i32() } -> std::same_as<typename S::I32>;
     { S::broadcast4(a) } -> std::same_as<typename S::I8>;
     { S::load_i8(b) } -> std::same_as<typename S::I8>;
@@ -61,6 +64,17 @@ concept Simd = requires(typename S::F32 x, typename S::I32 acc, typename S::I8 b
     { S::to_float(acc) } -> std::same_as<typename S::F32>;
     { S::store_u8_sat(u8, x) } -> std::same_as<void>;
     { S::store_i8x4(i8, x, x, x, x) } -> std::same_as<void>;
+};
+
+// The primitives of 16-bit sums. I16 holds 2 * lanes sums, two for each lane of I32.
+template <class S>
+concept Sums16Simd = Simd<S> && requires(typename S::F32 x, typename S::I16 sums, typename S::I8 bytes,
+                                         const std::int16_t* p) {
+    { S::zero_i16() } -> std::same_as<typename S::I16>;
+    { S::load_i16(p) } -> std::same_as<typename S::I16>;
+    { S::madd_pairs(sums, bytes, bytes) } -> std::same_as<typename S::I16>;
+    { S::add_pairs(sums) } -> std::same_as<typename S::I32>;
+    { S::add_like_pairs(x) } -> std::same_as<typename S::F32>;
 };
 // clang-format on
 

@@ -30,50 +30,82 @@ double combine(Accumulate accumulate, double old, double x) {
     return accumulate == Accumulate::add ? old + x : accumulate == Accumulate::multiply ? old * x : x;
 }
 
+// Inputs of a product: random, or those for which sums16 has its largest sums.
+enum class Operand { random, aligned };
+
+// Inputs (rows, stride) at which a sum of products is largest: multiples of a row of weights, or as near to
+// them as a lower bound of the inputs allows.
+Buffer<float> aligned_inputs(const Buffer<float>& weight, const Shape& s, int stride, float lower) {
+    Buffer<float> a(static_cast<std::size_t>(s.m * stride));
+    a.fill_zero();
+    for (int r = 0; r < s.m; ++r)
+        for (int k = 0; k < s.k; ++k)
+            a[r * stride + k] = std::max((r % 2 ? -3.0f : 3.0f) * weight[r / 2 % s.n * s.k + k], lower);
+    return a;
+}
+
+// Weights (n, k) of equal size with random signs: the largest norm that codes can have.
+Buffer<float> flat_weights(const Shape& s, bool positive) {
+    Buffer<float> weight = random_floats(static_cast<std::size_t>(s.n * s.k), 2);
+    for (int i = 0; i < s.n * s.k; ++i) weight[i] = weight[i] < 0 && !positive ? -0.5f : 0.5f;
+    return weight;
+}
+
 // The inputs and weights that a product computes with: rounded to 8 bits in int8.
 struct Operands {
     std::vector<double> a, b;
 };
 
-Operands operands(const Kernels& kernels, const Shape& s, const GemmInput& in, const float* weight,
-                  Precision precision) {
-    constexpr int group = QuantizedRows::group;
-    const int groups = (s.k + group - 1) / group;
+// The scale of a row of weights in int8.
+double weight_scale(const Kernels& kernels, const float* weight, int inputs) {
+    float max_abs = 0, norm = 0;
+    for (int k = 0; k < inputs; ++k) max_abs = std::max(max_abs, std::fabs(weight[k]));
+    if (kernels.int8_scheme == Int8Scheme::sums16)
+        for (int first = 0; first < inputs; first += 32)
+            for (int half = 0; half < 2; ++half) {
+                float squares = 0;
+                for (int k = first; k < std::min(first + 32, inputs); ++k)
+                    if (k % 4 / 2 == half) squares += weight[k] * weight[k];
+                norm = std::max(norm, std::sqrt(squares));
+            }
+    return std::max(max_abs / 127, norm / Sums16::weight_norm);
+}
+
+Operands operands(const Kernels& kernels, const Shape& s, const GemmInput& in, QuantRange range,
+                  const float* weight, Precision precision) {
     Operands o{std::vector<double>(static_cast<std::size_t>(s.m) * s.k),
                std::vector<double>(static_cast<std::size_t>(s.n) * s.k)};
     for (int r = 0; r < s.m; ++r)
-        for (int k = 0; k < s.k; ++k) {
-            const QuantizedRows& q = in.quantized;
-            const int g = k / group;
-            const std::ptrdiff_t at = std::ptrdiff_t(g) * q.capacity + r;
-            o.a[r * s.k + k] =
-                precision == Precision::fp32
-                    ? double(in.a[r * in.lda + k])
-                    : double(q.scale[at]) * (q.q8[at * group + k % group] - kernels.a_zero_point) +
-                          double(q.zero_point[std::ptrdiff_t(r) * groups + g]);
-        }
+        for (int k = 0; k < s.k; ++k)
+            o.a[r * s.k + k] = precision == Precision::fp32
+                                   ? double(in.a[r * in.lda + k])
+                                   : activation_value(kernels, in.quantized, range, r, k, s.k);
     for (int j = 0; j < s.n; ++j) {
-        float max_abs = 0;
-        for (int k = 0; k < s.k; ++k) max_abs = std::max(max_abs, std::fabs(weight[j * s.k + k]));
+        const double scale = weight_scale(kernels, weight + j * s.k, s.k);
         for (int k = 0; k < s.k; ++k) {
             const float w = weight[j * s.k + k];
             o.b[j * s.k + k] = precision == Precision::fp32
                                    ? double(w)
-                                   : double(max_abs / 127) * std::nearbyint(w * (127 / max_abs));
+                                   : scale * std::nearbyint(w * (1 / static_cast<float>(scale)));
         }
     }
     return o;
 }
 
 void check_product(Check& check, const Kernels& kernels, const Shape& s, Precision precision,
-                   Activation activation, Accumulate accumulate, QuantRange range) {
+                   Activation activation, Accumulate accumulate, QuantRange range,
+                   Operand operand = Operand::random) {
     const std::string where = "m, k, n = " + std::to_string(s.m) + ", " + std::to_string(s.k) + ", " +
                               std::to_string(s.n) + ", activation " + std::to_string(int(activation)) +
                               ", accumulate " + std::to_string(int(accumulate));
     const int lda = s.k + 5, ldc = s.n + 3;
     const float lower = range.is_dynamic() ? -1 : range.lower;
-    const Buffer<float> a = random_floats(static_cast<std::size_t>(s.m * lda), 1, lower, 1);
-    const Buffer<float> weight = random_floats(static_cast<std::size_t>(s.n * s.k), 2);
+    const Buffer<float> weight = operand == Operand::aligned
+                                     ? flat_weights(s, !range.is_dynamic())
+                                     : random_floats(static_cast<std::size_t>(s.n * s.k), 2);
+    const Buffer<float> a = operand == Operand::aligned
+                                ? aligned_inputs(weight, s, lda, range.lower)
+                                : random_floats(static_cast<std::size_t>(s.m * lda), 1, lower, 1);
     const Buffer<float> bias = random_floats(static_cast<std::size_t>(s.n), 3);
     const Buffer<float> old = random_floats(static_cast<std::size_t>(s.m * ldc), 4);
     Buffer<float> c(old.size());
@@ -81,12 +113,13 @@ void check_product(Check& check, const Kernels& kernels, const Shape& s, Precisi
 
     const Linear linear(kernels, precision, s.k, {{weight.data(), bias.data(), s.n}}, range);
     QuantizedBuffer quantized;
-    quantized.reserve(QuantizedBuffer::cells(s.m, s.k));
+    const int group = int8_group(kernels.int8_scheme);
+    quantized.reserve(QuantizedBuffer::cells(s.m, s.k, group), group);
     const Team team;
     const GemmInput in = linear.prepare(team, a.data(), lda, s.m, quantized);
     linear.apply(team, in, c.data(), ldc, accumulate, activation);
 
-    const Operands o = operands(kernels, s, in, weight.data(), precision);
+    const Operands o = operands(kernels, s, in, range, weight.data(), precision);
     const double approximation = precision == Precision::int8 && activation == Activation::gelu ? 5e-4 : 1e-6;
     for (int r = 0; r < s.m; ++r)
         for (int j = 0; j < ldc; ++j) {
@@ -115,6 +148,10 @@ void check_linear(const Kernels& kernels) {
             check_product(check, kernels, shape, precision, Activation::none, Accumulate::store, {});
             check_product(check, kernels, shape, precision, Activation::none, Accumulate::add, {-0.17f});
         }
+        if (precision == Precision::int8)
+            for (const QuantRange range : {QuantRange{}, QuantRange{-0.17f}})
+                check_product(check, kernels, {16, 130, 40}, precision, Activation::none, Accumulate::store, range,
+                              Operand::aligned);
         const Shape shape = {9, 130, 70};
         for (const Activation activation : {Activation::none, Activation::relu, Activation::gelu,
                                             Activation::gelu_tanh, Activation::silu})

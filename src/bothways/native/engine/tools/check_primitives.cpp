@@ -113,6 +113,14 @@ void check_values(const Probe& probe) {
     check.equal(results[2], *std::min_element(x.data(), x.data() + lanes), "reduce_min");
 
     Buffer<float> exponent(size), y(size);
+    if (probe.add_like_pairs) {
+        probe.add_like_pairs(x.data(), y.data());
+        for (int i = 0; i < lanes; ++i) {
+            double like = 0;
+            for (int j = 0; j < lanes; ++j) like += j % 4 / 2 == i % 4 / 2 ? double(x[j]) : 0;
+            check.near(y[i], like, 1e-3, "add_like_pairs");
+        }
+    }
     for (int e = -126; e <= 127; ++e) {
         std::fill(exponent.data(), exponent.data() + lanes, static_cast<float>(e) + 0.25f);
         Buffer<float> one(size);
@@ -188,6 +196,51 @@ void check_int8_microkernel(const Probe& probe) {
         }
 }
 
+// Codes at the limits of sums16: 16 activations and 16 weights with the largest norms, of equal or of opposite
+// signs, so that sums reach both ends of 16 bits; and random signs. The start subtracts the center from the
+// activations.
+void check_sums16_microkernel(const Probe& probe) {
+    if (!probe.microkernel_sums16) return;
+    Check check(probe.isa, "microkernel_sums16");
+    constexpr int inputs = int8_group(Int8Scheme::sums16), center = int(Sums16::center);
+    constexpr int weight_code = int(Sums16::weight_norm + 2) / 4, code = int(Sums16::activation_norm + 2) / 4;
+    static_assert(16 * code * weight_code > 31000, "near the limit");
+    std::mt19937 random(10);
+    const auto sign = [&] { return random() % 2 ? 1 : -1; };
+    for (int nr = 1; nr <= probe.nr_int8; ++nr)
+        for (const bool centered : {true, false}) {
+            const int width = nr * probe.lanes;
+            std::vector<std::uint8_t> a(static_cast<std::size_t>(probe.mr_int8 * inputs));
+            std::vector<std::int8_t> b(static_cast<std::size_t>(width * inputs));
+            std::vector<std::int16_t> start(static_cast<std::size_t>(width * 2));
+            for (int k = 0; k < inputs; ++k) {
+                const int row_sign = sign();
+                for (int r = 0; r < probe.mr_int8; ++r)
+                    a[r * inputs + k] = static_cast<std::uint8_t>(
+                        centered ? center + code * (r % 3 == 2 ? sign() : r % 3 ? -row_sign : row_sign) : code);
+                for (int j = 0; j < width; ++j) {
+                    const int s = j % 3 == 2 ? sign() : !centered ? 1 - j % 2 * 2 : j % 2 ? -row_sign : row_sign;
+                    b[(k / 4 * width + j) * 4 + k % 4] = static_cast<std::int8_t>(s * weight_code);
+                    start[2 * j + k % 4 / 2] =
+                        static_cast<std::int16_t>(start[2 * j + k % 4 / 2] - center * s * weight_code);
+                }
+            }
+            Buffer<float> c(static_cast<std::size_t>(probe.mr_int8 * width));
+            for (int mr = 1; mr <= probe.mr_int8; ++mr) {
+                probe.microkernel_sums16(mr, nr, a.data(), inputs, b.data(), centered ? start.data() : nullptr,
+                                         c.data());
+                for (int r = 0; r < mr; ++r)
+                    for (int j = 0; j < width; ++j) {
+                        int expected = 0;
+                        for (int k = 0; k < inputs; ++k)
+                            expected += (a[r * inputs + k] - (centered ? center : 0)) *
+                                        b[(k / 4 * width + j) * 4 + k % 4];
+                        check.equal(c[r * width + j], expected, "mr = " + std::to_string(mr));
+                    }
+            }
+        }
+}
+
 }  // namespace
 
 void check_primitives(const Probe& probe) {
@@ -200,6 +253,7 @@ void check_primitives(const Probe& probe) {
 void check_microkernels(const Probe& probe) {
     check_fp32_microkernel(probe);
     check_int8_microkernel(probe);
+    check_sums16_microkernel(probe);
 }
 
 }  // namespace bothways

@@ -56,6 +56,9 @@ private:
     double worst_ = 0;
 };
 
+// The value that input i, of k, of a quantized row stands for.
+double activation_value(const Kernels& kernels, const QuantizedRows& q, QuantRange range, int row, int i, int k);
+
 void check_primitives(const Probe& probe);
 void check_microkernels(const Probe& probe);
 void check_linear(const Kernels& kernels);

@@ -29,6 +29,14 @@ struct PeakLoops {
         for (int i = 0; i < quads * 4; ++i) q8[i] = static_cast<std::uint8_t>(data[i % chains] + float(i));
         const auto b = S::load_i8(weights);
         auto a = S::broadcast4(q8);
+        if constexpr (S::int8_scheme == Int8Scheme::sums16) {
+            typename S::I16 sums[chains];
+            for (int c = 0; c < chains; ++c) sums[c] = S::zero_i16();
+            for (long round = 0; round < rounds; ++round)
+                for (int c = 0; c < chains; ++c) sums[c] = S::madd_pairs(sums[c], a, b);
+            for (int c = 0; c < chains; ++c) data[c] = S::reduce_add(S::to_float(S::add_pairs(sums[c])));
+            return 2.0 * 4 * S::lanes * chains * static_cast<double>(rounds);
+        }
         typename S::I32 acc[chains];
         for (int c = 0; c < chains; ++c) acc[c] = S::zero_i32();
         for (long round = 0; round < rounds; ++round) {

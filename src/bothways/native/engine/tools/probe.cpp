@@ -55,6 +55,38 @@ void int8_microkernel(int mr, int nr, const std::uint8_t* a, std::ptrdiff_t lda,
     });
 }
 
+template <class T>
+constexpr auto sums16_microkernel() {
+    using Function = decltype(Probe::microkernel_sums16);
+    if constexpr (Sums16Simd<T>)
+        return Function{[](int mr, int nr, const std::uint8_t* a, std::ptrdiff_t lda, const std::int8_t* b,
+                           const std::int16_t* start, float* c) {
+            with_constant<T::MR_INT8>(mr, [&]<int MR>() {
+                with_constant<T::NR_INT8>(nr, [&]<int NR>() {
+                    typename T::I16 acc[MR][NR];
+                    if (start)
+                        microkernel_sums16<T, MR, NR, true>(acc, a, lda, b, start, NoPrefetch{});
+                    else
+                        microkernel_sums16<T, MR, NR, false>(acc, a, lda, b, start, NoPrefetch{});
+                    for (int r = 0; r < MR; ++r)
+                        for (int v = 0; v < NR; ++v)
+                            T::store(c + (r * NR + v) * T::lanes, T::to_float(T::add_pairs(acc[r][v])));
+                });
+            });
+        }};
+    else
+        return Function{};
+}
+
+template <class T>
+constexpr auto like_pairs() {
+    using Function = decltype(Probe::add_like_pairs);
+    if constexpr (Sums16Simd<T>)
+        return Function{[](const float* x, float* y) { T::store(y, T::add_like_pairs(T::load(x))); }};
+    else
+        return Function{};
+}
+
 void transpose(float* square) {
     V row[S::lanes];
     for (int i = 0; i < S::lanes; ++i) row[i] = S::load(square + i * S::lanes);
@@ -70,7 +102,7 @@ extern const Probe BOTHWAYS_CONCAT(probe_, BOTHWAYS_ISA);
 constinit const Probe BOTHWAYS_CONCAT(probe_, BOTHWAYS_ISA) = {
     S::name, S::lanes, S::MR, S::NR, S::MR_INT8, S::NR_INT8, S::a_zero_point,
     functions, sizeof functions / sizeof *functions,
-    microkernel, int8_microkernel,
+    microkernel, int8_microkernel, sums16_microkernel<S>(), like_pairs<S>(),
     [](const float* x, float* y, int n) { S::store_partial(y, S::load_partial(x, n), n); },
     [](const float* x, float* y, int n) { S::store(y, S::load_partial(x, n)); },
     [](const float* x, float* y, int first, int last, float other) {

@@ -28,6 +28,12 @@ struct Probe {
     void (*microkernel_int8)(int mr, int nr, const std::uint8_t* a, std::ptrdiff_t lda, const std::int8_t* b,
                              int kc4, float* c);
 
+    // c = the 16-bit sums of microkernel_sums16, added in pairs, for 32 inputs; b is (8, nr * lanes, 4) and start
+    // (nr * lanes, 2), or null. Null on instruction sets without 16-bit sums.
+    void (*microkernel_sums16)(int mr, int nr, const std::uint8_t* a, std::ptrdiff_t lda, const std::int8_t* b,
+                               const std::int16_t* start, float* c);
+
+    void (*add_like_pairs)(const float* x, float* y);  // or null, likewise
     void (*copy_partial)(const float* x, float* y, int n);  // load_partial, store_partial
     void (*load_partial)(const float* x, float* y, int n);  // y gets all lanes
     void (*blend_range)(const float* x, float* y, int first, int last, float other);
