@@ -123,7 +123,8 @@ def _gather(data: mmap.mmap, offsets: np.ndarray, dtype: np.dtype[Any], count: i
         raise EOFError("the file is shorter than its metadata says")
     # Every place in the file is an item, so that NumPy copies those at the offsets.
     places = np.ndarray((max(0, len(data) - size + 1),), f"V{size}", data, strides=(1,))
-    return places[offsets].view(dtype).reshape(-1, count)
+    gathered: np.ndarray = places[offsets].view(dtype).reshape(-1, count)
+    return gathered
 
 
 def find_plain_pages(
