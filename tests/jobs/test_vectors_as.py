@@ -57,7 +57,8 @@ def test_int8_codes_have_the_ranges_of_a_sample_of_the_job(
     ranges = quantization_ranges(vectors)  # the sample has all rows of a small job
     assert job.spec.ranges is not None
     assert np.array_equal(job.spec.ranges, ranges)
-    parts = [pq.read_table(path)["vector"].to_pylist() for path in job.folder.glob("*.parquet")]
+    paths = job.folder.glob("*.parquet")
+    parts: list[Any] = [pq.read_table(path)["vector"].to_pylist() for path in paths]
     stored = np.array(sorted(row for part in parts for row in part))
     codes = VectorCodec("int8", vectors.shape[1], ranges).encode(vectors)
     assert np.array_equal(stored, np.array(sorted(codes.tolist())))

@@ -1,7 +1,7 @@
 """Chunks of rows: limits of their sizes, their vectors, and errors that name the row."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from bothways.errors import InputError
@@ -95,9 +95,9 @@ def encode_chunk(
     Raises:
         InputError: naming the file and row of a sequence that cannot be encoded.
     """
-    sequences: Sequence[object] = [row.value for row in chunk] if prepared is None else prepared
+    sequences: Any = [row.value for row in chunk] if prepared is None else prepared
     with name_row_in_errors(chunk):
-        return encoder.encode_detailed(
+        vectors: SequenceVectors = encoder.encode_detailed(
             sequences,
             pooling=settings.pooling,
             normalize=settings.normalize,
@@ -110,6 +110,7 @@ def encode_chunk(
             max_tokens=plan.batch_tokens,
             progress=progress,
         )
+    return vectors
 
 
 @contextlib.contextmanager
