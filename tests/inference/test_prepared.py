@@ -1,6 +1,7 @@
 """Sequences that are tokenized before they are encoded."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def test_prepared_sequences_have_the_vectors_of_the_sequences(encoder: Encoder) 
     prepared = encoder.prepare(SEQUENCES, on_overflow="window")
     assert list(prepared) == SEQUENCES
     assert len(prepared) == 3
-    result = encoder.encode_detailed(prepared, on_overflow="window", max_tokens=7)
+    result: Any = encoder.encode_detailed(prepared, on_overflow="window", max_tokens=7)
     expected = encoder.encode_detailed(SEQUENCES, on_overflow="window")
     assert np.array_equal(result.vectors, expected.vectors)
     assert np.array_equal(result.num_tokens, expected.num_tokens)
