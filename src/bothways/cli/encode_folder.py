@@ -41,6 +41,13 @@ class FolderOptions(JobRunOptions):
             group=_GROUP, unit="N", minimum=1, advanced=True,
         ),
     ] = None  # fmt: skip
+    plan_only: Annotated[
+        bool,
+        Option(
+            "Plan the job, and leave encoding to workers (`bothways job work`).",
+            group=_GROUP, advanced=True,
+        ),
+    ] = False  # fmt: skip
 
 
 def is_folder(output: str) -> bool:
@@ -60,7 +67,7 @@ def encode_folder(
     max_memory: int | None,
     quiet: bool,
 ) -> None:
-    """Plan the job if the folder has none, and encode what is missing.
+    """Plan the job if the folder has none, and encode what is missing, unless told to plan only.
 
     Raises:
         DataFileError: if the folder has another job, or other files.
@@ -101,6 +108,13 @@ def encode_folder(
         )
     if not quiet:
         _note_columns(job, inputs)
+    if folder_options.plan_only:
+        if not quiet:
+            note(
+                f"{folder}: {job.plan.rows:,} rows in {len(job.plan.shards):,} parts are planned; "
+                f"to encode them: bothways job work {folder}"
+            )
+        return
     run_job(job, encoder, folder_options, max_memory=max_memory, quiet=quiet)
 
 

@@ -13,7 +13,7 @@ from bothways.cli.command import command
 from bothways.cli.console import note, warn
 from bothways.cli.hits import Query, print_hits
 from bothways.cli.search_queries import QueriesOptions, read_argument, read_queries
-from bothways.errors import DataFileError, InputError
+from bothways.errors import DataFileError, InputError, MissingExtra
 from bothways.io.options import Option
 from bothways.model.config import PoolingMode
 
@@ -117,7 +117,7 @@ def search(
         bothways search --like B0042 --in products.parquet
     """
     from bothways.files import Condition, find_like
-    from bothways.search import default_scan, open_index
+    from bothways.search import default_scan
 
     if [query is not None, bool(queries.inputs), options.like is not None].count(True) != 1:
         raise typer.BadParameter("give one of QUERY, --queries and --like")
@@ -126,7 +126,7 @@ def search(
         _search_queries(query, queries, options, where, backend, as_json=as_json, quiet=quiet)
         return
     _refuse_query_options(options)
-    index = None if options.exact else open_index(options.file)
+    index = _open_index(options)
     _note_index(options, index, quiet=quiet)
     hits = find_like(
         options.file,
@@ -155,13 +155,13 @@ def _search_queries(
     quiet: bool,
 ) -> None:
     from bothways.files import check_inputs, find_nearest_many
-    from bothways.search import default_scan, open_index
+    from bothways.search import default_scan
 
     files = check_inputs(
         queries.inputs, queries.file_options, note=(lambda _: None) if quiet else note
     )
     argument = None if query is None else read_argument(query)
-    index = None if options.exact else open_index(options.file)
+    index = _open_index(options)
     encoder, settings, origin, stored = _load(options, index, backend, quiet=quiet)
     if models.kind_of(encoder) == "series":
         raise InputError("this model reads series, and search needs text or symbols")
@@ -188,6 +188,14 @@ def _search_queries(
                 )  # fmt: skip
             if where and not any(hits_per_query) and not quiet:
                 note("no row has the values of --where")
+
+
+def _open_index(options: SearchOptions) -> "BitIndex | None":
+    """The index of the folder to search, if it has one; a graph cannot search some rows only."""
+    from bothways.search import open_index
+
+    index = None if options.exact else open_index(options.file)
+    return index.without_graph() if index is not None and options.where else index
 
 
 def _open_vectors(
@@ -221,6 +229,8 @@ def _note_index(options: SearchOptions, index: "BitIndex | None", *, quiet: bool
             f"searching the index of {options.file}: recall@{recall.k} was {recall.value:.3f} for "
             f"{recall.queries} of its rows; --exact compares all rows"
         )
+    if index.lacks_usearch:
+        note(f"searching without the graph of {options.file}: {MissingExtra('index', 'it')}")
     if missing := index.missing_parts():
         others = f" and {len(missing) - 1} more are" if len(missing) > 1 else " is"
         note(
