@@ -122,6 +122,7 @@ class ShardEncoder:
                 for row in chunk.bad:
                     bad.add(row)
                     counts.count_bad(row)
+                    report(counts)
                 batch = self._encode(chunk, cache, counts, report)
                 if chunk.rows:
                     ids = [ids[0] if ids else chunk.rows[0].id, chunk.rows[-1].id]
