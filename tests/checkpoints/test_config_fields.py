@@ -16,7 +16,7 @@ from bothways.checkpoints.folder import read_folder
 from bothways.checkpoints.unread_fields import UnreadFields
 from bothways.cli.inspect import describe
 from bothways.errors import CheckpointError, UnreadFieldsWarning
-from bothways.model.pooling import Dense, LayerNorm, Normalize
+from bothways.model.pooling import Dense, Normalize, PooledLayerNorm
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny
@@ -70,7 +70,7 @@ MODULE_FILES = {
 def every_module(tiny_sentences: "Tiny", tmp_path: Path) -> Path:
     """A folder with a module of each kind."""
     read = read_folder(tiny_sentences.path)
-    modules = (Dense(8, 8, bias=False), LayerNorm(8), Normalize())
+    modules = (Dense(8, 8, bias=False), PooledLayerNorm(8), Normalize())
     arrays = {
         **read.weights,
         "modules.0.weight": read.weights["blocks.0.attention.query.weight"],

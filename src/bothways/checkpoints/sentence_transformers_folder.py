@@ -22,7 +22,14 @@ from bothways.checkpoints.wrong_folders import unread_classifier
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import brief, has_file, read_object, read_optional_object
 from bothways.model.config import PoolingMode
-from bothways.model.pooling import Dense, DenseActivation, LayerNorm, Module, Normalize, Pooling
+from bothways.model.pooling import (
+    Dense,
+    DenseActivation,
+    Module,
+    Normalize,
+    PooledLayerNorm,
+    Pooling,
+)
 from bothways.model.spec import SIMILARITIES
 from bothways.model.weights import CheckedWeights
 
@@ -183,7 +190,7 @@ def _modules(
                 modules.append(dense)
                 weights.append(arrays.with_prefix(prefix))
             case "LayerNorm":
-                modules.append(LayerNorm(width))
+                modules.append(PooledLayerNorm(width))
                 weights.append(_layer_norm(files, path, width).with_prefix(prefix))
             case "Dropout":
                 _check_dropout(files, path / "config.json")
