@@ -209,6 +209,30 @@ POINTS = {
         },
         AROUND_WINDOWS,
     ),
+    "qwen2": Point("Qwen2Model", GROUPED | {"head_dim": 4}, AROUND_WINDOWS),
+    "qwen2-both-ways": Point(
+        "Qwen2Model",
+        GROUPED | {"is_causal": False, "head_dim": 6, "num_key_value_heads": None},
+        AROUND_WINDOWS,
+    ),
+    "qwen2-classes": Point(
+        "Qwen2ForSequenceClassification",
+        GROUPED | {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 2},
+        AROUND_WINDOWS,
+    ),
+    "mistral": Point("MistralModel", GROUPED | {"sliding_window": None}, AROUND_WINDOWS),
+    "mistral-windows": Point("MistralModel", GROUPED | {"sliding_window": 4}, AROUND_WINDOWS),
+    "mistral-tags": Point(
+        "MistralForTokenClassification",
+        GROUPED
+        | {
+            "is_causal": False,
+            "head_dim": None,
+            "sliding_window": 3,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 100.0},
+        },
+        AROUND_WINDOWS,
+    ),
     "eurobert": Point("EuroBertModel", EUROBERT | {"num_key_value_heads": None}),
     "eurobert-masked": Point(
         "EuroBertForMaskedLM", EUROBERT | {"mlp_bias": True, "attention_bias": True}
@@ -455,20 +479,18 @@ def qwen3_sentences(scratch: Path) -> Path:
 
     folder = scratch / "qwen3-base"
     shutil.copytree(build("qwen3", scratch).path, folder)
-    words = ["<unk>", "<end>", *"the of a river bank flows find Instruct : Query text".split()]
-    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<unk>"))
+    names = ["the", "of", "a", "river", "bank", "flows", "find", "Instruct", ":", "Query", "text"]
+    vocabulary = {word: index for index, word in enumerate(["<unk>", "<end>", *names])}
+    special = {"unk_token": "<unk>", "pad_token": "<end>", "eos_token": "<end>"}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, special["unk_token"]))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.add_special_tokens(["<end>"])
     tokenizer.post_processor = processors.TemplateProcessing(
         single="$A <end>", pair="$A $B <end>", special_tokens=[("<end>", 1)]
     )
-    transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        unk_token="<unk>",
-        pad_token="<end>",
-        eos_token="<end>",
-        padding_side="left",
-    ).save_pretrained(folder)
+    settings = special | {"padding_side": "left"}
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **settings)
+    fast.save_pretrained(folder)
     model = SentenceTransformer(
         modules=[
             Transformer(str(folder), max_seq_length=16),
