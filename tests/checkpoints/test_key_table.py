@@ -156,7 +156,8 @@ def test_a_written_model_of_every_family_is_read_unchanged(
         assert config.position_embedding == "learned"
         return
     theirs = key_table.write(ours, {})
-    theirs = {key_table.prefixes[prefix] + key: array for key, array in theirs.items()}
+    written, other = key_table.prefixes[0], key_table.prefixes[prefix % len(key_table.prefixes)]
+    theirs = {other + key.removeprefix(written): array for key, array in theirs.items()}
 
     shuffled = rng.permutation(list(theirs)).tolist()
     reading = key_table.read(shuffled, names.keys())
