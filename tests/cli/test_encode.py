@@ -463,6 +463,7 @@ def test_rows_without_chunks_have_no_rows(run: Run, proteins: str) -> None:
         (("-o", "o.npy", "--chunks", "2"), ".npy has vectors only; use .parquet or .jsonl with"),
         (("-o", "o.jsonl", "--chunks", "0"), "--chunks 0: expected a number of tokens, or"),
         (("-o", "o.jsonl", "--chunks", "2", "--tokens"), "use only one"),
+        (("-o", "o.parquet", "--chunks", "2", "--vectors-as", "int8"), "use f16 or binary with"),
         (("-o", "vectors/", "--chunks", "2"), "--chunks is for a single file of vectors"),
     ],
 )

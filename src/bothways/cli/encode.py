@@ -28,13 +28,17 @@ from bothways.errors import InputError
 from bothways.io.options import Option
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from bothways.encoder import Encoder
     from bothways.files import InputFile, ReadProgress, Row, VectorOutput
     from bothways.files.token_output import TokenOutput
+    from bothways.streaming.memory import ChunkPlan
 
 __all__ = ["COMMAND", "encode"]
 
 VectorFormat = Literal["parquet", "npy", "jsonl"]
+VectorForm = Literal["f32", "f16", "int8", "binary"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,6 +70,14 @@ class EncodeOptions(o.PoolingOptions):
             advanced=True,
         ),
     ] = True  # fmt: skip
+    vectors_as: Annotated[
+        VectorForm,
+        Option(
+            "Form of the vectors in .parquet and .npy: float32, float16, or a byte or a bit per "
+            "dimension; int8 reads the inputs twice.",
+            group="Output", unit="FORM", advanced=True,
+        ),
+    ] = "f32"  # fmt: skip
     tokens: Annotated[
         bool,
         Option(
@@ -76,8 +88,8 @@ class EncodeOptions(o.PoolingOptions):
     chunks: Annotated[
         str | None,
         Option(
-            "Write a vector per chunk of each row: of SIZE tokens, or `sentences`.",
-            group="Output", unit="SIZE",
+            "Write a vector per chunk of each row: of N tokens, or `sentences`.",
+            group="Output", unit="N",
         ),
     ] = None  # fmt: skip
     model: Annotated[str, Option(o.MODEL_HELP, group="Vectors", unit="MODEL")] = "minilm"
@@ -111,6 +123,7 @@ def encode(
     )
     from bothways.files import ReadProgress
     from bothways.files.token_output import TokenOutput
+    from bothways.files.vector_form import hash_ranges
     from bothways.streaming.memory import plan_chunks, reduce_memory_retention
 
     reduce_memory_retention()
@@ -136,20 +149,17 @@ def encode(
     with contextlib.ExitStack() as stack:
         with _suggest_slash(options):
             out = stack.enter_context(_open_output(options))
-        columns: tuple[str, ...] = out.COLUMNS
+        columns: tuple[str, ...] = (*out.COLUMNS, *(CHUNK_COLUMNS if chunks else ()))
         if (keep or chunks) and out.format == "npy":
             name = "--keep" if keep else "--chunks"
             raise InputError(f".npy has vectors only; use .parquet or .jsonl with {name}")
+        if options.vectors_as != "f32" and out.format == "jsonl":
+            raise InputError(
+                f".jsonl has vectors in full; use .parquet or .npy with --vectors-as "
+                f"{options.vectors_as}"
+            )
         encoder = models.load(options.model, backend, quiet=quiet)
-        origin = models.origin_of(encoder, options.model, settings)
-        if isinstance(out, TokenOutput):
-            origin = models.token_origin(encoder, origin)
-            encode_all = partial(encode_tokens, writer=out.start(origin))
-        elif chunks is not None:
-            columns = (*columns, *CHUNK_COLUMNS)
-            encode_all = partial(encode_chunked_rows, writer=out.start(origin), chunks=chunks)
-        else:
-            encode_all = partial(encode_rows, writer=out.start(origin))
+        origin = models.origin_of(encoder, options.model, settings, options.vectors_as)
         plan = plan_chunks(
             overflow.max_memory,
             encoder,
@@ -157,6 +167,22 @@ def encode(
             windows=settings.on_overflow == "window",
             token_vectors=options.tokens,
         )
+        if not all(Path(file.source).is_file() for file in files):
+            plan = dataclasses.replace(plan, ahead=False)  # a read that waits cannot be stopped
+        if isinstance(out, TokenOutput):
+            origin = models.token_origin(encoder, origin)
+            encode_all = partial(encode_tokens, writer=out.start(origin))
+        else:
+            ranges = None
+            if options.vectors_as == "int8":
+                ranges = _measure_ranges(files, inputs, encoder, settings, plan, quiet=quiet)
+                origin = dataclasses.replace(origin, ranges_sha256=hash_ranges(ranges))
+            writer = out.start(origin, ranges)
+            encode_all = (
+                partial(encode_rows, writer=writer)
+                if chunks is None
+                else partial(encode_chunked_rows, writer=writer, chunks=chunks)
+            )
         read_progress = ReadProgress(files)
         rows = stack.enter_context(
             contextlib.closing(_read_rows(files, inputs, keep, encoder, read_progress, quiet=quiet))
@@ -207,6 +233,8 @@ def _suggest_slash(options: EncodeOptions) -> Iterator[None]:
 
 
 def _check_tokens(options: EncodeOptions) -> None:
+    if options.tokens and options.vectors_as != "f32":
+        raise InputError("--tokens writes vectors as float32; leave out --vectors-as")
     for name in ("pooling", "normalize", "dimensions"):
         if options.tokens and getattr(options, name) is not None:
             raise InputError(
@@ -220,6 +248,10 @@ def _parse_chunks(options: EncodeOptions) -> int | Literal["sentences"] | None:
         return None
     if options.tokens:
         raise InputError("--tokens and --chunks write different vectors; use only one")
+    if options.vectors_as == "int8":
+        raise InputError(
+            "--vectors-as int8 measures vectors of rows; use f16 or binary with --chunks"
+        )
     if value == "sentences":
         return "sentences"
     if not (value.isascii() and value.isdecimal() and 0 < int(value) < 10**9):
@@ -237,6 +269,36 @@ def _open_output(
     return open_output(
         options.output, output_format=options.output_format, overwrite=options.overwrite
     )
+
+
+def _measure_ranges(
+    files: "Sequence[InputFile]",
+    inputs: o.InputOptions,
+    encoder: "Encoder",
+    settings: models.EncodeSettings,
+    plan: "ChunkPlan",
+    *,
+    quiet: bool,
+) -> "np.ndarray":
+    """The ranges of int8 vectors, from a sample of the rows, for which the inputs are read once.
+
+    Raises:
+        InputError: if an input cannot be read twice.
+    """
+    from bothways.files import ReadProgress
+    from bothways.streaming.calibration import measure_ranges, sample_rows
+
+    for file in files:
+        if not Path(file.source).is_file():
+            raise InputError(
+                f"{file.name}: --vectors-as int8 reads the inputs twice; give a file, or use "
+                "--vectors-as f16"
+            )
+    rows = _read_rows(files, inputs, (), encoder, ReadProgress(files), quiet=True)
+    if not quiet:
+        note("measuring the ranges of int8 vectors")
+    with contextlib.closing(rows):
+        return measure_ranges(encoder, sample_rows(rows), settings, plan)
 
 
 def _read_rows(
