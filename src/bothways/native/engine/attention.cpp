@@ -190,7 +190,8 @@ AttentionArgs SelfAttention::head_args(const Chunk& chunk, Workspace& work, cons
             work.scratch[team.rank].data(),
             heads,
             positions.bias_stride(),
-            config_.attention_direction == AttentionDirection::causal};
+            config_.attention_direction == AttentionDirection::causal,
+            chunk.batch.keys.empty() ? -1 : chunk.batch.keys[sequence]};
 }
 
 }  // namespace bothways

@@ -93,6 +93,7 @@ struct AttentionArgs {
     int heads = 1;
     std::ptrdiff_t bias_stride = 0;  // floats from the bias of one head to that of the next
     bool causal = false;             // whether a query sees only keys up to its own position
+    int keys = -1;                   // queries see only the first `keys` positions; -1 for all
 };
 
 // Dot products of every query with every row, and the squared lengths of the rows.
