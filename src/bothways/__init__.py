@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bothways.encoder import Encoder, load
     from bothways.inference.attention import AttentionMaps
     from bothways.inference.late_chunking import ChunkVector, ChunkVectors
+    from bothways.inference.maxsim import maxsim
     from bothways.inference.predict.answer import Answer
     from bothways.inference.predict.classify import Classification, Classifications
     from bothways.inference.predict.entities import Entity
@@ -60,6 +61,7 @@ __all__ = [
     "create",
     "errors",
     "load",
+    "maxsim",
     "nn",
     "quantization_ranges",
     "quantize",
@@ -90,6 +92,7 @@ _HOME = {
     "TokenVectors": "bothways.inference.vectors",
     "create": "bothways.checkpoints",
     "load": "bothways.encoder",
+    "maxsim": "bothways.inference.maxsim",
     "quantization_ranges": "bothways.model.quantization",
     "quantize": "bothways.model.quantization",
 }
