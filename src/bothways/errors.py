@@ -36,6 +36,7 @@ __all__ = [
     "SourceError",
     "TruncationWarning",
     "UnknownTokenWarning",
+    "UnreadFieldsWarning",
     "UnsupportedModel",
 ]
 
@@ -125,6 +126,10 @@ class TruncationWarning(UserWarning):
 
 class PoolingWarning(UserWarning):
     """A folder does not say how its model is pooled, and it was published with another pooling."""
+
+
+class UnreadFieldsWarning(UserWarning):
+    """Settings files of a model have fields that nothing reads; the message names them."""
 
 
 class PrecisionWarning(UserWarning):

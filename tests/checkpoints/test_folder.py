@@ -148,6 +148,7 @@ SETTINGS = {
     deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
+@pytest.mark.filterwarnings("ignore::bothways.errors.UnreadFieldsWarning")
 @pytest.mark.parametrize("kind", FORMATS)
 def test_any_change_of_settings_is_read_or_refused(
     kind: Format, data: st.DataObject, tiny: "Tiny", tmp_path: Path

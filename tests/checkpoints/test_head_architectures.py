@@ -146,10 +146,10 @@ def test_problem_type_and_number_of_labels_determine_the_task(
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({}, "architectures=None: the weight 'heads.classifier.bias' belongs to no head"),
-        ({"architectures": ["BertForMultipleChoice"]}, "belongs to no head that bothways runs"),
-        ({"architectures": "BertForSequenceClassification"}, "belongs to no head"),
-        ({"architectures": [["Bert"]]}, "belongs to no head"),
+        ({}, "architectures=None: the weights 'heads.classifier.bias', 'heads.classifier.weight'"),
+        ({"architectures": ["BertForMultipleChoice"]}, "belong to no head that bothways runs"),
+        ({"architectures": "BertForSequenceClassification"}, "belong to no head"),
+        ({"architectures": [["Bert"]]}, "belong to no head"),
         ({"problem_type": "ranking"}, "problem_type='ranking' with 3 labels"),
         ({"problem_type": ["regression"]}, "problem_type="),
         ({"id2label": {"0": "a", "1": "b"}}, "expected a label for each of 3 outputs"),

@@ -1,11 +1,15 @@
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from bothways.checkpoints import export, read_folder
 from bothways.checkpoints.transformers_folder import read_transformers
+from bothways.checkpoints.weight_files import read_safetensors
 from bothways.errors import CheckpointError, UnsupportedModel
 
 if TYPE_CHECKING:
@@ -102,6 +106,59 @@ def test_a_wrong_weight_is_named_with_its_file(
     tiny.save(arrays)
     with pytest.raises(CheckpointError, match=rf"model\.safetensors: .*{re.escape(message)}"):
         read_transformers(tiny.path)
+
+
+def prefixed(tiny: "Tiny") -> dict[str, np.ndarray]:
+    return {f"bert.{name}": array for name, array in tiny.arrays().items()}
+
+
+UNKNOWN_HEADS = {
+    "colbert": {"linear.weight": np.ones((4, 8))},
+    "a head of proteins": {"cls.species.bias": np.ones(3), "cls.chain.{i}.weight": np.ones((2, 8))},
+    "a CRF": {"crf.transitions": np.ones((5, 5)), "crf.start": np.ones(5)},
+    "distillation": {"fit_denses.0.weight": np.ones((8, 8)), "fit_denses.0.bias": np.ones(8)},
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN_HEADS)
+def test_weights_of_unknown_heads_are_kept_unread_and_exported(
+    name: str, tiny: "Tiny", tmp_path: Path
+) -> None:
+    head = UNKNOWN_HEADS[name]
+    tiny.edit({"architectures": ["Custom"]})
+    tiny.save(prefixed(tiny) | head)
+    read = read_transformers(tiny.path)
+    assert read.spec.heads == ()
+    assert all(repr(key) in read.unread_heads for key in head)
+    export(read, tmp_path / "own", "bothways")
+    again = read_folder(tmp_path / "own")
+    export(again, tmp_path / "theirs", "transformers")
+    written = read_safetensors(tmp_path / "theirs/model.safetensors")
+    assert written.keys() == (prefixed(tiny) | head).keys()
+    assert all(np.array_equal(written[key], head[key]) for key in head)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["bert.adapter.weight", "bert.encoder.layer.0.new.bias", "encoder.layer.0.new.bias"],
+)
+def test_an_unknown_weight_inside_a_prefixed_encoder_is_an_error(key: str, tiny: "Tiny") -> None:
+    tiny.save(prefixed(tiny) | {key: np.zeros(8)})
+    with pytest.raises(CheckpointError, match=f"weight '{re.escape(key)}' is unknown"):
+        read_transformers(tiny.path)
+
+
+def test_an_unknown_weight_beside_an_encoder_without_a_prefix_is_an_error(tiny: "Tiny") -> None:
+    tiny.save(tiny.arrays() | {"norm.weight": np.zeros(8)})  # it may be part of the encoder
+    with pytest.raises(CheckpointError, match=r"weight 'norm\.weight' is unknown"):
+        read_transformers(tiny.path)
+
+
+def test_buffers_of_unknown_heads_are_dropped(tiny: "Tiny") -> None:
+    state = {name: torch.from_numpy(array) for name, array in prefixed(tiny).items()}
+    state["bn.num_batches"] = torch.tensor([3])
+    save_file(state, tiny.path / "model.safetensors")
+    assert not read_transformers(tiny.path).head_weights
 
 
 def test_weights_too_large_for_float32_are_detected(tiny: "Tiny") -> None:

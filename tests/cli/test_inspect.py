@@ -57,6 +57,26 @@ def test_baseline_encoders_are_named(tmp_path: Path, capsys: pytest.CaptureFixtu
     ]
 
 
+def test_a_page_says_in_which_direction_attention_looks(
+    minilm_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "in both directions" in printed(capsys, str(minilm_folder))
+    reader = SymbolReader(Alphabet.from_sequences(["abc"]))
+    config = bothways.EncoderConfig(
+        num_layers=1,
+        num_heads=1,
+        d_model=4,
+        d_ff=4,
+        vocab_size=len(reader.alphabet),
+        attention_direction="causal",
+    )
+    bothways.create(tmp_path / "made", config, reader)
+    page = printed(capsys, str(tmp_path / "made"))
+    assert "causal: a position sees only itself and those before it" in page
+    facts = json.loads(printed(capsys, str(tmp_path / "made"), "--json"))
+    assert facts["config"]["attention_direction"] == "causal"
+
+
 def test_without_json_a_page_of_text_is_printed(
     minilm_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -70,6 +70,7 @@ POINTS: dict[str, EncoderConfig] = {
         windows=(None, 3, 3),
         norm_placement="pre",
     ),
+    "rotary, scaled": _point(attention_positions="rotary", rotary_factor=4.0, rotary_base=50.0),
     "relative": _point(
         position_embedding="none",
         attention_positions="relative",
@@ -84,6 +85,13 @@ POINTS: dict[str, EncoderConfig] = {
     ),
     "relative in windows": _point(
         position_embedding="none", attention_positions="relative", windows=(5, None, 0)
+    ),
+    "alibi": _point(position_embedding="none", attention_positions="alibi", d_model=32),
+    "alibi and learned, three heads": _point(
+        attention_positions="alibi", num_heads=3, d_model=24, position_offset=2
+    ),
+    "sinusoidal and alibi, windows": _point(
+        position_embedding="sinusoidal", attention_positions="alibi", windows=(5, None, 0)
     ),
     "window 0": _point(windows=(0, 0, 0)),
     "window 1": _point(windows=(1, 1, 1)),
@@ -107,8 +115,84 @@ POINTS: dict[str, EncoderConfig] = {
     "gelu_tanh, gated": _point(activation="gelu_tanh", gated=True, feed_forward_bias=False),
     "silu, gated": _point(activation="silu", gated=True),
     "silu": _point(activation="silu"),
+    "silu, gated, one bias": _point(activation="silu", gated=True, feed_forward_input_bias=False),
+    "no gate, one bias": _point(feed_forward_input_bias=False),
     "no biases": _point(attention_bias=False, feed_forward_bias=False, norm_bias=False),
     "odd sizes": _point(num_layers=1, num_heads=1, d_model=13, d_ff=29, vocab_size=37),
+    "wide heads": _point(head_size=12),
+    "narrow heads, rotary": _point(
+        head_size=6, position_embedding="none", attention_positions="rotary"
+    ),
+    "shared keys": _point(num_heads=4, num_key_value_heads=2),
+    "shared keys, relative, windows": _point(
+        num_heads=6,
+        num_key_value_heads=2,
+        head_size=5,
+        position_embedding="none",
+        attention_positions="relative",
+        windows=(None, 4, 0),
+    ),
+    "one head of keys, rotary": _point(
+        num_heads=3,
+        num_key_value_heads=1,
+        head_size=8,
+        position_embedding="none",
+        attention_positions="rotary",
+    ),
+    "norm of queries and keys": _point(
+        query_key_norm="head",
+        norm="rms",
+        norm_placement="pre",
+        num_heads=4,
+        num_key_value_heads=2,
+        head_size=10,
+        attention_positions="rotary",
+    ),
+    "norm of all queries": _point(
+        query_key_norm="all_heads",
+        norm_placement="pre",
+        final_norm=True,
+        final_norm_bias=False,
+        residual_scale=0.6,
+    ),
+    "norm of all shared keys": _point(
+        query_key_norm="all_heads", norm="rms", num_heads=4, num_key_value_heads=1
+    ),
+    "unscaled attention": _point(
+        attention_scale=1.0,
+        attention_positions="relative",
+        position_embedding="none",
+        norm="rms",
+        norm_placement="pre",
+        head_size=3,
+    ),
+    "sandwich": _point(
+        norm_placement="sandwich",
+        norm="rms",
+        norm_zero_centered=True,
+        query_key_norm="head",
+        attention_scale=0.2,
+        embedding_scale=4.0,
+        embedding_norm=False,
+        final_norm=True,
+        gated=True,
+    ),
+    "sandwich, scaled residuals": _point(norm_placement="sandwich", residual_scale=1.5),
+    "post-norm, scaled residuals": _point(residual_scale=0.5, norm_zero_centered=True),
+    "causal": _point(attention_direction="causal"),
+    "causal, rotary, shared keys": _point(
+        attention_direction="causal",
+        position_embedding="none",
+        attention_positions="rotary",
+        norm="rms",
+        norm_placement="pre",
+        num_heads=4,
+        num_key_value_heads=2,
+    ),
+    "causal, relative": _point(attention_direction="causal", attention_positions="relative"),
+    "causal, windows": _point(
+        attention_direction="causal", windows=(None, 4, 0), num_heads=2, num_key_value_heads=1
+    ),
     "one number wide": _point(num_heads=5, d_model=5, d_ff=1),
 }
 

@@ -158,6 +158,19 @@ POINTS = {
         "NomicBertForSequenceClassification",
         WITH_SEGMENTS | {"rope_parameters": {"rope_type": "default", "rope_theta": 50.0}},
     ),
+    "camembert": Point("CamembertForMaskedLM", OFFSET),
+    "camembert-tokens": Point("CamembertForTokenClassification", OFFSET | {"pad_token_id": 0}),
+    "data2vec": Point("Data2VecTextModel", OFFSET),
+    "data2vec-masked": Point("Data2VecTextForMaskedLM", OFFSET | {"type_vocab_size": 1}),
+    "xlm-roberta-xl": Point("XLMRobertaXLModel", OFFSET),
+    "xlm-roberta-xl-masked": Point("XLMRobertaXLForMaskedLM", OFFSET | {"type_vocab_size": 1}),
+    "roberta-pre-norm": Point("RobertaPreLayerNormModel", OFFSET),
+    "roberta-pre-norm-masked": Point("RobertaPreLayerNormForMaskedLM", OFFSET, half=True),
+    "megatron": Point("MegatronBertModel", WITH_SEGMENTS),
+    "megatron-masked": Point("MegatronBertForMaskedLM", WITH_SEGMENTS | {"hidden_act": "gelu_new"}),
+    "ernie": Point("ErnieModel", WITH_SEGMENTS),
+    "ernie-masked": Point("ErnieForMaskedLM", WITH_SEGMENTS | {"hidden_act": "relu"}),
+    "dpr": Point("DPRContextEncoder", WITH_SEGMENTS),
 }
 
 BACKENDS: dict[str, Callable[[ModelBundle], Backend]] = {
@@ -216,6 +229,11 @@ def segments_of(point: Point) -> list[np.ndarray] | None:
     return [rng.integers(0, point.segments, length) for length in point.lengths]
 
 
+def bare(model: Any) -> Any:
+    """The encoder of a model; DPR's has the one of BERT inside."""
+    return getattr(model.base_model, "bert_model", model.base_model)
+
+
 def theirs(model: Any, point: Point) -> list[np.ndarray]:
     """Hidden states (layers, length, D) of each sequence, by transformers."""
     segments = segments_of(point)
@@ -225,7 +243,7 @@ def theirs(model: Any, point: Point) -> list[np.ndarray]:
         if segments is not None:
             inputs["token_type_ids"] = torch.tensor(segments[i][None])
         with torch.no_grad():
-            output = model.base_model(**inputs, output_hidden_states=True)
+            output = bare(model)(**inputs, output_hidden_states=True)
         states.append(torch.cat(output.hidden_states).double().numpy())
         assert np.isfinite(states[-1]).all()
     return states
@@ -293,6 +311,34 @@ def test_reading_an_export_gives_the_same_folder(
     for ours, again in ((folder.weights, back.weights), (folder.head_weights, back.head_weights)):
         assert again.keys() == ours.keys()
         assert all(np.array_equal(again[name], ours[name]) for name in ours)
+
+
+def test_the_embedding_of_the_task_is_that_of_ernie(tmp_path: Path) -> None:
+    point = Point("ErnieModel", WITH_SEGMENTS | {"use_task_id": True, "task_type_vocab_size": 4})
+    torch.manual_seed(1)
+    model = transformers.ErnieModel(transformers.ErnieConfig(**point.config)).eval().double()
+    torch.nn.init.normal_(model.embeddings.task_type_embeddings.weight)
+    model.float().save_pretrained(tmp_path / "ernie")
+    folder = read_folder(tmp_path / "ernie")
+    check_equal(BACKENDS["reference"](folder), point, theirs(model.double(), point))
+
+    export(folder, tmp_path / "out", "transformers")
+    again = transformers.AutoModel.from_pretrained(tmp_path / "out").double().eval()
+    assert not again.config.use_task_id
+    check_equal(BACKENDS["reference"](folder), point, theirs(again, point))
+
+
+@pytest.mark.parametrize("side", ["Question", "Context"])
+def test_vectors_of_dpr_are_those_of_its_own_class(side: str, tmp_path: Path) -> None:
+    kind = getattr(transformers, f"DPR{side}Encoder")
+    torch.manual_seed(1)
+    model = kind(transformers.DPRConfig(**WITH_SEGMENTS)).eval()
+    model.save_pretrained(tmp_path)
+    ids = np.arange(3, 12)
+    with torch.no_grad():
+        (want,) = model(torch.tensor(ids[None])).pooler_output.numpy()
+    vector = bothways.load(tmp_path, backend="reference").encode(ids)
+    np.testing.assert_allclose(vector, want, rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("backend", ["reference", "torch", "native"])

@@ -64,6 +64,12 @@ STEMS: dict[str, dict[str, Any]] = {
     "Esm": ESM,
     "ModernBert": MODERN,
     "NomicBert": SMALL,
+    "Camembert": SMALL,
+    "Data2VecText": SMALL,
+    "XLMRobertaXL": SMALL,
+    "RobertaPreLayerNorm": SMALL,
+    "MegatronBert": SMALL,
+    "Ernie": SMALL,
 }
 SIZES: dict[str, Any] = {
     "num_layers": 2,

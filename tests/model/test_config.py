@@ -26,10 +26,29 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"attention_positions": "learned"},
-        "attention_positions='learned': expected one of rotary, relative, none",
+        "attention_positions='learned': expected one of rotary, relative, alibi, none",
     ),
     ({"norm": "batch"}, "norm='batch': expected one of layer, rms"),
-    ({"norm_placement": "sandwich"}, "norm_placement='sandwich': expected one of post, pre"),
+    ({"norm_placement": "both"}, "norm_placement='both': expected one of post, pre, sandwich"),
+    ({"query_key_norm": "row"}, "query_key_norm='row': expected one of none, head, all_heads"),
+    (
+        {"attention_direction": "left"},
+        "attention_direction='left': expected one of both, causal",
+    ),
+    ({"head_size": 0}, "head_size=0: expected at least 1 or None"),
+    ({"num_key_value_heads": 3}, "num_key_value_heads=3: expected a divisor of num_heads=2"),
+    ({"num_key_value_heads": 0}, "num_key_value_heads=0: expected a divisor of num_heads=2"),
+    ({"attention_scale": 0.0}, "attention_scale=0.0: expected a finite number above 0"),
+    ({"residual_scale": math.inf}, "residual_scale=inf: expected a finite number above 0"),
+    ({"embedding_scale": -1.0}, "embedding_scale=-1.0: expected a finite number above 0"),
+    (
+        {"embedding_scale": 2.0, "input": "vectors", "vocab_size": 0, "num_channels": 3},
+        "embedding_scale is for input='tokens' only",
+    ),
+    (
+        {"norm_placement": "sandwich", "first_attention_norm": False},
+        "first_attention_norm=False needs norm_placement='pre'",
+    ),
     ({"activation": "tanh"}, "activation='tanh': expected one of relu, gelu, gelu_tanh, silu"),
     ({"rotary_precision": "int8"}, "rotary_precision='int8': expected one of exact, float16"),
     ({"num_layers": 0}, "num_layers=0: expected at least 1"),
@@ -79,6 +98,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"rotary_base": 1.0}, "rotary_base=1.0: expected a finite number above 1"),
     ({"rotary_base": math.inf}, "rotary_base=inf: expected a finite number above 1"),
     ({"rotary_base_local": 0.5}, "rotary_base_local=0.5: expected a finite number above 1"),
+    ({"rotary_factor": 0.0}, "rotary_factor=0.0: expected a finite number above 0"),
     ({"relative_buckets": 30}, "relative_buckets=30: expected a multiple of 4"),
     ({"relative_buckets": 0}, "relative_buckets=0: expected a multiple of 4"),
     ({"relative_max_distance": 8}, "relative_max_distance=8: expected more than the 8 exact"),
@@ -164,6 +184,13 @@ def test_rotary_frequencies_are_powers_of_the_base() -> None:
         rotary_base=16.0,
     )
     assert config.rotary_frequencies(0) == (1.0, 0.5, 0.25, 0.125)
+
+
+def test_rotary_frequencies_are_divided_by_the_factor() -> None:
+    config = EncoderConfig(
+        **SMALL | {"d_model": 16}, attention_positions="rotary", rotary_base=16.0, rotary_factor=4.0
+    )
+    assert config.rotary_frequencies(0) == (0.25, 0.125, 0.0625, 0.03125)
 
 
 def test_rotary_frequencies_can_be_rounded_to_half_precision() -> None:

@@ -55,6 +55,19 @@ CONFIGS = {
         position_embedding="none",
         attention_positions="relative",
     ),
+    "decoder": EncoderConfig(
+        num_layers=3,
+        num_heads=4,
+        num_key_value_heads=2,
+        head_size=3,
+        d_model=8,
+        d_ff=16,
+        vocab_size=10,
+        gated=True,
+        query_key_norm="head",
+        attention_direction="causal",
+        windows=(None, 2, None),
+    ),
     "series": EncoderConfig(
         num_layers=1, num_heads=2, d_model=8, d_ff=16, input="vectors", num_channels=3
     ),
@@ -99,6 +112,15 @@ def test_a_window_bounds_the_positions_that_attention_costs() -> None:
     assert cost.at(4) == fixed + 2 * 8 * (4 + 4 + 4)
     assert cost.at(100) == fixed + 2 * 8 * (100 + 5 + 5)
     assert cost.formula() == f"{fixed:,} + 16 L + 32 min(L, 5)"
+
+
+def test_causal_attention_with_shared_keys_costs_less() -> None:
+    """Queries are 4 · 3 wide, keys and values 2 · 3; a token sees half of the positions."""
+    cost = operations(CONFIGS["decoder"])
+    fixed = 3 * (2 * 8 * (12 + 6) + 3 * 8 * 16)
+    assert cost.at(100) == fixed + 2 * 12 * (50 + 50 + 3)
+    assert cost.formula() == f"{fixed:,} + 24 L + 24 min(L, 3)"
+    assert parameters_by_part(CONFIGS["decoder"])["norms"] == 3 * (2 * 2 * 8 + 2 * 3)
 
 
 def test_a_series_costs_a_product_with_its_channels() -> None:

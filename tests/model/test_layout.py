@@ -119,3 +119,63 @@ def test_fresh_gains_are_one_and_biases_zero() -> None:
     assert not weights["blocks.0.feed_forward.up.bias"].any()
     wide = EncoderConfig(num_layers=1, num_heads=1, d_model=64, d_ff=64, vocab_size=1000)
     assert abs(initialize(wide, scale=0.5)[TOKENS].std() - 0.5) < 0.01  # of 64,000 numbers
+
+
+def test_the_names_of_a_gemma_are_a_contract() -> None:
+    """Heads wider than d_model / num_heads, shared keys, norms of queries and keys, a sandwich."""
+    config = EncoderConfig(
+        num_layers=1,
+        num_heads=4,
+        d_model=4,
+        d_ff=6,
+        vocab_size=9,
+        head_size=3,
+        num_key_value_heads=2,
+        position_embedding="none",
+        embedding_norm=False,
+        norm="rms",
+        norm_placement="sandwich",
+        norm_zero_centered=True,
+        query_key_norm="head",
+        attention_bias=False,
+        feed_forward_bias=False,
+    )
+    block = {
+        "attention.query.weight": (12, 4),
+        "attention.key.weight": (6, 4),
+        "attention.value.weight": (6, 4),
+        "attention.output.weight": (4, 12),
+        "attention.query_norm.weight": (3,),
+        "attention.key_norm.weight": (3,),
+        "attention_norm.weight": (4,),
+        "attention_output_norm.weight": (4,),
+        "feed_forward_norm.weight": (4,),
+        "feed_forward_output_norm.weight": (4,),
+        "feed_forward.up.weight": (6, 4),
+        "feed_forward.down.weight": (4, 6),
+    }
+    assert layout(config) == {
+        "embedding.token.weight": (9, 4),
+        **{f"blocks.0.{name}": shape for name, shape in block.items()},
+    }
+    gains = [array for name, array in initialize(config).items() if "_norm." in name]
+    assert all((gain == 0).all() for gain in gains)
+
+
+def test_a_norm_of_all_heads_is_as_wide_as_they_are() -> None:
+    config = EncoderConfig(
+        num_layers=1,
+        num_heads=4,
+        d_model=8,
+        d_ff=6,
+        vocab_size=9,
+        num_key_value_heads=1,
+        query_key_norm="all_heads",
+        final_norm=True,
+        final_norm_bias=False,
+    )
+    names = layout(config)
+    assert names["blocks.0.attention.query_norm.weight"] == (8,)
+    assert names["blocks.0.attention.key_norm.weight"] == (2,)
+    assert names["blocks.0.attention_norm.bias"] == (8,)
+    assert "final_norm.bias" not in names

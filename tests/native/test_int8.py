@@ -67,14 +67,15 @@ def test_int8_is_close_to_fp32_in_windows(isa: str) -> None:
 
 
 @pytest.mark.parametrize("isa", available_isas())
-def test_int8_is_close_to_fp32_with_relative_positions(isa: str) -> None:
+@pytest.mark.parametrize("positions", ["relative", "alibi"])
+def test_int8_is_close_to_fp32_with_a_bias_by_distance(isa: str, positions: str) -> None:
     _expect_close_to_fp32(
         isa,
         num_heads=3,
         d_model=66,
         d_ff=90,
         position_embedding="none",
-        attention_positions="relative",
+        attention_positions=positions,
     )
 
 

@@ -25,6 +25,10 @@ CONFIGS = {
         position_embedding="none", attention_positions="relative", embedding_size=20,
         activation="gelu_tanh",
     ),
+    "alibi, gated": EncoderConfig(
+        num_layers=2, num_heads=3, d_model=48, d_ff=64, max_length=400, vocab_size=50,
+        position_embedding="none", attention_positions="alibi", gated=True,
+    ),
 }  # fmt: skip
 LENGTHS = [1, 2, 3, 5, 7, 13, 14, 15, 16, 17, 29, 31, 33, 64, 65, 100, 127, 129, 257, 400]
 BATCHES = 300

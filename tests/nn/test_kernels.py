@@ -78,6 +78,33 @@ def test_a_bias_by_distance_equals_the_definition(length: int, window: int | Non
     assert (found[part] - expected).abs().max() < ROUNDING
 
 
+@pytest.mark.parametrize("is_causal", [False, True])
+@pytest.mark.parametrize("window", [None, 5, 128])
+@pytest.mark.parametrize("length", [1, 64, 300, 600])
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_shared_keys_and_causal_attention_equal_the_definition(
+    length: int, window: int | None, is_causal: bool, has_bias: bool
+) -> None:
+    lengths = Lengths([3, length, length])
+    torch.manual_seed(length)
+    q = torch.randn(lengths.num_tokens, 4, 4, dtype=torch.float64)
+    k, v = torch.randn(2, lengths.num_tokens, 2, 4, dtype=torch.float64)
+    table = torch.randn(RELATIVE.relative_buckets, 4, dtype=torch.float64)
+    by_distance = bias_by_distance(table, lengths.longest, RELATIVE) if has_bias else None
+    bias = reference_bias_by_distance(table, length, RELATIVE) if has_bias else None
+    found = attend(q, k, v, lengths, by_distance, window=window, is_causal=is_causal)
+    part = slice(3, 3 + length)
+    expected, _ = scaled_dot_product(
+        q[part].transpose(0, 1),
+        k[part].repeat_interleave(2, 1).transpose(0, 1),
+        v[part].repeat_interleave(2, 1).transpose(0, 1),
+        bias,
+        window=window,
+        attention_direction="causal" if is_causal else "both",
+    )
+    assert (found[part] - expected.transpose(0, 1)).abs().max() < ROUNDING
+
+
 @pytest.mark.parametrize("window", [None, 0, 64, 300])
 def test_float32_is_as_precise_as_float32_can_be(window: int | None) -> None:
     lengths = Lengths([700, 44, 44])
@@ -251,7 +278,9 @@ def test_the_kernel_for_whole_batches_gets_bounds_and_window(
         *,
         window_size: tuple[int, int],
         num_splits: int,
+        enable_gqa: bool,
     ) -> Tensor:
+        assert enable_gqa == (k.shape[1] < q.shape[1])
         assert queries.dtype == keys.dtype == torch.int32
         assert (most_queries, most_keys, num_splits) == (30, 30, 1)
         assert window_size == ((-1, -1) if window is None else (window, window))

@@ -3,8 +3,9 @@ import math
 import numpy as np
 import pytest
 
+from bothways.model.alibi import alibi_slopes
 from bothways.model.config import EncoderConfig
-from bothways.reference.positions import bias_by_distance, rotate, sinusoids
+from bothways.reference.positions import bias_by_distance, linear_bias, rotate, sinusoids
 
 ROUNDING = 1e-12
 """float64 rounding of a few dozen operations on numbers near 1."""
@@ -85,3 +86,18 @@ def test_buckets_never_shrink_with_the_distance() -> None:
         before = _buckets(300, buckets, max_distance)[299][::-1]
         assert (np.diff(before) >= 0).all()
         assert before.max() == buckets // 2 - 1
+
+
+def test_linear_biases_fall_with_the_distance_in_both_directions() -> None:
+    bias = linear_bias(2, 4, like=np.zeros(1))
+    distance = np.abs(np.subtract.outer(np.arange(4), np.arange(4)))
+    assert (bias[0] == -distance / 16).all()
+    assert (bias[1] == -distance / 256).all()
+
+
+def test_slopes_are_those_of_the_paper() -> None:
+    """Press et al. 2022, section 3: 8 heads; for 12, the paper's code has half steps at the end."""
+    eight = tuple(2.0**-i for i in range(1, 9))
+    assert alibi_slopes(8) == eight
+    assert alibi_slopes(12) == eight + tuple(2.0**-i for i in (0.5, 1.5, 2.5, 3.5))
+    assert alibi_slopes(1) == (2.0**-8,)

@@ -7,6 +7,7 @@ from typing import Any, cast, get_args
 from bothways.checkpoints.family import MAX_LAYERS
 from bothways.checkpoints.head_architectures import unused_weights
 from bothways.checkpoints.json_fields import LARGEST, Fields
+from bothways.checkpoints.key_table import UNREAD
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import StoredTensor, read_safetensors, write_safetensors
 from bothways.errors import CheckpointError, ConfigError
@@ -176,7 +177,9 @@ def _heads(fields: Fields) -> tuple[Head, ...]:
 def _unread(file: Path, arrays: Weights, config: EncoderShape, heads: tuple[Head, ...]) -> str:
     names = [name for name in arrays if name.startswith("heads.")]
     unused = unused_weights(heads, config, names)
-    return f"{file}: no head of the folder has the weight {unused[0]!r}" if unused else ""
+    if not unused:
+        return ""
+    return f"{file}: no head of the folder has the weight {brief(unused[0].removeprefix(UNREAD))}"
 
 
 def _pooling(fields: Fields) -> Pooling:

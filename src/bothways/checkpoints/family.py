@@ -1,8 +1,10 @@
 """A family of models: the fields of its config.json, and the names of its weights.
 
-A family is data, one file each in `families`. Every field of a config.json is mapped to a field of
-`EncoderConfig`, kept (for heads, training and export), dropped by name, accepted with certain
-values only, or refused; no field is ignored silently.
+A family is data, one file each in `families`. Every field of a config.json that the family's
+implementation in transformers reads is mapped to a field of `EncoderConfig`, kept (for heads,
+training and export), dropped by name, or accepted with certain values only. Other fields cannot
+change a result: they are kept as unread fields. `scripts/config_fields.py` collects what
+transformers reads, and a test compares it with the families.
 """
 
 import dataclasses
@@ -15,10 +17,13 @@ from bothways.checkpoints.head_architectures import HeadArchitecture
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable, Reading
 from bothways.checkpoints.tokenizer_class import TokenizerClass
+from bothways.checkpoints.unread_fields import UnreadFields
+from bothways.checkpoints.weight_files import StoredWeights
 from bothways.errors import CheckpointError, ConfigError, UnsupportedModel
 from bothways.io.json_files import brief
 from bothways.model.config import Activation, EncoderConfig
 from bothways.model.layout import layout
+from bothways.model.pooling import MEAN, Pooling
 
 __all__ = ["MAX_LAYERS", "THEIR_ACTIVATIONS", "Family", "activation"]
 
@@ -97,12 +102,20 @@ _ONLY: Mapping[str, tuple[tuple[Any, ...], str]] = {
 }
 
 
+_RESERVED = {*_KEPT, *_DROPPED, *_ONLY, "auto_map"}
+"""Fields that no config.json can have as unread fields."""
+
+
 def _no_quirks(fields: Fields, values: dict[str, Any]) -> None:
     pass
 
 
 def _nothing(config: EncoderConfig) -> dict[str, Any]:
     return {}
+
+
+def _as_stored(values: Mapping[str, Any], stored: StoredWeights) -> StoredWeights:
+    return stored
 
 
 def _as_it_is(config: EncoderConfig, arrays: Mapping[str, np.ndarray], file: str) -> EncoderConfig:
@@ -121,6 +134,8 @@ class Family:
     read_quirks(fields, values): reads fields that no row can express into our `values`.
     write_quirks(config): the reverse. needed: fields that transformers requires, with defaults.
     from_weights(config, arrays, file): completes the config with values that only weights reveal.
+    fold(values, stored): the weights of a file, with those merged that have no name in `layout`.
+    pooling: how the family's own class pools; the mean where it does not.
     buffers(config): arrays that transformers expects in a file, but that are not weights.
     tables: names of weights; the first table is written, and the first that fits reads a file.
     heads: the architectures of the heads of its classes.
@@ -143,6 +158,8 @@ class Family:
     from_weights: Callable[[EncoderConfig, Mapping[str, np.ndarray], str], EncoderConfig] = (
         _as_it_is
     )
+    fold: Callable[[Mapping[str, Any], StoredWeights], StoredWeights] = _as_stored
+    pooling: Pooling = MEAN
     buffers: Callable[[EncoderConfig], dict[str, np.ndarray]] = _nothing
     published_code: frozenset[str] = frozenset()
     tokenizer: TokenizerClass | None = None
@@ -159,7 +176,7 @@ class Family:
 
         Raises:
             CheckpointError: if a field has a wrong value, or fields contradict each other.
-            UnsupportedModel: naming a field that bothways does not know or support.
+            UnsupportedModel: naming a field with a value that bothways does not support.
         """
         fields = Fields(values, file)
         self._check_code(fields)
@@ -175,7 +192,9 @@ class Family:
             fields.only(name, *values_of)
         settings = fields.keep((*_KEPT, *self.kept))
         fields.drop((*_DROPPED, *self.dropped))
-        fields.finish(self.model_type)
+        unread = UnreadFields()
+        unread.add("config.json", fields)
+        settings |= unread.settings()
         try:
             return EncoderConfig(**ours), settings
         except ConfigError as error:
@@ -184,7 +203,9 @@ class Family:
     def write_config(self, config: EncoderConfig, settings: Mapping[str, Any]) -> dict[str, Any]:
         """A config.json for `config`: `read_config` backwards, where there is no `obstacle`."""
         known = {*_KEPT, *self.kept}
-        theirs = dict(self.needed)
+        unread = UnreadFields.of(settings)["config.json"]
+        theirs = {name: value for name, value in unread.items() if name not in _RESERVED}
+        theirs |= self.needed
         theirs |= {name: value for name, value in settings.items() if name in known}
         for name, (ours, _) in self.rows.items():
             value = getattr(config, ours)
@@ -204,10 +225,10 @@ class Family:
         return ", ".join(f"{n}={ours[n]!r}" for n in ours if ours[n] != theirs[n])
 
     def fit(self, keys: Set[str], config: EncoderConfig) -> Reading:
-        """The reading by the first table that fits, or by the one with the fewest problems."""
+        """The reading with the fewest problems, then the fewest unread weights."""
         expected = layout(config).keys()
         readings = [table.read(keys, expected) for table in self.tables]
-        return min(readings, key=lambda reading: len(reading.problems))
+        return min(readings, key=lambda reading: (len(reading.problems), reading.num_unread))
 
     def _check_code(self, fields: Fields) -> None:
         auto_map = fields.raw("auto_map", None)

@@ -15,6 +15,7 @@ from bothways.checkpoints.sentence_transformers_folder import (
 )
 from bothways.checkpoints.sentence_transformers_modules import module_folders
 from bothways.checkpoints.transformers_folder import read_transformers
+from bothways.checkpoints.unread_fields import UnreadFields
 from bothways.checkpoints.weight_files import find_weights
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import has_file
@@ -25,7 +26,8 @@ __all__ = ["fingerprint", "read_folder"]
 def read_folder(path: Path) -> ModelBundle:
     """Read a model folder: of bothways, of sentence-transformers, or of transformers.
 
-    Warns if one of transformers is known for another pooling than the mean.
+    Warns of settings that nothing reads, and if a folder of transformers is known for another
+    pooling than the mean.
 
     Raises:
         CheckpointError: if it is no folder, or a file is missing, malformed, or contradicts others.
@@ -40,9 +42,11 @@ def read_folder(path: Path) -> ModelBundle:
             )
         return read_bothways(path)
     if has_file(path / "modules.json"):
-        return read_sentence_transformers(path)
-    model = read_transformers(path)
-    warn_of_pooling(model)
+        model = read_sentence_transformers(path)
+    else:
+        model = read_transformers(path)
+        warn_of_pooling(model)
+    UnreadFields.of(model.source_settings).warn(path)
     return model
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bothways.checkpoints.key_table import UNREAD
 from bothways.errors import CheckpointError, ConfigError
 from bothways.io.json_files import brief
 from bothways.model.config import EncoderConfig, EncoderShape, HeadPooling
@@ -167,10 +168,19 @@ def read_heads(
     if unused and not problems:
         classes = ", ".join(stem + architecture.classes[0] for architecture in architectures)
         problems.append(
-            f"architectures={brief(settings.get('architectures'))}: the weight {unused[0]!r} "
-            f"belongs to no head that bothways runs, which are those of {classes}"
+            f"architectures={brief(settings.get('architectures'))}: {_listed(unused)} to no "
+            f"head that bothways runs, which are those of {classes}"
         )
     return tuple(heads), "; ".join(problems)
+
+
+def _listed(names: Sequence[str], limit: int = 5) -> str:
+    """Weights and a verb: `the weight 'a' belongs`; those of unknown heads as in the file."""
+    shown = ", ".join(brief(name.removeprefix(UNREAD)) for name in names[:limit])
+    if len(names) == 1:
+        return f"the weight {shown} belongs"
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return f"the weights {shown}{more} belong"
 
 
 def unused_weights(heads: Sequence[Head], config: EncoderShape, arrays: Iterable[str]) -> list[str]:

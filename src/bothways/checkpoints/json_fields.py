@@ -1,4 +1,4 @@
-"""Strict reading of JSON settings: every field is read by name, and an unread field is an error."""
+"""Strict reading of JSON settings: fields are read by name, and no field goes unnoticed."""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -16,7 +16,9 @@ LARGEST = 2**31 - 1
 
 
 class Fields:
-    """A JSON object whose fields are taken one by one, checked, and accounted for by `finish`.
+    """A JSON object whose fields are taken one by one, checked, and accounted for at the end.
+
+    `finish` makes the other fields errors; `rest` returns them.
 
     Each method takes a name and a default for an absent field, and raises a CheckpointError that
     names file and field if the value has another type.
@@ -132,6 +134,10 @@ class Fields:
     def unread(self) -> tuple[str, ...]:
         """The fields that have not been read yet."""
         return tuple(name for name in self._values if name not in self._read)
+
+    def rest(self) -> dict[str, Any]:
+        """The fields that have not been read yet, which count as read from then on."""
+        return self.keep(self.unread())
 
     def finish(self, subject: str) -> None:
         """Check that every field has been read. subject: what the file describes, for messages.

@@ -15,6 +15,10 @@ A row maps a name in the file to one of our names; `{i}` matches a number, `{p}`
 row with several of our names is a fused matrix, split into equal parts along its rows. A row
 with None drops the weight. Each of `prefixes` may precede the names in `rows`, but not in `heads`.
 
+A weight that no row matches is an error inside the encoder. Outside of it, where the encoder's
+names have a prefix and this one has none, it belongs to a head that bothways does not know: it is
+read under a name that begins with `heads.unread.`, and written again.
+
 The order of rows has no meaning: each name in a file matches one row, and one row fills each of our
 names. Export reads the same table in reverse.
 """
@@ -31,7 +35,10 @@ from bothways.checkpoints.weight_files import StoredTensor
 from bothways.errors import CheckpointError
 from bothways.io.json_files import brief
 
-__all__ = ["KeyTable", "Reading", "Rows"]
+__all__ = ["UNREAD", "KeyTable", "Reading", "Rows"]
+
+UNREAD = "heads.unread."
+"""What our names of weights of unknown heads begin with; their names in the file follow."""
 
 Targets = str | tuple[str, ...] | None
 Rows = dict[str, Targets]
@@ -51,6 +58,11 @@ class Reading:
 
     targets: Mapping[str, tuple[str, ...]]
     problems: tuple[str, ...]
+
+    @property
+    def num_unread(self) -> int:
+        """The number of weights of unknown heads."""
+        return sum(name.startswith(UNREAD) for names in self.targets.values() for name in names)
 
     def apply(self, arrays: Mapping[str, np.ndarray], file: str) -> dict[str, np.ndarray]:
         """The arrays under our names, fused ones cut.
@@ -120,6 +132,8 @@ class KeyTable:
         problems = []
         for key in keys:
             names = self._ours(key)
+            if names is None and self._is_outside(key, keys):
+                names = (UNREAD + key,)
             if names is None:
                 problems.append(f"weight {brief(key)} is unknown")
                 continue
@@ -135,7 +149,7 @@ class KeyTable:
 
     def knows(self, names: Iterable[str]) -> bool:
         """Whether the table has a row for each of these names of ours."""
-        return all(self._row_for(name) is not None for name in names)
+        return all(name.startswith(UNREAD) or self._row_for(name) is not None for name in names)
 
     def write(
         self, ours: Mapping[str, np.ndarray], buffers: Mapping[str, np.ndarray]
@@ -147,8 +161,9 @@ class KeyTable:
         Raises:
             CheckpointError: naming a weight of ours that has no name there.
         """
-        rows = {name: self._theirs(name) for name in ours}
-        beside = any(not row.prefixed for row, _ in rows.values())
+        unread = {key.removeprefix(UNREAD): ours[key] for key in ours if key.startswith(UNREAD)}
+        rows = {name: self._theirs(name) for name in ours if not name.startswith(UNREAD)}
+        beside = bool(unread) or any(not row.prefixed for row, _ in rows.values())
         prefix = self.prefixes[1] if beside and len(self.prefixes) > 1 else self.prefixes[0]
         parts: dict[str, dict[int, np.ndarray]] = {}
         counts: dict[str, int] = {}
@@ -162,7 +177,7 @@ class KeyTable:
                 raise CheckpointError(f"weight {key!r} is fused, and a part of it is missing")
             whole = [by_index[index] for index in range(counts[key])]
             theirs[key] = whole[0] if len(whole) == 1 else np.concatenate(whole)
-        return {prefix + key: array for key, array in buffers.items()} | theirs
+        return {prefix + key: array for key, array in buffers.items()} | unread | theirs
 
     def _ours(self, key: str) -> tuple[str, ...] | None:
         for pattern, row in self._patterns:
@@ -172,6 +187,17 @@ class KeyTable:
                     values["p"] = self._aliases.get(values["p"], values["p"])
                 return tuple(target.format(**values) for target in row.targets)
         return None
+
+    def _is_outside(self, key: str, keys: Collection[str]) -> bool:
+        """Whether a key without a row is outside the encoder, in a file with these keys."""
+        prefixes = tuple(filter(None, self.prefixes))
+        roots = {row.source.partition(".")[0] for row in self._rows if row.prefixed}
+        return (
+            bool(prefixes)
+            and not key.startswith(prefixes)
+            and key.partition(".")[0] not in roots
+            and any(other.startswith(prefixes) for other in keys)
+        )
 
     def _row_for(self, name: str) -> tuple["_Row", int] | None:
         for row in self._rows:

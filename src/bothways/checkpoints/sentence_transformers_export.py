@@ -9,9 +9,10 @@ from bothways.checkpoints.sentence_transformers_folder import (
     POOLING_NAMES,
     SETTINGS_FILES,
 )
+from bothways.checkpoints.unread_fields import UnreadFields
 from bothways.checkpoints.weight_files import write_safetensors
 from bothways.errors import UnsupportedModel
-from bothways.io.json_files import write_json
+from bothways.io.json_files import has_file, read_object, write_json
 from bothways.model.pooling import Dense, Normalize
 from bothways.model.spec import ModelSpec
 from bothways.model.weights import Weights
@@ -59,6 +60,15 @@ def write_modules(out: Path, model: ModelBundle) -> None:
     if spec.dimensions is not None:
         about["truncate_dim"] = spec.dimensions
     write_json(out / "config_sentence_transformers.json", about)
+    _add_unread_fields(out, model)
+
+
+def _add_unread_fields(out: Path, model: ModelBundle) -> None:
+    """Add the fields of the files of the same names in the model's folder, except the encoder's."""
+    for name, values in UnreadFields.of(model.source_settings).items():
+        file = out / name if name != "config.json" else None
+        if file is not None and file.resolve().is_relative_to(out.resolve()) and has_file(file):
+            write_json(file, values | read_object(file))
 
 
 def _write_pooling(out: Path, spec: ModelSpec) -> None:

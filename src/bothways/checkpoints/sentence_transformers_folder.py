@@ -16,6 +16,7 @@ from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.sentence_transformers_modules import modules_of
 from bothways.checkpoints.transformers_folder import read_transformers
+from bothways.checkpoints.unread_fields import UnreadFields
 from bothways.checkpoints.weight_files import read_weights
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import brief, has_file, read_object, read_optional_object
@@ -102,32 +103,58 @@ def read_sentence_transformers(folder: Path) -> ModelBundle:
     """
     (kind, transformer), *rest = modules_of(folder)
     kinds = [kind, *(kind for kind, _ in rest)]
+    files = _SettingsFiles(folder)
     if kinds in (["Transformer", "SpladePooling"], ["MLMTransformer", "SpladePooling"]):
-        _check_terms(rest[0][1] / "config.json")
-        return _of_heads(folder, transformer, _TERMS)
+        _check_terms(files, rest[0][1] / "config.json")
+        return _of_heads(files, transformer, _TERMS)
     if kinds == ["Transformer"] and _is_for_scores(folder):
-        return _of_heads(folder, transformer, _SCORES)
+        return _of_heads(files, transformer, _SCORES)
     if kinds[:2] != ["Transformer", "Pooling"]:
         raise UnsupportedModel(
             f"{folder / 'modules.json'}: expected Transformer, Pooling, then Dense and Normalize; "
             "or for scores a Transformer, for terms one and SpladePooling"
         )
-    model = _with_settings(read_transformers(transformer), transformer, _VECTORS)
-    pooling = _pooling(rest[0][1] / "config.json", model.config.d_model)
-    modules, weights = _modules(folder, rest[1:], pooling.width(model.config.d_model))
+    model = _with_settings(files, read_transformers(transformer), transformer, _VECTORS)
+    pooling = _pooling(files, rest[0][1] / "config.json", model.config.d_model)
+    modules, weights = _modules(files, rest[1:], pooling.width(model.config.d_model))
     spec = dataclasses.replace(model.spec, pooling=pooling, modules=modules)
     model = dataclasses.replace(model, path=folder, spec=spec, module_weights=weights)
-    return _with_prompts(model, _VECTORS)
+    return _finished(files, model, _VECTORS)
 
 
-def _of_heads(folder: Path, transformer: Path, purpose: _Purpose) -> ModelBundle:
+class _SettingsFiles:
+    """The settings files of a folder, and what they have besides the fields that are read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.unread = UnreadFields()
+
+    def read(self, file: Path) -> Fields:
+        """The fields of a file."""
+        return Fields(read_object(file), str(file))
+
+    def finish(self, fields: Fields) -> None:
+        """Note the fields that were not read."""
+        self.unread.add(Path(fields.file).relative_to(self.folder).as_posix(), fields)
+
+
+def _of_heads(files: _SettingsFiles, transformer: Path, purpose: _Purpose) -> ModelBundle:
     """Read an encoder that is used with a head."""
-    model = _with_settings(read_transformers(transformer), transformer, purpose)
-    return _with_prompts(dataclasses.replace(model, path=folder), purpose)
+    model = _with_settings(files, read_transformers(transformer), transformer, purpose)
+    return _finished(files, dataclasses.replace(model, path=files.folder), purpose)
+
+
+def _finished(files: _SettingsFiles, model: ModelBundle, purpose: _Purpose) -> ModelBundle:
+    """The bundle with its prompts, and with the unread fields of all files."""
+    model = _with_prompts(files, model, purpose)
+    unread = UnreadFields.of(model.source_settings)
+    unread.update(files.unread)
+    settings = dict(model.source_settings) | unread.settings()
+    return dataclasses.replace(model, source_settings=settings)
 
 
 def _modules(
-    folder: Path, entries: list[tuple[str, Path]], width: int
+    files: _SettingsFiles, entries: list[tuple[str, Path]], width: int
 ) -> tuple[tuple[Module, ...], CheckedWeights]:
     """The modules after pooling, and their weights. width: dimensions of the pooled vector."""
     modules: list[Module] = []
@@ -135,15 +162,17 @@ def _modules(
     for number, (kind, path) in enumerate(entries):
         match kind:
             case "Dense":
-                dense, arrays = _dense(path, width)
+                dense, arrays = _dense(files, path, width)
                 width = dense.outputs
                 modules.append(dense)
                 weights.append(arrays.with_prefix(f"modules.{number}."))
             case "Normalize":
-                _check_normalize(path / "config.json")
+                _check_normalize(files, path / "config.json")
                 modules.append(Normalize())
             case _:
-                raise UnsupportedModel(f"{folder / 'modules.json'}: a second {kind}; expected one")
+                raise UnsupportedModel(
+                    f"{files.folder / 'modules.json'}: a second {kind}; expected one"
+                )
     return tuple(modules), CheckedWeights.union(*weights)
 
 
@@ -152,27 +181,27 @@ def _is_for_scores(folder: Path) -> bool:
     return about.get("model_type") == _SCORES.model_type
 
 
-def _check_terms(file: Path) -> None:
+def _check_terms(files: _SettingsFiles, file: Path) -> None:
     """Check that term weights are computed as in SPLADE v2."""
-    fields = Fields(read_object(file), str(file))
+    fields = files.read(file)
     fields.only("pooling_strategy", "max")
     fields.only("activation_function", "relu")
     fields.drop(("embedding_dimension", "word_embedding_dimension", "chunk_size"))
-    fields.finish("SpladePooling")
+    files.finish(fields)
 
 
-def _pooling(file: Path, d_model: int) -> Pooling:
-    fields = Fields(read_object(file), str(file))
-    width = "word_embedding_dimension" if "word_embedding_dimension" in fields else None
-    if fields.integer(width or "embedding_dimension") != d_model:
-        raise CheckpointError(
-            f"{file}: pools vectors of {fields.raw(width or 'embedding_dimension')}; "
-            f"the encoder has {d_model} dimensions"
-        )
+def _pooling(files: _SettingsFiles, file: Path, d_model: int) -> Pooling:
+    fields = files.read(file)
+    names = [n for n in ("word_embedding_dimension", "embedding_dimension") if n in fields]
+    for name in names or ["embedding_dimension"]:
+        if (width := fields.integer(name)) != d_model:
+            raise CheckpointError(
+                f"{file}: pools vectors of {width}; the encoder has {d_model} dimensions"
+            )
     flagged = [mode for flag, mode in POOLING_FLAGS.items() if fields.flag(flag, False)]
     modes = _pooling_modes(fields) or flagged or ["mean"]
     pooling = Pooling(tuple(modes), fields.flag("include_prompt", True))
-    fields.finish("pooling")
+    files.finish(fields)
     return pooling
 
 
@@ -189,16 +218,17 @@ def _pooling_modes(fields: Fields) -> list[PoolingMode]:
     return modes
 
 
-def _dense(folder: Path, width: int) -> tuple[Dense, CheckedWeights]:
+def _dense(files: _SettingsFiles, folder: Path, width: int) -> tuple[Dense, CheckedWeights]:
     """A dense layer, and its `weight` and `bias`."""
     file = folder / "config.json"
-    fields = Fields(read_object(file), str(file))
+    fields = files.read(file)
     shape = (fields.integer("out_features", at_least=1), fields.integer("in_features", at_least=1))
     has_bias = fields.flag("bias", True)
     activation = fields.text("activation_function", "torch.nn.modules.activation.Tanh")
     _only_sentence_embedding(fields)
     fields.only("use_residual", False)
-    fields.finish("a dense layer")
+    fields.drop(("init_weight", "init_bias"))  # of a layer without weights of its own
+    files.finish(fields)
     if activation not in DENSE_ACTIVATIONS:
         raise UnsupportedModel(
             f"{file}: activation_function={brief(activation)}: bothways has "
@@ -213,11 +243,11 @@ def _dense(folder: Path, width: int) -> tuple[Dense, CheckedWeights]:
     return dense, checked.without_prefix("linear.")
 
 
-def _check_normalize(file: Path) -> None:
+def _check_normalize(files: _SettingsFiles, file: Path) -> None:
     if has_file(file):
-        fields = Fields(read_object(file), str(file))
+        fields = files.read(file)
         _only_sentence_embedding(fields)
-        fields.finish("normalization")
+        files.finish(fields)
 
 
 def _only_sentence_embedding(fields: Fields) -> None:
@@ -225,21 +255,23 @@ def _only_sentence_embedding(fields: Fields) -> None:
         fields.only(name, "sentence_embedding", None)
 
 
-def _with_settings(model: ModelBundle, transformer: Path, purpose: _Purpose) -> ModelBundle:
+def _with_settings(
+    files: _SettingsFiles, model: ModelBundle, transformer: Path, purpose: _Purpose
+) -> ModelBundle:
     """The bundle with lowercasing and maximum length from the transformer's settings."""
-    lowercase, max_seq_length = _settings(transformer, purpose)
+    lowercase, max_seq_length = _settings(files, transformer, purpose)
     changes: dict[str, Any] = {"lowercase": lowercase}
     if max_seq_length is not None:
         changes["max_length"] = min(model.config.max_length, max_seq_length)
     return model.with_spec(**changes)
 
 
-def _settings(folder: Path, purpose: _Purpose) -> tuple[bool, int | None]:
+def _settings(files: _SettingsFiles, folder: Path, purpose: _Purpose) -> tuple[bool, int | None]:
     """Lowercasing and maximum length from the transformer's settings, if they define them."""
     file = next((folder / name for name in SETTINGS_FILES if has_file(folder / name)), None)
     if file is None:
         return False, None
-    fields = Fields(read_object(file), str(file))
+    fields = files.read(file)
     lowercase = fields.flag("do_lower_case", False)
     length = fields.optional_integer("max_seq_length", at_least=1)
     fields.only("transformer_task", purpose.task)
@@ -253,17 +285,17 @@ def _settings(folder: Path, purpose: _Purpose) -> tuple[bool, int | None]:
         "tokenizer_name_or_path",
     ):  # fmt: skip
         fields.only(name, None, {})
-    fields.drop(("unpad_inputs",))
-    fields.finish("a sentence-transformers model")
+    fields.drop(("unpad_inputs", "backend", "model_name_or_path"))
+    files.finish(fields)
     return lowercase, length
 
 
-def _with_prompts(model: ModelBundle, purpose: _Purpose) -> ModelBundle:
+def _with_prompts(files: _SettingsFiles, model: ModelBundle, purpose: _Purpose) -> ModelBundle:
     """The bundle with the prompts, similarity and dimensions of the folder."""
     file = model.path / _ABOUT_FILE
     if not has_file(file):
         return model
-    fields = Fields(read_object(file), str(file))
+    fields = files.read(file)
     prompts = fields.texts("prompts")
     model = model.with_spec(
         prompts=prompts,
@@ -274,5 +306,5 @@ def _with_prompts(model: ModelBundle, purpose: _Purpose) -> ModelBundle:
     fields.only("model_type", purpose.model_type)
     fields.only("activation_fn", *_RISING)
     fields.drop(("__version__",))
-    fields.finish("a sentence-transformers model")
+    files.finish(fields)
     return model

@@ -11,6 +11,7 @@ from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.head_architectures import DECODER
 from bothways.checkpoints.head_export import HeadExport, export_head, labeling
+from bothways.checkpoints.key_table import UNREAD
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import write_safetensors
 from bothways.errors import UnsupportedModel
@@ -21,7 +22,7 @@ from bothways.model.heads import Head, head_layout
 __all__ = ["config_for_graph", "write_transformers"]
 
 _SEGMENTS = "embedding.segment.weight"
-_OF_HEADS = ("architectures", "num_labels", "problem_type")
+_OF_FAMILY = ("architectures", "num_labels", "problem_type", "unread_fields")
 
 
 def write_transformers(out: Path, model: ModelBundle) -> list[str]:
@@ -83,7 +84,7 @@ class _Plan:
         settings = dict(model.source_settings)
         same_family = settings.get("model_type") == family.model_type
         if not same_family:
-            for name in _OF_HEADS:  # in the words of the other family
+            for name in _OF_FAMILY:  # in the words of the other family
                 settings.pop(name, None)
         heads, exports, notes = _export_heads(family, model, config, settings)
         settings = _settings_of(family, settings, exports, keeps_others=bool(heads) and same_family)
@@ -152,7 +153,9 @@ def _export_heads(
     for name in model.unused_head_weights():
         if name in arrays:
             continue
-        if _knows(family, {**arrays, name: model.head_weights[name]}):
+        if name.startswith(UNREAD) and settings.get("model_type") != family.model_type:
+            notes.append(f"the weight {name.removeprefix(UNREAD)!r}: it is of another family")
+        elif _knows(family, {**arrays, name: model.head_weights[name]}):
             arrays[name] = model.head_weights[name]
         else:
             notes.append(f"the weight {name!r}: {family.model_type} has no place for it")

@@ -10,6 +10,7 @@ import numpy as np
 from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.head_architectures import DECODER, read_heads
+from bothways.checkpoints.key_table import UNREAD
 from bothways.checkpoints.lora import merge_adapter
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import list_contents, read_weights
@@ -44,16 +45,22 @@ def read_transformers(folder: Path) -> ModelBundle:
     config, settings = family.read_config(values, str(config_file))
     prefixes = [prefix for table in family.tables for prefix in table.prefixes]
     num_weights = sum(map(math.prod, layout(config).values()))
-    arrays, file, file_of = merge_adapter(folder, read_weights(folder, num_weights), prefixes)
+    merged = merge_adapter(folder, read_weights(folder, num_weights), prefixes)
+    arrays, file, file_of = family.fold(values, merged)
     config = family.from_weights(config, arrays, str(file))
     reading = family.fit(arrays.keys(), config)
     named, stored = reading.apply(arrays, str(file)), reading.locate(file_of)
     names, settings = _resolve_decoder(named, settings)
-    named = {name: named[original] for name, original in names.items()}
+    named = {
+        name: named[original]
+        for name, original in names.items()
+        if not name.startswith(UNREAD) or named[original].dtype.kind == "f"  # others are buffers
+    }
     head_arrays = {name: array for name, array in named.items() if name.startswith("heads.")}
     heads, unread = read_heads(family.heads, family.stem, config, settings, head_arrays)
     spec = ModelSpec(
         config=config,
+        pooling=family.pooling,
         heads=heads,
         max_length=min(config.max_length, _tokenizer_length(folder) or config.max_length),
     )
@@ -65,7 +72,7 @@ def read_transformers(folder: Path) -> ModelBundle:
         family=family.model_type,
         unread_heads=unread and f"{config_file}: {unread}",
         source_settings=settings | {"model_type": family.model_type},
-        stored={name: stored[original] for name, original in names.items() if original in stored},
+        stored={name: stored[names[name]] for name in named if names[name] in stored},
     )
 
 

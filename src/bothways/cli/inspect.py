@@ -19,6 +19,10 @@ __all__ = ["COMMAND", "describe", "inspect"]
 
 _LENGTHS = (32, 128, 512, 2048, 8192)
 _MAX_LABELS = 20
+_DIRECTIONS = {
+    "both": "in both directions",
+    "causal": "causal: a position sees only itself and those before it",
+}
 
 
 def inspect(model: o.ModelArgument, as_json: o.AsJson = False, quiet: o.Quiet = False) -> None:
@@ -47,6 +51,8 @@ def describe(
     bundle: "ModelBundle", reader: "SequenceReader | None", fingerprint: str
 ) -> dict[str, Any]:
     """Describe a model in JSON values."""
+    from bothways.checkpoints.unread_fields import UnreadFields
+
     spec, config = bundle.spec, bundle.config
     parameters = parameters_by_part(config)
     total = sum(parameters.values())
@@ -72,6 +78,7 @@ def describe(
             for head in spec.heads
         ],
         "unread_heads": bundle.unread_heads,
+        "unread_fields": UnreadFields.of(bundle.source_settings).names(),
         "bytes": {"fp32": 4 * total},
         "operations_per_token": {
             "formula": cost.formula(),
@@ -92,6 +99,11 @@ def _page(facts: dict[str, Any]) -> str:
         ("fingerprint", facts["fingerprint"]),
         ("input", facts["input"] + (f" ({facts['reader']})" if facts["reader"] else "")),
         ("max length", f"{facts['max_length']:,} positions"),
+        *(
+            ("attention", _DIRECTIONS[value])
+            for name, value in config.items()
+            if name == "attention_direction"
+        ),
         ("pooling", " + ".join(facts["pooling"]) + after),
         ("prompts", prompts or "none"),
         ("similarity", facts["similarity"] or "not specified"),
@@ -106,6 +118,10 @@ def _page(facts: dict[str, Any]) -> str:
         ),
         ("predicts", "; ".join(_head(head) for head in facts["predicts"]) or "nothing"),
         *([("unread heads", facts["unread_heads"])] if facts["unread_heads"] else []),
+        *(
+            ("unread fields", f"{file}: {', '.join(names)}")
+            for file, names in facts["unread_fields"].items()
+        ),
         ("operations", f"{cost['formula']} per token"),
         *((f"  at L = {length}", f"{count:,}") for length, count in cost["at_length"].items()),
         *((f"{name}", _setting(value)) for name, value in config.items()),

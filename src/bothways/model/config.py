@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, Self, assert_never
 
@@ -13,17 +14,20 @@ from bothways.model.rotary import rotary_frequencies
 from bothways.model.shape import EncoderShape
 from bothways.model.variants import (
     Activation,
+    AttentionDirection,
     AttentionPositions,
     Input,
     Norm,
     NormPlacement,
     PositionEmbedding,
+    QueryKeyNorm,
     RotaryPrecision,
 )
 
 __all__ = [
     "MASKED_IN_TRAINING",
     "Activation",
+    "AttentionDirection",
     "AttentionPositions",
     "EncoderConfig",
     "EncoderShape",
@@ -33,6 +37,7 @@ __all__ = [
     "NormPlacement",
     "PoolingMode",
     "PositionEmbedding",
+    "QueryKeyNorm",
     "RotaryPrecision",
 ]
 
@@ -53,7 +58,10 @@ class EncoderConfig:
     """A Transformer encoder (Vaswani et al. 2017, section 3), with the variants in use today.
 
     Sizes:
-        d_model, num_layers, num_heads, d_ff: as in the paper; a head is `d_model / num_heads` wide.
+        d_model, num_layers, num_heads, d_ff: as in the paper.
+        head_size: width of a head where it differs from `d_model / num_heads` (T5); else None.
+        num_key_value_heads: number of heads of keys and values where several heads of queries share
+            one (Ainslie et al. 2023); None for as many as `num_heads`.
         max_length: the longest sequence, in positions, special tokens included.
 
     Input:
@@ -61,6 +69,7 @@ class EncoderConfig:
         num_segments: number of segments (token types); 0 for none. BERT has 2.
         embedding_size: width of the embeddings where it differs from `d_model`; a projection then
             follows them (ALBERT, Lan et al. 2020, section 3.1). None for no projection.
+        embedding_scale: factor of the token embeddings (Vaswani et al. 2017, section 3.4).
         embedding_norm: whether the summed embeddings are normalized.
         rescaled_mask_token: id of the mask token in models that set its embedding to zero and
             rescale the others (ESM-2, Lin et al. 2022); None for no such rule.
@@ -70,8 +79,10 @@ class EncoderConfig:
             `sinusoidal` (Vaswani et al. 2017, section 3.5); or `none`.
         attention_positions: how attention uses distance: `rotary` rotates queries and keys
             (Su et al. 2021, section 3.2); `relative` adds a learned bias per head and bucket of
-            distance to the scores (Raffel et al. 2020, section 2.1); or `none`. Both fields may be
-            set: MPNet has `learned` and `relative`.
+            distance to the scores (Raffel et al. 2020, section 2.1); `alibi` subtracts the distance
+            times a fixed slope per head, the same in both directions (Press et al. 2022, section
+            3; Günther et al. 2023, section 4.1); or `none`. Both fields may be set: MPNet has
+            `learned` and `relative`.
         position_offset: row of the position table for the first position; RoBERTa's is 2.
         position_padding_token: id of the padding token in models that do not count it as a
             position: it takes the row before the first position's, and the next token goes on
@@ -79,6 +90,8 @@ class EncoderConfig:
             token has a position.
         rotary_base, rotary_base_local: base of the rotary wavelengths; the second, if set, in
             layers with a window (ModernBERT, Warner et al. 2024, section 2.1).
+        rotary_factor: what all rotary frequencies are divided by: positions are scaled (Chen et al.
+            2023, section 2.3; with another base, NTK-aware scaling).
         rotary_precision: `float16` for models whose frequencies were rounded to half precision in
             training, so that their weights rely on the rounding (ESM-2's released weights).
         relative_buckets, relative_max_distance: number of buckets (both directions together) and
@@ -87,15 +100,27 @@ class EncoderConfig:
     Blocks:
         norm: `layer` (Ba et al. 2016) or `rms` (Zhang and Sennrich 2019). norm_eps: added to the
             variance. norm_bias: whether layer norm has a bias (rms never has).
-        norm_placement: `post`, norm(x + f(x)), or `pre`, x + f(norm(x)) (Xiong et al. 2020).
+        norm_zero_centered: whether norms multiply by 1 + weight, not by weight (Gemma).
+        norm_placement: `post`, norm(x + f(x)), `pre`, x + f(norm(x)) (Xiong et al. 2020), or
+            `sandwich`, x + norm(f(norm(x))) (Ding et al. 2021, section 2.4).
         first_attention_norm: False if the first pre-norm block has no norm before its attention,
             because the embeddings have just been normalized (ModernBERT).
-        final_norm: whether a norm follows the last block.
+        final_norm: whether a norm follows the last block. final_norm_bias: False if it has no bias
+            although the other norms have one (ESM-C).
+        residual_scale: factor of what each sublayer adds to its input (ESM-C).
         activation, gated: the feed-forward is down(act(up(x))), or, gated (Shazeer 2020),
             down(act(gate(x)) * up(x)). `gelu` is the erf form, `gelu_tanh` its approximation.
         attention_bias, feed_forward_bias: whether those linear maps have biases.
+            feed_forward_input_bias: False if up and gate have none although down has one (GTE).
+        query_key_norm: norm of queries and keys before any rotation, without a bias: of each `head`
+            with one gain for all (Henry et al. 2020; Qwen3), of `all_heads` together (ESM-C), or
+            `none`.
+        attention_scale: factor of the products of queries and keys; None for 1 / sqrt(head width).
+        attention_direction: `both`, or `causal`: a position sees itself and those before it, as in
+            embedding models that were decoders (Qwen3-Embedding).
         windows: for each layer, the largest distance that attention reaches (so that a position
-            sees 2 * window + 1 positions), or None for all; empty for all in every layer.
+            sees 2 * window + 1 positions, or window + 1 if causal), or None for all; empty for all
+            in every layer.
         block_of_layer: for each layer, the block whose weights it uses; empty for one block per
             layer (ALBERT shares one block among all layers).
 
@@ -111,6 +136,8 @@ class EncoderConfig:
     num_heads: int
     d_model: int
     d_ff: int
+    head_size: int | None = None
+    num_key_value_heads: int | None = None
     max_length: int = 512
 
     input: Input = "tokens"
@@ -118,6 +145,7 @@ class EncoderConfig:
     num_channels: int = 0
     num_segments: int = 0
     embedding_size: int | None = None
+    embedding_scale: float = 1.0
     embedding_norm: bool = True
     rescaled_mask_token: int | None = None
 
@@ -127,6 +155,7 @@ class EncoderConfig:
     position_padding_token: int | None = None
     rotary_base: float = 10_000.0
     rotary_base_local: float | None = None
+    rotary_factor: float = 1.0
     rotary_precision: RotaryPrecision = "exact"
     relative_buckets: int = 32
     relative_max_distance: int = 128
@@ -134,13 +163,20 @@ class EncoderConfig:
     norm: Norm = "layer"
     norm_eps: float = 1e-12
     norm_bias: bool = True
+    norm_zero_centered: bool = False
     norm_placement: NormPlacement = "post"
     first_attention_norm: bool = True
     final_norm: bool = False
+    final_norm_bias: bool = True
+    residual_scale: float = 1.0
     activation: Activation = "gelu"
     gated: bool = False
     attention_bias: bool = True
     feed_forward_bias: bool = True
+    feed_forward_input_bias: bool = True
+    query_key_norm: QueryKeyNorm = "none"
+    attention_scale: float | None = None
+    attention_direction: AttentionDirection = "both"
     windows: tuple[int | None, ...] = ()
     block_of_layer: tuple[int, ...] = ()
 
@@ -152,8 +188,30 @@ class EncoderConfig:
 
     @property
     def head_width(self) -> int:
-        """Width of one attention head: `d_model / num_heads`."""
-        return self.d_model // self.num_heads
+        """Width of one attention head: `head_size`, or `d_model / num_heads`."""
+        return self.d_model // self.num_heads if self.head_size is None else self.head_size
+
+    @property
+    def key_value_heads(self) -> int:
+        """Number of heads of keys and of values: `num_key_value_heads`, or `num_heads`."""
+        return self.num_heads if self.num_key_value_heads is None else self.num_key_value_heads
+
+    @property
+    def query_width(self) -> int:
+        """Width of the queries of all heads, and of what attention mixes for its output map."""
+        return self.num_heads * self.head_width
+
+    @property
+    def key_value_width(self) -> int:
+        """Width of the keys of all heads, and of the values."""
+        return self.key_value_heads * self.head_width
+
+    @property
+    def score_scale(self) -> float:
+        """Factor of the products of queries and keys: `attention_scale`, or 1 / sqrt(K)."""
+        if self.attention_scale is None:
+            return 1 / math.sqrt(self.head_width)
+        return self.attention_scale
 
     @property
     def embedding_width(self) -> int:
@@ -176,6 +234,11 @@ class EncoderConfig:
             case unknown:
                 assert_never(unknown)
 
+    @property
+    def has_feed_forward_input_bias(self) -> bool:
+        """Whether the first maps of the feed-forward, up and gate, have biases."""
+        return self.feed_forward_bias and self.feed_forward_input_bias
+
     def block(self, layer: int) -> int:
         """The block whose weights `layer` uses."""
         return self.block_of_layer[layer] if self.block_of_layer else layer
@@ -191,9 +254,15 @@ class EncoderConfig:
         return self.rotary_base
 
     def rotary_frequencies(self, layer: int) -> tuple[float, ...]:
-        """Radians per position by which pair i of a head is rotated in `layer`: base^(-2i/K)."""
+        """Radians per position by which pair i of a head is rotated in `layer`: base^(-2i/K) / f.
+
+        f is the `rotary_factor`.
+        """
         return rotary_frequencies(
-            self.rotary_base_of(layer), self.head_width, self.rotary_precision
+            self.rotary_base_of(layer),
+            self.head_width,
+            self.rotary_precision,
+            factor=self.rotary_factor,
         )
 
     def has_attention_norm(self, block: int) -> bool:

@@ -31,12 +31,20 @@ def _check_sizes(config: "EncoderConfig") -> None:
     for name in ("num_layers", "num_heads", "d_model", "d_ff", "max_length"):
         if getattr(config, name) < 1:
             raise ConfigError(f"{name}={getattr(config, name)}: expected at least 1")
-    if config.d_model % config.num_heads:
+    if config.head_size is None and config.d_model % config.num_heads:
         limit = min(2 * config.num_heads, 1024)
         near = [h for h in range(1, limit + 1) if config.d_model % h == 0][-3:]
         raise ConfigError(
             f"num_heads={config.num_heads} does not divide d_model={config.d_model}; "
-            f"choose a divisor such as {', '.join(map(str, near))}"
+            f"choose a divisor such as {', '.join(map(str, near))}, or give a head_size"
+        )
+    if config.head_size is not None and config.head_size < 1:
+        raise ConfigError(f"head_size={config.head_size}: expected at least 1 or None")
+    groups = config.num_key_value_heads
+    if groups is not None and (groups < 1 or config.num_heads % groups):
+        raise ConfigError(
+            f"num_key_value_heads={groups}: expected a divisor of num_heads={config.num_heads}, "
+            "because each head of keys serves equally many heads of queries"
         )
     if not 0 <= config.norm_eps < math.inf:
         raise ConfigError(f"norm_eps={config.norm_eps}: expected a finite number of at least 0")
@@ -63,10 +71,16 @@ def _check_input(config: "EncoderConfig") -> None:
                 )
             if config.embedding_size is not None:
                 raise ConfigError("embedding_size is for input='tokens' only; leave it None")
+            if config.embedding_scale != 1:
+                raise ConfigError("embedding_scale is for input='tokens' only; leave it 1")
         case unknown:
             assert_never(unknown)
     if config.embedding_size is not None and config.embedding_size < 1:
         raise ConfigError(f"embedding_size={config.embedding_size}: expected at least 1 or None")
+    if not 0 < config.embedding_scale < math.inf:
+        raise ConfigError(
+            f"embedding_scale={config.embedding_scale}: expected a finite number above 0"
+        )
     mask = config.rescaled_mask_token
     if mask is not None and not 0 <= mask < config.vocab_size:
         raise ConfigError(
@@ -108,9 +122,10 @@ def _check_attention_positions(config: "EncoderConfig") -> None:
                 raise ConfigError(
                     "attention_positions='rotary' rotates pairs of numbers, and a head is "
                     f"{config.head_width} wide (d_model={config.d_model}, "
-                    f"num_heads={config.num_heads}); choose an even head width"
+                    f"num_heads={config.num_heads}, head_size={config.head_size}); "
+                    "choose an even head width"
                 )
-        case "relative" | "none":
+        case "relative" | "alibi" | "none":
             pass
         case unknown:
             assert_never(unknown)
@@ -118,6 +133,8 @@ def _check_attention_positions(config: "EncoderConfig") -> None:
         base = getattr(config, name)
         if base is not None and not 1 < base < math.inf:
             raise ConfigError(f"{name}={base}: expected a finite number above 1")
+    if not 0 < config.rotary_factor < math.inf:
+        raise ConfigError(f"rotary_factor={config.rotary_factor}: expected a finite number above 0")
     if config.relative_buckets < 4 or config.relative_buckets % 4:
         raise ConfigError(
             f"relative_buckets={config.relative_buckets}: expected a multiple of 4: "
@@ -134,11 +151,15 @@ def _check_norms(config: "EncoderConfig") -> None:
     match config.norm_placement:
         case "pre":
             pass
-        case "post":
+        case "post" | "sandwich":
             if not config.first_attention_norm:
                 raise ConfigError("first_attention_norm=False needs norm_placement='pre'")
         case unknown:
             assert_never(unknown)
+    for name in ("attention_scale", "residual_scale"):
+        scale = getattr(config, name)
+        if scale is not None and not 0 < scale < math.inf:
+            raise ConfigError(f"{name}={scale}: expected a finite number above 0")
 
 
 def _check_layers(config: "EncoderConfig") -> None:

@@ -1,10 +1,12 @@
 """The costs of an encoder: parameters by part, operations per token, and bytes of activations.
 
-D model width, F feed-forward width, E embedding width, L length of a sequence.
+D model width, F feed-forward width, E embedding width, Q and V widths of the queries and of the
+values of all heads, L length of a sequence.
 """
 
 import dataclasses
 import math
+from typing import assert_never
 
 from bothways.model.baselines import AnyConfig, BaselineConfig
 from bothways.model.baselines.any_encoder import layout
@@ -34,6 +36,8 @@ def parameters_by_part(config: AnyConfig) -> dict[str, int]:
     for name, shape in layout(config).items():
         if name.startswith("embedding."):
             part = "embedding"
+        elif "_norm." in name:
+            part = "norms"
         elif name.startswith("relative_bias.") or ".attention." in name:
             part = "attention"
         elif ".feed_forward." in name:
@@ -51,28 +55,30 @@ class Operations:
     """Multiply-adds per token of a sequence of L positions.
 
     fixed: those that do not depend on L.
-    full_layers: number of layers that attend to all L positions, with 2 D multiply-adds for each: D
-        for the score, D for the weighted mean (Vaswani et al. 2017, section 3.2.1).
+    per_position: those for each position that a layer attends to: 2 Q, Q for the score and Q for
+        the weighted mean (Vaswani et al. 2017, section 3.2.1).
+    per_length: those of all layers without a window, divided by L. In causal attention a token
+        attends to half of the positions on average.
     windows: for each layer with a window, the number of positions that a token attends to.
     """
 
     fixed: int
-    full_layers: int
+    per_position: int
+    per_length: int
     windows: tuple[int, ...]
-    d_model: int
 
     def at(self, length: int) -> int:
         """Average per token of a sequence of `length`, ignoring the ends, where windows are cut."""
-        positions = self.full_layers * length + sum(min(w, length) for w in self.windows)
-        return self.fixed + 2 * self.d_model * positions
+        in_windows = sum(min(window, length) for window in self.windows)
+        return self.fixed + self.per_length * length + self.per_position * in_windows
 
     def formula(self) -> str:
         """A formula in L, such as `10,616,832 + 4,608 L`."""
         terms = [f"{self.fixed:,}"]
-        if self.full_layers:
-            terms.append(f"{2 * self.d_model * self.full_layers:,} L")
+        if self.per_length:
+            terms.append(f"{self.per_length:,} L")
         for window in sorted(set(self.windows)):
-            count = 2 * self.d_model * self.windows.count(window)
+            count = self.per_position * self.windows.count(window)
             terms.append(f"{count:,} min(L, {window:,})")
         return " + ".join(terms)
 
@@ -83,18 +89,25 @@ def operations(config: AnyConfig) -> Operations:
     if isinstance(config, BaselineConfig):  # every matrix except the embedding table
         shapes = {n: s for n, s in layout(config).items() if n != "embedding.token.weight"}
         fixed = sum(math.prod(shape) for shape in shapes.values() if len(shape) > 1)
-        return Operations(fixed=fixed, full_layers=0, windows=(), d_model=D)
-    F = config.d_ff
-    block = 4 * D * D + (3 if config.gated else 2) * D * F
+        return Operations(fixed=fixed, per_position=0, per_length=0, windows=())
+    F, Q, V = config.d_ff, config.query_width, config.key_value_width
+    block = 2 * D * (Q + V) + (3 if config.gated else 2) * D * F
     embedding = config.num_channels * config.embedding_width
     if config.embedding_size is not None:
         embedding += config.embedding_size * D
     windows = [config.window(layer) for layer in range(config.num_layers)]
+    match config.attention_direction:
+        case "both":
+            directions = 2
+        case "causal":
+            directions = 1
+        case unknown:
+            assert_never(unknown)
     return Operations(
         fixed=config.num_layers * block + embedding,
-        full_layers=windows.count(None),
-        windows=tuple(2 * window + 1 for window in windows if window is not None),
-        d_model=D,
+        per_position=2 * Q,
+        per_length=directions * Q * windows.count(None),
+        windows=tuple(directions * window + 1 for window in windows if window is not None),
     )
 
 
@@ -102,9 +115,9 @@ def bytes_per_token(config: AnyConfig, *, kept_layers: int = 0) -> int:
     """Peak bytes of activations per token in a forward pass in fp32.
 
     A Transformer holds the input of a block, its hidden state, its norm and the sublayer's output
-    (4 D), and the larger of attention (queries, keys, values, output: 4 D) and feed-forward (F,
-    2 F if gated, and F after the activation). `kept_layers` hidden states of D each are added.
-    Fused kernels need less.
+    (4 D), and the larger of attention (queries and what is mixed: 2 Q, keys and values: 2 V) and
+    feed-forward (F, 2 F if gated, and F after the activation). `kept_layers` hidden states of D
+    each are added. Fused kernels need less.
 
     A baseline holds its inputs and outputs, and the intermediate values of a layer: of a recurrent
     layer inputs, gates and states in one direction, for up to twice the number of tokens, because
@@ -114,8 +127,8 @@ def bytes_per_token(config: AnyConfig, *, kept_layers: int = 0) -> int:
     if isinstance(config, BaselineConfig):
         within = _baseline_layer_numbers(config)
         return 4 * (2 * (D + config.embedding_width) + within + kept_layers * D)
-    F = config.d_ff
-    widest = max(4 * D, (3 if config.gated else 2) * F)
+    F, Q, V = config.d_ff, config.query_width, config.key_value_width
+    widest = max(2 * (Q + V), (3 if config.gated else 2) * F)
     return 4 * (4 * D + widest + kept_layers * D)
 
 

@@ -28,14 +28,15 @@ def layout(config: EncoderConfig) -> dict[str, Shape]:
     match config.attention_positions:
         case "relative":
             names["relative_bias.weight"] = (config.relative_buckets, config.num_heads)
-        case "rotary" | "none":
+        case "rotary" | "alibi" | "none":
             pass
         case unknown:
             assert_never(unknown)
     for block in range(config.num_blocks):
         names |= {f"blocks.{block}.{name}": shape for name, shape in _block(config, block)}
     if config.final_norm:
-        names |= dict(_norm(config, "final_norm", config.d_model))
+        has_bias = config.norm_has_bias and config.final_norm_bias
+        names |= dict(_norm("final_norm", config.d_model, bias=has_bias))
     return names
 
 
@@ -45,7 +46,7 @@ def initialize(
     """Initial float32 weights for `config`; equal seeds give equal weights.
 
     Matrices and tables are normal with standard deviation `scale` (Devlin et al. 2019, and BERT's
-    released code), gains 1, biases 0.
+    released code), gains 1 (stored as 0 with `norm_zero_centered`), biases 0.
     """
     rng = np.random.default_rng(seed)
     weights = {}
@@ -53,7 +54,8 @@ def initialize(
         if len(shape) > 1:
             weights[name] = scale * rng.standard_normal(shape, dtype=np.float32)
         else:
-            fill = 1 if name.endswith(".weight") else 0
+            is_gain = name.endswith(".weight") and not config.norm_zero_centered
+            fill = 1 if is_gain else 0
             weights[name] = np.full(shape, fill, dtype=np.float32)
     return weights
 
@@ -77,21 +79,54 @@ def _embedding(config: EncoderConfig) -> Iterator[tuple[str, Shape]]:
         case other:
             assert_never(other)
     if config.embedding_norm:
-        yield from _norm(config, "embedding.norm", width)
+        yield from _norm("embedding.norm", width, bias=config.norm_has_bias)
     if config.embedding_size is not None:
         yield from _linear("embedding.projection", width, config.d_model, bias=True)
 
 
 def _block(config: EncoderConfig, block: int) -> Iterator[tuple[str, Shape]]:
     D, F = config.d_model, config.d_ff
-    for name in ("query", "key", "value", "output"):
-        yield from _linear(f"attention.{name}", D, D, bias=config.attention_bias)
-    if config.has_attention_norm(block):
-        yield from _norm(config, "attention_norm", D)
+    yield from _attention(config)
+    for name in _norms(config, block):
+        yield from _norm(name, D, bias=config.norm_has_bias)
     for name in ("gate", "up") if config.gated else ("up",):
-        yield from _linear(f"feed_forward.{name}", D, F, bias=config.feed_forward_bias)
+        yield from _linear(f"feed_forward.{name}", D, F, bias=config.has_feed_forward_input_bias)
     yield from _linear("feed_forward.down", F, D, bias=config.feed_forward_bias)
-    yield from _norm(config, "feed_forward_norm", D)
+
+
+def _attention(config: EncoderConfig) -> Iterator[tuple[str, Shape]]:
+    D, Q, V = config.d_model, config.query_width, config.key_value_width
+    for name, width in (("query", Q), ("key", V), ("value", V)):
+        yield from _linear(f"attention.{name}", D, width, bias=config.attention_bias)
+    yield from _linear("attention.output", Q, D, bias=config.attention_bias)
+    match config.query_key_norm:
+        case "none":
+            return
+        case "head":
+            widths = config.head_width, config.head_width
+        case "all_heads":
+            widths = Q, V
+        case unknown:
+            assert_never(unknown)
+    for name, width in zip(("query_norm", "key_norm"), widths, strict=True):
+        yield from _norm(f"attention.{name}", width, bias=False)
+
+
+def _norms(config: EncoderConfig, block: int) -> tuple[str, ...]:
+    """Names of the norms of a block."""
+    match config.norm_placement:
+        case "post" | "pre":
+            first = ("attention_norm",) if config.has_attention_norm(block) else ()
+            return (*first, "feed_forward_norm")
+        case "sandwich":
+            return (
+                "attention_norm",
+                "attention_output_norm",
+                "feed_forward_norm",
+                "feed_forward_output_norm",
+            )
+        case unknown:
+            assert_never(unknown)
 
 
 def _linear(name: str, inputs: int, outputs: int, *, bias: bool) -> Iterator[tuple[str, Shape]]:
@@ -100,7 +135,7 @@ def _linear(name: str, inputs: int, outputs: int, *, bias: bool) -> Iterator[tup
         yield f"{name}.bias", (outputs,)
 
 
-def _norm(config: EncoderConfig, name: str, width: int) -> Iterator[tuple[str, Shape]]:
+def _norm(name: str, width: int, *, bias: bool) -> Iterator[tuple[str, Shape]]:
     yield f"{name}.weight", (width,)
-    if config.norm_has_bias:
+    if bias:
         yield f"{name}.bias", (width,)

@@ -9,11 +9,11 @@ __all__ = ["rotary_frequencies"]
 
 
 def rotary_frequencies(
-    base: float, head_width: int, precision: RotaryPrecision
+    base: float, head_width: int, precision: RotaryPrecision, *, factor: float = 1.0
 ) -> tuple[float, ...]:
-    """Radians per position for each pair i of a head's K numbers: base^(-2i/K), K / 2 of them."""
+    """Radians per position for each pair i of a head's K numbers, K / 2 of them: base^(-2i/K) / factor."""
     K = head_width
-    exact = tuple(base ** (-2 * i / K) for i in range(K // 2))
+    exact = tuple(base ** (-2 * i / K) / factor for i in range(K // 2))
     match precision:
         case "exact":
             return exact

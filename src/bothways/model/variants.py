@@ -8,18 +8,22 @@ from typing import Literal
 
 __all__ = [
     "Activation",
+    "AttentionDirection",
     "AttentionPositions",
     "Input",
     "Norm",
     "NormPlacement",
     "PositionEmbedding",
+    "QueryKeyNorm",
     "RotaryPrecision",
 ]
 
 Input = Literal["tokens", "vectors"]
 PositionEmbedding = Literal["learned", "sinusoidal", "none"]
-AttentionPositions = Literal["rotary", "relative", "none"]
+AttentionPositions = Literal["rotary", "relative", "alibi", "none"]
+AttentionDirection = Literal["both", "causal"]
 RotaryPrecision = Literal["exact", "float16"]
 Norm = Literal["layer", "rms"]
-NormPlacement = Literal["post", "pre"]
+NormPlacement = Literal["post", "pre", "sandwich"]
+QueryKeyNorm = Literal["none", "head", "all_heads"]
 Activation = Literal["relu", "gelu", "gelu_tanh", "silu"]

@@ -304,11 +304,12 @@ def num_threads(threads: int | None) -> int:
 
 _COPIED_FIELDS = (
     *("num_layers", "num_heads", "d_model", "d_ff", "max_length"),
+    *("head_width", "key_value_heads", "query_key_norm", "score_scale", "attention_direction"),
     *("input", "vocab_size", "num_channels", "num_segments"),
-    *("embedding_width", "embedding_norm"),
+    *("embedding_width", "embedding_scale", "embedding_norm"),
     *("position_offset", "relative_buckets", "relative_max_distance"),
-    *("norm", "norm_eps", "norm_placement", "first_attention_norm", "final_norm"),
-    *("activation", "gated"),
+    *("norm", "norm_eps", "norm_zero_centered", "norm_placement", "first_attention_norm"),
+    *("final_norm", "residual_scale", "activation", "gated"),
 )
 
 

@@ -1,9 +1,11 @@
 """Positions, as the engine's binding takes them."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, assert_never
 
 import numpy as np
 
+from bothways.model.alibi import alibi_slopes
 from bothways.model.config import EncoderConfig
 from bothways.model.weights import Weights
 
@@ -24,39 +26,49 @@ def engine_positions(config: EncoderConfig) -> EnginePositions:
     `position_table` for a table that is added to the embeddings. Sinusoids beside an attention that
     uses distances are therefore handed over as such a table.
     """
-    kind, frequencies = _attention(config)
+    attention = _attention(config)
     weights: dict[str, np.ndarray] = {}
     match config.position_embedding:
         case "learned":
             has_table = True
         case "sinusoidal":
-            has_table = kind is not None
+            has_table = attention.kind is not None
             if has_table:
                 weights["embedding.position.weight"] = _sinusoids(config)
             else:
-                kind = "sinusoidal"
+                attention = attention._replace(kind="sinusoidal")
         case "none":
             has_table = False
         case unknown:
             assert_never(unknown)
     fields = {
-        "positions": kind or ("learned" if has_table else "none"),
+        "positions": attention.kind or ("learned" if has_table else "none"),
         "position_table": has_table,
-        "rotary_frequencies": frequencies,
+        "rotary_frequencies": attention.rotary_frequencies or [[]] * config.num_layers,
+        "alibi_slopes": attention.alibi_slopes,
     }
     return EnginePositions(fields, weights)
 
 
-def _attention(config: EncoderConfig) -> tuple[str | None, list[list[float]]]:
-    """The engine's name for what attention does, and each layer's rotary frequencies."""
+class _Attention(NamedTuple):
+    """kind: the engine's name for what attention does with distance; None for nothing."""
+
+    kind: str | None
+    rotary_frequencies: Sequence[Sequence[float]] = ()
+    alibi_slopes: Sequence[float] = ()
+
+
+def _attention(config: EncoderConfig) -> _Attention:
     layers = range(config.num_layers)
     match config.attention_positions:
         case "rotary":
-            return "rotary", [list(config.rotary_frequencies(layer)) for layer in layers]
+            return _Attention("rotary", [config.rotary_frequencies(layer) for layer in layers])
         case "relative":
-            return "relative", [[] for _ in layers]
+            return _Attention("relative")
+        case "alibi":
+            return _Attention("alibi", alibi_slopes=alibi_slopes(config.num_heads))
         case "none":
-            return None, [[] for _ in layers]
+            return _Attention(None)
         case unknown:
             assert_never(unknown)
 

@@ -1,11 +1,12 @@
 """Self-attention on a packed batch: each token mixes with the tokens of its own sequence.
 
 T tokens of all sequences end to end; L positions of one sequence as queries, M as keys; D model
-width; H heads, K = D / H head width.
+width; H heads of queries, G of keys and values, K head width.
 Attribute names are the names in `weights.layout`.
 """
 
 import math
+from typing import assert_never
 
 import torch
 from jaxtyping import Float
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from bothways.model.config import EncoderConfig
 from bothways.nn.kernels import Chunk, attend, mask_of
-from bothways.nn.layers import Linear
+from bothways.nn.layers import Linear, make_norm
 from bothways.nn.lengths import Lengths
 from bothways.nn.positions import NO_POSITIONS, PackedAttentionPositions
 
@@ -25,8 +26,27 @@ class MultiHeadSelfAttention(nn.Module):
         super().__init__()
         self.config = config
         D, bias = config.d_model, config.attention_bias
-        self.query, self.key = Linear(D, D, bias=bias), Linear(D, D, bias=bias)
-        self.value, self.output = Linear(D, D, bias=bias), Linear(D, D, bias=bias)
+        Q, V = config.query_width, config.key_value_width
+        self.query, self.key = Linear(D, Q, bias=bias), Linear(D, V, bias=bias)
+        self.value, self.output = Linear(D, V, bias=bias), Linear(Q, D, bias=bias)
+        match config.attention_direction:
+            case "both":
+                self.is_causal = False
+            case "causal":
+                self.is_causal = True
+            case unknown:
+                assert_never(unknown)
+        match config.query_key_norm:
+            case "none":
+                pass
+            case "head":
+                self.query_norm = make_norm(config, config.head_width, bias=False)
+                self.key_norm = make_norm(config, config.head_width, bias=False)
+            case "all_heads":
+                self.query_norm = make_norm(config, Q, bias=False)
+                self.key_norm = make_norm(config, V, bias=False)
+            case other:
+                assert_never(other)
 
     def forward(
         self,
@@ -36,14 +56,15 @@ class MultiHeadSelfAttention(nn.Module):
         positions: PackedAttentionPositions = NO_POSITIONS,
     ) -> Tensor:
         """The attention output of each token, (T, D)."""
-        q_THK, k_THK = self._queries_and_keys(x_TD, lengths, positions)
+        q_THK, k_TGK = self._queries_and_keys(x_TD, lengths, positions)
         mixed_THK = attend(
             q_THK,
-            k_THK,
+            k_TGK,
             self._heads(self.value(x_TD)),
             lengths,
             positions.score_bias,
             window=self.config.window(layer),
+            is_causal=self.is_causal,
             dropout=self.config.attention_dropout if self.training else 0.0,
         )
         output_TD: Tensor = self.output(mixed_THK.flatten(-2))
@@ -57,12 +78,13 @@ class MultiHeadSelfAttention(nn.Module):
         positions: PackedAttentionPositions = NO_POSITIONS,
     ) -> Float[Tensor, "H L L"]:
         """Attention probabilities of one sequence, at least in float32; rows sum to 1."""
-        q_LHK, k_MHK = self._queries_and_keys(x_LD, lengths, positions)
-        score_HLM = torch.einsum("lhk,mhk->hlm", q_LHK, k_MHK) / math.sqrt(q_LHK.shape[-1])
+        q_LHK, k_MGK = self._queries_and_keys(x_LD, lengths, positions)
+        q_LGNK = q_LHK.view(len(q_LHK), self.config.key_value_heads, -1, q_LHK.shape[-1])
+        score_HLM = torch.einsum("lgnk,mgk->gnlm", q_LGNK, k_MGK).flatten(0, 1)
+        score_HLM = score_HLM / math.sqrt(q_LHK.shape[-1])
         everything = Chunk(0, lengths.longest, 0, lengths.longest)
-        mask_HLM = mask_of(
-            everything, positions.score_bias, self.config.window(layer), like=score_HLM
-        )
+        window = self.config.window(layer)
+        mask_HLM = mask_of(everything, positions.score_bias, window, self.is_causal, like=score_HLM)
         if mask_HLM is not None:
             score_HLM = score_HLM + mask_HLM
         return torch.softmax(
@@ -72,8 +94,22 @@ class MultiHeadSelfAttention(nn.Module):
     def _queries_and_keys(
         self, x_TD: Tensor, lengths: Lengths, positions: PackedAttentionPositions
     ) -> tuple[Tensor, Tensor]:
-        q_THK, k_THK = self._heads(self.query(x_TD)), self._heads(self.key(x_TD))
-        return positions.rotate(q_THK, lengths), positions.rotate(k_THK, lengths)
+        config = self.config
+        q_TQ, k_TV = self.query(x_TD), self.key(x_TD)
+        match config.query_key_norm:
+            case "none":
+                q_THK, k_TGK = self._heads(q_TQ), self._heads(k_TV)
+            case "head":
+                q_THK = self.query_norm(self._heads(q_TQ))
+                k_TGK = self.key_norm(self._heads(k_TV))
+            case "all_heads":
+                q_THK = self._heads(self.query_norm(q_TQ))
+                k_TGK = self._heads(self.key_norm(k_TV))
+            case unknown:
+                assert_never(unknown)
+        if config.attention_scale is not None:  # instead of the 1 / √K of the kernels
+            q_THK = q_THK * (config.attention_scale * math.sqrt(config.head_width))
+        return positions.rotate(q_THK, lengths), positions.rotate(k_TGK, lengths)
 
-    def _heads(self, x_TD: Tensor) -> Tensor:
-        return x_TD.view(-1, self.config.num_heads, self.config.head_width)
+    def _heads(self, x_TQ: Tensor) -> Tensor:
+        return x_TQ.view(len(x_TQ), -1, self.config.head_width)

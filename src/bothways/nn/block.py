@@ -23,12 +23,21 @@ class EncoderBlock(nn.Module):
         super().__init__()
         D = config.d_model
         self.norm_placement = config.norm_placement
+        self.residual_scale = config.residual_scale
         self.attention = MultiHeadSelfAttention(config)
         self.attention_norm = (
             make_norm(config, D) if config.has_attention_norm(block) else nn.Identity()
         )
         self.feed_forward = FeedForward(config)
         self.feed_forward_norm = make_norm(config, D)
+        match config.norm_placement:
+            case "post" | "pre":
+                pass
+            case "sandwich":
+                self.attention_output_norm = make_norm(config, D)
+                self.feed_forward_output_norm = make_norm(config, D)
+            case unknown:
+                assert_never(unknown)
         self.dropout = Dropout(config.dropout)
 
     def forward(
@@ -41,18 +50,26 @@ class EncoderBlock(nn.Module):
         """Map (T, D) to (T, D)."""
         match self.norm_placement:
             case "post":  # Vaswani et al. 2017; BERT
-                x_TD = self.attention_norm(
-                    x_TD + self.dropout(self.attention(x_TD, lengths, layer, positions))
-                )
-                x_TD = self.feed_forward_norm(x_TD + self.dropout(self.feed_forward(x_TD)))
+                mixed_TD = self.attention(x_TD, lengths, layer, positions)
+                x_TD = self.attention_norm(self._add(x_TD, mixed_TD))
+                x_TD = self.feed_forward_norm(self._add(x_TD, self.feed_forward(x_TD)))
             case "pre":  # Xiong et al. 2020, figure 1b
-                x_TD = x_TD + self.dropout(
-                    self.attention(self.attention_norm(x_TD), lengths, layer, positions)
-                )
-                x_TD = x_TD + self.dropout(self.feed_forward(self.feed_forward_norm(x_TD)))
+                mixed_TD = self.attention(self.attention_norm(x_TD), lengths, layer, positions)
+                x_TD = self._add(x_TD, mixed_TD)
+                x_TD = self._add(x_TD, self.feed_forward(self.feed_forward_norm(x_TD)))
+            case "sandwich":  # Ding et al. 2021, section 2.4
+                mixed_TD = self.attention(self.attention_norm(x_TD), lengths, layer, positions)
+                x_TD = self._add(x_TD, self.attention_output_norm(mixed_TD))
+                inner_TD = self.feed_forward(self.feed_forward_norm(x_TD))
+                x_TD = self._add(x_TD, self.feed_forward_output_norm(inner_TD))
             case unknown:
                 assert_never(unknown)
         return x_TD
+
+    def _add(self, x_TD: Tensor, y_TD: Tensor) -> Tensor:
+        """The input of a sublayer plus its output."""
+        y_TD = self.dropout(y_TD)
+        return x_TD + (y_TD if self.residual_scale == 1 else y_TD * self.residual_scale)
 
     def probabilities(
         self,
@@ -65,7 +82,7 @@ class EncoderBlock(nn.Module):
         match self.norm_placement:
             case "post":
                 return self.attention.probabilities(x_LD, lengths, layer, positions)
-            case "pre":
+            case "pre" | "sandwich":
                 normed_LD = self.attention_norm(x_LD)
                 return self.attention.probabilities(normed_LD, lengths, layer, positions)
             case unknown:
@@ -80,11 +97,11 @@ class FeedForward(nn.Module):
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        D, F, bias = config.d_model, config.d_ff, config.feed_forward_bias
+        D, F, bias = config.d_model, config.d_ff, config.has_feed_forward_input_bias
         self.activation = config.activation
         self.gate = Linear(D, F, bias=bias) if config.gated else None
         self.up = Linear(D, F, bias=bias)
-        self.down = Linear(F, D, bias=bias)
+        self.down = Linear(F, D, bias=config.feed_forward_bias)
 
     def forward(self, x_TD: Tensor) -> Tensor:
         """Map (T, D) to (T, D)."""

@@ -51,6 +51,8 @@ class Embedding(nn.Module):
         match config.input:
             case "tokens":
                 x_TE = self.token(values)
+                if config.embedding_scale != 1:
+                    x_TE = x_TE * config.embedding_scale
                 if config.rescaled_mask_token is not None:
                     x_TE = rescale_masked(x_TE, values, lengths, config.rescaled_mask_token)
             case "vectors":

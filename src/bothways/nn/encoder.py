@@ -32,12 +32,17 @@ class TransformerEncoder(PackedEncoder):
         self.embedding = Embedding(config)
         self.relative_bias = make_table(config, "relative_bias")
         self.blocks = nn.ModuleList(EncoderBlock(config, b) for b in range(config.num_blocks))
-        self.final_norm = make_norm(config, config.d_model) if config.final_norm else nn.Identity()
+        self.final_norm = (
+            make_norm(config, config.d_model, bias=config.final_norm_bias)
+            if config.final_norm
+            else nn.Identity()
+        )
+        gain = 0.0 if config.norm_zero_centered else 1.0
         for name, weight in self.named_parameters():
             if weight.ndim > 1:
                 nn.init.normal_(weight, std=0.02)
             else:
-                nn.init.constant_(weight, 1.0 if name.endswith(".weight") else 0.0)
+                nn.init.constant_(weight, gain if name.endswith(".weight") else 0.0)
 
     def forward(
         self,

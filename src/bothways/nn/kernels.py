@@ -1,7 +1,7 @@
 """The attention of a packed batch: `attend` chooses the fastest of torch's kernels.
 
 T tokens of all sequences end to end; B sequences of one length, L of their positions as queries, M
-as keys; H heads, K head width; R = 2 · longest - 1 distances.
+as keys; H heads of queries, G of keys and values, K head width; R = 2 · longest - 1 distances.
 """
 
 import functools
@@ -32,18 +32,21 @@ more calls."""
 
 def attend(
     q_THK: Float[Tensor, "T H K"],
-    k_THK: Float[Tensor, "T H K"],
-    v_THK: Float[Tensor, "T H K"],
+    k_TGK: Float[Tensor, "T G K"],
+    v_TGK: Float[Tensor, "T G K"],
     lengths: Lengths,
     bias_HR: Float[Tensor, "H R"] | None = None,
     *,
     window: int | None = None,
+    is_causal: bool = False,
     dropout: float = 0.0,
 ) -> Float[Tensor, "T H K"]:
     """softmax(q kᵀ / √K + bias) v within each sequence (Vaswani et al. 2017, eq. 1).
 
     bias_HR: the result of `bias_by_distance`. window: the largest distance that attention reaches.
-    dropout: the share of probabilities set to 0. Long sequences need no length x length array:
+    is_causal: whether a position sees only itself and those before it.
+    dropout: the share of probabilities set to 0. Heads of keys and values may be fewer than those
+    of queries, which share them in groups of H / G. Long sequences need no length x length array:
     memory grows with the length, or with length x window.
     """
     K = q_THK.shape[-1]
@@ -52,21 +55,23 @@ def attend(
             # Imported late: it imports torch's compiler, which takes as long as the rest of torch.
             from torch.nn.attention.varlen import varlen_attn
 
-            reach = (-1, -1) if window is None else (window, window)
+            reach = -1 if window is None else window
             mixed_THK = varlen_attn(
                 q_THK,
-                k_THK,
-                v_THK,
+                k_TGK,
+                v_TGK,
                 lengths.bounds,
                 lengths.bounds,
                 lengths.longest,
                 lengths.longest,
-                window_size=reach,
+                window_size=(reach, 0 if is_causal else reach),
+                enable_gqa=k_TGK.shape[1] < q_THK.shape[1],
                 num_splits=1,  # else results would depend on the longest sequence of the batch
             )
             return cast(Tensor, mixed_THK)  # a pair only if the log-sum-exp is requested
         case "by_length":
-            return _attend_groups(q_THK, k_THK, v_THK, lengths.groups, bias_HR, window, dropout)
+            mask = _Mask(bias_HR, window, is_causal)
+            return _attend_groups(q_THK, k_TGK, v_TGK, lengths.groups, mask, dropout)
         case unknown:
             assert_never(unknown)
 
@@ -102,7 +107,9 @@ def has_varlen_kernel() -> bool:
         return False
     from torch.nn.attention.varlen import varlen_attn
 
-    return {"window_size", "num_splits"} <= set(inspect.signature(varlen_attn).parameters)
+    return {"window_size", "num_splits", "enable_gqa"} <= set(
+        inspect.signature(varlen_attn).parameters
+    )
 
 
 class Chunk(NamedTuple):
@@ -114,7 +121,9 @@ class Chunk(NamedTuple):
     end_key: int
 
 
-def chunks(length: int, window: int | None, dense: bool) -> Iterator[Chunk]:
+def chunks(
+    length: int, window: int | None, dense: bool, is_causal: bool = False
+) -> Iterator[Chunk]:
     """Split the queries of a sequence so that the scores of a chunk need little memory.
 
     dense: whether the scores of a chunk exist in memory. If not, and without a window, the sequence
@@ -128,13 +137,14 @@ def chunks(length: int, window: int | None, dense: bool) -> Iterator[Chunk]:
     reach = length if window is None else window
     for first in range(0, length, size):
         end = min(first + size, length)
-        yield Chunk(first, end, max(first - reach, 0), min(end + reach, length))
+        end_key = end if is_causal else min(end + reach, length)
+        yield Chunk(first, end, max(first - reach, 0), end_key)
 
 
 def mask_of(
-    chunk: Chunk, bias_HR: Tensor | None, window: int | None, *, like: Tensor
+    chunk: Chunk, bias_HR: Tensor | None, window: int | None, is_causal: bool, *, like: Tensor
 ) -> Tensor | None:
-    """The sum to add to the scores of a chunk: the bias, and minus infinity outside the window."""
+    """The sum to add to the scores of a chunk: the bias, and minus infinity for unseen keys."""
     first_query, end_query, first_key, end_key = chunk
     mask_HLM = None
     if bias_HR is not None:
@@ -143,14 +153,29 @@ def mask_of(
         nearest = first_key - (end_query - 1) + longest - 1
         span = bias_HR[:, nearest : nearest + (end_query - first_query) + (end_key - first_key) - 1]
         mask_HLM = span.unfold(1, end_key - first_key, 1).flip(1).to(like.dtype)
-    if window is not None:
+    if window is not None or is_causal:
         query_L1 = torch.arange(first_query, end_query, device=like.device)[:, None]
-        key_M = torch.arange(first_key, end_key, device=like.device)
-        outside_LM = (key_M - query_L1).abs() > window
+        distance_LM = torch.arange(first_key, end_key, device=like.device) - query_L1
+        unseen_LM = torch.zeros_like(distance_LM, dtype=torch.bool)
+        if window is not None:
+            unseen_LM |= distance_LM.abs() > window
+        if is_causal:
+            unseen_LM |= distance_LM > 0
         if mask_HLM is None:
-            mask_HLM = like.new_zeros((1, *outside_LM.shape))
-        mask_HLM = mask_HLM.masked_fill(outside_LM, -math.inf)
+            mask_HLM = like.new_zeros((1, *unseen_LM.shape))
+        mask_HLM = mask_HLM.masked_fill(unseen_LM, -math.inf)
     return mask_HLM
+
+
+class _Mask(NamedTuple):
+    """What decides which keys a query sees and how their scores change.
+
+    bias: (H, R), of `bias_by_distance`. window, is_causal: arguments of `attend`.
+    """
+
+    bias: Tensor | None
+    window: int | None
+    is_causal: bool
 
 
 def _attend_groups(
@@ -158,8 +183,7 @@ def _attend_groups(
     k_THK: Tensor,
     v_THK: Tensor,
     groups: Sequence[LengthGroup],
-    bias_HR: Tensor | None,
-    window: int | None,
+    mask: _Mask,
     dropout: float,
 ) -> Tensor:
     """Attention within each sequence: one call per group, or per several in training on a CPU."""
@@ -167,13 +191,15 @@ def _attend_groups(
     # a batch twice, once without gradients, and must draw the same dropout.
     is_training = (
         q_THK.device.type == "cpu"
-        and bias_HR is None
+        and mask.bias is None
+        and not mask.is_causal
+        and k_THK.shape == q_THK.shape
         and (dropout > 0 or _need_gradient(q_THK, k_THK, v_THK))
         and not torch.compiler.is_compiling()
     )
 
     def is_joined(group: LengthGroup) -> bool:
-        whole = window is None or window >= group.length - 1
+        whole = mask.window is None or mask.window >= group.length - 1
         return is_training and whole and (dropout == 0 or group.length**2 <= DENSE_SCORES)
 
     stretches = list(_stretches(groups, is_joined))
@@ -183,7 +209,7 @@ def _attend_groups(
     mixed_THK = [
         attend_by_length(q, k, v, stretch, dropout)
         if is_joined(stretch[0])
-        else _attend_group(q, k, v, stretch[0], bias_HR, window, dropout)
+        else _attend_group(q, k, v, stretch[0], mask, dropout)
         for stretch, q, k, v in zip(stretches, q_each, k_each, v_each, strict=True)
     ]
     return mixed_THK[0] if len(mixed_THK) == 1 else torch.cat(mixed_THK)
@@ -208,8 +234,7 @@ def _attend_group(
     k_THK: Tensor,
     v_THK: Tensor,
     group: LengthGroup,
-    bias_HR: Tensor | None,
-    window: int | None,
+    mask: _Mask,
     dropout: float,
 ) -> Tensor:
     """Attention within each sequence of a group, (T, H, K) for the tokens of the group."""
@@ -217,19 +242,19 @@ def _attend_group(
         x_THK.view(group.num_sequences, group.length, *x_THK.shape[1:]).transpose(1, 2)
         for x_THK in (q_THK, k_THK, v_THK)
     )
-    if window is not None and window >= group.length - 1:
-        window = None
+    if mask.window is not None and mask.window >= group.length - 1:
+        mask = mask._replace(window=None)
     # On a CPU, torch builds the probabilities if there is dropout, and keeps them for the gradient.
-    dense = bias_HR is not None or (dropout > 0 and q_THK.device.type == "cpu")
-    pieces = list(chunks(group.length, window, dense))
-    tensors = (q_BHLK, k_BHMK, v_BHMK, bias_HR)
+    dense = mask.bias is not None or (dropout > 0 and q_THK.device.type == "cpu")
+    pieces = list(chunks(group.length, mask.window, dense, mask.is_causal))
+    tensors = (q_BHLK, k_BHMK, v_BHMK)
     if len(pieces) > 1 and dense and torch.is_grad_enabled():
         mixed = [
-            checkpoint(_attend_chunk, *tensors, piece, window, dropout, use_reentrant=False)
+            checkpoint(_attend_chunk, *tensors, piece, *mask, dropout, use_reentrant=False)
             for piece in pieces
         ]
     else:
-        mixed = [_attend_chunk(*tensors, piece, window, dropout) for piece in pieces]
+        mixed = [_attend_chunk(*tensors, piece, *mask, dropout) for piece in pieces]
     mixed_BHLK = mixed[0] if len(mixed) == 1 else torch.cat(mixed, 2)
     return mixed_BHLK.transpose(1, 2).flatten(0, 1)
 
@@ -238,13 +263,16 @@ def _attend_chunk(
     q_BHLK: Tensor,
     k_BHMK: Tensor,
     v_BHMK: Tensor,
-    bias_HR: Tensor | None,
     chunk: Chunk,
+    bias_HR: Tensor | None,
     window: int | None,
+    is_causal: bool,
     dropout: float,
 ) -> Tensor:
     first_query, end_query, first_key, end_key = chunk
-    mask_HLM = mask_of(chunk, bias_HR, window, like=q_BHLK)
+    # torch's own causal mask is for chunks that begin with the sequence, and for no other mask.
+    by_kernel = is_causal and bias_HR is None and window is None and first_query == 0
+    mask_HLM = mask_of(chunk, bias_HR, window, is_causal and not by_kernel, like=q_BHLK)
     return functional.scaled_dot_product_attention(
         q_BHLK[:, :, first_query:end_query],
         k_BHMK[:, :, first_key:end_key],
@@ -252,4 +280,6 @@ def _attend_chunk(
         # torch's fused CPU kernel takes masks of 2 or 4 dimensions, not of 3.
         None if mask_HLM is None else mask_HLM[None],
         dropout,
+        is_causal=by_kernel,
+        enable_gqa=k_BHMK.shape[1] < q_BHLK.shape[1],
     )

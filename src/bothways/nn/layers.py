@@ -46,18 +46,44 @@ def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
     return device.type == "cpu" and dtype == torch.float32 and has_onednn()
 
 
-def make_norm(config: EncoderConfig, width: int) -> nn.Module:
-    """The norm of `config` for vectors of `width`.
+class LayerNorm(nn.LayerNorm):
+    """Layer norm (Ba et al. 2016, eq. 4), with gains that may be stored less 1."""
+
+    zero_centered: bool = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize the last axis."""
+        gain = 1 + self.weight if self.zero_centered else self.weight
+        return functional.layer_norm(x, self.normalized_shape, gain, self.bias, self.eps)
+
+
+class RMSNorm(nn.RMSNorm):
+    """RMS norm (Zhang and Sennrich 2019, eq. 4), with gains that may be stored less 1."""
+
+    zero_centered: bool = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize the last axis."""
+        gain = 1 + self.weight if self.zero_centered else self.weight
+        return functional.rms_norm(x, self.normalized_shape, gain, self.eps)
+
+
+def make_norm(config: EncoderConfig, width: int, *, bias: bool = True) -> nn.Module:
+    """The norm of `config` for vectors of `width`, without a bias where `bias` is false.
 
     torch accumulates in float32 even if the vectors are in half precision.
     """
     match config.norm:
-        case "layer":  # Ba et al. 2016, eq. 4
-            return nn.LayerNorm(width, config.norm_eps, bias=config.norm_bias)
-        case "rms":  # Zhang and Sennrich 2019, eq. 4
-            return nn.RMSNorm(width, config.norm_eps)
+        case "layer":
+            norm: LayerNorm | RMSNorm = LayerNorm(
+                width, config.norm_eps, bias=bias and config.norm_bias
+            )
+        case "rms":
+            norm = RMSNorm(width, config.norm_eps)
         case unknown:
             assert_never(unknown)
+    norm.zero_centered = config.norm_zero_centered
+    return norm
 
 
 def activate(x: Tensor, activation: AnyActivation) -> Tensor:

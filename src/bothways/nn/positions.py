@@ -12,6 +12,7 @@ from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bothways.model.alibi import alibi_slopes
 from bothways.model.config import EncoderConfig
 from bothways.model.layout import layout
 from bothways.nn.lengths import Lengths
@@ -22,6 +23,7 @@ __all__ = [
     "add_positions",
     "attention_positions",
     "bias_by_distance",
+    "linear_bias",
     "make_table",
     "position_rows",
     "rotate",
@@ -105,6 +107,9 @@ def attention_positions(
         case "relative":
             bias_HR = bias_by_distance(_given(relative_bias).weight, lengths.longest, config)
             return [PackedAttentionPositions(score_bias=bias_HR) for _ in layers]
+        case "alibi":
+            linear_HR = linear_bias(config.num_heads, lengths)
+            return [PackedAttentionPositions(score_bias=linear_HR) for _ in layers]
         case "none":
             return [NO_POSITIONS for _ in layers]
         case unknown:
@@ -148,6 +153,17 @@ def bias_by_distance(
     bucket_R = torch.where(distance_R.abs() < exact, distance_R.abs(), coarse_R)
     bucket_R = torch.where(distance_R > 0, bucket_R + n, bucket_R)
     return functional.embedding(bucket_R, bias_by_bucket).T
+
+
+def linear_bias(num_heads: int, lengths: Lengths) -> Float[Tensor, "H R"]:
+    """Minus the distance times the slope of each head: `reference.positions.linear_bias`.
+
+    Distances are those of `bias_by_distance`.
+    """
+    device = lengths.device
+    distance_R = torch.arange(1 - lengths.longest, lengths.longest, device=device).abs()
+    slope_H1 = torch.tensor(alibi_slopes(num_heads), device=device)[:, None]
+    return -slope_H1 * distance_R
 
 
 def _given(table: nn.Embedding | None) -> nn.Embedding:

@@ -1,15 +1,17 @@
 """Self-attention: each position compares its query with all keys, and averages values accordingly.
 
-L positions as queries, M the same positions as keys; D model width, H heads, K = D / H head width.
+L positions as queries, M the same positions as keys; D model width; H heads of queries, G of keys
+and values, K head width.
 """
 
 import math
+from typing import assert_never
 
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 from jaxtyping import Float
 
-from bothways.model.config import EncoderConfig
-from bothways.reference.layers import Array, Arrays, linear
+from bothways.model.config import AttentionDirection, EncoderConfig
+from bothways.reference.layers import Array, Arrays, linear, normalize
 from bothways.reference.positions import NO_POSITIONS, AttentionPositions, distances
 
 
@@ -24,23 +26,48 @@ def self_attention(
 
     Vaswani et al. 2017, section 3.2.2: queries, keys and values are three linear maps of the same
     vectors, split into heads; each head attends by itself, and a fourth map joins the heads.
+    H / G adjacent heads of queries share a head of keys and values (Ainslie et al. 2023).
     """
     xp = array_namespace(x_LD)
-    L, D = x_LD.shape
-    H, K = config.num_heads, config.head_width
-    q_HLK, k_HMK, v_HMK = (
-        xp.permute_dims(xp.reshape(linear(x_LD, w, f"attention.{name}"), (L, H, K)), (1, 0, 2))
-        for name in ("query", "key", "value")
-    )
+    H, G = config.num_heads, config.key_value_heads
+    q_HLK = split_heads(linear(x_LD, w, "attention.query"), H, w, "attention.query_norm", config)
+    k_GMK = split_heads(linear(x_LD, w, "attention.key"), G, w, "attention.key_norm", config)
+    v_GMK = _by_head(linear(x_LD, w, "attention.value"), G)
+    group_H = xp.arange(H, device=device(x_LD)) // (H // G)
     mixed_HLK, prob_HLM = scaled_dot_product(
         positions.rotate(q_HLK),
-        positions.rotate(k_HMK),
-        v_HMK,
+        xp.take(positions.rotate(k_GMK), group_H, axis=0),
+        xp.take(v_GMK, group_H, axis=0),
         positions.score_bias,
+        scale=config.score_scale,
         window=config.window(layer),
+        attention_direction=config.attention_direction,
     )
-    mixed_LD = xp.reshape(xp.permute_dims(mixed_HLK, (1, 0, 2)), (L, D))
-    return linear(mixed_LD, w, "attention.output"), prob_HLM
+    mixed_LQ = xp.reshape(xp.permute_dims(mixed_HLK, (1, 0, 2)), (x_LD.shape[0], -1))
+    return linear(mixed_LQ, w, "attention.output"), prob_HLM
+
+
+def split_heads(
+    x_LQ: Float[Array, "L Q"], num_heads: int, w: Arrays, norm: str, config: EncoderConfig
+) -> Float[Array, "heads L K"]:
+    """Queries or keys by head, with the norm called `norm` if the encoder has one.
+
+    Henry et al. 2020 normalize each head, so that scores cannot grow; ESM-C all heads together.
+    """
+    match config.query_key_norm:
+        case "none":
+            return _by_head(x_LQ, num_heads)
+        case "head":
+            return normalize(_by_head(x_LQ, num_heads), w, norm, config)
+        case "all_heads":
+            return _by_head(normalize(x_LQ, w, norm, config), num_heads)
+        case unknown:
+            assert_never(unknown)
+
+
+def _by_head(x_LQ: Float[Array, "L Q"], num_heads: int) -> Float[Array, "heads L K"]:
+    xp = array_namespace(x_LQ)
+    return xp.permute_dims(xp.reshape(x_LQ, (x_LQ.shape[0], num_heads, -1)), (1, 0, 2))
 
 
 def scaled_dot_product(
@@ -49,20 +76,33 @@ def scaled_dot_product(
     v_HMK: Float[Array, "H M K"],
     bias_HLM: Float[Array, "H L M"] | None = None,
     *,
+    scale: float | None = None,
     window: int | None = None,
+    attention_direction: AttentionDirection = "both",
 ) -> tuple[Float[Array, "H L K"], Float[Array, "H L M"]]:
     """softmax(q kᵀ / √K + bias) v, and those probabilities (Vaswani et al. 2017, eq. 1).
 
-    With a `window`, a position sees only positions at most that far away (Beltagy et al. 2020,
-    section 3.1): the scores of the others are minus infinity, their probabilities exactly 0.
+    scale: what replaces 1 / √K. With a `window`, a position sees only positions at most that far
+    away (Beltagy et al. 2020, section 3.1); in causal attention, only itself and those before it
+    (Vaswani et al. 2017, section 3.2.3). The scores of the others are minus infinity, their
+    probabilities exactly 0.
     """
     xp = array_namespace(q_HLK)
-    score_HLM = q_HLK @ xp.permute_dims(k_HMK, (0, 2, 1)) / math.sqrt(q_HLK.shape[-1])
+    if scale is None:
+        scale = 1 / math.sqrt(q_HLK.shape[-1])
+    score_HLM = q_HLK @ xp.permute_dims(k_HMK, (0, 2, 1)) * scale
     if bias_HLM is not None:
         score_HLM = score_HLM + bias_HLM
+    distance_LM = distances(score_HLM.shape[1], score_HLM.shape[2], like=score_HLM)
     if window is not None:
-        distance_LM = distances(score_HLM.shape[1], score_HLM.shape[2], like=score_HLM)
         score_HLM = xp.where(xp.abs(distance_LM) <= window, score_HLM, -math.inf)
+    match attention_direction:
+        case "both":
+            pass
+        case "causal":
+            score_HLM = xp.where(distance_LM <= 0, score_HLM, -math.inf)
+        case unknown:
+            assert_never(unknown)
     prob_HLM = softmax(score_HLM)
     return prob_HLM @ v_HMK, prob_HLM
 

@@ -21,22 +21,29 @@ def encoder_block(
     positions: AttentionPositions = NO_POSITIONS,
 ) -> tuple[Float[Array, "L D"], Float[Array, "H L L"]]:
     """The output of a block with weights `w`, and its attention probabilities."""
+    scale = config.residual_scale
     match config.norm_placement:
         case "post":  # Vaswani et al. 2017; BERT
             mixed_LD, prob_HLM = self_attention(x_LD, w, config, layer, positions)
-            x_LD = normalize(x_LD + mixed_LD, w, "attention_norm", config)
-            return (
-                normalize(x_LD + feed_forward(x_LD, w, config), w, "feed_forward_norm", config),
-                prob_HLM,
-            )
+            x_LD = normalize(x_LD + scale * mixed_LD, w, "attention_norm", config)
+            inner_LD = scale * feed_forward(x_LD, w, config)
+            return normalize(x_LD + inner_LD, w, "feed_forward_norm", config), prob_HLM
         case "pre":  # Xiong et al. 2020, figure 1b
             normed_LD = x_LD
             if config.has_attention_norm(config.block(layer)):
                 normed_LD = normalize(x_LD, w, "attention_norm", config)
             mixed_LD, prob_HLM = self_attention(normed_LD, w, config, layer, positions)
-            x_LD = x_LD + mixed_LD
+            x_LD = x_LD + scale * mixed_LD
             normed_LD = normalize(x_LD, w, "feed_forward_norm", config)
-            return x_LD + feed_forward(normed_LD, w, config), prob_HLM
+            return x_LD + scale * feed_forward(normed_LD, w, config), prob_HLM
+        case "sandwich":  # Ding et al. 2021, section 2.4
+            normed_LD = normalize(x_LD, w, "attention_norm", config)
+            mixed_LD, prob_HLM = self_attention(normed_LD, w, config, layer, positions)
+            x_LD = x_LD + scale * normalize(mixed_LD, w, "attention_output_norm", config)
+            normed_LD = normalize(x_LD, w, "feed_forward_norm", config)
+            inner_LD = feed_forward(normed_LD, w, config)
+            inner_LD = normalize(inner_LD, w, "feed_forward_output_norm", config)
+            return x_LD + scale * inner_LD, prob_HLM
         case unknown:
             assert_never(unknown)
 

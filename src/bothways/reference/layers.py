@@ -32,9 +32,14 @@ def linear(x_LI: Float[Array, "L I"], w: Arrays, name: str) -> Float[Array, "L O
 
 
 def normalize(
-    x_LD: Float[Array, "L D"], w: Arrays, name: str, config: EncoderConfig
-) -> Float[Array, "L D"]:
-    """Scale each position to unit variance and apply the gains (and bias) called `name`."""
+    x_LD: Float[Array, "*L D"], w: Arrays, name: str, config: EncoderConfig
+) -> Float[Array, "*L D"]:
+    """Scale each position to unit variance and apply the gains (and bias) called `name`.
+
+    Zero-centered gains are stored less 1.
+    """
+    if config.norm_zero_centered:
+        w = {**w, f"{name}.weight": 1 + w[f"{name}.weight"]}
     match config.norm:
         case "layer":
             return layer_norm(x_LD, w, name, config.norm_eps)
@@ -44,13 +49,15 @@ def normalize(
             assert_never(unknown)
 
 
-def layer_norm(x_LD: Float[Array, "L D"], w: Arrays, name: str, eps: float) -> Float[Array, "L D"]:
+def layer_norm(
+    x_LD: Float[Array, "*L D"], w: Arrays, name: str, eps: float
+) -> Float[Array, "*L D"]:
     """(x - mean) / sqrt(variance + eps) * gain + bias    Ba et al. 2016, eq. 4."""
     xp = array_namespace(x_LD)
     return _scale(x_LD - xp.mean(x_LD, axis=-1, keepdims=True), w, name, eps)
 
 
-def _scale(x_LD: Float[Array, "L D"], w: Arrays, name: str, eps: float) -> Float[Array, "L D"]:
+def _scale(x_LD: Float[Array, "*L D"], w: Arrays, name: str, eps: float) -> Float[Array, "*L D"]:
     """x / sqrt(mean(x²) + eps) * gain    Zhang and Sennrich 2019, eq. 4."""
     xp = array_namespace(x_LD)
     y_LD = x_LD / xp.sqrt(xp.mean(x_LD * x_LD, axis=-1, keepdims=True) + eps) * w[f"{name}.weight"]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, assert_never
 from array_api_compat import array_namespace, device
 from jaxtyping import Float, Int, Num
 
+from bothways.model.alibi import alibi_slopes
 from bothways.model.config import EncoderConfig
 from bothways.reference.layers import Array, Arrays
 
@@ -76,6 +77,11 @@ def attention_positions(
         case "relative":
             bias = bias_by_distance(weights["relative_bias.weight"], num_positions, config)
             return AttentionPositions(score_bias=bias)
+        case "alibi":
+            like = weights["blocks.0.attention.query.weight"]
+            return AttentionPositions(
+                score_bias=linear_bias(config.num_heads, num_positions, like=like)
+            )
         case "none":
             return NO_POSITIONS
         case unknown:
@@ -133,6 +139,18 @@ def bias_by_distance(
     bucket_LM = xp.where(distance_LM > 0, bucket_LM + n, bucket_LM)
     rows = xp.take(bias_by_bucket, xp.reshape(xp.astype(bucket_LM, xp.int64), (-1,)), axis=0)
     return xp.permute_dims(xp.reshape(rows, (L, L, H)), (2, 0, 1))
+
+
+def linear_bias(num_heads: int, num_positions: int, *, like: Array) -> Float[Array, "H L L"]:
+    """Minus the distance times the slope of each head: Press et al. 2022, section 3.
+
+    The paper's attention looks back only; an encoder has the same bias in both directions (Günther
+    et al. 2023, section 4.1).
+    """
+    xp = array_namespace(like)
+    slope_H = xp.asarray(alibi_slopes(num_heads), dtype=like.dtype, device=device(like))
+    distance_LM = xp.abs(distances(num_positions, num_positions, like=like))
+    return -slope_H[:, None, None] * distance_LM
 
 
 def distances(num_queries: int, num_keys: int, *, like: Array) -> Float[Array, "L M"]:

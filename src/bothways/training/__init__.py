@@ -11,7 +11,7 @@ Modules import only from modules of a lower line:
 
     pipeline | evaluation     files to a trained model | a model and files to a report
     preparation               a plan to data, objective and model
-    report                    report.md and its figures
+    report                    report.md, report.html and their figures
     setup | engine            the model and objective of a run | the training loop
     runs | distributed        what a run keeps on disk | processes and sharded weights
     objectives                losses and metrics of the five tasks

@@ -23,7 +23,13 @@ from bothways.training.objectives.objective import Objective
 from bothways.training.options.objective import ObjectiveOptions, TrainingTask
 from bothways.training.plan import EvaluationPlan
 from bothways.training.preparation import Notify
-from bothways.training.report import FIGURES_FOLDER, REPORT_FILE, HeldOutResults, write_report
+from bothways.training.report import (
+    FIGURES_FOLDER,
+    PAGE_FILE,
+    REPORT_FILE,
+    HeldOutResults,
+    write_report,
+)
 from bothways.training.report.held_out import evaluate_held_out
 from bothways.training.report.summary import describe_model
 from bothways.training.runs.folder import RUN_FILE
@@ -231,7 +237,7 @@ def _check_out(out: Path, *, overwrite: bool) -> None:
             f"{out}: exists and is not empty; replace its report with --overwrite, or choose "
             "another folder"
         )
-    if others := sorted(names - {REPORT_FILE, EVALUATION_FILE, FIGURES_FOLDER}):
+    if others := sorted(names - {REPORT_FILE, PAGE_FILE, EVALUATION_FILE, FIGURES_FOLDER}):
         raise DataFileError(f"{out / others[0]}: is no part of a report; choose another folder")
 
 

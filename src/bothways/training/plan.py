@@ -166,8 +166,8 @@ class EvaluationPlan:
     out: Annotated[
         str | None,
         Option(
-            "Folder for report.md, its figures and evaluation.json (default: print the metrics "
-            "only).",
+            "Folder for report.md, report.html, figures and evaluation.json (default: print the "
+            "metrics only).",
             group="Output", unit="DIR", flags=("--out", "-o"),
         ),
     ] = None  # fmt: skip

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,11 @@ def test_each_objective_has_its_report(
     images = [line.split("](")[1].rstrip(")") for line in text.split("\n") if line[:2] == "!["]
     assert "learning_curve.png" in images
     assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*.png")} == set(images)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert all(f"<h2>{title}</h2>" in page for title in titles | everywhere)
+    assert f"encoder.{call}(sequences)" in page
+    assert '<th scope="row"><bdi>from</bdi></th><td><bdi>mini|lm</bdi></td>' in page
+    assert page.count('<img src="data:image/png;base64,') == len(images)
 
 
 def test_without_matplotlib_the_report_says_how_to_get_figures(
@@ -125,7 +131,10 @@ def test_without_matplotlib_the_report_says_how_to_get_figures(
     text = _write(tmp_path, held_out, objective)
     assert install_command("plots") in text
     assert "![" not in text
-    assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
+    assert {path.name for path in tmp_path.iterdir()} == {"report.md", "report.html"}
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert install_command("plots") in unescape(page)
+    assert "<img" not in page
 
 
 def test_without_held_out_data_there_are_no_scores(tmp_path: Path) -> None:

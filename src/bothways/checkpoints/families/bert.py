@@ -46,12 +46,25 @@ BLOCK: Rows = {
 
 POOLER: Rows = {"pooler.dense.{p}": "heads.pooler.{p}"}
 
+HEAD_ROWS: Rows = {
+    "cls.predictions.transform.dense.{p}": "heads.masked_tokens.dense.{p}",
+    "cls.predictions.transform.LayerNorm.{p}": "heads.masked_tokens.norm.{p}",
+    "cls.predictions.decoder.weight": "heads.masked_tokens.weight",
+    "cls.predictions.decoder.bias": "heads.masked_tokens.decoder.bias",
+    "cls.predictions.bias": "heads.masked_tokens.bias",
+    "cls.seq_relationship.{p}": "heads.next_sentence.{p}",
+    "classifier.{p}": "heads.classifier.{p}",
+    "qa_outputs.{p}": "heads.answer_span.{p}",
+}
+
 ALIASES = {"gamma": "weight", "beta": "bias"}
 """Names of norm parameters in files converted from TensorFlow."""
 
 ABSOLUTE_ONLY: Mapping[str, tuple[Any, ...]] = {"position_embedding_type": ("absolute", None)}
 
 UNUSED = (
+    # Read only to allow a hidden_size that the heads do not divide, which EncoderConfig refuses.
+    "embedding_size",
     # Fields of a pooler in the first multilingual BERT; no implementation reads them.
     "directionality",
     "pooler_fc_size",
@@ -84,16 +97,7 @@ BERT = Family(
     tables=(
         KeyTable(
             EMBEDDING | BLOCK | POOLER,
-            heads={
-                "cls.predictions.transform.dense.{p}": "heads.masked_tokens.dense.{p}",
-                "cls.predictions.transform.LayerNorm.{p}": "heads.masked_tokens.norm.{p}",
-                "cls.predictions.decoder.weight": "heads.masked_tokens.weight",
-                "cls.predictions.decoder.bias": "heads.masked_tokens.decoder.bias",
-                "cls.predictions.bias": "heads.masked_tokens.bias",
-                "cls.seq_relationship.{p}": "heads.next_sentence.{p}",
-                "classifier.{p}": "heads.classifier.{p}",
-                "qa_outputs.{p}": "heads.answer_span.{p}",
-            },
+            heads=HEAD_ROWS,
             prefixes=("", "bert."),
             aliases=ALIASES,
         ),

@@ -1,11 +1,31 @@
 """DistilBERT (Sanh et al. 2019): BERT without segments and pooler, with its own names."""
 
 import dataclasses
+from typing import Any
 
 from bothways.checkpoints.families import bert
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.head_architectures import answer_spans, classifier, masked_tokens
+from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable
+
+_OTHER_NAMES = {
+    "hidden_size": "d_model",
+    "num_hidden_layers": "num_layers",
+    "num_attention_heads": "num_heads",
+}
+"""Names that transformers takes for `dim`, `n_layers` and `n_heads`."""
+
+
+def read_other_names(fields: Fields, values: dict[str, Any]) -> None:
+    """Read the sizes by other names, where the file does not give them by the usual ones."""
+    for theirs, (ours, _) in DISTILBERT.rows.items():
+        for other, named in _OTHER_NAMES.items():
+            if named == ours and other in fields and theirs not in fields:
+                values[ours] = fields.integer(other)
+            elif named == ours:
+                fields.only(other, values[ours], because=f"it differs from {theirs}")
+
 
 TOKENIZER = dataclasses.replace(bert.TOKENIZER, name="DistilBertTokenizer")
 
@@ -31,6 +51,7 @@ DISTILBERT = Family(
         "sinusoidal_pos_embds",
     ),
     dropped=("tie_weights_",),
+    read_quirks=read_other_names,
     heads=(masked_tokens(), *classifier("heads.classifier.dense", "relu"), answer_spans()),
     tables=(
         KeyTable(

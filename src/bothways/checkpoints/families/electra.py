@@ -35,7 +35,14 @@ ELECTRA = Family(
         "intermediate_size": ("d_ff", 1024),
     },
     only=bert.ABSOLUTE_ONLY,
-    kept=("summary_type", "summary_use_proj", "summary_activation", "summary_last_dropout"),
+    kept=(
+        "summary_type",
+        "summary_use_proj",
+        "summary_activation",
+        "summary_first_dropout",
+        "summary_last_dropout",
+        "summary_proj_to_labels",
+    ),
     read_quirks=read_embedding_size,
     write_quirks=write_embedding_size,
     heads=(

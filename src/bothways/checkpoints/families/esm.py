@@ -37,6 +37,7 @@ def read_variant(fields: Fields, values: dict[str, Any]) -> None:
     if _flag_or_null(fields, "token_dropout"):
         values["rescaled_mask_token"] = fields.integer("mask_token_id")
     rotary_base = fields.number("rope_theta", 10_000.0)
+    fields.only("head_dim", None, values["d_model"] // max(values["num_heads"], 1))
     match fields.raw("position_embedding_type", "absolute"):
         case "rotary":
             values |= {
@@ -170,6 +171,7 @@ ESM = Family(
     },
     read_quirks=read_variant,
     write_quirks=write_variant,
+    dropped=(*bert.UNUSED, "use_esm_attn_map"),
     needed={"pad_token_id": 1},
     from_weights=read_frequencies,
     buffers=write_buffers,

@@ -25,6 +25,8 @@ def read_layers(fields: Fields, values: dict[str, Any]) -> None:
     """Read the layers that have a local window, its width, and the rotary bases of both kinds."""
     kinds = _layer_types(fields, values["num_layers"])
     window = fields.integer("local_attention", 128) // 2
+    fields.only("sliding_window", None, window, because="it differs from half of local_attention")
+    fields.only("head_dim", None, values["d_model"] // max(values["num_heads"], 1))
     bases = _rotary_bases(fields)
     values["rotary_base"] = bases[_FULL]
     if _SLIDING in kinds:

@@ -51,6 +51,7 @@ MPNET = Family(
         "relative_max_distance": 128,
     },
     only={"relative_attention_num_buckets": (32,)},
+    dropped=bert.UNUSED,
     read_quirks=read_offset,
     write_quirks=write_offset,
     heads=(*HEADS, answer_spans()),

@@ -1,4 +1,7 @@
-"""RoBERTa (Liu et al. 2019), XLM-RoBERTa (Conneau et al. 2020): BERT with offset positions.
+"""RoBERTa (Liu et al. 2019), and models of its architecture: BERT with offset positions.
+
+XLM-RoBERTa (Conneau et al. 2020), CamemBERT (Martin et al. 2020), data2vec for text (Baevski et al.
+2022).
 
 The first position uses the row after the padding token's id. A padding token within a sequence
 takes the row of its id, and is not counted as a position.
@@ -75,6 +78,7 @@ ROBERTA = Family(
     tokenizer=TOKENIZER,
     rows=dict(bert.FIELDS) | {"vocab_size": ("vocab_size", 50265)},
     only=bert.ABSOLUTE_ONLY,
+    dropped=bert.UNUSED,
     read_quirks=read_offset,
     write_quirks=write_offset,
     heads=(*HEADS, answer_spans()),
@@ -94,4 +98,21 @@ XLM_ROBERTA = dataclasses.replace(
     base_class="XLMRobertaModel",
     rows=bert.FIELDS,
     tokenizer=None,
+)
+
+CAMEMBERT = dataclasses.replace(XLM_ROBERTA, model_type="camembert", base_class="CamembertModel")
+
+DATA2VEC_TEXT = dataclasses.replace(
+    ROBERTA,
+    model_type="data2vec-text",
+    base_class="Data2VecTextModel",
+    rows=bert.FIELDS,
+    tables=(
+        KeyTable(
+            bert.EMBEDDING | bert.BLOCK | bert.POOLER,
+            heads=MASKED_TOKENS | CLASSIFIERS,
+            prefixes=("", "data2vec_text."),
+            aliases=bert.ALIASES,
+        ),
+    ),
 )

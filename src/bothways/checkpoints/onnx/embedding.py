@@ -20,6 +20,7 @@ def embed(graph: Graph, inputs: Inputs, w: Weights, config: EncoderConfig) -> Va
         case "tokens":
             table = graph.weight("embedding.token.weight", w["embedding.token.weight"])
             x = graph.op("Gather", table, inputs.values)
+            x = graph.scale(x, config.embedding_scale)
             if config.rescaled_mask_token is not None:
                 x = _rescale_masked(graph, x, inputs, config.rescaled_mask_token)
         case "vectors":

@@ -34,19 +34,30 @@ def _block(
 ) -> Value:
     """Attention, then feed-forward, each added to its input and normalized."""
     name = f"blocks.{config.block(layer)}"
+
+    def norm(x: Value, which: str) -> Value:
+        return normalize(graph, x, w, f"{name}.{which}", config)
+
+    def attend(x: Value) -> Value:
+        return attention.layer(x, w, f"{name}.attention", layer)
+
+    def add(x: Value, y: Value) -> Value:
+        return graph.op("Add", x, graph.scale(y, config.residual_scale))
+
     match config.norm_placement:
         case "post":
-            mixed = attention.layer(x, w, f"{name}.attention", layer)
-            x = normalize(graph, graph.op("Add", x, mixed), w, f"{name}.attention_norm", config)
-            added = graph.op("Add", x, _feed_forward(graph, x, w, name, config))
-            return normalize(graph, added, w, f"{name}.feed_forward_norm", config)
+            x = norm(add(x, attend(x)), "attention_norm")
+            inner = _feed_forward(graph, x, w, name, config)
+            return norm(add(x, inner), "feed_forward_norm")
         case "pre":
-            normed = x
-            if config.has_attention_norm(config.block(layer)):
-                normed = normalize(graph, x, w, f"{name}.attention_norm", config)
-            x = graph.op("Add", x, attention.layer(normed, w, f"{name}.attention", layer))
-            normed = normalize(graph, x, w, f"{name}.feed_forward_norm", config)
-            return graph.op("Add", x, _feed_forward(graph, normed, w, name, config))
+            has_norm = config.has_attention_norm(config.block(layer))
+            x = add(x, attend(norm(x, "attention_norm") if has_norm else x))
+            inner = _feed_forward(graph, norm(x, "feed_forward_norm"), w, name, config)
+            return add(x, inner)
+        case "sandwich":
+            x = add(x, norm(attend(norm(x, "attention_norm")), "attention_output_norm"))
+            inner = _feed_forward(graph, norm(x, "feed_forward_norm"), w, name, config)
+            return add(x, norm(inner, "feed_forward_output_norm"))
         case unknown:
             assert_never(unknown)
 

@@ -76,6 +76,10 @@ class Graph:
         self._node(kind, inputs, [name], attributes or {})
         return name
 
+    def scale(self, value: Value, factor: float) -> Value:
+        """Multiply by a number; a factor of 1 adds no operation."""
+        return value if factor == 1 else self.op("Mul", value, self.constant(factor))
+
     def cast(self, value: Value, dtype: type[np.generic]) -> Value:
         """Convert to another data type."""
         return self.op("Cast", value, attributes={"to": self._element(dtype)})

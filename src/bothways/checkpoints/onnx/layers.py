@@ -23,7 +23,12 @@ def linear(graph: Graph, x: Value, w: Weights, name: str) -> Value:
 
 
 def normalize(graph: Graph, x: Value, w: Weights, name: str, config: EncoderConfig) -> Value:
-    """Normalize each position, with the gain (and bias) called `name`."""
+    """Normalize the last axis, with the gain (and bias) called `name`.
+
+    The file stores zero-centered gains with the 1 that they are less.
+    """
+    if config.norm_zero_centered:
+        w = {**w, f"{name}.weight": 1 + w[f"{name}.weight"]}
     match config.norm:
         case "layer":
             return layer_norm(graph, x, w, name, config.norm_eps)

@@ -7,6 +7,7 @@ import numpy as np
 
 from bothways.checkpoints.onnx.graph import Graph, Value
 from bothways.checkpoints.onnx.inputs import Inputs
+from bothways.model.alibi import alibi_slopes
 from bothways.model.config import EncoderConfig
 from bothways.model.weights import Weights
 
@@ -66,6 +67,8 @@ class GraphAttentionPositions:
                 self._is_rotary = True
             case "relative":
                 self.bias = self._bias_by_distance(weights["relative_bias.weight"])
+            case "alibi":
+                self.bias = self._linear_bias(config.num_heads)
             case "none":
                 pass
             case unknown:
@@ -129,6 +132,13 @@ class GraphAttentionPositions:
         table = graph.weight("relative_bias", bias_by_bucket[buckets])
         index = graph.op("Add", self.distances(), graph.constant(farthest, np.int64))
         return graph.transpose(graph.op("Gather", table, index), 2, 0, 1)
+
+    def _linear_bias(self, num_heads: int) -> Value:
+        """Minus the distance times the slope of each head (Press et al. 2022, section 3)."""
+        graph = self._graph
+        slopes = np.array(alibi_slopes(num_heads))[:, None, None]
+        distance = graph.cast(graph.op("Abs", self.distances()), np.float32)
+        return graph.op("Mul", distance, graph.constant(-slopes))
 
 
 def _sinusoids(config: EncoderConfig) -> np.ndarray:

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 
+from bothways.errors import ConfigError
 from bothways.model.config import EncoderConfig
 from bothways.nn.block import EncoderBlock
 from bothways.nn.encoder import TransformerEncoder
@@ -64,6 +65,8 @@ class AblatedBlock(EncoderBlock):
             case "pre":
                 y_TD = self.dropout(change(norm(x_TD)))
                 return y_TD if "skip" in self.without else x_TD + y_TD
+            case "sandwich":
+                raise ConfigError("ablations of blocks with norm_placement='sandwich' do not exist")
             case unknown:
                 assert_never(unknown)
 

@@ -5,7 +5,6 @@ OUT/NAME.png      each figure by itself
 OUT/raw.json      all numbers, for every seed
 """
 
-import base64
 import contextlib
 import json
 import math
@@ -19,6 +18,7 @@ from bothways.errors import DataFileError
 from bothways.io.atomic import atomic_files, new_folder
 from bothways.lab.report.content import ComparisonReport, PageFigure
 from bothways.lab.report.html import render_page
+from bothways.pages.images import data_url
 from bothways.plotting.style import new_figure, require_matplotlib, save_png, style_axes
 
 __all__ = ["RAW_FILE", "REPORT_FILE", "report_folder", "write_report"]
@@ -79,7 +79,7 @@ def _draw(figure: PageFigure, folder: Path) -> str:
         draw(style_axes(canvas.subplots()))
     path = folder / f"{figure.name}.png"
     save_png(canvas, path)
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+    return data_url(path)
 
 
 def _to_json(value: Any) -> Any:

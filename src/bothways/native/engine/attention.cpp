@@ -31,7 +31,7 @@ int relative_bucket(int distance, int buckets, int max_distance) {
 PositionTables::PositionTables(const EncoderConfig& config, const Weights& weights)
     : max_length_(config.max_length) {
     if (config.positions == Positions::rotary) {
-        const int pairs = config.head_width() / 2;
+        const int pairs = config.head_width / 2;
         for (const std::vector<double>& frequencies : config.rotary_frequencies) {
             std::size_t index = 0;
             while (index < angles_.size() && angles_[index].frequencies != frequencies) ++index;
@@ -61,6 +61,14 @@ PositionTables::PositionTables(const EncoderConfig& config, const Weights& weigh
                     static_cast<float>(by_bucket[row * H + h] * log2_e);
         }
     }
+    if (config.positions == Positions::alibi) {  // Press et al. 2022, section 3
+        const int distances = 2 * max_length_ - 1;
+        bias_ = Buffer<float>(config.alibi_slopes.size() * distances);
+        float* bias = bias_.data();
+        for (const double slope : config.alibi_slopes)
+            for (int i = 0; i < distances; ++i)
+                *bias++ = static_cast<float>(-slope * std::abs(i - (max_length_ - 1)) * log2_e);
+    }
 }
 
 PositionTables::Rotary PositionTables::rotary(int layer) const {
@@ -70,7 +78,7 @@ PositionTables::Rotary PositionTables::rotary(int layer) const {
 
 const float* PositionTables::bias(int head) const {
     if (!bias_.size()) return nullptr;
-    return bias_.data() + static_cast<std::ptrdiff_t>(head) * (2 * max_length_ - 1) + max_length_ - 1;
+    return bias_.data() + head * bias_stride() + max_length_ - 1;
 }
 
 std::size_t PositionTables::bytes() const {
@@ -82,73 +90,107 @@ std::size_t PositionTables::bytes() const {
 SelfAttention::SelfAttention(const Kernels& kernels, const EncoderConfig& config,
                              const Weights& weights, Precision precision, const std::string& name)
     : kernels_(kernels), config_(config), precision_(precision) {
-    const int D = config.d_model;
-    const auto matrix = [&](const std::string& part, double factor) {
-        return Matrix{weights.get(name + part + ".weight", {D, D}),
-                      weights.get_optional(name + part + ".bias", {D}), D, static_cast<float>(factor)};
+    const int D = config.d_model, K = config.head_width, Q = config.query_width(), V = config.key_value_width();
+    const auto matrix = [&](const std::string& part, int outputs, int inputs, double factor) {
+        return Matrix{weights.get(name + part + ".weight", {outputs, inputs}),
+                      weights.get_optional(name + part + ".bias", {outputs}), outputs,
+                      static_cast<float>(factor)};
     };
-    // Fold the scale of the scores, 1 / sqrt(head width), into the query weights.
-    const double factor = log2_e / std::sqrt(static_cast<double>(config.head_width()));
+    // Fold the scale of the scores into the query weights, or into the norm that follows them.
+    const double scale = log2_e * config.score_scale;
+    const bool has_norm = config.query_key_norm != QueryKeyNorm::none;
     query_key_value_ = Linear(kernels, precision, D,
-                              {matrix("query", factor), matrix("key", 1), matrix("value", 1)});
-    output_ = Linear(kernels, precision, D, {matrix("output", 1)});
+                              {matrix("query", Q, D, has_norm ? 1 : scale), matrix("key", V, D, 1),
+                               matrix("value", V, D, 1)});
+    // A sandwich scales the norm after the output instead.
+    const bool scales_output = config.norm_placement != NormPlacement::sandwich;
+    output_ = Linear(kernels, precision, Q,
+                     {matrix("output", D, Q, scales_output ? static_cast<double>(config.residual_scale) : 1)});
+    if (has_norm) {
+        const bool by_head = config.query_key_norm == QueryKeyNorm::head;
+        query_norm_ = NormLayer(kernels, config, weights, name + "query_norm", by_head ? K : Q,
+                                static_cast<float>(scale));
+        key_norm_ = NormLayer(kernels, config, weights, name + "key_norm", by_head ? K : V);
+    }
 }
 
 void SelfAttention::forward(const Team& team, const Chunk& chunk, Workspace& work, const float* x,
-                            int layer, const PositionTables& positions, float* probabilities) const {
-    const int D = config_.d_model, H = config_.num_heads, K = config_.head_width(), R = chunk.rows();
+                            float* out, Accumulate accumulate, int layer, const PositionTables& positions,
+                            float* probabilities) const {
+    const int D = config_.d_model, H = config_.num_heads, K = config_.head_width, R = chunk.rows();
+    const int Q = config_.query_width(), shared = H / config_.key_value_heads;
     query_key_value_.apply(team, query_key_value_.prepare(team, x, D, R, work.quantized),
-                           work.wide.data(), 3 * D);
+                           work.wide.data(), config_.query_key_value_width());
     team.wait();
-    if (config_.positions == Positions::rotary) {
-        rotate(team, chunk, work.wide.data(), positions.rotary(layer));
-        team.wait();
-    }
+    // Needs no barrier in between: each member rotates the rows that it normalized.
+    if (config_.query_key_norm != QueryKeyNorm::none) normalize(team, R, work.wide.data());
+    if (config_.positions == Positions::rotary) rotate(team, chunk, work.wide.data(), positions.rotary(layer));
+    if (config_.query_key_norm != QueryKeyNorm::none || config_.positions == Positions::rotary) team.wait();
     const Range mine = team.share((chunk.last - chunk.first) * H);
-    for (int item = mine.first; item < mine.last; ++item) {
+    for (int item = mine.first, heads; item < mine.last; item += heads) {
         const int sequence = chunk.first + item / H, h = item % H;
-        const AttentionArgs head = head_args(chunk, work, team, sequence, h, layer, positions);
+        heads = std::min(shared - h % shared, mine.last - item);
+        const AttentionArgs args = head_args(chunk, work, team, sequence, h, heads, layer, positions);
         const std::ptrdiff_t row = chunk.row(sequence);
-        kernels_.attention(head, work.side.data() + row * D + h * K, D);
+        kernels_.attention(args, work.side.data() + row * Q + h * K, Q);
         if (probabilities)
-            kernels_.attention_probabilities(head,
-                                             probabilities + static_cast<std::ptrdiff_t>(h) * R * R);
+            kernels_.attention_probabilities(args, probabilities + static_cast<std::ptrdiff_t>(h) * R * R);
     }
     team.wait();
-    output_.apply(team, output_.prepare(team, work.side.data(), D, R, work.quantized), work.x.data(), D,
-                  Accumulate::add);
+    output_.apply(team, output_.prepare(team, work.side.data(), Q, R, work.quantized), out, D, accumulate);
     team.wait();
+}
+
+void SelfAttention::normalize(const Team& team, int rows, float* qkv) const {
+    const std::ptrdiff_t stride = config_.query_key_value_width();
+    const Range mine = team.share(rows);
+    float* query = qkv + mine.first * stride;
+    float* key = query + config_.query_width();
+    if (config_.query_key_norm == QueryKeyNorm::all_heads) {
+        query_norm_.apply_in_place(query, stride, mine.last - mine.first);
+        key_norm_.apply_in_place(key, stride, mine.last - mine.first);
+        return;
+    }
+    for (int row = mine.first; row < mine.last; ++row, query += stride, key += stride) {
+        query_norm_.apply_in_place(query, config_.head_width, config_.num_heads);
+        key_norm_.apply_in_place(key, config_.head_width, config_.key_value_heads);
+    }
 }
 
 void SelfAttention::rotate(const Team& team, const Chunk& chunk, float* qkv,
                            PositionTables::Rotary angles) const {
-    const int D = config_.d_model, pairs = config_.head_width() / 2;
+    const int pairs = config_.head_width / 2;
+    const std::ptrdiff_t stride = config_.query_key_value_width();
     const Range mine = team.share(chunk.rows());
     for (int row = mine.first; row < mine.last; ++row) {
         const int token = chunk.begin() + row;
         const std::ptrdiff_t position = token - chunk.batch.start[chunk.batch.sequence_of[token]];
-        // Queries and keys are adjacent: 2 H heads.
-        kernels_.rotate(qkv + static_cast<std::ptrdiff_t>(row) * 3 * D, 2 * config_.num_heads,
-                        config_.head_width(), angles.cosine + position * pairs,
-                        angles.sine + position * pairs);
+        // Queries and keys are adjacent.
+        kernels_.rotate(qkv + row * stride, config_.num_heads + config_.key_value_heads, config_.head_width,
+                        angles.cosine + position * pairs, angles.sine + position * pairs);
     }
 }
 
 AttentionArgs SelfAttention::head_args(const Chunk& chunk, Workspace& work, const Team& team, int sequence,
-                                       int head, int layer, const PositionTables& positions) const {
-    const int D = config_.d_model, K = config_.head_width();
-    const float* query =
-        work.wide.data() + static_cast<std::ptrdiff_t>(chunk.row(sequence)) * 3 * D + head * K;
-    return {query,
-            query + D,
-            query + 2 * D,
-            3 * D,
+                                       int head, int heads, int layer,
+                                       const PositionTables& positions) const {
+    const int K = config_.head_width, shared = config_.num_heads / config_.key_value_heads;
+    const std::ptrdiff_t stride = config_.query_key_value_width();
+    const float* first = work.wide.data() + chunk.row(sequence) * stride;
+    const float* key = first + config_.query_width() + head / shared * K;
+    return {first + head * K,
+            key,
+            key + config_.key_value_width(),
+            stride,
             chunk.batch.length(sequence),
             K,
             config_.window[layer],
             positions.bias(head),
             precision_ == Precision::int8,
-            work.scratch[team.rank].data()};
+            work.scratch[team.rank].data(),
+            heads,
+            positions.bias_stride(),
+            config_.attention_direction == AttentionDirection::causal};
 }
 
 }  // namespace bothways

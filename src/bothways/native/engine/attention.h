@@ -1,15 +1,17 @@
 // Multi-head self-attention. Vaswani et al. 2017, section 3.2.
 //
-// R rows (tokens of a chunk); D model width; H heads; K head width; L positions of a sequence.
+// R rows (tokens of a chunk); D model width; H heads of queries; K head width; L positions of a sequence; Q
+// and V, widths of the queries and of the values of all heads.
 #pragma once
 
 #include "batch.h"
+#include "norm.h"
 #include "weights.h"
 #include "workspace.h"
 
 namespace bothways {
 
-// Position tables of attention, shared by all sequences: rotary angles and relative biases.
+// Position tables of attention, shared by all sequences: rotary angles, and biases by distance.
 class PositionTables {
 public:
     PositionTables(const EncoderConfig& config, const Weights& weights);
@@ -19,8 +21,10 @@ public:
         const float* sine;
     };
     Rotary rotary(int layer) const;  // requires rotary positions
-    // The bias of one head, indexed by key position - query position; null without relative positions.
+    // The bias of one head, indexed by key position - query position; null without relative or alibi
+    // positions.
     const float* bias(int head) const;
+    std::ptrdiff_t bias_stride() const { return 2 * max_length_ - 1; }  // from head to head
     std::size_t bytes() const;
 
 private:
@@ -39,22 +43,25 @@ public:
     SelfAttention(const Kernels& kernels, const EncoderConfig& config, const Weights& weights,
                   Precision precision, const std::string& name);
 
-    // work.x += attention(x) for x (R, D), which may be work.x or work.side. Unless `probabilities` is
+    // out = attention(x), or out += attention(x), for x (R, D), which may be work.x or work.side. Unless `probabilities` is
     // null, also fills it (H, L, L); the chunk must then be one sequence. All members of the team call it
     // together; it ends with a barrier.
-    void forward(const Team& team, const Chunk& chunk, Workspace& work, const float* x, int layer,
-                 const PositionTables& positions, float* probabilities) const;
+    void forward(const Team& team, const Chunk& chunk, Workspace& work, const float* x, float* out,
+                 Accumulate accumulate, int layer, const PositionTables& positions,
+                 float* probabilities) const;
 
     std::size_t bytes() const { return query_key_value_.bytes() + output_.bytes(); }
 
 private:
+    void normalize(const Team& team, int rows, float* qkv) const;
     void rotate(const Team& team, const Chunk& chunk, float* qkv, PositionTables::Rotary angles) const;
     AttentionArgs head_args(const Chunk& chunk, Workspace& work, const Team& team, int sequence, int head,
-                            int layer, const PositionTables& positions) const;
+                            int heads, int layer, const PositionTables& positions) const;
 
     const Kernels& kernels_;
     const EncoderConfig& config_;
     Precision precision_;
+    NormLayer query_norm_, key_norm_;  // of queries and keys, if the encoder has them
     Linear query_key_value_, output_;
 };
 

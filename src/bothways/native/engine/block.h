@@ -1,5 +1,5 @@
 // The encoder block: attention and feed-forward, each with a residual connection and a norm.
-// Vaswani et al. 2017, section 3.1; Xiong et al. 2020, figure 1b.
+// Vaswani et al. 2017, section 3.1; Xiong et al. 2020, figure 1b; Ding et al. 2021, section 2.4.
 //
 // R rows (tokens of a chunk); D model width; F feed-forward width.
 #pragma once
@@ -21,12 +21,14 @@ public:
     std::size_t bytes() const { return attention_.bytes() + gate_.bytes() + up_.bytes() + down_.bytes(); }
 
 private:
-    void feed_forward(const Team& team, const float* from, int rows, Workspace& work) const;
+    void feed_forward(const Team& team, const float* from, int rows, Workspace& work, float* out,
+                      Accumulate accumulate) const;
 
     const EncoderConfig& config_;
     SelfAttention attention_;
     bool has_attention_norm_;
     NormLayer attention_norm_, feed_forward_norm_;
+    NormLayer attention_output_norm_, feed_forward_output_norm_;  // of a sandwich
     Linear gate_, up_, down_;
 };
 

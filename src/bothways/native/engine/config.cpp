@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 
@@ -17,7 +18,12 @@ void EncoderConfig::check() const {
     const auto layers = static_cast<std::size_t>(num_layers);
     require(num_layers >= 1 && num_heads >= 1 && d_ff >= 1 && embedding_width >= 1,
             "layers, heads and widths of at least 1");
-    require(d_model >= num_heads && d_model % num_heads == 0, "d_model to be a multiple of num_heads");
+    require(d_model >= 1 && head_width >= 1, "widths of at least 1");
+    require(key_value_heads >= 1 && num_heads % key_value_heads == 0,
+            "num_heads to be a multiple of key_value_heads");
+    // Sums of widths are int, and so are their products with the rows of a tile.
+    const std::int64_t widest = (1 << 24);
+    require(static_cast<std::int64_t>(num_heads) * head_width <= widest, "at most 2^24 numbers of queries");
     require(max_length >= 1 && max_length < (1 << 24), "max_length of 1 to 2^24 - 1");
     require(position_offset >= 0 && num_segments >= 0, "no negative position_offset or num_segments");
     require(position_padding_token < 0 || (position_table && position_offset >= 1 && input == Input::tokens),
@@ -27,9 +33,11 @@ void EncoderConfig::check() const {
     if (positions == Positions::rotary) {
         require(rotary_frequencies.size() == layers, "rotary frequencies for each layer");
         for (const std::vector<double>& frequencies : rotary_frequencies)
-            require(2 * static_cast<int>(frequencies.size()) == head_width(),
+            require(2 * static_cast<int>(frequencies.size()) == head_width,
                     "one rotary frequency per pair of channels of a head");
     }
+    if (positions == Positions::alibi)
+        require(static_cast<int>(alibi_slopes.size()) == num_heads, "one slope per head");
 }
 
 }  // namespace bothways

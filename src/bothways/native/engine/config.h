@@ -10,17 +10,22 @@
 namespace bothways {
 
 enum class Input { tokens, vectors };
-enum class Positions { learned, sinusoidal, rotary, relative, none };
+enum class Positions { learned, sinusoidal, rotary, relative, alibi, none };
 enum class NormKind { layer, rms };
-enum class NormPlacement { post, pre };
+enum class NormPlacement { post, pre, sandwich };
+enum class QueryKeyNorm { none, head, all_heads };
+enum class AttentionDirection { both, causal };
 
 struct EncoderConfig {
     int num_layers = 0, num_heads = 0, d_model = 0, d_ff = 0, max_length = 0;
+    int head_width = 0;
+    int key_value_heads = 0;  // each serves num_heads / key_value_heads adjacent heads of queries
 
     Input input = Input::tokens;
     int vocab_size = 0, num_channels = 0, num_segments = 0;
     int embedding_width = 0;            // of the embeddings, before any projection
     bool embedding_projection = false;  // from embedding_width to d_model
+    float embedding_scale = 1;          // of the token embeddings
     bool embedding_norm = false;
     int rescaled_mask_token = -1;  // -1 for none
 
@@ -30,17 +35,26 @@ struct EncoderConfig {
     int position_padding_token = -1;  // takes the row before the first position's; -1 for none
     std::vector<std::vector<double>> rotary_frequencies;  // per layer; empty unless rotary
     int relative_buckets = 0, relative_max_distance = 0;
+    std::vector<double> alibi_slopes;  // per head; empty unless alibi
 
     NormKind norm = NormKind::layer;
     float norm_eps = 0;
+    bool norm_zero_centered = false;  // gains are 1 + weight
     NormPlacement norm_placement = NormPlacement::post;
     bool first_attention_norm = true, final_norm = false;
+    float residual_scale = 1;  // of what each sublayer adds
+    QueryKeyNorm query_key_norm = QueryKeyNorm::none;
+    double score_scale = 0;  // of the products of queries and keys
+    AttentionDirection attention_direction = AttentionDirection::both;
     Activation activation = Activation::none;
     bool gated = false;
     std::vector<int> window;  // per layer; -1 for no limit
     std::vector<int> block;   // per layer: the index of its weights
 
-    int head_width() const { return d_model / num_heads; }
+    // Widths of the queries of all heads, of their keys, and of queries, keys and values together.
+    int query_width() const { return num_heads * head_width; }
+    int key_value_width() const { return key_value_heads * head_width; }
+    int query_key_value_width() const { return query_width() + 2 * key_value_width(); }
 
     // Throws std::invalid_argument unless the fields are consistent, so that no kernel leaves its arrays.
     void check() const;
@@ -55,12 +69,15 @@ void for_each_field(EncoderConfig& c, F&& f) {
     f("d_model", c.d_model);
     f("d_ff", c.d_ff);
     f("max_length", c.max_length);
+    f("head_width", c.head_width);
+    f("key_value_heads", c.key_value_heads);
     f("input", c.input);
     f("vocab_size", c.vocab_size);
     f("num_channels", c.num_channels);
     f("num_segments", c.num_segments);
     f("embedding_width", c.embedding_width);
     f("embedding_projection", c.embedding_projection);
+    f("embedding_scale", c.embedding_scale);
     f("embedding_norm", c.embedding_norm);
     f("rescaled_mask_token", c.rescaled_mask_token);
     f("positions", c.positions);
@@ -70,11 +87,17 @@ void for_each_field(EncoderConfig& c, F&& f) {
     f("rotary_frequencies", c.rotary_frequencies);
     f("relative_buckets", c.relative_buckets);
     f("relative_max_distance", c.relative_max_distance);
+    f("alibi_slopes", c.alibi_slopes);
     f("norm", c.norm);
     f("norm_eps", c.norm_eps);
+    f("norm_zero_centered", c.norm_zero_centered);
     f("norm_placement", c.norm_placement);
     f("first_attention_norm", c.first_attention_norm);
     f("final_norm", c.final_norm);
+    f("residual_scale", c.residual_scale);
+    f("query_key_norm", c.query_key_norm);
+    f("score_scale", c.score_scale);
+    f("attention_direction", c.attention_direction);
     f("activation", c.activation);
     f("gated", c.gated);
     f("window", c.window);
@@ -88,18 +111,29 @@ using EnumNames = std::array<std::pair<const char*, E>, N>;
 constexpr EnumNames<Input, 2> enum_names(Input) {
     return {{{"tokens", Input::tokens}, {"vectors", Input::vectors}}};
 }
-constexpr EnumNames<Positions, 5> enum_names(Positions) {
+constexpr EnumNames<Positions, 6> enum_names(Positions) {
     return {{{"learned", Positions::learned},
              {"sinusoidal", Positions::sinusoidal},
              {"rotary", Positions::rotary},
              {"relative", Positions::relative},
+             {"alibi", Positions::alibi},
              {"none", Positions::none}}};
 }
 constexpr EnumNames<NormKind, 2> enum_names(NormKind) {
     return {{{"layer", NormKind::layer}, {"rms", NormKind::rms}}};
 }
-constexpr EnumNames<NormPlacement, 2> enum_names(NormPlacement) {
-    return {{{"post", NormPlacement::post}, {"pre", NormPlacement::pre}}};
+constexpr EnumNames<NormPlacement, 3> enum_names(NormPlacement) {
+    return {{{"post", NormPlacement::post},
+             {"pre", NormPlacement::pre},
+             {"sandwich", NormPlacement::sandwich}}};
+}
+constexpr EnumNames<QueryKeyNorm, 3> enum_names(QueryKeyNorm) {
+    return {{{"none", QueryKeyNorm::none},
+             {"head", QueryKeyNorm::head},
+             {"all_heads", QueryKeyNorm::all_heads}}};
+}
+constexpr EnumNames<AttentionDirection, 2> enum_names(AttentionDirection) {
+    return {{{"both", AttentionDirection::both}, {"causal", AttentionDirection::causal}}};
 }
 constexpr EnumNames<Activation, 4> enum_names(Activation) {
     return {{{"relu", Activation::relu},

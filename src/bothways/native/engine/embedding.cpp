@@ -1,7 +1,6 @@
 #include "embedding.h"
 
 #include <cmath>
-#include <cstring>
 
 namespace bothways {
 
@@ -116,14 +115,13 @@ void Embedding::look_up(const Team& team, const Chunk& chunk, float* x) const {
         const std::int64_t id = chunk.batch.ids[token];
         const float* from = token_ + id * E;
         float* to = x + static_cast<std::ptrdiff_t>(row) * E;
+        float factor = config_.embedding_scale;
         if (config_.rescaled_mask_token >= 0) {
             if (const int sequence = chunk.batch.sequence_of[token]; sequence != scaled_sequence)
                 scale = embedding_scale(chunk.batch, scaled_sequence = sequence);
-            const float factor = id == config_.rescaled_mask_token ? 0.0f : scale;
-            for (int i = 0; i < E; ++i) to[i] = from[i] * factor;
-        } else {
-            std::memcpy(to, from, sizeof(float) * static_cast<std::size_t>(E));
+            factor *= id == config_.rescaled_mask_token ? 0.0f : scale;
         }
+        for (int i = 0; i < E; ++i) to[i] = from[i] * factor;
     }
 }
 

@@ -61,7 +61,7 @@ struct GemmArgs {
     std::ptrdiff_t ldc;
 };
 
-// Layer norm or RMS norm of each row; y may be x.
+// Layer norm or RMS norm of each row; y may be x. The result is stored or added.
 struct NormArgs {
     const float* x;  // (rows, width)
     std::ptrdiff_t x_stride;
@@ -73,21 +73,26 @@ struct NormArgs {
     bool subtract_mean;  // true for layer norm, false for RMS norm
     float* y;
     std::ptrdiff_t y_stride;
+    Accumulate accumulate = Accumulate::store;
 };
 
-// Attention of one head over one sequence. Queries are already divided by sqrt(width), and queries and bias
-// are multiplied by log2(e), so that softmax weights are powers of 2.
+// Attention of adjacent heads of queries, which share one head of keys and values, over one sequence.
+// Queries are already scaled, and queries and bias are multiplied by log2(e), so that softmax weights are
+// powers of 2.
 struct AttentionArgs {
-    const float* query;  // (length, width), as are key and value
+    const float* query;  // (length, heads, width); key and value are (length, width)
     const float* key;
     const float* value;
     std::ptrdiff_t stride;
     int length;
     int width;
     int window;         // maximum distance between a query and its keys, or -1 for no limit
-    const float* bias;  // bias[key position - query position] is added to the score; or null
+    const float* bias;  // of the first head: bias[key position - query position] is added to the score; or null
     bool int8_scores;   // allows scores to be computed from 8-bit queries and keys
     float* scratch;     // `Kernels::attention_scratch(length, width)` floats, aligned to 64 bytes
+    int heads = 1;
+    std::ptrdiff_t bias_stride = 0;  // floats from the bias of one head to that of the next
+    bool causal = false;             // whether a query sees only keys up to its own position
 };
 
 // Dot products of every query with every row, and the squared lengths of the rows.
@@ -126,9 +131,9 @@ struct Kernels {
     // Quantizes rows [first, last) of `in.a`, each k wide, into `in.quantized`.
     void (*quantize)(const GemmInput& in, int k, int first, int last, QuantRange);
     void (*norm)(const NormArgs&);
-    // out (length, width) = softmax(query keyᵀ + bias) value
+    // out (length, heads, width) = softmax(query keyᵀ + bias) value
     void (*attention)(const AttentionArgs&, float* out, std::ptrdiff_t stride);
-    // probabilities (length, length), whose rows sum to 1
+    // probabilities (heads, length, length), whose rows sum to 1
     void (*attention_probabilities)(const AttentionArgs&, float* probabilities);
     std::size_t (*attention_scratch)(int length, int width);  // in floats
     // Rotates the pairs (x[i], x[i + width / 2]) of `heads` adjacent heads by the angles of one position,

@@ -1,6 +1,7 @@
 // The activations of one chunk. All steps, layers and calls reuse the same buffers.
 //
-// R rows (tokens of the chunk); D model width; F feed-forward width; E embedding width.
+// R rows (tokens of the chunk); D model width; F feed-forward width; E embedding width; Q and V, widths of the
+// queries and of the values of all heads.
 #pragma once
 
 #include <algorithm>
@@ -16,39 +17,45 @@ constexpr int feed_forward_rows = 96;
 
 struct Workspace {
     Buffer<float> x;         // (R, D) the residual stream
-    Buffer<float> side;      // (R, D) the norm of x, or the heads' outputs
-    Buffer<float> wide;      // (R, 3 D) queries, keys, values; or (feed_forward_rows, F)
+    Buffer<float> side;      // (R, D) the norm of x, or (R, Q) the heads' outputs
+    Buffer<float> branch;    // (R, D) a sublayer's output that a norm follows
+    Buffer<float> wide;      // (R, Q + 2 V) queries, keys, values; or (feed_forward_rows, F)
     Buffer<float> embedded;  // (R, E) embeddings that a projection follows
     QuantizedBuffer quantized;
     std::vector<Buffer<float>> scratch;  // attention scratch, one per member of the team
 
     // Buffer sizes for chunks of `rows` tokens with sequences of at most `longest` tokens.
     struct Sizes {
-        std::size_t x, wide, embedded, cells, scratch;
+        std::size_t x, side, branch, wide, embedded, cells, scratch;
         int group;  // of quantized activations
 
         Sizes(const EncoderConfig& config, const Kernels& kernels, Precision precision, int rows,
               int longest) {
             const int D = config.d_model, F = config.d_ff, inner = std::min(rows, feed_forward_rows);
+            const int widest = std::max(D, config.query_width());
             x = product(rows, D);
-            wide = std::max(product(rows, 3 * D), product(inner, F));
+            side = product(rows, widest);
+            branch = config.norm_placement == NormPlacement::sandwich ? x : 0;
+            wide = std::max(product(rows, config.query_key_value_width()), product(inner, F));
             embedded = config.embedding_projection ? product(rows, config.embedding_width) : 0;
             group = int8_group(kernels.int8_scheme);
-            cells = precision == Precision::int8 ? std::max(QuantizedBuffer::cells(rows, D, group),
+            cells = precision == Precision::int8 ? std::max(QuantizedBuffer::cells(rows, widest, group),
                                                             QuantizedBuffer::cells(inner, F, group))
                                                  : 0;
-            scratch = kernels.attention_scratch(longest, config.head_width());
+            scratch = kernels.attention_scratch(longest, config.head_width);
         }
         static std::size_t product(int rows, int width) { return static_cast<std::size_t>(rows) * width; }
         std::size_t bytes(int members) const {
-            return sizeof(float) * (2 * x + wide + embedded + static_cast<std::size_t>(members) * scratch) +
+            const std::size_t scratches = static_cast<std::size_t>(members) * scratch;
+            return sizeof(float) * (x + side + branch + wide + embedded + scratches) +
                    QuantizedBuffer::bytes(cells, group);
         }
     };
 
     void reserve(const Sizes& sizes, int members) {
         x.reserve(sizes.x);
-        side.reserve(sizes.x);
+        side.reserve(sizes.side);
+        branch.reserve(sizes.branch);
         wide.reserve(sizes.wide);
         embedded.reserve(sizes.embedded);
         quantized.reserve(sizes.cells, sizes.group);

@@ -60,7 +60,7 @@ def _label_layers(
     if not labels:
         raise ConfigError("a head of classes, tags or values needs at least one label")
     output = HeadLayer(name="heads.classifier", outputs=len(labels))
-    if config.norm_placement == "pre":
+    if config.norm_placement != "post":
         return _dense("heads.classifier", config.d_model, config), output
     if pooling == "cls":
         summary = HeadLayer(name="heads.pooler", outputs=config.d_model, activation="tanh")

@@ -1,6 +1,7 @@
-"""The report of a run: report.md and its figures, in the run's folder.
+"""The report of a run: report.md, report.html and their figures, in the run's folder.
 
 OUT/report.md             scores on held-out data, mistakes, settings, how to use the model
+OUT/report.html           the same as a page, with its figures inside
 OUT/learning_curve.png    losses and learning rate by step
 OUT/report/*.png          the other figures
 """
@@ -11,6 +12,7 @@ from typing import Any, assert_never
 
 from bothways.installation import install_command
 from bothways.io.atomic import atomic_file, wrap_write_errors
+from bothways.pages.images import data_url
 from bothways.plotting.style import can_draw
 from bothways.training.objectives.contrast import Contrast
 from bothways.training.objectives.objective import Objective
@@ -18,6 +20,7 @@ from bothways.training.objectives.pairs import LabeledPairs, PairObjective
 from bothways.training.objectives.tag import mark_spans
 from bothways.training.report.classes import one_class, several_classes
 from bothways.training.report.held_out import HeldOutResults, MarkdownFigure, MarkdownSection
+from bothways.training.report.html import render_report
 from bothways.training.report.learning_curve import learning_curve
 from bothways.training.report.markdown import code_block, number, plain, table
 from bothways.training.report.pairs import pairs
@@ -27,6 +30,7 @@ from bothways.training.report.values import values
 
 __all__ = [
     "FIGURES_FOLDER",
+    "PAGE_FILE",
     "REPORT_FILE",
     "HeldOutResults",
     "MarkdownFigure",
@@ -35,6 +39,7 @@ __all__ = [
 ]
 
 REPORT_FILE = "report.md"
+PAGE_FILE = "report.html"
 FIGURES_FOLDER = "report"
 
 _MEANING = {
@@ -66,7 +71,7 @@ def write_report(
     events: Sequence[Mapping[str, Any]] = (),
     model: Path | None = None,
 ) -> Path:
-    """Write report.md and its figures into `out`; return the report's path.
+    """Write report.md, report.html and their figures into `out`; return the path of report.md.
 
     held_out: None without held-out data. overview: model, data and length of the run, by name, in
         the order of the report. settings: of training. events: the lines of metrics.jsonl.
@@ -86,16 +91,29 @@ def write_report(
         *([_settings(settings)] if settings else []),
     ]
     drawn = _draw(out, sections) if can_draw() else {}
-    lines = [f"# {_title(objective, held_out)}"]
-    if not can_draw():
-        lines.append(f"This report has no figures; they need `{install_command('plots')}`.")
+    title = _title(objective, held_out)
+    notice = (
+        "" if can_draw() else f"This report has no figures; they need `{install_command('plots')}`."
+    )
+    _write(out / REPORT_FILE, _markdown(title, notice, sections, drawn))
+    images = {name: data_url(out / path) for name, path in drawn.items()}
+    _write(out / PAGE_FILE, render_report(title, notice, sections, images))
+    return out / REPORT_FILE
+
+
+def _markdown(
+    title: str, notice: str, sections: Iterable[MarkdownSection], drawn: Mapping[str, str]
+) -> str:
+    lines = [f"# {title}", *([notice] if notice else [])]
     for section in sections:
         images = [f"![{plain(f.caption)}]({drawn[f.name]})" for f in section.figures if drawn]
         lines += [f"## {section.title}", *images, section.text]
-    path = out / REPORT_FILE
+    return "\n\n".join(lines) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
     with atomic_file(path) as hidden:
-        hidden.write_text("\n\n".join(lines) + "\n", encoding="utf-8")
-    return path
+        hidden.write_text(text, encoding="utf-8")
 
 
 def _draw(out: Path, sections: Iterable[MarkdownSection]) -> dict[str, str]:

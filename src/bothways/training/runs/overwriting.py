@@ -17,7 +17,7 @@ _RUN_FILES = frozenset(
     (
         *("training.json", METRICS_FILE, "checkpoints", "tensorboard"),
         *(SETTINGS_FILE, WEIGHTS_FILE, *READER_FILES),
-        *("report.md", "report", "learning_curve.png"),
+        *("report.md", "report.html", "report", "learning_curve.png"),
     )
 )
 

@@ -1,5 +1,7 @@
-// Attention of one head over one sequence, in tiles of keys with an online softmax: the length x length
+// Attention of heads that share keys and values over one sequence, in tiles of keys with an online softmax: the length x length
 // matrix of scores is never stored.
+//
+// Keys are packed once for all heads, and tiles that no query of a block sees are skipped.
 //
 // Milakov and Gimelshein 2018, algorithm 3 (online softmax); Dao et al. 2022, section 3.1 (tiling). Row
 // blocks and key tiles lie on a grid that depends on the sequence's length alone, and so does the order of
@@ -32,11 +34,14 @@ struct Attention {
         const Values values = copies ? Values{scratch.values, Tiles::round_up(args.width, lanes)}
                                      : Values{args.value, args.stride};
         const RowBlocks blocks(args.length, S::MR);
-        for (int block = 0; block < blocks.count; ++block) {
-            const int first = blocks.first(block);
-            with_constant<S::MR>(blocks.size(block), [&]<int MR>() {
-                row_block<MR>(args, scratch, first, values, {out + first * stride, stride});
-            });
+        for (int h = 0; h < args.heads; ++h, out += args.width) {
+            const AttentionArgs head = head_of(args, h);
+            for (int block = 0; block < blocks.count; ++block) {
+                const int first = blocks.first(block);
+                with_constant<S::MR>(blocks.size(block), [&]<int MR>() {
+                    row_block<MR>(head, scratch, first, values, {out + first * stride, stride});
+                });
+            }
         }
     }
 
@@ -44,10 +49,13 @@ struct Attention {
         const Scratch<S> scratch(args);
         pack_keys(args, scratch);
         const RowBlocks blocks(args.length, S::MR);
-        for (int block = 0; block < blocks.count; ++block)
-            with_constant<S::MR>(blocks.size(block), [&]<int MR>() {
-                probability_rows<MR>(args, scratch, blocks.first(block), probabilities);
-            });
+        for (int h = 0; h < args.heads; ++h, probabilities += std::ptrdiff_t(args.length) * args.length) {
+            const AttentionArgs head = head_of(args, h);
+            for (int block = 0; block < blocks.count; ++block)
+                with_constant<S::MR>(blocks.size(block), [&]<int MR>() {
+                    probability_rows<MR>(head, scratch, blocks.first(block), probabilities);
+                });
+        }
     }
 
 private:
@@ -66,6 +74,13 @@ private:
         alignas(64) float rescale[Tiles::padded_mr] = {};  // scales earlier sums to the new maximum
         alignas(64) float sum[MR * lanes];                 // of weights, in each lane
     };
+
+    static AttentionArgs head_of(const AttentionArgs& args, int h) {
+        AttentionArgs head = args;
+        head.query += std::ptrdiff_t(h) * args.width;
+        if (args.bias) head.bias += h * args.bias_stride;
+        return head;
+    }
 
     static void pack_keys(const AttentionArgs& args, const Scratch<S>& scratch) {
         Tiles::uses_int8_scores(args) ? QkInt8<S>::pack_keys(args, scratch.int8_keys)

@@ -9,10 +9,10 @@ namespace {
 // The keys that the query at position `query` attends to: [first, last).
 struct KeyRange {
     int first, last;
-    KeyRange(const AttentionArgs& args, int query) : first(0), last(args.length) {
+    KeyRange(const AttentionArgs& args, int query) : first(0), last(args.causal ? query + 1 : args.length) {
         if (args.window < 0) return;
         if (query > args.window) first = query - args.window;
-        if (args.length - query - 1 > args.window) last = query + args.window + 1;
+        if (last - query - 1 > args.window) last = query + args.window + 1;
     }
 };
 
@@ -88,7 +88,7 @@ private:
     // Stores score(r, v) for each row and vector, and updates row_max.
     template <int NR, class F>
     BOTHWAYS_INLINE void store_scores(const Panel& panel, F score) const {
-        const bool unmasked = !args.bias && args.window < 0 && panel.count == NR * lanes;
+        const bool unmasked = !args.bias && panel.count == NR * lanes && all_see(panel);
         BOTHWAYS_UNROLL
         for (int r = 0; r < MR; ++r) {
             V high = S::load(scratch.row_max + r * lanes);
@@ -101,6 +101,12 @@ private:
             if (unmasked) S::store(scratch.row_max + r * lanes, high);
         }
         if (!unmasked) add_bias_and_mask(panel, NR);
+    }
+
+    // Whether every query of the block sees every key of the panel.
+    bool all_see(const Panel& panel) const {
+        return KeyRange(args, query + MR - 1).first <= panel.first_key() &&
+               panel.first_key() + panel.count <= KeyRange(args, query).last;
     }
 
     // In a second pass over the stored scores, so that the first pass stays in registers.

@@ -39,7 +39,7 @@ struct RowOps {
                 V unit = S::mul(S::sub(load(x + i, n), center), scale);
                 V gain = load(args.gain + i, n);
                 V scaled = args.bias ? S::fma(unit, gain, load(args.bias + i, n)) : S::mul(unit, gain);
-                store(y + i, scaled, n);
+                store(y + i, args.accumulate == Accumulate::add ? S::add(load(y + i, n), scaled) : scaled, n);
             });
         }
     }

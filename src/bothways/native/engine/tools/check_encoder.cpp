@@ -29,6 +29,7 @@ struct Variant {
 EncoderConfig plain_config() {
     EncoderConfig c;
     c.num_layers = 2, c.num_heads = 3, c.d_model = 54, c.d_ff = 140, c.max_length = 300;
+    c.head_width = 18, c.key_value_heads = 3, c.score_scale = 1 / std::sqrt(18.0);
     c.vocab_size = 40, c.num_segments = 2, c.embedding_width = 54, c.embedding_norm = true;
     c.positions = Positions::learned, c.position_table = true;
     c.norm_eps = 1e-6f, c.activation = Activation::gelu;
@@ -55,6 +56,23 @@ const std::vector<Variant>& variants() {
              c.positions = Positions::relative, c.embedding_width = 21, c.embedding_projection = true;
              c.block = {0, 0}, c.activation = Activation::gelu_tanh;
          }},
+        {"causal, shared keys, norm of heads, sandwich",
+         [](EncoderConfig& c) {
+             c.attention_direction = AttentionDirection::causal, c.query_key_norm = QueryKeyNorm::head;
+             c.num_heads = 6, c.key_value_heads = 2, c.head_width = 20, c.norm = NormKind::rms;
+             c.norm_placement = NormPlacement::sandwich, c.norm_zero_centered = true, c.window = {-1, 70};
+             c.embedding_scale = 3;
+         }},
+        {"one head of keys, norm of all heads, scaled residuals",
+         [](EncoderConfig& c) {
+             c.query_key_norm = QueryKeyNorm::all_heads, c.key_value_heads = 1, c.residual_scale = 0.7f;
+             c.head_width = 7, c.score_scale = 1;
+         }},
+        {"alibi, windows",
+         [](EncoderConfig& c) {
+             c.positions = Positions::alibi, c.position_table = false;
+             c.alibi_slopes = {0.0625, 0.00390625, 0.25}, c.window = {-1, 40};
+         }},
         {"padding within sequences",
          [](EncoderConfig& c) { c.position_offset = 2, c.position_padding_token = 1; }},
         {"vectors, sinusoidal",
@@ -72,6 +90,8 @@ class RandomWeights {
 public:
     explicit RandomWeights(const EncoderConfig& c) {
         const int D = c.d_model, E = c.embedding_width, F = c.d_ff;
+        const int Q = c.query_width(), V = c.key_value_width();
+        const bool by_head = c.query_key_norm == QueryKeyNorm::head;
         if (c.input == Input::tokens)
             add("embedding.token.weight", c.vocab_size, E);
         else
@@ -83,13 +103,19 @@ public:
         if (c.positions == Positions::relative) add("relative_bias.weight", c.relative_buckets, c.num_heads);
         for (int b = 0; b < c.num_layers; ++b) {
             const std::string name = "blocks." + std::to_string(b) + ".";
-            for (const char* part : {"query", "key", "value", "output"})
-                linear(name + "attention." + part, D, D);
+            linear(name + "attention.query", D, Q);
+            linear(name + "attention.key", D, V);
+            linear(name + "attention.value", D, V);
+            linear(name + "attention.output", Q, D);
+            norm(name + "attention.query_norm", by_head ? c.head_width : Q);
+            norm(name + "attention.key_norm", by_head ? c.head_width : V);
             norm(name + "attention_norm", D);
+            norm(name + "attention_output_norm", D);
             linear(name + "feed_forward.gate", D, F);
             linear(name + "feed_forward.up", D, F);
             linear(name + "feed_forward.down", F, D);
             norm(name + "feed_forward_norm", D);
+            norm(name + "feed_forward_output_norm", D);
         }
         norm("final_norm", D);
     }

@@ -27,6 +27,12 @@ void check_norm(const Kernels& kernels) {
                                (x[r * width + i] - mean) / std::sqrt(variance + double(eps)) * gain[i] + bias[i],
                                width == 1 ? 1e-4 : 5e-6, text("width ", width));
             }
+            Buffer<float> sum(x.size());
+            std::copy(x.data(), x.data() + x.size(), sum.data());
+            kernels.norm({x.data(), width, rows, width, gain.data(), bias.data(), eps, subtract_mean,
+                          sum.data(), width, Accumulate::add});
+            for (std::size_t i = 0; i < x.size(); ++i)
+                check.near(sum[i], double(x[i]) + y[i], 1e-5, text("added, width ", width));
         }
 }
 
@@ -146,7 +152,7 @@ void check_pool(const Kernels& kernels) {
             }
 }
 
-// Row `query` of the probabilities, in double.
+// Row `query` of the probabilities of one head, in double.
 std::vector<double> probabilities_of(const AttentionArgs& args, int query) {
     std::vector<double> p(static_cast<std::size_t>(args.length));
     double sum = 0;
@@ -154,40 +160,66 @@ std::vector<double> probabilities_of(const AttentionArgs& args, int query) {
         double score = args.bias ? args.bias[key - query] : 0;
         for (int d = 0; d < args.width; ++d)
             score += double(args.query[query * args.stride + d]) * args.key[key * args.stride + d];
-        const bool visible = args.window < 0 || std::abs(key - query) <= args.window;
+        const bool visible = (args.window < 0 || std::abs(key - query) <= args.window) &&
+                             (!args.causal || key <= query);
         sum += p[key] = visible ? std::exp2(score) : 0;
     }
     for (double& x : p) x /= sum;
     return p;
 }
 
-void check_head(Check& check, const Kernels& kernels, int length, int width, int window, bool biased,
-                bool int8) {
-    const std::string where = text("length ", length) + text(", width ", width) + text(", window ", window);
-    const int stride = 3 * width + 1;
+struct HeadCase {
+    int length, width, window;
+    bool biased, int8;
+    int heads = 1;
+    bool causal = false;
+};
+
+void check_heads(Check& check, const Kernels& kernels, const HeadCase& of) {
+    const auto [length, width, window, biased, int8, heads, causal] = of;
+    const std::string where = text("length ", length) + text(", width ", width) + text(", window ", window) +
+                              text(", heads ", heads) + (causal ? ", causal" : "");
+    const int stride = (heads + 2) * width + 1;
     const auto size = static_cast<std::size_t>(length);
-    const Buffer<float> qkv = random_floats(size * stride, 1), bias = random_floats(2 * size, 2);
+    const Buffer<float> qkv = random_floats(size * stride, 1);
+    const Buffer<float> bias = random_floats(2 * size * heads, 2);
     Buffer<float> scratch(kernels.attention_scratch(length, width));
-    const AttentionArgs args{qkv.data(), qkv.data() + width, qkv.data() + 2 * width, stride,
-                             length,     width,              window,                 biased ? bias.data() + length - 1 : nullptr,
-                             int8,       scratch.data()};
-    const int out_stride = width + 1;
-    Buffer<float> out(size * out_stride), probabilities(size * size);
-    for (int r = 0; r < length; ++r) out[r * out_stride + width] = 7;
+    const float* key = qkv.data() + heads * width;
+    AttentionArgs args{qkv.data(),
+                       key,
+                       key + width,
+                       stride,
+                       length,
+                       width,
+                       window,
+                       biased ? bias.data() + length - 1 : nullptr,
+                       int8,
+                       scratch.data(),
+                       heads,
+                       2 * length,
+                       causal};
+    const int out_stride = heads * width + 1;
+    Buffer<float> out(size * out_stride), probabilities(size * size * heads);
+    for (int r = 0; r < length; ++r) out[r * out_stride + heads * width] = 7;
     kernels.attention(args, out.data(), out_stride);
     kernels.attention_probabilities(args, probabilities.data());
     const double tolerance = int8 ? 2e-2 : 2e-6;
-    for (int query = 0; query < length; ++query) {
-        const std::vector<double> p = probabilities_of(args, query);
-        for (int key = 0; key < length; ++key)
-            check.near(probabilities[query * length + key], p[key], p[key] > 0 ? tolerance : 0, where);
-        for (int d = 0; d < width; ++d) {
-            double expected = 0;
-            for (int key = 0; key < length; ++key) expected += p[key] * args.value[key * stride + d];
-            check.near(out[query * out_stride + d], expected, tolerance, where);
+    for (int h = 0; h < heads; ++h, args.query += width) {
+        for (int query = 0; query < length; ++query) {
+            const std::vector<double> p = probabilities_of(args, query);
+            for (int k = 0; k < length; ++k)
+                check.near(probabilities[(h * length + query) * length + k], p[k], p[k] > 0 ? tolerance : 0,
+                           where);
+            for (int d = 0; d < width; ++d) {
+                double expected = 0;
+                for (int k = 0; k < length; ++k) expected += p[k] * args.value[k * stride + d];
+                check.near(out[query * out_stride + h * width + d], expected, tolerance, where);
+            }
         }
-        check.equal(out[query * out_stride + width], 7, "beyond the head, " + where);
+        if (biased) args.bias += args.bias_stride;
     }
+    for (int r = 0; r < length; ++r)
+        check.equal(out[r * out_stride + heads * width], 7, "beyond the heads, " + where);
 }
 
 }  // namespace
@@ -204,9 +236,15 @@ void check_attention(const Kernels& kernels) {
         Check check(kernels.name, int8 ? "attention, int8 scores" : "attention");
         for (const int length : {1, 15, 47, 48, 65, 130})
             for (const int width : {1, 12, 33, 64}) {
-                check_head(check, kernels, length, width, -1, false, int8);
-                check_head(check, kernels, length, width, length % 2 ? 0 : 5, true, int8);
+                const int window = length % 2 ? 0 : 5;
+                check_heads(check, kernels, {length, width, -1, false, int8});
+                check_heads(check, kernels, {length, width, window, true, int8});
+                check_heads(check, kernels, {length, width, -1, false, int8, 2, true});
+                check_heads(check, kernels, {length, width, window, true, int8, 3, true});
             }
+        // Blocks of queries that see a whole tile of keys, a part of the next, and nothing of the last.
+        check_heads(check, kernels, {400, 8, -1, false, int8, 1, true});
+        check_heads(check, kernels, {400, 8, 150, false, int8, 1, true});
     }
 }
 
