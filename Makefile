@@ -1,6 +1,8 @@
 # `make run` shows bothways at work; `make test` checks everything; `make test-clients` checks the
-# server with the clients of others. All start from a bare clone and need Python 3.11 or later, with
-# its venv and pip, and a network or a pip that does without; the last also uses npm if it exists.
+# server with the clients of others, `make test-databases` the recipes for databases, and
+# `make test-extras` what needs Ray, Dask or usearch. All start from a bare clone and need Python
+# 3.11 or later, with its venv and pip, and a network or a pip that does without; the tests of
+# clients also use npm if it exists.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -13,7 +15,7 @@ CLIENTS := build/clients
 QUERY  := something to keep the rain off
 
 .DELETE_ON_ERROR:
-.PHONY: run test test-clients test-databases test-lowest format lint types imports unit clean
+.PHONY: run test test-clients test-databases test-extras test-lowest format lint types imports unit clean
 
 run: $(VENV)/run.stamp
 	@mkdir -p $(dir $(OUT))
@@ -36,8 +38,15 @@ imports: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 
 # One process per core, one thread per process: torch would take all cores in each.
-unit: $(VENV)/dev.stamp
+unit: $(VENV)/dev.stamp build/node/stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+
+# The linter of scripts and the checker of pages; their tests are skipped without npm.
+build/node/stamp: tests/pages/package.json
+	mkdir -p build/node
+	cp $< build/node
+	-if command -v npm > /dev/null; then npm install --silent --prefix build/node; fi
+	@touch $@
 
 # In an environment without bothways, as clients are. They may leave sockets to the garbage collector.
 test-clients: $(CLIENTS)/clients.stamp $(VENV)/dev.stamp
@@ -81,6 +90,21 @@ test-databases: $(DATABASES)/bin/python
 
 $(DATABASES)/bin/python:
 	$(PYTHON) -m venv $(DATABASES)
+
+# Ray and usearch, which the dev extra leaves out, and the recipes of docs/clusters.md, in an
+# environment of their own: the packages take 600 MB.
+EXTRAS := build/extras
+
+test-extras: $(EXTRAS)/bin/python
+	$(EXTRAS)/bin/python -m pip --disable-pip-version-check --quiet install \
+		--constraint constraints.txt --editable '.[parquet,ray,index]' -r examples/clusters/requirements.txt \
+		beartype hypothesis pytest
+	RAY_USAGE_STATS_ENABLED=0 $(EXTRAS)/bin/python -m pytest tests/jobs/test_ray.py \
+		tests/search/test_graph.py tests/cli/test_index.py
+	PYTHONPATH=examples $(EXTRAS)/bin/python -m clusters.check
+
+$(EXTRAS)/bin/python:
+	$(PYTHON) -m venv $(EXTRAS)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("bothways needs Python 3.11")'

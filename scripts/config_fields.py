@@ -27,6 +27,8 @@ MODULES = {
     "Pooling": "sentence_transformer/modules/pooling.py",
     "Dense": "base/modules/dense.py",
     "Normalize": "base/modules/normalize.py",
+    "LayerNorm": "sentence_transformer/modules/layer_norm.py",
+    "Dropout": "sentence_transformer/modules/dropout.py",
     "SpladePooling": "sparse_encoder/modules/splade_pooling.py",
 }
 
@@ -34,7 +36,10 @@ _METHODS = {"to_dict", "to_diff_dict", "get_text_config", "from_dict", "update"}
 
 
 def collect(model_types: Iterable[str]) -> dict[str, Any]:
-    """The versions, and the sorted fields of each family and of each module."""
+    """The versions, and the sorted fields of each family and of each module.
+
+    model_types: families with a class in transformers.
+    """
     versions = ("transformers", "sentence-transformers")
     return {name: importlib.metadata.version(name) for name in versions} | {
         "families": {name: sorted(_family_fields(name)) for name in model_types},
@@ -45,8 +50,9 @@ def collect(model_types: Iterable[str]) -> dict[str, Any]:
 def _family_fields(model_type: str) -> set[str]:
     name = model_type.replace("-", "_")
     root = _root("transformers")
-    [configuration] = root.glob(f"models/*/configuration_{name}.py")
-    modeling = configuration.with_name(f"modeling_{name}.py")
+    named = list(root.glob(f"models/*/configuration_{name}.py"))
+    [configuration] = named or _declaring(model_type)
+    modeling = configuration.with_name(configuration.name.replace("configuration_", "modeling_"))
     classes = [
         node
         for file in (configuration, root / "configuration_utils.py")
@@ -57,6 +63,13 @@ def _family_fields(model_type: str) -> set[str]:
     for file in (configuration, modeling):
         fields |= set(_reads(ast.parse(file.read_text(encoding="utf-8"))))
     return {field for field in fields - _METHODS if not field.startswith("_")}
+
+
+def _declaring(model_type: str) -> list[Path]:
+    """The configuration files, named after another family, that have a config of this type."""
+    line = f'model_type = "{model_type}"'
+    files = _root("transformers").glob("models/*/configuration_*.py")
+    return [file for file in files if line in file.read_text(encoding="utf-8")]
 
 
 def _model_type(node: ast.ClassDef) -> str | None:
@@ -81,7 +94,7 @@ def _declared(config: ast.ClassDef) -> Iterator[str]:
                 if "ClassVar" not in ast.unparse(kind):
                     yield name
             case ast.Assign(targets=[ast.Name(id="attribute_map")], value=ast.Dict(keys=keys)):
-                yield from (key.value for key in keys if isinstance(key, ast.Constant))
+                yield from _texts(keys)
 
 
 def _reads(tree: ast.AST) -> Iterator[str]:
@@ -117,10 +130,17 @@ def _module_fields(name: str, file: str) -> set[str]:
                 | ast.AnnAssign(target=ast.Name(id=target), value=ast.expr() as value)
             ) if target.startswith("config_key"):
                 keys = value.keys if isinstance(value, ast.Dict) else getattr(value, "elts", [])
-                fields |= {key.value for key in keys if isinstance(key, ast.Constant)}
+                fields |= set(_texts(keys))
             case ast.FunctionDef(name="__init__", args=arguments):
                 fields |= {a.arg for a in (*arguments.args[1:], *arguments.kwonlyargs)}
     return fields
+
+
+def _texts(nodes: Iterable[ast.expr | None]) -> Iterator[str]:
+    for node in nodes:
+        match node:
+            case ast.Constant(value=str(text)):
+                yield text
 
 
 def _root(package: str) -> Path:
@@ -134,7 +154,8 @@ def main() -> None:
     """Write the lists."""
     from bothways.checkpoints.families import FAMILIES
 
-    LISTS.write_text(json.dumps(collect(FAMILIES), indent=1) + "\n", encoding="utf-8")
+    in_transformers = [name for name, family in FAMILIES.items() if family.file_type is None]
+    LISTS.write_text(json.dumps(collect(in_transformers), indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

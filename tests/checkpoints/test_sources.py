@@ -134,7 +134,7 @@ def test_a_hub_source_is_split_into_repository_and_revision(
 ) -> None:
     asked: list[Any] = []
 
-    def fetch(*question: Any) -> Path:
+    def fetch(*question: Any, rehash: bool) -> Path:
         asked.append(question)
         return here
 

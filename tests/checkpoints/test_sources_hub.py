@@ -4,6 +4,7 @@ The stand-in answers as the hub's API is documented to answer; the hub itself is
 """
 
 import http.server
+import io
 import json
 import os
 import re
@@ -15,7 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import huggingface_hub
+import numpy as np
 import pytest
+import safetensors.numpy
+import torch
 
 from bothways.checkpoints import sources
 from bothways.errors import MissingExtra
@@ -212,8 +216,9 @@ def test_a_partially_downloaded_model_is_not_used_offline(hub: Hub, tmp_path: Pa
         ("org/gated", "hf:org/gated: access to this model must be requested"),
         (
             "org/pickled",
-            "hf:org/pickled: the model has no safetensors, and bothways downloads no other",
+            "hf:org/pickled: ",  # damaged
         ),
+        ("org/graph", "hf:org/graph: the model has no weights, neither safetensors nor"),
         ("hf:or--g/x", "hf:or--g/x: not a valid name of a model"),
     ],
 )
@@ -223,9 +228,81 @@ def test_an_unavailable_model_is_an_error_with_a_reason(
     hub.models["org/gated"] = WHOLE
     hub.gated.add("org/gated")
     hub.models["org/pickled"] = {"config.json": b"{}", "pytorch_model.bin": b"pickle"}
+    hub.models["org/graph"] = {"config.json": b"{}", "onnx/model.onnx": b"onnx"}
     error = pull(source, hub, tmp_path).error
     assert error.startswith(message)
     assert ("There is no folder org/" in error) == source.startswith("org/")
+
+
+def saved(arrays: dict[str, np.ndarray]) -> bytes:
+    content = io.BytesIO()
+    torch.save({name: torch.from_numpy(array) for name, array in arrays.items()}, content)
+    return content.getvalue()
+
+
+PICKLED = {
+    "config.json": b"{}",
+    "pytorch_model.bin": saved({"a.weight": np.ones((2, 3), np.float16)}),
+    "modules.json": json.dumps(
+        [
+            {"path": "", "type": "sentence_transformers.models.Transformer"},
+            {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+            {"path": "2_Dense", "type": "sentence_transformers.models.Dense"},
+        ]
+    ).encode(),
+    "1_Pooling/config.json": b"{}",
+    "2_Dense/config.json": b"{}",
+    "2_Dense/pytorch_model.bin": saved({"linear.weight": np.arange(4, dtype=np.float32)}),
+}
+
+
+def test_a_pickled_encoder_in_a_folder_of_its_own_is_converted(hub: Hub, tmp_path: Path) -> None:
+    """As the first releases of sentence-transformers wrote models."""
+    entries = [{"path": "0_Transformer", "type": "sentence_transformers.models.Transformer"}]
+    hub.models["org/old"] = {
+        "modules.json": json.dumps(entries).encode(),
+        "0_Transformer/config.json": b"{}",
+        "0_Transformer/pytorch_model.bin": PICKLED["pytorch_model.bin"],
+    }
+    files = pull("org/old", hub, tmp_path, {"BOTHWAYS_CACHE": str(tmp_path / "cache")}).files()
+    assert "0_Transformer/model.safetensors" in files
+    assert "model.safetensors" not in files
+
+
+@pytest.mark.parametrize("root", ["pickled", "safetensors"])
+def test_pickled_weights_are_converted_once(root: str, hub: Hub, tmp_path: Path) -> None:
+    hub.models["org/pickled"] = dict(PICKLED)
+    if root == "safetensors":  # and only the dense layer is pickled
+        hub.models["org/pickled"] |= {"model.safetensors": b"whole"}
+    cache = {"BOTHWAYS_CACHE": str(tmp_path / "cache")}
+    outcome = pull("org/pickled", hub, tmp_path, cache)
+    files = outcome.files()
+    expected = {name.replace("pytorch_model.bin", "model.safetensors") for name in PICKLED}
+    assert files.keys() == expected
+    assert safetensors.numpy.load(files["2_Dense/model.safetensors"])["linear.weight"][3] == 3
+    if root == "pickled":
+        (weight,) = safetensors.numpy.load(files["model.safetensors"]).values()
+        assert weight.dtype == np.float32
+        assert weight.tolist() == [[1.0] * 3] * 2
+    else:
+        assert files["model.safetensors"] == b"whole"
+        assert not [path for path in hub.asked if path.endswith("main/pytorch_model.bin")]
+
+    hub.asked.clear()
+    assert outcome.folder is not None
+    (outcome.folder / "2_Dense/model.safetensors").write_bytes(b"damaged")  # `pull` repairs it
+    offline = pull("org/pickled", hub, tmp_path, cache | {"HF_HUB_OFFLINE": "1"})
+    assert (offline.folder, offline.files()) == (outcome.folder, files)
+    assert hub.asked == []
+
+
+def test_a_pickle_with_code_is_an_error_and_not_run(hub: Hub, tmp_path: Path) -> None:
+    code = b"cos\nsystem\n(S'touch " + str(tmp_path / "mark").encode() + b"'\ntR."
+    hub.models["org/pickled"] = PICKLED | {"pytorch_model.bin": code}
+    error = pull("org/pickled", hub, tmp_path, {"BOTHWAYS_CACHE": str(tmp_path / "c")}).error
+    assert "none of its code was run" in error
+    assert not (tmp_path / "mark").exists()
+    assert not list((tmp_path / "c").rglob("model.safetensors"))
 
 
 def test_a_hub_that_cannot_be_reached_is_named_as_the_reason(hub: Hub, tmp_path: Path) -> None:

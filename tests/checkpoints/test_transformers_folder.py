@@ -112,7 +112,7 @@ def prefixed(tiny: "Tiny") -> dict[str, np.ndarray]:
     return {f"bert.{name}": array for name, array in tiny.arrays().items()}
 
 
-UNKNOWN_HEADS = {
+UNKNOWN_HEADS: dict[str, dict[str, np.ndarray]] = {
     "colbert": {"linear.weight": np.ones((4, 8))},
     "a head of proteins": {"cls.species.bias": np.ones(3), "cls.chain.{i}.weight": np.ones((2, 8))},
     "a CRF": {"crf.transitions": np.ones((5, 5)), "crf.start": np.ones(5)},

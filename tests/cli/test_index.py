@@ -1,6 +1,7 @@
 """`bothways index`, and `bothways search` in a folder that it indexed."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,6 +67,38 @@ def test_an_indexed_folder_is_searched_by_its_index(run: Run, folder: str) -> No
 
 def test_the_number_of_candidates_is_that_of_the_library() -> None:
     assert IndexOptions().candidates == OVERSAMPLING
+
+
+def test_a_graph_needs_an_extra(run: Run, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "usearch", None)
+    monkeypatch.setitem(sys.modules, "usearch.index", None)
+    code, _, err = run("index", folder, "--graph")
+    assert code == 1
+    assert "error: a graph index needs an extra: pip install" in err
+    assert not Path(folder, "_index").exists()
+
+
+def test_a_graph_is_used_where_its_extra_is_installed(
+    run: Run, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("usearch", reason="usearch is not installed; make test-extras installs it")
+    exact = run("search", "abcdab", "--in", folder, "-k", 3)[1]
+    code, out, err = run("index", folder, "--graph")
+    assert code == 0
+    assert out.splitlines()[1].endswith("(50 rows as queries), with the graph")
+    assert ", graph " in err
+    recall = json.loads(run("index", folder, "--graph", "--json")[1])["graph_recall"]["value"]
+    code, out, err = run("search", "abcdab", "--in", folder, "-k", 3)
+    assert (code, out) == (0, exact)
+    assert f"recall@10 was {recall:.3f}" in err
+    where = ("--where", f"id={exact.split(chr(9))[1]}", "--json")
+    signs = json.loads(run("index", folder, "--graph", "--json")[1])["recall"]["value"]
+    (hit,) = run("search", "abcdab", "--in", folder, *where)[1].splitlines()
+    assert json.loads(hit)["recall"] == signs
+    monkeypatch.setitem(sys.modules, "usearch.index", None)
+    code, out, err = run("search", "abcdab", "--in", folder, "-k", 3)
+    assert (code, out.splitlines()[0]) == (0, exact.splitlines()[0])
+    assert "searching without the graph of vectors: it needs an extra: pip install" in err
 
 
 def test_the_report_is_json(run: Run, folder: str) -> None:

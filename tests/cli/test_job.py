@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from tests.support.fake_ray import FakeRay
 
 import bothways
 from bothways import Alphabet, EncoderConfig
@@ -60,6 +61,16 @@ def test_a_folder_is_encoded_once_and_its_command_resumes(encode: Run) -> None:
     assert "columns.keep was ['n'] and is []" in err
     assert encode("--restart", "--quiet")[0] == 0
     assert pq.read_schema(parts[0]).names[-1] == "truncated"
+
+
+def test_a_job_can_be_planned_for_workers(encode: Run, run: Run) -> None:
+    code, _, err = encode("--plan-only")
+    assert code == 0
+    assert "45 rows in 5 parts are planned; to encode them: bothways job work vectors" in err
+    assert not list(Path("vectors").glob("*.parquet"))
+    assert encode("--plan-only", "--quiet") == (0, "", "")
+    assert run("job", "work", "vectors")[0] == 0
+    assert Path("vectors/_SUCCESS.json").exists()
 
 
 def test_options_of_a_single_file_are_refused(encode: Run) -> None:
@@ -220,3 +231,63 @@ def test_a_signal_waits_for_the_shard_and_a_second_one_does_not(
     assert 1 <= len(done) < 100
     assert not list(Path("v/_leases").iterdir())
     assert not list(Path("v").glob(".*"))
+
+
+def test_a_job_is_worked_on_by_a_ray_cluster(
+    encode: Run, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = FakeRay()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    encode()
+    Path("vectors/_done/000003.json").unlink()
+    Path("vectors/_SUCCESS.json").unlink()
+    code, _, err = run("job", "work", "vectors", "--ray", "local", "--workers", 2, "--cpus", 1)
+    assert code == 0, err
+    assert "vectors: complete: 45 rows in 5 parts; encoded 75 tokens" in err
+    assert ray.addresses[0] == "local"
+    assert ray.options["num_cpus"] == 1
+    for options in (["--workers", 2], ["--cpus", 3], ["--ray", "auto", "--worker", "1/2"]):
+        code, _, err = run("job", "work", "vectors", *options)
+        assert code == 1
+        assert "error: --worker" in err or "error: --cpus" in err
+
+
+def test_vectors_are_stored_in_the_form_that_is_asked_for(encode: Run, run: Run) -> None:
+    code, _, err = encode("--vectors-as", "int8")
+    assert code == 0, err
+    kind = pq.read_schema(Path("vectors/part-000000-of-000005.parquet")).field("vector").type
+    assert (str(kind.value_type), kind.list_size) == ("int8", 8)
+    code, out, err = run("search", "MKV", "--in", "vectors/", "-k", 1, "--json")
+    assert code == 0, err
+    assert "scores are cosines with quantized vectors" in err
+    assert json.loads(out)["vectors_as"] == "int8"
+    code, out, err = run("job", "verify", "vectors/", "--deep")
+    assert (code, "have the same bits" in out + err) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-o", "x.jsonl", "--vectors-as", "int8"], ".jsonl has vectors in full; use .parquet"),
+        (["-o", "x.parquet", "--tokens", "--vectors-as", "f16"], "leave out --vectors-as"),
+        (["-o", "x.parquet", "--vectors-as", "int4"], "'int4'"),
+    ],
+)
+def test_forms_that_an_output_does_not_have_are_refused(
+    run: Run, model: str, options: list[str], message: str
+) -> None:
+    Path("x.txt").write_text("MKV\n")
+    code, _, err = run("encode", "x.txt", "--model", model, *options)
+    assert code != 0
+    assert message in err
+    assert not list(Path().glob("x.[jp]*"))
+
+
+def test_int8_of_standard_input_is_refused(model: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bothways", "encode", "-", "-o", "x.parquet", "--model", model,
+         "--vectors-as", "int8"],
+        input="MKV\n", cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "--vectors-as int8 reads the inputs twice" in done.stderr

@@ -70,7 +70,17 @@ STEMS: dict[str, dict[str, Any]] = {
     "RobertaPreLayerNorm": SMALL,
     "MegatronBert": SMALL,
     "Ernie": SMALL,
+    "EuroBert": SMALL
+    | {
+        "bos_token_id": 2,
+        "eos_token_id": 3,
+        "mask_token_id": 4,
+        "classifier_pooling": "mean",
+        "num_key_value_heads": 2,
+    },
+    "Esmc": SMALL,
 }
+GROUPED = SMALL | {"num_key_value_heads": 2, "head_dim": 6}
 SIZES: dict[str, Any] = {
     "num_layers": 2,
     "num_heads": 4,
@@ -106,6 +116,31 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], HeadTask]] = {
     "modern, no bias": (
         "ModernBertForMaskedLM",
         MODERN | {"decoder_bias": False, "norm_bias": True},
+        "masked_tokens",
+    ),
+    "qwen3, classes": ("Qwen3ForSequenceClassification", GROUPED | LABELS, "classes"),
+    "qwen3, score": ("Qwen3ForSequenceClassification", GROUPED | {"num_labels": 1}, "values"),
+    "qwen3, tags": ("Qwen3ForTokenClassification", GROUPED | LABELS, "tags"),
+    "qwen3, answers": ("Qwen3ForQuestionAnswering", GROUPED, "answer_spans"),
+    "qwen2, answers": ("Qwen2ForQuestionAnswering", GROUPED, "answer_spans"),
+    "mistral, answers": ("MistralForQuestionAnswering", GROUPED, "answer_spans"),
+    "mistral, classes": ("MistralForSequenceClassification", GROUPED | LABELS, "classes"),
+    "gemma3, classes": ("Gemma3TextForSequenceClassification", GROUPED | LABELS, "classes"),
+    "t5, tags": (
+        "T5ForTokenClassification",
+        {"vocab_size": VOCABULARY, "d_model": 16, "d_kv": 4, "d_ff": 24, "num_layers": 2}
+        | LABELS
+        | {"num_heads": 2},
+        "tags",
+    ),
+    "eurobert, bos": (
+        "EuroBertForSequenceClassification",
+        STEMS["EuroBert"] | LABELS | {"classifier_pooling": "bos"},
+        "classes",
+    ),
+    "eurobert, tied": (
+        "EuroBertForMaskedLM",
+        STEMS["EuroBert"] | {"tie_word_embeddings": True, "mlp_bias": True},
         "masked_tokens",
     ),
     "several labels": (
@@ -173,7 +208,10 @@ def theirs(model: Any) -> list[np.ndarray]:
     for ids in sequences():
         with torch.no_grad():
             output = model(torch.tensor(ids[None]), attention_mask=torch.ones(1, len(ids)))
-        logits = output["prediction_logits" if "prediction_logits" in output else "logits"]
+        if "start_logits" in output:
+            logits = torch.stack((output["start_logits"], output["end_logits"]), -1)
+        else:
+            logits = output["prediction_logits" if "prediction_logits" in output else "logits"]
         outputs.append(logits[0].double().numpy())
     return outputs
 

@@ -1,5 +1,7 @@
 """Modules joined to one script: imports first, each once, without exports."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -23,10 +25,23 @@ def test_imports_come_first_and_once(tmp_path: Path) -> None:
     joined = join_modules(folder / "main.js")
     assert "import" not in joined
     assert "export" not in joined
-    lines = [line for line in joined.split("\n") if line]
-    assert lines[:3] == ['"use strict";', "const c = 1;", "async function d() {}"]
-    assert lines[-1] == "b(c);"
-    assert joined.count("const c") == 1
+    places = [joined.index(text) for text in ("const c = 1", "function b(", "b(c);")]
+    assert places == sorted(places)
+    assert joined.count("const c = 1") == 1
+    assert "return { c, d };" in joined
+
+
+def test_modules_do_not_share_names(tmp_path: Path) -> None:
+    folder = _write(
+        tmp_path,
+        main='import { b } from "./b.js";\n\nconst limit = 2;\nif (b() + limit !== 3) throw b;\n',
+        b="const limit = 1;\nexport function b() {\n  return limit;\n}\n",
+    )
+    script = tmp_path / "joined.mjs"
+    script.write_text(join_modules(folder / "main.js"))
+    if (node := shutil.which("node")) is None:
+        pytest.skip("node is not installed")
+    subprocess.run([node, script], check=True)
 
 
 @pytest.mark.parametrize(

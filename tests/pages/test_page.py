@@ -1,6 +1,7 @@
 """Pages: one file, escaped texts, declared data, and a policy that names the only script."""
 
 import base64
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -34,8 +35,8 @@ def _elements(html: str, tag: str) -> list[tuple[str, str]]:
 
 def test_data_comes_back_as_it_was(tmp_path: Path) -> None:
     scripts = dict(_elements(render(_page(tmp_path)), "script"))
-    assert json.loads(scripts[' type="application/json" id="texts"']) == {"text": HOSTILE}
-    packed = scripts[' type="application/gzip;base64" id="numbers"']
+    assert json.loads(scripts[' type="application/json" id="data-texts"']) == {"text": HOSTILE}
+    packed = scripts[' type="application/gzip;base64" id="data-numbers"']
     assert gzip.decompress(base64.b64decode(packed)) == bytes(range(256))
 
 
@@ -79,3 +80,9 @@ def test_a_notebook_gets_the_same_page_in_an_isolated_frame(tmp_path: Path) -> N
     assert unescape(document) == render(page)
     assert 'sandbox="allow-scripts allow-downloads"' in frame
     assert "allow-same-origin" not in frame
+
+
+def test_a_page_of_a_server_may_ask_only_that_server(tmp_path: Path) -> None:
+    page = dataclasses.replace(_page(tmp_path), connect="'self'")
+    assert "connect-src 'self'" in page.policy
+    assert page.policy in render(page)

@@ -17,7 +17,14 @@ from bothways.model.baselines.any_encoder import name_of
 from bothways.model.config import EncoderConfig, EncoderShape, PoolingMode
 from bothways.model.heads import Head
 from bothways.model.old_fields import upgrade_encoder_fields
-from bothways.model.pooling import Dense, DenseActivation, Module, Normalize, Pooling
+from bothways.model.pooling import (
+    Dense,
+    DenseActivation,
+    Module,
+    Normalize,
+    PooledLayerNorm,
+    Pooling,
+)
 from bothways.model.spec import SIMILARITIES, ModelSpec
 from bothways.model.weights import Weights
 
@@ -115,10 +122,12 @@ def write_bothways(folder: Path, model: ModelBundle) -> None:
 
 def _module_settings(module: Module) -> dict[str, str]:
     match module:
+        case PooledLayerNorm():
+            return {"type": module.kind}
         case Dense():
-            return {"type": "dense", "activation": module.activation}
+            return {"type": module.kind, "activation": module.activation}
         case Normalize():
-            return {"type": "normalize"}
+            return {"type": module.kind}
 
 
 def _config(fields: Fields, version: int) -> AnyConfig:
@@ -206,13 +215,15 @@ def _modules(fields: Fields, arrays: Weights, width: int) -> tuple[Module, ...]:
         match module.text("type"):
             case "normalize":
                 modules.append(Normalize())
+            case "layer_norm":
+                modules.append(PooledLayerNorm(width))
             case "dense":
                 dense = _dense(module, arrays, f"modules.{number}", width)
                 width = dense.outputs
                 modules.append(dense)
             case other:
                 raise CheckpointError(
-                    f"{module.file}: type={brief(other)}: expected dense, normalize"
+                    f"{module.file}: type={brief(other)}: expected dense, layer_norm, normalize"
                 )
         module.finish("a module")
     return tuple(modules)

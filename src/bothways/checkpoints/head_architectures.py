@@ -249,11 +249,17 @@ def task_in(settings: Settings, outputs: int) -> HeadTask:
 
 
 def labels_in(settings: Settings, outputs: int) -> tuple[str, ...]:
-    """The names of the outputs; transformers' default names if the file has none."""
+    """The names of the outputs; transformers' default names if the file has none.
+
+    Default names of another number of outputs than `num_labels` say nothing, and count as none.
+    """
     named = settings.get("id2label")
     if named is None:
         return tuple(f"LABEL_{index}" for index in range(outputs))
     labels = named if isinstance(named, dict) else {}
+    are_default = all(label == f"LABEL_{index}" for index, label in labels.items())
+    if labels and are_default and settings.get("num_labels") == outputs:
+        return tuple(f"LABEL_{index}" for index in range(outputs))
     if sorted(labels) != sorted(str(index) for index in range(outputs)):
         raise CheckpointError(
             f"id2label={brief(named)}: expected a label for each of {outputs} outputs, from '0' on"

@@ -1,6 +1,7 @@
 """Models of the Hugging Face hub, with the cache, offline mode and login of huggingface_hub.
 
-Only safetensors, JSON and tokenizer files are downloaded: no code and no pickled weights.
+Only weights, JSON and tokenizer files are downloaded: no code. Pickled weights are downloaded where
+there are no safetensors, and converted by `hub_conversion`.
 """
 
 import contextlib
@@ -8,9 +9,11 @@ import importlib
 import sys
 import threading
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bothways.checkpoints import hub_conversion
 from bothways.checkpoints.cache import PullProgress
 from bothways.errors import MissingExtra, SourceError
 
@@ -22,16 +25,53 @@ IGNORE_PATTERNS = ("checkpoint-*", "onnx/*", "openvino/*")
 
 
 def fetch(
-    repository: str, revision: str | None, offline: bool, progress: PullProgress | None
+    repository: str,
+    revision: str | None,
+    offline: bool,
+    progress: PullProgress | None,
+    *,
+    rehash: bool = False,
 ) -> Path:
-    """Download the missing files of a model; return its folder in the hub's cache.
+    """Download the missing files of a model; return its folder in the cache.
+
+    rehash: whether to compare the contents of converted weights with those that were written.
 
     Raises:
         MissingExtra: if huggingface_hub is missing or too old.
         SourceError: if the model or revision does not exist, access is denied, the hub cannot be
-            reached and the cache has no copy, or the model has no safetensors.
+            reached and the cache has no copy, or the model has no weights.
     """
     source = f"hf:{repository}" + (f"@{revision}" if revision else "")
+    folder = _download(source, ALLOW_PATTERNS, revision, offline, progress)
+    if not offline:
+        _record_modules(folder, repository, revision)
+    lacking = hub_conversion.folders_without_safetensors(folder)
+    if lacking and (cached := hub_conversion.converted(folder, repository, rehash=rehash)):
+        _warn_if_incomplete(folder, repository, revision, source)
+        return cached
+    if lacking:
+        patterns = hub_conversion.pickled_patterns(folder, lacking)
+        _download(source, patterns, folder.name, offline, progress)
+    pickled = [path for path in lacking if hub_conversion.has_pickles(path)]
+    if not pickled and not any(folder.rglob("*.safetensors")):
+        raise SourceError(
+            f"{source}: the model has no weights, neither safetensors nor pytorch_model.bin"
+        )
+    _warn_if_incomplete(folder, repository, revision, source)
+    if not pickled:
+        return folder
+    return hub_conversion.convert(folder, repository, pickled, rehash=rehash)
+
+
+def _download(
+    source: str,
+    patterns: Sequence[str],
+    revision: str | None,
+    offline: bool,
+    progress: PullProgress | None,
+) -> Path:
+    """The folder of a model in the hub's cache, with the files of these patterns."""
+    repository = source.removeprefix("hf:").partition("@")[0]
     try:
         from huggingface_hub import errors, snapshot_download
     except ImportError as error:
@@ -40,7 +80,7 @@ def fetch(
         folder = snapshot_download(
             repository,
             revision=revision,
-            allow_patterns=list(ALLOW_PATTERNS),
+            allow_patterns=list(patterns),
             ignore_patterns=list(IGNORE_PATTERNS),
             local_files_only=offline,
             tqdm_class=_bar_class(progress),
@@ -67,9 +107,6 @@ def fetch(
         raise SourceError(
             f"{source}: could not be downloaded from the hub: {_first_line(error)}"
         ) from error
-    if not offline:
-        _record_modules(Path(folder), repository, revision)
-    _check(Path(folder), repository, revision, source)
     return Path(folder)
 
 
@@ -114,12 +151,7 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _check(folder: Path, repository: str, revision: str | None, source: str) -> None:
-    if not any(folder.glob("*.safetensors")) and not any(folder.glob("0_*/*.safetensors")):
-        raise SourceError(
-            f"{source}: the model has no safetensors, and bothways downloads no other weights from "
-            "the hub; if you trust its pickled weights, download them yourself and load the folder"
-        )
+def _warn_if_incomplete(folder: Path, repository: str, revision: str | None, source: str) -> None:
     if not (folder / "modules.json").exists() and not _is_complete(repository, revision):
         warnings.warn(
             f"{source}: loaded from the hub's cache, which may be incomplete; without its "

@@ -147,7 +147,7 @@ class ModelBundle:
 
     def copy_reader_files(self, out: Path) -> None:
         """Copy the files of the tokenizer, alphabet or series into the folder `out`."""
-        copy_reader_files(self.reader_path, out)
+        copy_reader_files(self.reader_path, out, self.family)
 
 
 def check_head_weights(arrays: Weights, source: str) -> CheckedWeights:

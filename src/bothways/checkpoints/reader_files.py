@@ -29,11 +29,13 @@ READER_FILES = (
 """Files that define how sequences become tokens, or series become values."""
 
 
-def copy_reader_files(folder: Path, out: Path) -> None:
+def copy_reader_files(folder: Path, out: Path, family: str | None = None) -> None:
     """Copy the files of a model's tokenizer, alphabet or series from `folder` into `out`.
 
     Where only the config.json of `folder` says of which class the tokenizer is, by its model_type,
     the copy of its settings names the class: `out` may have another config, or none.
+
+    family: the model's, for a folder whose config.json does not name it.
     """
     names = [name for name in READER_FILES if has_file(folder / name)]
     for name in names:
@@ -42,12 +44,10 @@ def copy_reader_files(folder: Path, out: Path) -> None:
     # A tokenizer.json says everything but what settings beside it override.
     needs_class = {"vocab.txt", "vocab.json"} & {*names} or TOKENIZER_CONFIG in names
     if needs_class and settings.get("tokenizer_class") is None:
-        model_type = read_optional_object(folder / "config.json").get("model_type")
-        family = FAMILIES.get(model_type) if isinstance(model_type, str) else None
-        if family is not None and family.tokenizer is not None:
-            write_json(
-                out / TOKENIZER_CONFIG, settings | {"tokenizer_class": family.tokenizer.name}
-            )
+        model_type = read_optional_object(folder / "config.json").get("model_type", family)
+        known = FAMILIES.get(model_type) if isinstance(model_type, str) else None
+        if known is not None and known.tokenizer is not None:
+            write_json(out / TOKENIZER_CONFIG, settings | {"tokenizer_class": known.tokenizer.name})
 
 
 def write_length_limit(out: Path, max_length: int) -> None:

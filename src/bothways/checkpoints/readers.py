@@ -20,11 +20,13 @@ def open_reader(model: ModelBundle) -> SequenceReader | None:
     Raises:
         CheckpointError: as `open_folder_reader`.
     """
-    return open_folder_reader(model.reader_path, model.config, lowercase=model.spec.lowercase)
+    return open_folder_reader(
+        model.reader_path, model.config, lowercase=model.spec.lowercase, family=model.family
+    )
 
 
 def open_folder_reader(
-    folder: Path, config: EncoderShape, *, lowercase: bool = False
+    folder: Path, config: EncoderShape, *, lowercase: bool = False, family: str | None = None
 ) -> SequenceReader | None:
     """The reader of a folder, for an encoder with this config; None if no file defines one.
 
@@ -33,6 +35,7 @@ def open_folder_reader(
     encoding. A vocabulary is used only if the folder names its algorithm; bothways never guesses.
 
     lowercase: lowercase texts before tokenizing them.
+    family: the model's, for a folder whose config.json does not name it.
 
     Raises:
         CheckpointError: if a file is malformed, does not fit the config, or needs converting first.
@@ -49,7 +52,7 @@ def open_folder_reader(
     from bothways.checkpoints.tokenizers.files import open_tokenizer
     from bothways.sequences.text import TextReader
 
-    tokenizer = open_tokenizer(folder, lowercase=lowercase)
+    tokenizer = open_tokenizer(folder, lowercase=lowercase, family=family)
     if tokenizer is None:
         return None
     if isinstance(tokenizer, Alphabet):

@@ -18,10 +18,18 @@ from bothways.checkpoints.sentence_transformers_modules import modules_of
 from bothways.checkpoints.transformers_folder import read_transformers
 from bothways.checkpoints.unread_fields import UnreadFields
 from bothways.checkpoints.weight_files import read_weights
+from bothways.checkpoints.wrong_folders import unread_classifier
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import brief, has_file, read_object, read_optional_object
 from bothways.model.config import PoolingMode
-from bothways.model.pooling import Dense, DenseActivation, Module, Normalize, Pooling
+from bothways.model.pooling import (
+    Dense,
+    DenseActivation,
+    Module,
+    Normalize,
+    PooledLayerNorm,
+    Pooling,
+)
 from bothways.model.spec import SIMILARITIES
 from bothways.model.weights import CheckedWeights
 
@@ -93,8 +101,13 @@ DENSE_ACTIVATIONS: dict[str, DenseActivation] = {
 }
 
 
-def read_sentence_transformers(folder: Path) -> ModelBundle:
+def read_sentence_transformers(
+    folder: Path, family: str | None = None, adapter: str | None = None
+) -> ModelBundle:
     """Read all settings of a sentence-transformers folder.
+
+    family: that of its encoder, where its config.json does not name it.
+    adapter: as in `read_transformers`; its prompt becomes the default prompt.
 
     Raises:
         CheckpointError: if a file is missing or malformed.
@@ -103,30 +116,37 @@ def read_sentence_transformers(folder: Path) -> ModelBundle:
     """
     (kind, transformer), *rest = modules_of(folder)
     kinds = [kind, *(kind for kind, _ in rest)]
-    files = _SettingsFiles(folder)
+    files = _SettingsFiles(folder, adapter)
     if kinds in (["Transformer", "SpladePooling"], ["MLMTransformer", "SpladePooling"]):
         _check_terms(files, rest[0][1] / "config.json")
-        return _of_heads(files, transformer, _TERMS)
+        return _of_heads(files, read_transformers(transformer, family, adapter), _TERMS)
     if kinds == ["Transformer"] and _is_for_scores(folder):
-        return _of_heads(files, transformer, _SCORES)
+        return _of_heads(files, read_transformers(transformer, family, adapter), _SCORES)
     if kinds[:2] != ["Transformer", "Pooling"]:
         raise UnsupportedModel(
-            f"{folder / 'modules.json'}: expected Transformer, Pooling, then Dense and Normalize; "
-            "or for scores a Transformer, for terms one and SpladePooling"
+            f"{folder / 'modules.json'}: expected Transformer, Pooling, then Dense, LayerNorm, "
+            "Dropout and Normalize; or for scores a Transformer, for terms one and SpladePooling"
         )
-    model = _with_settings(files, read_transformers(transformer), transformer, _VECTORS)
+    model = _with_settings(files, read_transformers(transformer, family, adapter), _VECTORS)
     pooling = _pooling(files, rest[0][1] / "config.json", model.config.d_model)
     modules, weights = _modules(files, rest[1:], pooling.width(model.config.d_model))
     spec = dataclasses.replace(model.spec, pooling=pooling, modules=modules)
-    model = dataclasses.replace(model, path=folder, spec=spec, module_weights=weights)
+    unread = "; ".join(filter(None, (unread_classifier(folder), model.unread_heads)))
+    model = dataclasses.replace(
+        model, path=folder, spec=spec, module_weights=weights, unread_heads=unread
+    )
     return _finished(files, model, _VECTORS)
 
 
 class _SettingsFiles:
-    """The settings files of a folder, and what they have besides the fields that are read."""
+    """The settings files of a folder, and what they have besides the fields that are read.
 
-    def __init__(self, folder: Path) -> None:
+    adapter: the task whose adapter and prompt the model gets.
+    """
+
+    def __init__(self, folder: Path, adapter: str | None = None) -> None:
         self.folder = folder
+        self.adapter = adapter
         self.unread = UnreadFields()
 
     def read(self, file: Path) -> Fields:
@@ -138,15 +158,17 @@ class _SettingsFiles:
         self.unread.add(Path(fields.file).relative_to(self.folder).as_posix(), fields)
 
 
-def _of_heads(files: _SettingsFiles, transformer: Path, purpose: _Purpose) -> ModelBundle:
+def _of_heads(files: _SettingsFiles, encoder: ModelBundle, purpose: _Purpose) -> ModelBundle:
     """Read an encoder that is used with a head."""
-    model = _with_settings(files, read_transformers(transformer), transformer, purpose)
+    model = _with_settings(files, encoder, purpose)
     return _finished(files, dataclasses.replace(model, path=files.folder), purpose)
 
 
 def _finished(files: _SettingsFiles, model: ModelBundle, purpose: _Purpose) -> ModelBundle:
     """The bundle with its prompts, and with the unread fields of all files."""
     model = _with_prompts(files, model, purpose)
+    if files.adapter in model.spec.prompts:
+        model = model.with_spec(default_prompt=files.adapter)
     unread = UnreadFields.of(model.source_settings)
     unread.update(files.unread)
     settings = dict(model.source_settings) | unread.settings()
@@ -159,13 +181,19 @@ def _modules(
     """The modules after pooling, and their weights. width: dimensions of the pooled vector."""
     modules: list[Module] = []
     weights: list[CheckedWeights] = []
-    for number, (kind, path) in enumerate(entries):
+    for kind, path in entries:
+        prefix = f"modules.{len(modules)}."
         match kind:
             case "Dense":
                 dense, arrays = _dense(files, path, width)
                 width = dense.outputs
                 modules.append(dense)
-                weights.append(arrays.with_prefix(f"modules.{number}."))
+                weights.append(arrays.with_prefix(prefix))
+            case "LayerNorm":
+                modules.append(PooledLayerNorm(width))
+                weights.append(_layer_norm(files, path, width).with_prefix(prefix))
+            case "Dropout":
+                _check_dropout(files, path / "config.json")
             case "Normalize":
                 _check_normalize(files, path / "config.json")
                 modules.append(Normalize())
@@ -243,6 +271,26 @@ def _dense(files: _SettingsFiles, folder: Path, width: int) -> tuple[Dense, Chec
     return dense, checked.without_prefix("linear.")
 
 
+def _layer_norm(files: _SettingsFiles, folder: Path, width: int) -> CheckedWeights:
+    """The `weight` and `bias` of a layer norm."""
+    fields = files.read(folder / "config.json")
+    if (dimension := fields.integer("dimension")) != width:
+        raise CheckpointError(
+            f"{fields.file}: dimension={dimension}; its input has {width} dimensions"
+        )
+    files.finish(fields)
+    arrays, source, _ = read_weights(folder, 2 * width)
+    layout = {f"norm.{name}": (width,) for name in ("weight", "bias")}
+    return CheckedWeights(layout, arrays, str(source)).without_prefix("norm.")
+
+
+def _check_dropout(files: _SettingsFiles, file: Path) -> None:
+    """Read the settings of a dropout, which changes no vector after training."""
+    fields = files.read(file)
+    fields.number("dropout", 0.2)
+    files.finish(fields)
+
+
 def _check_normalize(files: _SettingsFiles, file: Path) -> None:
     if has_file(file):
         fields = files.read(file)
@@ -255,11 +303,9 @@ def _only_sentence_embedding(fields: Fields) -> None:
         fields.only(name, "sentence_embedding", None)
 
 
-def _with_settings(
-    files: _SettingsFiles, model: ModelBundle, transformer: Path, purpose: _Purpose
-) -> ModelBundle:
+def _with_settings(files: _SettingsFiles, model: ModelBundle, purpose: _Purpose) -> ModelBundle:
     """The bundle with lowercasing and maximum length from the transformer's settings."""
-    lowercase, max_seq_length = _settings(files, transformer, purpose)
+    lowercase, max_seq_length = _settings(files, model.path, purpose)
     changes: dict[str, Any] = {"lowercase": lowercase}
     if max_seq_length is not None:
         changes["max_length"] = min(model.config.max_length, max_seq_length)

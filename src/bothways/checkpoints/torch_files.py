@@ -5,6 +5,7 @@ it accepts only tensors and plain containers. This is the only module of `checkp
 torch.
 """
 
+import re
 import warnings
 import zipfile
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 
 from bothways.errors import CheckpointError, MissingExtra
 from bothways.io.json_files import MAX_BYTES, brief
+from bothways.io.wrong_content import wrong_content
 
 __all__ = ["read_torch"]
 
@@ -30,6 +32,10 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
     except ImportError:
         raise MissingExtra("torch", f"reading {path.name}") from None
 
+    with path.open("rb") as file:
+        start = file.read(1024)
+    if what := wrong_content(start):
+        raise CheckpointError(f"{path}: {what}")
     _check_archive(path)
     try:
         with warnings.catch_warnings():
@@ -40,7 +46,7 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
     except Exception as error:
         raise CheckpointError(
             f"{path}: damaged, or contains more than weights; none of its code was run: "
-            f"{_first_line(error)}"
+            f"{_reason(error)}"
         ) from None
     if not isinstance(state, dict):
         raise CheckpointError(f"{path}: contains a {type(state).__name__}; expected a state dict")
@@ -92,6 +98,16 @@ def _array(torch: Any, key: Any, tensor: Any, path: Path) -> np.ndarray:
         tensor = tensor.float()
     array: np.ndarray = tensor.detach().contiguous().numpy()
     return array
+
+
+def _reason(error: Exception) -> str:
+    """What torch says, without its advice to load the file unsafely."""
+    text = str(error)
+    if name := re.search(r"GLOBAL ([\w.]{1,100})", text):
+        return f"it names {name[1]}, which is no part of a tensor"
+    if "weights_only" in text:
+        return "it is no pickle of tensors"
+    return _first_line(error)
 
 
 def _first_line(error: Exception) -> str:

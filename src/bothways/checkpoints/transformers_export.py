@@ -35,7 +35,8 @@ def write_transformers(out: Path, model: ModelBundle) -> list[str]:
     config, weights = plan.config, dict(model.weights)
     if config.num_segments != model.transformer.num_segments:
         weights[_SEGMENTS] = np.zeros((1, config.embedding_width), np.float32)
-    table = next(table for table in plan.family.tables if table.knows(plan.heads))
+    names = weights.keys() | plan.heads.keys()
+    table = next(table for table in plan.family.tables if table.knows(names))
     write_json(out / "config.json", plan.family.write_config(config, plan.settings))
     arrays = table.write(weights | plan.heads, plan.family.buffers(config))
     write_safetensors(out / "model.safetensors", arrays)
@@ -116,7 +117,7 @@ def _family_for(model: ModelBundle, config: EncoderConfig) -> Family:
 
 def _with_segment(family: Family, config: EncoderConfig) -> EncoderConfig:
     """Add a segment of zeros to an encoder without segments, if the family always looks one up."""
-    if config.num_segments or not family.tables[0].knows([_SEGMENTS]):
+    if config.num_segments or family.segments_optional or not family.tables[0].knows([_SEGMENTS]):
         return config
     return dataclasses.replace(config, num_segments=1)
 

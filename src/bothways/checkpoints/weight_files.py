@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bothways.checkpoints.wrong_folders import other_weights
 from bothways.errors import CheckpointError
 from bothways.io.json_files import brief, has_file, read_object
+from bothways.io.wrong_content import wrong_content
 
 __all__ = [
     "StoredTensor",
@@ -112,11 +114,9 @@ def read_weights(folder: Path, num_weights: int | None = None) -> StoredWeights:
     files = find_weights(folder)
     if not files:
         candidates = ", ".join([*_WHOLE, *(_INDEX.format(name) for name in _WHOLE)])
-        is_graph = (folder / "model.onnx").exists()
-        advice = "; bothways does not run graphs: load the model that it was exported from"
         raise CheckpointError(
-            f"{folder}: no weights: looked for {candidates}; {list_contents(folder)}"
-            f"{advice if is_graph else ''}"
+            f"{folder}: no weights: {other_weights(folder)}looked for {candidates}; "
+            f"{list_contents(folder)}"
         )
     first, *shards = files
     if num_weights is not None:
@@ -160,7 +160,8 @@ def read_safetensors(path: Path, keys: Collection[str] | None = None) -> dict[st
             # Copy-on-write: torch warns about read-only arrays.
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     except SafetensorError as error:
-        raise CheckpointError(f"{path}: not a valid safetensors file: {error}") from None
+        what = wrong_content(_first_bytes(path)) or f"not a valid safetensors file: {error}"
+        raise CheckpointError(f"{path}: {what}") from None
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
     start = 8 + int.from_bytes(data[:8], "little")
@@ -218,6 +219,11 @@ def _check_size(files: list[Path], num_weights: int) -> None:
             f"{files[0]}: {size:,} bytes of weights in all, and the config describes "
             f"{num_weights:,} numbers, which take {4 * num_weights:,} bytes; refused"
         )
+
+
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(1024)
 
 
 def _read_one(path: Path, keys: Collection[str] | None = None) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ class _Commands(LazyGroup):
     module = "bothways.cli"
     names = (
         *("encode", "job", "search", "index", "serve", "train"),
-        *("predict", "evaluate"),
+        *("predict", "evaluate", "attend"),
         *("compare", "inspect", "pull", "export", "doctor"),
     )
 

@@ -15,6 +15,8 @@ from bothways.files.formats import require_parquet
 from bothways.io.options import Option
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from bothways.cli.encode import EncodeOptions
     from bothways.files import InputFile
     from bothways.jobs.job import EncodingJob
@@ -39,6 +41,13 @@ class FolderOptions(JobRunOptions):
             group=_GROUP, unit="N", minimum=1, advanced=True,
         ),
     ] = None  # fmt: skip
+    plan_only: Annotated[
+        bool,
+        Option(
+            "Plan the job, and leave encoding to workers (`bothways job work`).",
+            group=_GROUP, advanced=True,
+        ),
+    ] = False  # fmt: skip
 
 
 def is_folder(output: str) -> bool:
@@ -58,15 +67,17 @@ def encode_folder(
     max_memory: int | None,
     quiet: bool,
 ) -> None:
-    """Plan the job if the folder has none, and encode what is missing.
+    """Plan the job if the folder has none, and encode what is missing, unless told to plan only.
 
     Raises:
         DataFileError: if the folder has another job, or other files.
         InputError: if an option is for a single file.
     """
     from bothways.files.columns import ColumnSelection
+    from bothways.jobs.calibration import calibrate_job
     from bothways.jobs.job import check_folder, prepare_job
     from bothways.jobs.spec import JobSpec
+    from bothways.streaming.memory import plan_chunks
 
     _check_options(options)
     folder_options.limit  # noqa: B018 - refuses a wrong limit before a model is loaded
@@ -74,7 +85,7 @@ def encode_folder(
     require_parquet(options.output)
     check_folder(folder)
     encoder = models.load(options.model, backend, quiet=quiet)
-    origin = models.origin_of(encoder, options.model, settings)
+    origin = models.origin_of(encoder, options.model, settings, options.vectors_as)
     spec = JobSpec(
         inputs=tuple(files),
         columns=ColumnSelection(inputs.column, inputs.id_column, keep),
@@ -85,10 +96,25 @@ def encode_folder(
         texts=options.text,
         shard_rows=folder_options.shard_rows or JobSpec.default_shard_rows(origin.dimensions),
     )
+
+    def calibrate(job: "EncodingJob") -> "np.ndarray":
+        windows = settings.on_overflow == "window"
+        plan = plan_chunks(max_memory, encoder, dimensions=origin.dimensions, windows=windows)
+        return calibrate_job(job, encoder, plan)
+
     with stage_progress("planning", quiet=quiet) as report:
-        job = prepare_job(folder, spec, restart=folder_options.restart, report=report)
+        job = prepare_job(
+            folder, spec, restart=folder_options.restart, report=report, calibrate=calibrate
+        )
     if not quiet:
         _note_columns(job, inputs)
+    if folder_options.plan_only:
+        if not quiet:
+            note(
+                f"{folder}: {job.plan.rows:,} rows in {len(job.plan.shards):,} parts are planned; "
+                f"to encode them: bothways job work {folder}"
+            )
+        return
     run_job(job, encoder, folder_options, max_memory=max_memory, quiet=quiet)
 
 

@@ -1,5 +1,6 @@
 """`bothways inspect`: print what a model is and what it costs, without running it."""
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,19 @@ _DIRECTIONS = {
 }
 
 
-def inspect(model: o.ModelArgument, as_json: o.AsJson = False, quiet: o.Quiet = False) -> None:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InspectOptions:
+    """What the model's folder leaves out."""
+
+    family: o.Family = None
+
+
+def inspect(
+    model: o.ModelArgument,
+    options: InspectOptions,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+) -> None:
     """Print what a model is and what it costs.
 
     Prints family, input, pooling, prompts, heads, parameters by part, bytes, operations and config.
@@ -38,7 +51,7 @@ def inspect(model: o.ModelArgument, as_json: o.AsJson = False, quiet: o.Quiet = 
     from bothways import checkpoints
 
     path = models.fetch(model, quiet=quiet)
-    bundle = checkpoints.read_folder(path)
+    bundle = checkpoints.read_folder(path, family=options.family)
     reader = checkpoints.open_reader(bundle)
     facts = describe(bundle, reader, checkpoints.fingerprint(path))
     if as_json:
@@ -67,7 +80,7 @@ def describe(
         "input": "ids or vectors" if reader is None else reader.kind,
         "reader": None if reader is None else type(reader).__name__,
         "pooling": list(spec.pooling.modes),
-        "after_pooling": [type(module).__name__.lower() for module in spec.modules],
+        "after_pooling": [module.kind for module in spec.modules],
         "prompts": dict(spec.prompts),
         "default_prompt": spec.default_prompt,
         "similarity": spec.similarity,

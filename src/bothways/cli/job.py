@@ -12,12 +12,13 @@ from bothways.cli import options as o
 from bothways.cli.command import CONTEXT_SETTINGS, LazyGroup, command
 from bothways.cli.console import note
 from bothways.cli.generated_options import BYTES
-from bothways.cli.job_runs import JobRunOptions, load_job_encoder, run_job
+from bothways.cli.job_runs import JobRunOptions, load_job_encoder, run_job, run_job_on_ray
 from bothways.cli.progress import clock
-from bothways.errors import DataFileError
+from bothways.errors import DataFileError, InputError
 from bothways.io.options import Option
 
 if TYPE_CHECKING:
+    from bothways.jobs.ray import RayCluster
     from bothways.jobs.status import JobStatus
 
 __all__ = ["COMMAND"]
@@ -52,6 +53,27 @@ class WorkOptions(RetryOptions):
             unit="I/N",
         ),
     ] = None  # fmt: skip
+    ray: Annotated[
+        str | None,
+        Option(
+            "Start workers on a Ray cluster: auto for the one that runs, local for one on this "
+            "machine, or its address.",
+            group="Ray", unit="ADDRESS",
+        ),
+    ] = None  # fmt: skip
+    workers: Annotated[
+        int | None,
+        Option(
+            "Number of workers on the cluster (default: as many as its machines have room for).",
+            group="Ray", unit="N", minimum=1,
+        ),
+    ] = None  # fmt: skip
+    cpus: Annotated[
+        int, Option("CPUs, and threads, of each worker.", group="Ray", unit="N", minimum=1)
+    ] = 4
+    gpus: Annotated[
+        float, Option("GPUs of each worker; 0.5 shares one.", group="Ray", unit="N", minimum=0)
+    ] = 0.0
 
 
 def status(folder: Folder, as_json: o.AsJson = False) -> None:
@@ -139,21 +161,47 @@ def work(
 ) -> None:
     """Work on a job, beside other workers on this machine or on others that share its folder.
 
-    Ends when no shard is left that it can take.
+    Ends when no shard is left that it can take. With --ray, starts workers on a cluster, whose
+    machines share the folder and the inputs, and ends when the job is complete.
 
     \b
         bothways job work vectors/
         bothways job work vectors/ --worker 3/16
+        bothways job work vectors/ --ray auto --workers 8 --cpus 4
     """
     from bothways.jobs.job import open_job
 
     worker = None if options.worker is None else _parse_worker(options.worker)
+    cluster = _cluster(options)
     job = open_job(Path(folder))
+    if cluster is not None:
+        run_job_on_ray(job, cluster, options, device, max_memory=options.max_memory, quiet=quiet)
+        return
     encoder = load_job_encoder(job, device, quiet=quiet)
     run_job(
         job, encoder, options, max_memory=options.max_memory, worker=worker, wait=False,
         quiet=quiet,
     )  # fmt: skip
+
+
+def _cluster(options: WorkOptions) -> "RayCluster | None":
+    """The Ray cluster to work on; None for a worker in this process.
+
+    Raises:
+        InputError: for options that exclude each other.
+    """
+    if options.ray is None:
+        for name in ("workers", "cpus", "gpus"):
+            if getattr(options, name) != getattr(WorkOptions(), name):
+                raise InputError(f"--{name} is for workers on a Ray cluster; give --ray as well")
+        return None
+    if options.worker is not None:
+        raise InputError("--worker is for a worker in this process; with --ray, give --workers")
+    from bothways.jobs.ray import RayCluster
+
+    return RayCluster(
+        address=options.ray, workers=options.workers, cpus=options.cpus, gpus=options.gpus
+    )
 
 
 def _parse_worker(text: str) -> tuple[int, int]:

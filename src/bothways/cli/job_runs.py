@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from bothways.encoder import Encoder
     from bothways.inference.backends import Precision
     from bothways.jobs.job import EncodingJob
+    from bothways.jobs.ray import RayCluster
     from bothways.jobs.records import ShardRecord
     from bothways.jobs.worker import BadLimit, JobProgress
 
-__all__ = ["BAD_ROWS", "JobRunOptions", "load_job_encoder", "run_job"]
+__all__ = ["BAD_ROWS", "JobRunOptions", "load_job_encoder", "run_job", "run_job_on_ray"]
 
 BAD_ROWS = 3
 """The exit code of a job that is complete, with rows that cannot be encoded."""
@@ -79,21 +80,19 @@ def load_job_encoder(job: "EncodingJob", device: o.DeviceOptions, *, quiet: bool
     Raises:
         InputError: if the model is no longer the one of the job.
     """
+    from bothways.jobs.shard_worker import check_encoder
+
     origin = job.spec.origin
     options = o.BackendOptions(
         backend=device.backend,
         device=device.device,
         threads=device.threads,
+        family=device.family,
         precision=cast("Precision", origin.precision),
         max_length=origin.max_length,
     )
     encoder = models.load(origin.model, options, quiet=quiet)
-    if encoder.fingerprint != origin.fingerprint:
-        raise InputError(
-            f"{job.folder}: the model {origin.model} is not the one that the job began with: its "
-            f"fingerprint is {encoder.fingerprint[:12]}, and that of the job "
-            f"{origin.fingerprint[:12]}; put it back, or encode with --restart"
-        )
+    check_encoder(job, encoder)
     return encoder
 
 
@@ -113,11 +112,10 @@ def run_job(
         Exit: with code 3, if rows cannot be encoded.
     """
     from bothways.jobs.shards import ShardEncoder
-    from bothways.jobs.worker import check_room, run_worker
+    from bothways.jobs.worker import run_worker
     from bothways.streaming.memory import plan_chunks
 
     limit = options.limit
-    check_room(job)
     plan = plan_chunks(
         max_memory,
         encoder,
@@ -125,6 +123,69 @@ def run_job(
         windows=job.spec.settings.on_overflow == "window",
     )
     ids = JobIdWatch(job)
+
+    def work(report: "Callable[[JobProgress], None]", should_stop: Callable[[], bool]) -> bool:
+        return run_worker(
+            ShardEncoder(job, encoder, plan, max_memory=max_memory, watch=ids.watch),
+            limit=limit,
+            worker=worker,
+            wait=wait,
+            report=report,
+            should_stop=should_stop,
+        )
+
+    _run(job, work, options, at_end=ids.report, quiet=quiet)
+
+
+def run_job_on_ray(
+    job: "EncodingJob",
+    cluster: "RayCluster",
+    options: JobRunOptions,
+    device: o.DeviceOptions,
+    *,
+    max_memory: int | None,
+    quiet: bool,
+) -> None:
+    """Encode what is missing of a job on a Ray cluster, and print what it has.
+
+    Raises:
+        Exit: with code 3, if rows cannot be encoded.
+    """
+    from bothways.jobs.ray import run_on_ray
+    from bothways.jobs.shard_worker import WorkerOptions
+
+    worker_options = WorkerOptions(
+        backend=device.backend,
+        device=device.device,
+        threads=device.threads,
+        max_memory=max_memory,
+        limit=options.limit,
+    )
+
+    def work(report: "Callable[[JobProgress], None]", should_stop: Callable[[], bool]) -> bool:
+        return run_on_ray(
+            str(job.folder), cluster, worker_options, report=report, should_stop=should_stop
+        )
+
+    _run(job, work, options, quiet=quiet)
+
+
+def _run(
+    job: "EncodingJob",
+    work: "Callable[[Callable[[JobProgress], None], Callable[[], bool]], bool]",
+    options: JobRunOptions,
+    *,
+    at_end: Callable[[], object] = lambda: None,
+    quiet: bool,
+) -> None:
+    """Work on a job, with its progress, and a signal that lets the shards at hand finish.
+
+    work: called with a callback for the progress, and one that says whether to stop; returns
+        whether the job is complete. at_end: called before what the job has is printed.
+    """
+    from bothways.jobs.worker import check_room
+
+    check_room(job)
     shards = _ShardClock()
     finish = FinishFirst(
         shards.seconds_left,
@@ -139,15 +200,8 @@ def run_job(
             finish.check()
             show(progress)
 
-        complete = run_worker(
-            ShardEncoder(job, encoder, plan, max_memory=max_memory, watch=ids.watch),
-            limit=limit,
-            worker=worker,
-            wait=wait,
-            report=report,
-            should_stop=finish.is_stopping,
-        )
-    ids.report()
+        complete = work(report, finish.is_stopping)
+    at_end()
     _report_end(job, time.monotonic() - started, shards.last, complete=complete, quiet=quiet)
 
 

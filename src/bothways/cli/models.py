@@ -55,6 +55,7 @@ def load(
         threads=options.threads,
         device=options.device,
         max_length=options.max_length,
+        family=options.family,
     )
 
 

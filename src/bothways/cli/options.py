@@ -21,6 +21,7 @@ __all__ = [
     "AsJson",
     "BackendOptions",
     "DeviceOptions",
+    "Family",
     "InputOptions",
     "Keep",
     "KeepAll",
@@ -224,9 +225,18 @@ class OverflowOptions:
     ] = None  # fmt: skip
 
 
+Family = Annotated[
+    str | None,
+    Option(
+        "Model family, for a folder whose config.json has no model_type.",
+        group="Model", unit="NAME", advanced=True,
+    ),
+]  # fmt: skip
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DeviceOptions:
-    """What computes."""
+    """What computes, and what the model's folder leaves out."""
 
     backend: Annotated[
         BackendName,
@@ -251,6 +261,7 @@ class DeviceOptions:
             group=_COMPUTE, advanced=True, unit="N", minimum=1,
         ),
     ] = None  # fmt: skip
+    family: Family = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

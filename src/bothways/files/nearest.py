@@ -12,7 +12,7 @@ import numpy as np
 from bothways.errors import DataFileError, InputError
 from bothways.files.rows import Place
 
-__all__ = ["NearestRows", "Scan", "check_finite", "scan_with_numpy"]
+__all__ = ["NearestRows", "Scan", "check_finite", "normalize", "scan_with_numpy"]
 
 Scan = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Of float32 vectors (n, d) and queries (q, d): products (q, n), which the caller may change, and
@@ -38,7 +38,9 @@ class NearestRows:
     """
 
     def __init__(self, queries: np.ndarray, k: int, scan: Scan | None = None) -> None:
-        self._queries, self._k, self._scan = _normalize(queries), k, scan or scan_with_numpy
+        if not np.isfinite(queries).all():
+            raise InputError("the vector of the query holds NaN or infinity")
+        self._queries, self._k, self._scan = normalize(queries), k, scan or scan_with_numpy
         self.rows = [np.empty(0, np.int64) for _ in queries]
         self.scores = [np.empty(0) for _ in queries]
         self._error = _largest_error(queries.shape[1])
@@ -106,11 +108,9 @@ def _largest_error(dimensions: int) -> float:
     return 3 * relative / (1 - min(0.5, relative)) + 1e-6
 
 
-def _normalize(queries: np.ndarray) -> np.ndarray:
-    """The queries in float32, with length 1 unless they are zero."""
-    if not np.isfinite(queries).all():
-        raise InputError("the vector of the query holds NaN or infinity")
-    exact = np.asarray(queries, np.float64)
+def normalize(vectors: np.ndarray) -> np.ndarray:
+    """Finite vectors (n, d) in float32, with length 1 unless they are zero."""
+    exact = np.asarray(vectors, np.float64)
     lengths = np.linalg.norm(exact, axis=1, keepdims=True)
     return np.asarray(exact / np.maximum(lengths, float(np.finfo(np.float32).tiny)), np.float32)
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from bothways.errors import InputError
-from bothways.model.pooling import Dense, Module, Normalize
+from bothways.model.pooling import NORM_EPS, Dense, Module, Normalize, PooledLayerNorm
 from bothways.model.weights import Weights
 from bothways.reference import activate
+from bothways.reference.layers import layer_norm
 
 __all__ = ["apply_modules", "finish", "first_dimensions", "to_unit_length"]
 
@@ -46,23 +47,30 @@ def apply_modules(x_BD: np.ndarray, modules: Sequence[Module], weights: Weights)
     weights: the weights of the modules, under the names of `module_layout`.
 
     Raises:
-        InputError: if a dense layer takes another width, as after a pooling of the user's choice.
+        InputError: if a layer takes another width, as after a pooling of the user's choice.
     """
     for number, module in enumerate(modules):
         match module:
             case Dense():
-                if x_BD.shape[1] != module.inputs:
-                    raise InputError(
-                        f"this pooling gives {x_BD.shape[1]} dimensions, and the model's dense "
-                        f"layer takes {module.inputs}; use the model's own pooling"
-                    )
+                _check_width(x_BD, module.inputs, "dense layer")
                 x_BD = x_BD @ weights[f"modules.{number}.weight"].T
                 if module.bias:
                     x_BD = x_BD + weights[f"modules.{number}.bias"]
                 x_BD = activate(x_BD, module.activation)
             case Normalize():
                 x_BD = to_unit_length(x_BD)
+            case PooledLayerNorm():
+                _check_width(x_BD, module.width, "layer norm")
+                x_BD = layer_norm(x_BD, weights, f"modules.{number}", NORM_EPS)
     return x_BD.astype(np.float32, copy=False)
+
+
+def _check_width(x_BD: np.ndarray, width: int, layer: str) -> None:
+    if x_BD.shape[1] != width:
+        raise InputError(
+            f"this pooling gives {x_BD.shape[1]} dimensions, and the model's {layer} takes "
+            f"{width}; use the model's own pooling"
+        )
 
 
 def first_dimensions(x_BD: np.ndarray, dimensions: int | None) -> np.ndarray:

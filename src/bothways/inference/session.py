@@ -44,11 +44,14 @@ class LoadArguments(NamedTuple):
     threads: int | None = None
     device: str | None = None
     max_length: int | None = None
+    family: str | None = None
+    adapter: str | None = None
 
 
 def open_session(arguments: LoadArguments) -> "Session":
     """Find and read a model, and create the backend that runs it; raises as `bothways.load`."""
-    model = checkpoints.read_folder(checkpoints.resolve(arguments.source))
+    folder = checkpoints.resolve(arguments.source)
+    model = checkpoints.read_folder(folder, family=arguments.family, adapter=arguments.adapter)
     if arguments.max_length is not None:
         _check_max_length(arguments.max_length, model.config)
     backend = create_backend(
@@ -176,8 +179,8 @@ class Session:
                 self.backend,
                 fitted,
                 modes,
-                skip=self._prompt_length(fitted, options),
-                added_ids=self._added_ids(modes),
+                skip=self.prompt_length(fitted, options),
+                added_ids=self.added_ids(modes),
                 max_tokens=options.batch_tokens,
                 advance=advance,
             )
@@ -200,8 +203,8 @@ class Session:
             fitted,
             [state[None] for state in states],
             modes,
-            skip=self._prompt_length([fitted], options),
-            added_ids=self._added_ids(modes),
+            skip=self.prompt_length([fitted], options),
+            added_ids=self.added_ids(modes),
         )
 
     def hidden_states(
@@ -280,7 +283,7 @@ class Session:
     def _unknown_id(self) -> int | None:
         return unknown_id(self.reader)
 
-    def _added_ids(self, modes: Sequence[PoolingMode]) -> np.ndarray | None:
+    def added_ids(self, modes: Sequence[PoolingMode]) -> np.ndarray | None:
         """Ids that `mean_content` leaves out; None for vectors and for other modes.
 
         Raises:
@@ -295,7 +298,7 @@ class Session:
             )
         return np.array(sorted(self.reader.added_ids), dtype=np.int64)
 
-    def _prompt_length(self, fitted: Sequence[FittedSequence], options: RunOptions) -> int:
+    def prompt_length(self, fitted: Sequence[FittedSequence], options: RunOptions) -> int:
         """Positions of the prompt that pooling leaves out."""
         if self.reader is None or self.spec.pooling.include_prompt:
             return 0

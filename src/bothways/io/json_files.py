@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bothways.errors import CheckpointError
+from bothways.io.wrong_content import wrong_content
 
 __all__ = [
     "MAX_BYTES",
@@ -70,6 +71,8 @@ def read_text(path: Path, *, max_bytes: int = MAX_TEXT_BYTES) -> str:
             content = file.read(max_bytes + 1)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if what := wrong_content(content[:1024]):
+        raise CheckpointError(f"{path}: {what}")
     if len(content) > max_bytes:
         raise CheckpointError(f"{path}: larger than the limit of {max_bytes:,} bytes")
     try:

@@ -7,13 +7,22 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from bothways.errors import DataFileError
+from bothways.files.vector_form import VectorCodec
 from bothways.io.sizes import format_bytes
 from bothways.jobs.job import EncodingJob
 from bothways.jobs.plan import Shard
 from bothways.jobs.records import ShardRecord
 from bothways.jobs.shards import ShardEncoder, ShardProgress
 
-__all__ = ["BadLimit", "JobProgress", "TooManyBadRows", "check_room", "run_worker"]
+__all__ = [
+    "BadLimit",
+    "JobProgress",
+    "JobTracker",
+    "TooManyBadRows",
+    "check_room",
+    "encode_shard",
+    "run_worker",
+]
 
 _LEAST_BAD = 1_000
 _WAIT_SECONDS = 1.0
@@ -109,7 +118,7 @@ def run_worker(
         DataFileError: if an input cannot be read, or a file cannot be written. What is done stays.
     """
     job = shard_encoder.job
-    tracker = _Tracker(job, limit, report)
+    tracker = JobTracker(job, limit, report)
     while todo := [shard for shard in job.unfinished() if _is_assigned(shard, worker)]:
         taken = 0
         for shard in todo:
@@ -117,16 +126,7 @@ def run_worker(
                 return False
             if job.is_done(shard.shard):
                 continue  # by another worker
-            lease = job.acquire(shard.shard, assigned=worker is not None)
-            if lease is None:
-                continue
-            with lease:
-                if not job.is_done(shard.shard):
-                    record = shard_encoder.run(
-                        shard, attempt=lease.attempt, report=tracker.within(shard)
-                    )
-                    tracker.add(shard, record)
-            taken += 1
+            taken += encode_shard(shard_encoder, shard, tracker, assigned=worker is not None)
         if not taken:
             if not wait:
                 break
@@ -134,6 +134,27 @@ def run_worker(
             if should_stop():
                 return False
     return job.finish()
+
+
+def encode_shard(
+    shard_encoder: ShardEncoder, shard: Shard, tracker: "JobTracker", *, assigned: bool = False
+) -> bool:
+    """Encode a shard unless it is done; False if another worker has its lease.
+
+    assigned: see `Lease.acquire`.
+
+    Raises:
+        TooManyBadRows, DataFileError: as `run_worker` does.
+    """
+    job = shard_encoder.job
+    lease = job.acquire(shard.shard, assigned=assigned)
+    if lease is None:
+        return False
+    with lease:
+        if not job.is_done(shard.shard):
+            record = shard_encoder.run(shard, attempt=lease.attempt, report=tracker.within(shard))
+            tracker.add(shard, record)
+    return True
 
 
 def check_room(job: EncodingJob) -> None:
@@ -155,14 +176,14 @@ def _estimate_bytes(job: EncodingJob, shard: Shard) -> int:
     """The size of a part: its vectors and, as much as in the input, its texts."""
     compressed = job.spec.inputs[shard.input].compression is not None
     texts = shard.bytes * (4 if compressed else 1) if job.spec.texts else 0
-    return shard.rows * (4 * job.spec.origin.dimensions + 32) + texts
+    return shard.rows * (VectorCodec.row_bytes_of(job.spec.origin) + 32) + texts
 
 
 def _is_assigned(shard: Shard, worker: tuple[int, int] | None) -> bool:
     return worker is None or shard.shard % worker[1] == worker[0] - 1
 
 
-class _Tracker:
+class JobTracker:
     """Counts what is done, and ends the job when too many rows are bad."""
 
     def __init__(
@@ -199,6 +220,10 @@ class _Tracker:
         self._tokens += record.tokens
         self._copied += record.copied
         self._done_bytes += shard.bytes
+        self.show()
+
+    def show(self) -> None:
+        """Report the finished shards."""
         self._show(ShardProgress(), 0)
 
     def _see_others(self, current: Shard) -> None:

@@ -2,12 +2,22 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from bothways.model.config import PoolingMode
 from bothways.model.layout import Shape
 
-__all__ = ["MEAN", "Dense", "DenseActivation", "Module", "Normalize", "Pooling", "module_layout"]
+__all__ = [
+    "MEAN",
+    "NORM_EPS",
+    "Dense",
+    "DenseActivation",
+    "Module",
+    "Normalize",
+    "PooledLayerNorm",
+    "Pooling",
+    "module_layout",
+]
 
 DenseActivation = Literal["identity", "tanh", "sigmoid", "relu", "gelu", "gelu_tanh", "silu"]
 
@@ -40,6 +50,8 @@ class Dense:
     inputs, outputs: dimensions of the vectors before and after it.
     """
 
+    kind: ClassVar[str] = "dense"
+
     inputs: int
     outputs: int
     bias: bool = True
@@ -50,8 +62,25 @@ class Dense:
 class Normalize:
     """Division of pooled vectors by their Euclidean norm."""
 
+    kind: ClassVar[str] = "normalize"
 
-Module = Dense | Normalize
+
+@dataclasses.dataclass(frozen=True)
+class PooledLayerNorm:
+    """Layer norm of pooled vectors of `width` dimensions, with a gain and a bias.
+
+    Its arrays are weights of the model, under the names of `module_layout`.
+    """
+
+    kind: ClassVar[str] = "layer_norm"
+
+    width: int
+
+
+NORM_EPS = 1e-5
+"""Added to the variance by `PooledLayerNorm`, as torch does by default."""
+
+Module = Dense | Normalize | PooledLayerNorm
 """What may follow pooling."""
 
 
@@ -63,8 +92,14 @@ def module_layout(modules: Sequence[Module]) -> dict[str, Shape]:
     """
     names: dict[str, Shape] = {}
     for number, module in enumerate(modules):
-        if isinstance(module, Dense):
-            names[f"modules.{number}.weight"] = (module.outputs, module.inputs)
-            if module.bias:
-                names[f"modules.{number}.bias"] = (module.outputs,)
+        match module:
+            case Dense():
+                names[f"modules.{number}.weight"] = (module.outputs, module.inputs)
+                if module.bias:
+                    names[f"modules.{number}.bias"] = (module.outputs,)
+            case PooledLayerNorm():
+                names[f"modules.{number}.weight"] = (module.width,)
+                names[f"modules.{number}.bias"] = (module.width,)
+            case Normalize():
+                pass
     return names

@@ -32,7 +32,7 @@ def self_attention(
     H, G = config.num_heads, config.key_value_heads
     q_HLK = split_heads(linear(x_LD, w, "attention.query"), H, w, "attention.query_norm", config)
     k_GMK = split_heads(linear(x_LD, w, "attention.key"), G, w, "attention.key_norm", config)
-    v_GMK = _by_head(linear(x_LD, w, "attention.value"), G)
+    v_GMK = by_head(linear(x_LD, w, "attention.value"), G)
     group_H = xp.arange(H, device=device(x_LD)) // (H // G)
     mixed_HLK, prob_HLM = scaled_dot_product(
         positions.rotate(q_HLK),
@@ -56,16 +56,17 @@ def split_heads(
     """
     match config.query_key_norm:
         case "none":
-            return _by_head(x_LQ, num_heads)
+            return by_head(x_LQ, num_heads)
         case "head":
-            return normalize(_by_head(x_LQ, num_heads), w, norm, config)
+            return normalize(by_head(x_LQ, num_heads), w, norm, config)
         case "all_heads":
-            return _by_head(normalize(x_LQ, w, norm, config), num_heads)
+            return by_head(normalize(x_LQ, w, norm, config), num_heads)
         case unknown:
             assert_never(unknown)
 
 
-def _by_head(x_LQ: Float[Array, "L Q"], num_heads: int) -> Float[Array, "heads L K"]:
+def by_head(x_LQ: Float[Array, "L Q"], num_heads: int) -> Float[Array, "heads L K"]:
+    """Vectors side by side as one for each head."""
     xp = array_namespace(x_LQ)
     return xp.permute_dims(xp.reshape(x_LQ, (x_LQ.shape[0], num_heads, -1)), (1, 0, 2))
 

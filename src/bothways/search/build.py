@@ -15,6 +15,8 @@ from bothways.files.vector_folder import VectorFolder
 from bothways.io.atomic import atomic_file, wrap_write_errors
 from bothways.io.read_ahead import read_ahead
 from bothways.search.bit_index import RECALL_K, BitIndex
+from bothways.search.build_graph import build_graph
+from bothways.search.graph import require_usearch
 from bothways.search.index_file import (
     IndexedPart,
     IndexFile,
@@ -29,7 +31,8 @@ from bothways.search.sign_bits import pack_signs
 __all__ = ["OVERSAMPLING", "IndexReport", "build_index"]
 
 OVERSAMPLING = 20
-"""Candidates per row of the result. On clustered vectors, 10 gave a recall of 0.998 and 4 0.916."""
+"""Candidates per row of the result. On clustered vectors, 10 gave a recall of 0.998 and 4 0.916.
+For a graph, more also make its search broader."""
 
 _QUERIES = 500
 """Number of rows that are searched for to measure the recall."""
@@ -40,7 +43,8 @@ class IndexReport:
     """What `build_index` did.
 
     rows, parts: in the folder. indexed: number of parts whose signs were computed now. recall: None
-    if the folder has fewer than two rows. bytes: of the index.
+    if the folder has fewer than two rows. bytes: of the index. graph_recall, graph_bytes: of its
+    graph; None without one.
     """
 
     rows: int
@@ -48,12 +52,15 @@ class IndexReport:
     indexed: int
     recall: Recall | None
     bytes: int
+    graph_recall: Recall | None = None
+    graph_bytes: int | None = None
 
 
 def build_index(
     path: str,
     *,
     oversampling: int = OVERSAMPLING,
+    graph: bool = False,
     trust: bool = False,
     progress: Callable[[float], None] = lambda _: None,
 ) -> IndexReport:
@@ -62,23 +69,35 @@ def build_index(
     The recall is the share of the 10 nearest rows that the index finds, measured with up to 500
     rows of the folder as queries, each without itself.
 
-    oversampling: candidates per row of the result, whose vectors a search reads. trust: also index
-    vectors that do not say which model made them. progress: called with the completed share.
+    oversampling: candidates per row of the result, whose vectors a search reads; with `graph`, of
+    the graph. graph: also build a graph, or add the parts that it lacks; otherwise, one that exists
+    stays as it is. trust: also index vectors that do not say which model made them. progress:
+    called with the completed share.
 
     Raises:
         DataFileError: if the folder has no vectors, they are damaged, hold NaN or infinity, or have
             different origins.
         InputError: if `oversampling` is less than 1.
-        MissingExtra: if pyarrow is not installed.
+        MissingExtra: if pyarrow is not installed, or for a graph, usearch.
         WriteFailed: if the index cannot be written.
     """
     if oversampling < 1:
         raise InputError(f"oversampling={oversampling}: expected at least 1")
     if not Path(path).is_dir():
         raise DataFileError(f"{path}: not a folder; an index is for a folder of .parquet files")
+    if graph:
+        require_usearch()
     folder = VectorFolder(path, trust=trust)
     old = _comparable(IndexFile.read(index_folder(path) / "index.json"), folder)
-    if old is not None and old.oversampling == oversampling and _is_complete(old, folder):
+    of_graph = oversampling
+    if graph:
+        oversampling = OVERSAMPLING if old is None else old.oversampling
+    if (
+        old is not None
+        and old.oversampling == oversampling
+        and _is_complete(old, folder)
+        and (not graph or _has_graph(old, folder, of_graph))
+    ):
         return _report(folder, old, indexed=0)
     with wrap_write_errors(index_folder(path)):
         index_folder(path).mkdir(exist_ok=True)
@@ -86,6 +105,7 @@ def build_index(
     sample = _sample(int(folder.starts[-1]))
     queries = folder.read_rows(sample)
     exact = NearestRows(queries, RECALL_K + 1, scan)
+    steps = _Steps(len(folder.paths) * (2 if graph else 1) + 1, progress)
     parts: list[IndexedPart] = []
     indexed = 0
     for number, part_path in enumerate(folder.paths):
@@ -97,7 +117,7 @@ def build_index(
         with folder.open_part(part_path) as vectors:
             start = int(folder.starts[number])
             scan_batches(exact, vectors.batches(), path, selected=None, start=start)
-        progress((number + 1) / (len(folder.paths) + 1))
+        steps.next()
     index = IndexFile(
         job_id=job_id_of(path),
         origin=folder.origin,
@@ -106,13 +126,33 @@ def build_index(
         recall=None,
         parts=tuple(parts),
     )
-    found = BitIndex(path, index).nearest(folder, queries, RECALL_K + 1, scan=scan)
-    recall = _recall(sample, (exact.rows, exact.scores), found)
-    index = dataclasses.replace(index, recall=recall)
+
+    def measure(index: IndexFile) -> Recall | None:
+        found = BitIndex(path, index).nearest(folder, queries, RECALL_K + 1, scan=scan)
+        return _recall(sample, (exact.rows, exact.scores), found)
+
+    index = dataclasses.replace(index, recall=measure(index))
+    built = None if old is None else old.graph
+    if graph:
+        built = build_graph(folder, parts, built, oversampling=of_graph, progress=steps.next)
+        index = dataclasses.replace(index, graph=built)
+        built = dataclasses.replace(built, recall=measure(index))
+    index = dataclasses.replace(index, graph=built)
     index.write(index_folder(path) / "index.json")
     _remove_others(path, index)
     progress(1)
     return _report(folder, index, indexed=indexed)
+
+
+class _Steps:
+    """Reports the completed share of a number of steps."""
+
+    def __init__(self, count: int, progress: Callable[[float], None]) -> None:
+        self._count, self._progress, self._done = count, progress, 0
+
+    def next(self) -> None:
+        self._done += 1
+        self._progress(self._done / self._count)
 
 
 def _comparable(index: IndexFile | None, folder: VectorFolder) -> IndexFile | None:
@@ -131,6 +171,16 @@ def _is_complete(index: IndexFile, folder: VectorFolder) -> bool:
         part.is_current(Path(path)) and _has_bits(folder.name, part)
         for part, path in zip(index.parts, folder.paths, strict=True)
     )
+
+
+def _has_graph(index: IndexFile, folder: VectorFolder, oversampling: int) -> bool:
+    """Whether the graph of an index has all parts, and its file is there."""
+    graph = index.graph
+    if graph is None or graph.oversampling != oversampling:
+        return False
+    path = index_folder(folder.name) / graph.file
+    is_whole = path.is_file() and path.stat().st_size == graph.bytes
+    return is_whole and len(graph.numbers(index.parts)) == len(index.parts)
 
 
 def _has_bits(folder: str, part: IndexedPart) -> bool:
@@ -214,10 +264,10 @@ def _recall(
 
 
 def _remove_others(folder: str, index: IndexFile) -> None:
-    """Remove the signs of parts that are gone or have changed."""
-    names = {part.bits for part in index.parts}
-    for path in index_folder(folder).glob("*.bits"):
-        if path.name not in names:
+    """Remove the signs of parts that are gone or have changed, and other graphs."""
+    names = {part.bits for part in index.parts} | {index.graph.file if index.graph else ""}
+    for path in index_folder(folder).iterdir():
+        if path.suffix in (".bits", ".usearch") and path.name not in names:
             path.unlink(missing_ok=True)
 
 
@@ -229,4 +279,6 @@ def _report(folder: VectorFolder, index: IndexFile, *, indexed: int) -> IndexRep
         indexed=indexed,
         recall=index.recall,
         bytes=sum(path.stat().st_size for path in files),
+        graph_recall=None if index.graph is None else index.graph.recall,
+        graph_bytes=None if index.graph is None else index.graph.bytes,
     )

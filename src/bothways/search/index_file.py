@@ -2,10 +2,12 @@
 
 A file of bits holds the signs of each row, in words of 64 bits, and then the places of the vectors
 in the part, as pairs of 64-bit integers (`PlainPages`), if the part need not be decoded. Its name
-has the digest of the part, so that it is never taken for the bits of another version.
+has the digest of the part, so that it is never taken for the bits of another version. A graph over
+all parts is a file of usearch, whose name has a digest of theirs.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,9 +18,18 @@ from bothways.files.origin import Origin
 from bothways.files.plain_pages import PlainPages
 from bothways.io.atomic import atomic_file
 from bothways.io.json_files import has_file, read_object, write_json
+from bothways.search.graph import VectorGraph
 from bothways.search.sign_bits import num_words
 
-__all__ = ["IndexFile", "IndexedPart", "Recall", "file_state", "index_folder", "job_id_of"]
+__all__ = [
+    "IndexFile",
+    "IndexedGraph",
+    "IndexedPart",
+    "Recall",
+    "file_state",
+    "index_folder",
+    "job_id_of",
+]
 
 _FORMAT_VERSION = 1
 
@@ -74,8 +85,10 @@ class IndexedPart:
         """Whether the part at `path` still has its size and time of modification."""
         return file_state(path) == (self.bytes, self.mtime_ns)
 
-    def open_bits(self, folder: Path, dimensions: int) -> tuple[np.ndarray, PlainPages | None]:
-        """The signs uint64 (rows, w), mapped, and the places of the vectors.
+    def open_bits(
+        self, folder: Path, dimensions: int, dtype: str
+    ) -> tuple[np.ndarray, PlainPages | None]:
+        """The signs uint64 (rows, w), mapped, and the places of the vectors, which have a `dtype`.
 
         Raises:
             DataFileError: if the file is missing or has another size.
@@ -90,12 +103,55 @@ class IndexedPart:
                 bits = (
                     np.memmap(path, np.uint64, "r", shape=shape) if size else np.empty(shape, "u8")
                 )
-                return bits, PlainPages(
-                    [(start, count) for start, count in pages]
-                ) if pages else None
+                places = [(start, count) for start, count in pages]
+                if not places:
+                    return bits, None
+                if sum(count for _, count in places) == self.rows * dimensions:
+                    return bits, PlainPages(places, dtype)
         except OSError as error:
             raise DataFileError(f"{path}: {error.strerror or error}; {again}") from error
         raise DataFileError(f"{path}: truncated or damaged; {again}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class IndexedGraph:
+    """A graph over the rows of parts.
+
+    file: its name. bytes: its size. oversampling: candidates per row of the result. recall: None if
+    the folder has fewer than two rows. parts: name, SHA-256 and number of rows of each part, as it
+    was when it was added; the number of a part is its place in the list.
+    """
+
+    file: str
+    bytes: int
+    oversampling: int
+    recall: Recall | None
+    parts: tuple[tuple[str, str, int], ...]
+
+    def numbers(self, parts: Sequence[IndexedPart]) -> dict[str, int]:
+        """The number of each of `parts` that the graph has, by name."""
+        known = {(name, digest): number for number, (name, digest, _) in enumerate(self.parts)}
+        pairs = ((part.name, known.get((part.name, part.sha256))) for part in parts)
+        return {name: number for name, number in pairs if number is not None}
+
+    def open(self, folder: Path, dimensions: int, *, mapped: bool = True) -> VectorGraph:
+        """See `VectorGraph.open`.
+
+        Raises:
+            DataFileError: if the file is missing or damaged.
+            MissingExtra: if usearch is not installed.
+        """
+        path, again = folder / self.file, f"delete {folder} and index the folder again"
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            raise DataFileError(f"{path}: {error.strerror or error}; {again}") from error
+        if size != self.bytes:
+            raise DataFileError(f"{path}: truncated or damaged; {again}")
+        graph = VectorGraph.open(path, dimensions, mapped=mapped)
+        if len(graph) != sum(rows for _, _, rows in self.parts):
+            raise DataFileError(f"{path}: has other rows than its parts; {again}")
+        return graph
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,7 +159,7 @@ class IndexFile:
     """What `index.json` says.
 
     origin: of the vectors; None if they do not say. oversampling: candidates per row of the result.
-    recall: None if the folder has fewer than two rows.
+    recall: None if the folder has fewer than two rows. graph: None without one.
     """
 
     job_id: str | None
@@ -112,6 +168,7 @@ class IndexFile:
     oversampling: int
     recall: Recall | None
     parts: tuple[IndexedPart, ...]
+    graph: IndexedGraph | None = None
 
     def write(self, path: Path) -> None:
         """Write a JSON object, atomically.
@@ -120,7 +177,9 @@ class IndexFile:
             WriteFailed: if the file cannot be written.
         """
         with atomic_file(path) as temporary:
-            write_json(temporary, {"format_version": _FORMAT_VERSION, **dataclasses.asdict(self)})
+            origin = None if self.origin is None else self.origin.to_json()
+            fields = {**dataclasses.asdict(self), "origin": origin}
+            write_json(temporary, {"format_version": _FORMAT_VERSION, **fields})
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
@@ -152,10 +211,12 @@ class IndexFile:
     def _from_fields(cls, fields: dict[str, Any], where: str) -> Self:
         origin, recall = fields.pop("origin"), fields.pop("recall")
         parts = tuple(_part(IndexedPart(**part)) for part in fields.pop("parts"))
+        graph = fields.pop("graph", None)
         index = cls(
             origin=None if origin is None else Origin.from_json(origin, where),
             recall=None if recall is None else Recall(**recall),
             parts=parts,
+            graph=None if graph is None else _graph(graph),
             **fields,
         )
         _check_numbers(index.dimensions, index.oversampling, least=1)
@@ -164,9 +225,26 @@ class IndexFile:
 
 def _part(part: IndexedPart) -> IndexedPart:
     _check_numbers(part.rows, part.bytes, part.mtime_ns, least=0)
-    if Path(part.bits).name != part.bits:
-        raise ValueError(f"{part.bits!r} is no file name")
+    _check_name(part.bits)
     return part
+
+
+def _graph(fields: dict[str, Any]) -> IndexedGraph:
+    recall = fields.pop("recall")
+    graph = IndexedGraph(
+        recall=None if recall is None else Recall(**recall),
+        parts=tuple((str(name), str(digest), rows) for name, digest, rows in fields.pop("parts")),
+        **fields,
+    )
+    _check_name(graph.file)
+    _check_numbers(graph.oversampling, least=1)
+    _check_numbers(graph.bytes, *(rows for _, _, rows in graph.parts), least=0)
+    return graph
+
+
+def _check_name(name: str) -> None:
+    if Path(name).name != name:
+        raise ValueError(f"{name!r} is no file name")
 
 
 def _check_numbers(*values: object, least: int) -> None:

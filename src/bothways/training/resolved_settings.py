@@ -17,6 +17,7 @@ MIN_STEPS_PER_EPOCH = 32
 MIN_SEQUENCES_PER_STEP = 8
 """Sequences in a step that the default step size keeps, so that the gradient is not mere noise."""
 
+_EPOCHS, _MIN_STEPS = 20.0, 640
 _GPU_MICRO_TOKENS = 32_768
 _MAX_LOG_LINES = 10_000
 
@@ -51,9 +52,9 @@ def resolve_settings(
     steps = steps_per_epoch(lengths, batch_tokens)
     epochs = settings.epochs
     if epochs is None:
-        epochs = (
-            20.0 if from_scratch or settings.frozen else 4.0
-        )  # 4: Devlin et al. 2019, appendix A.3
+        # 4: Devlin et al. 2019, appendix A.3
+        fine_tuning = _EPOCHS if settings.frozen else 4.0
+        epochs = _epochs_from_scratch(steps) if from_scratch else fine_tuning
         if settings.max_steps is not None:
             epochs = settings.max_steps / steps
     defaults: dict[str, Any] = {
@@ -90,6 +91,14 @@ def _default_batch_tokens(lengths: np.ndarray) -> int:
         max(lengths.sum() / MIN_STEPS_PER_EPOCH, lengths.mean() * MIN_SEQUENCES_PER_STEP)
     )
     return min(math.ceil(tokens), DEFAULT_BATCH_TOKENS)
+
+
+def _epochs_from_scratch(steps_per_epoch: int) -> float:
+    """20 epochs, up to 40 on data of few steps: weights need a number of updates to be learned.
+
+    Of 25 series of 286 positions, 80 steps learned nothing, and 240 what tells them apart.
+    """
+    return min(max(_MIN_STEPS / steps_per_epoch, _EPOCHS), 2 * _EPOCHS)
 
 
 def count_steps(epochs: float, max_steps: int | None, steps_per_epoch: int) -> int:

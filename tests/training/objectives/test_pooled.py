@@ -6,7 +6,7 @@ import torch
 
 from bothways.inference.postprocessing import apply_modules
 from bothways.model.config import EncoderConfig
-from bothways.model.pooling import Dense, Normalize, Pooling, module_layout
+from bothways.model.pooling import Dense, Normalize, PooledLayerNorm, Pooling, module_layout
 from bothways.nn.lengths import Lengths
 from bothways.reference import pool
 from bothways.training.objectives.pooled import pooled_vectors, pooled_width
@@ -23,9 +23,9 @@ def test_vectors_are_those_that_encode_gives(activation: str, bias: bool) -> Non
     rng = np.random.default_rng(0)
     x_TD = rng.standard_normal((7, 4)).astype(np.float32)
     dense = Dense(8, 3, bias, activation)  # type: ignore[arg-type]
-    layout = module_layout([dense])
+    modules, pooling = (dense, PooledLayerNorm(3), Normalize()), Pooling(("mean", "cls"))
+    layout = module_layout(modules)
     weights = {n: rng.standard_normal(shape).astype(np.float32) for n, shape in layout.items()}
-    modules, pooling = (dense, Normalize()), Pooling(("mean", "cls"))
     parts = np.split(x_TD, [4])
     pooled = np.stack([np.concatenate([pool(p, mode) for mode in pooling.modes]) for p in parts])
     expected = apply_modules(pooled, modules, weights)

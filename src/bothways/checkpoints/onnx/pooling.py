@@ -6,9 +6,9 @@ import numpy as np
 
 from bothways.checkpoints.onnx.graph import Graph, Value
 from bothways.checkpoints.onnx.inputs import Inputs
-from bothways.checkpoints.onnx.layers import activate
+from bothways.checkpoints.onnx.layers import activate, layer_norm
 from bothways.model.config import PoolingMode
-from bothways.model.pooling import Dense, Normalize
+from bothways.model.pooling import NORM_EPS, Dense, Normalize, PooledLayerNorm
 from bothways.model.spec import ModelSpec
 from bothways.model.weights import Weights
 
@@ -66,6 +66,8 @@ def embedding(
         match module:
             case Dense():
                 vector = _dense(graph, vector, module, w, f"modules.{number}")
+            case PooledLayerNorm():
+                vector = layer_norm(graph, vector, w, f"modules.{number}", NORM_EPS)
             case Normalize():
                 vector = _unit_length(graph, vector)
     if spec.dimensions is not None and spec.dimensions < width:

@@ -20,17 +20,20 @@ __all__ = ["open_tokenizer"]
 _SENTENCEPIECE_FILES = ("sentencepiece.bpe.model", "spiece.model", "tokenizer.model")
 
 
-def open_tokenizer(folder: Path, *, lowercase: bool = False) -> Tokenizer | Alphabet | None:
+def open_tokenizer(
+    folder: Path, *, lowercase: bool = False, family: str | None = None
+) -> Tokenizer | Alphabet | None:
     """The folder's tokenizer of text, neither truncating nor padding; or its alphabet; or None.
 
     lowercase: lowercase the text before all other steps, as sentence-transformers does with
         `do_lower_case`. Offsets still refer to the original text.
+    family: the model's, for a folder whose config.json does not name it.
 
     Raises:
         CheckpointError: if a file is malformed, or there is only a sentencepiece model.
         UnsupportedModel: if the tokenizer cuts long sequences at their beginning.
     """
-    settings = TokenizerSettings.read(folder)
+    settings = TokenizerSettings.read(folder, family)
     tokenizer = _open(settings)
     if isinstance(tokenizer, Tokenizer):
         _check_direction(tokenizer, settings)

@@ -36,8 +36,10 @@ class TokenizerSettings(NamedTuple):
     special_tokens_map: Mapping[str, Any]
 
     @classmethod
-    def read(cls, folder: Path) -> "TokenizerSettings":
+    def read(cls, folder: Path, family: str | None = None) -> "TokenizerSettings":
         """Read the settings; every one of the files may be missing.
+
+        family: the model's, for a folder whose config.json does not name it.
 
         Raises:
             CheckpointError: if a file is malformed.
@@ -45,9 +47,9 @@ class TokenizerSettings(NamedTuple):
         config = read_optional_object(folder / "tokenizer_config.json")
         name = config.get("tokenizer_class")
         if name is None:
-            model_type = read_optional_object(folder / "config.json").get("model_type")
-            family = FAMILIES.get(model_type) if isinstance(model_type, str) else None
-            tokenizer_class = None if family is None else family.tokenizer
+            model_type = read_optional_object(folder / "config.json").get("model_type", family)
+            known = FAMILIES.get(model_type) if isinstance(model_type, str) else None
+            tokenizer_class = None if known is None else known.tokenizer
         elif isinstance(name, str):
             tokenizer_class = TOKENIZER_CLASSES.get(name.removesuffix("Fast"))
         else:

@@ -76,6 +76,33 @@ class PackedExamples(Sequence[Example]):
         """The examples with their lengths."""
         return Dataset(self, np.diff(self.sequence_starts[self.example_starts]))
 
+    def select(self, indices: np.ndarray) -> "PackedExamples":
+        """Some of the examples, each with one sequence, in the order of the indices.
+
+        Raises:
+            ValueError: for examples with several sequences.
+        """
+        if len(self.sequence_starts) != len(self.example_starts):
+            raise ValueError("only examples with one sequence can be selected")
+        lengths = np.diff(self.sequence_starts)[indices]
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        within = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
+        positions = np.repeat(self.sequence_starts[indices], lengths) + within
+        targets = self.targets
+        if targets is not None:
+            targets = targets[positions if self.form == "tags" else indices]
+        return dataclasses.replace(
+            self,
+            values=self.values[positions],
+            sequence_starts=starts,
+            segments=None if self.segments is None else self.segments[positions],
+            example_starts=np.arange(len(indices) + 1),
+            targets=targets,
+            file_of=self.file_of[indices],
+            rows=self.rows[indices],
+            lines=self.lines[indices],
+        )
+
     def _sequence(self, index: int) -> InputSequence:
         span = self._span(index)
         values = self.values[span]

@@ -163,6 +163,25 @@ class TrainingData:
                 for row in itertools.compress(rows, self.held_out)
             }
 
+    def input_texts(self, rows: np.ndarray) -> tuple[list[str], list[str]]:
+        """The whole texts of some training rows, and of all held-out rows, in their order.
+
+        rows: sorted numbers of training rows, counted without the held-out ones.
+        """
+        chosen = set(rows.tolist())
+        number = itertools.count()
+        train, held_out = [], []
+        with closing(self.source.rows()) as source_rows:
+            for row, is_held_out in zip(source_rows, self.held_out.tolist(), strict=True):
+                if is_held_out:
+                    held_out.append(one_line(row))
+                elif next(number) in chosen:
+                    train.append(one_line(row))
+        if self.validation is not None:
+            with closing(self.validation.source.rows()) as validation_rows:
+                held_out = [one_line(row) for row in validation_rows]
+        return train, held_out
+
     def provenance(self) -> dict[str, Any]:
         """The files with their hashes and the sizes of the split, as JSON."""
         return {

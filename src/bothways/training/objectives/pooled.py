@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from bothways.model.config import EncoderShape
-from bothways.model.pooling import Dense, Module, Normalize, Pooling
+from bothways.model.pooling import NORM_EPS, Dense, Module, Normalize, PooledLayerNorm, Pooling
 from bothways.model.weights import Weights
 from bothways.nn.layers import activate
 from bothways.nn.lengths import Lengths
@@ -27,7 +27,7 @@ def pooled_vectors(
     modules: Sequence[Module],
     weights: Weights,
 ) -> Tensor:
-    """One vector per sequence, in float32 or more, (B, D); dense layers are constants."""
+    """One vector per sequence, in float32 or more, (B, D); layers are constants."""
     y_BD = torch.cat([pool(x_TD, lengths, mode) for mode in pooling.modes], 1)
     for number, module in enumerate(modules):
         match module:
@@ -37,6 +37,12 @@ def pooled_vectors(
                 if module.bias:
                     bias = to_tensor(weights[f"modules.{number}.bias"]).to(y_BD)
                 y_BD = activate(functional.linear(y_BD, weight, bias), module.activation)
+            case PooledLayerNorm():
+                gain, bias = (
+                    to_tensor(weights[f"modules.{number}.{name}"]).to(y_BD)
+                    for name in ("weight", "bias")
+                )
+                y_BD = functional.layer_norm(y_BD, (module.width,), gain, bias, NORM_EPS)
             case Normalize():
                 y_BD = functional.normalize(y_BD, dim=1)
     return y_BD

@@ -1,0 +1,104 @@
+"""Folders that hold no encoder that bothways runs: what they are, and what to do about it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bothways.io.json_files import brief, read_optional_object
+
+__all__ = ["other_folder", "other_model", "other_weights", "unread_classifier"]
+
+_OTHER_WEIGHTS = {
+    "*.gguf": "a GGUF file of llama.cpp: load the folder of safetensors that it was made from",
+    "*.onnx": "a graph, and bothways does not run graphs: load the model that it was exported from",
+    "onnx/*.onnx": "graphs, and bothways does not run graphs: load the model that they were "
+    "exported from",
+    "openvino_model.xml": "a graph of OpenVINO: load the model that it was exported from",
+    "*.mlpackage": "a model of Core ML: load the model that it was exported from",
+    "tf_model.h5": "weights of TensorFlow: load them with transformers 4 (from_tf=True), and save "
+    "them with save_pretrained",
+    "saved_model.pb": "a graph of TensorFlow: load the model that it was exported from",
+    "flax_model.msgpack": "weights of Flax: load them with transformers 4 (from_flax=True), and "
+    "save them with save_pretrained",
+    "rust_model.ot": "weights of rust-bert: load the model in the format of torch",
+}
+
+_PICTURES = frozenset({"clip", "siglip", "siglip2", "align", "blip", "chinese_clip", "clap"})
+
+
+def other_weights(folder: Path) -> str:
+    """What weights in another format are, for a message about missing ones; "" without any."""
+    for pattern, what in _OTHER_WEIGHTS.items():
+        for path in sorted(folder.glob(pattern)):
+            return f"{path.relative_to(folder).as_posix()} is {what}; "
+    return ""
+
+
+def other_folder(folder: Path) -> str:
+    """What a folder without a config.json is, such as a cache or a run; "" if nothing is known."""
+    if (folder / "snapshots").is_dir():
+        return _hub_cache(folder)
+    models = sorted(path.name for path in folder.glob("models--*"))
+    if models:
+        shown = ", ".join(f"hf:{_repository(name)}" for name in models[:5])
+        return f"it is the cache of the hub: load one of its models, such as {shown}; "
+    if (folder / "adapter_config.json").is_file():
+        base = read_optional_object(folder / "adapter_config.json").get("base_model_name_or_path")
+        return (
+            f"it is an adapter without its model, {brief(base)}: put its files beside those of "
+            "the model, or merge it with peft and load what it saves; "
+        )
+    runs = [path for path in folder.glob("checkpoint-*") if (path / "config.json").is_file()]
+    if runs:
+        last = max(runs, key=lambda path: _number(path.name))
+        return f"it is the output of a training run: load one of its checkpoints, such as {last}; "
+    if (folder / "meta.json").is_file() and (folder / "config.cfg").is_file():
+        return "it is a pipeline of spaCy, which is no Transformer encoder of its own: use spaCy; "
+    return other_weights(folder)
+
+
+def other_model(values: Mapping[str, Any]) -> str:
+    """What the model of a config.json of an unknown type is; "" if nothing is known."""
+    named = values.get("architectures")
+    classes = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
+    model_type = values.get("model_type")
+    of_pictures = isinstance(model_type, str) and model_type in _PICTURES
+    if of_pictures or {"vision_config", "audio_config"} & values.keys():
+        return "a model of images or sound and text: bothways runs encoders of sequences alone"
+    if values.get("is_encoder_decoder") is True or any(
+        name.endswith("ForConditionalGeneration") for name in classes
+    ):
+        return "a sequence-to-sequence model: bothways runs encoders without a decoder"
+    if any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in classes):
+        return "a decoder, which generates text: bothways runs encoders"
+    if {"word_embedding_dimension", "pooling_mode", "in_features"} & values.keys():
+        return "the settings of one module of sentence-transformers: load the folder above it"
+    return ""
+
+
+def unread_classifier(folder: Path) -> str:
+    """Why the classifier of a folder of SetFit is not read; "" for other folders."""
+    file = folder / "model_head.pkl"
+    if not file.is_file():
+        return ""
+    return (
+        f"{file}: the classifier of SetFit is a pickle, which can run any code and is never "
+        "loaded; train a head on the vectors with `bothways train classify --frozen`"
+    )
+
+
+def _hub_cache(folder: Path) -> str:
+    revisions = sorted(path for path in (folder / "snapshots").iterdir() if path.is_dir())
+    named = f"load hf:{_repository(folder.name)}" if folder.name.startswith("models--") else ""
+    paths = f"load the folder {revisions[-1]}" if revisions else ""
+    advice = " or ".join(filter(None, (named, paths))) or "download the model again"
+    return f"it is a folder of the hub's cache, whose files are in snapshots: {advice}; "
+
+
+def _repository(name: str) -> str:
+    return name.removeprefix("models--").replace("--", "/")
+
+
+def _number(name: str) -> int:
+    digits = name.rpartition("-")[2]
+    return int(digits) if digits.isdecimal() and len(digits) < 12 else -1

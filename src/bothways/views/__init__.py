@@ -1,0 +1,1 @@
+"""Views: pages that show what a model computed."""
