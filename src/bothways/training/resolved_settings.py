@@ -52,7 +52,8 @@ def resolve_settings(
     """Choose every open value for training examples of these lengths.
 
     lengths: tokens of each example, int64 (n,). from_scratch: whether training starts from random
-    weights. gpu: whether it runs on a GPU. bf16: whether that GPU supports bf16. max_epochs: of a new model on few rows.
+    weights. gpu: whether it runs on a GPU. bf16: whether that GPU supports bf16. max_epochs: of a
+    new model on few rows.
     """
     batch_tokens = settings.batch_tokens or _default_batch_tokens(lengths)
     steps = steps_per_epoch(lengths, batch_tokens)
