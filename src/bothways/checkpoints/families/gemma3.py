@@ -42,7 +42,7 @@ def write_attention(config: EncoderConfig) -> dict[str, Any]:
     sizes = {window for window in windows if window is not None}
     is_both = config.attention_direction != "causal"
     # In both directions the field is the width of the whole window, less the position itself.
-    width = max(sizes, default=0)
+    width = max(sizes, default=2048)
     return llama.write_grouped_heads(config) | {
         "query_pre_attn_scalar": round(config.score_scale**-2),
         "use_bidirectional_attention": is_both,
