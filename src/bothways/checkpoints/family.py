@@ -142,6 +142,7 @@ class Family:
     heads: the architectures of the heads of its classes.
     published_code: values of `auto_map` that name the published code of this architecture.
     tokenizer: the tokenizer class of folders that name none; None if folders must name it.
+    always_segments: whether its class needs a table of segments wherever its names have one.
     """
 
     model_type: str
@@ -165,6 +166,7 @@ class Family:
     buffers: Callable[[EncoderConfig], dict[str, np.ndarray]] = _nothing
     published_code: frozenset[str] = frozenset()
     tokenizer: TokenizerClass | None = None
+    always_segments: bool = True
 
     @property
     def stem(self) -> str:

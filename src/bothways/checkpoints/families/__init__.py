@@ -2,6 +2,7 @@
 
 from bothways.checkpoints.families.albert import ALBERT
 from bothways.checkpoints.families.bert import BERT
+from bothways.checkpoints.families.deberta import DEBERTA_V2
 from bothways.checkpoints.families.distilbert import DISTILBERT
 from bothways.checkpoints.families.dpr import DPR
 from bothways.checkpoints.families.electra import ELECTRA
@@ -52,5 +53,6 @@ FAMILIES: dict[str, Family] = {
         GEMMA3_TEXT,
         T5,
         ESMC,
+        DEBERTA_V2,
     )
 }
