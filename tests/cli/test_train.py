@@ -35,6 +35,13 @@ def data(run: Run) -> None:
     Path("pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pairs))
 
 
+@pytest.fixture(autouse=True)
+def without_simple_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fit no simple models, which take longer than a tiny run."""
+    monkeypatch.setattr("bothways.training.simple_models.comparison.can_fit", lambda: False)
+    monkeypatch.setattr("bothways.training.simple_models.probe.can_fit", lambda: False)
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -66,6 +73,19 @@ def test_metrics_are_printed_as_json(run: Run) -> None:
     assert facts["steps"] == 2
     assert facts["folder"] == "o"
     assert set(facts["metrics"]) == {"loss", "accuracy", "macro_f1"}
+    comparison = facts["comparison"]
+    assert comparison["score"] == facts["metrics"]["accuracy"]
+    assert comparison["interval"][0] <= comparison["score"] <= comparison["interval"][1]
+    assert comparison["simple"][0]["name"] == "the most frequent class"
+    assert comparison["verdict"].startswith("The ")
+
+
+def test_the_last_lines_compare_with_a_simple_model(run: Run) -> None:
+    code, _, err = run("train", "classify", "train.csv", "--out", "o", *TINY)
+    assert code == 0
+    assert "held-out rows)" in err
+    assert "the most frequent class" in err
+    assert "needs scikit-learn" in err
 
 
 def test_quiet_prints_no_messages(run: Run) -> None:

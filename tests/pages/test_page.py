@@ -1,6 +1,7 @@
 """Pages: one file, escaped texts, declared data, and a policy that names the only script."""
 
 import base64
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -79,3 +80,9 @@ def test_a_notebook_gets_the_same_page_in_an_isolated_frame(tmp_path: Path) -> N
     assert unescape(document) == render(page)
     assert 'sandbox="allow-scripts allow-downloads"' in frame
     assert "allow-same-origin" not in frame
+
+
+def test_a_page_of_a_server_may_ask_only_that_server(tmp_path: Path) -> None:
+    page = dataclasses.replace(_page(tmp_path), connect="'self'")
+    assert "connect-src 'self'" in page.policy
+    assert page.policy in render(page)

@@ -68,7 +68,7 @@ def show(server: ServerProcess, texts: list[str], folder: Path) -> str:
     address = f"{server.address}/#{quote(chr(10).join(texts))}"
     dom = run_browser(address, folder, "--dump-dom", "--virtual-time-budget=10000")
     assert 'data-state="done"' in dom
-    return dom.partition("<script>")[0]
+    return dom.partition("<script ")[0]
 
 
 @needs_browser

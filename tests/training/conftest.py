@@ -41,6 +41,20 @@ from bothways.training.objectives.contrast import Contrast
 from bothways.training.objectives.objective import Evaluation, Monitor, Objective, PreparedBatch
 from bothways.training.resolved_settings import resolve_settings
 
+
+@pytest.fixture(autouse=True)
+def without_simple_models(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fit no simple models, which take longer than a tiny run, but in tests of them."""
+    if "simple_models" not in request.fixturenames:
+        for module in ("comparison", "probe"):
+            monkeypatch.setattr(f"bothways.training.simple_models.{module}.can_fit", lambda: False)
+
+
+@pytest.fixture
+def simple_models() -> None:
+    """Fit simple models, as bothways does where scikit-learn is installed."""
+
+
 VOCABULARY = 11
 CONFIG = EncoderConfig(
     num_layers=2, num_heads=2, d_model=8, d_ff=16, vocab_size=VOCABULARY, max_length=16,

@@ -143,7 +143,10 @@ def test_metrics_come_from_the_validation_files(run: TrainingRun) -> None:
 def test_truncated_sequences_are_counted(run: TrainingRun) -> None:
     rows = [{"text": s, "label": "pq"[i % 2]} for i, s in enumerate(SENTENCES)]
     with pytest.warns(TruncationWarning, match="8 sequences are longer than 4 positions and were"):
-        run("classify", rows, model={"max_length": 4})
+        done = run("classify", rows, model={"max_length": 4})
+    top = done.report.read_text().partition("\n## ")[0]
+    assert "100.0 % of the rows (8 of 8) are longer than 4 positions and were cut there" in top
+    assert "max-length 2048 reads more of them, and" in top
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         run("mlm", "\n".join(SENTENCES), "x.txt", model={"max_length": 4}, out="mlm")

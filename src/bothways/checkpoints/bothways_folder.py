@@ -17,7 +17,14 @@ from bothways.model.baselines.any_encoder import name_of
 from bothways.model.config import EncoderConfig, EncoderShape, PoolingMode
 from bothways.model.heads import Head
 from bothways.model.old_fields import upgrade_encoder_fields
-from bothways.model.pooling import Dense, DenseActivation, LayerNorm, Module, Normalize, Pooling
+from bothways.model.pooling import (
+    Dense,
+    DenseActivation,
+    Module,
+    Normalize,
+    PooledLayerNorm,
+    Pooling,
+)
 from bothways.model.spec import SIMILARITIES, ModelSpec
 from bothways.model.weights import Weights
 
@@ -115,12 +122,12 @@ def write_bothways(folder: Path, model: ModelBundle) -> None:
 
 def _module_settings(module: Module) -> dict[str, str]:
     match module:
-        case LayerNorm():
-            return {"type": "layer_norm"}
+        case PooledLayerNorm():
+            return {"type": module.kind}
         case Dense():
-            return {"type": "dense", "activation": module.activation}
+            return {"type": module.kind, "activation": module.activation}
         case Normalize():
-            return {"type": "normalize"}
+            return {"type": module.kind}
 
 
 def _config(fields: Fields, version: int) -> AnyConfig:
@@ -209,7 +216,7 @@ def _modules(fields: Fields, arrays: Weights, width: int) -> tuple[Module, ...]:
             case "normalize":
                 modules.append(Normalize())
             case "layer_norm":
-                modules.append(LayerNorm(width))
+                modules.append(PooledLayerNorm(width))
             case "dense":
                 dense = _dense(module, arrays, f"modules.{number}", width)
                 width = dense.outputs

@@ -110,6 +110,10 @@ def _no_quirks(fields: Fields, values: dict[str, Any]) -> None:
     pass
 
 
+def _never(values: Mapping[str, Any]) -> bool:
+    return False
+
+
 def _nothing(config: EncoderConfig) -> dict[str, Any]:
     return {}
 
@@ -126,11 +130,18 @@ def _as_it_is(config: EncoderConfig, arrays: Mapping[str, np.ndarray], file: str
 class Family:
     """Models that share a `model_type` and an implementation.
 
-    model_type: its name in config.json. base_class: transformers' class of the bare encoder.
+    model_type: its name in config.json, unless it has a `file_type`.
+    base_class: the class of the bare encoder, in transformers or the published code.
+    file_type: the `model_type` of its files if that is another family's, whose fields it borrows.
+    is_published_as(values): whether a config.json that names another `model_type` is of this
+        family: models that were published with code of their own. published_stem: the prefix of
+        the names of their classes, if it differs from `stem`.
     rows: their field -> (our field, the default of a missing field).
     fixed: our fields that all members share, if they differ from the defaults.
     only: their field -> the values that bothways supports, in place of those of every family.
     kept, dropped: their fields that change no encoding, in addition to those of every family.
+    segments_optional: whether its implementation runs encoders without segments.
+    reads_scaling: whether `read_quirks` reads `rope_scaling`; other families refuse it.
     kept_defaults: what absent fields about heads stand for, if not for what BERT's do.
     read_quirks(fields, values): reads fields that no row can express into our `values`.
     write_quirks(config): the reverse. needed: fields that transformers requires, with defaults.
@@ -141,8 +152,9 @@ class Family:
     tables: names of weights; the first table is written, and the first that fits reads a file.
     heads: the architectures of the heads of its classes.
     published_code: values of `auto_map` that name the published code of this architecture.
+    published_modules: modules of sentence-transformers that do the same as its Transformer, in
+        published code of this architecture.
     tokenizer: the tokenizer class of folders that name none; None if folders must name it.
-    always_segments: whether its class needs a table of segments wherever its names have one.
     """
 
     model_type: str
@@ -150,11 +162,16 @@ class Family:
     tables: tuple[KeyTable, ...]
     heads: tuple[HeadArchitecture, ...]
     rows: Mapping[str, tuple[str, Any]]
+    file_type: str | None = None
+    is_published_as: Callable[[Mapping[str, Any]], bool] = _never
+    published_stem: str | None = None
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     only: Mapping[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
     kept: tuple[str, ...] = ()
     kept_defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     dropped: tuple[str, ...] = ()
+    reads_scaling: bool = False
+    segments_optional: bool = False
     read_quirks: Callable[[Fields, dict[str, Any]], None] = _no_quirks
     write_quirks: Callable[[EncoderConfig], dict[str, Any]] = _nothing
     needed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -165,8 +182,8 @@ class Family:
     pooling: Pooling = MEAN
     buffers: Callable[[EncoderConfig], dict[str, np.ndarray]] = _nothing
     published_code: frozenset[str] = frozenset()
+    published_modules: frozenset[str] = frozenset()
     tokenizer: TokenizerClass | None = None
-    always_segments: bool = True
 
     @property
     def stem(self) -> str:
@@ -185,7 +202,7 @@ class Family:
         fields = Fields(values, file)
         self._check_code(fields)
         for name, (accepted, because) in _ONLY.items():
-            if name not in self.only:
+            if name not in self.only and not (name == "rope_scaling" and self.reads_scaling):
                 fields.only(name, *accepted, because=because)
         ours: dict[str, Any] = dict(self.fixed)
         for theirs, (name, default) in self.rows.items():
@@ -195,7 +212,8 @@ class Family:
         self.read_quirks(fields, ours)
         for name, values_of in self.only.items():
             fields.only(name, *values_of)
-        settings = dict(self.kept_defaults) | fields.keep((*_KEPT, *self.kept))
+        kept = fields.keep((*_KEPT, *self.kept))
+        settings = self._own_classes(dict(self.kept_defaults) | kept)
         fields.drop((*_DROPPED, *self.dropped))
         unread = UnreadFields()
         unread.add("config.json", fields)
@@ -217,7 +235,7 @@ class Family:
             theirs[name] = THEIR_ACTIVATIONS[value] if ours == "activation" else value
         theirs |= self.write_quirks(config)
         theirs.setdefault("architectures", [self.base_class])
-        return theirs | {"model_type": self.model_type, "dtype": "float32"}
+        return theirs | {"model_type": self.file_type or self.model_type, "dtype": "float32"}
 
     def obstacle(self, config: EncoderConfig) -> str:
         """What of `config` this family has no way to say; empty if it can be exported to it."""
@@ -234,6 +252,20 @@ class Family:
         expected = layout(config).keys()
         readings = [table.read(keys, expected) for table in self.tables]
         return min(readings, key=lambda reading: (len(reading.problems), reading.num_unread))
+
+    def _own_classes(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """The settings, with the names of published classes replaced by this family's."""
+        named = settings.get("architectures")
+        if self.published_stem is None or not isinstance(named, list):
+            return settings
+        stem = self.published_stem
+        renamed = [
+            self.stem + name.removeprefix(stem)
+            if isinstance(name, str) and name.startswith(stem)
+            else name
+            for name in named
+        ]
+        return settings | {"architectures": renamed}
 
     def _check_code(self, fields: Fields) -> None:
         auto_map = fields.raw("auto_map", None)

@@ -23,10 +23,14 @@ from bothways.io.json_files import has_file
 __all__ = ["fingerprint", "read_folder"]
 
 
-def read_folder(path: Path, *, family: str | None = None) -> ModelBundle:
+def read_folder(
+    path: Path, *, family: str | None = None, adapter: str | None = None
+) -> ModelBundle:
     """Read a model folder: of bothways, of sentence-transformers, or of transformers.
 
     family: the family of a folder of transformers whose config.json has no model_type.
+    adapter: the task whose adapter is merged into the weights, in models that have adapters for
+        tasks; its prompt becomes the default prompt.
 
     Warns of settings that nothing reads, and if a folder of transformers is known for another
     pooling than the mean.
@@ -35,7 +39,8 @@ def read_folder(path: Path, *, family: str | None = None) -> ModelBundle:
         CheckpointError: if it is no folder, or a file is missing, malformed, or contradicts others.
         UnsupportedModel: if bothways cannot run the model faithfully; the message says why.
         MissingExtra: if its weights are in torch's format and torch is not installed.
-        InputError: if bothways has no such family, or the folder names another.
+        InputError: if bothways has no such family, the folder names another, or the model has no
+            such adapter.
     """
     _check_is_folder(path)
     if family is not None:
@@ -47,26 +52,30 @@ def read_folder(path: Path, *, family: str | None = None) -> ModelBundle:
             raise UnsupportedModel(
                 f"{path / ADAPTER_CONFIG}: an adapter beside a folder of bothways, which has none"
             )
+        if adapter is not None:
+            raise InputError(f"adapter={adapter!r}: {path} has no adapters for tasks")
         return read_bothways(path)
     if has_file(path / "modules.json"):
-        model = read_sentence_transformers(path, family)
+        model = read_sentence_transformers(path, family, adapter)
     else:
-        model = read_transformers(path, family)
+        model = read_transformers(path, family, adapter)
         warn_of_pooling(model)
     UnreadFields.of(model.source_settings).warn(path)
     return model
 
 
-def fingerprint(path: Path) -> str:
+def fingerprint(path: Path, adapter: str | None = None) -> str:
     """SHA-256, in hex, over name and content of every file that can change a vector.
 
-    Renaming the folder, or adding a README, does not change it.
+    adapter: as in `read_folder`. Renaming the folder, or adding a README, does not change it.
 
     Raises:
         CheckpointError: if it is no model folder, or a file cannot be read.
     """
     _check_is_folder(path)
     digest = hashlib.sha256(b"bothways folder 1\n")
+    if adapter is not None:
+        digest.update(f"adapter {adapter}\n".encode())
     names = {file.relative_to(path).as_posix(): file for file in _deciding_files(path)}
     for name in sorted(names):
         try:

@@ -148,8 +148,19 @@ class KeyTable:
         return Reading(targets, tuple(problems))
 
     def knows(self, names: Iterable[str]) -> bool:
-        """Whether the table has a row for each of these names of ours."""
-        return all(name.startswith(UNREAD) or self._row_for(name) is not None for name in names)
+        """Whether the table has rows for these names of ours, and they fill each fused row."""
+        filled: dict[str, int] = {}
+        sizes: dict[str, int] = {}
+        for name in names:
+            if name.startswith(UNREAD):
+                continue
+            found = self._row_for(name)
+            if found is None:
+                return False
+            key = found[0].source_of(name, "")
+            filled[key] = filled.get(key, 0) + 1
+            sizes[key] = len(found[0].targets)
+        return filled == sizes
 
     def write(
         self, ours: Mapping[str, np.ndarray], buffers: Mapping[str, np.ndarray]

@@ -13,11 +13,13 @@ from bothways.checkpoints.unread_fields import UnreadFields
 from bothways.checkpoints.weight_files import write_safetensors
 from bothways.errors import UnsupportedModel
 from bothways.io.json_files import has_file, read_object, write_json
-from bothways.model.pooling import Dense, LayerNorm, Normalize
+from bothways.model.pooling import Dense, Normalize, PooledLayerNorm
 from bothways.model.spec import ModelSpec
 from bothways.model.weights import Weights
 
 __all__ = ["write_modules"]
+
+_MODULES = {"dense": "Dense", "layer_norm": "LayerNorm", "normalize": "Normalize"}
 
 
 def write_modules(out: Path, model: ModelBundle) -> None:
@@ -35,14 +37,14 @@ def write_modules(out: Path, model: ModelBundle) -> None:
     modules = [("Transformer", ""), ("Pooling", "1_Pooling")]
     _write_pooling(out / "1_Pooling", spec)
     for number, module in enumerate(spec.modules, start=2):
-        name = type(module).__name__
+        name = _MODULES[module.kind]
         modules.append((name, f"{number}_{name}"))
         match module:
             case Dense():
                 prefix = f"modules.{number - 2}."
                 weights = {name: model.module_weights[prefix + name] for name in _names(module)}
                 _write_dense(out / f"{number}_Dense", module, weights)
-            case LayerNorm():
+            case PooledLayerNorm():
                 prefix = f"modules.{number - 2}."
                 weights = {name: model.module_weights[prefix + name] for name in ("weight", "bias")}
                 _write_layer_norm(out / f"{number}_LayerNorm", module, weights)
@@ -91,7 +93,7 @@ def _write_pooling(out: Path, spec: ModelSpec) -> None:
     write_json(out / "config.json", settings)
 
 
-def _write_layer_norm(out: Path, norm: LayerNorm, weights: Weights) -> None:
+def _write_layer_norm(out: Path, norm: PooledLayerNorm, weights: Weights) -> None:
     out.mkdir()
     write_json(out / "config.json", {"dimension": norm.width})
     arrays = {f"norm.{name}": array for name, array in weights.items()}

@@ -22,7 +22,14 @@ from bothways.checkpoints.wrong_folders import unread_classifier
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import brief, has_file, read_object, read_optional_object
 from bothways.model.config import PoolingMode
-from bothways.model.pooling import Dense, DenseActivation, LayerNorm, Module, Normalize, Pooling
+from bothways.model.pooling import (
+    Dense,
+    DenseActivation,
+    Module,
+    Normalize,
+    PooledLayerNorm,
+    Pooling,
+)
 from bothways.model.spec import SIMILARITIES
 from bothways.model.weights import CheckedWeights
 
@@ -94,10 +101,13 @@ DENSE_ACTIVATIONS: dict[str, DenseActivation] = {
 }
 
 
-def read_sentence_transformers(folder: Path, family: str | None = None) -> ModelBundle:
+def read_sentence_transformers(
+    folder: Path, family: str | None = None, adapter: str | None = None
+) -> ModelBundle:
     """Read all settings of a sentence-transformers folder.
 
     family: that of its encoder, where its config.json does not name it.
+    adapter: as in `read_transformers`; its prompt becomes the default prompt.
 
     Raises:
         CheckpointError: if a file is missing or malformed.
@@ -106,18 +116,18 @@ def read_sentence_transformers(folder: Path, family: str | None = None) -> Model
     """
     (kind, transformer), *rest = modules_of(folder)
     kinds = [kind, *(kind for kind, _ in rest)]
-    files = _SettingsFiles(folder)
+    files = _SettingsFiles(folder, adapter)
     if kinds in (["Transformer", "SpladePooling"], ["MLMTransformer", "SpladePooling"]):
         _check_terms(files, rest[0][1] / "config.json")
-        return _of_heads(files, read_transformers(transformer, family), _TERMS)
+        return _of_heads(files, read_transformers(transformer, family, adapter), _TERMS)
     if kinds == ["Transformer"] and _is_for_scores(folder):
-        return _of_heads(files, read_transformers(transformer, family), _SCORES)
+        return _of_heads(files, read_transformers(transformer, family, adapter), _SCORES)
     if kinds[:2] != ["Transformer", "Pooling"]:
         raise UnsupportedModel(
             f"{folder / 'modules.json'}: expected Transformer, Pooling, then Dense, LayerNorm, "
             "Dropout and Normalize; or for scores a Transformer, for terms one and SpladePooling"
         )
-    model = _with_settings(files, read_transformers(transformer, family), _VECTORS)
+    model = _with_settings(files, read_transformers(transformer, family, adapter), _VECTORS)
     pooling = _pooling(files, rest[0][1] / "config.json", model.config.d_model)
     modules, weights = _modules(files, rest[1:], pooling.width(model.config.d_model))
     spec = dataclasses.replace(model.spec, pooling=pooling, modules=modules)
@@ -129,10 +139,14 @@ def read_sentence_transformers(folder: Path, family: str | None = None) -> Model
 
 
 class _SettingsFiles:
-    """The settings files of a folder, and what they have besides the fields that are read."""
+    """The settings files of a folder, and what they have besides the fields that are read.
 
-    def __init__(self, folder: Path) -> None:
+    adapter: the task whose adapter and prompt the model gets.
+    """
+
+    def __init__(self, folder: Path, adapter: str | None = None) -> None:
         self.folder = folder
+        self.adapter = adapter
         self.unread = UnreadFields()
 
     def read(self, file: Path) -> Fields:
@@ -153,6 +167,8 @@ def _of_heads(files: _SettingsFiles, encoder: ModelBundle, purpose: _Purpose) ->
 def _finished(files: _SettingsFiles, model: ModelBundle, purpose: _Purpose) -> ModelBundle:
     """The bundle with its prompts, and with the unread fields of all files."""
     model = _with_prompts(files, model, purpose)
+    if files.adapter in model.spec.prompts:
+        model = model.with_spec(default_prompt=files.adapter)
     unread = UnreadFields.of(model.source_settings)
     unread.update(files.unread)
     settings = dict(model.source_settings) | unread.settings()
@@ -174,7 +190,7 @@ def _modules(
                 modules.append(dense)
                 weights.append(arrays.with_prefix(prefix))
             case "LayerNorm":
-                modules.append(LayerNorm(width))
+                modules.append(PooledLayerNorm(width))
                 weights.append(_layer_norm(files, path, width).with_prefix(prefix))
             case "Dropout":
                 _check_dropout(files, path / "config.json")

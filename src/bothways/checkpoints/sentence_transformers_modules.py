@@ -5,10 +5,11 @@ In the spellings of sentence-transformers 1 to 6.
 
 from pathlib import Path
 
+from bothways.checkpoints.families import family_of
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.weight_files import inside
 from bothways.errors import CheckpointError, UnsupportedModel
-from bothways.io.json_files import brief, read_json
+from bothways.io.json_files import brief, read_json, read_optional_object
 
 __all__ = ["module_folders", "modules_of"]
 
@@ -58,6 +59,8 @@ def modules_of(folder: Path) -> list[tuple[str, Path]]:
         fields.only("kwargs", None, [], {})
         fields.drop(("idx", "name"))
         fields.finish("a module")
+        if name not in _MODULES and name in _published_modules(path):
+            name = "sentence_transformers.models.Transformer"
         if name not in _MODULES:
             raise UnsupportedModel(
                 f"{file}: module {number} is {brief(name)}; bothways has {', '.join(_HOMES)} of "
@@ -65,3 +68,9 @@ def modules_of(folder: Path) -> list[tuple[str, Path]]:
             )
         modules.append((_MODULES[name], path))
     return modules
+
+
+def _published_modules(folder: Path) -> frozenset[str]:
+    """The published modules that stand for the Transformer in `folder`, by its config.json."""
+    family = family_of(read_optional_object(folder / "config.json"))
+    return frozenset() if family is None else family.published_modules

@@ -117,11 +117,7 @@ def _family_for(model: ModelBundle, config: EncoderConfig) -> Family:
 
 def _with_segment(family: Family, config: EncoderConfig) -> EncoderConfig:
     """Add a segment of zeros to an encoder without segments, if the family always looks one up."""
-    if (
-        config.num_segments
-        or not family.always_segments
-        or (not family.tables[0].knows([_SEGMENTS]))
-    ):
+    if config.num_segments or family.segments_optional or not family.tables[0].knows([_SEGMENTS]):
         return config
     return dataclasses.replace(config, num_segments=1)
 

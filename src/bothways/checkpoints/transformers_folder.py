@@ -7,12 +7,14 @@ from typing import Any, assert_never
 
 import numpy as np
 
-from bothways.checkpoints.families import FAMILIES
+from bothways.checkpoints.families import FAMILIES, family_of
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.head_architectures import DECODER, read_heads
+from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import UNREAD
 from bothways.checkpoints.lora import merge_adapter
 from bothways.checkpoints.model_bundle import ModelBundle
+from bothways.checkpoints.task_adapters import merge_task
 from bothways.checkpoints.weight_files import find_weights, list_contents, read_weights
 from bothways.checkpoints.wrong_folders import other_folder, other_model
 from bothways.errors import CheckpointError, InputError, UnsupportedModel
@@ -26,10 +28,13 @@ from bothways.model.weights import Weights
 __all__ = ["read_transformers", "require_family"]
 
 
-def read_transformers(folder: Path, family_name: str | None = None) -> ModelBundle:
+def read_transformers(
+    folder: Path, family_name: str | None = None, adapter: str | None = None
+) -> ModelBundle:
     """The encoder and heads of a transformers folder, pooled as its family is, with no modules.
 
-    A LoRA adapter in the folder is merged into the weights.
+    A LoRA adapter in the folder is merged into the weights, and so is the one of the task `adapter`
+    if the weights have adapters for tasks.
 
     family_name: the family of a folder whose config.json does not name it.
 
@@ -37,6 +42,7 @@ def read_transformers(folder: Path, family_name: str | None = None) -> ModelBund
         CheckpointError: if a file is missing or malformed, or a weight is missing, unexpected, of
             the wrong shape, or not finite.
         UnsupportedModel: if bothways cannot run the architecture faithfully.
+        InputError: if there is no adapter of that name.
         MissingExtra: if the weights are in torch's format and torch is not installed.
     """
     config_file = folder / "config.json"
@@ -50,11 +56,12 @@ def read_transformers(folder: Path, family_name: str | None = None) -> ModelBund
     config, settings = family.read_config(values, str(config_file))
     prefixes = [prefix for table in family.tables for prefix in table.prefixes]
     num_weights = sum(map(math.prod, layout(config).values()))
-    merged = merge_adapter(folder, read_weights(folder, num_weights), prefixes)
+    stored = merge_task(read_weights(folder, num_weights), values, config_file, adapter)
+    merged = merge_adapter(folder, stored, prefixes)
     arrays, file, file_of = family.fold(values, merged)
     config = family.from_weights(config, arrays, str(file))
     reading = family.fit(arrays.keys(), config)
-    named, stored = reading.apply(arrays, str(file)), reading.locate(file_of)
+    named, located = reading.apply(arrays, str(file)), reading.locate(file_of)
     names, settings = _resolve_decoder(named, settings)
     named = {
         name: named[original]
@@ -63,10 +70,13 @@ def read_transformers(folder: Path, family_name: str | None = None) -> ModelBund
     }
     head_arrays = {name: array for name, array in named.items() if name.startswith("heads.")}
     heads, unread = read_heads(family.heads, family.stem, config, settings, head_arrays)
+    prompts = Fields(values, str(config_file)).texts("task_instructions")
     spec = ModelSpec(
         config=config,
         pooling=_pooling(family, config),
         heads=heads,
+        prompts=prompts if adapter in prompts else {},
+        default_prompt=adapter if adapter in prompts else None,
         max_length=min(config.max_length, _tokenizer_length(folder) or config.max_length),
     )
     return ModelBundle.of(
@@ -77,7 +87,7 @@ def read_transformers(folder: Path, family_name: str | None = None) -> ModelBund
         family=family.model_type,
         unread_heads=unread and f"{config_file}: {unread}",
         source_settings=settings | {"model_type": family.model_type},
-        stored={name: stored[names[name]] for name in named if names[name] in stored},
+        stored={name: located[names[name]] for name in named if names[name] in located},
     )
 
 
@@ -93,6 +103,9 @@ def _pooling(family: Family, config: EncoderConfig) -> Pooling:
 
 
 def _family(values: Mapping[str, Any], file: Path, family_name: str | None, folder: Path) -> Family:
+    published = family_of(values)
+    if published is not None and family_name in (None, published.model_type):
+        return published
     known = ", ".join(FAMILIES)
     model_type = values.get("model_type")
     what = other_model(values)

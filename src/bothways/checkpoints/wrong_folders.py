@@ -61,7 +61,9 @@ def other_model(values: Mapping[str, Any]) -> str:
     """What the model of a config.json of an unknown type is; "" if nothing is known."""
     named = values.get("architectures")
     classes = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
-    if values.get("model_type") in _PICTURES or {"vision_config", "audio_config"} & values.keys():
+    model_type = values.get("model_type")
+    of_pictures = isinstance(model_type, str) and model_type in _PICTURES
+    if of_pictures or {"vision_config", "audio_config"} & values.keys():
         return "a model of images or sound and text: bothways runs encoders of sequences alone"
     if values.get("is_encoder_decoder") is True or any(
         name.endswith("ForConditionalGeneration") for name in classes

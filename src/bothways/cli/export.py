@@ -27,6 +27,13 @@ class ExportOptions:
             group="Output", unit="FORMAT", flags=("--to",),
         ),
     ]  # fmt: skip
+    adapter: Annotated[
+        str | None,
+        Option(
+            "Task whose adapter is merged, in models that have adapters for tasks.",
+            group="Output", unit="NAME", flags=("--adapter",),
+        ),
+    ] = None  # fmt: skip
     overwrite: o.Overwrite = False
     family: o.Family = None
 
@@ -41,13 +48,14 @@ def export(model: o.ModelArgument, options: ExportOptions, quiet: o.Quiet = Fals
     \b
         bothways export minilm -o minilm-transformers --to transformers
         bothways export ./trained -o ./trained-onnx --to onnx
+        bothways export jinaai/jina-embeddings-v3 -o ./q --to bothways --adapter retrieval.query
     """
     from bothways import checkpoints
 
     out = Path(options.output)
     checkpoints.check_export_folder(out, overwrite=options.overwrite)  # before a model is fetched
     folder = models.fetch(model, quiet=quiet)
-    bundle = checkpoints.read_folder(folder, family=options.family)
+    bundle = checkpoints.read_folder(folder, family=options.family, adapter=options.adapter)
     for omission in checkpoints.export(bundle, out, options.to, overwrite=options.overwrite):
         warn(f"left out: {omission}")
     if not quiet:

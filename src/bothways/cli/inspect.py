@@ -80,7 +80,7 @@ def describe(
         "input": "ids or vectors" if reader is None else reader.kind,
         "reader": None if reader is None else type(reader).__name__,
         "pooling": list(spec.pooling.modes),
-        "after_pooling": [type(module).__name__.lower() for module in spec.modules],
+        "after_pooling": [module.kind for module in spec.modules],
         "prompts": dict(spec.prompts),
         "default_prompt": spec.default_prompt,
         "similarity": spec.similarity,

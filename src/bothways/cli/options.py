@@ -228,7 +228,7 @@ class OverflowOptions:
 Family = Annotated[
     str | None,
     Option(
-        "Family, such as bert, of a folder whose config.json has no model_type.",
+        "Model family, for a folder whose config.json has no model_type.",
         group="Model", unit="NAME", advanced=True,
     ),
 ]  # fmt: skip

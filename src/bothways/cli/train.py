@@ -113,7 +113,7 @@ def _run(plan: TrainingPlan, config: ConfigOptions, *, as_json: bool, quiet: boo
         note(str(stop))
         raise typer.Exit(SIGNAL_BASE + stop.number) from None
     if is_main_process:
-        _print(run, as_json=as_json)
+        _print(run, as_json=as_json, quiet=quiet)
 
 
 def _merge_tables(config: ConfigOptions, given: Tables) -> Tables:
@@ -146,14 +146,21 @@ def _parse_value(text: str) -> Any:
         return text
 
 
-def _print(run: "FinishedRun", *, as_json: bool) -> None:
+def _print(run: "FinishedRun", *, as_json: bool, quiet: bool) -> None:
     metrics: Mapping[str, float] = run.metrics or {}
+    comparison = run.comparison
     if as_json:
-        facts = {"folder": str(run.folder), "report": str(run.report)}
-        print(json.dumps({**facts, "steps": run.result.steps, "metrics": dict(metrics)}))
+        facts: Values = {"folder": str(run.folder), "report": str(run.report)}
+        facts |= {"steps": run.result.steps, "metrics": dict(metrics)}
+        compared = {} if comparison is None else {"comparison": comparison.to_dict()}
+        print(json.dumps(facts | compared))
         return
     for name, value in metrics.items():
         print(f"{printable(name)}\t{value:.4g}")
+    if comparison is not None and not quiet:
+        for line in (comparison.headline, comparison.verdict, comparison.missing):
+            if line:
+                note(line)
     print(f"report\t{run.report}")
 
 

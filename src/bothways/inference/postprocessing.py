@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bothways.errors import InputError
-from bothways.model.pooling import NORM_EPS, Dense, LayerNorm, Module, Normalize
+from bothways.model.pooling import NORM_EPS, Dense, Module, Normalize, PooledLayerNorm
 from bothways.model.weights import Weights
 from bothways.reference import activate
 from bothways.reference.layers import layer_norm
@@ -59,7 +59,7 @@ def apply_modules(x_BD: np.ndarray, modules: Sequence[Module], weights: Weights)
                 x_BD = activate(x_BD, module.activation)
             case Normalize():
                 x_BD = to_unit_length(x_BD)
-            case LayerNorm():
+            case PooledLayerNorm():
                 _check_width(x_BD, module.width, "layer norm")
                 x_BD = layer_norm(x_BD, weights, f"modules.{number}", NORM_EPS)
     return x_BD.astype(np.float32, copy=False)

@@ -45,12 +45,13 @@ class LoadArguments(NamedTuple):
     device: str | None = None
     max_length: int | None = None
     family: str | None = None
+    adapter: str | None = None
 
 
 def open_session(arguments: LoadArguments) -> "Session":
     """Find and read a model, and create the backend that runs it; raises as `bothways.load`."""
     folder = checkpoints.resolve(arguments.source)
-    model = checkpoints.read_folder(folder, family=arguments.family)
+    model = checkpoints.read_folder(folder, family=arguments.family, adapter=arguments.adapter)
     if arguments.max_length is not None:
         _check_max_length(arguments.max_length, model.config)
     backend = create_backend(

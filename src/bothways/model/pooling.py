@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from bothways.model.config import PoolingMode
 from bothways.model.layout import Shape
@@ -12,9 +12,9 @@ __all__ = [
     "NORM_EPS",
     "Dense",
     "DenseActivation",
-    "LayerNorm",
     "Module",
     "Normalize",
+    "PooledLayerNorm",
     "Pooling",
     "module_layout",
 ]
@@ -50,6 +50,8 @@ class Dense:
     inputs, outputs: dimensions of the vectors before and after it.
     """
 
+    kind: ClassVar[str] = "dense"
+
     inputs: int
     outputs: int
     bias: bool = True
@@ -60,21 +62,25 @@ class Dense:
 class Normalize:
     """Division of pooled vectors by their Euclidean norm."""
 
+    kind: ClassVar[str] = "normalize"
+
 
 @dataclasses.dataclass(frozen=True)
-class LayerNorm:
+class PooledLayerNorm:
     """Layer norm of pooled vectors of `width` dimensions, with a gain and a bias.
 
     Its arrays are weights of the model, under the names of `module_layout`.
     """
 
+    kind: ClassVar[str] = "layer_norm"
+
     width: int
 
 
 NORM_EPS = 1e-5
-"""Added to the variance by `LayerNorm`, as torch does by default."""
+"""Added to the variance by `PooledLayerNorm`, as torch does by default."""
 
-Module = Dense | Normalize | LayerNorm
+Module = Dense | Normalize | PooledLayerNorm
 """What may follow pooling."""
 
 
@@ -91,7 +97,7 @@ def module_layout(modules: Sequence[Module]) -> dict[str, Shape]:
                 names[f"modules.{number}.weight"] = (module.outputs, module.inputs)
                 if module.bias:
                     names[f"modules.{number}.bias"] = (module.outputs,)
-            case LayerNorm():
+            case PooledLayerNorm():
                 names[f"modules.{number}.weight"] = (module.width,)
                 names[f"modules.{number}.bias"] = (module.width,)
             case Normalize():

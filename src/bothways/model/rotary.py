@@ -11,7 +11,7 @@ __all__ = ["rotary_frequencies"]
 def rotary_frequencies(
     base: float, head_width: int, precision: RotaryPrecision, *, factor: float = 1.0
 ) -> tuple[float, ...]:
-    """Radians per position for each pair i of a head's K numbers, K / 2 of them: base^(-2i/K) / factor."""
+    """Radians per position for each of the K / 2 pairs i of a head: base^(-2i/K) / factor."""
     K = head_width
     exact = tuple(base ** (-2 * i / K) / factor for i in range(K // 2))
     match precision:

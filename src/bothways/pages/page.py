@@ -5,6 +5,7 @@ import dataclasses
 import gzip
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Literal
@@ -28,6 +29,7 @@ class Page:
     styles: stylesheets, after the one that all pages have.
     data: JSON values, by the name by which scripts read them (`readJson` of base.js). binary: bytes
         (`readBinary`).
+    connect: the sources that the scripts may fetch from, for a page of a server; "" for none.
     layout: `text` for a column of a comfortable width, `wide` for the width of the window.
     """
 
@@ -37,7 +39,24 @@ class Page:
     styles: tuple[Traversable, ...] = ()
     data: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     binary: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
+    connect: str = ""
     layout: Layout = "text"
+
+    @cached_property
+    def style(self) -> str:
+        """All styles."""
+        sheets = (files("bothways.pages").joinpath("assets/page.css"), *self.styles)
+        return "".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
+
+    @cached_property
+    def script(self) -> str:
+        """All scripts, joined to one; "" for none."""
+        return join_modules(*self.scripts) if self.scripts else ""
+
+    @property
+    def policy(self) -> str:
+        """The content security policy."""
+        return content_policy(style=self.style, script=self.script, connect=self.connect)
 
 
 def render(page: Page) -> str:
@@ -59,17 +78,16 @@ def iframe(page: Page, *, height: int) -> str:
 
 
 def _lines(page: Page) -> Iterator[str]:
-    style = _style(page)
-    script = join_modules(*page.scripts) if page.scripts else ""
     yield "<!doctype html>"
     yield '<html lang="en">'
     yield "<head>"
     yield '<meta charset="utf-8">'
-    policy = content_policy(style=style, script=script)
-    yield f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+    yield f'<meta http-equiv="Content-Security-Policy" content="{page.policy}">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    if page.connect:  # a browser would fetch an icon from the server
+        yield '<link rel="icon" href="data:,">'
     yield f"<title>{escape(page.title)}</title>"
-    yield f"<style>{style}</style>"
+    yield f"<style>{page.style}</style>"
     yield "</head>"
     yield f'<body class="{page.layout}">'
     yield "<main>"
@@ -81,15 +99,10 @@ def _lines(page: Page) -> Iterator[str]:
     for name, content in page.binary.items():
         packed = base64.b64encode(gzip.compress(content, mtime=0)).decode()
         yield f'<script type="application/gzip;base64" id="data-{escape(name)}">{packed}</script>'
-    if script:
-        yield f'<script type="module">{script}</script>'
+    if page.script:
+        yield f'<script type="module">{page.script}</script>'
     yield "</body>"
     yield "</html>"
-
-
-def _style(page: Page) -> str:
-    sheets = (files("bothways.pages").joinpath("assets/page.css"), *page.styles)
-    return "".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
 
 
 def _json(value: Any) -> str:

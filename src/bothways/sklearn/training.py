@@ -33,6 +33,7 @@ from bothways.training.setup.base_model import (
     write_reader,
 )
 from bothways.training.setup.build import build_model
+from bothways.training.setup.sizes import DataShape, choose_defaults
 
 __all__ = ["Targets", "TrainingOptions", "train_model"]
 
@@ -122,10 +123,17 @@ def _start(folder: Path, sequences: Sequence[Any], options: TrainingOptions) -> 
     kind: InputKind = "text" if isinstance(sequences[0], str) else "series"
     if new_model.alphabet is not None or isinstance(sequences[0], list | tuple):
         kind = "symbols"
+    lengths = [len(sequence) for sequence in sequences]
+    shape = DataShape(len(sequences), min(lengths), max(lengths))
+    new_model = choose_defaults(new_model, kind, "classify", shape)
     write_reader(folder, kind, new_model, "classify", lambda: sequences)
-    longest = max(map(len, sequences))
     return create_base_model(
-        folder, kind, new_model, "classify", longest=longest, seed=options.settings.seed
+        folder,
+        kind,
+        new_model,
+        "classify",
+        longest=shape.longest,
+        seed=options.settings.seed,
     )
 
 

@@ -10,8 +10,10 @@
 Modules import only from modules of a lower line:
 
     pipeline | evaluation     files to a trained model | a model and files to a report
+    cross_validation          models trained on folds, for a score on all rows
     preparation               a plan to data, objective and model
     report                    report.md, report.html and their figures
+    simple_models             simple models on the same rows, and the comparison with them
     setup | engine            the model and objective of a run | the training loop
     runs | distributed        what a run keeps on disk | processes and sharded weights
     objectives                losses and metrics of the five tasks

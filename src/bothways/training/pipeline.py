@@ -11,19 +11,29 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bothways.errors import CheckpointError, ConfigError, DataFileError
+from bothways.training.cross_validation import check_folds, cross_validate
 from bothways.training.data.source import Stage, hidden_stage
-from bothways.training.distributed.processes import join_workers
+from bothways.training.distributed.processes import Workers, join_workers
 from bothways.training.engine.loop import TrainingResult, fit
 from bothways.training.engine.start_options import StartOptions
 from bothways.training.plan import TrainingPlan
-from bothways.training.preparation import Notify, prepare
+from bothways.training.preparation import Notify, PreparedRun, prepare
 from bothways.training.report import write_report
-from bothways.training.report.held_out import evaluate_held_out
+from bothways.training.report.held_out import HeldOutResults, evaluate_held_out
 from bothways.training.report.summary import held_out_name, provenance, run_overview
+from bothways.training.resolved_settings import ResolvedSettings
 from bothways.training.runs.events import METRICS_FILE, EventCallback, read_events
-from bothways.training.runs.folder import RUN_FILE
+from bothways.training.runs.folder import RUN_FILE, RunFolder
 from bothways.training.runs.lock import LOCK_FILE, run_lock
 from bothways.training.runs.overwriting import check_inputs_outside, check_replaceable
+from bothways.training.setup.base_model import LARGEST_MAX_LENGTH
+from bothways.training.simple_models.comparison import (
+    ModelComparison,
+    compare_rows,
+    describe_score,
+    predict_with_simple_models,
+)
+from bothways.training.simple_models.probe import probe_vectors
 
 __all__ = ["FinishedRun", "train"]
 
@@ -34,12 +44,15 @@ class FinishedRun:
 
     folder: the folder of the trained model. report: the path of report.md. result: of the loop.
     metrics: the objective's metrics on the held-out data; None without held-out data.
+    comparison: the score with its interval, beside simple models, on the held-out data or, with
+    folds, on all rows; None without either, and for masked tokens and pairs.
     """
 
     folder: Path
     report: Path
     result: TrainingResult
     metrics: Mapping[str, float] | None
+    comparison: ModelComparison | None = None
 
 
 def train(
@@ -80,10 +93,17 @@ def train(
         open_stage = stage if stage is not None and workers.is_main else hidden_stage
         existing = out if resume else None
         run = prepare(plan, existing, Path(scratch), workers, notify, open_stage)
+        if plan.settings.folds is not None:
+            check_folds(run.data, plan.settings.folds, seed=plan.settings.seed)
+        truncation = _describe_truncation(plan, run)
         if workers.is_main:
             run.examples.losses.warn(
                 max_length=run.start.folder.spec.max_length, new_vocabulary=run.start.from_scratch
             )
+        trains_head = run.needs_head(plan.settings)
+        if trains_head and not (resume and RunFolder(out).latest_checkpoint):
+            with open_stage("training the head"):
+                run.train_head(plan.settings, workers, Path(scratch))
         result = fit(
             run.model,
             run.objective,
@@ -100,6 +120,7 @@ def train(
                 how_to_resume=how_to_resume,
                 progress=progress,
                 stage=open_stage,
+                validate_first=trains_head,
             ),
         )
         held_out = evaluate_held_out(
@@ -112,6 +133,12 @@ def train(
             chose_weights=True,
             read_texts=run.data.validation_texts,
         )
+        cross_validation = _cross_validate(
+            plan, run, Path(scratch), workers, open_stage, how_to_resume
+        )
+        comparison = workers.run_on_main(
+            lambda: _compare(run, held_out, result.settings, workers, Path(scratch), open_stage)
+        )
         report = workers.run_on_main(
             lambda: write_report(
                 out,
@@ -120,6 +147,8 @@ def train(
                 overview=run_overview(plan, run.data, run.start, result),
                 settings=result.settings.to_dict(),
                 events=read_events(out / METRICS_FILE),
+                comparison=cross_validation or comparison,
+                notes=() if truncation is None else (truncation,),
             )
         )
     return FinishedRun(
@@ -127,7 +156,78 @@ def train(
         report=report,
         result=result,
         metrics=None if held_out is None else held_out.metrics,
+        comparison=cross_validation or comparison,
     )
+
+
+def _describe_truncation(plan: TrainingPlan, run: PreparedRun) -> str | None:
+    """The share of rows that were truncated, for the top of the report."""
+    if plan.task not in ("classify", "regress"):
+        return None
+    folder = run.start.folder
+    return run.examples.losses.describe_truncation(
+        run.data.num_training + run.data.num_held_out,
+        max_length=folder.spec.max_length,
+        # A new model can be as long as needed; this is what most texts fit into.
+        longest=LARGEST_MAX_LENGTH if run.start.from_scratch else folder.config.max_length,
+    )
+
+
+def _cross_validate(
+    plan: TrainingPlan,
+    run: PreparedRun,
+    scratch: Path,
+    workers: Workers,
+    open_stage: Stage,
+    how_to_resume: str,
+) -> ModelComparison | None:
+    """The score on all rows, if the plan asks for folds; on the main process only."""
+    folds = plan.settings.folds
+    if folds is None:
+        return None
+    place = scratch / "folds"
+    place.mkdir()
+    with open_stage(f"cross-validating in {folds} folds") as report:
+        return cross_validate(
+            plan,
+            run,
+            folds,
+            place,
+            workers,
+            how_to_resume=how_to_resume,
+            progress=lambda done: report(done / folds),
+        )
+
+
+def _compare(
+    run: PreparedRun,
+    held_out: HeldOutResults | None,
+    settings: ResolvedSettings,
+    workers: Workers,
+    scratch: Path,
+    open_stage: Stage,
+) -> ModelComparison | None:
+    """The score on the held-out rows beside those of simple models on the same rows."""
+    if held_out is None or held_out.scores is None:
+        return None
+    head = run.objective.head
+    if head is None:
+        return describe_score(held_out.scores)
+    with open_stage("fitting simple models"):
+        vectors = None
+        if settings.simple_models:
+            vectors = probe_vectors(run.start, head, run.examples, settings, workers, scratch)
+        rows = predict_with_simple_models(
+            run.data,
+            run.examples,
+            held_out.evaluated,
+            held_out.order,
+            head=head,
+            seed=settings.seed,
+            vectors=vectors,
+            simple_models=settings.simple_models,
+        )
+        return compare_rows(rows, head)
 
 
 def _check_out(plan: TrainingPlan, *, resume: bool, overwrite: bool) -> None:

@@ -83,6 +83,12 @@ class TrainingPlan:
         self.objective.check(self.task)
         if self.settings.frozen and self.task not in ("classify", "tag", "regress"):
             raise ConfigError(f"frozen is for classify, tag and regress, not for {self.task}")
+        if self.settings.folds is not None and self.task not in ("classify", "regress"):
+            raise ConfigError(f"folds is for classify and regress, not for {self.task}")
+        if self.data.on_overflow == "window" and self.task not in ("classify", "regress"):
+            raise ConfigError(f"on_overflow is for classify and regress, not for {self.task}")
+        if self.settings.folds is not None and self.data.validation:
+            raise ConfigError("folds does not apply with validation files; remove one of them")
         if self.settings.frozen and self.source is None:
             raise ConfigError(
                 "frozen trains only a head, and the encoder of a new model is random; choose a "

@@ -11,12 +11,14 @@ from bothways.training.data.dataset import Dataset
 from bothways.training.data.source import Stage
 from bothways.training.data.training_data import SplitExamples, TrainingData
 from bothways.training.distributed.processes import Workers
+from bothways.training.engine.head_first import train_head
 from bothways.training.engine.run_settings import resolve_run_settings
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Objective
 from bothways.training.objectives.pairs import PairObjective
 from bothways.training.plan import TrainingPlan
 from bothways.training.report.summary import describe_data, describe_model, describe_steps
+from bothways.training.settings import TrainingSettings
 from bothways.training.setup.base_model import (
     BaseModel,
     create_base_model,
@@ -24,9 +26,10 @@ from bothways.training.setup.base_model import (
     load_base_model,
     write_reader,
 )
-from bothways.training.setup.build import build_model, build_objective, head_labels
+from bothways.training.setup.build import build_model, build_objective, has_head, head_labels
+from bothways.training.setup.sizes import DataShape, choose_defaults
 
-__all__ = ["Notify", "PreparedRun", "prepare"]
+__all__ = ["Notify", "PreparedRun", "prepare", "prepare_on"]
 
 Notify = Callable[[str], None]
 """Called on the main process with messages for the user, one line each."""
@@ -41,6 +44,22 @@ class PreparedRun:
     examples: SplitExamples
     objective: Objective
     model: TrainedModel
+
+    def needs_head(self, settings: TrainingSettings) -> bool:
+        """Whether the head is trained before the encoder: a new one, on a pretrained encoder."""
+        head = self.objective.head
+        if self.start.from_scratch or not settings.head_first or settings.frozen:
+            return False
+        return head is not None and bool(head.labels) and not has_head(self.start, head)
+
+    def train_head(self, settings: TrainingSettings, workers: Workers, folder: Path) -> None:
+        """Train the head on the frozen encoder; every process calls this.
+
+        folder: for temporary files.
+        """
+        config = self.start.folder.config
+        if workers.is_main:
+            train_head(self.model, self.objective, self.train, settings, config, workers, folder)
 
     @cached_property
     def train(self) -> Dataset:
@@ -85,21 +104,37 @@ def prepare(
         for line in source.delimiter_notes():
             notify(line)
     notify(describe_data(data))
+    run = prepare_on(data, plan, base, existing, scratch, workers, open_stage)
+    if isinstance(run.objective, PairObjective):
+        notify(run.objective.description)
+    notify(describe_model(run.start, plan.source))
+    lengths, config = run.train.lengths, run.start.folder.config
+    settings = resolve_run_settings(
+        plan.settings, lengths, config, from_scratch=run.start.from_scratch, workers=workers
+    )
+    notify(describe_steps(settings, lengths, workers.device))
+    return run
+
+
+def prepare_on(
+    data: TrainingData,
+    plan: TrainingPlan,
+    base: BaseModel | None,
+    existing: Path | None,
+    scratch: Path,
+    workers: Workers,
+    open_stage: Stage,
+) -> PreparedRun:
+    """Build the model for data that has been read, and tokenize it.
+
+    base: the model to fine-tune; None to create one.
+    """
     start = base or _create_base_model(plan, data, existing, scratch, workers, open_stage)
     with open_stage("tokenizing") as report:
         examples = data.tokenize(start.reader, start.folder.spec.max_length, report=report)
     objective = build_objective(plan.task, plan.objective, start, data.survey, examples.train)
-    if isinstance(objective, PairObjective):
-        notify(objective.description)
-    model = build_model(objective, start, seed=seed)
-    notify(describe_model(start, plan.source))
-    run = PreparedRun(data, start, examples, objective, model)
-    lengths, config = run.train.lengths, start.folder.config
-    settings = resolve_run_settings(
-        plan.settings, lengths, config, from_scratch=start.from_scratch, workers=workers
-    )
-    notify(describe_steps(settings, lengths, workers.device))
-    return run
+    model = build_model(objective, start, seed=plan.settings.seed)
+    return PreparedRun(data, start, examples, objective, model)
 
 
 def _create_base_model(
@@ -114,7 +149,9 @@ def _create_base_model(
 
     existing: the folder of a resumed run, which already has a vocabulary.
     """
-    kind, new_model = data.source.kind, plan.new_model
+    kind, survey = data.source.kind, data.survey
+    shape = DataShape(data.num_training, survey.shortest, survey.longest)
+    new_model = choose_defaults(plan.new_model, kind, plan.task, shape)
 
     def reader_files() -> dict[str, bytes]:
         if existing is not None and has_reader(existing, kind):
@@ -129,5 +166,10 @@ def _create_base_model(
     for name, content in workers.run_on_main(reader_files).items():
         (scratch / name).write_bytes(content)
     return create_base_model(
-        scratch, kind, new_model, plan.task, longest=data.survey.longest, seed=plan.settings.seed
+        scratch,
+        kind,
+        new_model,
+        plan.task,
+        longest=survey.longest,
+        seed=plan.settings.seed,
     )

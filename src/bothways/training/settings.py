@@ -21,10 +21,15 @@ Schedule = Literal["linear", "cosine", "constant"]
 
 _MAY_CHANGE_ON_RESUME = (
     "checkpoint_every", "checkpoint_minutes", "keep_checkpoints", "log_every", "tensorboard",
-    "device", "threads", "sharding",
+    "device", "threads", "sharding", "simple_models", "folds", "head_first",
 )  # fmt: skip
 """Settings that affect no weight beyond rounding."""
-_ADDED_LATER: Mapping[str, Any] = {"frozen": False}
+_ADDED_LATER: Mapping[str, Any] = {
+    "frozen": False,
+    "simple_models": True,
+    "folds": None,
+    "head_first": False,
+}
 """Settings that runs of earlier versions lack, and what those did."""
 _MAY_CHANGE_WITH_LENGTH = ("epochs", "max_steps", "validate_every")
 """Settings that a run which is lengthened may change too."""
@@ -32,6 +37,7 @@ _DERIVED_FROM_OTHERS = ("epochs", "validate_every")
 """Settings whose defaults depend on others: a changed setting is reported before these."""
 
 _OPTIMIZATION, _RUN, _HARDWARE = "Optimization", "Validation and checkpoints", "Hardware"
+_DATA = "Data"
 
 DeviceName = Annotated[
     str | None,
@@ -52,7 +58,7 @@ ThreadCount = Annotated[
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """How to train. None means "choose for me", except for `patience` and `max_steps`.
+    """How to train. None means "choose for me", except for `patience`, `max_steps` and `folds`.
 
     `resolved_settings.resolve_settings` chooses the open values.
 
@@ -68,12 +74,20 @@ class TrainingSettings:
             group=_OPTIMIZATION, advanced=True,
         ),
     ] = False  # fmt: skip
+    head_first: Annotated[
+        bool,
+        Option(
+            "classify, tag, regress: before fine-tuning, train a new head on the frozen encoder, "
+            "so that its first gradients do not distort the encoder.",
+            group=_OPTIMIZATION, advanced=True, flags=("--head-first/--no-head-first",),
+        ),
+    ] = True  # fmt: skip
     epochs: Annotated[
         float | None,
         # Devlin et al. 2019, appendix A.3, for fine-tuning
         Option(
-            "Passes over the training data (default 20, 4 when fine-tuning all weights; with "
-            "--steps alone, as many as the steps need).",
+            "Passes over the training data (default 20, more on few rows, fine-tuning 4; with "
+            "--steps alone, as many as needed).",
             group=_OPTIMIZATION, unit="NUMBER", above=0,
         ),
     ] = None  # fmt: skip
@@ -208,6 +222,21 @@ class TrainingSettings:
     tensorboard: Annotated[
         bool, Option("Also write TensorBoard files.", group=_RUN, advanced=True)
     ] = False
+    folds: Annotated[
+        int | None,
+        Option(
+            "classify, regress: also cross-validate, for a score on all rows.",
+            group=_DATA, unit="COUNT", minimum=2,
+        ),
+    ] = None  # fmt: skip
+    simple_models: Annotated[
+        bool,
+        Option(
+            "classify, regress, tag: fit simple models to the same rows, and compare (needs "
+            "scikit-learn).",
+            group=_RUN, advanced=True, flags=("--simple-models/--no-simple-models",),
+        ),
+    ] = True  # fmt: skip
     device: DeviceName = None
     precision: Annotated[
         TrainingPrecision | None,

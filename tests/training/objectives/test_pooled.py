@@ -6,7 +6,7 @@ import torch
 
 from bothways.inference.postprocessing import apply_modules
 from bothways.model.config import EncoderConfig
-from bothways.model.pooling import Dense, LayerNorm, Normalize, Pooling, module_layout
+from bothways.model.pooling import Dense, Normalize, PooledLayerNorm, Pooling, module_layout
 from bothways.nn.lengths import Lengths
 from bothways.reference import pool
 from bothways.training.objectives.pooled import pooled_vectors, pooled_width
@@ -23,7 +23,7 @@ def test_vectors_are_those_that_encode_gives(activation: str, bias: bool) -> Non
     rng = np.random.default_rng(0)
     x_TD = rng.standard_normal((7, 4)).astype(np.float32)
     dense = Dense(8, 3, bias, activation)  # type: ignore[arg-type]
-    modules, pooling = (dense, LayerNorm(3), Normalize()), Pooling(("mean", "cls"))
+    modules, pooling = (dense, PooledLayerNorm(3), Normalize()), Pooling(("mean", "cls"))
     layout = module_layout(modules)
     weights = {n: rng.standard_normal(shape).astype(np.float32) for n, shape in layout.items()}
     parts = np.split(x_TD, [4])

@@ -7,8 +7,10 @@ import pytest
 
 from bothways.checkpoints.families import FAMILIES
 from bothways.errors import ConfigError
-from bothways.training.options.new_model import Architecture, SizeName
-from bothways.training.setup.sizes import SIZES, new_config
+from bothways.model.inputs import InputKind
+from bothways.training.options.new_model import Architecture, NewModelOptions, SizeName
+from bothways.training.options.objective import TrainingTask
+from bothways.training.setup.sizes import SIZES, DataShape, choose_defaults, new_config
 
 SIZE_NAMES: tuple[SizeName, ...] = get_args(SizeName)
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
@@ -36,6 +38,37 @@ def test_gated_and_plain_feed_forwards_have_as_many_weights() -> None:
     assert 3 * modern.d_ff == 2 * classic.d_ff
     assert modern.gated
     assert not classic.gated
+
+
+@pytest.mark.parametrize(
+    ("kind", "task", "lengths", "expected"),
+    [
+        ("symbols", "classify", (60, 60), "classic"),
+        ("series", "regress", (60, 60), "classic"),
+        ("symbols", "classify", (59, 60), "modern"),
+        ("symbols", "tag", (60, 60), "modern"),
+        ("series", "mlm", (60, 60), "modern"),
+        ("text", "classify", (60, 60), "modern"),
+    ],
+)
+def test_learned_positions_are_the_default_for_aligned_sequences(
+    kind: InputKind, task: TrainingTask, lengths: tuple[int, int], expected: str
+) -> None:
+    chosen = choose_defaults(NewModelOptions(), kind, task, DataShape(5000, *lengths))
+    assert chosen.architecture == expected
+    by_user = NewModelOptions(architecture="modern")
+    assert choose_defaults(by_user, kind, task, DataShape(9, *lengths)).architecture == "modern"
+
+
+@pytest.mark.parametrize(
+    ("task", "rows", "expected"),
+    [("classify", 999, "tiny"), ("regress", 5, "tiny"), ("classify", 1000, "small"),
+     ("mlm", 5, "small"), ("tag", 5, "small")],
+)  # fmt: skip
+def test_few_rows_have_a_tiny_model(task: TrainingTask, rows: int, expected: str) -> None:
+    shape = DataShape(rows, 3, 9)
+    assert choose_defaults(NewModelOptions(), "text", task, shape).size == expected
+    assert choose_defaults(NewModelOptions(size="base"), "text", task, shape).size == "base"
 
 
 @pytest.mark.parametrize("d_model", [2, 32, 100, 130, 1000, 1022])

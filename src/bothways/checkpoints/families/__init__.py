@@ -1,5 +1,8 @@
 """The model families that bothways reads and writes, by `model_type`."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from bothways.checkpoints.families.albert import ALBERT
 from bothways.checkpoints.families.bert import BERT
 from bothways.checkpoints.families.deberta import DEBERTA_V2
@@ -11,10 +14,16 @@ from bothways.checkpoints.families.esm import ESM
 from bothways.checkpoints.families.esmc import ESMC
 from bothways.checkpoints.families.eurobert import EUROBERT
 from bothways.checkpoints.families.gemma3 import GEMMA3_TEXT
+from bothways.checkpoints.families.gte import GTE
+from bothways.checkpoints.families.jina_bert import JINA_BERT
+from bothways.checkpoints.families.jina_embeddings_v3 import JINA_EMBEDDINGS_V3
 from bothways.checkpoints.families.megatron_bert import MEGATRON_BERT
+from bothways.checkpoints.families.mistral import MISTRAL
 from bothways.checkpoints.families.modernbert import MODERNBERT
+from bothways.checkpoints.families.mosaic_bert import MOSAIC_BERT
 from bothways.checkpoints.families.mpnet import MPNET
 from bothways.checkpoints.families.nomic_bert import NOMIC_BERT
+from bothways.checkpoints.families.qwen2 import QWEN2
 from bothways.checkpoints.families.qwen3 import QWEN3
 from bothways.checkpoints.families.roberta import (
     CAMEMBERT,
@@ -26,7 +35,7 @@ from bothways.checkpoints.families.roberta_pre_norm import ROBERTA_PRELAYERNORM,
 from bothways.checkpoints.families.t5 import T5
 from bothways.checkpoints.family import Family
 
-__all__ = ["FAMILIES"]
+__all__ = ["FAMILIES", "family_of"]
 
 FAMILIES: dict[str, Family] = {
     family.model_type: family
@@ -41,6 +50,10 @@ FAMILIES: dict[str, Family] = {
         ESM,
         MODERNBERT,
         NOMIC_BERT,
+        JINA_BERT,
+        MOSAIC_BERT,
+        GTE,
+        JINA_EMBEDDINGS_V3,
         CAMEMBERT,
         DATA2VEC_TEXT,
         XLM_ROBERTA_XL,
@@ -53,6 +66,17 @@ FAMILIES: dict[str, Family] = {
         GEMMA3_TEXT,
         T5,
         ESMC,
+        QWEN2,
+        MISTRAL,
         DEBERTA_V2,
     )
 }
+
+
+def family_of(values: Mapping[str, Any]) -> Family | None:
+    """The family of a config.json; None if bothways has none for it."""
+    for family in FAMILIES.values():
+        if family.is_published_as(values):
+            return family
+    model_type = values.get("model_type")
+    return FAMILIES.get(model_type) if isinstance(model_type, str) else None

@@ -188,7 +188,7 @@ DEBERTA_V2 = Family(
     },
     kept=("legacy", "pooler_dropout", "pooler_hidden_act", "cls_dropout"),
     dropped=("conv_groups", "conv_act"),
-    always_segments=False,
+    segments_optional=True,
     read_quirks=read_positions,
     write_quirks=write_positions,
     heads=(

@@ -107,7 +107,15 @@ EUROBERT = Family(
     fixed=llama.FIXED,
     only=llama.ONLY,
     kept=("classifier_pooling",),
-    dropped=("pretraining_tp",),
+    dropped=(
+        "pretraining_tp",
+        # In the published files: tokens that the tokenizer has too, and a rate that nothing reads.
+        "bos_token",
+        "eos_token",
+        "mask_token",
+        "pad_token",
+        "hidden_dropout",
+    ),
     kept_defaults={"tie_word_embeddings": False},
     read_quirks=read_attention,
     write_quirks=write_attention,

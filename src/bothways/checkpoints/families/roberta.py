@@ -92,12 +92,74 @@ ROBERTA = Family(
     ),
 )
 
+FLASH_BLOCK: Rows = {
+    "emb_ln.{p}": "embedding.norm.{p}",
+    "encoder.layers.{i}.mixer.rotary_emb.inv_freq": None,  # a buffer, computed from the config
+    "encoder.layers.{i}.mixer.Wqkv.{p}": (
+        "blocks.{i}.attention.query.{p}",
+        "blocks.{i}.attention.key.{p}",
+        "blocks.{i}.attention.value.{p}",
+    ),
+    "encoder.layers.{i}.mixer.out_proj.{p}": "blocks.{i}.attention.output.{p}",
+    "encoder.layers.{i}.norm1.{p}": "blocks.{i}.attention_norm.{p}",
+    "encoder.layers.{i}.mlp.fc1.{p}": "blocks.{i}.feed_forward.up.{p}",
+    "encoder.layers.{i}.mlp.fc2.{p}": "blocks.{i}.feed_forward.down.{p}",
+    "encoder.layers.{i}.norm2.{p}": "blocks.{i}.feed_forward_norm.{p}",
+}
+"""Names of XLM-RoBERTa as Jina AI published it, after FlashAttention's BERT."""
+
+_FLASH_EMBEDDING: Rows = {
+    name: ours for name, ours in bert.EMBEDDING.items() if ".LayerNorm." not in name
+}
+
+FLASH_CODE = frozenset(
+    prefix + name
+    for prefix in ("", "jinaai/xlm-roberta-flash-implementation--")
+    for name in (
+        "configuration_xlm_roberta.XLMRobertaFlashConfig",
+        "modeling_lora.XLMRobertaLoRA",
+        "modeling_xlm_roberta.XLMRobertaModel",
+        "modeling_xlm_roberta.XLMRobertaForPreTraining",
+        "modeling_xlm_roberta.XLMRobertaForMaskedLM",
+        "modeling_xlm_roberta.XLMRobertaForSequenceClassification",
+        "modeling_xlm_roberta.XLMRobertaForTokenClassification",
+        "modeling_xlm_roberta.XLMRobertaForQuestionAnswering",
+    )
+)
+"""Values of `auto_map` that name Jina AI's code of XLM-RoBERTa."""
+
+FLASH_DROPPED = (
+    "use_flash_attn",
+    # What encode() of the published code does; modules.json says the same.
+    "emb_pooler",
+    "matryoshka_dimensions",
+    "truncate_dim",
+    # Adapters for tasks, which are merged when weights are read, and their prompts.
+    "lora_adaptations",
+    "lora_alpha",
+    "lora_rank",
+    "task_instructions",
+    "lora_dropout_p",
+    "lora_main_params_trainable",
+    "load_trained_adapters",
+)
+
 XLM_ROBERTA = dataclasses.replace(
     ROBERTA,
     model_type="xlm-roberta",
     base_class="XLMRobertaModel",
     rows=bert.FIELDS,
     tokenizer=None,
+    dropped=(*bert.UNUSED, *FLASH_DROPPED),
+    published_code=FLASH_CODE,
+    tables=(
+        *ROBERTA.tables,
+        KeyTable(
+            _FLASH_EMBEDDING | FLASH_BLOCK | bert.POOLER,
+            heads=MASKED_TOKENS | CLASSIFIERS,
+            prefixes=("", "roberta."),
+        ),
+    ),
 )
 
 CAMEMBERT = dataclasses.replace(XLM_ROBERTA, model_type="camembert", base_class="CamembertModel")

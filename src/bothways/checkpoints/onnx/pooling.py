@@ -8,7 +8,7 @@ from bothways.checkpoints.onnx.graph import Graph, Value
 from bothways.checkpoints.onnx.inputs import Inputs
 from bothways.checkpoints.onnx.layers import activate, layer_norm
 from bothways.model.config import PoolingMode
-from bothways.model.pooling import NORM_EPS, Dense, LayerNorm, Normalize
+from bothways.model.pooling import NORM_EPS, Dense, Normalize, PooledLayerNorm
 from bothways.model.spec import ModelSpec
 from bothways.model.weights import Weights
 
@@ -66,7 +66,7 @@ def embedding(
         match module:
             case Dense():
                 vector = _dense(graph, vector, module, w, f"modules.{number}")
-            case LayerNorm():
+            case PooledLayerNorm():
                 vector = layer_norm(graph, vector, w, f"modules.{number}", NORM_EPS)
             case Normalize():
                 vector = _unit_length(graph, vector)

@@ -30,6 +30,22 @@ class Losses:
             self.first_unknown or other.first_unknown,
         )
 
+    def describe_truncation(self, rows: int, *, max_length: int, longest: int) -> str | None:
+        """The share of rows that were truncated, and what to do about it; None if none was.
+
+        rows: that were read. max_length: at which they were truncated. longest: the highest
+        `max_length` that the model allows.
+        """
+        if not self.truncated:
+            return None
+        share = 100 * self.truncated / rows
+        text = (
+            f"{share:.1f} % of the rows ({self.truncated:,} of {rows:,}) are longer than "
+            f"{max_length} positions and were cut there: model and scores ignore the rest."
+        )
+        more = f"--max-length {longest} reads more of them, and " if longest > max_length else ""
+        return f"{text} {more}--on-overflow window reads all."
+
     def warn(self, *, max_length: int, new_vocabulary: bool = False) -> None:
         """Warn of each kind that there is.
 

@@ -8,7 +8,7 @@ import numpy as np
 from bothways.errors import DataFileError
 from bothways.training.data.survey import Survey
 
-__all__ = ["DEFAULT_HELD_OUT_SHARE", "MAX_HELD_OUT_ROWS", "choose_held_out"]
+__all__ = ["DEFAULT_HELD_OUT_SHARE", "MAX_HELD_OUT_ROWS", "choose_folds", "choose_held_out"]
 
 DEFAULT_HELD_OUT_SHARE = 0.1
 """Fraction of rows held out by default."""
@@ -16,8 +16,8 @@ DEFAULT_HELD_OUT_SHARE = 0.1
 MAX_HELD_OUT_ROWS = 10_000
 """Largest default number of held-out rows: enough for metrics within half a percent."""
 
-_SPLIT = 5
-"""Random stream of the split; the loop's streams are in `engine.rng`."""
+_SPLIT, _FOLDS = 5, 6
+"""Random streams of the split and of folds; the loop's streams are in `engine.rng`."""
 
 
 def choose_held_out(survey: Survey, *, fraction: float | None, seed: int, name: str) -> np.ndarray:
@@ -47,16 +47,53 @@ def choose_held_out(survey: Survey, *, fraction: float | None, seed: int, name: 
         )
     order_g = np.random.default_rng([seed, _SPLIT]).permutation(num_groups)
     sizes_g = np.bincount(group_n, minlength=num_groups)
-    # The class of a group is that of its first row.
-    class_g = np.zeros(num_groups, dtype=np.int64)
-    if survey.classes is not None:
-        class_g[group_n[::-1]] = survey.classes[::-1]
+    class_g = _class_of_group(survey, group_n, num_groups)
     chosen_g = np.zeros(num_groups, dtype=bool)
     for label in np.unique(class_g):
         candidates = order_g[class_g[order_g] == label]
         chosen_g[_take(candidates, sizes_g, fraction)] = True
     held_out_n[:] = chosen_g[group_n]
     return held_out_n
+
+
+def choose_folds(survey: Survey, *, folds: int, seed: int, name: str) -> np.ndarray:
+    """The fold of each row, from 0, int64 (n,): each row is in the test part of one fold.
+
+    Rows with equal keys are in one fold, and classes are spread evenly, as closely as groups allow.
+    name: of the data, for messages.
+
+    Raises:
+        DataFileError: if there are fewer groups than folds.
+    """
+    group_n = _groups(survey.keys)
+    num_groups = int(group_n.max()) + 1
+    if num_groups < folds:
+        raise DataFileError(
+            f"{name}: {num_groups} different sequences or groups cannot be divided into {folds} "
+            f"folds; use --folds {max(num_groups, 2)} or fewer, or add rows"
+        )
+    order_g = np.random.default_rng([seed, _FOLDS]).permutation(num_groups)
+    sizes_g = np.bincount(group_n, minlength=num_groups)
+    class_g = _class_of_group(survey, group_n, num_groups)
+    fold_g = np.zeros(num_groups, dtype=np.int64)
+    rows = np.zeros(folds)
+    for label in np.unique(class_g):
+        of_class = np.zeros(folds)
+        for group in order_g[class_g[order_g] == label].tolist():
+            # the fold with the fewest rows of the class, then with the fewest rows
+            fold = int(np.lexsort((rows, of_class))[0])
+            fold_g[group] = fold
+            rows[fold] += sizes_g[group]
+            of_class[fold] += sizes_g[group]
+    return np.asarray(fold_g[group_n])
+
+
+def _class_of_group(survey: Survey, group_n: np.ndarray, num_groups: int) -> np.ndarray:
+    """The class of each group's first row, int64 (G,); 0 without classes."""
+    class_g = np.zeros(num_groups, dtype=np.int64)
+    if survey.classes is not None:
+        class_g[group_n[::-1]] = survey.classes[::-1]
+    return class_g
 
 
 def _take(groups: np.ndarray, sizes_g: np.ndarray, fraction: float) -> np.ndarray:

@@ -45,7 +45,8 @@ class Survey:
     classes: the label of each row, int32 (n,), if each row has exactly one; None otherwise.
     keys: equal for rows that must stay on one side of the split, uint64 (n, links). Rows of
         contrast have two keys, of anchor and positive; rows linked by either stay together.
-    longest: the longest input, in characters, symbols or positions.
+    longest, shortest: the lengths of the longest and the shortest input, in characters, symbols or
+        positions; `shortest` is 0 if it is not known.
     channels: numbers at each position of a series; 0 for other kinds.
     ranges: the lowest and the highest number of each column of numbers.
     whole_numbers: whether all these numbers are integers, as labels 0 and 1 are.
@@ -60,6 +61,7 @@ class Survey:
     channels: int
     ranges: tuple[tuple[float, float], ...] = ()
     whole_numbers: bool = False
+    shortest: int = 0
 
     @property
     def num_rows(self) -> int:
@@ -119,7 +121,8 @@ class _SurveyBuilder:
         self.label_of_row: list[str] = []  # the same objects as the keys of `labels`
         self.multilabel: bool | None = None
         self.first_type: tuple[str, Place] | None = None
-        self.longest, self.channels = 0, 0
+        self.lengths: tuple[int, int] | None = None
+        self.channels = 0
         self.columns: tuple[str, ...] = ()
         self.ranges: list[tuple[float, float]] = []
         self.whole_numbers = True
@@ -148,7 +151,9 @@ class _SurveyBuilder:
 
     def _add_inputs(self, row: DataRow) -> None:
         for sequence in row.inputs:
-            self.longest = max(self.longest, _length(sequence))
+            length = _length(sequence)
+            shortest, longest = self.lengths or (length, length)
+            self.lengths = min(shortest, length), max(longest, length)
             if isinstance(sequence, np.ndarray):
                 self._add_series(sequence, row.place)
         if row.group is not None:
@@ -250,13 +255,15 @@ class _SurveyBuilder:
             counts[index[label]] = seen.count
         classes = np.array([index[label] for label in self.label_of_row], dtype=np.int32)
         links = 2 if self.source.task == "contrast" else 1
+        shortest, longest = self.lengths or (0, 0)
         return Survey(
             labels=labels,
             counts=counts,
             multilabel=bool(self.multilabel),
             classes=classes if len(classes) else None,
             keys=np.array(self.keys, dtype=np.uint64).reshape(-1, links),
-            longest=self.longest,
+            longest=longest,
+            shortest=shortest,
             channels=self.channels,
             ranges=tuple(self.ranges),
             whole_numbers=bool(self.ranges) and self.whole_numbers,

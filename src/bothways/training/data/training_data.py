@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -52,6 +52,7 @@ class TrainingData:
     validation: EvaluationData | None
     shared: int
     separator: str | None
+    on_overflow: Literal["truncate", "window"] = "truncate"
 
     @classmethod
     def read(
@@ -94,7 +95,7 @@ class TrainingData:
             held_out = choose_held_out(
                 train_survey, fraction=options.held_out, seed=seed, name=source.files[0].name
             )
-            return cls(source, train_survey, held_out, None, 0, separator)
+            return cls(source, train_survey, held_out, None, 0, separator, options.on_overflow)
         validation = EvaluationData.read(
             task,
             options.validation,
@@ -108,7 +109,9 @@ class TrainingData:
         _check_consistency(validation.source, train_survey, validation.survey)
         shared = int(np.isin(validation.survey.keys, train_survey.keys).any(axis=1).sum())
         held_out = np.zeros(train_survey.num_rows, dtype=bool)
-        return cls(source, train_survey, held_out, validation, shared, separator)
+        return cls(
+            source, train_survey, held_out, validation, shared, separator, options.on_overflow
+        )
 
     @property
     def num_held_out(self) -> int:
@@ -144,6 +147,7 @@ class TrainingData:
             reader,
             max_length=max_length,
             separator=self.separator,
+            on_overflow=self.on_overflow,
             report=report,
         )
         if rows.train is None:
@@ -162,6 +166,25 @@ class TrainingData:
                 (row.place.file, row.place.row): one_line(row)
                 for row in itertools.compress(rows, self.held_out)
             }
+
+    def input_texts(self, rows: np.ndarray) -> tuple[list[str], list[str]]:
+        """The whole texts of some training rows, and of all held-out rows, in their order.
+
+        rows: sorted numbers of training rows, counted without the held-out ones.
+        """
+        chosen = set(rows.tolist())
+        number = itertools.count()
+        train, held_out = [], []
+        with closing(self.source.rows()) as source_rows:
+            for row, is_held_out in zip(source_rows, self.held_out.tolist(), strict=True):
+                if is_held_out:
+                    held_out.append(one_line(row))
+                elif next(number) in chosen:
+                    train.append(one_line(row))
+        if self.validation is not None:
+            with closing(self.validation.source.rows()) as validation_rows:
+                held_out = [one_line(row) for row in validation_rows]
+        return train, held_out
 
     def provenance(self) -> dict[str, Any]:
         """The files with their hashes and the sizes of the split, as JSON."""

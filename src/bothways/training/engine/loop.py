@@ -137,6 +137,8 @@ def fit(
             "about": dict(provenance),
         }
         run.begin(dependencies, resume=options.resume, overwrite=options.overwrite)
+        if options.validate_first and not run.state.step:
+            run.state.validation_is_due = True
         if resolved.frozen and not run.state.finished:
             train, validation = _precompute(
                 model, train, validation, run, threads=settings.threads, stage=options.stage

@@ -17,6 +17,8 @@ class StartOptions:
     how_to_resume: what messages tell the user to add to the call or command.
     progress: called on the main process after each step and each validation.
     stage: opens a context for work before the first step, to show its progress.
+    validate_first: whether a new run validates its weights before the first step, because they are
+        good already.
     """
 
     resume: bool = False
@@ -24,3 +26,4 @@ class StartOptions:
     how_to_resume: str = "resume=True"
     progress: EventCallback | None = None
     stage: Stage = hidden_stage
+    validate_first: bool = False

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from bothways.model.config import EncoderShape
-from bothways.model.pooling import NORM_EPS, Dense, LayerNorm, Module, Normalize, Pooling
+from bothways.model.pooling import NORM_EPS, Dense, Module, Normalize, PooledLayerNorm, Pooling
 from bothways.model.weights import Weights
 from bothways.nn.layers import activate
 from bothways.nn.lengths import Lengths
@@ -37,7 +37,7 @@ def pooled_vectors(
                 if module.bias:
                     bias = to_tensor(weights[f"modules.{number}.bias"]).to(y_BD)
                 y_BD = activate(functional.linear(y_BD, weight, bias), module.activation)
-            case LayerNorm():
+            case PooledLayerNorm():
                 gain, bias = (
                     to_tensor(weights[f"modules.{number}.{name}"]).to(y_BD)
                     for name in ("weight", "bias")

@@ -31,19 +31,21 @@ class NewModelOptions:
     """
 
     size: Annotated[
-        SizeName,
+        SizeName | None,
         Option(
-            "Size of a new model: 2 layers of width 128, 4 of 256, or 12 of 768.", group=_MODEL
+            "2 layers of width 128, 4 of 256, or 12 of 768 (default: by the rows).",
+            group=_MODEL,
         ),
-    ] = "small"  # fmt: skip
+    ] = None  # fmt: skip
     architecture: Annotated[
-        Architecture,
+        Architecture | None,
         Option(
             "Architecture of a new model: rotary positions, pre-norm and gated feed-forward "
-            "(modern), or learned positions and post-norm (classic).",
+            "(modern), or learned positions and post-norm (classic) (default modern; classic to "
+            "classify or regress symbols or series of one length).",
             group=_MODEL, advanced=True,
         ),
-    ] = "modern"  # fmt: skip
+    ] = None  # fmt: skip
     encoder: Annotated[
         EncoderName,
         Option(

@@ -25,8 +25,10 @@ from bothways.training.report.learning_curve import learning_curve
 from bothways.training.report.markdown import code_block, number, plain, table
 from bothways.training.report.pairs import pairs
 from bothways.training.report.retrieval import retrieval
+from bothways.training.report.simple_models import advice, simple_models
 from bothways.training.report.tags import tags
 from bothways.training.report.values import values
+from bothways.training.simple_models.comparison import ModelComparison, describe_score
 
 __all__ = [
     "FIGURES_FOLDER",
@@ -70,12 +72,15 @@ def write_report(
     settings: Mapping[str, object] | None = None,
     events: Sequence[Mapping[str, Any]] = (),
     model: Path | None = None,
+    comparison: ModelComparison | None = None,
+    notes: Sequence[str] = (),
 ) -> Path:
     """Write report.md, report.html and their figures into `out`; return the path of report.md.
 
     held_out: None without held-out data. overview: model, data and length of the run, by name, in
         the order of the report. settings: of training. events: the lines of metrics.jsonl.
-    model: the folder of the model, if it is not `out`.
+    model: the folder of the model, if it is not `out`. comparison: with simple models.
+    notes: sentences below the title.
 
     Without matplotlib the report has no figures, and says how to get them.
 
@@ -85,26 +90,34 @@ def write_report(
     sections = [
         _overview(overview),
         *([_scores(objective, held_out)] if held_out else []),
+        *([simple_models(comparison)] if comparison and comparison.simple else []),
         *([learning_curve(events, objective.monitor)] if events else []),
         *(_objective_sections(objective, held_out) if held_out else []),
         _how_to_use(model or out, objective),
         *([_settings(settings)] if settings else []),
     ]
     drawn = _draw(out, sections) if can_draw() else {}
-    title = _title(objective, held_out)
-    notice = (
-        "" if can_draw() else f"This report has no figures; they need `{install_command('plots')}`."
-    )
-    _write(out / REPORT_FILE, _markdown(title, notice, sections, drawn))
+    title = _title(objective, held_out, comparison)
+    introduction = _introduction(comparison, notes)
+    _write(out / REPORT_FILE, _markdown(title, introduction, sections, drawn))
     images = {name: data_url(out / path) for name, path in drawn.items()}
-    _write(out / PAGE_FILE, render_report(title, notice, sections, images))
+    _write(out / PAGE_FILE, render_report(title, introduction, sections, images))
     return out / REPORT_FILE
 
 
+def _introduction(comparison: ModelComparison | None, notes: Sequence[str]) -> str:
+    """Paragraphs below the title: what the score means, and what the report lacks."""
+    sentences = [*(advice(comparison) if comparison is not None else ()), *notes]
+    paragraphs = [plain(each, limit=1000) for each in sentences]
+    if not can_draw():
+        paragraphs.append(f"This report has no figures; they need `{install_command('plots')}`.")
+    return "\n\n".join(paragraphs)
+
+
 def _markdown(
-    title: str, notice: str, sections: Iterable[MarkdownSection], drawn: Mapping[str, str]
+    title: str, introduction: str, sections: Iterable[MarkdownSection], drawn: Mapping[str, str]
 ) -> str:
-    lines = [f"# {title}", *([notice] if notice else [])]
+    lines = [f"# {title}", *([introduction] if introduction else [])]
     for section in sections:
         images = [f"![{plain(f.caption)}]({drawn[f.name]})" for f in section.figures if drawn]
         lines += [f"## {section.title}", *images, section.text]
@@ -156,11 +169,18 @@ def _objective_sections(
             assert_never(unknown)
 
 
-def _title(objective: Objective, held_out: HeldOutResults | None) -> str:
+def _title(
+    objective: Objective, held_out: HeldOutResults | None, comparison: ModelComparison | None
+) -> str:
+    if comparison is not None and comparison.folds is not None:
+        return f"{objective.name}: {comparison.headline}"
     if held_out is None:
         return f"{objective.name}: trained without held-out data"
-    metric = objective.monitor.metric
     where = "held-out data" if held_out.chose_weights else plain(held_out.name)
+    if held_out.scores is not None:
+        headline = f"{objective.name}: {describe_score(held_out.scores).headline}"
+        return headline if held_out.chose_weights else f"{headline} on {where}"
+    metric = objective.monitor.metric
     return f"{objective.name}: {metric} {number(held_out.metrics[metric])} on {where}"
 
 

@@ -17,6 +17,8 @@ from bothways.training.engine.torch_setup import torch_for_training
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Evaluation, Objective
 from bothways.training.resolved_settings import ResolvedSettings
+from bothways.training.simple_models.comparison import score_model
+from bothways.training.simple_models.scores import RowScores
 
 __all__ = ["HeldOutResults", "MarkdownFigure", "MarkdownSection", "evaluate_held_out"]
 
@@ -31,6 +33,7 @@ class HeldOutResults:
     metrics: the objective's metrics of these arrays.
     dataset, order: the examples, and the index of each in the order of `evaluated`, int (n,).
     text_of: returns an example in one line of text, by its index.
+    scores: by row; None for masked tokens and pairs.
     """
 
     name: str
@@ -40,6 +43,7 @@ class HeldOutResults:
     dataset: Dataset
     order: np.ndarray
     text_of: Callable[[int], str]
+    scores: RowScores | None = None
 
     def place(self, sequence: int) -> str:
         """The place of a sequence by its index in `evaluated`: `train.csv, row 3`."""
@@ -103,4 +107,5 @@ def evaluate_held_out(
         dataset=dataset,
         order=np.concatenate(list(plan_batches(dataset.lengths, settings.micro_tokens))),
         text_of=text_of,
+        scores=score_model(evaluated, objective.head, examples.form),
     )

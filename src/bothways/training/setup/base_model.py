@@ -26,7 +26,14 @@ from bothways.training.options.objective import TrainingTask
 from bothways.training.setup.sizes import SIZES, new_config
 from bothways.training.setup.vocabulary import SPECIAL_TOKENS, choose_alphabet, train_tokenizer
 
-__all__ = ["BaseModel", "create_base_model", "has_reader", "load_base_model", "write_reader"]
+__all__ = [
+    "LARGEST_MAX_LENGTH",
+    "BaseModel",
+    "create_base_model",
+    "has_reader",
+    "load_base_model",
+    "write_reader",
+]
 
 Sequences = Callable[[], Iterable[Any]]
 """Returns an iterator over the training sequences; may be called several times."""
@@ -78,7 +85,9 @@ def write_reader(
     match kind:
         case "text":
             size = (
-                SIZES[options.size].vocab_size if options.vocab_size is None else options.vocab_size
+                options.vocab_size
+                if options.vocab_size is not None
+                else SIZES[options.size or "small"].vocab_size
             )
             # Case helps to tag names, and matters little for whole texts.
             lowercase = task != "tag" if options.lowercase is None else options.lowercase
@@ -113,7 +122,8 @@ def create_base_model(
 ) -> BaseModel:
     """Create a model with random weights from the seed, for the reader in the folder `out`.
 
-    longest: the longest sequence, in characters, symbols or positions.
+    options: with size and architecture, as `sizes.choose_defaults` chooses them; otherwise small
+        and modern. longest: the longest sequence, in characters, symbols or positions.
 
     Raises:
         ConfigError: if the options or fields of the encoder are invalid.
@@ -126,8 +136,8 @@ def create_base_model(
 
     def config_for(*, vocab_size: int = 0, num_channels: int = 0) -> AnyConfig:
         transformer = new_config(
-            options.size,
-            architecture=options.architecture,
+            options.size or "small",
+            architecture=options.architecture or "modern",
             vocab_size=vocab_size,
             num_channels=num_channels,
             max_length=max_length,

@@ -28,7 +28,7 @@ from bothways.training.options.objective import ObjectiveOptions, TrainingTask
 from bothways.training.setup.base_model import BaseModel
 from bothways.training.setup.contrast import build_contrast
 
-__all__ = ["build_model", "build_objective", "head_labels"]
+__all__ = ["build_model", "build_objective", "has_head", "head_labels"]
 
 
 def build_objective(
@@ -97,15 +97,19 @@ def build_model(objective: Objective, start: BaseModel, *, seed: int) -> Trained
             for name, shape in head_layout(head, folder.config).items()
             if name in folder.head_weights and folder.head_weights[name].shape == shape
         }
-        if any(
-            dataclasses.replace(other, dropout=head.dropout) == head for other in folder.spec.heads
-        ):
+        if has_head(start, head):
             weights = objective.from_folder(existing)
         else:  # a published encoder may have a pooler but no classifier
             weights = {
                 name: existing[name] for name in existing if name.startswith("heads.pooler.")
             }
     return TrainedModel.build(folder.config, folder.weights, head, weights, seed=seed)
+
+
+def has_head(start: BaseModel, head: Head) -> bool:
+    """Whether the model has this head, apart from its dropout, with weights."""
+    heads = start.folder.spec.heads
+    return any(dataclasses.replace(other, dropout=head.dropout) == head for other in heads)
 
 
 def _head(

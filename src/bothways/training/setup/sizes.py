@@ -1,13 +1,16 @@
 """Default sizes and architectures of new encoders."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple, assert_never
 
 from bothways.errors import ConfigError
 from bothways.model.config import EncoderConfig
-from bothways.training.options.new_model import Architecture, SizeName
+from bothways.model.inputs import InputKind
+from bothways.training.options.new_model import Architecture, NewModelOptions, SizeName
+from bothways.training.options.objective import TrainingTask
 
-__all__ = ["SIZES", "Size", "new_config"]
+__all__ = ["SIZES", "DataShape", "Size", "choose_defaults", "new_config"]
 
 
 class Size(NamedTuple):
@@ -24,10 +27,43 @@ SIZES: Mapping[SizeName, Size] = {
     "base": Size(12, 768, 30_528),
 }
 
+
+class DataShape(NamedTuple):
+    """The number of training rows, and the lengths of the shortest and the longest sequence."""
+
+    rows: int
+    shortest: int
+    longest: int
+
+
+FEW_ROWS = 1000
+"""Below this number of rows, a tiny model is the default to classify or regress."""
+
 HEAD_WIDTH = 64
 """As in the base models of Devlin et al. 2019 and Warner et al. 2024."""
 
 _FROM_DATA = ("input", "vocab_size", "num_channels")
+
+
+def choose_defaults(
+    options: NewModelOptions, kind: InputKind, task: TrainingTask, survey: DataShape
+) -> NewModelOptions:
+    """The options of a new model with size and architecture, which depend on the data.
+
+    The size is `small`, but `tiny` to classify or regress few rows, which a larger model learns by
+    heart. The architecture is `modern`, but `classic` to classify or regress symbols or series that
+    all have one length. Their positions usually correspond, as pixels of an image or residues of an
+    alignment do, and what matters is what is where. Rotary positions only express distances, and
+    the mean over positions loses where something was; learned positions keep it.
+    """
+    predicts = task in ("classify", "regress")
+    has_few_rows = predicts and survey.rows < FEW_ROWS
+    is_aligned = predicts and kind != "text" and survey.shortest == survey.longest
+    return dataclasses.replace(
+        options,
+        size=options.size or ("tiny" if has_few_rows else "small"),
+        architecture=options.architecture or ("classic" if is_aligned else "modern"),
+    )
 
 
 def new_config(

@@ -27,12 +27,13 @@ MAX_CHANNELS = 8
 def attention_page(view: AttentionView) -> Page:
     """The page of a view."""
     folder = files("bothways.views.attend").joinpath("assets")
+    shared = files("bothways.views").joinpath("assets")
     body = folder.joinpath("attend.html").read_text(encoding="utf-8")
     return Page(
         title=view.title,
         body=[Markup(body)],
         scripts=(folder.joinpath("attend.js"),),
-        styles=(folder.joinpath("attend.css"),),
+        styles=(shared.joinpath("view.css"), folder.joinpath("attend.css")),
         data={
             "view": {
                 "model": view.model,

@@ -10,6 +10,7 @@ from bothways.errors import ConfigError, DataFileError
 from bothways.lab.comparisons.data.experiment import (
     DataResult,
     EncoderScores,
+    SimpleScore,
     TrainingBudget,
     run_data,
 )
@@ -21,9 +22,22 @@ from bothways.lab.report.writer import write_report
 from bothways.training.data.dataset import Dataset
 from bothways.training.resolved_settings import resolve_settings
 from bothways.training.settings import TrainingSettings
+from bothways.training.simple_models.scores import ScoreDifference
 
 WORDS = ("red", "blue", "old", "new", "big", "odd")
 QUICK: dict[str, Any] = {"encoders": ("bag", "lstm"), "train_tokens": 300, "seeds": (0, 1)}
+
+
+@pytest.fixture(autouse=True)
+def without_simple_models(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fit no simple models, which take longer than tiny encoders, but in tests of them."""
+    if "simple_models" not in request.fixturenames:
+        monkeypatch.setattr("bothways.training.simple_models.comparison.can_fit", lambda: False)
+
+
+@pytest.fixture
+def simple_models() -> None:
+    """Fit simple models, as bothways does where scikit-learn is installed."""
 
 
 def rows_file(folder: Path, *, names: tuple[str, str] = ("yes", "no"), count: int = 60) -> str:
@@ -140,7 +154,7 @@ def test_invalid_settings_raise(changes: dict[str, Any], message: str) -> None:
         DataSettings(**changes)
 
 
-def scored(*scores: float) -> EncoderScores:
+def scored(*scores: float, converged: bool = True) -> EncoderScores:
     return EncoderScores(
         parameters=ParameterCounts(encoder=1000, head=30),
         layers=2,
@@ -150,53 +164,99 @@ def scored(*scores: float) -> EncoderScores:
         seconds=(2.0,) * len(scores),
         tokens_per_second=(500.0,) * len(scores),
         finished=True,
+        interval=(min(scores) - 0.1, max(scores) + 0.05),
+        converged=converged,
     )
 
 
-def example_result(**encoders: EncoderScores) -> DataResult:
-    return DataResult(
+def example_result(*equal: str, **encoders: EncoderScores) -> DataResult:
+    """A result in which the best model is clearly better than all but those of these names."""
+    result = DataResult(
         settings=DataSettings(file="folder/rows.csv", learning_rates=(1e-3,)),
         metric="accuracy",
         baseline_score=0.5,
-        rows=(80, 10, 10),
+        rows=(80, 10, 200),
         label_names=("<b>yes</b>", "no"),
         steps=10,
         tokens=1000,
         encoders=encoders,
     )
+    return dataclasses.replace(result, differences=_differences(result, equal))
+
+
+def _differences(result: DataResult, equal: tuple[str, ...]) -> dict[str, ScoreDifference]:
+    return {
+        name: ScoreDifference(0.2, (0.1, 0.3), "equal" if name in equal else "better")
+        for name in result.ranked[1:]
+    }
 
 
 def finding(result: DataResult) -> str:
     return data_sections(result)[0].paragraphs[0]
 
 
-def test_the_finding_names_the_best_encoder() -> None:
+def test_the_finding_names_a_best_encoder_with_rows_and_interval() -> None:
     text = finding(
         example_result(transformer=scored(0.7, 0.72, 0.71), lstm=scored(0.9, 0.92, 0.91))
     )
     assert text == (
-        "On rows.csv, lstm has the best score: 91.0 % (90.0 % to 92.0 %). The transformer scores "
-        "71.0 % (70.0 % to 72.0 %). A constant prediction scores 50.0 %."
+        "On rows.csv, lstm is the best: 91.0 % (95 % interval 80.0 % to 97.0 %; 200 test rows, 3 "
+        "seeds). The others are worse by more than chance explains. A constant prediction scores "
+        "50.0 %."
     )
 
 
-def test_the_finding_names_encoders_with_overlapping_scores() -> None:
+def test_the_finding_names_no_winner_among_equals() -> None:
     close, far = scored(0.7, 0.92, 0.8), scored(0.1, 0.2, 0.3)
-    text = finding(example_result(transformer=close, bag=far, lstm=scored(0.9, 0.92, 0.91)))
-    assert "its scores overlap with those of transformer. A constant" in text
-    text = finding(example_result(transformer=scored(0.9, 0.92, 0.91), bag=far, lstm=close))
-    assert "transformer has the best score" in text
-    assert "overlap with those of lstm. The next best is lstm: 80.0 %" in text
+    text = finding(
+        example_result("transformer", transformer=close, bag=far, lstm=scored(0.9, 0.92, 0.91))
+    )
+    assert "no model is clearly the best: the highest score is that of lstm" in text
+    assert "and transformer may be as good. Worse by more than chance explains: bag." in text
+
+
+def test_the_finding_names_a_simple_model_that_is_as_good() -> None:
+    result = example_result(lstm=scored(0.9, 0.92, 0.91))
+    result = dataclasses.replace(result, simple={"TF-IDF": SimpleScore(0.905, (0.8, 0.95))})
+    result = dataclasses.replace(result, differences=_differences(result, ("TF-IDF",)))
+    assert "A simple model is as good as any encoder: TF-IDF." in finding(result)
+    result = dataclasses.replace(result, differences=_differences(result, ()))
+    assert "simple model" not in finding(result)
+
+
+def test_the_finding_says_what_has_not_converged() -> None:
+    text = finding(example_result(lstm=scored(0.9), bag=scored(0.1, converged=False)))
+    assert "Not trained to convergence: bag; their training loss still fell" in text
+    assert "--train-tokens 1500000" in text
 
 
 def test_the_finding_for_a_single_encoder_is_its_score() -> None:
     alone = dataclasses.replace(example_result(bag=scored(0.7)), baseline_score=None)
-    assert finding(alone) == "On rows.csv, bag has the best score: 70.0 %."
+    assert finding(alone) == (
+        "On rows.csv, bag scores 70.0 % (95 % interval 60.0 % to 75.0 %; 200 test rows, 3 seeds)."
+    )
+
+
+def test_few_rows_and_single_seeds_are_pointed_out() -> None:
+    result = dataclasses.replace(example_result(bag=scored(0.7), lstm=scored(0.8)), rows=(9, 9, 9))
+    settings = dataclasses.replace(result.settings, seeds=(0,))
+    text = finding(dataclasses.replace(result, settings=settings))
+    assert "9 test rows are few" in text
+    assert "With one seed" in text
+
+
+@pytest.mark.usefixtures("simple_models")
+def test_simple_models_are_compared_on_the_test_rows(tmp_path: Path) -> None:
+    result = run(rows_file(tmp_path), seeds=(0,), learning_rates=(1e-2,))
+    assert list(result.simple) == ["TF-IDF with logistic regression"]
+    assert set(result.ranked) == {"lstm", "bag", *result.simple}
+    assert set(result.differences) == set(result.ranked[1:])
+    assert json.loads(json.dumps(result.to_dict()))["simple"]
 
 
 def test_the_report_counts_encoder_and_head_parameters_separately() -> None:
     scores, method = data_sections(example_result(lstm=scored(0.5), bag=scored(0.4)))
-    (table,) = scores.tables
+    table, _ = scores.tables
     assert table.columns[2:4] == ("encoder parameters", "head parameters")
     assert [row[2:4] for row in table.rows] == [(1000, 30), (1000, 30)]
     assert "Encoders have equally many parameters, within 5 %" in method.paragraphs[0]

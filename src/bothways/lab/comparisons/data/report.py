@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bothways.lab.comparison import Comparison
-from bothways.lab.comparisons.data.experiment import DataResult, EncoderScores, run_data
+from bothways.lab.comparisons.data.experiment import DataResult, run_data
 from bothways.lab.comparisons.data.settings import PRESETS
 from bothways.lab.report.content import PageFigure, PageSection, ReportTable
 from bothways.plotting.curves import ENCODER_STYLES
 from bothways.plotting.style import GRAY, CurveEnd, label_ends
+from bothways.training.simple_models.scores import FEW_ROWS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,28 +49,49 @@ def data_sections(result: DataResult) -> list[PageSection]:
                     _alt_text(result),
                 ),
             ),
-            (_score_table(result),),
+            (_score_table(result), *([_difference_table(result)] if result.differences else [])),
         ),
         PageSection("Method and limits", _method(result), tables=(_rate_table(result),)),
     ]
 
 
 def _finding(result: DataResult) -> str:
-    """The best encoder, those with overlapping scores, and the rank of the Transformer."""
-    best, *others = _ranked(result)
-    peers = [name for name in others if _overlap(result.encoders[best], result.encoders[name])]
+    """The best model, those that may be as good, simple models, and what has not converged."""
+    best, *others = result.ranked
+    ties = [name for name in others if result.differences[name].outcome == "equal"]
     file = Path(result.settings.file).name
-    sentences = [f"On {file}, {best} has the best score: {_spread(result, best)}."]
-    if peers:
-        sentences.append(f"Over the seeds, its scores overlap with those of {_join(peers)}.")
-    if "transformer" in others and "transformer" not in peers:
-        sentences.append(f"The transformer scores {_spread(result, 'transformer')}.")
-    elif best == "transformer" and others:
-        sentences.append(f"The next best is {others[0]}: {_spread(result, others[0])}.")
+    rows = f"{result.rows[2]:,} test rows, {_seeds(result)}"
+    score = f"{_mean(result, best)} (95 % interval {_interval(result, best)}; {rows})"
+    if not others:
+        sentences = [f"On {file}, {best} scores {score}."]
+    elif ties:
+        sentences = [
+            f"On {file}, no model is clearly the best: the highest score is that of {best}, "
+            f"{score}, and {_join(ties)} may be as good.",
+        ]
+    else:
+        sentences = [
+            f"On {file}, {best} is the best: {score}. The others are worse by more than chance "
+            "explains."
+        ]
+    if worse := [name for name in others if name not in ties and ties]:
+        sentences.append(f"Worse by more than chance explains: {_join(worse)}.")
+    if simple := [name for name in (best, *ties) if name in result.simple]:
+        sentences.append(f"A simple model is as good as any encoder: {_join(simple)}.")
     if result.baseline_score is not None:
         sentences.append(
             f"A constant prediction scores {_format_score(result, result.baseline_score)}."
         )
+    if early := [name for name, each in result.encoders.items() if not each.converged]:
+        sentences.append(
+            f"Not trained to convergence: {_join(early)}; their training loss still fell by more "
+            "than a tenth in the last fifth of the steps, so more training may change the order "
+            f"(--full, or --train-tokens {10 * result.settings.train_tokens})."
+        )
+    if result.rows[2] < FEW_ROWS:
+        sentences.append(f"{result.rows[2]:,} test rows are few; only large differences show.")
+    if len(result.settings.seeds) == 1 and others:
+        sentences.append("With one seed, the differences between seeds are not known.")
     return " ".join(sentences)
 
 
@@ -78,8 +100,16 @@ def _join(names: list[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _overlap(first: EncoderScores, second: EncoderScores) -> bool:
-    return min(first.scores) <= max(second.scores) and min(second.scores) <= max(first.scores)
+def _mean(result: DataResult, name: str) -> str:
+    simple = result.simple.get(name)
+    score = simple.score if simple else float(np.mean(result.encoders[name].scores))
+    return _format_score(result, score)
+
+
+def _interval(result: DataResult, name: str) -> str:
+    scored = result.simple.get(name) or result.encoders[name]
+    low, high = (_format_score(result, end) for end in scored.interval)
+    return f"{low} to {high}"
 
 
 def _task_description(result: DataResult) -> str:
@@ -113,6 +143,16 @@ def _method(result: DataResult) -> tuple[str, ...]:
         "or longer training; --full has ten times the default budget. Times are only comparable if "
         "no other process was using the machine.",
     ]
+    paragraphs.append(
+        "Intervals are of the bootstrap over test rows and seeds. A model is called worse than the "
+        "best if the interval of their difference on the same rows excludes 0, at a level of 95 % "
+        "for all comparisons together (Bonferroni)."
+    )
+    if result.simple:
+        paragraphs.append(
+            "Simple models learn the same training rows; cross-validation on these chose them. "
+            "Their training takes seconds."
+        )
     if "bag" in result.encoders:
         paragraphs.append(
             "The bag of embeddings ignores order and neighbors: where it is as good as the others, "
@@ -185,6 +225,29 @@ def _score_table(result: DataResult) -> ReportTable:
             "training, seconds",
             "encoding, tokens per second",
         ),
+        tuple(rows),
+    )
+
+
+def _difference_table(result: DataResult) -> ReportTable:
+    """All models by mean score, with the differences from the best."""
+    best, *others = result.ranked
+    rows = [(best, _mean(result, best), _interval(result, best), "", "")]
+    for name in others:
+        difference = result.differences[name]
+        low, high = (_format_score(result, end) for end in difference.interval)
+        rows.append(
+            (
+                name,
+                _mean(result, name),
+                _interval(result, name),
+                f"{low} to {high}",
+                "may be as good" if difference.outcome == "equal" else "worse",
+            )
+        )
+    return ReportTable(
+        f"{_metric_title(result)}, mean of {_seeds(result)}, and the lead of the best",
+        ("model", "score", "95 % interval", "lead of the best", "verdict"),
         tuple(rows),
     )
 

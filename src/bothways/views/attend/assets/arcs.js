@@ -1,6 +1,6 @@
 // Attention as lines between two columns of tokens.
 
-import { createSvg } from "../../../pages/assets/base.js";
+import { createSvg } from "../../../pages/assets/svg.js";
 
 const LINE = 21;
 const WIDTH = 460;

@@ -10,6 +10,7 @@ import {
   saveCanvas,
   toTsv,
 } from "../../../pages/assets/base.js";
+import { fillTable } from "../../assets/tables.js";
 import { drawArcs, linesOf } from "./arcs.js";
 import { effectsOf, fillTargets, showEffects, showParts, targetOf } from "./effects.js";
 import { columnOf, orderMaps, rank, rowOf } from "./maps.js";
@@ -23,7 +24,6 @@ import {
   readSequences,
   toHash,
 } from "./state.js";
-import { fillTable } from "./tables.js";
 import { colorSeries, colorTokens, fillSeries, fillTokens } from "./text.js";
 
 const THUMBNAIL = 40;

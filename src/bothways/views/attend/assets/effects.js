@@ -1,9 +1,9 @@
 // What tokens did: scores without each, and the parts of a cosine.
 
 import { create, find, formatNumber } from "../../../pages/assets/base.js";
+import { fillTable } from "../../assets/tables.js";
 import { rank } from "./maps.js";
 import { cellAt, drawMatrix } from "./matrix.js";
-import { fillTable } from "./tables.js";
 import { colorTokens, fillTokens } from "./text.js";
 
 const LISTED = 20;

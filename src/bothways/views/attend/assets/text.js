@@ -1,6 +1,7 @@
 // The tokens in their text, colored by numbers, and a series as lines.
 
-import { create, createSvg } from "../../../pages/assets/base.js";
+import { create } from "../../../pages/assets/base.js";
+import { createSvg } from "../../../pages/assets/svg.js";
 
 const STRONGEST = 0.55;
 const HEIGHT = 100;

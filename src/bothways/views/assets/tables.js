@@ -1,6 +1,6 @@
 // Tables with a bar in each row: the numbers behind what is drawn.
 
-import { create, formatNumber } from "../../../pages/assets/base.js";
+import { create, formatNumber } from "../../pages/assets/base.js";
 
 function meter(value, most, signed) {
   const cell = create("td", "", "meter");
