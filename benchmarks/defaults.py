@@ -122,7 +122,10 @@ def _fit_simple(data: DataSet, train_rows: Rows, test_rows: Rows) -> tuple[str, 
             models = list(candidates.of_symbols(form, max(len(names), 1), [*inputs, *test]))
         case "series":
             models = list(candidates.of_series(form, [*inputs, *test]))
-    chosen, _ = fit(models, inputs, target, test)
+    fitted = fit(models, inputs, target, test)
+    if fitted is None:
+        raise ValueError(f"{data.name}: no features for a simple model")
+    chosen, _ = fitted
     predicted = chosen.predicted
     if data.task == "classify":
         predicted = np.array([names[index] for index in predicted.tolist()])
