@@ -180,6 +180,7 @@ POINTS: dict[str, EncoderConfig] = {
     "sandwich, scaled residuals": _point(norm_placement="sandwich", residual_scale=1.5),
     "post-norm, scaled residuals": _point(residual_scale=0.5, norm_zero_centered=True),
     "causal": _point(attention_direction="causal"),
+    "no bias of the output": _point(attention_output_bias=False),
     "causal, rotary, shared keys": _point(
         attention_direction="causal",
         position_embedding="none",

@@ -122,6 +122,9 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], HeadTask]] = {
     "qwen3, score": ("Qwen3ForSequenceClassification", GROUPED | {"num_labels": 1}, "values"),
     "qwen3, tags": ("Qwen3ForTokenClassification", GROUPED | LABELS, "tags"),
     "qwen3, answers": ("Qwen3ForQuestionAnswering", GROUPED, "answer_spans"),
+    "qwen2, answers": ("Qwen2ForQuestionAnswering", GROUPED, "answer_spans"),
+    "mistral, answers": ("MistralForQuestionAnswering", GROUPED, "answer_spans"),
+    "mistral, classes": ("MistralForSequenceClassification", GROUPED | LABELS, "classes"),
     "gemma3, classes": ("Gemma3TextForSequenceClassification", GROUPED | LABELS, "classes"),
     "t5, tags": (
         "T5ForTokenClassification",

@@ -111,6 +111,8 @@ class EncoderConfig:
         activation, gated: the feed-forward is down(act(up(x))), or, gated (Shazeer 2020),
             down(act(gate(x)) * up(x)). `gelu` is the erf form, `gelu_tanh` its approximation.
         attention_bias, feed_forward_bias: whether those linear maps have biases.
+            attention_output_bias: False if the output has none although queries, keys and values
+            have them (Qwen2).
             feed_forward_input_bias: False if up and gate have none although down has one (GTE).
         query_key_norm: norm of queries and keys before any rotation, without a bias: of each `head`
             with one gain for all (Henry et al. 2020; Qwen3), of `all_heads` together (ESM-C), or
@@ -172,6 +174,7 @@ class EncoderConfig:
     activation: Activation = "gelu"
     gated: bool = False
     attention_bias: bool = True
+    attention_output_bias: bool = True
     feed_forward_bias: bool = True
     feed_forward_input_bias: bool = True
     query_key_norm: QueryKeyNorm = "none"
@@ -233,6 +236,11 @@ class EncoderConfig:
                 return False
             case unknown:
                 assert_never(unknown)
+
+    @property
+    def has_attention_output_bias(self) -> bool:
+        """Whether the output map of attention has a bias."""
+        return self.attention_bias and self.attention_output_bias
 
     @property
     def has_feed_forward_input_bias(self) -> bool:

@@ -98,7 +98,7 @@ def _attention(config: EncoderConfig) -> Iterator[tuple[str, Shape]]:
     D, Q, V = config.d_model, config.query_width, config.key_value_width
     for name, width in (("query", Q), ("key", V), ("value", V)):
         yield from _linear(f"attention.{name}", D, width, bias=config.attention_bias)
-    yield from _linear("attention.output", Q, D, bias=config.attention_bias)
+    yield from _linear("attention.output", Q, D, bias=config.has_attention_output_bias)
     match config.query_key_norm:
         case "none":
             return

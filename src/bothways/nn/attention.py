@@ -28,7 +28,8 @@ class MultiHeadSelfAttention(nn.Module):
         D, bias = config.d_model, config.attention_bias
         Q, V = config.query_width, config.key_value_width
         self.query, self.key = Linear(D, Q, bias=bias), Linear(D, V, bias=bias)
-        self.value, self.output = Linear(D, V, bias=bias), Linear(Q, D, bias=bias)
+        self.value = Linear(D, V, bias=bias)
+        self.output = Linear(Q, D, bias=config.has_attention_output_bias)
         match config.attention_direction:
             case "both":
                 self.is_causal = False
