@@ -13,6 +13,7 @@ from bothways.installation import install_command
 from bothways.model.heads import Head
 from bothways.training.data.examples import PackedExamples, TargetForm
 from bothways.training.data.training_data import SplitExamples, TrainingData
+from bothways.training.data.windows import whole_values
 from bothways.training.objectives.objective import Evaluation
 from bothways.training.objectives.tag import mark_spans
 from bothways.training.simple_models.fitting import (
@@ -345,6 +346,8 @@ def _inputs(
 
 def _content(examples: PackedExamples, index: int) -> np.ndarray:
     """The ids or values of an example without special tokens; at least one position."""
-    (sequence,) = examples[index].sequences
-    content = sequence.values[sequence.content]
-    return content if len(content) else sequence.values
+    example = examples[index]
+    values, first = whole_values(example), example.sequences[0]
+    suffix = len(first.values) - first.content.stop
+    content = values[first.content.start : len(values) - suffix]
+    return content if len(content) else values
