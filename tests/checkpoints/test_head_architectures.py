@@ -89,7 +89,7 @@ def test_a_class_is_named_for_each_task() -> None:
     assert kept.class_name == "BertForPreTraining"
 
 
-DECODERS = {"qwen3", "eurobert", "gemma3_text"}
+DECODERS = {"qwen2", "qwen3", "mistral", "eurobert", "gemma3_text"}
 """Families whose heads are those of decoders."""
 
 

@@ -18,6 +18,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"attention_positions": "rotary"},
     {"attention_positions": "relative", "relative_buckets": 8, "relative_max_distance": 16},
     {"attention_positions": "alibi"},
+    {"attention_positions": "disentangled", "content_to_position": True, "relative_buckets": 8},
     {"attention_direction": "causal"},
 ]
 KEYS = np.array([70, 7, 5, 20])

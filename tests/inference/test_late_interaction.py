@@ -172,6 +172,16 @@ def test_an_export_to_bothways_gives_the_same_vectors(folder: Path, tmp_path: Pa
     )
 
 
+@pytest.mark.parametrize("to", ["sentence-transformers", "onnx"])
+def test_exports_that_would_change_its_meaning_are_refused(
+    base: Path, tmp_path: Path, to: Any
+) -> None:
+    model = read_folder(stanford_folder(base, tmp_path / "model"))
+    with pytest.raises(UnsupportedModel, match="late interaction"):
+        export(model, tmp_path / "copy", to)
+    assert not (tmp_path / "copy").exists()
+
+
 def test_added_positions_attend_without_being_attended_to(base: Path, tmp_path: Path) -> None:
     folder = stanford_folder(base, tmp_path / "model")
     encoder = bothways.load(folder)

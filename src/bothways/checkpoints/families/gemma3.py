@@ -46,7 +46,7 @@ def write_attention(config: EncoderConfig) -> dict[str, Any]:
     return llama.write_grouped_heads(config) | {
         "query_pre_attn_scalar": round(config.score_scale**-2),
         "use_bidirectional_attention": is_both,
-        "sliding_window": 2 * width if is_both else width + 1,
+        "sliding_window": max(2 * width, 1) if is_both else width + 1,
         "layer_types": [llama.FULL if window is None else llama.SLIDING for window in windows],
         "rope_parameters": {
             llama.FULL: {"rope_type": "default", "rope_theta": full},
