@@ -3,6 +3,7 @@
 n rows; d dimensions; c clusters.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -19,13 +20,13 @@ _DISTANCES = 1 << 22
 _WORDS = 3
 _LEAST_Z = 2.0
 _WORD = re.compile(r"[^\W\d_](?:[\w'’]*\w)?")
-_PRIOR = 500.0
-"""Number of words that the prior counts for."""
+_PRIOR = 0.1
+"""How much the prior of all texts counts for, relative to the words of a cluster."""
 
 
 def default_clusters(rows: int) -> int:
     """The number of clusters of so many rows: the square root of half of them, at most 40."""
-    return max(1, min(MAX_CLUSTERS, round((rows / 2) ** 0.5)))
+    return max(1, min(MAX_CLUSTERS, round(math.sqrt(rows / 2))))
 
 
 def cluster_vectors(vectors: np.ndarray, clusters: int, seed: int) -> np.ndarray:
@@ -120,10 +121,11 @@ def _distinctive(
         return []
     here = np.array([counter[word] for word in words], np.float64)
     everywhere = np.array([total[word] for word in words], np.float64)
-    prior = _PRIOR * everywhere / size
+    weight = _PRIOR * inside
+    prior = weight * everywhere / size
     elsewhere = everywhere - here
-    odds_here = np.log((here + prior) / (inside + _PRIOR - here - prior))
-    odds_elsewhere = np.log((elsewhere + prior) / (size - inside + _PRIOR - elsewhere - prior))
+    odds_here = np.log((here + prior) / (inside + weight - here - prior))
+    odds_elsewhere = np.log((elsewhere + prior) / (size - inside + weight - elsewhere - prior))
     scores = (odds_here - odds_elsewhere) / np.sqrt(1 / (here + prior) + 1 / (elsewhere + prior))
     order = sorted(range(len(words)), key=lambda i: (-scores[i], words[i]))[:_WORDS]
     return [words[i] for i in order if scores[i] > _LEAST_Z]

@@ -146,4 +146,4 @@ def trustworthiness(
             total += int(np.maximum(0, ranks - k).sum())
     if (largest := 2 * rows - 3 * k - 1) <= 0:  # k is then more than half of all rows
         return 1.0
-    return 1 - 2 * total / (len(sample) * k * largest)
+    return 1 - 2 * total / float(len(sample) * k * largest)

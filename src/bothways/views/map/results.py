@@ -6,7 +6,7 @@ n points; k neighbors.
 import dataclasses
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -93,9 +93,9 @@ class VectorMap(PageView, ShortRepr):
         import pyarrow as pa
 
         rows, k = self.neighbors.shape
-        offsets = np.arange(0, rows * k + 1, k, dtype=np.int32)
-        ids = pa.ListArray.from_arrays(offsets, self.neighbors.astype(np.int64).ravel())
-        distances = pa.ListArray.from_arrays(offsets, (1 - self.cosines).ravel())
+        offsets: Any = pa.array(np.arange(0, rows * k + 1, k, dtype=np.int32))
+        ids = pa.ListArray.from_arrays(offsets, pa.array(self.neighbors.ravel()))
+        distances = pa.ListArray.from_arrays(offsets, pa.array(1 - self.cosines.ravel()))
         columns: dict[str, object] = {
             "row": self.rows,
             "id": self.ids,
@@ -124,7 +124,7 @@ def check_columns_name(path: Path) -> None:
         raise InputError(f"{path}: columns are written as Parquet; choose a name with .parquet")
 
 
-def _values(column: MapColumn) -> "pa.Array":
+def _values(column: MapColumn) -> Any:
     import pyarrow as pa
 
     match column.kind:
