@@ -20,12 +20,10 @@ _DISTANCES = 1 << 22
 _WORDS = 3
 _LEAST_Z = 2.0
 _WORD = re.compile(r"[^\W\d_](?:[\w'’]*\w)?")
-_PRIOR = 0.1
-"""How much the prior of all texts counts for, relative to the words of a cluster."""
 
 
 def default_clusters(rows: int) -> int:
-    """The number of clusters of so many rows: the square root of half of them, at most 40."""
+    """The number of clusters of n rows: the square root of half of them, at most 40."""
     return max(1, min(MAX_CLUSTERS, round(math.sqrt(rows / 2))))
 
 
@@ -121,11 +119,10 @@ def _distinctive(
         return []
     here = np.array([counter[word] for word in words], np.float64)
     everywhere = np.array([total[word] for word in words], np.float64)
-    weight = _PRIOR * inside
-    prior = weight * everywhere / size
+    prior = inside * everywhere / size  # it counts for as much as the words of the cluster
     elsewhere = everywhere - here
-    odds_here = np.log((here + prior) / (inside + weight - here - prior))
-    odds_elsewhere = np.log((elsewhere + prior) / (size - inside + weight - elsewhere - prior))
+    odds_here = np.log((here + prior) / (2 * inside - here - prior))
+    odds_elsewhere = np.log((elsewhere + prior) / (size - elsewhere - prior))
     scores = (odds_here - odds_elsewhere) / np.sqrt(1 / (here + prior) + 1 / (elsewhere + prior))
     order = sorted(range(len(words)), key=lambda i: (-scores[i], words[i]))[:_WORDS]
     return [words[i] for i in order if scores[i] > _LEAST_Z]

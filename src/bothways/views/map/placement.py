@@ -18,7 +18,7 @@ from bothways.views.map.projection import (
     require_umap,
 )
 from bothways.views.map.results import VectorMap
-from bothways.views.map.sources import MapSource, read_arrays, read_file
+from bothways.views.map.sources import MapPoints, read_arrays, read_file
 
 __all__ = ["MAX_POINTS", "NEIGHBORS", "MapProgress", "map"]
 
@@ -95,7 +95,7 @@ def _check(projection: str, clusters: int | None, points: int) -> None:
 
 
 def _place(
-    source: MapSource,
+    source: MapPoints,
     projection: Projection,
     clusters: int | None,
     seed: int,

@@ -15,10 +15,10 @@ from bothways.files.nearest import check_finite
 from bothways.files.vector_file import VectorFile, open_vector_file
 from bothways.views.map.columns import MapColumn, parse_column
 
-__all__ = ["MapSource", "read_arrays", "read_file"]
+__all__ = ["MapPoints", "read_arrays", "read_file"]
 
 
-class MapSource(NamedTuple):
+class MapPoints(NamedTuple):
     """The points of a map before they are placed.
 
     vectors: float32 (n, d). rows: the number of each in the file, from 0, int64 (n,).
@@ -37,7 +37,7 @@ class MapSource(NamedTuple):
 
 def read_file(
     path: str | os.PathLike[str], columns: Sequence[str], points: int, seed: int
-) -> MapSource:
+) -> MapPoints:
     """The vectors of a file or a folder, at most `points` of them, drawn at random.
 
     Raises:
@@ -55,7 +55,7 @@ def read_file(
         chosen = np.zeros(total, bool)
         chosen[rows] = True
         names = file.ids_and_texts(rows)
-        return MapSource(
+        return MapPoints(
             vectors,
             rows,
             total,
@@ -114,7 +114,7 @@ def read_arrays(
     columns: Mapping[str, Sequence[Any]],
     points: int,
     seed: int,
-) -> MapSource:
+) -> MapPoints:
     """The same from arrays.
 
     Raises:
@@ -140,7 +140,7 @@ def read_arrays(
     if len(infinite):
         raise InputError(f"vectors[{infinite[0]}]: holds NaN or infinity")
     numbers = rows.tolist()
-    return MapSource(
+    return MapPoints(
         chosen,
         rows,
         total,
