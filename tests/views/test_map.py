@@ -233,7 +233,7 @@ def test_umap_is_used_with_exact_neighbors(
     pytest.importorskip("umap", reason="umap-learn is not installed; make test-extras installs it")
     first = bothways.map(VECTORS, projection="umap")
     assert (first.coordinates == bothways.map(VECTORS, projection="umap").coordinates).all()
-    assert first.kept.mean() > 2 * view.kept.mean()
+    assert first.kept.mean() > 1.3 * view.kept.mean()
     assert first.shares is None
 
 
