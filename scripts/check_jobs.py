@@ -40,6 +40,10 @@ class NoEncoder:
 
     backend = SimpleNamespace(name="none", device="cpu", precision="fp32")
 
+    def prepare(self, texts: list[Any], **_: Any) -> list[Any]:
+        """The texts."""
+        return texts
+
     def encode_detailed(self, texts: list[Any], **options: Any) -> SequenceVectors:
         """Vectors of zeros."""
         n = len(texts)

@@ -25,7 +25,12 @@ from bothways.inference.prompts import PromptRole
 from bothways.inference.saved_session import SavedSession
 from bothways.inference.selection import Selection
 from bothways.inference.session import LoadArguments, Session, open_session
-from bothways.inference.vectors import SequenceVector, SequenceVectors, TokenVectors
+from bothways.inference.vectors import (
+    PreparedSequences,
+    SequenceVector,
+    SequenceVectors,
+    TokenVectors,
+)
 from bothways.io.progress import ProgressCallback
 from bothways.model.config import PoolingMode
 from bothways.model.heads import HeadTask
@@ -226,12 +231,36 @@ class Encoder:
         max_tokens: int | None = None,
         progress: bool | ProgressCallback = False,
     ) -> SequenceVector | SequenceVectors:
-        """As `encode`, with what it would warn of, counted for each sequence, and no warning."""
+        """As `encode`, with what it would warn of, counted for each sequence, and no warning.
+
+        sequences: also those that `prepare` returned for the same options.
+        """
         options = RunOptions(
             on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown, max_length
         )
         vector = VectorOptions(pooling, normalize, dimensions)
         return vectors.encode_detailed(self.session, sequences, vector=vector, options=options)
+
+    def prepare(
+        self,
+        sequences: Any,
+        *,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+        role: PromptRole | None = None,
+        on_overflow: OnOverflow = "truncate",
+        on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
+    ) -> PreparedSequences:
+        """Tokenize sequences for `encode_detailed`, in another thread while it encodes others.
+
+        Raises:
+            InputError: as `encode`.
+        """
+        options = RunOptions(
+            on_overflow, None, False, prompt, prompt_name, role, on_unknown, max_length
+        )
+        return vectors.prepare(self.session, sequences, options)
 
     @one_or_many(TokenVectors, list[TokenVectors])
     def contextualize(

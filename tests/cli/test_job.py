@@ -250,3 +250,44 @@ def test_a_job_is_worked_on_by_a_ray_cluster(
         code, _, err = run("job", "work", "vectors", *options)
         assert code == 1
         assert "error: --worker" in err or "error: --cpus" in err
+
+
+def test_vectors_are_stored_in_the_form_that_is_asked_for(encode: Run, run: Run) -> None:
+    code, _, err = encode("--vectors-as", "int8")
+    assert code == 0, err
+    kind = pq.read_schema(Path("vectors/part-000000-of-000005.parquet")).field("vector").type
+    assert (str(kind.value_type), kind.list_size) == ("int8", 8)
+    code, out, err = run("search", "MKV", "--in", "vectors/", "-k", 1, "--json")
+    assert code == 0, err
+    assert "scores are cosines with quantized vectors" in err
+    assert json.loads(out)["vectors_as"] == "int8"
+    code, out, err = run("job", "verify", "vectors/", "--deep")
+    assert (code, "have the same bits" in out + err) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-o", "x.jsonl", "--vectors-as", "int8"], ".jsonl has vectors in full; use .parquet"),
+        (["-o", "x.parquet", "--tokens", "--vectors-as", "f16"], "leave out --vectors-as"),
+        (["-o", "x.parquet", "--vectors-as", "int4"], "'int4'"),
+    ],
+)
+def test_forms_that_an_output_does_not_have_are_refused(
+    run: Run, model: str, options: list[str], message: str
+) -> None:
+    Path("x.txt").write_text("MKV\n")
+    code, _, err = run("encode", "x.txt", "--model", model, *options)
+    assert code != 0
+    assert message in err
+    assert not list(Path().glob("x.[jp]*"))
+
+
+def test_int8_of_standard_input_is_refused(model: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bothways", "encode", "-", "-o", "x.parquet", "--model", model,
+         "--vectors-as", "int8"],
+        input="MKV\n", cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "--vectors-as int8 reads the inputs twice" in done.stderr

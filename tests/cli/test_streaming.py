@@ -30,6 +30,9 @@ class CountingEncoder:
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     reader: ClassVar[None] = None
 
+    def prepare(self, texts: Sequence[str], **_: Any) -> Sequence[str]:
+        return texts
+
     def encode_detailed(self, texts: Sequence[str], **options: Any) -> SequenceVectors:
         self.calls.append(list(texts))
         self.options = options

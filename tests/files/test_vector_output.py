@@ -77,7 +77,7 @@ def test_npy_holds_the_vectors_and_a_file_beside_it_the_origin(
     np.testing.assert_array_equal(vectors, np.concatenate([part.vectors for part in parts]))
     facts = json.loads((tmp_path / "out.npy.json").read_text())
     digests = {key: facts.pop(key) for key in ("sha256", "sample_sha256", "ids_sha256")}
-    assert facts == {**dataclasses.asdict(origin), "rows": 140, "bytes": path.stat().st_size}
+    assert facts == {**origin.to_json(), "rows": 140, "bytes": path.stat().st_size}
     assert all(len(digest) == 64 for digest in digests.values())
     assert np.load(path, mmap_mode="r").shape == (140, 4)
 
@@ -97,7 +97,7 @@ def test_jsonl_holds_one_object_per_row_with_the_origin(
     assert [row["truncated"] for row in rows] == [False, True, False]
     assert [row["num_tokens"] for row in rows] == [3, 4, 5]
     assert [row["num_unknown"] for row in rows] == [0, 1, 2]
-    assert all(row["origin"] == dataclasses.asdict(origin) for row in rows)
+    assert all(row["origin"] == origin.to_json() for row in rows)
 
 
 def test_jsonl_numbers_give_the_same_float32_again(

@@ -27,8 +27,9 @@ def test_items_are_computed_ahead_up_to_the_count() -> None:
 
     ahead = read_ahead(items(), count=3)
     next(ahead)
-    for _ in range(4):  # those in the queue, and the one that waits for a place in it
+    for _ in range(4):  # the first, and three ahead
         assert computed.acquire(timeout=5)
+    assert not computed.acquire(timeout=0.02)
     ahead.close()
 
 
@@ -49,3 +50,18 @@ def test_closing_ends_the_thread() -> None:
     assert threads()
     ahead.close()
     assert not threads()
+
+
+def test_closing_closes_the_generator_of_the_items() -> None:
+    closed = threading.Event()
+
+    def items() -> Iterator[int]:
+        try:
+            yield from range(1000)
+        finally:
+            closed.set()
+
+    ahead = read_ahead(items())
+    next(ahead)
+    ahead.close()
+    assert closed.is_set()

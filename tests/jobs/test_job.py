@@ -318,7 +318,7 @@ def test_bad_rows_are_encoded_again_after_a_fix(
 ) -> None:
     path = tmp_path / "x.txt"
     path.write_text("MKV\n" * 15 + "CC\n")
-    monkeypatch.setattr("bothways.jobs.shards.checked_size", refuse_cc)
+    monkeypatch.setattr("bothways.jobs.shard_chunks.checked_size", refuse_cc)
     job = jobs.prepare(path)
     jobs.run(job)
     assert [row["code"] for row in bad_rows(job.folder)] == ["refused"]
@@ -351,7 +351,7 @@ def test_compressed_inputs_have_the_same_parts(jobs: JobMaker, tmp_path: Path, c
 def test_copied_columns_have_one_type_in_all_parts(
     jobs: JobMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bothways.jobs.shards._TYPED_ROWS", 20)
+    monkeypatch.setattr("bothways.jobs.shard_rows._TYPED_ROWS", 20)
     path = tmp_path / "x.jsonl"
     rows = [{"text": "MK", "n": None if i < 10 else i} for i in range(20)]
     path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"text": "MK", "n": "x"}]))

@@ -10,7 +10,7 @@ from tests.support.jobs import JobMaker
 from bothways.errors import DataFileError
 from bothways.files import read_origin
 from bothways.jobs.job import open_job
-from bothways.jobs.shards import machine_of
+from bothways.jobs.records import machine_of
 from bothways.jobs.status import JobStatus, status_of
 from bothways.jobs.verify import verify_files, verify_vectors
 

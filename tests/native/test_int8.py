@@ -67,7 +67,22 @@ def test_int8_is_close_to_fp32_in_windows(isa: str) -> None:
 
 
 @pytest.mark.parametrize("isa", available_isas())
-@pytest.mark.parametrize("positions", ["relative", "alibi"])
+def test_int8_is_close_to_fp32_with_shared_keys_in_one_direction(isa: str) -> None:
+    _expect_close_to_fp32(
+        isa,
+        num_heads=6,
+        num_key_value_heads=2,
+        head_size=20,
+        d_model=66,
+        d_ff=90,
+        attention_direction="causal",
+        norm_placement="sandwich",
+        query_key_norm="head",
+    )
+
+
+@pytest.mark.parametrize("isa", available_isas())
+@pytest.mark.parametrize("positions", ["relative", "alibi", "disentangled"])
 def test_int8_is_close_to_fp32_with_a_bias_by_distance(isa: str, positions: str) -> None:
     _expect_close_to_fp32(
         isa,

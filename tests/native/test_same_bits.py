@@ -29,6 +29,17 @@ CONFIGS = {
         num_layers=2, num_heads=3, d_model=48, d_ff=64, max_length=400, vocab_size=50,
         position_embedding="none", attention_positions="alibi", gated=True,
     ),
+    "disentangled": EncoderConfig(
+        num_layers=2, num_heads=2, d_model=24, d_ff=32, max_length=400, vocab_size=50,
+        position_embedding="none", attention_positions="disentangled", relative_buckets=100,
+        relative_max_distance=300,
+    ),
+    "causal, shared keys, norm of heads, sandwich": EncoderConfig(
+        num_layers=2, num_heads=6, num_key_value_heads=2, head_size=10, d_model=40, d_ff=64,
+        max_length=400, vocab_size=50, position_embedding="none", attention_positions="rotary",
+        norm="rms", norm_placement="sandwich", query_key_norm="head",
+        attention_direction="causal", windows=(None, 30),
+    ),
 }  # fmt: skip
 LENGTHS = [1, 2, 3, 5, 7, 13, 14, 15, 16, 17, 29, 31, 33, 64, 65, 100, 127, 129, 257, 400]
 BATCHES = 300

@@ -14,6 +14,9 @@ from tests.support.vector_parts import ORIGIN, clustered, write_part
 from bothways import native
 from bothways.errors import DataFileError, InputError
 from bothways.files import Condition, SearchHit, find_like, find_nearest, find_nearest_many
+from bothways.files.vector_folder import VectorFolder
+from bothways.files.vector_form import VectorForm, hash_ranges
+from bothways.model.quantization import quantization_ranges
 from bothways.search import BitIndex, build_index, open_index
 
 QUERIES = clustered(5, 3)
@@ -257,7 +260,7 @@ def test_bits_with_other_rows_than_the_part_are_an_error(folder: str) -> None:
     fields = json.loads(path.read_text())
     fields["parts"][0]["rows"] = 1400
     path.write_text(json.dumps(fields))
-    with pytest.raises(DataFileError, match=r"part-0\.parquet has 1500 rows, and its index 1400"):
+    with pytest.raises(DataFileError, match=r"part-0\..*bits: truncated or damaged; delete"):
         search_by_index(folder)
 
 
@@ -269,3 +272,47 @@ def test_a_file_has_no_index(folder: str) -> None:
 def test_an_impossible_oversampling_is_an_error(folder: str) -> None:
     with pytest.raises(InputError, match="oversampling=0"):
         build_index(folder, oversampling=0)
+
+
+def test_only_parts_with_hits_are_opened(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    build_index(folder)
+    expected = search(folder, 1)
+    opened_parts: list[str] = []
+    open_part: Any = VectorFolder.open_part
+
+    def count(self: VectorFolder, path: str) -> Any:
+        opened_parts.append(path)
+        return open_part(self, path)
+
+    monkeypatch.setattr(VectorFolder, "open_part", count)
+    assert search_by_index(folder, 1) == expected
+    hit_parts = {int(hits[0].row >= 1500) for hits in expected}
+    assert len(opened_parts) == len(hit_parts)
+
+
+def test_many_queries_are_divided_among_threads(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bothways.search.sign_bits.num_threads", lambda _: 3)
+    build_index(folder)
+    queries = clustered(40, 4)
+    index = opened(folder)
+    many = find_nearest_many(folder, queries, ORIGIN, 5, index=index)
+    assert many == [find_nearest(folder, query, ORIGIN, 5, index=index) for query in queries]
+
+
+@pytest.mark.parametrize("form", ["f16", "int8", "binary"])
+def test_folders_of_quantized_vectors_are_indexed(tmp_path: Path, form: VectorForm) -> None:
+    folder = tmp_path / "vectors"
+    folder.mkdir()
+    vectors = clustered(3000, 1)
+    ranges = quantization_ranges(vectors) if form == "int8" else None
+    digest = "" if ranges is None else hash_ranges(ranges)
+    for part in range(2):
+        rows = vectors[part::2]
+        path = folder / f"part-{part}.parquet"
+        write_part(path, rows, ranges, vectors_as=form, ranges_sha256=digest)
+    report = build_index(str(folder))
+    assert report.recall is not None
+    assert report.recall.value > 0.95
+    assert search_by_index(str(folder)) == search(str(folder))

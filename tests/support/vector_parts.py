@@ -30,11 +30,13 @@ def clustered(rows: int, seed: int) -> np.ndarray:
     return np.asarray(centers[rng.integers(0, 20, rows)] + noise, np.float32)
 
 
-def write_part(path: Path, vectors: np.ndarray, **fields: Any) -> None:
+def write_part(
+    path: Path, vectors: np.ndarray, ranges: np.ndarray | None = None, **fields: Any
+) -> None:
     """Write vectors with the ids PART/0, PART/1, ... fields: of the origin, to replace."""
     count = len(vectors)
     with open_vector_output(str(path), overwrite=True) as output:
-        writer = output.start(dataclasses.replace(ORIGIN, **fields))
+        writer = output.start(dataclasses.replace(ORIGIN, **fields), ranges)
         ids = [f"{path.stem}/{row}" for row in range(count)]
         zeros = np.zeros(count, np.int64)
         writer.write(VectorBatch(ids, [None] * count, vectors, zeros, zeros, zeros > 0))

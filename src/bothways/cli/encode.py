@@ -28,13 +28,17 @@ from bothways.errors import InputError
 from bothways.io.options import Option
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from bothways.encoder import Encoder
     from bothways.files import InputFile, ReadProgress, Row, VectorOutput
     from bothways.files.token_output import TokenOutput
+    from bothways.streaming.memory import ChunkPlan
 
 __all__ = ["COMMAND", "encode"]
 
 VectorFormat = Literal["parquet", "npy", "jsonl"]
+VectorForm = Literal["f32", "f16", "int8", "binary"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,6 +70,14 @@ class EncodeOptions(o.PoolingOptions):
             advanced=True,
         ),
     ] = True  # fmt: skip
+    vectors_as: Annotated[
+        VectorForm,
+        Option(
+            "Form of the vectors in .parquet and .npy: float32, float16, or a byte or a bit per "
+            "dimension; int8 reads the inputs twice.",
+            group="Output", unit="FORM", advanced=True,
+        ),
+    ] = "f32"  # fmt: skip
     tokens: Annotated[
         bool,
         Option(
@@ -98,6 +110,7 @@ def encode(
     from bothways.cli.streaming import encode_rows, encode_tokens, report_totals
     from bothways.files import ReadProgress
     from bothways.files.token_output import TokenOutput
+    from bothways.files.vector_form import hash_ranges
     from bothways.streaming.memory import plan_chunks, reduce_memory_retention
 
     reduce_memory_retention()
@@ -124,13 +137,13 @@ def encode(
             out = stack.enter_context(_open_output(options))
         if keep and out.format == "npy":
             raise InputError(".npy has vectors only; use .parquet or .jsonl with --keep")
+        if options.vectors_as != "f32" and out.format == "jsonl":
+            raise InputError(
+                f".jsonl has vectors in full; use .parquet or .npy with --vectors-as "
+                f"{options.vectors_as}"
+            )
         encoder = models.load(options.model, backend, quiet=quiet)
-        origin = models.origin_of(encoder, options.model, settings)
-        if isinstance(out, TokenOutput):
-            origin = models.token_origin(encoder, origin)
-            encode_all = partial(encode_tokens, writer=out.start(origin))
-        else:
-            encode_all = partial(encode_rows, writer=out.start(origin))
+        origin = models.origin_of(encoder, options.model, settings, options.vectors_as)
         plan = plan_chunks(
             overflow.max_memory,
             encoder,
@@ -138,6 +151,17 @@ def encode(
             windows=overflow.on_overflow == "window",
             token_vectors=options.tokens,
         )
+        if not all(Path(file.source).is_file() for file in files):
+            plan = dataclasses.replace(plan, ahead=False)  # a read that waits cannot be stopped
+        if isinstance(out, TokenOutput):
+            origin = models.token_origin(encoder, origin)
+            encode_all = partial(encode_tokens, writer=out.start(origin))
+        else:
+            ranges = None
+            if options.vectors_as == "int8":
+                ranges = _measure_ranges(files, inputs, encoder, settings, plan, quiet=quiet)
+                origin = dataclasses.replace(origin, ranges_sha256=hash_ranges(ranges))
+            encode_all = partial(encode_rows, writer=out.start(origin, ranges))
         read_progress = ReadProgress(files)
         rows = stack.enter_context(
             contextlib.closing(_read_rows(files, inputs, keep, encoder, read_progress, quiet=quiet))
@@ -188,6 +212,8 @@ def _suggest_slash(options: EncodeOptions) -> Iterator[None]:
 
 
 def _check_tokens(options: EncodeOptions) -> None:
+    if options.tokens and options.vectors_as != "f32":
+        raise InputError("--tokens writes vectors as float32; leave out --vectors-as")
     for name in ("pooling", "normalize", "dimensions"):
         if options.tokens and getattr(options, name) is not None:
             raise InputError(
@@ -205,6 +231,36 @@ def _open_output(
     return open_output(
         options.output, output_format=options.output_format, overwrite=options.overwrite
     )
+
+
+def _measure_ranges(
+    files: "Sequence[InputFile]",
+    inputs: o.InputOptions,
+    encoder: "Encoder",
+    settings: models.EncodeSettings,
+    plan: "ChunkPlan",
+    *,
+    quiet: bool,
+) -> "np.ndarray":
+    """The ranges of int8 vectors, from a sample of the rows, for which the inputs are read once.
+
+    Raises:
+        InputError: if an input cannot be read twice.
+    """
+    from bothways.files import ReadProgress
+    from bothways.streaming.calibration import measure_ranges, sample_rows
+
+    for file in files:
+        if not Path(file.source).is_file():
+            raise InputError(
+                f"{file.name}: --vectors-as int8 reads the inputs twice; give a file, or use "
+                "--vectors-as f16"
+            )
+    rows = _read_rows(files, inputs, (), encoder, ReadProgress(files), quiet=True)
+    if not quiet:
+        note("measuring the ranges of int8 vectors")
+    with contextlib.closing(rows):
+        return measure_ranges(encoder, sample_rows(rows), settings, plan)
 
 
 def _read_rows(

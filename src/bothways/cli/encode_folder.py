@@ -15,6 +15,8 @@ from bothways.files.formats import require_parquet
 from bothways.io.options import Option
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from bothways.cli.encode import EncodeOptions
     from bothways.files import InputFile
     from bothways.jobs.job import EncodingJob
@@ -72,8 +74,10 @@ def encode_folder(
         InputError: if an option is for a single file.
     """
     from bothways.files.columns import ColumnSelection
+    from bothways.jobs.calibration import calibrate_job
     from bothways.jobs.job import check_folder, prepare_job
     from bothways.jobs.spec import JobSpec
+    from bothways.streaming.memory import plan_chunks
 
     _check_options(options)
     folder_options.limit  # noqa: B018 - refuses a wrong limit before a model is loaded
@@ -81,7 +85,7 @@ def encode_folder(
     require_parquet(options.output)
     check_folder(folder)
     encoder = models.load(options.model, backend, quiet=quiet)
-    origin = models.origin_of(encoder, options.model, settings)
+    origin = models.origin_of(encoder, options.model, settings, options.vectors_as)
     spec = JobSpec(
         inputs=tuple(files),
         columns=ColumnSelection(inputs.column, inputs.id_column, keep),
@@ -92,8 +96,16 @@ def encode_folder(
         texts=options.text,
         shard_rows=folder_options.shard_rows or JobSpec.default_shard_rows(origin.dimensions),
     )
+
+    def calibrate(job: "EncodingJob") -> "np.ndarray":
+        windows = settings.on_overflow == "window"
+        plan = plan_chunks(max_memory, encoder, dimensions=origin.dimensions, windows=windows)
+        return calibrate_job(job, encoder, plan)
+
     with stage_progress("planning", quiet=quiet) as report:
-        job = prepare_job(folder, spec, restart=folder_options.restart, report=report)
+        job = prepare_job(
+            folder, spec, restart=folder_options.restart, report=report, calibrate=calibrate
+        )
     if not quiet:
         _note_columns(job, inputs)
     if folder_options.plan_only:

@@ -102,7 +102,7 @@ class JobIdWatch:
 
     def _rows_of(self, number: int) -> "Iterator[Row]":
         from bothways.files import ReadProgress, Row
-        from bothways.jobs.shards import read_shard
+        from bothways.jobs.shard_rows import read_shard
 
         shard = self._job.plan.shards[number]
         with contextlib.closing(read_shard(self._job, shard, ReadProgress([]))) as rows:

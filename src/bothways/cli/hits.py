@@ -44,6 +44,7 @@ def print_hits(
     many: bool,
     as_json: bool,
     recall: float | None = None,
+    vectors_as: str | None = None,
 ) -> None:
     """Print the rows that one query found.
 
@@ -51,11 +52,13 @@ def print_hits(
     Elsewhere they hold the whole text, separated by tabs.
 
     many: whether there are several queries, so that each line or object must name its own.
-    recall: of the index that found the rows, for JSON.
+    recall: of the index that found the rows, and vectors_as: the form of quantized vectors, for
+    JSON.
     """
     if as_json:
         named = {"query_id": query.id, "query": query.value} if many else {}
-        measured = {} if recall is None else {"recall": recall}
+        facts = {"recall": recall, "vectors_as": vectors_as}
+        measured = {name: value for name, value in facts.items() if value is not None}
         for hit in hits:
             print(json.dumps(named | hit._asdict() | measured))
     elif sys.stdout.isatty():

@@ -2,8 +2,6 @@
 
 import contextlib
 import dataclasses
-import sys
-from collections.abc import Generator
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -11,11 +9,10 @@ import typer
 
 from bothways.cli import models
 from bothways.cli import options as o
-from bothways.cli.arguments import decode_text
 from bothways.cli.command import command
 from bothways.cli.console import note, warn
 from bothways.cli.hits import Query, print_hits
-from bothways.cli.inputs import note_tables, report_missing
+from bothways.cli.search_queries import QueriesOptions, read_argument, read_queries
 from bothways.errors import DataFileError, InputError, MissingExtra
 from bothways.io.options import Option
 from bothways.model.config import PoolingMode
@@ -24,7 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bothways.encoder import Encoder
-    from bothways.files import Condition, InputFile, Origin
+    from bothways.files import Condition, Origin
+    from bothways.files.vector_file import VectorFile
     from bothways.search import BitIndex
 
 __all__ = ["COMMAND", "search"]
@@ -93,20 +91,6 @@ class SearchOptions:
     ] = None  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class QueriesOptions(o.InputOptions):
-    """Files of queries, and the columns of their rows."""
-
-    inputs: Annotated[
-        tuple[str, ...],
-        Option(
-            "File of queries, one per row, in any format that `bothways encode` reads, or - for "
-            "standard input.",
-            group="Input", unit="FILE", flags=("--queries",),
-        ),
-    ] = ()  # fmt: skip
-
-
 def search(
     options: SearchOptions,
     queries: QueriesOptions,
@@ -142,7 +126,8 @@ def search(
         _search_queries(query, queries, options, where, backend, as_json=as_json, quiet=quiet)
         return
     _refuse_query_options(options)
-    index = _open_index(options, quiet=quiet)
+    index = _open_index(options)
+    _note_index(options, index, quiet=quiet)
     hits = find_like(
         options.file,
         options.like,
@@ -152,8 +137,11 @@ def search(
         scan=default_scan(),
         index=index,
     )
+    with _open_vectors(options, index) as file:
+        form = _form(options, file.origin, quiet=quiet)
     recall = _recall(index)
-    print_hits(hits, Query(options.like, "", ""), many=False, as_json=as_json, recall=recall)
+    query_row = Query(options.like, "", "")
+    print_hits(hits, query_row, many=False, as_json=as_json, recall=recall, vectors_as=form)
 
 
 def _search_queries(
@@ -172,13 +160,15 @@ def _search_queries(
     files = check_inputs(
         queries.inputs, queries.file_options, note=(lambda _: None) if quiet else note
     )
-    argument = None if query is None else _read_argument(query)
-    encoder, settings, origin = _load(options, backend, quiet=quiet)
+    argument = None if query is None else read_argument(query)
+    index = _open_index(options)
+    encoder, settings, origin, stored = _load(options, index, backend, quiet=quiet)
     if models.kind_of(encoder) == "series":
         raise InputError("this model reads series, and search needs text or symbols")
-    index = _open_index(options, quiet=quiet)
+    _note_index(options, index, quiet=quiet)
+    form = _form(options, stored, quiet=quiet)
     recall = _recall(index)
-    with contextlib.closing(_read_queries(files, queries, encoder, quiet=quiet)) as from_files:
+    with contextlib.closing(read_queries(files, queries, encoder, quiet=quiet)) as from_files:
         every = from_files if argument is None else iter([argument])
         while block := list(islice(every, _BLOCK)):
             hits_per_query = find_nearest_many(
@@ -192,20 +182,48 @@ def _search_queries(
                 index=index,
             )
             for item, hits in zip(block, hits_per_query, strict=True):
-                print_hits(hits, item, many=argument is None, as_json=as_json, recall=recall)
+                print_hits(
+                    hits, item, many=argument is None, as_json=as_json, recall=recall,
+                    vectors_as=form,
+                )  # fmt: skip
             if where and not any(hits_per_query) and not quiet:
                 note("no row has the values of --where")
 
 
-def _open_index(options: SearchOptions, *, quiet: bool) -> "BitIndex | None":
-    """The index of the folder to search, if it has one; says that its results are approximate."""
+def _open_index(options: SearchOptions) -> "BitIndex | None":
+    """The index of the folder to search, if it has one; a graph cannot search some rows only."""
     from bothways.search import open_index
 
     index = None if options.exact else open_index(options.file)
-    if index is not None and options.where:
-        index = index.without_graph()
+    return index.without_graph() if index is not None and options.where else index
+
+
+def _open_vectors(
+    options: SearchOptions, index: "BitIndex | None"
+) -> "contextlib.AbstractContextManager[VectorFile]":
+    from bothways.files import open_vector_file
+
+    if index is None:
+        return open_vector_file(options.file, trust=options.trust)
+    return contextlib.nullcontext(index.open(options.file, trust=options.trust))
+
+
+def _form(options: SearchOptions, stored: "Origin | None", *, quiet: bool) -> str | None:
+    """The form in which the vectors are stored, unless it is float32; says what scores are of."""
+    if stored is None or stored.vectors_as == "f32":
+        return None
+    if not quiet:
+        note(
+            f"{options.file}: its vectors are stored as {stored.vectors_as}, so that scores are "
+            "cosines with quantized vectors"
+        )
+    return stored.vectors_as
+
+
+def _note_index(options: SearchOptions, index: "BitIndex | None", *, quiet: bool) -> None:
+    """Say that results of an index are approximate."""
     if index is None or quiet:
-        return index
+        return
     if (recall := index.recall) is not None:
         note(
             f"searching the index of {options.file}: recall@{recall.k} was {recall.value:.3f} for "
@@ -219,62 +237,20 @@ def _open_index(options: SearchOptions, *, quiet: bool) -> "BitIndex | None":
             f"{missing[0]}{others} not in the index, so that all rows there are compared; to add "
             f"them: bothways index {options.file}"
         )
-    return index
 
 
 def _recall(index: "BitIndex | None") -> float | None:
     return None if index is None or index.recall is None else index.recall.value
 
 
-def _read_argument(query: str) -> Query:
-    """The query on the command line, or on standard input for `-`."""
-    from bothways.files import STDIN
-
-    if query == STDIN:
-        return _checked(Query("0", _read_standard_input(), "standard input"))
-    return _checked(Query("0", decode_text(query), "QUERY"))
-
-
-def _read_standard_input() -> str:
-    """The text of standard input, without the end of its last line."""
-    from bothways.files.decoding import decode_lines, strip_newline
-
-    return strip_newline("".join(decode_lines(sys.stdin.buffer, "standard input")))
-
-
-def _read_queries(
-    files: "list[InputFile]", queries: QueriesOptions, encoder: "Encoder", *, quiet: bool
-) -> "Generator[Query]":
-    from bothways.files import ReadProgress, read_rows
-
-    read_progress = ReadProgress(files)
-    rows = read_rows(
-        files,
-        kind=models.kind_of(encoder),
-        column=queries.column,
-        id_column=queries.id_column,
-        on_missing=queries.on_missing,
-        read_progress=read_progress,
-    )
-    with contextlib.closing(rows):
-        for row in rows if quiet else note_tables(rows, read_progress, columns=False):
-            yield _checked(Query(row.id, row.value, str(row.place)))
-    report_missing(queries, read_progress)
-
-
-def _checked(query: Query) -> Query:
-    if not query.text.strip():
-        raise InputError(f"{query.place}: the query is empty; give a text or symbols to search for")
-    return query
-
-
 def _load(
-    options: SearchOptions, backend: o.BackendOptions, *, quiet: bool
-) -> "tuple[Encoder, models.EncodeSettings, Origin]":
-    """The encoder of the query, with the settings that make vectors like those of the file."""
-    from bothways.files import open_vector_file
+    options: SearchOptions, index: "BitIndex | None", backend: o.BackendOptions, *, quiet: bool
+) -> "tuple[Encoder, models.EncodeSettings, Origin, Origin | None]":
+    """The encoder of the query, with the settings that make vectors like those of the file.
 
-    with open_vector_file(options.file, trust=options.trust) as file:
+    Also their origin, and that of the vectors of the file.
+    """
+    with _open_vectors(options, index) as file:
         stored, dimensions = file.origin, file.dimensions
     source = options.model or (None if stored is None else stored.model)
     if source is None:
@@ -298,7 +274,7 @@ def _load(
             f"{options.file}: does not say what made its vectors; on your word, they are compared "
             f"with those of {source}, pooling {origin.pooling}"
         )
-    return encoder, settings, origin
+    return encoder, settings, origin, stored
 
 
 def _check_dimensions(file: str, dimensions: int | None, query: "Origin") -> None:

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import warnings
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bothways.cli.console import note, warn
@@ -15,6 +16,7 @@ from bothways.files.kept_cells import KeptCells
 from bothways.files.record_writers import RecordWriter
 from bothways.files.token_output import TokenBatch, TokenWriter
 from bothways.io.progress import ProgressCallback
+from bothways.io.write_behind import WriteBehind
 from bothways.sequences.unknown_tokens import explain_unknown
 from bothways.streaming.chunks import (
     encode_chunk,
@@ -24,10 +26,12 @@ from bothways.streaming.chunks import (
     vector_batch,
 )
 from bothways.streaming.memory import ChunkPlan
+from bothways.streaming.prepared import prepare_chunks
 from bothways.streaming.settings import EncodeSettings
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
+    from bothways.inference.vectors import SequenceVectors
 
 __all__ = [
     "Totals",
@@ -78,18 +82,35 @@ def encode_rows(
         InputError: naming the file and row of a sequence that cannot be encoded.
     """
     totals = Totals()
-    for chunk, progress in _each_chunk(rows, totals, plan, read_progress, report):
-        encodings = encode_chunk(encoder, chunk, settings, plan, progress)
-        writer.write(vector_batch(chunk, encodings, texts=texts), KeptCells.of(chunk))
-        totals.tokens += int(encodings.num_tokens.sum())
-        totals.truncated += int(encodings.truncated.sum())
-        if settings.on_unknown == "warn" and encodings.mostly_unknown.any():
-            first = chunk[int(encodings.mostly_unknown.argmax())]
-            totals.count_unknown(
-                int(encodings.mostly_unknown.sum()),
-                f"{first.place}; {explain_unknown(first.value, encoder.reader)}",
-            )
+    before: float | None = 0.0
+    chunks = prepare_chunks(encoder, rows, settings, plan, read_progress)
+    with contextlib.closing(chunks), WriteBehind(enabled=plan.ahead) as behind:
+        for chunk, prepared, after in chunks:
+            progress = _chunk_progress(report, totals.tokens, before, after)
+            encodings = encode_chunk(encoder, chunk, settings, plan, progress, prepared)
+            batch = vector_batch(chunk, encodings, texts=texts)
+            behind.submit(partial(writer.write, batch, KeptCells.of(chunk)))
+            _count(totals, chunk, encodings, settings, encoder)
+            before = after
     return totals
+
+
+def _count(
+    totals: Totals,
+    chunk: list[Row],
+    encodings: "SequenceVectors",
+    settings: EncodeSettings,
+    encoder: "Encoder",
+) -> None:
+    totals.rows += len(chunk)
+    totals.tokens += int(encodings.num_tokens.sum())
+    totals.truncated += int(encodings.truncated.sum())
+    if settings.on_unknown == "warn" and encodings.mostly_unknown.any():
+        first = chunk[int(encodings.mostly_unknown.argmax())]
+        totals.count_unknown(
+            int(encodings.mostly_unknown.sum()),
+            f"{first.place}; {explain_unknown(first.value, encoder.reader)}",
+        )
 
 
 def predict_rows(

@@ -6,6 +6,7 @@ import io
 import itertools
 import sys
 from collections.abc import Generator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -45,7 +46,7 @@ def read_byte_lines(file: InputFile, read_progress: ReadProgress) -> Generator[b
         if b"\r" in first and not first.endswith(b"\n"):
             lines = _lines_of_returns(first, stream, limit)
         else:
-            lines = itertools.chain([first], iter(lambda: stream.readline(limit + 1), b""))
+            lines = itertools.chain([first], iter(partial(stream.readline, limit + 1), b""))
         for number, line in enumerate(lines, 1):
             if len(line) > limit:
                 raise DataFileError(f"{file.name}, line {number}: {explain_size('a line', limit)}")

@@ -33,7 +33,8 @@ class Origin:
     prompt_name: the name of that prompt in the model, "" for a literal text or none. max_length:
     the longest sequence, in tokens. int8_scheme: `sums32` or `sums16`, how the processor computed
     in int8; "" for another precision. Files of earlier versions do not have these three, which are
-    "" and 0 then.
+    "" and 0 then. vectors_as: the form in which the file stores them, see `VectorForm`.
+    ranges_sha256: of the ranges of int8 vectors, "" for other forms.
     """
 
     model: str
@@ -47,10 +48,20 @@ class Origin:
     prompt_name: str = ""
     max_length: int = 0
     int8_scheme: str = ""
+    vectors_as: str = "f32"
+    ranges_sha256: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields by name, without the form of float32 vectors, which is the default."""
+        fields = dataclasses.asdict(self)
+        for name in ("vectors_as", "ranges_sha256"):
+            if fields[name] == getattr(Origin, name):
+                del fields[name]
+        return fields
 
     def to_metadata(self) -> dict[str, str]:
         """Metadata for a Parquet schema: each field under the key `bothways.<field>`."""
-        return {_PREFIX + name: str(value) for name, value in dataclasses.asdict(self).items()}
+        return {_PREFIX + name: str(value) for name, value in self.to_json().items()}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[bytes, bytes] | None, name: str) -> Self:

@@ -240,16 +240,16 @@ def _divide_table(lines: Iterable[bytes], file: InputFile, part_rows: int) -> Di
     header_lines = tracker.count
     parts: list[FilePart] = []
     last = before = 0
-    start = FilePart(0, tracker.count, tracker.offset, header_lines)
+    line, offset = tracker.count, tracker.offset
     for row, is_blank in records:
         is_next = row == before + 1  # else bad records precede it, and its first byte is not known
         if not parts or (is_next and before - parts[-1].row >= part_rows):
-            parts.append(start._replace(row=before if parts else 0))
+            parts.append(FilePart(before if parts else 0, line, offset, header_lines))
         before = row
-        start = FilePart(row, tracker.count, tracker.offset, header_lines)
+        line, offset = tracker.count, tracker.offset
         if not is_blank:
             last = row
     if last_bad and not parts:
-        parts.append(start)
+        parts.append(FilePart(0, line, offset, header_lines))
     last = max(last, last_bad)
     return DividedFile(last, [part for part in parts if part.row < last])

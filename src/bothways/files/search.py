@@ -1,5 +1,6 @@
 """Exact search in a file of vectors, as a stream: memory is bounded by a batch of vectors."""
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
@@ -25,6 +26,13 @@ __all__ = [
 
 class SearchIndex(Protocol):
     """Finds rows without comparing all of them, such as `bothways.search.BitIndex`."""
+
+    def open(self, path: str, *, trust: bool) -> VectorFile:
+        """The file of the index, of which no more is read than the index needs.
+
+        Raises:
+            DataFileError: as `open_vector_file`.
+        """
 
     def nearest(
         self,
@@ -121,7 +129,7 @@ def find_nearest_many(
     Warns:
         PrecisionWarning: if the precision differs.
     """
-    with open_vector_file(path, trust=trust) as file:
+    with _open(path, index, trust=trust) as file:
         if file.origin is not None:
             check_comparable(origin, file.origin, path)
         return _search(file, queries, k, select_rows(file, where), scan, index)
@@ -145,11 +153,19 @@ def find_like(
         DataFileError: if no row has the id, or several do; and as `find_nearest_many` does.
         MissingExtra: for .parquet, if pyarrow is not installed.
     """
-    with open_vector_file(path, trust=trust) as file:
+    with _open(path, index, trust=trust) as file:
         row = find_row(file, row_id)
         selected = select_rows(file, where)
         (hits,) = _search(file, _vector(file, row)[None], k, selected, scan, index, without=row)
         return hits
+
+
+def _open(
+    path: str, index: SearchIndex | None, *, trust: bool
+) -> contextlib.AbstractContextManager[VectorFile]:
+    if index is None:
+        return open_vector_file(path, trust=trust)
+    return contextlib.nullcontext(index.open(path, trust=trust))
 
 
 def _search(

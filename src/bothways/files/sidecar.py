@@ -5,8 +5,11 @@ import json
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from bothways.errors import CheckpointError, DataFileError
 from bothways.files.origin import TRUST_HINT, Origin
+from bothways.files.vector_form import ranges_from_json, ranges_to_json
 from bothways.io.atomic import atomic_file
 from bothways.io.json_files import read_json
 
@@ -25,7 +28,7 @@ class Sidecar:
     rows: number of vectors. bytes: size of the .npy file. sha256: of the array's bytes, without the
     header. sample_sha256: of the first 4 KiB of each 256 KiB of them. None in files of earlier
     versions, which do not have it. ids_sha256: of the file with the ids of the rows; None without
-    such a file, where the id of each row is its number.
+    such a file, where the id of each row is its number. ranges: of int8 vectors, see `VectorCodec`.
     """
 
     origin: Origin
@@ -34,6 +37,7 @@ class Sidecar:
     sha256: str | None
     sample_sha256: str | None
     ids_sha256: str | None = None
+    ranges: np.ndarray | None = dataclasses.field(default=None, compare=False)
 
     def write(self, path: Path) -> None:
         """Write a JSON object, atomically.
@@ -42,7 +46,7 @@ class Sidecar:
             WriteFailed: if the file cannot be written.
         """
         fields = {
-            **dataclasses.asdict(self.origin),
+            **self.origin.to_json(),
             "rows": self.rows,
             "bytes": self.bytes,
             "sha256": self.sha256,
@@ -50,6 +54,8 @@ class Sidecar:
         }
         if self.ids_sha256 is not None:
             fields["ids_sha256"] = self.ids_sha256
+        if self.ranges is not None:
+            fields["ranges"] = ranges_to_json(self.ranges)
         with atomic_file(path) as temporary:
             temporary.write_bytes(json.dumps(fields, indent=2).encode() + b"\n")
 
@@ -77,6 +83,7 @@ class Sidecar:
             sha256=_optional(fields, "sha256", str, path),
             sample_sha256=_optional(fields, "sample_sha256", str, path),
             ids_sha256=_optional(fields, "ids_sha256", str, path),
+            ranges=ranges_from_json(fields["ranges"], str(path)) if "ranges" in fields else None,
         )
 
 

@@ -127,7 +127,7 @@ class _ParquetTokenWriter:
 class _JsonlTokenWriter:
     def __init__(self, sink: Sink, origin: Origin) -> None:
         self._sink = sink
-        self._origin = json.dumps(dataclasses.asdict(origin))
+        self._origin = json.dumps(origin.to_json())
 
     def write(self, batch: TokenBatch, kept: KeptCells = NO_CELLS) -> None:
         """Write rows and flush, so that a pipe passes them on at once."""

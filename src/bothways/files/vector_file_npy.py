@@ -12,6 +12,7 @@ from bothways.errors import DataFileError
 from bothways.files.array_digest import hash_file, hash_samples
 from bothways.files.row_ids import read_row_ids, row_ids_of
 from bothways.files.sidecar import Sidecar, sidecar_of
+from bothways.files.vector_form import VectorCodec
 from bothways.io.json_files import brief
 
 __all__ = ["NpyVectorFile"]
@@ -31,6 +32,7 @@ class NpyVectorFile:
         self._sidecar = Sidecar.read(sidecar_of(path))
         self.origin = self._sidecar.origin
         self.dimensions = self.origin.dimensions
+        self._codec = VectorCodec.of(self.origin, self._sidecar.ranges, path)
 
     def __enter__(self) -> Self:
         """Open the file."""
@@ -54,11 +56,11 @@ class NpyVectorFile:
 
     def batches(self) -> Iterator[np.ndarray]:
         """See `VectorFile.batches`."""
-        dimensions = self.origin.dimensions
-        rows = max(1, _BATCH_BYTES // (4 * dimensions))
+        codec = self._codec
+        rows = max(1, _BATCH_BYTES // (4 * codec.dimensions))
         self._file.seek(self._start)
-        while data := self._file.read(rows * dimensions * 4):
-            yield np.frombuffer(data, "<f4").reshape(-1, dimensions)
+        while data := self._file.read(rows * codec.row_bytes):
+            yield codec.decode(np.frombuffer(data, codec.dtype).reshape(-1, codec.width))
 
     def read_column(self, column: str) -> Iterator[Any]:
         """See `VectorFile.read_column`; the only column is `id`."""
@@ -86,17 +88,17 @@ class NpyVectorFile:
                 f"{self._path}: not a .npy file that bothways encode wrote: {brief(str(error))}"
             ) from error
         self._start = self._file.tell()
-        dimensions = self.origin.dimensions
-        if dtype != np.dtype("<f4") or is_fortran or len(shape) != 2 or shape[1] != dimensions:
+        codec = self._codec
+        if dtype != codec.dtype or is_fortran or len(shape) != 2 or shape[1] != codec.width:
             raise DataFileError(
-                f"{self._path}: holds {dtype} of shape {shape}; expected float32 in rows of "
-                f"{dimensions}, as in {sidecar_of(self._path).name}"
+                f"{self._path}: holds {dtype} of shape {shape}; expected {codec.dtype} in rows of "
+                f"{codec.width}, as in {sidecar_of(self._path).name}"
             )
         size = os.fstat(self._file.fileno()).st_size - self._start
-        if size != shape[0] * dimensions * 4:
+        if size != shape[0] * codec.row_bytes:
             raise DataFileError(
-                f"{self._path}: damaged or truncated: {shape[0]} rows of {dimensions} float32 "
-                f"take {shape[0] * dimensions * 4} bytes, but it has {size}"
+                f"{self._path}: damaged or truncated: {shape[0]} rows of {codec.width} "
+                f"{codec.dtype} take {shape[0] * codec.row_bytes} bytes, but it has {size}"
             )
         return int(shape[0])
 

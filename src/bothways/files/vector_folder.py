@@ -1,7 +1,9 @@
 """The .parquet files of a folder as one file of vectors."""
 
 import contextlib
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ from bothways.files.origin import Origin, differing_field
 if TYPE_CHECKING:
     from bothways.files.vector_file_parquet import ParquetVectorFile
 
-__all__ = ["VectorFolder", "part_paths"]
+__all__ = ["KnownParts", "VectorFolder", "part_paths"]
 
 
 def part_paths(folder: Path) -> list[Path]:
@@ -34,41 +36,53 @@ def part_paths(folder: Path) -> list[Path]:
     return paths
 
 
+@dataclasses.dataclass(frozen=True)
+class KnownParts:
+    """What parts hold, as it was when an index was made of them. rows: of each part, by name."""
+
+    origin: Origin | None
+    dimensions: int
+    rows: Mapping[str, int]
+
+
 class VectorFolder:
     """The vectors of all parts, which must have one origin. Rows are counted over all parts.
 
     One part is open at a time.
 
-    paths: of the parts, in order. starts: the number of the first row of each part, and at the end
-    the number of rows.
+    known: parts that need not be opened to know what they hold. paths: of the parts, in order.
+    starts: the number of the first row of each part, and at the end the number of rows.
 
     Raises:
         DataFileError: if the folder has no parts, a part is damaged, or their origins differ.
         MissingExtra: if pyarrow is not installed.
     """
 
-    def __init__(self, path: str, *, trust: bool = False) -> None:
+    def __init__(self, path: str, *, trust: bool = False, known: KnownParts | None = None) -> None:
         self.name, self._trust = path, trust
         require_parquet(path)
         self.paths = [str(part) for part in part_paths(Path(path))]
         self.origin: Origin | None = None
         self.dimensions: int | None = None
-        self.columns: list[str] = []
+        self._first: str | None = None
         rows = []
-        for index, part in enumerate(self._parts()):
-            if index == 0:
-                self.origin, self.columns = part.origin, part.columns
-            else:
-                self._check_origin(part.name, part.origin)
-                self.columns = [name for name in self.columns if name in part.columns]
-            self.dimensions = self.dimensions or part.dimensions
-            if part.dimensions not in (None, self.dimensions):
-                raise DataFileError(
-                    f"{part.name}: its vectors have {part.dimensions} dimensions, those of "
-                    f"{self.paths[0]} {self.dimensions}"
-                )
-            rows.append(part.num_rows)
+        for each in self.paths:
+            if known is not None and Path(each).name in known.rows:
+                self._check(each, known.origin, known.dimensions)
+                rows.append(known.rows[Path(each).name])
+                continue
+            with self.open_part(each) as part:
+                self._check(each, part.origin, part.dimensions)
+                rows.append(part.num_rows)
         self.starts: np.ndarray = np.concatenate([[0], np.cumsum(rows)])
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """The columns that all parts have beside the vectors."""
+        columns: list[str] | None = None
+        for part in self._parts():
+            columns = [name for name in columns or part.columns if name in part.columns]
+        return columns or []
 
     def batches(self) -> Iterator[np.ndarray]:
         """See `VectorFile.batches`."""
@@ -118,6 +132,19 @@ class VectorFolder:
         for path in self.paths:
             with self.open_part(path) as part:
                 yield part
+
+    def _check(self, name: str, origin: Origin | None, dimensions: int | None) -> None:
+        """Check that a part has the origin and dimensions of those before it."""
+        if self._first is None:
+            self._first, self.origin = name, origin
+        else:
+            self._check_origin(name, origin)
+        self.dimensions = self.dimensions or dimensions
+        if dimensions not in (None, self.dimensions):
+            raise DataFileError(
+                f"{name}: its vectors have {dimensions} dimensions, those of {self._first} "
+                f"{self.dimensions}"
+            )
 
     def _check_origin(self, name: str, origin: Origin | None) -> None:
         if origin is None or self.origin is None:

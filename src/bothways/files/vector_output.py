@@ -3,6 +3,8 @@
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import numpy as np
+
 from bothways.errors import DataFileError
 from bothways.files.origin import Origin
 from bothways.files.output import Output, OutputFormat, check_output, open_output
@@ -38,14 +40,17 @@ class VectorOutput(Output):
             check_output(sidecar, overwrite=overwrite or (first and _is_sidecar(sidecar)))
             check_output(ids, overwrite=overwrite or (first and has_only_ids(ids)))
 
-    def start(self, origin: Origin) -> VectorWriter:
-        """The writer of vectors that have this origin; call it once."""
+    def start(self, origin: Origin, ranges: np.ndarray | None = None) -> VectorWriter:
+        """The writer of vectors that have this origin; call it once.
+
+        ranges: of int8 vectors, see `VectorCodec`.
+        """
         match self.format:
             case "parquet":
-                return self.attach(ParquetVectorWriter(self.sink, origin))
+                return self.attach(ParquetVectorWriter(self.sink, origin, ranges=ranges))
             case "npy":
                 self._ids = RowIdsWriter(row_ids_of(self.name))
-                self._npy = self.attach(NpyVectorWriter(self.sink, origin, self._ids))
+                self._npy = self.attach(NpyVectorWriter(self.sink, origin, self._ids, ranges))
                 return self._npy
             case _:
                 return self.attach(JsonlVectorWriter(self.sink, origin))

@@ -2,12 +2,13 @@
 
 .parquet  columns id, text, vector, num_tokens, num_unknown, truncated; the origin in the schema's
           metadata
-.npy      only the vectors, float32 (n, d); their origin and digest in NAME.npy.json beside it, and
-          in NAME.npy.ids.jsonl the ids of rows, unless they are row numbers
+.npy      only the vectors (n, width); their origin and digest in NAME.npy.json beside it, and in
+          NAME.npy.ids.jsonl the ids of rows, unless they are row numbers
 .jsonl    one object per row: id, text, vector, num_tokens, num_unknown, truncated, origin. Each row
           has the origin, so that it survives when files are cut, joined or piped.
 
 .parquet and .jsonl also have the columns that are copied from the input, after the others.
+Vectors are float32, or in .parquet and .npy in another form (`VectorForm`).
 """
 
 import dataclasses
@@ -24,14 +25,19 @@ from bothways.files.row_groups import RowGroupWriter
 from bothways.files.row_ids import RowIdsWriter
 from bothways.files.sidecar import Sidecar
 from bothways.files.sink import Sink
+from bothways.files.vector_form import VectorCodec, ranges_to_json
 
 __all__ = [
+    "RANGES_KEY",
     "JsonlVectorWriter",
     "NpyVectorWriter",
     "ParquetVectorWriter",
     "VectorBatch",
     "VectorWriter",
 ]
+
+RANGES_KEY = "bothways.ranges"
+"""The metadata of a Parquet schema with the ranges of int8 vectors, as JSON."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,32 +70,46 @@ class VectorWriter(Protocol):
 
 
 class ParquetVectorWriter:
-    """Writes Parquet in row groups of about 8 MiB; see `RowGroupWriter` for `kept_types`."""
+    """Writes Parquet in row groups of about 8 MiB; see `RowGroupWriter` for `kept_types`.
 
-    def __init__(self, sink: Sink, origin: Origin, kept_types: KeptTypes | None = None) -> None:
+    ranges: of int8 vectors, see `VectorCodec`.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        origin: Origin,
+        kept_types: KeptTypes | None = None,
+        ranges: np.ndarray | None = None,
+    ) -> None:
         import pyarrow as pa
 
-        item = pa.field("element", pa.float32(), nullable=False)
+        self._codec = codec = VectorCodec.of(origin, ranges, "the output")
+        metadata = origin.to_metadata()
+        if codec.ranges is not None:
+            metadata[RANGES_KEY] = json.dumps(ranges_to_json(codec.ranges))
+        item = pa.field("element", pa.from_numpy_dtype(codec.dtype), nullable=False)
         schema = pa.schema(
             [
                 pa.field("id", pa.string(), nullable=False),
                 pa.field("text", pa.string()),
-                pa.field("vector", pa.list_(item, origin.dimensions), nullable=False),
+                pa.field("vector", pa.list_(item, codec.width), nullable=False),
                 pa.field("num_tokens", pa.int32(), nullable=False),
                 pa.field("num_unknown", pa.int32(), nullable=False),
                 pa.field("truncated", pa.bool_(), nullable=False),
             ],
-            metadata={k.encode(): v.encode() for k, v in origin.to_metadata().items()},
+            metadata={k.encode(): v.encode() for k, v in metadata.items()},
         )
         # Vectors look random to a compressor and are all different, so neither compression nor a
-        # dictionary makes them smaller.
+        # dictionary makes them smaller. Parquet stores int8 in four bytes, but in one byte with a
+        # dictionary.
         self._row_groups = RowGroupWriter(
             sink,
             schema,
             kept_types,
-            row_bytes=4 * origin.dimensions + 16,
+            row_bytes=codec.row_bytes + 16,
             compression={"vector.list.element": "none", "id": "snappy", "text": "snappy"},
-            use_dictionary=False,
+            use_dictionary=False if codec.is_float else ["vector.list.element"],
             write_statistics=["num_tokens", "num_unknown", "truncated"],
         )
 
@@ -97,7 +117,7 @@ class ParquetVectorWriter:
         """Add rows; they reach the file when a row group is full."""
         import pyarrow as pa
 
-        flat = pa.array(np.ascontiguousarray(batch.vectors, dtype=np.float32).reshape(-1))
+        flat = pa.array(self._codec.encode(batch.vectors).reshape(-1))
         vector_type = self._row_groups.schema.field("vector").type
         self._row_groups.write(
             [
@@ -119,15 +139,18 @@ class ParquetVectorWriter:
 class NpyVectorWriter:
     """Writes NumPy's format (NEP 1); the header is rewritten once the number of rows is known."""
 
-    def __init__(self, sink: Sink, origin: Origin, ids: RowIdsWriter) -> None:
+    def __init__(
+        self, sink: Sink, origin: Origin, ids: RowIdsWriter, ranges: np.ndarray | None = None
+    ) -> None:
         self._sink, self._origin, self._ids = sink, origin, ids
+        self._codec = VectorCodec.of(origin, ranges, "the output")
         self._rows, self._bytes = 0, 0
         self._digest = ArrayDigest()
         self._write_header()
 
     def write(self, batch: VectorBatch, kept: KeptCells = NO_CELLS) -> None:
         """Add rows."""
-        vectors = np.ascontiguousarray(batch.vectors, dtype="<f4")
+        vectors = self._codec.encode(batch.vectors)
         self._sink.write(vectors.data)
         self._digest.update(vectors)
         self._ids.add(batch.ids)
@@ -151,12 +174,14 @@ class NpyVectorWriter:
             sha256=self._digest.sha256,
             sample_sha256=self._digest.sample_sha256,
             ids_sha256=self._ids.sha256,
+            ranges=self._codec.ranges,
         )
 
     def _write_header(self) -> None:
         # NumPy pads the header so that the first axis can grow in place.
-        shape = (self._rows, self._origin.dimensions)
-        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        shape = (self._rows, self._codec.width)
+        descr = np.lib.format.dtype_to_descr(self._codec.dtype)
+        header = {"descr": descr, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(cast(Any, self._sink), header)
 
 
@@ -165,7 +190,7 @@ class JsonlVectorWriter:
 
     def __init__(self, sink: Sink, origin: Origin) -> None:
         self._sink = sink
-        self._origin = json.dumps(dataclasses.asdict(origin))
+        self._origin = json.dumps(origin.to_json())
 
     def write(self, batch: VectorBatch, kept: KeptCells = NO_CELLS) -> None:
         """Write rows and flush, so that a pipe passes them on at once."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bothways.errors import InputError
 from bothways.inference import runner
 from bothways.inference.inputs import as_inputs
 from bothways.inference.options import RunOptions, VectorOptions
@@ -19,13 +20,41 @@ from bothways.sequences import FittedSequence
 from bothways.sequences.unknown_tokens import is_mostly_unknown
 
 __all__ = [
+    "PreparedSequences",
     "SequenceVector",
     "SequenceVectors",
     "TokenVectors",
     "contextualize",
     "encode",
     "encode_detailed",
+    "prepare",
 ]
+
+
+class PreparedSequences(Sequence[Any]):
+    """Sequences with their tokens, for `encode_detailed` with the options of `prepare`.
+
+    It is a sequence of what was given.
+    """
+
+    def __init__(self, rows: list[Any], fitted: list[FittedSequence], options: RunOptions) -> None:
+        self.rows, self.fitted, self._options = rows, fitted, _options_of_tokens(options)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.rows[index]
+
+    def check(self, options: RunOptions) -> None:
+        """Raise InputError if the sequences were prepared with other options."""
+        if _options_of_tokens(options) != self._options:
+            raise InputError("the sequences were prepared with other options; prepare them again")
+
+
+def _options_of_tokens(options: RunOptions) -> RunOptions:
+    """The options without those that tokens do not depend on."""
+    return dataclasses.replace(options, max_tokens=None, progress=False)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -111,16 +140,33 @@ def encode(
     return first
 
 
+def prepare(session: Session, sequences: Any, options: RunOptions) -> PreparedSequences:
+    """Tokenize sequences, which `encode_detailed` can encode later, in another thread.
+
+    Raises:
+        InputError: as `encode`.
+    """
+    rows, _ = as_inputs(sequences, session.reader)
+    return PreparedSequences(rows, session.prepare(rows, options), options)
+
+
 def encode_detailed(
     session: Session, sequences: Any, *, vector: VectorOptions, options: RunOptions
 ) -> SequenceVector | SequenceVectors:
     """As `encode`, with the number of tokens, of unknown tokens and cuts, and no warning.
 
+    sequences: also those that `prepare` returned.
+
     Raises:
         InputError: as `encode`.
     """
-    rows, single = as_inputs(sequences, session.reader)
-    fitted = session.prepare(rows, options)
+    single = False
+    if isinstance(sequences, PreparedSequences):
+        sequences.check(options)
+        fitted = sequences.fitted
+    else:
+        rows, single = as_inputs(sequences, session.reader)
+        fitted = session.prepare(rows, options)
     vectors = SequenceVectors(
         vectors=_pooled_vectors(session, fitted, vector, options),
         num_tokens=runner.num_tokens(fitted),

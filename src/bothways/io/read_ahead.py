@@ -14,27 +14,30 @@ Item = TypeVar("Item")
 def read_ahead(items: Iterable[Item], count: int = 2) -> Generator[Item]:
     """Yield items in order, of which a thread computes up to `count` ahead.
 
-    An error of the iterator is raised at its place. Closing the generator ends the thread.
+    An error of the iterator is raised at its place. Closing the generator ends the thread, and
+    closes the iterator if it is a generator.
     """
-    ready: queue.Queue[tuple[Item] | BaseException | None] = queue.Queue(count)
+    ready: queue.SimpleQueue[tuple[Item] | BaseException | None] = queue.SimpleQueue()
+    room = threading.Semaphore(count)
     stopped = threading.Event()
-
-    def put(entry: tuple[Item] | BaseException | None) -> None:
-        while not stopped.is_set():
-            with contextlib.suppress(queue.Full):
-                ready.put(entry, timeout=0.1)
-                break
 
     def compute() -> None:
         try:
-            for item in items:
-                put((item,))
-                if stopped.is_set():
+            iterator = iter(items)
+            while room.acquire() and not stopped.is_set():
+                try:
+                    item = next(iterator)
+                except StopIteration:
+                    ready.put(None)
                     return
+                ready.put((item,))
+                del item  # the caller alone holds it
         except BaseException as error:
-            put(error)
-        else:
-            put(None)
+            ready.put(error)
+        finally:
+            if isinstance(items, Generator):
+                with contextlib.suppress(Exception):
+                    items.close()
 
     thread = threading.Thread(target=compute, name="bothways-read-ahead", daemon=True)
     thread.start()
@@ -42,7 +45,10 @@ def read_ahead(items: Iterable[Item], count: int = 2) -> Generator[Item]:
         while (entry := ready.get()) is not None:
             if isinstance(entry, BaseException):
                 raise entry
+            room.release()
             yield entry[0]
+            del entry
     finally:
         stopped.set()
+        room.release()
         thread.join()

@@ -20,6 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import bothways
 from bothways.errors import DataFileError
 from bothways.io.atomic import is_partial, remove_partial, wrap_write_errors
@@ -170,10 +172,12 @@ def prepare_job(
     *,
     restart: bool = False,
     report: Callable[[float], object] = lambda _: None,
+    calibrate: Callable[[EncodingJob], np.ndarray] | None = None,
 ) -> EncodingJob:
     """Plan a job in a folder, or open the one that is there if it is the same.
 
     restart: remove the job that is there, once the new one is planned. report: see `plan_job`.
+    calibrate: measures the ranges of int8 vectors, such as `calibrate_job`.
 
     Raises:
         DataFileError: if the folder has another job, naming the field that differs, or other files.
@@ -190,6 +194,11 @@ def prepare_job(
             )
         return open_job(folder)
     plan = plan_job(spec, report)
+    if spec.origin.vectors_as == "int8":
+        if calibrate is None:
+            raise ValueError("int8 vectors need a function that measures their ranges")
+        spec = spec.with_ranges(calibrate(EncodingJob(folder, "", spec, plan)))
+        content = spec.to_json()
     if restart:
         _remove_job(folder)
     with wrap_write_errors(folder):

@@ -1,13 +1,18 @@
 """Records of finished shards."""
 
 import dataclasses
+import socket
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
+import bothways
 from bothways.errors import DataFileError
 from bothways.jobs.signed_json import read_signed, write_signed
 
-__all__ = ["Machine", "ShardRecord"]
+if TYPE_CHECKING:
+    from bothways.encoder import Encoder
+
+__all__ = ["Machine", "ShardRecord", "machine_of"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,3 +75,17 @@ class ShardRecord:
             return cls(**{**content, "machine": Machine(**content["machine"])})
         except (KeyError, TypeError) as error:
             raise DataFileError(f"{path}: not the record of a shard: {error}") from error
+
+
+def machine_of(encoder: "Encoder") -> Machine:
+    """The machine and backend that an encoder runs on."""
+    backend = encoder.backend
+    return Machine(
+        host=socket.gethostname(),
+        backend=backend.name,
+        device=str(backend.device),
+        isa=getattr(backend, "isa", None),
+        precision=backend.precision,
+        threads=getattr(backend, "threads", None),
+        version=bothways.__version__,
+    )

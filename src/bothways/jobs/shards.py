@@ -1,42 +1,34 @@
 """Encoding one shard: its rows into a part, its bad rows into a report, and its record."""
 
 import dataclasses
-import hashlib
-import itertools
-import socket
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import bothways
-from bothways.errors import DataFileError, InputError, SequenceTooLong
 from bothways.files import ReadProgress, Row, VectorBatch
-from bothways.files.kept_cells import NO_CELLS, KeptCells, KeptTypes
-from bothways.files.parts import BadRow, BadRowCode, read_part
-from bothways.files.sink import Sink
-from bothways.files.vector_writers import ParquetVectorWriter
+from bothways.files.kept_cells import KeptCells
+from bothways.files.parts import BadRow
 from bothways.io.atomic import open_atomic
 from bothways.jobs.bad_rows import BadRows, refused_row
 from bothways.jobs.deadly_rows import can_fork, find_deadly_rows
 from bothways.jobs.job import EncodingJob
+from bothways.jobs.part_writer import PartWriter
 from bothways.jobs.plan import Shard
-from bothways.jobs.records import Machine, ShardRecord
-from bothways.jobs.vector_cache import VectorCache, digest_of, gather_vectors
-from bothways.streaming.chunks import checked_size, encode_chunk, split_into_chunks, vector_batch
+from bothways.jobs.records import ShardRecord, machine_of
+from bothways.jobs.shard_chunks import ShardChunk, ShardReader, Watch
+from bothways.jobs.shard_rows import kept_types, read_shard
+from bothways.jobs.text_cache import TextCache, gather_vectors
+from bothways.streaming.chunks import encode_chunk, split_into_chunks, vector_batch
 from bothways.streaming.memory import ChunkPlan
-from bothways.streaming.refusals import find_refusal
 from bothways.streaming.settings import int8_scheme_of
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
     from bothways.inference.vectors import SequenceVectors
 
-__all__ = ["ShardEncoder", "ShardProgress", "machine_of", "read_shard"]
+__all__ = ["ShardEncoder", "ShardProgress"]
 
-_TYPED_ROWS = 1_000
-"""Rows that determine the types of columns of JSON values."""
 _TRUSTED_ATTEMPTS = 2
 """Workers that may die at a shard before its rows are tried one by one."""
 
@@ -63,7 +55,7 @@ class ShardProgress:
 
 
 Report = Callable[[ShardProgress], object]
-Watch = Callable[[Shard, Iterable[Row]], Iterable[Row]]
+VectorCache = TextCache["tuple[SequenceVectors, int]"]
 
 
 class ShardEncoder:
@@ -71,7 +63,7 @@ class ShardEncoder:
 
     plan: sizes of chunks. max_memory: the limit that the plan keeps, which also bounds the memory
     of vectors to copy; None for no limit. watch: called with each shard and its rows that can be
-    read; returns these rows.
+    read, in another thread; returns these rows.
     """
 
     def __init__(
@@ -83,12 +75,18 @@ class ShardEncoder:
         max_memory: int | None = None,
         watch: Watch = lambda shard, rows: rows,
     ) -> None:
-        self.job, self.encoder, self._plan, self._watch = job, encoder, plan, watch
+        self.job, self.encoder, self._plan = job, encoder, plan
         self._machine = machine_of(encoder)
-        self._kept_types = _kept_types(job)
         self._origin = dataclasses.replace(job.spec.origin, int8_scheme=int8_scheme_of(encoder))
         row_bytes = 4 * job.spec.origin.dimensions + 256
-        self._max_copies = None if max_memory is None else max_memory // 16 // row_bytes
+        self._reader = ShardReader(
+            job=job,
+            encoder=encoder,
+            plan=plan,
+            kept_types=kept_types(job),
+            max_copies=None if max_memory is None else max_memory // 16 // row_bytes,
+            watch=watch,
+        )
 
     def run(
         self, shard: Shard, *, attempt: int = 1, report: Report = lambda _: None
@@ -107,24 +105,28 @@ class ShardEncoder:
         read_progress = ReadProgress([])
         path = job.part_path(shard.shard)
         ids: list[str] = []
-        with open_atomic(path, before_rename=bad.write) as file:
-            sink = _HashingSink(file, str(path))
-            writer = ParquetVectorWriter(sink, self._origin, self._kept_types)
-            try:
-                rows = self._good_rows(shard, deadly, bad, counts, report, read_progress)
-                with closing(rows):
-                    cache = VectorCache(self._max_copies)
-                    for chunk in split_into_chunks(self._watch(shard, rows), self._plan):
-                        fitting = self._fitting(chunk, bad, counts)
-                        good, batch = self._encode(fitting, cache, bad, counts, report)
-                        if good:
-                            ids = [ids[0] if ids else good[0].id, good[-1].id]
-                            writer.write(batch, KeptCells.of(good))
-                writer.finish()
-            except BaseException:
-                sink.discards = True
-                writer.finish()
-                raise
+        cache: VectorCache = TextCache(self._reader.max_copies)
+        with (
+            open_atomic(path, before_rename=bad.write) as file,
+            PartWriter(
+                file,
+                str(path),
+                self._origin,
+                self._reader.kept_types,
+                job.spec.ranges,
+                behind=self._plan.ahead,
+            ) as part,
+            closing(self._reader.chunks(shard, deadly, read_progress)) as chunks,
+        ):
+            for chunk in chunks:
+                for row in chunk.bad:
+                    bad.add(row)
+                    counts.count_bad(row)
+                    report(counts)
+                batch = self._encode(chunk, cache, counts, report)
+                if chunk.rows:
+                    ids = [ids[0] if ids else chunk.rows[0].id, chunk.rows[-1].id]
+                    part.write(batch, KeptCells.of(chunk.rows))
         record = ShardRecord(
             shard=shard.shard,
             part=path.name,
@@ -135,8 +137,8 @@ class ShardEncoder:
             copied=counts.copied,
             bad=counts.bad,
             missing=read_progress.missing,
-            bytes=sink.size,
-            sha256=sink.sha256,
+            bytes=part.size,
+            sha256=part.sha256,
             bad_sha256=bad.sha256,
             first_id=ids[0] if ids else None,
             last_id=ids[1] if ids else None,
@@ -146,123 +148,42 @@ class ShardEncoder:
         record.write(job.record_path(shard.shard))
         return record
 
-    def _good_rows(
-        self,
-        shard: Shard,
-        deadly: dict[int, BadRow],
-        bad: BadRows,
-        counts: ShardProgress,
-        report: Report,
-        read_progress: ReadProgress,
-    ) -> Generator[Row]:
-        """The rows that can be read; the others go to `bad`."""
-        with closing(read_shard(self.job, shard, read_progress)) as rows:
-            for each in rows:
-                row = deadly.get(each.place.row, each)
-                if isinstance(row, Row):
-                    try:
-                        checked_size(row, self._plan)
-                    except InputError as error:
-                        row = refused_row(row, "refused", error.detail)
-                if isinstance(row, Row):
-                    yield row
-                else:
-                    bad.add(row)
-                    counts.count_bad(row)
-                    report(counts)
-
-    def _fitting(self, chunk: list[Row], bad: BadRows, counts: ShardProgress) -> list[Row]:
-        """The rows whose copied cells are of the types of their columns; others go to `bad`."""
-        try:
-            self._kept_types.arrays(KeptCells.of(chunk))
-        except DataFileError:
-            good = []
-            for row in chunk:
-                try:
-                    self._kept_types.arrays(KeptCells.of([row]))
-                    good.append(row)
-                except DataFileError as error:
-                    refused = refused_row(row, "invalid", str(error))
-                    bad.add(refused)
-                    counts.count_bad(refused)
-            return good
-        return chunk
-
     def _encode(
-        self,
-        chunk: list[Row],
-        cache: VectorCache,
-        bad: BadRows,
-        counts: ShardProgress,
-        report: Report,
-    ) -> tuple[list[Row], VectorBatch]:
-        """Encode each text of a chunk once, and give its vector to all rows that have it."""
-        keys = [digest_of(row.value) for row in chunk]
-        new: dict[bytes, Row] = {}
-        for key, row in zip(keys, chunk, strict=True):
-            if key not in cache:
-                new.setdefault(key, row)
-        refused = self._encode_new(new, cache, counts, report)
-        good: list[Row] = []
-        places: list[tuple[SequenceVectors, int]] = []
-        for key, row in zip(keys, chunk, strict=True):
-            if key in refused:
-                code, detail = refused[key]
-                bad_row = refused_row(row, code, f"{row.place}: {detail}")
-                bad.add(bad_row)
-                counts.count_bad(bad_row)
-            else:
-                good.append(row)
-                places.append(cache[key])
+        self, chunk: ShardChunk, cache: VectorCache, counts: ShardProgress, report: Report
+    ) -> VectorBatch:
+        """Encode each new text of a chunk, and give its vector to all rows that have it."""
+        if chunk.new:
+            vectors = self._encode_new(chunk, counts, report)
+            cache.update((key, (vectors, index)) for index, key in enumerate(chunk.new))
+        places = [cache[key] for key in chunk.keys]
         vectors = gather_vectors(places, self.job.spec.origin.dimensions)
-        batch = vector_batch(good, vectors, texts=self.job.spec.texts)
+        batch = vector_batch(chunk.rows, vectors, texts=self.job.spec.texts)
         cache.forget()
-        counts.rows += len(good)
-        counts.copied += len(good) - (len(new) - len(refused))
+        counts.rows += len(chunk.rows)
+        counts.copied += len(chunk.rows) - len(chunk.new)
         counts.tokens += int(batch.num_tokens.sum())
         counts.truncated += int(batch.truncated.sum())
         counts.unknown += int(vectors.mostly_unknown.sum())
         report(counts)
-        return good, batch
+        return batch
 
     def _encode_new(
-        self, new: dict[bytes, Row], cache: VectorCache, counts: ShardProgress, report: Report
-    ) -> dict[bytes, tuple[BadRowCode, str]]:
-        """Encode rows into the cache; the code and reason of those that the model refuses."""
-        if not new:
-            return {}
+        self, chunk: ShardChunk, counts: ShardProgress, report: Report
+    ) -> "SequenceVectors":
         base = counts.tokens
 
         def progress(done: int, total: int) -> None:
-            share = len(new) * done // max(1, total)
+            share = len(chunk.new) * done // max(1, total)
             report(dataclasses.replace(counts, rows=counts.rows + share, tokens=base + done))
 
-        refused: dict[bytes, tuple[BadRowCode, str]] = {}
-        spec = self.job.spec
-        try:
-            vectors = encode_chunk(
-                self.encoder, list(new.values()), spec.settings, self._plan, progress
-            )
-        except InputError:
-            refused = {key: why for key, row in new.items() if (why := self._refusal(row))}
-            if not refused:
-                raise
-            new = {key: row for key, row in new.items() if key not in refused}
-            if not new:
-                return refused
-            vectors = encode_chunk(
-                self.encoder, list(new.values()), spec.settings, self._plan, progress
-            )
-        for index, key in enumerate(new):
-            cache[key] = vectors, index
-        return refused
-
-    def _refusal(self, row: Row) -> tuple[BadRowCode, str] | None:
-        """Why the model refuses a row; None if it does not."""
-        error = find_refusal(self.encoder, row.value, self.job.spec.settings)
-        if error is None:
-            return None
-        return "too_long" if isinstance(error, SequenceTooLong) else "refused", error.detail
+        return encode_chunk(
+            self.encoder,
+            list(chunk.new.values()),
+            self.job.spec.settings,
+            self._plan,
+            progress,
+            chunk.prepared,
+        )
 
     def _find_deadly(self, shard: Shard) -> dict[int, BadRow]:
         """The rows of a shard at which the process dies, by row."""
@@ -270,11 +191,10 @@ class ShardEncoder:
             return {}
         deadly: dict[int, BadRow] = {}
 
-        def encode(chunk: Sequence[Row]) -> None:
-            for part in split_into_chunks(chunk, self._plan):
-                self._encode(
-                    part, VectorCache(None), BadRows(Path()), ShardProgress(), lambda _: None
-                )
+        def encode(rows: Sequence[Row]) -> None:
+            for part in split_into_chunks(rows, self._plan):
+                chunk = self._reader.prepare(part, [], TextCache(None))
+                self._encode(chunk, TextCache(None), ShardProgress(), lambda _: None)
 
         with closing(read_shard(self.job, shard, ReadProgress([]))) as rows:
             good = (row for row in rows if isinstance(row, Row))
@@ -284,84 +204,3 @@ class ShardEncoder:
                     message = f"{row.place}: the process that encoded it was killed"
                     deadly[row.place.row] = refused_row(row, "killed", message)
         return deadly
-
-
-def read_shard(
-    job: EncodingJob, shard: Shard, read_progress: ReadProgress
-) -> Generator[Row | BadRow]:
-    """The rows of a shard, in order.
-
-    Raises:
-        DataFileError: if the input cannot be read.
-    """
-    planned = job.plan.inputs[shard.input]
-    file = job.spec.inputs[shard.input]
-    selection, kept_names = planned.columns, None
-    if job.spec.columns.keep == "all":
-        kept_names = next(each.keep for each in job.plan.inputs if each.rows)
-        if file.format in ("jsonl", "json"):  # whose rows may have columns that the first lacks
-            selection = selection._replace(keep="all")
-    return read_part(
-        file._replace(part=shard.part),
-        shard.rows,
-        kind=job.spec.kind,
-        selection=selection,
-        on_missing=job.spec.on_missing,
-        number=planned.number,
-        read_progress=read_progress,
-        kept_names=kept_names,
-    )
-
-
-def _kept_types(job: EncodingJob) -> KeptTypes:
-    """The types of copied columns in all parts, as the first rows of the job have them.
-
-    Raises:
-        DataFileError: if the first values of a column have different types.
-    """
-    if not job.spec.columns.keep:
-        return KeptTypes(NO_CELLS)
-    first: list[Row] = []
-    for shard in job.plan.shards:
-        if len(first) == _TYPED_ROWS:
-            break
-        with closing(read_shard(job, shard, ReadProgress([]))) as rows:
-            good = (row for row in rows if isinstance(row, Row))
-            first += itertools.islice(good, _TYPED_ROWS - len(first))
-    return KeptTypes(KeptCells.of(first))
-
-
-def machine_of(encoder: "Encoder") -> Machine:
-    """The machine and backend that an encoder runs on."""
-    backend = encoder.backend
-    return Machine(
-        host=socket.gethostname(),
-        backend=backend.name,
-        device=str(backend.device),
-        isa=getattr(backend, "isa", None),
-        precision=backend.precision,
-        threads=getattr(backend, "threads", None),
-        version=bothways.__version__,
-    )
-
-
-class _HashingSink(Sink):
-    """A sink that is written from its start to its end, with the digest of its bytes."""
-
-    def __init__(self, file: Any, name: str) -> None:
-        super().__init__(file, name)
-        self._digest = hashlib.sha256()
-        self.size = 0
-
-    def write(self, data: Any) -> int:
-        """See `Sink.write`."""
-        written = super().write(data)
-        if not self.discards:
-            self._digest.update(data)
-            self.size += written
-        return written
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of what was written, in hex."""
-        return self._digest.hexdigest()

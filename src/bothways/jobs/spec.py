@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from bothways.errors import DataFileError
 from bothways.files import STDIN, InputFile, OnMissing, Origin
 from bothways.files.columns import ColumnSelection
+from bothways.files.vector_form import hash_ranges, ranges_from_json, ranges_to_json
 from bothways.jobs.signed_json import digest_of
 from bothways.model.inputs import InputKind
 from bothways.streaming.settings import EncodeSettings
@@ -29,7 +32,8 @@ class JobSpec:
     """The inputs and settings of a job.
 
     origin: of the vectors. source: the model, for `bothways.load`. kind: of the sequences.
-    shard_rows: rows of a shard, about. texts: whether parts have the texts.
+    shard_rows: rows of a shard, about. texts: whether parts have the texts. ranges: of int8
+    vectors, see `VectorCodec`; None before they are measured, and for other forms.
     """
 
     inputs: tuple[InputFile, ...]
@@ -40,6 +44,12 @@ class JobSpec:
     on_missing: OnMissing = "error"
     texts: bool = True
     shard_rows: int
+    ranges: np.ndarray | None = dataclasses.field(default=None, compare=False)
+
+    def with_ranges(self, ranges: np.ndarray) -> "JobSpec":
+        """The job with the ranges of its vectors, and their digest in the origin."""
+        origin = dataclasses.replace(self.origin, ranges_sha256=hash_ranges(ranges))
+        return dataclasses.replace(self, ranges=ranges, origin=origin)
 
     @staticmethod
     def default_shard_rows(dimensions: int) -> int:
@@ -62,7 +72,8 @@ class JobSpec:
                 "texts": self.texts,
                 "shard_rows": self.shard_rows,
             },
-            "origin": dataclasses.asdict(self.origin),
+            "origin": self.origin.to_json(),
+            **({} if self.ranges is None else {"ranges": ranges_to_json(self.ranges)}),
         }
 
     @classmethod
@@ -80,6 +91,7 @@ class JobSpec:
             columns=_columns_from(value["columns"]),
             settings=EncodeSettings(**settings),
             origin=Origin(**value["origin"]),
+            ranges=ranges_from_json(value["ranges"], "job.json") if "ranges" in value else None,
             **others,
         )
 
@@ -126,13 +138,20 @@ def job_id(spec: Mapping[str, Any]) -> str:
     """SHA-256, in hex, of what determines the vectors.
 
     All but the model's name, the version and the scheme of int8, which depends on the processor.
+    The digest of ranges stands for them.
     """
     return digest_of(_significant(spec))
 
 
 def first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """The first field in which two jobs differ, with both values; None if they are the same."""
-    for name, old, new in _differences(_significant(before), _significant(now), ""):
+    """The first field in which two jobs differ, with both values; None if they are the same.
+
+    Ranges, which follow from the others, do not count.
+    """
+    old_job, new_job = _significant(before), _significant(now)
+    for job in (old_job, new_job):
+        job["origin"].pop("ranges_sha256", None)
+    for name, old, new in _differences(old_job, new_job, ""):
         return f"{name} was {old!r} and is {new!r}"
     return None
 
@@ -140,7 +159,8 @@ def first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str |
 def _significant(spec: Mapping[str, Any]) -> dict[str, Any]:
     ignored = ("model", "version", "int8_scheme")
     origin = {k: v for k, v in spec["origin"].items() if k not in ignored}
-    return {"format_version": FORMAT_VERSION, **spec, "origin": origin}
+    others = {k: v for k, v in spec.items() if k != "ranges"}
+    return {"format_version": FORMAT_VERSION, **others, "origin": origin}
 
 
 def _differences(before: Any, now: Any, name: str) -> Iterator[tuple[str, Any, Any]]:

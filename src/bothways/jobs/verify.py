@@ -14,7 +14,7 @@ from bothways.files import ReadProgress, Row
 from bothways.jobs.job import EncodingJob
 from bothways.jobs.plan import Shard
 from bothways.jobs.records import ShardRecord
-from bothways.jobs.shards import read_shard
+from bothways.jobs.shard_rows import read_shard
 from bothways.jobs.signed_json import read_signed
 from bothways.jobs.spec import fingerprint_input
 from bothways.jobs.status import machines
@@ -76,7 +76,7 @@ def verify_vectors(job: EncodingJob, encoder: "Encoder") -> tuple[int, list[str]
 
 def _compare(job: EncodingJob, shard: Shard, encoder: "Encoder") -> tuple[int, int]:
     """The number of rows compared, and of those whose vectors are not equal bit by bit."""
-    import pyarrow.parquet as pq
+    from bothways.files.vector_file_parquet import open_parquet_vectors
 
     wanted = max(1, shard.rows // _SAMPLE_ROWS)
     with closing(read_shard(job, shard, ReadProgress([]))) as rows:
@@ -85,16 +85,16 @@ def _compare(job: EncodingJob, shard: Shard, encoder: "Encoder") -> tuple[int, i
     sample = [row for row in sample if row.place.row not in refused][:_SAMPLE_ROWS]
     if not sample:
         return 0, 0
-    table = pq.read_table(job.part_path(shard.shard), columns=["id", "vector"])
     by_id: dict[str, list[int]] = {}
-    for index, row_id in enumerate(table["id"].to_pylist()):
-        by_id.setdefault(str(row_id), []).append(index)
-    column: Any = table["vector"].combine_chunks()
-    stored = column.flatten().to_numpy()
-    stored = stored.reshape(-1, job.spec.origin.dimensions)
-    again = encode_chunk(
+    with open_parquet_vectors(str(job.part_path(shard.shard))) as part:
+        for index, row_id in enumerate(part.read_column("id")):
+            by_id.setdefault(str(row_id), []).append(index)
+        stored = np.concatenate(list(part.stored()))
+        codec = part.codec
+    encoded = encode_chunk(
         encoder, sample, job.spec.settings, ChunkPlan(), lambda done, total: None
-    ).vectors
+    )
+    again = codec.encode(encoded.vectors)
     different = sum(
         not any(np.array_equal(stored[index], vector) for index in by_id.get(row.id, []))
         for row, vector in zip(sample, again, strict=True)

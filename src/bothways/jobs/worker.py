@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from bothways.errors import DataFileError
+from bothways.files.vector_form import VectorCodec
 from bothways.io.sizes import format_bytes
 from bothways.jobs.job import EncodingJob
 from bothways.jobs.plan import Shard
@@ -175,7 +176,7 @@ def _estimate_bytes(job: EncodingJob, shard: Shard) -> int:
     """The size of a part: its vectors and, as much as in the input, its texts."""
     compressed = job.spec.inputs[shard.input].compression is not None
     texts = shard.bytes * (4 if compressed else 1) if job.spec.texts else 0
-    return shard.rows * (4 * job.spec.origin.dimensions + 32) + texts
+    return shard.rows * (VectorCodec.row_bytes_of(job.spec.origin) + 32) + texts
 
 
 def _is_assigned(shard: Shard, worker: tuple[int, int] | None) -> bool:

@@ -9,10 +9,10 @@ import numpy as np
 from bothways.errors import DataFileError
 from bothways.files.nearest import NearestRows, Scan
 from bothways.files.origin import differing_field
-from bothways.files.plain_pages import PlainPages
+from bothways.files.plain_pages import PLAIN_DTYPES, PlainPages
 from bothways.files.search import scan_batches
 from bothways.files.vector_file import VectorFile
-from bothways.files.vector_folder import VectorFolder, part_paths
+from bothways.files.vector_folder import KnownParts, VectorFolder, part_paths
 from bothways.search.graph import has_usearch
 from bothways.search.graph_search import GraphSearch
 from bothways.search.index_file import (
@@ -87,6 +87,20 @@ class BitIndex:
         """Names of the parts that were added or changed after indexing."""
         paths = part_paths(Path(self._path))
         return [path.name for path in paths if self._current(str(path)) is None]
+
+    def open(self, path: str, *, trust: bool) -> VectorFolder:
+        """See `SearchIndex.open`: only parts that are not as they were indexed are opened.
+
+        Raises:
+            DataFileError: if it is not the folder of the index, or as `open_vector_file`.
+        """
+        self._check_path(path)
+        known = None
+        if trust or self._index.origin is not None:
+            rows = {name: part.rows for name, part in self._parts.items()}
+            current = {name: count for name, count in rows.items() if self._is_current(name)}
+            known = KnownParts(self._index.origin, self._index.dimensions, current)
+        return VectorFolder(path, trust=trust, known=known)
 
     def nearest(
         self,
@@ -171,19 +185,18 @@ class BitIndex:
             try:
                 with Path(path).open("rb", buffering=0) as file:
                     local = inside - folder.starts[number]
-                    vectors.append(pages.read_rows(file, self._index.dimensions, local))
+                    stored = pages.read_rows(file, self._index.dimensions, local)
+                    vectors.append(np.asarray(stored, np.float32))
             except (OSError, EOFError, IndexError) as error:
                 raise DataFileError(f"{path}: {error}") from error
         return np.concatenate(vectors)
 
     def _check(self, file: VectorFile) -> VectorFolder:
+        self._check_path(file.name)
         path = index_folder(self._path) / "index.json"
         again = "index the folder again, or search without the index (--exact)"
-        if (
-            not isinstance(file, VectorFolder)
-            or Path(file.name).resolve() != Path(self._path).resolve()
-        ):
-            raise DataFileError(f"{file.name}: not the folder of the index {path}")
+        if not isinstance(file, VectorFolder):
+            raise TypeError(f"{file.name}: an index is for a folder")
         for field, ours, theirs in (
             *self._differences(file),
             ("dimensions", self._index.dimensions, file.dimensions or self._index.dimensions),
@@ -195,6 +208,12 @@ class BitIndex:
                     f"{theirs!r}; {again}"
                 )
         return file
+
+    def _check_path(self, path: str) -> None:
+        if Path(path).resolve() != Path(self._path).resolve():
+            raise DataFileError(
+                f"{path}: not the folder of the index {index_folder(self._path) / 'index.json'}"
+            )
 
     def _differences(self, folder: VectorFolder) -> list[tuple[str, object, object]]:
         ours, theirs = self._index.origin, folder.origin
@@ -211,6 +230,10 @@ class BitIndex:
                     f"delete {index_folder(self._path)} and index the folder again"
                 )
 
+    def _is_current(self, name: str) -> bool:
+        path = Path(self._path, name)
+        return path.is_file() and self._parts[name].is_current(path)
+
     def _current(self, path: str) -> IndexedPart | None:
         """The part at `path`, if it is as it was indexed."""
         part = self._parts.get(Path(path).name)
@@ -218,6 +241,8 @@ class BitIndex:
 
     def _open(self, part: IndexedPart) -> tuple[np.ndarray, PlainPages | None]:
         if part.name not in self._opened:
-            opened = part.open_bits(index_folder(self._path), self._index.dimensions)
-            self._opened[part.name] = opened
+            origin = self._index.origin
+            dtype = PLAIN_DTYPES.get("f32" if origin is None else origin.vectors_as, "<f4")
+            folder, dimensions = index_folder(self._path), self._index.dimensions
+            self._opened[part.name] = part.open_bits(folder, dimensions, dtype)
         return self._opened[part.name]

@@ -85,8 +85,10 @@ class IndexedPart:
         """Whether the part at `path` still has its size and time of modification."""
         return file_state(path) == (self.bytes, self.mtime_ns)
 
-    def open_bits(self, folder: Path, dimensions: int) -> tuple[np.ndarray, PlainPages | None]:
-        """The signs uint64 (rows, w), mapped, and the places of the vectors.
+    def open_bits(
+        self, folder: Path, dimensions: int, dtype: str
+    ) -> tuple[np.ndarray, PlainPages | None]:
+        """The signs uint64 (rows, w), mapped, and the places of the vectors, which have a `dtype`.
 
         Raises:
             DataFileError: if the file is missing or has another size.
@@ -101,9 +103,11 @@ class IndexedPart:
                 bits = (
                     np.memmap(path, np.uint64, "r", shape=shape) if size else np.empty(shape, "u8")
                 )
-                return bits, PlainPages(
-                    [(start, count) for start, count in pages]
-                ) if pages else None
+                places = [(start, count) for start, count in pages]
+                if not places:
+                    return bits, None
+                if sum(count for _, count in places) == self.rows * dimensions:
+                    return bits, PlainPages(places, dtype)
         except OSError as error:
             raise DataFileError(f"{path}: {error.strerror or error}; {again}") from error
         raise DataFileError(f"{path}: truncated or damaged; {again}")
@@ -173,7 +177,9 @@ class IndexFile:
             WriteFailed: if the file cannot be written.
         """
         with atomic_file(path) as temporary:
-            write_json(temporary, {"format_version": _FORMAT_VERSION, **dataclasses.asdict(self)})
+            origin = None if self.origin is None else self.origin.to_json()
+            fields = {**dataclasses.asdict(self), "origin": origin}
+            write_json(temporary, {"format_version": _FORMAT_VERSION, **fields})
 
     @classmethod
     def read(cls, path: Path) -> Self | None:

@@ -12,12 +12,13 @@ from bothways.streaming.settings import EncodeSettings
 
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
-    from bothways.inference.vectors import SequenceVectors
+    from bothways.inference.vectors import PreparedSequences, SequenceVectors
 
 __all__ = [
     "checked_size",
     "encode_chunk",
     "name_row_in_errors",
+    "prepare_chunk",
     "split_into_chunks",
     "text_or_none",
     "vector_batch",
@@ -60,21 +61,43 @@ def checked_size(row: Row, plan: ChunkPlan) -> int:
     return size
 
 
+def prepare_chunk(
+    encoder: "Encoder", chunk: list[Row], settings: EncodeSettings
+) -> "PreparedSequences":
+    """Tokenize the rows of a chunk, for `encode_chunk` in another thread.
+
+    Raises:
+        InputError: naming the file and row of a sequence that cannot be encoded.
+    """
+    with name_row_in_errors(chunk):
+        return encoder.prepare(
+            [row.value for row in chunk],
+            prompt=settings.prompt,
+            prompt_name=settings.prompt_name,
+            role=settings.role,
+            on_overflow=settings.on_overflow,
+            on_unknown=settings.on_unknown,
+        )
+
+
 def encode_chunk(
     encoder: "Encoder",
     chunk: list[Row],
     settings: EncodeSettings,
     plan: ChunkPlan,
     progress: ProgressCallback,
+    prepared: "PreparedSequences | None" = None,
 ) -> "SequenceVectors":
     """Encode the rows of a chunk.
+
+    prepared: what `prepare_chunk` returned for them; None to tokenize them now.
 
     Raises:
         InputError: naming the file and row of a sequence that cannot be encoded.
     """
-    sequences: list[object] = [row.value for row in chunk]
+    sequences: Any = [row.value for row in chunk] if prepared is None else prepared
     with name_row_in_errors(chunk):
-        return encoder.encode_detailed(
+        vectors: SequenceVectors = encoder.encode_detailed(
             sequences,
             pooling=settings.pooling,
             normalize=settings.normalize,
@@ -87,6 +110,7 @@ def encode_chunk(
             max_tokens=plan.batch_tokens,
             progress=progress,
         )
+    return vectors
 
 
 @contextlib.contextmanager

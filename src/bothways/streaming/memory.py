@@ -52,6 +52,8 @@ class ChunkPlan:
     numbers_per_character: numbers of a series, or token ids, that count as one character.
     characters_read: characters of a text that count, as it is cut after them; None for all.
     characters_beside: characters that are read with each row, such as those of a query.
+    ahead: whether the next chunk is read and tokenized, and the last one written, while a chunk is
+        encoded.
     """
 
     rows: int = MAX_ROWS
@@ -61,6 +63,7 @@ class ChunkPlan:
     numbers_per_character: int = 4
     characters_read: int | None = None
     characters_beside: int = 0
+    ahead: bool = True
 
     def size_of(self, value: Any) -> int:
         """The size of a row in characters, as far as it takes memory.
@@ -133,13 +136,19 @@ def plan_chunks(
         )
     free = limit - resident - _OUTPUT_BYTES
     per_character = _BYTES_PER_CHARACTER + held
+    row_bytes = 16 * dimensions + 1024
+    two_fit = (
+        free * 3 // 8 >= 2 * MAX_CHARACTERS * per_character
+        and free // 8 >= 2 * MAX_ROWS * row_bytes
+    )
     per_long_row = _BYTES_PER_CHARACTER + (8 * config.d_model if windows or token_vectors else 0)
     return dataclasses.replace(
         plan,
-        rows=_clamp(free // 8 // (16 * dimensions + 1024), 1, MAX_ROWS),
+        rows=_clamp(free // 8 // row_bytes, 1, MAX_ROWS),
         characters=_clamp(free * 3 // 8 // per_character, 1, MAX_CHARACTERS),
         batch_tokens=_clamp(int(free / 2 / per_token), 1, DEFAULT_MAX_TOKENS),
         longest_row=free // per_long_row,
+        ahead=two_fit and plan.characters_read is not None,
     )
 
 

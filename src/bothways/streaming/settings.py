@@ -10,6 +10,7 @@ from bothways.model.config import PoolingMode
 if TYPE_CHECKING:
     from bothways.encoder import Encoder
     from bothways.files import Origin
+    from bothways.files.vector_form import VectorForm
     from bothways.model.inputs import InputKind
 
 __all__ = ["EncodeSettings", "absolute_source", "int8_scheme_of", "kind_of", "origin_of"]
@@ -34,8 +35,12 @@ def kind_of(encoder: "Encoder") -> "InputKind":
     return "text" if encoder.reader is None else encoder.reader.kind
 
 
-def origin_of(encoder: "Encoder", source: str, settings: EncodeSettings) -> "Origin":
+def origin_of(
+    encoder: "Encoder", source: str, settings: EncodeSettings, vectors_as: "VectorForm" = "f32"
+) -> "Origin":
     """Describe the vectors that an encoder makes with these settings, for the output file.
+
+    vectors_as: the form in which the file stores them.
 
     Raises:
         InputError: if the model does not support the settings.
@@ -62,6 +67,7 @@ def origin_of(encoder: "Encoder", source: str, settings: EncodeSettings) -> "Ori
         prompt_name=prompt.name or "",
         max_length=encoder.max_length,
         version=bothways.__version__,
+        vectors_as=vectors_as,
     )
 
 

@@ -1,26 +1,29 @@
-"""Vectors of texts that a shard has more than once."""
+"""What is known of the texts that a shard has more than once."""
 
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
     from bothways.inference.vectors import SequenceVectors
 
-__all__ = ["VectorCache", "digest_of", "gather_vectors"]
+__all__ = ["TextCache", "digest_of", "gather_vectors"]
 
 
-class VectorCache(dict[bytes, "tuple[SequenceVectors, int]"]):
-    """Vectors of texts, by digest: the first `most` of a shard, and all of a chunk."""
+Value = TypeVar("Value")
+
+
+class TextCache(dict[bytes, Value]):
+    """A value of each text, by digest: of the first `most` of a shard, and all of a chunk."""
 
     def __init__(self, most: int | None) -> None:
         self._most = most
 
     def forget(self) -> None:
-        """Drop the vectors that are beyond the limit, at the end of a chunk."""
+        """Drop the values that are beyond the limit, at the end of a chunk."""
         if self._most is not None:
             for key in list(self)[self._most :]:
                 del self[key]
