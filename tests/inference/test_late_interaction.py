@@ -69,7 +69,7 @@ def pylate_folder(base: Path, out: Path, **settings: Any) -> Path:
         activation_function="torch.nn.modules.linear.Identity",
         use_residual=False,
     )
-    about = {
+    about: dict[str, Any] = {
         "model_type": "ColBERT",
         "prompts": {},
         "default_prompt_name": None,
@@ -256,7 +256,8 @@ def test_maxsim_is_the_sum_of_the_largest_products() -> None:
     queries = [rng.standard_normal((n, 8)).astype(np.float32) for n in (3, 0, 5, 1)]
     documents = [rng.standard_normal((n, 8)).astype(np.float32) for n in (7, 1, 0, 4, 90_000)]
     scores = bothways.maxsim(queries, documents)
-    assert (scores.shape, scores.dtype) == ((4, 5), np.float32)
+    assert scores.shape == (4, 5)
+    assert scores.dtype == np.float32
     expected = [[maxsim_of_one(query, document) for document in documents] for query in queries]
     np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(bothways.maxsim(queries[0], documents), scores[0], rtol=1e-6)
