@@ -25,7 +25,7 @@ from bothways.nn.lengths import LengthGroup, Lengths
 DENSE_SCORES = 512 * 512
 """Maximum number of scores of a head that are held in memory (with a bias or dropout): sequences of
 up to 512 positions are computed whole, and 8,192 positions need no more memory."""
-DENSE_BATCH_SCORES = 16 * DENSE_SCORES
+DENSE_BATCH_SCORES = 4 * DENSE_SCORES
 """Maximum number of scores of a head of all sequences at once, where each has its own."""
 WINDOW_CHUNK = (64, 512)
 """Limits on the number of queries per chunk with a window; between them it is twice the window.
