@@ -584,7 +584,8 @@ class GatedByHalves(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         first, second = self.dense(x).chunk(2, -1)
-        return torch.nn.functional.silu(first) * second
+        gated: torch.Tensor = torch.nn.functional.silu(first) * second
+        return gated
 
 
 NUCLEOTIDES = {
