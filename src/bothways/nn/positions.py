@@ -105,7 +105,7 @@ def attention_positions(
     config: EncoderConfig,
     lengths: Lengths,
     relative_bias: nn.Embedding | None,
-    distance_vectors: Tensor | None,
+    distance_vectors: Tensor | None = None,
 ) -> list[PackedAttentionPositions]:
     """How attention in each layer uses the positions of a batch.
 
