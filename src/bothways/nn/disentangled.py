@@ -15,10 +15,10 @@ from torch import Tensor
 from bothways.model.config import EncoderConfig
 from bothways.model.disentangled import relative_rows
 
-__all__ = ["DistanceScores", "DistanceTable", "distance_table"]
+__all__ = ["DistanceScores", "PackedDistanceTable", "distance_table"]
 
 
-class DistanceTable(NamedTuple):
+class PackedDistanceTable(NamedTuple):
     """The vectors of distances, (N, D), and the row of each distance, R of them, int64 (R,)."""
 
     vectors: Tensor
@@ -28,10 +28,10 @@ class DistanceTable(NamedTuple):
 
 def distance_table(
     vectors_ND: Float[Tensor, "N D"], longest: int, config: EncoderConfig
-) -> DistanceTable:
+) -> PackedDistanceTable:
     """The table that all layers share, for sequences of at most `longest` positions."""
     rows = relative_rows(config, longest)
-    return DistanceTable(vectors_ND, rows, torch.tensor(rows, device=vectors_ND.device))
+    return PackedDistanceTable(vectors_ND, rows, torch.tensor(rows, device=vectors_ND.device))
 
 
 class DistanceScores(NamedTuple):

@@ -13,10 +13,10 @@ from bothways.model.disentangled import relative_rows
 from bothways.model.weights import Weights
 from bothways.reference.layers import linear, normalize, under
 
-__all__ = ["DistanceScores"]
+__all__ = ["GraphDistanceScores"]
 
 
-class DistanceScores:
+class GraphDistanceScores:
     """What distances add to the scores, with the table that all layers share.
 
     Projections of the table are computed here, because they depend on weights alone.
