@@ -245,6 +245,13 @@ class Session:
         """Unknown tokens among those of each sequence that are encoded, int64 (n,)."""
         return count_unknown(fitted, self._unknown_id)
 
+    def is_unknown(self, fitted: FittedSequence) -> np.ndarray:
+        """Whether the token at each merged position is unknown to the model, bool (L,)."""
+        values = fitted.tokenized.values[fitted.positions]
+        return (
+            np.zeros(len(values), bool) if self._unknown_id is None else values == self._unknown_id
+        )
+
     def warn(
         self, rows: Sequence[Any], fitted: Sequence[FittedSequence], options: RunOptions
     ) -> None:

@@ -57,7 +57,8 @@ def attend(
     """
     K = q_THK.shape[-1]
     has_bias = bias_HR is not None or distance_scores is not None
-    match choose_kernel(q_THK.device, q_THK.dtype, K, has_bias, dropout):
+    has_mask = has_bias or any(lengths.num_keys)
+    match choose_kernel(q_THK.device, q_THK.dtype, K, has_mask, dropout):
         case "varlen":
             # Imported late: it imports torch's compiler, which takes as long as the rest of torch.
             from torch.nn.attention.varlen import varlen_attn
@@ -263,7 +264,10 @@ def _attend_group(
         mask = mask._replace(window=None)
     # On a CPU, torch builds the probabilities if there is dropout, and keeps them for the gradient.
     dense = mask.has_bias or (dropout > 0 and q_THK.device.type == "cpu")
-    pieces = list(chunks(group.length, mask.window, dense, mask.is_causal))
+    pieces = [
+        piece._replace(end_key=min(piece.end_key, group.num_keys or group.length))
+        for piece in chunks(group.length, mask.window, dense, mask.is_causal)
+    ]
     tensors = (q_BHLK, k_BHMK, v_BHMK)
     if len(pieces) > 1 and dense and torch.is_grad_enabled():
         mixed = [
