@@ -12,18 +12,25 @@ sentence-transformers with batches of 32, and bothways. The input is ids and the
 vectors in NumPy; `from text` includes tokenization, by the same library for all. Rounds are
 interleaved, so that other load on the machine affects all contenders alike; medians are reported.
 The vectors are compared with those of sentence-transformers: `worst` and `mean` are cosines.
+fastembed tokenizes itself and is measured from text alone.
+
+With `--isa avx2`, all contenders that can be told so use AVX2 without VNNI, as on a processor that
+has no more: bothways (BOTHWAYS_ISA), CTranslate2 and OpenVINO (oneDNN), and torch (oneDNN, MKL).
+ONNX Runtime, and fastembed on it, cannot be: they use all that the processor has.
 
 The fraction of the peak is the operations of the matrix products, without padding, divided by the
 peak of the machine's multiply-add (fp32) or dot product (int8) instruction (benchmarks/peaks.py).
 
     pip install . -r benchmarks/requirements.txt
     python benchmarks/encode_throughput.py
+    python benchmarks/encode_throughput.py --isa avx2
     python benchmarks/encode_throughput.py --quick --peers 'bothways*' 'ONNX*' --texts mixed
 """
 
 import argparse
 import contextlib
 import fnmatch
+import os
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,7 +48,18 @@ from peers.process import Worker
 
 REFERENCE = "sentence-transformers"
 WORKLOADS = ("short", "mixed", "long")
-FROM_TEXT = "mixed"
+FORCED = {
+    "avx2": {
+        "BOTHWAYS_ISA": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "DNNL_MAX_CPU_ISA": "AVX2",
+        "CT2_FORCE_CPU_ISA": "AVX2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "ATEN_CPU_CAPABILITY": "avx2",
+    },
+}
+"""Environment that limits libraries to an instruction set."""
+
 TUNING_STRIDE = 4  # settings are tuned on every fourth text
 
 
@@ -50,6 +68,8 @@ def main() -> None:
     options = _arguments()
     record.use_cores(options.cores)
     report = record.describe_run()
+    report["forced"] = FORCED.get(options.isa, {})
+    os.environ |= report["forced"]
     model = resolve("minilm")
     config = read_folder(model).transformer
     workloads = [make_workload(name, options.tokens, model) for name in options.texts]
@@ -72,7 +92,8 @@ def main() -> None:
             print_table(workload.name, measured, report["peaks"])
     for name, absent in report["skipped"].items():
         print(f"skipped: {name}, which needs {', '.join(absent)}")
-    record.write(report, options.output, "encode_throughput")
+    suffix = f"_{options.isa}" if options.isa else ""
+    record.write(report, options.output, f"encode_throughput{suffix}")
 
 
 def measure(
@@ -86,8 +107,9 @@ def measure(
     from_text: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds):
         for name in _rotated(names, number):
-            seconds[name].append(workers[name].seconds(workload.name, best[name][0]))
-        for name in _rotated(names, number) if workload.name == FROM_TEXT else ():
+            if PEERS[name].reads_ids:
+                seconds[name].append(workers[name].seconds(workload.name, best[name][0]))
+        for name in _rotated(names, number):
             from_text[name].append(workers[name].seconds_from_text(workload.name, best[name][0]))
     lengths = workload.num_tokens
     return {
@@ -130,7 +152,7 @@ def print_table(name: str, measured: dict[str, Any], peak: dict[str, Any] | None
     )
     headings = (
         "tokens/s", "spread", "x default", "x best", "of peak", "from text", "x default",
-        "worst", "mean",
+        "x best", "worst", "mean",
     )  # fmt: skip
     print(f"{'':34}" + "".join(f"{heading:>10}" for heading in headings) + "  batches")
     contenders = measured["contenders"]
@@ -138,23 +160,21 @@ def print_table(name: str, measured: dict[str, Any], peak: dict[str, Any] | None
     rate_of_text = {c: _rate(measured, f["seconds_from_text"]) for c, f in contenders.items()}
     for contender, figures in contenders.items():
         precision, seconds = figures["precision"], figures["seconds"]
-        peer_rates = [
-            rate[c]
+        peers = [
+            c
             for c, f in contenders.items()
             if not c.startswith("bothways") and f["precision"] == precision
         ]
-        of_peak = (
-            measured["operations"] / statistics.median(seconds) / peak[precision] if peak else 0
-        )
-        text = rate_of_text[contender]
+        of_peak = measured["operations"] / statistics.median(seconds) if seconds else 0
         cells = (
-            f"{rate[contender]:.0f}",
-            f"{max(seconds) / min(seconds) - 1:.0%}",
+            f"{rate[contender]:.0f}" if seconds else "-",
+            f"{max(seconds) / min(seconds) - 1:.0%}" if seconds else "-",
             _ratio(rate[contender], rate.get(REFERENCE)),
-            _ratio(rate[contender], max(peer_rates, default=None)),
-            f"{of_peak:.0%}" if peak else "-",
-            f"{text:.0f}" if text else "-",
-            _ratio(text, rate_of_text.get(REFERENCE)),
+            _ratio(rate[contender], max((rate[c] for c in peers), default=None)),
+            f"{of_peak / peak[precision]:.0%}" if peak and of_peak else "-",
+            f"{rate_of_text[contender]:.0f}",
+            _ratio(rate_of_text[contender], rate_of_text.get(REFERENCE)),
+            _ratio(rate_of_text[contender], max((rate_of_text[c] for c in peers), default=None)),
             _format_cosine(figures["worst_cosine"]),
             _format_cosine(figures["mean_cosine"]),
         )
@@ -195,6 +215,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--texts", nargs="+", choices=WORKLOADS, default=WORKLOADS)
     parser.add_argument("--tokens", type=int, help="tokens of each kind of text (24000)")
     parser.add_argument("--rounds", type=int, help="measured rounds (7)")
+    parser.add_argument("--isa", choices=tuple(FORCED), help="limit to this instruction set")
     parser.add_argument("--cores", type=int, default=2, help="cores and threads per contender (2)")
     parser.add_argument("--quick", action="store_true", help="few texts, no tuning")
     parser.add_argument("--output", type=Path, help="JSON file for the results")

@@ -16,8 +16,8 @@ __all__ = ["DISTRIBUTIONS", "RESULTS", "describe_run", "use_cores", "write"]
 RESULTS = Path(__file__).parent / "results"
 
 DISTRIBUTIONS = (
-    "bothways", "ctranslate2", "nncf", "numpy", "onnx", "onnxruntime", "openvino", "scikit-learn",
-    "scipy", "sentence-transformers", "tokenizers", "torch", "transformers",
+    "bothways", "ctranslate2", "fastembed", "nncf", "numpy", "onnx", "onnxruntime", "openvino",
+    "scikit-learn", "scipy", "sentence-transformers", "tokenizers", "torch", "transformers",
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@
     onnx.py         ONNX Runtime
     vino.py         OpenVINO
     ctranslate.py   CTranslate2
+    fast_embed.py   fastembed
 
 All use the folder of `minilm`; nothing is downloaded.
 """
@@ -24,11 +25,13 @@ class Listing:
 
     opener: `module:function` of this package; called with the precision and the number of threads.
     requires: modules that must be installed.
+    reads_ids: whether it encodes ids; if not, it is measured from text alone.
     """
 
     opener: str
     precision: str
     requires: tuple[str, ...]
+    reads_ids: bool = True
 
 
 _ONNX = ("onnxruntime", "onnx", "torch", "transformers")
@@ -50,6 +53,12 @@ PEERS = {
     "OpenVINO int8, static": Listing("vino:open_static", "int8", _VINO),
     "CTranslate2 fp32": Listing("ctranslate:open_peer", "fp32", _CTRANSLATE),
     "CTranslate2 int8": Listing("ctranslate:open_peer", "int8", _CTRANSLATE),
+    "fastembed": Listing(
+        "fast_embed:open_peer",
+        "fp32",
+        ("fastembed", "onnxruntime", "onnx", "torch", "transformers"),
+        reads_ids=False,
+    ),
 }
 
 

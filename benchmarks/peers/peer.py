@@ -6,7 +6,7 @@ B sequences of a batch, L positions of its longest, D width of a vector.
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -16,6 +16,7 @@ __all__ = [
     "Peer",
     "Run",
     "Setting",
+    "TextPeer",
     "mean_pool",
     "pad",
     "to_unit_length",
@@ -47,6 +48,14 @@ class Peer(Protocol):
 
     def encode_ids(self, ids: Sequence[np.ndarray], setting: Setting) -> np.ndarray:
         """Encode ids, (length,) each, into unit vectors, float32 (n, D), in the same order."""
+
+
+@runtime_checkable
+class TextPeer(Protocol):
+    """A library with its own tokenization, which encodes texts and no ids."""
+
+    def encode_texts(self, texts: list[str], max_length: int, setting: Setting) -> np.ndarray:
+        """Encode texts, cut to `max_length` tokens, into unit vectors, float32 (n, D)."""
 
 
 Run = Callable[[np.ndarray, np.ndarray], np.ndarray]

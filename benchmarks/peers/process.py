@@ -18,7 +18,7 @@ import numpy as np
 
 from corpus import Workload, tokenizer
 from peers import PEERS
-from peers.peer import Peer, Setting
+from peers.peer import Peer, Setting, TextPeer
 
 __all__ = ["PeerFailed", "Worker"]
 
@@ -68,7 +68,7 @@ class Worker:
         return seconds
 
     def vectors(self, workload: str, setting: Setting) -> np.ndarray:
-        """Unit vectors of a workload, (n, D)."""
+        """Unit vectors of the texts of a workload, (n, D)."""
         vectors: np.ndarray = self._call("vectors", workload, setting)
         return vectors
 
@@ -98,7 +98,7 @@ class _Server:
 
     def __init__(self, peer: Peer, workloads: Sequence[Workload], model: Path) -> None:
         self._peer = peer
-        self._texts = {w.name: w.texts for w in workloads}
+        self._workloads = {w.name: w for w in workloads}
         self._tokenizers = {w.name: tokenizer(model, w.max_length) for w in workloads}
         self._ids = {w.name: self._read(w.name) for w in workloads}
 
@@ -110,7 +110,7 @@ class _Server:
 
     def seconds_from_text(self, workload: str, setting: Setting) -> float:
         start = time.perf_counter()
-        self._peer.encode_ids(self._read(workload), setting)
+        self.vectors(workload, setting)
         return time.perf_counter() - start
 
     def latencies(self, length: int, calls: int) -> list[float]:
@@ -124,10 +124,13 @@ class _Server:
         return times
 
     def vectors(self, workload: str, setting: Setting) -> np.ndarray:
-        return self._peer.encode_ids(self._ids[workload], setting)
+        if isinstance(self._peer, TextPeer):
+            texts = self._workloads[workload]
+            return self._peer.encode_texts(texts.texts, texts.max_length, setting)
+        return self._peer.encode_ids(self._read(workload), setting)
 
     def _read(self, workload: str) -> list[np.ndarray]:
-        encodings = self._tokenizers[workload].encode_batch_fast(self._texts[workload])
+        encodings = self._tokenizers[workload].encode_batch_fast(self._workloads[workload].texts)
         return [np.array(encoding.ids, np.int64) for encoding in encodings]
 
 

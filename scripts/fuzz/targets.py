@@ -241,6 +241,18 @@ def _write_roberta_vocabulary(folder: Path) -> None:
     (folder / "merges.txt").write_text("#version: 0.2\na b\n")
 
 
+def _write_sentencepiece(folder: Path) -> None:
+    config = dataclasses.replace(
+        CONFIG, num_segments=1, position_padding_token=1, position_offset=2, vocab_size=512
+    )
+    settings = FAMILIES["xlm-roberta"].write_config(config, {})
+    (folder / "config.json").write_text(json.dumps(settings))
+    arrays = FAMILIES["xlm-roberta"].tables[0].write(initialize(config), {})
+    write_safetensors(folder / "model.safetensors", arrays)
+    model = Path("tests/checkpoints/tokenizers/data/unigram.model").read_bytes()
+    (folder / "sentencepiece.bpe.model").write_bytes(model)
+
+
 def _write_torch_weights(folder: Path) -> None:
     import torch
 
@@ -341,6 +353,7 @@ TARGETS: dict[str, Target] = {
     "model-bert": Target(_write_bert_tokenizer, _encode("ab c", "ab c <x>")),
     "model-bert-vocabulary": Target(_write_bert_vocabulary, _encode("ab c", "ab c <x>")),
     "model-roberta-vocabulary": Target(_write_roberta_vocabulary, _encode("ab c", "a <x>")),
+    "model-sentencepiece": Target(_write_sentencepiece, _encode("ab c \ufb01", "a <x>")),
     "model-sentences": Target(_write_sentence_model, _encode("ab c")),
     "model-unknown-head": Target(_write_unknown_head, _encode("ab c")),
     "model-ernie": Target(_write_ernie, _encode("ab c")),

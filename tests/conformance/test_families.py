@@ -21,7 +21,7 @@ import bothways
 from bothways.checkpoints import ModelBundle, export, read_folder
 from bothways.checkpoints.export import Format
 from bothways.checkpoints.families import FAMILIES
-from bothways.errors import CheckpointError
+from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.inference.backends import Backend, BackendName
 from bothways.model.packing import PackedBatch
 from bothways.nn.backend import TorchBackend
@@ -92,6 +92,14 @@ GEMMA = GROUPED | {"query_pre_attn_scalar": 8, "sliding_window": 8, "num_hidden_
 T5 = {"vocab_size": VOCABULARY, "d_model": 16, "d_kv": 4, "d_ff": 24, "num_layers": 3}
 T5 |= {"num_heads": 4, "num_decoder_layers": 1}
 ESMC = SMALL | {"max_position_embeddings": 64}
+DEBERTA = SMALL | {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]}
+DEBERTA_V3 = DEBERTA | {
+    "max_position_embeddings": 300,
+    "position_buckets": 16,
+    "norm_rel_ebd": "layer_norm",
+    "share_att_key": True,
+    "position_biased_input": False,
+}
 
 POINTS = {
     "bert": Point("BertModel", WITH_SEGMENTS),
@@ -209,6 +217,30 @@ POINTS = {
         },
         AROUND_WINDOWS,
     ),
+    "qwen2": Point("Qwen2Model", GROUPED | {"head_dim": 4}, AROUND_WINDOWS),
+    "qwen2-both-ways": Point(
+        "Qwen2Model",
+        GROUPED | {"is_causal": False, "head_dim": 6, "num_key_value_heads": None},
+        AROUND_WINDOWS,
+    ),
+    "qwen2-classes": Point(
+        "Qwen2ForSequenceClassification",
+        GROUPED | {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 2},
+        AROUND_WINDOWS,
+    ),
+    "mistral": Point("MistralModel", GROUPED | {"sliding_window": None}, AROUND_WINDOWS),
+    "mistral-windows": Point("MistralModel", GROUPED | {"sliding_window": 4}, AROUND_WINDOWS),
+    "mistral-tags": Point(
+        "MistralForTokenClassification",
+        GROUPED
+        | {
+            "is_causal": False,
+            "head_dim": None,
+            "sliding_window": 3,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 100.0},
+        },
+        AROUND_WINDOWS,
+    ),
     "eurobert": Point("EuroBertModel", EUROBERT | {"num_key_value_heads": None}),
     "eurobert-masked": Point(
         "EuroBertForMaskedLM", EUROBERT | {"mlp_bias": True, "attention_bias": True}
@@ -256,6 +288,24 @@ POINTS = {
     "esmc-classes": Point(
         "EsmcForSequenceClassification",
         ESMC | {"rope_parameters": {"rope_type": "default", "rope_theta": 50.0}},
+    ),
+    "deberta-v3": Point("DebertaV2Model", DEBERTA_V3, FAR_LENGTHS),
+    "deberta-v3-classes": Point(
+        "DebertaV2ForSequenceClassification",
+        DEBERTA_V3 | {"pos_att_type": "c2p", "position_buckets": 9, "max_relative_positions": 40},
+        FAR_LENGTHS,
+        half=True,
+    ),
+    "deberta-v2": Point(
+        "DebertaV2Model", DEBERTA | {"type_vocab_size": 2, "max_relative_positions": 5}
+    ),
+    "deberta-v2-masked": Point("DebertaV2ForMaskedLM", DEBERTA | {"pos_att_type": ["p2c"]}),
+    "deberta-v2-new-masked": Point(
+        "DebertaV2ForMaskedLM",
+        DEBERTA | {"legacy": False, "share_att_key": True, "position_buckets": 8},
+    ),
+    "deberta-v2-absolute": Point(
+        "DebertaV2ForTokenClassification", SMALL | {"hidden_act": "gelu_new"}
     ),
 }
 
@@ -455,20 +505,18 @@ def qwen3_sentences(scratch: Path) -> Path:
 
     folder = scratch / "qwen3-base"
     shutil.copytree(build("qwen3", scratch).path, folder)
-    words = ["<unk>", "<end>", *"the of a river bank flows find Instruct : Query text".split()]
-    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<unk>"))
+    names = ["the", "of", "a", "river", "bank", "flows", "find", "Instruct", ":", "Query", "text"]
+    vocabulary = {word: index for index, word in enumerate(["<unk>", "<end>", *names])}
+    special = {"unk_token": "<unk>", "pad_token": "<end>", "eos_token": "<end>"}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, special["unk_token"]))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.add_special_tokens(["<end>"])
     tokenizer.post_processor = processors.TemplateProcessing(
         single="$A <end>", pair="$A $B <end>", special_tokens=[("<end>", 1)]
     )
-    transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        unk_token="<unk>",
-        pad_token="<end>",
-        eos_token="<end>",
-        padding_side="left",
-    ).save_pretrained(folder)
+    settings = special | {"padding_side": "left"}
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **settings)
+    fast.save_pretrained(folder)
     model = SentenceTransformer(
         modules=[
             Transformer(str(folder), max_seq_length=16),
@@ -525,6 +573,62 @@ def test_a_text_that_contains_the_padding_token_is_encoded_as_transformers_encod
         with torch.no_grad():
             states = model(**inputs).last_hidden_state[0].numpy()
         np.testing.assert_allclose(vector, states.mean(0), rtol=0, atol=TOLERANCE)
+
+
+class GatedByHalves(torch.nn.Module):
+    """The feed-forward of Nucleotide Transformer v2 (Dalla-Torre et al. 2025): SwiGLU."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.dense = torch.nn.Linear(width, 2 * inner, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first, second = self.dense(x).chunk(2, -1)
+        gated: torch.Tensor = torch.nn.functional.silu(first) * second
+        return gated
+
+
+NUCLEOTIDES = {
+    "add_bias_fnn": False,
+    "auto_map": {
+        "AutoConfig": "esm_config.EsmConfig",
+        "AutoModelForMaskedLM": "modeling_esm.EsmForMaskedLM",
+        "AutoModelForTokenClassification": "modeling_esm.EsmForTokenClassification",
+        "AutoModelForSequenceClassification": "modeling_esm.EsmForSequenceClassification",
+    },
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_second_nucleotide_transformer_is_esm2_with_a_gate(
+    backend: str, tmp_path: Path
+) -> None:
+    point = Point("EsmForMaskedLM", ESM | {"tie_word_embeddings": False})
+    torch.manual_seed(1)
+    model = transformers.EsmForMaskedLM(transformers.EsmConfig(**point.config)).eval()
+    for layer in model.esm.encoder.layer:
+        layer.intermediate = GatedByHalves(16, 24)
+        layer.output.dense = torch.nn.Linear(24, 16, bias=False)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.2 * torch.randn_like(parameter)
+    model.save_pretrained(tmp_path)
+    edit_config(tmp_path, NUCLEOTIDES)
+    folder = read_folder(tmp_path)
+    assert (folder.transformer.gated, folder.transformer.feed_forward_bias) == (True, False)
+    assert [head.task for head in folder.spec.heads] == ["masked_tokens"]
+    check_equal(BACKENDS[backend](folder), point, theirs(model.double(), point))
+    with pytest.raises(UnsupportedModel, match="no family of transformers"):
+        export(folder, tmp_path / "out", "transformers")
+    export(folder, tmp_path / "own", "bothways")
+    assert read_folder(tmp_path / "own").config == folder.config
+
+
+def test_other_code_for_esm_is_refused(scratch: Path, tmp_path: Path) -> None:
+    shutil.copytree(build("esm2", scratch).path, tmp_path / "esm")
+    edit_config(tmp_path / "esm", {"auto_map": {"AutoModel": "modeling_other.EsmModel"}})
+    with pytest.raises(UnsupportedModel, match="auto_map"):
+        read_folder(tmp_path / "esm")
 
 
 def test_the_rounded_frequencies_of_esm2_matter(scratch: Path) -> None:

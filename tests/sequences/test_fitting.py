@@ -20,6 +20,7 @@ from bothways.sequences import (
     Tokenized,
     fit_to_length,
     read_ids,
+    window_shares,
 )
 from bothways.sequences.reader import Description
 
@@ -50,6 +51,22 @@ def sequence(
 def identity(fitted: FittedSequence, width: int = 3) -> list[np.ndarray]:
     """As if the encoder gave each token its id as a vector."""
     return [np.repeat(piece[:, None], width, axis=1).astype(np.float32) for piece in fitted.windows]
+
+
+@given(st.integers(6, 60), st.integers(4, 20), st.integers(0, 2), st.integers(0, 2))
+def test_window_shares_merge_as_fitted_sequences_do(
+    content: int, max_length: int, prefix: int, suffix: int
+) -> None:
+    tokenized = sequence(content, prefix, suffix)
+    max_length = min(max(max_length, prefix + suffix + 1), len(tokenized) - 1)
+    fitted = fit_to_length(tokenized, max_length, "window")
+    rng = np.random.default_rng(content)
+    vectors = [rng.normal(size=(len(window), 3)) for window in fitted.windows]
+    merged = np.zeros((len(tokenized), 3))
+    shares = window_shares(len(tokenized), max_length, prefix, suffix)
+    for (positions, share), window in zip(shares, vectors, strict=True):
+        merged[positions] += share[:, None] * window
+    np.testing.assert_allclose(merged, fitted.merge(vectors), rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("on_overflow", ["error", "truncate", "window"])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bothways.errors import ConfigError, DataFileError
-from bothways.training import TrainingPlan, cross_validation, train
+from bothways.training import TrainingPlan, train
 from bothways.training.data.split import choose_folds
 from bothways.training.data.survey import Survey
 from bothways.training.pipeline import FinishedRun
@@ -121,15 +121,14 @@ def test_too_many_folds_are_an_error_before_training(run: Train) -> None:
 def test_a_run_that_is_stopped_in_a_fold_is_resumed(
     run: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit = cross_validation.fit
-
     def stop(*_: Any, **__: Any) -> None:
         raise TrainingInterrupted("", 2, Path())
 
-    monkeypatch.setattr(cross_validation, "fit", stop)
-    with pytest.raises(TrainingInterrupted, match=r"stopped in fold 1 of 3; the model in out is"):
-        run("classify", ROWS)
-    monkeypatch.setattr(cross_validation, "fit", fit)
+    with monkeypatch.context() as patches:
+        patches.setattr("bothways.training.cross_validation.fit", stop)
+        message = r"stopped in fold 1 of 3; the model in out is"
+        with pytest.raises(TrainingInterrupted, match=message):
+            run("classify", ROWS)
     comparison = run("classify", ROWS, resume=True).comparison
     assert comparison is not None
     assert comparison.folds == 3

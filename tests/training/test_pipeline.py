@@ -146,7 +146,7 @@ def test_truncated_sequences_are_counted(run: TrainingRun) -> None:
         done = run("classify", rows, model={"max_length": 4})
     top = done.report.read_text().partition("\n## ")[0]
     assert "100.0 % of the rows (8 of 8) are longer than 4 positions and were cut there" in top
-    assert "max-length 2048 reads more of them." in top
+    assert "max-length 2048 reads more of them, and" in top
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         run("mlm", "\n".join(SENTENCES), "x.txt", model={"max_length": 4}, out="mlm")

@@ -43,7 +43,9 @@ def test_new_models_train_longer_and_with_a_higher_learning_rate_than_fine_tuned
     assert (new.learning_rate, fine_tuned.learning_rate) == (1e-3, 5e-5)
     assert (new.epochs, fine_tuned.epochs) == (20, 4)
     few = np.full(40, 10)  # five steps of eight sequences in an epoch
-    assert resolve(TrainingSettings(), lengths=few).epochs == 40
+    assert resolve(TrainingSettings(), lengths=few).epochs == 20
+    assert resolve(TrainingSettings(), lengths=few, max_epochs=100).epochs == 100
+    assert resolve(TrainingSettings(), lengths=np.full(200, 10), max_epochs=100).epochs == 640 / 25
     assert new.total_steps(50) > fine_tuned.total_steps(50)
     head = resolve(TrainingSettings(frozen=True), from_scratch=False)
     assert (head.learning_rate, head.epochs) == (3e-3, 20)

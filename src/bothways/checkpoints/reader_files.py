@@ -24,6 +24,8 @@ READER_FILES = (
     "merges.txt",
     "sentencepiece.bpe.model",
     "spiece.model",
+    "spm.model",
+    "sentencepiece.model",
     "tokenizer.model",
 )
 """Files that define how sequences become tokens, or series become values."""

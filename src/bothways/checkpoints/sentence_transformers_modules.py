@@ -59,7 +59,7 @@ def modules_of(folder: Path) -> list[tuple[str, Path]]:
         fields.only("kwargs", None, [], {})
         fields.drop(("idx", "name"))
         fields.finish("a module")
-        if name in _published_modules(path):
+        if name not in _MODULES and name in _published_modules(path):
             name = "sentence_transformers.models.Transformer"
         if name not in _MODULES:
             raise UnsupportedModel(

@@ -150,7 +150,7 @@ def _print(run: "FinishedRun", *, as_json: bool, quiet: bool) -> None:
     metrics: Mapping[str, float] = run.metrics or {}
     comparison = run.comparison
     if as_json:
-        facts = {"folder": str(run.folder), "report": str(run.report)}
+        facts: Values = {"folder": str(run.folder), "report": str(run.report)}
         facts |= {"steps": run.result.steps, "metrics": dict(metrics)}
         compared = {} if comparison is None else {"comparison": comparison.to_dict()}
         print(json.dumps(facts | compared))

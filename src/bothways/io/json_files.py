@@ -19,6 +19,7 @@ __all__ = [
     "MAX_TEXT_BYTES",
     "brief",
     "has_file",
+    "read_bytes",
     "read_json",
     "read_object",
     "read_optional_object",
@@ -64,6 +65,20 @@ def read_text(path: Path, *, max_bytes: int = MAX_TEXT_BYTES) -> str:
     Raises:
         CheckpointError: if the file is missing, too large, or not UTF-8.
     """
+    content = read_bytes(path, max_bytes=max_bytes)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{path}: byte {error.start} is not UTF-8") from None
+
+
+def read_bytes(path: Path, *, max_bytes: int) -> bytes:
+    """Read a binary file.
+
+    Raises:
+        CheckpointError: if the file is missing, too large, or a placeholder such as a Git LFS
+            pointer.
+    """
     if not has_file(path):
         raise CheckpointError(f"{path}: no such file")
     try:
@@ -75,10 +90,7 @@ def read_text(path: Path, *, max_bytes: int = MAX_TEXT_BYTES) -> str:
         raise CheckpointError(f"{path}: {what}")
     if len(content) > max_bytes:
         raise CheckpointError(f"{path}: larger than the limit of {max_bytes:,} bytes")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CheckpointError(f"{path}: byte {error.start} is not UTF-8") from None
+    return content
 
 
 def read_json(path: Path, *, max_bytes: int = MAX_BYTES) -> Any:

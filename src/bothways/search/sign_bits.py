@@ -16,7 +16,7 @@ from bothways.native.backend import num_threads
 __all__ = ["NearestBits", "hamming_distances", "num_words", "pack_signs"]
 
 _BLOCK_ROWS = 1 << 18
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 21
 """For several queries, a block of bits that stays in the cache of a core."""
 
 _PER_THREAD = 4
@@ -111,9 +111,16 @@ class NearestBits:
                 distances = scan(block, self._queries[number])
                 if excluded is not None:
                     distances[excluded] = _FARTHEST
-                nearer = np.flatnonzero(distances < self._bounds[number])
+                nearer = np.flatnonzero(distances < self._bound(number, distances))
                 if len(nearer):
                     self._merge(number, distances[nearer].astype(np.int64), rows.start + nearer)
+
+    def _bound(self, number: int, distances: Int32[np.ndarray, "n"]) -> int:
+        """The distance that the rows of a block must be below to be merged."""
+        if self._bounds[number] < _FARTHEST or len(distances) <= self._count:
+            return self._bounds[number]
+        farthest = int(np.partition(distances, self._count - 1)[self._count - 1])
+        return min(farthest + 1, _FARTHEST)
 
     def _merge(self, number: int, distances: np.ndarray, rows: np.ndarray) -> None:
         keys = np.concatenate([self._keys[number], distances << _ROW_BITS | rows])

@@ -1,7 +1,12 @@
 """Sequences: text, symbols, series or ids converted to values that fit an encoder."""
 
 from bothways.sequences.alphabet import Alphabet
-from bothways.sequences.fitting import FittedSequence, OnOverflow, fit_to_length
+from bothways.sequences.fitting import (
+    FittedSequence,
+    OnOverflow,
+    fit_to_length,
+    window_shares,
+)
 from bothways.sequences.ids import are_ids, read_ids
 from bothways.sequences.reader import SequenceReader, Tokenized, is_single_sequence
 from bothways.sequences.reading import read_sequences
@@ -37,4 +42,5 @@ __all__ = [
     "join_words",
     "read_ids",
     "read_sequences",
+    "window_shares",
 ]

@@ -14,7 +14,7 @@ import numpy as np
 from bothways.errors import InputError, SequenceTooLong
 from bothways.sequences.reader import Tokenized
 
-__all__ = ["FittedSequence", "OnOverflow", "fit_to_length"]
+__all__ = ["FittedSequence", "OnOverflow", "fit_to_length", "window_shares"]
 
 OnOverflow = Literal["error", "truncate", "window"]
 
@@ -79,36 +79,19 @@ class FittedSequence:
         if len(self.windows) == 1 or self.window_positions is None:
             return first
         head, suffix = _frame(self.tokenized)
-        contents = [
-            positions[head : len(positions) - suffix] for positions in self.window_positions
-        ]
-        weights = [self._weights(content) for content in contents]
-        total_L = np.zeros(len(self.tokenized))
-        for content, weight in zip(contents, weights, strict=True):
-            total_L[content] += weight
+        contents = _contents(self.window_positions, head, suffix)
+        shares = _content_shares(contents, len(self.tokenized), head, suffix)
         *leading, length, width = first.shape
         merged = np.zeros((*leading, len(self.tokenized), width), dtype=first.dtype)
         frame = np.zeros((*leading, head + suffix, width))  # float64: a sum over all windows
         in_frame = [*range(head), *range(length - suffix, length)]
         windows = itertools.chain([first], vectors)
-        for content, weight, window in zip(contents, weights, windows, strict=True):
-            share = (weight / total_L[content]).astype(window.dtype)
+        for content, share, window in zip(contents, shares, windows, strict=True):
+            share = share.astype(window.dtype)
             merged[..., content, :] += window[..., head : length - suffix, :] * share[:, None]
             frame += window[..., in_frame, :]
         merged[..., [*range(head), *range(-suffix, 0)], :] = frame / len(self.windows)
         return merged
-
-    def _weights(self, content: np.ndarray) -> np.ndarray:
-        """1 + the distance to the nearer cut, for each position of a window's content."""
-        head, suffix = _frame(self.tokenized)
-        from_start = np.arange(1.0, len(content) + 1)
-        from_end = from_start[::-1].copy()
-        if content[0] == head:  # no cut where the sequence begins
-            from_start[:] = np.inf
-        if content[-1] == len(self.tokenized) - suffix - 1:
-            from_end[:] = np.inf
-        weights: np.ndarray = np.minimum(from_start, from_end)
-        return weights
 
 
 def fit_to_length(
@@ -154,6 +137,51 @@ def fit_to_length(
             return _select(tokenized, _windows(tokenized, max_length, index), truncated=False)
         case unknown:
             assert_never(unknown)
+
+
+def window_shares(
+    length: int, max_length: int, prefix: int, suffix: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """How the windows of a sequence without a prompt are merged, as `FittedSequence.merge` does.
+
+    length: of the whole sequence. max_length: of a window. prefix, suffix: number of special tokens
+    that each window repeats. Returns for each window the positions of the sequence, int64 (l,), and
+    the share that its vectors have in those of the sequence, float64 (l,).
+    """
+    windows = _window_positions(length, max_length, prefix, suffix)
+    shares = _content_shares(_contents(windows, prefix, suffix), length, prefix, suffix)
+    in_frame = 1 / len(windows)
+    return [
+        (positions, np.pad(share, (prefix, suffix), constant_values=in_frame))
+        for positions, share in zip(windows, shares, strict=True)
+    ]
+
+
+def _contents(windows: list[np.ndarray], head: int, suffix: int) -> list[np.ndarray]:
+    """The positions of each window without those that every window repeats."""
+    return [positions[head : len(positions) - suffix] for positions in windows]
+
+
+def _content_shares(
+    contents: list[np.ndarray], length: int, head: int, suffix: int
+) -> list[np.ndarray]:
+    """The share of each window in the positions of its content, float64; they sum to 1."""
+    weights = [_weights(content, length, head, suffix) for content in contents]
+    total_L = np.zeros(length)
+    for content, weight in zip(contents, weights, strict=True):
+        total_L[content] += weight
+    return [weight / total_L[content] for content, weight in zip(contents, weights, strict=True)]
+
+
+def _weights(content: np.ndarray, length: int, head: int, suffix: int) -> np.ndarray:
+    """1 + the distance to the nearer cut, for each position of a window's content."""
+    from_start = np.arange(1.0, len(content) + 1)
+    from_end = from_start[::-1].copy()
+    if content[0] == head:  # no cut where the sequence begins
+        from_start[:] = np.inf
+    if content[-1] == length - suffix - 1:
+        from_end[:] = np.inf
+    return np.asarray(np.minimum(from_start, from_end))
 
 
 def _select(
@@ -212,7 +240,12 @@ def _windows(tokenized: Tokenized, max_length: int, index: int | None) -> list[n
             f"a prompt of {tokenized.prompt} tokens leaves no room in a window of {max_length}",
             sequence=index,
         )
-    length = len(tokenized)
+    return _window_positions(len(tokenized), max_length, head, suffix)
+
+
+def _window_positions(length: int, max_length: int, head: int, suffix: int) -> list[np.ndarray]:
+    """The positions of each window: `head` and `suffix` positions, and a part of the others."""
+    size = max_length - head - suffix
     begin, end = head, length - suffix
     step = size - int(size * OVERLAP)
     starts = [*range(begin, end - size, step), end - size]

@@ -20,10 +20,28 @@ from bothways.nn.heads import HeadModule
 from bothways.nn.lengths import Lengths
 from bothways.nn.packed_encoder import to_tensor
 
-__all__ = ["Batch", "TrainedModel"]
+__all__ = ["Batch", "MergedWindows", "TrainedModel"]
 
 TIED_TO = "embedding.token.weight"
 """The encoder parameter that a head's output layer may be tied to."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MergedWindows:
+    """How the vectors of windows become those of whole sequences, as tensors.
+
+    index: the position that each token adds to, (T,). shares: of the token in its vector, (T,).
+    lengths: of the whole sequences.
+    """
+
+    index: Tensor
+    shares: Tensor
+    lengths: Lengths
+
+    def merge(self, x_TD: Tensor) -> Tensor:
+        """The vectors of all positions of the whole sequences, end to end."""
+        merged = x_TD.new_zeros(self.lengths.num_tokens, x_TD.shape[1])
+        return merged.index_add(0, self.index, x_TD * self.shares[:, None].to(x_TD.dtype))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,6 +52,7 @@ class Batch:
     lengths: Lengths
     segments: Tensor | None
     targets: Mapping[str, Tensor]
+    windows: MergedWindows | None = None
 
 
 class TrainedModel(nn.Module):
@@ -79,11 +98,14 @@ class TrainedModel(nn.Module):
         index_N: the positions to compute outputs for, for a head on positions; None for all.
         """
         (x_TD,) = self.encoder(batch.values, batch.lengths, batch.segments)
+        lengths = batch.lengths
+        if batch.windows is not None:
+            x_TD, lengths = batch.windows.merge(x_TD), batch.windows.lengths
         if self.head is None:
             return cast(Tensor, x_TD)
         tied = any(layer.tied for layer in self.head.head.layers)
         table_VE = self.encoder.get_parameter(TIED_TO) if tied else None
-        return cast(Tensor, self.head(x_TD, batch.lengths, table_VE, index_N))
+        return cast(Tensor, self.head(x_TD, lengths, table_VE, index_N))
 
     def named_weights(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Every parameter with its name in a model file, as in `layout` and `head_layout`."""

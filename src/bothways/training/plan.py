@@ -85,6 +85,8 @@ class TrainingPlan:
             raise ConfigError(f"frozen is for classify, tag and regress, not for {self.task}")
         if self.settings.folds is not None and self.task not in ("classify", "regress"):
             raise ConfigError(f"folds is for classify and regress, not for {self.task}")
+        if self.data.on_overflow == "window" and self.task not in ("classify", "regress"):
+            raise ConfigError(f"on_overflow is for classify and regress, not for {self.task}")
         if self.settings.folds is not None and self.data.validation:
             raise ConfigError("folds does not apply with validation files; remove one of them")
         if self.settings.frozen and self.source is None:

@@ -41,12 +41,19 @@ class ResolvedSettings(TrainingSettings):
 
 
 def resolve_settings(
-    settings: TrainingSettings, lengths: np.ndarray, *, from_scratch: bool, gpu: bool, bf16: bool
+    settings: TrainingSettings,
+    lengths: np.ndarray,
+    *,
+    from_scratch: bool,
+    gpu: bool,
+    bf16: bool,
+    max_epochs: float = 20.0,
 ) -> ResolvedSettings:
     """Choose every open value for training examples of these lengths.
 
     lengths: tokens of each example, int64 (n,). from_scratch: whether training starts from random
-    weights. gpu: whether it runs on a GPU. bf16: whether that GPU supports bf16.
+    weights. gpu: whether it runs on a GPU. bf16: whether that GPU supports bf16. max_epochs: of a
+    new model on few rows.
     """
     batch_tokens = settings.batch_tokens or _default_batch_tokens(lengths)
     steps = steps_per_epoch(lengths, batch_tokens)
@@ -54,7 +61,7 @@ def resolve_settings(
     if epochs is None:
         # 4: Devlin et al. 2019, appendix A.3
         fine_tuning = _EPOCHS if settings.frozen else 4.0
-        epochs = _epochs_from_scratch(steps) if from_scratch else fine_tuning
+        epochs = _epochs_from_scratch(steps, max_epochs) if from_scratch else fine_tuning
         if settings.max_steps is not None:
             epochs = settings.max_steps / steps
     defaults: dict[str, Any] = {
@@ -93,12 +100,12 @@ def _default_batch_tokens(lengths: np.ndarray) -> int:
     return min(math.ceil(tokens), DEFAULT_BATCH_TOKENS)
 
 
-def _epochs_from_scratch(steps_per_epoch: int) -> float:
-    """20 epochs, up to 40 on data of few steps: weights need a number of updates to be learned.
+def _epochs_from_scratch(steps_per_epoch: int, max_epochs: float) -> float:
+    """20 epochs, more on data of few steps: weights need a number of updates to be learned.
 
     Of 25 series of 286 positions, 80 steps learned nothing, and 240 what tells them apart.
     """
-    return min(max(_MIN_STEPS / steps_per_epoch, _EPOCHS), 2 * _EPOCHS)
+    return min(max(_MIN_STEPS / steps_per_epoch, _EPOCHS), max_epochs)
 
 
 def count_steps(epochs: float, max_steps: int | None, steps_per_epoch: int) -> int:

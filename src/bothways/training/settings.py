@@ -86,7 +86,7 @@ class TrainingSettings:
         float | None,
         # Devlin et al. 2019, appendix A.3, for fine-tuning
         Option(
-            "Passes over the training data (default 20, up to 40 on few rows, fine-tuning 4; with "
+            "Passes over the training data (default 20, more on few rows, fine-tuning 4; with "
             "--steps alone, as many as needed).",
             group=_OPTIMIZATION, unit="NUMBER", above=0,
         ),

@@ -182,11 +182,13 @@ def test_an_esm_vocabulary_is_an_alphabet(esm_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["spiece.model", "sentencepiece.bpe.model", "tokenizer.model"])
-def test_the_error_for_a_bare_sentencepiece_model_shows_its_conversion(
-    folder_of: FolderOf, name: str
+@pytest.mark.parametrize("tokenizer_class", ["BarthezTokenizer", None])
+def test_the_error_for_a_sentencepiece_model_of_an_unknown_class_shows_its_conversion(
+    folder_of: FolderOf, name: str, tokenizer_class: str | None
 ) -> None:
-    with pytest.raises(CheckpointError, match=rf"{name}.*save_pretrained"):
-        open_tokenizer(folder_of({name: "binary", "config.json": {"model_type": "xlm-roberta"}}))
+    settings = {"tokenizer_class": tokenizer_class}
+    with pytest.raises(CheckpointError, match=rf"{name}.*{tokenizer_class}.*save_pretrained"):
+        open_tokenizer(folder_of({name: "binary", "tokenizer_config.json": settings}))
 
 
 @pytest.mark.parametrize(

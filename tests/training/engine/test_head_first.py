@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from bothways.checkpoints import read_folder
-from bothways.training import TrainingPlan, preparation, read_events, train
+from bothways.training import TrainingPlan, read_events, train
+from bothways.training.engine import head_first
 from bothways.training.pipeline import FinishedRun
 
 Train = Callable[..., FinishedRun]
@@ -52,14 +53,14 @@ def test_the_encoder_does_not_change_while_the_head_learns(
 ) -> None:
     before = read_folder(Path("base")).weights
     after: dict[str, np.ndarray] = {}
-    train_head = preparation.train_head
+    train_head = head_first.train_head
 
     def spy(model: Any, *arguments: Any) -> None:
         train_head(model, *arguments)
         assert all(parameter.requires_grad for parameter in model.parameters())
         after.update(model.to_weights())
 
-    monkeypatch.setattr(preparation, "train_head", spy)
+    monkeypatch.setattr("bothways.training.preparation.train_head", spy)
     run("classify", "out", model={"from": "base"})
     for name, weight in before.items():
         np.testing.assert_array_equal(after[name], weight)
@@ -88,7 +89,9 @@ def test_a_lengthened_run_does_not_train_the_head_again(
     run: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("classify", "out", model={"from": "base"})
-    monkeypatch.setattr(preparation, "train_head", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(
+        "bothways.training.preparation.train_head", lambda *_: pytest.fail("trained again")
+    )
     done = run("classify", "out", resume=True, model={"from": "base"}, training={"max_steps": 5})
     assert done.result.steps == 5
 

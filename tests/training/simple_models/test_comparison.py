@@ -21,9 +21,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
     monkeypatch.setattr("bothways.training.report.can_draw", lambda: False)  # it takes its time
     monkeypatch.setattr(candidates, "_TREES", 5)
 
-    def make(task: Any, rows: list[Any], out: str = "out", **tables: Any) -> FinishedRun:
+    def make(task: Any, rows: list[Any], out: str = "out", **given: Any) -> FinishedRun:
         Path("x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        tables = {"encoder": {"d_model": 16, "num_layers": 1}, "data": {"held_out": 0.4}} | tables
+        tables: dict[str, Any] = {
+            "encoder": {"d_model": 16, "num_layers": 1},
+            "data": {"held_out": 0.4},
+            **given,
+        }
         if "from" in tables.get("model", {}):
             del tables["encoder"]
         tables["training"] = {"max_steps": 2, "device": "cpu"} | tables.get("training", {})

@@ -5,6 +5,7 @@ from typing import Any
 
 from bothways.checkpoints.families.albert import ALBERT
 from bothways.checkpoints.families.bert import BERT
+from bothways.checkpoints.families.deberta import DEBERTA_V2
 from bothways.checkpoints.families.distilbert import DISTILBERT
 from bothways.checkpoints.families.dpr import DPR
 from bothways.checkpoints.families.electra import ELECTRA
@@ -17,10 +18,12 @@ from bothways.checkpoints.families.gte import GTE
 from bothways.checkpoints.families.jina_bert import JINA_BERT
 from bothways.checkpoints.families.jina_embeddings_v3 import JINA_EMBEDDINGS_V3
 from bothways.checkpoints.families.megatron_bert import MEGATRON_BERT
+from bothways.checkpoints.families.mistral import MISTRAL
 from bothways.checkpoints.families.modernbert import MODERNBERT
 from bothways.checkpoints.families.mosaic_bert import MOSAIC_BERT
 from bothways.checkpoints.families.mpnet import MPNET
 from bothways.checkpoints.families.nomic_bert import NOMIC_BERT
+from bothways.checkpoints.families.qwen2 import QWEN2
 from bothways.checkpoints.families.qwen3 import QWEN3
 from bothways.checkpoints.families.roberta import (
     CAMEMBERT,
@@ -63,6 +66,9 @@ FAMILIES: dict[str, Family] = {
         GEMMA3_TEXT,
         T5,
         ESMC,
+        QWEN2,
+        MISTRAL,
+        DEBERTA_V2,
     )
 }
 

@@ -7,6 +7,7 @@ from bothways.checkpoints.family import Family
 from bothways.checkpoints.head_architectures import POOLER, answer_spans, classifier, masked_tokens
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable
+from bothways.checkpoints.tokenizer_class import PieceIds, TokenizerClass
 from bothways.errors import CheckpointError
 from bothways.model.config import EncoderConfig
 
@@ -59,6 +60,20 @@ ALBERT = Family(
     kept=("classifier_dropout_prob",),
     read_quirks=read_groups,
     write_quirks=write_groups,
+    tokenizer=TokenizerClass(
+        "AlbertTokenizer",
+        "sentence_piece",
+        {
+            "unk_token": "<unk>",
+            "sep_token": "[SEP]",
+            "pad_token": "<pad>",
+            "cls_token": "[CLS]",
+            "mask_token": "[MASK]",
+        },
+        piece_ids=PieceIds(
+            trailing=("mask_token",), lowercases=True, plain_quotes=True, segments=True
+        ),
+    ),
     heads=(masked_tokens(None, "ForPreTraining"), *classifier(POOLER, "tanh"), answer_spans()),
     tables=(
         KeyTable(

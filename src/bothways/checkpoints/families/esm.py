@@ -2,6 +2,10 @@
 
 ESM-2 has rotary positions. Its released weights were trained with frequencies rounded to half
 precision, which the frequencies in the files show. ESM-1b has learned positions.
+
+Nucleotide Transformer v2 (Dalla-Torre et al. 2025) is ESM-2 with a gated feed-forward. Its folders
+have `model_type: esm` and name code of their own, which bothways never runs; the class of
+transformers cannot load them, so that they are not exported to it.
 """
 
 import dataclasses
@@ -36,6 +40,9 @@ def read_variant(fields: Fields, values: dict[str, Any]) -> None:
     values["embedding_norm"] = _flag_or_null(fields, "emb_layer_norm_before")
     if _flag_or_null(fields, "token_dropout"):
         values["rescaled_mask_token"] = fields.integer("mask_token_id")
+    if fields.raw("auto_map"):  # names the code of Nucleotide Transformer v2
+        values |= {"gated": True, "activation": "silu"}
+        values["feed_forward_bias"] = fields.flag("add_bias_fnn", True)
     rotary_base = fields.number("rope_theta", 10_000.0)
     fields.only("head_dim", None, values["d_model"] // max(values["num_heads"], 1))
     match fields.raw("position_embedding_type", "absolute"):
@@ -127,9 +134,18 @@ _ROWS: Rows = bert.POOLER | {
 }
 
 
-def _table(position_table: str | None) -> KeyTable:
+_GATED: Rows = {
+    # silu(first half) · second half
+    "encoder.layer.{i}.intermediate.dense.{p}": (
+        "blocks.{i}.feed_forward.gate.{p}",
+        "blocks.{i}.feed_forward.up.{p}",
+    ),
+}
+
+
+def _table(position_table: str | None, rows: Rows = _ROWS) -> KeyTable:
     return KeyTable(
-        _ROWS | {"embeddings.position_embeddings.weight": position_table},
+        rows | {"embeddings.position_embeddings.weight": position_table},
         heads=MASKED_TOKENS | CLASSIFIERS,
         prefixes=("", "esm."),
         aliases=bert.ALIASES,
@@ -177,5 +193,12 @@ ESM = Family(
     buffers=write_buffers,
     heads=HEADS,
     # Files of rotary models can contain an unused position table.
-    tables=(_table("embedding.position.weight"), _table(None)),
+    tables=(_table("embedding.position.weight"), _table(None), _table(None, _ROWS | _GATED)),
+    published_code=frozenset(
+        (
+            "esm_config.EsmConfig",
+            "modeling_esm.EsmModel",
+            *(f"modeling_esm.Esm{head.classes[0]}" for head in HEADS),
+        )
+    ),
 )

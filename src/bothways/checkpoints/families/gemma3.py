@@ -42,11 +42,11 @@ def write_attention(config: EncoderConfig) -> dict[str, Any]:
     sizes = {window for window in windows if window is not None}
     is_both = config.attention_direction != "causal"
     # In both directions the field is the width of the whole window, less the position itself.
-    width = max(sizes, default=0)
+    width = max(sizes, default=2048)
     return llama.write_grouped_heads(config) | {
         "query_pre_attn_scalar": round(config.score_scale**-2),
         "use_bidirectional_attention": is_both,
-        "sliding_window": 2 * width if is_both else width + 1,
+        "sliding_window": max(2 * width, 1) if is_both else width + 1,
         "layer_types": [llama.FULL if window is None else llama.SLIDING for window in windows],
         "rope_parameters": {
             llama.FULL: {"rope_type": "default", "rope_theta": full},

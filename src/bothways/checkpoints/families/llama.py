@@ -8,7 +8,7 @@ from typing import Any
 
 from bothways.checkpoints.head_architectures import HeadArchitecture, Settings, answer_spans
 from bothways.checkpoints.json_fields import Fields
-from bothways.checkpoints.key_table import Rows
+from bothways.checkpoints.key_table import KeyTable, Rows
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import brief
 from bothways.model.config import EncoderConfig, HeadPooling
@@ -30,6 +30,7 @@ __all__ = [
     "read_rotary_base",
     "read_windows",
     "rotary_base",
+    "tables",
     "tags",
     "write_direction",
     "write_grouped_heads",
@@ -124,6 +125,20 @@ def write_rotary_base(config: EncoderConfig) -> dict[str, Any]:
         "rope_parameters": {"rope_type": "default", "rope_theta": config.rotary_base},
         "rope_theta": config.rotary_base,
     }
+
+
+def tables(rows: Rows, *, prefix_of_answers: str) -> tuple[KeyTable, ...]:
+    """The names of an encoder's weights and of its heads.
+
+    prefix_of_answers: of the encoder in files with the head for answers, which differs in some.
+    """
+    answers: Rows = {"qa_outputs.{p}": "heads.answer_span.{p}"}
+    if prefix_of_answers == "model.":
+        return (KeyTable(rows, heads=SCORE | answers, prefixes=("", "model.")),)
+    return (
+        KeyTable(rows, heads=SCORE, prefixes=("", "model.")),
+        KeyTable(rows, heads=answers, prefixes=("", prefix_of_answers)),
+    )
 
 
 def read_direction(fields: Fields, values: dict[str, Any]) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 from bothways.checkpoints.families import llama
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.json_fields import Fields
-from bothways.checkpoints.key_table import KeyTable
 from bothways.model.config import EncoderConfig
 
 
@@ -58,12 +57,5 @@ QWEN3 = Family(
     read_quirks=read_attention,
     write_quirks=write_attention,
     heads=llama.HEADS,
-    tables=(
-        KeyTable(_ROWS, heads=llama.SCORE, prefixes=("", "model.")),
-        KeyTable(
-            _ROWS,
-            heads={"qa_outputs.{p}": "heads.answer_span.{p}"},
-            prefixes=("", "transformer."),
-        ),
-    ),
+    tables=llama.tables(_ROWS, prefix_of_answers="transformer."),
 )

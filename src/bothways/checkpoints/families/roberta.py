@@ -15,7 +15,7 @@ from bothways.checkpoints.family import Family
 from bothways.checkpoints.head_architectures import answer_spans, classifier, masked_tokens
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable, Rows
-from bothways.checkpoints.tokenizer_class import TokenizerClass
+from bothways.checkpoints.tokenizer_class import PieceIds, TokenizerClass
 from bothways.model.config import EncoderConfig
 
 MASKED_TOKENS: Rows = {
@@ -144,12 +144,24 @@ FLASH_DROPPED = (
     "load_trained_adapters",
 )
 
+XLM_ROBERTA_TOKENIZER = TokenizerClass(
+    "XLMRobertaTokenizer",
+    "sentence_piece",
+    TOKENIZER.special_tokens,
+    separators=2,
+    piece_ids=PieceIds(
+        leading=("bos_token", "pad_token", "eos_token", "unk_token"),
+        replaced=3,
+        trailing=("mask_token",),
+    ),
+)
+
 XLM_ROBERTA = dataclasses.replace(
     ROBERTA,
     model_type="xlm-roberta",
     base_class="XLMRobertaModel",
     rows=bert.FIELDS,
-    tokenizer=None,
+    tokenizer=XLM_ROBERTA_TOKENIZER,
     dropped=(*bert.UNUSED, *FLASH_DROPPED),
     published_code=FLASH_CODE,
     tables=(
@@ -162,7 +174,23 @@ XLM_ROBERTA = dataclasses.replace(
     ),
 )
 
-CAMEMBERT = dataclasses.replace(XLM_ROBERTA, model_type="camembert", base_class="CamembertModel")
+CAMEMBERT = dataclasses.replace(
+    XLM_ROBERTA,
+    model_type="camembert",
+    base_class="CamembertModel",
+    tokenizer=TokenizerClass(
+        "CamembertTokenizer",
+        "sentence_piece",
+        TOKENIZER.special_tokens,
+        separators=2,
+        piece_ids=PieceIds(
+            # The special tokens of the model file keep ids of their own after these.
+            leading=("<s>NOTUSED", "pad_token", "</s>NOTUSED", "unk_token", "<unk>NOTUSED"),
+            replaced=1,
+            trailing=("mask_token",),
+        ),
+    ),
+)
 
 DATA2VEC_TEXT = dataclasses.replace(
     ROBERTA,

@@ -10,6 +10,7 @@ from bothways.checkpoints.family import Family, activation
 from bothways.checkpoints.head_architectures import HeadArchitecture, Settings
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable, Rows
+from bothways.checkpoints.tokenizer_class import PieceIds, TokenizerClass
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import HeadLayer
 
@@ -152,6 +153,12 @@ T5 = Family(
     read_quirks=read_t5,
     write_quirks=write_heads_and_activation,
     needed={"pad_token_id": 0},
+    tokenizer=TokenizerClass(
+        "T5Tokenizer",
+        "sentence_piece",
+        {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"},
+        piece_ids=PieceIds(num_sentinels=100),
+    ),
     heads=(
         HeadArchitecture(classes=("ForTokenClassification",), outputs="positions", layers=_tags),
     ),

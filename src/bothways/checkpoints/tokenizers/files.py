@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, normalizers
 
-from bothways.checkpoints.tokenizers.settings import TokenizerSettings
+from bothways.checkpoints.tokenizers.pieces import sentence_piece
+from bothways.checkpoints.tokenizers.settings import TOKENIZER_CLASSES, TokenizerSettings
 from bothways.checkpoints.tokenizers.vocabularies import byte_pair, symbol_vocabulary, word_piece
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import has_file, read_text
@@ -17,7 +18,13 @@ from bothways.sequences.alphabet import Alphabet
 
 __all__ = ["open_tokenizer"]
 
-_SENTENCEPIECE_FILES = ("sentencepiece.bpe.model", "spiece.model", "tokenizer.model")
+_SENTENCEPIECE_FILES = (
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "spm.model",
+    "tokenizer.model",
+    "sentencepiece.model",
+)
 
 
 def open_tokenizer(
@@ -30,7 +37,7 @@ def open_tokenizer(
     family: the model's, for a folder whose config.json does not name it.
 
     Raises:
-        CheckpointError: if a file is malformed, or there is only a sentencepiece model.
+        CheckpointError: if a file is malformed, or is a sentencepiece model of an unknown class.
         UnsupportedModel: if the tokenizer cuts long sequences at their beginning.
     """
     settings = TokenizerSettings.read(folder, family)
@@ -49,6 +56,7 @@ def _open(settings: TokenizerSettings) -> Tokenizer | Alphabet | None:
     folder, tokenizer_class = settings.folder, settings.tokenizer_class
     if has_file(folder / "tokenizer.json"):
         return _from_tokenizer_json(settings)
+    model = next((name for name in _SENTENCEPIECE_FILES if has_file(folder / name)), None)
     if tokenizer_class is not None:
         match tokenizer_class.algorithm:
             case "word_piece" if has_file(folder / "vocab.txt"):
@@ -57,14 +65,18 @@ def _open(settings: TokenizerSettings) -> Tokenizer | Alphabet | None:
                 return symbol_vocabulary(settings, tokenizer_class)
             case "byte_pair" if has_file(folder / "vocab.json"):
                 return byte_pair(settings, tokenizer_class)
+            case "sentence_piece" if model is not None:
+                return sentence_piece(settings, tokenizer_class, folder / model)
             case _:
                 pass
-    for model in _SENTENCEPIECE_FILES:
-        if has_file(folder / model):
-            raise CheckpointError(
-                f"{folder}: {model} is a sentencepiece model, and there is no tokenizer.json; make "
-                "one with transformers: AutoTokenizer.from_pretrained(f).save_pretrained(f)"
-            )
+    if model is not None:
+        classes = [c.name for c in TOKENIZER_CLASSES.values() if c.algorithm == "sentence_piece"]
+        raise CheckpointError(
+            f"{folder}: {model} is a sentencepiece model of the class {settings.class_name}, and "
+            f"there is no tokenizer.json. bothways knows the ids of {', '.join(classes)}; for "
+            "others, make the file with transformers: "
+            "AutoTokenizer.from_pretrained(f).save_pretrained(f)"
+        )
     return None
 
 

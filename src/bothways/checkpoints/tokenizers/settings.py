@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from tokenizers import AddedToken
 
 from bothways.checkpoints.families import FAMILIES
+from bothways.checkpoints.families.tokenizer_classes import OTHER_CLASSES
 from bothways.checkpoints.tokenizer_class import TokenizerClass
 from bothways.errors import CheckpointError
 from bothways.io.json_files import read_optional_object
@@ -17,7 +18,7 @@ TOKENIZER_CLASSES: Mapping[str, TokenizerClass] = {
     family.tokenizer.name: family.tokenizer
     for family in FAMILIES.values()
     if family.tokenizer is not None
-}
+} | {each.name: each for each in OTHER_CLASSES}
 """The classes of tokenizers that bothways opens from a vocabulary, by name."""
 
 _FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
@@ -26,11 +27,14 @@ _FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
 class TokenizerSettings(NamedTuple):
     """The settings of a folder's tokenizer.
 
-    tokenizer_class: the class that the folder names, or else its family's; None for a class that
-        bothways does not open, and if the folder names neither class nor family.
+    class_name: the class that the folder names, in tokenizer_config.json or else in config.json,
+        without `Fast`; None if it names none.
+    tokenizer_class: that class, or else its family's; None for a class that bothways does not open,
+        and if the folder names neither class nor family.
     """
 
     folder: Path
+    class_name: str | None
     tokenizer_class: TokenizerClass | None
     config: Mapping[str, Any]
     special_tokens_map: Mapping[str, Any]
@@ -45,19 +49,17 @@ class TokenizerSettings(NamedTuple):
             CheckpointError: if a file is malformed.
         """
         config = read_optional_object(folder / "tokenizer_config.json")
-        name = config.get("tokenizer_class")
+        model_config = read_optional_object(folder / "config.json")
+        name = _class_name(config, folder / "tokenizer_config.json")
+        name = name or _class_name(model_config, folder / "config.json")
         if name is None:
-            model_type = read_optional_object(folder / "config.json").get("model_type", family)
+            model_type = model_config.get("model_type", family)
             known = FAMILIES.get(model_type) if isinstance(model_type, str) else None
             tokenizer_class = None if known is None else known.tokenizer
-        elif isinstance(name, str):
-            tokenizer_class = TOKENIZER_CLASSES.get(name.removesuffix("Fast"))
         else:
-            raise CheckpointError(
-                f"{folder / 'tokenizer_config.json'}: tokenizer_class={name!r:.80}; expected a name"
-            )
+            tokenizer_class = TOKENIZER_CLASSES.get(name)
         special = read_optional_object(folder / "special_tokens_map.json")
-        return cls(folder, tokenizer_class, config, special)
+        return cls(folder, name, tokenizer_class, config, special)
 
     def flag(self, name: str, default: bool) -> bool:
         """True or false of the config; `default` where the field is absent."""
@@ -104,6 +106,15 @@ class TokenizerSettings(NamedTuple):
     @property
     def _config_path(self) -> Path:
         return self.folder / "tokenizer_config.json"
+
+
+def _class_name(settings: Mapping[str, Any], file: Path) -> str | None:
+    name = settings.get("tokenizer_class")
+    if name is None:
+        return None
+    if not isinstance(name, str):
+        raise CheckpointError(f"{file}: tokenizer_class={name!r:.80}; expected a name")
+    return name.removesuffix("Fast")
 
 
 def _to_token(value: Any, where: str) -> AddedToken:

@@ -20,7 +20,7 @@ from bothways.errors import CheckpointError, InputError
 from bothways.io.json_files import read_object, read_text
 from bothways.sequences.alphabet import Alphabet
 
-__all__ = ["byte_pair", "symbol_vocabulary", "word_piece"]
+__all__ = ["add_tokens", "byte_pair", "required", "symbol_vocabulary", "word_piece"]
 
 
 def word_piece(settings: TokenizerSettings, tokenizer_class: TokenizerClass) -> Tokenizer:
@@ -33,7 +33,7 @@ def word_piece(settings: TokenizerSettings, tokenizer_class: TokenizerClass) -> 
     special = settings.special_tokens(tokenizer_class)
     vocabulary = {token: index for index, token in enumerate(_lines(path))}
     begin, end = _bounds(special, vocabulary, path)
-    unknown = _required("unk_token", special, vocabulary, path)
+    unknown = required("unk_token", special, vocabulary, path)
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=unknown))
     tokenizer.normalizer = normalizers.BertNormalizer(
         clean_text=True,
@@ -43,7 +43,7 @@ def word_piece(settings: TokenizerSettings, tokenizer_class: TokenizerClass) -> 
     )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece(prefix="##")
-    _add_tokens(tokenizer, settings, special, vocabulary)
+    add_tokens(tokenizer, settings, special, vocabulary)
     match tokenizer_class.separators:
         case 1:
             tokenizer.post_processor = processors.BertProcessing(end, begin)
@@ -77,7 +77,7 @@ def byte_pair(settings: TokenizerSettings, tokenizer_class: TokenizerClass) -> T
     spaced = settings.flag("add_prefix_space", False)
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=spaced)
     tokenizer.decoder = decoders.ByteLevel()
-    _add_tokens(tokenizer, settings, special, vocabulary)
+    add_tokens(tokenizer, settings, special, vocabulary)
     tokenizer.post_processor = processors.RobertaProcessing(
         end, begin, trim_offsets=settings.flag("trim_offsets", True), add_prefix_space=spaced
     )
@@ -118,7 +118,7 @@ def symbol_vocabulary(settings: TokenizerSettings, tokenizer_class: TokenizerCla
         raise CheckpointError(f"{path}: {error}") from None
 
 
-def _add_tokens(
+def add_tokens(
     tokenizer: Tokenizer,
     settings: TokenizerSettings,
     special: Mapping[str, AddedToken],
@@ -141,13 +141,18 @@ def _bounds(
     special: Mapping[str, AddedToken], vocabulary: Mapping[str, int], path: Path
 ) -> tuple[tuple[str, int], tuple[str, int]]:
     """The tokens before and after a text, each with its id."""
-    begin, end = (_required(role, special, vocabulary, path) for role in ("cls_token", "sep_token"))
+    begin, end = (required(role, special, vocabulary, path) for role in ("cls_token", "sep_token"))
     return (begin, vocabulary[begin]), (end, vocabulary[end])
 
 
-def _required(
+def required(
     role: str, special: Mapping[str, AddedToken], vocabulary: Mapping[str, int], path: Path
 ) -> str:
+    """The token of a role that the tokenizer cannot do without.
+
+    Raises:
+        CheckpointError: if there is none, or it is not in the vocabulary.
+    """
     if role not in special:
         raise CheckpointError(f"{path.parent}: {role} is null, and this tokenizer needs it")
     token = special[role].content

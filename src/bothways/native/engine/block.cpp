@@ -25,7 +25,8 @@ Block::Block(const Kernels& kernels, const EncoderConfig& config, const Weights&
     : config_(config),
       attention_(kernels, config, weights, precision,
                  "blocks." + std::to_string(index) + ".attention."),
-      has_attention_norm_(index > 0 || config.first_attention_norm) {
+      has_attention_norm_(index > 0 || config.first_attention_norm),
+      feed_forward_rows_(feed_forward_rows(config, precision)) {
     const std::string name = "blocks." + std::to_string(index) + ".";
     const int D = config.d_model, F = config.d_ff;
     if (has_attention_norm_)
@@ -95,8 +96,8 @@ void Block::feed_forward(const Team& team, const float* from, int rows, Workspac
                          Accumulate accumulate) const {
     const int D = config_.d_model, F = config_.d_ff;
     float* inner = work.wide.data();
-    for (int first = 0; first < rows; first += feed_forward_rows) {
-        const int count = std::min(rows - first, feed_forward_rows);
+    for (int first = 0; first < rows; first += feed_forward_rows_) {
+        const int count = std::min(rows - first, feed_forward_rows_);
         const GemmInput in =
             up_.prepare(team, from + static_cast<std::ptrdiff_t>(first) * D, D, count, work.quantized);
         if (config_.gated) {

@@ -30,6 +30,7 @@ private:
     NormLayer attention_norm_, feed_forward_norm_;
     NormLayer attention_output_norm_, feed_forward_output_norm_;  // of a sandwich
     Linear gate_, up_, down_;
+    int feed_forward_rows_;
 };
 
 }  // namespace bothways

@@ -12,14 +12,20 @@
 
 namespace bothways {
 
-// Rows per pass through the feed-forward: the activations between its two maps stay in cache.
-constexpr int feed_forward_rows = 96;
+// Rows per pass through the feed-forward. With few, the activations between its maps stay in cache. Weights of
+// more than 16 MiB, though, do not stay there from one pass to the next: a pass then takes all rows of an
+// ordinary chunk, so that the weights are read once.
+inline int feed_forward_rows(const EncoderConfig& config, Precision precision) {
+    const double weights = (config.gated ? 3.0 : 2.0) * config.d_model * config.d_ff;
+    const double bytes = weights * (precision == Precision::fp32 ? sizeof(float) : sizeof(std::int8_t));
+    return bytes > 16 * 1024 * 1024 ? 320 : 96;
+}
 
 struct Workspace {
     Buffer<float> x;         // (R, D) the residual stream
     Buffer<float> side;      // (R, D) the norm of x, or (R, Q) the heads' outputs
     Buffer<float> branch;    // (R, D) a sublayer's output that a norm follows
-    Buffer<float> wide;      // (R, Q + 2 V) queries, keys, values; or (feed_forward_rows, F)
+    Buffer<float> wide;      // (R, Q + 2 V) queries, keys, values; or (feed_forward_rows(), F)
     Buffer<float> embedded;  // (R, E) embeddings that a projection follows
     QuantizedBuffer quantized;
     std::vector<Buffer<float>> scratch;  // attention scratch, one per member of the team
@@ -31,7 +37,8 @@ struct Workspace {
 
         Sizes(const EncoderConfig& config, const Kernels& kernels, Precision precision, int rows,
               int longest) {
-            const int D = config.d_model, F = config.d_ff, inner = std::min(rows, feed_forward_rows);
+            const int D = config.d_model, F = config.d_ff;
+            const int inner = std::min(rows, feed_forward_rows(config, precision));
             const int widest = std::max(D, config.query_width());
             x = product(rows, D);
             side = product(rows, widest);
@@ -42,7 +49,7 @@ struct Workspace {
             cells = precision == Precision::int8 ? std::max(QuantizedBuffer::cells(rows, widest, group),
                                                             QuantizedBuffer::cells(inner, F, group))
                                                  : 0;
-            scratch = kernels.attention_scratch(longest, config.head_width);
+            scratch = kernels.attention_scratch(longest, config.head_width, config.distance_columns());
         }
         static std::size_t product(int rows, int width) { return static_cast<std::size_t>(rows) * width; }
         std::size_t bytes(int members) const {

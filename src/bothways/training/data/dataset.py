@@ -32,11 +32,14 @@ class Example(NamedTuple):
         (labels,) of 0 and 1. Values: float32 (values,). Tags: the label's index at each position,
         int64 (L,), or `IGNORED`. Masked tokens, masked values and contrast: None.
     place: the row that it comes from, for messages: `train.csv, row 3`.
+    length: positions of the whole sequence, if `sequences` are its windows, whose vectors are
+        merged before pooling; None if the sequences are whole.
     """
 
     sequences: tuple[InputSequence, ...]
     target: np.ndarray | None
     place: str
+    length: int | None = None
 
     @property
     def num_tokens(self) -> int:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 
@@ -28,6 +28,7 @@ class EvaluationData:
     source: DataSource
     survey: Survey
     separator: str | None
+    on_overflow: Literal["truncate", "window"] = "truncate"
 
     @classmethod
     def read(
@@ -60,7 +61,10 @@ class EvaluationData:
         source = dataclasses.replace(source, dropped=dropped)
         separator = options.label_separator
         return cls(
-            source, survey(source, separator=separator, known=known, report=report), separator
+            source,
+            survey(source, separator=separator, known=known, report=report),
+            separator,
+            options.on_overflow,
         )
 
     @property
@@ -88,6 +92,7 @@ class EvaluationData:
             reader,
             max_length=max_length,
             separator=self.separator,
+            on_overflow=self.on_overflow,
             report=report,
         )
 

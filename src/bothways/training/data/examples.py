@@ -31,6 +31,8 @@ class PackedExamples(Sequence[Example]):
     segments: uint8 (T,), or None. example_starts: the first sequence of each, int64 (n + 1,).
     prefix, suffix: number of special tokens before and after the content of each sequence.
     targets: by `form`: int32 (n,), uint8 (n, K), float32 (n, V) or int32 (T,); None for none.
+    whole_lengths: positions of each example's whole sequence, int32 (n,), and 0 for an example
+        that is not in windows; None if none is.
     files: names. file_of, rows, lines: the place of each example, int32 (n,); line 0 for none.
     """
 
@@ -46,6 +48,7 @@ class PackedExamples(Sequence[Example]):
     file_of: np.ndarray
     rows: np.ndarray
     lines: np.ndarray
+    whole_lengths: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Number of examples."""
@@ -65,7 +68,8 @@ class PackedExamples(Sequence[Example]):
         index = range(len(self))[index]
         first, last = int(self.example_starts[index]), int(self.example_starts[index + 1])
         sequences = tuple(self._sequence(index) for index in range(first, last))
-        return Example(sequences, self._target(index), str(self.place(index)))
+        whole = 0 if self.whole_lengths is None else int(self.whole_lengths[index])
+        return Example(sequences, self._target(index), str(self.place(index)), whole or None)
 
     def place(self, index: int) -> Place:
         """The row that an example comes from."""
@@ -77,30 +81,23 @@ class PackedExamples(Sequence[Example]):
         return Dataset(self, np.diff(self.sequence_starts[self.example_starts]))
 
     def select(self, indices: np.ndarray) -> "PackedExamples":
-        """Some of the examples, each with one sequence, in the order of the indices.
-
-        Raises:
-            ValueError: for examples with several sequences.
-        """
-        if len(self.sequence_starts) != len(self.example_starts):
-            raise ValueError("only examples with one sequence can be selected")
-        lengths = np.diff(self.sequence_starts)[indices]
-        starts = np.concatenate([[0], np.cumsum(lengths)])
-        within = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
-        positions = np.repeat(self.sequence_starts[indices], lengths) + within
+        """Some of the examples, in the order of the indices."""
+        sequences, example_starts = _ranges(self.example_starts, indices)
+        positions, sequence_starts = _ranges(self.sequence_starts, sequences)
         targets = self.targets
         if targets is not None:
             targets = targets[positions if self.form == "tags" else indices]
         return dataclasses.replace(
             self,
             values=self.values[positions],
-            sequence_starts=starts,
+            sequence_starts=sequence_starts,
             segments=None if self.segments is None else self.segments[positions],
-            example_starts=np.arange(len(indices) + 1),
+            example_starts=example_starts,
             targets=targets,
             file_of=self.file_of[indices],
             rows=self.rows[indices],
             lines=self.lines[indices],
+            whole_lengths=None if self.whole_lengths is None else self.whole_lengths[indices],
         )
 
     def _sequence(self, index: int) -> InputSequence:
@@ -119,6 +116,17 @@ class PackedExamples(Sequence[Example]):
             return None
         at = self._span(int(self.example_starts[index])) if self.form == "tags" else index
         return np.asarray(self.targets[at], dtype=_DTYPES[self.form])
+
+
+def _ranges(starts: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The items of some ranges end to end, and where each of these starts.
+
+    starts: the first item of each range, and the number of all items. indices: of the ranges.
+    """
+    lengths = np.diff(starts)[indices]
+    new_starts = np.concatenate([[0], np.cumsum(lengths)])
+    within = np.arange(new_starts[-1]) - np.repeat(new_starts[:-1], lengths)
+    return np.repeat(starts[indices], lengths) + within, new_starts
 
 
 class ExampleWriter:
@@ -149,6 +157,7 @@ class ExampleWriter:
         self._sequence_ends = array.array("q", [0])
         self._example_ends = array.array("q", [0])
         self._places = array.array("i")
+        self._whole_lengths = array.array("i")
 
     def add(
         self,
@@ -156,10 +165,12 @@ class ExampleWriter:
         segments: np.ndarray | None,
         target: np.ndarray | None,
         place: Place,
+        whole_length: int = 0,
     ) -> None:
         """Add an example.
 
         sequences: ids (L,) or vectors (L, C). segments: of a pair of texts read as one sequence.
+        whole_length: positions of the sequence that the sequences are windows of; 0 for none.
         """
         stored = np.float32 if self._channels else np.int32
         for values in sequences:
@@ -170,6 +181,7 @@ class ExampleWriter:
         if target is not None:
             self._targets += target.astype(self._stored_target).tobytes()
         self._example_ends.append(len(self._sequence_ends) - 1)
+        self._whole_lengths.append(whole_length)
         self._places.extend((self._file_number[place.file], place.row, place.line or 0))
 
     def __len__(self) -> int:
@@ -193,6 +205,9 @@ class ExampleWriter:
             file_of=places[:, 0],
             rows=places[:, 1],
             lines=places[:, 2],
+            whole_lengths=(
+                np.frombuffer(self._whole_lengths, np.intc) if any(self._whole_lengths) else None
+            ),
         )
 
     @property

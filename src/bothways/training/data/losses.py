@@ -43,9 +43,8 @@ class Losses:
             f"{share:.1f} % of the rows ({self.truncated:,} of {rows:,}) are longer than "
             f"{max_length} positions and were cut there: model and scores ignore the rest."
         )
-        return (
-            f"{text} --max-length {longest} reads more of them." if longest > max_length else text
-        )
+        more = f"--max-length {longest} reads more of them, and " if longest > max_length else ""
+        return f"{text} {more}--on-overflow window reads all."
 
     def warn(self, *, max_length: int, new_vocabulary: bool = False) -> None:
         """Warn of each kind that there is.

@@ -7,7 +7,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -63,21 +63,24 @@ def tokenize(
     *,
     max_length: int,
     separator: str | None = None,
+    on_overflow: Literal["truncate", "window"] = "truncate",
     report: ShareCallback | None = None,
 ) -> TokenizedRows:
     """Convert the rows of a source to examples, in order.
 
     held_out: the held-out rows of the survey, bool (n,). separator: as in the survey.
+    on_overflow: for objectives with a target per sequence, as in `RowOptions`.
     report: as in `DataSource.rows`.
 
     A sequence longer than `max_length` is split into several examples for objectives with a target
-    per position (mlm, tag); for others it is truncated and counted.
+    per position (mlm, tag); for others it is truncated and counted, or becomes one example of
+    several windows.
 
     Raises:
         DataFileError: naming the file and row of an invalid sequence, or if the files have changed
             since the survey.
     """
-    tokenizer = _RowTokenizer(source, survey, reader, max_length, separator)
+    tokenizer = _RowTokenizer(source, survey, reader, max_length, separator, on_overflow)
     number = 0
     with closing(source.rows(report)) as rows:
         for chunk in iter(lambda: list(itertools.islice(rows, _CHUNK_ROWS)), []):
@@ -103,8 +106,10 @@ class _RowTokenizer:
         reader: SequenceReader,
         max_length: int,
         separator: str | None,
+        on_overflow: Literal["truncate", "window"],
     ) -> None:
         self._source, self._reader = source, reader
+        self._on_overflow = on_overflow
         self._max_length, self._separator = max_length, separator
         self._labels = survey.labels
         self._label_number = {label: number for number, label in enumerate(survey.labels)}
@@ -151,7 +156,9 @@ class _RowTokenizer:
     @property
     def _readable_length(self) -> int | None:
         """How much of a sequence is used; None for objectives that split it into examples."""
-        return None if self._source.task in ("mlm", "tag") else self._max_length
+        if self._source.task in ("mlm", "tag") or self._on_overflow == "window":
+            return None
+        return self._max_length
 
     def add(self, row: DataRow, read: _ReadRow, *, held_out: bool) -> None:
         """Create the examples of a row."""
@@ -167,6 +174,8 @@ class _RowTokenizer:
                             writer.add([values], None, None, row.place)
                 case "tag":
                     self._add_tagged(writer, row, read)
+                case "classify" | "regress" if self._on_overflow == "window":
+                    self._add_windows(writer, row, read.sequences[0])
                 case "classify" | "regress" | "contrast":
                     fitted = [
                         fit_to_length(each, self._max_length, "truncate") for each in read.sequences
@@ -197,6 +206,18 @@ class _RowTokenizer:
             suffix=first.suffix,
             channels=self._channels,
             num_targets=len(self._labels),
+        )
+
+    def _add_windows(self, writer: ExampleWriter, row: DataRow, tokenized: Tokenized) -> None:
+        """Add a row whose sequence is read in windows, if it is long."""
+        fitted = fit_to_length(tokenized, self._max_length, "window")
+        segments = [each for each in fitted.segments if each is not None]
+        writer.add(
+            fitted.windows,
+            np.concatenate(segments) if segments else None,
+            self._target(row),
+            row.place,
+            len(tokenized) if len(fitted.windows) > 1 else 0,
         )
 
     def _add_tagged(self, writer: ExampleWriter, row: DataRow, read: _ReadRow) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -52,6 +52,7 @@ class TrainingData:
     validation: EvaluationData | None
     shared: int
     separator: str | None
+    on_overflow: Literal["truncate", "window"] = "truncate"
 
     @classmethod
     def read(
@@ -94,7 +95,7 @@ class TrainingData:
             held_out = choose_held_out(
                 train_survey, fraction=options.held_out, seed=seed, name=source.files[0].name
             )
-            return cls(source, train_survey, held_out, None, 0, separator)
+            return cls(source, train_survey, held_out, None, 0, separator, options.on_overflow)
         validation = EvaluationData.read(
             task,
             options.validation,
@@ -108,7 +109,9 @@ class TrainingData:
         _check_consistency(validation.source, train_survey, validation.survey)
         shared = int(np.isin(validation.survey.keys, train_survey.keys).any(axis=1).sum())
         held_out = np.zeros(train_survey.num_rows, dtype=bool)
-        return cls(source, train_survey, held_out, validation, shared, separator)
+        return cls(
+            source, train_survey, held_out, validation, shared, separator, options.on_overflow
+        )
 
     @property
     def num_held_out(self) -> int:
@@ -144,6 +147,7 @@ class TrainingData:
             reader,
             max_length=max_length,
             separator=self.separator,
+            on_overflow=self.on_overflow,
             report=report,
         )
         if rows.train is None:

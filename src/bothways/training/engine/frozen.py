@@ -22,10 +22,11 @@ from bothways.nn.heads import HeadModule
 from bothways.nn.lengths import Lengths
 from bothways.nn.pooling import pool
 from bothways.training.data.dataset import IGNORED, Dataset, Example, InputSequence
+from bothways.training.data.windows import merge_windows
 from bothways.training.engine.microbatches import to_device
 from bothways.training.engine.step import autocast
 from bothways.training.model import TrainedModel
-from bothways.training.objectives.arrays import pack, to_array
+from bothways.training.objectives.arrays import pack_windows, to_array
 from bothways.training.objectives.objective import PreparedBatch
 from bothways.training.resolved_settings import ResolvedSettings
 
@@ -81,11 +82,15 @@ def precompute(
         autocast(device, settings),
     ):
         for batch in plan_batches(data.lengths, settings.micro_tokens):
-            packed = pack([data[index].sequences[0] for index in batch.tolist()])
-            prepared = to_device(PreparedBatch(packed, {}, 0.0, ()), device)
+            examples = [data[index] for index in batch.tolist()]
+            packed, merge = pack_windows(examples), merge_windows(examples)
+            prepared = to_device(PreparedBatch(packed, {}, 0.0, (), merge), device)
             (x_TD,) = model.encoder(prepared.values, prepared.lengths, prepared.segments)
+            lengths = prepared.lengths
+            if prepared.windows is not None:
+                x_TD, lengths = prepared.windows.merge(x_TD), prepared.windows.lengths
             if pooling:
-                x_TD = pool(x_TD, prepared.lengths, pooling)
+                x_TD = pool(x_TD, lengths, pooling)
             bounds = np.arange(1, len(batch)) if pooling else packed.starts[1:]
             parts = np.split(to_array(x_TD.float()), bounds)
             for index, part_LD in zip(batch.tolist(), parts, strict=True):

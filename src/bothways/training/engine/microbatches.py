@@ -14,7 +14,7 @@ from bothways.training.data.dataset import Dataset
 from bothways.training.distributed.processes import Workers
 from bothways.training.engine.rng import generator
 from bothways.training.engine.sampler import assign_batches
-from bothways.training.model import Batch
+from bothways.training.model import Batch, MergedWindows
 from bothways.training.objectives.objective import Objective, PreparedBatch
 from bothways.training.resolved_settings import ResolvedSettings
 
@@ -75,10 +75,15 @@ def to_device(prepared: PreparedBatch, device: torch.device) -> Batch:
     def move(array: np.ndarray) -> Tensor:
         return to_tensor(array).to(device)
 
-    packed = prepared.packed
+    packed, merge = prepared.packed, prepared.merge
+    windows = None
+    if merge is not None:
+        lengths = Lengths(merge.lengths, device)
+        windows = MergedWindows(move(merge.index), move(merge.shares), lengths)
     return Batch(
         values=move(packed.values),
         lengths=Lengths(packed.lengths, device, packed.content),
         segments=None if packed.segments is None else move(packed.segments),
         targets={name: move(array) for name, array in prepared.targets.items()},
+        windows=windows,
     )

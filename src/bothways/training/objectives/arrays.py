@@ -9,7 +9,7 @@ from torch import Tensor
 from bothways.model.packing import PackedBatch
 from bothways.training.data.dataset import Example, InputSequence
 
-__all__ = ["at_least_float32", "pack", "stack_targets", "to_array"]
+__all__ = ["at_least_float32", "pack", "pack_windows", "stack_targets", "to_array"]
 
 
 def pack(sequences: Sequence[InputSequence]) -> PackedBatch:
@@ -19,6 +19,11 @@ def pack(sequences: Sequence[InputSequence]) -> PackedBatch:
         [sequence.segments for sequence in sequences],
         [_content(sequence) for sequence in sequences],
     )
+
+
+def pack_windows(examples: Sequence[Example]) -> PackedBatch:
+    """Pack the windows of examples end to end; a whole sequence is one window."""
+    return pack([sequence for example in examples for sequence in example.sequences])
 
 
 def _content(sequence: InputSequence) -> np.ndarray:

@@ -13,8 +13,14 @@ from torch.nn import functional
 
 from bothways.model.heads import Head
 from bothways.training.data.dataset import Example
+from bothways.training.data.windows import merge_windows
 from bothways.training.model import Batch, TrainedModel
-from bothways.training.objectives.arrays import at_least_float32, pack, stack_targets, to_array
+from bothways.training.objectives.arrays import (
+    at_least_float32,
+    pack_windows,
+    stack_targets,
+    to_array,
+)
 from bothways.training.objectives.cross_entropy import (
     check_smoothing,
     check_weights,
@@ -62,10 +68,11 @@ class Classify(Objective):
         if self.class_weights is not None:
             weight_B = self.class_weights.astype(np.float32)[label_B]
         return PreparedBatch(
-            packed=pack([example.sequences[0] for example in examples]),
+            packed=pack_windows(examples),
             targets={"labels": label_B, "weights": weight_B},
             weight=float(weight_B.sum(dtype=np.float64)),
             places=[example.place for example in examples],
+            merge=merge_windows(examples),
         )
 
     def loss(self, model: TrainedModel, batch: Batch) -> Tensor:
@@ -125,10 +132,11 @@ class ClassifyMany(Objective):
         if self.positive_weights is not None:
             weight_BK += label_BK * (self.positive_weights.astype(np.float32) - 1)
         return PreparedBatch(
-            packed=pack([example.sequences[0] for example in examples]),
+            packed=pack_windows(examples),
             targets={"labels": label_BK, "weights": weight_BK},
             weight=float(weight_BK.sum(dtype=np.float64)),
             places=[example.place for example in examples],
+            merge=merge_windows(examples),
         )
 
     def loss(self, model: TrainedModel, batch: Batch) -> Tensor:

@@ -16,6 +16,7 @@ from bothways.model.heads import Head
 from bothways.model.packing import PackedBatch
 from bothways.model.weights import Weights
 from bothways.training.data.dataset import Example
+from bothways.training.data.windows import WindowMerge
 from bothways.training.model import Batch, TrainedModel
 
 __all__ = ["Evaluation", "JointObjective", "Monitor", "Objective", "PreparedBatch"]
@@ -38,12 +39,14 @@ class PreparedBatch:
     targets: arrays by name, for the objective's `loss`.
     weight: the number of targets, or the sum of their weights; a step divides by its total.
     places: the place of each example, for messages.
+    merge: how the windows of long sequences are merged; None if all sequences are whole.
     """
 
     packed: PackedBatch
     targets: Mapping[str, np.ndarray]
     weight: float
     places: Sequence[str]
+    merge: WindowMerge | None = None
 
 
 class Objective(Protocol):

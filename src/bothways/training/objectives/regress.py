@@ -15,8 +15,14 @@ from bothways.errors import ConfigError
 from bothways.model.heads import Head
 from bothways.model.weights import Weights
 from bothways.training.data.dataset import Example
+from bothways.training.data.windows import merge_windows
 from bothways.training.model import Batch, TrainedModel
-from bothways.training.objectives.arrays import at_least_float32, pack, stack_targets, to_array
+from bothways.training.objectives.arrays import (
+    at_least_float32,
+    pack_windows,
+    stack_targets,
+    to_array,
+)
 from bothways.training.objectives.metrics import (
     mean_absolute_error,
     r_squared,
@@ -74,10 +80,11 @@ class Regress(Objective):
         """Targets: `values` (B, V), standardized."""
         value_BV = (stack_targets(examples) - self.mean) / self.scale
         return PreparedBatch(
-            packed=pack([example.sequences[0] for example in examples]),
+            packed=pack_windows(examples),
             targets={"values": value_BV.astype(np.float32)},
             weight=float(value_BV.size),
             places=[example.place for example in examples],
+            merge=merge_windows(examples),
         )
 
     def loss(self, model: TrainedModel, batch: Batch) -> Tensor:

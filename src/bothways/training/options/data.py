@@ -63,6 +63,14 @@ class RowOptions:
             group=_DATA, advanced=True, unit="TEXT",
         ),
     ] = None  # fmt: skip
+    on_overflow: Annotated[
+        Literal["truncate", "window"],
+        Option(
+            "classify, regress: read the beginning of a text longer than the model allows "
+            "(truncate), or all of it in overlapping windows, whose vectors are merged (window).",
+            group=_DATA, advanced=True, unit="ACTION",
+        ),
+    ] = "truncate"  # fmt: skip
     input_format: Annotated[
         TextFormat | None,
         Option("Format of files whose names do not show it.", group=_DATA, advanced=True),

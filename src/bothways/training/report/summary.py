@@ -87,14 +87,17 @@ def provenance(plan: TrainingPlan, data: TrainingData, start: BaseModel) -> dict
         "fingerprint": None if start.from_scratch else fingerprint(start.folder.path),
     }
     kind = name_of(start.folder.config)
+    # "data" lists the validation files.
+    read = dataclasses.asdict(dataclasses.replace(plan.data, validation=()))
+    if plan.data.on_overflow == "truncate":
+        del read["on_overflow"]  # absent in runs from before there were windows
     objective = dataclasses.asdict(plan.objective)
     if not plan.objective.score_range:
         del objective["score_range"]  # absent in runs from before scored pairs
     return {
         "task": plan.task,
         "data": data.provenance(),
-        # "data" lists the validation files.
-        "read": dataclasses.asdict(dataclasses.replace(plan.data, validation=())),
+        "read": read,
         # Absent for Transformers, as in runs from before there were other encoders.
         "model": model if kind == "transformer" else model | {"encoder": kind},
         "objective": objective,

@@ -13,6 +13,7 @@ from bothways.installation import install_command
 from bothways.model.heads import Head
 from bothways.training.data.examples import PackedExamples, TargetForm
 from bothways.training.data.training_data import SplitExamples, TrainingData
+from bothways.training.data.windows import whole_values
 from bothways.training.objectives.objective import Evaluation
 from bothways.training.objectives.tag import mark_spans
 from bothways.training.simple_models.fitting import (
@@ -322,8 +323,9 @@ def _fitted(
     if vectors is not None:
         probes = list(candidates.of_vectors(form))
         fitted.append(fit(probes, list(vectors[0]), target, list(vectors[1]), always_score=True))
-    fitted.sort(key=lambda each: -np.nan_to_num(each[1], nan=-np.inf))
-    return [model for model, _ in fitted]
+    chosen = [each for each in fitted if each is not None]
+    chosen.sort(key=lambda each: -np.nan_to_num(each[1], nan=-np.inf))
+    return [model for model, _ in chosen]
 
 
 def _inputs(
@@ -345,6 +347,8 @@ def _inputs(
 
 def _content(examples: PackedExamples, index: int) -> np.ndarray:
     """The ids or values of an example without special tokens; at least one position."""
-    (sequence,) = examples[index].sequences
-    content = sequence.values[sequence.content]
-    return content if len(content) else sequence.values
+    example = examples[index]
+    values, first = whole_values(example), example.sequences[0]
+    suffix = len(first.values) - first.content.stop
+    content = values[first.content.start : len(values) - suffix]
+    return content if len(content) else values

@@ -15,29 +15,92 @@ struct Quantize {
     static constexpr int group = int8_group(S::int8_scheme);
 
     static void rows(const GemmInput& in, int k, int first, int last, QuantRange range) {
-        const QuantizedRows& q = in.quantized;
-        const int groups = (k + group - 1) / group;
         for (int row = first; row < last; ++row)
-            for (int g = 0; g < groups; ++g) {
-                const float* x = in.a + row * in.lda + g * group;
-                const int width = k - g * group < group ? k - g * group : group;
-                const std::ptrdiff_t at = std::ptrdiff_t(g) * q.capacity + row;
-                std::uint8_t* q8 = q.q8 + at * group;
-                if constexpr (S::int8_scheme == Int8Scheme::sums16) {
-                    q.scale[at] = range.is_dynamic()
-                                      ? group_sums16(x, width, 0, Sums16::max_centered, Sums16::center, q8)
-                                      : group_sums16(x, width, range.lower, Sums16::max_q8, 0, q8);
-                } else {
-                    const float lower = range.is_dynamic() ? min(x, width) : range.lower;
-                    q.scale[at] = group_sums32(x, width, lower, q8);
-                    // dot4 subtracts a_zero_point from q8; this adds it again.
-                    q.zero_point[std::ptrdiff_t(row) * groups + g] =
-                        lower + static_cast<float>(S::a_zero_point) * q.scale[at];
-                }
+            if constexpr (S::int8_scheme == Int8Scheme::sums16)
+                row_sums16(in.a + row * in.lda, k, range, in.quantized, row);
+            else
+                row_sums32(in.a + row * in.lda, k, range, in.quantized, row);
+    }
+
+    // The scale of each group is the smallest one with |x - lower| <= largest code * scale, and norms of at most
+    // activation_norm * scale. Scales of `lanes` groups are computed at once.
+    static void row_sums16(const float* x, int k, QuantRange range, const QuantizedRows& q, int row) {
+        const bool centered = range.is_dynamic();
+        const float lower = centered ? 0 : range.lower, center = centered ? Sums16::center : 0;
+        const V per_code = S::broadcast(1 / (centered ? Sums16::max_centered : Sums16::max_q8));
+        for (int first = 0; first < k; first += S::lanes * group) {
+            const int count = k - first < S::lanes * group ? k - first : S::lanes * group;
+            alignas(64) float scale[S::lanes], inverse_scale[S::lanes];
+            const Extent extent = extent_of_groups(x + first, count, lower);
+            // NaN if an input is, because of the norm and of the order of the operands.
+            const V scales = S::max(S::broadcast(1e-30f),
+                                    S::max(S::mul(extent.largest, per_code),
+                                           S::mul(extent.norm, S::broadcast(1 / Sums16::activation_norm))));
+            S::store(scale, scales);
+            S::store(inverse_scale, S::div(S::broadcast(1), scales));
+            for (int g = 0; g * group < count; ++g) {
+                const std::ptrdiff_t at = std::ptrdiff_t(first / group + g) * q.capacity + row;
+                q.scale[at] = scale[g];
+                const V factor = S::broadcast(inverse_scale[g]);
+                const V shift = S::broadcast(center - lower * inverse_scale[g]);
+                const float* from = x + first + g * group;
+                const int width = count - g * group < group ? count - g * group : group;
+                Ops::for_each_vector(width, [&](int i, int n) {
+                    S::store_u8_sat(q.q8 + at * group + i, S::fma(Ops::load(from + i, n), factor, shift));
+                });
             }
+        }
     }
 
 private:
+    static void row_sums32(const float* x, int k, QuantRange range, const QuantizedRows& q, int row) {
+        const int groups = (k + group - 1) / group;
+        for (int g = 0; g < groups; ++g, x += group) {
+            const int width = k - g * group < group ? k - g * group : group;
+            const std::ptrdiff_t at = std::ptrdiff_t(g) * q.capacity + row;
+            const float lower = range.is_dynamic() ? min(x, width) : range.lower;
+            q.scale[at] = group_sums32(x, width, lower, q.q8 + at * group);
+            // dot4 subtracts a_zero_point from q8; this adds it again.
+            q.zero_point[std::ptrdiff_t(row) * groups + g] =
+                lower + static_cast<float>(S::a_zero_point) * q.scale[at];
+        }
+    }
+
+    // Of `lanes` groups of inputs, less a lower bound: the largest absolute value, and the largest norm of the
+    // inputs that share a sum.
+    struct Extent {
+        V largest, norm;
+    };
+
+    static Extent extent_of_groups(const float* x, int count, float lower) {
+        V largest[S::lanes], squares[S::lanes];
+        for (int g = 0; g < S::lanes; ++g) {
+            V high = S::zero(), low = S::zero(), sum = S::zero();
+            const int width = count - g * group < group ? count - g * group : group;
+            Ops::for_each_vector(width, [&](int i, int n) {
+                V shifted = S::sub(Ops::load(x + g * group + i, n), S::broadcast(lower));
+                if (n < S::lanes) shifted = S::blend_range(shifted, 0, n, 0.0f);
+                high = S::max(high, shifted);
+                low = S::min(low, shifted);
+                sum = S::fma(shifted, shifted, sum);
+            });
+            largest[g] = S::max(high, S::sub(S::zero(), low));
+            squares[g] = sum;
+        }
+        // From lanes of a group to lanes of groups.
+        S::transpose(largest);
+        S::transpose(squares);
+        V sums[2] = {S::zero(), S::zero()};
+        for (int i = 0; i < S::lanes; ++i) {
+            if (i > 0) largest[0] = S::max(largest[0], largest[i]);
+            sums[i % 4 / 2] = S::add(sums[i % 4 / 2], squares[i]);
+        }
+        alignas(64) float norm[S::lanes];
+        S::store(norm, S::max(sums[0], sums[1]));
+        for (float& each : norm) each = std::sqrt(each);
+        return {largest[0], S::load(norm)};
+    }
+
     static float min(const float* x, int width) {
         V low = S::broadcast(x[0]);
         Ops::for_each_vector(width, [&](int i, int n) { low = S::min(low, load_padded(x, i, n)); });
@@ -61,28 +124,6 @@ private:
             S::store_u8_sat(q8 + i, S::mul(S::sub(Ops::load(x + i, n), shift), inverse_scale));
         });
         return range > 0 ? range / 255.0f : 0.0f;
-    }
-
-    // Writes q8 = round((x - lower) / scale) + center and returns the scale: the smallest one with |x - lower|
-    // <= max_code * scale and norms of at most activation_norm * scale.
-    static float group_sums16(const float* x, int width, float lower, float max_code, float center,
-                              std::uint8_t* q8) {
-        constexpr int vectors = group / S::lanes;
-        V shifted[vectors], high = S::zero(), squares = S::zero();
-        for (int v = 0; v < vectors; ++v) {
-            const int n = width - v * S::lanes < S::lanes ? width - v * S::lanes : S::lanes;
-            shifted[v] = n > 0 ? S::sub(Ops::load(x + v * S::lanes, n), S::broadcast(lower)) : S::zero();
-            if (n > 0 && n < S::lanes) shifted[v] = S::blend_range(shifted[v], 0, n, 0.0f);
-            high = S::max(high, S::max(shifted[v], S::sub(S::zero(), shifted[v])));
-            squares = S::fma(shifted[v], shifted[v], squares);
-        }
-        const float norm = std::sqrt(S::reduce_max(S::add_like_pairs(squares)));
-        const float by_value = S::reduce_max(high) / max_code, by_norm = norm / Sums16::activation_norm;
-        const float scale = by_value > by_norm ? by_value : by_norm;  // NaN if there is one, from the norm
-        const V inverse_scale = S::broadcast(scale > 0 ? 1 / scale : 0.0f);
-        for (int v = 0; v < vectors; ++v)
-            S::store_u8_sat(q8 + v * S::lanes, S::fma(shifted[v], inverse_scale, S::broadcast(center)));
-        return scale;
     }
 };
 

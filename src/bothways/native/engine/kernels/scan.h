@@ -35,15 +35,29 @@ struct Scan {
     }
 
     static void hamming(const HammingArgs& args) {
-        for (std::ptrdiff_t row = 0; row < args.rows; ++row) {
-            const std::uint64_t* bits = args.x + row * args.words;
-            int distance = 0;
-            for (int w = 0; w < args.words; ++w) distance += std::popcount(bits[w] ^ args.query[w]);
-            args.distances[row] = distance;
+        switch (args.words) {  // of vectors of 256, 384, 512, 768 and 1024 dimensions
+            case 4: return hamming_of<4>(args);
+            case 6: return hamming_of<6>(args);
+            case 8: return hamming_of<8>(args);
+            case 12: return hamming_of<12>(args);
+            case 16: return hamming_of<16>(args);
+            default: return hamming_of<0>(args);
         }
     }
 
 private:
+    // Unrolled for a number of words that is known when compiling; 0 for any.
+    template <int W>
+    static void hamming_of(const HammingArgs& args) {
+        const int words = W ? W : args.words;
+        for (std::ptrdiff_t row = 0; row < args.rows; ++row) {
+            const std::uint64_t* bits = args.x + row * words;
+            int distance = 0;
+            for (int w = 0; w < words; ++w) distance += std::popcount(bits[w] ^ args.query[w]);
+            args.distances[row] = distance;
+        }
+    }
+
     template <class F>
     static void for_each_row_tile(std::ptrdiff_t first, std::ptrdiff_t last, F f) {
         std::ptrdiff_t row = first;

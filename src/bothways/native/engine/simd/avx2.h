@@ -123,10 +123,6 @@ struct Avx2 {
 #endif
     }
     static I32 add_pairs(I16 a) { return _mm256_madd_epi16(a, _mm256_set1_epi16(1)); }
-    static F32 add_like_pairs(F32 a) {
-        const F32 fours = _mm256_add_ps(a, _mm256_permute2f128_ps(a, a, 0x01));
-        return _mm256_add_ps(fours, _mm256_permute_ps(fours, 0xb1));
-    }
     static F32 to_float(I32 a) { return _mm256_cvtepi32_ps(a); }
     static void store_u8_sat(std::uint8_t* p, F32 a) {
         __m256i rounded = _mm256_cvtps_epi32(a);

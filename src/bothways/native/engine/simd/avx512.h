@@ -113,11 +113,6 @@ struct Avx512 {
 #endif
     }
     static I32 add_pairs(I16 a) { return _mm512_madd_epi16(a, _mm512_set1_epi16(1)); }
-    static F32 add_like_pairs(F32 a) {
-        a = _mm512_add_ps(a, _mm512_shuffle_f32x4(a, a, 0x4e));
-        a = _mm512_add_ps(a, _mm512_shuffle_f32x4(a, a, 0xb1));
-        return _mm512_add_ps(a, _mm512_permute_ps(a, 0xb1));
-    }
     static F32 to_float(I32 a) { return _mm512_cvtepi32_ps(a); }
     static void store_u8_sat(std::uint8_t* p, F32 a) {
         __m512i rounded = _mm512_max_epi32(_mm512_cvtps_epi32(a), _mm512_setzero_si512());

@@ -173,10 +173,6 @@ struct Plain {
         for (int i = 0; i < lanes; ++i) y.lane[i] = a.lane[2 * i] + a.lane[2 * i + 1];
         return y;
     }
-    // In each lane i, the sum of all lanes j with equal j % 4 / 2.
-    static F32 add_like_pairs(F32 a) {
-        return F32{{a.lane[0] + a.lane[1], a.lane[0] + a.lane[1], a.lane[2] + a.lane[3], a.lane[2] + a.lane[3]}};
-    }
     static F32 to_float(I32 a) {
         return each([&](int i) { return static_cast<float>(a.lane[i]); });
     }

@@ -68,13 +68,12 @@ concept Simd = requires(typename S::F32 x, typename S::I32 acc, typename S::I8 b
 
 // The primitives of 16-bit sums. I16 holds 2 * lanes sums, two for each lane of I32.
 template <class S>
-concept Sums16Simd = Simd<S> && requires(typename S::F32 x, typename S::I16 sums, typename S::I8 bytes,
+concept Sums16Simd = Simd<S> && requires(typename S::I16 sums, typename S::I8 bytes,
                                          const std::int16_t* p) {
     { S::zero_i16() } -> std::same_as<typename S::I16>;
     { S::load_i16(p) } -> std::same_as<typename S::I16>;
     { S::madd_pairs(sums, bytes, bytes) } -> std::same_as<typename S::I16>;
     { S::add_pairs(sums) } -> std::same_as<typename S::I32>;
-    { S::add_like_pairs(x) } -> std::same_as<typename S::F32>;
 };
 // clang-format on
 

@@ -44,7 +44,7 @@ void check_dots(const Kernels& kernels) {
 void check_hamming(const Kernels& kernels) {
     Check check(kernels.name, "hamming");
     std::mt19937_64 random(1);
-    for (const int words : {1, 2, 6, 13}) {
+    for (const int words : {1, 2, 4, 6, 8, 12, 13, 16}) {
         const int rows = 9;
         std::vector<std::uint64_t> x(static_cast<std::size_t>(rows * words)), query(x.begin(), x.begin() + words);
         for (std::uint64_t& word : x) word = random();

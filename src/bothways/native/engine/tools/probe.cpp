@@ -78,15 +78,6 @@ constexpr auto sums16_microkernel() {
         return Function{};
 }
 
-template <class T>
-constexpr auto like_pairs() {
-    using Function = decltype(Probe::add_like_pairs);
-    if constexpr (Sums16Simd<T>)
-        return Function{[](const float* x, float* y) { T::store(y, T::add_like_pairs(T::load(x))); }};
-    else
-        return Function{};
-}
-
 void transpose(float* square) {
     V row[S::lanes];
     for (int i = 0; i < S::lanes; ++i) row[i] = S::load(square + i * S::lanes);
@@ -102,7 +93,7 @@ extern const Probe BOTHWAYS_CONCAT(probe_, BOTHWAYS_ISA);
 constinit const Probe BOTHWAYS_CONCAT(probe_, BOTHWAYS_ISA) = {
     S::name, S::lanes, S::MR, S::NR, S::MR_INT8, S::NR_INT8, S::a_zero_point,
     functions, sizeof functions / sizeof *functions,
-    microkernel, int8_microkernel, sums16_microkernel<S>(), like_pairs<S>(),
+    microkernel, int8_microkernel, sums16_microkernel<S>(),
     [](const float* x, float* y, int n) { S::store_partial(y, S::load_partial(x, n), n); },
     [](const float* x, float* y, int n) { S::store(y, S::load_partial(x, n)); },
     [](const float* x, float* y, int first, int last, float other) {

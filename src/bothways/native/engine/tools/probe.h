@@ -33,7 +33,6 @@ struct Probe {
     void (*microkernel_sums16)(int mr, int nr, const std::uint8_t* a, std::ptrdiff_t lda, const std::int8_t* b,
                                const std::int16_t* start, float* c);
 
-    void (*add_like_pairs)(const float* x, float* y);  // or null, likewise
     void (*copy_partial)(const float* x, float* y, int n);  // load_partial, store_partial
     void (*load_partial)(const float* x, float* y, int n);  // y gets all lanes
     void (*blend_range)(const float* x, float* y, int first, int last, float other);
