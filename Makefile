@@ -1,6 +1,6 @@
 # `make run` shows bothways at work; `make test` checks everything; `make test-clients` checks the
 # server with the clients of others, `make test-databases` the recipes for databases, and
-# `make test-extras` what needs Ray, Dask or usearch. All start from a bare clone and need Python
+# `make test-extras` what needs Ray, Dask, usearch or UMAP. All start from a bare clone and need Python
 # 3.11 or later, with its venv and pip, and a network or a pip that does without; the tests of
 # clients also use npm if it exists.
 
@@ -91,16 +91,16 @@ test-databases: $(DATABASES)/bin/python
 $(DATABASES)/bin/python:
 	$(PYTHON) -m venv $(DATABASES)
 
-# Ray and usearch, which the dev extra leaves out, and the recipes of docs/clusters.md, in an
+# Ray, usearch and UMAP, which the dev extra leaves out, and the recipes of docs/clusters.md, in an
 # environment of their own: the packages take 600 MB.
 EXTRAS := build/extras
 
 test-extras: $(EXTRAS)/bin/python
 	$(EXTRAS)/bin/python -m pip --disable-pip-version-check --quiet install \
-		--constraint constraints.txt --editable '.[parquet,ray,index]' -r examples/clusters/requirements.txt \
+		--constraint constraints.txt --editable '.[parquet,ray,index,map,sklearn]' -r examples/clusters/requirements.txt \
 		beartype hypothesis pytest
 	RAY_USAGE_STATS_ENABLED=0 $(EXTRAS)/bin/python -m pytest tests/jobs/test_ray.py \
-		tests/search/test_graph.py tests/cli/test_index.py
+		tests/search/test_graph.py tests/cli/test_index.py tests/views/test_map.py
 	PYTHONPATH=examples $(EXTRAS)/bin/python -m clusters.check
 
 $(EXTRAS)/bin/python:

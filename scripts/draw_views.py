@@ -20,8 +20,12 @@ def main(out: Path) -> None:
     encoder = bothways.load("minilm")
     one = encoder.attend(TROPHY)
     pair = encoder.attend("cheap flights to Rome", to="low-cost air travel, Italy")
+    lines = Path("examples/sentences.txt").read_text(encoding="utf-8").splitlines()
+    sentences = bothways.map(encoder.encode(lines), texts=lines, title="examples/sentences.txt")
     with tempfile.TemporaryDirectory() as scratch, open_page(Path(scratch)) as page:
         for name, view, fragment, height, dark in (
+            ("map", sentences, "point=12", 880, False),
+            ("map-kept", sentences, "color=1", 880, True),
             ("attend", one, "map=7&token=10", 1130, False),
             ("attend-pair", pair, "map=15&token=2", 1000, True),
         ):

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from bothways.model.quantization import QuantizedVectors, quantization_ranges, quantize
     from bothways.sequences import Alphabet, Series
     from bothways.views.attend import AttentionView
+    from bothways.views.map import VectorMap
+    from bothways.views.map import map as map
 
 __version__ = "0.1.0"
 
@@ -54,6 +56,7 @@ __all__ = [
     "SparseVectors",
     "TokenTags",
     "TokenVectors",
+    "VectorMap",
     "create",
     "errors",
     "load",
@@ -83,8 +86,10 @@ _HOME = {
     "SparseVectors": "bothways.inference.predict.sparse",
     "TokenTags": "bothways.inference.predict.tag",
     "TokenVectors": "bothways.inference.vectors",
+    "VectorMap": "bothways.views.map",
     "create": "bothways.checkpoints",
     "load": "bothways.encoder",
+    "map": "bothways.views.map",  # not in __all__: `from bothways import *` keeps Python's own map
     "quantization_ranges": "bothways.model.quantization",
     "quantize": "bothways.model.quantization",
 }

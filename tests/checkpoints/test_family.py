@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bothways.checkpoints.families import FAMILIES
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.model.config import EncoderConfig
+from bothways.model.variants import Norm
 
 SECONDS = 2.0
 """Time limit for refusing a config with giant sizes, generous for a busy machine."""
@@ -212,9 +213,9 @@ def test_activations_have_a_single_name(theirs: str, ours: str) -> None:
 @pytest.mark.parametrize("model_type", FAMILIES)
 def test_a_family_names_the_field_that_it_cannot_express(model_type: str) -> None:
     own, _ = FAMILIES[model_type].read_config(written(model_type), "config.json")
-    norm = "layer" if own.norm == "rms" else "rms"
-    other_norm = FAMILIES[model_type].obstacle(dataclasses.replace(PLAIN, norm=norm))
-    assert f"norm='{norm}'" in other_norm
+    norm: Norm = "layer" if own.norm == "rms" else "rms"
+    obstacle = FAMILIES[model_type].obstacle(dataclasses.replace(PLAIN, norm=norm))
+    assert f"norm='{norm}'" in obstacle
     sinusoids = dataclasses.replace(PLAIN, position_embedding="sinusoidal")
     assert "position_embedding='sinusoidal'" in FAMILIES[model_type].obstacle(sinusoids)
 

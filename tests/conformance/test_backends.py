@@ -93,6 +93,47 @@ POINTS: dict[str, EncoderConfig] = {
     "sinusoidal and alibi, windows": _point(
         position_embedding="sinusoidal", attention_positions="alibi", windows=(5, None, 0)
     ),
+    "disentangled": _point(
+        position_embedding="none",
+        attention_positions="disentangled",
+        relative_buckets=32,
+        relative_max_distance=40,
+        relative_embedding_norm=True,
+        shared_position_projections=True,
+    ),
+    "disentangled, own maps": _point(
+        attention_positions="disentangled", relative_buckets=10, relative_log_buckets=False
+    ),
+    "disentangled, one term, windows": _point(
+        attention_positions="disentangled",
+        relative_buckets=16,
+        relative_max_distance=30,
+        position_to_content=False,
+        windows=(None, 5, 0),
+        attention_bias=False,
+    ),
+    "disentangled, other term, shared keys": _point(
+        position_embedding="sinusoidal",
+        attention_positions="disentangled",
+        relative_buckets=90,
+        relative_log_buckets=False,
+        content_to_position=False,
+        num_heads=6,
+        num_key_value_heads=2,
+        head_size=5,
+        attention_direction="causal",
+    ),
+    "disentangled, wide heads, shared keys": _point(
+        position_embedding="none",
+        attention_positions="disentangled",
+        relative_buckets=24,
+        relative_max_distance=20,
+        shared_position_projections=True,
+        num_heads=4,
+        num_key_value_heads=2,
+        head_size=9,
+        norm_placement="pre",
+    ),
     "window 0": _point(windows=(0, 0, 0)),
     "window 1": _point(windows=(1, 1, 1)),
     "windows, some none": _point(windows=(None, 6, 39)),

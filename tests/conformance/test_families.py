@@ -92,6 +92,14 @@ GEMMA = GROUPED | {"query_pre_attn_scalar": 8, "sliding_window": 8, "num_hidden_
 T5 = {"vocab_size": VOCABULARY, "d_model": 16, "d_kv": 4, "d_ff": 24, "num_layers": 3}
 T5 |= {"num_heads": 4, "num_decoder_layers": 1}
 ESMC = SMALL | {"max_position_embeddings": 64}
+DEBERTA = SMALL | {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]}
+DEBERTA_V3 = DEBERTA | {
+    "max_position_embeddings": 300,
+    "position_buckets": 16,
+    "norm_rel_ebd": "layer_norm",
+    "share_att_key": True,
+    "position_biased_input": False,
+}
 
 POINTS = {
     "bert": Point("BertModel", WITH_SEGMENTS),
@@ -280,6 +288,24 @@ POINTS = {
     "esmc-classes": Point(
         "EsmcForSequenceClassification",
         ESMC | {"rope_parameters": {"rope_type": "default", "rope_theta": 50.0}},
+    ),
+    "deberta-v3": Point("DebertaV2Model", DEBERTA_V3, FAR_LENGTHS),
+    "deberta-v3-classes": Point(
+        "DebertaV2ForSequenceClassification",
+        DEBERTA_V3 | {"pos_att_type": "c2p", "position_buckets": 9, "max_relative_positions": 40},
+        FAR_LENGTHS,
+        half=True,
+    ),
+    "deberta-v2": Point(
+        "DebertaV2Model", DEBERTA | {"type_vocab_size": 2, "max_relative_positions": 5}
+    ),
+    "deberta-v2-masked": Point("DebertaV2ForMaskedLM", DEBERTA | {"pos_att_type": ["p2c"]}),
+    "deberta-v2-new-masked": Point(
+        "DebertaV2ForMaskedLM",
+        DEBERTA | {"legacy": False, "share_att_key": True, "position_buckets": 8},
+    ),
+    "deberta-v2-absolute": Point(
+        "DebertaV2ForTokenClassification", SMALL | {"hidden_act": "gelu_new"}
     ),
 }
 
@@ -558,7 +584,8 @@ class GatedByHalves(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         first, second = self.dense(x).chunk(2, -1)
-        return torch.nn.functional.silu(first) * second
+        gated: torch.Tensor = torch.nn.functional.silu(first) * second
+        return gated
 
 
 NUCLEOTIDES = {

@@ -52,6 +52,8 @@ DISTIL = {
 }
 ESM = SMALL | {"position_embedding_type": "rotary", "mask_token_id": 4}
 MODERN = SMALL | {"bos_token_id": 2, "eos_token_id": 3, "cls_token_id": 2, "sep_token_id": 3}
+DEBERTA = SMALL | {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
+DEBERTA |= {"position_buckets": 6, "share_att_key": True, "position_biased_input": False}
 
 STEMS: dict[str, dict[str, Any]] = {
     "Bert": SMALL,
@@ -79,6 +81,7 @@ STEMS: dict[str, dict[str, Any]] = {
         "num_key_value_heads": 2,
     },
     "Esmc": SMALL,
+    "DebertaV2": DEBERTA,
 }
 GROUPED = SMALL | {"num_key_value_heads": 2, "head_dim": 6}
 SIZES: dict[str, Any] = {
@@ -143,6 +146,18 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], HeadTask]] = {
         STEMS["EuroBert"] | {"tie_word_embeddings": True, "mlp_bias": True},
         "masked_tokens",
     ),
+    "deberta, new": ("DebertaV2ForMaskedLM", DEBERTA | {"legacy": False}, "masked_tokens"),
+    "deberta, tanh": (
+        "DebertaV2ForSequenceClassification",
+        DEBERTA | LABELS | {"pooler_hidden_act": "tanh"},
+        "classes",
+    ),
+    "deberta, score": (
+        "DebertaV2ForSequenceClassification",
+        DEBERTA | {"num_labels": 1},
+        "values",
+    ),
+    "deberta, answers": ("DebertaV2ForQuestionAnswering", DEBERTA, "answer_spans"),
     "several labels": (
         "BertForSequenceClassification",
         SMALL | LABELS | {"problem_type": "multi_label_classification"},

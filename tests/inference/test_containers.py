@@ -72,6 +72,28 @@ def test_a_column_of_a_table_holds_its_texts(encoder: Encoder, table_of: TableOf
     np.testing.assert_array_equal(encoder.encode(column), encoder.encode(TEXTS))
 
 
+COLUMNS: dict[str, Callable[[Any, list[str | None]], Any]] = {
+    "pandas categories": lambda pd, texts: pd.Series(pd.Categorical(texts)),
+    "pandas arrow strings": lambda pd, texts: pd.Series(texts, dtype="string"),
+    "pandas index": lambda pd, texts: pd.Index(texts),
+    "polars categories": lambda pl, texts: pl.Series(texts, dtype=pl.Categorical),
+    "polars enum": lambda pl, texts: pl.Series(texts, dtype=pl.Enum(TEXTS)),
+    "pyarrow large strings": lambda pa, texts: pa.array(texts, pa.large_string()),
+    "pyarrow string views": lambda pa, texts: pa.array(texts, pa.string_view()),
+    "pyarrow dictionary": lambda pa, texts: pa.chunked_array([pa.array(texts).dictionary_encode()]),
+}
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_every_kind_of_column_of_texts_is_read(encoder: Encoder, kind: str) -> None:
+    name = kind.split()[0]
+    library = pytest.importorskip(name, reason=f"{name} is not installed")
+    column = COLUMNS[kind](library, [*TEXTS])
+    np.testing.assert_array_equal(encoder.encode(column), encoder.encode(TEXTS))
+    with pytest.raises(InputError, match=r"sequence 1: got (None|nan|<NA>), a missing value"):
+        encoder.encode(COLUMNS[kind](library, [TEXTS[0], None]))
+
+
 def test_two_columns_are_pairs_for_heads_that_read_pairs(
     encoder: Encoder, table_of: TableOf
 ) -> None:

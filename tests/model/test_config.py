@@ -26,7 +26,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"attention_positions": "learned"},
-        "attention_positions='learned': expected one of rotary, relative, alibi, none",
+        "attention_positions='learned': expected one of rotary, relative, alibi, "
+        "disentangled, none",
     ),
     ({"norm": "batch"}, "norm='batch': expected one of layer, rms"),
     ({"norm_placement": "both"}, "norm_placement='both': expected one of post, pre, sandwich"),

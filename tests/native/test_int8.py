@@ -82,7 +82,7 @@ def test_int8_is_close_to_fp32_with_shared_keys_in_one_direction(isa: str) -> No
 
 
 @pytest.mark.parametrize("isa", available_isas())
-@pytest.mark.parametrize("positions", ["relative", "alibi"])
+@pytest.mark.parametrize("positions", ["relative", "alibi", "disentangled"])
 def test_int8_is_close_to_fp32_with_a_bias_by_distance(isa: str, positions: str) -> None:
     _expect_close_to_fp32(
         isa,

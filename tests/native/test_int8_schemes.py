@@ -1,5 +1,7 @@
 """Int8 products of the engine equal their definition in NumPy, in the scheme of each processor."""
 
+from typing import cast
+
 import numpy as np
 import pytest
 
@@ -38,12 +40,13 @@ def test_the_feed_forward_equals_its_definition(isa: str, gated: bool) -> None:
     }
     x = normalize(before.astype(np.float64), block, "feed_forward_norm", config)
     exact = _feed_forward(x, block, config, None)
-    defined = _feed_forward(x, block, config, backend.int8_scheme)
+    scheme = cast("Int8Scheme", backend.int8_scheme)
+    defined = _feed_forward(x, block, config, scheme)
     actual = after - before
     quantization_error = np.abs(defined - exact).mean()
     # A value near the middle of two codes may round differently.
     assert np.abs(actual - defined).mean() < 0.02 * quantization_error
-    assert backend.int8_scheme == int8_scheme(isa)
+    assert scheme == int8_scheme(isa)
 
 
 def _feed_forward(

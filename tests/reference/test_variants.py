@@ -61,4 +61,4 @@ def test_any_two_values_of_a_variant_give_different_outputs(
 
 def test_every_pair_of_every_variant_is_compared() -> None:
     count = sum(math.comb(len(choices), 2) for choices in literal_fields(EncoderConfig).values())
-    assert len(PAIRS) == count == 1 + 3 + 6 + 1 + 1 + 3 + 6 + 3 + 1
+    assert len(PAIRS) == count == 1 + 3 + 10 + 1 + 1 + 3 + 6 + 3 + 1

@@ -14,7 +14,7 @@ class _Commands(LazyGroup):
     module = "bothways.cli"
     names = (
         *("encode", "job", "search", "index", "serve", "train"),
-        *("predict", "evaluate", "attend"),
+        *("predict", "evaluate", "attend", "map"),
         *("compare", "inspect", "pull", "export", "doctor"),
     )
 

@@ -112,7 +112,7 @@ def attend(
         bothways attend --in reviews.csv --rows 1-5 --model runs/topics -o why.html
     """
     from bothways.files.output import check_output
-    from bothways.views.attend.results import check_page_name
+    from bothways.views.page_file import check_page_name
 
     if (text is None) == (not inputs.inputs):
         raise typer.BadParameter("give one of TEXT and --in")

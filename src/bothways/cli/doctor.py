@@ -27,7 +27,7 @@ _INSTRUCTION_SETS = (
 )
 """Instruction sets that affect the speed of matrix products, as Linux spells them."""
 
-_INT8_SPEED = {"avx512vnni": 3.2, "avx512": 1.4, "avx2": 1.2, "plain": 0.4}
+_INT8_SPEED = {"avx512vnni": 3.3, "avx512": 2.1, "avx2": 2.2, "plain": 0.4}
 """Speed of int8 relative to fp32 by instruction set, with 56 tokens per text: figures of
 `benchmarks/int8_by_isa.py` on an AMD Zen 4."""
 

@@ -81,8 +81,9 @@ class EncoderConfig:
             (Su et al. 2021, section 3.2); `relative` adds a learned bias per head and bucket of
             distance to the scores (Raffel et al. 2020, section 2.1); `alibi` subtracts the distance
             times a fixed slope per head, the same in both directions (Press et al. 2022, section
-            3; Günther et al. 2023, section 4.1); or `none`. Both fields may be set: MPNet has
-            `learned` and `relative`.
+            3; Günther et al. 2023, section 4.1); `disentangled` adds the products of queries and
+            keys with learned vectors of distances (He et al. 2021, section 3.1); or `none`. Both
+            fields may be set: MPNet has `learned` and `relative`.
         position_offset: row of the position table for the first position; RoBERTa's is 2.
         position_padding_token: id of the padding token in models that do not count it as a
             position: it takes the row before the first position's, and the next token goes on
@@ -96,6 +97,14 @@ class EncoderConfig:
             training, so that their weights rely on the rounding (ESM-2's released weights).
         relative_buckets, relative_max_distance: number of buckets (both directions together) and
             the distance from which all distances share the last bucket.
+        relative_log_buckets: False if disentangled attention has one bucket per distance, and
+            `relative_max_distance` no meaning; True if far distances share buckets on a
+            logarithmic scale (DeBERTa v2 and v3; always so in `relative`).
+        relative_embedding_norm: whether disentangled attention normalizes its table of distances.
+        content_to_position, position_to_content: the terms of disentangled attention: products of
+            queries with the vectors of distances, and of these with keys.
+        shared_position_projections: whether the maps of queries and keys project the vectors of
+            distances too (DeBERTa v2 and v3); they have maps of their own otherwise.
 
     Blocks:
         norm: `layer` (Ba et al. 2016) or `rms` (Zhang and Sennrich 2019). norm_eps: added to the
@@ -117,7 +126,8 @@ class EncoderConfig:
         query_key_norm: norm of queries and keys before any rotation, without a bias: of each `head`
             with one gain for all (Henry et al. 2020; Qwen3), of `all_heads` together (ESM-C), or
             `none`.
-        attention_scale: factor of the products of queries and keys; None for 1 / sqrt(head width).
+        attention_scale: factor of the products of queries and keys; None for 1 / sqrt(head width),
+            in disentangled attention 1 / sqrt(number of products * head width).
         attention_direction: `both`, or `causal`: a position sees itself and those before it, as in
             embedding models that were decoders (Qwen3-Embedding).
         windows: for each layer, the largest distance that attention reaches (so that a position
@@ -161,6 +171,11 @@ class EncoderConfig:
     rotary_precision: RotaryPrecision = "exact"
     relative_buckets: int = 32
     relative_max_distance: int = 128
+    relative_log_buckets: bool = True
+    relative_embedding_norm: bool = False
+    content_to_position: bool = True
+    position_to_content: bool = True
+    shared_position_projections: bool = False
 
     norm: Norm = "layer"
     norm_eps: float = 1e-12
@@ -211,10 +226,17 @@ class EncoderConfig:
 
     @property
     def score_scale(self) -> float:
-        """Factor of the products of queries and keys: `attention_scale`, or 1 / sqrt(K)."""
-        if self.attention_scale is None:
-            return 1 / math.sqrt(self.head_width)
-        return self.attention_scale
+        """Factor of the products of queries and keys: `attention_scale`, or its default."""
+        if self.attention_scale is not None:
+            return self.attention_scale
+        match self.attention_positions:
+            case "disentangled":  # He et al. 2021, eq. 4
+                products = 1 + self.content_to_position + self.position_to_content
+            case "rotary" | "relative" | "alibi" | "none":
+                products = 1
+            case unknown:
+                assert_never(unknown)
+        return 1 / math.sqrt(products * self.head_width)
 
     @property
     def embedding_width(self) -> int:

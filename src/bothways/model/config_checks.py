@@ -125,6 +125,8 @@ def _check_attention_positions(config: "EncoderConfig") -> None:
                     f"num_heads={config.num_heads}, head_size={config.head_size}); "
                     "choose an even head width"
                 )
+        case "disentangled":
+            _check_disentangled(config)
         case "relative" | "alibi" | "none":
             pass
         case unknown:
@@ -135,16 +137,53 @@ def _check_attention_positions(config: "EncoderConfig") -> None:
             raise ConfigError(f"{name}={base}: expected a finite number above 1")
     if not 0 < config.rotary_factor < math.inf:
         raise ConfigError(f"rotary_factor={config.rotary_factor}: expected a finite number above 0")
-    if config.relative_buckets < 4 or config.relative_buckets % 4:
+    _check_buckets(config)
+
+
+def _check_buckets(config: "EncoderConfig") -> None:
+    match config.attention_positions:
+        case "disentangled":
+            # The exact distances and the one before the last bucket are apart on a log scale.
+            multiple, exact, margin = 2, config.relative_buckets // 4, 2
+            has_max_distance = config.relative_log_buckets
+            half = ""
+        case "rotary" | "relative" | "alibi" | "none":
+            multiple, exact, margin = 4, config.relative_buckets // 4, 1
+            has_max_distance = True
+            half = ", and half of those for exact distances"
+        case unknown:
+            assert_never(unknown)
+    if (
+        (has_max_distance and exact < 1)
+        or config.relative_buckets < multiple
+        or (config.relative_buckets % multiple)
+    ):
         raise ConfigError(
-            f"relative_buckets={config.relative_buckets}: expected a multiple of 4: "
-            "half of the buckets for each direction, and half of those for exact distances"
+            f"relative_buckets={config.relative_buckets}: expected a multiple of {multiple}: "
+            f"half of the buckets for each direction{half}"
         )
-    if config.relative_max_distance <= config.relative_buckets // 4:
+    if has_max_distance and config.relative_max_distance < exact + margin:
         raise ConfigError(
             f"relative_max_distance={config.relative_max_distance}: expected more than the "
-            f"{config.relative_buckets // 4} exact distances of relative_buckets"
+            f"{exact} exact distances of relative_buckets"
         )
+
+
+def _check_disentangled(config: "EncoderConfig") -> None:
+    if not (config.content_to_position or config.position_to_content):
+        raise ConfigError(
+            "attention_positions='disentangled' needs content_to_position or position_to_content"
+        )
+    match config.query_key_norm:
+        case "none":
+            pass
+        case "head" | "all_heads":
+            raise ConfigError(
+                f"query_key_norm={config.query_key_norm!r}: expected 'none' with "
+                "attention_positions='disentangled', whose vectors of distances have no such norm"
+            )
+        case unknown:
+            assert_never(unknown)
 
 
 def _check_norms(config: "EncoderConfig") -> None:

@@ -11,6 +11,7 @@ from typing import assert_never
 from bothways.model.baselines import AnyConfig, BaselineConfig
 from bothways.model.baselines.any_encoder import layout
 from bothways.model.baselines.layout import GATES
+from bothways.model.config import EncoderConfig
 
 __all__ = [
     "Operations",
@@ -38,7 +39,7 @@ def parameters_by_part(config: AnyConfig) -> dict[str, int]:
             part = "embedding"
         elif "_norm." in name:
             part = "norms"
-        elif name.startswith("relative_bias.") or ".attention." in name:
+        elif name.startswith(("relative_bias.", "relative_embedding.")) or ".attention." in name:
             part = "attention"
         elif ".feed_forward." in name:
             part = "feed-forward"
@@ -60,17 +61,27 @@ class Operations:
     per_length: those of all layers without a window, divided by L. In causal attention a token
         attends to half of the positions on average.
     windows: for each layer with a window, the number of positions that a token attends to.
+    per_distance: those for each vector of distances, Q per product with them (He et al. 2021,
+        section 3.1). distances: for each layer, the largest number of such vectors.
     """
 
     fixed: int
     per_position: int
     per_length: int
     windows: tuple[int, ...]
+    per_distance: int = 0
+    distances: tuple[int, ...] = ()
 
     def at(self, length: int) -> int:
         """Average per token of a sequence of `length`, ignoring the ends, where windows are cut."""
         in_windows = sum(min(window, length) for window in self.windows)
-        return self.fixed + self.per_length * length + self.per_position * in_windows
+        vectors = sum(min(distances, length) for distances in self.distances)
+        return (
+            self.fixed
+            + self.per_length * length
+            + self.per_position * in_windows
+            + self.per_distance * vectors
+        )
 
     def formula(self) -> str:
         """A formula in L, such as `10,616,832 + 4,608 L`."""
@@ -80,6 +91,9 @@ class Operations:
         for window in sorted(set(self.windows)):
             count = self.per_position * self.windows.count(window)
             terms.append(f"{count:,} min(L, {window:,})")
+        for vectors in sorted(set(self.distances)):
+            count = self.per_distance * self.distances.count(vectors)
+            terms.append(f"{count:,} min(L, {vectors:,})")
         return " + ".join(terms)
 
 
@@ -103,12 +117,31 @@ def operations(config: AnyConfig) -> Operations:
             directions = 1
         case unknown:
             assert_never(unknown)
+    per_distance, distances = _distance_products(config)
     return Operations(
         fixed=config.num_layers * block + embedding,
         per_position=2 * Q,
         per_length=directions * Q * windows.count(None),
         windows=tuple(directions * window + 1 for window in windows if window is not None),
+        per_distance=per_distance,
+        distances=distances,
     )
+
+
+def _distance_products(config: EncoderConfig) -> tuple[int, tuple[int, ...]]:
+    """Operations for each vector of distances, and for each layer the largest number of these."""
+    match config.attention_positions:
+        case "disentangled":
+            products = config.content_to_position + config.position_to_content
+            reach = [config.window(layer) for layer in range(config.num_layers)]
+            return config.query_width * products, tuple(
+                config.relative_buckets if r is None else min(config.relative_buckets, 2 * r + 1)
+                for r in reach
+            )
+        case "rotary" | "relative" | "alibi" | "none":
+            return 0, ()
+        case unknown:
+            assert_never(unknown)
 
 
 def bytes_per_token(config: AnyConfig, *, kept_layers: int = 0) -> int:

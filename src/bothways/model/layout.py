@@ -11,6 +11,7 @@ from typing import assert_never
 import numpy as np
 
 from bothways.model.config import EncoderConfig
+from bothways.model.disentangled import position_projections
 
 __all__ = ["Shape", "initialize", "layout"]
 
@@ -28,6 +29,10 @@ def layout(config: EncoderConfig) -> dict[str, Shape]:
     match config.attention_positions:
         case "relative":
             names["relative_bias.weight"] = (config.relative_buckets, config.num_heads)
+        case "disentangled":
+            names["relative_embedding.weight"] = (config.relative_buckets, config.d_model)
+            if config.relative_embedding_norm:
+                names |= dict(_norm("relative_norm", config.d_model, bias=config.norm_has_bias))
         case "rotary" | "alibi" | "none":
             pass
         case unknown:
@@ -99,6 +104,9 @@ def _attention(config: EncoderConfig) -> Iterator[tuple[str, Shape]]:
     for name, width in (("query", Q), ("key", V), ("value", V)):
         yield from _linear(f"attention.{name}", D, width, bias=config.attention_bias)
     yield from _linear("attention.output", Q, D, bias=config.has_attention_output_bias)
+    for name in position_projections(config):
+        width = V if name == "position_key" else Q
+        yield from _linear(f"attention.{name}", D, width, bias=config.attention_bias)
     match config.query_key_norm:
         case "none":
             return

@@ -20,7 +20,7 @@ __all__ = [
 
 Input = Literal["tokens", "vectors"]
 PositionEmbedding = Literal["learned", "sinusoidal", "none"]
-AttentionPositions = Literal["rotary", "relative", "alibi", "none"]
+AttentionPositions = Literal["rotary", "relative", "alibi", "disentangled", "none"]
 AttentionDirection = Literal["both", "causal"]
 RotaryPrecision = Literal["exact", "float16"]
 Norm = Literal["layer", "rms"]

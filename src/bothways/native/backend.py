@@ -307,7 +307,8 @@ _COPIED_FIELDS = (
     *("head_width", "key_value_heads", "query_key_norm", "score_scale", "attention_direction"),
     *("input", "vocab_size", "num_channels", "num_segments"),
     *("embedding_width", "embedding_scale", "embedding_norm"),
-    *("position_offset", "relative_buckets", "relative_max_distance"),
+    *("position_offset", "relative_buckets", "relative_max_distance", "relative_embedding_norm"),
+    *("content_to_position", "position_to_content", "shared_position_projections"),
     *("norm", "norm_eps", "norm_zero_centered", "norm_placement", "first_attention_norm"),
     *("final_norm", "residual_scale", "activation", "gated"),
 )

@@ -7,6 +7,7 @@ import numpy as np
 
 from bothways.model.alibi import alibi_slopes
 from bothways.model.config import EncoderConfig
+from bothways.model.disentangled import relative_rows
 from bothways.model.weights import Weights
 
 __all__ = ["EnginePositions", "engine_positions"]
@@ -46,6 +47,7 @@ def engine_positions(config: EncoderConfig) -> EnginePositions:
         "position_table": has_table,
         "rotary_frequencies": attention.rotary_frequencies or [[]] * config.num_layers,
         "alibi_slopes": attention.alibi_slopes,
+        "distance_rows": attention.distance_rows,
     }
     return EnginePositions(fields, weights)
 
@@ -56,6 +58,7 @@ class _Attention(NamedTuple):
     kind: str | None
     rotary_frequencies: Sequence[Sequence[float]] = ()
     alibi_slopes: Sequence[float] = ()
+    distance_rows: Sequence[int] = ()
 
 
 def _attention(config: EncoderConfig) -> _Attention:
@@ -67,6 +70,9 @@ def _attention(config: EncoderConfig) -> _Attention:
             return _Attention("relative")
         case "alibi":
             return _Attention("alibi", alibi_slopes=alibi_slopes(config.num_heads))
+        case "disentangled":
+            rows = relative_rows(config, config.max_length)
+            return _Attention("disentangled", distance_rows=rows)
         case "none":
             return _Attention(None)
         case unknown:

@@ -13,6 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from bothways.model.config import EncoderConfig
+from bothways.model.disentangled import position_projections
+from bothways.nn.disentangled import DistanceScores
 from bothways.nn.kernels import Chunk, attend, mask_of
 from bothways.nn.layers import Linear, make_norm
 from bothways.nn.lengths import Lengths
@@ -30,6 +32,8 @@ class MultiHeadSelfAttention(nn.Module):
         self.query, self.key = Linear(D, Q, bias=bias), Linear(D, V, bias=bias)
         self.value = Linear(D, V, bias=bias)
         self.output = Linear(Q, D, bias=config.has_attention_output_bias)
+        for name in position_projections(config):
+            self.add_module(name, Linear(D, V if name == "position_key" else Q, bias=bias))
         match config.attention_direction:
             case "both":
                 self.is_causal = False
@@ -64,6 +68,7 @@ class MultiHeadSelfAttention(nn.Module):
             self._heads(self.value(x_TD)),
             lengths,
             positions.score_bias,
+            self._distance_scores(positions),
             window=self.config.window(layer),
             is_causal=self.is_causal,
             dropout=self.config.attention_dropout if self.training else 0.0,
@@ -88,6 +93,10 @@ class MultiHeadSelfAttention(nn.Module):
         mask_HLM = mask_of(everything, positions.score_bias, window, self.is_causal, like=score_HLM)
         if mask_HLM is not None:
             score_HLM = score_HLM + mask_HLM
+        distance_scores = self._distance_scores(positions)
+        if distance_scores is not None:
+            q_1HLK, k_1GMK = q_LHK.transpose(0, 1)[None], k_MGK.transpose(0, 1)[None]
+            score_HLM = score_HLM + distance_scores.bias(q_1HLK, k_1GMK, 0, 0)[0]
         return torch.softmax(
             score_HLM, -1, dtype=torch.promote_types(score_HLM.dtype, torch.float32)
         )
@@ -108,9 +117,30 @@ class MultiHeadSelfAttention(nn.Module):
                 k_TGK = self._heads(self.key_norm(k_TV))
             case unknown:
                 assert_never(unknown)
-        if config.attention_scale is not None:  # instead of the 1 / √K of the kernels
-            q_THK = q_THK * (config.attention_scale * math.sqrt(config.head_width))
+        if self._query_factor != 1:
+            q_THK = q_THK * self._query_factor
         return positions.rotate(q_THK, lengths), positions.rotate(k_TGK, lengths)
+
+    @property
+    def _query_factor(self) -> float:
+        """What queries are multiplied by, where kernels divide by √K and the config does not."""
+        kernels_scale = 1 / math.sqrt(self.config.head_width)
+        scale = self.config.score_scale
+        return 1.0 if scale == kernels_scale else scale / kernels_scale
+
+    def _distance_scores(self, positions: PackedAttentionPositions) -> DistanceScores | None:
+        """The projections of the table of distances; None without disentangled attention."""
+        if positions.distances is None:
+            return None
+        config, (vectors_ND, rows, row_R) = self.config, positions.distances
+        key_NGK = query_NHK = None
+        if config.content_to_position:
+            project = self.key if config.shared_position_projections else self.position_key
+            key_NGK = self._heads(project(vectors_ND))
+        if config.position_to_content:
+            project = self.query if config.shared_position_projections else self.position_query
+            query_NHK = self._heads(project(vectors_ND)) * self._query_factor
+        return DistanceScores(key_NGK, query_NHK, rows, row_R)
 
     def _heads(self, x_TQ: Tensor) -> Tensor:
         return x_TQ.view(len(x_TQ), -1, self.config.head_width)

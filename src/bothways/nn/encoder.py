@@ -16,7 +16,7 @@ from bothways.nn.embedding import Embedding
 from bothways.nn.layers import make_norm
 from bothways.nn.lengths import Lengths
 from bothways.nn.packed_encoder import PackedEncoder
-from bothways.nn.positions import attention_positions, make_table
+from bothways.nn.positions import PackedAttentionPositions, attention_positions, make_table
 
 
 class TransformerEncoder(PackedEncoder):
@@ -31,6 +31,12 @@ class TransformerEncoder(PackedEncoder):
         self.config: EncoderConfig = config
         self.embedding = Embedding(config)
         self.relative_bias = make_table(config, "relative_bias")
+        self.relative_embedding = make_table(config, "relative_embedding")
+        self.relative_norm = (
+            make_norm(config, config.d_model)
+            if self.relative_embedding is not None and config.relative_embedding_norm
+            else nn.Identity()
+        )
         self.blocks = nn.ModuleList(EncoderBlock(config, b) for b in range(config.num_blocks))
         self.final_norm = (
             make_norm(config, config.d_model, bias=config.final_norm_bias)
@@ -59,7 +65,7 @@ class TransformerEncoder(PackedEncoder):
         """
         config = self.config
         keep = (config.num_layers,) if keep_layers is None else tuple(keep_layers)
-        positions = attention_positions(config, lengths, self.relative_bias)
+        positions = self.attention_positions(lengths)
         x_TD = self.embedding(values, lengths, segments_T)
         kept = {0: x_TD} if 0 in keep else {}
         for layer in range(max(keep, default=0)):
@@ -81,12 +87,19 @@ class TransformerEncoder(PackedEncoder):
         They are computed from the inputs of those layers, because `forward` does not keep them.
         """
         lengths = Lengths([len(values)], values.device)
-        positions = attention_positions(self.config, lengths, self.relative_bias)
+        positions = self.attention_positions(lengths)
         input_LD = self(values, lengths, segments_L, layers)
         return tuple(
             self._block(layer).probabilities(x_LD, lengths, layer, positions[layer])
             for layer, x_LD in zip(layers, input_LD, strict=True)
         )
+
+    def attention_positions(self, lengths: Lengths) -> list[PackedAttentionPositions]:
+        """How attention in each layer uses the positions of a batch."""
+        vectors_ND = None
+        if self.relative_embedding is not None:
+            vectors_ND = self.relative_norm(self.relative_embedding.weight)
+        return attention_positions(self.config, lengths, self.relative_bias, vectors_ND)
 
     def _block(self, layer: int) -> EncoderBlock:
         return cast(EncoderBlock, self.blocks[self.config.block(layer)])

@@ -19,11 +19,14 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from bothways.nn.attention_by_length import attend_by_length
+from bothways.nn.disentangled import DistanceScores
 from bothways.nn.lengths import LengthGroup, Lengths
 
 DENSE_SCORES = 512 * 512
 """Maximum number of scores of a head that are held in memory (with a bias or dropout): sequences of
 up to 512 positions are computed whole, and 8,192 positions need no more memory."""
+DENSE_BATCH_SCORES = 16 * DENSE_SCORES
+"""Maximum number of scores of a head of all sequences at once, where each has its own."""
 WINDOW_CHUNK = (64, 512)
 """Limits on the number of queries per chunk with a window; between them it is twice the window.
 Half of the computed scores are then inside the window: smaller chunks waste fewer scores, but need
@@ -36,6 +39,7 @@ def attend(
     v_TGK: Float[Tensor, "T G K"],
     lengths: Lengths,
     bias_HR: Float[Tensor, "H R"] | None = None,
+    distance_scores: DistanceScores | None = None,
     *,
     window: int | None = None,
     is_causal: bool = False,
@@ -43,14 +47,17 @@ def attend(
 ) -> Float[Tensor, "T H K"]:
     """softmax(q kᵀ / √K + bias) v within each sequence (Vaswani et al. 2017, eq. 1).
 
-    bias_HR: the result of `bias_by_distance`. window: the largest distance that attention reaches.
+    bias_HR: the result of `bias_by_distance`. distance_scores: what disentangled attention adds to
+    the scores, which depends on queries and keys. window: the largest distance that attention
+    reaches.
     is_causal: whether a position sees only itself and those before it.
     dropout: the share of probabilities set to 0. Heads of keys and values may be fewer than those
     of queries, which share them in groups of H / G. Long sequences need no length x length array:
     memory grows with the length, or with length x window.
     """
     K = q_THK.shape[-1]
-    match choose_kernel(q_THK.device, q_THK.dtype, K, bias_HR is not None, dropout):
+    has_bias = bias_HR is not None or distance_scores is not None
+    match choose_kernel(q_THK.device, q_THK.dtype, K, has_bias, dropout):
         case "varlen":
             # Imported late: it imports torch's compiler, which takes as long as the rest of torch.
             from torch.nn.attention.varlen import varlen_attn
@@ -70,7 +77,7 @@ def attend(
             )
             return cast(Tensor, mixed_THK)  # a pair only if the log-sum-exp is requested
         case "by_length":
-            mask = _Mask(bias_HR, window, is_causal)
+            mask = _Mask(bias_HR, distance_scores, window, is_causal)
             return _attend_groups(q_THK, k_TGK, v_TGK, lengths.groups, mask, dropout)
         case unknown:
             assert_never(unknown)
@@ -170,12 +177,18 @@ def mask_of(
 class _Mask(NamedTuple):
     """What decides which keys a query sees and how their scores change.
 
-    bias: (H, R), of `bias_by_distance`. window, is_causal: arguments of `attend`.
+    bias: (H, R), of `bias_by_distance`. distance_scores, window, is_causal: arguments of `attend`.
     """
 
     bias: Tensor | None
+    distance_scores: DistanceScores | None
     window: int | None
     is_causal: bool
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether something is added to the scores."""
+        return self.bias is not None or self.distance_scores is not None
 
 
 def _attend_groups(
@@ -191,7 +204,7 @@ def _attend_groups(
     # a batch twice, once without gradients, and must draw the same dropout.
     is_training = (
         q_THK.device.type == "cpu"
-        and mask.bias is None
+        and not mask.has_bias
         and not mask.is_causal
         and k_THK.shape == q_THK.shape
         and (dropout > 0 or _need_gradient(q_THK, k_THK, v_THK))
@@ -238,6 +251,10 @@ def _attend_group(
     dropout: float,
 ) -> Tensor:
     """Attention within each sequence of a group, (T, H, K) for the tokens of the group."""
+    if mask.distance_scores is not None:
+        at_once = max(DENSE_BATCH_SCORES // min(group.length**2, DENSE_SCORES), 1)
+        if group.num_sequences > at_once:
+            return _attend_parts(q_THK, k_THK, v_THK, group, at_once, mask, dropout)
     q_BHLK, k_BHMK, v_BHMK = (
         x_THK.view(group.num_sequences, group.length, *x_THK.shape[1:]).transpose(1, 2)
         for x_THK in (q_THK, k_THK, v_THK)
@@ -245,7 +262,7 @@ def _attend_group(
     if mask.window is not None and mask.window >= group.length - 1:
         mask = mask._replace(window=None)
     # On a CPU, torch builds the probabilities if there is dropout, and keeps them for the gradient.
-    dense = mask.bias is not None or (dropout > 0 and q_THK.device.type == "cpu")
+    dense = mask.has_bias or (dropout > 0 and q_THK.device.type == "cpu")
     pieces = list(chunks(group.length, mask.window, dense, mask.is_causal))
     tensors = (q_BHLK, k_BHMK, v_BHMK)
     if len(pieces) > 1 and dense and torch.is_grad_enabled():
@@ -259,26 +276,53 @@ def _attend_group(
     return mixed_BHLK.transpose(1, 2).flatten(0, 1)
 
 
+def _attend_parts(
+    q_THK: Tensor,
+    k_THK: Tensor,
+    v_THK: Tensor,
+    group: LengthGroup,
+    at_once: int,
+    mask: _Mask,
+    dropout: float,
+) -> Tensor:
+    """`_attend_group` for a few sequences at once, because each has scores of its own."""
+    parts = []
+    for first in range(0, group.num_sequences, at_once):
+        count = min(at_once, group.num_sequences - first)
+        part = LengthGroup(first * group.length, count, group.length)
+        q, k, v = (x_THK[part.tokens] for x_THK in (q_THK, k_THK, v_THK))
+        parts.append(_attend_group(q, k, v, part._replace(start=0), mask, dropout))
+    return torch.cat(parts)
+
+
 def _attend_chunk(
     q_BHLK: Tensor,
     k_BHMK: Tensor,
     v_BHMK: Tensor,
     chunk: Chunk,
     bias_HR: Tensor | None,
+    distance_scores: DistanceScores | None,
     window: int | None,
     is_causal: bool,
     dropout: float,
 ) -> Tensor:
     first_query, end_query, first_key, end_key = chunk
     # torch's own causal mask is for chunks that begin with the sequence, and for no other mask.
-    by_kernel = is_causal and bias_HR is None and window is None and first_query == 0
+    has_bias = bias_HR is not None or distance_scores is not None
+    by_kernel = is_causal and not has_bias and window is None and first_query == 0
     mask_HLM = mask_of(chunk, bias_HR, window, is_causal and not by_kernel, like=q_BHLK)
+    # torch's fused CPU kernel takes masks of 2 or 4 dimensions, not of 3.
+    mask_BHLM = None if mask_HLM is None else mask_HLM[None]
+    q_BHLK = q_BHLK[:, :, first_query:end_query]
+    k_BHMK = k_BHMK[:, :, first_key:end_key]
+    if distance_scores is not None:
+        scores_BHLM = distance_scores.bias(q_BHLK, k_BHMK, first_query, first_key)
+        mask_BHLM = scores_BHLM if mask_BHLM is None else scores_BHLM + mask_BHLM
     return functional.scaled_dot_product_attention(
-        q_BHLK[:, :, first_query:end_query],
-        k_BHMK[:, :, first_key:end_key],
+        q_BHLK,
+        k_BHMK,
         v_BHMK[:, :, first_key:end_key],
-        # torch's fused CPU kernel takes masks of 2 or 4 dimensions, not of 3.
-        None if mask_HLM is None else mask_HLM[None],
+        mask_BHLM,
         dropout,
         is_causal=by_kernel,
         enable_gqa=k_BHMK.shape[1] < q_BHLK.shape[1],

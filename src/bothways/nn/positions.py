@@ -5,7 +5,7 @@ width, P = K / 2 pairs of its numbers; R = 2 · longest - 1 distances.
 """
 
 import math
-from typing import NamedTuple, assert_never
+from typing import NamedTuple, TypeVar, assert_never
 
 import torch
 from jaxtyping import Float, Int, Num
@@ -15,6 +15,7 @@ from torch.nn import functional
 from bothways.model.alibi import alibi_slopes
 from bothways.model.config import EncoderConfig
 from bothways.model.layout import layout
+from bothways.nn.disentangled import DistanceTable, distance_table
 from bothways.nn.lengths import Lengths
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "rotate",
     "sinusoids",
 ]
+
+T = TypeVar("T")
 
 
 def make_table(config: EncoderConfig, name: str) -> nn.Embedding | None:
@@ -82,10 +85,12 @@ class PackedAttentionPositions(NamedTuple):
     frequencies: radians per position by which each pair of numbers of the queries and keys is
         rotated, P of them; None for no rotation.
     score_bias: what is added to the scores at each distance, (H, R); None for nothing.
+    distances: the table of disentangled attention; None for attention without.
     """
 
     frequencies: tuple[float, ...] | None = None
     score_bias: Tensor | None = None
+    distances: DistanceTable | None = None
 
     def rotate(self, x_THK: Tensor, lengths: Lengths) -> Tensor:
         """Queries or keys, rotated by position if this layer does so."""
@@ -97,9 +102,15 @@ NO_POSITIONS = PackedAttentionPositions()
 
 
 def attention_positions(
-    config: EncoderConfig, lengths: Lengths, relative_bias: nn.Embedding | None
+    config: EncoderConfig,
+    lengths: Lengths,
+    relative_bias: nn.Embedding | None,
+    distance_vectors: Tensor | None,
 ) -> list[PackedAttentionPositions]:
-    """How attention in each layer uses the positions of a batch."""
+    """How attention in each layer uses the positions of a batch.
+
+    relative_bias: the table of `relative`. distance_vectors: that of `disentangled`, normalized.
+    """
     layers = range(config.num_layers)
     match config.attention_positions:
         case "rotary":
@@ -110,6 +121,9 @@ def attention_positions(
         case "alibi":
             linear_HR = linear_bias(config.num_heads, lengths)
             return [PackedAttentionPositions(score_bias=linear_HR) for _ in layers]
+        case "disentangled":
+            table = distance_table(_given(distance_vectors), lengths.longest, config)
+            return [PackedAttentionPositions(distances=table) for _ in layers]
         case "none":
             return [NO_POSITIONS for _ in layers]
         case unknown:
@@ -166,7 +180,7 @@ def linear_bias(num_heads: int, lengths: Lengths) -> Float[Tensor, "H R"]:
     return -slope_H1 * distance_R
 
 
-def _given(table: nn.Embedding | None) -> nn.Embedding:
+def _given(table: T | None) -> T:
     if table is None:
         raise ValueError("the config has a table of positions, and none was given")
     return table

@@ -11,7 +11,8 @@ from array_api_compat import array_namespace, device
 from jaxtyping import Float
 
 from bothways.model.config import AttentionDirection, EncoderConfig
-from bothways.reference.layers import Array, Arrays, linear, normalize
+from bothways.reference.disentangled import disentangled_bias
+from bothways.reference.layers import Array, Arrays, by_head, linear, normalize
 from bothways.reference.positions import NO_POSITIONS, AttentionPositions, distances
 
 
@@ -34,11 +35,14 @@ def self_attention(
     k_GMK = split_heads(linear(x_LD, w, "attention.key"), G, w, "attention.key_norm", config)
     v_GMK = by_head(linear(x_LD, w, "attention.value"), G)
     group_H = xp.arange(H, device=device(x_LD)) // (H // G)
+    bias_HLM = positions.score_bias
+    if positions.distances is not None:
+        bias_HLM = disentangled_bias(q_HLK, k_GMK, positions.distances, w, config)
     mixed_HLK, prob_HLM = scaled_dot_product(
         positions.rotate(q_HLK),
         xp.take(positions.rotate(k_GMK), group_H, axis=0),
         xp.take(v_GMK, group_H, axis=0),
-        positions.score_bias,
+        bias_HLM,
         scale=config.score_scale,
         window=config.window(layer),
         attention_direction=config.attention_direction,
@@ -63,12 +67,6 @@ def split_heads(
             return by_head(normalize(x_LQ, w, norm, config), num_heads)
         case unknown:
             assert_never(unknown)
-
-
-def by_head(x_LQ: Float[Array, "L Q"], num_heads: int) -> Float[Array, "heads L K"]:
-    """Vectors side by side as one for each head."""
-    xp = array_namespace(x_LQ)
-    return xp.permute_dims(xp.reshape(x_LQ, (x_LQ.shape[0], num_heads, -1)), (1, 0, 2))
 
 
 def scaled_dot_product(

@@ -23,7 +23,8 @@ def embed(
     xp = array_namespace(values)
     match config.input:
         case "tokens":
-            x_LE = config.embedding_scale * xp.take(w["embedding.token.weight"], values, axis=0)
+            x_LE = xp.take(w["embedding.token.weight"], values, axis=0)
+            x_LE = config.embedding_scale * x_LE
             if config.rescaled_mask_token is not None:
                 x_LE = rescale_masked(x_LE, values, config.rescaled_mask_token)
         case "vectors":

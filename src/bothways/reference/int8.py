@@ -50,7 +50,8 @@ class Codes:
     @property
     def values(self) -> Float[np.ndarray, "L I"]:
         """The numbers that the codes stand for."""
-        return self.scale * self.code + self.zero_point
+        values: np.ndarray = self.scale * self.code + self.zero_point
+        return values
 
 
 def linear_int8(
@@ -63,8 +64,9 @@ def linear_int8(
 
     lower: a lower bound of the inputs that is known in advance; None to measure each group.
     """
-    weights = quantize_weights(weight_OI, scheme)
-    return quantize_activations(x_LI, scheme, lower).values @ weights.values.T
+    weight_OI = quantize_weights(weight_OI, scheme).values
+    product_LO: np.ndarray = quantize_activations(x_LI, scheme, lower).values @ weight_OI.T
+    return product_LO
 
 
 def quantize_weights(weight_OI: Float[np.ndarray, "O I"], scheme: Int8Scheme) -> Codes:

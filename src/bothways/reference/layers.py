@@ -31,6 +31,12 @@ def linear(x_LI: Float[Array, "L I"], w: Arrays, name: str) -> Float[Array, "L O
     return y_LO if bias is None else y_LO + bias
 
 
+def by_head(x_LQ: Float[Array, "L Q"], num_heads: int) -> Float[Array, "heads L K"]:
+    """Vectors side by side as one for each head."""
+    xp = array_namespace(x_LQ)
+    return xp.permute_dims(xp.reshape(x_LQ, (x_LQ.shape[0], num_heads, -1)), (1, 0, 2))
+
+
 def normalize(
     x_LD: Float[Array, "*L D"], w: Arrays, name: str, config: EncoderConfig
 ) -> Float[Array, "*L D"]:

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int, Num
 
 from bothways.model.alibi import alibi_slopes
 from bothways.model.config import EncoderConfig
+from bothways.reference.disentangled import DistanceTable, distance_table
 from bothways.reference.layers import Array, Arrays
 
 
@@ -53,10 +54,12 @@ class AttentionPositions(NamedTuple):
     frequencies: radians per position by which each pair of numbers of the queries and keys is
         rotated, P of them; None for no rotation.
     score_bias: what is added to the scores, (H, L, M); None for nothing.
+    distances: the table of disentangled attention; None for attention without.
     """
 
     frequencies: tuple[float, ...] | None = None
     score_bias: Array | None = None
+    distances: DistanceTable | None = None
 
     def rotate(self, x_HLK: Float[Array, "H L K"]) -> Float[Array, "H L K"]:
         """Queries or keys, rotated by position if this layer does so."""
@@ -82,6 +85,8 @@ def attention_positions(
             return AttentionPositions(
                 score_bias=linear_bias(config.num_heads, num_positions, like=like)
             )
+        case "disentangled":
+            return AttentionPositions(distances=distance_table(weights, config, num_positions))
         case "none":
             return NO_POSITIONS
         case unknown:

@@ -9,8 +9,7 @@ from array_api_compat import array_namespace, device
 from jaxtyping import Float
 
 from bothways.model.config import EncoderConfig
-from bothways.reference.attention import by_head
-from bothways.reference.layers import Array, Arrays, linear, normalize, under
+from bothways.reference.layers import Array, Arrays, by_head, linear, normalize, under
 
 __all__ = ["value_norms"]
 

@@ -11,7 +11,7 @@ from sklearn.preprocessing import FunctionTransformer
 from bothways.training.simple_models import candidates
 from bothways.training.simple_models.candidates import Candidate, Target
 from bothways.training.simple_models.features import random_convolutions, same_length
-from bothways.training.simple_models.fitting import choose_rows, fit
+from bothways.training.simple_models.fitting import SimpleModel, choose_rows, fit
 
 RNG = np.random.default_rng(5)
 
@@ -33,6 +33,12 @@ def _rows(kind: str, count: int) -> tuple[list[Any], np.ndarray]:
             return [
                 RNG.normal(size=(length or RNG.integers(9, 14), 2)) + 2 * i for i in label.tolist()
             ], label
+
+
+def _fit(*arguments: Any) -> tuple[SimpleModel, float]:
+    fitted = fit(*arguments)
+    assert fitted is not None
+    return fitted
 
 
 def _candidates(kind: str, target: Target, inputs: list[Any]) -> list[Candidate]:
@@ -59,7 +65,7 @@ def test_every_candidate_learns(kind: str, target: Target, monkeypatch: pytest.M
             wanted = (10.0 + label)[:, None]
     assert kind == "text" or same_length(inputs) == kind.startswith("aligned")
     for candidate in _candidates(kind, target, inputs):
-        model, _ = fit([candidate], inputs[:30], wanted[:30], inputs[30:])
+        model, _ = _fit([candidate], inputs[:30], wanted[:30], inputs[30:])
         assert model.predicted.shape == wanted[30:].shape
         error = np.abs(model.predicted - wanted[30:]).mean()
         assert error < 0.4, model.name
@@ -70,7 +76,7 @@ def test_cross_validation_chooses_among_candidates() -> None:
     inputs, label = _rows("aligned symbols", 40)
     useless = Candidate("useless", make_pipeline(*_useless()))
     some = _candidates("aligned symbols", "class", inputs)[:1]
-    model, score = fit([useless, *some], inputs[:30], label[:30], inputs[30:])
+    model, score = _fit([useless, *some], inputs[:30], label[:30], inputs[30:])
     assert model.name == "one-hot positions with logistic regression"
     assert score > 0.9
 
@@ -81,9 +87,14 @@ def _useless() -> tuple[Any, Any]:
 
 def test_a_single_row_of_a_class_and_few_rows_are_no_errors() -> None:
     inputs, label = _rows("text", 5)
-    model, score = fit(list(candidates.of_texts("class", 2)), inputs, label, inputs)
+    model, score = _fit(list(candidates.of_texts("class", 2)), inputs, label, inputs)
     assert np.isnan(score)
     assert (model.predicted == label).all()
+
+
+def test_texts_without_words_have_no_simple_model() -> None:
+    texts = ["!!", "??"] * 5
+    assert fit(list(candidates.of_texts("class", 2)), texts, np.arange(10) % 2, texts) is None
 
 
 def test_kernels_do_not_depend_on_other_series() -> None:

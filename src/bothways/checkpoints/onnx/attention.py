@@ -54,6 +54,8 @@ class Attention:
         score = graph.op("MatMul", scaled, key)
         if bias is not None:
             score = graph.op("Add", score, bias)
+        if positions.distance_scores is not None:
+            score = positions.distance_scores.add(score, scaled, key, name)
         mask = self._mask(config.window(layer))
         score = graph.op("Where", mask, score, graph.constant(_LOWEST))
         probability = graph.op("Softmax", score, attributes={"axis": -1})

@@ -5,6 +5,7 @@ from typing import assert_never
 
 import numpy as np
 
+from bothways.checkpoints.onnx.disentangled import DistanceScores
 from bothways.checkpoints.onnx.graph import Graph, Value
 from bothways.checkpoints.onnx.inputs import Inputs
 from bothways.model.alibi import alibi_slopes
@@ -50,6 +51,7 @@ class GraphAttentionPositions:
     """What attention does with positions: tables that all layers share.
 
     bias: added to the scores, (H, L, L); None for nothing.
+    distance_scores: what disentangled attention adds to them; None for attention without.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class GraphAttentionPositions:
         self._rotary_tables: dict[tuple[float, ...], tuple[Value, Value]] = {}
         self._distances: Value | None = None
         self.bias: Value | None = None
+        self.distance_scores: DistanceScores | None = None
         self._is_rotary = False
         match config.attention_positions:
             case "rotary":
@@ -69,6 +72,10 @@ class GraphAttentionPositions:
                 self.bias = self._bias_by_distance(weights["relative_bias.weight"])
             case "alibi":
                 self.bias = self._linear_bias(config.num_heads)
+            case "disentangled":
+                self.distance_scores = DistanceScores(
+                    graph, inputs, weights, config, self.distances()
+                )
             case "none":
                 pass
             case unknown:

@@ -16,7 +16,7 @@ from bothways.model.config import EncoderConfig
 from bothways.nn.block import EncoderBlock
 from bothways.nn.encoder import TransformerEncoder
 from bothways.nn.lengths import Lengths
-from bothways.nn.positions import NO_POSITIONS, PackedAttentionPositions, attention_positions
+from bothways.nn.positions import NO_POSITIONS, PackedAttentionPositions
 
 __all__ = ["AblatedBlock", "AblatedEncoder", "AblatedPart", "initialize_glorot"]
 
@@ -86,7 +86,7 @@ class AblatedEncoder(TransformerEncoder):
         self, values: Num[Tensor, "T *C"], lengths: Lengths
     ) -> tuple[Float[Tensor, "T D"], ...]:
         """The embeddings, then the output of each block, before the final norm."""
-        positions = attention_positions(self.config, lengths, self.relative_bias)
+        positions = self.attention_positions(lengths)
         states = [self.embedding(values, lengths, None)]
         for layer, block in enumerate(self.blocks):
             states.append(block(states[-1], lengths, layer, positions[layer]))

@@ -69,6 +69,21 @@ PositionTables::PositionTables(const EncoderConfig& config, const Weights& weigh
             for (int i = 0; i < distances; ++i)
                 *bias++ = static_cast<float>(-slope * std::abs(i - (max_length_ - 1)) * log2_e);
     }
+    if (config.positions == Positions::disentangled) set_columns(config);
+}
+
+// Columns are rows in reverse, so that they grow with the key's position.
+void PositionTables::set_columns(const EncoderConfig& config) {
+    const int distances = 2 * max_length_ - 1;
+    columns_ = Buffer<std::int32_t>(static_cast<std::size_t>(distances + 2 * column_margin));
+    for (int i = -column_margin; i < distances + column_margin; ++i)
+        columns_[i + column_margin] =
+            config.relative_buckets - 1 - config.distance_rows[std::clamp(i, 0, distances - 1)];
+    const std::int32_t* column = columns();
+    int& exact = exact_distance_;
+    while (exact + 1 < max_length_ && column[exact + 1] == column[exact] + 1 &&
+           column[-exact - 1] == column[-exact] - 1)
+        ++exact;
 }
 
 PositionTables::Rotary PositionTables::rotary(int layer) const {
@@ -84,7 +99,7 @@ const float* PositionTables::bias(int head) const {
 std::size_t PositionTables::bytes() const {
     std::size_t floats = bias_.size();
     for (const Angles& angles : angles_) floats += angles.cosine.size() + angles.sine.size();
-    return floats * sizeof(float);
+    return floats * sizeof(float) + columns_.size() * sizeof(std::int32_t);
 }
 
 SelfAttention::SelfAttention(const Kernels& kernels, const EncoderConfig& config,
@@ -106,6 +121,8 @@ SelfAttention::SelfAttention(const Kernels& kernels, const EncoderConfig& config
     const bool scales_output = config.norm_placement != NormPlacement::sandwich;
     output_ = Linear(kernels, precision, Q,
                      {matrix("output", D, Q, scales_output ? static_cast<double>(config.residual_scale) : 1)});
+    if (config.positions == Positions::disentangled)
+        distances_ = DistanceVectors(kernels, config, weights, name, scale);
     if (has_norm) {
         const bool by_head = config.query_key_norm == QueryKeyNorm::head;
         query_norm_ = NormLayer(kernels, config, weights, name + "query_norm", by_head ? K : Q,
@@ -190,7 +207,9 @@ AttentionArgs SelfAttention::head_args(const Chunk& chunk, Workspace& work, cons
             work.scratch[team.rank].data(),
             heads,
             positions.bias_stride(),
-            config_.attention_direction == AttentionDirection::causal};
+            config_.attention_direction == AttentionDirection::causal,
+            -1,
+            distances_.args(head, positions.columns(), positions.exact_distance())};
 }
 
 }  // namespace bothways

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "batch.h"
+#include "distances.h"
 #include "norm.h"
 #include "weights.h"
 #include "workspace.h"
@@ -25,6 +26,11 @@ public:
     // positions.
     const float* bias(int head) const;
     std::ptrdiff_t bias_stride() const { return 2 * max_length_ - 1; }  // from head to head
+    // The columns of disentangled attention, for DistanceArgs; null without.
+    const std::int32_t* columns() const {
+        return columns_.size() ? columns_.data() + max_length_ - 1 + column_margin : nullptr;
+    }
+    int exact_distance() const { return exact_distance_; }
     std::size_t bytes() const;
 
 private:
@@ -34,7 +40,12 @@ private:
     };
     std::vector<Angles> angles_;       // one per distinct set of frequencies
     std::vector<int> angles_of_layer_;  // index into angles_
+    static constexpr int column_margin = 64;
+    void set_columns(const EncoderConfig& config);
+
     Buffer<float> bias_;               // (H, 2 max_length - 1)
+    Buffer<std::int32_t> columns_;     // by distance, with a margin on both sides
+    int exact_distance_ = 0;
     int max_length_;
 };
 
@@ -50,7 +61,7 @@ public:
                  Accumulate accumulate, int layer, const PositionTables& positions,
                  float* probabilities) const;
 
-    std::size_t bytes() const { return query_key_value_.bytes() + output_.bytes(); }
+    std::size_t bytes() const { return query_key_value_.bytes() + output_.bytes() + distances_.bytes(); }
 
 private:
     void normalize(const Team& team, int rows, float* qkv) const;
@@ -63,6 +74,7 @@ private:
     Precision precision_;
     NormLayer query_norm_, key_norm_;  // of queries and keys, if the encoder has them
     Linear query_key_value_, output_;
+    DistanceVectors distances_;
 };
 
 }  // namespace bothways

@@ -38,6 +38,15 @@ void EncoderConfig::check() const {
     }
     if (positions == Positions::alibi)
         require(static_cast<int>(alibi_slopes.size()) == num_heads, "one slope per head");
+    if (positions == Positions::disentangled) {
+        require(relative_buckets >= 1 && relative_buckets <= (1 << 24), "relative_buckets of 1 to 2^24");
+        require(query_key_norm == QueryKeyNorm::none, "no norm of queries with disentangled attention");
+        require(static_cast<int>(distance_rows.size()) == 2 * max_length - 1, "one row per distance");
+        for (std::size_t i = 0; i < distance_rows.size(); ++i)
+            require(distance_rows[i] >= 0 && distance_rows[i] < relative_buckets &&
+                        (i == 0 || distance_rows[i] <= distance_rows[i - 1]),
+                    "rows of distances that fall, below relative_buckets");
+    }
 }
 
 }  // namespace bothways

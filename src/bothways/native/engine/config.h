@@ -10,7 +10,7 @@
 namespace bothways {
 
 enum class Input { tokens, vectors };
-enum class Positions { learned, sinusoidal, rotary, relative, alibi, none };
+enum class Positions { learned, sinusoidal, rotary, relative, alibi, disentangled, none };
 enum class NormKind { layer, rms };
 enum class NormPlacement { post, pre, sandwich };
 enum class QueryKeyNorm { none, head, all_heads };
@@ -36,6 +36,11 @@ struct EncoderConfig {
     std::vector<std::vector<double>> rotary_frequencies;  // per layer; empty unless rotary
     int relative_buckets = 0, relative_max_distance = 0;
     std::vector<double> alibi_slopes;  // per head; empty unless alibi
+    // Disentangled attention: the row of each distance from 1 - max_length to max_length - 1, which fall; empty
+    // without.
+    std::vector<int> distance_rows;
+    bool content_to_position = false, position_to_content = false;  // false without disentangled attention
+    bool relative_embedding_norm = false, shared_position_projections = false;
 
     NormKind norm = NormKind::layer;
     float norm_eps = 0;
@@ -54,6 +59,8 @@ struct EncoderConfig {
     // Widths of the queries of all heads, of their keys, and of queries, keys and values together.
     int query_width() const { return num_heads * head_width; }
     int key_value_width() const { return key_value_heads * head_width; }
+    // Vectors of distances of disentangled attention; 0 without.
+    int distance_columns() const { return positions == Positions::disentangled ? relative_buckets : 0; }
     int query_key_value_width() const { return query_width() + 2 * key_value_width(); }
 
     // Throws std::invalid_argument unless the fields are consistent, so that no kernel leaves its arrays.
@@ -88,6 +95,11 @@ void for_each_field(EncoderConfig& c, F&& f) {
     f("relative_buckets", c.relative_buckets);
     f("relative_max_distance", c.relative_max_distance);
     f("alibi_slopes", c.alibi_slopes);
+    f("distance_rows", c.distance_rows);
+    f("content_to_position", c.content_to_position);
+    f("position_to_content", c.position_to_content);
+    f("relative_embedding_norm", c.relative_embedding_norm);
+    f("shared_position_projections", c.shared_position_projections);
     f("norm", c.norm);
     f("norm_eps", c.norm_eps);
     f("norm_zero_centered", c.norm_zero_centered);
@@ -111,12 +123,13 @@ using EnumNames = std::array<std::pair<const char*, E>, N>;
 constexpr EnumNames<Input, 2> enum_names(Input) {
     return {{{"tokens", Input::tokens}, {"vectors", Input::vectors}}};
 }
-constexpr EnumNames<Positions, 6> enum_names(Positions) {
+constexpr EnumNames<Positions, 7> enum_names(Positions) {
     return {{{"learned", Positions::learned},
              {"sinusoidal", Positions::sinusoidal},
              {"rotary", Positions::rotary},
              {"relative", Positions::relative},
              {"alibi", Positions::alibi},
+             {"disentangled", Positions::disentangled},
              {"none", Positions::none}}};
 }
 constexpr EnumNames<NormKind, 2> enum_names(NormKind) {

@@ -76,6 +76,19 @@ struct NormArgs {
     Accumulate accumulate = Accumulate::store;
 };
 
+// Disentangled attention: the projected vectors of distances of one head, as columns in the order in which the
+// position of the key grows.
+struct DistanceArgs {
+    const float* keys = nullptr;     // (width, columns): those that queries are multiplied with, or null
+    const float* queries = nullptr;  // (width, columns): those of keys, scaled as queries are, or null
+    std::ptrdiff_t stride = 0;       // of both; whole vectors of the last columns are readable
+    int columns = 0;
+    // column[key position - query position]; readable for 64 distances beyond those of the longest sequence.
+    const std::int32_t* column = nullptr;
+    int exact = 0;  // distances of at most this have adjacent columns
+    std::ptrdiff_t head_stride = 0;  // from the queries of one head to those of the next
+};
+
 // Attention of adjacent heads of queries, which share one head of keys and values, over one sequence.
 // Queries are already scaled, and queries and bias are multiplied by log2(e), so that softmax weights are
 // powers of 2.
@@ -87,12 +100,14 @@ struct AttentionArgs {
     int length;
     int width;
     int window;         // maximum distance between a query and its keys, or -1 for no limit
-    const float* bias;  // of the first head: bias[key position - query position] is added to the score; or null
+    const float* bias;  // of the first head: bias[key position + bias_step * query position] is added; or null
     bool int8_scores;   // allows scores to be computed from 8-bit queries and keys
-    float* scratch;     // `Kernels::attention_scratch(length, width)` floats, aligned to 64 bytes
+    float* scratch;     // `Kernels::attention_scratch` floats, aligned to 64 bytes
     int heads = 1;
     std::ptrdiff_t bias_stride = 0;  // floats from the bias of one head to that of the next
     bool causal = false;             // whether a query sees only keys up to its own position
+    std::ptrdiff_t bias_step = -1;   // a bias by distance; otherwise floats from one query to the next
+    DistanceArgs distances = {};     // of the first head; no bias then
 };
 
 // Dot products of every query with every row, and the squared lengths of the rows.
@@ -135,7 +150,8 @@ struct Kernels {
     void (*attention)(const AttentionArgs&, float* out, std::ptrdiff_t stride);
     // probabilities (heads, length, length), whose rows sum to 1
     void (*attention_probabilities)(const AttentionArgs&, float* probabilities);
-    std::size_t (*attention_scratch)(int length, int width);  // in floats
+    // In floats; `columns` are those of DistanceArgs.
+    std::size_t (*attention_scratch)(int length, int width, int columns);
     // Rotates the pairs (x[i], x[i + width / 2]) of `heads` adjacent heads by the angles of one position,
     // given as cosines and sines (width / 2).
     void (*rotate)(float* x, int heads, int width, const float* cosine, const float* sine);

@@ -49,7 +49,7 @@ struct Workspace {
             cells = precision == Precision::int8 ? std::max(QuantizedBuffer::cells(rows, widest, group),
                                                             QuantizedBuffer::cells(inner, F, group))
                                                  : 0;
-            scratch = kernels.attention_scratch(longest, config.head_width);
+            scratch = kernels.attention_scratch(longest, config.head_width, config.distance_columns());
         }
         static std::size_t product(int rows, int width) { return static_cast<std::size_t>(rows) * width; }
         std::size_t bytes(int members) const {

@@ -25,7 +25,9 @@ export async function readBinary(name) {
       "This browser cannot unpack the data of this page; a version from 2023 on can.",
     );
   }
-  const packed = Uint8Array.from(atob(element.textContent), (character) => character.charCodeAt(0));
+  const characters = atob(element.textContent);
+  const packed = new Uint8Array(characters.length);
+  for (let at = 0; at < characters.length; at++) packed[at] = characters.charCodeAt(at);
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).arrayBuffer();
 }

@@ -323,8 +323,9 @@ def _fitted(
     if vectors is not None:
         probes = list(candidates.of_vectors(form))
         fitted.append(fit(probes, list(vectors[0]), target, list(vectors[1]), always_score=True))
-    fitted.sort(key=lambda each: -np.nan_to_num(each[1], nan=-np.inf))
-    return [model for model, _ in fitted]
+    chosen = [each for each in fitted if each is not None]
+    chosen.sort(key=lambda each: -np.nan_to_num(each[1], nan=-np.inf))
+    return [model for model, _ in chosen]
 
 
 def _inputs(

@@ -79,12 +79,13 @@ def fit(
     held_out: Sequence[Any],
     *,
     always_score: bool = False,
-) -> tuple[SimpleModel, float]:
+) -> tuple[SimpleModel, float] | None:
     """Choose a simple model by cross-validation on the training rows, and fit it to all of them.
 
     inputs: of the training rows. target: classes (n,), labels (n, K) or values (n, V).
     held_out: the inputs of the held-out rows. always_score: also cross-validate a single candidate.
-    Returns the model and its mean score in cross-validation; NaN without one, or with too few rows.
+    Returns the model and its mean score in cross-validation, NaN without one or with too few rows;
+    None if the inputs have no features, as texts without words.
     """
     scores = np.full(len(candidates), np.nan)
     prepared = cache(lambda prepare: (prepare(inputs), prepare(held_out)))
@@ -102,7 +103,10 @@ def fit(
                 ]
             )
         best = 0 if np.isnan(scores).all() else int(np.nanargmax(scores))
-        estimator = candidates[best].estimator.fit(pairs[best][0], target)
+        try:
+            estimator = candidates[best].estimator.fit(pairs[best][0], target)
+        except ValueError:
+            return None
         predicted = np.asarray(estimator.predict(pairs[best][1]))
     if target.ndim == 2:
         predicted = predicted.reshape(len(held_out), target.shape[1])

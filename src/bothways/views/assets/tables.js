@@ -16,8 +16,17 @@ function meter(value, most, signed) {
   return cell;
 }
 
+function nameButton(row) {
+  const button = create("button", "", "name");
+  button.type = "button";
+  button.append(create("bdi", row.name));
+  button.addEventListener("click", row.onChoose);
+  return button;
+}
+
 // Fills a table. columns: the headings, with that of the bar last and unseen. rows: {name, cells,
-// value}, with a bar for the value. signed: whether bars go both ways.
+// value, onChoose}, with a bar for the value, and a name that is a button if it can be chosen.
+// signed: whether bars go both ways.
 export function fillTable(table, { caption, columns, rows, signed = false, most = null }) {
   const limit = most ?? Math.max(0, ...rows.map((row) => Math.abs(row.value)));
   const head = create("tr");
@@ -36,7 +45,7 @@ export function fillTable(table, { caption, columns, rows, signed = false, most 
     const line = create("tr");
     const name = create("th");
     name.scope = "row";
-    name.append(create("bdi", row.name));
+    name.append(row.onChoose ? nameButton(row) : create("bdi", row.name));
     line.append(name);
     for (const cell of row.cells) {
       const text = typeof cell === "number" ? formatNumber(cell, signed) : cell;

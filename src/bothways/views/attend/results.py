@@ -4,17 +4,13 @@ L positions; H heads; M positions of the other sequence.
 """
 
 import dataclasses
-from functools import cached_property
-from os import PathLike
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from bothways.errors import InputError
-from bothways.io.atomic import atomic_file
 from bothways.io.short_repr import ShortRepr
-from bothways.pages import iframe, render
+from bothways.pages import Page
+from bothways.views.page_file import PageView
 
 __all__ = [
     "AttendedSequence",
@@ -24,9 +20,6 @@ __all__ = [
     "SimilaritySplit",
     "TokenPrediction",
 ]
-
-FRAME_HEIGHT = 900
-"""Height of the page in a notebook, in pixels."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -131,7 +124,7 @@ class AttendedSequence(ShortRepr):
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class AttentionView(ShortRepr):
+class AttentionView(PageView, ShortRepr):
     """Attention of one or several sequences: the numbers as arrays, and a page.
 
     `save(path)` writes the page, one HTML file that needs no network; a notebook shows it.
@@ -150,38 +143,8 @@ class AttentionView(ShortRepr):
     def __getitem__(self, index: int) -> AttendedSequence:
         return self.sequences[index]
 
-    @cached_property
-    def html(self) -> str:
-        """The page."""
+    def page(self) -> Page:
+        """The page, before it is written."""
         from bothways.views.attend.page import attention_page
 
-        return render(attention_page(self))
-
-    def save(self, path: str | PathLike[str]) -> Path:
-        """Write the page; return its path. An existing file is replaced.
-
-        Raises:
-            InputError: if the name does not end in .html or .htm.
-            DataFileError: if the file cannot be written.
-        """
-        path = Path(path)
-        check_page_name(path)
-        html = self.html
-        with atomic_file(path) as hidden:
-            hidden.write_text(html, encoding="utf-8")
-        return path
-
-    def _repr_html_(self) -> str:
-        from bothways.views.attend.page import attention_page
-
-        return iframe(attention_page(self), height=FRAME_HEIGHT)
-
-
-def check_page_name(path: Path) -> None:
-    """Check that a page gets a name by which a browser opens it.
-
-    Raises:
-        InputError: if it does not.
-    """
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"{path}: the page is HTML; choose a name that ends in .html")
+        return attention_page(self)

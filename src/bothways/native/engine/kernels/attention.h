@@ -8,7 +8,7 @@
 // every sum. Scores are in units of log 2, so that softmax weights are powers of 2.
 #pragma once
 
-#include "attention_scores.h"
+#include "distance_scores.h"
 #include "vec_math.h"
 
 namespace bothways {
@@ -22,8 +22,8 @@ struct Attention {
     static constexpr int lanes = S::lanes, nr = Tiles::nr, kc = Tiles::kc;
     static constexpr float masked = -std::numeric_limits<float>::infinity();
 
-    static std::size_t scratch(int length, int width) {
-        return static_cast<std::size_t>(ScratchLayout<S>(length, width).size);
+    static std::size_t scratch(int length, int width, int columns) {
+        return static_cast<std::size_t>(ScratchLayout<S>(length, width, columns).size);
     }
 
     static void attention(const AttentionArgs& args, float* out, std::ptrdiff_t stride) {
@@ -33,29 +33,19 @@ struct Attention {
         if (copies) copy_values(args, scratch.values);
         const Values values = copies ? Values{scratch.values, Tiles::round_up(args.width, lanes)}
                                      : Values{args.value, args.stride};
-        const RowBlocks blocks(args.length, S::MR);
-        for (int h = 0; h < args.heads; ++h, out += args.width) {
-            const AttentionArgs head = head_of(args, h);
-            for (int block = 0; block < blocks.count; ++block) {
-                const int first = blocks.first(block);
-                with_constant<S::MR>(blocks.size(block), [&]<int MR>() {
-                    row_block<MR>(head, scratch, first, values, {out + first * stride, stride});
-                });
-            }
-        }
+        for (int h = 0; h < args.heads; ++h, out += args.width)
+            for_each_row_block(args, h, scratch, [&]<int MR>(const AttentionArgs& head, int first) {
+                row_block<MR>(head, scratch, first, values, {out + first * stride, stride});
+            });
     }
 
     static void probabilities(const AttentionArgs& args, float* probabilities) {
         const Scratch<S> scratch(args);
         pack_keys(args, scratch);
-        const RowBlocks blocks(args.length, S::MR);
-        for (int h = 0; h < args.heads; ++h, probabilities += std::ptrdiff_t(args.length) * args.length) {
-            const AttentionArgs head = head_of(args, h);
-            for (int block = 0; block < blocks.count; ++block)
-                with_constant<S::MR>(blocks.size(block), [&]<int MR>() {
-                    probability_rows<MR>(head, scratch, blocks.first(block), probabilities);
-                });
-        }
+        for (int h = 0; h < args.heads; ++h, probabilities += std::ptrdiff_t(args.length) * args.length)
+            for_each_row_block(args, h, scratch, [&]<int MR>(const AttentionArgs& head, int first) {
+                probability_rows<MR>(head, scratch, first, probabilities);
+            });
     }
 
 private:
@@ -79,7 +69,26 @@ private:
         AttentionArgs head = args;
         head.query += std::ptrdiff_t(h) * args.width;
         if (args.bias) head.bias += h * args.bias_stride;
+        if (args.distances.queries) head.distances.queries += h * args.distances.head_stride;
         return head;
+    }
+
+    // Calls f.operator()<MR>(head, query) for each block of MR queries from position `query` of one head.
+    template <class F>
+    static void for_each_row_block(const AttentionArgs& args, int h, const Scratch<S>& scratch, const F& f) {
+        AttentionArgs head = head_of(args, h);
+        const RowBlocks blocks(args.length, S::MR);
+        const int at_once = Tiles::distance_queries / S::MR;
+        for (int block = 0; block < blocks.count; ++block) {
+            const int first = blocks.first(block);
+            if (args.distances.columns && block % at_once == 0) {
+                const int end = block + at_once < blocks.count ? block + at_once : blocks.count;
+                DistanceScores<S>{head, scratch, first, blocks.first(end)}.compute();
+                head.bias_step = Tiles::distance_stride(args.length);
+                head.bias = scratch.distance_scores - first * head.bias_step;
+            }
+            with_constant<S::MR>(blocks.size(block), [&]<int MR>() { f.template operator()<MR>(head, first); });
+        }
     }
 
     static void pack_keys(const AttentionArgs& args, const Scratch<S>& scratch) {

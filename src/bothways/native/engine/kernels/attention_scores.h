@@ -125,7 +125,7 @@ private:
 
     // x holds the scores of one query against `lanes` keys from `key`.
     V biased_and_masked(V x, int query, int key) const {
-        if (args.bias) x = S::add(x, S::load(args.bias + (key - query)));
+        if (args.bias) x = S::add(x, S::load(args.bias + (key + args.bias_step * query)));
         const KeyRange range(args, query);
         const int first = clamp_lane(range.first - key), last = clamp_lane(range.last - key);
         return first > 0 || last < lanes ? S::blend_range(x, first, last, masked) : x;

@@ -5,6 +5,7 @@
 // Exits with 1 if a hidden state differs by more than rounding, or if a sequence's vectors depend on its
 // neighbors or on the number of threads.
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <functional>
@@ -73,6 +74,17 @@ const std::vector<Variant>& variants() {
              c.positions = Positions::alibi, c.position_table = false;
              c.alibi_slopes = {0.0625, 0.00390625, 0.25}, c.window = {-1, 40};
          }},
+        {"disentangled",
+         [](EncoderConfig& c) {
+             c.positions = Positions::disentangled, c.position_table = false;
+             c.relative_buckets = 80, c.relative_embedding_norm = true;
+             c.content_to_position = c.position_to_content = true;
+             for (int distance = 1 - c.max_length; distance < c.max_length; ++distance) {
+                 const int far = distance / 8 + (distance < 0 ? -18 : 18);
+                 const int bucket = std::abs(distance) <= 20 ? distance : far;
+                 c.distance_rows.push_back(std::clamp(40 - bucket, 0, 79));
+             }
+         }},
         {"padding within sequences",
          [](EncoderConfig& c) { c.position_offset = 2, c.position_padding_token = 1; }},
         {"vectors, sinusoidal",
@@ -101,8 +113,17 @@ public:
         if (c.embedding_norm) norm("embedding.norm", E);
         if (c.embedding_projection) linear("embedding.projection", E, D);
         if (c.positions == Positions::relative) add("relative_bias.weight", c.relative_buckets, c.num_heads);
+        const bool is_disentangled = c.positions == Positions::disentangled;
+        if (is_disentangled) {
+            add("relative_embedding.weight", c.relative_buckets, D);
+            norm("relative_norm", D);
+        }
         for (int b = 0; b < c.num_layers; ++b) {
             const std::string name = "blocks." + std::to_string(b) + ".";
+            if (is_disentangled) {
+                linear(name + "attention.position_key", D, V);
+                linear(name + "attention.position_query", D, Q);
+            }
             linear(name + "attention.query", D, Q);
             linear(name + "attention.key", D, V);
             linear(name + "attention.value", D, V);

@@ -183,7 +183,7 @@ void check_heads(Check& check, const Kernels& kernels, const HeadCase& of) {
     const auto size = static_cast<std::size_t>(length);
     const Buffer<float> qkv = random_floats(size * stride, 1);
     const Buffer<float> bias = random_floats(2 * size * heads, 2);
-    Buffer<float> scratch(kernels.attention_scratch(length, width));
+    Buffer<float> scratch(kernels.attention_scratch(length, width, 0));
     const float* key = qkv.data() + heads * width;
     AttentionArgs args{qkv.data(),
                        key,
