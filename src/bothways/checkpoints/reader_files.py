@@ -53,9 +53,9 @@ def copy_reader_files(folder: Path, out: Path, family: str | None = None) -> Non
         model_type = config.get("model_type", family)
         known = FAMILIES.get(model_type) if isinstance(model_type, str) else None
         usual = None if known is None or known.tokenizer is None else known.tokenizer.name
-        name = config.get("tokenizer_class") or usual
-        if name is not None:
-            write_json(out / TOKENIZER_CONFIG, settings | {"tokenizer_class": name})
+        class_name = config.get("tokenizer_class") or usual
+        if class_name is not None:
+            write_json(out / TOKENIZER_CONFIG, settings | {"tokenizer_class": class_name})
 
 
 def write_length_limit(out: Path, max_length: int) -> None:

@@ -70,11 +70,9 @@ def _override_special_tokens(
     if not {"cls_token", "sep_token"} & {*roles} or tokenizer.post_processor is None:
         return
     names = [special[role].content for role in ("cls_token", "sep_token") if role in special]
-    ids = [tokenizer.token_to_id(name) for name in names]
-    if len(ids) < 2 or None in ids:
-        return
-    begin, end = zip(names, ids, strict=True)
-    if {*ids} - {*tokenizer.encode("").ids}:
+    ids = {name: index for name in names if (index := tokenizer.token_to_id(name)) is not None}
+    if len(names) == 2 and {*names} == {*ids} and {*ids.values()} - {*tokenizer.encode("").ids}:
+        begin, end = ((name, ids[name]) for name in names)
         stored = json.loads(tokenizer.post_processor.__getstate__())
         tokenizer.post_processor = around(
             tokenizer_class,
