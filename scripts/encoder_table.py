@@ -65,7 +65,7 @@ _PIECE_FILES = {
     "t5 pieces": ("t5", "spiece.model"),
     "deberta pieces": ("deberta", "spm.model"),
 }
-_MODULES = {
+_MODULES: dict[str, tuple[str, dict[str, Any]]] = {
     "Pooling": ("sentence_transformers.models.Pooling", {"pooling_mode_mean_tokens": True}),
     "LastPooling": ("sentence_transformers.models.Pooling", {"pooling_mode_lasttoken": True}),
     "Dense": (
@@ -234,7 +234,8 @@ def _head_arrays(
     outputs = {"vocabulary": encoder.vocab_size, "answer": 2}.get(
         architecture.outputs, len(config.get("id2label", "ab"))
     )
-    arrays, width = {}, encoder.d_model
+    arrays: dict[str, np.ndarray] = {}
+    width = encoder.d_model
     for layer in architecture.layers(encoder, config, outputs):
         if not layer.tied or config.get("tie_word_embeddings") is False:
             arrays[f"{layer.name}.weight"] = np.zeros((layer.outputs, width), np.float32)

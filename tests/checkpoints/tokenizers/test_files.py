@@ -257,6 +257,7 @@ def test_settings_that_contradict_a_tokenizer_file_win_as_in_transformers(
     vocabulary += [*"rive", "ri", "ver"]
     ids = {token: index for index, token in enumerate(vocabulary)}
     roles = {"cls_token": "<s>", "sep_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+    around: processors.PostProcessor
     around = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
     if name == "RobertaTokenizer":
         merges = [("r", "i"), ("v", "e"), ("ve", "r"), ("ri", "ver"), ("Ġ", "river")]
