@@ -11,7 +11,7 @@ from bothways.cli.command import command
 from bothways.cli.console import note
 from bothways.cli.progress import stage_progress
 from bothways.io.options import Option
-from bothways.views.map.projection import Projection
+from bothways.views.map_options import MAX_POINTS, Projection
 
 __all__ = ["COMMAND", "map"]
 
@@ -56,7 +56,7 @@ class MapOptions:
     points: Annotated[
         int,
         Option("Most points; of more rows, a random sample.", group=_MAP, unit="N", minimum=3),
-    ] = 100_000
+    ] = MAX_POINTS
     seed: Annotated[
         int, Option("Seed of the sample, the projection and the clusters.", group=_MAP, unit="N")
     ] = 0

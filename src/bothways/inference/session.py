@@ -96,6 +96,7 @@ class Session:
         """The heads of the model, with their weights."""
         self.reader = reader
         """Turns sequences into tokens; None if the model folder has no tokenizer."""
+        self._missing = "" if reader is not None else checkpoints.missing_tokenizer(model)
         self.backend = backend
         """Runs the encoder."""
         self.max_length = model.spec.max_length if max_length is None else max_length
@@ -134,7 +135,12 @@ class Session:
             InputError: naming the sequence that cannot be read.
         """
         return sequences.read_sequences(
-            rows, self.reader, self.spec.config, prompt=prompt, max_length=max_length
+            rows,
+            self.reader,
+            self.spec.config,
+            prompt=prompt,
+            max_length=max_length,
+            missing=self._missing,
         )
 
     def fit(

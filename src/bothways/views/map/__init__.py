@@ -1,7 +1,7 @@
 """The view of vectors: a map, on which near points have similar vectors."""
 
 from bothways.views.map.columns import MapColumn
-from bothways.views.map.placement import MAX_POINTS, map
+from bothways.views.map.placement import map
 from bothways.views.map.results import VectorMap
 
-__all__ = ["MAX_POINTS", "MapColumn", "VectorMap", "map"]
+__all__ = ["MapColumn", "VectorMap", "map"]

@@ -12,18 +12,15 @@ from bothways.search import default_scan
 from bothways.views.map.clusters import cluster_vectors, default_clusters, label_clusters
 from bothways.views.map.neighbors import nearest_by_cosine, nearest_on_map, trustworthiness
 from bothways.views.map.projection import (
-    Projection,
     principal_components,
     project_umap,
     require_umap,
 )
 from bothways.views.map.results import VectorMap
 from bothways.views.map.sources import MapPoints, read_arrays, read_file
+from bothways.views.map_options import MAX_POINTS, Projection
 
-__all__ = ["MAX_POINTS", "NEIGHBORS", "MapProgress", "map"]
-
-MAX_POINTS = 100_000
-"""Most points of a map."""
+__all__ = ["NEIGHBORS", "MapProgress", "map"]
 
 NEIGHBORS = 15
 """Number of neighbors of each point."""

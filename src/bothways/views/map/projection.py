@@ -4,7 +4,7 @@ n rows; d dimensions; c components.
 """
 
 import warnings
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,13 +13,10 @@ from bothways.views.map.neighbors import Neighbors
 
 __all__ = [
     "PrincipalComponents",
-    "Projection",
     "principal_components",
     "project_umap",
     "require_umap",
 ]
-
-Projection = Literal["pca", "umap"]
 
 _OVERSAMPLING = 10
 _POWER_ITERATIONS = 4

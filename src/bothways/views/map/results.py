@@ -15,7 +15,7 @@ from bothways.files.formats import require_parquet
 from bothways.io.atomic import atomic_file
 from bothways.io.short_repr import ShortRepr
 from bothways.views.map.columns import MISSING, OTHERS, MapColumn
-from bothways.views.map.projection import Projection
+from bothways.views.map_options import Projection
 from bothways.views.page_file import PageView
 
 if TYPE_CHECKING:
