@@ -1,8 +1,8 @@
 # `make run` shows bothways at work; `make test` checks everything; `make test-clients` checks the
-# server with the clients of others, `make test-databases` the recipes for databases, and
-# `make test-extras` what needs Ray, Dask, usearch or UMAP. All start from a bare clone and need Python
-# 3.11 or later, with its venv and pip, and a network or a pip that does without; the tests of
-# clients also use npm if it exists.
+# server with the clients of others, `make test-databases` the recipes for databases,
+# `make test-integrations` the adapters for other frameworks, and `make test-extras` what needs Ray,
+# Dask, usearch or UMAP. All start from a bare clone and need Python 3.11 or later, with its venv and pip,
+# and a network or a pip that does without; the tests of clients also use npm if it exists.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -15,7 +15,7 @@ CLIENTS := build/clients
 QUERY  := something to keep the rain off
 
 .DELETE_ON_ERROR:
-.PHONY: run test test-clients test-databases test-extras test-lowest format lint types imports unit clean
+.PHONY: run test test-clients test-databases test-extras test-integrations test-lowest format lint types imports unit clean
 
 run: $(VENV)/run.stamp
 	@mkdir -p $(dir $(OUT))
@@ -105,6 +105,23 @@ test-extras: $(EXTRAS)/bin/python
 
 $(EXTRAS)/bin/python:
 	$(PYTHON) -m venv $(EXTRAS)
+
+# The adapters of bothways.integrations with their frameworks, and docs/integrations.md, in an
+# environment of their own: the packages take 3 GB. Frameworks warn of what others deprecate.
+INTEGRATIONS := build/integrations
+
+test-integrations: $(INTEGRATIONS)/bin/python
+	$(INTEGRATIONS)/bin/python -m pip --disable-pip-version-check --quiet install \
+		--constraint constraints.txt --editable \
+		'.[parquet,beir,bertopic,chroma,haystack,keybert,lancedb,langchain,llama-index,mteb,spacy]' \
+		-r tests/integrations/requirements.txt
+	PATH="$(CURDIR)/$(INTEGRATIONS)/bin:$$PATH" OMP_NUM_THREADS=1 ANONYMIZED_TELEMETRY=False \
+	  HAYSTACK_TELEMETRY_ENABLED=False $(INTEGRATIONS)/bin/python -m pytest tests/integrations \
+	  -W ignore::DeprecationWarning -W ignore::FutureWarning -W ignore::ResourceWarning \
+	  -W ignore::pytest.PytestUnraisableExceptionWarning
+
+$(INTEGRATIONS)/bin/python:
+	$(PYTHON) -m venv $(INTEGRATIONS)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("bothways needs Python 3.11")'

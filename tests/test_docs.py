@@ -5,7 +5,7 @@ with their output. In ```console blocks, `$ bothways ...`, `$ python ...`, `$ mk
 `$ curl ...` are run and compared with the output that follows, if any (`...` matches anything). A
 page that calls curl gets a server. The blocks of a page share a namespace and a folder. A block
 with a path after its language must quote that file; a line `...` stands for omitted lines. A block
-with `client` after its language is run by tests/clients/.
+with `client` or `integration` after its language is run by tests/clients/ or tests/integrations/.
 """
 
 import contextlib
@@ -84,7 +84,7 @@ def server_for(page: Path) -> Iterator[str]:
 def run_blocks(page: Path, namespace: dict[str, Any], address: str) -> None:
     for block in blocks(page):
         where = f"{page.name}:{block.line}"
-        if block.quoted == "client":
+        if block.quoted in ("client", "integration"):
             continue
         if block.quoted:
             check_quotation(block, where)

@@ -249,8 +249,8 @@ def _write_sentencepiece(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(settings))
     arrays = FAMILIES["xlm-roberta"].tables[0].write(initialize(config), {})
     write_safetensors(folder / "model.safetensors", arrays)
-    model = Path("tests/checkpoints/tokenizers/data/unigram.model").read_bytes()
-    (folder / "sentencepiece.bpe.model").write_bytes(model)
+    model = Path(__file__).parents[2] / "tests/checkpoints/tokenizers/data/unigram.model"
+    (folder / "sentencepiece.bpe.model").write_bytes(model.read_bytes())
 
 
 def _write_torch_weights(folder: Path) -> None:

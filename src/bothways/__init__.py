@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from bothways.checkpoints import create
     from bothways.encoder import Encoder, load
     from bothways.inference.attention import AttentionMaps
+    from bothways.inference.late_chunking import ChunkVector, ChunkVectors
+    from bothways.inference.maxsim import maxsim
     from bothways.inference.predict.answer import Answer
     from bothways.inference.predict.classify import Classification, Classifications
     from bothways.inference.predict.entities import Entity
@@ -41,6 +43,8 @@ __all__ = [
     "AttentionMaps",
     "AttentionView",
     "BothwaysError",
+    "ChunkVector",
+    "ChunkVectors",
     "Classification",
     "Classifications",
     "Encoder",
@@ -60,6 +64,7 @@ __all__ = [
     "create",
     "errors",
     "load",
+    "maxsim",
     "nn",
     "quantization_ranges",
     "quantize",
@@ -71,6 +76,8 @@ _HOME = {
     "AttentionMaps": "bothways.inference.attention",
     "AttentionView": "bothways.views.attend",
     "Answer": "bothways.inference.predict.answer",
+    "ChunkVector": "bothways.inference.late_chunking",
+    "ChunkVectors": "bothways.inference.late_chunking",
     "Classification": "bothways.inference.predict.classify",
     "Classifications": "bothways.inference.predict.classify",
     "Encoder": "bothways.encoder",
@@ -90,6 +97,7 @@ _HOME = {
     "create": "bothways.checkpoints",
     "load": "bothways.encoder",
     "map": "bothways.views.map",  # not in __all__: `from bothways import *` keeps Python's own map
+    "maxsim": "bothways.inference.maxsim",
     "quantization_ranges": "bothways.model.quantization",
     "quantize": "bothways.model.quantization",
 }

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from bothways.inference import vectors
 from bothways.inference.attention import AttentionMaps, attention
 from bothways.inference.backends import BackendName, Precision
 from bothways.inference.inputs import one_or_many
+from bothways.inference.late_chunking import Chunks, ChunkVectors, encode_chunks
+from bothways.inference.late_interaction import multi_vector
 from bothways.inference.options import OnUnknown, RunOptions, VectorOptions
 from bothways.inference.predict.answer import Answer, AnswerOptions, answer
 from bothways.inference.predict.classify import Classification, Classifications, classify
@@ -291,6 +293,83 @@ class Encoder:
         )
         return vectors.contextualize(self.session, sequences, layers=layers, options=options)
 
+    @one_or_many(ChunkVectors, list[ChunkVectors])
+    def encode_chunks(
+        self,
+        documents: Any,
+        *,
+        chunks: Chunks,
+        pooling: PoolingMode | None = None,
+        normalize: bool | None = None,
+        dimensions: int | None = None,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+        role: PromptRole | None = None,
+        on_overflow: OnOverflow = "window",
+        on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
+        max_tokens: int | None = None,
+        progress: bool | ProgressCallback = False,
+    ) -> ChunkVectors | list[ChunkVectors]:
+        """One vector per chunk of each document, whose tokens have seen the whole document.
+
+        Late chunking (Günther et al. 2024): the document is encoded once, and each chunk is pooled
+        from the vectors of its tokens. Special tokens and the prompt belong to no chunk.
+
+        chunks: a number of tokens; `sentences`, by the rules of Unicode (UAX 29); or spans
+            `(start, end)` of characters: a list of spans for one document, a list of such lists for
+            several. A token belongs to each span that it overlaps.
+        pooling: None for the model's own; not `cls`, which stands for the whole document.
+        on_overflow: as in `encode`; by default, longer documents are encoded in overlapping
+            windows. With `truncate`, chunks after the cut are left out.
+
+        Raises:
+            InputError: as `encode`, for a document that is no string, and naming a span that is
+                outside its document or has no tokens.
+        """
+        options = RunOptions(
+            on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown, max_length
+        )
+        vector = VectorOptions(pooling, normalize, dimensions)
+        return encode_chunks(self.session, documents, chunks=chunks, vector=vector, options=options)
+
+    @one_or_many(np.ndarray, list[np.ndarray])
+    def multi_vector(
+        self,
+        texts: Any,
+        *,
+        role: PromptRole,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+        on_overflow: Literal["truncate", "error"] = "truncate",
+        on_unknown: OnUnknown = "warn",
+        max_length: int | None = None,
+        max_tokens: int | None = None,
+        progress: bool | ProgressCallback = False,
+    ) -> np.ndarray | list[np.ndarray]:
+        """One vector per token of each query or document, float32 (tokens, d), for `maxsim`.
+
+        For models of late interaction (ColBERT, Khattab and Zaharia 2020). Queries are expanded as
+        the model says, and documents have no vectors for the tokens that it skips.
+
+        role: `query` or `document`, whose lengths, prompts and tokens differ.
+        prompt, prompt_name: as in `encode`; by default the model's prompt for the role.
+        max_length: the longest text, in tokens; None for the model's own of the role.
+
+        Raises:
+            InputError: as `encode`, and if the model has one vector per sequence.
+        """
+        options = RunOptions(
+            on_overflow,
+            max_tokens,
+            progress,
+            prompt,
+            prompt_name,
+            on_unknown=on_unknown,
+            max_length=max_length,
+        )
+        return multi_vector(self.session, texts, role=role, options=options)
+
     def attention(
         self,
         sequence: Any,
@@ -525,7 +604,8 @@ class Encoder:
         """Rank documents by how well they answer a query, each read together with it.
 
         For models with a head for one value, or for two classes of which the second is a match
-        (Nogueira and Cho 2019, "Passage re-ranking with BERT", section 3).
+        (Nogueira and Cho 2019, "Passage re-ranking with BERT", section 3). Models of late
+        interaction read query and documents apart, and score them by `maxsim`.
 
         prompt: a text to prepend to the query, "" for none. prompt_name: the name of a prompt of
             the model. By default the model's prompt for queries, or else its default prompt; none

@@ -42,7 +42,8 @@ FAMILY = FAMILIES["deberta-v2"]
 def test_the_published_config_is_read() -> None:
     config, _ = FAMILY.read_config(V3, "config.json")
     assert (config.relative_buckets, config.relative_max_distance) == (512, 512)
-    assert config.content_to_position and config.position_to_content
+    assert config.content_to_position
+    assert config.position_to_content
     assert config.position_embedding == "none"
 
 

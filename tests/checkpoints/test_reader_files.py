@@ -73,3 +73,25 @@ def test_files_that_name_their_class_are_copied_as_they_are(
     for name in ("vocab.txt", "tokenizer_config.json"):
         assert (tmp_path / name).read_bytes() == (esm_folder / name).read_bytes()
     assert not (tmp_path / "config.json").exists()
+
+
+def test_the_class_that_config_json_names_is_that_of_a_copy(tmp_path: Path) -> None:
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    whole.mkdir()
+    out.mkdir()
+    (whole / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
+    named = {"model_type": "bert", "tokenizer_class": "BertJapaneseTokenizer"}
+    (whole / "config.json").write_text(json.dumps(named))
+    copy_reader_files(whole, out)
+    assert open_tokenizer(out) is None
+
+
+def test_a_sentencepiece_model_is_read_in_a_copy(tmp_path: Path) -> None:
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    whole.mkdir()
+    out.mkdir()
+    shutil.copy(Path(__file__).parent / "tokenizers/data/t5.model", whole / "spiece.model")
+    (whole / "config.json").write_text('{"model_type": "t5"}')
+    copy_reader_files(whole, out)
+    before, after = open_tokenizer(whole), open_tokenizer(out)
+    assert before.to_str() == after.to_str()  # type: ignore[union-attr]

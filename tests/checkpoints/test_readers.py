@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+import bothways
 from bothways.checkpoints.readers import open_folder_reader
-from bothways.errors import CheckpointError
+from bothways.errors import CheckpointError, InputError
 from bothways.model.config import EncoderConfig
 from bothways.sequences import (
     Alphabet,
@@ -14,6 +16,9 @@ from bothways.sequences import (
     SeriesReader,
     SymbolReader,
 )
+
+if TYPE_CHECKING:
+    from tests.checkpoints.conftest import Tiny
 
 Config = Callable[..., EncoderConfig]
 FolderOf = Callable[..., Path]
@@ -94,3 +99,11 @@ def test_a_tokenizer_larger_than_the_embedding_is_refused_by_its_folder(
     with pytest.raises(CheckpointError, match=r"ids up to 30521, .*vocab_size is 30521") as error:
         open_folder_reader(minilm_folder, config_of(30521))
     assert str(minilm_folder) in str(error.value)
+
+
+def test_a_tokenizer_that_is_not_implemented_is_named_when_a_text_comes(tiny: "Tiny") -> None:
+    tiny.edit({"tokenizer_class": "BertJapaneseTokenizer"})
+    (tiny.path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
+    encoder = bothways.load(tiny.path)
+    with pytest.raises(InputError, match=r"tokenizer_class is 'BertJapaneseTokenizer'.*pass ids"):
+        encoder.encode("a")

@@ -416,3 +416,70 @@ def test_rows_of_unknown_tokens_are_counted_refused_or_ignored(run: Run, letters
     assert not Path("y.jsonl").exists()
     code, _, err = run(*command, "y.jsonl", "--on-unknown", "ignore")
     assert (code, "unknown" in err) == (0, False)
+
+
+def test_chunks_have_a_row_each_with_their_characters(run: Run, proteins: str) -> None:
+    Path("x.jsonl").write_text(
+        json.dumps({"id": "a", "sequence": "M" * 40, "lang": "en"})
+        + '\n{"id": "b", "sequence": "MKV", "lang": "de"}\n'
+    )
+    command = ("encode", "x.jsonl", "--column", "sequence", "--chunks", "16", "--model", proteins)
+    for output in ("o.parquet", "o.jsonl"):
+        code, _, err = run(*command, "--keep", "lang", "-o", output)
+        assert code == 0, err
+        assert "encoded 2 rows, 47 tokens" in err
+    rows = pq.read_table("o.parquet").to_pylist()
+    lines = [json.loads(line) for line in Path("o.jsonl").read_text().splitlines()]
+    spans = [("a", 0, 16), ("a", 16, 32), ("a", 32, 40), ("b", 0, 3)]
+    assert [(row["id"], row["start"], row["end"]) for row in rows] == spans
+    assert [row["num_tokens"] for row in rows] == [16, 16, 8, 3]
+    assert [row["lang"] for row in rows] == ["en", "en", "en", "de"]
+    assert rows[3]["text"] == "MKV"
+    expected = bothways.load(proteins).encode_chunks(["M" * 40, "MKV"], chunks=16)
+    vectors = np.concatenate([result.vectors for result in expected])
+    np.testing.assert_allclose([row["vector"] for row in rows], vectors, atol=SAME)
+    for row, line in zip(rows, lines, strict=True):
+        assert line.pop("origin")["dimensions"] == 8
+        np.testing.assert_array_equal(np.float32(line.pop("vector")), np.float32(row.pop("vector")))
+        assert row == line
+    code, out, err = run("search", "MKV", "--in", "o.parquet")
+    assert code == 0, err
+    assert "MKV" in out
+
+
+def test_rows_without_chunks_have_no_rows(run: Run, proteins: str) -> None:
+    Path("x.txt").write_text("\nMKV\n")
+    command = ("encode", "x.txt", "--on-missing", "empty", "--chunks", "2", "--model", proteins)
+    code, _, err = run(*command, "-o", "o.jsonl")
+    assert code == 0, err
+    assert [json.loads(line)["id"] for line in Path("o.jsonl").read_text().splitlines()] == [
+        "1"
+    ] * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("-o", "o.npy", "--chunks", "2"), ".npy has vectors only; use .parquet or .jsonl with"),
+        (("-o", "o.jsonl", "--chunks", "0"), "--chunks 0: expected a number of tokens, or"),
+        (("-o", "o.jsonl", "--chunks", "2", "--tokens"), "use only one"),
+        (("-o", "o.parquet", "--chunks", "2", "--vectors-as", "int8"), "use f16 or binary with"),
+        (("-o", "vectors/", "--chunks", "2"), "--chunks is for a single file of vectors"),
+    ],
+)
+def test_chunks_that_cannot_be_written_are_errors(
+    run: Run, arguments: tuple[str, ...], message: str
+) -> None:
+    Path("x.txt").write_text("MK\n")
+    code, _, err = run("encode", "x.txt", *arguments, "--model", "no such model")
+    assert code == 1
+    assert message in err
+
+
+def test_long_rows_are_chunked_in_windows_unless_cut(run: Run, proteins: str) -> None:
+    Path("x.txt").write_text("M" * 40 + "\n")
+    command = ("encode", "x.txt", "--chunks", "16", "--model", proteins, "-o", "o.jsonl")
+    code, _, err = run(*command, "--on-overflow", "truncate")
+    assert code == 0
+    assert "truncated 1 of 1 rows" in err
+    assert len(Path("o.jsonl").read_text().splitlines()) == 2

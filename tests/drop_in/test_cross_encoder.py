@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import sentence_transformers
 import torch
+from sentence_transformers import util
 from tests.support.drop_in import Both, assert_equal, bert_folder, load_both
 
 from bothways import drop_in
@@ -67,6 +68,20 @@ def test_predict_gives_the_same(
     model: str, options: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
     assert_equal(*(m.predict(PAIRS, **options) for m in request.getfixturevalue(model)))
+
+
+@pytest.mark.filterwarnings("ignore::bothways.errors.UnknownTokenWarning")
+def test_a_script_that_retrieves_and_reranks_gives_the_same(prompted: Both, one: Both) -> None:
+    found = []
+    for retriever, reranker in zip(prompted, one, strict=True):
+        corpus = retriever.encode_document(DOCUMENTS, convert_to_tensor=True)
+        query = retriever.encode_query(QUERY, convert_to_tensor=True)
+        hits = util.semantic_search(query, corpus, top_k=4, score_function=util.dot_score)[0]
+        texts = [DOCUMENTS[hit["corpus_id"]] for hit in hits]
+        ranking = reranker.rank(QUERY, texts, top_k=3, return_documents=True)
+        found.append((texts, [row["text"] for row in ranking]))
+    assert found[0] == found[1]
+    assert len(found[0][1]) == 3
 
 
 @pytest.mark.parametrize(

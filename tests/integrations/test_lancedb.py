@@ -27,7 +27,7 @@ def test_a_table_is_opened_again_with_its_model(
 ) -> None:
     function = BothwaysFunction.create(model=str(folder))
 
-    class Notes(LanceModel):  # type: ignore[misc]
+    class Notes(LanceModel):
         text: str = function.SourceField()
         vector: Vector(function.ndims()) = function.VectorField()  # type: ignore[valid-type]
 

@@ -28,7 +28,7 @@ def test_an_index_on_disk_finds_what_encode_finds(folder: Path, tmp_path: Path) 
     again = load_index_from_storage(
         storage, embed_model=BothwaysEmbedding.from_dict(embedding.to_dict())
     )
-    found = again.as_retriever(similarity_top_k=3).retrieve("a shore")  # type: ignore[attr-defined]
+    found = again.as_retriever(similarity_top_k=3).retrieve("a shore")
     encoder = bothways.load(folder)
     scores = encoder.encode(TEXTS, role="document", normalize=True) @ encoder.encode(
         "a shore", role="query", normalize=True

@@ -42,6 +42,7 @@ def test_documents_have_the_vectors_of_encode(nlp: Language, folder: Path) -> No
 def test_tokens_have_the_mean_of_the_pieces_that_they_overlap(nlp: Language, folder: Path) -> None:
     doc = nlp(TEXTS[0])
     tokens = bothways.load(folder).contextualize(TEXTS[0], role="document")
+    assert tokens.offsets is not None
     pieces = [TEXTS[0][start:end] for start, end in tokens.offsets]
     river, walking = pieces.index("river"), pieces.index("walk")
     assert [token.text for token in doc] == ["A", "river", "bank", ",", "walking", "."]

@@ -1,5 +1,6 @@
 """Parameters, operations and bytes, counted by hand."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -121,6 +122,19 @@ def test_causal_attention_with_shared_keys_costs_less() -> None:
     assert cost.at(100) == fixed + 2 * 12 * (50 + 50 + 3)
     assert cost.formula() == f"{fixed:,} + 24 L + 24 min(L, 3)"
     assert parameters_by_part(CONFIGS["decoder"])["norms"] == 3 * (2 * 2 * 8 + 2 * 3)
+
+
+def test_disentangled_attention_costs_products_with_each_distance_up_to_its_table() -> None:
+    config = dataclasses.replace(
+        PLAIN, num_layers=3, attention_positions="disentangled", relative_buckets=24,
+        windows=(None, 2, None),
+    )  # fmt: skip
+    cost, plain = operations(config), operations(dataclasses.replace(PLAIN, num_layers=3))
+    assert cost.formula() == f"{plain.fixed:,} + 32 L + 16 min(L, 5) + 16 min(L, 5) + 32 min(L, 24)"
+    assert cost.at(50) == plain.fixed + 32 * 50 + 16 * 5 + 16 * 5 + 32 * 24
+    assert parameters_by_part(config)["attention"] - parameters_by_part(
+        dataclasses.replace(PLAIN, num_layers=3)
+    )["attention"] == 24 * 8 + 3 * 2 * (8 * 8 + 8)
 
 
 def test_a_series_costs_a_product_with_its_channels() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bothways.model.config import EncoderConfig, PoolingMode
+from bothways.model.layout import initialize
 from bothways.model.packing import PackedBatch
 from bothways.model.weights import Weights
 from bothways.native import NativeBackend, available_isas
@@ -76,3 +77,16 @@ def test_neighbors_position_batch_and_threads_change_no_bit(
         together = batch.split(backend.hidden_states(batch, [config.num_layers])[0])
         for index, vectors in zip(picks, together, strict=True):
             assert (vectors == hidden[index]).all()
+
+
+def test_feed_forwards_too_wide_for_the_cache_change_no_bit() -> None:
+    """Weights of more than 16 MiB are read once for up to 320 tokens, and not for every 96."""
+    config = EncoderConfig(
+        num_layers=1, num_heads=8, d_model=512, d_ff=4200, max_length=330, vocab_size=50
+    )
+    backend = NativeBackend(config, initialize(config), threads=2)
+    rng = np.random.default_rng(0)
+    sequences = [rng.integers(0, 50, length) for length in (330, 5, 100, 97)]
+    together = backend.pool(PackedBatch.of(sequences), ["mean"])
+    for sequence, vector in zip(sequences, together, strict=True):
+        assert (backend.pool(PackedBatch.of([sequence]), ["mean"])[0] == vector).all()

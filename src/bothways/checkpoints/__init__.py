@@ -4,7 +4,7 @@ from bothways.checkpoints.create import create
 from bothways.checkpoints.export import check_export_folder, export
 from bothways.checkpoints.folder import fingerprint, read_folder
 from bothways.checkpoints.model_bundle import ModelBundle
-from bothways.checkpoints.readers import open_reader
+from bothways.checkpoints.readers import missing_tokenizer, open_reader
 from bothways.checkpoints.sources import ALIASES, Alias, PullProgress, pull, resolve
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "create",
     "export",
     "fingerprint",
+    "missing_tokenizer",
     "open_reader",
     "pull",
     "read_folder",

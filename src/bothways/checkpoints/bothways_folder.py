@@ -16,6 +16,7 @@ from bothways.model.baselines import BASELINES, AnyConfig, BaselineConfig
 from bothways.model.baselines.any_encoder import name_of
 from bothways.model.config import EncoderConfig, EncoderShape, PoolingMode
 from bothways.model.heads import Head
+from bothways.model.late_interaction import LateInteraction
 from bothways.model.old_fields import upgrade_encoder_fields
 from bothways.model.pooling import (
     Dense,
@@ -83,6 +84,7 @@ def read_bothways(folder: Path) -> ModelBundle:
         lowercase=fields.flag("lowercase"),
         max_length=min(config.max_length, fields.integer("max_length", at_least=1)),
         dimensions=fields.optional_integer("dimensions", at_least=1),
+        late_interaction=_late_interaction(fields),
     )
     fields.finish("a bothways folder")
     return ModelBundle.of(
@@ -116,6 +118,8 @@ def write_bothways(folder: Path, model: ModelBundle) -> None:
         "heads": [head.to_dict() for head in spec.heads],
         "head_settings": dict(model.source_settings),
     }
+    if spec.late_interaction is not None:
+        settings["late_interaction"] = spec.late_interaction.to_dict()
     write_json(folder / SETTINGS_FILE, settings)
     write_safetensors(folder / WEIGHTS_FILE, model.all_weights)
 
@@ -141,6 +145,14 @@ def _config(fields: Fields, version: int) -> AnyConfig:
     if config.num_layers > MAX_LAYERS:
         raise CheckpointError(f"{fields.file}: encoder: {config.num_layers:,} layers; refused")
     return config
+
+
+def _late_interaction(fields: Fields) -> LateInteraction | None:
+    value = fields.raw("late_interaction", None)
+    try:
+        return None if value is None else LateInteraction.from_dict(value)
+    except ConfigError as error:
+        raise CheckpointError(f"{fields.file}: {error}") from None
 
 
 def _with_padding(config: AnyConfig, model_type: object) -> AnyConfig:

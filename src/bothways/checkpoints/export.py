@@ -82,6 +82,11 @@ def _check_replaceable(out: Path, model: ModelBundle) -> None:
 
 
 def _write(out: Path, model: ModelBundle, to: Format) -> list[str]:
+    if to in ("sentence-transformers", "onnx") and model.spec.late_interaction is not None:
+        raise UnsupportedModel(
+            f"{model.path}: a model of late interaction, which is exported to bothways, or its "
+            "encoder to transformers"
+        )
     match to:
         case "bothways":
             write_bothways(out, model)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bothways.checkpoints.bothways_folder import SETTINGS_FILE, read_bothways
+from bothways.checkpoints.late_interaction_folder import METADATA_FILE, with_stanford_projection
 from bothways.checkpoints.lora import ADAPTER_CONFIG, ADAPTER_FILES
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.published_pooling import warn_of_pooling
@@ -58,8 +59,9 @@ def read_folder(
     if has_file(path / "modules.json"):
         model = read_sentence_transformers(path, family, adapter)
     else:
-        model = read_transformers(path, family, adapter)
-        warn_of_pooling(model)
+        model = with_stanford_projection(read_transformers(path, family, adapter))
+        if model.spec.late_interaction is None:
+            warn_of_pooling(model)
     UnreadFields.of(model.source_settings).warn(path)
     return model
 
@@ -97,7 +99,7 @@ def _check_is_folder(path: Path) -> None:
 
 def _deciding_files(path: Path) -> Iterator[Path]:
     encoder = path
-    settings = [path / "config.json"]
+    settings = [path / "config.json", path / METADATA_FILE]
     if has_file(path / SETTINGS_FILE):
         settings = [path / SETTINGS_FILE]
     elif has_file(path / "modules.json"):

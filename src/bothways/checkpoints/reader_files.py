@@ -30,12 +30,15 @@ READER_FILES = (
 )
 """Files that define how sequences become tokens, or series become values."""
 
+_VOCABULARIES = tuple(n for n in READER_FILES if n.endswith((".model", "vocab.txt", "vocab.json")))
+"""Files whose meaning depends on the class of the tokenizer."""
+
 
 def copy_reader_files(folder: Path, out: Path, family: str | None = None) -> None:
     """Copy the files of a model's tokenizer, alphabet or series from `folder` into `out`.
 
-    Where only the config.json of `folder` says of which class the tokenizer is, by its model_type,
-    the copy of its settings names the class: `out` may have another config, or none.
+    Where only the config.json of `folder` says of which class the tokenizer is, by name or by its
+    model_type, the copy of its settings names the class: `out` may have another config, or none.
 
     family: the model's, for a folder whose config.json does not name it.
     """
@@ -44,17 +47,20 @@ def copy_reader_files(folder: Path, out: Path, family: str | None = None) -> Non
         shutil.copyfile(folder / name, out / name)
     settings = read_optional_object(folder / TOKENIZER_CONFIG)
     # A tokenizer.json says everything but what settings beside it override.
-    needs_class = {"vocab.txt", "vocab.json"} & {*names} or TOKENIZER_CONFIG in names
+    needs_class = {*_VOCABULARIES, TOKENIZER_CONFIG} & {*names}
     if needs_class and settings.get("tokenizer_class") is None:
-        model_type = read_optional_object(folder / "config.json").get("model_type", family)
+        config = read_optional_object(folder / "config.json")
+        model_type = config.get("model_type", family)
         known = FAMILIES.get(model_type) if isinstance(model_type, str) else None
-        if known is not None and known.tokenizer is not None:
-            write_json(out / TOKENIZER_CONFIG, settings | {"tokenizer_class": known.tokenizer.name})
+        usual = None if known is None or known.tokenizer is None else known.tokenizer.name
+        class_name = config.get("tokenizer_class") or usual
+        if class_name is not None:
+            write_json(out / TOKENIZER_CONFIG, settings | {"tokenizer_class": class_name})
 
 
 def write_length_limit(out: Path, max_length: int) -> None:
     """Write into the settings of a tokenizer how many tokens transformers lets a text have."""
-    if any(has_file(out / name) for name in ("tokenizer.json", "vocab.txt", "vocab.json")):
+    if any(has_file(out / name) for name in ("tokenizer.json", *_VOCABULARIES)):
         settings = read_optional_object(out / TOKENIZER_CONFIG)
         if settings.get("model_max_length") != max_length:
             write_json(out / TOKENIZER_CONFIG, settings | {"model_max_length": max_length})

@@ -5,13 +5,13 @@ from pathlib import Path
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.reader_files import READER_FILES
 from bothways.errors import CheckpointError
-from bothways.io.json_files import has_file
+from bothways.io.json_files import brief, has_file
 from bothways.model.config import EncoderShape
 from bothways.sequences import Alphabet, SequenceReader, Series, SeriesReader, SymbolReader
 from bothways.sequences.alphabet import ALPHABET_FILE
 from bothways.sequences.series import SERIES_FILE
 
-__all__ = ["open_folder_reader", "open_reader"]
+__all__ = ["missing_tokenizer", "open_folder_reader", "open_reader"]
 
 
 def open_reader(model: ModelBundle) -> SequenceReader | None:
@@ -23,6 +23,14 @@ def open_reader(model: ModelBundle) -> SequenceReader | None:
     return open_folder_reader(
         model.reader_path, model.config, lowercase=model.spec.lowercase, family=model.family
     )
+
+
+def missing_tokenizer(model: ModelBundle) -> str:
+    """Which tokenizer the folder of a model without a reader names, for a message; "" for none."""
+    from bothways.checkpoints.tokenizers.settings import TokenizerSettings
+
+    name = TokenizerSettings.read(model.reader_path, model.family).class_name
+    return "" if name is None else f" (its tokenizer_class is {brief(name)})"
 
 
 def open_folder_reader(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from bothways.checkpoints.json_fields import Fields
+from bothways.checkpoints.late_interaction_folder import expansion_of, mask_settings, of_pylate
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.sentence_transformers_modules import modules_of
 from bothways.checkpoints.transformers_folder import read_transformers
@@ -22,6 +23,7 @@ from bothways.checkpoints.wrong_folders import unread_classifier
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import brief, has_file, read_object, read_optional_object
 from bothways.model.config import PoolingMode
+from bothways.model.late_interaction import LateInteraction
 from bothways.model.pooling import (
     Dense,
     DenseActivation,
@@ -67,6 +69,18 @@ _VECTORS = _Purpose(
 )
 _SCORES = _Purpose("CrossEncoder", "sequence-classification", "scores", "logits")
 _TERMS = _Purpose("SparseEncoder", "fill-mask", "token_embeddings", "logits")
+
+_TOKENS = _Purpose(
+    "MultiVectorEncoder", "feature-extraction", "token_embeddings", "last_hidden_state"
+)
+
+_PYLATE = "ColBERT"
+"""The `model_type` that PyLate writes; its modules end with the dense layers."""
+
+_PYLATE_FIELDS = (
+    "query_prefix", "document_prefix", "query_length", "document_length", "skiplist_words",
+    "attend_to_expansion_tokens", "do_query_expansion",
+)  # fmt: skip
 
 _RISING = ("torch.nn.modules.linear.Identity", "torch.nn.modules.activation.Sigmoid", None)
 """Monotonic activations on scores, which bothways omits because they keep the order."""
@@ -122,6 +136,8 @@ def read_sentence_transformers(
         return _of_heads(files, read_transformers(transformer, family, adapter), _TERMS)
     if kinds == ["Transformer"] and _is_for_scores(folder):
         return _of_heads(files, read_transformers(transformer, family, adapter), _SCORES)
+    if kinds[:1] == ["Transformer"] and _is_for_tokens(folder):
+        return _of_tokens(files, read_transformers(transformer, family, adapter), rest)
     if kinds[:2] != ["Transformer", "Pooling"]:
         raise UnsupportedModel(
             f"{folder / 'modules.json'}: expected Transformer, Pooling, then Dense, LayerNorm, "
@@ -136,6 +152,52 @@ def read_sentence_transformers(
         model, path=folder, spec=spec, module_weights=weights, unread_heads=unread
     )
     return _finished(files, model, _VECTORS)
+
+
+def _of_tokens(
+    files: "_SettingsFiles", encoder: ModelBundle, rest: list[tuple[str, Path]]
+) -> ModelBundle:
+    """Read a model of late interaction, which sentence-transformers or PyLate wrote."""
+    folder = files.folder
+    masks = [path / "config.json" for kind, path in rest if kind == "MultiVectorMask"]
+    modules, weights = _modules(
+        files,
+        [(kind, path) for kind, path in rest if kind != "MultiVectorMask"],
+        encoder.config.d_model,
+        output="token_embeddings",
+    )
+    about = Fields(read_object(folder / _ABOUT_FILE), str(folder / _ABOUT_FILE))
+    prefixes: dict[str, str] = {}
+    if about.raw("model_type") == _PYLATE:
+        settings, prefixes = of_pylate(about)
+        modules = (*modules, Normalize())
+    else:
+        settings = _expansion_settings(encoder.path)
+        for mask in masks:
+            fields = files.read(mask)
+            settings = dataclasses.replace(settings, **mask_settings(fields))
+            files.finish(fields)
+    model = _with_settings(files, encoder, _TOKENS)
+    spec = dataclasses.replace(model.spec, modules=modules, late_interaction=settings)
+    model = dataclasses.replace(
+        model, path=folder, spec=spec, module_weights=weights, unread_heads=model.unread_heads
+    )
+    model = _finished(files, model, _TOKENS)
+    prompts = dict(model.spec.prompts)
+    for role, prefix in prefixes.items():
+        prompts[role] = prefix + prompts.get(role, "").removeprefix(prefix)
+    return model.with_spec(prompts=prompts)
+
+
+def _expansion_settings(transformer: Path) -> LateInteraction:
+    """Lengths and query expansion in the settings of the Transformer of a MultiVectorEncoder."""
+    file = _settings_file(transformer)
+    fields = Fields({} if file is None else read_object(file), str(file))
+    return LateInteraction(
+        expansion=expansion_of(fields),
+        query_length=fields.optional_integer("query_length", at_least=1),
+        document_length=fields.optional_integer("document_length", at_least=1),
+    )
 
 
 class _SettingsFiles:
@@ -176,16 +238,23 @@ def _finished(files: _SettingsFiles, model: ModelBundle, purpose: _Purpose) -> M
 
 
 def _modules(
-    files: _SettingsFiles, entries: list[tuple[str, Path]], width: int
+    files: _SettingsFiles,
+    entries: list[tuple[str, Path]],
+    width: int,
+    *,
+    output: str = "sentence_embedding",
 ) -> tuple[tuple[Module, ...], CheckedWeights]:
-    """The modules after pooling, and their weights. width: dimensions of the pooled vector."""
+    """The modules after pooling, and their weights.
+
+    width: dimensions of the pooled vector. output: what they are applied to.
+    """
     modules: list[Module] = []
     weights: list[CheckedWeights] = []
     for kind, path in entries:
         prefix = f"modules.{len(modules)}."
         match kind:
             case "Dense":
-                dense, arrays = _dense(files, path, width)
+                dense, arrays = _dense(files, path, width, output)
                 width = dense.outputs
                 modules.append(dense)
                 weights.append(arrays.with_prefix(prefix))
@@ -195,7 +264,7 @@ def _modules(
             case "Dropout":
                 _check_dropout(files, path / "config.json")
             case "Normalize":
-                _check_normalize(files, path / "config.json")
+                _check_normalize(files, path / "config.json", output)
                 modules.append(Normalize())
             case _:
                 raise UnsupportedModel(
@@ -207,6 +276,11 @@ def _modules(
 def _is_for_scores(folder: Path) -> bool:
     about = read_optional_object(folder / _ABOUT_FILE)
     return about.get("model_type") == _SCORES.model_type
+
+
+def _is_for_tokens(folder: Path) -> bool:
+    about = read_optional_object(folder / _ABOUT_FILE)
+    return about.get("model_type") in (_TOKENS.model_type, _PYLATE)
 
 
 def _check_terms(files: _SettingsFiles, file: Path) -> None:
@@ -246,14 +320,16 @@ def _pooling_modes(fields: Fields) -> list[PoolingMode]:
     return modes
 
 
-def _dense(files: _SettingsFiles, folder: Path, width: int) -> tuple[Dense, CheckedWeights]:
+def _dense(
+    files: _SettingsFiles, folder: Path, width: int, output: str
+) -> tuple[Dense, CheckedWeights]:
     """A dense layer, and its `weight` and `bias`."""
     file = folder / "config.json"
     fields = files.read(file)
     shape = (fields.integer("out_features", at_least=1), fields.integer("in_features", at_least=1))
     has_bias = fields.flag("bias", True)
     activation = fields.text("activation_function", "torch.nn.modules.activation.Tanh")
-    _only_sentence_embedding(fields)
+    _only_output(fields, output)
     fields.only("use_residual", False)
     fields.drop(("init_weight", "init_bias"))  # of a layer without weights of its own
     files.finish(fields)
@@ -291,16 +367,16 @@ def _check_dropout(files: _SettingsFiles, file: Path) -> None:
     files.finish(fields)
 
 
-def _check_normalize(files: _SettingsFiles, file: Path) -> None:
+def _check_normalize(files: _SettingsFiles, file: Path, output: str) -> None:
     if has_file(file):
         fields = files.read(file)
-        _only_sentence_embedding(fields)
+        _only_output(fields, output)
         files.finish(fields)
 
 
-def _only_sentence_embedding(fields: Fields) -> None:
+def _only_output(fields: Fields, output: str) -> None:
     for name in ("module_input_name", "module_output_name"):
-        fields.only(name, "sentence_embedding", None)
+        fields.only(name, output, None)
 
 
 def _with_settings(files: _SettingsFiles, model: ModelBundle, purpose: _Purpose) -> ModelBundle:
@@ -312,9 +388,13 @@ def _with_settings(files: _SettingsFiles, model: ModelBundle, purpose: _Purpose)
     return model.with_spec(**changes)
 
 
+def _settings_file(folder: Path) -> Path | None:
+    return next((folder / name for name in SETTINGS_FILES if has_file(folder / name)), None)
+
+
 def _settings(files: _SettingsFiles, folder: Path, purpose: _Purpose) -> tuple[bool, int | None]:
     """Lowercasing and maximum length from the transformer's settings, if they define them."""
-    file = next((folder / name for name in SETTINGS_FILES if has_file(folder / name)), None)
+    file = _settings_file(folder)
     if file is None:
         return False, None
     fields = files.read(file)
@@ -325,10 +405,15 @@ def _settings(files: _SettingsFiles, folder: Path, purpose: _Purpose) -> tuple[b
     text = {"method": "forward", "method_output_name": purpose.method_output}
     fields.only("modality_config", {"text": text})
     # Arguments for the libraries that sentence-transformers calls, and other kinds of model.
+    of_tokens = ("query_length", "document_length", "query_expansion")
+    if purpose is _TOKENS:
+        fields.drop(of_tokens)  # which `_expansion_settings` reads
+    else:
+        for name in of_tokens:
+            fields.only(name, None, {})
     for name in (
         "model_args", "tokenizer_args", "config_args", "model_kwargs", "processor_kwargs",
-        "config_kwargs", "processing_kwargs", "query_length", "document_length", "query_expansion",
-        "tokenizer_name_or_path",
+        "config_kwargs", "processing_kwargs", "tokenizer_name_or_path",
     ):  # fmt: skip
         fields.only(name, None, {})
     fields.drop(("unpad_inputs", "backend", "model_name_or_path"))
@@ -346,11 +431,23 @@ def _with_prompts(files: _SettingsFiles, model: ModelBundle, purpose: _Purpose) 
     model = model.with_spec(
         prompts=prompts,
         default_prompt=fields.one_of("default_prompt_name", prompts),
-        similarity=fields.one_of("similarity_fn_name", SIMILARITIES),
+        similarity=_similarity(fields, purpose),
         dimensions=fields.optional_integer("truncate_dim", at_least=1),
     )
-    fields.only("model_type", purpose.model_type)
+    if purpose is _TOKENS:
+        fields.drop(_PYLATE_FIELDS)  # which `of_pylate` reads
+        fields.only("model_type", purpose.model_type, _PYLATE)
+    else:
+        fields.only("model_type", purpose.model_type)
     fields.only("activation_fn", *_RISING)
     fields.drop(("__version__",))
     files.finish(fields)
     return model
+
+
+def _similarity(fields: Fields, purpose: _Purpose) -> str | None:
+    """The similarity of the model's vectors; vectors of tokens are compared by MaxSim."""
+    if purpose is not _TOKENS:
+        return fields.one_of("similarity_fn_name", SIMILARITIES)
+    fields.only("similarity_fn_name", "maxsim", "MaxSim", None)
+    return None

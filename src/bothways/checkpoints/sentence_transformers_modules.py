@@ -21,6 +21,10 @@ _HOMES = {
     "Dropout": ("models", "sentence_transformer.modules.dropout"),
     "Normalize": ("models", "base.modules.normalize"),
     "MLMTransformer": ("sparse_encoder.models", "sparse_encoder.modules.mlm_transformer"),
+    "MultiVectorMask": (
+        "multi_vector_encoder.modules",
+        "multi_vector_encoder.modules.multi_vector_mask",
+    ),
     "SpladePooling": ("sparse_encoder.models", "sparse_encoder.modules.splade_pooling"),
 }
 _MODULES = {
@@ -28,6 +32,8 @@ _MODULES = {
     for name, (old, home) in _HOMES.items()
     for spelling in (f"{old}.{name}", f"{old}.{name}.{name}", f"{home}.{name}")
 }
+
+_MODULES["pylate.models.Dense.Dense"] = "Dense"
 
 
 def module_folders(folder: Path) -> list[Path]:

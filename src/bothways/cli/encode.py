@@ -85,6 +85,13 @@ class EncodeOptions(o.PoolingOptions):
             group="Output",
         ),
     ] = False  # fmt: skip
+    chunks: Annotated[
+        str | None,
+        Option(
+            "Write a vector per chunk of each row: of N tokens, or `sentences`.",
+            group="Output", unit="N",
+        ),
+    ] = None  # fmt: skip
     model: Annotated[str, Option(o.MODEL_HELP, group="Vectors", unit="MODEL")] = "minilm"
 
 
@@ -100,14 +107,20 @@ def encode(
 
     Writes one vector per row, in order. .jsonl and .parquet (extra [parquet]) hold id, text,
     vector, num_tokens, num_unknown and truncated of each row, with the model and settings; .npy
-    holds vectors, with the rest in .npy.json and .npy.ids.jsonl. With --tokens, rows hold tokens,
-    offsets and vectors. A folder holds .parquet parts, and the same command resumes it (see job).
+    holds vectors, with the rest in .npy.json and .npy.ids.jsonl. --tokens adds tokens and offsets,
+    --chunks start and end. A folder holds .parquet parts; the same command resumes it (see job).
 
     \b
         bothways encode reviews.csv --column body --id-column id -o reviews.parquet
         bothways encode 'reviews-*.parquet' --column body -o vectors/
     """
-    from bothways.cli.streaming import encode_rows, encode_tokens, report_totals
+    from bothways.cli.streaming import (
+        CHUNK_COLUMNS,
+        encode_chunked_rows,
+        encode_rows,
+        encode_tokens,
+        report_totals,
+    )
     from bothways.files import ReadProgress
     from bothways.files.token_output import TokenOutput
     from bothways.files.vector_form import hash_ranges
@@ -117,12 +130,13 @@ def encode(
     files = check_input_files(inputs, options.output, quiet=quiet)
     keep = columns_to_keep(options.keep, keep_all=options.keep_all)
     _check_tokens(options)
+    chunks = _parse_chunks(options)
     settings = models.EncodeSettings(
         options.pooling,
         options.normalize,
         options.dimensions,
         options.prompt,
-        overflow.on_overflow,
+        overflow.on_overflow or ("window" if options.chunks else "truncate"),
         prompt_name=options.prompt_name,
         on_unknown=overflow.on_unknown,
     )
@@ -135,8 +149,10 @@ def encode(
     with contextlib.ExitStack() as stack:
         with _suggest_slash(options):
             out = stack.enter_context(_open_output(options))
-        if keep and out.format == "npy":
-            raise InputError(".npy has vectors only; use .parquet or .jsonl with --keep")
+        columns: tuple[str, ...] = (*out.COLUMNS, *(CHUNK_COLUMNS if chunks else ()))
+        if (keep or chunks) and out.format == "npy":
+            name = "--keep" if keep else "--chunks"
+            raise InputError(f".npy has vectors only; use .parquet or .jsonl with {name}")
         if options.vectors_as != "f32" and out.format == "jsonl":
             raise InputError(
                 f".jsonl has vectors in full; use .parquet or .npy with --vectors-as "
@@ -148,7 +164,7 @@ def encode(
             overflow.max_memory,
             encoder,
             dimensions=origin.dimensions,
-            windows=overflow.on_overflow == "window",
+            windows=settings.on_overflow == "window",
             token_vectors=options.tokens,
         )
         if not all(Path(file.source).is_file() for file in files):
@@ -161,7 +177,12 @@ def encode(
             if options.vectors_as == "int8":
                 ranges = _measure_ranges(files, inputs, encoder, settings, plan, quiet=quiet)
                 origin = dataclasses.replace(origin, ranges_sha256=hash_ranges(ranges))
-            encode_all = partial(encode_rows, writer=out.start(origin, ranges))
+            writer = out.start(origin, ranges)
+            encode_all = (
+                partial(encode_rows, writer=writer)
+                if chunks is None
+                else partial(encode_chunked_rows, writer=writer, chunks=chunks)
+            )
         read_progress = ReadProgress(files)
         rows = stack.enter_context(
             contextlib.closing(_read_rows(files, inputs, keep, encoder, read_progress, quiet=quiet))
@@ -171,7 +192,7 @@ def encode(
         with _suggest_folder(out), encoding_progress(quiet=quiet) as report:
             totals = encode_all(
                 encoder,
-                ids.watch(check_kept(rows, out.COLUMNS)),
+                ids.watch(check_kept(rows, columns)),
                 settings=settings,
                 plan=plan,
                 read_progress=read_progress,
@@ -219,6 +240,23 @@ def _check_tokens(options: EncodeOptions) -> None:
             raise InputError(
                 f"--tokens writes the vectors of the last layer as they are; leave out --{name}"
             )
+
+
+def _parse_chunks(options: EncodeOptions) -> int | Literal["sentences"] | None:
+    value = options.chunks
+    if value is None:
+        return None
+    if options.tokens:
+        raise InputError("--tokens and --chunks write different vectors; use only one")
+    if options.vectors_as == "int8":
+        raise InputError(
+            "--vectors-as int8 measures vectors of rows; use f16 or binary with --chunks"
+        )
+    if value == "sentences":
+        return "sentences"
+    if not (value.isascii() and value.isdecimal() and 0 < int(value) < 10**9):
+        raise InputError(f"--chunks {value}: expected a number of tokens, or sentences")
+    return int(value)
 
 
 def _open_output(

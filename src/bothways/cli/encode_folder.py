@@ -130,6 +130,7 @@ def _note_columns(job: "EncodingJob", inputs: o.InputOptions) -> None:
 def _check_options(options: "EncodeOptions") -> None:
     for given, name in (
         (options.tokens, "--tokens"),
+        (options.chunks is not None, "--chunks"),
         (options.output_format is not None, "--format"),
         (options.overwrite, "--overwrite"),
     ):

@@ -200,14 +200,13 @@ class OverflowOptions:
     """What to do with long sequences, unknown tokens and little memory."""
 
     on_overflow: Annotated[
-        Literal["error", "truncate", "window"],
+        Literal["error", "truncate", "window"] | None,
         Option(
-            "Sequences longer than the model allows: stop with an error, truncate, or window: "
-            "merge the vectors of overlapping windows.",
+            "Longer sequences: error, truncate (default), or window (overlapping ones).",
             group=_COMPUTE,
             unit="ACTION",
         ),
-    ] = "truncate"  # fmt: skip
+    ] = None  # fmt: skip
     on_unknown: Annotated[
         Literal["warn", "error", "ignore"],
         Option(

@@ -200,7 +200,7 @@ def _make_predictor(
         words=options.words,
         aggregate=options.aggregate,
         query=options.query,
-        on_overflow=overflow.on_overflow,
+        on_overflow=overflow.on_overflow or "truncate",
         on_unknown=overflow.on_unknown,
     )
 

@@ -5,13 +5,15 @@ import dataclasses
 import warnings
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from bothways.cli.console import note, warn
 from bothways.cli.prediction_records import Cells, Predictor
 from bothways.cli.progress import EncodingReport
 from bothways.errors import TruncationWarning, UnknownTokenWarning
-from bothways.files import ReadProgress, Row, VectorWriter
+from bothways.files import ReadProgress, Row, VectorBatch, VectorWriter
 from bothways.files.kept_cells import KeptCells
 from bothways.files.record_writers import RecordWriter
 from bothways.files.token_output import TokenBatch, TokenWriter
@@ -34,12 +36,17 @@ if TYPE_CHECKING:
     from bothways.inference.vectors import SequenceVectors
 
 __all__ = [
+    "CHUNK_COLUMNS",
     "Totals",
+    "encode_chunked_rows",
     "encode_rows",
     "encode_tokens",
     "predict_rows",
     "report_totals",
 ]
+
+CHUNK_COLUMNS = ("start", "end")
+"""Columns of the characters of its row that a chunk covers, beside those of all vectors."""
 
 
 @dataclasses.dataclass
@@ -191,6 +198,66 @@ def encode_tokens(
         )
         totals.tokens += sum(len(each.tokens) for each in contextual)
         totals.truncated += sum(each.truncated for each in contextual)
+    return totals
+
+
+def encode_chunked_rows(
+    encoder: "Encoder",
+    rows: Iterable[Row],
+    writer: VectorWriter,
+    *,
+    chunks: int | Literal["sentences"],
+    settings: EncodeSettings,
+    plan: ChunkPlan,
+    read_progress: ReadProgress,
+    report: EncodingReport,
+    texts: bool = True,
+) -> Totals:
+    """Encode all rows and write a vector for each of their chunks, with its characters.
+
+    chunks: as in `Encoder.encode_chunks`. read_progress: progress of the reader that yields the
+    rows. report: called after every batch. texts: whether to write the texts of chunks.
+
+    Raises:
+        InputError: naming the file and row of a sequence that cannot be encoded.
+    """
+    totals = Totals()
+    for part, progress in _each_chunk(rows, totals, plan, read_progress, report):
+        counted = _TokenCount(progress)
+        with _count_warnings(part, totals):
+            results = encoder.encode_chunks(
+                [row.value for row in part],
+                chunks=chunks,
+                pooling=settings.pooling,
+                normalize=settings.normalize,
+                dimensions=settings.dimensions,
+                prompt=settings.prompt,
+                prompt_name=settings.prompt_name,
+                on_overflow=settings.on_overflow,
+                on_unknown=settings.on_unknown,
+                max_tokens=plan.batch_tokens,
+                progress=counted,
+            )
+        chunk_rows = [
+            row._replace(
+                value=row.value[chunk.start : chunk.end],
+                cells={**row.cells, "start": chunk.start, "end": chunk.end},
+            )
+            for row, result in zip(part, results, strict=True)
+            for chunk in result
+        ]
+        if chunk_rows:
+            batch = VectorBatch(
+                ids=[row.id for row in chunk_rows],
+                texts=[row.value if texts else None for row in chunk_rows],
+                vectors=np.concatenate([result.vectors for result in results]),
+                num_tokens=np.concatenate([result.num_tokens for result in results]),
+                num_unknown=np.concatenate([result.num_unknown for result in results]),
+                truncated=np.repeat([result.truncated for result in results], [*map(len, results)]),
+            )
+            writer.write(batch, KeptCells.of(chunk_rows))
+        totals.tokens += counted.total
+        totals.truncated += sum(result.truncated for result in results)
     return totals
 
 

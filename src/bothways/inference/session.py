@@ -96,6 +96,7 @@ class Session:
         """The heads of the model, with their weights."""
         self.reader = reader
         """Turns sequences into tokens; None if the model folder has no tokenizer."""
+        self._missing = "" if reader is not None else checkpoints.missing_tokenizer(model)
         self.backend = backend
         """Runs the encoder."""
         self.max_length = model.spec.max_length if max_length is None else max_length
@@ -134,7 +135,12 @@ class Session:
             InputError: naming the sequence that cannot be read.
         """
         return sequences.read_sequences(
-            rows, self.reader, self.spec.config, prompt=prompt, max_length=max_length
+            rows,
+            self.reader,
+            self.spec.config,
+            prompt=prompt,
+            max_length=max_length,
+            missing=self._missing,
         )
 
     def fit(
@@ -244,6 +250,13 @@ class Session:
     def num_unknown(self, fitted: Sequence[FittedSequence]) -> np.ndarray:
         """Unknown tokens among those of each sequence that are encoded, int64 (n,)."""
         return count_unknown(fitted, self._unknown_id)
+
+    def is_unknown(self, fitted: FittedSequence) -> np.ndarray:
+        """Whether the token at each merged position is unknown to the model, bool (L,)."""
+        values = fitted.tokenized.values[fitted.positions]
+        return (
+            np.zeros(len(values), bool) if self._unknown_id is None else values == self._unknown_id
+        )
 
     def warn(
         self, rows: Sequence[Any], fitted: Sequence[FittedSequence], options: RunOptions

@@ -206,6 +206,11 @@ def contextualize(
 def _pooled_vectors(
     session: Session, fitted: Sequence[FittedSequence], vector: VectorOptions, options: RunOptions
 ) -> np.ndarray:
+    if session.spec.late_interaction is not None and vector.pooling is None:
+        raise InputError(
+            "this model was trained for one vector per token (late interaction): use multi_vector "
+            "and maxsim, or choose a pooling for one vector per sequence, such as pooling='mean'"
+        )
     modes = session.spec.pooling.modes if vector.pooling is None else (vector.pooling,)
     pooled = session.pool(fitted, modes, options)
     return session.finish(pooled, vector)

@@ -82,7 +82,7 @@ class RoleEmbedder:
             SourceError, BackendError, MissingExtra: as `bothways.load`.
         """
         if self._encoder is None:
-            encoder = self.model if isinstance(self.model, Encoder) else self._load()
+            encoder = self.model if isinstance(self.model, Encoder) else self._load(self.model)
             if self.fingerprint is not None:
                 _check_fingerprint(encoder, self.fingerprint)
             self._encoder = encoder
@@ -168,18 +168,18 @@ class RoleEmbedder:
             raise InputError("the model was not loaded from a folder or another source")
         given = dict(zip(loaded._fields, loaded, strict=True))
         given = {k: v for k, v in given.items() if v != loaded._field_defaults.get(k)}
-        options = {"model": os.fspath(given.pop("source"))}
+        del given["source"]
         for name in given:
             if name not in EmbedderOptions.__annotations__:
                 raise InputError(
                     f"the model was loaded with {name}={given[name]!r}, which this form cannot "
                     "store; export the model with it, and name that folder"
                 )
-        return {**options, **given}
+        return {"model": os.fspath(loaded.source), **given}
 
-    def _load(self) -> Encoder:
+    def _load(self, source: str | os.PathLike[str]) -> Encoder:
         arguments = LoadArguments(
-            os.fspath(self.model), self.backend, self.precision, self.threads, self.device
+            os.fspath(source), self.backend, self.precision, self.threads, self.device
         )
         with _lock:
             encoder = _LOADED.get(arguments)

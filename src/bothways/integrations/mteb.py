@@ -71,7 +71,7 @@ class BothwaysModel:
         """The vectors of the texts in batches, float32 (n, d). `batch_size` has no effect."""
         embedder, texts = self.embedder, _texts(inputs)
         role = None if prompt_type is None else prompt_type.value
-        own = {"query": embedder.query_prompt, "document": embedder.document_prompt}.get(role)
+        own = {"query": embedder.query_prompt, "document": embedder.document_prompt}.get(role or "")
         name = get_prompt_name(embedder.encoder.spec.prompts, task_metadata, prompt_type)
         if own is not None or name is None:
             return embedder.encode(texts, role, progress=show_progress_bar)

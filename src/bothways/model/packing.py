@@ -16,6 +16,7 @@ from bothways.model.shape import EncoderShape
 __all__ = [
     "DEFAULT_MAX_TOKENS",
     "PackedBatch",
+    "check_all_keys",
     "check_batch",
     "check_skip",
     "plan_batches",
@@ -38,12 +39,15 @@ class PackedBatch:
     lengths: int64 (B,), each at least 1; their sum is T.
     segments: segment ids, int64 (T,), or None if all are 0.
     content: whether `mean_content` pools each token, bool (T,); None if it pools all.
+    num_keys: the first positions of each sequence, at least 1, which all its positions attend to,
+        int64 (B,); the others attend and are not attended to. None for all positions.
     """
 
     values: np.ndarray
     lengths: np.ndarray
     segments: np.ndarray | None = None
     content: np.ndarray | None = None
+    num_keys: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -116,8 +120,23 @@ def check_batch(batch: PackedBatch, config: EncoderShape) -> None:
                 raise InputError(f"{_place(batch, token)}: NaN or infinity")
         case unknown:
             assert_never(unknown)
+    if (
+        batch.num_keys is not None
+        and not ((batch.num_keys >= 1) & (batch.num_keys <= batch.lengths)).all()
+    ):
+        raise InputError(f"num_keys={batch.num_keys.tolist()}: expected 1 to the length of each")
     if batch.segments is not None:
         _check_ids(batch, batch.segments, max(config.num_segments, 1), "segment", "num_segments")
+
+
+def check_all_keys(batch: PackedBatch) -> None:
+    """Raise if some positions of a batch are not attended to, which only hidden states support.
+
+    Raises:
+        InputError: if `num_keys` is given.
+    """
+    if batch.num_keys is not None:
+        raise InputError("num_keys: only hidden_states of Transformers supports fewer keys")
 
 
 def check_skip(batch: PackedBatch, skip: int) -> None:

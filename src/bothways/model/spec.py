@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from bothways.model.baselines import AnyConfig
 from bothways.model.heads import Head
+from bothways.model.late_interaction import LateInteraction
 from bothways.model.pooling import MEAN, Dense, Module, Normalize, Pooling
 
 __all__ = ["SIMILARITIES", "ModelSpec"]
@@ -26,6 +27,8 @@ class ModelSpec:
     lowercase: whether text is lowercased before it is tokenized.
     max_length: the longest sequence, in tokens, special tokens included.
     dimensions: how many leading dimensions of a vector are kept by default; None for all.
+    late_interaction: for a model of one vector per token (ColBERT), whose `modules` are applied to
+        the vectors of tokens; None for others.
     """
 
     config: AnyConfig
@@ -38,6 +41,7 @@ class ModelSpec:
     lowercase: bool = False
     max_length: int
     dimensions: int | None = None
+    late_interaction: LateInteraction | None = None
 
     @property
     def width(self) -> int:

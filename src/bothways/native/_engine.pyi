@@ -52,6 +52,7 @@ class Encoder:
         segments: np.ndarray | None,
         layers: list[int],
         out: np.ndarray,
+        keys: np.ndarray | None = None,
     ) -> None: ...
     def attention(
         self,

@@ -15,7 +15,7 @@ from bothways.errors import BackendError, InputError
 from bothways.io.cpus import available_cpus, cpu_quota
 from bothways.model.config import EncoderConfig, PoolingMode
 from bothways.model.layout import layout
-from bothways.model.packing import PackedBatch, check_batch, check_skip
+from bothways.model.packing import PackedBatch, check_all_keys, check_batch, check_skip
 from bothways.model.weights import CheckedWeights, Weights
 from bothways.native.positions import engine_positions
 
@@ -191,6 +191,7 @@ class NativeBackend:
         Raises:
             InputError: if the batch does not fit the encoder, or a sequence has only `skip` tokens.
         """
+        check_all_keys(batch)
         values, lengths, segments = self._arrays(batch)
         check_skip(batch, skip)
         content = None if batch.content is None else np.ascontiguousarray(batch.content, np.uint8)
@@ -209,9 +210,10 @@ class NativeBackend:
         """
         values, lengths, segments = self._arrays(batch)
         indices = _layer_indices(layers, self.config.num_layers + 1)
+        keys = None if batch.num_keys is None else np.ascontiguousarray(batch.num_keys, np.int64)
         out = np.empty((len(indices), len(values), self.config.d_model), np.float32)
         with engine_errors():
-            self._engine.hidden_states(values, lengths, segments, indices, out)
+            self._engine.hidden_states(values, lengths, segments, indices, out, keys)
         return out
 
     def attention(
@@ -225,6 +227,7 @@ class NativeBackend:
             InputError: if the batch does not fit the encoder or has several sequences, or a layer
                 does not exist.
         """
+        check_all_keys(batch)
         values, lengths, segments = self._arrays(batch)
         if len(lengths) != 1:
             raise InputError(f"attention: expected a batch of one sequence, got {len(lengths)}")

@@ -32,8 +32,9 @@ class MultiHeadSelfAttention(nn.Module):
         self.query, self.key = Linear(D, Q, bias=bias), Linear(D, V, bias=bias)
         self.value = Linear(D, V, bias=bias)
         self.output = Linear(Q, D, bias=config.has_attention_output_bias)
-        for name in position_projections(config):
-            self.add_module(name, Linear(D, V if name == "position_key" else Q, bias=bias))
+        own = position_projections(config)
+        self.position_key = Linear(D, V, bias=bias) if "position_key" in own else None
+        self.position_query = Linear(D, Q, bias=bias) if "position_query" in own else None
         match config.attention_direction:
             case "both":
                 self.is_causal = False
@@ -135,10 +136,10 @@ class MultiHeadSelfAttention(nn.Module):
         config, (vectors_ND, rows, row_R) = self.config, positions.distances
         key_NGK = query_NHK = None
         if config.content_to_position:
-            project = self.key if config.shared_position_projections else self.position_key
+            project = self.key if self.position_key is None else self.position_key
             key_NGK = self._heads(project(vectors_ND))
         if config.position_to_content:
-            project = self.query if config.shared_position_projections else self.position_query
+            project = self.query if self.position_query is None else self.position_query
             query_NHK = self._heads(project(vectors_ND)) * self._query_factor
         return DistanceScores(key_NGK, query_NHK, rows, row_R)
 

@@ -13,7 +13,7 @@ from bothways.io.process_memory import limit_primitive_caches
 from bothways.model.baselines import AnyConfig
 from bothways.model.baselines.any_encoder import layout
 from bothways.model.config import PoolingMode
-from bothways.model.packing import PackedBatch, check_batch, check_skip
+from bothways.model.packing import PackedBatch, check_all_keys, check_batch, check_skip
 from bothways.model.weights import CheckedWeights, Weights
 from bothways.nn.baselines.build import build_encoder
 from bothways.nn.devices import resolve_device
@@ -113,6 +113,7 @@ class TorchBackend:
         """
         if not isinstance(self._encoder, TransformerEncoder):
             raise UnsupportedModel("only Transformers have attention probabilities")
+        check_all_keys(batch)
         with self._inference(batch) as (values, _, segments_T):
             probabilities = self._encoder.attention_probabilities(values, segments_T, layers)
             return _to_numpy(torch.stack(probabilities))
@@ -122,7 +123,9 @@ class TorchBackend:
         """Check the batch, copy it to the device, and enter inference mode with `threads`."""
         _check_not_forked(self._device)
         check_batch(batch, self.config)
-        lengths = Lengths(batch.lengths, self._device, batch.content)
+        if not isinstance(self._encoder, TransformerEncoder):
+            check_all_keys(batch)
+        lengths = Lengths(batch.lengths, self._device, batch.content, batch.num_keys)
         values = torch.as_tensor(batch.values, device=self._device)
         if values.is_floating_point():
             values = values.to(_DTYPES[self.precision])

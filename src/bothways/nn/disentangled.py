@@ -5,6 +5,7 @@ distances; R = 2 · longest - 1 distances; D model width; H heads of queries, G 
 width.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -14,10 +15,10 @@ from torch import Tensor
 from bothways.model.config import EncoderConfig
 from bothways.model.disentangled import relative_rows
 
-__all__ = ["DistanceScores", "DistanceTable", "distance_table"]
+__all__ = ["DistanceScores", "PackedDistanceTable", "distance_table"]
 
 
-class DistanceTable(NamedTuple):
+class PackedDistanceTable(NamedTuple):
     """The vectors of distances, (N, D), and the row of each distance, R of them, int64 (R,)."""
 
     vectors: Tensor
@@ -27,10 +28,10 @@ class DistanceTable(NamedTuple):
 
 def distance_table(
     vectors_ND: Float[Tensor, "N D"], longest: int, config: EncoderConfig
-) -> DistanceTable:
+) -> PackedDistanceTable:
     """The table that all layers share, for sequences of at most `longest` positions."""
     rows = relative_rows(config, longest)
-    return DistanceTable(vectors_ND, rows, torch.tensor(rows, device=vectors_ND.device))
+    return PackedDistanceTable(vectors_ND, rows, torch.tensor(rows, device=vectors_ND.device))
 
 
 class DistanceScores(NamedTuple):
@@ -63,7 +64,7 @@ class DistanceScores(NamedTuple):
         first_row, end_row = self.rows[farthest], self.rows[nearest] + 1
         # Row i of `unfold` starts at distance `nearest + i`, which belongs to query L - 1 - i.
         row_LM = self.row_of_distance[nearest : farthest + 1].unfold(0, M, 1).flip(0) - first_row
-        bias_BHLM = q_BHLK.new_zeros(())
+        bias_BHLM: Tensor = q_BHLK.new_zeros(())
         if self.keys is not None:
             key_GKN = self.keys[first_row:end_row].permute(1, 2, 0)
             q_BGQK = q_BHLK.reshape(B, G, H // G * L, K)
@@ -75,4 +76,4 @@ class DistanceScores(NamedTuple):
             score_BHMN = k_BHMK @ query_HKN
             row_ML = row_LM.T.expand(B, H, M, L)
             bias_BHLM = bias_BHLM + score_BHMN.gather(-1, row_ML).transpose(-1, -2)
-        return bias_BHLM / K**0.5
+        return bias_BHLM / math.sqrt(K)

@@ -25,7 +25,7 @@ from bothways.nn.lengths import LengthGroup, Lengths
 DENSE_SCORES = 512 * 512
 """Maximum number of scores of a head that are held in memory (with a bias or dropout): sequences of
 up to 512 positions are computed whole, and 8,192 positions need no more memory."""
-DENSE_BATCH_SCORES = 16 * DENSE_SCORES
+DENSE_BATCH_SCORES = 4 * DENSE_SCORES
 """Maximum number of scores of a head of all sequences at once, where each has its own."""
 WINDOW_CHUNK = (64, 512)
 """Limits on the number of queries per chunk with a window; between them it is twice the window.
@@ -57,7 +57,8 @@ def attend(
     """
     K = q_THK.shape[-1]
     has_bias = bias_HR is not None or distance_scores is not None
-    match choose_kernel(q_THK.device, q_THK.dtype, K, has_bias, dropout):
+    has_mask = has_bias or any(lengths.num_keys)
+    match choose_kernel(q_THK.device, q_THK.dtype, K, has_mask, dropout):
         case "varlen":
             # Imported late: it imports torch's compiler, which takes as long as the rest of torch.
             from torch.nn.attention.varlen import varlen_attn
@@ -263,15 +264,18 @@ def _attend_group(
         mask = mask._replace(window=None)
     # On a CPU, torch builds the probabilities if there is dropout, and keeps them for the gradient.
     dense = mask.has_bias or (dropout > 0 and q_THK.device.type == "cpu")
-    pieces = list(chunks(group.length, mask.window, dense, mask.is_causal))
+    pieces = [
+        piece._replace(end_key=min(piece.end_key, group.num_keys or group.length))
+        for piece in chunks(group.length, mask.window, dense, mask.is_causal)
+    ]
     tensors = (q_BHLK, k_BHMK, v_BHMK)
     if len(pieces) > 1 and dense and torch.is_grad_enabled():
         mixed = [
-            checkpoint(_attend_chunk, *tensors, piece, *mask, dropout, use_reentrant=False)
+            checkpoint(_attend_chunk, *tensors, piece, mask, dropout, use_reentrant=False)
             for piece in pieces
         ]
     else:
-        mixed = [_attend_chunk(*tensors, piece, *mask, dropout) for piece in pieces]
+        mixed = [_attend_chunk(*tensors, piece, mask, dropout) for piece in pieces]
     mixed_BHLK = mixed[0] if len(mixed) == 1 else torch.cat(mixed, 2)
     return mixed_BHLK.transpose(1, 2).flatten(0, 1)
 
@@ -300,16 +304,13 @@ def _attend_chunk(
     k_BHMK: Tensor,
     v_BHMK: Tensor,
     chunk: Chunk,
-    bias_HR: Tensor | None,
-    distance_scores: DistanceScores | None,
-    window: int | None,
-    is_causal: bool,
+    mask: _Mask,
     dropout: float,
 ) -> Tensor:
+    bias_HR, distance_scores, window, is_causal = mask
     first_query, end_query, first_key, end_key = chunk
     # torch's own causal mask is for chunks that begin with the sequence, and for no other mask.
-    has_bias = bias_HR is not None or distance_scores is not None
-    by_kernel = is_causal and not has_bias and window is None and first_query == 0
+    by_kernel = is_causal and not mask.has_bias and window is None and first_query == 0
     mask_HLM = mask_of(chunk, bias_HR, window, is_causal and not by_kernel, like=q_BHLK)
     # torch's fused CPU kernel takes masks of 2 or 4 dimensions, not of 3.
     mask_BHLM = None if mask_HLM is None else mask_HLM[None]

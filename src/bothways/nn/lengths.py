@@ -16,11 +16,15 @@ from torch.nn import functional
 
 
 class LengthGroup(NamedTuple):
-    """Neighboring sequences of equal length, from token `start` on."""
+    """Neighboring sequences of equal length, from token `start` on.
+
+    num_keys: the first positions of each, which all attend to; None for all.
+    """
 
     start: int
     num_sequences: int
     length: int
+    num_keys: int | None = None
 
     @property
     def num_tokens(self) -> int:
@@ -39,6 +43,7 @@ class Lengths:
     Each tensor is computed on the device when a layer first needs it, and kept for the others.
 
     content: whether `mean_content` pools each token, bool (T,); None if it pools all.
+    num_keys: the first positions of each sequence, which all attend to, (B,); None for all.
     """
 
     def __init__(
@@ -46,8 +51,14 @@ class Lengths:
         lengths: Sequence[int] | np.ndarray,
         device: torch.device | str = "cpu",
         content: np.ndarray | None = None,
+        num_keys: np.ndarray | None = None,
     ) -> None:
         self.each = tuple(int(length) for length in lengths)
+        self.num_keys: tuple[int | None, ...] = (
+            (None,) * len(self.each)
+            if num_keys is None
+            else tuple(int(count) for count in num_keys)
+        )
         self.device = torch.device(device)
         self.num_tokens = sum(self.each)
         self.longest = max(self.each)
@@ -56,10 +67,12 @@ class Lengths:
 
     @cached_property
     def groups(self) -> tuple[LengthGroup, ...]:
-        """The groups of equal length: few and large if the batch is sorted by length."""
+        """The groups of equal length and keys: few and large if the batch is sorted by length."""
         groups, start = [], 0
-        for length, members in itertools.groupby(self.each):
-            groups.append(LengthGroup(start, len(list(members)), length))
+        for (length, keys), members in itertools.groupby(
+            zip(self.each, self.num_keys, strict=True)
+        ):
+            groups.append(LengthGroup(start, len(list(members)), length, keys))
             start = groups[-1].tokens.stop
         return tuple(groups)
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 from bothways.model.alibi import alibi_slopes
 from bothways.model.config import EncoderConfig
 from bothways.model.layout import layout
-from bothways.nn.disentangled import DistanceTable, distance_table
+from bothways.nn.disentangled import PackedDistanceTable, distance_table
 from bothways.nn.lengths import Lengths
 
 __all__ = [
@@ -90,7 +90,7 @@ class PackedAttentionPositions(NamedTuple):
 
     frequencies: tuple[float, ...] | None = None
     score_bias: Tensor | None = None
-    distances: DistanceTable | None = None
+    distances: PackedDistanceTable | None = None
 
     def rotate(self, x_THK: Tensor, lengths: Lengths) -> Tensor:
         """Queries or keys, rotated by position if this layer does so."""
@@ -105,7 +105,7 @@ def attention_positions(
     config: EncoderConfig,
     lengths: Lengths,
     relative_bias: nn.Embedding | None,
-    distance_vectors: Tensor | None,
+    distance_vectors: Tensor | None = None,
 ) -> list[PackedAttentionPositions]:
     """How attention in each layer uses the positions of a batch.
 

@@ -11,6 +11,7 @@ from bothways.reference.embedding import embed
 from bothways.reference.encoder import Encoded, encode
 from bothways.reference.heads import head_outputs, probabilities, term_weights
 from bothways.reference.layers import activate, layer_norm, linear, normalize
+from bothways.reference.maxsim import maxsim
 from bothways.reference.pooling import pool
 from bothways.reference.positions import (
     AttentionPositions,
@@ -32,6 +33,7 @@ __all__ = [
     "head_outputs",
     "layer_norm",
     "linear",
+    "maxsim",
     "normalize",
     "pool",
     "probabilities",

@@ -37,7 +37,8 @@ def self_attention(
     group_H = xp.arange(H, device=device(x_LD)) // (H // G)
     bias_HLM = positions.score_bias
     if positions.distances is not None:
-        bias_HLM = disentangled_bias(q_HLK, k_GMK, positions.distances, w, config)
+        by_content_HLM = disentangled_bias(q_HLK, k_GMK, positions.distances, w, config)
+        bias_HLM = by_content_HLM if bias_HLM is None else bias_HLM + by_content_HLM
     mixed_HLK, prob_HLM = scaled_dot_product(
         positions.rotate(q_HLK),
         xp.take(positions.rotate(k_GMK), group_H, axis=0),

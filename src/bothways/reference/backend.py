@@ -67,6 +67,12 @@ class ReferenceBackend:
                 assert_never(unknown)
         segments = None if batch.segments is None else batch.split(batch.segments)
         return [
-            encode(sequence, self._weights, self.config, None if segments is None else segments[i])
+            encode(
+                sequence,
+                self._weights,
+                self.config,
+                None if segments is None else segments[i],
+                None if batch.num_keys is None else int(batch.num_keys[i]),
+            )
             for i, sequence in enumerate(batch.split(values))
         ]

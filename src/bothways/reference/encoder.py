@@ -31,10 +31,13 @@ def encode(
     weights: Arrays,
     config: EncoderConfig,
     segments: Int[Array, "L"] | None = None,
+    num_keys: int | None = None,
 ) -> Encoded:
     """Encode one sequence of token ids (L,) or vectors (L, C) with the weights of `weights.layout`.
 
     Values, weights and segments are arrays of one library, on one device.
+    num_keys: the first positions, which all attend to; the others attend without being attended to,
+        as those of query expansion (Khattab and Zaharia 2020, section 3.2). None for all.
     """
     x_LD = embed(values, weights, config, segments)
     blocks = [under(f"blocks.{block}", weights) for block in range(config.num_blocks)]
@@ -42,6 +45,8 @@ def encode(
     hidden_states, probabilities = [x_LD], []
     for layer in range(config.num_layers):
         positions = attention_positions(weights, config, layer, x_LD.shape[0])
+        if num_keys is not None:
+            positions = positions.with_keys(num_keys, config.num_heads, like=x_LD)
         x_LD, prob_HLM = encoder_block(x_LD, blocks[config.block(layer)], config, layer, positions)
         hidden_states.append(x_LD)
         probabilities.append(prob_HLM)

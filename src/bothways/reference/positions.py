@@ -65,6 +65,15 @@ class AttentionPositions(NamedTuple):
         """Queries or keys, rotated by position if this layer does so."""
         return x_HLK if self.frequencies is None else rotate(x_HLK, self.frequencies)
 
+    def with_keys(self, num_keys: int, num_heads: int, *, like: Array) -> "AttentionPositions":
+        """The same where positions from `num_keys` on are not attended to: a bias of -infinity."""
+        xp = array_namespace(like)
+        L = like.shape[0]
+        hidden_M = xp.arange(L, device=device(like)) >= num_keys
+        zero = xp.zeros((num_heads, L, L), dtype=like.dtype, device=device(like))
+        bias_HLM = zero if self.score_bias is None else self.score_bias
+        return self._replace(score_bias=xp.where(hidden_M, -math.inf, bias_HLM))
+
 
 NO_POSITIONS = AttentionPositions()
 """Attention that ignores the order of its inputs."""

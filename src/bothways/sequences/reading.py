@@ -22,12 +22,14 @@ def read_sequences(
     *,
     prompt: str = "",
     max_length: int | None = None,
+    missing: str = "",
 ) -> list[Tokenized]:
     """Convert sequences to the values of the encoder, with `reader` or as ids.
 
     Ids are used unchanged, without the prompt. Every model of tokens takes ids.
     Without a reader, it takes nothing else.
 
+    missing: without a reader, which tokenizer the folder names, for the message.
     max_length: as in `SequenceReader.read`: of longer sequences, only the beginning may be read.
 
     Raises:
@@ -47,7 +49,7 @@ def read_sequences(
         index = is_ids.index(False)
         raise InputError(
             f"got {type_name(sequences[index])}, but the model folder has no tokenizer that "
-            f"bothways supports; pass ids, or put an {ALPHABET_FILE} in the folder",
+            f"bothways supports{missing}; pass ids, or put an {ALPHABET_FILE} in the folder",
             sequence=index,
         )
     if any(is_ids):

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tokenizers import Tokenizer
+import transformers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from bothways.checkpoints.tokenizers.files import open_tokenizer
 from bothways.errors import CheckpointError, UnsupportedModel
@@ -63,6 +64,14 @@ def test_a_vocabulary_of_unknown_kind_is_not_read(
     folder_of: FolderOf, files: dict[str, Any]
 ) -> None:
     assert open_tokenizer(folder_of({"vocab.txt": PIECES, "vocab.json": {"a": 0}, **files})) is None
+
+
+def test_the_class_in_config_json_alone_decides(folder_of: FolderOf) -> None:
+    named = {"model_type": "bert", "tokenizer_class": "BertJapaneseTokenizer"}
+    assert open_tokenizer(folder_of({"vocab.txt": PIECES, "config.json": named})) is None
+    both = {"config.json": named, "tokenizer_config.json": {"tokenizer_class": "BertTokenizer"}}
+    folder = folder_of({"vocab.txt": PIECES, **both}, "both")
+    assert tokens(folder, "The river") == ["[CLS]", "the", "river", "[SEP]"]
 
 
 def test_a_smiles_vocabulary_is_not_read_as_word_pieces(rxnmapper_folder: Path) -> None:
@@ -227,3 +236,47 @@ def test_the_error_for_a_malformed_file_names_the_field(
     base = {"vocab.txt": PIECES, "config.json": {"model_type": "bert"}}
     with pytest.raises(CheckpointError, match=named):
         open_tokenizer(folder_of({**base, **files}))
+
+
+@pytest.mark.parametrize("name", ["BertTokenizer", "ElectraTokenizer", "RobertaTokenizer"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"add_prefix_space": True},
+        {"add_prefix_space": False},
+        {"cls_token": "<x>", "sep_token": "<y>"},
+        {"sep_token": "<y>", "mask_token": "river"},
+    ],
+)
+def test_settings_that_contradict_a_tokenizer_file_win_as_in_transformers(
+    folder_of: FolderOf, name: str, settings: dict[str, Any]
+) -> None:
+    vocabulary = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocabulary += ["[PAD]", "<x>", "<y>", "river", "Ġ", "Ġriver"]
+    vocabulary += [*"rive", "ri", "ver"]
+    ids = {token: index for index, token in enumerate(vocabulary)}
+    roles = {"cls_token": "<s>", "sep_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+    around: processors.PostProcessor
+    around = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    if name == "RobertaTokenizer":
+        merges = [("r", "i"), ("v", "e"), ("ve", "r"), ("ri", "ver"), ("Ġ", "river")]
+        ids |= {"ve": len(ids)}
+        tokenizer = Tokenizer(models.BPE(ids, merges))
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    else:
+        tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))  # noqa: S106
+        tokenizer.normalizer = normalizers.BertNormalizer()
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        roles = {"cls_token": "[CLS]", "sep_token": "[SEP]"}
+        around = processors.BertProcessing(("[SEP]", 7), ("[CLS]", 6))
+    tokenizer.post_processor = around
+    tokenizer.add_special_tokens(vocabulary[:10])
+    config = {"tokenizer_class": name, **roles, **settings}
+    folder = folder_of({"tokenizer.json": tokenizer.to_str(), "tokenizer_config.json": config})
+    theirs = getattr(transformers, name).from_pretrained(folder)
+    opened = open_tokenizer(folder)
+    assert isinstance(opened, Tokenizer)
+    for text in ("river", "river river", "river <mask> [MASK]"):
+        assert opened.encode(text).ids == theirs(text)["input_ids"], text
+        assert opened.encode(text, "river").ids == theirs(text, "river")["input_ids"], text

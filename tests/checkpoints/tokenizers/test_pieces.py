@@ -72,7 +72,7 @@ def test_t5_has_no_offset_and_its_sentinels_follow_the_pieces(tmp_path: Path) ->
 
 
 def test_deberta_v3_appends_its_mask_and_has_segments(tmp_path: Path) -> None:
-    settings = config("x", tokenizer_class="DebertaV2Tokenizer")
+    settings = config("deberta-v2", vocab_type="spm")
     tokenizer = open_model(tmp_path, "deberta", settings)
     for text, ids in zip(TEXTS, EXPECTED["ids"]["deberta"], strict=True):
         assert tokenizer.encode(text).ids == [1, *ids, 2], text

@@ -13,6 +13,7 @@ from bothways.checkpoints.head_architectures import (
 )
 from bothways.checkpoints.json_fields import LARGEST, Fields
 from bothways.checkpoints.key_table import KeyTable, Rows
+from bothways.checkpoints.tokenizer_class import PieceIds, TokenizerClass
 from bothways.errors import CheckpointError
 from bothways.io.json_files import brief
 from bothways.model.config import EncoderConfig
@@ -176,6 +177,12 @@ _HEAD_ROWS: Rows = {
 DEBERTA_V2 = Family(
     model_type="deberta-v2",
     base_class="DebertaV2Model",
+    tokenizer=TokenizerClass(
+        "DebertaV2Tokenizer",
+        "sentence_piece",
+        bert.TOKENIZER.special_tokens,
+        piece_ids=PieceIds(trailing=("mask_token",), lowercases=False, segments=True),
+    ),
     rows=dict(bert.FIELDS)
     | {
         "vocab_size": ("vocab_size", 128100),

@@ -13,10 +13,10 @@ from bothways.model.disentangled import relative_rows
 from bothways.model.weights import Weights
 from bothways.reference.layers import linear, normalize, under
 
-__all__ = ["DistanceScores"]
+__all__ = ["GraphDistanceScores"]
 
 
-class DistanceScores:
+class GraphDistanceScores:
     """What distances add to the scores, with the table that all layers share.
 
     Projections of the table are computed here, because they depend on weights alone.
@@ -75,10 +75,10 @@ class DistanceScores:
         """A name, and the table projected for each head, (heads, N, K), (G, H / G, N, K)."""
         config, w = self._config, under(name, self._weights)
         projected = np.asarray(linear(self._vectors, w, part), np.float32)
-        by_head = projected.reshape(len(projected), heads, config.head_width).swapaxes(0, 1)
-        groups = config.key_value_heads
+        N, K, groups = len(projected), config.head_width, config.key_value_heads
+        by_head: np.ndarray = projected.reshape(N, heads, K).swapaxes(0, 1)
         if groups < config.num_heads:
-            by_head = by_head.reshape(groups, heads // groups, *by_head.shape[1:])
+            by_head = by_head.reshape(groups, heads // groups, N, K)
         return f"{name}.{part}.of_distances", by_head
 
     def _transposed(self, named: tuple[str, np.ndarray]) -> Value:

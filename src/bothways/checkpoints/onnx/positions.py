@@ -5,7 +5,7 @@ from typing import assert_never
 
 import numpy as np
 
-from bothways.checkpoints.onnx.disentangled import DistanceScores
+from bothways.checkpoints.onnx.disentangled import GraphDistanceScores
 from bothways.checkpoints.onnx.graph import Graph, Value
 from bothways.checkpoints.onnx.inputs import Inputs
 from bothways.model.alibi import alibi_slopes
@@ -63,7 +63,7 @@ class GraphAttentionPositions:
         self._rotary_tables: dict[tuple[float, ...], tuple[Value, Value]] = {}
         self._distances: Value | None = None
         self.bias: Value | None = None
-        self.distance_scores: DistanceScores | None = None
+        self.distance_scores: GraphDistanceScores | None = None
         self._is_rotary = False
         match config.attention_positions:
             case "rotary":
@@ -73,7 +73,7 @@ class GraphAttentionPositions:
             case "alibi":
                 self.bias = self._linear_bias(config.num_heads)
             case "disentangled":
-                self.distance_scores = DistanceScores(
+                self.distance_scores = GraphDistanceScores(
                     graph, inputs, weights, config, self.distances()
                 )
             case "none":

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, normalizers
 
+from bothways.checkpoints.tokenizers.overrides import apply_settings
 from bothways.checkpoints.tokenizers.pieces import sentence_piece
 from bothways.checkpoints.tokenizers.settings import TOKENIZER_CLASSES, TokenizerSettings
 from bothways.checkpoints.tokenizers.vocabularies import byte_pair, symbol_vocabulary, word_piece
@@ -90,24 +91,9 @@ def _from_tokenizer_json(settings: TokenizerSettings) -> Tokenizer:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise CheckpointError(f"{path}: not a tokenizer: {error}") from None
-    tokenizer_class = settings.tokenizer_class
-    if tokenizer_class is not None and tokenizer_class.algorithm == "word_piece":
-        _apply_word_piece_settings(tokenizer, settings)
+    if settings.tokenizer_class is not None:
+        apply_settings(tokenizer, settings, settings.tokenizer_class)
     return tokenizer
-
-
-def _apply_word_piece_settings(tokenizer: Tokenizer, settings: TokenizerSettings) -> None:
-    """Override `tokenizer.json` by `tokenizer_config.json`, as transformers does."""
-    stored = tokenizer.normalizer
-    if isinstance(stored, normalizers.BertNormalizer):
-        tokenizer.normalizer = normalizers.BertNormalizer(
-            clean_text=stored.clean_text,
-            handle_chinese_chars=settings.flag(
-                "tokenize_chinese_chars", stored.handle_chinese_chars
-            ),
-            strip_accents=settings.flag_or_null("strip_accents", stored.strip_accents),
-            lowercase=settings.flag("do_lower_case", stored.lowercase),
-        )
 
 
 def _check_direction(tokenizer: Tokenizer, settings: TokenizerSettings) -> None:

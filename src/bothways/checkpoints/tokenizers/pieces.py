@@ -16,7 +16,7 @@ from tokenizers import (
 )
 
 from bothways.checkpoints.tokenizer_class import TokenizerClass
-from bothways.checkpoints.tokenizers.sentencepiece_model import Piece, SentencePieceModel
+from bothways.checkpoints.tokenizers.sentencepiece_model import ScoredPiece, SentencePieceModel
 from bothways.checkpoints.tokenizers.settings import TokenizerSettings
 from bothways.checkpoints.tokenizers.vocabularies import add_tokens, required
 from bothways.errors import CheckpointError, UnsupportedModel
@@ -76,7 +76,7 @@ def _vocabulary(
     settings: TokenizerSettings,
     tokenizer_class: TokenizerClass,
     special: Mapping[str, AddedToken],
-) -> tuple[list[Piece], list[str]]:
+) -> tuple[list[ScoredPiece], list[str]]:
     """The pieces by the ids of the class, and the names of its sentinels among them."""
     ids = tokenizer_class.piece_ids
 
@@ -89,10 +89,10 @@ def _vocabulary(
         raise CheckpointError(f"{settings.folder}: extra_ids={count!r:.80}; expected a number")
     sentinels = [f"<extra_id_{number}>" for number in range(count - 1, -1, -1)]
     kept = model.pieces[ids.replaced :]
-    leading = [Piece(named(entry), 0.0, "control") for entry in ids.leading]
+    leading = [ScoredPiece(named(entry), 0.0, "control") for entry in ids.leading]
     taken = {piece.text for piece in (*leading, *kept)}
     after = [name for name in (*map(named, ids.trailing), *sentinels) if name not in taken]
-    pieces = [*leading, *kept, *(Piece(name, 0.0, "control") for name in after)]
+    pieces = [*leading, *kept, *(ScoredPiece(name, 0.0, "control") for name in after)]
     if len({piece.text for piece in pieces}) < len(pieces):
         raise CheckpointError(
             f"{settings.folder}: a special token of the tokenizer is also a piece of the model"
@@ -102,7 +102,7 @@ def _vocabulary(
 
 def _model(
     model: SentencePieceModel,
-    pieces: Sequence[Piece],
+    pieces: Sequence[ScoredPiece],
     tokenizer_class: TokenizerClass,
     unknown: str,
     path: Path,
@@ -131,12 +131,12 @@ def _model(
             )
 
 
-def _scores(pieces: Sequence[Piece], avoids_commas: bool) -> list[float]:
+def _scores(pieces: Sequence[ScoredPiece], avoids_commas: bool) -> list[float]:
     """Scores as sentencepiece uses them: only normal pieces and symbols of the user are matched."""
     normal = [piece.score for piece in pieces if piece.kind == "normal"] or [0.0]
     never = (min(normal) - _UNKNOWN_PENALTY) * _NEVER
 
-    def score(piece: Piece) -> float:
+    def score(piece: ScoredPiece) -> float:
         match piece.kind:
             case "normal":
                 penalty = (
@@ -151,7 +151,7 @@ def _scores(pieces: Sequence[Piece], avoids_commas: bool) -> list[float]:
     return list(map(score, pieces))
 
 
-def _merges(pieces: Sequence[Piece]) -> list[tuple[str, str]]:
+def _merges(pieces: Sequence[ScoredPiece]) -> list[tuple[str, str]]:
     """Every pair of pieces that joins to a piece, the best first."""
     usable = {piece.text: piece.score for piece in pieces if piece.kind in ("normal", "user")}
     merges = [

@@ -14,7 +14,7 @@ from bothways.checkpoints.tokenizers.protobuf import MalformedMessage, fields
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import MAX_BYTES, read_bytes
 
-__all__ = ["Piece", "PieceKind", "SentencePieceModel"]
+__all__ = ["PieceKind", "ScoredPiece", "SentencePieceModel"]
 
 PieceKind = Literal["normal", "unknown", "control", "user", "unused", "byte"]
 
@@ -27,7 +27,7 @@ _MAX_PIECE_CHARACTERS = 128
 """Of a piece. Trained models have at most 16, and 48 where symbols are chosen by hand."""
 
 
-class Piece(NamedTuple):
+class ScoredPiece(NamedTuple):
     """An entry of the vocabulary; score: the log-probability, or the rank of a merge."""
 
     text: str
@@ -45,7 +45,7 @@ class SentencePieceModel(NamedTuple):
     outside the vocabulary become bytes.
     """
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[ScoredPiece, ...]
     algorithm: Literal["unigram", "byte_pair"]
     charsmap: bytes
     composes: bool
@@ -71,7 +71,7 @@ class SentencePieceModel(NamedTuple):
 
 
 def _read(content: memoryview) -> SentencePieceModel:
-    pieces: list[Piece] = []
+    pieces: list[ScoredPiece] = []
     trainer: dict[int, int | memoryview] = {}
     normalizer: dict[int, int | memoryview] = {}
     for number, value in fields(content):
@@ -113,7 +113,7 @@ def _read(content: memoryview) -> SentencePieceModel:
     )
 
 
-def _piece(message: memoryview) -> Piece:
+def _piece(message: memoryview) -> ScoredPiece:
     values = dict(fields(message))
     text = bytes(_bytes(values.get(1, memoryview(b"")))).decode()
     packed = values.get(2, memoryview(bytes(4)))
@@ -127,7 +127,7 @@ def _piece(message: memoryview) -> Piece:
         raise MalformedMessage(
             f"a piece of {len(text):,} characters; expected 1 to {_MAX_PIECE_CHARACTERS}"
         )
-    return Piece(text, score, _KINDS[kind])
+    return ScoredPiece(text, score, _KINDS[kind])
 
 
 def _check_charsmap(charsmap: bytes) -> None:

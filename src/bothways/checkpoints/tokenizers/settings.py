@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from tokenizers import AddedToken
 
 from bothways.checkpoints.families import FAMILIES
-from bothways.checkpoints.families.tokenizer_classes import OTHER_CLASSES
 from bothways.checkpoints.tokenizer_class import TokenizerClass
 from bothways.errors import CheckpointError
 from bothways.io.json_files import read_optional_object
@@ -18,7 +17,7 @@ TOKENIZER_CLASSES: Mapping[str, TokenizerClass] = {
     family.tokenizer.name: family.tokenizer
     for family in FAMILIES.values()
     if family.tokenizer is not None
-} | {each.name: each for each in OTHER_CLASSES}
+}
 """The classes of tokenizers that bothways opens from a vocabulary, by name."""
 
 _FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")

@@ -20,7 +20,7 @@ from bothways.errors import CheckpointError, InputError
 from bothways.io.json_files import read_object, read_text
 from bothways.sequences.alphabet import Alphabet
 
-__all__ = ["add_tokens", "byte_pair", "required", "symbol_vocabulary", "word_piece"]
+__all__ = ["add_tokens", "around", "byte_pair", "required", "symbol_vocabulary", "word_piece"]
 
 
 def word_piece(settings: TokenizerSettings, tokenizer_class: TokenizerClass) -> Tokenizer:
@@ -44,16 +44,31 @@ def word_piece(settings: TokenizerSettings, tokenizer_class: TokenizerClass) -> 
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece(prefix="##")
     add_tokens(tokenizer, settings, special, vocabulary)
+    tokenizer.post_processor = around(tokenizer_class, begin, end)
+    return tokenizer
+
+
+def around(
+    tokenizer_class: TokenizerClass,
+    begin: tuple[str, int],
+    end: tuple[str, int],
+    *,
+    trim_offsets: bool = True,
+    add_prefix_space: bool = False,
+) -> processors.PostProcessor:
+    """The tokens `begin` and `end` around a text, and between the texts of a pair.
+
+    trim_offsets: leave spaces out of offsets. add_prefix_space: as the pre-tokenizer has it.
+    """
     match tokenizer_class.separators:
         case 1:
-            tokenizer.post_processor = processors.BertProcessing(end, begin)
+            return processors.BertProcessing(end, begin)
         case 2:
-            tokenizer.post_processor = processors.RobertaProcessing(
-                end, begin, add_prefix_space=False
+            return processors.RobertaProcessing(
+                end, begin, trim_offsets=trim_offsets, add_prefix_space=add_prefix_space
             )
         case other:
             assert_never(other)
-    return tokenizer
 
 
 def byte_pair(settings: TokenizerSettings, tokenizer_class: TokenizerClass) -> Tokenizer:
@@ -78,8 +93,12 @@ def byte_pair(settings: TokenizerSettings, tokenizer_class: TokenizerClass) -> T
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=spaced)
     tokenizer.decoder = decoders.ByteLevel()
     add_tokens(tokenizer, settings, special, vocabulary)
-    tokenizer.post_processor = processors.RobertaProcessing(
-        end, begin, trim_offsets=settings.flag("trim_offsets", True), add_prefix_space=spaced
+    tokenizer.post_processor = around(
+        tokenizer_class,
+        begin,
+        end,
+        trim_offsets=settings.flag("trim_offsets", True),
+        add_prefix_space=spaced,
     )
     return tokenizer
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from bothways.errors import InputError
 from bothways.inference.containers import rows_of
+from bothways.inference.late_interaction import rank_by_maxsim
 from bothways.inference.options import RunOptions
 from bothways.inference.predict.head_run import HeadRun
 from bothways.inference.session import Session
@@ -40,16 +41,23 @@ def rerank(
 ) -> Ranking:
     """Score each document together with the query: by the only output, or the second class of two.
 
+    A model of late interaction reads them apart, and scores by MaxSim.
+
     Raises:
         InputError: naming the document that is invalid; if the query is not a text; if the model
             has no head that scores, or does not read text.
     """
-    head = scoring_head(session)
+    late = session.spec.late_interaction is not None
+    head = None if late else scoring_head(session)
     if not isinstance(query, str):
         raise InputError(f"query: got {type_name(query)}; expected a str")
     if is_single_sequence(documents):
         raise InputError("documents: got a single text; expected a list of texts")
-    pairs = [(query, document) for document in rows_of(documents, session.reader, pairs=False)]
+    rows = rows_of(documents, session.reader, pairs=False)
+    if head is None:
+        score_n, truncated_n = rank_by_maxsim(session, query, rows, options)
+        return Ranking(np.argsort(-score_n, kind="stable"), score_n, truncated_n)
+    pairs = [(query, document) for document in rows]
     if options.prompt is None and options.prompt_name is None:
         options = dataclasses.replace(options, prompt=query_prompt(session))
     run = HeadRun.start(session, (head.task,), pairs, options, purpose="rerank")

@@ -209,7 +209,8 @@ AttentionArgs SelfAttention::head_args(const Chunk& chunk, Workspace& work, cons
             positions.bias_stride(),
             config_.attention_direction == AttentionDirection::causal,
             -1,
-            distances_.args(head, positions.columns(), positions.exact_distance())};
+            distances_.args(head, positions.columns(), positions.exact_distance()),
+            chunk.batch.keys.empty() ? -1 : chunk.batch.keys[sequence]};
 }
 
 }  // namespace bothways

@@ -38,11 +38,11 @@ private:
         std::vector<double> frequencies;
         Buffer<float> cosine, sine;
     };
-    std::vector<Angles> angles_;       // one per distinct set of frequencies
-    std::vector<int> angles_of_layer_;  // index into angles_
-    static constexpr int column_margin = 64;
+    static constexpr int column_margin = 64;  // of DistanceArgs::column
     void set_columns(const EncoderConfig& config);
 
+    std::vector<Angles> angles_;       // one per distinct set of frequencies
+    std::vector<int> angles_of_layer_;  // index into angles_
     Buffer<float> bias_;               // (H, 2 max_length - 1)
     Buffer<std::int32_t> columns_;     // by distance, with a margin on both sides
     int exact_distance_ = 0;

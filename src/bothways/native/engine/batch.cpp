@@ -40,4 +40,15 @@ void Batch::set_lengths(const EncoderConfig& config, const std::vector<std::int6
         for (int t = start[s]; t < start[s + 1]; ++t) sequence_of[t] = s;
 }
 
+void Batch::set_keys(const std::vector<std::int64_t>& counts) {
+    if (static_cast<int>(counts.size()) != sequences())
+        throw std::invalid_argument("expected a number of keys for each sequence");
+    for (int s = 0; s < sequences(); ++s) {
+        if (counts[s] < 1 || counts[s] > length(s))
+            throw std::invalid_argument("sequence " + std::to_string(s) + " has " + std::to_string(counts[s]) +
+                                        " keys: expected 1 to " + std::to_string(length(s)));
+        keys.push_back(static_cast<int>(counts[s]));
+    }
+}
+
 }  // namespace bothways

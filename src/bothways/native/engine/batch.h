@@ -16,6 +16,7 @@ struct Batch {
     const std::int64_t* segments = nullptr;  // (T), or null for segment 0 throughout
     std::vector<int> start;                  // (B + 1): the first token of each sequence, then T
     std::vector<int> sequence_of;            // (T): the sequence of each token
+    std::vector<int> keys;                   // (B): the first positions that are attended to; empty for all
 
     int sequences() const { return static_cast<int>(start.size()) - 1; }
     int tokens() const { return start.back(); }
@@ -26,6 +27,9 @@ struct Batch {
     // Throws std::invalid_argument.
     void set_lengths(const EncoderConfig& config, const std::vector<std::int64_t>& lengths,
                std::int64_t tokens);
+    // Fills `keys`, each 1 to the length of its sequence; call it after `set_lengths`.
+    // Throws std::invalid_argument.
+    void set_keys(const std::vector<std::int64_t>& counts);
 };
 
 // The sequences [first, last) of a batch: a unit of work.

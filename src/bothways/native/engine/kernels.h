@@ -108,6 +108,7 @@ struct AttentionArgs {
     bool causal = false;             // whether a query sees only keys up to its own position
     std::ptrdiff_t bias_step = -1;   // a bias by distance; otherwise floats from one query to the next
     DistanceArgs distances = {};     // of the first head; no bias then
+    int keys = -1;                   // queries see only the first `keys` positions; -1 for all
 };
 
 // Dot products of every query with every row, and the squared lengths of the rows.

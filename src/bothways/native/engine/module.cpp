@@ -97,12 +97,12 @@ public:
     }
 
     void hidden_states(const nb::object& values, const Ids& lengths, const nb::object& segments,
-                       const std::vector<int>& layers, Output out) {
+                       const std::vector<int>& layers, Output out, const nb::object& keys) {
         Request request;
         request.hidden_layers = layers;
         request.hidden = out.data();
         run(values, lengths, segments, request, out,
-            layers.size() * nb::len(values) * static_cast<std::size_t>(encoder_.config().d_model));
+            layers.size() * nb::len(values) * static_cast<std::size_t>(encoder_.config().d_model), keys);
     }
 
     void attention(const nb::object& values, const Ids& lengths, const nb::object& segments,
@@ -133,7 +133,8 @@ private:
     }
 
     void run(const nb::object& values, const Ids& lengths, const nb::object& segments,
-             const Request& request, const Output& out, std::size_t expected) {
+             const Request& request, const Output& out, std::size_t expected,
+             const nb::object& keys = nb::none()) {
         Batch batch;
         const auto tokens = static_cast<std::int64_t>(nb::len(values));
         Ids ids, segment_ids;
@@ -155,8 +156,14 @@ private:
         }
         if (out.size() != expected) throw std::invalid_argument("the output has the wrong size");
         const std::vector<std::int64_t> lengths_copy(lengths.data(), lengths.data() + lengths.size());
+        std::vector<std::int64_t> key_counts;
+        if (!keys.is_none()) {
+            const Ids counts = nb::cast<Ids>(keys, false);
+            key_counts.assign(counts.data(), counts.data() + counts.size());
+        }
         const nb::gil_scoped_release released;
         batch.set_lengths(encoder_.config(), lengths_copy, tokens);
+        if (!key_counts.empty()) batch.set_keys(key_counts);
         encoder_.run(batch, request);
     }
 
@@ -248,7 +255,7 @@ NB_MODULE(_engine, m) {
         .def("pool", &PythonEncoder::pool, "values"_a, "lengths"_a, "segments"_a.none(), "content"_a.none(),
              "modes"_a, "skip"_a, "out"_a)
         .def("hidden_states", &PythonEncoder::hidden_states, "values"_a, "lengths"_a,
-             "segments"_a.none(), "layers"_a, "out"_a)
+             "segments"_a.none(), "layers"_a, "out"_a, "keys"_a.none() = nb::none())
         .def("attention", &PythonEncoder::attention, "values"_a, "lengths"_a, "segments"_a.none(),
              "layers"_a, "out"_a);
 }

@@ -10,6 +10,7 @@ namespace {
 struct KeyRange {
     int first, last;
     KeyRange(const AttentionArgs& args, int query) : first(0), last(args.causal ? query + 1 : args.length) {
+        if (args.keys >= 0 && last > args.keys) last = args.keys;
         if (args.window < 0) return;
         if (query > args.window) first = query - args.window;
         if (last - query - 1 > args.window) last = query + args.window + 1;

@@ -77,7 +77,7 @@ const std::vector<Variant>& variants() {
         {"disentangled",
          [](EncoderConfig& c) {
              c.positions = Positions::disentangled, c.position_table = false;
-             c.relative_buckets = 80, c.relative_embedding_norm = true;
+             c.relative_buckets = 80, c.relative_embedding_norm = true, c.score_scale = 1 / std::sqrt(54.0);
              c.content_to_position = c.position_to_content = true;
              for (int distance = 1 - c.max_length; distance < c.max_length; ++distance) {
                  const int far = distance / 8 + (distance < 0 ? -18 : 18);
