@@ -54,13 +54,15 @@ def count_unknown(fitted: Sequence[FittedSequence], unknown: int | None) -> np.n
     return np.array([np.count_nonzero(_values(f) == unknown) for f in fitted], dtype=np.int64)
 
 
-def is_mostly_unknown(fitted: Sequence[FittedSequence], unknown_n: np.ndarray) -> np.ndarray:
-    """Whether more than half of the content of each sequence is unknown, bool (n,).
+def is_mostly_unknown(fitted: Sequence[FittedSequence], unknown_n: np.ndarray) -> list[bool]:
+    """Whether more than half of the content of each sequence is unknown.
 
     unknown_n: as `count_unknown` gives it.
     """
-    content = [f.num_tokens - _num_added(f.tokenized) for f in fitted]
-    return unknown_n > _MOSTLY * np.array(content, dtype=np.int64)
+    return [
+        unknown > _MOSTLY * (f.num_tokens - _num_added(f.tokenized))
+        for f, unknown in zip(fitted, unknown_n.tolist(), strict=True)
+    ]
 
 
 def has_mostly_unknown(tokenized: Tokenized, unknown: int) -> bool:
