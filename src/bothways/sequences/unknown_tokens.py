@@ -51,7 +51,7 @@ def count_unknown(fitted: Sequence[FittedSequence], unknown: int | None) -> np.n
     """
     if unknown is None:
         return np.zeros(len(fitted), dtype=np.int64)
-    return np.array([np.count_nonzero(_values(f) == unknown) for f in fitted], dtype=np.int64)
+    return np.array([_values(f).tolist().count(unknown) for f in fitted], dtype=np.int64)
 
 
 def is_mostly_unknown(fitted: Sequence[FittedSequence], unknown_n: np.ndarray) -> list[bool]:
