@@ -60,7 +60,7 @@ def is_mostly_unknown(fitted: Sequence[FittedSequence], unknown_n: np.ndarray) -
     unknown_n: as `count_unknown` gives it.
     """
     return [
-        unknown > _MOSTLY * (f.num_tokens - _num_added(f.tokenized))
+        unknown > _MOSTLY * max(f.num_tokens - _num_added(f.tokenized), 0)
         for f, unknown in zip(fitted, unknown_n.tolist(), strict=True)
     ]
 
