@@ -46,10 +46,11 @@ def pool_sequences(
     advance: called with the number of tokens of each batch when it is done.
     """
     vectors = np.empty((len(fitted), backend.config.d_model * len(modes)), dtype=np.float32)
-    whole = [i for i, f in enumerate(fitted) if len(f.windows) == 1]
-    for batch in plan_batches([fitted[i].num_tokens for i in whole], max_tokens):
-        indices = [whole[j] for j in batch.tolist()]
-        packed = pack([fitted[i] for i in indices], added_ids)
+    whole = np.array([i for i, f in enumerate(fitted) if len(f.windows) == 1], dtype=np.int64)
+    lengths = [fitted[i].num_tokens for i in whole.tolist()]
+    for batch in plan_batches(lengths, max_tokens):
+        indices = whole[batch]
+        packed = pack([fitted[i] for i in indices.tolist()], added_ids)
         vectors[indices] = backend.pool(packed, modes, skip=skip)
         advance(packed.num_tokens)
     for i, f in enumerate(fitted):

@@ -249,7 +249,7 @@ class Session:
 
     def num_unknown(self, fitted: Sequence[FittedSequence]) -> np.ndarray:
         """Unknown tokens among those of each sequence that are encoded, int64 (n,)."""
-        return count_unknown(fitted, self._unknown_id)
+        return np.array(count_unknown(fitted, self._unknown_id), dtype=np.int64)
 
     def is_unknown(self, fitted: FittedSequence) -> np.ndarray:
         """Whether the token at each merged position is unknown to the model, bool (L,)."""
@@ -290,7 +290,7 @@ class Session:
         """Indices of the sequences of which most tokens are unknown."""
         if self._unknown_id is None:
             return []
-        mostly = is_mostly_unknown(fitted, self.num_unknown(fitted))
+        mostly = is_mostly_unknown(fitted, count_unknown(fitted, self._unknown_id))
         return [index for index, is_mostly in enumerate(mostly) if is_mostly]
 
     @cached_property
