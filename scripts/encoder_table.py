@@ -125,10 +125,10 @@ def outcome(row: Row, folder: Path) -> tuple[Status, str]:
         try:
             encoder = bothways.load(folder, backend="native", threads=1)
             unread = checkpoints.read_folder(folder).unread_heads
-            if encoder.spec.late_interaction is None:
-                encoder.encode([_sequence(row, encoder)])
+            if encoder.spec.late_interaction:
+                encoder.multi_vector([_sequence(row, encoder)], role="document")
             else:
-                encoder.multi_vector(["the river"], role="document")
+                encoder.encode([_sequence(row, encoder)])
         except BothwaysError as error:
             return "refused", _brief(str(error), folder)
     notes = list(dict.fromkeys(_brief(str(each.message), folder) for each in caught))

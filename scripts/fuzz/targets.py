@@ -52,7 +52,9 @@ TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##b", "ab", "c", "
 CONFIG = EncoderConfig(
     num_layers=1, num_heads=2, d_model=8, d_ff=8, max_length=16, vocab_size=16, num_segments=2
 )
-ORIGIN = {field.name: "x" if field.type is str else 4 for field in dataclasses.fields(Origin)}
+ORIGIN = {field.name: "x" if field.type is str else 4 for field in dataclasses.fields(Origin)} | {
+    "vectors_as": "f32"
+}
 
 
 def _write_npy(folder: Path) -> None:
