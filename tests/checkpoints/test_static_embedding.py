@@ -113,7 +113,7 @@ def test_eight_bit_rows_with_weights_are_multiplied(folder: Path) -> None:
     assert np.abs(found - expected(folder, TEXTS)).max() < 1e-6
 
 
-def test_a_limit_of_the_tokenizer_is_kept(folder: Path) -> None:
+def test_a_limit_of_the_tokenizer_is_kept(folder: Path, tmp_path: Path) -> None:
     limited = tokenizer()
     limited.enable_truncation(2)
     limited.save(str(folder / "tokenizer.json"))
@@ -122,6 +122,8 @@ def test_a_limit_of_the_tokenizer_is_kept(folder: Path) -> None:
     with pytest.warns(TruncationWarning):
         found = encoder.encode(TEXTS, on_unknown="ignore")
     assert np.abs(found - expected(folder, TEXTS)).max() < 1e-6
+    export(read_folder(folder), tmp_path / "out", "sentence-transformers")
+    assert np.abs(found - expected(tmp_path / "out", TEXTS)).max() < 1e-6
 
 
 @pytest.mark.parametrize("to", ["sentence-transformers", "bothways"])
