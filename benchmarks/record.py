@@ -5,13 +5,14 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DISTRIBUTIONS", "RESULTS", "describe_run", "use_cores", "write"]
+__all__ = ["DISTRIBUTIONS", "RESULTS", "describe_run", "processor_slug", "use_cores", "write"]
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -43,6 +44,12 @@ def describe_run(distributions: Sequence[str] = DISTRIBUTIONS) -> dict[str, Any]
         },
         "versions": {name: v for name in distributions if (v := _version(name)) is not None},
     }
+
+
+def processor_slug(report: dict[str, Any]) -> str:
+    """The processor of a run as part of a path, for results that are kept for each processor."""
+    name = str(report["machine"]["processor"]).lower()
+    return re.sub(r"[^a-z0-9]+", "-", name).strip("-") or "unknown"
 
 
 def write(report: dict[str, Any], output: Path | None, default: str) -> None:

@@ -22,7 +22,6 @@ halving the last step. This program runs on the same cores as the servers.
 import argparse
 import contextlib
 import dataclasses
-import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -281,8 +280,7 @@ def _print(name: str, figures: dict[str, Any]) -> None:
 
 def _folder(report: dict[str, Any]) -> Path:
     """The folder of results for this processor."""
-    processor = re.sub(r"[^a-z0-9]+", "-", str(report["machine"]["processor"]).lower()).strip("-")
-    return record.RESULTS / "serve_load" / (processor or "unknown")
+    return record.RESULTS / "serve_load" / record.processor_slug(report)
 
 
 def _arguments() -> argparse.Namespace:

@@ -78,6 +78,14 @@ def test_unknown_tokens_that_are_cut_off_are_not_counted(residues: Encoder) -> N
     assert residues.encode_detailed(text).num_unknown == 0
 
 
+def test_a_sequence_of_which_only_a_part_of_the_prompt_is_kept_is_not_unknown(
+    residues: Encoder,
+) -> None:
+    detailed = residues.encode_detailed(["A C"], prompt="A " * 8, max_length=4)
+    assert detailed.truncated.tolist() == [True]
+    assert detailed.mostly_unknown.tolist() == [False]
+
+
 def test_the_prompt_does_not_hide_unknown_tokens(residues: Encoder) -> None:
     with pytest.warns(UnknownTokenWarning):
         residues.encode("ACDE", prompt="A A A A ")

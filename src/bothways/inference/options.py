@@ -16,6 +16,8 @@ __all__ = ["OnUnknown", "RunOptions", "VectorOptions", "check_count"]
 
 OnUnknown = Literal["warn", "error", "ignore"]
 
+_ON_OVERFLOW, _ON_UNKNOWN = get_args(OnOverflow), get_args(OnUnknown)
+
 
 @dataclasses.dataclass(frozen=True)
 class RunOptions:
@@ -45,9 +47,9 @@ class RunOptions:
     max_length: int | None = None
 
     def __post_init__(self) -> None:
-        if self.on_overflow not in get_args(OnOverflow):
+        if self.on_overflow not in _ON_OVERFLOW:
             raise InputError(f"on_overflow={self.on_overflow!r}: expected {_one_of(OnOverflow)}")
-        if self.on_unknown not in get_args(OnUnknown):
+        if self.on_unknown not in _ON_UNKNOWN:
             raise InputError(f"on_unknown={self.on_unknown!r}: expected {_one_of(OnUnknown)}")
         check_prompt_arguments(self.prompt, self.prompt_name, self.role)
         check_count("max_tokens", self.max_tokens)

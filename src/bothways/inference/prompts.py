@@ -33,6 +33,8 @@ def check_prompt_arguments(
     Raises:
         InputError: naming the arguments.
     """
+    if prompt is None and prompt_name is None and role is None:
+        return
     arguments = {"prompt": prompt, "prompt_name": prompt_name, "role": role}
     for name in ("prompt", "prompt_name"):
         if not isinstance(arguments[name], str | None):

@@ -47,9 +47,11 @@ def pool_sequences(
     """
     vectors = np.empty((len(fitted), backend.config.d_model * len(modes)), dtype=np.float32)
     whole = np.array([i for i, f in enumerate(fitted) if len(f.windows) == 1], dtype=np.int64)
-    for batch in plan_batches([fitted[i].num_tokens for i in whole], max_tokens):
-        packed = pack([fitted[i] for i in whole[batch]], added_ids)
-        vectors[whole[batch]] = backend.pool(packed, modes, skip=skip)
+    lengths = [fitted[i].num_tokens for i in whole.tolist()]
+    for batch in plan_batches(lengths, max_tokens):
+        indices = whole[batch]
+        packed = pack([fitted[i] for i in indices.tolist()], added_ids)
+        vectors[indices] = backend.pool(packed, modes, skip=skip)
         advance(packed.num_tokens)
     for i, f in enumerate(fitted):
         if len(f.windows) > 1:

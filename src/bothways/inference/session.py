@@ -249,7 +249,7 @@ class Session:
 
     def num_unknown(self, fitted: Sequence[FittedSequence]) -> np.ndarray:
         """Unknown tokens among those of each sequence that are encoded, int64 (n,)."""
-        return count_unknown(fitted, self._unknown_id)
+        return np.array(count_unknown(fitted, self._unknown_id), dtype=np.int64)
 
     def is_unknown(self, fitted: FittedSequence) -> np.ndarray:
         """Whether the token at each merged position is unknown to the model, bool (L,)."""
@@ -263,8 +263,8 @@ class Session:
     ) -> None:
         """Warn if any sequence was cut, or consists mostly of unknown tokens, with their number."""
         runner.warn_of_truncation(fitted, self.max_length_of(options))
-        if options.on_unknown == "warn" and (mostly := self._mostly_unknown(fitted)).size:
-            first = int(mostly[0])
+        if options.on_unknown == "warn" and (mostly := self._mostly_unknown(fitted)):
+            first = mostly[0]
             advice = explain_unknown(rows[first], self.reader)
             message = (
                 f"{len(mostly)} of {len(fitted)} sequences consist mostly of tokens that the model "
@@ -279,18 +279,19 @@ class Session:
         Raises:
             InputError: naming the first that does.
         """
-        for index in self._mostly_unknown(fitted)[:1].tolist():
+        for index in self._mostly_unknown(fitted)[:1]:
             raise InputError(
                 f"{self.num_unknown(fitted)[index]} of {fitted[index].num_tokens} tokens are "
                 f"unknown to the model; {explain_unknown(rows[index], self.reader)}",
                 sequence=index,
             )
 
-    def _mostly_unknown(self, fitted: Sequence[FittedSequence]) -> np.ndarray:
-        """Indices of the sequences of which most tokens are unknown, int64."""
+    def _mostly_unknown(self, fitted: Sequence[FittedSequence]) -> list[int]:
+        """Indices of the sequences of which most tokens are unknown."""
         if self._unknown_id is None:
-            return np.zeros(0, dtype=np.int64)
-        return np.flatnonzero(is_mostly_unknown(fitted, self.num_unknown(fitted)))
+            return []
+        mostly = is_mostly_unknown(fitted, count_unknown(fitted, self._unknown_id))
+        return [index for index, is_mostly in enumerate(mostly) if is_mostly]
 
     @cached_property
     def _unknown_id(self) -> int | None:

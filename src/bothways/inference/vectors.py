@@ -172,7 +172,7 @@ def encode_detailed(
         num_tokens=runner.num_tokens(fitted),
         truncated=runner.truncated(fitted),
         num_unknown=(num_unknown := session.num_unknown(fitted)),
-        mostly_unknown=is_mostly_unknown(fitted, num_unknown),
+        mostly_unknown=np.array(is_mostly_unknown(fitted, num_unknown.tolist()), dtype=bool),
     )
     return vectors[0] if single else vectors
 

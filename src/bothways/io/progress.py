@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 __all__ = ["ProgressCallback", "show_progress"]
 
@@ -9,26 +10,29 @@ ProgressCallback = Callable[[int, int], None]
 """Called after each batch with the number of tokens done and the total number of tokens."""
 
 
-@contextlib.contextmanager
-def show_progress(progress: bool | ProgressCallback, total: int) -> Iterator[Callable[[int], None]]:
-    """Yield a function to call with the number of tokens of each finished batch.
+def show_progress(
+    progress: bool | ProgressCallback, total: int
+) -> AbstractContextManager[Callable[[int], None]]:
+    """A context with a function to call with the number of tokens of each finished batch.
 
     progress: True for a bar on standard error, False for nothing. total: number of tokens.
     """
     if progress is False:
-        yield lambda _: None
-    elif progress is True:
-        with _bar(total) as advance:
-            yield advance
-    else:
-        report, done = progress, 0
+        return contextlib.nullcontext(_ignore)
+    if progress is True:
+        return _bar(total)
+    report, done = progress, 0
 
-        def advance_callback(tokens: int) -> None:
-            nonlocal done
-            done += tokens
-            report(done, total)
+    def advance(tokens: int) -> None:
+        nonlocal done
+        done += tokens
+        report(done, total)
 
-        yield advance_callback
+    return contextlib.nullcontext(advance)
+
+
+def _ignore(_: int) -> None:
+    """Show no progress."""
 
 
 @contextlib.contextmanager

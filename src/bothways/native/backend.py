@@ -4,8 +4,7 @@ B sequences, T packed tokens, D model width, H heads, L positions of one sequenc
 """
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, assert_never, get_args
 
 import numpy as np
@@ -28,12 +27,12 @@ else:
     _IMPORT_ERROR = None
 
 __all__ = [
+    "EngineErrors",
     "NativeBackend",
     "Precision",
     "available_isas",
     "choose_isa",
     "default_threads",
-    "engine_errors",
     "int8_scheme",
     "is_built",
     "num_threads",
@@ -196,7 +195,7 @@ class NativeBackend:
         check_skip(batch, skip)
         content = None if batch.content is None else np.ascontiguousarray(batch.content, np.uint8)
         out = np.empty((len(lengths), self.config.d_model * len(modes)), np.float32)
-        with engine_errors():
+        with EngineErrors():
             self._engine.pool(values, lengths, segments, content, list(modes), skip, out)
         return out
 
@@ -212,7 +211,7 @@ class NativeBackend:
         indices = _layer_indices(layers, self.config.num_layers + 1)
         keys = None if batch.num_keys is None else np.ascontiguousarray(batch.num_keys, np.int64)
         out = np.empty((len(indices), len(values), self.config.d_model), np.float32)
-        with engine_errors():
+        with EngineErrors():
             self._engine.hidden_states(values, lengths, segments, indices, out, keys)
         return out
 
@@ -235,7 +234,7 @@ class NativeBackend:
         unique, inverse = np.unique(indices, return_inverse=True)
         shape = (len(unique), self.config.num_heads, len(values), len(values))
         out = np.empty(shape, np.float32)
-        with engine_errors():
+        with EngineErrors():
             self._engine.attention(values, lengths, segments, unique.tolist(), out)
         return out[inverse]
 
@@ -268,16 +267,22 @@ def require_engine() -> None:
         ) from _IMPORT_ERROR
 
 
-@contextmanager
-def engine_errors() -> Iterator[None]:
-    """Turn the engine's RuntimeError, a thread that cannot be started, into a BackendError."""
-    try:
-        yield
-    except RuntimeError as error:
-        raise BackendError(
-            f"native engine: {error}; use fewer threads (threads=1 or BOTHWAYS_THREADS=1 needs no "
-            "other), or raise the limit on processes (`ulimit -u`, or the container's pids limit)"
-        ) from error
+class EngineErrors:
+    """A context that turns the engine's RuntimeError, a thread that cannot be started, into a
+    BackendError.
+    """
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, _: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        if isinstance(error, RuntimeError):
+            raise BackendError(
+                f"native engine: {error}; use fewer threads (threads=1 or BOTHWAYS_THREADS=1 needs "
+                "no other), or raise the limit on processes (`ulimit -u`, or the container's pids "
+                "limit)"
+            ) from error
 
 
 def _layer_indices(layers: Sequence[int], count: int) -> list[int]:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int32, UInt64
 
 from bothways.errors import BackendError
-from bothways.native.backend import choose_isa, engine_errors, num_threads, require_engine
+from bothways.native.backend import EngineErrors, choose_isa, num_threads, require_engine
 
 __all__ = ["VectorScanner", "hamming_distances", "scan_vectors"]
 
@@ -55,7 +55,7 @@ class VectorScanner:
         queries = np.ascontiguousarray(queries, np.float32)
         products = np.empty((len(queries), len(rows)), np.float32)
         squares = np.empty(len(rows), np.float32)
-        with engine_errors():
+        with EngineErrors():
             self._scanner.dots(rows, queries, products, squares)
         return products, squares
 
@@ -65,7 +65,7 @@ class VectorScanner:
         """Number of bits in which each row differs from the query."""
         rows = np.ascontiguousarray(rows, np.uint64)
         distances = np.empty(len(rows), np.int32)
-        with engine_errors():
+        with EngineErrors():
             self._scanner.hamming(rows, np.ascontiguousarray(query, np.uint64), distances)
         return distances
 

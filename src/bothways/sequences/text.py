@@ -136,7 +136,9 @@ class TextReader:
     def _to_tokenized(self, read: EncodedText, prompt: str, prompt_tokens: int) -> Tokenized:
         text, encoding, positions = read
         kept = slice(None) if positions is None else positions
-        values = np.array(encoding.ids, dtype=np.int64)[kept]
+        values = np.array(encoding.ids, dtype=np.int64)
+        if positions is not None:
+            values = values[positions]
         describe = partial(self._describe, text, prompt, kept)
         is_whole = positions is None
         if isinstance(text, str):
@@ -167,7 +169,8 @@ class TextReader:
 
         start: index of the first text, for messages.
         """
-        texts = [_prepend(prompt, text) for text in texts]
+        if prompt:
+            texts = [_prepend(prompt, text) for text in texts]
         encoded = [
             self._encode_beginning(text, prompt, max_length, index)
             for index, text in enumerate(texts, start)

@@ -44,23 +44,25 @@ def unknown_id(reader: SequenceReader | None) -> int | None:
     return next((index for index in ids if index is not None), None)
 
 
-def count_unknown(fitted: Sequence[FittedSequence], unknown: int | None) -> np.ndarray:
-    """Unknown tokens among those of each sequence that are encoded, int64 (n,).
+def count_unknown(fitted: Sequence[FittedSequence], unknown: int | None) -> list[int]:
+    """Unknown tokens among those of each sequence that are encoded.
 
     Tokens of a prompt do not count.
     """
     if unknown is None:
-        return np.zeros(len(fitted), dtype=np.int64)
-    return np.array([np.count_nonzero(_values(f) == unknown) for f in fitted], dtype=np.int64)
+        return [0] * len(fitted)
+    return [_values(f).tolist().count(unknown) for f in fitted]
 
 
-def is_mostly_unknown(fitted: Sequence[FittedSequence], unknown_n: np.ndarray) -> np.ndarray:
-    """Whether more than half of the content of each sequence is unknown, bool (n,).
+def is_mostly_unknown(fitted: Sequence[FittedSequence], counts: Sequence[int]) -> list[bool]:
+    """Whether more than half of the content of each sequence is unknown.
 
-    unknown_n: as `count_unknown` gives it.
+    counts: of unknown tokens, as `count_unknown` gives them.
     """
-    content = [f.num_tokens - _num_added(f.tokenized) for f in fitted]
-    return unknown_n > _MOSTLY * np.array(content, dtype=np.int64)
+    return [
+        count > _MOSTLY * max(f.num_tokens - _num_added(f.tokenized), 0)
+        for f, count in zip(fitted, counts, strict=True)
+    ]
 
 
 def has_mostly_unknown(tokenized: Tokenized, unknown: int) -> bool:
