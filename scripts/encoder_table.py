@@ -80,7 +80,15 @@ _MODULES: dict[str, tuple[str, dict[str, Any]]] = {
     "Normalize": ("sentence_transformers.models.Normalize", {}),
     "StaticEmbedding": ("sentence_transformers.models.StaticEmbedding", {}),
     "Router": ("sentence_transformers.models.Router", {}),
-    "PyLateDense": ("pylate.models.Dense.Dense", {}),
+    "PyLateDense": (
+        "pylate.models.Dense.Dense",
+        {
+            "in_features": 24,
+            "out_features": 16,
+            "bias": False,
+            "activation_function": "torch.nn.modules.linear.Identity",
+        },
+    ),
 }
 
 Status = Literal["loads", "loads with a note", "refused"]
@@ -117,7 +125,10 @@ def outcome(row: Row, folder: Path) -> tuple[Status, str]:
         try:
             encoder = bothways.load(folder, backend="native", threads=1)
             unread = checkpoints.read_folder(folder).unread_heads
-            encoder.encode([_sequence(row, encoder)])
+            if encoder.spec.late_interaction:
+                encoder.multi_vector([_sequence(row, encoder)], role="document")
+            else:
+                encoder.encode([_sequence(row, encoder)])
         except BothwaysError as error:
             return "refused", _brief(str(error), folder)
     notes = list(dict.fromkeys(_brief(str(each.message), folder) for each in caught))
@@ -287,8 +298,13 @@ def _write_modules(names: Sequence[str], folder: Path) -> None:
     modules = [
         {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}
     ]
-    if "StaticEmbedding" in names or "Router" in names:
+    if "Router" in names:
         modules = []
+    if "StaticEmbedding" in names:
+        modules = [{"idx": 0, "name": "0", "path": "", "type": _MODULES["StaticEmbedding"][0]}]
+        table = np.ones((len(_TOKENS), 24), np.float32)
+        write_safetensors(folder / "model.safetensors", {"embedding.weight": table})
+        names = [name for name in names if name != "StaticEmbedding"]
     for index, name in enumerate(names, len(modules)):
         kind, settings = _MODULES[name]
         path = f"{index}_{name}"
@@ -296,13 +312,15 @@ def _write_modules(names: Sequence[str], folder: Path) -> None:
         width = {"word_embedding_dimension": 24} if "Pooling" in name else {}
         if settings:
             (folder / path / "config.json").write_text(json.dumps({**settings, **width}))
-        if name == "Dense":
-            arrays = {
-                "linear.weight": np.ones((16, 24), np.float32),
-                "linear.bias": np.ones(16, np.float32),
-            }
+        if "Dense" in name:
+            shapes = {"linear.weight": (16, 24), "linear.bias": (16,)}
+            if not settings["bias"]:
+                del shapes["linear.bias"]
+            arrays = {key: np.ones(shape, np.float32) for key, shape in shapes.items()}
             write_safetensors(folder / path / "model.safetensors", arrays)
         modules.append({"idx": index, "name": str(index), "path": path, "type": kind})
+    if "PyLateDense" in names:
+        (folder / "config_sentence_transformers.json").write_text('{"model_type": "ColBERT"}')
     (folder / "modules.json").write_text(json.dumps(modules))
 
 

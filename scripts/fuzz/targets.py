@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import feather
+from safetensors.numpy import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 import bothways
@@ -51,7 +52,9 @@ TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##b", "ab", "c", "
 CONFIG = EncoderConfig(
     num_layers=1, num_heads=2, d_model=8, d_ff=8, max_length=16, vocab_size=16, num_segments=2
 )
-ORIGIN = {field.name: "x" if field.type is str else 4 for field in dataclasses.fields(Origin)}
+ORIGIN = {field.name: "x" if field.type is str else 4 for field in dataclasses.fields(Origin)} | {
+    "vectors_as": "f32"
+}
 
 
 def _write_npy(folder: Path) -> None:
@@ -190,6 +193,22 @@ def _write_modules(folder: Path) -> None:
         (folder / path / "config.json").write_text(json.dumps(settings))
     arrays = {f"norm.{name}": np.ones(8) for name in ("weight", "bias")}
     write_safetensors(folder / path / "model.safetensors", arrays)
+    (folder / "modules.json").write_text(json.dumps(modules))
+
+
+def _write_static_embedding(folder: Path) -> None:
+    """A table of static embeddings, with the weights of model2vec."""
+    tokenizer = _tokenizer()
+    tokenizer.enable_truncation(8)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    arrays: dict[str, np.ndarray] = {
+        "embeddings": np.ones((4, 8), np.float32),
+        "mapping": np.arange(len(TOKENS)) % 4,
+        "weights": np.ones(len(TOKENS)),
+    }
+    save_file(arrays, folder / "model.safetensors")
+    kinds = ("StaticEmbedding", "Normalize")
+    modules = [{"path": "", "type": f"sentence_transformers.models.{kind}"} for kind in kinds]
     (folder / "modules.json").write_text(json.dumps(modules))
 
 
@@ -358,6 +377,7 @@ TARGETS: dict[str, Target] = {
     "model-unknown-head": Target(_write_unknown_head, _encode("ab c")),
     "model-ernie": Target(_write_ernie, _encode("ab c")),
     "model-modules": Target(_write_modules, _encode("ab c")),
+    "model-static": Target(_write_static_embedding, _encode("ab c")),
     "model-hub": Target(_write_pickled_model, _convert),
     "wrong-folders": Target(_write_wrong_folders, _read_wrong_folders),
     "model-torch": Target(_write_torch_weights, _encode("ab c")),

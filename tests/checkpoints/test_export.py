@@ -151,7 +151,6 @@ def test_a_model_of_bothways_is_exported_as_a_family_that_can_express_it(
     [
         ({"norm": "rms"}, "norm='rms'"),
         ({"position_embedding": "sinusoidal"}, "position_embedding='sinusoidal'"),
-        ({"position_embedding": "none"}, "position_embedding='none'"),
         ({"input": "vectors", "vocab_size": 0, "num_channels": 3}, "vocab"),
     ],
 )

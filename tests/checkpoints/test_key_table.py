@@ -152,8 +152,8 @@ def test_a_written_model_of_every_family_is_read_unchanged(
     rng = np.random.default_rng(seed)
     ours = {name: rng.standard_normal(shape) for name, shape in names.items()}
     key_table = FAMILIES[model_type].tables[number]
-    if not key_table.knows(names):  # the second table of ESM has no table of positions
-        assert config.position_embedding == "learned"
+    if not key_table.knows(names):  # a table of another variant of the family
+        assert any(other.knows(names) for other in FAMILIES[model_type].tables)
         return
     theirs = key_table.write(ours, {})
     written, other = key_table.prefixes[0], key_table.prefixes[prefix % len(key_table.prefixes)]

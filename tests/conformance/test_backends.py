@@ -235,6 +235,12 @@ POINTS: dict[str, EncoderConfig] = {
     "causal, windows": _point(
         attention_direction="causal", windows=(None, 4, 0), num_heads=2, num_key_value_heads=1
     ),
+    "no layers": _point(
+        num_layers=0, num_heads=1, d_ff=1, position_embedding="none", embedding_norm=False
+    ),
+    "no layers, norms and a projection": _point(
+        num_layers=0, embedding_size=6, num_segments=2, final_norm=True
+    ),
     "one number wide": _point(num_heads=5, d_model=5, d_ff=1),
 }
 
@@ -308,7 +314,7 @@ def test_hidden_states_of_every_layer_equal_the_definition(pair: Pair) -> None:
             assert error(found[layer], expected) < TOLERANCE, f"layer {layer}"
 
 
-@every_point
+@pytest.mark.parametrize("point", [name for name, c in POINTS.items() if c.num_layers])
 def test_attention_probabilities_equal_the_definition(pair: Pair) -> None:
     config = pair.oracle.config
     layers = range(config.num_layers)

@@ -52,7 +52,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     ({"activation": "tanh"}, "activation='tanh': expected one of relu, gelu, gelu_tanh, silu"),
     ({"rotary_precision": "int8"}, "rotary_precision='int8': expected one of exact, float16"),
-    ({"num_layers": 0}, "num_layers=0: expected at least 1"),
+    ({"num_layers": -1}, "num_layers=-1: expected at least 0"),
     ({"num_heads": 0}, "num_heads=0: expected at least 1"),
     ({"d_model": -8}, "d_model=-8: expected at least 1"),
     ({"d_ff": 0}, "d_ff=0: expected at least 1"),

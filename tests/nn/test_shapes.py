@@ -15,7 +15,7 @@ CONFIG = EncoderConfig(num_layers=1, num_heads=2, d_model=8, d_ff=4, vocab_size=
 
 def test_a_wrong_shape_raises_in_the_torch_backend() -> None:
     q, k = torch.zeros(5, 2, 4), torch.zeros(5, 2, 3)
-    with pytest.raises(TypeCheckError, match="k_THK"):
+    with pytest.raises(TypeCheckError, match="k_TGK"):
         attend(q, k, q, Lengths([5]))
     with pytest.raises(TypeCheckError, match="x_TD"):
         pool(torch.zeros(5, 2, 4), Lengths([5]), "mean")

@@ -84,6 +84,7 @@ def read_bothways(folder: Path) -> ModelBundle:
         lowercase=fields.flag("lowercase"),
         max_length=min(config.max_length, fields.integer("max_length", at_least=1)),
         dimensions=fields.optional_integer("dimensions", at_least=1),
+        empty_token=_empty_token(fields, config),
         late_interaction=_late_interaction(fields),
     )
     fields.finish("a bothways folder")
@@ -118,6 +119,8 @@ def write_bothways(folder: Path, model: ModelBundle) -> None:
         "heads": [head.to_dict() for head in spec.heads],
         "head_settings": dict(model.source_settings),
     }
+    if spec.empty_token is not None:
+        settings["empty_token"] = spec.empty_token
     if spec.late_interaction is not None:
         settings["late_interaction"] = spec.late_interaction.to_dict()
     write_json(folder / SETTINGS_FILE, settings)
@@ -145,6 +148,16 @@ def _config(fields: Fields, version: int) -> AnyConfig:
     if config.num_layers > MAX_LAYERS:
         raise CheckpointError(f"{fields.file}: encoder: {config.num_layers:,} layers; refused")
     return config
+
+
+def _empty_token(fields: Fields, config: AnyConfig) -> int | None:
+    token = fields.optional_integer("empty_token", at_least=0)
+    if token is not None and token >= config.vocab_size:
+        raise CheckpointError(
+            f"{fields.file}: empty_token={token}: expected an id below "
+            f"vocab_size={config.vocab_size}"
+        )
+    return token
 
 
 def _late_interaction(fields: Fields) -> LateInteraction | None:

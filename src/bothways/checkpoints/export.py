@@ -10,6 +10,7 @@ from bothways.checkpoints.onnx import write_loader_files, write_onnx
 from bothways.checkpoints.reader_files import write_length_limit
 from bothways.checkpoints.readers import open_reader
 from bothways.checkpoints.sentence_transformers_export import write_modules
+from bothways.checkpoints.static_embedding_folder import write_static_embedding
 from bothways.checkpoints.transformers_export import write_transformers
 from bothways.errors import DataFileError, UnsupportedModel
 from bothways.io.atomic import atomic_folder
@@ -87,11 +88,23 @@ def _write(out: Path, model: ModelBundle, to: Format) -> list[str]:
             f"{model.path}: a model of late interaction, which is exported to bothways, or its "
             "encoder to transformers"
         )
+    if to == "transformers" and model.spec.empty_token is not None:
+        raise UnsupportedModel(
+            f"{model.path}: static embeddings, for which transformers has no class; export them "
+            "to sentence-transformers"
+        )
     match to:
         case "bothways":
             write_bothways(out, model)
             model.copy_reader_files(out)
             return []
+        case "sentence-transformers" if model.spec.empty_token is not None:
+            write_static_embedding(out, model)
+            write_modules(out, model)
+            return [
+                f"the head for {head.task}: StaticEmbedding of sentence-transformers has none"
+                for head in model.spec.heads
+            ]
         case "transformers" | "sentence-transformers":
             left_out = write_transformers(out, model)
             model.copy_reader_files(out)

@@ -21,7 +21,11 @@ def open_reader(model: ModelBundle) -> SequenceReader | None:
         CheckpointError: as `open_folder_reader`.
     """
     return open_folder_reader(
-        model.reader_path, model.config, lowercase=model.spec.lowercase, family=model.family
+        model.reader_path,
+        model.config,
+        lowercase=model.spec.lowercase,
+        family=model.family,
+        empty_token=model.spec.empty_token,
     )
 
 
@@ -34,7 +38,12 @@ def missing_tokenizer(model: ModelBundle) -> str:
 
 
 def open_folder_reader(
-    folder: Path, config: EncoderShape, *, lowercase: bool = False, family: str | None = None
+    folder: Path,
+    config: EncoderShape,
+    *,
+    lowercase: bool = False,
+    family: str | None = None,
+    empty_token: int | None = None,
 ) -> SequenceReader | None:
     """The reader of a folder, for an encoder with this config; None if no file defines one.
 
@@ -44,6 +53,8 @@ def open_folder_reader(
 
     lowercase: lowercase texts before tokenizing them.
     family: the model's, for a folder whose config.json does not name it.
+    empty_token: that of the model's spec; if it has one, `tokenizer.json` alone is read, and puts
+        no special tokens around texts.
 
     Raises:
         CheckpointError: if a file is malformed, does not fit the config, or needs converting first.
@@ -57,16 +68,24 @@ def open_folder_reader(
     if has_file(folder / ALPHABET_FILE):
         return _symbol_reader(Alphabet.open(folder / ALPHABET_FILE), folder, config, lowercase)
     # Imported here: models of symbols and series work without the tokenizers library.
-    from bothways.checkpoints.tokenizers.files import open_tokenizer
+    from bothways.checkpoints.tokenizers.files import open_bare_tokenizer, open_tokenizer
     from bothways.sequences.text import TextReader
 
-    tokenizer = open_tokenizer(folder, lowercase=lowercase, family=family)
+    if empty_token is None:
+        tokenizer = open_tokenizer(folder, lowercase=lowercase, family=family)
+    else:
+        tokenizer = open_bare_tokenizer(folder, lowercase=lowercase)
     if tokenizer is None:
         return None
     if isinstance(tokenizer, Alphabet):
         return _symbol_reader(tokenizer, folder, config, lowercase)
     try:
-        return TextReader(tokenizer, vocab_size=config.vocab_size, num_segments=config.num_segments)
+        return TextReader(
+            tokenizer,
+            vocab_size=config.vocab_size if empty_token is None else empty_token,
+            num_segments=config.num_segments,
+            empty_token=empty_token,
+        )
     except CheckpointError as error:
         raise CheckpointError(f"{folder}: {error}") from None
 

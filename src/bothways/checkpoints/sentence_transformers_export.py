@@ -23,7 +23,10 @@ _MODULES = {"dense": "Dense", "layer_norm": "LayerNorm", "normalize": "Normalize
 
 
 def write_modules(out: Path, model: ModelBundle) -> None:
-    """Write pooling, dense layers, normalization and prompts into a folder of transformers.
+    """Write pooling, dense layers, normalization and prompts into the folder of an encoder.
+
+    That is a folder of transformers, or the table and tokenizer of static embeddings, which have
+    no module for their mean.
 
     Raises:
         UnsupportedModel: if the other library lacks the pooling or the activation of a dense layer.
@@ -34,18 +37,24 @@ def write_modules(out: Path, model: ModelBundle) -> None:
         raise UnsupportedModel(
             f"{model.path}: sentence-transformers has no pooling {missing[0]!r}; 'mean' is nearest"
         )
-    modules = [("Transformer", ""), ("Pooling", "1_Pooling")]
-    _write_pooling(out / "1_Pooling", spec)
-    for number, module in enumerate(spec.modules, start=2):
+    if spec.empty_token is not None:
+        modules = [("StaticEmbedding", "")]
+    else:
+        modules = [("Transformer", ""), ("Pooling", "1_Pooling")]
+        _write_pooling(out / "1_Pooling", spec)
+        settings = {"max_seq_length": spec.max_length, "do_lower_case": spec.lowercase}
+        write_json(out / SETTINGS_FILES[0], settings)
+    first = len(modules)
+    for number, module in enumerate(spec.modules, start=first):
         name = _MODULES[module.kind]
         modules.append((name, f"{number}_{name}"))
         match module:
             case Dense():
-                prefix = f"modules.{number - 2}."
+                prefix = f"modules.{number - first}."
                 weights = {name: model.module_weights[prefix + name] for name in _names(module)}
                 _write_dense(out / f"{number}_Dense", module, weights)
             case PooledLayerNorm():
-                prefix = f"modules.{number - 2}."
+                prefix = f"modules.{number - first}."
                 weights = {name: model.module_weights[prefix + name] for name in ("weight", "bias")}
                 _write_layer_norm(out / f"{number}_LayerNorm", module, weights)
             case Normalize():
@@ -55,8 +64,6 @@ def write_modules(out: Path, model: ModelBundle) -> None:
         for i, (name, path) in enumerate(modules)
     ]
     write_json(out / "modules.json", entries)
-    settings = {"max_seq_length": spec.max_length, "do_lower_case": spec.lowercase}
-    write_json(out / SETTINGS_FILES[0], settings)
     about: dict[str, object] = {
         "model_type": "SentenceTransformer",
         "prompts": dict(spec.prompts),

@@ -16,6 +16,7 @@ from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.late_interaction_folder import expansion_of, mask_settings, of_pylate
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.sentence_transformers_modules import modules_of
+from bothways.checkpoints.static_embedding_folder import read_static_embedding
 from bothways.checkpoints.transformers_folder import read_transformers
 from bothways.checkpoints.unread_fields import UnreadFields
 from bothways.checkpoints.weight_files import read_weights
@@ -138,10 +139,13 @@ def read_sentence_transformers(
         return _of_heads(files, read_transformers(transformer, family, adapter), _SCORES)
     if kinds[:1] == ["Transformer"] and _is_for_tokens(folder):
         return _of_tokens(files, read_transformers(transformer, family, adapter), rest)
+    if kind == "StaticEmbedding":
+        return _of_table(files, read_static_embedding(transformer), rest)
     if kinds[:2] != ["Transformer", "Pooling"]:
         raise UnsupportedModel(
             f"{folder / 'modules.json'}: expected Transformer, Pooling, then Dense, LayerNorm, "
-            "Dropout and Normalize; or for scores a Transformer, for terms one and SpladePooling"
+            "Dropout and Normalize; StaticEmbedding, then these; or for scores a Transformer, for "
+            "terms one and SpladePooling"
         )
     model = _with_settings(files, read_transformers(transformer, family, adapter), _VECTORS)
     pooling = _pooling(files, rest[0][1] / "config.json", model.config.d_model)
@@ -150,6 +154,20 @@ def read_sentence_transformers(
     unread = "; ".join(filter(None, (unread_classifier(folder), model.unread_heads)))
     model = dataclasses.replace(
         model, path=folder, spec=spec, module_weights=weights, unread_heads=unread
+    )
+    return _finished(files, model, _VECTORS)
+
+
+def _of_table(
+    files: "_SettingsFiles", table: ModelBundle, rest: list[tuple[str, Path]]
+) -> ModelBundle:
+    """Read a model of static embeddings and the modules after it."""
+    modules, weights = _modules(files, rest, table.config.d_model)
+    model = dataclasses.replace(
+        table,
+        path=files.folder,
+        spec=dataclasses.replace(table.spec, modules=modules),
+        module_weights=weights,
     )
     return _finished(files, model, _VECTORS)
 
@@ -268,7 +286,8 @@ def _modules(
                 modules.append(Normalize())
             case _:
                 raise UnsupportedModel(
-                    f"{files.folder / 'modules.json'}: a second {kind}; expected one"
+                    f"{files.folder / 'modules.json'}: {kind} after pooling; expected Dense, "
+                    "LayerNorm, Dropout or Normalize"
                 )
     return tuple(modules), CheckedWeights.union(*weights)
 

@@ -15,6 +15,7 @@ __all__ = ["module_folders", "modules_of"]
 
 _HOMES = {
     "Transformer": ("models", "base.modules.transformer"),
+    "StaticEmbedding": ("models", "sentence_transformer.modules.static_embedding"),
     "Pooling": ("models", "sentence_transformer.modules.pooling"),
     "Dense": ("models", "base.modules.dense"),
     "LayerNorm": ("models", "sentence_transformer.modules.layer_norm"),

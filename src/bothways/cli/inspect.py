@@ -115,7 +115,7 @@ def _page(facts: dict[str, Any]) -> str:
         *(
             ("attention", _DIRECTIONS[value])
             for name, value in config.items()
-            if name == "attention_direction"
+            if name == "attention_direction" and config["num_layers"]
         ),
         ("pooling", " + ".join(facts["pooling"]) + after),
         ("prompts", prompts or "none"),

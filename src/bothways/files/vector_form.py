@@ -16,7 +16,6 @@ import numpy as np
 
 from bothways.errors import DataFileError, InputError
 from bothways.files.origin import Origin
-from bothways.model.quantization import QuantizedVectors, quantize
 
 __all__ = ["VectorCodec", "VectorForm", "hash_ranges", "ranges_from_json", "ranges_to_json"]
 
@@ -108,6 +107,8 @@ class VectorCodec:
                     )
                 return halves
             case "int8" | "binary":
+                from bothways.model.quantization import quantize  # slow to import, seldom needed
+
                 return np.ascontiguousarray(quantize(vectors, self.form, self.ranges).codes)
             case unknown:
                 assert_never(unknown)
@@ -119,6 +120,8 @@ class VectorCodec:
                 with np.errstate(over="ignore"):  # search refuses infinity
                     return np.asarray(stored, np.float32)
             case "int8" | "binary":
+                from bothways.model.quantization import QuantizedVectors
+
                 return QuantizedVectors(stored, self.form, self.dimensions, self.ranges).restore()
             case unknown:
                 assert_never(unknown)

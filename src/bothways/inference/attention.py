@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from bothways.errors import UnsupportedModel
 from bothways.inference import runner
 from bothways.inference.options import RunOptions
 from bothways.inference.selection import Selection, select_indices
@@ -17,7 +18,7 @@ from bothways.inference.session import Session
 from bothways.io.short_repr import ShortRepr
 from bothways.model.baselines.any_encoder import require_transformer
 
-__all__ = ["AttentionMaps", "attention"]
+__all__ = ["AttentionMaps", "attention", "require_layers"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -62,6 +63,19 @@ class AttentionMaps(ShortRepr, NDArrayOperatorsMixin):
         return getattr(self.probabilities, name)
 
 
+def require_layers(num_layers: int) -> None:
+    """Raise unless an encoder has layers, and so attention.
+
+    Raises:
+        UnsupportedModel: if it has none.
+    """
+    if not num_layers:
+        raise UnsupportedModel(
+            "the encoder has no layers (static embeddings), and so no attention: each token counts "
+            "the same; contextualize gives the vectors of tokens"
+        )
+
+
 def attention(
     session: Session, sequence: Any, *, layers: Selection | None, heads: Selection | None
 ) -> AttentionMaps:
@@ -69,11 +83,12 @@ def attention(
 
     Raises:
         InputError: if the sequence is too long, or a layer or head does not exist.
-        UnsupportedModel: if the encoder is not a Transformer.
+        UnsupportedModel: if the encoder is not a Transformer, or has no layers.
     """
     config = require_transformer(
         session.spec.config, "attention maps are of", "contextualize gives its hidden states"
     )
+    require_layers(config.num_layers)
     layer_indices = select_indices("all" if layers is None else layers, config.num_layers, "layer")
     head_indices = select_indices("all" if heads is None else heads, config.num_heads, "head")
     fitted = session.prepare([sequence], RunOptions(on_overflow="error"))

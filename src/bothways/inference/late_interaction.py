@@ -103,7 +103,7 @@ def _settings(session: Session) -> tuple[LateInteraction, TextReader]:
     if settings is None:
         raise InputError(
             "this model has one vector per sequence: use encode; multi_vector needs a model of "
-            "late interaction, such as ColBERT"
+            "late interaction"
         )
     if not isinstance(session.reader, TextReader):
         raise InputError("this model has no tokenizer, and multi_vector reads texts")

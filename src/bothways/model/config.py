@@ -58,7 +58,9 @@ class EncoderConfig:
     """A Transformer encoder (Vaswani et al. 2017, section 3), with the variants in use today.
 
     Sizes:
-        d_model, num_layers, num_heads, d_ff: as in the paper.
+        d_model, num_layers, num_heads, d_ff: as in the paper. Without layers, the hidden states are
+            the embeddings, and sizes of heads and of the feed-forward mean nothing (static
+            embeddings).
         head_size: width of a head where it differs from `d_model / num_heads` (T5); else None.
         num_key_value_heads: number of heads of keys and values where several heads of queries share
             one (Ainslie et al. 2023); None for as many as `num_heads`.

@@ -28,7 +28,9 @@ def check_config(config: "EncoderConfig") -> None:
 
 
 def _check_sizes(config: "EncoderConfig") -> None:
-    for name in ("num_layers", "num_heads", "d_model", "d_ff", "max_length"):
+    if config.num_layers < 0:
+        raise ConfigError(f"num_layers={config.num_layers}: expected at least 0")
+    for name in ("num_heads", "d_model", "d_ff", "max_length"):
         if getattr(config, name) < 1:
             raise ConfigError(f"{name}={getattr(config, name)}: expected at least 1")
     if config.head_size is None and config.d_model % config.num_heads:

@@ -92,11 +92,20 @@ def _embedding(config: EncoderConfig) -> Iterator[tuple[str, Shape]]:
 def _block(config: EncoderConfig, block: int) -> Iterator[tuple[str, Shape]]:
     D, F = config.d_model, config.d_ff
     yield from _attention(config)
-    for name in _norms(config, block):
-        yield from _norm(name, D, bias=config.norm_has_bias)
+    if config.has_attention_norm(block):
+        yield from _norm("attention_norm", D, bias=config.norm_has_bias)
     for name in ("gate", "up") if config.gated else ("up",):
         yield from _linear(f"feed_forward.{name}", D, F, bias=config.has_feed_forward_input_bias)
     yield from _linear("feed_forward.down", F, D, bias=config.feed_forward_bias)
+    yield from _norm("feed_forward_norm", D, bias=config.norm_has_bias)
+    match config.norm_placement:
+        case "post" | "pre":
+            pass
+        case "sandwich":
+            yield from _norm("attention_output_norm", D, bias=config.norm_has_bias)
+            yield from _norm("feed_forward_output_norm", D, bias=config.norm_has_bias)
+        case unknown:
+            assert_never(unknown)
 
 
 def _attention(config: EncoderConfig) -> Iterator[tuple[str, Shape]]:
@@ -118,23 +127,6 @@ def _attention(config: EncoderConfig) -> Iterator[tuple[str, Shape]]:
             assert_never(unknown)
     for name, width in zip(("query_norm", "key_norm"), widths, strict=True):
         yield from _norm(f"attention.{name}", width, bias=False)
-
-
-def _norms(config: EncoderConfig, block: int) -> tuple[str, ...]:
-    """Names of the norms of a block."""
-    match config.norm_placement:
-        case "post" | "pre":
-            first = ("attention_norm",) if config.has_attention_norm(block) else ()
-            return (*first, "feed_forward_norm")
-        case "sandwich":
-            return (
-                "attention_norm",
-                "attention_output_norm",
-                "feed_forward_norm",
-                "feed_forward_output_norm",
-            )
-        case unknown:
-            assert_never(unknown)
 
 
 def _linear(name: str, inputs: int, outputs: int, *, bias: bool) -> Iterator[tuple[str, Shape]]:

@@ -27,6 +27,8 @@ class ModelSpec:
     lowercase: whether text is lowercased before it is tokenized.
     max_length: the longest sequence, in tokens, special tokens included.
     dimensions: how many leading dimensions of a vector are kept by default; None for all.
+    empty_token: for a model that puts no special tokens around a text (static embeddings), the id,
+        after those of the tokenizer, that stands for a text without tokens; None for others.
     late_interaction: for a model of one vector per token (ColBERT), whose `modules` are applied to
         the vectors of tokens; None for others.
     """
@@ -41,6 +43,7 @@ class ModelSpec:
     lowercase: bool = False
     max_length: int
     dimensions: int | None = None
+    empty_token: int | None = None
     late_interaction: LateInteraction | None = None
 
     @property

@@ -50,16 +50,19 @@ class EncoderBlock(nn.Module):
         """Map (T, D) to (T, D)."""
         match self.norm_placement:
             case "post":  # Vaswani et al. 2017; BERT
-                mixed_TD = self.attention(x_TD, lengths, layer, positions)
-                x_TD = self.attention_norm(self._add(x_TD, mixed_TD))
+                x_TD = self.attention_norm(
+                    self._add(x_TD, self.attention(x_TD, lengths, layer, positions))
+                )
                 x_TD = self.feed_forward_norm(self._add(x_TD, self.feed_forward(x_TD)))
             case "pre":  # Xiong et al. 2020, figure 1b
-                mixed_TD = self.attention(self.attention_norm(x_TD), lengths, layer, positions)
-                x_TD = self._add(x_TD, mixed_TD)
+                x_TD = self._add(
+                    x_TD, self.attention(self.attention_norm(x_TD), lengths, layer, positions)
+                )
                 x_TD = self._add(x_TD, self.feed_forward(self.feed_forward_norm(x_TD)))
             case "sandwich":  # Ding et al. 2021, section 2.4
                 mixed_TD = self.attention(self.attention_norm(x_TD), lengths, layer, positions)
                 x_TD = self._add(x_TD, self.attention_output_norm(mixed_TD))
+                del mixed_TD
                 inner_TD = self.feed_forward(self.feed_forward_norm(x_TD))
                 x_TD = self._add(x_TD, self.feed_forward_output_norm(inner_TD))
             case unknown:

@@ -51,6 +51,7 @@ class TextReader:
     used by several threads at once.
 
     vocab_size, num_segments: of the encoder.
+    empty_token: the id that stands for a text without tokens; None to refuse such texts.
 
     Raises:
         CheckpointError: if the tokenizer has ids beyond `vocab_size`, or does not work.
@@ -58,8 +59,16 @@ class TextReader:
 
     kind: Literal["text"] = "text"
 
-    def __init__(self, tokenizer: Tokenizer, *, vocab_size: int, num_segments: int = 0) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        *,
+        vocab_size: int,
+        num_segments: int = 0,
+        empty_token: int | None = None,
+    ) -> None:
         self._tokenizer = tokenizer
+        self._empty_token = empty_token
         self._vocab_size = vocab_size
         self._has_segments = num_segments > 1
         self._vocabulary = tokenizer.get_vocab()
@@ -90,12 +99,8 @@ class TextReader:
         for start, stop in _chunks(texts):
             encoded = self._encode_chunk(texts[start:stop], prompt, max_length, start)
             for index, read in enumerate(encoded, start):
-                results.append(self._to_tokenized(read, prompt, prompt_tokens))
-                if not len(results[-1]):
-                    raise InputError(
-                        "has no tokens, and this tokenizer adds none; leave it out",
-                        sequence=index,
-                    )
+                tokenized = self._to_tokenized(read, prompt, prompt_tokens)
+                results.append(tokenized if len(tokenized) else self._of_empty_text(index))
         return results
 
     @cached_property
@@ -147,6 +152,15 @@ class TextReader:
         return Tokenized(
             values, describe, prefix, suffix, prompt_tokens, segments, first, middle, is_whole
         )
+
+    def _of_empty_text(self, index: int) -> Tokenized:
+        """What stands for a text without tokens, of this index in its call."""
+        if self._empty_token is None:
+            raise InputError(
+                "has no tokens, and this tokenizer adds none; leave it out", sequence=index
+            )
+        ids = np.array([self._empty_token], dtype=np.int64)
+        return Tokenized(ids, _describe_empty)
 
     def _encode_chunk(
         self, texts: list[Text], prompt: str, max_length: int | None, start: int
@@ -274,6 +288,10 @@ class TextReader:
                 f"the tokenizer {where} {max(ids)}, but the encoder's vocab_size is "
                 f"{self._vocab_size}: they do not belong together"
             )
+
+
+def _describe_empty() -> Description:
+    return Description([""], np.zeros((1, 2), dtype=np.int64))
 
 
 def _encode(tokenizer: Tokenizer, text: Text, *, special: bool = True) -> Encoding:

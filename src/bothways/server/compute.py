@@ -112,6 +112,7 @@ class Computer(Generic[Kind]):
         self._stopping = False
         self._pending: set[Pending] = set()
         self._speed = _Speed()
+        self._has_died = False
         self._thread = threading.Thread(target=self._run, name="bothways-compute", daemon=True)
         self._started = time.monotonic()
 
@@ -132,7 +133,7 @@ class Computer(Generic[Kind]):
     @property
     def is_alive(self) -> bool:
         """Whether the thread runs."""
-        return self._thread.is_alive()
+        return not self._has_died and self._thread.is_alive()
 
     @property
     def queued_tokens(self) -> int:
@@ -191,6 +192,7 @@ class Computer(Generic[Kind]):
             while self._run_next():
                 pass
         except BaseException:
+            self._has_died = True  # before clients learn of it
             _log.critical("the compute thread has died", exc_info=True)
             self._on_death()
             error = RuntimeError("the compute thread has died")

@@ -48,4 +48,5 @@ def _write_tokenizer(out: Path, model: ModelBundle) -> bool:
         max_length=spec.max_length,
         lowercase=spec.lowercase,
         segments=config.num_segments > 1,
+        special_tokens=spec.empty_token is None,
     )

@@ -6,7 +6,7 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer
 
 from bothways.checkpoints.reader_files import TOKENIZER_CONFIG, copy_reader_files
-from bothways.checkpoints.tokenizers.files import open_tokenizer
+from bothways.checkpoints.tokenizers.files import open_bare_tokenizer, open_tokenizer
 from bothways.checkpoints.tokenizers.settings import TokenizerSettings
 from bothways.io.json_files import write_json
 
@@ -26,7 +26,13 @@ _ANY_CLASS = "PreTrainedTokenizerFast"
 
 
 def write_tokenizer(
-    folder: Path, out: Path, *, max_length: int, lowercase: bool, segments: bool
+    folder: Path,
+    out: Path,
+    *,
+    max_length: int,
+    lowercase: bool,
+    segments: bool,
+    special_tokens: bool = True,
 ) -> bool:
     """Write the tokenizer of text of `folder`; False, and nothing is written, if it has none.
 
@@ -36,12 +42,16 @@ def write_tokenizer(
     of the vocabulary are copied.
 
     max_length: of a text, in tokens, special tokens included. lowercase: lowercase texts first.
-    segments: whether the model takes `token_type_ids`.
+    segments: whether the model takes `token_type_ids`. special_tokens: False for a model whose
+        texts have none (static embeddings).
 
     Raises:
         CheckpointError: if a file is malformed.
     """
-    tokenizer = open_tokenizer(folder, lowercase=lowercase)
+    if special_tokens:
+        tokenizer = open_tokenizer(folder, lowercase=lowercase)
+    else:
+        tokenizer = open_bare_tokenizer(folder, lowercase=lowercase)
     if not isinstance(tokenizer, Tokenizer):
         return False
     copy_reader_files(folder, out)

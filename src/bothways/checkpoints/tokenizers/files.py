@@ -17,7 +17,7 @@ from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import has_file, read_text
 from bothways.sequences.alphabet import Alphabet
 
-__all__ = ["open_tokenizer"]
+__all__ = ["open_bare_tokenizer", "open_tokenizer", "truncation_of", "write_with_limit"]
 
 _SENTENCEPIECE_FILES = (
     "sentencepiece.bpe.model",
@@ -45,12 +45,58 @@ def open_tokenizer(
     tokenizer = _open(settings)
     if isinstance(tokenizer, Tokenizer):
         _check_direction(tokenizer, settings)
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        if lowercase:
-            stored = [] if tokenizer.normalizer is None else [tokenizer.normalizer]
-            tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *stored])
+        _make_plain(tokenizer, lowercase=lowercase)
     return tokenizer
+
+
+def open_bare_tokenizer(folder: Path, *, lowercase: bool = False) -> Tokenizer:
+    """The folder's `tokenizer.json` alone, without the special tokens that it puts around texts.
+
+    Other settings of the tokenizer are not read. It neither truncates nor pads.
+
+    Raises:
+        CheckpointError: if the file is missing or malformed.
+    """
+    tokenizer = _parse(folder / "tokenizer.json")
+    tokenizer.post_processor = None
+    _make_plain(tokenizer, lowercase=lowercase)
+    return tokenizer
+
+
+def truncation_of(folder: Path) -> int | None:
+    """How many tokens the `tokenizer.json` of a folder keeps of a text; None for all.
+
+    Raises:
+        CheckpointError: if the file is missing or malformed.
+        UnsupportedModel: if it cuts texts at their beginning.
+    """
+    truncation = _parse(folder / "tokenizer.json").truncation
+    if truncation is None:
+        return None
+    _check_side(str(truncation["direction"]).lower(), folder)
+    return int(truncation["max_length"])
+
+
+def write_with_limit(folder: Path, out: Path, max_length: int | None) -> None:
+    """Copy the `tokenizer.json` of a folder, with a limit of tokens of a text; None for no limit.
+
+    Raises:
+        CheckpointError: if the file is missing or malformed.
+    """
+    tokenizer = _parse(folder / "tokenizer.json")
+    tokenizer.no_truncation()
+    if max_length is not None:
+        tokenizer.enable_truncation(max_length)
+    (out / "tokenizer.json").write_text(tokenizer.to_str(), encoding="utf-8")
+
+
+def _make_plain(tokenizer: Tokenizer, *, lowercase: bool) -> None:
+    """Turn off truncation and padding, and lowercase texts first if asked to."""
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    if lowercase:
+        stored = [] if tokenizer.normalizer is None else [tokenizer.normalizer]
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *stored])
 
 
 def _open(settings: TokenizerSettings) -> Tokenizer | Alphabet | None:
@@ -82,25 +128,31 @@ def _open(settings: TokenizerSettings) -> Tokenizer | Alphabet | None:
 
 
 def _from_tokenizer_json(settings: TokenizerSettings) -> Tokenizer:
-    path = settings.folder / "tokenizer.json"
-    text = read_text(path)
-    try:
-        tokenizer = Tokenizer.from_str(text)
-    except BaseException as error:
-        # The library raises bare Exception, and from Rust PanicException, which is no Exception.
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        raise CheckpointError(f"{path}: not a tokenizer: {error}") from None
+    tokenizer = _parse(settings.folder / "tokenizer.json")
     if settings.tokenizer_class is not None:
         apply_settings(tokenizer, settings, settings.tokenizer_class)
     return tokenizer
 
 
+def _parse(path: Path) -> Tokenizer:
+    text = read_text(path)
+    try:
+        return Tokenizer.from_str(text)
+    except BaseException as error:
+        # The library raises bare Exception, and from Rust PanicException, which is no Exception.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise CheckpointError(f"{path}: not a tokenizer: {error}") from None
+
+
 def _check_direction(tokenizer: Tokenizer, settings: TokenizerSettings) -> None:
     stored = str((tokenizer.truncation or {}).get("direction", "right")).lower()
-    side = settings.config.get("truncation_side", stored)
+    _check_side(settings.config.get("truncation_side", stored), settings.folder)
+
+
+def _check_side(side: object, folder: Path) -> None:
     if side != "right":
         raise UnsupportedModel(
-            f"{settings.folder}: its tokenizer cuts long sequences on the {side!r:.20} side, and "
+            f"{folder}: its tokenizer cuts long sequences on the {side!r:.20} side, and "
             "bothways cuts them on the right"
         )

@@ -16,8 +16,8 @@ void require(bool condition, const char* expectation) {
 
 void EncoderConfig::check() const {
     const auto layers = static_cast<std::size_t>(num_layers);
-    require(num_layers >= 1 && num_heads >= 1 && d_ff >= 1 && embedding_width >= 1,
-            "layers, heads and widths of at least 1");
+    require(num_layers >= 0, "no negative number of layers");
+    require(num_heads >= 1 && d_ff >= 1 && embedding_width >= 1, "heads and widths of at least 1");
     require(d_model >= 1 && head_width >= 1, "widths of at least 1");
     require(key_value_heads >= 1 && num_heads % key_value_heads == 0,
             "num_heads to be a multiple of key_value_heads");

@@ -39,7 +39,8 @@ Encoder::Encoder(const Kernels& kernels, EncoderConfig config, const Weights& we
     : kernels_(kernels), config_(std::move(config)), precision_(precision),
       embedding_(kernels, config_, weights), positions_(config_, weights), threads_(threads),
       execution_([threads] { return std::make_unique<Execution>(threads); }) {
-    const int num_blocks = *std::max_element(config_.block.begin(), config_.block.end()) + 1;
+    int num_blocks = 0;
+    for (const int block : config_.block) num_blocks = std::max(num_blocks, block + 1);
     blocks_.reserve(static_cast<std::size_t>(num_blocks));
     for (int b = 0; b < num_blocks; ++b) blocks_.emplace_back(kernels_, config_, weights, precision, b);
     if (config_.final_norm)
@@ -114,6 +115,7 @@ void Encoder::forward(const Team& team, const Chunk& chunk, Workspace& work,
                       const Request& request) const {
     float* x = work.x.data();
     embedding_.forward(team, chunk, work);
+    if (final_norm_ && config_.num_layers == 0) final_norm_->apply(team, x, chunk.rows(), x);
     copy_hidden(team, chunk, x, 0, request);
     for (int layer = 0; layer < config_.num_layers; ++layer) {
         float* probabilities = nullptr;

@@ -50,6 +50,7 @@ struct Workspace {
                                                             QuantizedBuffer::cells(inner, F, group))
                                                  : 0;
             scratch = kernels.attention_scratch(longest, config.head_width, config.distance_columns());
+            if (config.num_layers == 0) side = branch = wide = scratch = 0;  // which blocks alone use
         }
         static std::size_t product(int rows, int width) { return static_cast<std::size_t>(rows) * width; }
         std::size_t bytes(int members) const {

@@ -7,6 +7,7 @@ OUT/checkpoints/step-00000200/              a checkpoint to resume from
 OUT/checkpoints/best.safetensors            the best weights, in the units of training
 """
 
+import dataclasses
 import json
 import platform
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ from bothways.io.atomic import (
     wrap_write_errors,
 )
 from bothways.io.json_files import brief, read_object, write_json
+from bothways.model.config import EncoderConfig
 from bothways.model.old_fields import upgrade_encoder_fields
 from bothways.training.objectives.objective import Objective
 from bothways.training.resolved_settings import ResolvedSettings, count_steps
@@ -50,6 +52,11 @@ __all__ = ["RUN_FILE", "RunFolder"]
 RUN_FILE = "training.json"
 _CHECKPOINTS = "checkpoints"
 _BEST = "best.safetensors"
+_ENCODER_DEFAULTS: dict[str, Any] = {
+    field.name: list(field.default) if isinstance(field.default, tuple) else field.default
+    for field in dataclasses.fields(EncoderConfig)
+    if field.default is not dataclasses.MISSING
+}
 _LENGTHENED_AT = "lengthened_at"
 """In training.json, the steps after which the run was lengthened."""
 
@@ -120,7 +127,7 @@ class RunFolder:
             return None
         earlier = read_object(file)
         bound = json.loads(json.dumps(description["bound"]))
-        difference = first_difference(upgrade_bound(earlier.get("bound")), bound, "")
+        difference = first_difference(upgrade_bound(earlier.get("bound"), bound), bound, "")
         if difference is not None:
             raise _changed(file, *difference)
         before = earlier.get("settings")
@@ -240,11 +247,16 @@ def run_description(
     }
 
 
-def upgrade_bound(bound: Any) -> Any:
-    """Rename the encoder fields of an earlier version in a run's dependencies."""
+def upgrade_bound(bound: Any, now: Mapping[str, Any]) -> Any:
+    """The dependencies of a run of an earlier version with the encoder fields of today.
+
+    Fields that the earlier version lacked have their defaults, which are what it did.
+    now: the dependencies of the run as it would begin today.
+    """
     if not isinstance(bound, dict) or not isinstance(bound.get("encoder"), dict):
         return bound
-    return bound | {"encoder": upgrade_encoder_fields(bound["encoder"])}
+    added = {name: value for name, value in _ENCODER_DEFAULTS.items() if name in now["encoder"]}
+    return bound | {"encoder": added | upgrade_encoder_fields(bound["encoder"])}
 
 
 def first_difference(was: Any, now: Any, name: str) -> tuple[str, Any, Any] | None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bothways.errors import InputError
+from bothways.inference.attention import require_layers
 from bothways.inference.inputs import as_inputs
 from bothways.inference.options import RunOptions
 from bothways.inference.predict.tag import content_positions
@@ -90,6 +91,7 @@ def attend(
         # Heads are trained without prompts.
         options = dataclasses.replace(options, prompt=options.prompt or "")
     num_layers = session.spec.config.num_layers
+    require_layers(num_layers)
     layers = select_indices("all" if view.layers is None else view.layers, num_layers, "layer")
     if not layers:
         raise InputError("layers: got none; expected at least one")

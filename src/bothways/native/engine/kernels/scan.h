@@ -8,6 +8,7 @@
 
 #include "../kernels.h"
 #include "../simd/simd.h"
+#include "compiler.h"
 
 namespace bothways {
 namespace {
@@ -102,7 +103,9 @@ private:
         for (V& v : acc) v = S::zero();
         for_each_vector(args.width, [&](int column, auto load) {
             for (int r = 0; r < R; ++r) {
-                const V of_row = load(x + std::ptrdiff_t(r) * args.width + column);
+                const float* p = x + std::ptrdiff_t(r) * args.width + column;
+                BOTHWAYS_PREFETCH(p + row_block * args.width);  // the next block: rows are short
+                const V of_row = load(p);
                 acc[r] = S::fma(of_row, of_row, acc[r]);
             }
         });
