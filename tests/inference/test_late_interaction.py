@@ -228,6 +228,8 @@ def test_models_and_methods_that_do_not_fit_are_errors(
     encoder = bothways.load(stanford_folder(base, tmp_path / "model-1"))
     with pytest.raises(InputError, match="use multi_vector and maxsim, or choose a pooling"):
         encoder.encode("a river")
+    with pytest.raises(InputError, match="use multi_vector and maxsim, or choose a pooling"):
+        encoder.encode_chunks("a river", chunks=2)
     with pytest.raises(InputError, match="role='passage'"):
         encoder.multi_vector("a river", role="passage")  # type: ignore[call-overload]
     with pytest.raises(InputError, match="sequence 1: expected a text"):

@@ -16,6 +16,7 @@ from bothways.errors import InputError
 from bothways.inference.inputs import as_inputs
 from bothways.inference.options import RunOptions, VectorOptions
 from bothways.inference.session import Session
+from bothways.inference.vectors import pooling_modes
 from bothways.io.short_repr import ShortRepr
 from bothways.model.config import PoolingMode
 from bothways.reference import pool
@@ -110,7 +111,7 @@ def encode_chunks(
 
 
 def _modes(session: Session, vector: VectorOptions) -> Sequence[PoolingMode]:
-    modes = session.spec.pooling.modes if vector.pooling is None else (vector.pooling,)
+    modes = pooling_modes(session, vector)
     if "cls" in modes:
         raise InputError(
             "pooling='cls' takes the first token, which stands for the whole document and not for "

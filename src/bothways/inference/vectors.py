@@ -16,6 +16,7 @@ from bothways.inference.options import RunOptions, VectorOptions
 from bothways.inference.selection import Selection, select_indices
 from bothways.inference.session import Session
 from bothways.io.short_repr import ShortRepr
+from bothways.model.config import PoolingMode
 from bothways.sequences import FittedSequence
 from bothways.sequences.unknown_tokens import is_mostly_unknown
 
@@ -27,6 +28,7 @@ __all__ = [
     "contextualize",
     "encode",
     "encode_detailed",
+    "pooling_modes",
     "prepare",
 ]
 
@@ -206,11 +208,21 @@ def contextualize(
 def _pooled_vectors(
     session: Session, fitted: Sequence[FittedSequence], vector: VectorOptions, options: RunOptions
 ) -> np.ndarray:
-    if session.spec.late_interaction is not None and vector.pooling is None:
+    pooled = session.pool(fitted, pooling_modes(session, vector), options)
+    return session.finish(pooled, vector)
+
+
+def pooling_modes(session: Session, vector: VectorOptions) -> tuple[PoolingMode, ...]:
+    """The poolings whose vectors are concatenated: the one that is given, or the model's own.
+
+    Raises:
+        InputError: if the model has none, because it was trained for one vector per token.
+    """
+    if vector.pooling is not None:
+        return (vector.pooling,)
+    if session.spec.late_interaction is not None:
         raise InputError(
             "this model was trained for one vector per token (late interaction): use multi_vector "
             "and maxsim, or choose a pooling for one vector per sequence, such as pooling='mean'"
         )
-    modes = session.spec.pooling.modes if vector.pooling is None else (vector.pooling,)
-    pooled = session.pool(fitted, modes, options)
-    return session.finish(pooled, vector)
+    return session.spec.pooling.modes
