@@ -92,7 +92,9 @@ def main() -> None:
     parser.add_argument("--screenshot", type=Path)
     arguments = parser.parse_args()
     view = synthetic_map(arguments.points)
-    with tempfile.TemporaryDirectory() as scratch, open_page(Path(scratch)) as page:
+    # Chromium may still write into its profile.
+    scratch_folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    with scratch_folder as scratch, open_page(Path(scratch)) as page:
         started = time.perf_counter()
         path = view.save(Path(scratch) / "map.html")
         seconds = time.perf_counter() - started
