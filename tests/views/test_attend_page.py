@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.accessibility import find_barriers
 from tests.support.browser import needs_browser
 from tests.support.browser_session import BrowserPage, open_page
 from tests.support.models import TEXT, write_model
-from tests.support.node import package_file
 
 import bothways
 from bothways import AttentionView, Encoder, EncoderConfig, Series
@@ -136,20 +136,11 @@ def test_predictions_and_effects_are_shown(
 def test_axe_finds_no_barrier(
     page: BrowserPage, with_heads: Encoder, tmp_path: Path, width: int, *, dark: bool
 ) -> None:
-    axe = package_file("axe-core/axe.min.js").read_text(encoding="utf-8")
     page.resize(width, 900, dark=dark)
     view = with_heads.attend("a river [MASK]", to="the loan")
     for fragment in ("token=2", "as=arcs&show=mean"):
         show(page, view, tmp_path, fragment)
-        page.evaluate(
-            "document.querySelectorAll('details').forEach((item) => { item.open = true; })"
-        )
-        page.evaluate(axe)
-        found = page.evaluate(
-            "axe.run().then((result) => result.violations.map((violation) => "
-            "[violation.id, violation.nodes.map((node) => node.html + node.failureSummary)]))"
-        )
-        assert found == []
+        assert find_barriers(page) == []
 
 
 def test_nothing_is_wider_than_a_narrow_window(

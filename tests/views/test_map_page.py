@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.accessibility import find_barriers
 from tests.support.browser import needs_browser
 from tests.support.browser_session import BrowserPage, open_page
-from tests.support.node import package_file
 from tests.support.vector_parts import clustered
 
 import bothways
@@ -181,19 +181,10 @@ def test_a_wheel_zooms_and_dragging_pans(
 def test_axe_finds_no_barrier(
     page: BrowserPage, view: VectorMap, tmp_path: Path, width: int, *, dark: bool
 ) -> None:
-    axe = package_file("axe-core/axe.min.js").read_text(encoding="utf-8")
     page.resize(width, 900, dark=dark)
     for fragment in ("point=2", "color=1&search=text"):
         show(page, view, tmp_path, fragment)
-        page.evaluate(
-            "document.querySelectorAll('details').forEach((item) => { item.open = true; })"
-        )
-        page.evaluate(axe)
-        found = page.evaluate(
-            "axe.run().then((result) => result.violations.map((violation) => "
-            "[violation.id, violation.nodes.map((node) => node.html + node.failureSummary)]))"
-        )
-        assert found == []
+        assert find_barriers(page) == []
 
 
 def test_nothing_is_wider_than_a_narrow_window(
