@@ -146,11 +146,12 @@ def predict(
         encoder = models.load(model, backend, quiet=quiet)
         predictor = _make_predictor(encoder, options, overflow)
         head = predictor.head
-        encoder.session.heads.weights(head)  # load the head before memory is measured
+        if head is not None:
+            encoder.session.heads.weights(head)  # load the head before memory is measured
         plan = plan_chunks(
             overflow.max_memory,
             encoder,
-            dimensions=head.num_outputs,
+            dimensions=1 if head is None else head.num_outputs,
             windows=overflow.on_overflow == "window" or predictor.task == "answer",
             query=predictor.query,
         )

@@ -7,6 +7,7 @@ from bothways.model.baselines import AnyConfig
 from bothways.model.heads import Head
 from bothways.model.late_interaction import LateInteraction
 from bothways.model.pooling import MEAN, Dense, Module, Normalize, Pooling
+from bothways.model.terms import TermWeighting
 
 __all__ = ["SIMILARITIES", "ModelSpec"]
 
@@ -31,6 +32,7 @@ class ModelSpec:
         after those of the tokenizer, that stands for a text without tokens; None for others.
     late_interaction: for a model of one vector per token (ColBERT), whose `modules` are applied to
         the vectors of tokens; None for others.
+    terms: for a model that weighs the terms of a vocabulary, how; None if it does not say.
     """
 
     config: AnyConfig
@@ -45,6 +47,7 @@ class ModelSpec:
     dimensions: int | None = None
     empty_token: int | None = None
     late_interaction: LateInteraction | None = None
+    terms: TermWeighting | None = None
 
     @property
     def width(self) -> int:
