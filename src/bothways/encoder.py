@@ -451,6 +451,7 @@ class Encoder:
         sequences: Any,
         *,
         threshold: float = 0.5,
+        prompt: str | None = None,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
         max_length: int | None = None,
@@ -460,12 +461,18 @@ class Encoder:
         """The label of each sequence, or pair of texts, with the probabilities of all labels.
 
         threshold: the probability that a label needs, where a sequence may have several labels.
+        prompt: a text to prepend to each sequence; for a reranker that reads an instruction, that.
 
         Raises:
             InputError: as `encode`, and if the model has no head for classes.
         """
         options = RunOptions(
-            on_overflow, max_tokens, progress, on_unknown=on_unknown, max_length=max_length
+            on_overflow,
+            max_tokens,
+            progress,
+            prompt,
+            on_unknown=on_unknown,
+            max_length=max_length,
         )
         return classify(self.session, sequences, threshold=threshold, options=options)
 
@@ -617,12 +624,14 @@ class Encoder:
         """Rank documents by how well they answer a query, each read together with it.
 
         For models with a head for one value, or for two classes of which the second is a match
-        (Nogueira and Cho 2019, "Passage re-ranking with BERT", section 3). Models of late
-        interaction read query and documents apart, and score them by `maxsim`.
+        (Nogueira and Cho 2019, "Passage re-ranking with BERT", section 3). Qwen3-Reranker scores by
+        the probability that its answer is yes. Models of late interaction read query and documents
+        apart, and score them by `maxsim`.
 
-        prompt: a text to prepend to the query, "" for none. prompt_name: the name of a prompt of
-            the model. By default the model's prompt for queries, or else its default prompt; none
-            for a model that bothways trained, as it trains heads without prompts.
+        prompt: a text to prepend to the query, "" for none; for a model that reads an instruction
+            (Qwen3-Reranker), that. prompt_name: the name of a prompt of the model. By default the
+            model's prompt for queries, or else its default prompt; none for a model that bothways
+            trained, as it trains heads without prompts.
 
         Raises:
             InputError: as `encode`, and if the model has no such head, or does not read text.

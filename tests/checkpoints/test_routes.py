@@ -24,10 +24,12 @@ from typer.testing import CliRunner
 import bothways
 from bothways import checkpoints, drop_in
 from bothways.checkpoints import export
+from bothways.checkpoints.export import Format
 from bothways.checkpoints.folder import fingerprint, read_folder
 from bothways.checkpoints.routes import Routes, read_router
 from bothways.cli.app import app
 from bothways.errors import CheckpointError, ConfigError, InputError, UnsupportedModel
+from bothways.inference.prompts import PromptRole
 from bothways.server.engine import Engine
 from bothways.server.settings import BatchingSettings, ModelSettings
 
@@ -103,7 +105,7 @@ def test_each_side_weighs_terms_as_sentence_transformers(sparse_folder: Path) ->
     theirs = SparseEncoder(str(sparse_folder), device="cpu")
     encoder = bothways.load(sparse_folder, threads=1)
     assert encoder.routes == ("query", "document")
-    sides = {
+    sides: dict[PromptRole | None, Any] = {
         "query": theirs.encode_query(TEXTS),
         "document": theirs.encode_document(TEXTS),
         None: theirs.encode(TEXTS),
@@ -133,7 +135,7 @@ def test_a_model_of_weights_of_tokens_has_no_vectors(sparse_folder: Path) -> Non
 def test_each_side_encodes_as_sentence_transformers(dense_folder: Path) -> None:
     theirs = SentenceTransformer(str(dense_folder), device="cpu")
     encoder = bothways.load(dense_folder, threads=1)
-    sides = {
+    sides: dict[PromptRole | None, Any] = {
         "query": theirs.encode_query(TEXTS),
         "document": theirs.encode_document(TEXTS),
         None: theirs.encode(TEXTS),
@@ -239,7 +241,8 @@ def test_layers_after_pooling_may_have_routes(base: Path, tmp_path: Path) -> Non
     settings = tmp_path / "model" / modules[2]["path"] / "router_config.json"
     settings.rename(settings.with_name("config.json"))
     encoder = bothways.load(tmp_path / "model", threads=1)
-    for role, vectors in zip(("query", "document", None), expected, strict=True):
+    roles: tuple[PromptRole | None, ...] = ("query", "document", None)
+    for role, vectors in zip(roles, expected, strict=True):
         found = encoder.encode(TEXTS, role=role, on_unknown="ignore")
         np.testing.assert_allclose(found, vectors, rtol=0, atol=1e-6)
 
@@ -303,12 +306,13 @@ def test_a_side_is_exported_by_itself(sparse_folder: Path, tmp_path: Path, to: A
 
 def test_weights_of_tokens_are_no_graph(sparse_folder: Path, tmp_path: Path) -> None:
     model = read_folder(sparse_folder, route="query")
-    for to in ("onnx", "transformers"):
+    kinds: tuple[Format, ...] = ("onnx", "transformers")
+    for to in kinds:
         with pytest.raises(UnsupportedModel, match="sentence-transformers"):
-            export(model, tmp_path / "out", to)  # type: ignore[arg-type]
+            export(model, tmp_path / "out", to)
 
 
-RULES = {
+RULES: dict[Any, str] = {
     ("query", "text"): "a",
     ("document", None): "b",
     (None, "image"): "c",

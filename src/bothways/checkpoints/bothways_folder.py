@@ -18,6 +18,7 @@ from bothways.model.config import EncoderConfig, EncoderShape, PoolingMode
 from bothways.model.heads import Head
 from bothways.model.late_interaction import LateInteraction
 from bothways.model.old_fields import upgrade_encoder_fields
+from bothways.model.pair_template import PairTemplate
 from bothways.model.pooling import (
     Dense,
     DenseActivation,
@@ -88,6 +89,7 @@ def read_bothways(folder: Path) -> ModelBundle:
         empty_token=_empty_token(fields, config),
         late_interaction=_late_interaction(fields),
         terms=_terms(fields, config),
+        pair_template=_pair_template(fields),
     )
     fields.finish("a bothways folder")
     return ModelBundle.of(
@@ -127,6 +129,8 @@ def write_bothways(folder: Path, model: ModelBundle) -> None:
         settings["late_interaction"] = spec.late_interaction.to_dict()
     if spec.terms is not None:
         settings["terms"] = spec.terms.to_dict()
+    if spec.pair_template is not None:
+        settings["pair_template"] = spec.pair_template.to_dict()
     write_json(folder / SETTINGS_FILE, settings)
     write_safetensors(folder / WEIGHTS_FILE, model.all_weights)
 
@@ -184,6 +188,14 @@ def _terms(fields: Fields, config: AnyConfig) -> TermWeighting | None:
             f"has {config.d_model}"
         )
     return terms
+
+
+def _pair_template(fields: Fields) -> PairTemplate | None:
+    value = fields.raw("pair_template", None)
+    try:
+        return None if value is None else PairTemplate.from_dict(value)
+    except ConfigError as error:
+        raise CheckpointError(f"{fields.file}: {error}") from None
 
 
 def _with_padding(config: AnyConfig, model_type: object) -> AnyConfig:

@@ -118,7 +118,7 @@ def _write(out: Path, model: ModelBundle, to: Format) -> list[str]:
                 for head in model.spec.heads
             ]
         case "transformers" | "sentence-transformers":
-            left_out = write_transformers(out, model)
+            left_out = write_transformers(out, model) + _unwritten_template(model)
             model.copy_reader_files(out)
             write_length_limit(out, model.spec.max_length)
             if to == "sentence-transformers":
@@ -126,13 +126,19 @@ def _write(out: Path, model: ModelBundle, to: Format) -> list[str]:
             return left_out
         case "onnx":
             left_out = write_onnx(out, model, _added_ids(model))
-            return [*left_out, *write_loader_files(out, model)]
+            return [*left_out, *write_loader_files(out, model), *_unwritten_template(model)]
         case unknown:
             assert_never(unknown)
 
 
 def _weighs_tokens(model: ModelBundle) -> bool:
     return model.spec.terms is not None and model.spec.terms.source == "tokens"
+
+
+def _unwritten_template(model: ModelBundle) -> list[str]:
+    if model.spec.pair_template is None:
+        return []
+    return ["the text around pairs of a query and a document, which only bothways writes"]
 
 
 def _added_ids(model: ModelBundle) -> list[int]:

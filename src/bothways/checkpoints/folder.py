@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bothways.checkpoints.bothways_folder import SETTINGS_FILE, read_bothways
+from bothways.checkpoints.generative_reranker import as_reranker
 from bothways.checkpoints.late_interaction_folder import METADATA_FILE, with_stanford_projection
 from bothways.checkpoints.lora import ADAPTER_CONFIG, ADAPTER_FILES
 from bothways.checkpoints.model_bundle import ModelBundle
@@ -73,7 +74,7 @@ def read_folder(
     elif route is not None:
         raise InputError(f"route={route!r}: {path} has no routes, but one encoder")
     else:
-        model = with_stanford_projection(read_transformers(path, family, adapter))
+        model = as_reranker(with_stanford_projection(read_transformers(path, family, adapter)))
         if model.spec.late_interaction is None:
             warn_of_pooling(model)
     UnreadFields.of(model.source_settings).warn(path)

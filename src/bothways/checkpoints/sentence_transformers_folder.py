@@ -12,6 +12,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bothways.checkpoints.generative_reranker import as_reranker, is_reranker, with_yes_or_no
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.late_interaction_folder import expansion_of, mask_settings, of_pylate
 from bothways.checkpoints.model_bundle import ModelBundle
@@ -50,6 +51,7 @@ _VECTORS = _Purpose(
     "SentenceTransformer", "feature-extraction", "token_embeddings", "last_hidden_state"
 )
 _SCORES = _Purpose("CrossEncoder", "sequence-classification", "scores", "logits")
+_LOGITS = _Purpose("CrossEncoder", "text-generation", "causal_logits", "logits")
 _TERMS = _Purpose("SparseEncoder", "fill-mask", "token_embeddings", "logits")
 
 _TOKENS = _Purpose(
@@ -105,8 +107,12 @@ def _read(files: SettingsFiles, modules: list[ModuleFolder], family: str | None)
             terms = read_splade_pooling(files, rest[0].path / "config.json")
             encoder = read_transformers(first.path, family, files.adapter)
             return _of_head(files, encoder.with_spec(terms=terms), _TERMS)
+        case ["Transformer", "LogitScore"] if len(names) == 2:
+            encoder = read_transformers(first.path, family, files.adapter)
+            return _of_head(files, _with_logit_score(files, encoder, rest[0].path), _LOGITS)
         case ["Transformer"] if _is_for(folder, _SCORES.model_type):
-            return _of_head(files, read_transformers(first.path, family, files.adapter), _SCORES)
+            encoder = as_reranker(read_transformers(first.path, family, files.adapter))
+            return _of_head(files, encoder, _SCORES)
         case ["Transformer", *_] if _is_for(folder, _TOKENS.model_type, _PYLATE):
             return _of_tokens(files, read_transformers(first.path, family, files.adapter), rest)
         case ["Transformer", "Pooling"]:
@@ -191,6 +197,25 @@ def _expansion_settings(transformer: Path) -> LateInteraction:
     )
 
 
+def _with_logit_score(files: SettingsFiles, encoder: ModelBundle, folder: Path) -> ModelBundle:
+    """A decoder with the head of the module `LogitScore`.
+
+    Raises:
+        UnsupportedModel: if its template is not that of Qwen3-Reranker.
+    """
+    fields = files.read(folder / "config.json")
+    yes = fields.integer("true_token_id")
+    no = fields.optional_integer("false_token_id")
+    fields.only("module_input_name", _LOGITS.output)
+    files.finish(fields)
+    if not is_reranker(encoder.reader_path):
+        raise UnsupportedModel(
+            f"{files.folder}: a decoder that reranks by a template of chats which is not that of "
+            "Qwen3-Reranker, and bothways runs no templates of model folders"
+        )
+    return with_yes_or_no(encoder, yes, no)
+
+
 def _of_head(files: SettingsFiles, encoder: ModelBundle, purpose: _Purpose) -> ModelBundle:
     """Read an encoder that is used with a head."""
     model = _with_settings(files, encoder, purpose)
@@ -232,8 +257,15 @@ def _settings(files: SettingsFiles, folder: Path, purpose: _Purpose) -> tuple[bo
     fields.only("transformer_task", purpose.task)
     fields.only("module_output_name", purpose.output)
     text = {"method": "forward", "method_output_name": purpose.method_output}
-    fields.only("modality_config", {"text": text})
+    messages = [text | {"format": kind} for kind in ("auto", "flat", "structured")]
+    fields.only(
+        "modality_config", {"text": text}, *({"text": text, "message": m} for m in messages)
+    )
     # Arguments for the libraries that sentence-transformers calls, and other kinds of model.
+    if purpose is _LOGITS:
+        fields.drop(("processing_kwargs",))  # of its template of chats, which bothways has itself
+    else:
+        fields.only("processing_kwargs", None, {})
     of_tokens = ("query_length", "document_length", "query_expansion")
     if purpose is _TOKENS:
         fields.drop(of_tokens)  # which `_expansion_settings` reads
@@ -242,7 +274,7 @@ def _settings(files: SettingsFiles, folder: Path, purpose: _Purpose) -> tuple[bo
             fields.only(name, None, {})
     for name in (
         "model_args", "tokenizer_args", "config_args", "model_kwargs", "processor_kwargs",
-        "config_kwargs", "processing_kwargs", "tokenizer_name_or_path",
+        "config_kwargs", "tokenizer_name_or_path",
     ):  # fmt: skip
         fields.only(name, None, {})
     fields.drop(("unpad_inputs", "backend", "model_name_or_path"))

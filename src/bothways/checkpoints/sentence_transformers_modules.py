@@ -26,6 +26,7 @@ _HOMES = {
     "Dropout": ("models", "sentence_transformer.modules.dropout"),
     "Normalize": ("models", "base.modules.normalize"),
     "MLMTransformer": ("sparse_encoder.models", "sparse_encoder.modules.mlm_transformer"),
+    "LogitScore": ("cross_encoder.modules", "cross_encoder.modules.logit_score"),
     "MultiVectorMask": (
         "multi_vector_encoder.modules",
         "multi_vector_encoder.modules.multi_vector_mask",
@@ -102,8 +103,8 @@ def modules_of_all_routes(folder: Path) -> list[ModuleFolder]:
     modules: list[ModuleFolder] = []
     for module, router in _read(folder):
         modules.append(module)
-        for name in () if router is None else router.routes.names:
-            modules += _on_route(router, name)
+        if router is not None:
+            modules += [each for name in router.modules for each in _on_route(router, name)]
     return list(dict.fromkeys(modules))
 
 

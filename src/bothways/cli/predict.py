@@ -78,6 +78,13 @@ class PredictOptions:
             group=_TASK, unit="TEXT",
         ),
     ] = None  # fmt: skip
+    instruction: Annotated[
+        str | None,
+        Option(
+            "What a reranker that reads instructions judges rows by (default: the model's).",
+            group=_TASK, unit="TEXT", advanced=True,
+        ),
+    ] = None  # fmt: skip
     words: Annotated[
         bool, Option("tag: split texts at spaces and tag words instead of tokens.", group=_TASK)
     ] = False
@@ -201,6 +208,7 @@ def _make_predictor(
         words=options.words,
         aggregate=options.aggregate,
         query=options.query,
+        instruction=options.instruction,
         on_overflow=overflow.on_overflow or "truncate",
         on_unknown=overflow.on_unknown,
     )

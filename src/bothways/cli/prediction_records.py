@@ -46,7 +46,8 @@ class Predictor:
     answers. allow_no_answer: whether an answer may be empty.
     words: whether to split texts at spaces and tag words. aggregate: how to find entities; None for
     tags. query: the first text of every pair,
-    whose second text is a row; None without pairs.
+    whose second text is a row; None without pairs. instruction: of a reranker that reads one; None
+    for the model's.
     """
 
     task: PredictTask
@@ -57,6 +58,7 @@ class Predictor:
     words: bool = False
     aggregate: "Aggregation | None" = None
     query: str | None = None
+    instruction: str | None = None
     on_overflow: Literal["error", "truncate", "window"] = "truncate"
     on_unknown: Literal["warn", "error", "ignore"] = "warn"
 
@@ -89,6 +91,7 @@ class Predictor:
                 classified = encoder.classify(
                     sequences,
                     threshold=self.threshold,
+                    prompt=self.instruction,
                     on_overflow=self.on_overflow,
                     on_unknown=self.on_unknown,
                     max_tokens=max_tokens,

@@ -1,11 +1,19 @@
 """`ReadOptions`: what a model folder leaves out, and which of its models is meant."""
 
 import dataclasses
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from bothways.io.options import Option
 
-__all__ = ["ReadOptions"]
+__all__ = ["ReadArguments", "ReadOptions"]
+
+
+class ReadArguments(TypedDict):
+    """Arguments of `read_folder` and of `bothways.load`, which document them."""
+
+    family: str | None
+    adapter: str | None
+    route: str | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,6 +44,6 @@ class ReadOptions:
     ] = None  # fmt: skip
 
     @property
-    def reading(self) -> dict[str, str | None]:
-        """The arguments of `read_folder` and of `bothways.load` that these options are."""
+    def reading(self) -> ReadArguments:
+        """The options as arguments."""
         return {"family": self.family, "adapter": self.adapter, "route": self.route}
