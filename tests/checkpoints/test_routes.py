@@ -22,7 +22,7 @@ from transformers import BertConfig, BertForMaskedLM, BertTokenizer
 from typer.testing import CliRunner
 
 import bothways
-from bothways import checkpoints, drop_in
+from bothways import SequenceVectors, checkpoints, drop_in
 from bothways.checkpoints import export
 from bothways.checkpoints.export import Format
 from bothways.checkpoints.folder import fingerprint, read_folder
@@ -145,6 +145,7 @@ def test_each_side_encodes_as_sentence_transformers(dense_folder: Path) -> None:
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
         prepared = encoder.prepare(TEXTS, role=role, on_unknown="ignore")
         detailed = encoder.encode_detailed(prepared, role=role, on_unknown="ignore")
+        assert isinstance(detailed, SequenceVectors)
         assert np.array_equal(detailed.vectors, found)
 
 

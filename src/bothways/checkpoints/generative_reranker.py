@@ -87,16 +87,13 @@ def yes_and_no(folder: Path) -> tuple[int, int]:
     from bothways.checkpoints.tokenizers.files import open_tokenizer
 
     tokenizer = open_tokenizer(folder)
-    ids = (
-        [tokenizer.token_to_id(w) for w in ("yes", "no")]
-        if isinstance(tokenizer, Tokenizer)
-        else []
+    if isinstance(tokenizer, Tokenizer):
+        yes, no = tokenizer.token_to_id("yes"), tokenizer.token_to_id("no")
+        if yes is not None and no is not None:
+            return yes, no
+    raise CheckpointError(
+        f"{folder}: a reranker that answers yes or no, and its tokenizer has no such tokens"
     )
-    if not ids or None in ids:
-        raise CheckpointError(
-            f"{folder}: a reranker that answers yes or no, and its tokenizer has no such tokens"
-        )
-    return ids[0], ids[1]
 
 
 def with_yes_or_no(model: ModelBundle, yes: int, no: int | None) -> ModelBundle:

@@ -54,7 +54,7 @@ class PairReader(TextReader):
         results: list[Tokenized] = []
         for is_written, group in itertools.groupby(rows, self._is_written):
             if is_written:
-                texts = [self._pair_text.content(*pair, prompt) for pair in group]
+                texts = [self._pair_text.content(query, text, prompt) for query, text in group]
                 results += map(_as_pair, self._framed.read(texts, max_length=max_length))
             else:
                 results += super().read(list(group), prompt=prompt, max_length=max_length)
