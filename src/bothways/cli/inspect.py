@@ -83,7 +83,12 @@ def describe(
         "parameters": {**parameters, "total": total},
         "heads": {name: int(weight.size) for name, weight in bundle.head_weights.items()},
         "predicts": [
-            {"task": head.task, "pooling": head.pooling, "labels": list(head.labels)}
+            {
+                "task": head.task,
+                "pooling": head.pooling,
+                "pools_outputs": head.pools_outputs,
+                "labels": list(head.labels),
+            }
             for head in spec.heads
         ],
         "unread_heads": bundle.unread_heads,
@@ -158,7 +163,8 @@ def _head(head: dict[str, Any]) -> str:
     """Describe a head in a line: `classes (mean pooling): red, green, blue`."""
     labels: list[str] = head["labels"]
     more = "" if len(labels) <= _MAX_LABELS else f" and {len(labels) - _MAX_LABELS} more"
-    pooling = f" ({head['pooling']} pooling)" if head["pooling"] else ""
+    of_outputs = " of outputs" if head["pools_outputs"] else ""
+    pooling = f" ({head['pooling']} pooling{of_outputs})" if head["pooling"] else ""
     named = f": {', '.join(labels[:_MAX_LABELS])}{more}" if labels else ""
     return f"{head['task']}{pooling}{named}"
 
