@@ -79,7 +79,7 @@ _MODULES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "Normalize": ("sentence_transformers.models.Normalize", {}),
     "StaticEmbedding": ("sentence_transformers.models.StaticEmbedding", {}),
-    "Router": ("sentence_transformers.models.Router", {}),
+    "Router": ("sentence_transformers.models.Router", {}),  # of queries by weights of tokens
     "PyLateDense": (
         "pylate.models.Dense.Dense",
         {
@@ -127,6 +127,9 @@ def outcome(row: Row, folder: Path) -> tuple[Status, str]:
             unread = checkpoints.read_folder(folder).unread_heads
             if encoder.spec.late_interaction:
                 encoder.multi_vector([_sequence(row, encoder)], role="document")
+            elif encoder.spec.terms:
+                for role in ("query", "document"):
+                    encoder.sparse([_sequence(row, encoder)], role=role)
             else:
                 encoder.encode([_sequence(row, encoder)])
         except BothwaysError as error:
@@ -299,7 +302,9 @@ def _write_modules(names: Sequence[str], folder: Path) -> None:
         {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}
     ]
     if "Router" in names:
-        modules = []
+        modules = [{"idx": 0, "name": "0", "path": "", "type": _MODULES["Router"][0]}]
+        _write_router(folder)
+        names = [name for name in names if name != "Router"]
     if "StaticEmbedding" in names:
         modules = [{"idx": 0, "name": "0", "path": "", "type": _MODULES["StaticEmbedding"][0]}]
         table = np.ones((len(_TOKENS), 24), np.float32)
@@ -322,6 +327,30 @@ def _write_modules(names: Sequence[str], folder: Path) -> None:
     if "PyLateDense" in names:
         (folder / "config_sentence_transformers.json").write_text('{"model_type": "ColBERT"}')
     (folder / "modules.json").write_text(json.dumps(modules))
+
+
+def _write_router(folder: Path) -> None:
+    """Routes to the Transformer of the folder, and to a table of weights of tokens."""
+    home = "sentence_transformers.sparse_encoder.models"
+    query, pooling = folder / "query_0_SparseStaticEmbedding", folder / "document_1_SpladePooling"
+    router = {
+        "types": {
+            query.name: f"{home}.SparseStaticEmbedding",
+            "": f"{home}.MLMTransformer",
+            pooling.name: f"{home}.SpladePooling",
+        },
+        "structure": {"query": [query.name], "document": ["", pooling.name]},
+        "parameters": {"default_route": "document", "allow_empty_key": True},
+    }
+    (folder / "router_config.json").write_text(json.dumps(router))
+    query.mkdir()
+    (query / "config.json").write_text('{"frozen": true}')
+    shutil.copyfile(folder / "tokenizer.json", query / "tokenizer.json")
+    write_safetensors(query / "model.safetensors", {"weight": np.ones(len(_TOKENS), np.float32)})
+    pooling.mkdir()
+    (pooling / "config.json").write_text('{"activation_function": "log1p_relu"}')
+    about = {"model_type": "SparseEncoder", "similarity_fn_name": "dot"}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(about))
 
 
 def _brief(message: str, folder: Path) -> str:
