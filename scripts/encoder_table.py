@@ -49,6 +49,7 @@ _SIZES = {
     "embedding_size": 12,
     "vocab_size": 600,
     "head_dim": 8,
+    "dim_head": 8,
     "d_kv": 8,
     "query_pre_attn_scalar": 8,
     "num_key_value_heads": 3,
@@ -204,7 +205,8 @@ def _small(config: Mapping[str, Any]) -> dict[str, Any]:
         if name in config:
             small[name] = config[name][-2:]
     for name in ("max_position_embeddings", "n_positions"):
-        if isinstance(config.get(name), int):
+        # Block-sparse attention begins at a length beyond which positions are needed.
+        if isinstance(config.get(name), int) and "block_size" not in config:
             small[name] = min(config[name], 130)
     if small.get("head_dim") is None:
         small.pop("head_dim", None)

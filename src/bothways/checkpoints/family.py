@@ -122,6 +122,10 @@ def _as_stored(values: Mapping[str, Any], stored: StoredWeights) -> StoredWeight
     return stored
 
 
+def _as_named(config: EncoderConfig, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return dict(arrays)
+
+
 def _as_it_is(config: EncoderConfig, arrays: Mapping[str, np.ndarray], file: str) -> EncoderConfig:
     return config
 
@@ -132,6 +136,7 @@ class Family:
 
     model_type: its name in config.json, unless it has a `file_type`.
     base_class: the class of the bare encoder, in transformers or the published code.
+    in_transformers: whether transformers has that class.
     file_type: the `model_type` of its files if that is another family's, whose fields it borrows.
     is_published_as(values): whether a config.json that names another `model_type` is of this
         family: models that were published with code of their own. published_stem: the prefix of
@@ -146,7 +151,9 @@ class Family:
     read_quirks(fields, values): reads fields that no row can express into our `values`.
     write_quirks(config): the reverse. needed: fields that transformers requires, with defaults.
     from_weights(config, arrays, file): completes the config with values that only weights reveal.
-    fold(values, stored): the weights of a file, with those merged that have no name in `layout`.
+    fold(values, stored): the weights of a file, with those merged that have no name in `layout`,
+        and rows in the order of `layout`.
+    unfold(config, arrays): weights under their names, with rows in the order of the file again.
     pooling: how the family's own class pools; the mean where it does not.
     buffers(config): arrays that transformers expects in a file, but that are not weights.
     tables: names of weights; the first table is written, and the first that fits reads a file.
@@ -159,6 +166,7 @@ class Family:
 
     model_type: str
     base_class: str
+    in_transformers: bool = True
     tables: tuple[KeyTable, ...]
     heads: tuple[HeadArchitecture, ...]
     rows: Mapping[str, tuple[str, Any]]
@@ -179,6 +187,7 @@ class Family:
         _as_it_is
     )
     fold: Callable[[Mapping[str, Any], StoredWeights], StoredWeights] = _as_stored
+    unfold: Callable[[EncoderConfig, Mapping[str, np.ndarray]], dict[str, np.ndarray]] = _as_named
     pooling: Pooling = MEAN
     buffers: Callable[[EncoderConfig], dict[str, np.ndarray]] = _nothing
     published_code: frozenset[str] = frozenset()
