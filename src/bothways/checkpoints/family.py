@@ -25,7 +25,7 @@ from bothways.model.config import Activation, EncoderConfig
 from bothways.model.layout import layout
 from bothways.model.pooling import MEAN, Pooling
 
-__all__ = ["MAX_LAYERS", "THEIR_ACTIVATIONS", "Family", "activation"]
+__all__ = ["MAX_LAYERS", "THEIR_ACTIVATIONS", "Family", "TaskFolders", "activation"]
 
 MAX_LAYERS = 1000
 """Maximum number of layers; larger values indicate a malformed file."""
@@ -130,6 +130,17 @@ def _as_it_is(config: EncoderConfig, arrays: Mapping[str, np.ndarray], file: str
     return config
 
 
+@dataclasses.dataclass(frozen=True)
+class TaskFolders:
+    """Adapters for tasks that lie in folders of their own, `adapters/TASK`.
+
+    names: the field of the config.json with the names of the tasks. pooling: how such models pool.
+    """
+
+    names: str
+    pooling: Pooling
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Family:
     """Models that share a `model_type` and an implementation.
@@ -155,6 +166,7 @@ class Family:
         and rows in the order of `layout`.
     unfold(config, arrays): weights under their names, with rows in the order of the file again.
     pooling: how the family's own class pools; the mean where it does not.
+    task_folders: where its models may have adapters for tasks; None for none.
     buffers(config): arrays that transformers expects in a file, but that are not weights.
     tables: names of weights; the first table is written, and the first that fits reads a file.
     heads: the architectures of the heads of its classes.
@@ -189,6 +201,7 @@ class Family:
     fold: Callable[[Mapping[str, Any], StoredWeights], StoredWeights] = _as_stored
     unfold: Callable[[EncoderConfig, Mapping[str, np.ndarray]], dict[str, np.ndarray]] = _as_named
     pooling: Pooling = MEAN
+    task_folders: TaskFolders | None = None
     buffers: Callable[[EncoderConfig], dict[str, np.ndarray]] = _nothing
     published_code: frozenset[str] = frozenset()
     published_modules: frozenset[str] = frozenset()
@@ -224,6 +237,8 @@ class Family:
         kept = fields.keep((*_KEPT, *self.kept))
         settings = self._own_classes(dict(self.kept_defaults) | kept)
         fields.drop((*_DROPPED, *self.dropped))
+        if self.task_folders is not None:
+            fields.drop((self.task_folders.names,))
         unread = UnreadFields()
         unread.add("config.json", fields)
         settings |= unread.settings()

@@ -15,6 +15,7 @@ from bothways.checkpoints.sentence_transformers_folder import (
     read_sentence_transformers,
 )
 from bothways.checkpoints.sentence_transformers_modules import module_folders
+from bothways.checkpoints.task_adapters import task_files
 from bothways.checkpoints.transformers_folder import read_transformers, require_family
 from bothways.checkpoints.unread_fields import UnreadFields
 from bothways.checkpoints.weight_files import find_weights
@@ -78,7 +79,7 @@ def fingerprint(path: Path, adapter: str | None = None) -> str:
     digest = hashlib.sha256(b"bothways folder 1\n")
     if adapter is not None:
         digest.update(f"adapter {adapter}\n".encode())
-    names = {file.relative_to(path).as_posix(): file for file in _deciding_files(path)}
+    names = {file.relative_to(path).as_posix(): file for file in _deciding_files(path, adapter)}
     for name in sorted(names):
         try:
             with names[name].open("rb") as content:
@@ -97,7 +98,7 @@ def _check_is_folder(path: Path) -> None:
         raise CheckpointError(f"{path}: {what}; expected the folder of a model")
 
 
-def _deciding_files(path: Path) -> Iterator[Path]:
+def _deciding_files(path: Path, adapter: str | None) -> Iterator[Path]:
     encoder = path
     settings = [path / "config.json", path / METADATA_FILE]
     if has_file(path / SETTINGS_FILE):
@@ -111,4 +112,5 @@ def _deciding_files(path: Path) -> Iterator[Path]:
             yield from find_weights(folder)
     yield from find_weights(encoder)
     settings += [encoder / name for name in (*READER_FILES, *ADAPTER_FILES)]
+    settings += task_files(encoder, adapter)
     yield from (file for file in settings if has_file(file))
