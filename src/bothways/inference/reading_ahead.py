@@ -10,7 +10,7 @@ from bothways.sequences import FittedSequence
 
 __all__ = ["fitted_chunks"]
 
-FIRST_ROWS, MAX_ROWS = 128, 4096
+FIRST_ROWS, MAX_ROWS = 256, 4096
 """Texts of the first chunk, for which the caller waits, and of the largest. Each chunk has twice as
 many as the one before, until they are the largest; the last one has at least `FIRST_ROWS`."""
 

@@ -268,7 +268,7 @@ class Session:
     def warn_of(
         self, rows: Sequence[Any], cut: int, mostly_unknown: Sequence[int], options: RunOptions
     ) -> None:
-        """Warn as `warn` does: of `cut` sequences, and of those with the indices `mostly_unknown`."""
+        """Warn as `warn` does, of `cut` sequences and of those with indices in `mostly_unknown`."""
         if cut:
             warn_caller(
                 TruncationWarning(
@@ -286,9 +286,7 @@ class Session:
                 f"equal results; {advice}. on_unknown='error' refuses them, 'ignore' is silent"
             )
             warn_caller(
-                UnknownTokenWarning(
-                    message, count=len(mostly_unknown), first=first, advice=advice
-                )
+                UnknownTokenWarning(message, count=len(mostly_unknown), first=first, advice=advice)
             )
 
     def refuse_unknown(self, rows: Sequence[Any], fitted: Sequence[FittedSequence]) -> None:

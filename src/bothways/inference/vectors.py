@@ -231,24 +231,18 @@ def _encode_chunks(
     note: called for each chunk with the index of its first sequence, and its sequences.
     """
     modes = pooling_modes(session, vector)
-    pooled: np.ndarray | None = None
+    pooled = np.empty((total, session.spec.config.d_model * len(modes)), np.float32)
     start = 0
     with contextlib.closing(chunks):
         try:
             for fitted in chunks:
-                of_chunk = session.pool(fitted, modes, options)
+                pooled[start : start + len(fitted)] = session.pool(fitted, modes, options)
                 note(start, fitted)
-                if pooled is None:
-                    is_whole = len(fitted) == total
-                    pooled = of_chunk if is_whole else np.empty((total, of_chunk.shape[1]), np.float32)
-                if of_chunk is not pooled:
-                    pooled[start : start + len(fitted)] = of_chunk
                 start += len(fitted)
         except InputError as error:
             if error.sequence is None or not start:
                 raise
             raise type(error)(error.detail, sequence=start + error.sequence) from None
-    assert pooled is not None
     return session.finish(pooled, vector)
 
 
