@@ -49,6 +49,7 @@ _SIZES = {
     "embedding_size": 12,
     "vocab_size": 600,
     "head_dim": 8,
+    "dim_head": 8,
     "d_kv": 8,
     "query_pre_attn_scalar": 8,
     "num_key_value_heads": 3,
@@ -98,7 +99,8 @@ class Row(NamedTuple):
     """A row of the table's data.
 
     downloads: in millions a month, estimated. config: the name of published fields. changes: fields
-    that differ. files: `tokenizer`, `tokenizer_class`, `modules` and `weights` of the folder.
+    that differ. files: `tokenizer`, `tokenizer_class`, `modules`, `weights` and `adapters` of the
+    folder; the first adapter is used.
     """
 
     models: str
@@ -120,11 +122,12 @@ def rows() -> list[Row]:
 def outcome(row: Row, folder: Path) -> tuple[Status, str]:
     """Write the folder of a row, load it and encode; what became of it, and the note or reason."""
     _write_folder(row, folder)
+    adapter = next(iter(row.files.get("adapters", ())), None)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            encoder = bothways.load(folder, backend="native", threads=1)
-            unread = checkpoints.read_folder(folder).unread_heads
+            encoder = bothways.load(folder, backend="native", threads=1, adapter=adapter)
+            unread = checkpoints.read_folder(folder, adapter=adapter).unread_heads
             if encoder.spec.late_interaction:
                 encoder.multi_vector([_sequence(row, encoder)], role="document")
             elif encoder.spec.terms:
@@ -135,6 +138,8 @@ def outcome(row: Row, folder: Path) -> tuple[Status, str]:
         except BothwaysError as error:
             return "refused", _brief(str(error), folder)
     notes = list(dict.fromkeys(_brief(str(each.message), folder) for each in caught))
+    if adapter is not None:
+        notes.append(f"with adapter={adapter!r}, or that of another task")
     if encoder.reader is None:
         notes.append("token ids only: its tokenizer is not implemented")
     if unread:
@@ -192,6 +197,7 @@ def _write_folder(row: Row, folder: Path) -> None:
         else:
             arrays = _arrays(family, encoder, config, _more(row, encoder))
         write_safetensors(folder / "model.safetensors", arrays)
+    _write_adapters(row, folder)
     _write_tokenizer(row, folder)
     _write_modules(row.files.get("modules", ()), folder)
 
@@ -207,7 +213,8 @@ def _small(config: Mapping[str, Any]) -> dict[str, Any]:
         if name in config:
             small[name] = config[name][-2:]
     for name in ("max_position_embeddings", "n_positions"):
-        if isinstance(config.get(name), int):
+        # Block-sparse attention begins at a length beyond which positions are needed.
+        if isinstance(config.get(name), int) and "block_size" not in config:
             small[name] = min(config[name], 130)
     if small.get("head_dim") is None:
         small.pop("head_dim", None)
@@ -269,6 +276,20 @@ def _more(row: Row, encoder: EncoderConfig) -> dict[str, np.ndarray]:
         name: np.ones([encoder.d_model if n == "hidden" else n for n in shape], np.float32)
         for name, shape in row.files.get("weights", {}).items()
     }
+
+
+def _write_adapters(row: Row, folder: Path) -> None:
+    """An adapter for each task, which changes one weight."""
+    for task in row.files.get("adapters", ()):
+        place = folder / "adapters" / task
+        place.mkdir(parents=True)
+        (place / "adapter_config.json").write_text(
+            json.dumps({"peft_type": "LORA", "r": 1, "lora_alpha": 1, "bias": "none"})
+        )
+        name = "base_model.model.layers.0.mlp.up_proj"
+        pair = {"A": (1, 24), "B": (32, 1)}
+        arrays = {f"{name}.lora_{x}.weight": np.ones(s, np.float32) for x, s in pair.items()}
+        write_safetensors(place / "adapter_model.safetensors", arrays)
 
 
 def _write_tokenizer(row: Row, folder: Path) -> None:

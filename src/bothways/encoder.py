@@ -217,7 +217,8 @@ class Encoder:
         max_length: the longest sequence of this call, in tokens, up to the positions of the model;
             None for the encoder's own.
         max_tokens: tokens of a batch, which bounds memory; it does not limit a sequence.
-        progress: show a progress bar, or call `progress(tokens done, total tokens)`.
+        progress: show a progress bar, or call `progress(tokens done, total tokens)`; for the total,
+            all sequences are tokenized first, and otherwise the next ones while some are computed.
 
         Raises:
             InputError: naming the invalid sequence or argument; SequenceTooLong with

@@ -20,6 +20,7 @@ from bothways.checkpoints.sentence_transformers_modules import (
     modules_of_all_routes,
 )
 from bothways.checkpoints.sparse_static_embedding_folder import weights_in_json
+from bothways.checkpoints.task_adapters import task_files
 from bothways.checkpoints.transformers_folder import read_transformers, require_family
 from bothways.checkpoints.unread_fields import UnreadFields
 from bothways.checkpoints.weight_files import find_weights
@@ -96,7 +97,7 @@ def fingerprint(path: Path, adapter: str | None = None, route: str | None = None
         digest.update(f"adapter {adapter}\n".encode())
     if route is not None and route != _default_route(path):
         digest.update(f"route {route}\n".encode())
-    names = {file.relative_to(path).as_posix(): file for file in _deciding_files(path)}
+    names = {file.relative_to(path).as_posix(): file for file in _deciding_files(path, adapter)}
     for name in sorted(names):
         try:
             with names[name].open("rb") as content:
@@ -120,7 +121,7 @@ def _default_route(path: Path) -> str | None:
     return None if routes is None else routes.of_task(None)
 
 
-def _deciding_files(path: Path) -> Iterator[Path]:
+def _deciding_files(path: Path, adapter: str | None) -> Iterator[Path]:
     encoders = [path]
     settings = [path / "config.json", path / METADATA_FILE]
     if has_file(path / SETTINGS_FILE):
@@ -140,4 +141,5 @@ def _deciding_files(path: Path) -> Iterator[Path]:
     for folder in encoders:
         yield from find_weights(folder)
         settings += [folder / name for name in (*READER_FILES, *ADAPTER_FILES)]
+        settings += task_files(folder, adapter)
     yield from (file for file in settings if has_file(file))

@@ -16,7 +16,7 @@ import numpy as np
 from bothways import checkpoints, sequences
 from bothways.checkpoints import ModelBundle
 from bothways.checkpoints.sources import portable_source
-from bothways.errors import InputError, UnknownTokenWarning
+from bothways.errors import InputError, TruncationWarning, UnknownTokenWarning
 from bothways.inference import runner
 from bothways.inference.backends import Backend, BackendName, Precision, create_backend
 from bothways.inference.finite import check_module_outputs, check_states, first_not_finite
@@ -312,16 +312,32 @@ class Session:
         self, rows: Sequence[Any], fitted: Sequence[FittedSequence], options: RunOptions
     ) -> None:
         """Warn if any sequence was cut, or consists mostly of unknown tokens, with their number."""
-        runner.warn_of_truncation(fitted, self.max_length_of(options))
-        if options.on_unknown == "warn" and (mostly := self._mostly_unknown(fitted)):
-            first = mostly[0]
+        cut = sum(f.truncated for f in fitted)
+        self.warn_of(rows, cut, self.mostly_unknown(fitted), options)
+
+    def warn_of(
+        self, rows: Sequence[Any], cut: int, mostly_unknown: Sequence[int], options: RunOptions
+    ) -> None:
+        """Warn as `warn` does, of `cut` sequences and of those with indices in `mostly_unknown`."""
+        if cut:
+            warn_caller(
+                TruncationWarning(
+                    f"{cut} of {len(rows)} sequences were longer than "
+                    f"{self.max_length_of(options)} tokens and were cut; "
+                    "on_overflow='window' encodes them whole, 'error' refuses them"
+                )
+            )
+        if options.on_unknown == "warn" and mostly_unknown:
+            first = mostly_unknown[0]
             advice = explain_unknown(rows[first], self.reader)
             message = (
-                f"{len(mostly)} of {len(fitted)} sequences consist mostly of tokens that the model "
-                f"does not know, the first is sequence {first}: different sequences may get equal "
-                f"results; {advice}. on_unknown='error' refuses them, 'ignore' is silent"
+                f"{len(mostly_unknown)} of {len(rows)} sequences consist mostly of tokens that the "
+                f"model does not know, the first is sequence {first}: different sequences may get "
+                f"equal results; {advice}. on_unknown='error' refuses them, 'ignore' is silent"
             )
-            warn_caller(UnknownTokenWarning(message, count=len(mostly), first=first, advice=advice))
+            warn_caller(
+                UnknownTokenWarning(message, count=len(mostly_unknown), first=first, advice=advice)
+            )
 
     def refuse_unknown(self, rows: Sequence[Any], fitted: Sequence[FittedSequence]) -> None:
         """Check that no sequence consists mostly of unknown tokens.
@@ -329,14 +345,14 @@ class Session:
         Raises:
             InputError: naming the first that does.
         """
-        for index in self._mostly_unknown(fitted)[:1]:
+        for index in self.mostly_unknown(fitted)[:1]:
             raise InputError(
                 f"{self.num_unknown(fitted)[index]} of {fitted[index].num_tokens} tokens are "
                 f"unknown to the model; {explain_unknown(rows[index], self.reader)}",
                 sequence=index,
             )
 
-    def _mostly_unknown(self, fitted: Sequence[FittedSequence]) -> list[int]:
+    def mostly_unknown(self, fitted: Sequence[FittedSequence]) -> list[int]:
         """Indices of the sequences of which most tokens are unknown."""
         if self._unknown_id is None:
             return []
