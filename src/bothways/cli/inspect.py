@@ -75,6 +75,7 @@ def describe(
         "input": "ids or vectors" if reader is None else reader.kind,
         "reader": None if reader is None else type(reader).__name__,
         "pooling": list(spec.pooling.modes),
+        "layer_weights": None if spec.layer_weights is None else list(spec.layer_weights),
         "after_pooling": [module.kind for module in spec.modules],
         "prompts": dict(spec.prompts),
         "default_prompt": spec.default_prompt,
@@ -119,6 +120,7 @@ def _page(facts: dict[str, Any]) -> str:
             for name, value in config.items()
             if name == "attention_direction" and config["num_layers"]
         ),
+        *([("layers", _layers(facts["layer_weights"]))] if facts["layer_weights"] else []),
         ("pooling", " + ".join(facts["pooling"]) + after),
         *([("terms", _terms(facts["terms"]))] if facts["terms"] else []),
         ("prompts", prompts or "none"),
@@ -149,6 +151,12 @@ def _page(facts: dict[str, Any]) -> str:
 def _routes(facts: dict[str, Any]) -> str:
     """The routes of the folder: `query, document; this is document`."""
     return f"{', '.join(facts['routes'])}; this is {facts['route']} (--route)"
+
+
+def _layers(weights: list[float]) -> str:
+    """The layers whose mean is pooled: `mean of 4 to 12, by weights`."""
+    used = [layer for layer, weight in enumerate(weights) if weight]
+    return f"weighted mean of {used[0]} to {used[-1]} (0: the embeddings)"
 
 
 def _terms(terms: dict[str, Any]) -> str:
