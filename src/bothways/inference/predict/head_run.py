@@ -94,7 +94,7 @@ class HeadRun:
         return output_nO
 
     def outputs_of_states(self, states: Sequence[np.ndarray]) -> np.ndarray:
-        """The outputs of a head that pools, float32 (n, O), from hidden states (L, D) of each.
+        """The outputs of a head that pools its outputs, float32 (n, O), from hidden states (L, D).
 
         Raises:
             InputError: naming a sequence with outputs that are not finite.
@@ -102,8 +102,6 @@ class HeadRun:
         pooling = self.head.pooling
         if pooling is None:
             raise ValueError(f"a head for {self.head.task} has outputs for each position")
-        if not self.head.pools_outputs:
-            return self.outputs_of_pooled(np.stack([pool(x_LD, pooling) for x_LD in states]))
         wide = self._wide_weights()
         rows = [
             pool(_apply(x_LD.astype(np.float64), wide, self.head.layers), pooling)
