@@ -177,6 +177,17 @@ class Encoder:
         """The routes of a model with several, such as `query` and `document`; empty for others."""
         return () if self.session.routes is None else self.session.routes.names
 
+    def for_task(self, task: str | None) -> "Encoder":
+        """The encoder of the route for a task, such as `query`; itself if the model has no routes.
+
+        task: None for the default route.
+
+        Raises:
+            InputError: if no route is for the task, or this encoder was loaded for another one.
+        """
+        session = self.session.for_task(task)
+        return self if session is self.session else Encoder(session)
+
     @property
     def tasks(self) -> tuple[HeadTask, ...]:
         """The tasks that the model has heads for."""

@@ -407,6 +407,25 @@ def test_commands_choose_a_route(sparse_folder: Path, dense_folder: Path, tmp_pa
     assert made.exit_code == 0, made.stderr
 
 
+def test_a_search_reads_queries_by_their_route(dense_folder: Path, tmp_path: Path) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("the loan\nriver\nbank a bank\n")
+    vectors = tmp_path / "vectors.jsonl"
+    encoded = run(
+        "encode", texts, "--model", dense_folder, "-o", vectors, "--prompt-name", "document"
+    )
+    assert encoded.exit_code == 0, encoded.stderr
+    found = run("search", "loan", "--in", vectors, "--json", "-k", 3)
+    assert found.exit_code == 0, found.stderr
+    encoder = bothways.load(dense_folder, threads=1)
+    documents = encoder.encode(["the loan", "river", "bank a bank"], role="document")
+    expected = sorted((documents @ encoder.encode("loan", role="query")).tolist(), reverse=True)
+    scores = [json.loads(line)["score"] for line in found.stdout.splitlines()]
+    assert scores == pytest.approx(expected, abs=1e-6)
+    again = run("search", "loan", "--in", vectors, "--json", "-k", 3, "--prompt-name", "query")
+    assert again.stdout == found.stdout
+
+
 def test_a_server_takes_one_route(dense_folder: Path) -> None:
     settings = ModelSettings(source=str(dense_folder), threads=1, warm_up=False)
     with pytest.raises(ConfigError, match="a served name is one of them"):

@@ -259,13 +259,15 @@ def _load(
         )
     encoder = models.load(source, backend, quiet=quiet, trusted=options.model is not None)
     settings = models.EncodeSettings(
-        pooling=options.pooling or (None if stored is None else _pooling_of(stored)),
+        # The pooling of the file is that of the other side, if the model has several.
+        pooling=options.pooling
+        or (None if stored is None or encoder.routes else _pooling_of(stored)),
         normalize=stored is not None and stored.normalization == "l2",
         dimensions=options.dimensions
         or (None if stored is None else min(stored.dimensions, encoder.dimensions)),
         prompt=options.prompt,
         prompt_name=options.prompt_name,
-        role="query" if options.prompt is None and options.prompt_name is None else None,
+        role="query" if options.prompt is options.prompt_name is backend.route is None else None,
     )
     origin = models.origin_of(encoder, source, settings)
     if stored is None:
@@ -274,7 +276,8 @@ def _load(
             f"{options.file}: does not say what made its vectors; on your word, they are compared "
             f"with those of {source}, pooling {origin.pooling}"
         )
-    return encoder, settings, origin, stored
+    queries = encoder.for_task("query") if backend.route is None else encoder
+    return queries, settings, origin, stored
 
 
 def _check_dimensions(file: str, dimensions: int | None, query: "Origin") -> None:

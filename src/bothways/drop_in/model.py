@@ -203,15 +203,6 @@ class DropInModel:
         if device is not None:
             self.to(device)
 
-    def _encoder_for(self, task: Any) -> Encoder:
-        """The encoder of a call: that of the route for its task, if the model has routes.
-
-        Raises:
-            InputError: if no route is for the task.
-        """
-        session = self.encoder.session.for_task(task)
-        return self.encoder if session is self.encoder.session else Encoder(session)
-
     def _rows(self, inputs: Any, *, pairs: bool = False) -> SequenceInputs:
         """The inputs as a list, and whether they are a single one."""
         reader = self.encoder.reader

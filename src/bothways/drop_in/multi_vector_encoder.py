@@ -137,7 +137,7 @@ class MultiVectorEncoder(DropInModel):
         if not convert_to_numpy:
             import_torch("MultiVectorEncoder.encode")  # before the work, not after it
         rows, single = self._rows(inputs)
-        vectors = self._encoder_for(task).multi_vector(
+        vectors = self.encoder.for_task(task).multi_vector(
             rows,
             role="query" if task == "query" else "document",
             prompt=self._prompt_text(prompt, prompt_name),

@@ -131,7 +131,7 @@ class SentenceTransformer(EmbeddingModel):
         """
         self._start_call(batch_size, device, kwargs)
         _check_output(output_value, precision)
-        encoder = self._encoder_for(kwargs.get("task"))
+        encoder = self.encoder.for_task(kwargs.get("task"))
         rows, single = self._rows(inputs)
         options: dict[str, Any] = {
             "prompt": self._prompt_text(prompt, prompt_name),

@@ -125,7 +125,7 @@ class SparseEncoder(EmbeddingModel):
         """
         self._start_call(batch_size, device, kwargs)
         check_count("max_active_dims", max_active_dims)
-        session = self._encoder_for(kwargs.get("task")).session
+        session = self.encoder.for_task(kwargs.get("task")).session
         rows, single = self._rows(inputs)
         options = RunOptions(
             prompt=self._prompt_text(prompt, prompt_name),
