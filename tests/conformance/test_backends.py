@@ -235,6 +235,26 @@ POINTS: dict[str, EncoderConfig] = {
     "causal, windows": _point(
         attention_direction="causal", windows=(None, 4, 0), num_heads=2, num_key_value_heads=1
     ),
+    "experts": _point(num_experts=4, experts_per_token=2, expert_blocks=(1,)),
+    "one expert each, pre-norm": _point(
+        num_experts=5,
+        experts_per_token=1,
+        expert_blocks=(0, 1, 2),
+        norm_placement="pre",
+        activation="relu",
+        feed_forward_bias=False,
+    ),
+    "all experts, shared blocks, sandwich": _point(
+        num_experts=2,
+        experts_per_token=2,
+        expert_blocks=(0,),
+        block_of_layer=(0, 0, 1),
+        norm="rms",
+        norm_placement="sandwich",
+        residual_scale=0.7,
+        activation="silu",
+        d_ff=31,
+    ),
     "no layers": _point(
         num_layers=0, num_heads=1, d_ff=1, position_embedding="none", embedding_norm=False
     ),

@@ -125,6 +125,11 @@ class EncoderConfig:
             attention_output_bias: False if the output has none although queries, keys and values
             have them (Qwen2).
             feed_forward_input_bias: False if up and gate have none although down has one (GTE).
+        num_experts, experts_per_token, expert_blocks: in these blocks the feed-forward is a mixture
+            of experts (Shazeer et al. 2017, section 2): a router gives each token a probability for
+            each of `num_experts` feed-forwards, and the token's output is the sum of the
+            `experts_per_token` most probable ones, weighted by these probabilities. 0, 0 and empty
+            for none.
         query_key_norm: norm of queries and keys before any rotation, without a bias: of each `head`
             with one gain for all (Henry et al. 2020; Qwen3), of `all_heads` together (ESM-C), or
             `none`.
@@ -194,6 +199,9 @@ class EncoderConfig:
     attention_output_bias: bool = True
     feed_forward_bias: bool = True
     feed_forward_input_bias: bool = True
+    num_experts: int = 0
+    experts_per_token: int = 0
+    expert_blocks: tuple[int, ...] = ()
     query_key_norm: QueryKeyNorm = "none"
     attention_scale: float | None = None
     attention_direction: AttentionDirection = "both"
@@ -296,6 +304,10 @@ class EncoderConfig:
             self.rotary_precision,
             factor=self.rotary_factor,
         )
+
+    def has_experts(self, block: int) -> bool:
+        """Whether the feed-forward of `block` is a mixture of experts."""
+        return block in self.expert_blocks
 
     def has_attention_norm(self, block: int) -> bool:
         """Whether `block` has a norm at its attention (all but ModernBERT's first do)."""

@@ -25,6 +25,7 @@ def check_config(config: "EncoderConfig") -> None:
     _check_attention_positions(config)
     _check_norms(config)
     _check_layers(config)
+    _check_experts(config)
 
 
 def _check_sizes(config: "EncoderConfig") -> None:
@@ -220,3 +221,27 @@ def _check_layers(config: "EncoderConfig") -> None:
         or sorted(set(blocks)) != list(range(len(set(blocks))))
     ):
         raise ConfigError(f"block_of_layer={blocks}: expected blocks numbered from 0, no gaps")
+
+
+def _check_experts(config: "EncoderConfig") -> None:
+    blocks = config.expert_blocks
+    if not blocks and not config.num_experts and not config.experts_per_token:
+        return
+    if not blocks or config.num_experts < 1:
+        raise ConfigError(
+            f"num_experts={config.num_experts} and expert_blocks={blocks}: expected at least one "
+            "expert and one block, or 0 and none"
+        )
+    if not 1 <= config.experts_per_token <= config.num_experts:
+        raise ConfigError(
+            f"experts_per_token={config.experts_per_token}: expected 1 to "
+            f"num_experts={config.num_experts}"
+        )
+    if any(type(block) is not int or not 0 <= block < config.num_blocks for block in blocks):
+        raise ConfigError(
+            f"expert_blocks={blocks}: expected numbers of blocks, 0 to {config.num_blocks - 1}"
+        )
+    if list(blocks) != sorted(set(blocks)):
+        raise ConfigError(f"expert_blocks={blocks}: expected rising numbers")
+    if config.gated:
+        raise ConfigError("gated=True: expected False with expert_blocks, whose experts have none")

@@ -85,6 +85,7 @@ const std::vector<Variant>& variants() {
                  c.distance_rows.push_back(std::clamp(40 - bucket, 0, 79));
              }
          }},
+        {"experts", [](EncoderConfig& c) { c.num_experts = 5, c.experts_per_token = 2, c.expert_blocks = {1}; }},
         {"padding within sequences",
          [](EncoderConfig& c) { c.position_offset = 2, c.position_padding_token = 1; }},
         {"vectors, sinusoidal",
@@ -135,6 +136,12 @@ public:
             linear(name + "feed_forward.gate", D, F);
             linear(name + "feed_forward.up", D, F);
             linear(name + "feed_forward.down", F, D);
+            if (c.has_experts(b)) {
+                add(name + "feed_forward.router.weight", c.num_experts, D);
+                add(name + "feed_forward.experts.up.weight", c.num_experts * F, D);
+                add(name + "feed_forward.experts.down.weight", c.num_experts * F, D);
+                fill(name + "feed_forward.experts.bias", {static_cast<std::size_t>(D)}, 0, 0.3f);
+            }
             norm(name + "feed_forward_norm", D);
             norm(name + "feed_forward_output_norm", D);
         }
