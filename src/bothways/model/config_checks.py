@@ -138,9 +138,38 @@ def _check_attention_positions(config: "EncoderConfig") -> None:
         base = getattr(config, name)
         if base is not None and not 1 < base < math.inf:
             raise ConfigError(f"{name}={base}: expected a finite number above 1")
-    if not 0 < config.rotary_factor < math.inf:
-        raise ConfigError(f"rotary_factor={config.rotary_factor}: expected a finite number above 0")
+    _check_rotary_scaling(config)
     _check_buckets(config)
+
+
+def _check_rotary_scaling(config: "EncoderConfig") -> None:
+    for name in ("rotary_factor", "rotary_magnitude"):
+        if not 0 < getattr(config, name) < math.inf:
+            raise ConfigError(f"{name}={getattr(config, name)}: expected a finite number above 0")
+    match config.rotary_scaling:
+        case "linear":
+            pass
+        case "yarn" | "llama3":
+            turns, length = config.rotary_turns, config.rotary_original_length
+            if not (
+                len(turns) == 2
+                and all(type(turn) in (int, float) for turn in turns)
+                and 0 < turns[0] < turns[1] < math.inf
+            ):
+                raise ConfigError(f"rotary_turns={turns}: expected two rising numbers above 0")
+            if length is not None and length < 1:
+                raise ConfigError(f"rotary_original_length={length}: expected at least 1 or None")
+        case "longrope":
+            factors, pairs = config.rotary_pair_factors, config.head_width // 2
+            if len(factors) != pairs or not all(
+                type(each) in (int, float) and 0 < each < math.inf for each in factors
+            ):
+                raise ConfigError(
+                    f"rotary_pair_factors has {len(factors)} entries: expected {pairs} finite "
+                    "numbers above 0, one for each pair of numbers of a head"
+                )
+        case unknown:
+            assert_never(unknown)
 
 
 def _check_buckets(config: "EncoderConfig") -> None:

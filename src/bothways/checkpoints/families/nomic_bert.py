@@ -12,6 +12,7 @@ from bothways.checkpoints.family import Family, activation, check_num_layers
 from bothways.checkpoints.head_architectures import POOLER, classifier, masked_tokens
 from bothways.checkpoints.json_fields import MISSING, Fields, same
 from bothways.checkpoints.key_table import KeyTable, Rows
+from bothways.checkpoints.rotary_fields import read_rotary, write_rope_parameters
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import brief
 from bothways.model.config import EncoderConfig
@@ -43,7 +44,7 @@ def read_all_but_activation(fields: Fields, values: dict[str, Any]) -> None:
     values["norm_eps"] = _number(fields, "layer_norm_eps", "layer_norm_epsilon", 1e-12)
     values["dropout"] = _number(fields, "hidden_dropout_prob", "resid_pdrop", 0.0)
     values["attention_dropout"] = _number(fields, "attention_probs_dropout_prob", "attn_pdrop", 0.0)
-    values["rotary_base"] = _rotary_base(fields)
+    _read_positions(fields, values)
     values["attention_bias"] = fields.flag("qkv_proj_bias", original)
     values["feed_forward_bias"] = fields.flag("mlp_fc1_bias", original)
     fields.only("mlp_fc2_bias", values["feed_forward_bias"], because="it differs from mlp_fc1_bias")
@@ -65,7 +66,7 @@ def write_transformers(config: EncoderConfig) -> dict[str, Any]:
         "hidden_dropout_prob": config.dropout,
         "attention_probs_dropout_prob": config.attention_dropout,
         "hidden_act": config.activation,
-        "rope_parameters": {"rope_type": "default", "rope_theta": config.rotary_base},
+        "rope_parameters": write_rope_parameters(config),
     }
 
 
@@ -101,21 +102,19 @@ def _activation(fields: Fields) -> str:
     return _ACTIVATIONS[theirs]
 
 
-def _rotary_base(fields: Fields) -> float:
+def _read_positions(fields: Fields, values: dict[str, Any]) -> None:
+    read_rotary(fields, values, 1000.0)
     bases = []
-    if fields.raw("rope_parameters") is not None:
-        parameters = fields.object("rope_parameters")
-        parameters.only("rope_type", "default")
-        parameters.only("type", "default")
-        bases.append(parameters.number("rope_theta", 1000.0))
-        parameters.finish("rotary positions")
+    if fields.raw("rope_scaling") or fields.raw("rope_parameters") is not None:
+        bases.append(values["rotary_base"])
     if "rope_theta" in fields:
         bases.append(fields.number("rope_theta"))
     if "n_embd" in fields or "rotary_emb_base" in fields:
         bases.append(fields.number("rotary_emb_base", MISSING))
     if len(set(bases)) > 1:
         raise CheckpointError(f"{fields.file}: rotary bases {bases} mean the same and differ")
-    return bases[0] if bases else 1000.0
+    if bases:
+        values["rotary_base"] = bases[0]
 
 
 PUBLISHED_CODE = frozenset(
@@ -239,6 +238,7 @@ NOMIC_BERT = Family(
         # Options of experts, which these models do not have.
         *("expert_choice_router", "moe_normalize_expert_weights", "moe_top_k"),
     ),
+    reads_scaling=True,
     read_quirks=read_both,
     write_quirks=write_transformers,
     published_code=PUBLISHED_CODE,

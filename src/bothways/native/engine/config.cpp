@@ -35,7 +35,8 @@ void EncoderConfig::check() const {
     require(expert_blocks.empty() || (experts_per_token >= 1 && experts_per_token <= num_experts && !gated),
             "1 to num_experts experts per token, without gates");
     if (positions == Positions::rotary) {
-        require(rotary_frequencies.size() == layers, "rotary frequencies for each layer");
+        require(rotary_frequencies.size() == layers && rotary_magnitudes.size() == layers,
+                "rotary frequencies and a magnitude for each layer");
         for (const std::vector<double>& frequencies : rotary_frequencies)
             require(2 * static_cast<int>(frequencies.size()) == head_width,
                     "one rotary frequency per pair of channels of a head");

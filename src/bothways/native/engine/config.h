@@ -35,6 +35,7 @@ struct EncoderConfig {
     int position_offset = 0;
     int position_padding_token = -1;  // takes the row before the first position's; -1 for none
     std::vector<std::vector<double>> rotary_frequencies;  // per layer; empty unless rotary
+    std::vector<double> rotary_magnitudes;                // per layer, of what is rotated; empty unless rotary
     int relative_buckets = 0, relative_max_distance = 0;
     std::vector<double> alibi_slopes;  // per head; empty unless alibi
     // Disentangled attention: the row of each distance from 1 - max_length to max_length - 1, which fall; empty
@@ -99,6 +100,7 @@ void for_each_field(EncoderConfig& c, F&& f) {
     f("position_offset", c.position_offset);
     f("position_padding_token", c.position_padding_token);
     f("rotary_frequencies", c.rotary_frequencies);
+    f("rotary_magnitudes", c.rotary_magnitudes);
     f("relative_buckets", c.relative_buckets);
     f("relative_max_distance", c.relative_max_distance);
     f("alibi_slopes", c.alibi_slopes);

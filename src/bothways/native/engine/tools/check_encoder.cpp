@@ -47,7 +47,7 @@ const std::vector<Variant>& variants() {
              c.positions = Positions::rotary, c.position_table = false;
              std::vector<double> frequencies;
              for (int i = 0; i < 9; ++i) frequencies.push_back(std::pow(10000.0, -i / 9.0));
-             c.rotary_frequencies = {frequencies, frequencies};
+             c.rotary_frequencies = {frequencies, frequencies}, c.rotary_magnitudes = {1.0, 1.25};
              c.window = {4, 100}, c.norm = NormKind::rms, c.norm_placement = NormPlacement::pre;
              c.first_attention_norm = false, c.final_norm = true, c.gated = true;
              c.activation = Activation::silu;
