@@ -52,7 +52,7 @@ def export_head(
         "masked_values": None,
     }
     for architecture in architectures:
-        if architecture.outputs != outputs.get(head.task, "sequence"):
+        if architecture.refused or architecture.outputs != outputs.get(head.task, "sequence"):
             continue
         settings = architecture.settings(head)
         if head.pooling is not None and architecture.pooling(settings) != head.pooling:

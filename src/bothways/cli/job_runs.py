@@ -87,7 +87,7 @@ def load_job_encoder(job: "EncodingJob", device: o.DeviceOptions, *, quiet: bool
         backend=device.backend,
         device=device.device,
         threads=device.threads,
-        family=device.family,
+        **device.reading,
         precision=cast("Precision", origin.precision),
         max_length=origin.max_length,
     )

@@ -86,6 +86,7 @@ def encode_chunks(
         InputError: naming the document, span or argument that is invalid.
     """
     modes = _modes(session, vector)
+    session = session.for_task(options.role)
     rows, single = as_inputs(documents, session.reader)
     for index, row in enumerate(rows):
         if not isinstance(row, str):

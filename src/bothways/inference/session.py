@@ -4,8 +4,11 @@ n sequences; D model width; K pooling modes; d dimensions of a vector.
 """
 
 import os
+import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,12 +49,13 @@ class LoadArguments(NamedTuple):
     max_length: int | None = None
     family: str | None = None
     adapter: str | None = None
+    route: str | None = None
 
 
 def open_session(arguments: LoadArguments) -> "Session":
     """Find and read a model, and create the backend that runs it; raises as `bothways.load`."""
     folder = checkpoints.resolve(arguments.source)
-    model = checkpoints.read_folder(folder, family=arguments.family, adapter=arguments.adapter)
+    model = _read(folder, arguments)
     if arguments.max_length is not None:
         _check_max_length(arguments.max_length, model.config)
     backend = create_backend(
@@ -67,6 +71,12 @@ def open_session(arguments: LoadArguments) -> "Session":
     )
     session.load_arguments = arguments._replace(source=portable_source(arguments.source))
     return session
+
+
+def _read(folder: Path, arguments: LoadArguments) -> ModelBundle:
+    return checkpoints.read_folder(
+        folder, family=arguments.family, adapter=arguments.adapter, route=arguments.route
+    )
 
 
 class Session:
@@ -103,7 +113,47 @@ class Session:
         """The longest sequence, in tokens, unless the options of a call say otherwise."""
         self.load_arguments: LoadArguments | None = None
         """The arguments of `open_session`; None if the session was made otherwise."""
+        self.routes = model.routes
+        """The routes of the model's folder; None if it has no Router."""
+        self.route = model.route
+        """The route of this session among them."""
+        self._others: dict[str, Session] = {}
+        self._lock = threading.Lock()
         self._module_weights = model.module_weights.copy()
+
+    def for_task(self, task: str | None) -> "Session":
+        """The session for a task, such as `query`: that of its route, if the model has routes.
+
+        The model of another route is loaded when it is first used.
+
+        Raises:
+            InputError: if no route is for the task, or this session was opened for another one.
+            CheckpointError, BackendError: as `open_session`.
+        """
+        if self.routes is None or task is None:
+            return self
+        return self.of_route(self.routes.of_task(task))
+
+    def of_route(self, route: str) -> "Session":
+        """The session of a route of the model; raises as `for_task`."""
+        if route == self.route:
+            return self
+        arguments = self.load_arguments
+        if arguments is None or arguments.route is not None:
+            raise InputError(
+                f"this encoder is the route {self.route!r} of {self.path} alone: load the folder "
+                f"without route= to use {route!r} as well"
+            )
+        with self._lock:
+            if route not in self._others:
+                self._others[route] = open_session(arguments._replace(route=route))
+            return self._others[route]
+
+    def read_model(self) -> ModelBundle:
+        """Read the model again, without warnings: a backend keeps its weights in its own form."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # said when the model was loaded
+            return _read(self.path, self.load_arguments or LoadArguments(self.path))
 
     def prompt(self, options: RunOptions) -> Prompt:
         """The prompt that the options choose.

@@ -136,6 +136,7 @@ def encode(
     Raises:
         InputError: naming the sequence or argument that is invalid.
     """
+    session = session.for_task(options.role)
     rows, single = as_inputs(sequences, session.reader)
     cut, mostly_unknown = 0, list[int]()
 
@@ -157,6 +158,7 @@ def prepare(session: Session, sequences: Any, options: RunOptions) -> PreparedSe
     Raises:
         InputError: as `encode`.
     """
+    session = session.for_task(options.role)
     rows, _ = as_inputs(sequences, session.reader)
     return PreparedSequences(rows, session.prepare(rows, options), options)
 
@@ -171,6 +173,7 @@ def encode_detailed(
     Raises:
         InputError: as `encode`.
     """
+    session = session.for_task(options.role)
     facts: list[tuple[np.ndarray, ...]] = []
 
     def note(start: int, fitted: Sequence[FittedSequence]) -> None:
@@ -204,6 +207,7 @@ def contextualize(
     Raises:
         InputError: naming the sequence or layer that is invalid.
     """
+    session = session.for_task(options.role)
     rows, single = as_inputs(sequences, session.reader)
     indices = select_indices(layers, session.spec.config.num_layers + 1, "layer")
     fitted = session.prepare(rows, options)
@@ -259,4 +263,6 @@ def pooling_modes(session: Session, vector: VectorOptions) -> tuple[PoolingMode,
             "this model was trained for one vector per token (late interaction): use multi_vector "
             "and maxsim, or choose a pooling for one vector per sequence, such as pooling='mean'"
         )
+    if session.spec.terms is not None and session.spec.terms.source == "tokens":
+        raise InputError("this model has a weight for each token, and no vectors: use sparse")
     return session.spec.pooling.modes

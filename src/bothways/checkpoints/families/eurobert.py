@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bothways.checkpoints.families import llama
+from bothways.checkpoints.families import jina_v5, llama
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.head_architectures import (
     DECODER,
@@ -132,7 +132,11 @@ EUROBERT = Family(
             prefixes=("", "model."),
         ),
     ),
-    published_code=frozenset(
+    is_published_as=jina_v5.is_on_eurobert,
+    published_modules=jina_v5.MODULES,
+    task_folders=jina_v5.TASK_FOLDERS,
+    published_code=jina_v5.CODE
+    | frozenset(
         prefix + name
         for prefix in ("", "EuroBERT/EuroBERT-210m--")
         for name in (

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from bothways.checkpoints.families import llama
-from bothways.checkpoints.families.qwen3 import QWEN3
+from bothways.checkpoints.families.qwen3 import PLAIN
 from bothways.checkpoints.json_fields import Fields
 from bothways.model.config import EncoderConfig
 
@@ -34,10 +34,10 @@ def write_attention(config: EncoderConfig) -> dict[str, Any]:
 
 
 MISTRAL = dataclasses.replace(
-    QWEN3,
+    PLAIN,
     model_type="mistral",
     base_class="MistralModel",
-    rows={theirs: ours for theirs, ours in QWEN3.rows.items() if theirs != "attention_bias"}
+    rows={theirs: ours for theirs, ours in PLAIN.rows.items() if theirs != "attention_bias"}
     | {
         "vocab_size": ("vocab_size", 32000),
         "intermediate_size": ("d_ff", 14336),

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from bothways.checkpoints.families import llama
-from bothways.checkpoints.families.qwen3 import QWEN3, write_attention
+from bothways.checkpoints.families.qwen3 import PLAIN, write_attention
 from bothways.checkpoints.json_fields import Fields
 
 
@@ -17,10 +17,10 @@ def read_attention(fields: Fields, values: dict[str, Any]) -> None:
 
 
 QWEN2 = dataclasses.replace(
-    QWEN3,
+    PLAIN,
     model_type="qwen2",
     base_class="Qwen2Model",
-    rows={theirs: ours for theirs, ours in QWEN3.rows.items() if theirs != "attention_bias"},
+    rows={theirs: ours for theirs, ours in PLAIN.rows.items() if theirs != "attention_bias"},
     fixed=llama.FIXED | {"attention_output_bias": False, "feed_forward_bias": False},
     read_quirks=read_attention,
     write_quirks=write_attention,

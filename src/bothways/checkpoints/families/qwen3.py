@@ -4,9 +4,10 @@ Qwen3-Embedding (Zhang et al. 2025) pools the last position. Models whose config
 `is_causal: false` attend in both directions.
 """
 
+import dataclasses
 from typing import Any
 
-from bothways.checkpoints.families import llama
+from bothways.checkpoints.families import jina_v5, llama
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.json_fields import Fields
 from bothways.model.config import EncoderConfig
@@ -35,7 +36,7 @@ _ROWS = llama.ROWS | {
     "layers.{i}.self_attn.k_norm.weight": "blocks.{i}.attention.key_norm.weight",
 }
 
-QWEN3 = Family(
+PLAIN = Family(
     model_type="qwen3",
     base_class="Qwen3Model",
     rows={
@@ -58,4 +59,13 @@ QWEN3 = Family(
     write_quirks=write_attention,
     heads=llama.HEADS,
     tables=llama.tables(_ROWS, prefix_of_answers="transformer."),
+)
+"""Without the models that others published with code of their own."""
+
+QWEN3 = dataclasses.replace(
+    PLAIN,
+    is_published_as=jina_v5.is_on_qwen3,
+    published_code=jina_v5.CODE,
+    published_modules=jina_v5.MODULES,
+    task_folders=jina_v5.TASK_FOLDERS,
 )

@@ -22,7 +22,7 @@ from bothways.model.weights import Weights
 from bothways.reference.heads import apply_layer, probabilities
 from bothways.sequences import FittedSequence
 
-__all__ = ["HeadRun"]
+__all__ = ["HeadRun", "without_default_prompt"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,8 +56,7 @@ class HeadRun:
             InputError: naming the sequence that is invalid, or if the model has no such head.
         """
         head = session.heads.find(*tasks, purpose=purpose)
-        if (options.prompt, options.prompt_name, options.role) == (None, None, None):
-            options = dataclasses.replace(options, prompt="")
+        options = without_default_prompt(options)
         fitted = session.prepare(rows, options)
         run = cls(session, head, session.heads.weights(head), fitted, options)
         session.warn(rows, fitted, options)
@@ -130,6 +129,13 @@ class HeadRun:
     def probabilities(self, logit_NO: np.ndarray) -> np.ndarray:
         """Outputs as the task of the head reads them, float32 (N, O): softmax, sigmoid or as is."""
         return np.asarray(probabilities(logit_NO, self.head.task), dtype=np.float32)
+
+
+def without_default_prompt(options: RunOptions) -> RunOptions:
+    """The options with no prompt, unless they choose one: heads are trained without prompts."""
+    if (options.prompt, options.prompt_name, options.role) == (None, None, None):
+        return dataclasses.replace(options, prompt="")
+    return options
 
 
 def _apply(x_ND: np.ndarray, weights: Weights, layers: Sequence[HeadLayer]) -> np.ndarray:
