@@ -11,6 +11,7 @@ from bothways.checkpoints.head_architectures import (
 )
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable
+from bothways.checkpoints.rotary_fields import read_rotary, write_rotary
 from bothways.errors import CheckpointError
 from bothways.io.json_files import brief
 from bothways.model.config import EncoderConfig, HeadPooling
@@ -23,12 +24,12 @@ _POOLINGS: dict[str, HeadPooling] = {"bos": "cls", "mean": "mean", "late": "mean
 def read_attention(fields: Fields, values: dict[str, Any]) -> None:
     """Read heads and rotary positions."""
     llama.read_grouped_heads(fields, values, heads=None, width=None)
-    llama.read_rotary_base(fields, values)
+    read_rotary(fields, values, 10_000.0)
 
 
 def write_attention(config: EncoderConfig) -> dict[str, Any]:
     """The inverse of `read_attention`."""
-    return llama.write_grouped_heads(config) | llama.write_rotary_base(config)
+    return llama.write_grouped_heads(config) | write_rotary(config)
 
 
 def logits_of_tokens(
@@ -129,6 +130,7 @@ EUROBERT = Family(
         "hidden_dropout",
     ),
     kept_defaults={"tie_word_embeddings": False},
+    reads_scaling=True,
     read_quirks=read_attention,
     write_quirks=write_attention,
     heads=_HEADS,
