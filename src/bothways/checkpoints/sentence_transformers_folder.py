@@ -124,11 +124,11 @@ def _read(files: SettingsFiles, modules: list[ModuleFolder], family: str | None)
             return _of_vectors(files, read_transformers(first.path, family, files.adapter), rest)
         case _:
             raise UnsupportedModel(
-                f"{folder / 'modules.json'}: the modules {', '.join(names)}; expected Transformer, "
-                "WeightedLayerPooling or none, Pooling, then Dense, LayerNorm, Dropout and "
-                "Normalize; StaticEmbedding, then these; for scores a Transformer, or one and "
-                "LogitScore; for terms one and SpladePooling, or SparseStaticEmbedding; or a "
-                "Router to such modules"
+                f"{folder / 'modules.json'}: the modules {', '.join(names)}; "
+                "expected Transformer, Pooling, also with WeightedLayerPooling between them, then "
+                "Dense, LayerNorm, Dropout and Normalize; StaticEmbedding, then these; for scores "
+                "a Transformer, or one and LogitScore; for terms one and SpladePooling, or "
+                "SparseStaticEmbedding; or a Router to such modules"
             )
 
 

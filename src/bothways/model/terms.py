@@ -5,7 +5,7 @@ from typing import Any, Literal, Self, get_args
 
 from bothways.errors import ConfigError
 
-__all__ = ["SPLADE_V2", "TermActivation", "TermPooling", "TermSource", "TermWeighting"]
+__all__ = ["USUAL_TERMS", "TermActivation", "TermPooling", "TermSource", "TermWeighting"]
 
 TermSource = Literal["logits", "tokens"]
 TermPooling = Literal["max", "sum"]
@@ -61,5 +61,5 @@ class TermWeighting:
         return terms
 
 
-SPLADE_V2 = TermWeighting()
+USUAL_TERMS = TermWeighting()
 """What a head for masked tokens computes where its model does not say."""

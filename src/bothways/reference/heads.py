@@ -11,7 +11,7 @@ from array_api_compat import array_namespace
 from jaxtyping import Float
 
 from bothways.model.heads import TIED_WEIGHT, Head, HeadLayer, HeadTask
-from bothways.model.terms import SPLADE_V2, TermActivation, TermWeighting
+from bothways.model.terms import USUAL_TERMS, TermActivation, TermWeighting
 from bothways.reference.layers import Array, Arrays, activate, layer_norm, linear
 from bothways.reference.pooling import pool
 
@@ -68,7 +68,7 @@ def probabilities(logit_NO: Float[Array, "... O"], task: HeadTask) -> Float[Arra
 
 
 def term_weights(
-    logit_LV: Float[Array, "L V"], terms: TermWeighting = SPLADE_V2
+    logit_LV: Float[Array, "L V"], terms: TermWeighting = USUAL_TERMS
 ) -> Float[Array, "V"]:
     """The weight of each vocabulary token for a text: its activated logits, pooled over positions.
 

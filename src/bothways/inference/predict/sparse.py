@@ -21,7 +21,7 @@ from bothways.inference.predict.vocabulary import LOGIT_BYTES, names_of_tokens
 from bothways.inference.runner import truncated
 from bothways.inference.session import Session
 from bothways.io.short_repr import ShortRepr
-from bothways.model.terms import SPLADE_V2, TermWeighting
+from bothways.model.terms import USUAL_TERMS, TermWeighting
 from bothways.reference.heads import saturate
 from bothways.sequences import FittedSequence
 
@@ -181,7 +181,7 @@ Weights = dict[int, tuple[np.ndarray, np.ndarray]]
 
 
 def _weighting(session: Session) -> TermWeighting:
-    return session.spec.terms or SPLADE_V2
+    return session.spec.terms or USUAL_TERMS
 
 
 def _weights_of_logits(run: HeadRun, terms: TermWeighting, vocab_size: int) -> Weights:
