@@ -10,6 +10,7 @@ from bothways.io.printable import printable
 from bothways.io.sizes import format_bytes
 from bothways.model.baselines.any_encoder import name_of
 from bothways.model.costs import operations, parameters_by_part
+from bothways.model.heads import Head
 from bothways.model.read_options import ReadOptions
 
 if TYPE_CHECKING:
@@ -83,15 +84,7 @@ def describe(
         "terms": None if spec.terms is None else spec.terms.to_dict(),
         "parameters": {**parameters, "total": total},
         "heads": {name: int(weight.size) for name, weight in bundle.head_weights.items()},
-        "predicts": [
-            {
-                "task": head.task,
-                "pooling": head.pooling,
-                "pools_outputs": head.pools_outputs,
-                "labels": list(head.labels),
-            }
-            for head in spec.heads
-        ],
+        "predicts": [_describe_head(head) for head in spec.heads],
         "unread_heads": bundle.unread_heads,
         "unread_fields": UnreadFields.of(bundle.source_settings).names(),
         "bytes": {"fp32": 4 * total},
@@ -101,6 +94,11 @@ def describe(
         },
         "config": config.to_dict(),
     }
+
+
+def _describe_head(head: Head) -> dict[str, Any]:
+    facts = {"task": head.task, "pooling": head.pooling, "labels": list(head.labels)}
+    return facts | ({"pools_outputs": True} if head.pools_outputs else {})
 
 
 def _page(facts: dict[str, Any]) -> str:
@@ -171,7 +169,7 @@ def _head(head: dict[str, Any]) -> str:
     """Describe a head in a line: `classes (mean pooling): red, green, blue`."""
     labels: list[str] = head["labels"]
     more = "" if len(labels) <= _MAX_LABELS else f" and {len(labels) - _MAX_LABELS} more"
-    of_outputs = " of outputs" if head["pools_outputs"] else ""
+    of_outputs = " of outputs" if head.get("pools_outputs") else ""
     pooling = f" ({head['pooling']} pooling{of_outputs})" if head["pooling"] else ""
     named = f": {', '.join(labels[:_MAX_LABELS])}{more}" if labels else ""
     return f"{head['task']}{pooling}{named}"
