@@ -143,8 +143,8 @@ def test_relative_keys_are_refused(model_type: str) -> None:
         ("modernbert", {"layer_types": 3}, "layer_types=3: expected a list"),
         ("modernbert", {"rope_parameters": {"full_attention": {"rope_type": "axial"}}},
          "full_attention: rope_type='axial'"),
-        ("modernbert", {"rope_parameters": {"sliding_attention": {"rope_type": "linear",
-                                                                  "factor": 2}}},
+        ("modernbert", {"layer_types": ["full_attention", "sliding_attention"], "rope_parameters": {
+            "sliding_attention": {"rope_type": "linear", "factor": 2}}},
          "scaled in another way in sliding_attention than in full_attention"),
         ("modernbert", {"rope_scaling": {"rope_type": "yarn", "factor": 2, "truncate": False}},
          "truncate=False"),
