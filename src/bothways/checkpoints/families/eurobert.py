@@ -17,7 +17,8 @@ from bothways.io.json_files import brief
 from bothways.model.config import EncoderConfig, HeadPooling
 from bothways.model.heads import Head, HeadLayer
 
-_POOLINGS: dict[str, HeadPooling] = {"bos": "cls", "mean": "mean"}
+_POOLINGS: dict[str, HeadPooling] = {"bos": "cls", "mean": "mean", "late": "mean"}
+"""Of a classifier; `late` averages its outputs at all positions."""
 
 
 def read_attention(fields: Fields, values: dict[str, Any]) -> None:
@@ -57,22 +58,32 @@ def read_pooling(settings: Settings) -> HeadPooling:
     """The pooling of a classifier.
 
     Raises:
-        CheckpointError: for `late`, the default, which averages the logits of all positions.
+        CheckpointError: for another than those of the implementation.
     """
-    name = Fields(settings, "config.json").text("classifier_pooling", "late")
+    name = _name_of_pooling(settings)
     if name not in _POOLINGS:
         raise CheckpointError(
-            f"classifier_pooling={brief(name)}: bothways averages positions before the classifier, "
-            f"as with {' or '.join(_POOLINGS)}"
+            f"classifier_pooling={brief(name)}: expected one of {', '.join(_POOLINGS)}"
         )
     return _POOLINGS[name]
 
 
+def pools_outputs(settings: Settings) -> bool:
+    """Whether a classifier averages its outputs at all positions."""
+    return _name_of_pooling(settings) == "late"
+
+
 def write_pooling(head: Head) -> dict[str, Any]:
     """The inverse of `read_pooling`."""
-    names = {ours: theirs for theirs, ours in _POOLINGS.items()}
-    pooling = names.get(head.pooling) if head.pooling is not None else None
-    return {"classifier_pooling": pooling or "mean"} if head.pooling is not None else {}
+    if head.pooling is None:
+        return {}
+    if head.pools_outputs:
+        return {"classifier_pooling": "late"}
+    return {"classifier_pooling": "bos" if head.pooling == "cls" else "mean"}
+
+
+def _name_of_pooling(settings: Settings) -> str:
+    return Fields(settings, "config.json").text("classifier_pooling", "late")
 
 
 _HEADS = (
@@ -82,6 +93,7 @@ _HEADS = (
         outputs="sequence",
         layers=logits_of_classes,
         pooling=read_pooling,
+        pools_outputs=pools_outputs,
         settings=write_pooling,
     ),
     HeadArchitecture(

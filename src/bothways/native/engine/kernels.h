@@ -61,7 +61,7 @@ struct GemmArgs {
     int n;
     const float* bias;             // (n rounded up to whole panels)
     const float* packed_b;         // fp32: (panels, k, nr)
-    const std::int8_t* packed_b8;  // int8: (panels, quads, int8_nr, 4); a quad is 4 adjacent inputs
+    const std::int8_t* packed_b8;  // int8: (panels, blocks, int8_nr, int8_block); a block is adjacent inputs
     const float* b_scale;          // int8: (panels, int8_nr)
     // Corrections for the zero point of a dynamic QuantRange; null for a fixed one, which the bias corrects.
     const float* b_sum;            // sums32: (panels, groups, int8_nr), sums of q8 weights
@@ -150,6 +150,7 @@ struct Kernels {
     const char* name;
     int nr;       // outputs per fp32 panel
     int int8_nr;  // outputs per int8 panel
+    int int8_block;  // adjacent inputs of an output in an int8 panel
     Int8Scheme int8_scheme;
     // Subtracted from q8 activations by the int8 dot product; where it is not 0, b_sum is required.
     int a_zero_point;
