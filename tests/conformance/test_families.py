@@ -342,21 +342,6 @@ POINTS = {
         },
         (1, 2, 16, 64),
     ),
-    "gte-scaled": Point(
-        "GteModel",
-        GTE
-        | {
-            "rope_parameters": {
-                "rope_type": "llama3",
-                "factor": 4.0,
-                "low_freq_factor": 1.0,
-                "high_freq_factor": 4.0,
-                "original_max_position_embeddings": 16,
-                "rope_theta": 50.0,
-            }
-        },
-        (1, 2, 16, 64),
-    ),
     "eurobert": Point("EuroBertModel", EUROBERT | {"num_key_value_heads": None}),
     "eurobert-masked": Point(
         "EuroBertForMaskedLM", EUROBERT | {"mlp_bias": True, "attention_bias": True}
@@ -456,6 +441,21 @@ POINTS |= {
 GTE = SMALL | {"pad_token_id": 0, "max_position_embeddings": 64}
 POINTS |= {
     "gte": Point("GteModel", GTE | {"type_vocab_size": 2}, (1, 2, 16, 64)),
+    "gte-scaled": Point(
+        "GteModel",
+        GTE
+        | {
+            "rope_parameters": {
+                "rope_type": "llama3",
+                "factor": 4.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 16,
+                "rope_theta": 50.0,
+            }
+        },
+        (1, 2, 16, 64),
+    ),
     "gte-masked": Point("GteForMaskedLM", GTE | {"type_vocab_size": 0, "hidden_act": "silu"}),
     "gte-classes": Point(
         "GteForSequenceClassification",

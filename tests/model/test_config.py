@@ -41,6 +41,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"rotary_scaling": "yarn", "rotary_turns": (2.0,)}, "rotary_turns=(2.0,): expected two"),
     ({"rotary_scaling": "llama3", "rotary_original_length": 0}, "rotary_original_length=0"),
     ({"rotary_scaling": "longrope", "rotary_pair_factors": (1.0, -1.0)}, "2 finite numbers above"),
+    ({"position_embedding": "sinusoidal", "max_length": 2**26}, "would have 536,870,912 numbers"),
+    (
+        {"attention_positions": "disentangled", "max_length": 2**21},
+        "max_length=2097152: expected at most 1,048,576",
+    ),
     ({"num_experts": 2}, "num_experts=2 and expert_blocks=(): expected at least one"),
     ({"expert_blocks": (0,)}, "num_experts=0 and expert_blocks=(0,): expected at least one"),
     (

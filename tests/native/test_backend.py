@@ -187,3 +187,26 @@ def test_more_threads_and_longer_sequences_need_more_memory(weights: Weights) ->
     one, two = (NativeBackend(CONFIG, weights, threads=threads) for threads in (1, 2))
     assert 2 * one.workspace_bytes(4096) == two.workspace_bytes(4096)
     assert one.workspace_bytes(1) < one.workspace_bytes(600) < one.workspace_bytes(4096)
+
+
+FAR = 2**24 - 1
+"""The largest max_length: a table for all its positions would have gigabytes."""
+
+
+@pytest.mark.parametrize("positions", ["rotary", "relative", "alibi"])
+def test_tables_of_positions_grow_with_the_inputs_and_change_no_bit(
+    positions: Any, make_weights: MakeWeights
+) -> None:
+    def config(max_length: int) -> EncoderConfig:
+        return EncoderConfig(
+            num_layers=1, num_heads=2, d_model=16, d_ff=24, vocab_size=50, max_length=max_length,
+            position_embedding="none", attention_positions=positions,
+        )  # fmt: skip
+
+    weights = make_weights(config(FAR))
+    far, near = (NativeBackend(config(n), weights, threads=1) for n in (FAR, 70))
+    before = far.packed_bytes
+    for length in (3, 70, 20):
+        batch = batch_of(length)
+        assert (far.pool(batch, ["mean"]) == near.pool(batch, ["mean"])).all()
+    assert far.packed_bytes - before < 10_000

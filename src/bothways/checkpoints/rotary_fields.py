@@ -27,7 +27,7 @@ __all__ = [
 FULL, SLIDING = "full_attention", "sliding_attention"
 """Kinds of layers, without and with a window."""
 
-UNSCALED: Mapping[str, Any] = {"rotary_scaling": "linear", "rotary_factor": 1.0}
+UNSCALED: dict[str, Any] = {"rotary_scaling": "linear", "rotary_factor": 1.0}
 """The fields of our config for positions that are not scaled."""
 
 _KINDS = "default, linear, dynamic, yarn, llama3 and longrope"
@@ -41,6 +41,7 @@ def read_rotary(fields: Fields, values: dict[str, Any], base: float) -> None:
     """
     base = fields.number("rope_theta", base)
     name = "rope_scaling" if fields.raw("rope_scaling") else "rope_parameters"
+    fields.drop(("rope_parameters",))
     if fields.raw(name) is None:
         values |= {"rotary_base": base} | UNSCALED
         return
@@ -64,7 +65,7 @@ def read_rotary_by_layer(
     if fields.raw("rope_parameters") is not None:
         given = fields.object("rope_parameters")
     added = fields.mapping("rope_scaling") if fields.raw("rope_scaling") is not None else {}
-    read = {}
+    read: dict[str, dict[str, Any]] = {}
     for kind, base in bases.items():
         own = given.mapping(kind) if given.raw(kind) is not None else {}
         parameters = Fields(own | (added if kind in scaled else {}), f"{given.file}: {kind}")
@@ -98,7 +99,7 @@ def _read(
     Raises:
         UnsupportedModel: if the positions are scaled in another way, or rotate a part of each head.
     """
-    values = {"rotary_base": parameters.number("rope_theta", base)} | UNSCALED
+    values: dict[str, Any] = {"rotary_base": parameters.number("rope_theta", base)} | UNSCALED
     parameters.only("partial_rotary_factor", 1, 1.0, None)
     kind = parameters.raw("rope_type", parameters.raw("type", "default"))
     parameters.only("type", kind, because="it differs from rope_type")

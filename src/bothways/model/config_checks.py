@@ -11,6 +11,12 @@ if TYPE_CHECKING:
 
 __all__ = ["check_config"]
 
+_MAX_TABLE = 2**28
+"""Numbers in a table of positions that no weights confirm: 1 GiB."""
+
+_MAX_DISTANCES = 2**20
+"""The largest max_length of attention that has a row for each distance."""
+
 
 def check_config(config: "EncoderConfig") -> None:
     """Raise unless all fields have values that fit their types and each other.
@@ -97,6 +103,7 @@ def _check_position_embedding(config: "EncoderConfig") -> None:
             if config.position_offset < 0:
                 raise ConfigError(f"position_offset={config.position_offset}: expected at least 0")
         case "sinusoidal" | "none":
+            _check_sinusoids(config)
             if config.position_offset:
                 raise ConfigError(
                     f"position_offset={config.position_offset}: expected 0, because "
@@ -116,6 +123,21 @@ def _check_position_embedding(config: "EncoderConfig") -> None:
             f"position_padding_token={padding} takes the row before the first position's; "
             "expected a position_offset of at least 1"
         )
+
+
+def _check_sinusoids(config: "EncoderConfig") -> None:
+    match config.position_embedding:
+        case "sinusoidal":
+            size = config.max_length * config.embedding_width
+            if size > _MAX_TABLE:
+                raise ConfigError(
+                    f"max_length={config.max_length}: the table of sinusoidal positions would have "
+                    f"{size:,} numbers; expected at most {_MAX_TABLE:,}"
+                )
+        case "learned" | "none":
+            pass
+        case unknown:
+            assert_never(unknown)
 
 
 def _check_attention_positions(config: "EncoderConfig") -> None:
@@ -202,6 +224,11 @@ def _check_buckets(config: "EncoderConfig") -> None:
 
 
 def _check_disentangled(config: "EncoderConfig") -> None:
+    if config.max_length > _MAX_DISTANCES:
+        raise ConfigError(
+            f"max_length={config.max_length}: expected at most {_MAX_DISTANCES:,} with "
+            "attention_positions='disentangled'"
+        )
     if not (config.content_to_position or config.position_to_content):
         raise ConfigError(
             "attention_positions='disentangled' needs content_to_position or position_to_content"

@@ -46,8 +46,9 @@ class Experts(nn.Module):
         rows = config.num_experts * config.d_ff
         self.up = Matrix(rows, config.d_model)
         self.down = Matrix(rows, config.d_model)
-        bias_D = nn.Parameter(torch.empty(config.d_model)) if config.feed_forward_bias else None
-        self.register_parameter("bias", bias_D)
+        self.bias: nn.Parameter | None = (
+            nn.Parameter(torch.empty(config.d_model)) if config.feed_forward_bias else None
+        )
 
     def forward(self, x_TD: Tensor, p_Tk: Tensor, expert_Tk: Tensor) -> Tensor:
         """The sum of each token's experts, weighted by their probabilities, (T, D).

@@ -11,6 +11,7 @@ from bothways.checkpoints.families import bert, nomic_bert
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable
+from bothways.checkpoints.rotary_fields import UNSCALED
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.model.config import EncoderConfig
 
@@ -37,6 +38,11 @@ def read_experts(fields: Fields, values: dict[str, Any]) -> None:
     fields.only("activation_function", "gelu", because="bothways runs experts with gelu")
     fields.only("hidden_act", None, "gelu")
     nomic_bert.read_all_but_activation(fields, values)
+    if {name: values[name] for name in UNSCALED} != UNSCALED:
+        raise UnsupportedModel(
+            f"{fields.file}: rope_parameters: the published code of NomicBERT with experts or "
+            "without gates does not scale positions"
+        )
     values["activation"] = "gelu"
     period = 0 if fields.raw("moe_every_n_layers") is None else fields.integer("moe_every_n_layers")
     count = 0 if fields.raw("num_experts") is None else fields.integer("num_experts")

@@ -8,12 +8,15 @@ import numpy as np
 from bothways.checkpoints.onnx.disentangled import GraphDistanceScores
 from bothways.checkpoints.onnx.graph import Graph, Value
 from bothways.checkpoints.onnx.inputs import Inputs
+from bothways.errors import UnsupportedModel
 from bothways.model.alibi import alibi_slopes
 from bothways.model.config import EncoderConfig
 from bothways.model.rotary import Rotation
 from bothways.model.weights import Weights
 
 __all__ = ["GraphAttentionPositions", "add_positions"]
+
+_MAX_NUMBERS = 2**28
 
 
 def add_positions(
@@ -122,6 +125,7 @@ class GraphAttentionPositions:
         """Cosine and sine of each position's angles, (L, K/2), times the magnitude."""
         if rotation not in self._rotary_tables:
             graph, number = self._graph, len(self._rotary_tables)
+            _check_size(2 * self._config.max_length * len(rotation.frequencies), self._config)
             angle = np.arange(self._config.max_length)[:, None] * np.array(rotation.frequencies)
             tables = {
                 name: rotation.magnitude * f(angle)
@@ -139,6 +143,7 @@ class GraphAttentionPositions:
 
     def _bias_by_distance(self, bias_by_bucket: np.ndarray) -> Value:
         graph, farthest = self._graph, self._config.max_length - 1
+        _check_size(2 * self._config.max_length * self._config.num_heads, self._config)
         buckets = _buckets(np.arange(-farthest, farthest + 1), self._config)
         table = graph.weight("relative_bias", bias_by_bucket[buckets])
         index = graph.op("Add", self.distances(), graph.constant(farthest, np.int64))
@@ -150,6 +155,16 @@ class GraphAttentionPositions:
         slopes = np.array(alibi_slopes(num_heads))[:, None, None]
         distance = graph.cast(graph.op("Abs", self.distances()), np.float32)
         return graph.op("Mul", distance, graph.constant(-slopes))
+
+
+def _check_size(numbers: int, config: EncoderConfig) -> None:
+    """Refuse tables of more than 1 GiB, which a graph has for each of `max_length` positions."""
+    if numbers > _MAX_NUMBERS:
+        limit = config.max_length * _MAX_NUMBERS // numbers
+        raise UnsupportedModel(
+            f"max_length={config.max_length:,}: a graph would have a table of {numbers:,} numbers "
+            f"for its positions; expected a max_length of at most {limit:,}"
+        )
 
 
 def _sinusoids(config: EncoderConfig) -> np.ndarray:
