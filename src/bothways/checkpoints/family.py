@@ -25,7 +25,14 @@ from bothways.model.config import Activation, EncoderConfig
 from bothways.model.layout import layout
 from bothways.model.pooling import MEAN, Pooling
 
-__all__ = ["MAX_LAYERS", "THEIR_ACTIVATIONS", "Family", "TaskFolders", "activation"]
+__all__ = [
+    "MAX_LAYERS",
+    "THEIR_ACTIVATIONS",
+    "Family",
+    "TaskFolders",
+    "activation",
+    "check_num_layers",
+]
 
 MAX_LAYERS = 1000
 """Maximum number of layers; larger values indicate a malformed file."""
@@ -229,8 +236,7 @@ class Family:
         ours: dict[str, Any] = dict(self.fixed)
         for theirs, (name, default) in self.rows.items():
             ours[name] = _take(fields, theirs, default)
-        if ours.get("num_layers", 0) > MAX_LAYERS:
-            raise CheckpointError(f"{file}: {ours['num_layers']:,} layers; refused as malformed")
+        check_num_layers(file, ours.get("num_layers", 0))
         self.read_quirks(fields, ours)
         for name, values_of in self.only.items():
             fields.only(name, *values_of)
@@ -315,6 +321,16 @@ def _take(fields: Fields, name: str, default: Any) -> Any:
             return activation(fields, name, default)
         case _:
             raise TypeError(f"{name}: a default of {type(default).__name__}")
+
+
+def check_num_layers(file: str, count: int) -> None:
+    """Refuse a number of layers that no model has, before anything is made for each of them.
+
+    Raises:
+        CheckpointError: if there are more than `MAX_LAYERS`.
+    """
+    if count > MAX_LAYERS:
+        raise CheckpointError(f"{file}: {count:,} layers; refused as malformed")
 
 
 def activation(fields: Fields, name: str, default: str) -> Activation:

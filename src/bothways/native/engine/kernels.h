@@ -25,6 +25,18 @@ struct QuantRange {
     bool is_dynamic() const { return lower == dynamic; }
 };
 
+// The range of the results of an activation, whose minimum is known.
+inline QuantRange range_of(Activation activation) {
+    switch (activation) {
+        case Activation::relu: return {0.0f};
+        case Activation::gelu: return {-0.17f};
+        case Activation::gelu_tanh: return {-0.1701f};
+        case Activation::silu: return {-0.2785f};
+        case Activation::none: break;
+    }
+    return {};
+}
+
 // Activations in 8 bits: x = scale * q8 + zero_point, with the zero point in the units of x.
 struct QuantizedRows {
     std::uint8_t* q8;   // (groups, capacity, group)

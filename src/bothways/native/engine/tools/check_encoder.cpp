@@ -49,7 +49,7 @@ const std::vector<Variant>& variants() {
              c.positions = Positions::rotary, c.position_table = false;
              std::vector<double> frequencies;
              for (int i = 0; i < 9; ++i) frequencies.push_back(std::pow(10000.0, -i / 9.0));
-             c.rotary_frequencies = {frequencies, frequencies};
+             c.rotary_frequencies = {frequencies, frequencies}, c.rotary_magnitudes = {1.0, 1.25};
              c.window = {4, 100}, c.norm = NormKind::rms, c.norm_placement = NormPlacement::pre;
              c.first_attention_norm = false, c.final_norm = true, c.gated = true;
              c.activation = Activation::silu;
@@ -87,6 +87,7 @@ const std::vector<Variant>& variants() {
                  c.distance_rows.push_back(std::clamp(40 - bucket, 0, 79));
              }
          }},
+        {"experts", [](EncoderConfig& c) { c.num_experts = 5, c.experts_per_token = 2, c.expert_blocks = {1}; }},
         {"padding within sequences",
          [](EncoderConfig& c) { c.position_offset = 2, c.position_padding_token = 1; }},
         {"vectors, sinusoidal",
@@ -137,6 +138,12 @@ public:
             linear(name + "feed_forward.gate", D, F);
             linear(name + "feed_forward.up", D, F);
             linear(name + "feed_forward.down", F, D);
+            if (c.has_experts(b)) {
+                add(name + "feed_forward.router.weight", c.num_experts, D);
+                add(name + "feed_forward.experts.up.weight", c.num_experts * F, D);
+                add(name + "feed_forward.experts.down.weight", c.num_experts * F, D);
+                fill(name + "feed_forward.experts.bias", {static_cast<std::size_t>(D)}, 0, 0.3f);
+            }
             norm(name + "feed_forward_norm", D);
             norm(name + "feed_forward_output_norm", D);
         }
