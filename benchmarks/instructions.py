@@ -78,7 +78,7 @@ def innermost_loops(body: list[Instruction]) -> Iterator[list[Instruction]]:
     loops = [
         (places[target], place)
         for place, instruction in enumerate(body)
-        if (target := instruction.target) in places and places[target] <= place  # type: ignore[index]
+        if (target := instruction.target) in places and places[target] <= place
     ]
     for first, last in loops:
         contained = [loop for loop in loops if first <= loop[0] and loop[1] <= last]

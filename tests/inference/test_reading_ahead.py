@@ -119,7 +119,7 @@ def test_the_next_texts_are_read_while_the_last_ones_are_computed(
 def test_no_more_than_two_chunks_are_in_memory(
     encoder: Encoder, chunks: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ahead = []
+    ahead: list[int] = []
     pool = Session.pool
 
     def record(session: Session, fitted: Any, *args: Any) -> Any:

@@ -1,6 +1,6 @@
 """Reading the next texts of a call in a thread, while the caller computes with the last ones."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bothways.inference.options import RunOptions
@@ -17,20 +17,20 @@ many as the one before, until they are the largest; the last one has at least `F
 
 def fitted_chunks(
     session: Session, rows: Sequence[Any], options: RunOptions
-) -> Generator[list[FittedSequence]]:
+) -> Iterator[list[FittedSequence]]:
     """Tokenize and fit rows in chunks, of which a thread reads one ahead.
 
     All rows are one chunk if they are few, if they are not all texts, or if the options need all of
     them before anything is computed: `progress` reports the total, and sequences that are too long
-    or mostly unknown are refused first.
+    or mostly unknown are refused first. With a thread, the iterator is a generator, whose `close`
+    ends it.
 
     Raises:
         InputError: as `Session.prepare`; the index is that in the next chunk.
     """
     if _may_read_ahead(rows, options):
-        yield from read_ahead(_read(session, rows, options), 1)
-    else:
-        yield session.prepare(rows, options)
+        return read_ahead(_read(session, rows, options), 1)
+    return iter([session.prepare(rows, options)])
 
 
 def _read(

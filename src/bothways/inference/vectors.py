@@ -3,7 +3,6 @@
 n sequences; L positions of one; D model width; d dimensions of a vector.
 """
 
-import contextlib
 import dataclasses
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
@@ -184,7 +183,7 @@ def encode_detailed(
     if isinstance(sequences, PreparedSequences):
         sequences.check(options)
         rows, single = sequences.rows, False
-        chunks = (fitted for fitted in [sequences.fitted])
+        chunks = iter([sequences.fitted])
     else:
         rows, single = as_inputs(sequences, session.reader)
         chunks = fitted_chunks(session, rows, options)
@@ -222,7 +221,7 @@ def contextualize(
 
 def _encode_chunks(
     session: Session,
-    chunks: Generator[list[FittedSequence]],
+    chunks: Iterator[list[FittedSequence]],
     total: int,
     vector: VectorOptions,
     options: RunOptions,
@@ -237,16 +236,18 @@ def _encode_chunks(
     modes = pooling_modes(session, vector)
     pooled = np.empty((total, session.spec.config.d_model * len(modes)), np.float32)
     start = 0
-    with contextlib.closing(chunks):
-        try:
-            for fitted in chunks:
-                pooled[start : start + len(fitted)] = session.pool(fitted, modes, options)
-                note(start, fitted)
-                start += len(fitted)
-        except InputError as error:
-            if error.sequence is None or not start:
-                raise
-            raise type(error)(error.detail, sequence=start + error.sequence) from None
+    try:
+        for fitted in chunks:
+            pooled[start : start + len(fitted)] = session.pool(fitted, modes, options)
+            note(start, fitted)
+            start += len(fitted)
+    except InputError as error:
+        if error.sequence is None or not start:
+            raise
+        raise type(error)(error.detail, sequence=start + error.sequence) from None
+    finally:
+        if isinstance(chunks, Generator):
+            chunks.close()
     return session.finish(pooled, vector)
 
 

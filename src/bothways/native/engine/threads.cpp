@@ -1,5 +1,6 @@
 #include "threads.h"
 
+#include <chrono>
 #include <string>
 #include <system_error>
 
@@ -11,8 +12,13 @@ namespace bothways {
 
 namespace {
 
-// Most waits are short: spin for about 20 microseconds before sleeping.
-constexpr int spins_before_sleep = 1000;
+using std::chrono::microseconds;
+
+// Waits for other members of a team are short: spin before sleeping.
+constexpr microseconds spin_for_members{20};
+// Between calls, Python reads the next text and returns the last vector, in less than 100 microseconds. Waking a
+// thread that sleeps takes about 30.
+constexpr microseconds spin_for_work{200};
 
 void cpu_relax() {
 #if defined(__x86_64__) || defined(_M_X64)
@@ -22,12 +28,16 @@ void cpu_relax() {
 #endif
 }
 
-// Returns when `value` differs from `old`.
-void wait_for_change(const std::atomic<unsigned>& value, unsigned old) {
-    for (int spin = 0; spin < spins_before_sleep; ++spin) {
-        if (value.load(std::memory_order_acquire) != old) return;
-        cpu_relax();
-    }
+// Returns when `value` differs from `old`. Spins for a time, without system calls, then sleeps.
+void wait_for_change(const std::atomic<unsigned>& value, unsigned old, microseconds spin) {
+    using Clock = std::chrono::steady_clock;  // a pause takes 1 to 140 cycles, so pauses do not measure time
+    const Clock::time_point end = Clock::now() + spin;
+    do {
+        for (int i = 0; i < 32; ++i) {
+            if (value.load(std::memory_order_acquire) != old) return;
+            cpu_relax();
+        }
+    } while (Clock::now() < end);
     while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
 }
 
@@ -40,7 +50,7 @@ void Barrier::wait() {
         round_.fetch_add(1, std::memory_order_release);
         round_.notify_all();
     } else {
-        wait_for_change(round_, round);
+        wait_for_change(round_, round, spin_for_members);
     }
 }
 
@@ -62,7 +72,7 @@ struct ThreadPool::State {
     void serve(int rank) {
         unsigned seen = 0;
         while (true) {
-            wait_for_change(call, seen);
+            wait_for_change(call, seen, spin_for_work);
             ++seen;
             if (stop) return;
             if (rank < members) (*work)(rank);
@@ -104,7 +114,7 @@ void ThreadPool::run(int members, const std::function<void(int)>& work) {
     work(0);
     unsigned busy;
     while ((busy = state_->busy.load(std::memory_order_acquire)) != 0)
-        wait_for_change(state_->busy, busy);
+        wait_for_change(state_->busy, busy, spin_for_members);
 }
 
 }  // namespace bothways
