@@ -25,7 +25,7 @@ from bothways.model.config import Activation, EncoderConfig
 from bothways.model.layout import layout
 from bothways.model.pooling import MEAN, Pooling
 
-__all__ = ["MAX_LAYERS", "THEIR_ACTIVATIONS", "Family", "TaskFolders", "activation"]
+__all__ = ["MAX_LAYERS", "THEIR_ACTIVATIONS", "Family", "Projection", "TaskFolders", "activation"]
 
 MAX_LAYERS = 1000
 """Maximum number of layers; larger values indicate a malformed file."""
@@ -114,6 +114,10 @@ def _never(values: Mapping[str, Any]) -> bool:
     return False
 
 
+def _no_projection(values: Mapping[str, Any]) -> "Projection | None":
+    return None
+
+
 def _nothing(config: EncoderConfig) -> dict[str, Any]:
     return {}
 
@@ -128,6 +132,21 @@ def _as_named(config: EncoderConfig, arrays: Mapping[str, np.ndarray]) -> dict[s
 
 def _as_it_is(config: EncoderConfig, arrays: Mapping[str, np.ndarray], file: str) -> EncoderConfig:
     return config
+
+
+@dataclasses.dataclass(frozen=True)
+class Projection:
+    """A linear layer at the end of a published class, which becomes a dense layer after pooling.
+
+    name: of the layer in the file. pooling: how such models pool, by a mode that is linear, so that
+    the order of both does not matter. normalizes: whether the class pools itself, and gives its
+    vectors unit length.
+    """
+
+    name: str
+    bias: bool
+    pooling: Pooling
+    normalizes: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,6 +185,7 @@ class Family:
         and rows in the order of `layout`.
     unfold(config, arrays): weights under their names, with rows in the order of the file again.
     pooling: how the family's own class pools; the mean where it does not.
+    projection(values): the linear layer at the end of the class that a config.json names.
     task_folders: where its models may have adapters for tasks; None for none.
     buffers(config): arrays that transformers expects in a file, but that are not weights.
     tables: names of weights; the first table is written, and the first that fits reads a file.
@@ -201,6 +221,7 @@ class Family:
     fold: Callable[[Mapping[str, Any], StoredWeights], StoredWeights] = _as_stored
     unfold: Callable[[EncoderConfig, Mapping[str, np.ndarray]], dict[str, np.ndarray]] = _as_named
     pooling: Pooling = MEAN
+    projection: Callable[[Mapping[str, Any]], Projection | None] = _no_projection
     task_folders: TaskFolders | None = None
     buffers: Callable[[EncoderConfig], dict[str, np.ndarray]] = _nothing
     published_code: frozenset[str] = frozenset()
