@@ -141,8 +141,23 @@ def test_relative_keys_are_refused(model_type: str) -> None:
         ("modernbert", {"layer_types": ["full_attention"]}, "layer_types has 1 entries"),
         ("modernbert", {"layer_types": ["full_attention", "mamba"]}, "layer_types has 'mamba'"),
         ("modernbert", {"layer_types": 3}, "layer_types=3: expected a list"),
-        ("modernbert", {"rope_parameters": {"full_attention": {"rope_type": "yarn"}}},
-         "full_attention: rope_type='yarn'"),
+        ("modernbert", {"rope_parameters": {"full_attention": {"rope_type": "axial"}}},
+         "full_attention: rope_type='axial'"),
+        ("modernbert", {"rope_parameters": {"sliding_attention": {"rope_type": "linear",
+                                                                  "factor": 2}}},
+         "scaled in another way in sliding_attention than in full_attention"),
+        ("modernbert", {"rope_scaling": {"rope_type": "yarn", "factor": 2, "truncate": False}},
+         "truncate=False"),
+        ("qwen3", {"rope_scaling": {"type": "mrope", "mrope_section": [1]}}, "rope_type='mrope'"),
+        ("qwen3", {"rope_scaling": {"type": "linear", "rope_type": "dynamic"}},
+         "type='linear': it differs"),
+        ("qwen3", {"rope_scaling": {"type": "yarn", "beta_slow": 40, "factor": 2}},
+         "rotary_turns=(40.0, 32.0)"),
+        ("qwen3", {"rope_scaling": {"type": "longrope", "short_factor": [1.0], "long_factor": []}},
+         "rotary_pair_factors has 1 entries"),
+        ("qwen3", {"rope_scaling": {"type": "longrope", "short_factor": ["1"]}}, "list of numbers"),
+        ("qwen3", {"rope_scaling": {"type": "llama3", "factor": 8}}, "'low_freq_factor' is"),
+        ("qwen3", {"rope_scaling": {"type": "dynamic"}}, "'factor' is missing"),
         ("modernbert", {"rope_parameters": {"full_attention": {"factor": 2.0}}}, "factor=2.0"),
         ("modernbert", {"rope_parameters": {"rope_theta": 5.0}}, "rope_theta=5.0"),
         ("nomic_bert", {"rotary_emb_fraction": 0.5}, "rotary_emb_fraction=0.5"),
@@ -159,7 +174,7 @@ def test_relative_keys_are_refused(model_type: str) -> None:
         ("jina_bert", {"auto_map": {"AutoModel": "evil--modeling_bert.JinaBertModel"}},
          "never runs the code"),
         ("mosaic_bert", {"hidden_act": "relu"}, "hidden_act='relu'"),
-        ("gte", {"rope_parameters": {"rope_type": "yarn"}}, "rope_type='yarn'"),
+        ("gte", {"rope_parameters": {"rope_type": "su"}}, "rope_type='su'"),
         ("gte", {"rope_parameters": {"rope_type": "linear"}}, "field 'factor' is missing"),
         ("gte", {"rope_parameters": {"rope_type": "linear", "factor": -1}}, "rotary_factor=-1.0"),
         ("gte", {"rope_theta": 10.0}, "rope_parameters={"),
@@ -257,7 +272,7 @@ def test_esm_frequencies_are_recognized_or_refused() -> None:
     family = FAMILIES["esm"]
     values = written("esm", position_embedding_type="rotary", hidden_size=32)
     config = read("esm", values)
-    exact = np.array(config.rotary_frequencies(0), dtype=np.float32)
+    exact = np.array(config.rotation(0).frequencies, dtype=np.float32)
     rounded = exact.astype(np.float16).astype(np.float32)
     for carried, precision in ((exact, "exact"), (rounded, "float16")):
         for key in ("esm.rotary_embeddings.inv_freq",

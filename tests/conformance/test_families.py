@@ -241,6 +241,122 @@ POINTS = {
         },
         AROUND_WINDOWS,
     ),
+    "qwen3-yarn": Point(
+        "Qwen3Model",
+        GROUPED
+        | {
+            "rope_parameters": {
+                "rope_type": "yarn",
+                "factor": 4.0,
+                "original_max_position_embeddings": 16,
+                "beta_slow": 0.5,
+                "beta_fast": 4,
+                "rope_theta": 500.0,
+            }
+        },
+        AROUND_WINDOWS,
+    ),
+    "qwen2-llama3": Point(
+        "Qwen2Model",
+        GROUPED
+        | {
+            "head_dim": 16,
+            "rope_parameters": {
+                "rope_type": "llama3",
+                "factor": 8.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 32,
+                "rope_theta": 100.0,
+            },
+        },
+        AROUND_WINDOWS,
+    ),
+    "mistral-longrope": Point(
+        "MistralModel",
+        GROUPED
+        | {
+            "sliding_window": None,
+            "max_position_embeddings": 256,
+            "rope_parameters": {
+                "rope_type": "longrope",
+                "original_max_position_embeddings": 64,
+                "short_factor": [1.0, 1.5, 2.0, 3.0],
+                "long_factor": [2.0, 4.0, 8.0, 16.0],
+                "rope_theta": 300.0,
+            },
+        },
+        AROUND_WINDOWS,
+    ),
+    "eurobert-dynamic": Point(
+        "EuroBertModel",
+        EUROBERT
+        | {"rope_parameters": {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 100.0}},
+        AROUND_WINDOWS,
+    ),
+    "gemma3-scaled": Point(
+        "Gemma3TextModel",
+        GEMMA
+        | {
+            "use_bidirectional_attention": True,
+            "sliding_window_pattern": 2,
+            "rope_parameters": {
+                "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 300.0},
+                "sliding_attention": {"rope_type": "default", "rope_theta": 50.0},
+            },
+        },
+        AROUND_WINDOWS,
+    ),
+    "modernbert-scaled": Point(
+        "ModernBertModel",
+        MODERN
+        | {
+            "rope_parameters": {
+                kind: {
+                    "rope_type": "yarn",
+                    "factor": 2.0,
+                    "original_max_position_embeddings": 32,
+                    "mscale": 1.0,
+                    "mscale_all_dim": 0.5,
+                    "rope_theta": theta,
+                }
+                for kind, theta in (("full_attention", 900.0), ("sliding_attention", 100.0))
+            }
+        },
+        AROUND_WINDOWS,
+    ),
+    "nomic-scaled": Point(
+        "NomicBertModel",
+        WITH_SEGMENTS
+        | {
+            "max_position_embeddings": 64,
+            "hidden_size": 32,
+            "rope_parameters": {
+                "rope_type": "yarn",
+                "factor": 4.0,
+                "truncate": False,
+                "attention_factor": 1.3,
+                "original_max_position_embeddings": 16,
+                "rope_theta": 200.0,
+            },
+        },
+        (1, 2, 16, 64),
+    ),
+    "gte-scaled": Point(
+        "GteModel",
+        GTE
+        | {
+            "rope_parameters": {
+                "rope_type": "llama3",
+                "factor": 4.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 16,
+                "rope_theta": 50.0,
+            }
+        },
+        (1, 2, 16, 64),
+    ),
     "eurobert": Point("EuroBertModel", EUROBERT | {"num_key_value_heads": None}),
     "eurobert-masked": Point(
         "EuroBertForMaskedLM", EUROBERT | {"mlp_bias": True, "attention_bias": True}

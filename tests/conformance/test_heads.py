@@ -148,6 +148,11 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], HeadTask]] = {
         STEMS["EuroBert"] | LABELS | {"classifier_pooling": "bos"},
         "classes",
     ),
+    "eurobert, late": (
+        "EuroBertForSequenceClassification",
+        STEMS["EuroBert"] | LABELS | {"classifier_pooling": "late"},
+        "classes",
+    ),
     "eurobert, tied": (
         "EuroBertForMaskedLM",
         STEMS["EuroBert"] | {"tie_word_embeddings": True, "mlp_bias": True},

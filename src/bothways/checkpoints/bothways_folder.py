@@ -8,6 +8,7 @@ from bothways.checkpoints.family import MAX_LAYERS
 from bothways.checkpoints.head_architectures import unused_weights
 from bothways.checkpoints.json_fields import LARGEST, Fields
 from bothways.checkpoints.key_table import UNREAD
+from bothways.checkpoints.layer_weights import check_layer_weights
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import StoredTensor, read_safetensors, write_safetensors
 from bothways.errors import CheckpointError, ConfigError
@@ -89,6 +90,7 @@ def read_bothways(folder: Path) -> ModelBundle:
         empty_token=_empty_token(fields, config),
         late_interaction=_late_interaction(fields),
         terms=_terms(fields, config),
+        layer_weights=_layer_weights(fields, config),
         pair_template=_pair_template(fields),
     )
     fields.finish("a bothways folder")
@@ -129,6 +131,8 @@ def write_bothways(folder: Path, model: ModelBundle) -> None:
         settings["late_interaction"] = spec.late_interaction.to_dict()
     if spec.terms is not None:
         settings["terms"] = spec.terms.to_dict()
+    if spec.layer_weights is not None:
+        settings["layer_weights"] = list(spec.layer_weights)
     if spec.pair_template is not None:
         settings["pair_template"] = spec.pair_template.to_dict()
     write_json(folder / SETTINGS_FILE, settings)
@@ -188,6 +192,12 @@ def _terms(fields: Fields, config: AnyConfig) -> TermWeighting | None:
             f"has {config.d_model}"
         )
     return terms
+
+
+def _layer_weights(fields: Fields, config: AnyConfig) -> tuple[float, ...] | None:
+    if fields.raw("layer_weights", None) is None:
+        return None
+    return check_layer_weights(fields.list("layer_weights"), config.num_layers, fields.file)
 
 
 def _pair_template(fields: Fields) -> PairTemplate | None:

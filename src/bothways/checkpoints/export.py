@@ -89,6 +89,11 @@ def _write(out: Path, model: ModelBundle, to: Format) -> list[str]:
             f"{model.path}: a model of late interaction, which is exported to bothways, or its "
             "encoder to transformers"
         )
+    if to == "onnx" and model.spec.layer_weights is not None:
+        raise UnsupportedModel(
+            f"{model.path}: a mean of several layers, which bothways does not write as a graph; "
+            "export it to sentence-transformers or bothways"
+        )
     if to == "onnx" and _weighs_tokens(model):
         raise UnsupportedModel(
             f"{model.path}: weights of tokens, which need no graph; export them to "
@@ -119,6 +124,8 @@ def _write(out: Path, model: ModelBundle, to: Format) -> list[str]:
             ]
         case "transformers" | "sentence-transformers":
             left_out = write_transformers(out, model) + _unwritten_template(model)
+            if to == "transformers" and model.spec.layer_weights is not None:
+                left_out.append("the mean of layers, which transformers has no class for")
             model.copy_reader_files(out)
             write_length_limit(out, model.spec.max_length)
             if to == "sentence-transformers":

@@ -25,7 +25,15 @@ from bothways.model.config import Activation, EncoderConfig
 from bothways.model.layout import layout
 from bothways.model.pooling import MEAN, Pooling
 
-__all__ = ["MAX_LAYERS", "THEIR_ACTIVATIONS", "Family", "Projection", "TaskFolders", "activation"]
+__all__ = [
+    "MAX_LAYERS",
+    "THEIR_ACTIVATIONS",
+    "Family",
+    "Projection",
+    "TaskFolders",
+    "activation",
+    "check_num_layers",
+]
 
 MAX_LAYERS = 1000
 """Maximum number of layers; larger values indicate a malformed file."""
@@ -167,6 +175,8 @@ class Family:
     model_type: its name in config.json, unless it has a `file_type`.
     base_class: the class of the bare encoder, in transformers or the published code.
     in_transformers: whether transformers has that class.
+    is_always_named: whether all its files have a model_type, as those of classes have that are
+        newer than the field.
     file_type: the `model_type` of its files if that is another family's, whose fields it borrows.
     is_published_as(values): whether a config.json that names another `model_type` is of this
         family: models that were published with code of their own. published_stem: the prefix of
@@ -199,6 +209,7 @@ class Family:
     model_type: str
     base_class: str
     in_transformers: bool = True
+    is_always_named: bool = False
     tables: tuple[KeyTable, ...]
     heads: tuple[HeadArchitecture, ...]
     rows: Mapping[str, tuple[str, Any]]
@@ -250,8 +261,7 @@ class Family:
         ours: dict[str, Any] = dict(self.fixed)
         for theirs, (name, default) in self.rows.items():
             ours[name] = _take(fields, theirs, default)
-        if ours.get("num_layers", 0) > MAX_LAYERS:
-            raise CheckpointError(f"{file}: {ours['num_layers']:,} layers; refused as malformed")
+        check_num_layers(file, ours.get("num_layers", 0))
         self.read_quirks(fields, ours)
         for name, values_of in self.only.items():
             fields.only(name, *values_of)
@@ -336,6 +346,16 @@ def _take(fields: Fields, name: str, default: Any) -> Any:
             return activation(fields, name, default)
         case _:
             raise TypeError(f"{name}: a default of {type(default).__name__}")
+
+
+def check_num_layers(file: str, count: int) -> None:
+    """Refuse a number of layers that no model has, before anything is made for each of them.
+
+    Raises:
+        CheckpointError: if there are more than `MAX_LAYERS`.
+    """
+    if count > MAX_LAYERS:
+        raise CheckpointError(f"{file}: {count:,} layers; refused as malformed")
 
 
 def activation(fields: Fields, name: str, default: str) -> Activation:

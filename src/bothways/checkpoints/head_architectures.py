@@ -58,6 +58,10 @@ def _first_position(settings: Settings) -> HeadPooling:
     return "cls"
 
 
+def _never(settings: Settings) -> bool:
+    return False
+
+
 def _no_settings(head: Head) -> dict[str, Any]:
     return {}
 
@@ -71,6 +75,7 @@ class HeadArchitecture:
         the logits of an answer's start and end at each position.
     layers(config, settings, outputs): its layers; the last has `outputs` outputs.
     pooling(settings): how positions become one vector, for outputs of a sequence.
+    pools_outputs(settings): whether outputs of all positions are pooled, and not the positions.
     settings(head): fields of the config.json that this head needs.
     refused: why bothways does not compute this head; "" if it does.
     """
@@ -79,6 +84,7 @@ class HeadArchitecture:
     outputs: Literal["vocabulary", "sequence", "positions", "answer"]
     layers: Callable[[EncoderConfig, Settings, int], tuple[HeadLayer, ...]]
     pooling: Callable[[Settings], HeadPooling] = _first_position
+    pools_outputs: Callable[[Settings], bool] = _never
     settings: Callable[[Head], dict[str, Any]] = _no_settings
     refused: str = ""
 
@@ -240,6 +246,8 @@ def _read(
             pooling=architecture.pooling(settings) if architecture.outputs == "sequence" else None,
             labels=labels_in(settings, len(weight)),
             dropout=_dropout(settings, config),
+            pools_outputs=architecture.outputs == "sequence"
+            and architecture.pools_outputs(settings),
         )
     check_head(head, config, arrays, "the file")
     return head

@@ -57,6 +57,8 @@ def export_head(
         settings = architecture.settings(head)
         if head.pooling is not None and architecture.pooling(settings) != head.pooling:
             continue
+        if architecture.pools_outputs(settings) != head.pools_outputs:
+            continue
         layers = architecture.layers(config, settings, head.num_outputs)
         if [_without_names(layer) for layer in layers] != [
             _without_names(layer) for layer in head.layers

@@ -21,7 +21,9 @@ __all__ = ["convert", "converted", "folders_without_safetensors", "has_pickles",
 
 _PREFIX = "pytorch_model"
 _PICKLED = f"{_PREFIX}*.bin"
-_WITHOUT_WEIGHTS = ("Pooling", "Normalize", "SpladePooling", "Dropout")
+_WITHOUT_WEIGHTS = (
+    "Pooling", "Normalize", "SpladePooling", "Dropout", "LogitScore", "MultiVectorMask",
+)  # fmt: skip
 _ROUTERS = ("Router", "Asym")
 
 

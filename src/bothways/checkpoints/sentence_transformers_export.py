@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bothways.checkpoints.layer_weights import LAYER_WEIGHTS, write_layer_weights
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.sentence_transformers_files import ABOUT_FILE, SETTINGS_FILES
 from bothways.checkpoints.sentence_transformers_layers import DENSE_ACTIVATIONS
@@ -78,6 +79,11 @@ def _write_encoder_modules(out: Path, spec: ModelSpec) -> list[tuple[str, str]]:
         return [("StaticEmbedding", "")]
     settings = {"max_seq_length": spec.max_length, "do_lower_case": spec.lowercase}
     write_json(out / SETTINGS_FILES[0], settings)
+    if spec.terms is None and spec.layer_weights is not None:
+        write_layer_weights(out, spec.layer_weights, spec.config.d_model)
+        _write_pooling(out / "2_Pooling", spec)
+        mixed = ("WeightedLayerPooling", LAYER_WEIGHTS)
+        return [("Transformer", ""), mixed, ("Pooling", "2_Pooling")]
     if spec.terms is None:
         _write_pooling(out / "1_Pooling", spec)
         return [("Transformer", ""), ("Pooling", "1_Pooling")]

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from bothways.checkpoints.generative_reranker import as_reranker, is_reranker, with_yes_or_no
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.late_interaction_folder import expansion_of, mask_settings, of_pylate
+from bothways.checkpoints.layer_weights import with_layer_weights
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.sentence_transformers_files import (
     ABOUT_FILE,
@@ -120,14 +121,19 @@ def _read(files: SettingsFiles, modules: list[ModuleFolder], family: str | None)
             return _of_head(files, encoder, _SCORES)
         case ["Transformer", *_] if _is_for(folder, _TOKENS.model_type, _PYLATE):
             return _of_tokens(files, read_transformers(first.path, family, files.adapter), rest)
+        case ["Transformer", "WeightedLayerPooling"] if names[2:3] == ["Pooling"]:
+            encoder = read_transformers(first.path, family, files.adapter)
+            mixed = with_layer_weights(files, encoder, rest[0].path)
+            return _of_vectors(files, mixed, rest[1:])
         case ["Transformer", "Pooling"]:
             return _of_vectors(files, read_transformers(first.path, family, files.adapter), rest)
         case _:
             raise UnsupportedModel(
                 f"{folder / 'modules.json'}: the modules {', '.join(names)}; expected Transformer, "
-                "Pooling, then Dense, LayerNorm, Dropout and Normalize; StaticEmbedding, then "
-                "these; for scores a Transformer; for terms one and SpladePooling, or "
-                "SparseStaticEmbedding; or a Router to such modules"
+                "WeightedLayerPooling or none, Pooling, then Dense, LayerNorm, Dropout and "
+                "Normalize; StaticEmbedding, then these; for scores a Transformer, or one and "
+                "LogitScore; for terms one and SpladePooling, or SparseStaticEmbedding; or a "
+                "Router to such modules"
             )
 
 

@@ -21,6 +21,10 @@ _HOMES = {
     "Router": ("models", "base.modules.router"),
     "StaticEmbedding": ("models", "sentence_transformer.modules.static_embedding"),
     "Pooling": ("models", "sentence_transformer.modules.pooling"),
+    "WeightedLayerPooling": (
+        "models",
+        "sentence_transformer.modules.weighted_layer_pooling",
+    ),
     "Dense": ("models", "base.modules.dense"),
     "LayerNorm": ("models", "sentence_transformer.modules.layer_norm"),
     "Dropout": ("models", "sentence_transformer.modules.dropout"),

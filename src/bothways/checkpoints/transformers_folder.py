@@ -175,6 +175,8 @@ def _advice(values: Mapping[str, Any], file: str, folder: Path) -> str:
     keys = read_weights(folder).arrays.keys() if find_weights(folder) else set()
     fitting = []
     for family in FAMILIES.values():
+        if family.is_always_named:
+            continue
         try:
             config, _ = family.read_config(values, file)
             if keys and not (reading := family.fit(keys, config)).problems:

@@ -75,6 +75,7 @@ def describe(
         "input": "ids or vectors" if reader is None else reader.kind,
         "reader": None if reader is None else type(reader).__name__,
         "pooling": list(spec.pooling.modes),
+        "layer_weights": None if spec.layer_weights is None else list(spec.layer_weights),
         "after_pooling": [module.kind for module in spec.modules],
         "prompts": dict(spec.prompts),
         "default_prompt": spec.default_prompt,
@@ -83,7 +84,12 @@ def describe(
         "parameters": {**parameters, "total": total},
         "heads": {name: int(weight.size) for name, weight in bundle.head_weights.items()},
         "predicts": [
-            {"task": head.task, "pooling": head.pooling, "labels": list(head.labels)}
+            {
+                "task": head.task,
+                "pooling": head.pooling,
+                "pools_outputs": head.pools_outputs,
+                "labels": list(head.labels),
+            }
             for head in spec.heads
         ],
         "unread_heads": bundle.unread_heads,
@@ -114,6 +120,7 @@ def _page(facts: dict[str, Any]) -> str:
             for name, value in config.items()
             if name == "attention_direction" and config["num_layers"]
         ),
+        *([("layers", _layers(facts["layer_weights"]))] if facts["layer_weights"] else []),
         ("pooling", " + ".join(facts["pooling"]) + after),
         *([("terms", _terms(facts["terms"]))] if facts["terms"] else []),
         ("prompts", prompts or "none"),
@@ -146,6 +153,12 @@ def _routes(facts: dict[str, Any]) -> str:
     return f"{', '.join(facts['routes'])}; this is {facts['route']} (--route)"
 
 
+def _layers(weights: list[float]) -> str:
+    """The layers whose mean is pooled: `mean of 4 to 12, by weights`."""
+    used = [layer for layer, weight in enumerate(weights) if weight]
+    return f"weighted mean of {used[0]} to {used[-1]} (0: the embeddings)"
+
+
 def _terms(terms: dict[str, Any]) -> str:
     """How the model weighs terms: `max of log1p_relu of the logits, at most 200`."""
     most = "" if terms["max_terms"] is None else f", at most {terms['max_terms']:,}"
@@ -158,7 +171,8 @@ def _head(head: dict[str, Any]) -> str:
     """Describe a head in a line: `classes (mean pooling): red, green, blue`."""
     labels: list[str] = head["labels"]
     more = "" if len(labels) <= _MAX_LABELS else f" and {len(labels) - _MAX_LABELS} more"
-    pooling = f" ({head['pooling']} pooling)" if head["pooling"] else ""
+    of_outputs = " of outputs" if head["pools_outputs"] else ""
+    pooling = f" ({head['pooling']} pooling{of_outputs})" if head["pooling"] else ""
     named = f": {', '.join(labels[:_MAX_LABELS])}{more}" if labels else ""
     return f"{head['task']}{pooling}{named}"
 

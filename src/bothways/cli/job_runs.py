@@ -160,6 +160,7 @@ def run_job_on_ray(
         threads=device.threads,
         max_memory=max_memory,
         limit=options.limit,
+        **device.reading,
     )
 
     def work(report: "Callable[[JobProgress], None]", should_stop: Callable[[], bool]) -> bool:

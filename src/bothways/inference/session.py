@@ -21,6 +21,7 @@ from bothways.inference import runner
 from bothways.inference.backends import Backend, BackendName, Precision, create_backend
 from bothways.inference.finite import check_module_outputs, check_states, first_not_finite
 from bothways.inference.heads import Heads
+from bothways.inference.mixed_layers import MixedLayers
 from bothways.inference.options import RunOptions, VectorOptions
 from bothways.inference.postprocessing import finish
 from bothways.inference.prompts import Prompt, select_prompt
@@ -66,6 +67,8 @@ def open_session(arguments: LoadArguments) -> "Session":
         threads=arguments.threads,
         device=arguments.device,
     )
+    if model.spec.layer_weights is not None:
+        backend = MixedLayers(backend, model.spec.layer_weights)
     session = Session(
         model, checkpoints.open_reader(model), backend, max_length=arguments.max_length
     )

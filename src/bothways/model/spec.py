@@ -34,6 +34,8 @@ class ModelSpec:
     late_interaction: for a model of one vector per token (ColBERT), whose `modules` are applied to
         the vectors of tokens; None for others.
     terms: for a model that weighs the terms of a vocabulary, how; None if it does not say.
+    layer_weights: for a model whose vectors of tokens are a weighted mean of hidden states, the
+        weights of the embeddings and of each layer; None for the last layer alone.
     pair_template: how a pair of a query and a document is written as one text; None for two.
     """
 
@@ -50,6 +52,7 @@ class ModelSpec:
     empty_token: int | None = None
     late_interaction: LateInteraction | None = None
     terms: TermWeighting | None = None
+    layer_weights: tuple[float, ...] | None = None
     pair_template: PairTemplate | None = None
 
     @property

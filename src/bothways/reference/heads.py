@@ -20,6 +20,8 @@ def head_outputs(x_LD: Float[Array, "L D"], w: Arrays, head: Head) -> Float[Arra
     """The outputs of a head for a sequence: (O,) if it pools, (L, O) otherwise."""
     if head.pooling is None:
         return apply_layers(x_LD, w, head)
+    if head.pools_outputs:
+        return pool(apply_layers(x_LD, w, head), head.pooling)
     pooled_D = pool(x_LD, head.pooling)
     return apply_layers(pooled_D[None, :], w, head)[0, :]
 

@@ -231,10 +231,14 @@ async def _head_outputs(
     _require_head(served, tasks)
     session = served.engine.encoder.session
     head = session.heads.find(*tasks, purpose="this request")
-    inputs = _without_prompt(inputs)
-    fitted = await service.read(exchange, served, inputs)
     if head.pooling is None:
         raise ValueError(f"a head for {head.task} has outputs for each position")
+    if head.pools_outputs:
+        run, states = await _head_states(service, exchange, served, inputs, tasks)
+        with input_errors(inputs):
+            return run, await service.offload(lambda: run.outputs_of_states(states))
+    inputs = _without_prompt(inputs)
+    fitted = await service.read(exchange, served, inputs)
     operation = Pool((head.pooling,), prompt_options(served, inputs))
     pooled = await service.compute(exchange, served, operation, fitted, inputs)
     run = HeadRun(session, head, session.heads.weights(head), fitted, inputs.options)

@@ -26,6 +26,7 @@ from bothways.checkpoints.families.mosaic_bert import MOSAIC_BERT
 from bothways.checkpoints.families.mpnet import MPNET
 from bothways.checkpoints.families.neobert import NEOBERT
 from bothways.checkpoints.families.nomic_bert import NOMIC_BERT
+from bothways.checkpoints.families.nomic_bert_moe import NOMIC_BERT_MOE
 from bothways.checkpoints.families.qwen2 import QWEN2
 from bothways.checkpoints.families.qwen3 import QWEN3
 from bothways.checkpoints.families.roberta import (
@@ -53,6 +54,7 @@ FAMILIES: dict[str, Family] = {
         ESM,
         MODERNBERT,
         NOMIC_BERT,
+        NOMIC_BERT_MOE,
         JINA_BERT,
         MOSAIC_BERT,
         GTE,

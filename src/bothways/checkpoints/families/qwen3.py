@@ -12,6 +12,7 @@ from typing import Any
 from bothways.checkpoints.families import jina_v5, llama
 from bothways.checkpoints.family import Family, Projection
 from bothways.checkpoints.json_fields import Fields
+from bothways.checkpoints.rotary_fields import read_rotary, write_rotary
 from bothways.errors import UnsupportedModel
 from bothways.model.config import EncoderConfig
 from bothways.model.pooling import MEAN
@@ -20,7 +21,7 @@ from bothways.model.pooling import MEAN
 def read_attention(fields: Fields, values: dict[str, Any]) -> None:
     """Read direction, windows, heads and rotary positions."""
     llama.read_grouped_heads(fields, values, heads=32, width=128)
-    llama.read_rotary_base(fields, values)
+    read_rotary(fields, values, 10_000.0)
     llama.read_direction(fields, values)
     if _names_voyage(fields.raw("auto_map")):
         values["attention_direction"] = "both"
@@ -48,7 +49,7 @@ def write_attention(config: EncoderConfig) -> dict[str, Any]:
     """The inverse of `read_attention`."""
     return (
         llama.write_grouped_heads(config)
-        | llama.write_rotary_base(config)
+        | write_rotary(config)
         | llama.write_direction(config)
         | llama.write_windows(config)
     )
@@ -83,6 +84,7 @@ PLAIN = Family(
     only=llama.ONLY,
     kept=llama.KEPT,
     kept_defaults={"tie_word_embeddings": False},
+    reads_scaling=True,
     read_quirks=read_attention,
     write_quirks=write_attention,
     heads=llama.HEADS,

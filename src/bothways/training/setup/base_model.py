@@ -195,6 +195,10 @@ def load_base_model(
     options = options or ReadOptions()
     folder = read_folder(path, **options.reading)
     folder.require_route(options.route)
+    if folder.spec.layer_weights is not None:
+        raise ConfigError(
+            f"{path}: its vectors are a mean of several layers, which training does not compute"
+        )
     reader = open_reader(folder)
     if reader is None:
         raise CheckpointError(
