@@ -139,7 +139,6 @@ def test_a_folder_of_gliner_names_its_encoder(tmp_path: Path) -> None:
             {"model_type": None, "patch_len": 8, "transformer_backbone": "google/flan-t5-large"},
             "a MOMENT model of series, .*: use the package momentfm, or train an encoder",
         ),
-        ({"model_type": "codet5p_embedding"}, "is the encoder of CodeT5.*Python code of its own"),
         ({"model_type": "codesage"}, "is CodeSage, .*load another model of code"),
         ({"model_type": None, "word_embedding_dimension": 8}, "load the folder above it"),
     ],

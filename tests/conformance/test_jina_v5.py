@@ -33,7 +33,7 @@ SIZES = {
     "max_position_embeddings": 32,
     "pad_token_id": 0,
 }
-BASES = {
+BASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "small": (transformers.Qwen3Model, SIZES | {"rope_theta": 3_500_000.0}),
     "nano": (
         transformers.EuroBertModel,
@@ -87,7 +87,7 @@ def write(folder: Path, base: str) -> dict[str, Any]:
         place = folder / "adapters" / task
         edit(place / "adapter_config.json", ADAPTER)
         weights = {name: weight.double() for name, weight in model.state_dict().items()}
-        arrays = {}
+        arrays: dict[str, np.ndarray] = {}
         for name, weight in weights.items():
             key = name.removesuffix(".weight")
             if key.endswith(TARGETS):
@@ -124,7 +124,8 @@ def add_modules(folder: Path) -> None:
 def last_state(model: Any) -> np.ndarray:
     with torch.no_grad():
         states: np.ndarray = model(torch.tensor(IDS[None])).last_hidden_state[0].numpy()
-    return states[-1]
+    last: np.ndarray = states[-1]
+    return last
 
 
 @pytest.mark.parametrize("backend", ["reference", "torch", "native"])

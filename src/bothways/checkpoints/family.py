@@ -29,6 +29,7 @@ __all__ = [
     "MAX_LAYERS",
     "THEIR_ACTIVATIONS",
     "Family",
+    "Projection",
     "TaskFolders",
     "activation",
     "check_num_layers",
@@ -121,6 +122,10 @@ def _never(values: Mapping[str, Any]) -> bool:
     return False
 
 
+def _no_projection(values: Mapping[str, Any]) -> "Projection | None":
+    return None
+
+
 def _nothing(config: EncoderConfig) -> dict[str, Any]:
     return {}
 
@@ -135,6 +140,21 @@ def _as_named(config: EncoderConfig, arrays: Mapping[str, np.ndarray]) -> dict[s
 
 def _as_it_is(config: EncoderConfig, arrays: Mapping[str, np.ndarray], file: str) -> EncoderConfig:
     return config
+
+
+@dataclasses.dataclass(frozen=True)
+class Projection:
+    """A linear layer at the end of a published class, which becomes a dense layer after pooling.
+
+    name: of the layer in the file. pooling: how such models pool, by a mode that is linear, so that
+    the order of both does not matter. normalizes: whether the class pools itself, and gives its
+    vectors unit length.
+    """
+
+    name: str
+    bias: bool
+    pooling: Pooling
+    normalizes: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,6 +175,8 @@ class Family:
     model_type: its name in config.json, unless it has a `file_type`.
     base_class: the class of the bare encoder, in transformers or the published code.
     in_transformers: whether transformers has that class.
+    is_always_named: whether all its files have a model_type, as those of classes have that are
+        newer than the field.
     file_type: the `model_type` of its files if that is another family's, whose fields it borrows.
     is_published_as(values): whether a config.json that names another `model_type` is of this
         family: models that were published with code of their own. published_stem: the prefix of
@@ -173,6 +195,7 @@ class Family:
         and rows in the order of `layout`.
     unfold(config, arrays): weights under their names, with rows in the order of the file again.
     pooling: how the family's own class pools; the mean where it does not.
+    projection(values): the linear layer at the end of the class that a config.json names.
     task_folders: where its models may have adapters for tasks; None for none.
     buffers(config): arrays that transformers expects in a file, but that are not weights.
     tables: names of weights; the first table is written, and the first that fits reads a file.
@@ -186,6 +209,7 @@ class Family:
     model_type: str
     base_class: str
     in_transformers: bool = True
+    is_always_named: bool = False
     tables: tuple[KeyTable, ...]
     heads: tuple[HeadArchitecture, ...]
     rows: Mapping[str, tuple[str, Any]]
@@ -208,6 +232,7 @@ class Family:
     fold: Callable[[Mapping[str, Any], StoredWeights], StoredWeights] = _as_stored
     unfold: Callable[[EncoderConfig, Mapping[str, np.ndarray]], dict[str, np.ndarray]] = _as_named
     pooling: Pooling = MEAN
+    projection: Callable[[Mapping[str, Any]], Projection | None] = _no_projection
     task_folders: TaskFolders | None = None
     buffers: Callable[[EncoderConfig], dict[str, np.ndarray]] = _nothing
     published_code: frozenset[str] = frozenset()

@@ -35,6 +35,7 @@ from bothways.io.json_files import has_file, read_object, read_optional_object
 from bothways.model.late_interaction import LateInteraction
 from bothways.model.pooling import Normalize
 from bothways.model.spec import SIMILARITIES
+from bothways.model.weights import CheckedWeights
 
 __all__ = ["read_sentence_transformers"]
 
@@ -69,6 +70,10 @@ _PYLATE_FIELDS = (
 
 _RISING = ("torch.nn.modules.linear.Identity", "torch.nn.modules.activation.Sigmoid", None)
 """Monotonic activations on scores, which bothways omits because they keep the order."""
+
+
+_LINEAR = (("mean",), ("cls",), ("last",))
+"""Poolings that a linear layer may as well follow as precede."""
 
 
 def read_sentence_transformers(
@@ -137,9 +142,17 @@ def _of_vectors(
 ) -> ModelBundle:
     """Read the pooling of an encoder and the modules after it."""
     model = _with_settings(files, encoder, _VECTORS)
-    pooling = read_pooling(files, rest[0].path / "config.json", model.config.d_model)
-    modules, weights = read_layers(files, rest[1:], pooling.width(model.config.d_model))
-    spec = dataclasses.replace(model.spec, pooling=pooling, modules=modules)
+    projection = model.spec.modules
+    width = model.spec.width if projection else model.config.d_model
+    pooling = read_pooling(files, rest[0].path / "config.json", width)
+    if projection and (len(projection) > 1 or pooling.modes not in _LINEAR):
+        raise UnsupportedModel(
+            f"{files.folder / 'modules.json'}: the class of this model ends with a linear layer, "
+            f"which bothways computes after pooling by {' or '.join(name for (name,) in _LINEAR)}"
+        )
+    modules, weights = read_layers(files, rest[1:], pooling.width(width), first=len(projection))
+    weights = CheckedWeights.union(model.module_weights, weights)
+    spec = dataclasses.replace(model.spec, pooling=pooling, modules=(*projection, *modules))
     unread = "; ".join(filter(None, (unread_classifier(files.folder), model.unread_heads)))
     model = dataclasses.replace(
         model, path=files.folder, spec=spec, module_weights=weights, unread_heads=unread
@@ -161,6 +174,11 @@ def _of_table(files: SettingsFiles, table: ModelBundle, rest: list[ModuleFolder]
 
 def _of_tokens(files: SettingsFiles, encoder: ModelBundle, rest: list[ModuleFolder]) -> ModelBundle:
     """Read a model of late interaction, which sentence-transformers or PyLate wrote."""
+    if encoder.spec.modules:
+        raise UnsupportedModel(
+            f"{files.folder / 'modules.json'}: the class of this model ends with a linear layer, "
+            "which bothways does not compute for vectors of tokens"
+        )
     folder = files.folder
     masks = [path / "config.json" for kind, path in rest if kind == "MultiVectorMask"]
     modules, weights = read_layers(

@@ -30,11 +30,13 @@ def read_layers(
     entries: Sequence[tuple[str, Path]],
     width: int,
     *,
+    first: int = 0,
     output: str = "sentence_embedding",
 ) -> tuple[tuple[Module, ...], CheckedWeights]:
     """The modules after pooling, and their weights.
 
-    width: dimensions of the pooled vector. output: what they are applied to.
+    width: dimensions of the pooled vector. first: the number of the first module. output: what they
+        are applied to.
 
     Raises:
         CheckpointError: if a file is missing or malformed, or does not fit the one before.
@@ -43,7 +45,7 @@ def read_layers(
     modules: list[Module] = []
     weights: list[CheckedWeights] = []
     for kind, path in entries:
-        prefix = f"modules.{len(modules)}."
+        prefix = f"modules.{first + len(modules)}."
         match kind:
             case "Dense":
                 dense, arrays = _dense(files, path, width, output)

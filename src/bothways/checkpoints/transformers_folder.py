@@ -8,7 +8,7 @@ from typing import Any, assert_never
 import numpy as np
 
 from bothways.checkpoints.families import FAMILIES, family_of
-from bothways.checkpoints.family import Family
+from bothways.checkpoints.family import Family, Projection
 from bothways.checkpoints.head_architectures import DECODER, read_heads
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import UNREAD
@@ -21,7 +21,7 @@ from bothways.errors import CheckpointError, InputError, UnsupportedModel
 from bothways.io.json_files import brief, has_file, read_object
 from bothways.model.config import EncoderConfig
 from bothways.model.layout import layout
-from bothways.model.pooling import Pooling
+from bothways.model.pooling import Dense, Module, Normalize, Pooling
 from bothways.model.spec import ModelSpec
 from bothways.model.weights import Weights
 
@@ -64,6 +64,8 @@ def read_transformers(
         stored = merge_task(stored, values, config_file, adapter)
     merged = merge_adapter(folder, stored, prefixes)
     arrays, file, file_of = family.fold(values, merged)
+    projection = family.projection(values)
+    modules, module_arrays = _take_projection(projection, arrays, config.d_model, str(file))
     config = family.from_weights(config, arrays, str(file))
     reading = family.fit(arrays.keys(), config)
     named, located = reading.apply(arrays, str(file)), reading.locate(file_of)
@@ -78,7 +80,8 @@ def read_transformers(
     prompts = Fields(values, str(config_file)).texts("task_instructions")
     spec = ModelSpec(
         config=config,
-        pooling=_pooling(family, values, config),
+        pooling=projection.pooling if projection else _pooling(family, values, config),
+        modules=modules,
         heads=heads,
         prompts=prompts if adapter in prompts else {},
         default_prompt=adapter if adapter in prompts else None,
@@ -86,7 +89,7 @@ def read_transformers(
     )
     return ModelBundle.of(
         spec,
-        named,
+        named | module_arrays,
         str(file),
         path=folder,
         family=family.model_type,
@@ -94,6 +97,25 @@ def read_transformers(
         source_settings=settings | {"model_type": family.model_type},
         stored={name: located[names[name]] for name in named if names[name] in located},
     )
+
+
+def _take_projection(
+    projection: Projection | None, arrays: dict[str, np.ndarray], width: int, file: str
+) -> tuple[tuple[Module, ...], dict[str, np.ndarray]]:
+    """The modules that compute the projection, and its weights, which `arrays` loses."""
+    if projection is None:
+        return (), {}
+    taken = {}
+    for part in ("weight", "bias") if projection.bias else ("weight",):
+        name = f"{projection.name}.{part}"
+        if name not in arrays:
+            raise CheckpointError(f"{file}: weight {name!r} is missing")
+        taken[f"modules.0.{part}"] = arrays.pop(name)
+    outputs = taken["modules.0.weight"].shape[:1]
+    if not outputs or not outputs[0]:
+        raise CheckpointError(f"{file}: weight '{projection.name}.weight' has no rows")
+    dense = Dense(width, outputs[0], projection.bias)
+    return ((dense, Normalize()) if projection.normalizes else (dense,)), taken
 
 
 def _pooling(family: Family, values: Mapping[str, Any], config: EncoderConfig) -> Pooling:
@@ -153,6 +175,8 @@ def _advice(values: Mapping[str, Any], file: str, folder: Path) -> str:
     keys = read_weights(folder).arrays.keys() if find_weights(folder) else set()
     fitting = []
     for family in FAMILIES.values():
+        if family.is_always_named:
+            continue
         try:
             config, _ = family.read_config(values, file)
             if keys and not (reading := family.fit(keys, config)).problems:

@@ -28,9 +28,6 @@ _OTHERS = {
     "encoder: use the package gliner",
     "moment": "a MOMENT model of series, whose patches and heads are layers around a T5 encoder: "
     "use the package momentfm, or train an encoder on your own series with `bothways train mlm`",
-    "codet5p_embedding": "the encoder of CodeT5+ with a projection, which needs Python code of its "
-    "own: read that code and run it with transformers (trust_remote_code=True), or load another "
-    "model of code, such as jinaai/jina-embeddings-v2-base-code",
     "codesage": "CodeSage, which needs Python code of its own: read that code and run it with "
     "transformers (trust_remote_code=True), or load another model of code, such as "
     "jinaai/jina-embeddings-v2-base-code",

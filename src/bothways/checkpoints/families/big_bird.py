@@ -93,6 +93,7 @@ _, _OF_POSITIONS = classifier("heads.classifier.dense", "tanh")
 BIG_BIRD = Family(
     model_type="big_bird",
     base_class="BigBirdModel",
+    is_always_named=True,
     tokenizer=TokenizerClass(
         "BigBirdTokenizer",
         "sentence_piece",

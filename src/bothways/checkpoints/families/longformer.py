@@ -59,6 +59,7 @@ LONGFORMER = dataclasses.replace(
     roberta.ROBERTA,
     model_type="longformer",
     base_class="LongformerModel",
+    is_always_named=True,
     rows=bert.FIELDS,
     only={},
     # Those of the authors' own code, in the published files.

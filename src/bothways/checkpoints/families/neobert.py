@@ -95,6 +95,7 @@ _OF_SEQUENCE, _ = classifier("heads.classifier.dense", "tanh")
 NEOBERT = Family(
     model_type="neobert",
     base_class="NeoBERT",
+    is_always_named=True,
     in_transformers=False,
     tokenizer=bert.TOKENIZER,
     rows={

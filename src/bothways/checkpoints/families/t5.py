@@ -2,17 +2,20 @@
 
 RMS norm before each sublayer, unscaled attention, heads whose width is a field, and a bias by
 distance that all layers share. A decoder in the same file is left out, as in `T5EncoderModel`.
+codet5p-110m-embedding (Wang et al. 2023) is one with a linear layer on its first position.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
-from bothways.checkpoints.family import Family, activation
+from bothways.checkpoints.family import Family, Projection, activation
 from bothways.checkpoints.head_architectures import HeadArchitecture, Settings
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable, Rows
 from bothways.checkpoints.tokenizer_class import PieceIds, TokenizerClass
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import HeadLayer
+from bothways.model.pooling import Pooling
 
 _MAX_LENGTH = 32_768
 """T5 has no maximum: positions farther apart than a config says share a bucket. Tables of biases
@@ -66,6 +69,18 @@ def read_t5(fields: Fields, values: dict[str, Any]) -> None:
     values["dropout"] = values["attention_dropout"] = fields.number("dropout_rate", 0.1)
 
 
+def is_published_as(values: Mapping[str, Any]) -> bool:
+    """Whether a config.json is of codet5p-110m-embedding, which has code of its own."""
+    return values.get("model_type") == "codet5p_embedding"
+
+
+def projection(values: Mapping[str, Any]) -> Projection | None:
+    """The layer at the end of codet5p-110m-embedding."""
+    if not is_published_as(values):
+        return None
+    return Projection("proj", bias=True, pooling=Pooling(("cls",)), normalizes=True)
+
+
 def _encoder(gated: bool, embedding: str) -> Rows:
     """The names of the encoder's weights; `embedding`: which of the equal tables is read."""
     other = {"shared.weight", "encoder.embed_tokens.weight"} - {embedding}
@@ -116,6 +131,16 @@ def _tags(config: EncoderConfig, settings: Settings, outputs: int) -> tuple[Head
 T5 = Family(
     model_type="t5",
     base_class="T5EncoderModel",
+    is_published_as=is_published_as,
+    projection=projection,
+    published_code=frozenset(
+        prefix + name
+        for prefix in ("", "Salesforce/codet5p-110m-embedding--")
+        for name in (
+            "configuration_codet5p_embedding.CodeT5pEmbeddingConfig",
+            "modeling_codet5p_embedding.CodeT5pEmbeddingModel",
+        )
+    ),
     rows={
         "vocab_size": ("vocab_size", 32128),
         "d_model": ("d_model", 512),
@@ -149,6 +174,8 @@ T5 = Family(
         "output_past",
         "dense_act_fn",
         "is_gated_act",
+        # Outputs of the projection, whose weights say it.
+        "embed_dim",
     ),
     read_quirks=read_t5,
     write_quirks=write_heads_and_activation,
