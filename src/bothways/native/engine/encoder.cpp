@@ -33,7 +33,7 @@ std::vector<Chunk> split_into_chunks(const Batch& batch, int tokens, int threads
     return chunks;
 }
 
-// Multiply-adds of a chunk, per layer.
+// Multiply-adds of a chunk, per layer; of experts, those of one.
 double operations(const EncoderConfig& config, const Chunk& chunk) {
     const double D = config.d_model, Q = config.query_width();
     const double per_token =
@@ -96,6 +96,7 @@ void Encoder::run(const Batch& batch, const Request& request) {
     for (const Chunk& chunk : chunks) rows = std::max(rows, chunk.rows());
     for (int s = 0; s < batch.sequences(); ++s) longest = std::max(longest, batch.length(s));
 
+    positions_.reserve(longest);
     const Workspace::Sizes sizes(config_, kernels_, precision_, rows, longest);
     if (chunk_per_thread) {
         for (Workspace& work : workspaces) work.reserve(sizes, 1);
