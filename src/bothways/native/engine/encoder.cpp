@@ -1,6 +1,7 @@
 #include "encoder.h"
 
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
 
 namespace bothways {
@@ -30,6 +31,28 @@ std::vector<Chunk> split_into_chunks(const Batch& batch, int tokens, int threads
         }
     }
     return chunks;
+}
+
+// Multiply-adds of a chunk, per layer; of experts, those of one.
+double operations(const EncoderConfig& config, const Chunk& chunk) {
+    const double D = config.d_model, Q = config.query_width();
+    const double per_token =
+        D * (config.query_key_value_width() + Q) + (config.gated ? 3 : 2) * D * config.d_ff;
+    double sum = per_token * chunk.rows();
+    for (int s = chunk.first; s < chunk.last; ++s)
+        sum += 2 * Q * chunk.batch.length(s) * chunk.batch.length(s);
+    return sum;
+}
+
+// The indices of the chunks, largest first: threads that take the next chunk when they have finished one then end
+// at nearly the same time (Graham 1969, theorem 2).
+std::vector<std::size_t> largest_first(const std::vector<Chunk>& chunks, const EncoderConfig& config) {
+    std::vector<double> size;
+    for (const Chunk& chunk : chunks) size.push_back(operations(config, chunk));
+    std::vector<std::size_t> order(chunks.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return size[a] > size[b]; });
+    return order;
 }
 
 }  // namespace
@@ -77,10 +100,11 @@ void Encoder::run(const Batch& batch, const Request& request) {
     const Workspace::Sizes sizes(config_, kernels_, precision_, rows, longest);
     if (chunk_per_thread) {
         for (Workspace& work : workspaces) work.reserve(sizes, 1);
+        const std::vector<std::size_t> order = largest_first(chunks, config_);
         std::atomic<std::size_t> next{0};
         execution.pool.run(threads, [&](int rank) noexcept {
             for (std::size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < chunks.size();)
-                forward(Team{}, chunks[i], workspaces[rank], request);
+                forward(Team{}, chunks[order[i]], workspaces[rank], request);
         });
     } else {
         workspaces[0].reserve(sizes, threads);

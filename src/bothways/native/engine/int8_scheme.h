@@ -1,6 +1,8 @@
 // The schemes of int8 products: what is added in how many bits, and the codes that this allows.
 #pragma once
 
+#include <cstdint>
+
 namespace bothways {
 
 // How int8 products add, and so how their operands are quantized; reference/int8.py defines both schemes.
@@ -26,5 +28,12 @@ struct Sums16 {
 };
 static_assert((Sums16::weight_norm + 2) * (Sums16::activation_norm + 2) < 32767);
 static_assert(2 * Sums16::max_q8 * Sums16::max_weight < 32767, "the sum of a pair must not saturate");
+
+// The limits of softmax weights and values in 16 bits. Their products are added in 32 bits over one tile of
+// keys, at most `tile` of them.
+struct WeightedSum16 {
+    static constexpr int tile = 128, max_weight = 8192, max_value = 2047;
+};
+static_assert(WeightedSum16::tile * WeightedSum16::max_weight * std::int64_t(WeightedSum16::max_value) < 1ll << 31);
 
 }  // namespace bothways

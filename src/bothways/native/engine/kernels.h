@@ -113,7 +113,7 @@ struct AttentionArgs {
     int width;
     int window;         // maximum distance between a query and its keys, or -1 for no limit
     const float* bias;  // of the first head: bias[key position + bias_step * query position] is added; or null
-    bool int8_scores;   // allows scores to be computed from 8-bit queries and keys
+    bool quantized;     // allows scores and weighted sums to be computed from integers
     float* scratch;     // `Kernels::attention_scratch` floats, aligned to 64 bytes
     int heads = 1;
     std::ptrdiff_t bias_stride = 0;  // floats from the bias of one head to that of the next

@@ -29,10 +29,7 @@ struct Attention {
     static void attention(const AttentionArgs& args, float* out, std::ptrdiff_t stride) {
         const Scratch<S> scratch(args);
         pack_keys(args, scratch);
-        const bool copies = Tiles::copies_values(args.length);
-        if (copies) copy_values(args, scratch.values);
-        const Values values = copies ? Values{scratch.values, Tiles::round_up(args.width, lanes)}
-                                     : Values{args.value, args.stride};
+        const Values values = pack_values(args, scratch);
         for (int h = 0; h < args.heads; ++h, out += args.width)
             for_each_row_block(args, h, scratch, [&]<int MR>(const AttentionArgs& head, int first) {
                 row_block<MR>(head, scratch, first, values, {out + first * stride, stride});
@@ -49,9 +46,10 @@ struct Attention {
     }
 
 private:
+    // In fp32; null if values are in 16 bits.
     struct Values {
-        const float* value;
-        std::ptrdiff_t stride;
+        const float* value = nullptr;
+        std::ptrdiff_t stride = 0;
     };
     struct Output {
         float* row;
@@ -92,8 +90,11 @@ private:
     }
 
     static void pack_keys(const AttentionArgs& args, const Scratch<S>& scratch) {
-        Tiles::uses_int8_scores(args) ? QkInt8<S>::pack_keys(args, scratch.int8_keys)
-                                      : pack_fp32_keys(args, scratch.keys);
+        if (!Tiles::quantizes_scores(args)) return pack_fp32_keys(args, scratch.keys);
+        if constexpr (S::has_dot4)
+            QkInt8<S>::pack_keys(args, scratch.int8_keys);
+        else if constexpr (Tiles::has_sums16_scores)
+            QkSums16<S>::pack_keys(args, scratch.sums16_keys);
     }
 
     // Transposes the keys into panels, as the microkernel's right-hand side. The last vector is padded with 0.
@@ -110,6 +111,18 @@ private:
                 for (int i = 0; i < lanes && d + i < args.width; ++i) S::store(to + (d + i) * nr, row[i]);
             }
         }
+    }
+
+    static Values pack_values(const AttentionArgs& args, const Scratch<S>& scratch) {
+        if constexpr (S::has_dot2) {
+            if (Tiles::quantizes_values(args)) {
+                scratch.int16_values.quantize(args);
+                return {};
+            }
+        }
+        if (!Tiles::copies_values(args.length)) return {args.value, args.stride};
+        copy_values(args, scratch.values);
+        return {scratch.values, Tiles::round_up(args.width, lanes)};
     }
 
     static void copy_values(const AttentionArgs& args, float* to) {
@@ -131,8 +144,16 @@ private:
             const int keys = end - key < kc ? end - key : kc;
             const bool is_first = key == begin;
             scores.compute(key, keys);
-            update_softmax<MR>(scratch, keys, is_first, softmax);
-            accumulate_values<MR>(scratch.scores, keys, is_first ? nullptr : softmax.rescale,
+            const float* rescale = is_first ? nullptr : softmax.rescale;
+            if constexpr (S::has_dot2) {
+                if (!values.value) {
+                    update_softmax<MR, true>(scratch, keys, is_first, softmax);
+                    accumulate_int16_values<MR>(scratch, key, keys, rescale, out, args.width);
+                    continue;
+                }
+            }
+            update_softmax<MR, false>(scratch, keys, is_first, softmax);
+            accumulate_values<MR>(scratch.scores, keys, rescale,
                                   {values.value + key * values.stride, values.stride}, out, args.width);
         }
         float* inverse_sum = softmax.rescale;
@@ -143,14 +164,17 @@ private:
             const V factor = S::broadcast(inverse_sum[r]);
             float* y = out.row + r * out.stride;
             Ops::for_each_vector(args.width, [&](int i, int n) {
-                Ops::store(y + i, S::mul(Ops::load(y + i, n), factor), n);
+                V sum = S::mul(Ops::load(y + i, n), factor);
+                if (!values.value) sum = S::mul(sum, S::load(scratch.int16_values.scale + i));
+                Ops::store(y + i, sum, n);
             });
         }
     }
 
     // Replaces the scores of a tile by weights 2^(score - max) and adds these up. A row without an unmasked
-    // key so far has a maximum of minus infinity; its weights are exactly 0.
-    template <int MR>
+    // key so far has a maximum of minus infinity; its weights are exactly 0. Codes of weights are rounded in their
+    // sum as well, so that they add up to 1 in the end.
+    template <int MR, bool int16>
     static void update_softmax(const Scratch<S>& scratch, int keys, bool is_first, Softmax<MR>& softmax) {
         alignas(64) float tile_max[Tiles::padded_mr] = {}, shift[Tiles::padded_mr];
         for (int r = 0; r < MR; ++r) tile_max[r] = S::reduce_max(S::load(scratch.row_max + r * lanes));
@@ -166,12 +190,19 @@ private:
         }
         for (int r = 0; r < MR; ++r) {
             float* score = scratch.scores + r * kc;
+            std::int16_t* code = scratch.int16_weights + r * kc;
             const V max = S::broadcast(shift[r]);
             V sum = is_first ? S::zero()
                              : S::mul(S::load(softmax.sum + r * lanes), S::broadcast(softmax.rescale[r]));
             for (int j = 0; j < keys; j += lanes) {
-                const V weight = VecMath<S>::exp2_nonpositive(S::sub(S::load(score + j), max));
-                S::store(score + j, weight);
+                V weight = VecMath<S>::template exp2_nonpositive<int16 ? WeightedSum16::max_weight : 1>(
+                    S::sub(S::load(score + j), max));
+                if constexpr (int16) {
+                    weight = S::round(weight);
+                    S::store_i16(code + j, weight);
+                } else {
+                    S::store(score + j, weight);
+                }
                 sum = S::add(sum, weight);
             }
             S::store(softmax.sum + r * lanes, sum);
@@ -214,6 +245,33 @@ private:
             BOTHWAYS_UNROLL
             for (int v = 0; v < NR; ++v)
                 Ops::store(out.row + r * out.stride + v * lanes, acc[r][v], v + 1 < NR ? lanes : last);
+    }
+
+    // The same from the codes of weights and values of the keys [key, key + keys), in units of the values' scale.
+    template <int MR>
+    static void accumulate_int16_values(const Scratch<S>& scratch, int key, int keys, const float* rescale,
+                                        Output out, int width) {
+        const std::ptrdiff_t stride = 2 * ValuesInt16<S>::padded_width(width);
+        const std::int16_t* values = scratch.int16_values.codes + key / 2 * stride;
+        for (int column = 0; column < width; column += nr) {
+            const int count = width - column < nr ? width - column : nr;
+            with_constant<S::NR>(Tiles::round_up(count, lanes) / lanes, [&]<int NR>() {
+                typename S::I32 acc[MR][NR];
+                microkernel_int16<S, MR, NR>(acc, scratch.int16_weights, kc, values + 2 * column, stride,
+                                             (keys + 1) / 2);
+                const int last = count - (NR - 1) * lanes;
+                BOTHWAYS_UNROLL
+                for (int r = 0; r < MR; ++r)
+                    BOTHWAYS_UNROLL
+                    for (int v = 0; v < NR; ++v) {
+                        const int n = v + 1 < NR ? lanes : last;
+                        float* y = out.row + r * out.stride + column + v * lanes;
+                        V sum = S::to_float(acc[r][v]);
+                        if (rescale) sum = S::fma(Ops::load(y, n), S::broadcast(rescale[r]), sum);
+                        Ops::store(y, sum, n);
+                    }
+            });
+        }
     }
 
     // MR whole rows of the probabilities (length, length).

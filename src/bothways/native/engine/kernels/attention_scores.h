@@ -22,7 +22,6 @@ template <Simd S, int MR>
 struct ScoreBlock {
     using V = typename S::F32;
     using Tiles = AttentionTiles<S>;
-    using Qk = QkInt8<S>;
     static constexpr int lanes = S::lanes, nr = Tiles::nr, kc = Tiles::kc;
     static constexpr float masked = -std::numeric_limits<float>::infinity();
 
@@ -32,9 +31,13 @@ struct ScoreBlock {
 
     // Call once before the first tile.
     void prepare() const {
-        if (Tiles::uses_int8_scores(args))
-            Qk::quantize_queries(args.query + query * args.stride, args.stride, MR, args.width,
-                                 scratch.queries, scratch.query_scale);
+        if (!Tiles::quantizes_scores(args)) return;
+        const float* from = args.query + query * args.stride;
+        if constexpr (S::has_dot4)
+            QkInt8<S>::quantize_queries(from, args.stride, MR, args.width, scratch.queries,
+                                        scratch.query_scale);
+        else if constexpr (Tiles::has_sums16_scores)
+            QkSums16<S>::quantize_queries(from, args.stride, MR, args.width, scratch.queries, scratch.query_scale);
     }
 
     // Fills scratch.scores for the keys [key, key + keys), where `key` starts a panel, and scratch.row_max
@@ -44,8 +47,8 @@ struct ScoreBlock {
         for (int first = 0; first < keys; first += nr) {
             const Panel panel{key, first, keys - first < nr ? keys - first : nr};
             const int vectors = Tiles::round_up(panel.count, lanes) / lanes;
-            if (Tiles::uses_int8_scores(args))
-                with_constant<S::NR>(vectors, [&]<int NR>() { int8_panel<NR>(panel); });
+            if (Tiles::quantizes_scores(args))
+                with_constant<S::NR>(vectors, [&]<int NR>() { integer_panel<NR>(panel); });
             else
                 with_constant<S::NR>(vectors, [&]<int NR>() { fp32_panel<NR>(panel); });
         }
@@ -69,12 +72,57 @@ private:
     }
 
     template <int NR>
+    void integer_panel(const Panel& panel) const {
+        if constexpr (S::has_dot4)
+            int8_panel<NR>(panel);
+        else if constexpr (Tiles::has_sums16_scores)
+            sums16_panel<NR>(panel);
+    }
+
+    template <int NR>
+    void sums16_panel(const Panel& panel) const {
+        using Qk = QkSums16<S>;
+        const int key = panel.first_key();
+        const std::uint8_t* q8 = scratch.queries;
+        const std::int8_t* keys = scratch.sums16_keys.panel(key, args.width);
+        const std::int16_t* start = scratch.sums16_keys.start_of(key, args.width);
+        V total[MR][NR];
+        add_group<NR>(total, true, q8, keys, start);
+        for (int g = 1; g < Qk::groups(args.width); ++g)
+            add_group<NR>(total, false, q8 + g * Qk::group, keys + g * Qk::group * nr, start + g * nr * 2);
+        const float* query_scale = scratch.query_scale;
+        V scale[NR];
+        for (int v = 0; v < NR; ++v) scale[v] = S::load(scratch.sums16_keys.scale + key + v * lanes);
+        store_scores<NR>(panel, [&](int r, int v) {
+            return S::mul(S::mul(total[r][v], scale[v]), S::broadcast(query_scale[r]));
+        });
+    }
+
+    // total (+)= the products of one group of inputs.
+    template <int NR>
+    BOTHWAYS_INLINE void add_group(V (&total)[MR][NR], bool is_first, const std::uint8_t* q8,
+                                   const std::int8_t* keys, const std::int16_t* start) const {
+        typename S::I16 acc[MR][NR];
+        microkernel_sums16<S, MR, NR, true>(acc, q8, QkSums16<S>::query_stride(args.width), keys, nr * 4, start,
+                                            NoPrefetch{});
+        BOTHWAYS_UNROLL
+        for (int r = 0; r < MR; ++r)
+            BOTHWAYS_UNROLL
+            for (int v = 0; v < NR; ++v) {
+                const V sum = S::to_float(S::add_pairs(acc[r][v]));
+                total[r][v] = is_first ? sum : S::add(total[r][v], sum);
+            }
+    }
+
+    template <int NR>
     void int8_panel(const Panel& panel) const {
+        using Qk = QkInt8<S>;
         const int key = panel.first_key(), quads = Qk::quads(args.width);
         typename S::I32 acc[MR][NR];
         microkernel_int8<S, MR, NR>(acc, scratch.queries, Qk::query_stride(args.width),
                                     scratch.int8_keys.q8 + std::ptrdiff_t(key) * quads * 4, nr * 4, quads,
                                     NoPrefetch{});
+        const float* query_scale = scratch.query_scale;
         V scale[NR], correction[NR];
         for (int v = 0; v < NR; ++v) {
             scale[v] = S::load(scratch.int8_keys.scale + key + v * lanes);
@@ -82,7 +130,7 @@ private:
         }
         store_scores<NR>(panel, [&](int r, int v) {
             return S::mul(S::fma(S::to_float(acc[r][v]), scale[v], correction[v]),
-                          S::broadcast(scratch.query_scale[r]));
+                          S::broadcast(query_scale[r]));
         });
     }
 
@@ -90,16 +138,19 @@ private:
     template <int NR, class F>
     BOTHWAYS_INLINE void store_scores(const Panel& panel, F score) const {
         const bool unmasked = !args.bias && panel.count == NR * lanes && all_see(panel);
+        // In variables, because a store of a vector may change whatever is in memory, as far as compilers know.
+        float* scores = scratch.scores + panel.column;
+        float* row_max = scratch.row_max;
         BOTHWAYS_UNROLL
         for (int r = 0; r < MR; ++r) {
-            V high = S::load(scratch.row_max + r * lanes);
+            V high = S::load(row_max + r * lanes);
             BOTHWAYS_UNROLL
             for (int v = 0; v < NR; ++v) {
                 const V x = score(r, v);
-                S::store(scratch.scores + r * kc + panel.column + v * lanes, x);
+                S::store(scores + r * kc + v * lanes, x);
                 high = S::max(high, x);
             }
-            if (unmasked) S::store(scratch.row_max + r * lanes, high);
+            if (unmasked) S::store(row_max + r * lanes, high);
         }
         if (!unmasked) add_bias_and_mask(panel, NR);
     }

@@ -1,7 +1,8 @@
 // Tile sizes and scratch memory of one attention head.
 #pragma once
 
-#include "qk_int8.h"
+#include "qk_sums16.h"
+#include "values_int16.h"
 
 namespace bothways {
 namespace {
@@ -16,7 +17,8 @@ struct AttentionTiles {
     // the same cache sets.
     static constexpr int max_strided_values = 64;
     // In shorter sequences quantizing takes longer than it saves.
-    static constexpr int min_int8_length = 48;
+    static constexpr int min_quantized_length = S::int8_scheme == Int8Scheme::sums32 ? 48 : 128;
+    static_assert(kc <= WeightedSum16::tile);
 
     // Queries whose distance scores are in memory at once; more make fewer products in vain.
     static constexpr int distance_queries = (128 + S::MR - 1) / S::MR * S::MR;
@@ -27,9 +29,14 @@ struct AttentionTiles {
     static std::ptrdiff_t distance_stride(int length) { return round_up(length, nr) + lanes; }
     static int column_stride(int columns) { return round_up(columns, nr) + nr + lanes; }
     static bool copies_values(int length) { return length > max_strided_values; }
-    static bool uses_int8_scores(const AttentionArgs& args) {
-        return S::has_dot4 && args.int8_scores && args.length >= min_int8_length;
+    // Scores come from integers where the machine has dot products of 8 bits, or adds in 16 bits.
+    static constexpr bool has_sums16_scores = S::int8_scheme == Int8Scheme::sums16;
+    static constexpr bool has_integer_scores = S::has_dot4 || has_sums16_scores;
+    static bool is_quantized(const AttentionArgs& args) {
+        return args.quantized && args.length >= min_quantized_length;
     }
+    static bool quantizes_scores(const AttentionArgs& args) { return has_integer_scores && is_quantized(args); }
+    static bool quantizes_values(const AttentionArgs& args) { return S::has_dot2 && is_quantized(args); }
 };
 
 // Offsets, in floats, of the arrays in a head's scratch memory, and their total size.
@@ -37,30 +44,34 @@ template <Simd S>
 struct ScratchLayout {
     using Tiles = AttentionTiles<S>;
 
-    std::ptrdiff_t keys;  // (panels, width, nr) in fp32; in int8 (panels, quads, nr, 4)
-    std::ptrdiff_t key_scale, key_correction;    // int8: (panels, nr)
-    std::ptrdiff_t values;                       // (length, width rounded up), for long sequences
+    std::ptrdiff_t keys;  // (panels, width, nr) in fp32; codes (panels, quads, nr, 4)
+    std::ptrdiff_t key_scale, key_correction;    // sums32: (panels, nr)
+    std::ptrdiff_t values;                       // (length, width rounded up), in fp32 for long sequences
+    std::ptrdiff_t value_scale;                  // 16 bits: (width rounded up)
     std::ptrdiff_t scores;                       // (padded_mr, kc)
+    std::ptrdiff_t weights;                      // 16 bits: (padded_mr, kc)
     std::ptrdiff_t row_max;                      // (padded_mr, lanes)
-    std::ptrdiff_t queries;                      // int8: (padded_mr, query_stride) bytes
-    std::ptrdiff_t query_scale;                  // int8: (padded_mr)
+    std::ptrdiff_t queries;                      // codes: (padded_mr, query_stride)
+    std::ptrdiff_t query_scale;                  // codes: (padded_mr)
     std::ptrdiff_t distance_scores;              // (distance_queries, distance_stride), if there are columns
     std::ptrdiff_t columns;                      // (MR or lanes, column_stride), if there are columns
     std::ptrdiff_t size;
 
     ScratchLayout(int length, int width, int num_columns) {
         const std::ptrdiff_t padded_keys = Tiles::round_up(length, Tiles::nr);
-        const int quads = QkInt8<S>::quads(width), int8_width = quads + 2;
+        const int padded_width = Tiles::round_up(width, Tiles::lanes);
+        const int quads = QkInt8<S>::quads(width);
+        const int per_key = Tiles::has_sums16_scores ? QkSums16<S>::floats_per_key(width) : quads + 2;
         keys = 0;
         key_scale = padded_keys * quads;
         key_correction = key_scale + padded_keys;
-        values = padded_keys * (width > int8_width ? width : int8_width);
-        scores = values + (Tiles::copies_values(length)
-                               ? std::ptrdiff_t(length) * Tiles::round_up(width, Tiles::lanes)
-                               : 0);
-        row_max = scores + Tiles::padded_mr * Tiles::kc;
+        values = padded_keys * (width > per_key ? width : per_key);
+        value_scale = values + std::ptrdiff_t(Tiles::round_up(length, 2)) * padded_width;
+        scores = value_scale + padded_width;
+        weights = scores + Tiles::padded_mr * Tiles::kc;
+        row_max = weights + Tiles::padded_mr * Tiles::kc / 2;
         queries = row_max + Tiles::padded_mr * Tiles::lanes;
-        query_scale = queries + Tiles::padded_mr * (Tiles::round_up(width, 4 * Tiles::lanes) / 4);
+        query_scale = queries + Tiles::padded_mr * (Tiles::round_up(width, QkSums16<S>::group) / 4);
         distance_scores = query_scale + Tiles::padded_mr;
         columns = distance_scores + (num_columns ? Tiles::distance_queries * Tiles::distance_stride(length) : 0);
         size = columns + (num_columns ? std::ptrdiff_t(Tiles::padded_mr) * Tiles::column_stride(num_columns) : 0);
@@ -72,18 +83,27 @@ template <Simd S>
 struct Scratch {
     float* keys;
     typename QkInt8<S>::Keys int8_keys;
-    float *values, *scores, *row_max;
+    typename QkSums16<S>::Keys sums16_keys;
+    float* values;
+    ValuesInt16<S> int16_values;
+    float* scores;
+    std::int16_t* int16_weights;
+    float* row_max;
     std::uint8_t* queries;
     float *query_scale, *distance_scores, *columns;
 
     explicit Scratch(const AttentionArgs& args)
-        : Scratch(args.scratch, {args.length, args.width, args.distances.columns}) {}
-    Scratch(float* base, const ScratchLayout<S>& at)
+        : Scratch(args, args.scratch, {args.length, args.width, args.distances.columns}) {}
+    Scratch(const AttentionArgs& args, float* base, const ScratchLayout<S>& at)
         : keys(base + at.keys),
           int8_keys{reinterpret_cast<std::int8_t*>(base + at.keys), base + at.key_scale,
                     base + at.key_correction},
-          values(base + at.values), scores(base + at.scores), row_max(base + at.row_max),
-          queries(reinterpret_cast<std::uint8_t*>(base + at.queries)), query_scale(base + at.query_scale),
+          sums16_keys(base + at.keys, AttentionTiles<S>::round_up(args.length, AttentionTiles<S>::nr), args.width),
+          values(base + at.values),
+          int16_values{reinterpret_cast<std::int16_t*>(base + at.values), base + at.value_scale},
+          scores(base + at.scores), int16_weights(reinterpret_cast<std::int16_t*>(base + at.weights)),
+          row_max(base + at.row_max), queries(reinterpret_cast<std::uint8_t*>(base + at.queries)),
+          query_scale(base + at.query_scale),
           distance_scores(base + at.distance_scores), columns(base + at.columns) {}
 };
 

@@ -96,7 +96,7 @@ private:
         for (int g = 0; g < groups; ++g) {
             const std::ptrdiff_t at = std::ptrdiff_t(g) * a.capacity + row;
             typename S::I16 acc[MR][NR];
-            microkernel_sums16<S, MR, NR, starts>(acc, a.q8 + at * group, group, b, start,
+            microkernel_sums16<S, MR, NR, starts>(acc, a.q8 + at * group, group, b, nr * 4, start,
                                                   prefetch.advanced(g * steps_per_group));
             BOTHWAYS_UNROLL
             for (int r = 0; r < MR; ++r) {

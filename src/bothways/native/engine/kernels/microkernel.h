@@ -89,6 +89,27 @@ BOTHWAYS_INLINE void microkernel_int8(typename S::I32 (&acc)[MR][NR], const std:
     }
 }
 
+// acc (MR, NR) = a (MR, 2 kc2) b (2 kc2, NR) in integers of 16 bits, where kc2 counts pairs: 2 adjacent k, one
+// dot2. The strides count integers, from one row of a to the next and from one pair of b to the next.
+template <Dot2Simd S, int MR, int NR>
+BOTHWAYS_INLINE void microkernel_int16(typename S::I32 (&acc)[MR][NR], const std::int16_t* a, std::ptrdiff_t lda,
+                                       const std::int16_t* b, std::ptrdiff_t ldb, int kc2) {
+    BOTHWAYS_UNROLL
+    for (int r = 0; r < MR; ++r)
+        BOTHWAYS_UNROLL
+        for (int v = 0; v < NR; ++v) acc[r][v] = S::zero_i32();
+    for (int k2 = 0; k2 < kc2; ++k2) {
+        typename S::I16 b_pair[NR];
+        for (int v = 0; v < NR; ++v) b_pair[v] = S::load_i16(b + v * S::lanes * 2);
+        for (int r = 0; r < MR; ++r) {
+            const typename S::I16 a_pair = S::broadcast2(a + r * lda);
+            for (int v = 0; v < NR; ++v) acc[r][v] = S::dot2(acc[r][v], a_pair, b_pair[v]);
+        }
+        a += 2;
+        b += ldb;
+    }
+}
+
 // The same for kc8 blocks of 8 adjacent k, in products of 2 rows, 8 inputs and 2 outputs. The stride ldb is in bytes,
 // from one block of b to the next. The last row of an odd number is multiplied twice.
 template <RowPairSimd S, int MR, int NR, class P>
@@ -119,11 +140,12 @@ BOTHWAYS_INLINE void microkernel_row_pairs(typename S::I32 (&acc)[MR][NR], const
 }
 
 // acc (MR, NR) = start (NR) + a (MR, 32) b (32, NR) in 16 bits: two sums for each output, one of the products
-// with k % 4 of 0 and 1 and one of the others. Without `starts`, the sums start at 0. The stride lda is in bytes.
+// with k % 4 of 0 and 1 and one of the others. Without `starts`, the sums start at 0. The strides are in bytes,
+// as in microkernel_int8.
 template <Sums16Simd S, int MR, int NR, bool starts, class P>
 BOTHWAYS_INLINE void microkernel_sums16(typename S::I16 (&acc)[MR][NR], const std::uint8_t* a,
-                                        std::ptrdiff_t lda, const std::int8_t* b, const std::int16_t* start,
-                                        P prefetch) {
+                                        std::ptrdiff_t lda, const std::int8_t* b, std::ptrdiff_t ldb,
+                                        const std::int16_t* start, P prefetch) {
     BOTHWAYS_UNROLL
     for (int r = 0; r < MR; ++r)
         BOTHWAYS_UNROLL
@@ -133,7 +155,7 @@ BOTHWAYS_INLINE void microkernel_sums16(typename S::I16 (&acc)[MR][NR], const st
     for (int k4 = 0; k4 < 8; ++k4) {
         typename S::I8 b_quad[NR];
         BOTHWAYS_UNROLL
-        for (int v = 0; v < NR; ++v) b_quad[v] = S::load_i8(b + (k4 * NR + v) * S::lanes * 4);
+        for (int v = 0; v < NR; ++v) b_quad[v] = S::load_i8(b + k4 * ldb + v * S::lanes * 4);
         BOTHWAYS_UNROLL
         for (int r = 0; r < MR; ++r) {
             const typename S::I8 a_quad = S::broadcast4(a + r * lda + k4 * 4);

@@ -58,8 +58,14 @@ private:
         for (int g = 0; g < groups; ++g, x += group) {
             const int width = k - g * group < group ? k - g * group : group;
             const std::ptrdiff_t at = std::ptrdiff_t(g) * q.capacity + row;
-            const float lower = range.is_dynamic() ? min(x, width) : range.lower;
-            q.scale[at] = group_sums32(x, width, lower, q.q8 + at * group);
+            V low = S::broadcast(x[0]), high = low;
+            Ops::for_each_vector(width, [&](int i, int n) {
+                const V v = load_padded(x, i, n);
+                low = S::min(low, v);
+                high = S::max(high, v);
+            });
+            const float lower = range.is_dynamic() ? S::reduce_min(low) : range.lower;
+            q.scale[at] = group_sums32(x, width, lower, S::reduce_max(high), q.q8 + at * group);
             // dot4 subtracts a_zero_point from q8; this adds it again.
             q.zero_point[std::ptrdiff_t(row) * groups + g] =
                 lower + static_cast<float>(S::a_zero_point) * q.scale[at];
@@ -101,23 +107,15 @@ private:
         return {largest[0], S::load(norm)};
     }
 
-    static float min(const float* x, int width) {
-        V low = S::broadcast(x[0]);
-        Ops::for_each_vector(width, [&](int i, int n) { low = S::min(low, load_padded(x, i, n)); });
-        return S::reduce_min(low);
-    }
-
     // Loads n lanes from x + i, and fills the rest with x[0], which changes neither minimum nor maximum.
     static V load_padded(const float* x, int i, int n) {
         const V v = Ops::load(x + i, n);
         return n < S::lanes ? S::blend_range(v, 0, n, x[0]) : v;
     }
 
-    // Writes q8 = round((x - lower) / scale) and returns the scale, which maps max(x) to 255.
-    static float group_sums32(const float* x, int width, float lower, std::uint8_t* q8) {
-        V high = S::broadcast(x[0]);
-        Ops::for_each_vector(width, [&](int i, int n) { high = S::max(high, load_padded(x, i, n)); });
-        const float range = S::reduce_max(high) - lower;
+    // Writes q8 = round((x - lower) / scale) and returns the scale, which maps `upper` to 255.
+    static float group_sums32(const float* x, int width, float lower, float upper, std::uint8_t* q8) {
+        const float range = upper - lower;
         const V inverse_scale = S::broadcast(range > 0 ? 255.0f / range : 0.0f);
         const V shift = S::broadcast(lower);
         Ops::for_each_vector(width, [&](int i, int n) {

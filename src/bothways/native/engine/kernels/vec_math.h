@@ -29,19 +29,21 @@ struct VecMath {
         return S::zero_below(S::ldexp(y, n), x, lower);
     }
 
-    // 2^x for x <= 0 with relative error below 2e-7; exactly 0 for minus infinity, and below about -127
-    // (-150 where the instruction set produces subnormal numbers).
+    // scale * 2^x, with a power of 2 as scale, for x <= 0 with relative error below 2e-7; at most scale when
+    // rounded to an integer. Exactly 0 for minus infinity, and below about -127 (-150 where the instruction set
+    // produces subnormal numbers).
     //
     // x = n + r with integer n and 0 <= r < 1, then 1 + r p(r); p is a minimax fit with relative error 9e-8.
+    template <int scale = 1>
     static V exp2_nonpositive(V x) {
         V clamped = S::clamp_exp2_arg(x);
         V r = S::fract(clamped);
-        V p = S::broadcast(0.0018669526f);
-        p = S::fma(p, r, S::broadcast(0.009017481f));
-        p = S::fma(p, r, S::broadcast(0.055799514f));
-        p = S::fma(p, r, S::broadcast(0.2401646f));
-        p = S::fma(p, r, S::broadcast(0.6931513f));
-        return S::ldexp(S::fma(p, r, S::broadcast(1.0f)), clamped);
+        V p = S::broadcast(scale * 0.0018669526f);
+        p = S::fma(p, r, S::broadcast(scale * 0.009017481f));
+        p = S::fma(p, r, S::broadcast(scale * 0.055799514f));
+        p = S::fma(p, r, S::broadcast(scale * 0.2401646f));
+        p = S::fma(p, r, S::broadcast(scale * 0.6931513f));
+        return S::ldexp(S::fma(p, r, S::broadcast(scale)), clamped);
     }
 
     // erf with error below 3e-7: an odd rational function fitted to |x| <= 3.92, beyond which erf rounds to

@@ -90,6 +90,7 @@ struct Avx2 {
     static constexpr int NR_INT8 = 2;
     static constexpr int a_zero_point = 0;
     static constexpr bool has_dot4 = false;
+    static constexpr bool has_dot2 = true;
     static I32 zero_i32() { return _mm256_setzero_si256(); }
     static I8 broadcast4(const std::uint8_t* a) {
         std::int32_t four;
@@ -123,6 +124,21 @@ struct Avx2 {
 #endif
     }
     static I32 add_pairs(I16 a) { return _mm256_madd_epi16(a, _mm256_set1_epi16(1)); }
+    static I16 broadcast2(const std::int16_t* a) {
+        std::int32_t two;
+        std::memcpy(&two, a, 4);
+        return _mm256_set1_epi32(two);
+    }
+    // Inline assembly for the same reason.
+    static I32 dot2(I32 acc, I16 a, I16 b) {
+#if defined(__GNUC__) || defined(__clang__)
+        I32 pairs;
+        asm("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(acc), "=&x"(pairs) : "x"(a), "x"(b));
+        return acc;
+#else
+        return _mm256_add_epi32(acc, _mm256_madd_epi16(a, b));
+#endif
+    }
     static F32 to_float(I32 a) { return _mm256_cvtepi32_ps(a); }
     static void store_u8_sat(std::uint8_t* p, F32 a) {
         __m256i rounded = _mm256_cvtps_epi32(a);
@@ -137,6 +153,16 @@ struct Avx2 {
         const __m256i cd = _mm256_or_si256(_mm256_and_si256(_mm256_cvtps_epi32(c), low),
                                            _mm256_slli_epi32(_mm256_cvtps_epi32(d), 8));
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_or_si256(ab, _mm256_slli_epi32(cd, 16)));
+    }
+    static void store_i16(std::int16_t* p, F32 a) {
+        const __m256i rounded = _mm256_cvtps_epi32(a);
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_packs_epi32(_mm256_castsi256_si128(rounded),
+                                                                        _mm256_extracti128_si256(rounded, 1)));
+    }
+    static void store_i16x2(std::int16_t* p, F32 a, F32 b) {
+        const __m256i low = _mm256_and_si256(_mm256_cvtps_epi32(a), _mm256_set1_epi32(0xffff));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                            _mm256_or_si256(low, _mm256_slli_epi32(_mm256_cvtps_epi32(b), 16)));
     }
 };
 
@@ -154,6 +180,14 @@ struct Avx2Vnni : Avx2 {
         return acc;
 #else
         return _mm256_dpbusd_avx_epi32(acc, a, b);
+#endif
+    }
+    static I32 dot2(I32 acc, I16 a, I16 b) {
+#if defined(__GNUC__) || defined(__clang__)
+        asm("%{vex%} vpdpwssd %2, %1, %0" : "+x"(acc) : "x"(a), "x"(b));
+        return acc;
+#else
+        return _mm256_dpwssd_avx_epi32(acc, a, b);
 #endif
     }
 };

@@ -82,6 +82,7 @@ struct Avx512 {
     static constexpr int NR_INT8 = 2;
     static constexpr int a_zero_point = 0;
     static constexpr bool has_dot4 = false;
+    static constexpr bool has_dot2 = true;
     static I32 zero_i32() { return _mm512_setzero_si512(); }
     static I8 broadcast4(const std::uint8_t* a) {
         std::int32_t four;
@@ -113,6 +114,21 @@ struct Avx512 {
 #endif
     }
     static I32 add_pairs(I16 a) { return _mm512_madd_epi16(a, _mm512_set1_epi16(1)); }
+    static I16 broadcast2(const std::int16_t* a) {
+        std::int32_t two;
+        std::memcpy(&two, a, 4);
+        return _mm512_set1_epi32(two);
+    }
+    // Inline assembly for the same reason.
+    static I32 dot2(I32 acc, I16 a, I16 b) {
+#if defined(__GNUC__) || defined(__clang__)
+        I32 pairs;
+        asm("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+v"(acc), "=&v"(pairs) : "v"(a), "v"(b));
+        return acc;
+#else
+        return _mm512_add_epi32(acc, _mm512_madd_epi16(a, b));
+#endif
+    }
     static F32 to_float(I32 a) { return _mm512_cvtepi32_ps(a); }
     static void store_u8_sat(std::uint8_t* p, F32 a) {
         __m512i rounded = _mm512_max_epi32(_mm512_cvtps_epi32(a), _mm512_setzero_si512());
@@ -125,6 +141,13 @@ struct Avx512 {
         const __m512i cd = _mm512_or_si512(_mm512_and_si512(_mm512_cvtps_epi32(c), low),
                                            _mm512_slli_epi32(_mm512_cvtps_epi32(d), 8));
         _mm512_storeu_si512(p, _mm512_or_si512(ab, _mm512_slli_epi32(cd, 16)));
+    }
+    static void store_i16(std::int16_t* p, F32 a) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(a)));
+    }
+    static void store_i16x2(std::int16_t* p, F32 a, F32 b) {
+        const __m512i low = _mm512_and_si512(_mm512_cvtps_epi32(a), _mm512_set1_epi32(0xffff));
+        _mm512_storeu_si512(p, _mm512_or_si512(low, _mm512_slli_epi32(_mm512_cvtps_epi32(b), 16)));
     }
 };
 
@@ -143,6 +166,14 @@ struct Avx512Vnni : Avx512 {
         return acc;
 #else
         return _mm512_dpbusd_epi32(acc, a, b);
+#endif
+    }
+    static I32 dot2(I32 acc, I16 a, I16 b) {
+#if defined(__GNUC__) || defined(__clang__)
+        asm("vpdpwssd %2, %1, %0" : "+v"(acc) : "v"(a), "v"(b));
+        return acc;
+#else
+        return _mm512_dpwssd_epi32(acc, a, b);
 #endif
     }
 };

@@ -77,6 +77,7 @@ struct Neon {
     static constexpr int NR_INT8 = 4;
     static constexpr int a_zero_point = 128;
     static constexpr bool has_dot4 = false;
+    static constexpr bool has_dot2 = false;
     static constexpr Int8Scheme int8_scheme = Int8Scheme::sums32;
     static I32 zero_i32() { return vdupq_n_s32(0); }
     static I8 broadcast4(const std::uint8_t* a) {

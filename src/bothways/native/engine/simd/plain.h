@@ -126,6 +126,8 @@ struct Plain {
     static constexpr int a_zero_point = 0;
     // Whether the machine has dot4 as one instruction.
     static constexpr bool has_dot4 = false;
+    // Whether products of 16-bit integers are faster than those of floats.
+    static constexpr bool has_dot2 = false;
     static constexpr Int8Scheme int8_scheme = Int8Scheme::sums32;
     static I32 zero_i32() { return I32{{0, 0, 0, 0}}; }
     // The 4 bytes at `a`, repeated in every lane.
@@ -146,7 +148,7 @@ struct Plain {
             acc.lane[i / 4] += int(a.byte[i]) * static_cast<std::int8_t>(b.byte[i]);
         return acc;
     }
-    // A vector of 2 * lanes 16-bit sums.
+    // A vector of 2 * lanes 16-bit integers.
     struct I16 {
         std::int16_t lane[8];
     };
@@ -173,6 +175,17 @@ struct Plain {
         for (int i = 0; i < lanes; ++i) y.lane[i] = a.lane[2 * i] + a.lane[2 * i + 1];
         return y;
     }
+    // The 2 integers at `a`, repeated in every lane.
+    static I16 broadcast2(const std::int16_t* a) {
+        I16 y;
+        for (int i = 0; i < 8; ++i) y.lane[i] = a[i % 2];
+        return y;
+    }
+    // acc + (a0 b0 + a1 b1) in each lane, of its 2 integers of a and b.
+    static I32 dot2(I32 acc, I16 a, I16 b) {
+        for (int i = 0; i < 8; ++i) acc.lane[i / 2] += int(a.lane[i]) * b.lane[i];
+        return acc;
+    }
     static F32 to_float(I32 a) {
         return each([&](int i) { return static_cast<float>(a.lane[i]); });
     }
@@ -190,6 +203,16 @@ struct Plain {
         for (int i = 0; i < lanes; ++i)
             for (const F32* v : {&a, &b, &c, &d})
                 *p++ = static_cast<std::int8_t>(std::nearbyint(v->lane[i]));
+    }
+    // Rounds numbers within -32767..32767 and stores them in 16 bits.
+    static void store_i16(std::int16_t* p, F32 a) {
+        for (float x : a.lane) *p++ = static_cast<std::int16_t>(std::nearbyint(x));
+    }
+    // Rounds two vectors and stores the lowest 16 bits of each number, interleaved.
+    static void store_i16x2(std::int16_t* p, F32 a, F32 b) {
+        for (int i = 0; i < lanes; ++i)
+            for (const F32* v : {&a, &b})
+                *p++ = static_cast<std::int16_t>(static_cast<std::int32_t>(std::nearbyint(v->lane[i])));
     }
 };
 

@@ -56,6 +56,7 @@ concept Simd = requires(typename S::F32 x, typename S::I32 acc, typename S::I8 b
     // int8.
     requires S::a_zero_point == 0 || S::a_zero_point == 128;
     { S::has_dot4 } -> std::convertible_to<bool>;
+    { S::has_dot2 } -> std::convertible_to<bool>;
     { S::int8_scheme } -> std::convertible_to<Int8Scheme>;
     { S::zero_i32() } -> std::same_as<typename S::I32>;
     { S::broadcast4(a) } -> std::same_as<typename S::I8>;
@@ -74,6 +75,17 @@ concept Sums16Simd = Simd<S> && requires(typename S::I16 sums, typename S::I8 by
     { S::load_i16(p) } -> std::same_as<typename S::I16>;
     { S::madd_pairs(sums, bytes, bytes) } -> std::same_as<typename S::I16>;
     { S::add_pairs(sums) } -> std::same_as<typename S::I32>;
+};
+
+// The primitives of dot products of 16-bit integers, on machines that `has_dot2`.
+template <class S>
+concept Dot2Simd = Simd<S> && requires(typename S::I32 acc, typename S::I16 words, typename S::F32 x,
+                                       std::int16_t* p, const std::int16_t* q) {
+    { S::load_i16(q) } -> std::same_as<typename S::I16>;
+    { S::broadcast2(q) } -> std::same_as<typename S::I16>;
+    { S::dot2(acc, words, words) } -> std::same_as<typename S::I32>;
+    { S::store_i16(p, x) } -> std::same_as<void>;
+    { S::store_i16x2(p, x, x) } -> std::same_as<void>;
 };
 
 // A dot product with one quad of a vector of four, so that a row is loaded once for 4 quads.

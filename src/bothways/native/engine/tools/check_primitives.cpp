@@ -134,6 +134,16 @@ void check_values(const Probe& probe) {
     for (int i = 0; i < lanes; ++i)
         for (int j = 0; j < 4; ++j)
             check.equal(i8[4 * i + j], std::nearbyint(quads[j * lanes + i]), "store_i8x4");
+    if (!probe.dot2.microkernel) return;
+    std::vector<std::int16_t> i16(2 * size);
+    Buffer<float> words = random_floats(2 * size, 5, -32767, 32767);
+    words[0] = 32767, words[1] = -32767;
+    probe.dot2.store_i16(words.data(), i16.data());
+    for (int i = 0; i < lanes; ++i) check.equal(i16[i], std::nearbyint(words[i]), "store_i16");
+    probe.dot2.store_i16x2(words.data(), i16.data());
+    for (int i = 0; i < lanes; ++i)
+        for (int j = 0; j < 2; ++j)
+            check.equal(i16[2 * i + j], std::nearbyint(words[j * lanes + i]), "store_i16x2");
 }
 
 void check_fp32_microkernel(const Probe& probe) {
@@ -236,6 +246,40 @@ void check_sums16_microkernel(const Probe& probe) {
         }
 }
 
+// A tile of softmax weights and values with the largest codes, so that sums reach both ends of 32 bits; and random
+// signs. Sums are compared after conversion to float.
+void check_int16_microkernel(const Probe& probe) {
+    if (!probe.dot2.microkernel) return;
+    Check check(probe.isa, "microkernel_int16");
+    std::mt19937 random(11);
+    for (int nr = 1; nr <= probe.nr; ++nr)
+        for (const int inputs : {1, 7, WeightedSum16::tile}) {
+            const int width = nr * probe.lanes, pairs = (inputs + 1) / 2, lda = 2 * pairs + 2;
+            std::vector<std::int16_t> a(static_cast<std::size_t>(probe.mr * lda));
+            std::vector<std::int16_t> b(static_cast<std::size_t>(width * pairs * 2));
+            const auto sign = [&](int kind) { return kind == 2 ? (random() % 2 ? 1 : -1) : 1 - 2 * kind; };
+            for (int k = 0; k < inputs; ++k) {
+                for (int r = 0; r < probe.mr; ++r)
+                    a[r * lda + k] = static_cast<std::int16_t>(WeightedSum16::max_weight * sign(r % 3));
+                for (int j = 0; j < width; ++j)
+                    b[(k / 2 * width + j) * 2 + k % 2] =
+                        static_cast<std::int16_t>(WeightedSum16::max_value * sign(j % 3));
+            }
+            Buffer<float> c(static_cast<std::size_t>(probe.mr * width));
+            for (int mr = 1; mr <= probe.mr; ++mr) {
+                probe.dot2.microkernel(mr, nr, a.data(), lda, b.data(), pairs, c.data());
+                for (int r = 0; r < mr; ++r)
+                    for (int j = 0; j < width; ++j) {
+                        double expected = 0;
+                        for (int k = 0; k < inputs; ++k)
+                            expected += double(a[r * lda + k]) * b[(k / 2 * width + j) * 2 + k % 2];
+                        check.equal(c[r * width + j], static_cast<float>(expected),
+                                    std::to_string(inputs) + " inputs, mr = " + std::to_string(mr));
+                    }
+            }
+        }
+}
+
 }  // namespace
 
 void check_primitives(const Probe& probe) {
@@ -250,6 +294,7 @@ void check_microkernels(const Probe& probe) {
     check_int8_microkernel(probe, "microkernel_int8", probe.microkernel_int8, 4);
     check_int8_microkernel(probe, "microkernel_row_pairs", probe.microkernel_row_pairs, 8);
     check_sums16_microkernel(probe);
+    check_int16_microkernel(probe);
 }
 
 }  // namespace bothways

@@ -19,7 +19,7 @@ void apply(const float* x, float* y, int n, F f) {
 
 constexpr Probe::Function functions[] = {
     {"exp", [](const float* x, float* y, int n) { apply(x, y, n, VecMath<S>::exp); }},
-    {"exp2_nonpositive", [](const float* x, float* y, int n) { apply(x, y, n, VecMath<S>::exp2_nonpositive); }},
+    {"exp2_nonpositive", [](const float* x, float* y, int n) { apply(x, y, n, VecMath<S>::exp2_nonpositive<>); }},
     {"erf", [](const float* x, float* y, int n) { apply(x, y, n, VecMath<S>::erf); }},
     {"relu", [](const float* x, float* y, int n) { apply(x, y, n, VecMath<S>::relu); }},
     {"gelu", [](const float* x, float* y, int n) { apply(x, y, n, VecMath<S>::gelu); }},
@@ -85,9 +85,9 @@ constexpr auto sums16_microkernel() {
                 with_constant<T::NR_INT8>(nr, [&]<int NR>() {
                     typename T::I16 acc[MR][NR];
                     if (start)
-                        microkernel_sums16<T, MR, NR, true>(acc, a, lda, b, start, NoPrefetch{});
+                        microkernel_sums16<T, MR, NR, true>(acc, a, lda, b, NR * T::lanes * 4, start, NoPrefetch{});
                     else
-                        microkernel_sums16<T, MR, NR, false>(acc, a, lda, b, start, NoPrefetch{});
+                        microkernel_sums16<T, MR, NR, false>(acc, a, lda, b, NR * T::lanes * 4, start, NoPrefetch{});
                     for (int r = 0; r < MR; ++r)
                         for (int v = 0; v < NR; ++v)
                             T::store(c + (r * NR + v) * T::lanes, T::to_float(T::add_pairs(acc[r][v])));
@@ -96,6 +96,29 @@ constexpr auto sums16_microkernel() {
         }};
     else
         return Function{};
+}
+
+template <class T>
+constexpr Probe::Dot2 dot2_probe() {
+    if constexpr (T::has_dot2)
+        return {[](int mr, int nr, const std::int16_t* a, std::ptrdiff_t lda, const std::int16_t* b, int kc2,
+                   float* c) {
+                    with_constant<T::MR>(mr, [&]<int MR>() {
+                        with_constant<T::NR>(nr, [&]<int NR>() {
+                            typename T::I32 acc[MR][NR];
+                            microkernel_int16<T, MR, NR>(acc, a, lda, b, NR * T::lanes * 2, kc2);
+                            for (int r = 0; r < MR; ++r)
+                                for (int v = 0; v < NR; ++v)
+                                    T::store(c + (r * NR + v) * T::lanes, T::to_float(acc[r][v]));
+                        });
+                    });
+                },
+                [](const float* x, std::int16_t* codes) { T::store_i16(codes, T::load(x)); },
+                [](const float* x, std::int16_t* codes) {
+                    T::store_i16x2(codes, T::load(x), T::load(x + T::lanes));
+                }};
+    else
+        return {};
 }
 
 void transpose(float* square) {
@@ -113,7 +136,7 @@ extern const Probe BOTHWAYS_CONCAT(probe_, BOTHWAYS_ISA);
 constinit const Probe BOTHWAYS_CONCAT(probe_, BOTHWAYS_ISA) = {
     S::name, S::lanes, S::MR, S::NR, S::MR_INT8, S::NR_INT8, S::a_zero_point,
     functions, sizeof functions / sizeof *functions,
-    microkernel, int8_microkernel, row_pairs_microkernel<S>(), sums16_microkernel<S>(),
+    microkernel, int8_microkernel, row_pairs_microkernel<S>(), sums16_microkernel<S>(), dot2_probe<S>(),
     [](const float* x, float* y, int n) { S::store_partial(y, S::load_partial(x, n), n); },
     [](const float* x, float* y, int n) { S::store(y, S::load_partial(x, n)); },
     [](const float* x, float* y, int first, int last, float other) {

@@ -36,6 +36,16 @@ struct Probe {
     void (*microkernel_sums16)(int mr, int nr, const std::uint8_t* a, std::ptrdiff_t lda, const std::int8_t* b,
                                const std::int16_t* start, float* c);
 
+    // c = a (mr, 2 kc2) b in 16-bit integers, for kc2 pairs; b is (kc2, nr * lanes, 2), in tiles of mr rows and nr
+    // vectors of fp32. store_i16 and store_i16x2 store a (lanes) and a (2, lanes). Null on instruction sets without
+    // 16-bit dot products.
+    struct Dot2 {
+        void (*microkernel)(int mr, int nr, const std::int16_t* a, std::ptrdiff_t lda, const std::int16_t* b,
+                            int kc2, float* c);
+        void (*store_i16)(const float* x, std::int16_t* codes);
+        void (*store_i16x2)(const float* x, std::int16_t* codes);
+    } dot2;
+
     void (*copy_partial)(const float* x, float* y, int n);  // load_partial, store_partial
     void (*load_partial)(const float* x, float* y, int n);  // y gets all lanes
     void (*blend_range)(const float* x, float* y, int first, int last, float other);
