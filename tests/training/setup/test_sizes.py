@@ -79,6 +79,24 @@ def test_few_rows_have_a_tiny_model(task: TrainingTask, rows: int, expected: str
     assert choose_defaults(NewModelOptions(size="base"), "text", task, shape).size == "base"
 
 
+@pytest.mark.parametrize(
+    ("kind", "task", "shape", "expected"),
+    [
+        ("series", "classify", DataShape(999, 9, 49), True),
+        ("series", "classify", DataShape(1000, 9, 49), False),
+        ("series", "regress", DataShape(999, 48, 48), False),
+        ("series", "tag", DataShape(999, 9, 49), False),
+        ("symbols", "classify", DataShape(999, 9, 49), False),
+    ],
+)
+def test_few_long_series_are_read_through_a_stem(
+    kind: InputKind, task: TrainingTask, shape: DataShape, expected: bool
+) -> None:
+    assert choose_defaults(NewModelOptions(), kind, task, shape).series_stem is expected
+    by_user = NewModelOptions(series_stem=not expected)
+    assert choose_defaults(by_user, kind, task, shape).series_stem is not expected
+
+
 @pytest.mark.parametrize("d_model", [2, 32, 100, 130, 1000, 1022])
 def test_heads_and_feed_forward_follow_the_width(d_model: int) -> None:
     config = new_config("tiny", vocab_size=9, fields={"d_model": d_model})
