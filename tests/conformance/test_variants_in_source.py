@@ -20,14 +20,16 @@ BACKENDS = {
 VARIANTS = literal_fields(EncoderConfig)
 CHOICES = {choice for choices in VARIANTS.values() for choice in choices}
 
+IN_CONFIG = {"rotary_precision", "rotary_scaling"}
+"""Fields that `EncoderConfig.rotation` resolves for all backends."""
+
 RESOLVED = {
-    "reference": set(VARIANTS) - {"rotary_precision"},
-    "nn": set(VARIANTS) - {"rotary_precision"},
+    "reference": set(VARIANTS) - IN_CONFIG,
+    "nn": set(VARIANTS) - IN_CONFIG,
     "native": {"input", "position_embedding", "attention_positions"},
-    "onnx": set(VARIANTS) - {"rotary_precision"},
+    "onnx": set(VARIANTS) - IN_CONFIG,
 }
-"""The fields that each backend resolves. `EncoderConfig.rotary_frequencies` resolves
-`rotary_precision` for all of them; the native engine resolves the other fields in C++."""
+"""The fields that each backend resolves; the native engine resolves the other fields in C++."""
 
 
 def nodes(source: str) -> Iterator[ast.AST]:

@@ -39,7 +39,7 @@ def write_transformers(out: Path, model: ModelBundle) -> list[str]:
     table = next(table for table in plan.family.tables if table.knows(names))
     write_json(out / "config.json", plan.family.write_config(config, plan.settings))
     arrays = table.write(weights | plan.heads, plan.family.buffers(config))
-    write_safetensors(out / "model.safetensors", arrays)
+    write_safetensors(out / "model.safetensors", plan.family.unfold(config, arrays))
     return plan.notes
 
 
@@ -191,7 +191,8 @@ def _settings_of(
 
 
 def _why_left_out(family: Family, head: Head) -> str:
-    pooling = "" if head.pooling is None else f"{head.pooling} pooling and "
+    of_outputs = " of outputs" if head.pools_outputs else ""
+    pooling = "" if head.pooling is None else f"{head.pooling} pooling{of_outputs} and "
     layers = "one layer" if len(head.layers) == 1 else f"{len(head.layers)} layers"
     return (
         f"the head for {head.task}: no class of {family.model_type} has {pooling}{layers} such as "
