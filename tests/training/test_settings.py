@@ -51,6 +51,24 @@ def test_new_models_train_longer_and_with_a_higher_learning_rate_than_fine_tuned
     assert (head.learning_rate, head.epochs) == (3e-3, 20)
 
 
+def test_new_models_average_their_weights_and_fine_tuning_spares_lower_layers() -> None:
+    new, fine_tuned, head = (
+        resolve(TrainingSettings(frozen=frozen), from_scratch=from_scratch)
+        for frozen, from_scratch in ((False, True), (False, False), (True, False))
+    )
+    assert [each.ema for each in (new, fine_tuned, head)] == [0.1, 0.0, 0.0]
+    assert [each.layer_decay for each in (new, fine_tuned, head)] == [1.0, 0.9, 1.0]
+
+
+def test_settings_that_an_earlier_version_lacked_stay_as_it_had_them() -> None:
+    earlier = resolve(TrainingSettings(ema=0.0, layer_decay=1.0)).to_dict()
+    del earlier["ema"], earlier["layer_decay"]
+    settings = TrainingSettings().as_in_earlier_version(earlier)
+    assert resolve(settings).first_change(earlier) is None
+    chosen = TrainingSettings(ema=0.5).as_in_earlier_version(earlier)
+    assert resolve(chosen).first_change(earlier) == "ema"
+
+
 def test_max_steps_alone_determines_the_length_of_a_run() -> None:
     assert resolve(TrainingSettings(max_steps=10_000)).total_steps(50) == 10_000
     assert resolve(TrainingSettings(max_steps=7)).total_steps(50) == 7

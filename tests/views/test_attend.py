@@ -201,6 +201,18 @@ def test_a_series_keeps_its_values(tmp_path: Path) -> None:
     assert '"values":[[0.0,2.0' in view.html
 
 
+def test_a_patch_of_a_series_has_its_first_value(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).standard_normal((100, 2)).cumsum(axis=0)
+    series = Series.with_stem(lambda: [values])
+    config = EncoderConfig(
+        num_layers=1, num_heads=2, d_model=8, d_ff=8, input="vectors", num_channels=series.width
+    )
+    folder = bothways.create(tmp_path / "m", config, SeriesReader(series))
+    view = bothways.load(folder, backend="reference").attend(values)
+    np.testing.assert_array_equal(view[0].values, values[::3].astype(np.float32))
+    assert view[0].tokens[1] == "3-5"
+
+
 def test_a_cut_sequence_says_so(plain: Encoder) -> None:
     with pytest.warns(TruncationWarning):
         view = plain.attend("river bank " * 20)

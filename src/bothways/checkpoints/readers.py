@@ -119,9 +119,9 @@ def _open_series(folder: Path, config: EncoderShape) -> SeriesReader:
         )
     path = folder / SERIES_FILE
     series = Series.open(path) if has_file(path) else Series.as_is(config.num_channels)
-    if series.num_channels != config.num_channels:
+    if series.width != config.num_channels:
         raise CheckpointError(
-            f"{path}: {series.num_channels} channels, and the encoder has {config.num_channels}"
+            f"{path}: {series.width} channels, and the encoder has {config.num_channels}"
         )
     return SeriesReader(series)
 

@@ -1,9 +1,12 @@
-"""Reading numeric series: float arrays (length, channels), standardized as in training."""
+"""Reading numeric series: float arrays (length, channels), standardized as in training.
+
+A model may read patches of positions through a fixed stem instead (`series_stem`).
+"""
 
 import dataclasses
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -13,11 +16,13 @@ import numpy as np
 from bothways.errors import CheckpointError, InputError
 from bothways.io.json_files import read_object
 from bothways.sequences.reader import Description, Tokenized, hint_for, type_name
+from bothways.sequences.series_stem import Stem
 
 __all__ = ["SERIES_FILE", "Series", "SeriesReader"]
 
 SERIES_FILE = "series.json"
 _FORMAT = "bothways series 1"
+_FORMAT_WITH_STEM = "bothways series 2"
 _FINITE = "expected a finite number; fill gaps before encoding"
 
 
@@ -25,7 +30,10 @@ _FINITE = "expected a finite number; fill gaps before encoding"
 class Series:
     """The mean and standard deviation of each of C channels, by which series are standardized.
 
-    A value x of a channel reaches the encoder as (x - mean) / std.
+    A value x of a channel reaches the encoder, or the stem, as (x - mean) / std.
+
+    stem: turns standardized series into vectors of patches; None for a vector of values for each
+        position.
 
     Raises:
         InputError: unless there is at least one channel, each with a finite mean and a finite
@@ -34,6 +42,7 @@ class Series:
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    stem: Stem | None = None
 
     def __post_init__(self) -> None:
         if not self.mean or len(self.mean) != len(self.std):
@@ -54,6 +63,16 @@ class Series:
     def num_channels(self) -> int:
         """C, the number of values at each position."""
         return len(self.mean)
+
+    @property
+    def width(self) -> int:
+        """Numbers of each vector that reaches the encoder."""
+        return self.num_channels if self.stem is None else self.stem.width
+
+    @property
+    def patch(self) -> int:
+        """Positions that one vector stands for."""
+        return 1 if self.stem is None else self.stem.patch
 
     @classmethod
     def as_is(cls, num_channels: int) -> Self:
@@ -86,9 +105,29 @@ class Series:
         std_C = np.sqrt(squares_C / count)
         return cls(tuple(mean_C.tolist()), tuple(np.where(std_C > 0, std_C, 1.0).tolist()))
 
+    @classmethod
+    def with_stem(cls, sequences: Callable[[], Iterable[Any]]) -> Self:
+        """`from_sequences`, with a stem for these sequences, which are read three times.
+
+        Raises:
+            InputError: as `from_sequences`.
+        """
+        plain = cls.from_sequences(sequences())
+        stem = Stem.fit(map(plain.standardize, sequences()), plain.num_channels)
+        features = (stem.features(plain.standardize(each)) for each in sequences())
+        scales = cls.from_sequences(features)
+        stem = dataclasses.replace(stem, mean=scales.mean, std=scales.std)
+        return dataclasses.replace(plain, stem=stem)
+
+    def standardize(self, sequence: Any) -> np.ndarray:
+        """A valid series by the mean and standard deviation of its channels, float64 (L, C)."""
+        return (np.asarray(sequence, np.float64) - np.array(self.mean)) / np.array(self.std)
+
     def save(self, path: Path) -> None:
         """Write `series.json`."""
-        fields = {"format": _FORMAT, "mean": self.mean, "std": self.std}
+        fields: dict[str, Any] = {"format": _FORMAT, "mean": self.mean, "std": self.std}
+        if self.stem is not None:
+            fields |= {"format": _FORMAT_WITH_STEM, "stem": self.stem.to_dict()}
         path.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -99,19 +138,33 @@ class Series:
             CheckpointError: names the file, and the field that is wrong.
         """
         fields = read_object(path)
-        if (format_ := fields.get("format")) != _FORMAT:
+        format_ = fields.get("format")
+        if format_ not in (_FORMAT, _FORMAT_WITH_STEM):
             raise CheckpointError(f"{path}: format={format_!r}; expected {_FORMAT!r}")
-        if set(fields) != {"format", "mean", "std"}:
-            raise CheckpointError(f"{path}: fields {sorted(fields)}; expected format, mean and std")
+        expected = {"format", "mean", "std"} | ({"stem"} if format_ == _FORMAT_WITH_STEM else set())
+        if set(fields) != expected:
+            names = "format, mean and std" + (", and stem" if "stem" in expected else "")
+            raise CheckpointError(f"{path}: fields {sorted(fields)}; expected {names}")
         for name in ("mean", "std"):
             if not isinstance(fields[name], list):
                 raise CheckpointError(
                     f"{path}: {name} is {type_name(fields[name])}; expected a list"
                 )
         try:
-            return cls(tuple(fields["mean"]), tuple(fields["std"]))
+            series = cls(tuple(fields["mean"]), tuple(fields["std"]))
         except InputError as error:
             raise CheckpointError(f"{path}: {error}") from None
+        if "stem" not in fields:
+            return series
+        if not isinstance(fields["stem"], dict):
+            raise CheckpointError(
+                f"{path}: stem is {type_name(fields['stem'])}; expected an object"
+            )
+        try:
+            stem = Stem.from_dict(fields["stem"], series.num_channels)
+        except ValueError as error:
+            raise CheckpointError(f"{path}: stem: {error}") from None
+        return dataclasses.replace(series, stem=stem)
 
 
 class SeriesReader:
@@ -132,6 +185,8 @@ class SeriesReader:
         max_length: int | None = None,
     ) -> list[Tokenized]:
         """Standardize each sequence, as float32 (L, C), whatever the maximum length.
+
+        With a stem, the vectors of patches, (n, F).
 
         Raises:
             InputError: names the sequence and, if one value is wrong, its position and channel.
@@ -160,7 +215,8 @@ class SeriesReader:
     def _read_one(self, sequence: Any, index: int) -> Tokenized:
         x_LC = _check_values(_as_array(sequence, index), self.series.num_channels, index)
         with np.errstate(over="ignore"):  # overflow is reported below
-            values = ((x_LC - self._mean_C) / self._std_C).astype(np.float32)
+            z_LC = (x_LC - self._mean_C) / self._std_C
+            values = z_LC.astype(np.float32)
         if not np.isfinite(values).all():
             position, channel = np.argwhere(~np.isfinite(values))[0].tolist()
             raise InputError(
@@ -168,7 +224,22 @@ class SeriesReader:
                 "for float32 once standardized",
                 sequence=index,
             )
-        return Tokenized(values, describe=partial(_describe, len(values)))
+        stem = self.series.stem
+        if stem is not None:
+            values = self._apply(stem, z_LC, index)
+        return Tokenized(values, describe=partial(_describe, len(x_LC), stem))
+
+    def _apply(self, stem: Stem, z_LC: np.ndarray, index: int) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            vectors = stem.apply(z_LC).astype(np.float32)
+        if not np.isfinite(vectors).all():
+            first, last = stem.span(int(np.argwhere(~np.isfinite(vectors))[0, 0]), len(z_LC))
+            raise InputError(
+                f"positions {first} to {last}: differences are too large for float32 once "
+                "standardized",
+                sequence=index,
+            )
+        return vectors
 
 
 def _as_array(sequence: Any, index: int) -> np.ndarray:
@@ -219,6 +290,9 @@ def _check_values(x_LC: np.ndarray, num_channels: int | None, index: int) -> np.
     return x_LC
 
 
-def _describe(length: int) -> Description:
-    """Name each position by its number."""
-    return Description([str(position) for position in range(length)], None)
+def _describe(length: int, stem: Stem | None) -> Description:
+    """Name each position by its number, and each patch by its first and last position."""
+    if stem is None or stem.patch == 1:
+        return Description([str(position) for position in range(length)], None)
+    spans = [stem.span(patch, length) for patch in range(-(-length // stem.patch))]
+    return Description([f"{first}-{last}" for first, last in spans], None)

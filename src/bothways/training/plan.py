@@ -30,6 +30,7 @@ _NEW_MODEL_ONLY = (
     "encoder",
     "encoder_layers",
     "alphabet",
+    "series_stem",
     "vocabulary",
     "vocab_size",
     "lowercase",

@@ -21,6 +21,7 @@ from bothways.training.report.summary import describe_data, describe_model, desc
 from bothways.training.settings import TrainingSettings
 from bothways.training.setup.base_model import (
     BaseModel,
+    check_positions,
     create_base_model,
     has_reader,
     load_base_model,
@@ -133,6 +134,7 @@ def prepare_on(
     base: the model to fine-tune; None to create one.
     """
     start = base or _create_base_model(plan, data, existing, scratch, workers, open_stage)
+    check_positions(plan.task, start.reader)
     with open_stage("tokenizing") as report:
         examples = data.tokenize(start.reader, start.folder.spec.max_length, report=report)
     objective = build_objective(plan.task, plan.objective, start, data.survey, examples.train)

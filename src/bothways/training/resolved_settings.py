@@ -18,6 +18,7 @@ MIN_SEQUENCES_PER_STEP = 8
 """Sequences in a step that the default step size keeps, so that the gradient is not mere noise."""
 
 _EPOCHS, _MIN_STEPS = 20.0, 640
+_EMA, _LAYER_DECAY = 0.1, 0.9
 _GPU_MICRO_TOKENS = 32_768
 _MAX_LOG_LINES = 10_000
 
@@ -30,6 +31,8 @@ class ResolvedSettings(TrainingSettings):
     batch_tokens: int
     micro_tokens: int
     learning_rate: float
+    layer_decay: float
+    ema: float
     validate_every: int
     checkpoint_every: int
     log_every: int
@@ -69,6 +72,8 @@ def resolve_settings(
         "batch_tokens": batch_tokens,
         "micro_tokens": _GPU_MICRO_TOKENS if gpu else DEFAULT_MAX_TOKENS,
         "learning_rate": 3e-3 if settings.frozen else 1e-3 if from_scratch else 5e-5,
+        "layer_decay": 1.0 if from_scratch or settings.frozen else _LAYER_DECAY,
+        "ema": _EMA if from_scratch else 0.0,
         "precision": "bf16" if gpu and bf16 else "fp32",
     }
     total = count_steps(epochs, settings.max_steps, steps)

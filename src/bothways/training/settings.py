@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from bothways.io.options import Option, check_options
 
@@ -29,6 +29,8 @@ _ADDED_LATER: Mapping[str, Any] = {
     "simple_models": True,
     "folds": None,
     "head_first": False,
+    "ema": 0.0,
+    "layer_decay": 1.0,
 }
 """Settings that runs of earlier versions lack, and what those did."""
 _MAY_CHANGE_WITH_LENGTH = ("epochs", "max_steps", "validate_every")
@@ -128,6 +130,14 @@ class TrainingSettings:
             group=_OPTIMIZATION, unit="RATE", above=0,
         ),
     ] = None  # fmt: skip
+    layer_decay: Annotated[
+        float | None,
+        Option(
+            "Learning rate of a layer of a Transformer, relative to that of the layer above it "
+            "(default 0.9 fine-tuning, 1 for a new model).",
+            group=_OPTIMIZATION, unit="NUMBER", above=0, maximum=1, command_line=False,
+        ),
+    ] = None  # fmt: skip
     schedule: Annotated[
         Schedule,
         Option(
@@ -170,6 +180,14 @@ class TrainingSettings:
             group=_OPTIMIZATION, unit="NUMBER", above=0, command_line=False,
         ),
     ] = 1e-8  # fmt: skip
+    ema: Annotated[
+        float | None,
+        Option(
+            "Validate and keep a moving average of the weights, over about this fraction of all "
+            "steps; 0 for the weights themselves (default 0.1 for a new model, else 0).",
+            group=_OPTIMIZATION, unit="FRACTION", minimum=0, below=1, command_line=False,
+        ),
+    ] = None  # fmt: skip
     clip_norm: Annotated[
         float,
         Option(
@@ -261,6 +279,18 @@ class TrainingSettings:
     def to_dict(self) -> dict[str, Any]:
         """The fields by name, for JSON."""
         return dataclasses.asdict(self)
+
+    def as_in_earlier_version(self, earlier: Mapping[str, Any]) -> Self:
+        """These settings, with open values that a run of an earlier version lacks as it had them.
+
+        earlier: the settings of the run.
+        """
+        added = {
+            name: value
+            for name, value in _ADDED_LATER.items()
+            if name not in earlier and getattr(self, name) is None
+        }
+        return dataclasses.replace(self, **added)
 
     def first_change(self, earlier: Mapping[str, Any], *, is_longer: bool = False) -> str | None:
         """The first field that affects weights and differs from `earlier`, a `to_dict`, or None.

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -66,6 +68,33 @@ def test_the_first_step_moves_every_weight_by_the_learning_rate() -> None:
     one_step(model, make_optimizer(model, make_settings(weight_decay=0)), gradient=3.0)
     for name, array in model.to_weights().items():
         assert np.allclose(before[name] - array, 0.1, atol=1e-6), name
+
+
+def test_lower_layers_have_lower_rates() -> None:
+    config = dataclasses.replace(CONFIG, num_layers=2)
+    model = TrainedModel.build(config, initialize(config), HEAD)
+    before = model.to_weights()
+    optimizer = make_optimizer(model, make_settings(weight_decay=0, layer_decay=0.5))
+    one_step(model, optimizer, gradient=3.0)
+    expected = {"heads": 1.0, "blocks.1": 1.0, "blocks.0": 0.5, "embedding": 0.25}
+    for name, array in model.to_weights().items():
+        share = next(share for start, share in expected.items() if name.startswith(start))
+        assert np.allclose(before[name] - array, 0.1 * share, atol=1e-6), name
+
+
+def test_layers_that_share_weights_have_the_rate_of_the_first() -> None:
+    config = dataclasses.replace(CONFIG, num_layers=3, block_of_layer=(0, 1, 0))
+    model = TrainedModel.build(config, initialize(config), HEAD)
+    optimizer = make_optimizer(model, make_settings(layer_decay=0.5))
+    set_learning_rate(optimizer, 1.0)
+    block = model.encoder.get_submodule("blocks.0")
+    rates = {
+        group["lr"]
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+        if any(parameter is other for other in block.parameters())
+    }
+    assert rates == {0.25}
 
 
 def test_the_settings_reach_the_optimizer() -> None:

@@ -19,6 +19,7 @@ from bothways.training.options.new_model import NewModelOptions
 from bothways.training.options.objective import TrainingTask
 from bothways.training.setup.base_model import (
     BaseModel,
+    check_positions,
     create_base_model,
     has_reader,
     load_base_model,
@@ -152,3 +153,20 @@ def test_a_model_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model" / "alphabet.json").unlink()
     with pytest.raises(CheckpointError, match="no tokenizer that bothways supports"):
         load_base_model(tmp_path / "model", fields={})
+
+
+def test_a_model_with_a_stem_takes_vectors_of_patches(tmp_path: Path) -> None:
+    walk = np.random.default_rng(0).standard_normal((3000, 2)).cumsum(axis=0)
+    with_stem = dataclasses.replace(TINY, series_stem=True)
+    start = fresh(
+        tmp_path, "series", with_stem, "classify", sequences=lambda: [walk, walk * 2], longest=3000
+    )
+    config = start.folder.config
+    assert config.input == "vectors"
+    assert config.num_channels == 3 * 94 * 2 + 1 + 256  # patches of 94 positions
+    assert config.max_length == 512
+    (tokenized,) = start.reader.read([walk])
+    assert tokenized.values.shape == (32, config.num_channels)
+    check_positions("classify", start.reader)
+    with pytest.raises(ConfigError, match="tag needs a vector for each position"):
+        check_positions("tag", start.reader)

@@ -16,7 +16,7 @@ SIZE_NAMES: tuple[SizeName, ...] = get_args(SizeName)
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", ["modern", "classic"])
 @pytest.mark.parametrize("size", SIZE_NAMES)
 def test_every_new_text_encoder_can_be_exported_to_transformers(
     size: SizeName, architecture: Architecture
@@ -33,18 +33,26 @@ def test_larger_sizes_have_more_layers_width_and_tokens() -> None:
 
 def test_gated_and_plain_feed_forwards_have_as_many_weights() -> None:
     modern, classic = (
-        new_config("base", architecture=a, vocab_size=9, fields={}) for a in ARCHITECTURES
+        new_config("base", architecture=a, vocab_size=9, fields={}) for a in ARCHITECTURES[:2]
     )
     assert 3 * modern.d_ff == 2 * classic.d_ff
     assert modern.gated
     assert not classic.gated
 
 
+def test_aligned_sequences_have_learned_positions_in_modern_blocks() -> None:
+    modern, _, aligned = (
+        new_config("tiny", architecture=a, vocab_size=9, fields={}) for a in ARCHITECTURES
+    )
+    positions = {"position_embedding": "learned", "attention_positions": "none"}
+    assert aligned.to_dict() == modern.to_dict() | positions
+
+
 @pytest.mark.parametrize(
     ("kind", "task", "lengths", "expected"),
     [
-        ("symbols", "classify", (60, 60), "classic"),
-        ("series", "regress", (60, 60), "classic"),
+        ("symbols", "classify", (60, 60), "aligned"),
+        ("series", "regress", (60, 60), "aligned"),
         ("symbols", "classify", (59, 60), "modern"),
         ("symbols", "tag", (60, 60), "modern"),
         ("series", "mlm", (60, 60), "modern"),
@@ -69,6 +77,24 @@ def test_few_rows_have_a_tiny_model(task: TrainingTask, rows: int, expected: str
     shape = DataShape(rows, 3, 9)
     assert choose_defaults(NewModelOptions(), "text", task, shape).size == expected
     assert choose_defaults(NewModelOptions(size="base"), "text", task, shape).size == "base"
+
+
+@pytest.mark.parametrize(
+    ("kind", "task", "shape", "expected"),
+    [
+        ("series", "classify", DataShape(999, 9, 49), True),
+        ("series", "classify", DataShape(1000, 9, 49), False),
+        ("series", "regress", DataShape(999, 48, 48), False),
+        ("series", "tag", DataShape(999, 9, 49), False),
+        ("symbols", "classify", DataShape(999, 9, 49), False),
+    ],
+)
+def test_few_long_series_are_read_through_a_stem(
+    kind: InputKind, task: TrainingTask, shape: DataShape, expected: bool
+) -> None:
+    assert choose_defaults(NewModelOptions(), kind, task, shape).series_stem is expected
+    by_user = NewModelOptions(series_stem=not expected)
+    assert choose_defaults(by_user, kind, task, shape).series_stem is not expected
 
 
 @pytest.mark.parametrize("d_model", [2, 32, 100, 130, 1000, 1022])

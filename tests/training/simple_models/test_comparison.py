@@ -5,13 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import bothways
 from bothways.training import TrainingPlan, train
 from bothways.training.pipeline import FinishedRun
 from bothways.training.simple_models import candidates
 
 Train = Callable[..., FinishedRun]
+
+_OF_SERIES = candidates.of_series
 
 
 @pytest.fixture
@@ -95,6 +99,27 @@ def test_a_linear_probe_is_fitted_beside_fine_tuning(run: Train) -> None:
     frozen = run("classify", TEXTS, "o", model={"from": "base"}, training={"frozen": True})
     assert frozen.comparison is not None
     assert len(frozen.comparison.simple) == 2
+
+
+@pytest.mark.usefixtures("simple_models")
+def test_simple_models_get_the_values_of_series_that_a_stem_reads(
+    run: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long series have a stem, and their simple models features of their own."""
+    given: list[np.ndarray] = []
+
+    def of_series(form: Any, series: list[np.ndarray]) -> list[Any]:
+        given.extend(series)
+        return list(_OF_SERIES(form, series))
+
+    monkeypatch.setattr(candidates, "of_series", of_series)
+    waves = [np.sin((1 + i % 2) * np.arange(60 + i))[:, None] for i in range(16)]
+    rows = [{"x": wave.tolist(), "y": "ab"[i % 2]} for i, wave in enumerate(waves)]
+    done = run("classify", rows)
+    encoder = bothways.load(done.folder)
+    assert encoder.config.num_channels > 256
+    assert encoder.classify([waves[0]]).names == ("a", "b")
+    assert sorted(each.shape for each in given) == sorted(wave.shape for wave in waves)
 
 
 def test_a_report_without_scikit_learn_says_how_to_add_it(run: Train) -> None:

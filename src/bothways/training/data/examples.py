@@ -11,6 +11,7 @@ from typing import Literal, overload
 import numpy as np
 
 from bothways.files.rows import Place
+from bothways.sequences.series_stem import Stem
 from bothways.training.data.dataset import Dataset, Example, InputSequence
 
 __all__ = ["ExampleWriter", "PackedExamples", "TargetForm"]
@@ -33,6 +34,7 @@ class PackedExamples(Sequence[Example]):
     targets: by `form`: int32 (n,), uint8 (n, K), float32 (n, V) or int32 (T,); None for none.
     whole_lengths: positions of each example's whole sequence, int32 (n,), and 0 for an example
         that is not in windows; None if none is.
+    stem: what made vectors of patches from series; None if positions are as they are in the data.
     files: names. file_of, rows, lines: the place of each example, int32 (n,); line 0 for none.
     """
 
@@ -49,6 +51,7 @@ class PackedExamples(Sequence[Example]):
     rows: np.ndarray
     lines: np.ndarray
     whole_lengths: np.ndarray | None = None
+    stem: Stem | None = None
 
     def __len__(self) -> int:
         """Number of examples."""
@@ -135,6 +138,7 @@ class ExampleWriter:
     files: the file names of places. prefix, suffix: number of special tokens around each sequence.
     channels: numbers at each position of a series; 0 for ids.
     num_targets: numbers in each target of the form `labels` or `values`.
+    stem: as in `PackedExamples`.
     """
 
     def __init__(
@@ -146,7 +150,9 @@ class ExampleWriter:
         suffix: int,
         channels: int = 0,
         num_targets: int = 1,
+        stem: Stem | None = None,
     ) -> None:
+        self._stem = stem
         self._form, self._files = form, files
         self._file_number = {name: number for number, name in enumerate(files)}
         self._prefix, self._suffix = prefix, suffix
@@ -208,6 +214,7 @@ class ExampleWriter:
             whole_lengths=(
                 np.frombuffer(self._whole_lengths, np.intc) if any(self._whole_lengths) else None
             ),
+            stem=self._stem,
         )
 
     @property

@@ -15,6 +15,7 @@ from bothways.errors import DataFileError, InputError
 from bothways.sequences import (
     NO_POSITION,
     SequenceReader,
+    SeriesReader,
     Tokenized,
     first_token_positions,
     fit_to_length,
@@ -114,7 +115,6 @@ class _RowTokenizer:
         self._labels = survey.labels
         self._label_number = {label: number for number, label in enumerate(survey.labels)}
         self._form = _form(source, survey)
-        self._channels = survey.channels
         self._writers: dict[bool, ExampleWriter] = {}
         self._unknown_id = unknown_id(reader)
         self._result = TokenizedRows()
@@ -204,8 +204,9 @@ class _RowTokenizer:
             [file.name for file in self._source.files],
             prefix=first.prefix,
             suffix=first.suffix,
-            channels=self._channels,
+            channels=first.values.shape[1] if first.values.ndim > 1 else 0,
             num_targets=len(self._labels),
+            stem=self._reader.series.stem if isinstance(self._reader, SeriesReader) else None,
         )
 
     def _add_windows(self, writer: ExampleWriter, row: DataRow, tokenized: Tokenized) -> None:

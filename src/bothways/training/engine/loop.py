@@ -116,6 +116,9 @@ def fit(
         find_tensorboard()
     with join_workers(settings.device) as workers, contextlib.ExitStack() as held:
         workers.run_on_main(lambda: _hold(out, held, resume=options.resume))
+        earlier = RunFolder(out).settings if options.resume else None
+        if earlier is not None:
+            settings = settings.as_in_earlier_version(earlier)
         resolved = resolve_run_settings(
             settings, train.lengths, template.config, from_scratch=from_scratch, workers=workers
         )
@@ -227,7 +230,8 @@ def _train(
         )
         if state.validation_is_due and not stopping:
             if validation is not None:
-                metrics = validate(run.model, run.objective, validation, settings, workers)
+                with run.averaged_weights():
+                    metrics = validate(run.model, run.objective, validation, settings, workers)
                 emit(run.record_validation(metrics))
             state.validation_is_due = False
 

@@ -1,5 +1,6 @@
 """The state of one run: its model, optimizer, progress and folder."""
 
+import contextlib
 import copy
 import math
 import time
@@ -15,6 +16,7 @@ from bothways.errors import CheckpointError
 from bothways.model.baselines import AnyConfig
 from bothways.training.distributed.processes import Workers
 from bothways.training.distributed.sharding import copy_array_into, shard, to_full_array
+from bothways.training.engine.averaging import WeightAverage
 from bothways.training.engine.optimizer import (
     load_moments,
     make_optimizer,
@@ -62,6 +64,11 @@ class TrainingRun:
         if settings.sharding == "sharded":
             shard(self.model)
         self._optimizer = make_optimizer(self.model, settings)
+        self._average = (
+            WeightAverage(self._parameters(), settings.ema * self.total_steps)
+            if settings.ema
+            else None
+        )
         self.state = RunState()
         self._throughput = ThroughputMeter(self.state)
         self._last_saved = time.monotonic()
@@ -92,6 +99,8 @@ class TrainingRun:
         if checkpoint is not None:
             self._load_weights(checkpoint.weights)
             load_moments(self._optimizer, self._parameters(), checkpoint.moments)
+            if self._average is not None:
+                self._average.load(checkpoint.moments)
             self.state = checkpoint.state
             if lengthened_at is not None and self.state.step <= lengthened_at:
                 self._reopen()
@@ -116,6 +125,8 @@ class TrainingRun:
         set_learning_rate(self._optimizer, rate)
         self._optimizer.step()
         self.state.step += 1
+        if self._average is not None:
+            self._average.update(self.state.step)
         self.state.tokens += loss.tokens
         tokens_per_second, seconds_left = self._throughput.measure(self.state, self.total_steps)
         is_last = self.state.step == self.total_steps
@@ -151,6 +162,11 @@ class TrainingRun:
             step=state.step, epoch=self.epoch, metrics=metrics, best=best, seconds=state.seconds
         )
 
+    def averaged_weights(self) -> contextlib.AbstractContextManager[None]:
+        """A context in which the model has the average of its weights, if the run has one."""
+        average = self._average
+        return contextlib.nullcontext() if average is None else average.in_place_of_weights()
+
     @property
     def config(self) -> AnyConfig:
         """The config of the encoder."""
@@ -178,8 +194,11 @@ class TrainingRun:
 
     def save_checkpoint(self) -> Path:
         """Write a checkpoint from which the run resumes as if it had not stopped."""
-        weights = self._weights()
-        state = moments(self._optimizer, self._parameters()) if self._gathers_weights() else {}
+        weights, state = self._weights(), {}
+        if self._gathers_weights():
+            state = moments(self._optimizer, self._parameters())
+            if self._average is not None:
+                state |= self._average.arrays()
         checkpoint = Checkpoint(self.state, weights, state)
         keep = self.settings.keep_checkpoints
         path = self.workers.run_on_main(lambda: self.folder.save_checkpoint(checkpoint, keep=keep))
@@ -187,8 +206,10 @@ class TrainingRun:
         return path
 
     def save_best_weights(self) -> None:
-        """Save the current weights as the model of the folder."""
-        weights = self._weights()
+        """Save the current weights, or their average, as the model of the folder."""
+        with self.averaged_weights():
+            # Copied, because the average is in the model only within the context.
+            weights = {name: array.copy() for name, array in self._weights().items()}
         self.workers.run_on_main(
             lambda: self.folder.save_best_weights(weights, self.objective, self._template)
         )

@@ -13,9 +13,10 @@ __all__ = ["Architecture", "NewModelOptions", "SizeName", "Vocabulary"]
 
 SizeName = Literal["tiny", "small", "base"]
 Vocabulary = Literal["wordpiece", "bpe", "unigram"]
-Architecture = Literal["modern", "classic"]
+Architecture = Literal["modern", "classic", "aligned"]
 """`modern`: rotary positions, pre-norm, gated feed-forward and no biases, as in Warner et al. 2024,
-section 2.1. `classic`: learned positions and post-norm, as in Devlin et al. 2019."""
+section 2.1. `classic`: learned positions and post-norm, as in Devlin et al. 2019. `aligned`: the
+blocks of `modern` with learned positions, for sequences whose positions correspond."""
 
 _MODEL = "Model"
 
@@ -41,8 +42,9 @@ class NewModelOptions:
         Architecture | None,
         Option(
             "Architecture of a new model: rotary positions, pre-norm and gated feed-forward "
-            "(modern), or learned positions and post-norm (classic) (default modern; classic to "
-            "classify or regress symbols or series of one length).",
+            "(modern), the same with learned positions (aligned), or learned positions and "
+            "post-norm (classic) (default modern; aligned to classify or regress symbols or "
+            "series of one length).",
             group=_MODEL, advanced=True,
         ),
     ] = None  # fmt: skip
@@ -74,6 +76,14 @@ class NewModelOptions:
             "Read symbols instead of text: smiles, protein, dna, dna:6 (6-mers), characters, "
             "words, or an alphabet.json.",
             group=_MODEL, unit="ALPHABET",
+        ),
+    ] = None  # fmt: skip
+    series_stem: Annotated[
+        bool | None,
+        Option(
+            "Series: read patches of positions, with differences and random convolutions "
+            "(default: to classify or regress fewer than 1,000 rows of more than 48 positions).",
+            group=_MODEL, advanced=True, flags=("--series-stem/--no-series-stem",),
         ),
     ] = None  # fmt: skip
     vocabulary: Annotated[

@@ -74,6 +74,19 @@ class RunFolder:
         """The path of the newest checkpoint, or None."""
         return next(reversed(list_checkpoints(self.checkpoints)), None)
 
+    @property
+    def settings(self) -> Mapping[str, Any] | None:
+        """The settings of the run in the folder; None if there is none yet.
+
+        Raises:
+            CheckpointError: if its file is damaged.
+        """
+        file = self.path / RUN_FILE
+        if not file.is_file():
+            return None
+        settings = read_object(file).get("settings")
+        return settings if isinstance(settings, dict) else {}
+
     def begin(
         self, description: Mapping[str, Any], reader: Path | None = None, *, overwrite: bool = False
     ) -> None:
@@ -130,8 +143,7 @@ class RunFolder:
         difference = first_difference(upgrade_bound(earlier.get("bound"), bound), bound, "")
         if difference is not None:
             raise _changed(file, *difference)
-        before = earlier.get("settings")
-        before = before if isinstance(before, dict) else {}
+        before = self.settings or {}
         is_longer = _is_longer(before, settings, steps_per_epoch)
         # After the data: some settings depend on it.
         name = settings.first_change(before, is_longer=is_longer)

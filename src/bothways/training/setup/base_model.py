@@ -30,6 +30,7 @@ from bothways.training.setup.vocabulary import SPECIAL_TOKENS, choose_alphabet, 
 __all__ = [
     "LARGEST_MAX_LENGTH",
     "BaseModel",
+    "check_positions",
     "create_base_model",
     "has_reader",
     "load_base_model",
@@ -105,7 +106,10 @@ def write_reader(
             with atomic_file(file) as hidden:
                 alphabet.save(hidden)
         case "series":
-            series = Series.from_sequences(sequences())
+            if options.series_stem:
+                series = Series.with_stem(sequences)
+            else:
+                series = Series.from_sequences(sequences())
             with atomic_file(file) as hidden:
                 series.save(hidden)
         case unknown:
@@ -130,12 +134,13 @@ def create_base_model(
         ConfigError: if the options or fields of the encoder are invalid.
         CheckpointError: if the reader's file is missing or malformed.
     """
-    max_length = options.max_length
-    if max_length is None:
-        needed = DEFAULT_MAX_LENGTH if kind == "text" else longest + 2  # two special tokens
-        max_length = min(max(needed, DEFAULT_MAX_LENGTH), LARGEST_MAX_LENGTH)
 
-    def config_for(*, vocab_size: int = 0, num_channels: int = 0) -> AnyConfig:
+    def config_for(*, vocab_size: int = 0, num_channels: int = 0, patch: int = 1) -> AnyConfig:
+        max_length = options.max_length
+        if max_length is None:
+            needed = -(-longest // patch) + 2  # two special tokens
+            needed = DEFAULT_MAX_LENGTH if kind == "text" else max(needed, DEFAULT_MAX_LENGTH)
+            max_length = min(needed, LARGEST_MAX_LENGTH)
         transformer = new_config(
             options.size or "small",
             architecture=options.architecture or "modern",
@@ -162,8 +167,9 @@ def create_base_model(
             reader = SymbolReader(Alphabet.open(out / ALPHABET_FILE))
             config = config_for(vocab_size=len(reader.alphabet))
         case "series":
-            reader = SeriesReader(Series.open(out / SERIES_FILE))
-            config = config_for(num_channels=reader.series.num_channels)
+            series = Series.open(out / SERIES_FILE)
+            reader = SeriesReader(series)
+            config = config_for(num_channels=series.width, patch=series.patch)
         case unknown:
             assert_never(unknown)
     spec = ModelSpec(
@@ -173,6 +179,19 @@ def create_base_model(
     )
     folder = ModelBundle.of(spec, initialize(config, seed=seed), path=out)
     return BaseModel(folder, reader, from_scratch=True)
+
+
+def check_positions(task: TrainingTask, reader: SequenceReader) -> None:
+    """Check that a task with a target for each position has vectors of positions.
+
+    Raises:
+        ConfigError: for a reader of patches.
+    """
+    if task in ("mlm", "tag") and isinstance(reader, SeriesReader) and reader.series.stem:
+        raise ConfigError(
+            f"{task} needs a vector for each position, and this model reads patches of series; "
+            "choose a model that was trained with --no-series-stem"
+        )
 
 
 def load_base_model(

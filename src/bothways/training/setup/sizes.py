@@ -37,7 +37,11 @@ class DataShape(NamedTuple):
 
 
 FEW_ROWS = 1000
-"""Below this number of rows, a tiny model is the default to classify or regress."""
+"""Below this number of rows, a tiny model is the default to classify or regress, and a stem for
+long series."""
+
+LONG_SERIES = 48
+"""Series of more positions are long: a stem divides them into patches of at least two."""
 
 HEAD_WIDTH = 64
 """As in the base models of Devlin et al. 2019 and Warner et al. 2024."""
@@ -48,13 +52,15 @@ _FROM_DATA = ("input", "vocab_size", "num_channels")
 def choose_defaults(
     options: NewModelOptions, kind: InputKind, task: TrainingTask, survey: DataShape
 ) -> NewModelOptions:
-    """The options of a new model with size and architecture, which depend on the data.
+    """The options of a new model with size, architecture and stem, which depend on the data.
 
     The size is `small`, but `tiny` to classify or regress few rows, which a larger model learns by
-    heart. The architecture is `modern`, but `classic` to classify or regress symbols or series that
+    heart. The architecture is `modern`, but `aligned` to classify or regress symbols or series that
     all have one length. Their positions usually correspond, as pixels of an image or residues of an
     alignment do, and what matters is what is where. Rotary positions only express distances, and
     the mean over positions loses where something was; learned positions keep it.
+
+    Few long series are read through a stem: too few to learn filters from their values.
     """
     predicts = task in ("classify", "regress")
     has_few_rows = predicts and survey.rows < FEW_ROWS
@@ -62,7 +68,12 @@ def choose_defaults(
     return dataclasses.replace(
         options,
         size=options.size or ("tiny" if has_few_rows else "small"),
-        architecture=options.architecture or ("classic" if is_aligned else "modern"),
+        architecture=options.architecture or ("aligned" if is_aligned else "modern"),
+        series_stem=(
+            has_few_rows and kind == "series" and survey.longest > LONG_SERIES
+            if options.series_stem is None
+            else options.series_stem
+        ),
     )
 
 
@@ -102,10 +113,11 @@ def new_config(
     values["num_heads"] = _heads(d_model)
     values["d_ff"] = _feed_forward(d_model, architecture)
     match architecture:
-        case "modern":
+        case "modern" | "aligned":
+            is_modern = architecture == "modern"
             values |= {
-                "position_embedding": "none",
-                "attention_positions": "rotary",
+                "position_embedding": "none" if is_modern else "learned",
+                "attention_positions": "rotary" if is_modern else "none",
                 "norm_placement": "pre",
                 "first_attention_norm": False,
                 "final_norm": True,

@@ -349,6 +349,8 @@ def _content(examples: PackedExamples, index: int) -> np.ndarray:
     """The ids or values of an example without special tokens; at least one position."""
     example = examples[index]
     values, first = whole_values(example), example.sequences[0]
+    if examples.stem is not None:  # simple models have features of their own
+        return examples.stem.values(values)
     suffix = len(first.values) - first.content.stop
     content = values[first.content.start : len(values) - suffix]
     return content if len(content) else values

@@ -17,7 +17,7 @@ from bothways.inference.options import RunOptions
 from bothways.inference.predict.tag import content_positions
 from bothways.inference.selection import Selection, select_indices
 from bothways.inference.session import Session
-from bothways.sequences import FittedSequence
+from bothways.sequences import FittedSequence, SeriesReader
 from bothways.views.attend.cosine import split_cosine
 from bothways.views.attend.encoding import MAX_PAGE_BYTES, page_bytes
 from bothways.views.attend.maps import MAX_TOKENS, MapSource
@@ -217,10 +217,14 @@ def _texts(fitted: FittedSequence) -> np.ndarray:
 
 
 def _values(session: Session, row: Any, fitted: FittedSequence) -> np.ndarray | None:
-    """The values of a series as given, float32 (L, channels); None for other sequences."""
+    """The values of a series as given, float32 (L, channels); None for other sequences.
+
+    Of a patch, those of its first position.
+    """
     if session.spec.config.input != "vectors":
         return None
-    values: np.ndarray = np.asarray(row, dtype=np.float32)[fitted.positions]
+    patch = session.reader.series.patch if isinstance(session.reader, SeriesReader) else 1
+    values: np.ndarray = np.asarray(row, dtype=np.float32)[fitted.positions * patch]
     return values
 
 
