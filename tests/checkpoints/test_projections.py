@@ -54,8 +54,9 @@ def mean_of_projected(states_LD: np.ndarray, layer: Layer) -> np.ndarray:
 
 
 def projected_first(states_LD: np.ndarray, layer: Layer) -> np.ndarray:
-    vector: np.ndarray = states_LD[0] @ layer["weight"].T + layer["bias"]
-    return vector / np.linalg.norm(vector)
+    vector = states_LD[0] @ layer["weight"].T + layer["bias"]
+    unit: np.ndarray = vector / np.linalg.norm(vector)
+    return unit
 
 
 MODELS = {

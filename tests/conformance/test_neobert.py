@@ -159,7 +159,7 @@ def hidden_states(sizes: Sizes, w: Weights, ids: np.ndarray) -> list[torch.Tenso
         }
         mixed = norm(x, b["attention_norm.weight"], sizes.eps) @ b["qkv.weight"].T
         # The rows of a head are its queries, keys and values.
-        q, k, v = mixed.view(len(ids), sizes.H, 3 * sizes.K).split(sizes.K, -1)
+        q, k, v = mixed.view(len(ids), sizes.H, 3, sizes.K).unbind(2)
         scores = torch.einsum("ihk,jhk->hij", rotated(q), rotated(k)) / sizes.K**0.5
         attended = torch.einsum("hij,jhk->ihk", scores.softmax(-1), v).flatten(1)
         x = x + attended @ b["wo.weight"].T

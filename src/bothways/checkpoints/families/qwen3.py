@@ -12,7 +12,7 @@ from typing import Any
 from bothways.checkpoints.families import jina_v5, llama
 from bothways.checkpoints.family import Family, Projection
 from bothways.checkpoints.json_fields import Fields
-from bothways.checkpoints.rotary_fields import read_rotary, write_rotary
+from bothways.checkpoints.rotary_fields import SLIDING, read_rotary, write_rotary
 from bothways.errors import UnsupportedModel
 from bothways.model.config import EncoderConfig
 from bothways.model.pooling import MEAN
@@ -27,7 +27,7 @@ def read_attention(fields: Fields, values: dict[str, Any]) -> None:
         values["attention_direction"] = "both"
         fields.drop(("use_bidirectional_attention",))
         fields.only("use_sliding_window", False)
-        if llama.SLIDING in (llama.layer_types(fields, values["num_layers"]) or ()):
+        if SLIDING in (llama.layer_types(fields, values["num_layers"]) or ()):
             raise UnsupportedModel(f"{fields.file}: layer_types: voyage-4-nano has no windows")
     llama.read_windows(fields, values)
 
