@@ -1,6 +1,7 @@
 import numpy as np
 import torch
 
+from bothways.model.rotary import Rotation
 from bothways.nn import Lengths
 from bothways.nn.lengths import LengthGroup
 
@@ -26,17 +27,17 @@ def test_positions_count_from_the_start_of_each_sequence() -> None:
 
 def test_rotary_tables_are_computed_once_for_each_set_of_frequencies() -> None:
     lengths = Lengths([4, 2])
-    cos, sin = lengths.rotary((1.0, 0.5), torch.float64)
+    cos, sin = lengths.rotary(Rotation((1.0, 0.5)), torch.float64)
     assert cos.shape == (6, 1, 2)
     angle = torch.tensor([0.0, 1, 2, 3, 0, 1], dtype=torch.float64)
     assert torch.equal(cos[:, 0, 0], torch.cos(angle))
     assert torch.equal(sin[:, 0, 1], torch.sin(angle / 2))
-    assert lengths.rotary((1.0, 0.5), torch.float64)[0] is cos
-    assert lengths.rotary((1.0, 0.25), torch.float64)[0] is not cos
-    assert lengths.rotary((1.0, 0.5), torch.float32)[0].dtype == torch.float32
+    assert lengths.rotary(Rotation((1.0, 0.5)), torch.float64)[0] is cos
+    assert lengths.rotary(Rotation((1.0, 0.25)), torch.float64)[0] is not cos
+    assert lengths.rotary(Rotation((1.0, 0.5)), torch.float32)[0].dtype == torch.float32
 
 
 def test_rotary_tables_stay_precise_at_far_positions() -> None:
     frequency = 10_000.0 ** (-2 / 64)
-    cos, _ = Lengths([8192]).rotary((frequency,), torch.float32)
+    cos, _ = Lengths([8192]).rotary(Rotation((frequency,)), torch.float32)
     assert abs(float(cos[-1, 0, 0]) - np.cos(8191 * frequency)) < np.finfo(np.float32).eps

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from bothways.model.config import EncoderConfig
+from bothways.model.rotary import Rotation
 from bothways.nn import Lengths
 from bothways.nn.positions import add_positions, bias_by_distance, make_table, rotate, sinusoids
 from bothways.reference import rotate as reference_rotate
@@ -24,19 +25,19 @@ def test_sinusoids_equal_the_definition() -> None:
 
 def test_each_sequence_is_rotated_from_its_own_start() -> None:
     lengths = Lengths([40, 7, 7, 1])
-    frequencies = (1.0, 0.3, 0.01)
+    rotation = Rotation((1.0, 0.3, 0.01), magnitude=1.5)
     x = torch.randn(lengths.num_tokens, 2, 6, dtype=torch.float64)
-    found = rotate(x, lengths, frequencies)
+    found = rotate(x, lengths, rotation)
     parts = torch.split(x, list(lengths.each))
-    expected = [reference_rotate(p.transpose(0, 1), frequencies).transpose(0, 1) for p in parts]
+    expected = [reference_rotate(p.transpose(0, 1), rotation).transpose(0, 1) for p in parts]
     assert (found - torch.cat(expected)).abs().max() < ROUNDING
 
 
 def test_half_precision_is_rotated_in_float32() -> None:
     lengths = Lengths([5000])
     x = torch.randn(5000, 1, 4).bfloat16()
-    found = rotate(x, lengths, (1.0, 0.1))
-    expected = rotate(x.float(), lengths, (1.0, 0.1))
+    found = rotate(x, lengths, Rotation((1.0, 0.1)))
+    expected = rotate(x.float(), lengths, Rotation((1.0, 0.1)))
     assert found.dtype == torch.bfloat16
     assert torch.equal(found, expected.bfloat16())
 

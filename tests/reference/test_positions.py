@@ -5,6 +5,7 @@ import pytest
 
 from bothways.model.alibi import alibi_slopes
 from bothways.model.config import EncoderConfig
+from bothways.model.rotary import Rotation
 from bothways.reference.positions import bias_by_distance, linear_bias, rotate, sinusoids
 
 ROUNDING = 1e-12
@@ -28,7 +29,7 @@ def test_sinusoids_follow_the_formula(width: int) -> None:
 
 def test_a_rotation_keeps_lengths_and_leaves_the_first_position(rng: np.random.Generator) -> None:
     x = rng.standard_normal((2, 6, 8))
-    rotated = rotate(x, (1.0, 0.3, 0.1, 0.01))
+    rotated = rotate(x, Rotation((1.0, 0.3, 0.1, 0.01)))
     assert np.abs(np.linalg.norm(rotated, axis=-1) - np.linalg.norm(x, axis=-1)).max() < ROUNDING
     assert (rotated[:, 0] == x[:, 0]).all()
 
@@ -36,15 +37,16 @@ def test_a_rotation_keeps_lengths_and_leaves_the_first_position(rng: np.random.G
 def test_each_pair_is_rotated_by_its_frequency() -> None:
     x = np.zeros((1, 3, 4))
     x[..., 0] = x[..., 1] = 1.0  # pairs are (0, 2) and (1, 3)
-    rotated = rotate(x, (0.5, 0.25))[0, 2]
+    rotated = rotate(x, Rotation((0.5, 0.25)))[0, 2]
     expected = [math.cos(1), math.cos(0.5), math.sin(1), math.sin(0.5)]
     assert np.abs(rotated - expected).max() < ROUNDING
+    assert (rotate(x, Rotation((0.5, 0.25), magnitude=2.0))[0, 2] == 2 * rotated).all()
 
 
 def test_rotated_scores_depend_only_on_the_distance(rng: np.random.Generator) -> None:
-    frequencies = (1.0, 0.2, 0.04)
-    q = rotate(np.broadcast_to(rng.standard_normal(6), (1, 10, 6)), frequencies)
-    k = rotate(np.broadcast_to(rng.standard_normal(6), (1, 10, 6)), frequencies)
+    rotation = Rotation((1.0, 0.2, 0.04))
+    q = rotate(np.broadcast_to(rng.standard_normal(6), (1, 10, 6)), rotation)
+    k = rotate(np.broadcast_to(rng.standard_normal(6), (1, 10, 6)), rotation)
     score = q[0] @ k[0].T
     for distance in range(-9, 10):
         diagonal = np.diagonal(score, distance)
