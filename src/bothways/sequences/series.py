@@ -121,7 +121,9 @@ class Series:
 
     def standardize(self, sequence: Any) -> np.ndarray:
         """A valid series by the mean and standard deviation of its channels, float64 (L, C)."""
-        return (np.asarray(sequence, np.float64) - np.array(self.mean)) / np.array(self.std)
+        values = np.asarray(sequence, np.float64)
+        z_LC: np.ndarray = (values - np.array(self.mean)) / np.array(self.std)
+        return z_LC
 
     def save(self, path: Path) -> None:
         """Write `series.json`."""

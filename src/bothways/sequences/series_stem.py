@@ -42,7 +42,9 @@ class Kernel(NamedTuple):
         length, reach = len(sum_L), _SIZE // 2 * self.dilation
         padded = np.pad(sum_L, reach, mode="edge")
         taps = [padded[tap * self.dilation :][:length] for tap in range(_SIZE)]
-        return _THREES * np.sum([taps[tap] for tap in self.taps], axis=0) - np.sum(taps, axis=0)
+        output_L: np.ndarray = _THREES * np.sum([taps[tap] for tap in self.taps], axis=0)
+        output_L -= np.sum(taps, axis=0)
+        return output_L
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,14 +117,15 @@ class Stem:
 
     def apply(self, z_LC: np.ndarray) -> np.ndarray:
         """The vectors of a standardized series, (n, F)."""
-        return (self.features(z_LC) - np.array(self.mean)) / np.array(self.std)
+        x_nF: np.ndarray = (self.features(z_LC) - np.array(self.mean)) / np.array(self.std)
+        return x_nF
 
     def values(self, x_nF: np.ndarray) -> np.ndarray:
         """The inverse of `apply`: the standardized series (L, C) of its vectors."""
         features_nF = x_nF * np.array(self.std) + np.array(self.mean)
         size = self.patch * self.channels
         filled = round(float(features_nF[-1, 3 * size]) * self.patch)
-        z_LC = features_nF[:, :size].reshape(-1, self.channels)
+        z_LC: np.ndarray = features_nF[:, :size].reshape(-1, self.channels)
         return z_LC[: (len(x_nF) - 1) * self.patch + filled]
 
     def span(self, number: int, length: int) -> tuple[int, int]:
@@ -154,15 +157,15 @@ class Stem:
         if not isinstance(kernels, list) or not 1 <= len(kernels) <= _LARGEST:
             raise ValueError("kernels: expected a list")
         stem = cls(patch, num_channels, tuple(_read_kernel(each, num_channels) for each in kernels))
-        scales: dict[str, tuple[float, ...]] = {}
+        scales = []
         for name in ("mean", "std"):
             values = fields[name]
             if not isinstance(values, list) or len(values) != stem.width:
                 raise ValueError(f"{name}: expected {stem.width} numbers")
             if not all(_is_number(value) and (name == "mean" or value > 0) for value in values):
                 raise ValueError(f"{name}: expected finite numbers")
-            scales[name] = tuple(float(value) for value in values)
-        return dataclasses.replace(stem, **scales)
+            scales.append(tuple(float(value) for value in values))
+        return dataclasses.replace(stem, mean=scales[0], std=scales[1])
 
     def _patches(self, x_LF: np.ndarray, *, repeat_last: bool = True) -> np.ndarray:
         """The patches of an array, (n, P, F), the last one filled up with its last row or zeros."""
