@@ -235,6 +235,7 @@ def _arrays(
             theirs = table.write(ours, family.buffers(encoder))
         except (CheckpointError, KeyError):
             continue
+        theirs = family.unfold(encoder, theirs)
         return {**theirs, **{name: more[name] for name in more if name not in beside}}
     raise CheckpointError(f"{family.model_type}: no table names all weights")
 

@@ -20,14 +20,16 @@ BACKENDS = {
 VARIANTS = literal_fields(EncoderConfig)
 CHOICES = {choice for choices in VARIANTS.values() for choice in choices}
 
+_ELSEWHERE = {"rotary_precision", "convolution_activation"}
 RESOLVED = {
-    "reference": set(VARIANTS) - {"rotary_precision"},
-    "nn": set(VARIANTS) - {"rotary_precision"},
+    "reference": set(VARIANTS) - _ELSEWHERE,
+    "nn": set(VARIANTS) - _ELSEWHERE,
     "native": {"input", "position_embedding", "attention_positions"},
-    "onnx": set(VARIANTS) - {"rotary_precision"},
+    "onnx": set(VARIANTS) - _ELSEWHERE,
 }
 """The fields that each backend resolves. `EncoderConfig.rotary_frequencies` resolves
-`rotary_precision` for all of them; the native engine resolves the other fields in C++."""
+`rotary_precision` for all of them, and what resolves `activation` resolves
+`convolution_activation`; the native engine resolves the other fields in C++."""
 
 
 def nodes(source: str) -> Iterator[ast.AST]:

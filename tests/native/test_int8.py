@@ -94,6 +94,13 @@ def test_int8_is_close_to_fp32_with_a_bias_by_distance(isa: str, positions: str)
     )
 
 
+@pytest.mark.parametrize("isa", available_isas())
+def test_int8_is_close_to_fp32_with_a_convolution(isa: str) -> None:
+    _expect_close_to_fp32(
+        isa, num_heads=3, d_model=66, d_ff=90, convolution_kernel_size=3, convolution_groups=2
+    )
+
+
 def _expect_close_to_fp32(isa: str, **fields: Any) -> None:
     config = EncoderConfig(num_layers=2, max_length=max(LENGTHS), vocab_size=90, **fields)
     weights = initialize(config, scale=config.d_model**-0.5)  # maps keep the scale

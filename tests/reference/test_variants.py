@@ -20,6 +20,7 @@ DIFFERENCE = 1e-9
 NEEDED: dict[str, dict[str, Any]] = {
     "rotary_precision": {"attention_positions": "rotary"},
     "norm": {"norm_bias": False},
+    "convolution_activation": {"convolution_kernel_size": 3},
 }
 """Fields without which a variant has no effect, or which would change the output as well."""
 
@@ -61,4 +62,4 @@ def test_any_two_values_of_a_variant_give_different_outputs(
 
 def test_every_pair_of_every_variant_is_compared() -> None:
     count = sum(math.comb(len(choices), 2) for choices in literal_fields(EncoderConfig).values())
-    assert len(PAIRS) == count == 1 + 3 + 10 + 1 + 1 + 3 + 6 + 3 + 1
+    assert len(PAIRS) == count == 1 + 3 + 10 + 1 + 1 + 3 + 6 + 3 + 1 + 10

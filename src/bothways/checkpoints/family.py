@@ -122,6 +122,10 @@ def _as_stored(values: Mapping[str, Any], stored: StoredWeights) -> StoredWeight
     return stored
 
 
+def _as_written(config: EncoderConfig, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return arrays
+
+
 def _as_it_is(config: EncoderConfig, arrays: Mapping[str, np.ndarray], file: str) -> EncoderConfig:
     return config
 
@@ -146,7 +150,9 @@ class Family:
     read_quirks(fields, values): reads fields that no row can express into our `values`.
     write_quirks(config): the reverse. needed: fields that transformers requires, with defaults.
     from_weights(config, arrays, file): completes the config with values that only weights reveal.
-    fold(values, stored): the weights of a file, with those merged that have no name in `layout`.
+    fold(values, stored): the weights of a file as the tables expect them: with those merged that
+        have no name in `layout`, or rearranged. unfold(config, arrays): the reverse of what it
+        rearranges.
     pooling: how the family's own class pools; the mean where it does not.
     buffers(config): arrays that transformers expects in a file, but that are not weights.
     tables: names of weights; the first table is written, and the first that fits reads a file.
@@ -179,6 +185,7 @@ class Family:
         _as_it_is
     )
     fold: Callable[[Mapping[str, Any], StoredWeights], StoredWeights] = _as_stored
+    unfold: Callable[[EncoderConfig, dict[str, np.ndarray]], dict[str, np.ndarray]] = _as_written
     pooling: Pooling = MEAN
     buffers: Callable[[EncoderConfig], dict[str, np.ndarray]] = _nothing
     published_code: frozenset[str] = frozenset()

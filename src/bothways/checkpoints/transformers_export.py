@@ -39,7 +39,7 @@ def write_transformers(out: Path, model: ModelBundle) -> list[str]:
     table = next(table for table in plan.family.tables if table.knows(names))
     write_json(out / "config.json", plan.family.write_config(config, plan.settings))
     arrays = table.write(weights | plan.heads, plan.family.buffers(config))
-    write_safetensors(out / "model.safetensors", arrays)
+    write_safetensors(out / "model.safetensors", plan.family.unfold(config, arrays))
     return plan.notes
 
 

@@ -28,12 +28,15 @@ _SEQUENCE_BYTES = 1400
 def parameters_by_part(config: AnyConfig) -> dict[str, int]:
     """Number of parameters of the embedding, attention, feed-forward and norms.
 
-    Blocks that several layers share are counted once. Baselines have `layers` in place of attention
-    and feed-forward.
+    Blocks that several layers share are counted once. Encoders with a convolution beside the first
+    layer have `convolution` as well; baselines have `layers` in place of attention and
+    feed-forward.
     """
     parts = {"embedding": 0, "attention": 0, "feed-forward": 0, "norms": 0}
     if isinstance(config, BaselineConfig):
         parts = {"embedding": 0, "layers": 0, "norms": 0}
+    elif config.convolution_kernel_size:
+        parts["convolution"] = 0
     for name, shape in layout(config).items():
         if name.startswith("embedding."):
             part = "embedding"
@@ -45,6 +48,8 @@ def parameters_by_part(config: AnyConfig) -> dict[str, int]:
             part = "feed-forward"
         elif name.startswith("layers.") and ".norm." not in name:
             part = "layers"
+        elif name.startswith("convolution."):
+            part = "convolution"
         else:
             part = "norms"
         parts[part] += math.prod(shape)
@@ -109,6 +114,7 @@ def operations(config: AnyConfig) -> Operations:
     embedding = config.num_channels * config.embedding_width
     if config.embedding_size is not None:
         embedding += config.embedding_size * D
+    convolution = config.convolution_inputs * D
     windows = [config.window(layer) for layer in range(config.num_layers)]
     match config.attention_direction:
         case "both":
@@ -119,7 +125,7 @@ def operations(config: AnyConfig) -> Operations:
             assert_never(unknown)
     per_distance, distances = _distance_products(config)
     return Operations(
-        fixed=config.num_layers * block + embedding,
+        fixed=config.num_layers * block + embedding + convolution,
         per_position=2 * Q,
         per_length=directions * Q * windows.count(None),
         windows=tuple(directions * window + 1 for window in windows if window is not None),
@@ -149,8 +155,9 @@ def bytes_per_token(config: AnyConfig, *, kept_layers: int = 0) -> int:
 
     A Transformer holds the input of a block, its hidden state, its norm and the sublayer's output
     (4 D), and the larger of attention (queries and what is mixed: 2 Q, keys and values: 2 V) and
-    feed-forward (F, 2 F if gated, and F after the activation). `kept_layers` hidden states of D
-    each are added. Fused kernels need less.
+    feed-forward (F, 2 F if gated, and F after the activation). What a convolution adds to the first
+    layer waits beside it (D); before, its neighborhoods exist twice. `kept_layers` hidden states of
+    D each are added. Fused kernels need less.
 
     A baseline holds its inputs and outputs, and the intermediate values of a layer: of a recurrent
     layer inputs, gates and states in one direction, for up to twice the number of tokens, because
@@ -162,6 +169,8 @@ def bytes_per_token(config: AnyConfig, *, kept_layers: int = 0) -> int:
         return 4 * (2 * (D + config.embedding_width) + within + kept_layers * D)
     F, Q, V = config.d_ff, config.query_width, config.key_value_width
     widest = max(2 * (Q + V), (3 if config.gated else 2) * F)
+    if config.convolution_kernel_size:
+        widest = D + max(widest, 2 * config.convolution_kernel_size * D)
     return 4 * (4 * D + widest + kept_layers * D)
 
 

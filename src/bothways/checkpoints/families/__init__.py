@@ -6,6 +6,7 @@ from typing import Any
 from bothways.checkpoints.families.albert import ALBERT
 from bothways.checkpoints.families.bert import BERT
 from bothways.checkpoints.families.deberta import DEBERTA_V2
+from bothways.checkpoints.families.deberta_v1 import DEBERTA
 from bothways.checkpoints.families.distilbert import DISTILBERT
 from bothways.checkpoints.families.dpr import DPR
 from bothways.checkpoints.families.electra import ELECTRA
@@ -69,6 +70,7 @@ FAMILIES: dict[str, Family] = {
         QWEN2,
         MISTRAL,
         DEBERTA_V2,
+        DEBERTA,
     )
 }
 

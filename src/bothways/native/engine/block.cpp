@@ -13,6 +13,7 @@ QuantRange down_input_range(const EncoderConfig& config) {
         case Activation::gelu: return {-0.17f};
         case Activation::gelu_tanh: return {-0.1701f};
         case Activation::silu: return {-0.2785f};
+        case Activation::tanh: return {-1.0f};
         case Activation::none: break;
     }
     return {};

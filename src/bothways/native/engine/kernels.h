@@ -12,7 +12,7 @@
 
 namespace bothways {
 
-enum class Activation { none, relu, gelu, gelu_tanh, silu };
+enum class Activation { none, relu, gelu, gelu_tanh, silu, tanh };
 
 // How a result is written: stored, added to the value in memory, or multiplied by it.
 enum class Accumulate { store, add, multiply };

@@ -21,18 +21,23 @@ inline int feed_forward_rows(const EncoderConfig& config, Precision precision) {
     return bytes > 16 * 1024 * 1024 ? 320 : 96;
 }
 
+// Rows per pass through the convolution, whose inputs are several times as wide as its outputs.
+constexpr int convolution_rows = 96;
+
 struct Workspace {
     Buffer<float> x;         // (R, D) the residual stream
     Buffer<float> side;      // (R, D) the norm of x, or (R, Q) the heads' outputs
     Buffer<float> branch;    // (R, D) a sublayer's output that a norm follows
-    Buffer<float> wide;      // (R, Q + 2 V) queries, keys, values; or (feed_forward_rows(), F)
+    Buffer<float> wide;      // (R, Q + 2 V) queries, keys, values; or (feed_forward_rows(), F); or
+                             // (convolution_rows, inputs of the convolution)
+    Buffer<float> convolved;  // (R, D) what the convolution adds to the first layer
     Buffer<float> embedded;  // (R, E) embeddings that a projection follows
     QuantizedBuffer quantized;
     std::vector<Buffer<float>> scratch;  // attention scratch, one per member of the team
 
     // Buffer sizes for chunks of `rows` tokens with sequences of at most `longest` tokens.
     struct Sizes {
-        std::size_t x, side, branch, wide, embedded, cells, scratch;
+        std::size_t x, side, branch, wide, convolved, embedded, cells, scratch;
         int group;  // of quantized activations
 
         Sizes(const EncoderConfig& config, const Kernels& kernels, Precision precision, int rows,
@@ -43,7 +48,9 @@ struct Workspace {
             x = product(rows, D);
             side = product(rows, widest);
             branch = config.norm_placement == NormPlacement::sandwich ? x : 0;
-            wide = std::max(product(rows, config.query_key_value_width()), product(inner, F));
+            wide = std::max({product(rows, config.query_key_value_width()), product(inner, F),
+                             product(std::min(rows, convolution_rows), config.convolution_inputs())});
+            convolved = config.convolution_kernel_size ? x : 0;
             embedded = config.embedding_projection ? product(rows, config.embedding_width) : 0;
             group = int8_group(kernels.int8_scheme);
             cells = precision == Precision::int8 ? std::max(QuantizedBuffer::cells(rows, widest, group),
@@ -55,7 +62,7 @@ struct Workspace {
         static std::size_t product(int rows, int width) { return static_cast<std::size_t>(rows) * width; }
         std::size_t bytes(int members) const {
             const std::size_t scratches = static_cast<std::size_t>(members) * scratch;
-            return sizeof(float) * (x + side + branch + wide + embedded + scratches) +
+            return sizeof(float) * (x + side + branch + wide + convolved + embedded + scratches) +
                    QuantizedBuffer::bytes(cells, group);
         }
     };
@@ -65,6 +72,7 @@ struct Workspace {
         side.reserve(sizes.side);
         branch.reserve(sizes.branch);
         wide.reserve(sizes.wide);
+        convolved.reserve(sizes.convolved);
         embedded.reserve(sizes.embedded);
         quantized.reserve(sizes.cells, sizes.group);
         scratch.resize(std::max(scratch.size(), static_cast<std::size_t>(members)));
