@@ -98,7 +98,8 @@ class Row(NamedTuple):
     """A row of the table's data.
 
     downloads: in millions a month, estimated. config: the name of published fields. changes: fields
-    that differ. files: `tokenizer`, `tokenizer_class`, `modules` and `weights` of the folder.
+    that differ. files: `tokenizer`, `tokenizer_class`, `tokenizer_settings`, `modules` and
+    `weights` of the folder.
     """
 
     models: str
@@ -273,6 +274,7 @@ def _write_tokenizer(row: Row, folder: Path) -> None:
     kind = row.files.get("tokenizer", "json")
     if "tokenizer_class" in row.files:
         settings = {"tokenizer_class": row.files["tokenizer_class"]}
+        settings |= row.files.get("tokenizer_settings", {})
         (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     if kind in _PIECE_FILES:
         model, file = _PIECE_FILES[kind]

@@ -64,6 +64,7 @@ def describe(
     bundle: "ModelBundle", reader: "SequenceReader | None", fingerprint: str
 ) -> dict[str, Any]:
     """Describe a model in JSON values."""
+    from bothways.checkpoints import expected_texts
     from bothways.checkpoints.unread_fields import UnreadFields
 
     spec, config = bundle.spec, bundle.config
@@ -79,6 +80,7 @@ def describe(
         "max_length": spec.max_length,
         "input": "ids or vectors" if reader is None else reader.kind,
         "reader": None if reader is None else type(reader).__name__,
+        "expected_texts": expected_texts(bundle),
         "pooling": list(spec.pooling.modes),
         "after_pooling": [module.kind for module in spec.modules],
         "prompts": dict(spec.prompts),
@@ -111,6 +113,7 @@ def _page(facts: dict[str, Any]) -> str:
         ("encoder", facts["encoder"]),
         ("fingerprint", facts["fingerprint"]),
         ("input", facts["input"] + (f" ({facts['reader']})" if facts["reader"] else "")),
+        *([("expects", facts["expected_texts"])] if facts["expected_texts"] else []),
         ("max length", f"{facts['max_length']:,} positions"),
         *(
             ("attention", _DIRECTIONS[value])
