@@ -44,7 +44,7 @@ from corpus import PACKAGES, Workload, make_workload
 from peaks import operations, peaks
 from peers import PEERS, missing
 from peers.peer import Setting
-from peers.process import Worker
+from peers.process import PeerFailed, Worker
 
 REFERENCE = "sentence-transformers"
 WORKLOADS = ("short", "mixed", "long")
@@ -75,7 +75,9 @@ def main() -> None:
     workloads = [make_workload(name, options.tokens, model) for name in options.texts]
     report["peaks"] = peaks(options.cores)
     report["docstrings_of"] = PACKAGES
-    report["skipped"] = {name: absent for name in options.peers if (absent := missing(name))}
+    report["skipped"] = {
+        name: f"needs {', '.join(absent)}" for name in options.peers if (absent := missing(name))
+    }
     with contextlib.ExitStack() as stack:
         workers = {
             name: stack.enter_context(
@@ -86,14 +88,28 @@ def main() -> None:
         }
         report["texts"] = {}
         for workload in workloads:
+            for name, failure in failures(workers, workload).items():
+                report["skipped"][name] = failure
+                workers.pop(name)
             measured = measure(workers, workload, rounds=options.rounds, tune=not options.quick)
             measured["operations"] = operations(config, workload.num_tokens)
             report["texts"][workload.name] = measured
             print_table(workload.name, measured, report["peaks"])
-    for name, absent in report["skipped"].items():
-        print(f"skipped: {name}, which needs {', '.join(absent)}")
+    for name, reason in report["skipped"].items():
+        print(f"skipped: {name}: {reason}")
     suffix = f"_{options.isa}" if options.isa else ""
     record.write(report, options.output, f"encode_throughput{suffix}")
+
+
+def failures(workers: dict[str, Worker], workload: Workload) -> dict[str, str]:
+    """Contenders that cannot encode, as some libraries limited to AVX2, and the last line why."""
+    failed = {}
+    for name, worker in workers.items():
+        try:
+            worker.vectors(workload.name, worker.settings[0])
+        except PeerFailed as error:
+            failed[name] = str(error).strip().splitlines()[-1]
+    return failed
 
 
 def measure(

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Cross-compiles the engine for AArch64 and checks its kernels and encoders on NEON under an emulator.
+# Cross-compiles the engine for AArch64 and checks its kernels and encoders under an emulator, on NEON with and
+# without dot products and products of matrices (i8mm).
 # Debian or Ubuntu: apt-get install cmake ninja-build g++-aarch64-linux-gnu qemu-user
 set -eu
 cd "$(dirname "$0")/.."
@@ -15,7 +16,20 @@ cmake -S src/bothways/native/engine/tools -B "$build" -G Ninja -DCMAKE_BUILD_TYP
     -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_EXE_LINKER_FLAGS=-static \
     -DBOTHWAYS_WERROR=ON
 cmake --build "$build" --parallel 2
-for cpu in max cortex-a72; do # with and without the dot product extension
-    qemu-aarch64 -cpu "$cpu" "$build/check_kernels"
-    qemu-aarch64 -cpu "$cpu" "$build/check_encoder"
-done
+
+# Each processor, with the instruction sets that are checked on it. On the first one the engine must detect
+# neither extension, and on the second one both; what is not available is an error.
+check() {
+    cpu=$1
+    shift
+    qemu-aarch64 -cpu "$cpu" "$build/check_kernels" "$@"
+    qemu-aarch64 -cpu "$cpu" "$build/check_encoder" "$@"
+}
+if qemu-aarch64 -cpu cortex-a72 "$build/check_kernels" neondot 2>/dev/null; then
+    echo "check_neon: dot products were detected on a processor without them" >&2
+    exit 1
+fi
+check cortex-a72 plain neon &
+first=$!
+check max neondot neoni8mm
+wait "$first"

@@ -154,7 +154,7 @@ def main() -> None:
     """Write the lists."""
     from bothways.checkpoints.families import FAMILIES
 
-    in_transformers = [name for name, family in FAMILIES.items() if family.file_type is None]
+    in_transformers = [name for name, family in FAMILIES.items() if family.in_transformers]
     LISTS.write_text(json.dumps(collect(in_transformers), indent=1) + "\n", encoding="utf-8")
 
 

@@ -49,6 +49,7 @@ _SIZES = {
     "embedding_size": 12,
     "vocab_size": 600,
     "head_dim": 8,
+    "dim_head": 8,
     "d_kv": 8,
     "query_pre_attn_scalar": 8,
     "num_key_value_heads": 3,
@@ -79,7 +80,7 @@ _MODULES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "Normalize": ("sentence_transformers.models.Normalize", {}),
     "StaticEmbedding": ("sentence_transformers.models.StaticEmbedding", {}),
-    "Router": ("sentence_transformers.models.Router", {}),
+    "Router": ("sentence_transformers.models.Router", {}),  # of queries by weights of tokens
     "PyLateDense": (
         "pylate.models.Dense.Dense",
         {
@@ -98,8 +99,8 @@ class Row(NamedTuple):
     """A row of the table's data.
 
     downloads: in millions a month, estimated. config: the name of published fields. changes: fields
-    that differ. files: `tokenizer`, `tokenizer_class`, `tokenizer_settings`, `modules` and
-    `weights` of the folder.
+    that differ. files: `tokenizer`, `tokenizer_class`, `tokenizer_settings`, `modules`, `weights`
+    and `adapters` of the folder; the first adapter is used.
     """
 
     models: str
@@ -121,18 +122,24 @@ def rows() -> list[Row]:
 def outcome(row: Row, folder: Path) -> tuple[Status, str]:
     """Write the folder of a row, load it and encode; what became of it, and the note or reason."""
     _write_folder(row, folder)
+    adapter = next(iter(row.files.get("adapters", ())), None)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            encoder = bothways.load(folder, backend="native", threads=1)
-            unread = checkpoints.read_folder(folder).unread_heads
+            encoder = bothways.load(folder, backend="native", threads=1, adapter=adapter)
+            unread = checkpoints.read_folder(folder, adapter=adapter).unread_heads
             if encoder.spec.late_interaction:
                 encoder.multi_vector([_sequence(row, encoder)], role="document")
+            elif encoder.spec.terms:
+                for role in ("query", "document"):
+                    encoder.sparse([_sequence(row, encoder)], role=role)
             else:
                 encoder.encode([_sequence(row, encoder)])
         except BothwaysError as error:
             return "refused", _brief(str(error), folder)
     notes = list(dict.fromkeys(_brief(str(each.message), folder) for each in caught))
+    if adapter is not None:
+        notes.append(f"with adapter={adapter!r}, or that of another task")
     if encoder.reader is None:
         notes.append("token ids only: its tokenizer is not implemented")
     if unread:
@@ -190,6 +197,7 @@ def _write_folder(row: Row, folder: Path) -> None:
         else:
             arrays = _arrays(family, encoder, config, _more(row, encoder))
         write_safetensors(folder / "model.safetensors", arrays)
+    _write_adapters(row, folder)
     _write_tokenizer(row, folder)
     _write_modules(row.files.get("modules", ()), folder)
 
@@ -205,7 +213,8 @@ def _small(config: Mapping[str, Any]) -> dict[str, Any]:
         if name in config:
             small[name] = config[name][-2:]
     for name in ("max_position_embeddings", "n_positions"):
-        if isinstance(config.get(name), int):
+        # Block-sparse attention begins at a length beyond which positions are needed.
+        if isinstance(config.get(name), int) and "block_size" not in config:
             small[name] = min(config[name], 130)
     if small.get("head_dim") is None:
         small.pop("head_dim", None)
@@ -270,6 +279,20 @@ def _more(row: Row, encoder: EncoderConfig) -> dict[str, np.ndarray]:
     }
 
 
+def _write_adapters(row: Row, folder: Path) -> None:
+    """An adapter for each task, which changes one weight."""
+    for task in row.files.get("adapters", ()):
+        place = folder / "adapters" / task
+        place.mkdir(parents=True)
+        (place / "adapter_config.json").write_text(
+            json.dumps({"peft_type": "LORA", "r": 1, "lora_alpha": 1, "bias": "none"})
+        )
+        name = "base_model.model.layers.0.mlp.up_proj"
+        pair = {"A": (1, 24), "B": (32, 1)}
+        arrays = {f"{name}.lora_{x}.weight": np.ones(s, np.float32) for x, s in pair.items()}
+        write_safetensors(place / "adapter_model.safetensors", arrays)
+
+
 def _write_tokenizer(row: Row, folder: Path) -> None:
     kind = row.files.get("tokenizer", "json")
     if "tokenizer_class" in row.files:
@@ -302,7 +325,9 @@ def _write_modules(names: Sequence[str], folder: Path) -> None:
         {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}
     ]
     if "Router" in names:
-        modules = []
+        modules = [{"idx": 0, "name": "0", "path": "", "type": _MODULES["Router"][0]}]
+        _write_router(folder)
+        names = [name for name in names if name != "Router"]
     if "StaticEmbedding" in names:
         modules = [{"idx": 0, "name": "0", "path": "", "type": _MODULES["StaticEmbedding"][0]}]
         table = np.ones((len(_TOKENS), 24), np.float32)
@@ -325,6 +350,30 @@ def _write_modules(names: Sequence[str], folder: Path) -> None:
     if "PyLateDense" in names:
         (folder / "config_sentence_transformers.json").write_text('{"model_type": "ColBERT"}')
     (folder / "modules.json").write_text(json.dumps(modules))
+
+
+def _write_router(folder: Path) -> None:
+    """Routes to the Transformer of the folder, and to a table of weights of tokens."""
+    home = "sentence_transformers.sparse_encoder.models"
+    query, pooling = folder / "query_0_SparseStaticEmbedding", folder / "document_1_SpladePooling"
+    router = {
+        "types": {
+            query.name: f"{home}.SparseStaticEmbedding",
+            "": f"{home}.MLMTransformer",
+            pooling.name: f"{home}.SpladePooling",
+        },
+        "structure": {"query": [query.name], "document": ["", pooling.name]},
+        "parameters": {"default_route": "document", "allow_empty_key": True},
+    }
+    (folder / "router_config.json").write_text(json.dumps(router))
+    query.mkdir()
+    (query / "config.json").write_text('{"frozen": true}')
+    shutil.copyfile(folder / "tokenizer.json", query / "tokenizer.json")
+    write_safetensors(query / "model.safetensors", {"weight": np.ones(len(_TOKENS), np.float32)})
+    pooling.mkdir()
+    (pooling / "config.json").write_text('{"activation_function": "log1p_relu"}')
+    about = {"model_type": "SparseEncoder", "similarity_fn_name": "dot"}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(about))
 
 
 def _brief(message: str, folder: Path) -> str:

@@ -21,6 +21,7 @@ import bothways
 from bothways import Alphabet, EncoderConfig, Series, checkpoints
 from bothways.checkpoints import hub_conversion
 from bothways.checkpoints.families import FAMILIES
+from bothways.checkpoints.layer_weights import LAYER_WEIGHTS, write_layer_weights
 from bothways.checkpoints.weight_files import write_safetensors
 from bothways.errors import BothwaysError
 from bothways.files import Origin, read_origin, read_rows
@@ -212,6 +213,51 @@ def _write_static_embedding(folder: Path) -> None:
     (folder / "modules.json").write_text(json.dumps(modules))
 
 
+def _write_routes(folder: Path) -> None:
+    """A Router: documents by a Transformer, queries by a table, and terms by weights of tokens."""
+    _write_sentence_model(folder)
+    (folder / "query").mkdir()
+    _write_static_embedding(folder / "query")
+    (folder / "terms").mkdir()
+    _tokenizer().save(str(folder / "terms" / "tokenizer.json"))
+    (folder / "terms" / "config.json").write_text('{"path": "idf.json"}')
+    (folder / "terms" / "idf.json").write_text('{"a": 1.5, "b": 2}')
+    home = "sentence_transformers.models"
+    router = {
+        "types": {
+            "": f"{home}.Transformer",
+            "1_Pooling": f"{home}.Pooling",
+            "query": f"{home}.StaticEmbedding",
+            "terms": "sentence_transformers.sparse_encoder.models.SparseStaticEmbedding",
+        },
+        "structure": {"document": ["", "1_Pooling"], "query": ["query"], "terms": ["terms"]},
+        "parameters": {"default_route": None, "route_mappings": {"('query', 'text')": "query"}},
+    }
+    (folder / "router_config.json").write_text(json.dumps(router))
+    modules = [{"path": "", "type": f"{home}.Router"}]
+    (folder / "modules.json").write_text(json.dumps(modules))
+
+
+def _encode_routes(folder: Path) -> None:
+    encoder = bothways.load(folder, backend="reference")
+    for role in ("query", "document"):
+        encoder.encode(["ab c"], role=role)
+    bothways.load(folder, backend="reference", route="terms").sparse(["ab c"])
+
+
+def _write_mixed_layers(folder: Path) -> None:
+    """A mean of layers before pooling."""
+    _write_sentence_model(folder)
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(settings | {"output_hidden_states": True}))
+    write_layer_weights(folder, (0.5,) * (CONFIG.num_layers + 1), CONFIG.d_model)
+    kinds = [("Transformer", ""), ("WeightedLayerPooling", LAYER_WEIGHTS), ("Pooling", "1_Pooling")]
+    modules = [
+        {"path": path, "type": f"sentence_transformers.models.{kind}"} for kind, path in kinds
+    ]
+    (folder / "modules.json").write_text(json.dumps(modules))
+
+
 def _write_wrong_folders(folder: Path) -> None:
     (folder / "adapter").mkdir()
     (folder / "adapter" / "adapter_config.json").write_text('{"base_model_name_or_path": "a"}')
@@ -389,6 +435,8 @@ TARGETS: dict[str, Target] = {
     "model-ernie": Target(_write_ernie, _encode("ab c")),
     "model-modules": Target(_write_modules, _encode("ab c")),
     "model-static": Target(_write_static_embedding, _encode("ab c")),
+    "model-routes": Target(_write_routes, _encode_routes),
+    "model-layers": Target(_write_mixed_layers, _encode("ab c")),
     "model-hub": Target(_write_pickled_model, _convert),
     "wrong-folders": Target(_write_wrong_folders, _read_wrong_folders),
     "model-torch": Target(_write_torch_weights, _encode("ab c")),

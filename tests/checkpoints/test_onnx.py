@@ -20,6 +20,7 @@ from bothways.installation import install_command
 from bothways.model.heads import Head, HeadLayer
 from bothways.model.layout import initialize
 from bothways.model.pooling import Dense, Module, Normalize, PooledLayerNorm, Pooling
+from bothways.reference import head_outputs
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Tiny
@@ -205,6 +206,16 @@ def test_the_logits_of_one_head_are_called_logits(tiny: "Tiny", tmp_path: Path) 
     assert sorted(one) == ["last_hidden_state", "logits", "sentence_embedding"]
     np.testing.assert_array_equal(two["classes_logits"], one["logits"])
     assert two["masked_tokens_logits"].shape == (2, 4, 20)
+
+
+def test_a_graph_pools_the_outputs_of_a_head_that_does(tiny: "Tiny", tmp_path: Path) -> None:
+    late = dataclasses.replace(CLASSES, pooling="mean", pools_outputs=True)
+    folder = with_heads(read_folder(tiny.path), late)
+    export(folder, tmp_path / "out", "onnx")
+    found = run(tmp_path / "out")
+    for states, mask, logits in zip(found["last_hidden_state"], MASK, found["logits"], strict=True):
+        expected = head_outputs(states[: int(mask.sum())], folder.all_weights, late)
+        np.testing.assert_allclose(logits, expected, rtol=0, atol=TOLERANCE)
 
 
 def test_a_graph_describes_its_outputs(tiny: "Tiny", tmp_path: Path) -> None:

@@ -102,6 +102,7 @@ FOLDERS: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "adapter": (("adapter_config.json",), "an adapter without its model"),
     "pipeline": (("meta.json", "config.cfg"), "a pipeline of spaCy"),
+    "gliner": (("gliner_config.json",), "a model of GLiNER.*: use the package gliner; looked"),
 }
 
 
@@ -110,6 +111,13 @@ def test_folders_around_models_are_named(name: str, tmp_path: Path) -> None:
     files, message = FOLDERS[name]
     with pytest.raises(CheckpointError, match=message):
         read_folder(folder(tmp_path / name, *files))
+
+
+def test_a_folder_of_gliner_names_its_encoder(tmp_path: Path) -> None:
+    base = {"model_name": "microsoft/deberta-v3-base"}
+    (tmp_path / "gliner_config.json").write_text(json.dumps(base))
+    with pytest.raises(CheckpointError, match="was made from is 'microsoft/deberta-v3-base'"):
+        read_folder(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +133,14 @@ def test_folders_around_models_are_named(name: str, tmp_path: Path) -> None:
         ({"model_type": "clip"}, "a model of images or sound and text"),
         ({"model_type": "x", "vision_config": {}}, "a model of images or sound and text"),
         ({"model_type": "x", "architectures": [3]}, "model_type='x': bothways knows"),
+        ({"model_type": None, "span_mode": "markerV0", "max_width": 12}, "a model of GLiNER"),
+        ({"model_type": "gliner"}, "is a model of GLiNER, .*: use the package gliner"),
+        (
+            {"model_type": None, "patch_len": 8, "transformer_backbone": "google/flan-t5-large"},
+            "a MOMENT model of series, .*: use the package momentfm, or train an encoder",
+        ),
+        ({"model_type": "codet5p_embedding"}, "is the encoder of CodeT5.*Python code of its own"),
+        ({"model_type": "codesage"}, "is CodeSage, .*load another model of code"),
         ({"model_type": None, "word_embedding_dimension": 8}, "load the folder above it"),
     ],
 )

@@ -71,6 +71,33 @@ POINTS: dict[str, EncoderConfig] = {
         norm_placement="pre",
     ),
     "rotary, scaled": _point(attention_positions="rotary", rotary_factor=4.0, rotary_base=50.0),
+    "rotary, yarn": _point(
+        attention_positions="rotary",
+        rotary_scaling="yarn",
+        rotary_factor=4.0,
+        rotary_original_length=30,
+        rotary_turns=(0.5, 3.0),
+        rotary_magnitude=1.2,
+        d_model=32,
+    ),
+    "rotary, llama3": _point(
+        position_embedding="none",
+        attention_positions="rotary",
+        rotary_scaling="llama3",
+        rotary_factor=8.0,
+        rotary_original_length=40,
+        rotary_turns=(1.0, 4.0),
+        d_model=32,
+    ),
+    "rotary, longrope, unscaled windows": _point(
+        position_embedding="none",
+        attention_positions="rotary",
+        rotary_scaling="longrope",
+        rotary_pair_factors=(1.0, 1.5, 3.0, 4.0),
+        rotary_magnitude=1.1,
+        rotary_scales_local=False,
+        windows=(None, 5, None),
+    ),
     "relative": _point(
         position_embedding="none",
         attention_positions="relative",
@@ -258,6 +285,26 @@ POINTS: dict[str, EncoderConfig] = {
     ),
     "convolution of one position": _point(
         convolution_kernel_size=1, convolution_activation="silu", norm="rms", num_segments=2
+    ),
+    "experts": _point(num_experts=4, experts_per_token=2, expert_blocks=(1,)),
+    "one expert each, pre-norm": _point(
+        num_experts=5,
+        experts_per_token=1,
+        expert_blocks=(0, 1, 2),
+        norm_placement="pre",
+        activation="relu",
+        feed_forward_bias=False,
+    ),
+    "all experts, shared blocks, sandwich": _point(
+        num_experts=2,
+        experts_per_token=2,
+        expert_blocks=(0,),
+        block_of_layer=(0, 0, 1),
+        norm="rms",
+        norm_placement="sandwich",
+        residual_scale=0.7,
+        activation="silu",
+        d_ff=31,
     ),
     "no layers": _point(
         num_layers=0, num_heads=1, d_ff=1, position_embedding="none", embedding_norm=False

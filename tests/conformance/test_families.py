@@ -21,7 +21,7 @@ import bothways
 from bothways.checkpoints import ModelBundle, export, read_folder
 from bothways.checkpoints.export import Format
 from bothways.checkpoints.families import FAMILIES
-from bothways.errors import CheckpointError, UnsupportedModel
+from bothways.errors import CheckpointError, LengthWarning, TruncationWarning, UnsupportedModel
 from bothways.inference.backends import Backend, BackendName
 from bothways.model.packing import PackedBatch
 from bothways.nn.backend import TorchBackend
@@ -241,6 +241,122 @@ POINTS = {
         },
         AROUND_WINDOWS,
     ),
+    "qwen3-yarn": Point(
+        "Qwen3Model",
+        GROUPED
+        | {
+            "rope_parameters": {
+                "rope_type": "yarn",
+                "factor": 4.0,
+                "original_max_position_embeddings": 16,
+                "beta_slow": 0.5,
+                "beta_fast": 4,
+                "rope_theta": 500.0,
+            }
+        },
+        AROUND_WINDOWS,
+    ),
+    "qwen2-llama3": Point(
+        "Qwen2Model",
+        GROUPED
+        | {
+            "head_dim": 16,
+            "rope_parameters": {
+                "rope_type": "llama3",
+                "factor": 8.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 32,
+                "rope_theta": 100.0,
+            },
+        },
+        AROUND_WINDOWS,
+    ),
+    "mistral-longrope": Point(
+        "MistralModel",
+        GROUPED
+        | {
+            "sliding_window": None,
+            "max_position_embeddings": 256,
+            "rope_parameters": {
+                "rope_type": "longrope",
+                "original_max_position_embeddings": 64,
+                "short_factor": [1.0, 1.5, 2.0, 3.0],
+                "long_factor": [2.0, 4.0, 8.0, 16.0],
+                "rope_theta": 300.0,
+            },
+        },
+        AROUND_WINDOWS,
+    ),
+    "eurobert-dynamic": Point(
+        "EuroBertModel",
+        EUROBERT
+        | {"rope_parameters": {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 100.0}},
+        AROUND_WINDOWS,
+    ),
+    "gemma3-scaled": Point(
+        "Gemma3TextModel",
+        GEMMA
+        | {
+            "use_bidirectional_attention": True,
+            "sliding_window_pattern": 2,
+            "rope_parameters": {
+                "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 300.0},
+                "sliding_attention": {"rope_type": "default", "rope_theta": 50.0},
+            },
+        },
+        AROUND_WINDOWS,
+    ),
+    "modernbert-scaled": Point(
+        "ModernBertModel",
+        MODERN
+        | {
+            "rope_parameters": {
+                kind: {
+                    "rope_type": "yarn",
+                    "factor": 2.0,
+                    "original_max_position_embeddings": 32,
+                    "mscale": 1.0,
+                    "mscale_all_dim": 0.5,
+                    "rope_theta": theta,
+                }
+                for kind, theta in (("full_attention", 900.0), ("sliding_attention", 100.0))
+            }
+        },
+        AROUND_WINDOWS,
+    ),
+    "nomic-scaled": Point(
+        "NomicBertModel",
+        WITH_SEGMENTS
+        | {
+            "max_position_embeddings": 64,
+            "hidden_size": 32,
+            "rope_parameters": {
+                "rope_type": "yarn",
+                "factor": 4.0,
+                "truncate": False,
+                "attention_factor": 1.3,
+                "original_max_position_embeddings": 16,
+                "rope_theta": 200.0,
+            },
+        },
+        (1, 2, 16, 64),
+    ),
+    "gte-scaled": Point(
+        "GteModel",
+        GTE
+        | {
+            "rope_parameters": {
+                "rope_type": "llama3",
+                "factor": 4.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 16,
+                "rope_theta": 50.0,
+            }
+        },
+        (1, 2, 16, 64),
+    ),
     "eurobert": Point("EuroBertModel", EUROBERT | {"num_key_value_heads": None}),
     "eurobert-masked": Point(
         "EuroBertForMaskedLM", EUROBERT | {"mlp_bias": True, "attention_bias": True}
@@ -340,6 +456,34 @@ POINTS = {
     ),
     "deberta-absolute": Point(
         "DebertaForTokenClassification", SMALL | {"hidden_act": "gelu_new", "layer_norm_eps": 1e-5}
+    ),
+}
+
+LONGFORMER = OFFSET | {"attention_window": 4}
+BIG_BIRD = WITH_SEGMENTS | {"max_position_embeddings": 64}
+POINTS |= {
+    "longformer": Point("LongformerModel", LONGFORMER),
+    "longformer-layers": Point(
+        "LongformerForMaskedLM",
+        LONGFORMER
+        | {"attention_window": [4, 16, 8], "max_position_embeddings": 66, "type_vocab_size": 1},
+        AROUND_WINDOWS,
+        half=True,
+    ),
+    "longformer-tags": Point(
+        "LongformerForTokenClassification",
+        LONGFORMER | {"attention_window": 64, "pad_token_id": 0, "layer_norm_eps": 1e-5},
+    ),
+    "big-bird": Point("BigBirdModel", BIG_BIRD, (1, 2, 17, 64)),
+    "big-bird-full": Point(
+        "BigBirdForMaskedLM",
+        BIG_BIRD | {"attention_type": "original_full", "block_size": 1, "rescale_embeddings": True},
+        (1, 2, 17, 64),
+    ),
+    "big-bird-classes": Point(
+        "BigBirdForSequenceClassification",
+        BIG_BIRD | {"block_size": 8, "num_random_blocks": 2, "hidden_act": "silu"},
+        (1, 2, 17, 64),
     ),
 }
 
@@ -609,6 +753,82 @@ def test_a_text_that_contains_the_padding_token_is_encoded_as_transformers_encod
         np.testing.assert_allclose(vector, states.mean(0), rtol=0, atol=TOLERANCE)
 
 
+def big_bird(folder: Path, **changes: Any) -> tuple[Any, Point]:
+    """A model whose attention is full for up to 28 tokens, and block-sparse beyond."""
+    blocks = {"block_size": 4, "num_random_blocks": 1}
+    point = Point("BigBirdModel", BIG_BIRD | blocks | changes, (1, 17, 28))
+    torch.manual_seed(1)
+    model = transformers.BigBirdModel(transformers.BigBirdConfig(**point.config)).eval()
+    model.save_pretrained(folder)
+    return model.double(), point
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_longest_sequence_of_big_bird_has_full_attention(backend: str, tmp_path: Path) -> None:
+    model, point = big_bird(tmp_path / "model")
+    told = r"block-sparse in sequences of more than 28 tokens.*at most 28 of its 64 tokens"
+    with pytest.warns(LengthWarning, match=told) as warnings:
+        folder = read_folder(tmp_path / "model")
+    assert len(warnings) == 1
+    assert folder.spec.max_length == 28
+    check_equal(BACKENDS[backend](folder), point, theirs(model, point))
+
+    # Beyond that, transformers sees fewer positions.
+    ids = torch.arange(29)[None]
+    sparse = transformers.BigBirdModel(model.config).double().eval()
+    sparse.load_state_dict(model.state_dict())
+    assert sparse(ids).last_hidden_state.sub(model(ids).last_hidden_state).abs().max() > 1e-4
+
+
+def test_an_exported_big_bird_has_the_positions_that_bothways_takes(tmp_path: Path) -> None:
+    _, point = big_bird(tmp_path / "model")
+    with pytest.warns(LengthWarning):
+        folder = read_folder(tmp_path / "model")
+    export(folder, tmp_path / "out", "transformers")
+    again = transformers.BigBirdModel.from_pretrained(tmp_path / "out")
+    assert again.config.attention_type == "original_full"
+    assert again.config.max_position_embeddings == 28
+    check_equal(BACKENDS["reference"](folder), point, theirs(again.double().eval(), point))
+    assert read_folder(tmp_path / "out").config == folder.config  # without a warning
+
+
+def test_big_bird_with_full_attention_takes_all_its_positions(tmp_path: Path) -> None:
+    big_bird(tmp_path / "model", attention_type="original_full")
+    assert read_folder(tmp_path / "model").spec.max_length == 64
+    big_bird(tmp_path / "short", max_position_embeddings=20)
+    assert read_folder(tmp_path / "short").spec.max_length == 20
+    edit_config(tmp_path / "short", {"attention_type": "linear"})
+    with pytest.raises(UnsupportedModel, match="attention_type='linear'"):
+        read_folder(tmp_path / "short")
+
+
+def test_padding_to_windows_changes_no_vector_of_longformer(
+    roberta_folder: Path, tmp_path: Path
+) -> None:
+    """Of a batch that sentence-transformers pads, and transformers pads to the window again."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
+    shutil.copytree(roberta_folder, tmp_path / "base")
+    vocabulary = transformers.RobertaTokenizerFast.from_pretrained(roberta_folder)
+    torch.manual_seed(1)
+    config = LONGFORMER | {"vocab_size": len(vocabulary), "attention_window": [4, 16, 8]}
+    config |= {"max_position_embeddings": 42}
+    model = transformers.LongformerModel(transformers.LongformerConfig(**config)).eval()
+    torch.nn.init.normal_(model.embeddings.position_embeddings.weight)
+    model.save_pretrained(tmp_path / "base")
+    modules = [Transformer(str(tmp_path / "base"), max_seq_length=40), Pooling(16, "mean")]
+    SentenceTransformer(modules=modules, device="cpu").save_pretrained(
+        str(tmp_path / "model"), create_model_card=False
+    )
+    texts = ["the river", "the river bank " * 9, "a", "river bank " * 40]
+    theirs = SentenceTransformer(str(tmp_path / "model"), device="cpu", local_files_only=True)
+    with pytest.warns(TruncationWarning):
+        found = bothways.load(tmp_path / "model").encode(texts)
+    np.testing.assert_allclose(found, theirs.encode(texts), rtol=0, atol=TOLERANCE)
+
+
 class GatedByHalves(torch.nn.Module):
     """The feed-forward of Nucleotide Transformer v2 (Dalla-Torre et al. 2025): SwiGLU."""
 
@@ -682,11 +902,10 @@ def test_the_rounded_frequencies_of_esm2_matter(scratch: Path) -> None:
 REQUIRED = {"esm": {"vocab_size": 33, "pad_token_id": 1}}
 """What the configs of a family cannot do without."""
 
-PUBLISHED_ONLY = {"jina_bert", "mosaic_bert"}
-"""Families without a class in transformers."""
 
-
-@pytest.mark.parametrize("model_type", sorted(FAMILIES.keys() - PUBLISHED_ONLY))
+@pytest.mark.parametrize(
+    "model_type", [name for name, family in FAMILIES.items() if family.in_transformers]
+)
 def test_an_absent_field_stands_for_what_transformers_takes_it_for(model_type: str) -> None:
     minimal = {"model_type": model_type} | REQUIRED.get(model_type, {})
     config = transformers.AutoConfig.for_model(**minimal)

@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from safetensors.numpy import load_file
 
+import bothways
 from bothways.checkpoints import ModelBundle, export, read_folder
+from bothways.errors import InputError
 from bothways.inference.backends import Backend
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import HeadTask, head_layout
@@ -32,6 +35,7 @@ TOLERANCE = 1e-5
 
 VOCABULARY = 60
 LENGTHS = (1, 2, 7, 16)
+IDS = np.arange(5, 12)
 
 SMALL = {
     "vocab_size": VOCABULARY,
@@ -55,6 +59,8 @@ MODERN = SMALL | {"bos_token_id": 2, "eos_token_id": 3, "cls_token_id": 2, "sep_
 DEBERTA = SMALL | {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
 DEBERTA |= {"position_buckets": 6, "share_att_key": True, "position_biased_input": False}
 DEBERTA_V1 = SMALL | {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
+
+LONGFORMER = SMALL | {"attention_window": 4}
 
 STEMS: dict[str, dict[str, Any]] = {
     "Bert": SMALL,
@@ -84,6 +90,7 @@ STEMS: dict[str, dict[str, Any]] = {
     "Esmc": SMALL,
     "DebertaV2": DEBERTA,
     "Deberta": DEBERTA_V1,
+    "BigBird": SMALL,
 }
 GROUPED = SMALL | {"num_key_value_heads": 2, "head_dim": 6}
 SIZES: dict[str, Any] = {
@@ -143,6 +150,11 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], HeadTask]] = {
         STEMS["EuroBert"] | LABELS | {"classifier_pooling": "bos"},
         "classes",
     ),
+    "eurobert, late": (
+        "EuroBertForSequenceClassification",
+        STEMS["EuroBert"] | LABELS | {"classifier_pooling": "late"},
+        "classes",
+    ),
     "eurobert, tied": (
         "EuroBertForMaskedLM",
         STEMS["EuroBert"] | {"tie_word_embeddings": True, "mlp_bias": True},
@@ -171,6 +183,9 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], HeadTask]] = {
         DEBERTA_V1 | {"num_labels": 1},
         "values",
     ),
+    "longformer, tokens": ("LongformerForMaskedLM", LONGFORMER, "masked_tokens"),
+    "longformer, tags": ("LongformerForTokenClassification", LONGFORMER | LABELS, "tags"),
+    "big bird, two heads": ("BigBirdForPreTraining", SMALL, "masked_tokens"),
     "several labels": (
         "BertForSequenceClassification",
         SMALL | LABELS | {"problem_type": "multi_label_classification"},
@@ -294,6 +309,33 @@ def test_a_class_that_bothways_does_not_run_is_left_unread(scratch: Path) -> Non
     folder = read_folder(scratch / "choice")
     assert folder.spec.heads == ()
     assert "architectures=['BertForMultipleChoice']" in folder.unread_heads
+
+
+@pytest.mark.parametrize(
+    ("class_name", "config", "reason"),
+    [
+        ("LongformerForSequenceClassification", LONGFORMER, "its first position attends globally"),
+        ("LongformerForQuestionAnswering", LONGFORMER, "the question attends globally"),
+        ("BigBirdForQuestionAnswering", SMALL, "its head has a feed-forward layer of its own"),
+    ],
+)
+def test_a_head_that_is_refused_is_named_with_the_reason_and_kept(
+    class_name: str, config: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    model = getattr(transformers, class_name)
+    model = model(model.config_class(**config))
+    model.save_pretrained(tmp_path / "model")
+    folder = read_folder(tmp_path / "model")
+    assert folder.spec.heads == ()
+    assert f"{class_name}: {reason}" in folder.unread_heads
+    encoder = bothways.load(tmp_path / "model")
+    predict = encoder.answer if "Answering" in class_name else encoder.classify
+    with pytest.raises(InputError, match=f"{class_name}: {reason}"):
+        predict(*[IDS, IDS][: 2 if "Answering" in class_name else 1])
+    export(folder, tmp_path / "out", "transformers")
+    before, after = (load_file(tmp_path / name / "model.safetensors") for name in ("model", "out"))
+    assert after.keys() == before.keys()
+    assert all(np.array_equal(after[name], array) for name, array in before.items())
 
 
 TRAINED = {

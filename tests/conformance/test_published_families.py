@@ -46,14 +46,16 @@ class Published:
     family: the name of its family in bothways. config: its config.json, as published but for sizes.
     shapes: of the weights of a layer. layer(x_LD, w, name): the layer with weights under a name.
     layers, prefix: what its file puts before the names of layers, and of the whole encoder.
-    norm: name of the embeddings' norm. first_position: row of the first position in the table of
-    positions; None for no table. segments: number of token types. heads: shapes of theirs.
+    second: the shapes of the second layer, where they differ. norm: name of the embeddings' norm.
+    first_position: row of the first position in the table of positions; None for no table.
+    segments: number of token types. heads: shapes of theirs.
     """
 
     family: str
     config: dict[str, Any]
     shapes: dict[str, tuple[int, ...]]
     layer: Callable[[torch.Tensor, Weights, str], torch.Tensor]
+    second: dict[str, tuple[int, ...]] | None = None
     layers: str = "encoder.layer"
     prefix: str = "bert."
     norm: str = "embeddings.LayerNorm"
@@ -75,7 +77,8 @@ class Published:
         if self.segments:
             names["embeddings.token_type_embeddings.weight"] = (self.segments, D)
         for i in range(LAYERS):
-            names |= {f"{self.layers}.{i}.{name}": shape for name, shape in self.shapes.items()}
+            shapes = self.second if i == 1 and self.second is not None else self.shapes
+            names |= {f"{self.layers}.{i}.{name}": shape for name, shape in shapes.items()}
         return {self.prefix + name: shape for name, shape in names.items()} | self.heads
 
 
@@ -171,6 +174,32 @@ def flash_layer(x: torch.Tensor, w: Weights, i: str, base: float | None = 20_000
     return norm(x + inner, w, f"{i}.norm2", 1e-5)
 
 
+def nomic_layer(x: torch.Tensor, w: Weights, i: str, chosen: int = 2) -> torch.Tensor:
+    """Nussbaum and Duderstadt 2025, section 3; `chosen` experts of each position."""
+    frequencies = 10_000.0 ** (-2 * torch.arange(K // 2, dtype=torch.float64) / K)
+    q, k, v = linear(x, w, f"{i}.attn.Wqkv").chunk(3, -1)
+    mixed = linear(
+        attend(rotated(q, frequencies), rotated(k, frequencies), v), w, f"{i}.attn.out_proj"
+    )
+    x = norm(x + mixed, w, f"{i}.norm1", 1e-5)
+    if f"{i}.mlp.fc1.weight" in w:
+        inner = linear(gelu(linear(x, w, f"{i}.mlp.fc1")), w, f"{i}.mlp.fc2")
+    else:
+        inner = torch.stack([experts(row, w, f"{i}.mlp", chosen) for row in x])
+    return norm(x + inner, w, f"{i}.norm2", 1e-5)
+
+
+def experts(x_D: torch.Tensor, w: Weights, name: str, chosen: int) -> torch.Tensor:
+    """The experts of one position: softmax, then the largest, whose sum is not made 1."""
+    p = torch.softmax(w[f"{name}.router.layer.weight"] @ x_D, 0)
+    y = w[f"{name}.experts.bias"]
+    for expert in p.argsort(descending=True)[:chosen].tolist():
+        rows = slice(expert * F, (expert + 1) * F)
+        hidden = gelu(w[f"{name}.experts.mlp.w1"][rows] @ x_D)
+        y = y + p[expert] * (hidden @ w[f"{name}.experts.mlp.w2"][rows])
+    return y
+
+
 def with_bias(*names: tuple[str, int, int]) -> dict[str, tuple[int, ...]]:
     """Shapes of linear maps: name, outputs, inputs."""
     shapes: dict[str, tuple[int, ...]] = {}
@@ -250,6 +279,66 @@ FLASH = BERT_SIZES | {
 FLASH_SHAPES = with_bias(
     ("mixer.Wqkv", 3 * D, D), ("mixer.out_proj", D, D), ("mlp.fc1", F, D), ("mlp.fc2", D, F)
 ) | norms("norm1", "norm2")
+
+NOMIC_CODE = "nomic-ai/nomic-bert-2048--"
+NOMIC = {
+    "activation_function": "gelu",
+    "architectures": ["NomicBertModel"],
+    "attn_pdrop": 0.0,
+    "auto_map": {
+        "AutoConfig": NOMIC_CODE + "configuration_hf_nomic_bert.NomicBertConfig",
+        "AutoModel": NOMIC_CODE + "modeling_hf_nomic_bert.NomicBertModel",
+        "AutoModelForMaskedLM": NOMIC_CODE + "modeling_hf_nomic_bert.NomicBertForPreTraining",
+    },
+    "causal": False,
+    "expert_choice_router": False,
+    "ffn_div": 1.0,
+    "layer_norm_epsilon": 1e-5,
+    "layer_norm_eps": 1e-5,
+    "mlp_fc1_bias": True,
+    "mlp_fc2_bias": True,
+    "model_type": "nomic_bert",
+    "moe_every_n_layers": 2,
+    "moe_impl": "megablocks",
+    "moe_normalize_expert_weights": False,
+    "moe_resid_pdrop": 0.0,
+    "moe_top_k": 2,
+    "n_embd": D,
+    "n_head": H,
+    "n_inner": F,
+    "n_layer": LAYERS,
+    "n_positions": 64,
+    "num_experts": 8,
+    "num_shared_experts": 0,
+    "pad_vocab_size_multiple": 4,
+    "parallel_block": False,
+    "prenorm": False,
+    "qkv_proj_bias": True,
+    "resid_pdrop": 0.0,
+    "rotary_emb_base": 10000.0,
+    "rotary_emb_fraction": 1.0,
+    "rotary_emb_interleaved": False,
+    "rotary_emb_scale_base": None,
+    "rotary_scaling_factor": None,
+    "router_aux_loss_coef": 0.1,
+    "type_vocab_size": 1,
+    "use_flash_attn": True,
+    "vocab_size": VOCABULARY,
+}
+NOMIC_ATTENTION = with_bias(("attn.Wqkv", 3 * D, D), ("attn.out_proj", D, D)) | norms(
+    "norm1", "norm2"
+)
+NOMIC_SHAPES = NOMIC_ATTENTION | with_bias(("mlp.fc1", F, D), ("mlp.fc2", D, F))
+
+
+def nomic_experts(count: int) -> dict[str, tuple[int, ...]]:
+    return NOMIC_ATTENTION | {
+        "mlp.router.layer.weight": (count, D),
+        "mlp.experts.mlp.w1": (count * F, D),
+        "mlp.experts.mlp.w2": (count * F, D),
+        "mlp.experts.bias": (D,),
+    }
+
 
 MODELS = {
     "jina-embeddings-v2": Published(
@@ -351,6 +440,40 @@ MODELS = {
         norm="emb_ln",
         segments=1,
     ),
+    "nomic-embed-text-v2-moe": Published(
+        "nomic_bert_moe",
+        NOMIC,
+        NOMIC_SHAPES,
+        nomic_layer,
+        second=nomic_experts(8),
+        layers="encoder.layers",
+        prefix="",
+        norm="emb_ln",
+        segments=1,
+    ),
+    "nomic, one of three experts, masked tokens": Published(
+        "nomic_bert_moe",
+        NOMIC | {"num_experts": 3, "moe_top_k": 1, "architectures": ["NomicBertForPreTraining"]},
+        NOMIC_SHAPES,
+        lambda x, w, i: nomic_layer(x, w, i, 1),
+        second=nomic_experts(3),
+        layers="encoder.layers",
+        norm="emb_ln",
+        segments=1,
+        heads={name.replace("LayerNorm", "layer_norm"): s for name, s in BERT_MASKED.items()}
+        | {"cls.predictions.decoder.bias": (VOCABULARY,)},
+    ),
+    "nomic, no experts, classes": Published(
+        "nomic_bert_moe",
+        {name: value for name, value in NOMIC.items() if "moe" not in name and "exp" not in name}
+        | {"architectures": ["NomicBertForSequenceClassification"], "num_labels": 1},
+        NOMIC_SHAPES,
+        nomic_layer,
+        layers="encoder.layers",
+        norm="emb_ln",
+        segments=1,
+        heads=with_bias(("classifier", 1, D)),
+    ),
 }
 
 
@@ -437,7 +560,9 @@ def test_the_heads_equal_the_formulas(built: Built) -> None:
     elif built.model.heads:
         name = "cls.predictions"
         inner = linear(x, weights, f"{name}.transform.dense")
-        inner = norm(gelu(inner), weights, f"{name}.transform.LayerNorm")
+        names = (f"{name}.transform.{part}" for part in ("LayerNorm", "layer_norm"))
+        norm_name = next(each for each in names if f"{each}.weight" in weights)
+        inner = norm(gelu(inner), weights, norm_name, built.model.config["layer_norm_eps"])
         table = weights[f"{built.model.prefix}embeddings.word_embeddings.weight"]
         bias = weights.get(f"{name}.bias", weights.get(f"{name}.decoder.bias"))
         assert bias is not None

@@ -20,16 +20,17 @@ BACKENDS = {
 VARIANTS = literal_fields(EncoderConfig)
 CHOICES = {choice for choices in VARIANTS.values() for choice in choices}
 
-_ELSEWHERE = {"rotary_precision", "convolution_activation"}
+IN_CONFIG = {"rotary_precision", "rotary_scaling", "convolution_activation"}
+"""Fields that `EncoderConfig.rotation` resolves for all backends, and one that is resolved as
+`activation` is."""
+
 RESOLVED = {
-    "reference": set(VARIANTS) - _ELSEWHERE,
-    "nn": set(VARIANTS) - _ELSEWHERE,
+    "reference": set(VARIANTS) - IN_CONFIG,
+    "nn": set(VARIANTS) - IN_CONFIG,
     "native": {"input", "position_embedding", "attention_positions"},
-    "onnx": set(VARIANTS) - _ELSEWHERE,
+    "onnx": set(VARIANTS) - IN_CONFIG,
 }
-"""The fields that each backend resolves. `EncoderConfig.rotary_frequencies` resolves
-`rotary_precision` for all of them, and what resolves `activation` resolves
-`convolution_activation`; the native engine resolves the other fields in C++."""
+"""The fields that each backend resolves; the native engine resolves the other fields in C++."""
 
 
 def nodes(source: str) -> Iterator[ast.AST]:

@@ -1,6 +1,8 @@
 """The same calls on bothways' `SparseEncoder` and on sentence-transformers' own."""
 
 import inspect
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,16 @@ def test_encode_gives_the_same(inputs: Any, options: dict[str, Any], both: Both)
 def test_queries_and_documents_get_the_same_prompts(both: Both) -> None:
     assert_same_tensors(*(m.encode_query(TEXTS) for m in both))
     assert_same_tensors(*(m.encode_document(TEXTS) for m in both))
+
+
+def test_the_saved_number_of_terms_is_kept(folder: Path, tmp_path: Path) -> None:
+    saved = shutil.copytree(folder, tmp_path / "model")
+    file = saved / "config_sentence_transformers.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"max_active_dims": 3}))
+    both = load_both("SparseEncoder", saved)
+    for options in ({}, {"max_active_dims": 5}, {"max_active_dims": 99}):
+        assert_same_tensors(*(m.encode(TEXTS, **options) for m in both))
+    assert both.ours.max_active_dims == both.theirs.max_active_dims == 3
 
 
 @pytest.mark.parametrize("top_k", [None, 2])

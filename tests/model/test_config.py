@@ -45,6 +45,19 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"convolution_groups": 3}, "convolution_groups=3: expected a divisor of d_model=8"),
     ({"convolution_groups": 0}, "convolution_groups=0: expected a divisor of d_model=8"),
     ({"head_size": 0}, "head_size=0: expected at least 1 or None"),
+    ({"rotary_magnitude": 0.0}, "rotary_magnitude=0.0: expected a finite number above 0"),
+    ({"rotary_scaling": "yarn", "rotary_turns": (2.0,)}, "rotary_turns=(2.0,): expected two"),
+    ({"rotary_scaling": "llama3", "rotary_original_length": 0}, "rotary_original_length=0"),
+    ({"rotary_scaling": "longrope", "rotary_pair_factors": (1.0, -1.0)}, "2 finite numbers above"),
+    ({"num_experts": 2}, "num_experts=2 and expert_blocks=(): expected at least one"),
+    ({"expert_blocks": (0,)}, "num_experts=0 and expert_blocks=(0,): expected at least one"),
+    (
+        {"num_experts": 2, "experts_per_token": 3, "expert_blocks": (0,)},
+        "experts_per_token=3: expected 1 to num_experts=2",
+    ),
+    ({"num_experts": 2, "experts_per_token": 1, "expert_blocks": (99,)}, "expert_blocks=(99,)"),
+    ({"num_experts": 2, "experts_per_token": 1, "expert_blocks": (1, 0)}, "expected rising"),
+    ({"num_experts": 2, "experts_per_token": 1, "expert_blocks": (0,), "gated": True}, "gated"),
     ({"num_key_value_heads": 3}, "num_key_value_heads=3: expected a divisor of num_heads=2"),
     ({"num_key_value_heads": 0}, "num_key_value_heads=0: expected a divisor of num_heads=2"),
     ({"attention_scale": 0.0}, "attention_scale=0.0: expected a finite number above 0"),
@@ -192,14 +205,14 @@ def test_rotary_frequencies_are_powers_of_the_base() -> None:
         attention_positions="rotary",
         rotary_base=16.0,
     )
-    assert config.rotary_frequencies(0) == (1.0, 0.5, 0.25, 0.125)
+    assert config.rotation(0).frequencies == (1.0, 0.5, 0.25, 0.125)
 
 
 def test_rotary_frequencies_are_divided_by_the_factor() -> None:
     config = EncoderConfig(
         **SMALL | {"d_model": 16}, attention_positions="rotary", rotary_base=16.0, rotary_factor=4.0
     )
-    assert config.rotary_frequencies(0) == (0.25, 0.125, 0.0625, 0.03125)
+    assert config.rotation(0).frequencies == (0.25, 0.125, 0.0625, 0.03125)
 
 
 def test_rotary_frequencies_can_be_rounded_to_half_precision() -> None:
@@ -209,8 +222,8 @@ def test_rotary_frequencies_can_be_rounded_to_half_precision() -> None:
         "attention_positions": "rotary",
         "rotary_base": 1000.0,
     }
-    exact = EncoderConfig(**fields).rotary_frequencies(0)
-    rounded = EncoderConfig(**fields, rotary_precision="float16").rotary_frequencies(0)
+    exact = EncoderConfig(**fields).rotation(0).frequencies
+    rounded = EncoderConfig(**fields, rotary_precision="float16").rotation(0).frequencies
     half_epsilon = 2.0**-11
     for a, b in zip(exact, rounded, strict=True):
         assert abs(a - b) <= half_epsilon * a

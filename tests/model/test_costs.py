@@ -70,6 +70,16 @@ CONFIGS = {
         windows=(None, 2, None),
     ),
     "convolution": dataclasses.replace(PLAIN, convolution_kernel_size=3),
+    "experts": EncoderConfig(
+        num_layers=3,
+        num_heads=2,
+        d_model=8,
+        d_ff=16,
+        vocab_size=10,
+        num_experts=4,
+        experts_per_token=2,
+        expert_blocks=(0, 2),
+    ),
     "series": EncoderConfig(
         num_layers=1, num_heads=2, d_model=8, d_ff=16, input="vectors", num_channels=3
     ),
@@ -148,6 +158,15 @@ def test_disentangled_attention_costs_products_with_each_distance_up_to_its_tabl
     assert parameters_by_part(config)["attention"] - parameters_by_part(
         dataclasses.replace(PLAIN, num_layers=3)
     )["attention"] == 24 * 8 + 3 * 2 * (8 * 8 + 8)
+
+
+def test_only_the_experts_of_a_token_cost_operations() -> None:
+    """Two layers with a router and 2 of 4 experts, and a layer without."""
+    cost = operations(CONFIGS["experts"])
+    assert cost.fixed == 3 * 4 * 64 + 2 * (8 * 4 + 2 * 2 * 8 * 16) + 2 * 8 * 16
+    parts = parameters_by_part(CONFIGS["experts"])
+    assert parts["feed-forward"] == 2 * (4 * 8 + 4 * 2 * 8 * 16 + 8) + 2 * 8 * 16 + 16 + 8
+    assert bytes_per_token(CONFIGS["experts"]) == 4 * (4 * 8 + 2 * 16 + 3 * 8)
 
 
 def test_a_series_costs_a_product_with_its_channels() -> None:

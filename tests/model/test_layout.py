@@ -179,3 +179,21 @@ def test_a_norm_of_all_heads_is_as_wide_as_they_are() -> None:
     assert names["blocks.0.attention.key_norm.weight"] == (2,)
     assert names["blocks.0.attention_norm.bias"] == (8,)
     assert "final_norm.bias" not in names
+
+
+def test_the_names_of_experts_are_a_contract() -> None:
+    names = _names(num_experts=5, experts_per_token=2, expert_blocks=(1,))
+    assert {name for name in names if name.startswith("blocks.1.feed_forward.")} == {
+        "blocks.1.feed_forward.router.weight",
+        "blocks.1.feed_forward.experts.up.weight",
+        "blocks.1.feed_forward.experts.down.weight",
+        "blocks.1.feed_forward.experts.bias",
+    }
+    assert names["blocks.1.feed_forward.router.weight"] == (5, 4)
+    assert names["blocks.1.feed_forward.experts.up.weight"] == (30, 4)
+    assert names["blocks.1.feed_forward.experts.down.weight"] == (30, 4)
+    assert names["blocks.0.feed_forward.down.weight"] == (4, 6)
+    without = _names(
+        num_experts=5, experts_per_token=2, expert_blocks=(1,), feed_forward_bias=False
+    )
+    assert "blocks.1.feed_forward.experts.bias" not in without

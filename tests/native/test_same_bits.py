@@ -45,6 +45,10 @@ CONFIGS = {
         norm="rms", norm_placement="sandwich", query_key_norm="head",
         attention_direction="causal", windows=(None, 30),
     ),
+    "experts": EncoderConfig(
+        num_layers=2, num_heads=2, d_model=24, d_ff=32, max_length=400, vocab_size=50,
+        num_experts=5, experts_per_token=2, expert_blocks=(0, 1),
+    ),
 }  # fmt: skip
 LENGTHS = [1, 2, 3, 5, 7, 13, 14, 15, 16, 17, 29, 31, 33, 64, 65, 100, 127, 129, 257, 400]
 BATCHES = 300

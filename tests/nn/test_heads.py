@@ -37,6 +37,16 @@ HEADS = {
         pooling="cls",
         labels=("x", "y"),
     ),
+    "late": Head(
+        task="values",
+        layers=(
+            HeadLayer(name="heads.pooler", outputs=D, activation="gelu"),
+            HeadLayer(name="heads.classifier", outputs=2),
+        ),
+        pooling="mean",
+        labels=("x", "y"),
+        pools_outputs=True,
+    ),
     "nested": Head(
         task="tags",
         layers=(

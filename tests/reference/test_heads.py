@@ -6,10 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from sentence_transformers.sparse_encoder.modules import SpladePooling
 from torch.nn import functional as F  # noqa: N812
 
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import Head, HeadActivation, HeadLayer, HeadTask, head_layout
+from bothways.model.terms import TermActivation, TermPooling, TermWeighting
 from bothways.reference import head_outputs, probabilities, term_weights
 
 EXACT = 1e-12
@@ -117,6 +119,22 @@ def test_term_weights_are_the_maximum_of_the_saturated_logits() -> None:
     found = term_weights(logits)
     np.testing.assert_allclose(found, directly, rtol=0, atol=EXACT)
     assert found[4] == 0
+
+
+@pytest.mark.parametrize("pooling", ["max", "sum"])
+@pytest.mark.parametrize("activation", ["relu", "log1p_relu"])
+def test_term_weights_are_those_of_sentence_transformers(
+    pooling: TermPooling, activation: TermActivation
+) -> None:
+    logits = 5 * np.random.default_rng(3).standard_normal((7, 30))
+    module = SpladePooling(pooling, activation).eval()
+    features = {
+        "token_embeddings": torch.tensor(logits)[None],
+        "attention_mask": torch.ones(1, 7, dtype=torch.int64),
+    }
+    expected = module(features)["sentence_embedding"][0].numpy()
+    found = term_weights(logits, TermWeighting(pooling=pooling, activation=activation))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=EXACT)
 
 
 def test_fewer_terms_of_the_error_function_do_for_single_precision() -> None:

@@ -19,6 +19,13 @@ DIFFERENCE = 1e-9
 """Far above float64 rounding, and below the effect of frequencies rounded to half precision."""
 NEEDED: dict[str, dict[str, Any]] = {
     "rotary_precision": {"attention_positions": "rotary"},
+    "rotary_scaling": {
+        "attention_positions": "rotary",
+        "rotary_factor": 4.0,
+        "rotary_original_length": 40,
+        "rotary_turns": (0.1, 4.0),
+        "rotary_pair_factors": (1.0, 1.5, 2.0),
+    },
     "norm": {"norm_bias": False},
     "convolution_activation": {"convolution_kernel_size": 3},
 }
@@ -62,4 +69,4 @@ def test_any_two_values_of_a_variant_give_different_outputs(
 
 def test_every_pair_of_every_variant_is_compared() -> None:
     count = sum(math.comb(len(choices), 2) for choices in literal_fields(EncoderConfig).values())
-    assert len(PAIRS) == count == 1 + 3 + 10 + 1 + 1 + 3 + 6 + 3 + 1 + 10
+    assert len(PAIRS) == count == 1 + 3 + 10 + 1 + 1 + 6 + 3 + 6 + 3 + 1 + 10

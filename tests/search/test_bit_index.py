@@ -9,31 +9,16 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from tests.support.folder_search import QUERIES, opened, search, search_by_index
 from tests.support.vector_parts import ORIGIN, clustered, write_part
 
 from bothways import native
 from bothways.errors import DataFileError, InputError
-from bothways.files import Condition, SearchHit, find_like, find_nearest, find_nearest_many
+from bothways.files import Condition, find_like, find_nearest, find_nearest_many
 from bothways.files.vector_folder import VectorFolder
 from bothways.files.vector_form import VectorForm, hash_ranges
 from bothways.model.quantization import quantization_ranges
-from bothways.search import BitIndex, build_index, open_index
-
-QUERIES = clustered(5, 3)
-
-
-def opened(folder: str) -> BitIndex:
-    index = open_index(folder)
-    assert index is not None
-    return index
-
-
-def search(folder: str, k: int = 5, **options: Any) -> list[list[SearchHit]]:
-    return find_nearest_many(folder, QUERIES, ORIGIN, k, **options)
-
-
-def search_by_index(folder: str, k: int = 5, **options: Any) -> list[list[SearchHit]]:
-    return search(folder, k, index=opened(folder), **options)
+from bothways.search import build_index, open_index
 
 
 def bits_of(folder: str) -> dict[str, int]:

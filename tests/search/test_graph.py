@@ -9,29 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.support.vector_parts import ORIGIN, clustered, write_part
+from tests.support.folder_search import QUERIES, opened, search, search_by_index
+from tests.support.vector_parts import clustered, write_part
 
 from bothways.errors import DataFileError
-from bothways.files import Condition, SearchHit, find_nearest_many
-from bothways.search import BitIndex, build_index, open_index
+from bothways.files import Condition
+from bothways.search import build_index, open_index
 
 pytest.importorskip("usearch", reason="usearch is not installed; make test-extras installs it")
-
-QUERIES = clustered(5, 3)
-
-
-def opened(folder: str) -> BitIndex:
-    index = open_index(folder)
-    assert index is not None
-    return index
-
-
-def search(folder: str, k: int = 5, **options: Any) -> list[list[SearchHit]]:
-    return find_nearest_many(folder, QUERIES, ORIGIN, k, **options)
-
-
-def search_by_graph(folder: str, k: int = 5, **options: Any) -> list[list[SearchHit]]:
-    return search(folder, k, index=opened(folder), **options)
 
 
 def graphs(folder: str) -> dict[str, int]:
@@ -56,8 +41,8 @@ def test_a_graph_finds_the_nearest_rows_with_their_exact_scores(
     assert report.graph_recall.value > 0.99
     exact = search(folder)
     request.getfixturevalue("without_bits")
-    assert search_by_graph(folder) == exact
-    assert [hits[:1] for hits in exact] == search_by_graph(folder, 1)
+    assert search_by_index(folder) == exact
+    assert [hits[:1] for hits in exact] == search_by_index(folder, 1)
 
 
 def test_the_recall_of_the_graph_is_that_of_its_candidates(folder: str) -> None:
@@ -74,7 +59,7 @@ def test_signs_serve_for_a_selection_and_without_usearch(
 ) -> None:
     build_index(folder, graph=True)
     row_id = search(folder, 200)[0][150].id
-    (hits, *_) = search_by_graph(folder, where=[Condition("id", row_id)])
+    (hits, *_) = search_by_index(folder, where=[Condition("id", row_id)])
     assert [hit.id for hit in hits] == [row_id]
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "usearch.index", None)
@@ -100,8 +85,8 @@ def test_parts_that_the_graph_lacks_are_searched_by_their_signs(folder: str) -> 
     build_index(folder)
     assert graphs(folder) == before
     assert opened(folder).missing_parts() == []
-    assert [hits[0].id for hits in search_by_graph(folder)] == [f"part-00/{n}" for n in range(5)]
-    assert search_by_graph(folder) == search(folder)
+    assert [hits[0].id for hits in search_by_index(folder)] == [f"part-00/{n}" for n in range(5)]
+    assert search_by_index(folder) == search(folder)
 
 
 def test_new_parts_are_added_and_the_rest_is_kept(
@@ -124,26 +109,26 @@ def test_new_parts_are_added_and_the_rest_is_kept(
     assert sum(count for count, _, _ in added) == 305
     assert {part for _, part, _ in added} == {2}
     assert len(graphs(folder)) == 1
-    assert search_by_graph(folder) == search(folder)
+    assert search_by_index(folder) == search(folder)
 
 
 def test_a_graph_of_which_much_is_gone_is_built_again(folder: str) -> None:
     build_index(folder, graph=True)
     write_part(Path(folder, "part-1.parquet"), clustered(1400, 9))
-    assert search_by_graph(folder) == search(folder)
+    assert search_by_index(folder) == search(folder)
     build_index(folder, graph=True)
     fields = json.loads(Path(folder, "_index", "index.json").read_text())
     assert [(name, rows) for name, _, rows in fields["graph"]["parts"]] == [
         ("part-0.parquet", 1500), ("part-1.parquet", 1400)
     ]  # fmt: skip
-    assert search_by_graph(folder) == search(folder)
+    assert search_by_index(folder) == search(folder)
 
 
 def test_rows_of_a_removed_part_are_not_found(folder: str) -> None:
     write_part(Path(folder, "part-2.parquet"), clustered(600, 5))
     build_index(folder, graph=True)
     Path(folder, "part-2.parquet").unlink()
-    assert search_by_graph(folder) == search(folder)
+    assert search_by_index(folder) == search(folder)
 
 
 def test_zero_and_huge_vectors_have_their_scores(folder: str) -> None:
@@ -153,8 +138,8 @@ def test_zero_and_huge_vectors_have_their_scores(folder: str) -> None:
     vectors[5] = QUERIES[1] * np.float32(1e-25)
     write_part(Path(folder, "part-0.parquet"), vectors)
     build_index(folder, graph=True)
-    assert search_by_graph(folder) == search(folder)
-    assert [hits[0].id for hits in search_by_graph(folder)[:2]] == ["part-0/4", "part-0/5"]
+    assert search_by_index(folder) == search(folder)
+    assert [hits[0].id for hits in search_by_index(folder)[:2]] == ["part-0/4", "part-0/5"]
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2])
@@ -162,7 +147,7 @@ def test_few_rows_have_a_graph(tmp_path: Path, rows: int) -> None:
     write_part(tmp_path / "v.parquet", clustered(rows, 0))
     report = build_index(str(tmp_path), graph=True)
     assert (report.graph_recall is None) == (rows < 2)
-    assert search_by_graph(str(tmp_path)) == search(str(tmp_path))
+    assert search_by_index(str(tmp_path)) == search(str(tmp_path))
 
 
 @pytest.mark.parametrize("size", [None, 0, 100])
@@ -174,9 +159,9 @@ def test_a_damaged_graph_is_an_error_and_is_built_again(folder: str, size: int |
     else:
         os.truncate(path, size)
     with pytest.raises(DataFileError, match=r"\.usearch: .*index the folder again"):
-        search_by_graph(folder)
+        search_by_index(folder)
     build_index(folder, graph=True)
-    assert search_by_graph(folder) == search(folder)
+    assert search_by_index(folder) == search(folder)
 
 
 def test_a_file_that_is_no_graph_is_an_error(folder: str) -> None:
@@ -184,7 +169,7 @@ def test_a_file_that_is_no_graph_is_an_error(folder: str) -> None:
     (path,) = Path(folder, "_index").glob("*.usearch")
     path.write_bytes(b"x" * path.stat().st_size)
     with pytest.raises(DataFileError, match=r"\.usearch: .*index the folder again"):
-        search_by_graph(folder)
+        search_by_index(folder)
 
 
 @pytest.mark.parametrize(
@@ -217,4 +202,4 @@ def test_a_graph_of_another_origin_is_refused(folder: str) -> None:
     with pytest.raises(DataFileError, match=r"index\.json: indexes vectors with prompt ''"):
         search(folder, index=index)
     build_index(folder, graph=True)
-    assert search_by_graph(folder) == search(folder)
+    assert search_by_index(folder) == search(folder)

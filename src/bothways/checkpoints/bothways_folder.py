@@ -8,6 +8,7 @@ from bothways.checkpoints.family import MAX_LAYERS
 from bothways.checkpoints.head_architectures import unused_weights
 from bothways.checkpoints.json_fields import LARGEST, Fields
 from bothways.checkpoints.key_table import UNREAD
+from bothways.checkpoints.layer_weights import check_layer_weights
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.weight_files import StoredTensor, read_safetensors, write_safetensors
 from bothways.errors import CheckpointError, ConfigError
@@ -18,6 +19,7 @@ from bothways.model.config import EncoderConfig, EncoderShape, PoolingMode
 from bothways.model.heads import Head
 from bothways.model.late_interaction import LateInteraction
 from bothways.model.old_fields import upgrade_encoder_fields
+from bothways.model.pair_template import PairTemplate
 from bothways.model.pooling import (
     Dense,
     DenseActivation,
@@ -27,6 +29,7 @@ from bothways.model.pooling import (
     Pooling,
 )
 from bothways.model.spec import SIMILARITIES, ModelSpec
+from bothways.model.terms import TermWeighting
 from bothways.model.weights import Weights
 
 __all__ = ["FORMAT_VERSION", "SETTINGS_FILE", "WEIGHTS_FILE", "read_bothways", "write_bothways"]
@@ -86,6 +89,9 @@ def read_bothways(folder: Path) -> ModelBundle:
         dimensions=fields.optional_integer("dimensions", at_least=1),
         empty_token=_empty_token(fields, config),
         late_interaction=_late_interaction(fields),
+        terms=_terms(fields, config),
+        layer_weights=_layer_weights(fields, config),
+        pair_template=_pair_template(fields),
     )
     fields.finish("a bothways folder")
     return ModelBundle.of(
@@ -123,6 +129,12 @@ def write_bothways(folder: Path, model: ModelBundle) -> None:
         settings["empty_token"] = spec.empty_token
     if spec.late_interaction is not None:
         settings["late_interaction"] = spec.late_interaction.to_dict()
+    if spec.terms is not None:
+        settings["terms"] = spec.terms.to_dict()
+    if spec.layer_weights is not None:
+        settings["layer_weights"] = list(spec.layer_weights)
+    if spec.pair_template is not None:
+        settings["pair_template"] = spec.pair_template.to_dict()
     write_json(folder / SETTINGS_FILE, settings)
     write_safetensors(folder / WEIGHTS_FILE, model.all_weights)
 
@@ -164,6 +176,34 @@ def _late_interaction(fields: Fields) -> LateInteraction | None:
     value = fields.raw("late_interaction", None)
     try:
         return None if value is None else LateInteraction.from_dict(value)
+    except ConfigError as error:
+        raise CheckpointError(f"{fields.file}: {error}") from None
+
+
+def _terms(fields: Fields, config: AnyConfig) -> TermWeighting | None:
+    value = fields.raw("terms", None)
+    try:
+        terms = None if value is None else TermWeighting.from_dict(value)
+    except ConfigError as error:
+        raise CheckpointError(f"{fields.file}: {error}") from None
+    if terms is not None and terms.source == "tokens" and config.d_model != 1:
+        raise CheckpointError(
+            f"{fields.file}: terms: source='tokens' needs one number per token, and the encoder "
+            f"has {config.d_model}"
+        )
+    return terms
+
+
+def _layer_weights(fields: Fields, config: AnyConfig) -> tuple[float, ...] | None:
+    if fields.raw("layer_weights", None) is None:
+        return None
+    return check_layer_weights(fields.list("layer_weights"), config.num_layers, fields.file)
+
+
+def _pair_template(fields: Fields) -> PairTemplate | None:
+    value = fields.raw("pair_template", None)
+    try:
+        return None if value is None else PairTemplate.from_dict(value)
     except ConfigError as error:
         raise CheckpointError(f"{fields.file}: {error}") from None
 

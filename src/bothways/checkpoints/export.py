@@ -10,6 +10,7 @@ from bothways.checkpoints.onnx import write_loader_files, write_onnx
 from bothways.checkpoints.reader_files import write_length_limit
 from bothways.checkpoints.readers import open_reader
 from bothways.checkpoints.sentence_transformers_export import write_modules
+from bothways.checkpoints.sparse_static_embedding_folder import write_sparse_static_embedding
 from bothways.checkpoints.static_embedding_folder import write_static_embedding
 from bothways.checkpoints.transformers_export import write_transformers
 from bothways.errors import DataFileError, UnsupportedModel
@@ -88,6 +89,16 @@ def _write(out: Path, model: ModelBundle, to: Format) -> list[str]:
             f"{model.path}: a model of late interaction, which is exported to bothways, or its "
             "encoder to transformers"
         )
+    if to == "onnx" and model.spec.layer_weights is not None:
+        raise UnsupportedModel(
+            f"{model.path}: a mean of several layers, which bothways does not write as a graph; "
+            "export it to sentence-transformers or bothways"
+        )
+    if to == "onnx" and _weighs_tokens(model):
+        raise UnsupportedModel(
+            f"{model.path}: weights of tokens, which need no graph; export them to "
+            "sentence-transformers or bothways"
+        )
     if to == "transformers" and model.spec.empty_token is not None:
         raise UnsupportedModel(
             f"{model.path}: static embeddings, for which transformers has no class; export them "
@@ -98,6 +109,12 @@ def _write(out: Path, model: ModelBundle, to: Format) -> list[str]:
             write_bothways(out, model)
             model.copy_reader_files(out)
             return []
+        case "sentence-transformers" if _weighs_tokens(model):
+            write_sparse_static_embedding(out, model)
+            model.copy_reader_files(out)
+            write_length_limit(out, model.spec.max_length)
+            write_modules(out, model)
+            return []
         case "sentence-transformers" if model.spec.empty_token is not None:
             write_static_embedding(out, model)
             write_modules(out, model)
@@ -106,7 +123,9 @@ def _write(out: Path, model: ModelBundle, to: Format) -> list[str]:
                 for head in model.spec.heads
             ]
         case "transformers" | "sentence-transformers":
-            left_out = write_transformers(out, model)
+            left_out = write_transformers(out, model) + _unwritten_template(model)
+            if to == "transformers" and model.spec.layer_weights is not None:
+                left_out.append("the mean of layers, which transformers has no class for")
             model.copy_reader_files(out)
             write_length_limit(out, model.spec.max_length)
             if to == "sentence-transformers":
@@ -114,9 +133,19 @@ def _write(out: Path, model: ModelBundle, to: Format) -> list[str]:
             return left_out
         case "onnx":
             left_out = write_onnx(out, model, _added_ids(model))
-            return [*left_out, *write_loader_files(out, model)]
+            return [*left_out, *write_loader_files(out, model), *_unwritten_template(model)]
         case unknown:
             assert_never(unknown)
+
+
+def _weighs_tokens(model: ModelBundle) -> bool:
+    return model.spec.terms is not None and model.spec.terms.source == "tokens"
+
+
+def _unwritten_template(model: ModelBundle) -> list[str]:
+    if model.spec.pair_template is None:
+        return []
+    return ["the text around pairs of a query and a document, which only bothways writes"]
 
 
 def _added_ids(model: ModelBundle) -> list[int]:

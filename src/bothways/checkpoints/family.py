@@ -25,7 +25,14 @@ from bothways.model.config import Activation, EncoderConfig
 from bothways.model.layout import layout
 from bothways.model.pooling import MEAN, Pooling
 
-__all__ = ["MAX_LAYERS", "THEIR_ACTIVATIONS", "Family", "activation"]
+__all__ = [
+    "MAX_LAYERS",
+    "THEIR_ACTIVATIONS",
+    "Family",
+    "TaskFolders",
+    "activation",
+    "check_num_layers",
+]
 
 MAX_LAYERS = 1000
 """Maximum number of layers; larger values indicate a malformed file."""
@@ -122,12 +129,23 @@ def _as_stored(values: Mapping[str, Any], stored: StoredWeights) -> StoredWeight
     return stored
 
 
-def _as_written(config: EncoderConfig, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return arrays
+def _as_named(config: EncoderConfig, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return dict(arrays)
 
 
 def _as_it_is(config: EncoderConfig, arrays: Mapping[str, np.ndarray], file: str) -> EncoderConfig:
     return config
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskFolders:
+    """Adapters for tasks that lie in folders of their own, `adapters/TASK`.
+
+    names: the field of the config.json with the names of the tasks. pooling: how such models pool.
+    """
+
+    names: str
+    pooling: Pooling
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -136,6 +154,7 @@ class Family:
 
     model_type: its name in config.json, unless it has a `file_type`.
     base_class: the class of the bare encoder, in transformers or the published code.
+    in_transformers: whether transformers has that class.
     file_type: the `model_type` of its files if that is another family's, whose fields it borrows.
     is_published_as(values): whether a config.json that names another `model_type` is of this
         family: models that were published with code of their own. published_stem: the prefix of
@@ -150,10 +169,11 @@ class Family:
     read_quirks(fields, values): reads fields that no row can express into our `values`.
     write_quirks(config): the reverse. needed: fields that transformers requires, with defaults.
     from_weights(config, arrays, file): completes the config with values that only weights reveal.
-    fold(values, stored): the weights of a file as the tables expect them: with those merged that
-        have no name in `layout`, or rearranged. unfold(config, arrays): the reverse of what it
-        rearranges.
+    fold(values, stored): the weights of a file, with those merged that have no name in `layout`,
+        and rows in the order of `layout`.
+    unfold(config, arrays): weights under their names, with rows in the order of the file again.
     pooling: how the family's own class pools; the mean where it does not.
+    task_folders: where its models may have adapters for tasks; None for none.
     buffers(config): arrays that transformers expects in a file, but that are not weights.
     tables: names of weights; the first table is written, and the first that fits reads a file.
     heads: the architectures of the heads of its classes.
@@ -166,6 +186,7 @@ class Family:
 
     model_type: str
     base_class: str
+    in_transformers: bool = True
     tables: tuple[KeyTable, ...]
     heads: tuple[HeadArchitecture, ...]
     rows: Mapping[str, tuple[str, Any]]
@@ -186,8 +207,9 @@ class Family:
         _as_it_is
     )
     fold: Callable[[Mapping[str, Any], StoredWeights], StoredWeights] = _as_stored
-    unfold: Callable[[EncoderConfig, dict[str, np.ndarray]], dict[str, np.ndarray]] = _as_written
+    unfold: Callable[[EncoderConfig, Mapping[str, np.ndarray]], dict[str, np.ndarray]] = _as_named
     pooling: Pooling = MEAN
+    task_folders: TaskFolders | None = None
     buffers: Callable[[EncoderConfig], dict[str, np.ndarray]] = _nothing
     published_code: frozenset[str] = frozenset()
     published_modules: frozenset[str] = frozenset()
@@ -216,14 +238,15 @@ class Family:
         ours: dict[str, Any] = dict(self.fixed)
         for theirs, (name, default) in self.rows.items():
             ours[name] = _take(fields, theirs, default)
-        if ours.get("num_layers", 0) > MAX_LAYERS:
-            raise CheckpointError(f"{file}: {ours['num_layers']:,} layers; refused as malformed")
+        check_num_layers(file, ours.get("num_layers", 0))
         self.read_quirks(fields, ours)
         for name, values_of in self.only.items():
             fields.only(name, *values_of)
         kept = fields.keep((*_KEPT, *self.kept))
         settings = self._own_classes(dict(self.kept_defaults) | kept)
         fields.drop((*_DROPPED, *self.dropped))
+        if self.task_folders is not None:
+            fields.drop((self.task_folders.names,))
         unread = UnreadFields()
         unread.add("config.json", fields)
         settings |= unread.settings()
@@ -300,6 +323,16 @@ def _take(fields: Fields, name: str, default: Any) -> Any:
             return activation(fields, name, default)
         case _:
             raise TypeError(f"{name}: a default of {type(default).__name__}")
+
+
+def check_num_layers(file: str, count: int) -> None:
+    """Refuse a number of layers that no model has, before anything is made for each of them.
+
+    Raises:
+        CheckpointError: if there are more than `MAX_LAYERS`.
+    """
+    if count > MAX_LAYERS:
+        raise CheckpointError(f"{file}: {count:,} layers; refused as malformed")
 
 
 def activation(fields: Fields, name: str, default: str) -> Activation:

@@ -5,16 +5,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bothways.checkpoints.bothways_folder import SETTINGS_FILE, read_bothways
+from bothways.checkpoints.generative_reranker import as_reranker
 from bothways.checkpoints.late_interaction_folder import METADATA_FILE, with_stanford_projection
 from bothways.checkpoints.lora import ADAPTER_CONFIG, ADAPTER_FILES
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.published_pooling import warn_of_pooling
 from bothways.checkpoints.reader_files import READER_FILES
-from bothways.checkpoints.sentence_transformers_folder import (
-    SETTINGS_FILES,
-    read_sentence_transformers,
+from bothways.checkpoints.routes import ROUTER_FILES
+from bothways.checkpoints.sentence_transformers_files import ABOUT_FILE, SETTINGS_FILES
+from bothways.checkpoints.sentence_transformers_folder import read_sentence_transformers
+from bothways.checkpoints.sentence_transformers_modules import (
+    ENCODERS,
+    modules_of,
+    modules_of_all_routes,
 )
-from bothways.checkpoints.sentence_transformers_modules import module_folders
+from bothways.checkpoints.sparse_static_embedding_folder import weights_in_json
+from bothways.checkpoints.task_adapters import task_files
 from bothways.checkpoints.transformers_folder import read_transformers, require_family
 from bothways.checkpoints.unread_fields import UnreadFields
 from bothways.checkpoints.weight_files import find_weights
@@ -25,13 +31,19 @@ __all__ = ["fingerprint", "read_folder"]
 
 
 def read_folder(
-    path: Path, *, family: str | None = None, adapter: str | None = None
+    path: Path,
+    *,
+    family: str | None = None,
+    adapter: str | None = None,
+    route: str | None = None,
 ) -> ModelBundle:
     """Read a model folder: of bothways, of sentence-transformers, or of transformers.
 
     family: the family of a folder of transformers whose config.json has no model_type.
     adapter: the task whose adapter is merged into the weights, in models that have adapters for
         tasks; its prompt becomes the default prompt.
+    route: the route to read of a folder of sentence-transformers with a Router, such as `query`;
+        None for the default one.
 
     Warns of settings that nothing reads, and if a folder of transformers is known for another
     pooling than the mean.
@@ -41,7 +53,7 @@ def read_folder(
         UnsupportedModel: if bothways cannot run the model faithfully; the message says why.
         MissingExtra: if its weights are in torch's format and torch is not installed.
         InputError: if bothways has no such family, the folder names another, or the model has no
-            such adapter.
+            such adapter or route.
     """
     _check_is_folder(path)
     if family is not None:
@@ -55,21 +67,26 @@ def read_folder(
             )
         if adapter is not None:
             raise InputError(f"adapter={adapter!r}: {path} has no adapters for tasks")
+        if route is not None:
+            raise InputError(f"route={route!r}: {path} has no routes, but one encoder")
         return read_bothways(path)
     if has_file(path / "modules.json"):
-        model = read_sentence_transformers(path, family, adapter)
+        model = read_sentence_transformers(path, family, adapter, route)
+    elif route is not None:
+        raise InputError(f"route={route!r}: {path} has no routes, but one encoder")
     else:
-        model = with_stanford_projection(read_transformers(path, family, adapter))
+        model = as_reranker(with_stanford_projection(read_transformers(path, family, adapter)))
         if model.spec.late_interaction is None:
             warn_of_pooling(model)
     UnreadFields.of(model.source_settings).warn(path)
     return model
 
 
-def fingerprint(path: Path, adapter: str | None = None) -> str:
+def fingerprint(path: Path, adapter: str | None = None, route: str | None = None) -> str:
     """SHA-256, in hex, over name and content of every file that can change a vector.
 
-    adapter: as in `read_folder`. Renaming the folder, or adding a README, does not change it.
+    adapter, route: as in `read_folder`. Renaming the folder, or adding a README, does not change
+    it, nor does choosing the default route.
 
     Raises:
         CheckpointError: if it is no model folder, or a file cannot be read.
@@ -78,7 +95,9 @@ def fingerprint(path: Path, adapter: str | None = None) -> str:
     digest = hashlib.sha256(b"bothways folder 1\n")
     if adapter is not None:
         digest.update(f"adapter {adapter}\n".encode())
-    names = {file.relative_to(path).as_posix(): file for file in _deciding_files(path)}
+    if route is not None and route != _default_route(path):
+        digest.update(f"route {route}\n".encode())
+    names = {file.relative_to(path).as_posix(): file for file in _deciding_files(path, adapter)}
     for name in sorted(names):
         try:
             with names[name].open("rb") as content:
@@ -97,18 +116,30 @@ def _check_is_folder(path: Path) -> None:
         raise CheckpointError(f"{path}: {what}; expected the folder of a model")
 
 
-def _deciding_files(path: Path) -> Iterator[Path]:
-    encoder = path
+def _default_route(path: Path) -> str | None:
+    routes = modules_of(path, route=None).routes if has_file(path / "modules.json") else None
+    return None if routes is None else routes.of_task(None)
+
+
+def _deciding_files(path: Path, adapter: str | None) -> Iterator[Path]:
+    encoders = [path]
     settings = [path / "config.json", path / METADATA_FILE]
     if has_file(path / SETTINGS_FILE):
         settings = [path / SETTINGS_FILE]
     elif has_file(path / "modules.json"):
-        encoder, *modules = module_folders(path)
-        settings = [path / "modules.json", path / "config_sentence_transformers.json"]
-        settings += [folder / "config.json" for folder in (encoder, *modules)]
-        settings += [encoder / name for name in SETTINGS_FILES]
-        for folder in modules:
-            yield from find_weights(folder)
-    yield from find_weights(encoder)
-    settings += [encoder / name for name in (*READER_FILES, *ADAPTER_FILES)]
+        modules = modules_of_all_routes(path)
+        encoders = [module.path for module in modules if module.name in ENCODERS]
+        settings = [path / "modules.json", path / ABOUT_FILE]
+        for module in modules:
+            settings.append(module.path / "config.json")
+            if module.name == "Router":
+                settings += [module.path / name for name in ROUTER_FILES]
+            elif module.path not in encoders:
+                yield from find_weights(module.path)
+        settings += [folder / name for folder in encoders for name in SETTINGS_FILES]
+        settings += filter(None, map(weights_in_json, encoders))
+    for folder in encoders:
+        yield from find_weights(folder)
+        settings += [folder / name for name in (*READER_FILES, *ADAPTER_FILES)]
+        settings += task_files(folder, adapter)
     yield from (file for file in settings if has_file(file))

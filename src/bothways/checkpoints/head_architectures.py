@@ -19,6 +19,7 @@ from bothways.model.heads import Head, HeadActivation, HeadLayer, HeadTask, chec
 
 __all__ = [
     "DECODER",
+    "GLOBAL_ATTENTION",
     "POOLER",
     "PROBLEMS",
     "HeadArchitecture",
@@ -41,6 +42,11 @@ DECODER = "heads.masked_tokens"
 POOLER = "heads.pooler"
 """A dense layer that published encoders include, whether or not a head uses it."""
 
+GLOBAL_ATTENTION = "heads.global_attention"
+"""Maps of positions that attend globally, which only some heads of an encoder have."""
+
+_NO_HEADS = (f"{POOLER}.", f"{GLOBAL_ATTENTION}.")
+
 PROBLEMS: dict[str, HeadTask] = {
     "single_label_classification": "classes",
     "multi_label_classification": "multilabel",
@@ -50,6 +56,10 @@ PROBLEMS: dict[str, HeadTask] = {
 
 def _first_position(settings: Settings) -> HeadPooling:
     return "cls"
+
+
+def _never(settings: Settings) -> bool:
+    return False
 
 
 def _no_settings(head: Head) -> dict[str, Any]:
@@ -65,14 +75,18 @@ class HeadArchitecture:
         the logits of an answer's start and end at each position.
     layers(config, settings, outputs): its layers; the last has `outputs` outputs.
     pooling(settings): how positions become one vector, for outputs of a sequence.
+    pools_outputs(settings): whether outputs of all positions are pooled, and not the positions.
     settings(head): fields of the config.json that this head needs.
+    refused: why bothways does not compute this head; "" if it does.
     """
 
     classes: tuple[str, ...]
     outputs: Literal["vocabulary", "sequence", "positions", "answer"]
     layers: Callable[[EncoderConfig, Settings, int], tuple[HeadLayer, ...]]
     pooling: Callable[[Settings], HeadPooling] = _first_position
+    pools_outputs: Callable[[Settings], bool] = _never
     settings: Callable[[Head], dict[str, Any]] = _no_settings
+    refused: str = ""
 
 
 def masked_tokens(activation: HeadActivation | None = None, *classes: str) -> HeadArchitecture:
@@ -157,7 +171,10 @@ def read_heads(
     heads: list[Head] = []
     problems: list[str] = []
     for architecture in architectures:
-        named = class_named(architecture, stem, settings) is not None
+        named = class_named(architecture, stem, settings)
+        if architecture.refused:
+            problems += [f"{named}: {architecture.refused}"] if named else []
+            continue
         # The weights of a masked-token head have names that no other head has.
         if named or (architecture.outputs == "vocabulary" and f"{DECODER}.dense.weight" in arrays):
             try:
@@ -166,7 +183,7 @@ def read_heads(
                 problems.append(str(problem))
     unused = unused_weights(heads, config, arrays)
     if unused and not problems:
-        classes = ", ".join(stem + architecture.classes[0] for architecture in architectures)
+        classes = ", ".join(stem + a.classes[0] for a in architectures if not a.refused)
         problems.append(
             f"architectures={brief(settings.get('architectures'))}: {_listed(unused)} to no "
             f"head that bothways runs, which are those of {classes}"
@@ -184,9 +201,9 @@ def _listed(names: Sequence[str], limit: int = 5) -> str:
 
 
 def unused_weights(heads: Sequence[Head], config: EncoderShape, arrays: Iterable[str]) -> list[str]:
-    """The sorted names of weights that belong to no head, except a pooler's."""
+    """The sorted names of weights that belong to no head, except those that need none."""
     used = {name for head in heads for name in head_layout(head, config)}
-    return sorted(n for n in arrays if n not in used and not n.startswith(f"{POOLER}."))
+    return sorted(n for n in arrays if n not in used and not n.startswith(_NO_HEADS))
 
 
 def class_named(architecture: HeadArchitecture, stem: str, settings: Settings) -> str | None:
@@ -229,6 +246,8 @@ def _read(
             pooling=architecture.pooling(settings) if architecture.outputs == "sequence" else None,
             labels=labels_in(settings, len(weight)),
             dropout=_dropout(settings, config),
+            pools_outputs=architecture.outputs == "sequence"
+            and architecture.pools_outputs(settings),
         )
     check_head(head, config, arrays, "the file")
     return head

@@ -52,10 +52,12 @@ def export_head(
         "masked_values": None,
     }
     for architecture in architectures:
-        if architecture.outputs != outputs.get(head.task, "sequence"):
+        if architecture.refused or architecture.outputs != outputs.get(head.task, "sequence"):
             continue
         settings = architecture.settings(head)
         if head.pooling is not None and architecture.pooling(settings) != head.pooling:
+            continue
+        if architecture.pools_outputs(settings) != head.pools_outputs:
             continue
         layers = architecture.layers(config, settings, head.num_outputs)
         if [_without_names(layer) for layer in layers] != [

@@ -8,9 +8,11 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from bothways.checkpoints.cache import FileRecord, Slot
+from bothways.checkpoints.routes import read_router
 from bothways.checkpoints.weight_files import inside, read_weights, write_safetensors
 from bothways.errors import CheckpointError, SourceError
 from bothways.io.json_files import has_file, read_json
@@ -19,7 +21,10 @@ __all__ = ["convert", "converted", "folders_without_safetensors", "has_pickles",
 
 _PREFIX = "pytorch_model"
 _PICKLED = f"{_PREFIX}*.bin"
-_WITHOUT_WEIGHTS = ("Pooling", "Normalize", "SpladePooling", "Dropout")
+_WITHOUT_WEIGHTS = (
+    "Pooling", "Normalize", "SpladePooling", "Dropout", "LogitScore", "MultiVectorMask",
+)  # fmt: skip
+_ROUTERS = ("Router", "Asym")
 
 
 def folders_without_safetensors(snapshot: Path) -> list[Path]:
@@ -101,10 +106,16 @@ def _module_folders(snapshot: Path) -> Iterator[Path]:
         entries = read_json(file) if has_file(file) else []
         for entry in entries if isinstance(entries, list) else []:
             path, kind = (entry.get(name) for name in ("path", "type"))
-            if str(kind).rpartition(".")[2] not in _WITHOUT_WEIGHTS and isinstance(path, str):
-                yield inside(snapshot, path, file)
+            modules = [(str(kind), inside(snapshot, path, file))] if isinstance(path, str) else []
+            if modules and _class_name(str(kind)) in _ROUTERS:
+                modules = list(chain(*read_router(modules[0][1]).modules.values()))
+            yield from (at for name, at in modules if _class_name(name) not in _WITHOUT_WEIGHTS)
     except (CheckpointError, AttributeError):  # reading the model reports it
         return
+
+
+def _class_name(kind: str) -> str:
+    return kind.rpartition(".")[2]
 
 
 def _link(path: Path, out: Path) -> None:

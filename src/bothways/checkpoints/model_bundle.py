@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from bothways.checkpoints.reader_files import copy_reader_files
+from bothways.checkpoints.routes import Routes
 from bothways.checkpoints.weight_files import StoredTensor
+from bothways.errors import InputError
 from bothways.model.baselines import AnyConfig
 from bothways.model.baselines.any_encoder import layout, require_transformer
 from bothways.model.config import EncoderConfig
@@ -36,6 +38,7 @@ class ModelBundle:
         in the file; an export to transformers writes them again.
     stored: where on disk each weight of the encoder and of heads is, if it is as it is there; empty
         for a new model.
+    routes: the routes of the folder, of which this model is `route`; None if it has no Router.
     """
 
     path: Path
@@ -48,6 +51,8 @@ class ModelBundle:
     unread_heads: str = ""
     source_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     stored: Mapping[str, StoredTensor] = dataclasses.field(default_factory=dict)
+    routes: Routes | None = None
+    route: str | None = None
 
     def __post_init__(self) -> None:
         expected = {**layout(self.config), **module_layout(self.spec.modules)}
@@ -115,6 +120,18 @@ class ModelBundle:
     def all_weights(self) -> CheckedWeights:
         """The weights of the encoder, of heads and of modules together."""
         return CheckedWeights.union(self.weights, self.head_weights, self.module_weights)
+
+    def require_route(self, route: str | None) -> None:
+        """Check that a route was chosen, for what uses one model and leaves the others out.
+
+        Raises:
+            InputError: if the folder has several, and `route` is None.
+        """
+        if self.routes is not None and route is None:
+            raise InputError(
+                f"{self.path} has the routes {', '.join(self.routes.names)}: choose one with "
+                "route= (--route)"
+            )
 
     def with_spec(self, **changes: Any) -> Self:
         """The same weights, with changed fields of the spec.

@@ -1,15 +1,20 @@
 """The reader of a model folder: what turns sequences into ids or values."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.reader_files import READER_FILES
 from bothways.errors import CheckpointError
 from bothways.io.json_files import brief, has_file
 from bothways.model.config import EncoderShape
+from bothways.model.pair_template import PairTemplate
 from bothways.sequences import Alphabet, SequenceReader, Series, SeriesReader, SymbolReader
 from bothways.sequences.alphabet import ALPHABET_FILE
 from bothways.sequences.series import SERIES_FILE
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 __all__ = ["expected_texts", "missing_tokenizer", "open_folder_reader", "open_reader"]
 
@@ -26,6 +31,8 @@ def open_reader(model: ModelBundle) -> SequenceReader | None:
         lowercase=model.spec.lowercase,
         family=model.family,
         empty_token=model.spec.empty_token,
+        of_transformers=model.spec.terms is not None,
+        pair_template=model.spec.pair_template,
     )
 
 
@@ -58,6 +65,8 @@ def open_folder_reader(
     lowercase: bool = False,
     family: str | None = None,
     empty_token: int | None = None,
+    of_transformers: bool = False,
+    pair_template: PairTemplate | None = None,
 ) -> SequenceReader | None:
     """The reader of a folder, for an encoder with this config; None if no file defines one.
 
@@ -68,8 +77,9 @@ def open_folder_reader(
 
     lowercase: lowercase texts before tokenizing them.
     family: the model's, for a folder whose config.json does not name it.
-    empty_token: that of the model's spec; if it has one, `tokenizer.json` alone is read, and puts
-        no special tokens around texts.
+    empty_token: that of the model's spec; if it has one, no special tokens are put around texts,
+        and `tokenizer.json` alone is read unless the tokenizer is one `of_transformers`.
+    pair_template: that of the model's spec.
 
     Raises:
         CheckpointError: if a file is malformed, does not fit the config, or needs converting first.
@@ -85,26 +95,38 @@ def open_folder_reader(
     # Imported here: models of symbols and series work without the tokenizers library.
     from bothways.checkpoints.tokenizers.fast_bpe import RenumberedTokenizer
     from bothways.checkpoints.tokenizers.files import open_bare_tokenizer, open_tokenizer
+    from bothways.sequences.pair_reader import PairReader
     from bothways.sequences.text import TextReader
 
-    if empty_token is None:
-        tokenizer = open_tokenizer(folder, lowercase=lowercase, family=family)
+    opened: Tokenizer | RenumberedTokenizer | Alphabet | None
+    if empty_token is not None and not of_transformers:
+        opened = open_bare_tokenizer(folder, lowercase=lowercase)
     else:
-        tokenizer = open_bare_tokenizer(folder, lowercase=lowercase)
-    renumbering = None
-    if isinstance(tokenizer, RenumberedTokenizer):
-        tokenizer, renumbering = tokenizer
-    if tokenizer is None:
+        opened = open_tokenizer(
+            folder, lowercase=lowercase, family=family, special_tokens=empty_token is None
+        )
+    if opened is None:
         return None
-    if isinstance(tokenizer, Alphabet):
-        return _symbol_reader(tokenizer, folder, config, lowercase)
+    if isinstance(opened, Alphabet):
+        return _symbol_reader(opened, folder, config, lowercase)
+    renumbered = opened if isinstance(opened, RenumberedTokenizer) else None
+    if renumbered is not None and pair_template is not None:
+        raise CheckpointError(f"{folder}: a tokenizer of fastBPE reads no pairs by a template")
+    tokenizer = opened.tokenizer if isinstance(opened, RenumberedTokenizer) else opened
     try:
+        if pair_template is not None:
+            return PairReader(
+                tokenizer,
+                pair_template,
+                vocab_size=config.vocab_size,
+                num_segments=config.num_segments,
+            )
         return TextReader(
             tokenizer,
             vocab_size=config.vocab_size if empty_token is None else empty_token,
             num_segments=config.num_segments,
             empty_token=empty_token,
-            renumbering=renumbering,
+            renumbering=None if renumbered is None else renumbered.renumbering,
         )
     except CheckpointError as error:
         raise CheckpointError(f"{folder}: {error}") from None

@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
+from bothways.checkpoints.layer_weights import LAYER_WEIGHTS, write_layer_weights
 from bothways.checkpoints.model_bundle import ModelBundle
-from bothways.checkpoints.sentence_transformers_folder import (
-    DENSE_ACTIVATIONS,
-    POOLING_FLAGS,
-    POOLING_NAMES,
-    SETTINGS_FILES,
-)
+from bothways.checkpoints.sentence_transformers_files import ABOUT_FILE, SETTINGS_FILES
+from bothways.checkpoints.sentence_transformers_layers import DENSE_ACTIVATIONS
+from bothways.checkpoints.sentence_transformers_pooling import POOLING_FLAGS, POOLING_NAMES
 from bothways.checkpoints.unread_fields import UnreadFields
 from bothways.checkpoints.weight_files import write_safetensors
 from bothways.errors import UnsupportedModel
@@ -19,14 +17,15 @@ from bothways.model.weights import Weights
 
 __all__ = ["write_modules"]
 
+_OF_TERMS = ("MLMTransformer", "SpladePooling", "SparseStaticEmbedding")
 _MODULES = {"dense": "Dense", "layer_norm": "LayerNorm", "normalize": "Normalize"}
 
 
 def write_modules(out: Path, model: ModelBundle) -> None:
     """Write pooling, dense layers, normalization and prompts into the folder of an encoder.
 
-    That is a folder of transformers, or the table and tokenizer of static embeddings, which have
-    no module for their mean.
+    That is a folder of transformers, or the table and tokenizer of static embeddings or of weights
+    of tokens, which have no module for their pooling.
 
     Raises:
         UnsupportedModel: if the other library lacks the pooling or the activation of a dense layer.
@@ -37,13 +36,7 @@ def write_modules(out: Path, model: ModelBundle) -> None:
         raise UnsupportedModel(
             f"{model.path}: sentence-transformers has no pooling {missing[0]!r}; 'mean' is nearest"
         )
-    if spec.empty_token is not None:
-        modules = [("StaticEmbedding", "")]
-    else:
-        modules = [("Transformer", ""), ("Pooling", "1_Pooling")]
-        _write_pooling(out / "1_Pooling", spec)
-        settings = {"max_seq_length": spec.max_length, "do_lower_case": spec.lowercase}
-        write_json(out / SETTINGS_FILES[0], settings)
+    modules = _write_encoder_modules(out, spec)
     first = len(modules)
     for number, module in enumerate(spec.modules, start=first):
         name = _MODULES[module.kind]
@@ -60,20 +53,54 @@ def write_modules(out: Path, model: ModelBundle) -> None:
             case Normalize():
                 (out / f"{number}_Normalize").mkdir()
     entries = [
-        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{name}"}
+        {"idx": i, "name": str(i), "path": path, "type": _type(name)}
         for i, (name, path) in enumerate(modules)
     ]
     write_json(out / "modules.json", entries)
     about: dict[str, object] = {
-        "model_type": "SentenceTransformer",
+        "model_type": "SentenceTransformer" if spec.terms is None else "SparseEncoder",
         "prompts": dict(spec.prompts),
         "default_prompt_name": spec.default_prompt,
         "similarity_fn_name": spec.similarity,
     }
     if spec.dimensions is not None:
         about["truncate_dim"] = spec.dimensions
-    write_json(out / "config_sentence_transformers.json", about)
+    if spec.terms is not None and spec.terms.max_terms is not None:
+        about["max_active_dims"] = spec.terms.max_terms
+    write_json(out / ABOUT_FILE, about)
     _add_unread_fields(out, model)
+
+
+def _write_encoder_modules(out: Path, spec: ModelSpec) -> list[tuple[str, str]]:
+    """Write the settings of the encoder and of what pools it; name and path of their modules."""
+    if spec.terms is not None and spec.terms.source == "tokens":
+        return [("SparseStaticEmbedding", "")]
+    if spec.empty_token is not None:
+        return [("StaticEmbedding", "")]
+    settings = {"max_seq_length": spec.max_length, "do_lower_case": spec.lowercase}
+    write_json(out / SETTINGS_FILES[0], settings)
+    if spec.terms is None and spec.layer_weights is not None:
+        write_layer_weights(out, spec.layer_weights, spec.config.d_model)
+        _write_pooling(out / "2_Pooling", spec)
+        mixed = ("WeightedLayerPooling", LAYER_WEIGHTS)
+        return [("Transformer", ""), mixed, ("Pooling", "2_Pooling")]
+    if spec.terms is None:
+        _write_pooling(out / "1_Pooling", spec)
+        return [("Transformer", ""), ("Pooling", "1_Pooling")]
+    splade = {
+        "pooling_strategy": spec.terms.pooling,
+        "activation_function": spec.terms.activation,
+        "word_embedding_dimension": None,
+    }
+    (out / "1_SpladePooling").mkdir()
+    write_json(out / "1_SpladePooling" / "config.json", splade)
+    return [("MLMTransformer", ""), ("SpladePooling", "1_SpladePooling")]
+
+
+def _type(name: str) -> str:
+    """The class of a module, where every release that has the module finds it."""
+    home = "sparse_encoder.models" if name in _OF_TERMS else "models"
+    return f"sentence_transformers.{home}.{name}"
 
 
 def _add_unread_fields(out: Path, model: ModelBundle) -> None:

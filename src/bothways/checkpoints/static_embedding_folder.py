@@ -18,10 +18,12 @@ from bothways.model.pooling import MEAN
 from bothways.model.spec import ModelSpec
 from bothways.model.weights import Weights
 
-__all__ = ["read_static_embedding", "write_static_embedding"]
+__all__ = ["TABLE", "read_static_embedding", "table_of_tokens", "write_static_embedding"]
+
+TABLE = "embedding.token.weight"
+"""The only weight of an encoder without layers: a row for each token."""
 
 _FAMILY = "static-embedding"
-_TABLE = "embedding.token.weight"
 
 _THEIR_TABLE = "embedding.weight"
 _MODEL2VEC = ("embeddings", "mapping", "weights")
@@ -44,17 +46,14 @@ def read_static_embedding(folder: Path) -> ModelBundle:
     arrays, file, _ = read_weights(folder)
     table = _table(arrays, str(file))
     num_tokens, width = table.shape
-    config = _config(num_tokens, width)
+    config, spec = table_of_tokens(num_tokens, width)
     limit = truncation_of(folder)
     if limit == 0:
         raise CheckpointError(f"{folder / 'tokenizer.json'}: truncation to 0 tokens")
-    spec = ModelSpec(
-        config=config,
-        max_length=config.max_length if limit is None else min(config.max_length, limit),
-        empty_token=num_tokens,
-    )
+    if limit is not None:
+        spec = dataclasses.replace(spec, max_length=min(config.max_length, limit))
     rows = np.concatenate([table, np.zeros((1, width), table.dtype)])
-    return ModelBundle.of(spec, {_TABLE: rows}, str(file), path=folder, family=_FAMILY)
+    return ModelBundle.of(spec, {TABLE: rows}, str(file), path=folder, family=_FAMILY)
 
 
 def write_static_embedding(out: Path, model: ModelBundle) -> None:
@@ -66,7 +65,7 @@ def write_static_embedding(out: Path, model: ModelBundle) -> None:
     """
     from bothways.checkpoints.tokenizers.files import write_with_limit
 
-    spec, table = model.spec, model.weights[_TABLE]
+    spec, table = model.spec, model.weights[TABLE]
     config = model.transformer
     plain = dataclasses.replace(
         _config(config.vocab_size - 1, config.d_model),
@@ -85,6 +84,12 @@ def write_static_embedding(out: Path, model: ModelBundle) -> None:
     write_safetensors(out / "model.safetensors", {_THEIR_TABLE: table[:-1]})
     limit = spec.max_length if spec.max_length < config.max_length else None
     write_with_limit(model.reader_path, out, limit)
+
+
+def table_of_tokens(num_tokens: int, width: int) -> tuple[EncoderConfig, ModelSpec]:
+    """An encoder without layers for a table of `num_tokens` rows, and one for texts without any."""
+    config = _config(num_tokens, width)
+    return config, ModelSpec(config=config, max_length=config.max_length, empty_token=num_tokens)
 
 
 def _config(num_tokens: int, width: int) -> EncoderConfig:

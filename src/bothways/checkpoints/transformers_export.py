@@ -191,7 +191,8 @@ def _settings_of(
 
 
 def _why_left_out(family: Family, head: Head) -> str:
-    pooling = "" if head.pooling is None else f"{head.pooling} pooling and "
+    of_outputs = " of outputs" if head.pools_outputs else ""
+    pooling = "" if head.pooling is None else f"{head.pooling} pooling{of_outputs} and "
     layers = "one layer" if len(head.layers) == 1 else f"{len(head.layers)} layers"
     return (
         f"the head for {head.task}: no class of {family.model_type} has {pooling}{layers} such as "

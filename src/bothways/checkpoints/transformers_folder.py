@@ -14,7 +14,7 @@ from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import UNREAD
 from bothways.checkpoints.lora import merge_adapter
 from bothways.checkpoints.model_bundle import ModelBundle
-from bothways.checkpoints.task_adapters import merge_task
+from bothways.checkpoints.task_adapters import merge_task, merge_task_folder
 from bothways.checkpoints.weight_files import find_weights, list_contents, read_weights
 from bothways.checkpoints.wrong_folders import other_folder, other_model
 from bothways.errors import CheckpointError, InputError, UnsupportedModel
@@ -56,7 +56,12 @@ def read_transformers(
     config, settings = family.read_config(values, str(config_file))
     prefixes = [prefix for table in family.tables for prefix in table.prefixes]
     num_weights = sum(map(math.prod, layout(config).values()))
-    stored = merge_task(read_weights(folder, num_weights), values, config_file, adapter)
+    stored = read_weights(folder, num_weights)
+    folders = family.task_folders
+    if folders is not None and folders.names in values:
+        stored = merge_task_folder(stored, folders.names, values, config_file, adapter, prefixes)
+    else:
+        stored = merge_task(stored, values, config_file, adapter)
     merged = merge_adapter(folder, stored, prefixes)
     arrays, file, file_of = family.fold(values, merged)
     config = family.from_weights(config, arrays, str(file))
@@ -73,7 +78,7 @@ def read_transformers(
     prompts = Fields(values, str(config_file)).texts("task_instructions")
     spec = ModelSpec(
         config=config,
-        pooling=_pooling(family, config),
+        pooling=_pooling(family, values, config),
         heads=heads,
         prompts=prompts if adapter in prompts else {},
         default_prompt=adapter if adapter in prompts else None,
@@ -91,8 +96,10 @@ def read_transformers(
     )
 
 
-def _pooling(family: Family, config: EncoderConfig) -> Pooling:
+def _pooling(family: Family, values: Mapping[str, Any], config: EncoderConfig) -> Pooling:
     """How the family pools; by the last position, which alone has seen all others, if causal."""
+    if family.task_folders is not None and family.task_folders.names in values:
+        return family.task_folders.pooling
     match config.attention_direction:
         case "both":
             return family.pooling

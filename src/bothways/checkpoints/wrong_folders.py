@@ -23,6 +23,20 @@ _OTHER_WEIGHTS = {
     "rust_model.ot": "weights of rust-bert: load the model in the format of torch",
 }
 
+_OTHERS = {
+    "gliner": "a model of GLiNER, which finds the entities that each call names, by layers on an "
+    "encoder: use the package gliner",
+    "moment": "a MOMENT model of series, whose patches and heads are layers around a T5 encoder: "
+    "use the package momentfm, or train an encoder on your own series with `bothways train mlm`",
+    "codet5p_embedding": "the encoder of CodeT5+ with a projection, which needs Python code of its "
+    "own: read that code and run it with transformers (trust_remote_code=True), or load another "
+    "model of code, such as jinaai/jina-embeddings-v2-base-code",
+    "codesage": "CodeSage, which needs Python code of its own: read that code and run it with "
+    "transformers (trust_remote_code=True), or load another model of code, such as "
+    "jinaai/jina-embeddings-v2-base-code",
+}
+"""Models that other packages, or code of their own, run."""
+
 _PICTURES = frozenset({"clip", "siglip", "siglip2", "align", "blip", "chinese_clip", "clap"})
 
 
@@ -52,6 +66,11 @@ def other_folder(folder: Path) -> str:
     if runs:
         last = max(runs, key=lambda path: _number(path.name))
         return f"it is the output of a training run: load one of its checkpoints, such as {last}; "
+    if (folder / "gliner_config.json").is_file():
+        values = read_optional_object(folder / "gliner_config.json")
+        base = values.get("model_name")
+        which = f"; the encoder that it was made from is {brief(base)}" if base else ""
+        return f"it is {_OTHERS['gliner']}{which}; "
     if (folder / "meta.json").is_file() and (folder / "config.cfg").is_file():
         return "it is a pipeline of spaCy, which is no Transformer encoder of its own: use spaCy; "
     return other_weights(folder)
@@ -62,6 +81,12 @@ def other_model(values: Mapping[str, Any]) -> str:
     named = values.get("architectures")
     classes = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
     model_type = values.get("model_type")
+    if isinstance(model_type, str) and model_type in _OTHERS:
+        return _OTHERS[model_type]
+    if {"span_mode", "max_width"} <= values.keys():
+        return _OTHERS["gliner"]
+    if {"patch_len", "transformer_backbone"} <= values.keys():
+        return _OTHERS["moment"]
     of_pictures = isinstance(model_type, str) and model_type in _PICTURES
     if of_pictures or {"vision_config", "audio_config"} & values.keys():
         return "a model of images or sound and text: bothways runs encoders of sequences alone"

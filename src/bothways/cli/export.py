@@ -9,13 +9,14 @@ from bothways.cli import options as o
 from bothways.cli.command import command
 from bothways.cli.console import note, warn
 from bothways.io.options import Option
+from bothways.model.read_options import ReadOptions
 
 __all__ = ["COMMAND", "ExportOptions", "export"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ExportOptions:
-    """The folder to write, and its format."""
+class ExportOptions(ReadOptions):
+    """The folder to write, its format, and how the model's folder is read."""
 
     output: Annotated[
         str, Option("Folder to create.", group="Output", unit="DIR", flags=("--output", "-o"))
@@ -27,15 +28,7 @@ class ExportOptions:
             group="Output", unit="FORMAT", flags=("--to",),
         ),
     ]  # fmt: skip
-    adapter: Annotated[
-        str | None,
-        Option(
-            "Task whose adapter is merged, in models that have adapters for tasks.",
-            group="Output", unit="NAME", flags=("--adapter",),
-        ),
-    ] = None  # fmt: skip
     overwrite: o.Overwrite = False
-    family: o.Family = None
 
 
 def export(model: o.ModelArgument, options: ExportOptions, quiet: o.Quiet = False) -> None:
@@ -55,7 +48,8 @@ def export(model: o.ModelArgument, options: ExportOptions, quiet: o.Quiet = Fals
     out = Path(options.output)
     checkpoints.check_export_folder(out, overwrite=options.overwrite)  # before a model is fetched
     folder = models.fetch(model, quiet=quiet)
-    bundle = checkpoints.read_folder(folder, family=options.family, adapter=options.adapter)
+    bundle = checkpoints.read_folder(folder, **options.reading)
+    bundle.require_route(options.route)
     for omission in checkpoints.export(bundle, out, options.to, overwrite=options.overwrite):
         warn(f"left out: {omission}")
     if not quiet:

@@ -1,6 +1,5 @@
 """`bothways inspect`: print what a model is and what it costs, without running it."""
 
-import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from bothways.io.printable import printable
 from bothways.io.sizes import format_bytes
 from bothways.model.baselines.any_encoder import name_of
 from bothways.model.costs import operations, parameters_by_part
+from bothways.model.read_options import ReadOptions
 
 if TYPE_CHECKING:
     from bothways.checkpoints import ModelBundle
@@ -26,16 +26,9 @@ _DIRECTIONS = {
 }
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class InspectOptions:
-    """What the model's folder leaves out."""
-
-    family: o.Family = None
-
-
 def inspect(
     model: o.ModelArgument,
-    options: InspectOptions,
+    options: ReadOptions,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
 ) -> None:
@@ -51,9 +44,9 @@ def inspect(
     from bothways import checkpoints
 
     path = models.fetch(model, quiet=quiet)
-    bundle = checkpoints.read_folder(path, family=options.family)
+    bundle = checkpoints.read_folder(path, **options.reading)
     reader = checkpoints.open_reader(bundle)
-    facts = describe(bundle, reader, checkpoints.fingerprint(path))
+    facts = describe(bundle, reader, checkpoints.fingerprint(path, options.adapter, options.route))
     if as_json:
         print(json.dumps(facts, indent=2))
     else:
@@ -75,6 +68,8 @@ def describe(
     return {
         "path": str(bundle.path),
         "family": bundle.family,
+        "routes": [] if bundle.routes is None else list(bundle.routes.names),
+        "route": bundle.route,
         "encoder": name_of(config),
         "fingerprint": fingerprint,
         "max_length": spec.max_length,
@@ -82,14 +77,21 @@ def describe(
         "reader": None if reader is None else type(reader).__name__,
         "expected_texts": expected_texts(bundle),
         "pooling": list(spec.pooling.modes),
+        "layer_weights": None if spec.layer_weights is None else list(spec.layer_weights),
         "after_pooling": [module.kind for module in spec.modules],
         "prompts": dict(spec.prompts),
         "default_prompt": spec.default_prompt,
         "similarity": spec.similarity,
+        "terms": None if spec.terms is None else spec.terms.to_dict(),
         "parameters": {**parameters, "total": total},
         "heads": {name: int(weight.size) for name, weight in bundle.head_weights.items()},
         "predicts": [
-            {"task": head.task, "pooling": head.pooling, "labels": list(head.labels)}
+            {
+                "task": head.task,
+                "pooling": head.pooling,
+                "pools_outputs": head.pools_outputs,
+                "labels": list(head.labels),
+            }
             for head in spec.heads
         ],
         "unread_heads": bundle.unread_heads,
@@ -110,6 +112,7 @@ def _page(facts: dict[str, Any]) -> str:
     rows = [
         ("folder", facts["path"]),
         ("family", facts["family"]),
+        *([("routes", _routes(facts))] if facts["routes"] else []),
         ("encoder", facts["encoder"]),
         ("fingerprint", facts["fingerprint"]),
         ("input", facts["input"] + (f" ({facts['reader']})" if facts["reader"] else "")),
@@ -120,7 +123,9 @@ def _page(facts: dict[str, Any]) -> str:
             for name, value in config.items()
             if name == "attention_direction" and config["num_layers"]
         ),
+        *([("layers", _layers(facts["layer_weights"]))] if facts["layer_weights"] else []),
         ("pooling", " + ".join(facts["pooling"]) + after),
+        *([("terms", _terms(facts["terms"]))] if facts["terms"] else []),
         ("prompts", prompts or "none"),
         ("similarity", facts["similarity"] or "not specified"),
         *(
@@ -146,11 +151,31 @@ def _page(facts: dict[str, Any]) -> str:
     return "\n".join(f"{name:{width}}  {printable(str(value))}" for name, value in rows)
 
 
+def _routes(facts: dict[str, Any]) -> str:
+    """The routes of the folder: `query, document; this is document`."""
+    return f"{', '.join(facts['routes'])}; this is {facts['route']} (--route)"
+
+
+def _layers(weights: list[float]) -> str:
+    """The layers whose mean is pooled: `mean of 4 to 12, by weights`."""
+    used = [layer for layer, weight in enumerate(weights) if weight]
+    return f"weighted mean of {used[0]} to {used[-1]} (0: the embeddings)"
+
+
+def _terms(terms: dict[str, Any]) -> str:
+    """How the model weighs terms: `max of log1p_relu of the logits, at most 200`."""
+    most = "" if terms["max_terms"] is None else f", at most {terms['max_terms']:,}"
+    if terms["source"] == "tokens":
+        return f"a number for each token that a text has{most}"
+    return f"{terms['pooling']} of {terms['activation']} of the logits{most}"
+
+
 def _head(head: dict[str, Any]) -> str:
     """Describe a head in a line: `classes (mean pooling): red, green, blue`."""
     labels: list[str] = head["labels"]
     more = "" if len(labels) <= _MAX_LABELS else f" and {len(labels) - _MAX_LABELS} more"
-    pooling = f" ({head['pooling']} pooling)" if head["pooling"] else ""
+    of_outputs = " of outputs" if head["pools_outputs"] else ""
+    pooling = f" ({head['pooling']} pooling{of_outputs})" if head["pooling"] else ""
     named = f": {', '.join(labels[:_MAX_LABELS])}{more}" if labels else ""
     return f"{head['task']}{pooling}{named}"
 

@@ -87,7 +87,7 @@ def load_job_encoder(job: "EncodingJob", device: o.DeviceOptions, *, quiet: bool
         backend=device.backend,
         device=device.device,
         threads=device.threads,
-        family=device.family,
+        **device.reading,
         precision=cast("Precision", origin.precision),
         max_length=origin.max_length,
     )
@@ -160,6 +160,7 @@ def run_job_on_ray(
         threads=device.threads,
         max_memory=max_memory,
         limit=options.limit,
+        **device.reading,
     )
 
     def work(report: "Callable[[JobProgress], None]", should_stop: Callable[[], bool]) -> bool:

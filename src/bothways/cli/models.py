@@ -55,7 +55,7 @@ def load(
         threads=options.threads,
         device=options.device,
         max_length=options.max_length,
-        family=options.family,
+        **options.reading,
     )
 
 
@@ -66,12 +66,15 @@ def token_origin(encoder: "Encoder", origin: "Origin") -> "Origin":
     )
 
 
-def head_origin(encoder: "Encoder", source: str, head: "Head") -> dict[str, str]:
-    """Describe the predictions that an encoder makes with a head, for the output file."""
+def head_origin(encoder: "Encoder", source: str, head: "Head | None") -> dict[str, str]:
+    """Describe the predictions that an encoder makes with a head, for the output file.
+
+    head: None for weights of terms from a table.
+    """
     return {
         "model": absolute_source(source),
         "fingerprint": encoder.fingerprint,
-        "head": head.task,
+        "head": "terms" if head is None else head.task,
         "precision": encoder.backend.precision,
         "version": bothways.__version__,
     }

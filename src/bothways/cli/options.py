@@ -15,13 +15,13 @@ from bothways.files.missing import OnMissing
 from bothways.inference.backends import BackendName, Precision
 from bothways.io.options import Option
 from bothways.model.config import PoolingMode
+from bothways.model.read_options import ReadOptions
 
 __all__ = [
     "MODEL_HELP",
     "AsJson",
     "BackendOptions",
     "DeviceOptions",
-    "Family",
     "InputOptions",
     "Keep",
     "KeepAll",
@@ -224,18 +224,9 @@ class OverflowOptions:
     ] = None  # fmt: skip
 
 
-Family = Annotated[
-    str | None,
-    Option(
-        "Model family, for a folder whose config.json has no model_type.",
-        group="Model", unit="NAME", advanced=True,
-    ),
-]  # fmt: skip
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DeviceOptions:
-    """What computes, and what the model's folder leaves out."""
+class DeviceOptions(ReadOptions):
+    """What computes, and how the model's folder is read."""
 
     backend: Annotated[
         BackendName,
@@ -260,7 +251,6 @@ class DeviceOptions:
             group=_COMPUTE, advanced=True, unit="N", minimum=1,
         ),
     ] = None  # fmt: skip
-    family: Family = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -78,6 +78,13 @@ class PredictOptions:
             group=_TASK, unit="TEXT",
         ),
     ] = None  # fmt: skip
+    instruction: Annotated[
+        str | None,
+        Option(
+            "What a reranker that reads instructions judges rows by (default: the model's).",
+            group=_TASK, unit="TEXT", advanced=True,
+        ),
+    ] = None  # fmt: skip
     words: Annotated[
         bool, Option("tag: split texts at spaces and tag words instead of tokens.", group=_TASK)
     ] = False
@@ -146,11 +153,12 @@ def predict(
         encoder = models.load(model, backend, quiet=quiet)
         predictor = _make_predictor(encoder, options, overflow)
         head = predictor.head
-        encoder.session.heads.weights(head)  # load the head before memory is measured
+        if head is not None:
+            encoder.session.heads.weights(head)  # load the head before memory is measured
         plan = plan_chunks(
             overflow.max_memory,
             encoder,
-            dimensions=head.num_outputs,
+            dimensions=1 if head is None else head.num_outputs,
             windows=overflow.on_overflow == "window" or predictor.task == "answer",
             query=predictor.query,
         )
@@ -200,6 +208,7 @@ def _make_predictor(
         words=options.words,
         aggregate=options.aggregate,
         query=options.query,
+        instruction=options.instruction,
         on_overflow=overflow.on_overflow or "truncate",
         on_unknown=overflow.on_unknown,
     )

@@ -41,21 +41,24 @@ HEADS: dict[PredictTask, tuple[HeadTask, ...]] = {
 class Predictor:
     """A prediction task, its head and its options.
 
+    head: None for weights of terms from a table.
     threshold: minimum probability of a label, where rows can have several. top: tokens per mask, or
     answers. allow_no_answer: whether an answer may be empty.
     words: whether to split texts at spaces and tag words. aggregate: how to find entities; None for
     tags. query: the first text of every pair,
-    whose second text is a row; None without pairs.
+    whose second text is a row; None without pairs. instruction: of a reranker that reads one; None
+    for the model's.
     """
 
     task: PredictTask
-    head: Head
+    head: Head | None
     threshold: float = 0.5
     top: int = 5
     allow_no_answer: bool = False
     words: bool = False
     aggregate: "Aggregation | None" = None
     query: str | None = None
+    instruction: str | None = None
     on_overflow: Literal["error", "truncate", "window"] = "truncate"
     on_unknown: Literal["warn", "error", "ignore"] = "warn"
 
@@ -88,6 +91,7 @@ class Predictor:
                 classified = encoder.classify(
                     sequences,
                     threshold=self.threshold,
+                    prompt=self.instruction,
                     on_overflow=self.on_overflow,
                     on_unknown=self.on_unknown,
                     max_tokens=max_tokens,
@@ -152,7 +156,7 @@ class Predictor:
 
     def _prediction_columns(self) -> dict[str, ColumnType]:
         match self.task:
-            case "classify" if self.head.task == "classes":
+            case "classify" if self._has_classes:
                 labels: dict[str, ColumnType] = {"label": "text", "probability": "number"}
                 return labels | self._label_columns("probability")
             case "classify":
@@ -188,7 +192,7 @@ class Predictor:
     def _classes(self, classified: "Classifications") -> Cells:
         probability_BC = classified.probabilities
         cells: Cells = {"label": classified.labels}
-        if self.head.task == "classes":
+        if self._has_classes:
             cells["probability"] = _shortest(_largest(probability_BC))
         return cells | self._by_label("probability", probability_BC)
 
@@ -208,20 +212,39 @@ class Predictor:
         }
 
     def _label_columns(self, noun: str) -> dict[str, ColumnType]:
-        names = _label_names(noun, self.head)
-        return dict.fromkeys(names, "number")
+        return dict.fromkeys(self._label_names(noun), "number")
 
     def _by_label(self, noun: str, number_BC: np.ndarray) -> Cells:
-        names = _label_names(noun, self.head)
+        names = self._label_names(noun)
         return {name: _shortest(number_BC[:, i]) for i, name in enumerate(names)}
 
+    @property
+    def _has_classes(self) -> bool:
+        return self.head is not None and self.head.task == "classes"
 
-def choose_task(encoder: "Encoder", requested: PredictTask | None) -> tuple[PredictTask, Head]:
+    def _label_names(self, noun: str) -> list[str]:
+        """Names of the columns with one number per label; a single value has the noun's name."""
+        labels = () if self.head is None else self.head.labels
+        return (
+            [noun]
+            if noun == "value" and len(labels) == 1
+            else [f"{noun}_{label}" for label in labels]
+        )
+
+
+def choose_task(
+    encoder: "Encoder", requested: PredictTask | None
+) -> tuple[PredictTask, Head | None]:
     """The requested task, or the only one that the model has a head for, with the head.
+
+    A model with a table of weights of terms has no head for them.
 
     Raises:
         InputError: if the model has no head for the task, or several tasks and none is requested.
     """
+    terms = encoder.spec.terms
+    if terms is not None and terms.source == "tokens" and requested in (None, "sparse"):
+        return "sparse", None
     if requested is not None:
         head = encoder.session.heads.find(*HEADS[requested], purpose=f"--task {requested}")
         return requested, head
@@ -268,13 +291,6 @@ def _terms(sparse: "SparseVectors") -> Cells:
         "terms": [list(weights) for weights in terms],
         "weights": [_shortest(np.array([*weights.values()])) for weights in terms],
     }
-
-
-def _label_names(noun: str, head: Head) -> list[str]:
-    """Names of the columns with one number per label; a single value has the noun's name."""
-    if noun == "value" and len(head.labels) == 1:
-        return [noun]
-    return [f"{noun}_{label}" for label in head.labels]
 
 
 def _largest(probability_NC: np.ndarray) -> np.ndarray:

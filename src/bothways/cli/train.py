@@ -19,8 +19,9 @@ from bothways.cli.generated_options import GivenOptions
 from bothways.cli.progress import stage_progress, training_progress
 from bothways.cli.signals import SIGNAL_BASE
 from bothways.errors import ConfigError, MissingExtra
-from bothways.io.options import Option
+from bothways.io.options import Option, options_of
 from bothways.io.printable import printable
+from bothways.model.read_options import ReadOptions
 from bothways.training.options.data import DataOptions
 from bothways.training.options.new_model import NewModelOptions
 from bothways.training.options.objective import ObjectiveOptions
@@ -84,6 +85,7 @@ def train(
     if find_spec("torch") is None:
         raise MissingExtra("torch", "training")
     source = {"from": plan["source"]} if "source" in plan else {}
+    source |= {f.name: plan[f.name] for f in options_of(ReadOptions) if f.name in plan}
     given = {"data": data, "model": source | model, "objective": objective, "training": training}
     tables = _merge_tables(config, given)
     parsed = TrainingPlan.from_tables(plan["task"], plan["files"], plan["out"], tables)

@@ -7,7 +7,8 @@ meaning raises `InputError`, which is a `ValueError`.
 """
 
 from bothways.drop_in.cross_encoder import CrossEncoder
+from bothways.drop_in.multi_vector_encoder import MultiVectorEncoder
 from bothways.drop_in.sentence_transformer import SentenceTransformer
 from bothways.drop_in.sparse_encoder import SparseEncoder
 
-__all__ = ["CrossEncoder", "SentenceTransformer", "SparseEncoder"]
+__all__ = ["CrossEncoder", "MultiVectorEncoder", "SentenceTransformer", "SparseEncoder"]

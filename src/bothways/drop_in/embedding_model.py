@@ -78,6 +78,7 @@ def _with_prompt(
     ) -> Any:
         if prompt_name is None and prompt is None:
             prompt_name = next((n for n in names if n in self.prompts), None)
+        options.setdefault("task", names[0])  # which chooses the route of a model with several
         return self.encode(inputs, prompt_name, prompt, *arguments, **options)
 
     method.__name__ = name

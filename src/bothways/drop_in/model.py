@@ -107,9 +107,12 @@ class DropInModel:
     def max_seq_length(self) -> int:
         """The longest input, in tokens, special tokens included; longer ones are truncated.
 
-        It can be set, up to the positions of the model; None restores the model's own.
+        It can be set, up to the positions of the model; None restores the model's own. Of a model
+        of several routes, it is the longest of all of them.
         """
-        return self._max_seq_length or self.encoder.max_length
+        session = self.encoder.session
+        longest = [session.of_route(name).max_length for name in self.encoder.routes]
+        return self._max_seq_length or max(longest, default=self.encoder.max_length)
 
     @max_seq_length.setter
     def max_seq_length(self, value: int | None) -> None:
@@ -199,6 +202,15 @@ class DropInModel:
             device = device[0] if device else None
         if device is not None:
             self.to(device)
+
+    def _encoder_for(self, task: Any) -> Encoder:
+        """The encoder of a call: that of the route for its task, if the model has routes.
+
+        Raises:
+            InputError: if no route is for the task.
+        """
+        session = self.encoder.session.for_task(task)
+        return self.encoder if session is self.encoder.session else Encoder(session)
 
     def _rows(self, inputs: Any, *, pairs: bool = False) -> SequenceInputs:
         """The inputs as a list, and whether they are a single one."""

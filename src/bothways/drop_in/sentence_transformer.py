@@ -14,6 +14,7 @@ from bothways.drop_in.embedding_model import EmbeddingModel, document_method, qu
 from bothways.drop_in.model import Pool, show_bar
 from bothways.drop_in.renamed import renamed
 from bothways.drop_in.tensors import as_tensor, import_torch
+from bothways.encoder import Encoder
 from bothways.errors import InputError
 from bothways.inference.options import check_count
 from bothways.inference.postprocessing import first_dimensions, to_unit_length
@@ -122,7 +123,7 @@ class SentenceTransformer(EmbeddingModel):
         device: move the model to it first; of several, to the first one.
         normalize_embeddings: give each vector unit length.
         truncate_dim: the number of leading dimensions to keep; None for the attribute of the model.
-        batch_size, chunk_size, pool: have no effect.
+        batch_size, chunk_size, pool: have no effect. task: the route, in a model with several.
 
         Raises:
             InputError: naming the input or argument that is invalid.
@@ -130,6 +131,7 @@ class SentenceTransformer(EmbeddingModel):
         """
         self._start_call(batch_size, device, kwargs)
         _check_output(output_value, precision)
+        encoder = self._encoder_for(kwargs.get("task"))
         rows, single = self._rows(inputs)
         options: dict[str, Any] = {
             "prompt": self._prompt_text(prompt, prompt_name),
@@ -137,11 +139,9 @@ class SentenceTransformer(EmbeddingModel):
             "progress": show_bar(show_progress_bar),
         }
         if output_value == "token_embeddings":
-            tensors = self._token_embeddings(rows, options)
+            tensors = self._token_embeddings(encoder, rows, options)
             return tensors[0] if single else tensors
-        vectors: np.ndarray = self.encoder.encode(
-            rows, dimensions=self.encoder.spec.width, **options
-        )
+        vectors: np.ndarray = encoder.encode(rows, dimensions=encoder.spec.width, **options)
         # After the model's own unit length: sentence-transformers cuts what the last module gives.
         vectors = first_dimensions(vectors, self._dimensions(truncate_dim))
         if normalize_embeddings:
@@ -210,10 +210,12 @@ class SentenceTransformer(EmbeddingModel):
         dimensions = self.truncate_dim if truncate_dim is None else truncate_dim
         return width if dimensions is None else min(dimensions, width)
 
-    def _token_embeddings(self, rows: list[Any], options: dict[str, Any]) -> list[Any]:
+    def _token_embeddings(
+        self, encoder: Encoder, rows: list[Any], options: dict[str, Any]
+    ) -> list[Any]:
         purpose = "output_value='token_embeddings'"
         import_torch(purpose)  # before the work, not after it
-        states = self.encoder.contextualize(rows, **options)
+        states = encoder.contextualize(rows, **options)
         return [as_tensor(tokens.vectors, self.device, purpose) for tokens in states]
 
     def _as_tensor(self, vectors: np.ndarray, purpose: str) -> Any:

@@ -15,8 +15,12 @@ from bothways.drop_in.renamed import renamed
 from bothways.drop_in.tensors import import_torch, is_tensor
 from bothways.errors import InputError
 from bothways.inference.options import RunOptions, check_count
-from bothways.inference.predict.sparse import SparseVectors, sparse
-from bothways.inference.predict.vocabulary import names_of_tokens
+from bothways.inference.predict.sparse import (
+    SparseVectors,
+    check_sparse,
+    sparse,
+    term_names,
+)
 
 __all__ = ["SparseEncoder"]
 
@@ -31,7 +35,8 @@ class SparseEncoder(EmbeddingModel):
     without. The arguments are those of `SentenceTransformer`, and:
 
     similarity_fn_name: None for the model's own, or else `dot`.
-    max_active_dims: the number of terms to keep of each vector, the heaviest; None for all.
+    max_active_dims: the number of terms to keep of each vector, the heaviest; None for the model's
+        own.
 
     Raises:
         InputError: naming an argument that bothways cannot give the same meaning, and why; if the
@@ -81,9 +86,11 @@ class SparseEncoder(EmbeddingModel):
             processor_kwargs=processor_kwargs,
             config_kwargs=config_kwargs,
         )
-        self.encoder.session.heads.find("masked_tokens", purpose="SparseEncoder")
+        check_sparse(self.encoder.session, "SparseEncoder")
         check_count("max_active_dims", max_active_dims)
-        self.max_active_dims = max_active_dims
+        terms = self.encoder.spec.terms
+        saved = None if terms is None else terms.max_terms
+        self.max_active_dims = saved if max_active_dims is None else max_active_dims
         self.similarity_fn_name = similarity_fn_name or self.encoder.spec.similarity
 
     @renamed(sentences="inputs")
@@ -111,13 +118,14 @@ class SparseEncoder(EmbeddingModel):
         save_to_cpu: return tensors on the CPU, and not on the model's device.
         device: move the model to it first; of several, to the first one.
         max_active_dims: terms to keep of each vector; None for the attribute of the model.
-        batch_size, chunk_size, pool: have no effect.
+        batch_size, chunk_size, pool: have no effect. task: the route, in a model with several.
 
         Raises:
             InputError: naming the input or argument that is invalid.
         """
         self._start_call(batch_size, device, kwargs)
         check_count("max_active_dims", max_active_dims)
+        session = self._encoder_for(kwargs.get("task")).session
         rows, single = self._rows(inputs)
         options = RunOptions(
             prompt=self._prompt_text(prompt, prompt_name),
@@ -125,10 +133,11 @@ class SparseEncoder(EmbeddingModel):
             progress=show_bar(show_progress_bar),
         )
         torch = import_torch("SparseEncoder")
-        vectors = sparse(self.encoder.session, rows, options=options) if rows else None
+        keep = self.max_active_dims if max_active_dims is None else max_active_dims
+        keep = keep or len(term_names(session))  # None for all, also where the model keeps fewer
+        vectors = sparse(session, rows, options=options, max_terms=keep) if rows else None
         if isinstance(vectors, SparseVectors):
-            keep = self.max_active_dims if max_active_dims is None else max_active_dims
-            result = _as_sparse_tensor(torch, vectors, keep)
+            result = _as_sparse_tensor(torch, vectors)
         else:
             result = torch.tensor([]).to_sparse()
         result = result if convert_to_sparse_tensor else result.to_dense()
@@ -142,7 +151,7 @@ class SparseEncoder(EmbeddingModel):
 
     def get_embedding_dimension(self) -> int:
         """The number of tokens V of the vocabulary."""
-        return self.encoder.config.vocab_size
+        return len(term_names(self.encoder.session))
 
     def decode(self, embeddings: Any, top_k: int | None = None) -> Terms | list[Terms]:
         """The terms of a tensor (V,), or of each row of one (n, V), the heaviest first.
@@ -155,7 +164,7 @@ class SparseEncoder(EmbeddingModel):
         check_count("top_k", top_k)
         _check_tensor(embeddings, self.get_embedding_dimension())
         single = embeddings.ndim == 1
-        names = names_of_tokens(self.encoder.session)
+        names = term_names(self.encoder.session)
         rows = []
         for row in [embeddings] if single else embeddings:
             present = (row if row.is_sparse else row.to_sparse()).coalesce()
@@ -194,17 +203,12 @@ class SparseEncoder(EmbeddingModel):
         return (embeddings_1.to_dense() * embeddings_2.to_dense()).clamp(min=0).to_sparse()
 
 
-def _as_sparse_tensor(torch: Any, vectors: SparseVectors, keep: int | None) -> Any:
+def _as_sparse_tensor(torch: Any, vectors: SparseVectors) -> Any:
     row = np.repeat(np.arange(len(vectors)), np.diff(vectors.indptr))
-    kept = np.ones(len(row), bool)
-    if keep is not None:
-        order = np.lexsort((-vectors.data, row))  # by row, then the heaviest first
-        rank = np.arange(len(row)) - vectors.indptr[row]
-        kept[order[rank >= keep]] = False
-    indices = np.stack([row[kept], vectors.indices[kept]])
+    indices = np.stack([row, vectors.indices])
     return torch.sparse_coo_tensor(
         torch.from_numpy(indices),
-        torch.from_numpy(vectors.data[kept]),
+        torch.from_numpy(vectors.data),
         vectors.shape,
         is_coalesced=True,
         check_invariants=True,

@@ -85,6 +85,7 @@ def encode_chunks(
     Raises:
         InputError: naming the document, span or argument that is invalid.
     """
+    session = session.for_task(options.role)
     modes = _modes(session, vector)
     rows, single = as_inputs(documents, session.reader)
     for index, row in enumerate(rows):

@@ -47,7 +47,7 @@ def multi_vector(
     Raises:
         InputError: naming the text that is invalid; if the model is none of late interaction.
     """
-    rows, single = as_inputs(texts, session.reader)
+    rows, single = as_inputs(texts, session.for_task(role).reader)
     vectors, _ = _vectors(session, rows, role, options)
     return vectors[0] if single else vectors
 
@@ -70,6 +70,7 @@ def _vectors(
     session: Session, rows: Sequence[Any], role: PromptRole, options: RunOptions
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """The vectors of each text, and whether it was cut, bool (n,)."""
+    session = session.for_task(role)
     settings, reader = _settings(session)
     if role not in ("query", "document"):
         raise InputError(f"role={role!r}: expected 'query' or 'document'")

@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from bothways.errors import TruncationWarning
 from bothways.inference.backends import Backend
-from bothways.io.caller import warn_caller
 from bothways.model.config import PoolingMode
 from bothways.model.packing import PackedBatch, plan_batches
 from bothways.reference import pool
@@ -23,7 +21,6 @@ __all__ = [
     "pool_sequences",
     "pool_windows",
     "truncated",
-    "warn_of_truncation",
 ]
 
 
@@ -108,17 +105,6 @@ def num_tokens(fitted: Sequence[FittedSequence]) -> np.ndarray:
 def truncated(fitted: Sequence[FittedSequence]) -> np.ndarray:
     """Whether each sequence was cut, bool (n,)."""
     return np.array([f.truncated for f in fitted], dtype=bool)
-
-
-def warn_of_truncation(fitted: Sequence[FittedSequence], max_length: int) -> None:
-    """Warn if any sequence was cut, with the number of them, at the line that called bothways."""
-    if count := sum(f.truncated for f in fitted):
-        warn_caller(
-            TruncationWarning(
-                f"{count} of {len(fitted)} sequences were longer than {max_length} tokens and were "
-                "cut; on_overflow='window' encodes them whole, 'error' refuses them"
-            )
-        )
 
 
 def _content(ids_L: np.ndarray, added_ids: np.ndarray | None) -> np.ndarray:

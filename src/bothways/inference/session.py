@@ -4,8 +4,11 @@ n sequences; D model width; K pooling modes; d dimensions of a vector.
 """
 
 import os
+import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,11 +16,12 @@ import numpy as np
 from bothways import checkpoints, sequences
 from bothways.checkpoints import ModelBundle
 from bothways.checkpoints.sources import portable_source
-from bothways.errors import InputError, UnknownTokenWarning
+from bothways.errors import InputError, TruncationWarning, UnknownTokenWarning
 from bothways.inference import runner
 from bothways.inference.backends import Backend, BackendName, Precision, create_backend
 from bothways.inference.finite import check_module_outputs, check_states, first_not_finite
 from bothways.inference.heads import Heads
+from bothways.inference.mixed_layers import MixedLayers
 from bothways.inference.options import RunOptions, VectorOptions
 from bothways.inference.postprocessing import finish
 from bothways.inference.prompts import Prompt, select_prompt
@@ -46,12 +50,13 @@ class LoadArguments(NamedTuple):
     max_length: int | None = None
     family: str | None = None
     adapter: str | None = None
+    route: str | None = None
 
 
 def open_session(arguments: LoadArguments) -> "Session":
     """Find and read a model, and create the backend that runs it; raises as `bothways.load`."""
     folder = checkpoints.resolve(arguments.source)
-    model = checkpoints.read_folder(folder, family=arguments.family, adapter=arguments.adapter)
+    model = _read(folder, arguments)
     if arguments.max_length is not None:
         _check_max_length(arguments.max_length, model.config)
     backend = create_backend(
@@ -62,11 +67,19 @@ def open_session(arguments: LoadArguments) -> "Session":
         threads=arguments.threads,
         device=arguments.device,
     )
+    if model.spec.layer_weights is not None:
+        backend = MixedLayers(backend, model.spec.layer_weights)
     session = Session(
         model, checkpoints.open_reader(model), backend, max_length=arguments.max_length
     )
     session.load_arguments = arguments._replace(source=portable_source(arguments.source))
     return session
+
+
+def _read(folder: Path, arguments: LoadArguments) -> ModelBundle:
+    return checkpoints.read_folder(
+        folder, family=arguments.family, adapter=arguments.adapter, route=arguments.route
+    )
 
 
 class Session:
@@ -103,7 +116,47 @@ class Session:
         """The longest sequence, in tokens, unless the options of a call say otherwise."""
         self.load_arguments: LoadArguments | None = None
         """The arguments of `open_session`; None if the session was made otherwise."""
+        self.routes = model.routes
+        """The routes of the model's folder; None if it has no Router."""
+        self.route = model.route
+        """The route of this session among them."""
+        self._others: dict[str, Session] = {}
+        self._lock = threading.Lock()
         self._module_weights = model.module_weights.copy()
+
+    def for_task(self, task: str | None) -> "Session":
+        """The session for a task, such as `query`: that of its route, if the model has routes.
+
+        The model of another route is loaded when it is first used.
+
+        Raises:
+            InputError: if no route is for the task, or this session was opened for another one.
+            CheckpointError, BackendError: as `open_session`.
+        """
+        if self.routes is None or task is None:
+            return self
+        return self.of_route(self.routes.of_task(task))
+
+    def of_route(self, route: str) -> "Session":
+        """The session of a route of the model; raises as `for_task`."""
+        if route == self.route:
+            return self
+        arguments = self.load_arguments
+        if arguments is None or arguments.route is not None:
+            raise InputError(
+                f"this encoder is the route {self.route!r} of {self.path} alone: load the folder "
+                f"without route= to use {route!r} as well"
+            )
+        with self._lock:
+            if route not in self._others:
+                self._others[route] = open_session(arguments._replace(route=route))
+            return self._others[route]
+
+    def read_model(self) -> ModelBundle:
+        """Read the model again, without warnings: a backend keeps its weights in its own form."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # said when the model was loaded
+            return _read(self.path, self.load_arguments or LoadArguments(self.path))
 
     def prompt(self, options: RunOptions) -> Prompt:
         """The prompt that the options choose.
@@ -262,16 +315,32 @@ class Session:
         self, rows: Sequence[Any], fitted: Sequence[FittedSequence], options: RunOptions
     ) -> None:
         """Warn if any sequence was cut, or consists mostly of unknown tokens, with their number."""
-        runner.warn_of_truncation(fitted, self.max_length_of(options))
-        if options.on_unknown == "warn" and (mostly := self._mostly_unknown(fitted)):
-            first = mostly[0]
+        cut = sum(f.truncated for f in fitted)
+        self.warn_of(rows, cut, self.mostly_unknown(fitted), options)
+
+    def warn_of(
+        self, rows: Sequence[Any], cut: int, mostly_unknown: Sequence[int], options: RunOptions
+    ) -> None:
+        """Warn as `warn` does, of `cut` sequences and of those with indices in `mostly_unknown`."""
+        if cut:
+            warn_caller(
+                TruncationWarning(
+                    f"{cut} of {len(rows)} sequences were longer than "
+                    f"{self.max_length_of(options)} tokens and were cut; "
+                    "on_overflow='window' encodes them whole, 'error' refuses them"
+                )
+            )
+        if options.on_unknown == "warn" and mostly_unknown:
+            first = mostly_unknown[0]
             advice = explain_unknown(rows[first], self.reader)
             message = (
-                f"{len(mostly)} of {len(fitted)} sequences consist mostly of tokens that the model "
-                f"does not know, the first is sequence {first}: different sequences may get equal "
-                f"results; {advice}. on_unknown='error' refuses them, 'ignore' is silent"
+                f"{len(mostly_unknown)} of {len(rows)} sequences consist mostly of tokens that the "
+                f"model does not know, the first is sequence {first}: different sequences may get "
+                f"equal results; {advice}. on_unknown='error' refuses them, 'ignore' is silent"
             )
-            warn_caller(UnknownTokenWarning(message, count=len(mostly), first=first, advice=advice))
+            warn_caller(
+                UnknownTokenWarning(message, count=len(mostly_unknown), first=first, advice=advice)
+            )
 
     def refuse_unknown(self, rows: Sequence[Any], fitted: Sequence[FittedSequence]) -> None:
         """Check that no sequence consists mostly of unknown tokens.
@@ -279,14 +348,14 @@ class Session:
         Raises:
             InputError: naming the first that does.
         """
-        for index in self._mostly_unknown(fitted)[:1]:
+        for index in self.mostly_unknown(fitted)[:1]:
             raise InputError(
                 f"{self.num_unknown(fitted)[index]} of {fitted[index].num_tokens} tokens are "
                 f"unknown to the model; {explain_unknown(rows[index], self.reader)}",
                 sequence=index,
             )
 
-    def _mostly_unknown(self, fitted: Sequence[FittedSequence]) -> list[int]:
+    def mostly_unknown(self, fitted: Sequence[FittedSequence]) -> list[int]:
         """Indices of the sequences of which most tokens are unknown."""
         if self._unknown_id is None:
             return []

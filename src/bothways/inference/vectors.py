@@ -3,8 +3,9 @@
 n sequences; L positions of one; D model width; d dimensions of a vector.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from bothways.errors import InputError
 from bothways.inference import runner
 from bothways.inference.inputs import as_inputs
 from bothways.inference.options import RunOptions, VectorOptions
+from bothways.inference.reading_ahead import fitted_chunks
 from bothways.inference.selection import Selection, select_indices
 from bothways.inference.session import Session
 from bothways.io.short_repr import ShortRepr
@@ -134,10 +136,18 @@ def encode(
     Raises:
         InputError: naming the sequence or argument that is invalid.
     """
+    session = session.for_task(options.role)
     rows, single = as_inputs(sequences, session.reader)
-    fitted = session.prepare(rows, options)
-    vectors = _pooled_vectors(session, fitted, vector, options)
-    session.warn(rows, fitted, options)
+    cut, mostly_unknown = 0, list[int]()
+
+    def note(start: int, fitted: Sequence[FittedSequence]) -> None:
+        nonlocal cut
+        cut += sum(f.truncated for f in fitted)
+        mostly_unknown.extend(start + index for index in session.mostly_unknown(fitted))
+
+    chunks = fitted_chunks(session, rows, options)
+    vectors = _encode_chunks(session, chunks, len(rows), vector, options, note)
+    session.warn_of(rows, cut, mostly_unknown, options)
     first: np.ndarray = vectors[0] if single else vectors
     return first
 
@@ -148,6 +158,7 @@ def prepare(session: Session, sequences: Any, options: RunOptions) -> PreparedSe
     Raises:
         InputError: as `encode`.
     """
+    session = session.for_task(options.role)
     rows, _ = as_inputs(sequences, session.reader)
     return PreparedSequences(rows, session.prepare(rows, options), options)
 
@@ -162,21 +173,24 @@ def encode_detailed(
     Raises:
         InputError: as `encode`.
     """
-    single = False
+    session = session.for_task(options.role)
+    facts: list[tuple[np.ndarray, ...]] = []
+
+    def note(start: int, fitted: Sequence[FittedSequence]) -> None:
+        num_unknown = session.num_unknown(fitted)
+        mostly = np.array(is_mostly_unknown(fitted, num_unknown.tolist()), dtype=bool)
+        facts.append((runner.num_tokens(fitted), runner.truncated(fitted), num_unknown, mostly))
+
     if isinstance(sequences, PreparedSequences):
         sequences.check(options)
-        fitted = sequences.fitted
+        rows, single = sequences.rows, False
+        chunks = (fitted for fitted in [sequences.fitted])
     else:
         rows, single = as_inputs(sequences, session.reader)
-        fitted = session.prepare(rows, options)
-    vectors = SequenceVectors(
-        vectors=_pooled_vectors(session, fitted, vector, options),
-        num_tokens=runner.num_tokens(fitted),
-        truncated=runner.truncated(fitted),
-        num_unknown=(num_unknown := session.num_unknown(fitted)),
-        mostly_unknown=np.array(is_mostly_unknown(fitted, num_unknown.tolist()), dtype=bool),
-    )
-    return vectors[0] if single else vectors
+        chunks = fitted_chunks(session, rows, options)
+    vectors = _encode_chunks(session, chunks, len(rows), vector, options, note)
+    result = SequenceVectors(vectors, *map(np.concatenate, zip(*facts, strict=True)))
+    return result[0] if single else result
 
 
 def contextualize(
@@ -193,6 +207,7 @@ def contextualize(
     Raises:
         InputError: naming the sequence or layer that is invalid.
     """
+    session = session.for_task(options.role)
     rows, single = as_inputs(sequences, session.reader)
     indices = select_indices(layers, session.spec.config.num_layers + 1, "layer")
     fitted = session.prepare(rows, options)
@@ -205,10 +220,33 @@ def contextualize(
     return by_index[0] if single else [by_index[i] for i in range(len(fitted))]
 
 
-def _pooled_vectors(
-    session: Session, fitted: Sequence[FittedSequence], vector: VectorOptions, options: RunOptions
+def _encode_chunks(
+    session: Session,
+    chunks: Generator[list[FittedSequence]],
+    total: int,
+    vector: VectorOptions,
+    options: RunOptions,
+    note: Callable[[int, Sequence[FittedSequence]], None],
 ) -> np.ndarray:
-    pooled = session.pool(fitted, pooling_modes(session, vector), options)
+    """The vectors, float32 (n, d), of the `total` sequences of all chunks.
+
+    The modules after pooling see all of them at once, so that no vector depends on the chunks.
+
+    note: called for each chunk with the index of its first sequence, and its sequences.
+    """
+    modes = pooling_modes(session, vector)
+    pooled = np.empty((total, session.spec.config.d_model * len(modes)), np.float32)
+    start = 0
+    with contextlib.closing(chunks):
+        try:
+            for fitted in chunks:
+                pooled[start : start + len(fitted)] = session.pool(fitted, modes, options)
+                note(start, fitted)
+                start += len(fitted)
+        except InputError as error:
+            if error.sequence is None or not start:
+                raise
+            raise type(error)(error.detail, sequence=start + error.sequence) from None
     return session.finish(pooled, vector)
 
 
@@ -225,4 +263,6 @@ def pooling_modes(session: Session, vector: VectorOptions) -> tuple[PoolingMode,
             "this model was trained for one vector per token (late interaction): use multi_vector "
             "and maxsim, or choose a pooling for one vector per sequence, such as pooling='mean'"
         )
+    if session.spec.terms is not None and session.spec.terms.source == "tokens":
+        raise InputError("this model has a weight for each token, and no vectors: use sparse")
     return session.spec.pooling.modes

@@ -33,9 +33,9 @@ class Encode:
     which is null for a row with a vector, and else says why there is none. The vector of such a row
     is null in a batch of pyarrow, and NaN in one of NumPy or pandas.
 
-    model, backend, precision, device, max_length: see `bothways.load`. threads: by default, the
-    `num_cpus` of the actor. pooling, normalize, dimensions, prompt, prompt_name: see
-    `Encoder.encode`. on_overflow: `error` marks rows that are too long.
+    model, backend, precision, device, max_length, family, adapter, route: see `bothways.load`.
+    threads: by default, the `num_cpus` of the actor. pooling, normalize, dimensions, prompt,
+    prompt_name: see `Encoder.encode`. on_overflow: `error` marks rows that are too long.
 
     Raises:
         SourceError, CheckpointError, BackendError: as `bothways.load`.
@@ -51,6 +51,9 @@ class Encode:
         device: str | None = None,
         threads: int | None = None,
         max_length: int | None = None,
+        family: str | None = None,
+        adapter: str | None = None,
+        route: str | None = None,
         pooling: PoolingMode | None = None,
         normalize: bool | None = None,
         dimensions: int | None = None,
@@ -74,6 +77,9 @@ class Encode:
             device=device,
             threads=threads or _assigned_cpus(),
             max_length=max_length,
+            family=family,
+            adapter=adapter,
+            route=route,
         )
         self._dimensions = self._encode([]).vectors.shape[1]
 

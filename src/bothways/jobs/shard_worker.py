@@ -13,17 +13,18 @@ from bothways.jobs.job import EncodingJob, open_job
 from bothways.jobs.records import ShardRecord
 from bothways.jobs.shards import ShardEncoder
 from bothways.jobs.worker import BadLimit, JobTracker, encode_shard
+from bothways.model.read_options import ReadOptions
 from bothways.streaming.memory import plan_chunks, reduce_memory_retention
 
 __all__ = ["ShardWorker", "WorkerOptions", "check_encoder", "run_shard"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class WorkerOptions:
+class WorkerOptions(ReadOptions):
     """How a worker encodes.
 
-    backend, device, threads: see `bothways.load`. max_memory: limit of its process in bytes; None
-    for none. limit: of bad rows in the whole job.
+    family, adapter, route, backend, device, threads: see `bothways.load`. max_memory: limit of its
+    process in bytes; None for none. limit: of bad rows in the whole job.
     """
 
     backend: BackendName = "auto"
@@ -88,6 +89,7 @@ class ShardWorker:
             threads=options.threads,
             device=options.device,
             max_length=origin.max_length,
+            **options.reading,
         )
         check_encoder(job, encoder)
         plan = plan_chunks(

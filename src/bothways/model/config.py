@@ -10,7 +10,7 @@ from typing import Any, Literal, Self, assert_never
 
 from bothways.model.config_checks import check_config
 from bothways.model.fields import check_field_names
-from bothways.model.rotary import rotary_frequencies
+from bothways.model.rotary import Rotation, plain_frequencies, rotation
 from bothways.model.shape import EncoderShape
 from bothways.model.variants import (
     Activation,
@@ -23,6 +23,7 @@ from bothways.model.variants import (
     PositionEmbedding,
     QueryKeyNorm,
     RotaryPrecision,
+    RotaryScaling,
 )
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "PositionEmbedding",
     "QueryKeyNorm",
     "RotaryPrecision",
+    "RotaryScaling",
 ]
 
 HeadPooling = Literal["cls", "max", "mean", "mean_sqrt_len", "weighted_mean", "last"]
@@ -95,8 +97,19 @@ class EncoderConfig:
             token has a position.
         rotary_base, rotary_base_local: base of the rotary wavelengths; the second, if set, in
             layers with a window (ModernBERT, Warner et al. 2024, section 2.1).
-        rotary_factor: what all rotary frequencies are divided by: positions are scaled (Chen et al.
-            2023, section 2.3; with another base, NTK-aware scaling).
+        rotary_scaling: how rotary positions are scaled for inputs longer than those of training:
+            `linear`, all frequencies are divided by `rotary_factor` (Chen et al. 2023, section 2.3;
+            with another base, NTK-aware scaling; not scaled if the factor is 1); `yarn`, only the
+            low frequencies are (Peng et al. 2023, section 3.2), as in `llama3`, with another
+            transition (Grattafiori et al. 2024, section 3.4.2); `longrope`, each frequency is
+            divided by its own one of `rotary_pair_factors` (Ding et al. 2024, section 3.2).
+        rotary_original_length: length of the inputs of training, in yarn and llama3.
+        rotary_turns: in both, pairs that turn less often than the first number in that length are
+            divided by the factor, those that turn more often than the second are not.
+        rotary_whole_pairs: whether yarn rounds the pairs at which that is so, away from each other.
+        rotary_magnitude: factor of queries and keys that rotates with them (Peng et al. 2023, eq.
+            22, where it is the root of 1 / t).
+        rotary_scales_local: False if layers with a window are neither scaled nor multiplied.
         rotary_precision: `float16` for models whose frequencies were rounded to half precision in
             training, so that their weights rely on the rounding (ESM-2's released weights).
         relative_buckets, relative_max_distance: number of buckets (both directions together) and
@@ -128,6 +141,11 @@ class EncoderConfig:
             have them (Qwen2). attention_key_bias: False if keys, and what projects the vectors of
             distances like keys, have none although queries and values have them (DeBERTa v1).
             feed_forward_input_bias: False if up and gate have none although down has one (GTE).
+        num_experts, experts_per_token, expert_blocks: in these blocks the feed-forward is a mixture
+            of experts (Shazeer et al. 2017, section 2): a router gives each token a probability for
+            each of `num_experts` feed-forwards, and the token's output is the sum of the
+            `experts_per_token` most probable ones, weighted by these probabilities. 0, 0 and empty
+            for none.
         query_key_norm: norm of queries and keys before any rotation, without a bias: of each `head`
             with one gain for all (Henry et al. 2020; Qwen3), of `all_heads` together (ESM-C), or
             `none`.
@@ -177,7 +195,14 @@ class EncoderConfig:
     position_padding_token: int | None = None
     rotary_base: float = 10_000.0
     rotary_base_local: float | None = None
+    rotary_scaling: RotaryScaling = "linear"
     rotary_factor: float = 1.0
+    rotary_pair_factors: tuple[float, ...] = ()
+    rotary_original_length: int | None = None
+    rotary_turns: tuple[float, ...] = (1.0, 32.0)
+    rotary_whole_pairs: bool = True
+    rotary_magnitude: float = 1.0
+    rotary_scales_local: bool = True
     rotary_precision: RotaryPrecision = "exact"
     relative_buckets: int = 32
     relative_max_distance: int = 128
@@ -203,6 +228,9 @@ class EncoderConfig:
     attention_key_bias: bool = True
     feed_forward_bias: bool = True
     feed_forward_input_bias: bool = True
+    num_experts: int = 0
+    experts_per_token: int = 0
+    expert_blocks: tuple[int, ...] = ()
     query_key_norm: QueryKeyNorm = "none"
     attention_scale: float | None = None
     attention_direction: AttentionDirection = "both"
@@ -307,17 +335,16 @@ class EncoderConfig:
             return self.rotary_base_local
         return self.rotary_base
 
-    def rotary_frequencies(self, layer: int) -> tuple[float, ...]:
-        """Radians per position by which pair i of a head is rotated in `layer`: base^(-2i/K) / f.
+    def rotation(self, layer: int) -> Rotation:
+        """How the queries and keys of `layer` are rotated by their positions."""
+        base = self.rotary_base_of(layer)
+        if not self.rotary_scales_local and self.window(layer) is not None:
+            return Rotation(plain_frequencies(base, self.head_width), 1.0)
+        return rotation(self, base)
 
-        f is the `rotary_factor`.
-        """
-        return rotary_frequencies(
-            self.rotary_base_of(layer),
-            self.head_width,
-            self.rotary_precision,
-            factor=self.rotary_factor,
-        )
+    def has_experts(self, block: int) -> bool:
+        """Whether the feed-forward of `block` is a mixture of experts."""
+        return block in self.expert_blocks
 
     def has_attention_norm(self, block: int) -> bool:
         """Whether `block` has a norm at its attention (all but ModernBERT's first do)."""

@@ -26,6 +26,7 @@ def check_config(config: "EncoderConfig") -> None:
     _check_norms(config)
     _check_layers(config)
     _check_convolution(config)
+    _check_experts(config)
 
 
 def _check_sizes(config: "EncoderConfig") -> None:
@@ -138,9 +139,38 @@ def _check_attention_positions(config: "EncoderConfig") -> None:
         base = getattr(config, name)
         if base is not None and not 1 < base < math.inf:
             raise ConfigError(f"{name}={base}: expected a finite number above 1")
-    if not 0 < config.rotary_factor < math.inf:
-        raise ConfigError(f"rotary_factor={config.rotary_factor}: expected a finite number above 0")
+    _check_rotary_scaling(config)
     _check_buckets(config)
+
+
+def _check_rotary_scaling(config: "EncoderConfig") -> None:
+    for name in ("rotary_factor", "rotary_magnitude"):
+        if not 0 < getattr(config, name) < math.inf:
+            raise ConfigError(f"{name}={getattr(config, name)}: expected a finite number above 0")
+    match config.rotary_scaling:
+        case "linear":
+            pass
+        case "yarn" | "llama3":
+            turns, length = config.rotary_turns, config.rotary_original_length
+            if not (
+                len(turns) == 2
+                and all(type(turn) in (int, float) for turn in turns)
+                and 0 < turns[0] < turns[1] < math.inf
+            ):
+                raise ConfigError(f"rotary_turns={turns}: expected two rising numbers above 0")
+            if length is not None and length < 1:
+                raise ConfigError(f"rotary_original_length={length}: expected at least 1 or None")
+        case "longrope":
+            factors, pairs = config.rotary_pair_factors, config.head_width // 2
+            if len(factors) != pairs or not all(
+                type(each) in (int, float) and 0 < each < math.inf for each in factors
+            ):
+                raise ConfigError(
+                    f"rotary_pair_factors has {len(factors)} entries: expected {pairs} finite "
+                    "numbers above 0, one for each pair of numbers of a head"
+                )
+        case unknown:
+            assert_never(unknown)
 
 
 def _check_buckets(config: "EncoderConfig") -> None:
@@ -239,3 +269,27 @@ def _check_convolution(config: "EncoderConfig") -> None:
         raise ConfigError(
             f"convolution_groups={groups}: expected a divisor of d_model={config.d_model}"
         )
+
+
+def _check_experts(config: "EncoderConfig") -> None:
+    blocks = config.expert_blocks
+    if not blocks and not config.num_experts and not config.experts_per_token:
+        return
+    if not blocks or config.num_experts < 1:
+        raise ConfigError(
+            f"num_experts={config.num_experts} and expert_blocks={blocks}: expected at least one "
+            "expert and one block, or 0 and none"
+        )
+    if not 1 <= config.experts_per_token <= config.num_experts:
+        raise ConfigError(
+            f"experts_per_token={config.experts_per_token}: expected 1 to "
+            f"num_experts={config.num_experts}"
+        )
+    if any(type(block) is not int or not 0 <= block < config.num_blocks for block in blocks):
+        raise ConfigError(
+            f"expert_blocks={blocks}: expected numbers of blocks, 0 to {config.num_blocks - 1}"
+        )
+    if list(blocks) != sorted(set(blocks)):
+        raise ConfigError(f"expert_blocks={blocks}: expected rising numbers")
+    if config.gated:
+        raise ConfigError("gated=True: expected False with expert_blocks, whose experts have none")

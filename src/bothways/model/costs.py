@@ -1,7 +1,7 @@
 """The costs of an encoder: parameters by part, operations per token, and bytes of activations.
 
-D model width, F feed-forward width, E embedding width, Q and V widths of the queries and of the
-values of all heads, L length of a sequence.
+D model width, F feed-forward width, X experts, E embedding width, Q and V widths of the queries and
+of the values of all heads, L length of a sequence.
 """
 
 import dataclasses
@@ -109,8 +109,10 @@ def operations(config: AnyConfig) -> Operations:
         shapes = {n: s for n, s in layout(config).items() if n != "embedding.token.weight"}
         fixed = sum(math.prod(shape) for shape in shapes.values() if len(shape) > 1)
         return Operations(fixed=fixed, per_position=0, per_length=0, windows=())
-    F, Q, V = config.d_ff, config.query_width, config.key_value_width
-    block = 2 * D * (Q + V) + (3 if config.gated else 2) * D * F
+    Q, V = config.query_width, config.key_value_width
+    feed_forwards = sum(
+        _feed_forward_products(config, config.block(layer)) for layer in range(config.num_layers)
+    )
     embedding = config.num_channels * config.embedding_width
     if config.embedding_size is not None:
         embedding += config.embedding_size * D
@@ -125,13 +127,21 @@ def operations(config: AnyConfig) -> Operations:
             assert_never(unknown)
     per_distance, distances = _distance_products(config)
     return Operations(
-        fixed=config.num_layers * block + embedding + convolution,
+        fixed=config.num_layers * 2 * D * (Q + V) + feed_forwards + embedding + convolution,
         per_position=2 * Q,
         per_length=directions * Q * windows.count(None),
         windows=tuple(directions * window + 1 for window in windows if window is not None),
         per_distance=per_distance,
         distances=distances,
     )
+
+
+def _feed_forward_products(config: EncoderConfig, block: int) -> int:
+    """Operations of the feed-forward of a block; of experts, the router's and those of k."""
+    D, F, X = config.d_model, config.d_ff, config.num_experts
+    if config.has_experts(block):
+        return D * X + config.experts_per_token * 2 * D * F
+    return (3 if config.gated else 2) * D * F
 
 
 def _distance_products(config: EncoderConfig) -> tuple[int, tuple[int, ...]]:
@@ -155,9 +165,10 @@ def bytes_per_token(config: AnyConfig, *, kept_layers: int = 0) -> int:
 
     A Transformer holds the input of a block, its hidden state, its norm and the sublayer's output
     (4 D), and the larger of attention (queries and what is mixed: 2 Q, keys and values: 2 V) and
-    feed-forward (F, 2 F if gated, and F after the activation). What a convolution adds to the first
-    layer waits beside it (D); before, its neighborhoods exist twice. `kept_layers` hidden states of
-    D each are added. Fused kernels need less.
+    feed-forward (F, 2 F if gated, and F after the activation; of an expert also its inputs, its
+    outputs and the sum of all, 3 D). What a convolution adds to the first layer waits beside it
+    (D); before, its neighborhoods exist twice. `kept_layers` hidden states of D each are added.
+    Fused kernels need less.
 
     A baseline holds its inputs and outputs, and the intermediate values of a layer: of a recurrent
     layer inputs, gates and states in one direction, for up to twice the number of tokens, because
@@ -169,6 +180,8 @@ def bytes_per_token(config: AnyConfig, *, kept_layers: int = 0) -> int:
         return 4 * (2 * (D + config.embedding_width) + within + kept_layers * D)
     F, Q, V = config.d_ff, config.query_width, config.key_value_width
     widest = max(2 * (Q + V), (3 if config.gated else 2) * F)
+    if config.expert_blocks:
+        widest = max(widest, 2 * F + 3 * D)
     if config.convolution_kernel_size:
         widest = D + max(widest, 2 * config.convolution_kernel_size * D)
     return 4 * (4 * D + widest + kept_layers * D)

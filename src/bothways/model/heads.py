@@ -87,6 +87,7 @@ class Head:
     layers: applied in turn; the outputs of the last layer are the head's.
     labels: the names of the outputs for classes, tags and values; empty for other tasks.
     dropout: applied in training to the input of the last layer.
+    pools_outputs: whether the outputs of all positions are pooled, and not the vectors before them.
 
     Raises:
         ConfigError: naming the field, its value, and the accepted values.
@@ -97,6 +98,7 @@ class Head:
     pooling: HeadPooling | None = None
     labels: tuple[str, ...] = ()
     dropout: float = 0.0
+    pools_outputs: bool = False
 
     def __post_init__(self) -> None:
         check_field_types(self, owner=" of a head")
@@ -104,6 +106,8 @@ class Head:
             raise ConfigError("a head needs at least one layer")
         if (self.pooling is not None) != (self.task in _POOLED):
             raise ConfigError(f"pooling={self.pooling!r} does not go with task={self.task!r}")
+        if self.pools_outputs and self.pooling is None:
+            raise ConfigError("pools_outputs=True: expected a pooling")
         if self.task in _UNLABELED:
             if self.labels:
                 raise ConfigError(f"labels for task={self.task!r}: expected none")
@@ -127,6 +131,8 @@ class Head:
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON values."""
         fields = dataclasses.asdict(self)
+        if not self.pools_outputs:
+            del fields["pools_outputs"]  # as in folders from before there was one
         return fields | {"layers": list(fields["layers"]), "labels": list(self.labels)}
 
     @classmethod

@@ -19,7 +19,7 @@ Shape = tuple[int, ...]
 
 
 def layout(config: EncoderConfig) -> dict[str, Shape]:
-    """Name and shape of every weight of an encoder; matrices are (out, in).
+    """Name and shape of every weight of an encoder; matrices are (out, in) but those of experts.
 
     >>> config = EncoderConfig(num_layers=1, num_heads=2, d_model=8, d_ff=32, vocab_size=100)
     >>> layout(config)["blocks.0.feed_forward.up.weight"]
@@ -92,13 +92,11 @@ def _embedding(config: EncoderConfig) -> Iterator[tuple[str, Shape]]:
 
 
 def _block(config: EncoderConfig, block: int) -> Iterator[tuple[str, Shape]]:
-    D, F = config.d_model, config.d_ff
+    D = config.d_model
     yield from _attention(config)
     if config.has_attention_norm(block):
         yield from _norm("attention_norm", D, bias=config.norm_has_bias)
-    for name in ("gate", "up") if config.gated else ("up",):
-        yield from _linear(f"feed_forward.{name}", D, F, bias=config.has_feed_forward_input_bias)
-    yield from _linear("feed_forward.down", F, D, bias=config.feed_forward_bias)
+    yield from _experts(config) if config.has_experts(block) else _feed_forward(config)
     yield from _norm("feed_forward_norm", D, bias=config.norm_has_bias)
     match config.norm_placement:
         case "post" | "pre":
@@ -114,6 +112,26 @@ def _convolution(config: EncoderConfig) -> Iterator[tuple[str, Shape]]:
     """The inputs of an output are the channels of its group at each position of the kernel."""
     yield from _linear("convolution", config.convolution_inputs, config.d_model, bias=True)
     yield from _norm("convolution_norm", config.d_model, bias=config.norm_has_bias)
+
+
+def _feed_forward(config: EncoderConfig) -> Iterator[tuple[str, Shape]]:
+    D, F = config.d_model, config.d_ff
+    for name in ("gate", "up") if config.gated else ("up",):
+        yield from _linear(f"feed_forward.{name}", D, F, bias=config.has_feed_forward_input_bias)
+    yield from _linear("feed_forward.down", F, D, bias=config.feed_forward_bias)
+
+
+def _experts(config: EncoderConfig) -> Iterator[tuple[str, Shape]]:
+    """Each expert has d_ff rows of both maps: row j reads hidden unit j (up) or writes it (down).
+
+    So `down` is (in, out), as published files have it. One bias follows the sum of the experts.
+    """
+    D, F, X = config.d_model, config.d_ff, config.num_experts
+    yield "feed_forward.router.weight", (X, D)
+    yield "feed_forward.experts.up.weight", (X * F, D)
+    yield "feed_forward.experts.down.weight", (X * F, D)
+    if config.feed_forward_bias:
+        yield "feed_forward.experts.bias", (D,)
 
 
 def _attention(config: EncoderConfig) -> Iterator[tuple[str, Shape]]:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from bothways.model.baselines import AnyConfig
 from bothways.model.heads import Head
 from bothways.model.late_interaction import LateInteraction
+from bothways.model.pair_template import PairTemplate
 from bothways.model.pooling import MEAN, Dense, Module, Normalize, Pooling
+from bothways.model.terms import TermWeighting
 
 __all__ = ["SIMILARITIES", "ModelSpec"]
 
@@ -31,6 +33,10 @@ class ModelSpec:
         after those of the tokenizer, that stands for a text without tokens; None for others.
     late_interaction: for a model of one vector per token (ColBERT), whose `modules` are applied to
         the vectors of tokens; None for others.
+    terms: for a model that weighs the terms of a vocabulary, how; None if it does not say.
+    layer_weights: for a model whose vectors of tokens are a weighted mean of hidden states, the
+        weights of the embeddings and of each layer; None for the last layer alone.
+    pair_template: how a pair of a query and a document is written as one text; None for two.
     """
 
     config: AnyConfig
@@ -45,6 +51,9 @@ class ModelSpec:
     dimensions: int | None = None
     empty_token: int | None = None
     late_interaction: LateInteraction | None = None
+    terms: TermWeighting | None = None
+    layer_weights: tuple[float, ...] | None = None
+    pair_template: PairTemplate | None = None
 
     @property
     def width(self) -> int:

@@ -17,6 +17,7 @@ __all__ = [
     "PositionEmbedding",
     "QueryKeyNorm",
     "RotaryPrecision",
+    "RotaryScaling",
 ]
 
 Input = Literal["tokens", "vectors"]
@@ -24,6 +25,7 @@ PositionEmbedding = Literal["learned", "sinusoidal", "none"]
 AttentionPositions = Literal["rotary", "relative", "alibi", "disentangled", "none"]
 AttentionDirection = Literal["both", "causal"]
 RotaryPrecision = Literal["exact", "float16"]
+RotaryScaling = Literal["linear", "yarn", "llama3", "longrope"]
 Norm = Literal["layer", "rms"]
 NormPlacement = Literal["post", "pre", "sandwich"]
 QueryKeyNorm = Literal["none", "head", "all_heads"]

@@ -8,6 +8,7 @@ import numpy as np
 from bothways.model.alibi import alibi_slopes
 from bothways.model.config import EncoderConfig
 from bothways.model.disentangled import relative_rows
+from bothways.model.rotary import Rotation
 from bothways.model.weights import Weights
 
 __all__ = ["EnginePositions", "engine_positions"]
@@ -45,7 +46,9 @@ def engine_positions(config: EncoderConfig) -> EnginePositions:
     fields = {
         "positions": attention.kind or ("learned" if has_table else "none"),
         "position_table": has_table,
-        "rotary_frequencies": attention.rotary_frequencies or [[]] * config.num_layers,
+        "rotary_frequencies": [each.frequencies for each in attention.rotations]
+        or [[]] * config.num_layers,
+        "rotary_magnitudes": [each.magnitude for each in attention.rotations],
         "alibi_slopes": attention.alibi_slopes,
         "distance_rows": attention.distance_rows,
     }
@@ -56,7 +59,7 @@ class _Attention(NamedTuple):
     """kind: the engine's name for what attention does with distance; None for nothing."""
 
     kind: str | None
-    rotary_frequencies: Sequence[Sequence[float]] = ()
+    rotations: Sequence[Rotation] = ()
     alibi_slopes: Sequence[float] = ()
     distance_rows: Sequence[int] = ()
 
@@ -65,7 +68,7 @@ def _attention(config: EncoderConfig) -> _Attention:
     layers = range(config.num_layers)
     match config.attention_positions:
         case "rotary":
-            return _Attention("rotary", [config.rotary_frequencies(layer) for layer in layers])
+            return _Attention("rotary", [config.rotation(layer) for layer in layers])
         case "relative":
             return _Attention("relative")
         case "alibi":

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from bothways.model.config import EncoderConfig
 from bothways.nn.attention import MultiHeadSelfAttention
 from bothways.nn.dropout import Dropout
+from bothways.nn.experts import MixtureOfExperts
 from bothways.nn.layers import Linear, make_norm
 from bothways.nn.lengths import Lengths
 from bothways.nn.positions import NO_POSITIONS, PackedAttentionPositions
@@ -28,7 +29,9 @@ class EncoderBlock(nn.Module):
         self.attention_norm = (
             make_norm(config, D) if config.has_attention_norm(block) else nn.Identity()
         )
-        self.feed_forward = FeedForward(config)
+        self.feed_forward = (
+            MixtureOfExperts(config) if config.has_experts(block) else FeedForward(config)
+        )
         self.feed_forward_norm = make_norm(config, D)
         match config.norm_placement:
             case "post" | "pre":

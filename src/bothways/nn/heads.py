@@ -52,16 +52,20 @@ class HeadModule(nn.Module):
         table_VE: the token embedding table, which a tied layer needs.
         token_N: the tokens to compute outputs for, if the head does not pool; None for all.
         """
-        if self.head.pooling is not None:
-            x_TD = pool(x_TD, lengths, self.head.pooling)
-        elif token_N is not None:
+        pooling = self.head.pooling
+        if pooling is not None and not self.head.pools_outputs:
+            x_TD = pool(x_TD, lengths, pooling)
+        elif pooling is None and token_N is not None:
             x_TD = x_TD[token_N]
         weights = dict(self.named_parameters())
         *hidden, last = self.head.layers
         for layer in hidden:
             x_TD = _layer(layer, x_TD, weights, table_VE)
         x_TD = functional.dropout(x_TD, self.head.dropout, self.training)
-        return _layer(last, x_TD, weights, table_VE)
+        outputs = _layer(last, x_TD, weights, table_VE)
+        if pooling is not None and self.head.pools_outputs:
+            return pool(outputs, lengths, pooling)
+        return outputs
 
 
 def initialize_head(head: Head, config: EncoderShape, *, seed: int = 0) -> dict[str, np.ndarray]:

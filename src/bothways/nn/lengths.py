@@ -14,6 +14,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from bothways.model.rotary import Rotation
+
 
 class LengthGroup(NamedTuple):
     """Neighboring sequences of equal length, from token `start` on.
@@ -63,7 +65,7 @@ class Lengths:
         self.num_tokens = sum(self.each)
         self.longest = max(self.each)
         self._content = content
-        self._rotary: dict[tuple[tuple[float, ...], torch.dtype], tuple[Tensor, Tensor]] = {}
+        self._rotary: dict[tuple[Rotation, torch.dtype], tuple[Tensor, Tensor]] = {}
 
     @cached_property
     def groups(self) -> tuple[LengthGroup, ...]:
@@ -121,17 +123,21 @@ class Lengths:
         )
 
     def rotary(
-        self, frequencies: tuple[float, ...], dtype: torch.dtype
+        self, rotation: Rotation, dtype: torch.dtype
     ) -> tuple[Float[Tensor, "T 1 P"], Float[Tensor, "T 1 P"]]:
-        """Cosine and sine of the angle by which each pair of a head's numbers is rotated.
+        """Cosine and sine of the angle by which each pair of a head's numbers is rotated, scaled.
 
         Angles are computed in float64: a float32 angle of 8,000 radians is off by up to 0.0005.
         Su et al. 2021, eq. 34.
         """
-        key = (frequencies, dtype)
+        key = (rotation, dtype)
         if key not in self._rotary:
-            frequency_P = torch.tensor(frequencies, dtype=torch.float64, device=self.device)
+            frequency_P = torch.tensor(
+                rotation.frequencies, dtype=torch.float64, device=self.device
+            )
             angle_LP = torch.arange(self.longest, device=self.device)[:, None] * frequency_P
-            cos_LP, sin_LP = torch.cos(angle_LP).to(dtype), torch.sin(angle_LP).to(dtype)
+            cos_LP, sin_LP = (
+                (rotation.magnitude * f(angle_LP)).to(dtype) for f in (torch.cos, torch.sin)
+            )
             self._rotary[key] = cos_LP[self.position_T, None], sin_LP[self.position_T, None]
         return self._rotary[key]

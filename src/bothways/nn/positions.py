@@ -15,6 +15,7 @@ from torch.nn import functional
 from bothways.model.alibi import alibi_slopes
 from bothways.model.config import EncoderConfig
 from bothways.model.layout import layout
+from bothways.model.rotary import Rotation
 from bothways.nn.disentangled import PackedDistanceTable, distance_table
 from bothways.nn.lengths import Lengths
 
@@ -82,19 +83,18 @@ def position_rows(
 class PackedAttentionPositions(NamedTuple):
     """What attention in one layer does with the positions of a batch.
 
-    frequencies: radians per position by which each pair of numbers of the queries and keys is
-        rotated, P of them; None for no rotation.
+    rotation: how queries and keys are rotated; None for no rotation.
     score_bias: what is added to the scores at each distance, (H, R); None for nothing.
     distances: the table of disentangled attention; None for attention without.
     """
 
-    frequencies: tuple[float, ...] | None = None
+    rotation: Rotation | None = None
     score_bias: Tensor | None = None
     distances: PackedDistanceTable | None = None
 
     def rotate(self, x_THK: Tensor, lengths: Lengths) -> Tensor:
         """Queries or keys, rotated by position if this layer does so."""
-        return x_THK if self.frequencies is None else rotate(x_THK, lengths, self.frequencies)
+        return x_THK if self.rotation is None else rotate(x_THK, lengths, self.rotation)
 
 
 NO_POSITIONS = PackedAttentionPositions()
@@ -114,7 +114,7 @@ def attention_positions(
     layers = range(config.num_layers)
     match config.attention_positions:
         case "rotary":
-            return [PackedAttentionPositions(config.rotary_frequencies(layer)) for layer in layers]
+            return [PackedAttentionPositions(config.rotation(layer)) for layer in layers]
         case "relative":
             bias_HR = bias_by_distance(_given(relative_bias).weight, lengths.longest, config)
             return [PackedAttentionPositions(score_bias=bias_HR) for _ in layers]
@@ -140,11 +140,11 @@ def sinusoids(num_positions: int, width: int, device: torch.device) -> Float[Ten
 
 
 def rotate(
-    x_THK: Float[Tensor, "T H K"], lengths: Lengths, frequencies: tuple[float, ...]
+    x_THK: Float[Tensor, "T H K"], lengths: Lengths, rotation: Rotation
 ) -> Float[Tensor, "T H K"]:
     """Rotate each pair of numbers by an angle proportional to the position: `reference.rotate`."""
     dtype = torch.promote_types(x_THK.dtype, torch.float32)
-    cos_T1P, sin_T1P = lengths.rotary(frequencies, dtype)
+    cos_T1P, sin_T1P = lengths.rotary(rotation, dtype)
     a_THP, b_THP = x_THK.chunk(2, -1)
     rotated = (a_THP * cos_T1P - b_THP * sin_T1P, b_THP * cos_T1P + a_THP * sin_T1P)
     return torch.cat(rotated, -1).to(x_THK.dtype)

@@ -9,7 +9,7 @@ from bothways.reference.attention import scaled_dot_product, self_attention, sof
 from bothways.reference.block import encoder_block
 from bothways.reference.embedding import embed
 from bothways.reference.encoder import Encoded, encode
-from bothways.reference.heads import head_outputs, probabilities, term_weights
+from bothways.reference.heads import head_outputs, probabilities, saturate, term_weights
 from bothways.reference.layers import activate, layer_norm, linear, normalize
 from bothways.reference.maxsim import maxsim
 from bothways.reference.pooling import pool
@@ -38,6 +38,7 @@ __all__ = [
     "pool",
     "probabilities",
     "rotate",
+    "saturate",
     "scaled_dot_product",
     "self_attention",
     "sinusoids",

@@ -11,6 +11,7 @@ from array_api_compat import array_namespace
 from jaxtyping import Float
 
 from bothways.model.heads import TIED_WEIGHT, Head, HeadLayer, HeadTask
+from bothways.model.terms import SPLADE_V2, TermActivation, TermWeighting
 from bothways.reference.layers import Array, Arrays, activate, layer_norm, linear
 from bothways.reference.pooling import pool
 
@@ -19,6 +20,8 @@ def head_outputs(x_LD: Float[Array, "L D"], w: Arrays, head: Head) -> Float[Arra
     """The outputs of a head for a sequence: (O,) if it pools, (L, O) otherwise."""
     if head.pooling is None:
         return apply_layers(x_LD, w, head)
+    if head.pools_outputs:
+        return pool(apply_layers(x_LD, w, head), head.pooling)
     pooled_D = pool(x_LD, head.pooling)
     return apply_layers(pooled_D[None, :], w, head)[0, :]
 
@@ -64,12 +67,40 @@ def probabilities(logit_NO: Float[Array, "... O"], task: HeadTask) -> Float[Arra
             assert_never(unknown)
 
 
-def term_weights(logit_LV: Float[Array, "L V"]) -> Float[Array, "V"]:
-    """The weight of each vocabulary token for a text: max over positions of log(1 + relu(z)).
+def term_weights(
+    logit_LV: Float[Array, "L V"], terms: TermWeighting = SPLADE_V2
+) -> Float[Array, "V"]:
+    """The weight of each vocabulary token for a text: its activated logits, pooled over positions.
 
-    SPLADE v2 (Formal et al. 2021, "SPLADE v2: Sparse lexical and expansion model for information
-    retrieval", eq. 6). The logarithm is monotonic, so it is applied to the maximum.
+    max: max over positions of f(z)     SPLADE v2 (Formal et al. 2021, "SPLADE v2: Sparse lexical
+                                        and expansion model for information retrieval", eq. 6)
+    sum: sum over positions of f(z)     SPLADE (Formal et al. 2021, "SPLADE: Sparse lexical and
+                                        expansion model for first stage ranking", eq. 4)
+
+    f is `saturate`, which is monotonic, so that it is applied to the maximum.
     """
     xp = array_namespace(logit_LV)
-    largest_V = xp.max(logit_LV, axis=0)
-    return xp.log1p(xp.where(largest_V > 0, largest_V, xp.zeros_like(largest_V)))
+    match terms.pooling:
+        case "max":
+            return saturate(xp.max(logit_LV, axis=0), terms.activation)
+        case "sum":
+            return xp.sum(saturate(logit_LV, terms.activation), axis=0)
+        case unknown:
+            assert_never(unknown)
+
+
+def saturate(logit: Float[Array, "..."], activation: TermActivation) -> Float[Array, "..."]:
+    """The activation of a logit z that weighs a term; 0 where z is at most 0.
+
+    relu:        log(1 + relu(z))
+    log1p_relu:  log(1 + log(1 + relu(z)))
+    """
+    xp = array_namespace(logit)
+    weight = xp.log1p(xp.where(logit < 0, xp.zeros_like(logit), logit))  # NaN stays NaN
+    match activation:
+        case "relu":
+            return weight
+        case "log1p_relu":
+            return xp.log1p(weight)
+        case unknown:
+            assert_never(unknown)

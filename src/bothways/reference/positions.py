@@ -5,7 +5,6 @@ P = K / 2 pairs of its numbers.
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple, assert_never
 
 from array_api_compat import array_namespace, device
@@ -13,6 +12,7 @@ from jaxtyping import Float, Int, Num
 
 from bothways.model.alibi import alibi_slopes
 from bothways.model.config import EncoderConfig
+from bothways.model.rotary import Rotation
 from bothways.reference.disentangled import DistanceTable, distance_table
 from bothways.reference.layers import Array, Arrays
 
@@ -51,19 +51,18 @@ def position_rows(values: Num[Array, "L *C"], config: EncoderConfig) -> Int[Arra
 class AttentionPositions(NamedTuple):
     """What attention in one layer does with the positions of a sequence.
 
-    frequencies: radians per position by which each pair of numbers of the queries and keys is
-        rotated, P of them; None for no rotation.
+    rotation: how queries and keys are rotated; None for no rotation.
     score_bias: what is added to the scores, (H, L, M); None for nothing.
     distances: the table of disentangled attention; None for attention without.
     """
 
-    frequencies: tuple[float, ...] | None = None
+    rotation: Rotation | None = None
     score_bias: Array | None = None
     distances: DistanceTable | None = None
 
     def rotate(self, x_HLK: Float[Array, "H L K"]) -> Float[Array, "H L K"]:
         """Queries or keys, rotated by position if this layer does so."""
-        return x_HLK if self.frequencies is None else rotate(x_HLK, self.frequencies)
+        return x_HLK if self.rotation is None else rotate(x_HLK, self.rotation)
 
     def with_keys(self, num_keys: int, num_heads: int, *, like: Array) -> "AttentionPositions":
         """The same where positions from `num_keys` on are not attended to: a bias of -infinity."""
@@ -85,7 +84,7 @@ def attention_positions(
     """How attention in `layer` uses the positions of a sequence of `num_positions`."""
     match config.attention_positions:
         case "rotary":
-            return AttentionPositions(frequencies=config.rotary_frequencies(layer))
+            return AttentionPositions(rotation=config.rotation(layer))
         case "relative":
             bias = bias_by_distance(weights["relative_bias.weight"], num_positions, config)
             return AttentionPositions(score_bias=bias)
@@ -116,17 +115,19 @@ def sinusoids(num_positions: int, width: int, *, like: Array) -> Float[Array, "L
     return xp.where(dimension_E % 2 == 0, xp.sin(angle_LE), xp.cos(angle_LE))
 
 
-def rotate(x_HLK: Float[Array, "H L K"], frequencies: Sequence[float]) -> Float[Array, "H L K"]:
+def rotate(x_HLK: Float[Array, "H L K"], rotation: Rotation) -> Float[Array, "H L K"]:
     """Rotate each pair of numbers by an angle proportional to its position: Su et al. 2021, eq. 34.
 
     Pair i is (x[i], x[i + K/2]); at position p it is rotated by p · frequencies[i], so that the
-    product of a query and a key depends on their distance only. The frequencies are base^(-2i/K).
+    product of a query and a key depends on their distance only. The frequencies are base^(-2i/K) if
+    they are not scaled. The magnitude multiplies the result.
     """
     xp = array_namespace(x_HLK)
     L, K = x_HLK.shape[1:]
     placement: dict[str, Any] = {"dtype": x_HLK.dtype, "device": device(x_HLK)}
-    angle_LP = xp.arange(L, **placement)[:, None] * xp.asarray(frequencies, **placement)
-    cos_LP, sin_LP = xp.cos(angle_LP), xp.sin(angle_LP)
+    frequency_P = xp.asarray(rotation.frequencies, **placement)
+    angle_LP = xp.arange(L, **placement)[:, None] * frequency_P
+    cos_LP, sin_LP = (rotation.magnitude * f(angle_LP) for f in (xp.cos, xp.sin))
     a_HLP, b_HLP = x_HLK[..., : K // 2], x_HLK[..., K // 2 :]
     return xp.concat((a_HLP * cos_LP - b_HLP * sin_LP, b_HLP * cos_LP + a_HLP * sin_LP), axis=-1)
 

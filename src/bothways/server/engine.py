@@ -13,10 +13,10 @@ from typing import Any, assert_never
 import numpy as np
 
 from bothways.encoder import Encoder, load
+from bothways.errors import ConfigError
 from bothways.inference.backends import BackendName
 from bothways.inference.options import RunOptions
-from bothways.inference.predict.head_run import HeadRun
-from bothways.inference.predict.sparse import SparseVector, sparse_vectors
+from bothways.inference.predict.sparse import sparse_vectors
 from bothways.io.cpus import available_cpus
 from bothways.model.config import PoolingMode
 from bothways.model.packing import DEFAULT_MAX_TOKENS, PackedBatch
@@ -80,7 +80,14 @@ class Engine:
             backend=settings.backend,
             precision=settings.precision,
             threads=_threads(settings.threads, settings.backend),
+            **settings.reading,
         )
+        if encoder.routes and settings.route is None:
+            raise ConfigError(
+                f"{settings.source}: the model has the routes {', '.join(encoder.routes)}, and a "
+                "served name is one of them: choose it with route (--route), and serve the other "
+                "under a name of its own"
+            )
         engine = cls(encoder, batching)
         if settings.warm_up:
             engine.warm_up()
@@ -144,7 +151,7 @@ class Engine:
                 states = {i: s[0] for i, s in session.hidden_states(fitted, last, whole)}
                 return [states[i] for i in range(len(fitted))]
             case Sparse():
-                return self._sparse(fitted, whole)
+                return list(sparse_vectors(session, fitted, whole))
             case unknown:
                 assert_never(unknown)
 
@@ -162,14 +169,6 @@ class Engine:
                 raise ValueError("sparse vectors are computed from whole inputs")
             case unknown:
                 assert_never(unknown)
-
-    def _sparse(
-        self, fitted: Sequence[FittedSequence], options: RunOptions
-    ) -> Sequence[SparseVector]:
-        session = self.encoder.session
-        head = session.heads.find("masked_tokens", purpose="sparse")
-        run = HeadRun(session, head, session.heads.weights(head), fitted, options)
-        return list(sparse_vectors(run))
 
     @cached_property
     def _num_threads(self) -> int:

@@ -136,4 +136,7 @@ def _load(
 
 def _is_current(engine: Engine, model: ModelSettings) -> bool:
     """Whether the files of a model are those that its engine was loaded from."""
-    return checkpoints.fingerprint(checkpoints.resolve(model.source)) == engine.fingerprint
+    return (
+        checkpoints.fingerprint(checkpoints.resolve(model.source), model.adapter, model.route)
+        == engine.fingerprint
+    )

@@ -11,6 +11,7 @@ import numpy as np
 
 from bothways.errors import InputError
 from bothways.inference.options import RunOptions, VectorOptions
+from bothways.inference.vectors import pooling_modes
 from bothways.sequences import FittedSequence
 from bothways.server.engine import Pool, Tokens
 from bothways.server.errors import ApiError
@@ -93,8 +94,8 @@ async def embed(
         ApiError: naming the input or option that is invalid.
     """
     session = served.engine.encoder.session
-    modes = session.spec.pooling.modes if vector.pooling is None else (vector.pooling,)
     with input_errors(inputs):
+        modes = pooling_modes(session, vector)
         session.finish(np.zeros((0, session.spec.config.d_model * len(modes)), np.float32), vector)
     fitted = await service.read(exchange, served, inputs)
     operation = Pool(modes, prompt_options(served, inputs), _are_ids(inputs))

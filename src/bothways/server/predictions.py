@@ -16,7 +16,7 @@ from bothways.inference.predict.classify import Classifications, check_threshold
 from bothways.inference.predict.fill_mask import MaskPrediction, mask_predictions
 from bothways.inference.predict.head_run import HeadRun
 from bothways.inference.predict.rerank import query_prompt, ranking, scoring_head
-from bothways.inference.predict.sparse import SparseVector
+from bothways.inference.predict.sparse import SparseVector, check_sparse
 from bothways.inference.predict.tag import TokenTags, token_tags
 from bothways.model.heads import HeadTask
 from bothways.server.engine import Pool, Sparse, Tokens
@@ -30,6 +30,7 @@ __all__ = [
     "LabeledOutputs",
     "Relevance",
     "can_classify",
+    "can_fill_masks",
     "can_predict",
     "can_rerank",
     "can_tag",
@@ -48,8 +49,8 @@ CLASSES: Tasks = ("classes", "multilabel")
 VALUES: Tasks = ("values",)
 SCORES: Tasks = (*VALUES, *CLASSES)
 TAGS: Tasks = ("tags",)
-TERMS: Tasks = ("masked_tokens",)
-"""Heads for labels, values, scores of pairs, labels of tokens, and terms of a vocabulary."""
+MASKED: Tasks = ("masked_tokens",)
+"""Heads for labels, values, scores of pairs, labels of tokens, and masked tokens."""
 
 
 class Relevance(NamedTuple):
@@ -99,8 +100,17 @@ def can_tag(served: ServedModel) -> bool:
 
 
 def can_weigh_terms(served: ServedModel) -> bool:
-    """Whether a model has a head for `sparse`."""
-    return served.has_head(TERMS)
+    """Whether a model weighs the terms of a vocabulary."""
+    try:
+        check_sparse(served.engine.encoder.session, "sparse")
+    except InputError:
+        return False
+    return True
+
+
+def can_fill_masks(served: ServedModel) -> bool:
+    """Whether a model has a head for `fill_mask`."""
+    return served.has_head(MASKED)
 
 
 async def classify(
@@ -175,7 +185,8 @@ async def sparse(
     Raises:
         ApiError: naming the input that is invalid, or if the model has no such head.
     """
-    _require_head(served, TERMS)
+    if not can_weigh_terms(served):
+        _require_head(served, MASKED)
     inputs = _without_prompt(inputs)
     fitted = await service.read(exchange, served, inputs)
     return await service.compute(exchange, served, Sparse(), fitted, inputs)
@@ -204,7 +215,7 @@ async def fill_mask(
     Raises:
         ApiError: naming the input that is invalid or has no mask, or if the model has no such head.
     """
-    run, states = await _head_states(service, exchange, served, inputs, TERMS)
+    run, states = await _head_states(service, exchange, served, inputs, MASKED)
     with input_errors(inputs):
         return await service.offload(lambda: mask_predictions(run, enumerate(states), top))
 
@@ -220,10 +231,14 @@ async def _head_outputs(
     _require_head(served, tasks)
     session = served.engine.encoder.session
     head = session.heads.find(*tasks, purpose="this request")
-    inputs = _without_prompt(inputs)
-    fitted = await service.read(exchange, served, inputs)
     if head.pooling is None:
         raise ValueError(f"a head for {head.task} has outputs for each position")
+    if head.pools_outputs:
+        run, states = await _head_states(service, exchange, served, inputs, tasks)
+        with input_errors(inputs):
+            return run, await service.offload(lambda: run.outputs_of_states(states))
+    inputs = _without_prompt(inputs)
+    fitted = await service.read(exchange, served, inputs)
     operation = Pool((head.pooling,), prompt_options(served, inputs))
     pooled = await service.compute(exchange, served, operation, fitted, inputs)
     run = HeadRun(session, head, session.heads.weights(head), fitted, inputs.options)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from bothways.errors import ConfigError
 from bothways.inference.backends import BackendName, Precision
 from bothways.io.options import Option, check_options
+from bothways.model.read_options import ReadOptions
 from bothways.sequences import OnOverflow
 
 __all__ = [
@@ -238,7 +239,7 @@ class LogSettings:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ModelSettings:
+class ModelSettings(ReadOptions):
     """A served name: a model, or another name for one, with a prompt of its own.
 
     Raises:

@@ -81,7 +81,7 @@ def evaluate(
     """
     if plan.out is not None:
         _check_out(Path(plan.out), overwrite=plan.overwrite)
-    start = load_base_model(resolve(plan.model), fields={})
+    start = load_base_model(resolve(plan.model), fields={}, options=plan)
     task = plan.task or _only_task(plan.model, start)
     data, examples = _read(plan, start, task, stage or hidden_stage)
     overview = {
@@ -257,7 +257,7 @@ def _write(
     path = write_report(out, objective, results, overview=overview, model=Path(plan.model))
     facts = {
         "model": plan.model,
-        "fingerprint": fingerprint(start.folder.path),
+        "fingerprint": fingerprint(start.folder.path, plan.adapter, plan.route),
         "task": objective.name,
         "data": data.source.fingerprints(),
         "rows": data.num_rows,

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from bothways.errors import ConfigError
-from bothways.io.options import Option, from_table
+from bothways.io.options import Option, from_table, options_of
 from bothways.model.old_fields import upgrade_encoder_fields
+from bothways.model.read_options import ReadOptions
 from bothways.training.options.data import DataOptions, RowOptions
 from bothways.training.options.new_model import NewModelOptions
 from bothways.training.options.objective import ObjectiveOptions, PairLoss, TrainingTask
@@ -36,7 +37,7 @@ _NEW_MODEL_ONLY = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainingPlan:
+class TrainingPlan(ReadOptions):
     """A training run before any file has been read.
 
     new_model: how to create a new model. When fine-tuning, its `fields` may only change what
@@ -105,7 +106,8 @@ class TrainingPlan:
     ) -> Self:
         """Build a plan from tables as a TOML file has them: missing options keep their defaults.
 
-        In [model], `from` names the model to fine-tune.
+        In [model], `from` names the model to fine-tune, and `family`, `adapter` and `route` say how
+        its folder is read.
 
         Raises:
             ConfigError: naming the table and the option that is unknown or has an invalid value.
@@ -113,6 +115,10 @@ class TrainingPlan:
         tables = tables or {}
         model = dict(tables.get("model", {}))
         source = model.pop("from", None)
+        names = [field.name for field in options_of(ReadOptions) if field.name in model]
+        reading = {name: model.pop(name) for name in names}
+        if source is None and names:
+            raise ConfigError(f"[model] {names[0]}: applies only to a model to fine-tune (from)")
         if source is not None:
             for name in _NEW_MODEL_ONLY:
                 if name in model:
@@ -125,6 +131,7 @@ class TrainingPlan:
             files=tuple(files),
             out=out,
             source=source,
+            **reading,
             data=from_table(DataOptions, tables.get("data", {}), "[data]"),
             new_model=dataclasses.replace(
                 new_model, fields=upgrade_encoder_fields(tables.get("encoder", {}))
@@ -135,7 +142,7 @@ class TrainingPlan:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EvaluationPlan:
+class EvaluationPlan(ReadOptions):
     """An evaluation before any file has been read.
 
     Raises:

@@ -86,7 +86,10 @@ def prepare(
     base = None
     if plan.source is not None:
         base = load_base_model(
-            resolve(plan.source), fields=new_model.fields, max_length=new_model.max_length
+            resolve(plan.source),
+            fields=new_model.fields,
+            max_length=new_model.max_length,
+            options=plan,
         )
     kind = base.reader.kind if base else new_model.kind
     with open_stage("reading") as report:

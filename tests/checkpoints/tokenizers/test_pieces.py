@@ -98,6 +98,17 @@ def test_albert_lowercases_strips_accents_and_splits_commas_from_numbers(tmp_pat
     assert exact.encode("a [MASK] b").tokens.count("[MASK]") == 1
 
 
+def test_big_bird_has_the_ids_of_its_model_and_segments(tmp_path: Path) -> None:
+    tokenizer = open_model(tmp_path, "albert", config("big_bird"))
+    for text, ids in zip(TEXTS, EXPECTED["ids"]["albert"], strict=True):
+        got = tokenizer.encode(text)
+        assert got.ids[1:-1] == ids, text
+        assert (got.tokens[0], got.tokens[-1]) == ("[CLS]", "[SEP]")
+    pair = tokenizer.encode("the", "river")
+    assert pair.type_ids == sorted(pair.type_ids)
+    assert pair.type_ids.count(1) == len(tokenizer.encode("river").ids) - 1
+
+
 def test_special_tokens_are_those_of_the_settings(tmp_path: Path) -> None:
     files = config("xlm-roberta") | {"special_tokens_map.json": {"mask_token": "<m>"}}
     tokenizer = open_model(tmp_path, "unigram", files)

@@ -1,5 +1,7 @@
 """What all tasks share: windows, truncation, empty input, missing heads, ids, progress."""
 
+import dataclasses
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +12,7 @@ import bothways
 from bothways.errors import InputError, SequenceTooLong, TruncationWarning
 from bothways.model.heads import HeadTask
 from bothways.reference import probabilities
+from bothways.sequences import OnOverflow
 
 if TYPE_CHECKING:
     from tests.inference.conftest import MakeModel
@@ -36,6 +39,25 @@ def test_windows_are_merged_before_a_head_sees_them(
         (tagged,) = encoder.tag([LONG], on_overflow="window")
         np.testing.assert_allclose(tagged.probabilities, share[1:-1], rtol=0, atol=SAME)
         assert not tagged.truncated
+
+
+@pytest.mark.parametrize("on_overflow", ["truncate", "window"])
+def test_outputs_of_all_positions_are_pooled_where_the_head_says_so(
+    on_overflow: OnOverflow, make_model: "MakeModel"
+) -> None:
+    path = make_model(dataclasses.replace(pooled_head(), pools_outputs=True))
+    encoder = bothways.load(path)
+    texts = [*TEXTS, *([LONG] if on_overflow == "window" else [])]
+    found = encoder.classify(texts, on_overflow=on_overflow).probabilities
+    for text, row in zip(texts, found, strict=True):
+        expected = outputs_by_hand(path, encoder, text, "classes", on_overflow=on_overflow)
+        np.testing.assert_allclose(row, probabilities(expected, "classes"), rtol=0, atol=SAME)
+    assert np.array_equal(encoder.classify(texts[0]).probabilities, found[0])
+    settings = json.loads((path / "bothways.json").read_text())
+    del settings["heads"][0]["pools_outputs"]
+    (path / "bothways.json").write_text(json.dumps(settings))
+    early = bothways.load(path).classify(texts, on_overflow=on_overflow).probabilities
+    assert np.abs(early - found).max() > SAME
 
 
 @pytest.mark.parametrize("method", ["classify", "predict", "tag", "sparse"])

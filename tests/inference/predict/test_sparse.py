@@ -1,5 +1,6 @@
 """Sparse vectors: the formula, and logits computed in parts, which changes nothing."""
 
+import json
 import re
 import sys
 from collections.abc import Sequence
@@ -11,11 +12,13 @@ from tests.support.heads import SAME, TEXTS, TOKENS, outputs_by_hand
 
 import bothways
 from bothways import SparseVectors
-from bothways.errors import MissingExtra
+from bothways.errors import CheckpointError, MissingExtra
 from bothways.inference.backends import BackendName
 from bothways.inference.predict.head_run import HeadRun
 from bothways.installation import install_command
 from bothways.model.heads import Head, HeadLayer
+from bothways.model.terms import TermWeighting
+from bothways.reference import term_weights
 
 if TYPE_CHECKING:
     from tests.inference.conftest import MakeModel
@@ -125,14 +128,62 @@ def test_a_group_holds_no_more_sequences_than_their_largest_logits_may_take(
     module = sys.modules["bothways.inference.predict.sparse"]
     monkeypatch.setattr(module, "_LARGEST_BYTES", 2 * 4 * whole.shape[1])
     sizes: list[int] = []
-    original = module._largest_logits
+    original = module._pooled_logits
 
-    def watched(run: HeadRun, group: Sequence[np.ndarray], vocab_size: int) -> np.ndarray:
+    def watched(
+        run: HeadRun, terms: TermWeighting, group: Sequence[np.ndarray], vocab_size: int
+    ) -> np.ndarray:
         sizes.append(len(group))
-        largest: np.ndarray = original(run, group, vocab_size)
-        return largest
+        pooled: np.ndarray = original(run, terms, group, vocab_size)
+        return pooled
 
-    monkeypatch.setattr(module, "_largest_logits", watched)
+    monkeypatch.setattr(module, "_pooled_logits", watched)
     again = encoder.sparse(MASKED)
     assert sizes == [2, 2, 1]
     np.testing.assert_allclose(again.data, whole.data, rtol=0, atol=SAME)
+
+
+WEIGHTINGS = [
+    TermWeighting(pooling="sum"),
+    TermWeighting(activation="log1p_relu"),
+    TermWeighting(pooling="sum", activation="log1p_relu", max_terms=3),
+]
+
+
+@pytest.mark.parametrize("terms", WEIGHTINGS, ids=str)
+def test_terms_are_weighed_as_the_model_says(terms: TermWeighting, make_model: "MakeModel") -> None:
+    path = make_model(TOKENS)
+    settings = json.loads((path / "bothways.json").read_text())
+    (path / "bothways.json").write_text(json.dumps(settings | {"terms": terms.to_dict()}))
+    encoder = bothways.load(path)
+    found = encoder.sparse(TEXTS).to_scipy().toarray()
+    every = encoder.sparse(TEXTS, max_terms=16).to_scipy().toarray()
+    for row, text in enumerate(TEXTS):
+        logits = outputs_by_hand(path, encoder, text, "masked_tokens")
+        expected = np.asarray(term_weights(logits, terms))
+        np.testing.assert_allclose(every[row], expected, rtol=0, atol=SAME)
+        kept = np.argsort(-expected)[: terms.max_terms]
+        np.testing.assert_allclose(found[row, kept], expected[kept], rtol=0, atol=SAME)
+        assert np.count_nonzero(found[row]) <= (terms.max_terms or 16)
+    assert len(encoder.sparse(TEXTS[0], max_terms=1).terms()) == 1
+
+
+@pytest.mark.parametrize(
+    ("terms", "message"),
+    [
+        ({"pooling": "mean"}, "terms: pooling='mean': expected one of max, sum"),
+        ({"source": "x"}, "terms: source='x'"),
+        ({"max_terms": 0}, "terms: max_terms=0: expected at least 1"),
+        ({"other": 1}, "terms: .*other"),
+        ({"source": "tokens"}, "terms: source='tokens' needs one number per token"),
+        ("max", "terms: "),
+    ],
+)
+def test_malformed_weightings_of_terms_are_refused(
+    terms: object, message: str, make_model: "MakeModel"
+) -> None:
+    path = make_model(TOKENS)
+    settings = json.loads((path / "bothways.json").read_text())
+    (path / "bothways.json").write_text(json.dumps(settings | {"terms": terms}))
+    with pytest.raises(CheckpointError, match=message):
+        bothways.load(path)

@@ -5,6 +5,7 @@ from typing import Any
 
 from bothways.checkpoints.families.albert import ALBERT
 from bothways.checkpoints.families.bert import BERT
+from bothways.checkpoints.families.big_bird import BIG_BIRD
 from bothways.checkpoints.families.deberta import DEBERTA_V2
 from bothways.checkpoints.families.deberta_v1 import DEBERTA
 from bothways.checkpoints.families.distilbert import DISTILBERT
@@ -18,12 +19,15 @@ from bothways.checkpoints.families.gemma3 import GEMMA3_TEXT
 from bothways.checkpoints.families.gte import GTE
 from bothways.checkpoints.families.jina_bert import JINA_BERT
 from bothways.checkpoints.families.jina_embeddings_v3 import JINA_EMBEDDINGS_V3
+from bothways.checkpoints.families.longformer import LONGFORMER
 from bothways.checkpoints.families.megatron_bert import MEGATRON_BERT
 from bothways.checkpoints.families.mistral import MISTRAL
 from bothways.checkpoints.families.modernbert import MODERNBERT
 from bothways.checkpoints.families.mosaic_bert import MOSAIC_BERT
 from bothways.checkpoints.families.mpnet import MPNET
+from bothways.checkpoints.families.neobert import NEOBERT
 from bothways.checkpoints.families.nomic_bert import NOMIC_BERT
+from bothways.checkpoints.families.nomic_bert_moe import NOMIC_BERT_MOE
 from bothways.checkpoints.families.qwen2 import QWEN2
 from bothways.checkpoints.families.qwen3 import QWEN3
 from bothways.checkpoints.families.roberta import (
@@ -51,6 +55,7 @@ FAMILIES: dict[str, Family] = {
         ESM,
         MODERNBERT,
         NOMIC_BERT,
+        NOMIC_BERT_MOE,
         JINA_BERT,
         MOSAIC_BERT,
         GTE,
@@ -71,6 +76,9 @@ FAMILIES: dict[str, Family] = {
         MISTRAL,
         DEBERTA_V2,
         DEBERTA,
+        NEOBERT,
+        LONGFORMER,
+        BIG_BIRD,
     )
 }
 

@@ -163,11 +163,11 @@ def rearranged(
 
 
 def unfold_convolution(
-    config: EncoderConfig, arrays: dict[str, np.ndarray]
+    config: EncoderConfig, arrays: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """The inverse of `fold_convolution`."""
     size = config.convolution_kernel_size
-    return arrays | {
+    return dict(arrays) | {
         key: array.reshape(len(array), size, -1).swapaxes(1, 2)
         for key, array in arrays.items()
         if key.endswith(_CONVOLUTION)

@@ -70,9 +70,9 @@ def fold_fused(values: Mapping[str, Any], stored: StoredWeights) -> StoredWeight
     return deberta.rearranged(stored, _FUSED, by_kind)
 
 
-def unfold_fused(config: EncoderConfig, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def unfold_fused(config: EncoderConfig, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The inverse of `fold_fused`."""
-    return arrays | {
+    return dict(arrays) | {
         key: array.reshape(3, config.num_heads, -1, array.shape[1])
         .swapaxes(0, 1)
         .reshape(array.shape)

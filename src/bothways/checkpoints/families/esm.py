@@ -82,13 +82,12 @@ def read_frequencies(
     carried = {key: a for key, a in arrays.items() if key.endswith("rotary_embeddings.inv_freq")}
     if config.attention_positions != "rotary" or not carried:
         return config
-    for candidate in (config, dataclasses.replace(config, rotary_precision="float16")):
-        expected = np.array(candidate.rotary_frequencies(0))
-        if all(
-            array.shape == expected.shape and np.allclose(array, expected, rtol=_ROUNDING, atol=0)
-            for array in carried.values()
-        ):
-            return candidate
+    # Before frequencies are computed, whose number a config gives without weights to confirm it.
+    if all(array.shape == (config.head_width // 2,) for array in carried.values()):
+        for candidate in (config, dataclasses.replace(config, rotary_precision="float16")):
+            expected = np.array(candidate.rotation(0).frequencies)
+            if all(np.allclose(a, expected, rtol=_ROUNDING, atol=0) for a in carried.values()):
+                return candidate
     raise UnsupportedModel(
         f"{file}: {next(iter(carried))!r} has rotary frequencies that differ from "
         f"those of rope_theta={config.rotary_base}, exact or rounded to float16"
@@ -103,7 +102,7 @@ def write_buffers(config: EncoderConfig) -> dict[str, np.ndarray]:
         "contact_head.regression.bias": np.zeros(1, np.float32),
     }
     if config.attention_positions == "rotary":
-        frequencies = np.array(config.rotary_frequencies(0), dtype=np.float32)
+        frequencies = np.array(config.rotation(0).frequencies, dtype=np.float32)
         buffers["rotary_embeddings.inv_freq"] = frequencies
     return buffers
 

@@ -12,6 +12,7 @@ from bothways.checkpoints.family import Family
 from bothways.checkpoints.head_architectures import DECODER, HeadArchitecture, Settings
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable
+from bothways.checkpoints.rotary_fields import read_rotary, write_rotary
 from bothways.model.config import EncoderConfig
 from bothways.model.heads import HeadLayer
 
@@ -22,14 +23,14 @@ _NORM_EPS = 1e-5
 def read_attention(fields: Fields, values: dict[str, Any]) -> None:
     """Read heads and rotary positions, and scale the sublayers by the depth."""
     llama.read_grouped_heads(fields, values, heads=None, width=None)
-    llama.read_rotary_base(fields, values)
+    read_rotary(fields, values, 10_000.0)
     if values["num_layers"]:
         values["residual_scale"] = math.sqrt(36 / values["num_layers"])
 
 
 def write_attention(config: EncoderConfig) -> dict[str, Any]:
     """The inverse of `read_attention`."""
-    return llama.write_grouped_heads(config) | llama.write_rotary_base(config)
+    return llama.write_grouped_heads(config) | write_rotary(config)
 
 
 def logits_of_tokens(
@@ -85,6 +86,7 @@ ESMC = Family(
     only=llama.ONLY,
     kept=llama.KEPT,
     kept_defaults={"tie_word_embeddings": False},
+    reads_scaling=True,
     read_quirks=read_attention,
     write_quirks=write_attention,
     needed={"pad_token_id": 1},

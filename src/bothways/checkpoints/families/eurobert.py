@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bothways.checkpoints.families import llama
+from bothways.checkpoints.families import jina_v5, llama
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.head_architectures import (
     DECODER,
@@ -11,23 +11,25 @@ from bothways.checkpoints.head_architectures import (
 )
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable
+from bothways.checkpoints.rotary_fields import read_rotary, write_rotary
 from bothways.errors import CheckpointError
 from bothways.io.json_files import brief
 from bothways.model.config import EncoderConfig, HeadPooling
 from bothways.model.heads import Head, HeadLayer
 
-_POOLINGS: dict[str, HeadPooling] = {"bos": "cls", "mean": "mean"}
+_POOLINGS: dict[str, HeadPooling] = {"bos": "cls", "mean": "mean", "late": "mean"}
+"""Of a classifier; `late` averages its outputs at all positions."""
 
 
 def read_attention(fields: Fields, values: dict[str, Any]) -> None:
     """Read heads and rotary positions."""
     llama.read_grouped_heads(fields, values, heads=None, width=None)
-    llama.read_rotary_base(fields, values)
+    read_rotary(fields, values, 10_000.0)
 
 
 def write_attention(config: EncoderConfig) -> dict[str, Any]:
     """The inverse of `read_attention`."""
-    return llama.write_grouped_heads(config) | llama.write_rotary_base(config)
+    return llama.write_grouped_heads(config) | write_rotary(config)
 
 
 def logits_of_tokens(
@@ -56,22 +58,32 @@ def read_pooling(settings: Settings) -> HeadPooling:
     """The pooling of a classifier.
 
     Raises:
-        CheckpointError: for `late`, the default, which averages the logits of all positions.
+        CheckpointError: for another than those of the implementation.
     """
-    name = Fields(settings, "config.json").text("classifier_pooling", "late")
+    name = _name_of_pooling(settings)
     if name not in _POOLINGS:
         raise CheckpointError(
-            f"classifier_pooling={brief(name)}: bothways averages positions before the classifier, "
-            f"as with {' or '.join(_POOLINGS)}"
+            f"classifier_pooling={brief(name)}: expected one of {', '.join(_POOLINGS)}"
         )
     return _POOLINGS[name]
 
 
+def pools_outputs(settings: Settings) -> bool:
+    """Whether a classifier averages its outputs at all positions."""
+    return _name_of_pooling(settings) == "late"
+
+
 def write_pooling(head: Head) -> dict[str, Any]:
     """The inverse of `read_pooling`."""
-    names = {ours: theirs for theirs, ours in _POOLINGS.items()}
-    pooling = names.get(head.pooling) if head.pooling is not None else None
-    return {"classifier_pooling": pooling or "mean"} if head.pooling is not None else {}
+    if head.pooling is None:
+        return {}
+    if head.pools_outputs:
+        return {"classifier_pooling": "late"}
+    return {"classifier_pooling": "bos" if head.pooling == "cls" else "mean"}
+
+
+def _name_of_pooling(settings: Settings) -> str:
+    return Fields(settings, "config.json").text("classifier_pooling", "late")
 
 
 _HEADS = (
@@ -81,6 +93,7 @@ _HEADS = (
         outputs="sequence",
         layers=logits_of_classes,
         pooling=read_pooling,
+        pools_outputs=pools_outputs,
         settings=write_pooling,
     ),
     HeadArchitecture(
@@ -117,6 +130,7 @@ EUROBERT = Family(
         "hidden_dropout",
     ),
     kept_defaults={"tie_word_embeddings": False},
+    reads_scaling=True,
     read_quirks=read_attention,
     write_quirks=write_attention,
     heads=_HEADS,
@@ -132,7 +146,11 @@ EUROBERT = Family(
             prefixes=("", "model."),
         ),
     ),
-    published_code=frozenset(
+    is_published_as=jina_v5.is_on_eurobert,
+    published_modules=jina_v5.MODULES,
+    task_folders=jina_v5.TASK_FOLDERS,
+    published_code=jina_v5.CODE
+    | frozenset(
         prefix + name
         for prefix in ("", "EuroBERT/EuroBERT-210m--")
         for name in (

@@ -12,11 +12,17 @@ from bothways.checkpoints.families import llama
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable
+from bothways.checkpoints.rotary_fields import (
+    FULL,
+    SLIDING,
+    read_rotary_by_layer,
+    write_rotary_by_layer,
+)
 from bothways.errors import CheckpointError
 from bothways.model.config import EncoderConfig
 
-_THETA = {llama.FULL: 1_000_000.0, llama.SLIDING: 10_000.0}
-_OLD_THETA = {llama.FULL: "rope_theta", llama.SLIDING: "rope_local_base_freq"}
+_THETA = {FULL: 1_000_000.0, SLIDING: 10_000.0}
+_OLD_THETA = {FULL: "rope_theta", SLIDING: "rope_local_base_freq"}
 
 
 def read_attention(fields: Fields, values: dict[str, Any]) -> None:
@@ -38,53 +44,35 @@ def read_attention(fields: Fields, values: dict[str, Any]) -> None:
 def write_attention(config: EncoderConfig) -> dict[str, Any]:
     """The inverse of `read_attention`."""
     windows = config.windows or (None,) * config.num_layers
-    full, sliding = config.rotary_base, config.rotary_base_local or config.rotary_base
     sizes = {window for window in windows if window is not None}
     is_both = config.attention_direction != "causal"
     # In both directions the field is the width of the whole window, less the position itself.
     width = max(sizes, default=2048)
-    return llama.write_grouped_heads(config) | {
-        "query_pre_attn_scalar": round(config.score_scale**-2),
-        "use_bidirectional_attention": is_both,
-        "sliding_window": max(2 * width, 1) if is_both else width + 1,
-        "layer_types": [llama.FULL if window is None else llama.SLIDING for window in windows],
-        "rope_parameters": {
-            llama.FULL: {"rope_type": "default", "rope_theta": full},
-            llama.SLIDING: {"rope_type": "default", "rope_theta": sliding},
-        },
-        "rope_theta": full,
-        "rope_local_base_freq": sliding,
-    }
+    return (
+        write_rotary_by_layer(config)
+        | llama.write_grouped_heads(config)
+        | {
+            "query_pre_attn_scalar": round(config.score_scale**-2),
+            "use_bidirectional_attention": is_both,
+            "sliding_window": max(2 * width, 1) if is_both else width + 1,
+            "layer_types": [FULL if window is None else SLIDING for window in windows],
+            "rope_theta": config.rotary_base,
+            "rope_local_base_freq": config.rotary_base_local or config.rotary_base,
+        }
+    )
 
 
 def _read_windows(fields: Fields, values: dict[str, Any]) -> None:
     every = fields.integer("sliding_window_pattern", 6, at_least=1)
     kinds = llama.layer_types(fields, values["num_layers"])
     if kinds is None:
-        kinds = [
-            llama.SLIDING if (layer + 1) % every else llama.FULL
-            for layer in range(values["num_layers"])
-        ]
+        kinds = [SLIDING if (layer + 1) % every else FULL for layer in range(values["num_layers"])]
     width = fields.integer("sliding_window", 4096, at_least=1)
     reach = width // 2 if values["attention_direction"] == "both" else width - 1
-    bases = _rotary_bases(fields)
-    values["rotary_base"] = bases[llama.FULL]
-    if llama.SLIDING in kinds:
-        values["windows"] = tuple(reach if kind == llama.SLIDING else None for kind in kinds)
-        if bases[llama.SLIDING] != bases[llama.FULL]:
-            values["rotary_base_local"] = bases[llama.SLIDING]
-
-
-def _rotary_bases(fields: Fields) -> dict[str, float]:
-    given = Fields({}, fields.file)
-    if fields.raw("rope_parameters") is not None:
-        given = fields.object("rope_parameters")
+    if SLIDING in kinds:
+        values["windows"] = tuple(reach if kind == SLIDING else None for kind in kinds)
     bases = {kind: fields.number(_OLD_THETA[kind], theta) for kind, theta in _THETA.items()}
-    for kind in _THETA:
-        if given.raw(kind) is not None:
-            bases[kind] = llama.rotary_base(given.object(kind), bases[kind])
-    given.finish("rotary positions")
-    return bases
+    read_rotary_by_layer(fields, values, bases, scaled=(FULL,))
 
 
 _ROWS = {
@@ -136,6 +124,7 @@ GEMMA3_TEXT = Family(
         "text_config",
         "vision_config",
     ),
+    reads_scaling=True,
     read_quirks=read_attention,
     write_quirks=write_attention,
     needed={"pad_token_id": 0, "bos_token_id": None, "eos_token_id": None},

@@ -12,9 +12,10 @@ from bothways.checkpoints.family import Family
 from bothways.checkpoints.head_architectures import POOLER, classifier, masked_tokens
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable, Rows
-from bothways.checkpoints.rotary_fields import read_rope_parameters, write_rope_parameters
+from bothways.checkpoints.rotary_fields import UNSCALED, read_rotary, write_rope_parameters
 from bothways.errors import UnsupportedModel
 from bothways.io.json_files import brief
+from bothways.model.config import EncoderConfig
 
 _BASE = 160_000.0
 """Base of the rotary wavelengths where a config of transformers gives none."""
@@ -30,8 +31,7 @@ def read_positions(fields: Fields, values: dict[str, Any]) -> None:
     """Read rotary positions in the words of transformers or of the published code."""
     fields.only("head_dim", None, values["d_model"] // max(values["num_heads"], 1))
     if "rope_theta" not in fields and "position_embedding_type" not in fields:
-        fields.only("rope_scaling", None)
-        read_rope_parameters(fields, values, _BASE)
+        read_rotary(fields, values, _BASE)
         return
     fields.only("position_embedding_type", "rope")
     fields.only("rope_parameters", None, because="rope_theta and rope_scaling give the positions")
@@ -41,7 +41,12 @@ def read_positions(fields: Fields, values: dict[str, Any]) -> None:
         # NTK-aware scaling as the code has it: another base, and a factor for all wavelengths.
         head_width = max(values["d_model"] // max(values["num_heads"], 1), 1)
         base, factor = base * scale, scale ** (2 / head_width)
-    values |= {"rotary_base": base, "rotary_factor": factor}
+    values |= UNSCALED | {"rotary_base": base, "rotary_factor": factor}
+
+
+def write_positions(config: EncoderConfig) -> dict[str, Any]:
+    """The positions in the words of transformers."""
+    return {"rope_parameters": write_rope_parameters(config)}
 
 
 def _ntk_factor(fields: Fields) -> float:
@@ -178,7 +183,7 @@ GTE = Family(
     reads_scaling=True,
     segments_optional=True,
     read_quirks=read_positions,
-    write_quirks=write_rope_parameters,
+    write_quirks=write_positions,
     published_code=_PUBLISHED_CODE,
     heads=(masked_tokens("gelu"), *classifier(POOLER, "tanh")),
     tables=(_TRANSFORMERS, _FUSED, _SEPARATE),

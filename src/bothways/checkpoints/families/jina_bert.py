@@ -83,6 +83,7 @@ JINA_BERT = Family(
     model_type="jina_bert",
     file_type="bert",
     base_class="JinaBertModel",
+    in_transformers=False,
     is_published_as=is_published_as,
     tokenizer=bert.TOKENIZER,
     rows={name: row for name, row in bert.FIELDS.items() if name != "hidden_act"},

@@ -12,7 +12,8 @@ from bothways.checkpoints.family import Family
 from bothways.checkpoints.head_architectures import answer_spans
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable, Rows
-from bothways.checkpoints.rotary_fields import read_rope_parameters, write_rope_parameters
+from bothways.checkpoints.rotary_fields import read_rotary, write_rope_parameters
+from bothways.model.config import EncoderConfig
 
 _BASE = 20_000.0
 """Base of the rotary wavelengths where a config of transformers gives none."""
@@ -33,11 +34,17 @@ def read_positions(fields: Fields, values: dict[str, Any]) -> None:
     for name in ("head_dim", "rotary_emb_dim"):
         fields.only(name, None, head_width)
     if "rotary_emb_base" not in fields and "position_embedding_type" not in fields:
-        read_rope_parameters(fields, values, _BASE)
+        read_rotary(fields, values, _BASE)
         return
     fields.only("position_embedding_type", "rotary")
-    fields.only("rope_parameters", None, because="rotary_emb_base gives the positions")
+    for name in ("rope_parameters", "rope_scaling"):
+        fields.only(name, None, because="rotary_emb_base gives the positions")
     values["rotary_base"] = fields.number("rotary_emb_base", _PUBLISHED_BASE)
+
+
+def write_positions(config: EncoderConfig) -> dict[str, Any]:
+    """The positions in the words of transformers."""
+    return {"rope_parameters": write_rope_parameters(config)}
 
 
 _EMBEDDING: Rows = {
@@ -91,8 +98,9 @@ JINA_EMBEDDINGS_V3 = Family(
         "window_size": (None, [-1, -1]),
     },
     dropped=roberta.FLASH_DROPPED,
+    reads_scaling=True,
     read_quirks=read_positions,
-    write_quirks=write_rope_parameters,
+    write_quirks=write_positions,
     published_code=roberta.FLASH_CODE,
     published_modules=frozenset({"custom_st.Transformer"}),
     heads=(*roberta.HEADS, answer_spans()),

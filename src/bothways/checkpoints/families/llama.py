@@ -9,6 +9,7 @@ from typing import Any
 from bothways.checkpoints.head_architectures import HeadArchitecture, Settings, answer_spans
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable, Rows
+from bothways.checkpoints.rotary_fields import FULL, SLIDING
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import brief
 from bothways.model.config import EncoderConfig, HeadPooling
@@ -16,29 +17,22 @@ from bothways.model.heads import Head, HeadLayer
 
 __all__ = [
     "FIXED",
-    "FULL",
     "HEADS",
     "KEPT",
     "ONLY",
     "ROWS",
     "SCORE",
     "SEQUENCE",
-    "SLIDING",
     "layer_types",
     "read_direction",
     "read_grouped_heads",
-    "read_rotary_base",
     "read_windows",
-    "rotary_base",
     "tables",
     "tags",
     "write_direction",
     "write_grouped_heads",
-    "write_rotary_base",
     "write_windows",
 ]
-
-FULL, SLIDING = "full_attention", "sliding_attention"
 
 FIXED: dict[str, Any] = {
     "position_embedding": "none",
@@ -95,36 +89,6 @@ def read_grouped_heads(
 def write_grouped_heads(config: EncoderConfig) -> dict[str, Any]:
     """The inverse of `read_grouped_heads`."""
     return {"num_key_value_heads": config.key_value_heads, "head_dim": config.head_width}
-
-
-def read_rotary_base(fields: Fields, values: dict[str, Any], default: float = 10_000.0) -> None:
-    """Read the base of unscaled rotary positions, in the words of transformers 4 and 5."""
-    default = fields.number("rope_theta", default)
-    if fields.raw("rope_parameters") is not None:
-        default = rotary_base(fields.object("rope_parameters"), default)
-    values["rotary_base"] = default
-
-
-def rotary_base(parameters: Fields, default: float) -> float:
-    """The base in an object of rotary parameters.
-
-    Raises:
-        UnsupportedModel: if the positions are scaled, or rotate a part of each head.
-    """
-    parameters.only("rope_type", "default")
-    parameters.only("type", "default")
-    parameters.only("partial_rotary_factor", 1.0, 1, None)
-    base = parameters.number("rope_theta", default)
-    parameters.finish("rotary positions")
-    return base
-
-
-def write_rotary_base(config: EncoderConfig) -> dict[str, Any]:
-    """The inverse of `read_rotary_base`, in both words."""
-    return {
-        "rope_parameters": {"rope_type": "default", "rope_theta": config.rotary_base},
-        "rope_theta": config.rotary_base,
-    }
 
 
 def tables(rows: Rows, *, prefix_of_answers: str) -> tuple[KeyTable, ...]:

@@ -11,14 +11,19 @@ from bothways.checkpoints.head_architectures import (
 )
 from bothways.checkpoints.json_fields import Fields
 from bothways.checkpoints.key_table import KeyTable, Rows
+from bothways.checkpoints.rotary_fields import (
+    FULL,
+    SLIDING,
+    read_rotary_by_layer,
+    write_rotary_by_layer,
+)
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import brief
 from bothways.model.config import EncoderConfig, HeadPooling
 from bothways.model.heads import Head, HeadLayer
 
-_FULL, _SLIDING = "full_attention", "sliding_attention"
-_THETA = {_FULL: 160_000.0, _SLIDING: 10_000.0}
-_OLD_THETA = {_FULL: "global_rope_theta", _SLIDING: "local_rope_theta"}
+_THETA = {FULL: 160_000.0, SLIDING: 10_000.0}
+_OLD_THETA = {FULL: "global_rope_theta", SLIDING: "local_rope_theta"}
 
 
 def read_layers(fields: Fields, values: dict[str, Any]) -> None:
@@ -27,26 +32,18 @@ def read_layers(fields: Fields, values: dict[str, Any]) -> None:
     window = fields.integer("local_attention", 128) // 2
     fields.only("sliding_window", None, window, because="it differs from half of local_attention")
     fields.only("head_dim", None, values["d_model"] // max(values["num_heads"], 1))
-    bases = _rotary_bases(fields)
-    values["rotary_base"] = bases[_FULL]
-    if _SLIDING in kinds:
-        values["windows"] = tuple(window if kind == _SLIDING else None for kind in kinds)
-        if bases[_SLIDING] != bases[_FULL]:
-            values["rotary_base_local"] = bases[_SLIDING]
+    if SLIDING in kinds:
+        values["windows"] = tuple(window if kind == SLIDING else None for kind in kinds)
+    read_rotary_by_layer(fields, values, {kind: _old_base(fields, kind) for kind in _THETA})
 
 
 def write_layers(config: EncoderConfig) -> dict[str, Any]:
     """The inverse of `read_layers`, with the field names of transformers 5 and 4."""
     windows = config.windows or (None,) * config.num_layers
-    full, sliding = config.rotary_base, config.rotary_base_local or config.rotary_base
-    theirs: dict[str, Any] = {
-        "layer_types": [_FULL if window is None else _SLIDING for window in windows],
-        "rope_parameters": {
-            _FULL: {"rope_type": "default", "rope_theta": full},
-            _SLIDING: {"rope_type": "default", "rope_theta": sliding},
-        },
-        "global_rope_theta": full,
-        "local_rope_theta": sliding,
+    theirs = write_rotary_by_layer(config) | {
+        "layer_types": [FULL if window is None else SLIDING for window in windows],
+        "global_rope_theta": config.rotary_base,
+        "local_rope_theta": config.rotary_base_local or config.rotary_base,
     }
     if sizes := {window for window in windows if window is not None}:
         theirs["local_attention"] = 2 * max(sizes)
@@ -60,7 +57,7 @@ def write_layers(config: EncoderConfig) -> dict[str, Any]:
 def _layer_types(fields: Fields, num_layers: int) -> list[str]:
     every = fields.integer("global_attn_every_n_layers", 3, at_least=1)
     if fields.raw("layer_types") is None:
-        return [_SLIDING if layer % every else _FULL for layer in range(num_layers)]
+        return [SLIDING if layer % every else FULL for layer in range(num_layers)]
     kinds = fields.list("layer_types")
     if len(kinds) != num_layers:
         raise CheckpointError(
@@ -68,40 +65,18 @@ def _layer_types(fields: Fields, num_layers: int) -> list[str]:
             f"expected one for each of num_hidden_layers={num_layers}"
         )
     for kind in kinds:
-        if kind not in (_FULL, _SLIDING):
+        if kind not in (FULL, SLIDING):
             raise UnsupportedModel(
-                f"{fields.file}: layer_types has {brief(kind)}; "
-                f"bothways supports {_FULL}, {_SLIDING}"
+                f"{fields.file}: layer_types has {brief(kind)}; bothways supports {FULL}, {SLIDING}"
             )
     return kinds
 
 
-def _rotary_bases(fields: Fields) -> dict[str, float]:
-    given = Fields({}, fields.file)
-    if fields.raw("rope_parameters") is not None:
-        given = fields.object("rope_parameters")
-    old = {kind: _old_base(fields, kind) for kind in _THETA}
-    bases = {kind: _base(given, kind, old[kind]) for kind in _THETA}
-    given.finish("rotary positions")
-    return bases
-
-
 def _old_base(fields: Fields, kind: str) -> float:
     name = _OLD_THETA[kind]
-    if fields.raw(name, _THETA[kind]) is None and kind == _SLIDING:
-        return _old_base(fields, _FULL)
+    if fields.raw(name, _THETA[kind]) is None and kind == SLIDING:
+        return _old_base(fields, FULL)
     return fields.number(name, _THETA[kind])
-
-
-def _base(given: Fields, kind: str, default: float) -> float:
-    if given.raw(kind) is None:
-        return default
-    parameters = given.object(kind)
-    parameters.only("rope_type", "default")
-    parameters.only("type", "default")
-    base = parameters.number("rope_theta", default)
-    parameters.finish("rotary positions")
-    return base
 
 
 _ROWS: Rows = {
@@ -260,6 +235,7 @@ MODERNBERT = Family(
         "reference_compile",
         "repad_logits_with_grad",
     ),
+    reads_scaling=True,
     read_quirks=read_layers,
     write_quirks=write_layers,
     needed={"pad_token_id": 0} | dict.fromkeys(_SPECIAL_IDS),  # defaults exceed the vocabulary

@@ -45,6 +45,7 @@ MOSAIC_BERT = Family(
     model_type="mosaic_bert",
     file_type="bert",
     base_class="BertModel",
+    in_transformers=False,
     is_published_as=is_published_as,
     tokenizer=bert.TOKENIZER,
     rows=bert.FIELDS,

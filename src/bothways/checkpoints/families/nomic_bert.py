@@ -8,23 +8,31 @@ those of transformers.
 from typing import Any
 
 from bothways.checkpoints.families import bert
-from bothways.checkpoints.family import Family, activation
+from bothways.checkpoints.family import Family, activation, check_num_layers
 from bothways.checkpoints.head_architectures import POOLER, classifier, masked_tokens
 from bothways.checkpoints.json_fields import MISSING, Fields, same
 from bothways.checkpoints.key_table import KeyTable, Rows
+from bothways.checkpoints.rotary_fields import read_rotary, write_rope_parameters
 from bothways.errors import CheckpointError, UnsupportedModel
 from bothways.io.json_files import brief
 from bothways.model.config import EncoderConfig
 
 _ACTIVATIONS = {"swiglu": "silu", "geglu": "gelu"}
-_CODE = "nomic-ai/nomic-bert-2048--"
+CODE = "nomic-ai/nomic-bert-2048--"
 
 
 def read_both(fields: Fields, values: dict[str, Any]) -> None:
     """Read fields by their original names, by transformers' names, or by both if they agree."""
+    values["activation"] = _activation(fields)
+    read_all_but_activation(fields, values)
+
+
+def read_all_but_activation(fields: Fields, values: dict[str, Any]) -> None:
+    """Read the fields that do not concern the feed-forward's kind, by either name."""
     original = "n_embd" in fields
     width = values["d_model"] = _integer(fields, "hidden_size", "n_embd", 768)
     values["num_layers"] = _integer(fields, "num_hidden_layers", "n_layer", 12)
+    check_num_layers(fields.file, values["num_layers"])
     heads = values["num_heads"] = _integer(fields, "num_attention_heads", "n_head", 12)
     default = 4 * width if original else 3072
     if fields.raw("n_inner") is None:
@@ -36,8 +44,7 @@ def read_both(fields: Fields, values: dict[str, Any]) -> None:
     values["norm_eps"] = _number(fields, "layer_norm_eps", "layer_norm_epsilon", 1e-12)
     values["dropout"] = _number(fields, "hidden_dropout_prob", "resid_pdrop", 0.0)
     values["attention_dropout"] = _number(fields, "attention_probs_dropout_prob", "attn_pdrop", 0.0)
-    values["activation"] = _activation(fields)
-    values["rotary_base"] = _rotary_base(fields)
+    _read_positions(fields, values)
     values["attention_bias"] = fields.flag("qkv_proj_bias", original)
     values["feed_forward_bias"] = fields.flag("mlp_fc1_bias", original)
     fields.only("mlp_fc2_bias", values["feed_forward_bias"], because="it differs from mlp_fc1_bias")
@@ -59,7 +66,7 @@ def write_transformers(config: EncoderConfig) -> dict[str, Any]:
         "hidden_dropout_prob": config.dropout,
         "attention_probs_dropout_prob": config.attention_dropout,
         "hidden_act": config.activation,
-        "rope_parameters": {"rope_type": "default", "rope_theta": config.rotary_base},
+        "rope_parameters": write_rope_parameters(config),
     }
 
 
@@ -95,26 +102,24 @@ def _activation(fields: Fields) -> str:
     return _ACTIVATIONS[theirs]
 
 
-def _rotary_base(fields: Fields) -> float:
+def _read_positions(fields: Fields, values: dict[str, Any]) -> None:
+    read_rotary(fields, values, 1000.0)
     bases = []
-    if fields.raw("rope_parameters") is not None:
-        parameters = fields.object("rope_parameters")
-        parameters.only("rope_type", "default")
-        parameters.only("type", "default")
-        bases.append(parameters.number("rope_theta", 1000.0))
-        parameters.finish("rotary positions")
+    if fields.raw("rope_scaling") or fields.raw("rope_parameters") is not None:
+        bases.append(values["rotary_base"])
     if "rope_theta" in fields:
         bases.append(fields.number("rope_theta"))
     if "n_embd" in fields or "rotary_emb_base" in fields:
         bases.append(fields.number("rotary_emb_base", MISSING))
     if len(set(bases)) > 1:
         raise CheckpointError(f"{fields.file}: rotary bases {bases} mean the same and differ")
-    return bases[0] if bases else 1000.0
+    if bases:
+        values["rotary_base"] = bases[0]
 
 
-_PUBLISHED_CODE = frozenset(
+PUBLISHED_CODE = frozenset(
     prefix + name
-    for prefix in ("", _CODE)
+    for prefix in ("", CODE)
     for name in (
         "configuration_hf_nomic_bert.NomicBertConfig",
         "modeling_hf_nomic_bert.NomicBertModel",
@@ -127,7 +132,7 @@ _PUBLISHED_CODE = frozenset(
     )
 )
 
-_EMBEDDING: Rows = {
+EMBEDDING: Rows = {
     "embeddings.word_embeddings.weight": "embedding.token.weight",
     "embeddings.token_type_embeddings.weight": "embedding.segment.weight",
     "embeddings.position_ids": None,  # a buffer: 0, 1, 2, ...
@@ -135,7 +140,7 @@ _EMBEDDING: Rows = {
     "pooler.dense.{p}": "heads.pooler.{p}",
 }
 
-_HEADS: Rows = {
+HEADS: Rows = {
     "cls.predictions.transform.dense.{p}": "heads.masked_tokens.dense.{p}",
     "cls.predictions.transform.layer_norm.{p}": "heads.masked_tokens.norm.{p}",
     "cls.predictions.decoder.weight": "heads.masked_tokens.weight",
@@ -146,7 +151,7 @@ _HEADS: Rows = {
 }
 
 _TRANSFORMERS = KeyTable(
-    _EMBEDDING
+    EMBEDDING
     | {
         "embeddings.LayerNorm.{p}": "embedding.norm.{p}",
         "rotary_emb.inv_freq": None,  # a buffer, computed from the config
@@ -160,32 +165,38 @@ _TRANSFORMERS = KeyTable(
         "layers.{i}.mlp.down_proj.{p}": "blocks.{i}.feed_forward.down.{p}",
         "layers.{i}.post_mlp_layernorm.{p}": "blocks.{i}.feed_forward_norm.{p}",
     },
-    heads=_HEADS,
+    heads=HEADS,
     prefixes=("", "nomic_bert."),
 )
 
+ORIGINAL_ROWS: Rows = EMBEDDING | {
+    "emb_ln.{p}": "embedding.norm.{p}",
+    "encoder.layers.{i}.attn.rotary_emb.inv_freq": None,  # a buffer, computed from the config
+    "encoder.layers.{i}.attn.Wqkv.{p}": (
+        "blocks.{i}.attention.query.{p}",
+        "blocks.{i}.attention.key.{p}",
+        "blocks.{i}.attention.value.{p}",
+    ),
+    "encoder.layers.{i}.attn.out_proj.{p}": "blocks.{i}.attention.output.{p}",
+    "encoder.layers.{i}.norm1.{p}": "blocks.{i}.attention_norm.{p}",
+    "encoder.layers.{i}.mlp.fc2.{p}": "blocks.{i}.feed_forward.down.{p}",
+    "encoder.layers.{i}.norm2.{p}": "blocks.{i}.feed_forward_norm.{p}",
+}
+"""Names of the published code, but for the feed-forward's first map."""
+
+ORIGINAL_PREFIXES = ("", "bert.", "nomic_bert.")
+
 _ORIGINAL = KeyTable(
-    _EMBEDDING
+    ORIGINAL_ROWS
     | {
-        "emb_ln.{p}": "embedding.norm.{p}",
-        "encoder.layers.{i}.attn.rotary_emb.inv_freq": None,  # a buffer, computed from the config
-        "encoder.layers.{i}.attn.Wqkv.{p}": (
-            "blocks.{i}.attention.query.{p}",
-            "blocks.{i}.attention.key.{p}",
-            "blocks.{i}.attention.value.{p}",
-        ),
-        "encoder.layers.{i}.attn.out_proj.{p}": "blocks.{i}.attention.output.{p}",
-        "encoder.layers.{i}.norm1.{p}": "blocks.{i}.attention_norm.{p}",
         "encoder.layers.{i}.mlp.fc12.{p}": "blocks.{i}.feed_forward.gate.{p}",
         "encoder.layers.{i}.mlp.fc11.{p}": "blocks.{i}.feed_forward.up.{p}",
-        "encoder.layers.{i}.mlp.fc2.{p}": "blocks.{i}.feed_forward.down.{p}",
-        "encoder.layers.{i}.norm2.{p}": "blocks.{i}.feed_forward_norm.{p}",
     },
-    heads=_HEADS,
-    prefixes=("", "bert.", "nomic_bert."),
+    heads=HEADS,
+    prefixes=ORIGINAL_PREFIXES,
 )
 
-_DROPPED = (
+DROPPED = (
     # Implementation options.
     "fused_bias_fc", "fused_dropout_add_ln", "use_flash_attn", "use_xentropy",
     "reorder_and_upcast_attn", "dense_seq_output", "last_layer_subset",
@@ -194,10 +205,26 @@ _DROPPED = (
     # Heads of GPT-2.
     "summary_activation", "summary_first_dropout", "summary_proj_to_labels", "summary_type",
     "summary_use_proj", "add_pooling_layer",
-    # Options of experts, which these models do not have.
-    "expert_choice_router", "moe_impl", "moe_normalize_expert_weights", "moe_resid_pdrop",
-    "moe_top_k", "router_aux_loss_coef",
+    # Options of the training of experts.
+    "moe_impl", "moe_resid_pdrop", "router_aux_loss_coef",
 )  # fmt: skip
+
+ONLY: dict[str, tuple[Any, ...]] = {
+    "causal": (False,),
+    "prenorm": (False,),
+    "parallel_block": (False,),
+    "parallel_block_tied_norm": (False,),
+    "rotary_emb_fraction": (1.0,),
+    "rotary_emb_interleaved": (False,),
+    "rotary_emb_scale_base": (None,),
+    "rotary_scaling_factor": (None,),
+    "rotary_head_dim": (False, None),
+    "use_rms_norm": (False, None),
+    "scale_attn_weights": (True,),
+    "scale_attn_by_inverse_layer_idx": (False,),
+    "num_shared_experts": (0, None),
+    "ffn_div": (1, None),
+}
 
 NOMIC_BERT = Family(
     model_type="nomic_bert",
@@ -205,29 +232,16 @@ NOMIC_BERT = Family(
     tokenizer=bert.TOKENIZER,
     rows={"vocab_size": ("vocab_size", 30528), "type_vocab_size": ("num_segments", 2)},
     fixed={"position_embedding": "none", "attention_positions": "rotary", "gated": True},
-    only={
-        "causal": (False,),
-        "prenorm": (False,),
-        "parallel_block": (False,),
-        "parallel_block_tied_norm": (False,),
-        "rotary_emb_fraction": (1.0,),
-        "rotary_emb_interleaved": (False,),
-        "rotary_emb_scale_base": (None,),
-        "rotary_scaling_factor": (None,),
-        "rotary_head_dim": (False, None),
-        "use_rms_norm": (False, None),
-        "scale_attn_weights": (True,),
-        "scale_attn_by_inverse_layer_idx": (False,),
-        # Mixtures of experts, as in later NomicBERT models.
-        "num_experts": (0, None),
-        "moe_every_n_layers": (0, None),
-        "num_shared_experts": (0, None),
-        "ffn_div": (1, None),
-    },
-    dropped=_DROPPED,
+    only=ONLY | {"num_experts": (0, None), "moe_every_n_layers": (0, None)},
+    dropped=(
+        *DROPPED,
+        # Options of experts, which these models do not have.
+        *("expert_choice_router", "moe_normalize_expert_weights", "moe_top_k"),
+    ),
+    reads_scaling=True,
     read_quirks=read_both,
     write_quirks=write_transformers,
-    published_code=_PUBLISHED_CODE,
+    published_code=PUBLISHED_CODE,
     heads=(masked_tokens(None, "ForPreTraining"), *classifier(POOLER, "tanh")),
     tables=(_TRANSFORMERS, _ORIGINAL),
 )

@@ -4,18 +4,20 @@ Qwen3-Embedding (Zhang et al. 2025) pools the last position. Models whose config
 `is_causal: false` attend in both directions.
 """
 
+import dataclasses
 from typing import Any
 
-from bothways.checkpoints.families import llama
+from bothways.checkpoints.families import jina_v5, llama
 from bothways.checkpoints.family import Family
 from bothways.checkpoints.json_fields import Fields
+from bothways.checkpoints.rotary_fields import read_rotary, write_rotary
 from bothways.model.config import EncoderConfig
 
 
 def read_attention(fields: Fields, values: dict[str, Any]) -> None:
     """Read direction, windows, heads and rotary positions."""
     llama.read_grouped_heads(fields, values, heads=32, width=128)
-    llama.read_rotary_base(fields, values)
+    read_rotary(fields, values, 10_000.0)
     llama.read_direction(fields, values)
     llama.read_windows(fields, values)
 
@@ -24,7 +26,7 @@ def write_attention(config: EncoderConfig) -> dict[str, Any]:
     """The inverse of `read_attention`."""
     return (
         llama.write_grouped_heads(config)
-        | llama.write_rotary_base(config)
+        | write_rotary(config)
         | llama.write_direction(config)
         | llama.write_windows(config)
     )
@@ -35,7 +37,7 @@ _ROWS = llama.ROWS | {
     "layers.{i}.self_attn.k_norm.weight": "blocks.{i}.attention.key_norm.weight",
 }
 
-QWEN3 = Family(
+PLAIN = Family(
     model_type="qwen3",
     base_class="Qwen3Model",
     rows={
@@ -54,8 +56,18 @@ QWEN3 = Family(
     only=llama.ONLY,
     kept=llama.KEPT,
     kept_defaults={"tie_word_embeddings": False},
+    reads_scaling=True,
     read_quirks=read_attention,
     write_quirks=write_attention,
     heads=llama.HEADS,
     tables=llama.tables(_ROWS, prefix_of_answers="transformer."),
+)
+"""Without the models that others published with code of their own."""
+
+QWEN3 = dataclasses.replace(
+    PLAIN,
+    is_published_as=jina_v5.is_on_qwen3,
+    published_code=jina_v5.CODE,
+    published_modules=jina_v5.MODULES,
+    task_folders=jina_v5.TASK_FOLDERS,
 )

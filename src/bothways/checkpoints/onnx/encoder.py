@@ -6,6 +6,7 @@ import numpy as np
 
 from bothways.checkpoints.onnx.attention import Attention
 from bothways.checkpoints.onnx.embedding import embed
+from bothways.checkpoints.onnx.experts import mixture_of_experts
 from bothways.checkpoints.onnx.graph import Graph, Value
 from bothways.checkpoints.onnx.inputs import Inputs
 from bothways.checkpoints.onnx.layers import activate, linear, normalize
@@ -88,7 +89,9 @@ def _block(
 
 
 def _feed_forward(graph: Graph, x: Value, w: Weights, name: str, config: EncoderConfig) -> Value:
-    """down(act(up(x))); gated, down(act(gate(x)) · up(x))."""
+    """down(act(up(x))); gated, down(act(gate(x)) · up(x)); or a mixture of experts."""
+    if f"{name}.feed_forward.router.weight" in w:
+        return mixture_of_experts(graph, x, w, f"{name}.feed_forward", config)
     up = linear(graph, x, w, f"{name}.feed_forward.up")
     if config.gated:
         gate = linear(graph, x, w, f"{name}.feed_forward.gate")

@@ -76,6 +76,16 @@ class Graph:
         self._node(kind, inputs, [name], attributes or {})
         return name
 
+    def top(self, value: Value, count: int) -> tuple[Value, Value]:
+        """The `count` largest numbers of the last axis, and their indices, the largest first.
+
+        ONNX Runtime takes the first of equal numbers.
+        """
+        name = f"topk.{len(self._nodes)}"
+        names = [f"{name}.values", f"{name}.indices"]
+        self._node("TopK", [value, self.constant([count], np.int64)], names, {"axis": -1})
+        return names[0], names[1]
+
     def scale(self, value: Value, factor: float) -> Value:
         """Multiply by a number; a factor of 1 adds no operation."""
         return value if factor == 1 else self.op("Mul", value, self.constant(factor))

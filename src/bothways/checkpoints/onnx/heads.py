@@ -15,10 +15,12 @@ def head_outputs(
     graph: Graph, x: Value, inputs: Inputs, w: Weights, config: EncoderConfig, head: Head
 ) -> Value:
     """The outputs of a head: (B, O) if it pools, (B, L, O) otherwise."""
-    if head.pooling is not None:
+    if head.pooling is not None and not head.pools_outputs:
         x = pool(graph, x, inputs, head.pooling, config.max_length)
     for layer in head.layers:
         x = _layer(graph, x, w, layer)
+    if head.pooling is not None and head.pools_outputs:
+        return pool(graph, x, inputs, head.pooling, config.max_length)
     return x
 
 

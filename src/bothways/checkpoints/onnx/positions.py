@@ -10,6 +10,7 @@ from bothways.checkpoints.onnx.graph import Graph, Value
 from bothways.checkpoints.onnx.inputs import Inputs
 from bothways.model.alibi import alibi_slopes
 from bothways.model.config import EncoderConfig
+from bothways.model.rotary import Rotation
 from bothways.model.weights import Weights
 
 __all__ = ["GraphAttentionPositions", "add_positions"]
@@ -60,7 +61,7 @@ class GraphAttentionPositions:
         self._graph = graph
         self._inputs = inputs
         self._config = config
-        self._rotary_tables: dict[tuple[float, ...], tuple[Value, Value]] = {}
+        self._rotary_tables: dict[Rotation, tuple[Value, Value]] = {}
         self._distances: Value | None = None
         self.bias: Value | None = None
         self.distance_scores: GraphDistanceScores | None = None
@@ -98,7 +99,7 @@ class GraphAttentionPositions:
         if not self._is_rotary:
             return x
         graph = self._graph
-        cos, sin = self._cos_and_sin(self._config.rotary_frequencies(layer))
+        cos, sin = self._cos_and_sin(self._config.rotation(layer))
         half = self._config.head_width // 2
         axis = graph.constant([-1], np.int64)
         a, b = (
@@ -117,12 +118,15 @@ class GraphAttentionPositions:
         )
         return graph.op("Concat", *rotated, attributes={"axis": -1})
 
-    def _cos_and_sin(self, frequencies: tuple[float, ...]) -> tuple[Value, Value]:
-        """Cosine and sine of each position's angles, (L, K/2)."""
-        if frequencies not in self._rotary_tables:
+    def _cos_and_sin(self, rotation: Rotation) -> tuple[Value, Value]:
+        """Cosine and sine of each position's angles, (L, K/2), times the magnitude."""
+        if rotation not in self._rotary_tables:
             graph, number = self._graph, len(self._rotary_tables)
-            angle = np.arange(self._config.max_length)[:, None] * np.array(frequencies)
-            tables = {"cos": np.cos(angle), "sin": np.sin(angle)}
+            angle = np.arange(self._config.max_length)[:, None] * np.array(rotation.frequencies)
+            tables = {
+                name: rotation.magnitude * f(angle)
+                for name, f in (("cos", np.cos), ("sin", np.sin))
+            }
             cos, sin = (
                 graph.first(
                     graph.weight(f"rotary.{number}.{name}", table.astype(np.float32)),
@@ -130,8 +134,8 @@ class GraphAttentionPositions:
                 )
                 for name, table in tables.items()
             )
-            self._rotary_tables[frequencies] = cos, sin
-        return self._rotary_tables[frequencies]
+            self._rotary_tables[rotation] = cos, sin
+        return self._rotary_tables[rotation]
 
     def _bias_by_distance(self, bias_by_bucket: np.ndarray) -> Value:
         graph, farthest = self._graph, self._config.max_length - 1

@@ -35,13 +35,18 @@ _SENTENCEPIECE_FILES = (
 
 
 def open_tokenizer(
-    folder: Path, *, lowercase: bool = False, family: str | None = None
+    folder: Path,
+    *,
+    lowercase: bool = False,
+    family: str | None = None,
+    special_tokens: bool = True,
 ) -> Tokenizer | RenumberedTokenizer | Alphabet | None:
     """The folder's tokenizer of text, neither truncating nor padding; or its alphabet; or None.
 
     lowercase: lowercase the text before all other steps, as sentence-transformers does with
         `do_lower_case`. Offsets still refer to the original text.
     family: the model's, for a folder whose config.json does not name it.
+    special_tokens: whether texts get the special tokens that the tokenizer puts around them.
 
     Raises:
         CheckpointError: if a file is malformed, or is a sentencepiece model of an unknown class.
@@ -53,6 +58,8 @@ def open_tokenizer(
     if isinstance(tokenizer, Tokenizer):
         _check_direction(tokenizer, settings)
         _make_plain(tokenizer, lowercase=lowercase)
+        if not special_tokens:
+            tokenizer.post_processor = None
     return opened
 
 

@@ -20,9 +20,10 @@ from bothways.inference.session import Session
 from bothways.model.heads import TIED_WEIGHT, Head, HeadLayer, HeadTask
 from bothways.model.weights import Weights
 from bothways.reference.heads import apply_layer, probabilities
+from bothways.reference.pooling import pool
 from bothways.sequences import FittedSequence
 
-__all__ = ["HeadRun"]
+__all__ = ["HeadRun", "without_default_prompt"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,8 +57,7 @@ class HeadRun:
             InputError: naming the sequence that is invalid, or if the model has no such head.
         """
         head = session.heads.find(*tasks, purpose=purpose)
-        if (options.prompt, options.prompt_name, options.role) == (None, None, None):
-            options = dataclasses.replace(options, prompt="")
+        options = without_default_prompt(options)
         fitted = session.prepare(rows, options)
         run = cls(session, head, session.heads.weights(head), fitted, options)
         session.warn(rows, fitted, options)
@@ -76,6 +76,9 @@ class HeadRun:
         """
         if self.head.pooling is None:
             raise ValueError(f"a head for {self.head.task} has outputs for each position")
+        if self.head.pools_outputs:
+            outputs = dict(self.last_hidden_states())
+            return self.outputs_of_states([outputs[i] for i in range(len(self.fitted))])
         return self.outputs_of_pooled(
             self.session.pool(self.fitted, [self.head.pooling], self.options)
         )
@@ -86,11 +89,31 @@ class HeadRun:
         Raises:
             InputError: naming a sequence with outputs that are not finite.
         """
-        # In float64: the rounding of a float32 product may depend on the other rows.
-        wide = {name: weight.astype(np.float64) for name, weight in self.weights.items()}
-        output_nO = _apply(pooled.astype(np.float64), wide, self.head.layers)
+        output_nO = _apply(pooled.astype(np.float64), self._wide_weights(), self.head.layers)
         check_head_outputs(output_nO, self.head.task, range(len(output_nO)))
         return output_nO
+
+    def outputs_of_states(self, states: Sequence[np.ndarray]) -> np.ndarray:
+        """The outputs of a head that pools its outputs, float32 (n, O), from hidden states (L, D).
+
+        Raises:
+            InputError: naming a sequence with outputs that are not finite.
+        """
+        pooling = self.head.pooling
+        if pooling is None:
+            raise ValueError(f"a head for {self.head.task} has outputs for each position")
+        wide = self._wide_weights()
+        rows = [
+            pool(_apply(x_LD.astype(np.float64), wide, self.head.layers), pooling)
+            for x_LD in states
+        ]
+        output_nO = np.array(rows, np.float32).reshape(len(states), self.head.num_outputs)
+        check_head_outputs(output_nO, self.head.task, range(len(output_nO)))
+        return output_nO
+
+    def _wide_weights(self) -> Weights:
+        """The weights in float64: the rounding of a float32 product may depend on other rows."""
+        return {name: weight.astype(np.float64) for name, weight in self.weights.items()}
 
     def last_hidden_states(self) -> Iterator[tuple[int, np.ndarray]]:
         """Index and last hidden states, float32 (L, D), of each sequence, in any order."""
@@ -130,6 +153,13 @@ class HeadRun:
     def probabilities(self, logit_NO: np.ndarray) -> np.ndarray:
         """Outputs as the task of the head reads them, float32 (N, O): softmax, sigmoid or as is."""
         return np.asarray(probabilities(logit_NO, self.head.task), dtype=np.float32)
+
+
+def without_default_prompt(options: RunOptions) -> RunOptions:
+    """The options with no prompt, unless they choose one: heads are trained without prompts."""
+    if (options.prompt, options.prompt_name, options.role) == (None, None, None):
+        return dataclasses.replace(options, prompt="")
+    return options
 
 
 def _apply(x_ND: np.ndarray, weights: Weights, layers: Sequence[HeadLayer]) -> np.ndarray:

@@ -29,47 +29,70 @@ int relative_bucket(int distance, int buckets, int max_distance) {
 }  // namespace
 
 PositionTables::PositionTables(const EncoderConfig& config, const Weights& weights)
-    : max_length_(config.max_length) {
-    if (config.positions == Positions::rotary) {
-        const int pairs = config.head_width / 2;
-        for (const std::vector<double>& frequencies : config.rotary_frequencies) {
-            std::size_t index = 0;
-            while (index < angles_.size() && angles_[index].frequencies != frequencies) ++index;
-            angles_of_layer_.push_back(static_cast<int>(index));
-            if (index < angles_.size()) continue;
-            const std::size_t size = static_cast<std::size_t>(max_length_) * pairs;
-            Angles angles{frequencies, Buffer<float>(size), Buffer<float>(size)};
-            for (int i = 0; i < pairs; ++i) {
-                for (int p = 0; p < max_length_; ++p) {
-                    const std::size_t at = static_cast<std::size_t>(p) * pairs + i;
-                    angles.cosine[at] = static_cast<float>(std::cos(p * frequencies[i]));
-                    angles.sine[at] = static_cast<float>(std::sin(p * frequencies[i]));
-                }
-            }
-            angles_.push_back(std::move(angles));
-        }
+    : config_(config), max_length_(config.max_length) {
+    for (std::size_t layer = 0; layer < config.rotary_magnitudes.size(); ++layer) {
+        Angles angles{config.rotary_frequencies[layer], config.rotary_magnitudes[layer], {}, {}};
+        std::size_t index = 0;
+        while (index < angles_.size() && !angles_[index].same_rotation(angles)) ++index;
+        if (index == angles_.size()) angles_.push_back(std::move(angles));
+        angles_of_layer_.push_back(static_cast<int>(index));
     }
     if (config.positions == Positions::relative) {
-        const int H = config.num_heads, distances = 2 * max_length_ - 1;
-        const float* by_bucket = weights.get("relative_bias.weight", {config.relative_buckets, H});
-        bias_ = Buffer<float>(static_cast<std::size_t>(H) * distances);
-        for (int i = 0; i < distances; ++i) {
-            const int row =
-                relative_bucket(i - (max_length_ - 1), config.relative_buckets, config.relative_max_distance);
-            for (int h = 0; h < H; ++h)
-                bias_[static_cast<std::size_t>(h) * distances + i] =
-                    static_cast<float>(by_bucket[row * H + h] * log2_e);
-        }
-    }
-    if (config.positions == Positions::alibi) {  // Press et al. 2022, section 3
-        const int distances = 2 * max_length_ - 1;
-        bias_ = Buffer<float>(config.alibi_slopes.size() * distances);
-        float* bias = bias_.data();
-        for (const double slope : config.alibi_slopes)
-            for (int i = 0; i < distances; ++i)
-                *bias++ = static_cast<float>(-slope * std::abs(i - (max_length_ - 1)) * log2_e);
+        const std::size_t size = static_cast<std::size_t>(config.relative_buckets) * config.num_heads;
+        const float* table = weights.get("relative_bias.weight", {config.relative_buckets, config.num_heads});
+        by_bucket_.assign(table, table + size);
     }
     if (config.positions == Positions::disentangled) set_columns(config);
+}
+
+// Tables grow with the inputs, because the longest that a config allows may be far longer than any input.
+void PositionTables::reserve(int longest) {
+    if (longest <= length_) return;
+    length_ = std::min(max_length_, std::max(longest, 2 * length_));
+    try {
+        for (Angles& angles : angles_) set_angles(angles);
+        if (config_.positions == Positions::relative) set_relative_bias();
+        if (config_.positions == Positions::alibi) set_alibi();
+    } catch (...) {  // std::bad_alloc
+        length_ = 0;
+        throw;
+    }
+}
+
+void PositionTables::set_angles(Angles& angles) const {
+    const int pairs = config_.head_width / 2;
+    const std::size_t size = static_cast<std::size_t>(length_) * pairs;
+    angles.cosine.reserve(size);
+    angles.sine.reserve(size);
+    for (int i = 0; i < pairs; ++i) {
+        for (int p = 0; p < length_; ++p) {
+            const std::size_t at = static_cast<std::size_t>(p) * pairs + i;
+            const double angle = p * angles.frequencies[i];
+            angles.cosine[at] = static_cast<float>(angles.magnitude * std::cos(angle));
+            angles.sine[at] = static_cast<float>(angles.magnitude * std::sin(angle));
+        }
+    }
+}
+
+void PositionTables::set_relative_bias() {
+    const int H = config_.num_heads, distances = 2 * length_ - 1;
+    bias_.reserve(static_cast<std::size_t>(H) * distances);
+    for (int i = 0; i < distances; ++i) {
+        const int row =
+            relative_bucket(i - (length_ - 1), config_.relative_buckets, config_.relative_max_distance);
+        for (int h = 0; h < H; ++h)
+            bias_[static_cast<std::size_t>(h) * distances + i] =
+                static_cast<float>(by_bucket_[static_cast<std::size_t>(row) * H + h] * log2_e);
+    }
+}
+
+void PositionTables::set_alibi() {  // Press et al. 2022, section 3
+    const int distances = 2 * length_ - 1;
+    bias_.reserve(config_.alibi_slopes.size() * distances);
+    float* bias = bias_.data();
+    for (const double slope : config_.alibi_slopes)
+        for (int i = 0; i < distances; ++i)
+            *bias++ = static_cast<float>(-slope * std::abs(i - (length_ - 1)) * log2_e);
 }
 
 // Columns are rows in reverse, so that they grow with the key's position.
@@ -93,7 +116,7 @@ PositionTables::Rotary PositionTables::rotary(int layer) const {
 
 const float* PositionTables::bias(int head) const {
     if (!bias_.size()) return nullptr;
-    return bias_.data() + head * bias_stride() + max_length_ - 1;
+    return bias_.data() + head * bias_stride() + length_ - 1;
 }
 
 std::size_t PositionTables::bytes() const {

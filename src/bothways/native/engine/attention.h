@@ -17,15 +17,18 @@ class PositionTables {
 public:
     PositionTables(const EncoderConfig& config, const Weights& weights);
 
+    // Grows the tables, unless they serve sequences of `longest` already. To be called before the others.
+    void reserve(int longest);
+
     struct Rotary {
-        const float* cosine;  // (max_length, K / 2)
+        const float* cosine;  // (longest, K / 2), times the magnitude
         const float* sine;
     };
     Rotary rotary(int layer) const;  // requires rotary positions
     // The bias of one head, indexed by key position - query position; null without relative or alibi
     // positions.
     const float* bias(int head) const;
-    std::ptrdiff_t bias_stride() const { return 2 * max_length_ - 1; }  // from head to head
+    std::ptrdiff_t bias_stride() const { return 2 * length_ - 1; }  // from head to head
     // The columns of disentangled attention, for DistanceArgs; null without.
     const std::int32_t* columns() const {
         return columns_.size() ? columns_.data() + max_length_ - 1 + column_margin : nullptr;
@@ -36,16 +39,27 @@ public:
 private:
     struct Angles {
         std::vector<double> frequencies;
+        double magnitude;
         Buffer<float> cosine, sine;
+
+        bool same_rotation(const Angles& other) const {
+            return frequencies == other.frequencies && magnitude == other.magnitude;
+        }
     };
     static constexpr int column_margin = 64;  // of DistanceArgs::column
     void set_columns(const EncoderConfig& config);
+    void set_angles(Angles& angles) const;
+    void set_relative_bias();
+    void set_alibi();
 
-    std::vector<Angles> angles_;       // one per distinct set of frequencies
+    const EncoderConfig& config_;
+    std::vector<float> by_bucket_;      // (buckets, H), with relative positions
+    std::vector<Angles> angles_;        // one per distinct rotation
     std::vector<int> angles_of_layer_;  // index into angles_
-    Buffer<float> bias_;               // (H, 2 max_length - 1)
-    Buffer<std::int32_t> columns_;     // by distance, with a margin on both sides
+    Buffer<float> bias_;                // (H, 2 length - 1)
+    Buffer<std::int32_t> columns_;      // by distance, with a margin on both sides
     int exact_distance_ = 0;
+    int length_ = 0;  // of the longest sequences that angles_ and bias_ serve
     int max_length_;
 };
 

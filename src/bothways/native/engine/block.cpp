@@ -2,25 +2,6 @@
 
 namespace bothways {
 
-namespace {
-
-// The range of the down projection's inputs: their lower bound is the activation's minimum, unless a gate
-// multiplies them.
-QuantRange down_input_range(const EncoderConfig& config) {
-    if (config.gated) return {};
-    switch (config.activation) {
-        case Activation::relu: return {0.0f};
-        case Activation::gelu: return {-0.17f};
-        case Activation::gelu_tanh: return {-0.1701f};
-        case Activation::silu: return {-0.2785f};
-        case Activation::tanh: return {-1.0f};
-        case Activation::none: break;
-    }
-    return {};
-}
-
-}  // namespace
-
 Block::Block(const Kernels& kernels, const EncoderConfig& config, const Weights& weights,
              Precision precision, int index)
     : config_(config),
@@ -41,6 +22,11 @@ Block::Block(const Kernels& kernels, const EncoderConfig& config, const Weights&
         feed_forward_output_norm_ =
             NormLayer(kernels, config, weights, name + "feed_forward_output_norm", D, scale);
     }
+    const float down_factor = is_sandwich ? 1 : config.residual_scale;
+    if (config.has_experts(index)) {
+        experts_.emplace(kernels, config, weights, precision, name + "feed_forward.", down_factor);
+        return;
+    }
     const auto linear = [&](const std::string& part, int inputs, int outputs, QuantRange range,
                             float factor = 1) {
         const float* weight = weights.get(name + "feed_forward." + part + ".weight", {outputs, inputs});
@@ -49,7 +35,7 @@ Block::Block(const Kernels& kernels, const EncoderConfig& config, const Weights&
     };
     if (config.gated) gate_ = linear("gate", D, F, {});
     up_ = linear("up", D, F, {});
-    down_ = linear("down", F, D, down_input_range(config), is_sandwich ? 1 : config.residual_scale);
+    down_ = linear("down", F, D, config.gated ? QuantRange{} : range_of(config.activation), down_factor);
 }
 
 void Block::forward(const Team& team, const Chunk& chunk, Workspace& work, int layer,
@@ -95,6 +81,7 @@ void Block::forward(const Team& team, const Chunk& chunk, Workspace& work, int l
 // out = down(act(up(from))), or down(act(gate(from)) * up(from)), stored or added, in blocks of rows.
 void Block::feed_forward(const Team& team, const float* from, int rows, Workspace& work, float* out,
                          Accumulate accumulate) const {
+    if (experts_) return experts_->forward(team, from, rows, work, out, accumulate);
     const int D = config_.d_model, F = config_.d_ff;
     float* inner = work.wide.data();
     for (int first = 0; first < rows; first += feed_forward_rows_) {

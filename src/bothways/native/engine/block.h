@@ -4,7 +4,10 @@
 // R rows (tokens of a chunk); D model width; F feed-forward width.
 #pragma once
 
+#include <optional>
+
 #include "attention.h"
+#include "experts.h"
 #include "norm.h"
 
 namespace bothways {
@@ -18,7 +21,10 @@ public:
     void forward(const Team& team, const Chunk& chunk, Workspace& work, int layer,
                  const PositionTables& positions, float* probabilities) const;
 
-    std::size_t bytes() const { return attention_.bytes() + gate_.bytes() + up_.bytes() + down_.bytes(); }
+    std::size_t bytes() const {
+        return attention_.bytes() + gate_.bytes() + up_.bytes() + down_.bytes() +
+               (experts_ ? experts_->bytes() : 0);
+    }
 
 private:
     void feed_forward(const Team& team, const float* from, int rows, Workspace& work, float* out,
@@ -30,6 +36,7 @@ private:
     NormLayer attention_norm_, feed_forward_norm_;
     NormLayer attention_output_norm_, feed_forward_output_norm_;  // of a sandwich
     Linear gate_, up_, down_;
+    std::optional<Experts> experts_;  // in place of these maps
     int feed_forward_rows_;
 };
 

@@ -37,8 +37,13 @@ void EncoderConfig::check() const {
             "d_model to be a multiple of convolution_groups");
     require(static_cast<std::int64_t>(convolution_kernel_size) * d_model <= widest,
             "at most 2^24 inputs of the convolution");
+    require(num_experts >= 0 && (expert_blocks.empty() || num_experts >= 1), "experts in blocks of experts");
+    require(static_cast<std::int64_t>(num_experts) * d_ff <= widest, "at most 2^24 hidden units of experts");
+    require(expert_blocks.empty() || (experts_per_token >= 1 && experts_per_token <= num_experts && !gated),
+            "1 to num_experts experts per token, without gates");
     if (positions == Positions::rotary) {
-        require(rotary_frequencies.size() == layers, "rotary frequencies for each layer");
+        require(rotary_frequencies.size() == layers && rotary_magnitudes.size() == layers,
+                "rotary frequencies and a magnitude for each layer");
         for (const std::vector<double>& frequencies : rotary_frequencies)
             require(2 * static_cast<int>(frequencies.size()) == head_width,
                     "one rotary frequency per pair of channels of a head");

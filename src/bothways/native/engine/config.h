@@ -1,6 +1,7 @@
 // The architecture, with the field names of Python's EncoderConfig and what depends on the layer resolved.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <utility>
 #include <vector>
@@ -34,6 +35,7 @@ struct EncoderConfig {
     int position_offset = 0;
     int position_padding_token = -1;  // takes the row before the first position's; -1 for none
     std::vector<std::vector<double>> rotary_frequencies;  // per layer; empty unless rotary
+    std::vector<double> rotary_magnitudes;                // per layer, of what is rotated; empty unless rotary
     int relative_buckets = 0, relative_max_distance = 0;
     std::vector<double> alibi_slopes;  // per head; empty unless alibi
     // Disentangled attention: the row of each distance from 1 - max_length to max_length - 1, which fall; empty
@@ -53,6 +55,8 @@ struct EncoderConfig {
     AttentionDirection attention_direction = AttentionDirection::both;
     Activation activation = Activation::none;
     bool gated = false;
+    int num_experts = 0, experts_per_token = 0;
+    std::vector<int> expert_blocks;  // those whose feed-forward is a mixture of experts
     std::vector<int> window;  // per layer; -1 for no limit
     std::vector<int> block;   // per layer: the index of its weights
     // A convolution beside the first layer; a size of 0 for none.
@@ -67,6 +71,10 @@ struct EncoderConfig {
     // Inputs of each output of the convolution; 0 without.
     int convolution_inputs() const { return convolution_kernel_size * (d_model / convolution_groups); }
     int query_key_value_width() const { return query_width() + 2 * key_value_width(); }
+
+    bool has_experts(int block) const {
+        return std::find(expert_blocks.begin(), expert_blocks.end(), block) != expert_blocks.end();
+    }
 
     // Throws std::invalid_argument unless the fields are consistent, so that no kernel leaves its arrays.
     void check() const;
@@ -97,6 +105,7 @@ void for_each_field(EncoderConfig& c, F&& f) {
     f("position_offset", c.position_offset);
     f("position_padding_token", c.position_padding_token);
     f("rotary_frequencies", c.rotary_frequencies);
+    f("rotary_magnitudes", c.rotary_magnitudes);
     f("relative_buckets", c.relative_buckets);
     f("relative_max_distance", c.relative_max_distance);
     f("alibi_slopes", c.alibi_slopes);
@@ -117,6 +126,9 @@ void for_each_field(EncoderConfig& c, F&& f) {
     f("attention_direction", c.attention_direction);
     f("activation", c.activation);
     f("gated", c.gated);
+    f("num_experts", c.num_experts);
+    f("experts_per_token", c.experts_per_token);
+    f("expert_blocks", c.expert_blocks);
     f("window", c.window);
     f("block", c.block);
     f("convolution_kernel_size", c.convolution_kernel_size);

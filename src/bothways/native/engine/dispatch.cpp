@@ -11,9 +11,14 @@
 #endif
 #elif defined(__aarch64__)
 #define BOTHWAYS_ARM 1
-#ifdef __linux__
+#if defined(__linux__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
+#ifndef HWCAP2_I8MM
+#define HWCAP2_I8MM (1 << 13)  // missing in the headers of Linux before 5.10
+#endif
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 #endif
 
@@ -78,18 +83,38 @@ std::vector<const Kernels*> detect() {
 }  // namespace
 
 #elif defined(BOTHWAYS_ARM)
-extern const Kernels kernels_neon, kernels_neondot;
+extern const Kernels kernels_neon, kernels_neondot, kernels_neoni8mm;
 
 namespace {
 
-std::vector<const Kernels*> detect() {
 #if defined(__linux__)
-    const bool dot = getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
+bool has_dot_products() { return getauxval(AT_HWCAP) & HWCAP_ASIMDDP; }
+
+bool has_matrix_products() {
+    return getauxval(AT_HWCAP2) & HWCAP2_I8MM;
+}
 #else
-    const bool dot = true;  // all AArch64 processors of Apple have it
+bool has_dot_products() { return true; }  // all AArch64 processors of Apple have them
+
+bool has_matrix_products() {
+#if defined(__APPLE__)
+    int has = 0;
+    std::size_t size = sizeof has;
+    return sysctlbyname("hw.optional.arm.FEAT_I8MM", &has, &size, nullptr, 0) == 0 && has;
+#else
+    return false;
 #endif
-    if (dot) return {&kernels_neondot, &kernels_neon, &kernels_plain};
-    return {&kernels_neon, &kernels_plain};
+}
+#endif
+
+std::vector<const Kernels*> detect() {
+    std::vector<const Kernels*> kernels;
+    const bool dot = has_dot_products();
+    if (dot && has_matrix_products()) kernels.push_back(&kernels_neoni8mm);
+    if (dot) kernels.push_back(&kernels_neondot);
+    kernels.push_back(&kernels_neon);
+    kernels.push_back(&kernels_plain);
+    return kernels;
 }
 
 }  // namespace

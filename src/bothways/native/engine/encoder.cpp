@@ -75,6 +75,7 @@ void Encoder::run(const Batch& batch, const Request& request) {
     for (const Chunk& chunk : chunks) rows = std::max(rows, chunk.rows());
     for (int s = 0; s < batch.sequences(); ++s) longest = std::max(longest, batch.length(s));
 
+    positions_.reserve(longest);
     const Workspace::Sizes sizes(config_, kernels_, precision_, rows, longest);
     if (chunk_per_thread) {
         for (Workspace& work : workspaces) work.reserve(sizes, 1);

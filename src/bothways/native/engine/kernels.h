@@ -25,6 +25,19 @@ struct QuantRange {
     bool is_dynamic() const { return lower == dynamic; }
 };
 
+// The range of the results of an activation, whose minimum is known.
+inline QuantRange range_of(Activation activation) {
+    switch (activation) {
+        case Activation::relu: return {0.0f};
+        case Activation::gelu: return {-0.17f};
+        case Activation::gelu_tanh: return {-0.1701f};
+        case Activation::silu: return {-0.2785f};
+        case Activation::tanh: return {-1.0f};
+        case Activation::none: break;
+    }
+    return {};
+}
+
 // Activations in 8 bits: x = scale * q8 + zero_point, with the zero point in the units of x.
 struct QuantizedRows {
     std::uint8_t* q8;   // (groups, capacity, group)
@@ -49,7 +62,7 @@ struct GemmArgs {
     int n;
     const float* bias;             // (n rounded up to whole panels)
     const float* packed_b;         // fp32: (panels, k, nr)
-    const std::int8_t* packed_b8;  // int8: (panels, quads, int8_nr, 4); a quad is 4 adjacent inputs
+    const std::int8_t* packed_b8;  // int8: (panels, blocks, int8_nr, int8_block); a block is adjacent inputs
     const float* b_scale;          // int8: (panels, int8_nr)
     // Corrections for the zero point of a dynamic QuantRange; null for a fixed one, which the bias corrects.
     const float* b_sum;            // sums32: (panels, groups, int8_nr), sums of q8 weights
@@ -138,6 +151,7 @@ struct Kernels {
     const char* name;
     int nr;       // outputs per fp32 panel
     int int8_nr;  // outputs per int8 panel
+    int int8_block;  // adjacent inputs of an output in an int8 panel
     Int8Scheme int8_scheme;
     // Subtracted from q8 activations by the int8 dot product; where it is not 0, b_sum is required.
     int a_zero_point;

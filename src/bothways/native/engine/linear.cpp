@@ -82,9 +82,10 @@ void Linear::pack_fp32(const std::vector<Output>& outputs) {
 void Linear::pack_int8(const std::vector<Output>& outputs) {
     const bool sums16 = kernels_->int8_scheme == Int8Scheme::sums16;
     const int group = int8_group(kernels_->int8_scheme), num_groups = num_groups_of(inputs_, group);
-    const int quads = sums16 ? num_groups * group / 4 : (inputs_ + 3) / 4;
+    const int block = kernels_->int8_block;
+    const int blocks = sums16 ? num_groups * group / block : (inputs_ + block - 1) / block;
     const std::size_t padded = static_cast<std::size_t>(num_panels_) * nr_;
-    packed_int8_ = Buffer<std::int8_t>(padded * quads * 4);
+    packed_int8_ = Buffer<std::int8_t>(padded * blocks * block);
     packed_int8_.fill_zero();
     weight_scale_ = Buffer<float>(padded);
     weight_scale_.fill_zero();
@@ -94,7 +95,7 @@ void Linear::pack_int8(const std::vector<Output>& outputs) {
     start_.fill_zero();
     for (int o = 0; o < outputs_; ++o) {
         const int p = o / nr_, c = o % nr_;
-        std::int8_t* q8 = packed_int8_.data() + static_cast<std::ptrdiff_t>(p) * nr_ * quads * 4 + 4 * c;
+        std::int8_t* q8 = packed_int8_.data() + (static_cast<std::ptrdiff_t>(p) * nr_ * blocks + c) * block;
         const float* weight = outputs[o].weight;
         float max_abs = 0;
         for (int k = 0; k < inputs_; ++k) max_abs = std::max(max_abs, std::fabs(weight[k]));
@@ -109,7 +110,8 @@ void Linear::pack_int8(const std::vector<Output>& outputs) {
             for (int k = g * group; k < std::min((g + 1) * group, inputs_); ++k) {
                 const int q =
                     std::clamp(static_cast<int>(std::nearbyint(weight[k] * inverse_scale)), -127, 127);
-                q8[static_cast<std::ptrdiff_t>(k / 4) * nr_ * 4 + k % 4] = static_cast<std::int8_t>(q);
+                q8[static_cast<std::ptrdiff_t>(k / block) * nr_ * block + k % block] =
+                    static_cast<std::int8_t>(q);
                 sum[k % 4 / 2] += q;
             }
             total += sum[0] + sum[1];

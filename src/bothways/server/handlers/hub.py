@@ -128,7 +128,7 @@ def _single(served: ServedModel, text: str, parameters: HubParameters) -> Reques
 
 
 def _has_mask(served: ServedModel, text: str) -> bool:
-    return predictions.can_weigh_terms(served) and served.engine.encoder.mask_token in text
+    return predictions.can_fill_masks(served) and served.engine.encoder.mask_token in text
 
 
 def _tagged(tags: TokenTags) -> list[TaggedToken]:

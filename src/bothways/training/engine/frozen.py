@@ -69,8 +69,15 @@ def precompute(
 
     Raises:
         DataFileError: if the temporary file cannot be written.
+        ConfigError: if the head pools its outputs.
     """
-    pooling = _head_of(model).head.pooling
+    head = _head_of(model).head
+    if head.pools_outputs:
+        raise ConfigError(
+            "frozen: the head pools the outputs of all positions, which cannot be computed once; "
+            "train without --frozen, or choose a pooling for a new head with --head-pooling"
+        )
+    pooling = head.pooling
     positions = None if pooling else [_labeled_positions(example) for example in data.examples]
     counts = [1] * len(data) if positions is None else [len(each) for each in positions]
     starts = np.cumsum([0, *counts])

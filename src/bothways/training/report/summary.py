@@ -84,7 +84,9 @@ def provenance(plan: TrainingPlan, data: TrainingData, start: BaseModel) -> dict
     """What the run depends on besides its settings, for training.json."""
     model = {
         "from": plan.source,
-        "fingerprint": None if start.from_scratch else fingerprint(start.folder.path),
+        "fingerprint": None
+        if start.from_scratch
+        else fingerprint(start.folder.path, plan.adapter, plan.route),
     }
     kind = name_of(start.folder.config)
     # "data" lists the validation files.

@@ -16,6 +16,7 @@ from bothways.model.baselines import AnyConfig, matched_config
 from bothways.model.baselines.any_encoder import initialize
 from bothways.model.inputs import InputKind
 from bothways.model.pooling import Normalize
+from bothways.model.read_options import ReadOptions
 from bothways.model.spec import ModelSpec
 from bothways.sequences import Alphabet, SequenceReader, Series, SeriesReader, SymbolReader
 from bothways.sequences.alphabet import ALPHABET_FILE
@@ -175,18 +176,29 @@ def create_base_model(
 
 
 def load_base_model(
-    path: Path, *, fields: Mapping[str, Any], max_length: int | None = None
+    path: Path,
+    *,
+    fields: Mapping[str, Any],
+    max_length: int | None = None,
+    options: ReadOptions | None = None,
 ) -> BaseModel:
     """Load a model folder to fine-tune, with its reader, pooling, prompts and heads.
 
     fields: config fields to replace, only dropout and attention_dropout.
-    max_length: truncates sequences earlier than the model does.
+    max_length: truncates sequences earlier than the model does. options: how to read the folder.
 
     Raises:
         CheckpointError: if the folder cannot be read, or has no tokenizer.
         ConfigError: for other fields, or a `max_length` above the model's.
+        InputError: if the folder has several routes, and none is chosen.
     """
-    folder = read_folder(path)
+    options = options or ReadOptions()
+    folder = read_folder(path, **options.reading)
+    folder.require_route(options.route)
+    if folder.spec.layer_weights is not None:
+        raise ConfigError(
+            f"{path}: its vectors are a mean of several layers, which training does not compute"
+        )
     reader = open_reader(folder)
     if reader is None:
         raise CheckpointError(

@@ -36,7 +36,7 @@ def probe_vectors(
         return None
     if start.from_scratch or settings.frozen or examples.validation is None:
         return None
-    if head is None or head.pooling is None or not head.labels:
+    if head is None or head.pooling is None or head.pools_outputs or not head.labels:
         return None
     model = TrainedModel.build(start.folder.config, start.folder.weights, head)
     train = examples.train.to_dataset()

@@ -3,12 +3,10 @@
 L positions; H heads.
 """
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 
-from bothways import checkpoints
 from bothways.errors import InputError
 from bothways.inference import runner
 from bothways.inference.session import Session
@@ -113,10 +111,8 @@ def rollout(probabilities: np.ndarray) -> np.ndarray:
 
 
 def _attention_weights(session: Session) -> Weights:
-    """The weights that norms of values need: a backend keeps its own in a form of its own."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # said when the model was loaded
-        weights = checkpoints.read_folder(session.path).weights
+    """The weights that norms of values need."""
+    weights = session.read_model().weights
     return {
         name: weights[name]
         for name in weights

@@ -16,20 +16,22 @@ struct GemmInt8 {
     static constexpr int NR = S::NR_INT8;
     static constexpr int nr = S::lanes * NR;
     static constexpr int group = int8_group(S::int8_scheme);
-    static constexpr int quads_per_group = group / 4;
+    static constexpr int block = int8_block<S>;
+    static constexpr int steps_per_group = group / block;
 
     static void gemm(const GemmArgs& args) {
         const int groups = (args.k + group - 1) / group;
-        const int quads = S::int8_scheme == Int8Scheme::sums16 ? groups * quads_per_group : (args.k + 3) / 4;
+        const int steps = S::int8_scheme == Int8Scheme::sums16 ? groups * steps_per_group
+                                                               : (args.k + block - 1) / block;
         for_each_tile<S::MR_INT8>(
-            args, args.packed_b8, std::ptrdiff_t(4) * nr * quads, quads,
+            args, args.packed_b8, std::ptrdiff_t(block) * nr * steps, steps,
             [&]<int MR>(int panel, int row, Prefetch prefetch) {
                 Tile tile;
                 if constexpr (S::int8_scheme == Int8Scheme::sums16) {
                     args.b_start ? sums16<MR, true>(tile, args, panel, row, groups, prefetch)
                                  : sums16<MR, false>(tile, args, panel, row, groups, prefetch);
                 } else {
-                    sums32<MR>(tile, args, panel, row, quads, prefetch);
+                    sums32<MR>(tile, args, panel, row, steps, prefetch);
                 }
                 tile.rows = MR;
                 tile.finish(args, row, panel);
@@ -40,27 +42,35 @@ private:
     using Tile = bothways::Tile<S, S::MR_INT8, NR, FastVecMath<S>>;
 
     template <int MR>
-    static void sums32(Tile& tile, const GemmArgs& args, int panel, int row, int quads, Prefetch prefetch) {
+    static void sums32(Tile& tile, const GemmArgs& args, int panel, int row, int steps, Prefetch prefetch) {
         const QuantizedRows& a = args.in.quantized;
         const int groups = (args.k + group - 1) / group;
-        const std::int8_t* b = args.packed_b8 + std::ptrdiff_t(panel) * quads * nr * 4;
+        const std::int8_t* b = args.packed_b8 + std::ptrdiff_t(panel) * steps * nr * block;
         V total[MR][NR];
         add_zero_points(total, args, panel, row, groups);
         for (int g = 0; g < groups; ++g) {
             const std::ptrdiff_t at = std::ptrdiff_t(g) * a.capacity + row;
-            const int kc4 = g + 1 < groups ? quads_per_group : quads - g * quads_per_group;
+            const int count = g + 1 < groups ? steps_per_group : steps - g * steps_per_group;
             typename S::I32 acc[MR][NR];
-            microkernel_int8<S, MR, NR>(acc, a.q8 + at * group, group, b, nr * 4, kc4,
-                                        prefetch.advanced(g * quads_per_group));
+            multiply<MR>(acc, a.q8 + at * group, b, count, prefetch.advanced(g * steps_per_group));
             BOTHWAYS_UNROLL
             for (int r = 0; r < MR; ++r) {
                 const V scale = S::broadcast(a.scale[at + r]);
                 BOTHWAYS_UNROLL
                 for (int v = 0; v < NR; ++v) total[r][v] = S::fma(S::to_float(acc[r][v]), scale, total[r][v]);
             }
-            b += std::ptrdiff_t(kc4) * nr * 4;
+            b += std::ptrdiff_t(count) * nr * block;
         }
         apply_output_scales<MR>(tile, args, panel, [&](int r, int v) { return total[r][v]; });
+    }
+
+    template <int MR, class P>
+    BOTHWAYS_INLINE static void multiply(typename S::I32 (&acc)[MR][NR], const std::uint8_t* a,
+                                         const std::int8_t* b, int steps, P prefetch) {
+        if constexpr (RowPairSimd<S>)
+            microkernel_row_pairs<S, MR, NR>(acc, a, group, b, nr * block, steps, prefetch);
+        else
+            microkernel_int8<S, MR, NR>(acc, a, group, b, nr * block, steps, prefetch);
     }
 
     // total = sum over groups of zero point times sum of q8 weights, in units of b_scale.
@@ -87,7 +97,7 @@ private:
             const std::ptrdiff_t at = std::ptrdiff_t(g) * a.capacity + row;
             typename S::I16 acc[MR][NR];
             microkernel_sums16<S, MR, NR, starts>(acc, a.q8 + at * group, group, b, start,
-                                                  prefetch.advanced(g * quads_per_group));
+                                                  prefetch.advanced(g * steps_per_group));
             BOTHWAYS_UNROLL
             for (int r = 0; r < MR; ++r) {
                 const V scale = S::broadcast(a.scale[at + r]);

@@ -17,6 +17,7 @@ constexpr Kernels make_kernel_table() {
     k.name = S::name;
     k.nr = Gemm<S>::nr;
     k.int8_nr = GemmInt8<S>::nr;
+    k.int8_block = GemmInt8<S>::block;
     k.int8_scheme = S::int8_scheme;
     k.a_zero_point = S::a_zero_point;
     k.gemm_fp32 = Gemm<S>::gemm;

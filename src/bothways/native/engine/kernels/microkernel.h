@@ -40,6 +40,20 @@ BOTHWAYS_INLINE void microkernel_fp32(typename S::F32 (&acc)[MR][NR], const floa
     }
 }
 
+// One of four quads: acc (MR, NR) += a (MR, 4) b (4, NR) in integers.
+template <QuadSimd S, int quad, int MR, int NR, class P>
+BOTHWAYS_INLINE void multiply_quad(typename S::I32 (&acc)[MR][NR], const typename S::I8 (&a_quads)[MR],
+                                   const std::int8_t* b, P prefetch, int k4) {
+    b = S::after(acc[MR - 1][NR - 1], b);
+    BOTHWAYS_UNROLL
+    for (int v = 0; v < NR; ++v) {
+        const typename S::I8 b_quad = S::load_i8(b + v * S::lanes * 4);
+        BOTHWAYS_UNROLL
+        for (int r = 0; r < MR; ++r) acc[r][v] = S::template dot4_quad<quad>(acc[r][v], a_quads[r], b_quad);
+    }
+    prefetch.fetch(k4 + quad);
+}
+
 // acc (MR, NR) = a (MR, 4 kc4) b (4 kc4, NR) in integers, where kc4 counts quads: 4 adjacent k, one dot4.
 // The strides lda and ldb are in bytes, from one row of a to the next and from one quad of b to the next.
 template <Simd S, int MR, int NR, class P>
@@ -48,7 +62,21 @@ BOTHWAYS_INLINE void microkernel_int8(typename S::I32 (&acc)[MR][NR], const std:
                                       P prefetch) {
     for (int r = 0; r < MR; ++r)
         for (int v = 0; v < NR; ++v) acc[r][v] = S::zero_i32();
-    for (int k4 = 0; k4 < kc4; ++k4) {
+    int k4 = 0;
+    if constexpr (QuadSimd<S>) {
+        for (; k4 + 4 <= kc4; k4 += 4) {
+            typename S::I8 a_quads[MR];
+            BOTHWAYS_UNROLL
+            for (int r = 0; r < MR; ++r) a_quads[r] = S::load_quads(a + r * lda);
+            multiply_quad<S, 0>(acc, a_quads, b, prefetch, k4);
+            multiply_quad<S, 1>(acc, a_quads, b + ldb, prefetch, k4);
+            multiply_quad<S, 2>(acc, a_quads, b + 2 * ldb, prefetch, k4);
+            multiply_quad<S, 3>(acc, a_quads, b + 3 * ldb, prefetch, k4);
+            a += 16;
+            b += 4 * ldb;
+        }
+    }
+    for (; k4 < kc4; ++k4) {
         typename S::I8 b_quad[NR];
         for (int v = 0; v < NR; ++v) b_quad[v] = S::load_i8(b + v * S::lanes * 4);
         for (int r = 0; r < MR; ++r) {
@@ -59,6 +87,35 @@ BOTHWAYS_INLINE void microkernel_int8(typename S::I32 (&acc)[MR][NR], const std:
         a += 4;
         b += ldb;
     }
+}
+
+// The same for kc8 blocks of 8 adjacent k, in products of 2 rows, 8 inputs and 2 outputs. The stride ldb is in bytes,
+// from one block of b to the next. The last row of an odd number is multiplied twice.
+template <RowPairSimd S, int MR, int NR, class P>
+BOTHWAYS_INLINE void microkernel_row_pairs(typename S::I32 (&acc)[MR][NR], const std::uint8_t* a,
+                                           std::ptrdiff_t lda, const std::int8_t* b, std::ptrdiff_t ldb,
+                                           int kc8, P prefetch) {
+    constexpr int pairs = (MR + 1) / 2;
+    typename S::I32 sums[pairs][2 * NR];
+    for (int p = 0; p < pairs; ++p)
+        for (int v = 0; v < 2 * NR; ++v) sums[p][v] = S::zero_i32();
+    for (int k8 = 0; k8 < kc8; ++k8) {
+        typename S::I8 rows[pairs];
+        for (int p = 0; p < pairs; ++p)
+            rows[p] = S::load_rows(a + 2 * p * lda, a + (2 * p + 1 < MR ? 2 * p + 1 : 2 * p) * lda);
+        for (int v = 0; v < 2 * NR; ++v) {
+            const typename S::I8 outputs = S::load_i8(b + v * 16);
+            for (int p = 0; p < pairs; ++p) sums[p][v] = S::dot8x2x2(sums[p][v], rows[p], outputs);
+        }
+        prefetch.fetch(k8);
+        a += 8;
+        b += ldb;
+    }
+    for (int r = 0; r < MR; ++r)
+        for (int v = 0; v < NR; ++v) {
+            const typename S::I32 low = sums[r / 2][2 * v], high = sums[r / 2][2 * v + 1];
+            acc[r][v] = r % 2 ? S::second_rows(low, high) : S::first_rows(low, high);
+        }
 }
 
 // acc (MR, NR) = start (NR) + a (MR, 32) b (32, NR) in 16 bits: two sums for each output, one of the products

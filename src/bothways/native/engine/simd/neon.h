@@ -1,5 +1,5 @@
-// The primitives in NEON (AArch64), and its int8 dot products with and without the dot product
-// extension. simd.h lists the primitives; plain.h defines what each one computes.
+// The primitives in NEON (AArch64), and its int8 products: without an extension, with dot products, and with
+// products of matrices (i8mm). simd.h lists the primitives; plain.h defines what each one computes.
 #pragma once
 
 #include <arm_neon.h>
@@ -17,7 +17,7 @@ struct Neon {
 
     using F32 = float32x4_t;
     static constexpr int lanes = 4;
-    static constexpr int MR = 8;
+    static constexpr int MR = 7;
     static constexpr int NR = 3;
 
     static F32 zero() { return vdupq_n_f32(0); }
@@ -106,11 +106,40 @@ struct Neon {
     }
 };
 
-#ifdef BOTHWAYS_ISA_NEONDOT
+#if defined(BOTHWAYS_ISA_NEONDOT) || defined(BOTHWAYS_ISA_NEONI8MM)
 struct NeonDot : Neon {
     static constexpr const char* name = "neondot";
+    static constexpr int MR_INT8 = 6;
+    static constexpr int NR_INT8 = 3;
     static constexpr bool has_dot4 = true;
     static I32 dot4(I32 acc, I8 a, I8 b) { return vdotq_s32(acc, a, b); }
+    static I8 load_quads(const std::uint8_t* a) {
+        return vreinterpretq_s8_u8(veorq_u8(vld1q_u8(a), vdupq_n_u8(128)));
+    }
+    static const std::int8_t* after(I32& x, const std::int8_t* p) {
+        asm volatile("" : "+w"(x), "+r"(p));
+        return p;
+    }
+    template <int quad>
+    static I32 dot4_quad(I32 acc, I8 a, I8 b) {
+        return vdotq_laneq_s32(acc, b, a, quad);
+    }
+};
+#endif
+
+#ifdef BOTHWAYS_ISA_NEONI8MM
+struct NeonI8mm : NeonDot {
+    static constexpr const char* name = "neoni8mm";
+    static I8 load_rows(const std::uint8_t* first, const std::uint8_t* second) {
+        return vreinterpretq_s8_u8(veorq_u8(vcombine_u8(vld1_u8(first), vld1_u8(second)), vdupq_n_u8(128)));
+    }
+    static I32 dot8x2x2(I32 acc, I8 a, I8 b) { return vmmlaq_s32(acc, a, b); }
+    static I32 first_rows(I32 low, I32 high) {
+        return vreinterpretq_s32_s64(vzip1q_s64(vreinterpretq_s64_s32(low), vreinterpretq_s64_s32(high)));
+    }
+    static I32 second_rows(I32 low, I32 high) {
+        return vreinterpretq_s32_s64(vzip2q_s64(vreinterpretq_s64_s32(low), vreinterpretq_s64_s32(high)));
+    }
 };
 #endif
 

@@ -75,6 +75,36 @@ concept Sums16Simd = Simd<S> && requires(typename S::I16 sums, typename S::I8 by
     { S::madd_pairs(sums, bytes, bytes) } -> std::same_as<typename S::I16>;
     { S::add_pairs(sums) } -> std::same_as<typename S::I32>;
 };
+
+// A dot product with one quad of a vector of four, so that a row is loaded once for 4 quads.
+template <class S>
+concept QuadSimd = Simd<S> && requires(typename S::I32 acc, typename S::I8 bytes, const std::uint8_t* a,
+                                       const std::int8_t* b) {
+    // 16 bytes of a row, less a_zero_point.
+    { S::load_quads(a) } -> std::same_as<typename S::I8>;
+    // The pointer p, from which the compiler loads once x is computed: GCC 12 would load the operands of several
+    // quads at once, and spill accumulators.
+    { S::after(acc, b) } -> std::same_as<const std::int8_t*>;
+    // dot4 with quad 0 to 3 of the first operand, in every lane.
+    { S::template dot4_quad<3>(acc, bytes, bytes) } -> std::same_as<typename S::I32>;
+};
+
+// The primitives of products of 2 rows, 8 inputs and 2 outputs. An I32 holds their 4 sums, row by row.
+template <class S>
+concept RowPairSimd = Simd<S> && requires(typename S::I32 acc, typename S::I8 bytes, const std::uint8_t* a) {
+    requires S::lanes == 4;
+    // 8 bytes of each of 2 rows, less a_zero_point.
+    { S::load_rows(a, a) } -> std::same_as<typename S::I8>;
+    // acc[i][j] + sum over k of a[i][k] b[j][k], for 2 rows i, 2 outputs j and 8 inputs k.
+    { S::dot8x2x2(acc, bytes, bytes) } -> std::same_as<typename S::I32>;
+    // The 4 outputs of one row, from the sums of 2 rows and 2 outputs each.
+    { S::first_rows(acc, acc) } -> std::same_as<typename S::I32>;
+    { S::second_rows(acc, acc) } -> std::same_as<typename S::I32>;
+};
 // clang-format on
+
+// Adjacent inputs of one output in packed int8 weights: what a lane of one instruction multiplies.
+template <class S>
+inline constexpr int int8_block = RowPairSimd<S> ? 8 : 4;
 
 }  // namespace bothways

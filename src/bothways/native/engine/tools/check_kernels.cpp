@@ -1,10 +1,12 @@
 // Compares every kernel with a scalar reference in double, on each available instruction set: primitives,
 // vector functions, microkernels at every tile size, products, row operations, attention and scans.
 //
+//     check_kernels [instruction set ...]
+//
 // Exits with 1 if a result is out of tolerance.
 #include <cstring>
 
-#include "../dispatch.h"
+#include "arguments.h"
 #include "checks.h"
 
 namespace bothways {
@@ -24,9 +26,9 @@ const Probe* const probes[] = {
 }  // namespace
 }  // namespace bothways
 
-int main() {
+int main(int argc, char** argv) {
     using namespace bothways;
-    for (const Kernels* kernels : available_kernels()) {
+    for (const Kernels* kernels : kernels_to_check(argc, argv)) {
         for (const Probe* probe : probes)
             if (std::strcmp(probe->isa, kernels->name) == 0) {
                 check_primitives(*probe);

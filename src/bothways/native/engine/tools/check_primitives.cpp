@@ -163,25 +163,28 @@ void check_fp32_microkernel(const Probe& probe) {
         }
 }
 
-void check_int8_microkernel(const Probe& probe) {
-    Check check(probe.isa, "microkernel_int8");
+// `block` is the number of adjacent inputs of an output in b.
+void check_int8_microkernel(const Probe& probe, const char* name, decltype(Probe::microkernel_int8) microkernel,
+                            int block) {
+    if (!microkernel) return;
+    Check check(probe.isa, name);
     std::mt19937 random(9);
     for (int nr = 1; nr <= probe.nr_int8; ++nr)
-        for (const int kc4 : {1, 5, 32}) {
-            const int width = nr * probe.lanes;
-            std::vector<std::uint8_t> a(static_cast<std::size_t>(probe.mr_int8 * kc4 * 4));
-            std::vector<std::int8_t> b(static_cast<std::size_t>(width * kc4 * 4));
+        for (const int blocks : {1, 5, 128 / block}) {
+            const int width = nr * probe.lanes, kc = blocks * block;
+            std::vector<std::uint8_t> a(static_cast<std::size_t>(probe.mr_int8 * kc));
+            std::vector<std::int8_t> b(static_cast<std::size_t>(width * kc));
             for (auto& x : a) x = static_cast<std::uint8_t>(random() % 3 ? random() : 255);
             for (auto& x : b) x = static_cast<std::int8_t>(random() % 3 ? int(random() % 255) - 127 : 127);
             Buffer<float> c(static_cast<std::size_t>(probe.mr_int8 * width));
             for (int mr = 1; mr <= probe.mr_int8; ++mr) {
-                probe.microkernel_int8(mr, nr, a.data(), kc4 * 4, b.data(), kc4, c.data());
+                microkernel(mr, nr, a.data(), kc, b.data(), blocks, c.data());
                 for (int r = 0; r < mr; ++r)
                     for (int j = 0; j < width; ++j) {
                         int expected = 0;
-                        for (int k = 0; k < kc4 * 4; ++k)
-                            expected += (a[r * kc4 * 4 + k] - probe.a_zero_point) *
-                                        b[(k / 4 * width + j) * 4 + k % 4];
+                        for (int k = 0; k < kc; ++k)
+                            expected += (a[r * kc + k] - probe.a_zero_point) *
+                                        b[(k / block * width + j) * block + k % block];
                         check.equal(c[r * width + j], expected, "mr = " + std::to_string(mr));
                     }
             }
@@ -244,7 +247,8 @@ void check_primitives(const Probe& probe) {
 
 void check_microkernels(const Probe& probe) {
     check_fp32_microkernel(probe);
-    check_int8_microkernel(probe);
+    check_int8_microkernel(probe, "microkernel_int8", probe.microkernel_int8, 4);
+    check_int8_microkernel(probe, "microkernel_row_pairs", probe.microkernel_row_pairs, 8);
     check_sums16_microkernel(probe);
 }
 

@@ -37,6 +37,14 @@ struct PeakLoops {
             for (int c = 0; c < chains; ++c) data[c] = S::reduce_add(S::to_float(S::add_pairs(sums[c])));
             return 2.0 * 4 * S::lanes * chains * static_cast<double>(rounds);
         }
+        if constexpr (RowPairSimd<S>) {
+            typename S::I32 sums[chains];
+            for (int c = 0; c < chains; ++c) sums[c] = S::zero_i32();
+            for (long round = 0; round < rounds; ++round)
+                for (int c = 0; c < chains; ++c) sums[c] = S::dot8x2x2(sums[c], a, b);
+            for (int c = 0; c < chains; ++c) data[c] = S::reduce_add(S::to_float(sums[c]));
+            return 2.0 * 8 * S::lanes * chains * static_cast<double>(rounds);
+        }
         typename S::I32 acc[chains];
         for (int c = 0; c < chains; ++c) acc[c] = S::zero_i32();
         for (long round = 0; round < rounds; ++round) {

@@ -43,6 +43,26 @@ void microkernel(int mr, int nr, const float* a, std::ptrdiff_t lda, const float
     });
 }
 
+template <class T>
+constexpr auto row_pairs_microkernel() {
+    using Function = decltype(Probe::microkernel_row_pairs);
+    if constexpr (RowPairSimd<T>)
+        return Function{[](int mr, int nr, const std::uint8_t* a, std::ptrdiff_t lda, const std::int8_t* b,
+                           int kc8, float* c) {
+            with_constant<T::MR_INT8>(mr, [&]<int MR>() {
+                with_constant<T::NR_INT8>(nr, [&]<int NR>() {
+                    typename T::I32 acc[MR][NR];
+                    microkernel_row_pairs<T, MR, NR>(acc, a, lda, b, NR * T::lanes * 8, kc8, NoPrefetch{});
+                    for (int r = 0; r < MR; ++r)
+                        for (int v = 0; v < NR; ++v)
+                            T::store(c + (r * NR + v) * T::lanes, T::to_float(acc[r][v]));
+                });
+            });
+        }};
+    else
+        return Function{};
+}
+
 void int8_microkernel(int mr, int nr, const std::uint8_t* a, std::ptrdiff_t lda, const std::int8_t* b,
                       int kc4, float* c) {
     with_constant<S::MR_INT8>(mr, [&]<int MR>() {
@@ -93,7 +113,7 @@ extern const Probe BOTHWAYS_CONCAT(probe_, BOTHWAYS_ISA);
 constinit const Probe BOTHWAYS_CONCAT(probe_, BOTHWAYS_ISA) = {
     S::name, S::lanes, S::MR, S::NR, S::MR_INT8, S::NR_INT8, S::a_zero_point,
     functions, sizeof functions / sizeof *functions,
-    microkernel, int8_microkernel, sums16_microkernel<S>(),
+    microkernel, int8_microkernel, row_pairs_microkernel<S>(), sums16_microkernel<S>(),
     [](const float* x, float* y, int n) { S::store_partial(y, S::load_partial(x, n), n); },
     [](const float* x, float* y, int n) { S::store(y, S::load_partial(x, n)); },
     [](const float* x, float* y, int first, int last, float other) {

@@ -28,6 +28,9 @@ struct Probe {
     void (*microkernel_int8)(int mr, int nr, const std::uint8_t* a, std::ptrdiff_t lda, const std::int8_t* b,
                              int kc4, float* c);
 
+    // The same of microkernel_row_pairs, for kc8 blocks; b is (kc8, nr * lanes, 8). Null on instruction sets without.
+    decltype(microkernel_int8) microkernel_row_pairs;
+
     // c = the 16-bit sums of microkernel_sums16, added in pairs, for 32 inputs; b is (8, nr * lanes, 4) and start
     // (nr * lanes, 2), or null. Null on instruction sets without 16-bit sums.
     void (*microkernel_sums16)(int mr, int nr, const std::uint8_t* a, std::ptrdiff_t lda, const std::int8_t* b,
