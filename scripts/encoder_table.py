@@ -99,8 +99,8 @@ class Row(NamedTuple):
     """A row of the table's data.
 
     downloads: in millions a month, estimated. config: the name of published fields. changes: fields
-    that differ. files: `tokenizer`, `tokenizer_class`, `modules`, `weights` and `adapters` of the
-    folder; the first adapter is used.
+    that differ. files: `tokenizer`, `tokenizer_class`, `tokenizer_settings`, `modules`, `weights`
+    and `adapters` of the folder; the first adapter is used.
     """
 
     models: str
@@ -245,6 +245,7 @@ def _arrays(
             theirs = table.write(ours, family.buffers(encoder))
         except (CheckpointError, KeyError):
             continue
+        theirs = family.unfold(encoder, theirs)
         return {**theirs, **{name: more[name] for name in more if name not in beside}}
     raise CheckpointError(f"{family.model_type}: no table names all weights")
 
@@ -296,6 +297,7 @@ def _write_tokenizer(row: Row, folder: Path) -> None:
     kind = row.files.get("tokenizer", "json")
     if "tokenizer_class" in row.files:
         settings = {"tokenizer_class": row.files["tokenizer_class"]}
+        settings |= row.files.get("tokenizer_settings", {})
         (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     if kind in _PIECE_FILES:
         model, file = _PIECE_FILES[kind]

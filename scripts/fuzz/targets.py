@@ -306,6 +306,16 @@ def _write_roberta_vocabulary(folder: Path) -> None:
     (folder / "merges.txt").write_text("#version: 0.2\na b\n")
 
 
+def _write_fast_bpe(folder: Path) -> None:
+    _write_roberta_vocabulary(folder)
+    (folder / "vocab.json").unlink()
+    (folder / "merges.txt").unlink()
+    (folder / "vocab.txt").write_text("a 3\nab 2\na@@ 1\n")
+    (folder / "bpe.codes").write_text("a b</w> 9\na b 2\n")
+    (folder / "added_tokens.json").write_text('{"<mask>": 7}')
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PhobertTokenizer"}')
+
+
 def _write_sentencepiece(folder: Path) -> None:
     config = dataclasses.replace(
         CONFIG, num_segments=1, position_padding_token=1, position_offset=2, vocab_size=512
@@ -418,6 +428,7 @@ TARGETS: dict[str, Target] = {
     "model-bert": Target(_write_bert_tokenizer, _encode("ab c", "ab c <x>")),
     "model-bert-vocabulary": Target(_write_bert_vocabulary, _encode("ab c", "ab c <x>")),
     "model-roberta-vocabulary": Target(_write_roberta_vocabulary, _encode("ab c", "a <x>")),
+    "model-fast-bpe": Target(_write_fast_bpe, _encode("ab c", "a <x>")),
     "model-sentencepiece": Target(_write_sentencepiece, _encode("ab c \ufb01", "a <x>")),
     "model-sentences": Target(_write_sentence_model, _encode("ab c")),
     "model-unknown-head": Target(_write_unknown_head, _encode("ab c")),

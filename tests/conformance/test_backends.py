@@ -150,6 +150,12 @@ POINTS: dict[str, EncoderConfig] = {
         head_size=5,
         attention_direction="causal",
     ),
+    "disentangled, keys without bias": _point(
+        attention_positions="disentangled",
+        relative_buckets=16,
+        relative_log_buckets=False,
+        attention_key_bias=False,
+    ),
     "disentangled, wide heads, shared keys": _point(
         position_embedding="none",
         attention_positions="disentangled",
@@ -248,6 +254,7 @@ POINTS: dict[str, EncoderConfig] = {
     "sandwich, scaled residuals": _point(norm_placement="sandwich", residual_scale=1.5),
     "post-norm, scaled residuals": _point(residual_scale=0.5, norm_zero_centered=True),
     "causal": _point(attention_direction="causal"),
+    "no bias of keys": _point(attention_key_bias=False),
     "no bias of the output": _point(attention_output_bias=False),
     "causal, rotary, shared keys": _point(
         attention_direction="causal",
@@ -261,6 +268,23 @@ POINTS: dict[str, EncoderConfig] = {
     "causal, relative": _point(attention_direction="causal", attention_positions="relative"),
     "causal, windows": _point(
         attention_direction="causal", windows=(None, 4, 0), num_heads=2, num_key_value_heads=1
+    ),
+    "convolution": _point(
+        convolution_kernel_size=3, convolution_activation="tanh", attention_positions="relative"
+    ),
+    "convolution by group": _point(
+        convolution_kernel_size=5, convolution_groups=4, convolution_activation="gelu_tanh"
+    ),
+    "convolution by channel, pre-norm": _point(
+        convolution_kernel_size=7,
+        convolution_groups=16,
+        convolution_activation="relu",
+        norm_placement="pre",
+        final_norm=True,
+        num_layers=1,
+    ),
+    "convolution of one position": _point(
+        convolution_kernel_size=1, convolution_activation="silu", norm="rms", num_segments=2
     ),
     "experts": _point(num_experts=4, experts_per_token=2, expert_blocks=(1,)),
     "one expert each, pre-norm": _point(

@@ -408,6 +408,40 @@ POINTS = {
     "deberta-v2-absolute": Point(
         "DebertaV2ForTokenClassification", SMALL | {"hidden_act": "gelu_new"}
     ),
+    "deberta-v2-convolution": Point(
+        "DebertaV2Model",
+        DEBERTA_V3 | {"conv_kernel_size": 3, "conv_act": "gelu", "type_vocab_size": 2},
+        FAR_LENGTHS,
+    ),
+    "deberta-v2-convolution-groups": Point(
+        "DebertaV2ForTokenClassification",
+        DEBERTA | {"conv_kernel_size": 5, "conv_groups": 4, "num_hidden_layers": 1},
+        half=True,
+    ),
+    "deberta-v2-convolution-channels": Point(
+        "DebertaV2ForMaskedLM",
+        SMALL | {"conv_kernel_size": 1, "conv_groups": 16, "conv_act": "gelu_new"},
+    ),
+    "deberta": Point("DebertaModel", DEBERTA | {"type_vocab_size": 2}),
+    "deberta-far": Point(
+        "DebertaForSequenceClassification",
+        DEBERTA
+        | {
+            "pos_att_type": "c2p",
+            "max_relative_positions": 40,
+            "max_position_embeddings": 300,
+            "position_biased_input": False,
+        },
+        FAR_LENGTHS,
+        half=True,
+    ),
+    "deberta-masked": Point("DebertaForMaskedLM", DEBERTA | {"pos_att_type": ["p2c"]}),
+    "deberta-new-masked": Point(
+        "DebertaForMaskedLM", DEBERTA | {"legacy": False, "max_relative_positions": 5}
+    ),
+    "deberta-absolute": Point(
+        "DebertaForTokenClassification", SMALL | {"hidden_act": "gelu_new", "layer_norm_eps": 1e-5}
+    ),
 }
 
 LONGFORMER = OFFSET | {"attention_window": 4}

@@ -58,6 +58,7 @@ ESM = SMALL | {"position_embedding_type": "rotary", "mask_token_id": 4}
 MODERN = SMALL | {"bos_token_id": 2, "eos_token_id": 3, "cls_token_id": 2, "sep_token_id": 3}
 DEBERTA = SMALL | {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
 DEBERTA |= {"position_buckets": 6, "share_att_key": True, "position_biased_input": False}
+DEBERTA_V1 = SMALL | {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
 
 LONGFORMER = SMALL | {"attention_window": 4}
 
@@ -88,6 +89,7 @@ STEMS: dict[str, dict[str, Any]] = {
     },
     "Esmc": SMALL,
     "DebertaV2": DEBERTA,
+    "Deberta": DEBERTA_V1,
     "BigBird": SMALL,
 }
 GROUPED = SMALL | {"num_key_value_heads": 2, "head_dim": 6}
@@ -170,6 +172,17 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], HeadTask]] = {
         "values",
     ),
     "deberta, answers": ("DebertaV2ForQuestionAnswering", DEBERTA, "answer_spans"),
+    "deberta v1, new": ("DebertaForMaskedLM", DEBERTA_V1 | {"legacy": False}, "masked_tokens"),
+    "deberta v1, tanh": (
+        "DebertaForSequenceClassification",
+        DEBERTA_V1 | LABELS | {"pooler_hidden_act": "tanh"},
+        "classes",
+    ),
+    "deberta v1, score": (
+        "DebertaForSequenceClassification",
+        DEBERTA_V1 | {"num_labels": 1},
+        "values",
+    ),
     "longformer, tokens": ("LongformerForMaskedLM", LONGFORMER, "masked_tokens"),
     "longformer, tags": ("LongformerForTokenClassification", LONGFORMER | LABELS, "tags"),
     "big bird, two heads": ("BigBirdForPreTraining", SMALL, "masked_tokens"),

@@ -20,6 +20,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"attention_positions": "alibi"},
     {"attention_positions": "disentangled", "content_to_position": True, "relative_buckets": 8},
     {"attention_direction": "causal"},
+    {"convolution_kernel_size": 3, "convolution_groups": 2},
 ]
 KEYS = np.array([70, 7, 5, 20])
 
@@ -44,8 +45,11 @@ def test_backends_agree(variant: dict[str, Any], make_weights: Callable[..., Any
         np.testing.assert_allclose(backend.hidden_states(batch, [1, 2]), expected, atol=2e-5)
 
 
-def test_a_position_without_keys_changes_no_other(make_weights: Callable[..., Any]) -> None:
-    config, weights, batch = case({}, make_weights)
+@pytest.mark.parametrize("variant", [{}, {"convolution_kernel_size": 5}], ids=str)
+def test_a_position_without_keys_changes_no_other(
+    variant: dict[str, Any], make_weights: Callable[..., Any]
+) -> None:
+    config, weights, batch = case(variant, make_weights)
     backend = ReferenceBackend(config, weights)
     whole = batch.split(backend.hidden_states(batch, [2])[0])
     for ids, states, keys in zip(batch.split(batch.values), whole, KEYS.tolist(), strict=True):

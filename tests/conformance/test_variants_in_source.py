@@ -20,8 +20,9 @@ BACKENDS = {
 VARIANTS = literal_fields(EncoderConfig)
 CHOICES = {choice for choices in VARIANTS.values() for choice in choices}
 
-IN_CONFIG = {"rotary_precision", "rotary_scaling"}
-"""Fields that `EncoderConfig.rotation` resolves for all backends."""
+IN_CONFIG = {"rotary_precision", "rotary_scaling", "convolution_activation"}
+"""Fields that `EncoderConfig.rotation` resolves for all backends, and one that is resolved as
+`activation` is."""
 
 RESOLVED = {
     "reference": set(VARIANTS) - IN_CONFIG,

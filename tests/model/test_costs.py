@@ -69,6 +69,7 @@ CONFIGS = {
         attention_direction="causal",
         windows=(None, 2, None),
     ),
+    "convolution": dataclasses.replace(PLAIN, convolution_kernel_size=3),
     "experts": EncoderConfig(
         num_layers=3,
         num_heads=2,
@@ -83,6 +84,18 @@ CONFIGS = {
         num_layers=1, num_heads=2, d_model=8, d_ff=16, input="vectors", num_channels=3
     ),
 }
+
+
+def test_a_convolution_costs_its_matrix_once_and_its_neighborhoods_in_memory() -> None:
+    """d_model 8 in two groups, kernels of 3: 12 inputs of each output."""
+    config = dataclasses.replace(PLAIN, convolution_kernel_size=3, convolution_groups=2)
+    assert operations(config).fixed - operations(PLAIN).fixed == 8 * 12
+    parts, plain = parameters_by_part(config), parameters_by_part(PLAIN)
+    assert parts.pop("convolution") == 8 * 12 + 8
+    assert parts == plain | {"norms": plain["norms"] + 2 * 8}
+    wide = dataclasses.replace(config, convolution_kernel_size=5)
+    assert bytes_per_token(config) == 4 * (4 * 8 + 8 + 2 * 32)
+    assert bytes_per_token(wide) == 4 * (4 * 8 + 8 + 2 * 5 * 8)
 
 
 @pytest.mark.parametrize("name", CONFIGS)

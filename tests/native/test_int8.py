@@ -95,6 +95,13 @@ def test_int8_is_close_to_fp32_with_a_bias_by_distance(isa: str, positions: str)
 
 
 @pytest.mark.parametrize("isa", available_isas())
+def test_int8_is_close_to_fp32_with_a_convolution(isa: str) -> None:
+    _expect_close_to_fp32(
+        isa, num_heads=3, d_model=66, d_ff=90, convolution_kernel_size=3, convolution_groups=2
+    )
+
+
+@pytest.mark.parametrize("isa", available_isas())
 def test_int8_is_close_to_fp32_with_experts(isa: str) -> None:
     """A token between two experts may take the other one; few do, and vectors stay close."""
     cosines = _cosines(

@@ -35,6 +35,10 @@ CONFIGS = {
         position_embedding="none", attention_positions="disentangled", relative_buckets=100,
         relative_max_distance=300,
     ),
+    "convolution": EncoderConfig(
+        num_layers=2, num_heads=2, d_model=24, d_ff=32, max_length=400, vocab_size=50,
+        convolution_kernel_size=3, convolution_groups=2,
+    ),
     "causal, shared keys, norm of heads, sandwich": EncoderConfig(
         num_layers=2, num_heads=6, num_key_value_heads=2, head_size=10, d_model=40, d_ff=64,
         max_length=400, vocab_size=50, position_embedding="none", attention_positions="rotary",

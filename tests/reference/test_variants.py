@@ -27,6 +27,7 @@ NEEDED: dict[str, dict[str, Any]] = {
         "rotary_pair_factors": (1.0, 1.5, 2.0),
     },
     "norm": {"norm_bias": False},
+    "convolution_activation": {"convolution_kernel_size": 3},
 }
 """Fields without which a variant has no effect, or which would change the output as well."""
 
@@ -68,4 +69,4 @@ def test_any_two_values_of_a_variant_give_different_outputs(
 
 def test_every_pair_of_every_variant_is_compared() -> None:
     count = sum(math.comb(len(choices), 2) for choices in literal_fields(EncoderConfig).values())
-    assert len(PAIRS) == count == 1 + 3 + 10 + 1 + 1 + 6 + 3 + 6 + 3 + 1
+    assert len(PAIRS) == count == 1 + 3 + 10 + 1 + 1 + 6 + 3 + 6 + 3 + 1 + 10

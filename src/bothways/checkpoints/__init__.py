@@ -4,7 +4,7 @@ from bothways.checkpoints.create import create
 from bothways.checkpoints.export import check_export_folder, export
 from bothways.checkpoints.folder import fingerprint, read_folder
 from bothways.checkpoints.model_bundle import ModelBundle
-from bothways.checkpoints.readers import missing_tokenizer, open_reader
+from bothways.checkpoints.readers import expected_texts, missing_tokenizer, open_reader
 from bothways.checkpoints.sources import ALIASES, Alias, PullProgress, pull, resolve
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "PullProgress",
     "check_export_folder",
     "create",
+    "expected_texts",
     "export",
     "fingerprint",
     "missing_tokenizer",

@@ -204,6 +204,7 @@ class Family:
     published_modules: modules of sentence-transformers that do the same as its Transformer, in
         published code of this architecture.
     tokenizer: the tokenizer class of folders that name none; None if folders must name it.
+        named_tokenizers: others, which only folders that name them have.
     """
 
     model_type: str
@@ -238,6 +239,7 @@ class Family:
     published_code: frozenset[str] = frozenset()
     published_modules: frozenset[str] = frozenset()
     tokenizer: TokenizerClass | None = None
+    named_tokenizers: tuple[TokenizerClass, ...] = ()
 
     @property
     def stem(self) -> str:

@@ -19,7 +19,7 @@ from bothways.errors import MissingExtra, SourceError
 
 __all__ = ["fetch"]
 
-ALLOW_PATTERNS = ("*.safetensors", "*.json", "*vocab.txt", "*merges.txt", "*.model")
+ALLOW_PATTERNS = ("*.safetensors", "*.json", "*vocab.txt", "*merges.txt", "*bpe.codes", "*.model")
 IGNORE_PATTERNS = ("checkpoint-*", "onnx/*", "openvino/*")
 """Copies of the model in other formats, and training checkpoints."""
 

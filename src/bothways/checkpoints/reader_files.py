@@ -22,6 +22,7 @@ READER_FILES = (
     "vocab.txt",
     "vocab.json",
     "merges.txt",
+    "bpe.codes",
     "sentencepiece.bpe.model",
     "spiece.model",
     "spm.model",

@@ -16,7 +16,7 @@ from bothways.sequences.series import SERIES_FILE
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["missing_tokenizer", "open_folder_reader", "open_reader"]
+__all__ = ["expected_texts", "missing_tokenizer", "open_folder_reader", "open_reader"]
 
 
 def open_reader(model: ModelBundle) -> SequenceReader | None:
@@ -38,10 +38,24 @@ def open_reader(model: ModelBundle) -> SequenceReader | None:
 
 def missing_tokenizer(model: ModelBundle) -> str:
     """Which tokenizer the folder of a model without a reader names, for a message; "" for none."""
+    from bothways.checkpoints.tokenizers.fast_bpe import rewrites_texts
+    from bothways.checkpoints.tokenizers.settings import TOKENIZER_CLASSES, TokenizerSettings
+
+    settings = TokenizerSettings.read(model.reader_path, model.family)
+    name = settings.class_name
+    if name is None:
+        return ""
+    rewrites = name in TOKENIZER_CLASSES and rewrites_texts(settings)
+    more = " with normalization=true, which rewrites texts" if rewrites else ""
+    return f" (its tokenizer_class is {brief(name)}{more})"
+
+
+def expected_texts(model: ModelBundle) -> str:
+    """What texts must be like, for a model that was trained on prepared ones; "" for others."""
     from bothways.checkpoints.tokenizers.settings import TokenizerSettings
 
-    name = TokenizerSettings.read(model.reader_path, model.family).class_name
-    return "" if name is None else f" (its tokenizer_class is {brief(name)})"
+    tokenizer_class = TokenizerSettings.read(model.reader_path, model.family).tokenizer_class
+    return "" if tokenizer_class is None else tokenizer_class.expects
 
 
 def open_folder_reader(
@@ -57,8 +71,9 @@ def open_folder_reader(
     """The reader of a folder, for an encoder with this config; None if no file defines one.
 
     Files are looked for in this order: `alphabet.json`, `series.json`, `tokenizer.json`,
-    `vocab.txt` of WordPiece or of a symbol list, `vocab.json` with `merges.txt` of byte-pair
-    encoding. A vocabulary is used only if the folder names its algorithm; bothways never guesses.
+    `vocab.txt` of WordPiece, of a symbol list or, with `bpe.codes`, of fastBPE, `vocab.json` with
+    `merges.txt` of byte-pair encoding. A vocabulary is used only if the folder names its algorithm;
+    bothways never guesses.
 
     lowercase: lowercase texts before tokenizing them.
     family: the model's, for a folder whose config.json does not name it.
@@ -78,21 +93,26 @@ def open_folder_reader(
     if has_file(folder / ALPHABET_FILE):
         return _symbol_reader(Alphabet.open(folder / ALPHABET_FILE), folder, config, lowercase)
     # Imported here: models of symbols and series work without the tokenizers library.
+    from bothways.checkpoints.tokenizers.fast_bpe import RenumberedTokenizer
     from bothways.checkpoints.tokenizers.files import open_bare_tokenizer, open_tokenizer
     from bothways.sequences.pair_reader import PairReader
     from bothways.sequences.text import TextReader
 
-    tokenizer: Tokenizer | Alphabet | None
+    opened: Tokenizer | RenumberedTokenizer | Alphabet | None
     if empty_token is not None and not of_transformers:
-        tokenizer = open_bare_tokenizer(folder, lowercase=lowercase)
+        opened = open_bare_tokenizer(folder, lowercase=lowercase)
     else:
-        tokenizer = open_tokenizer(
+        opened = open_tokenizer(
             folder, lowercase=lowercase, family=family, special_tokens=empty_token is None
         )
-    if tokenizer is None:
+    if opened is None:
         return None
-    if isinstance(tokenizer, Alphabet):
-        return _symbol_reader(tokenizer, folder, config, lowercase)
+    if isinstance(opened, Alphabet):
+        return _symbol_reader(opened, folder, config, lowercase)
+    renumbered = opened if isinstance(opened, RenumberedTokenizer) else None
+    if renumbered is not None and pair_template is not None:
+        raise CheckpointError(f"{folder}: a tokenizer of fastBPE reads no pairs by a template")
+    tokenizer = opened.tokenizer if isinstance(opened, RenumberedTokenizer) else opened
     try:
         if pair_template is not None:
             return PairReader(
@@ -106,6 +126,7 @@ def open_folder_reader(
             vocab_size=config.vocab_size if empty_token is None else empty_token,
             num_segments=config.num_segments,
             empty_token=empty_token,
+            renumbering=None if renumbered is None else renumbered.renumbering,
         )
     except CheckpointError as error:
         raise CheckpointError(f"{folder}: {error}") from None

@@ -6,7 +6,7 @@ from typing import Literal
 
 __all__ = ["PieceIds", "TokenizerClass", "VocabularyAlgorithm"]
 
-VocabularyAlgorithm = Literal["word_piece", "byte_pair", "symbols", "sentence_piece"]
+VocabularyAlgorithm = Literal["word_piece", "byte_pair", "symbols", "sentence_piece", "fast_bpe"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +43,7 @@ class TokenizerClass:
     special_tokens: the usual token of each role, such as `mask_token`.
     separators: the number of separator tokens between the two texts of a pair.
     piece_ids: of a class that reads a model of sentencepiece.
+    expects: what texts must be like, if the model was trained on prepared ones; "" for any text.
     """
 
     name: str
@@ -50,3 +51,4 @@ class TokenizerClass:
     special_tokens: Mapping[str, str]
     separators: Literal[1, 2] = 1
     piece_ids: PieceIds = PieceIds()
+    expects: str = ""

@@ -58,6 +58,7 @@ def describe(
     bundle: "ModelBundle", reader: "SequenceReader | None", fingerprint: str
 ) -> dict[str, Any]:
     """Describe a model in JSON values."""
+    from bothways.checkpoints import expected_texts
     from bothways.checkpoints.unread_fields import UnreadFields
 
     spec, config = bundle.spec, bundle.config
@@ -75,6 +76,7 @@ def describe(
         "max_length": spec.max_length,
         "input": "ids or vectors" if reader is None else reader.kind,
         "reader": None if reader is None else type(reader).__name__,
+        "expected_texts": expected_texts(bundle),
         "pooling": list(spec.pooling.modes),
         "layer_weights": None if spec.layer_weights is None else list(spec.layer_weights),
         "after_pooling": [module.kind for module in spec.modules],
@@ -112,6 +114,7 @@ def _page(facts: dict[str, Any]) -> str:
         ("encoder", facts["encoder"]),
         ("fingerprint", facts["fingerprint"]),
         ("input", facts["input"] + (f" ({facts['reader']})" if facts["reader"] else "")),
+        *([("expects", facts["expected_texts"])] if facts["expected_texts"] else []),
         ("max length", f"{facts['max_length']:,} positions"),
         *(
             ("attention", _DIRECTIONS[value])

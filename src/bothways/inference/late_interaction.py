@@ -138,7 +138,7 @@ def _marker(reader: TextReader, prompt: str, settings: LateInteraction) -> tuple
     """
     if settings.has_markers and prompt.split():
         for marker in (prompt, prompt.split(None, 1)[0]):
-            if (index := reader.tokenizer.token_to_id(marker)) is not None:
+            if (index := reader.vocabulary.get(marker)) is not None:
                 return [index], prompt[prompt.index(marker) + len(marker) :]
     return [], prompt
 
@@ -146,14 +146,14 @@ def _marker(reader: TextReader, prompt: str, settings: LateInteraction) -> tuple
 def _skipped_ids(reader: TextReader, settings: LateInteraction) -> np.ndarray:
     """The ids of the tokens that get no vector; words that are no single token are ignored."""
     unknown = getattr(reader.tokenizer.model, "unk_token", None)
-    ids = [reader.tokenizer.token_to_id(word) for word in settings.skipped_words if word != unknown]
+    ids = [reader.vocabulary.get(word) for word in settings.skipped_words if word != unknown]
     return np.array([index for index in ids if index is not None], dtype=np.int64)
 
 
 def _expansion_token(session: Session, reader: TextReader, expansion: QueryExpansion) -> int:
     if expansion.token is None:
         return mask_token_id(session)
-    token = reader.tokenizer.token_to_id(expansion.token)
+    token = reader.vocabulary.get(expansion.token)
     if token is None:
         raise InputError(
             f"the model expands queries with {expansion.token!r}, which its vocabulary lacks"

@@ -16,6 +16,7 @@ from bothways.model.variants import (
     Activation,
     AttentionDirection,
     AttentionPositions,
+    ConvolutionActivation,
     Input,
     Norm,
     NormPlacement,
@@ -30,6 +31,7 @@ __all__ = [
     "Activation",
     "AttentionDirection",
     "AttentionPositions",
+    "ConvolutionActivation",
     "EncoderConfig",
     "EncoderShape",
     "HeadPooling",
@@ -136,7 +138,8 @@ class EncoderConfig:
             down(act(gate(x)) * up(x)). `gelu` is the erf form, `gelu_tanh` its approximation.
         attention_bias, feed_forward_bias: whether those linear maps have biases.
             attention_output_bias: False if the output has none although queries, keys and values
-            have them (Qwen2).
+            have them (Qwen2). attention_key_bias: False if keys, and what projects the vectors of
+            distances like keys, have none although queries and values have them (DeBERTa v1).
             feed_forward_input_bias: False if up and gate have none although down has one (GTE).
         num_experts, experts_per_token, expert_blocks: in these blocks the feed-forward is a mixture
             of experts (Shazeer et al. 2017, section 2): a router gives each token a probability for
@@ -155,6 +158,11 @@ class EncoderConfig:
             in every layer.
         block_of_layer: for each layer, the block whose weights it uses; empty for one block per
             layer (ALBERT shares one block among all layers).
+        convolution_kernel_size: number of positions, an odd one, that a convolution beside the
+            first layer reads around each position: norm(layer(x) + act(convolution(x))) is then the
+            output of that layer (DeBERTa v2's released code); 0 for none.
+        convolution_groups: number of equal parts of the channels that it maps apart from each
+            other. convolution_activation: act.
 
     Training:
         dropout: on the embeddings and on the output of each sublayer. attention_dropout: on the
@@ -217,6 +225,7 @@ class EncoderConfig:
     gated: bool = False
     attention_bias: bool = True
     attention_output_bias: bool = True
+    attention_key_bias: bool = True
     feed_forward_bias: bool = True
     feed_forward_input_bias: bool = True
     num_experts: int = 0
@@ -227,6 +236,9 @@ class EncoderConfig:
     attention_direction: AttentionDirection = "both"
     windows: tuple[int | None, ...] = ()
     block_of_layer: tuple[int, ...] = ()
+    convolution_kernel_size: int = 0
+    convolution_groups: int = 1
+    convolution_activation: ConvolutionActivation = "gelu"
 
     dropout: float = 0.1
     attention_dropout: float = 0.1
@@ -279,6 +291,11 @@ class EncoderConfig:
         return max(self.block_of_layer) + 1 if self.block_of_layer else self.num_layers
 
     @property
+    def convolution_inputs(self) -> int:
+        """Number of inputs of each output of the convolution beside the first layer; 0 without."""
+        return self.convolution_kernel_size * (self.d_model // self.convolution_groups)
+
+    @property
     def norm_has_bias(self) -> bool:
         """Whether the norms have a bias beside their gain."""
         match self.norm:
@@ -293,6 +310,11 @@ class EncoderConfig:
     def has_attention_output_bias(self) -> bool:
         """Whether the output map of attention has a bias."""
         return self.attention_bias and self.attention_output_bias
+
+    @property
+    def has_attention_key_bias(self) -> bool:
+        """Whether the map of keys has a bias, and so that of distances that is like it."""
+        return self.attention_bias and self.attention_key_bias
 
     @property
     def has_feed_forward_input_bias(self) -> bool:

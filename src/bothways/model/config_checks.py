@@ -31,6 +31,7 @@ def check_config(config: "EncoderConfig") -> None:
     _check_attention_positions(config)
     _check_norms(config)
     _check_layers(config)
+    _check_convolution(config)
     _check_experts(config)
 
 
@@ -277,6 +278,24 @@ def _check_layers(config: "EncoderConfig") -> None:
         or sorted(set(blocks)) != list(range(len(set(blocks))))
     ):
         raise ConfigError(f"block_of_layer={blocks}: expected blocks numbered from 0, no gaps")
+
+
+def _check_convolution(config: "EncoderConfig") -> None:
+    size, groups = config.convolution_kernel_size, config.convolution_groups
+    if size < 0 or (size and size % 2 == 0):
+        raise ConfigError(
+            f"convolution_kernel_size={size}: expected 0, or an odd number: as many positions on "
+            "each side"
+        )
+    if size and not config.num_layers:
+        raise ConfigError(
+            f"convolution_kernel_size={size}: expected 0 without layers: the convolution is beside "
+            "the first"
+        )
+    if groups < 1 or config.d_model % groups:
+        raise ConfigError(
+            f"convolution_groups={groups}: expected a divisor of d_model={config.d_model}"
+        )
 
 
 def _check_experts(config: "EncoderConfig") -> None:

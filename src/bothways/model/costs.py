@@ -28,12 +28,15 @@ _SEQUENCE_BYTES = 1400
 def parameters_by_part(config: AnyConfig) -> dict[str, int]:
     """Number of parameters of the embedding, attention, feed-forward and norms.
 
-    Blocks that several layers share are counted once. Baselines have `layers` in place of attention
-    and feed-forward.
+    Blocks that several layers share are counted once. Encoders with a convolution beside the first
+    layer have `convolution` as well; baselines have `layers` in place of attention and
+    feed-forward.
     """
     parts = {"embedding": 0, "attention": 0, "feed-forward": 0, "norms": 0}
     if isinstance(config, BaselineConfig):
         parts = {"embedding": 0, "layers": 0, "norms": 0}
+    elif config.convolution_kernel_size:
+        parts["convolution"] = 0
     for name, shape in layout(config).items():
         if name.startswith("embedding."):
             part = "embedding"
@@ -45,6 +48,8 @@ def parameters_by_part(config: AnyConfig) -> dict[str, int]:
             part = "feed-forward"
         elif name.startswith("layers.") and ".norm." not in name:
             part = "layers"
+        elif name.startswith("convolution."):
+            part = "convolution"
         else:
             part = "norms"
         parts[part] += math.prod(shape)
@@ -111,6 +116,7 @@ def operations(config: AnyConfig) -> Operations:
     embedding = config.num_channels * config.embedding_width
     if config.embedding_size is not None:
         embedding += config.embedding_size * D
+    convolution = config.convolution_inputs * D
     windows = [config.window(layer) for layer in range(config.num_layers)]
     match config.attention_direction:
         case "both":
@@ -121,7 +127,7 @@ def operations(config: AnyConfig) -> Operations:
             assert_never(unknown)
     per_distance, distances = _distance_products(config)
     return Operations(
-        fixed=config.num_layers * 2 * D * (Q + V) + feed_forwards + embedding,
+        fixed=config.num_layers * 2 * D * (Q + V) + feed_forwards + embedding + convolution,
         per_position=2 * Q,
         per_length=directions * Q * windows.count(None),
         windows=tuple(directions * window + 1 for window in windows if window is not None),
@@ -160,8 +166,9 @@ def bytes_per_token(config: AnyConfig, *, kept_layers: int = 0) -> int:
     A Transformer holds the input of a block, its hidden state, its norm and the sublayer's output
     (4 D), and the larger of attention (queries and what is mixed: 2 Q, keys and values: 2 V) and
     feed-forward (F, 2 F if gated, and F after the activation; of an expert also its inputs, its
-    outputs and the sum of all, 3 D). `kept_layers` hidden states of D each are added. Fused kernels
-    need less.
+    outputs and the sum of all, 3 D). What a convolution adds to the first layer waits beside it
+    (D); before, its neighborhoods exist twice. `kept_layers` hidden states of D each are added.
+    Fused kernels need less.
 
     A baseline holds its inputs and outputs, and the intermediate values of a layer: of a recurrent
     layer inputs, gates and states in one direction, for up to twice the number of tokens, because
@@ -175,6 +182,8 @@ def bytes_per_token(config: AnyConfig, *, kept_layers: int = 0) -> int:
     widest = max(2 * (Q + V), (3 if config.gated else 2) * F)
     if config.expert_blocks:
         widest = max(widest, 2 * F + 3 * D)
+    if config.convolution_kernel_size:
+        widest = D + max(widest, 2 * config.convolution_kernel_size * D)
     return 4 * (4 * D + widest + kept_layers * D)
 
 

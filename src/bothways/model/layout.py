@@ -39,6 +39,8 @@ def layout(config: EncoderConfig) -> dict[str, Shape]:
             assert_never(unknown)
     for block in range(config.num_blocks):
         names |= {f"blocks.{block}.{name}": shape for name, shape in _block(config, block)}
+    if config.convolution_kernel_size:
+        names |= dict(_convolution(config))
     if config.final_norm:
         has_bias = config.norm_has_bias and config.final_norm_bias
         names |= dict(_norm("final_norm", config.d_model, bias=has_bias))
@@ -106,6 +108,12 @@ def _block(config: EncoderConfig, block: int) -> Iterator[tuple[str, Shape]]:
             assert_never(unknown)
 
 
+def _convolution(config: EncoderConfig) -> Iterator[tuple[str, Shape]]:
+    """The inputs of an output are the channels of its group at each position of the kernel."""
+    yield from _linear("convolution", config.convolution_inputs, config.d_model, bias=True)
+    yield from _norm("convolution_norm", config.d_model, bias=config.norm_has_bias)
+
+
 def _feed_forward(config: EncoderConfig) -> Iterator[tuple[str, Shape]]:
     D, F = config.d_model, config.d_ff
     for name in ("gate", "up") if config.gated else ("up",):
@@ -128,12 +136,14 @@ def _experts(config: EncoderConfig) -> Iterator[tuple[str, Shape]]:
 
 def _attention(config: EncoderConfig) -> Iterator[tuple[str, Shape]]:
     D, Q, V = config.d_model, config.query_width, config.key_value_width
+    key_bias, bias = config.has_attention_key_bias, config.attention_bias
     for name, width in (("query", Q), ("key", V), ("value", V)):
-        yield from _linear(f"attention.{name}", D, width, bias=config.attention_bias)
+        has_bias = key_bias if name == "key" else bias
+        yield from _linear(f"attention.{name}", D, width, bias=has_bias)
     yield from _linear("attention.output", Q, D, bias=config.has_attention_output_bias)
     for name in position_projections(config):
-        width = V if name == "position_key" else Q
-        yield from _linear(f"attention.{name}", D, width, bias=config.attention_bias)
+        width, has_bias = (V, key_bias) if name == "position_key" else (Q, bias)
+        yield from _linear(f"attention.{name}", D, width, bias=has_bias)
     match config.query_key_norm:
         case "none":
             return

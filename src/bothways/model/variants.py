@@ -10,6 +10,7 @@ __all__ = [
     "Activation",
     "AttentionDirection",
     "AttentionPositions",
+    "ConvolutionActivation",
     "Input",
     "Norm",
     "NormPlacement",
@@ -29,3 +30,4 @@ Norm = Literal["layer", "rms"]
 NormPlacement = Literal["post", "pre", "sandwich"]
 QueryKeyNorm = Literal["none", "head", "all_heads"]
 Activation = Literal["relu", "gelu", "gelu_tanh", "silu"]
+ConvolutionActivation = Literal["tanh", "relu", "gelu", "gelu_tanh", "silu"]

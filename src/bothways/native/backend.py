@@ -319,6 +319,7 @@ _COPIED_FIELDS = (
     *("content_to_position", "position_to_content", "shared_position_projections"),
     *("norm", "norm_eps", "norm_zero_centered", "norm_placement", "first_attention_norm"),
     *("final_norm", "residual_scale", "activation", "gated"),
+    *("convolution_kernel_size", "convolution_groups", "convolution_activation"),
     *("num_experts", "experts_per_token", "expert_blocks"),
 )
 

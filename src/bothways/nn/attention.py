@@ -27,13 +27,13 @@ class MultiHeadSelfAttention(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
-        D, bias = config.d_model, config.attention_bias
+        D, bias, key_bias = config.d_model, config.attention_bias, config.has_attention_key_bias
         Q, V = config.query_width, config.key_value_width
-        self.query, self.key = Linear(D, Q, bias=bias), Linear(D, V, bias=bias)
+        self.query, self.key = Linear(D, Q, bias=bias), Linear(D, V, bias=key_bias)
         self.value = Linear(D, V, bias=bias)
         self.output = Linear(Q, D, bias=config.has_attention_output_bias)
         own = position_projections(config)
-        self.position_key = Linear(D, V, bias=bias) if "position_key" in own else None
+        self.position_key = Linear(D, V, bias=key_bias) if "position_key" in own else None
         self.position_query = Linear(D, Q, bias=bias) if "position_query" in own else None
         match config.attention_direction:
             case "both":

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from bothways.model.config import EncoderConfig
 from bothways.nn.block import EncoderBlock
+from bothways.nn.convolution import Convolution
 from bothways.nn.embedding import Embedding
 from bothways.nn.layers import make_norm
 from bothways.nn.lengths import Lengths
@@ -38,6 +39,10 @@ class TransformerEncoder(PackedEncoder):
             else nn.Identity()
         )
         self.blocks = nn.ModuleList(EncoderBlock(config, b) for b in range(config.num_blocks))
+        self.convolution: Convolution | None = None
+        if config.convolution_kernel_size:
+            self.convolution = Convolution(config)
+            self.convolution_norm = make_norm(config, config.d_model)
         self.final_norm = (
             make_norm(config, config.d_model, bias=config.final_norm_bias)
             if config.final_norm
@@ -68,8 +73,13 @@ class TransformerEncoder(PackedEncoder):
         positions = self.attention_positions(lengths)
         x_TD = self.embedding(values, lengths, segments_T)
         kept = {0: x_TD} if 0 in keep else {}
+        added_TD = None
+        if self.convolution is not None and max(keep, default=0):
+            added_TD = self.convolution.convolve(x_TD, lengths)
         for layer in range(max(keep, default=0)):
             x_TD = self._block(layer)(x_TD, lengths, layer, positions[layer])
+            if layer == 0 and added_TD is not None:
+                x_TD = self.convolution_norm(x_TD + added_TD)
             if layer + 1 in keep:
                 kept[layer + 1] = x_TD
         if config.num_layers in kept:

@@ -105,6 +105,17 @@ class Lengths:
             return torch.ones(self.num_tokens, dtype=torch.bool, device=self.device)
         return torch.as_tensor(self._content, device=self.device)
 
+    @cached_property
+    def is_key_T(self) -> Bool[Tensor, "T"] | None:
+        """Whether other tokens see each token; None if all are seen."""
+        counts = [
+            length if keys is None else keys
+            for length, keys in zip(self.each, self.num_keys, strict=True)
+        ]
+        if tuple(counts) == self.each:
+            return None
+        return self.position_T < self.per_token(torch.tensor(counts, device=self.device))
+
     def per_token(self, per_sequence: Tensor) -> Tensor:
         """Repeat the row of each sequence (B, ...) for each of its tokens (T, ...)."""
         return torch.repeat_interleave(

@@ -9,6 +9,7 @@ from jaxtyping import Int, Num
 
 from bothways.model.config import EncoderConfig
 from bothways.reference.block import encoder_block
+from bothways.reference.convolution import convolve
 from bothways.reference.embedding import embed
 from bothways.reference.layers import Array, Arrays, normalize, under
 from bothways.reference.positions import attention_positions
@@ -42,12 +43,17 @@ def encode(
     x_LD = embed(values, weights, config, segments)
     blocks = [under(f"blocks.{block}", weights) for block in range(config.num_blocks)]
 
+    added_LD = None
+    if config.convolution_kernel_size:
+        added_LD = convolve(x_LD, weights, config, num_keys)
     hidden_states, probabilities = [x_LD], []
     for layer in range(config.num_layers):
         positions = attention_positions(weights, config, layer, x_LD.shape[0])
         if num_keys is not None:
             positions = positions.with_keys(num_keys, config.num_heads, like=x_LD)
         x_LD, prob_HLM = encoder_block(x_LD, blocks[config.block(layer)], config, layer, positions)
+        if layer == 0 and added_LD is not None:
+            x_LD = normalize(x_LD + added_LD, weights, "convolution_norm", config)
         hidden_states.append(x_LD)
         probabilities.append(prob_HLM)
     if config.final_norm:

@@ -46,7 +46,9 @@ def continuing_tokens(reader: SequenceReader) -> np.ndarray | None:
     """Which tokens continue the word of the previous token, bool (V,); None if unknown."""
     if not isinstance(reader, TextReader):
         return None
-    vocabulary = reader.tokenizer.get_vocab()
+    if getattr(reader.tokenizer.model, "end_of_word_suffix", None):
+        return None  # a token says whether another follows, not whether it continues one
+    vocabulary = reader.vocabulary
     counts = {p: sum(token.startswith(p) for token in vocabulary) for p in _CONTINUES_WORD}
     prefix = max(counts, key=lambda p: counts[p])
     if not counts[prefix]:

@@ -21,6 +21,7 @@ from bothways.sequences.long_texts import (
     unsure_words,
 )
 from bothways.sequences.reader import Description, Tokenized, hint_for, type_name
+from bothways.sequences.renumbering import Renumbering
 
 __all__ = ["TOKENIZER_FILE", "TextReader"]
 
@@ -52,6 +53,7 @@ class TextReader:
 
     vocab_size, num_segments: of the encoder.
     empty_token: the id that stands for a text without tokens; None to refuse such texts.
+    renumbering: what the tokenizer's numbers stand for; None if they are ids.
 
     Raises:
         CheckpointError: if the tokenizer has ids beyond `vocab_size`, or does not work.
@@ -66,19 +68,28 @@ class TextReader:
         vocab_size: int,
         num_segments: int = 0,
         empty_token: int | None = None,
+        renumbering: Renumbering | None = None,
     ) -> None:
         self._tokenizer = tokenizer
+        self._renumbering = renumbering
         self._empty_token = empty_token
         self._vocab_size = vocab_size
         self._has_segments = num_segments > 1
-        self._vocabulary = tokenizer.get_vocab()
-        self._check_ids(self._vocabulary.values(), "has ids up to")
+        self._numbers = tokenizer.get_vocab()
+        self._check_ids([*self._numbers.values()], "has ids up to")
         self._template = self._find_template(num_texts=1)
 
     @property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of the library, for lookups; it must not be changed."""
         return self._tokenizer
+
+    @cached_property
+    def vocabulary(self) -> dict[str, int]:
+        """The id of each token."""
+        if self._renumbering is None:
+            return self._numbers
+        return self._renumbering.vocabulary()
 
     def read(
         self,
@@ -130,13 +141,22 @@ class TextReader:
         return None if self._unsure_words is None else longest_whole_text(max_length)
 
     def save(self, folder: Path) -> None:
-        """Write `tokenizer.json`."""
+        """Write `tokenizer.json`.
+
+        Raises:
+            InputError: if the file cannot hold the tokenizer, whose numbers are not ids.
+        """
+        if self._renumbering is not None:
+            raise InputError(
+                "a tokenizer of fastBPE cannot be written as tokenizer.json; start from the folder "
+                "of its model, whose vocab.txt and bpe.codes are copied"
+            )
         (folder / TOKENIZER_FILE).write_text(self._tokenizer.to_str(), encoding="utf-8")
 
     def _to_tokenized(self, read: EncodedText, prompt: str, prompt_tokens: int) -> Tokenized:
         text, encoding, positions = read
         kept = slice(None) if positions is None else positions
-        values = np.array(encoding.ids, dtype=np.int64)
+        values = self._ids(encoding.ids)
         if positions is not None:
             values = values[positions]
         describe = partial(self._describe, text, prompt, kept)
@@ -221,8 +241,16 @@ class TextReader:
         if prompt:
             in_first = np.array([part == 0 for part in encoding.sequence_ids])
             offsets[in_first] = np.maximum(offsets[in_first] - len(prompt), 0)
-        tokens = np.array(encoding.tokens, dtype=object)[kept].tolist()
+        names = encoding.tokens
+        if self._renumbering is not None:
+            names = [self._renumbering.names[number] for number in encoding.ids]
+        tokens = np.array(names, dtype=object)[kept].tolist()
         return Description(tokens, offsets[kept])
+
+    def _ids(self, numbers: Sequence[int]) -> np.ndarray:
+        """The ids that numbers of the tokenizer stand for, int64."""
+        values = np.array(numbers, dtype=np.int64)
+        return values if self._renumbering is None else self._renumbering.ids_of(values)
 
     @cached_property
     def _unsure_words(self) -> int | None:
@@ -271,7 +299,7 @@ class TextReader:
     def _encode_probe(self, num_texts: int) -> tuple[Encoding, Encoding]:
         """Encode a short text or pair, without and with special tokens."""
         problem = "it encodes no token of its own vocabulary"
-        for probe in ("a", *itertools.islice(self._vocabulary, 1000)):
+        for probe in ("a", *itertools.islice(self._numbers, 1000)):
             text = probe if num_texts == 1 else (probe, probe)
             try:
                 bare = _encode(self._tokenizer, text, special=False)
@@ -282,10 +310,11 @@ class TextReader:
                 return bare, _encode(self._tokenizer, text)
         raise _TokenizerFailed(problem)
 
-    def _check_ids(self, ids: Any, where: str) -> None:
-        if ids and max(ids) >= self._vocab_size:
+    def _check_ids(self, numbers: Sequence[int], where: str) -> None:
+        ids = self._ids(numbers)
+        if ids.size and ids.max() >= self._vocab_size:
             raise CheckpointError(
-                f"the tokenizer {where} {max(ids)}, but the encoder's vocab_size is "
+                f"the tokenizer {where} {ids.max()}, but the encoder's vocab_size is "
                 f"{self._vocab_size}: they do not belong together"
             )
 

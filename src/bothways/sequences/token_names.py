@@ -26,4 +26,4 @@ def _vocabulary(reader: SequenceReader | None) -> dict[str, int]:
     # Imported here, so that other kinds of models do not load the tokenizers library.
     from bothways.sequences.text import TextReader
 
-    return reader.tokenizer.get_vocab() if isinstance(reader, TextReader) else {}
+    return reader.vocabulary if isinstance(reader, TextReader) else {}

@@ -188,3 +188,24 @@ def test_added_tokens_of_an_old_folder_of_residues_are_symbols(
     (folder / "added_tokens.json").write_text(json.dumps({"<ptm>": size + 1}))
     with pytest.raises(CheckpointError, match=f"'<ptm>' has the id {size + 1}, and the vocabulary"):
         open_tokenizer(folder)
+
+
+def test_deberta_reads_texts_like_in_transformers_and_a_pair_with_one_separator(
+    folder_of: FolderOf,
+) -> None:
+    """transformers 5 puts two separators; its earlier versions and the released code put one."""
+    theirs = pytest.importorskip("transformers").DebertaTokenizer
+    names = ("[PAD]", "[CLS]", "[SEP]", "[UNK]", *"abĠthe", "th", "Ġt", "Ġb", "[MASK]")
+    folder = folder_of(
+        {
+            "vocab.json": {name: index for index, name in enumerate(names)},
+            "merges.txt": "#version: 0.2\nt h\nĠ t\nĠ b\n",
+            "config.json": {"model_type": "deberta"},
+        }
+    )
+    tokenizer = open_text(folder)
+    for text in ("the b", " a [MASK] b", "a[MASK]b", "tea"):
+        assert tokenizer.encode(text).ids == theirs.from_pretrained(folder)(text)["input_ids"]
+    pair = tokenizer.encode("a", "b")
+    assert pair.tokens == ["[CLS]", "a", "[SEP]", "b", "[SEP]"]
+    assert pair.type_ids == [0, 0, 0, 1, 1]

@@ -7,6 +7,7 @@ from bothways.checkpoints.families.albert import ALBERT
 from bothways.checkpoints.families.bert import BERT
 from bothways.checkpoints.families.big_bird import BIG_BIRD
 from bothways.checkpoints.families.deberta import DEBERTA_V2
+from bothways.checkpoints.families.deberta_v1 import DEBERTA
 from bothways.checkpoints.families.distilbert import DISTILBERT
 from bothways.checkpoints.families.dpr import DPR
 from bothways.checkpoints.families.electra import ELECTRA
@@ -74,6 +75,7 @@ FAMILIES: dict[str, Family] = {
         QWEN2,
         MISTRAL,
         DEBERTA_V2,
+        DEBERTA,
         NEOBERT,
         LONGFORMER,
         BIG_BIRD,

@@ -100,6 +100,7 @@ NOMIC_BERT_MOE = Family(
     model_type="nomic_bert_moe",
     file_type="nomic_bert",
     base_class="NomicBertModel",
+    in_transformers=False,
     is_published_as=is_published_as,
     tokenizer=bert.TOKENIZER,
     rows=nomic_bert.NOMIC_BERT.rows,

@@ -72,10 +72,27 @@ TOKENIZER = TokenizerClass(
     separators=2,
 )
 
+PHOBERT_TOKENIZER = TokenizerClass(
+    "PhobertTokenizer",
+    "fast_bpe",
+    TOKENIZER.special_tokens,
+    separators=2,
+    expects="Vietnamese with the syllables of a word joined by _, as word segmenters write it",
+)
+
+BERTWEET_TOKENIZER = TokenizerClass(
+    "BertweetTokenizer",
+    "fast_bpe",
+    TOKENIZER.special_tokens,
+    separators=2,
+    expects="tweets with users as @USER, links as HTTPURL, and emoji as :names:",
+)
+
 ROBERTA = Family(
     model_type="roberta",
     base_class="RobertaModel",
     tokenizer=TOKENIZER,
+    named_tokenizers=(PHOBERT_TOKENIZER, BERTWEET_TOKENIZER),
     rows=dict(bert.FIELDS) | {"vocab_size": ("vocab_size", 50265)},
     only=bert.ABSOLUTE_ONLY,
     dropped=bert.UNUSED,

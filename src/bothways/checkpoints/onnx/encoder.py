@@ -2,6 +2,8 @@
 
 from typing import assert_never
 
+import numpy as np
+
 from bothways.checkpoints.onnx.attention import Attention
 from bothways.checkpoints.onnx.embedding import embed
 from bothways.checkpoints.onnx.experts import mixture_of_experts
@@ -18,11 +20,34 @@ def encode(graph: Graph, inputs: Inputs, weights: Weights, config: EncoderConfig
     """The last hidden states, float32 (B, L, D); those of padding are meaningless."""
     x = embed(graph, inputs, weights, config)
     attention = Attention(graph, inputs, weights, config)
+    added = None
+    if config.convolution_kernel_size:
+        added = _convolve(graph, x, inputs, weights, config)
     for layer in range(config.num_layers):
         x = _block(graph, x, weights, config, layer, attention)
+        if layer == 0 and added is not None:
+            x = graph.op("Add", x, added)
+            x = normalize(graph, x, weights, "convolution_norm", config)
     if config.final_norm:
         x = normalize(graph, x, weights, "final_norm", config)
     return x
+
+
+def _convolve(graph: Graph, x: Value, inputs: Inputs, w: Weights, config: EncoderConfig) -> Value:
+    """What a convolution adds to the first layer, (B, L, D); padding is 0 to its neighbors."""
+    size, groups = config.convolution_kernel_size, config.convolution_groups
+    by_position = w["convolution.weight"].reshape(config.d_model, size, -1)
+    kernel = graph.weight("convolution.weight", by_position.swapaxes(1, 2))  # (D, D / groups, size)
+    bias = graph.weight("convolution.bias", np.asarray(w["convolution.bias"]))
+    channels = graph.transpose(graph.op("Mul", x, inputs.real), 0, 2, 1)
+    mixed = graph.op(
+        "Conv",
+        channels,
+        kernel,
+        bias,
+        attributes={"group": groups, "kernel_shape": [size], "pads": [size // 2, size // 2]},
+    )
+    return activate(graph, graph.transpose(mixed, 0, 2, 1), config.convolution_activation)
 
 
 def _block(

@@ -9,6 +9,12 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, normalizers
 
+from bothways.checkpoints.tokenizers.fast_bpe import (
+    CODES,
+    RenumberedTokenizer,
+    fast_bpe,
+    rewrites_texts,
+)
 from bothways.checkpoints.tokenizers.overrides import apply_settings
 from bothways.checkpoints.tokenizers.pieces import sentence_piece
 from bothways.checkpoints.tokenizers.settings import TOKENIZER_CLASSES, TokenizerSettings
@@ -34,7 +40,7 @@ def open_tokenizer(
     lowercase: bool = False,
     family: str | None = None,
     special_tokens: bool = True,
-) -> Tokenizer | Alphabet | None:
+) -> Tokenizer | RenumberedTokenizer | Alphabet | None:
     """The folder's tokenizer of text, neither truncating nor padding; or its alphabet; or None.
 
     lowercase: lowercase the text before all other steps, as sentence-transformers does with
@@ -47,13 +53,14 @@ def open_tokenizer(
         UnsupportedModel: if the tokenizer cuts long sequences at their beginning.
     """
     settings = TokenizerSettings.read(folder, family)
-    tokenizer = _open(settings)
+    opened = _open(settings)
+    tokenizer = opened.tokenizer if isinstance(opened, RenumberedTokenizer) else opened
     if isinstance(tokenizer, Tokenizer):
         _check_direction(tokenizer, settings)
         _make_plain(tokenizer, lowercase=lowercase)
         if not special_tokens:
             tokenizer.post_processor = None
-    return tokenizer
+    return opened
 
 
 def open_bare_tokenizer(folder: Path, *, lowercase: bool = False) -> Tokenizer:
@@ -106,7 +113,7 @@ def _make_plain(tokenizer: Tokenizer, *, lowercase: bool) -> None:
         tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *stored])
 
 
-def _open(settings: TokenizerSettings) -> Tokenizer | Alphabet | None:
+def _open(settings: TokenizerSettings) -> Tokenizer | RenumberedTokenizer | Alphabet | None:
     folder, tokenizer_class = settings.folder, settings.tokenizer_class
     if has_file(folder / "tokenizer.json"):
         return _from_tokenizer_json(settings)
@@ -119,6 +126,8 @@ def _open(settings: TokenizerSettings) -> Tokenizer | Alphabet | None:
                 return symbol_vocabulary(settings, tokenizer_class)
             case "byte_pair" if has_file(folder / "vocab.json"):
                 return byte_pair(settings, tokenizer_class)
+            case "fast_bpe" if has_file(folder / CODES) and not rewrites_texts(settings):
+                return fast_bpe(settings, tokenizer_class)
             case "sentence_piece" if model is not None:
                 return sentence_piece(settings, tokenizer_class, folder / model)
             case _:

@@ -30,7 +30,7 @@ def apply_settings(
             _override_normalizer(tokenizer, settings)
         case "byte_pair":
             _override_prefix(tokenizer, settings)
-        case "sentence_piece" | "symbols":
+        case "sentence_piece" | "symbols" | "fast_bpe":
             return
         case unknown:
             assert_never(unknown)

@@ -14,9 +14,10 @@ from bothways.io.json_files import read_optional_object
 __all__ = ["TOKENIZER_CLASSES", "TokenizerSettings"]
 
 TOKENIZER_CLASSES: Mapping[str, TokenizerClass] = {
-    family.tokenizer.name: family.tokenizer
+    tokenizer.name: tokenizer
     for family in FAMILIES.values()
-    if family.tokenizer is not None
+    for tokenizer in (family.tokenizer, *family.named_tokenizers)
+    if tokenizer is not None
 }
 """The classes of tokenizers that bothways opens from a vocabulary, by name."""
 

@@ -30,6 +30,13 @@ void EncoderConfig::check() const {
             "position_padding_token only with ids, a position table, and a position_offset of at least 1");
     require(window.size() == layers && block.size() == layers, "one window and one block per layer");
     for (const int index : block) require(index >= 0 && index < num_layers, "blocks of 0 to num_layers - 1");
+    require(convolution_kernel_size >= 0 && (convolution_kernel_size == 0 || convolution_kernel_size % 2 == 1),
+            "an odd convolution_kernel_size, or 0");
+    require(convolution_kernel_size == 0 || num_layers >= 1, "layers beside the convolution");
+    require(convolution_groups >= 1 && d_model % convolution_groups == 0,
+            "d_model to be a multiple of convolution_groups");
+    require(static_cast<std::int64_t>(convolution_kernel_size) * d_model <= widest,
+            "at most 2^24 inputs of the convolution");
     require(num_experts >= 0 && (expert_blocks.empty() || num_experts >= 1), "experts in blocks of experts");
     require(static_cast<std::int64_t>(num_experts) * d_ff <= widest, "at most 2^24 hidden units of experts");
     require(expert_blocks.empty() || (experts_per_token >= 1 && experts_per_token <= num_experts && !gated),

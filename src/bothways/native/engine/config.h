@@ -59,12 +59,17 @@ struct EncoderConfig {
     std::vector<int> expert_blocks;  // those whose feed-forward is a mixture of experts
     std::vector<int> window;  // per layer; -1 for no limit
     std::vector<int> block;   // per layer: the index of its weights
+    // A convolution beside the first layer; a size of 0 for none.
+    int convolution_kernel_size = 0, convolution_groups = 1;
+    Activation convolution_activation = Activation::none;
 
     // Widths of the queries of all heads, of their keys, and of queries, keys and values together.
     int query_width() const { return num_heads * head_width; }
     int key_value_width() const { return key_value_heads * head_width; }
     // Vectors of distances of disentangled attention; 0 without.
     int distance_columns() const { return positions == Positions::disentangled ? relative_buckets : 0; }
+    // Inputs of each output of the convolution; 0 without.
+    int convolution_inputs() const { return convolution_kernel_size * (d_model / convolution_groups); }
     int query_key_value_width() const { return query_width() + 2 * key_value_width(); }
 
     bool has_experts(int block) const {
@@ -126,6 +131,9 @@ void for_each_field(EncoderConfig& c, F&& f) {
     f("expert_blocks", c.expert_blocks);
     f("window", c.window);
     f("block", c.block);
+    f("convolution_kernel_size", c.convolution_kernel_size);
+    f("convolution_groups", c.convolution_groups);
+    f("convolution_activation", c.convolution_activation);
 }
 
 // The values of each enumeration by the names that Python uses: enum_names(Enum{}) lists them.
@@ -160,11 +168,12 @@ constexpr EnumNames<QueryKeyNorm, 3> enum_names(QueryKeyNorm) {
 constexpr EnumNames<AttentionDirection, 2> enum_names(AttentionDirection) {
     return {{{"both", AttentionDirection::both}, {"causal", AttentionDirection::causal}}};
 }
-constexpr EnumNames<Activation, 4> enum_names(Activation) {
+constexpr EnumNames<Activation, 5> enum_names(Activation) {
     return {{{"relu", Activation::relu},
              {"gelu", Activation::gelu},
              {"gelu_tanh", Activation::gelu_tanh},
-             {"silu", Activation::silu}}};
+             {"silu", Activation::silu},
+             {"tanh", Activation::tanh}}};
 }
 constexpr EnumNames<PoolingMode, 7> enum_names(PoolingMode) {
     return {{{"cls", PoolingMode::cls},

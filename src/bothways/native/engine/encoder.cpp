@@ -66,6 +66,7 @@ Encoder::Encoder(const Kernels& kernels, EncoderConfig config, const Weights& we
     for (const int block : config_.block) num_blocks = std::max(num_blocks, block + 1);
     blocks_.reserve(static_cast<std::size_t>(num_blocks));
     for (int b = 0; b < num_blocks; ++b) blocks_.emplace_back(kernels_, config_, weights, precision, b);
+    if (config_.convolution_kernel_size) convolution_.emplace(kernels_, config_, weights);
     if (config_.final_norm)
         final_norm_ = NormLayer(kernels_, config_, weights, "final_norm", config_.d_model);
 }
@@ -73,6 +74,7 @@ Encoder::Encoder(const Kernels& kernels, EncoderConfig config, const Weights& we
 std::size_t Encoder::packed_bytes() const {
     std::size_t bytes = embedding_.bytes() + positions_.bytes();
     for (const Block& block : blocks_) bytes += block.bytes();
+    if (convolution_) bytes += convolution_->bytes();
     return bytes;
 }
 
@@ -142,6 +144,7 @@ void Encoder::forward(const Team& team, const Chunk& chunk, Workspace& work,
     embedding_.forward(team, chunk, work);
     if (final_norm_ && config_.num_layers == 0) final_norm_->apply(team, x, chunk.rows(), x);
     copy_hidden(team, chunk, x, 0, request);
+    if (convolution_) convolution_->forward(team, chunk, work);
     for (int layer = 0; layer < config_.num_layers; ++layer) {
         float* probabilities = nullptr;
         const auto& layers = request.attention_layers;
@@ -151,6 +154,7 @@ void Encoder::forward(const Team& team, const Chunk& chunk, Workspace& work,
                                                         static_cast<std::ptrdiff_t>(config_.num_heads) *
                                                         chunk.rows() * chunk.rows();
         blocks_[config_.block[layer]].forward(team, chunk, work, layer, positions_, probabilities);
+        if (convolution_ && layer == 0) convolution_->add(team, chunk.rows(), work);
         if (final_norm_ && layer + 1 == config_.num_layers) {
             // Needs no barrier: copy_hidden reads the rows that the same member normalized.
             final_norm_->apply(team, x, chunk.rows(), x);

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "block.h"
+#include "convolution.h"
 #include "embedding.h"
 #include "forks.h"
 #include "pooling.h"
@@ -59,6 +60,7 @@ private:
     Embedding embedding_;
     PositionTables positions_;
     std::vector<Block> blocks_;
+    std::optional<Convolution> convolution_;
     std::optional<NormLayer> final_norm_;
 
     const int threads_;

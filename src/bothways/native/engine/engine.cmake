@@ -81,7 +81,7 @@ endfunction()
 
 set(here ${CMAKE_CURRENT_LIST_DIR})
 add_library(bothways_engine STATIC)
-foreach(part attention batch block config dispatch distances embedding encoder experts forks linear pooling
+foreach(part attention batch block config convolution dispatch distances embedding encoder experts forks linear pooling
              scanner threads)
     target_sources(bothways_engine PRIVATE ${here}/${part}.cpp)
 endforeach()

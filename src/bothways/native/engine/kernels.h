@@ -12,7 +12,7 @@
 
 namespace bothways {
 
-enum class Activation { none, relu, gelu, gelu_tanh, silu };
+enum class Activation { none, relu, gelu, gelu_tanh, silu, tanh };
 
 // How a result is written: stored, added to the value in memory, or multiplied by it.
 enum class Accumulate { store, add, multiply };
@@ -32,6 +32,7 @@ inline QuantRange range_of(Activation activation) {
         case Activation::gelu: return {-0.17f};
         case Activation::gelu_tanh: return {-0.1701f};
         case Activation::silu: return {-0.2785f};
+        case Activation::tanh: return {-1.0f};
         case Activation::none: break;
     }
     return {};

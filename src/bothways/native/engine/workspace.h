@@ -21,11 +21,16 @@ inline int feed_forward_rows(const EncoderConfig& config, Precision precision) {
     return bytes > 16 * 1024 * 1024 ? 320 : 96;
 }
 
+// Rows per pass through the convolution, whose inputs are several times as wide as its outputs.
+constexpr int convolution_rows = 96;
+
 struct Workspace {
     Buffer<float> x;         // (R, D) the residual stream
     Buffer<float> side;      // (R, D) the norm of x, or (R, Q) the heads' outputs
     Buffer<float> branch;    // (R, D) a sublayer's output that a norm follows
-    Buffer<float> wide;      // (R, Q + 2 V) queries, keys, values; or (feed_forward_rows(), F)
+    Buffer<float> wide;      // (R, Q + 2 V) queries, keys, values; or (feed_forward_rows(), F); or
+                             // (convolution_rows, inputs of the convolution)
+    Buffer<float> convolved;  // (R, D) what the convolution adds to the first layer
     Buffer<float> embedded;  // (R, E) embeddings that a projection follows
     // Of experts: the probability of each for each row (R, X), 0 for those that it does not use; the rows of each,
     // one expert after the other (R, k), and where each begins (X + 1); and the inputs and outputs of some rows of
@@ -37,7 +42,7 @@ struct Workspace {
 
     // Buffer sizes for chunks of `rows` tokens with sequences of at most `longest` tokens.
     struct Sizes {
-        std::size_t x, side, branch, wide, embedded, cells, scratch;
+        std::size_t x, side, branch, wide, convolved, embedded, cells, scratch;
         std::size_t probability = 0, expert_rows = 0, expert_start = 0, expert_values = 0;
         int group;  // of quantized activations
 
@@ -49,7 +54,9 @@ struct Workspace {
             x = product(rows, D);
             side = product(rows, widest);
             branch = config.norm_placement == NormPlacement::sandwich ? x : 0;
-            wide = std::max(product(rows, config.query_key_value_width()), product(inner, F));
+            wide = std::max({product(rows, config.query_key_value_width()), product(inner, F),
+                             product(std::min(rows, convolution_rows), config.convolution_inputs())});
+            convolved = config.convolution_kernel_size ? x : 0;
             embedded = config.embedding_projection ? product(rows, config.embedding_width) : 0;
             group = int8_group(kernels.int8_scheme);
             cells = precision == Precision::int8 ? std::max(QuantizedBuffer::cells(rows, widest, group),
@@ -67,7 +74,7 @@ struct Workspace {
         static std::size_t product(int rows, int width) { return static_cast<std::size_t>(rows) * width; }
         std::size_t bytes(int members) const {
             const std::size_t scratches = static_cast<std::size_t>(members) * scratch;
-            return sizeof(float) * (x + side + branch + wide + embedded + scratches + probability +
+            return sizeof(float) * (x + side + branch + wide + convolved + embedded + scratches + probability +
                                     2 * expert_values) +
                    sizeof(int) * (expert_rows + expert_start) + QuantizedBuffer::bytes(cells, group);
         }
@@ -78,6 +85,7 @@ struct Workspace {
         side.reserve(sizes.side);
         branch.reserve(sizes.branch);
         wide.reserve(sizes.wide);
+        convolved.reserve(sizes.convolved);
         embedded.reserve(sizes.embedded);
         probability.reserve(sizes.probability);
         expert_input.reserve(sizes.expert_values);

@@ -6,16 +6,15 @@ numbers within a kernel; W width of the hidden layer.
 
 from collections.abc import Iterator
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from bothways.model.baselines import BaselineConfig
 from bothways.nn.baselines.encoder import BaselineEncoder
 from bothways.nn.dropout import Dropout
 from bothways.nn.layers import Linear
 from bothways.nn.lengths import Lengths
+from bothways.nn.neighbors import neighbors
 
 __all__ = ["ConvolutionEncoder"]
 
@@ -58,20 +57,3 @@ class Block(nn.Module):
         kernel_TS = neighbors(self.norm(x_TE), lengths, self.offsets)
         added_TE: Tensor = self.dropout(self.down(self.up(kernel_TS, self.activation)))
         return x_TE + added_TE
-
-
-def neighbors(
-    x_TE: Float[Tensor, "T E"], lengths: Lengths, offsets: list[int]
-) -> Float[Tensor, "T S"]:
-    """The vectors at each offset from a position, end to end; 0 beyond the ends of a sequence."""
-    if offsets == [0]:
-        return x_TE
-    length_T = lengths.per_token(lengths.lengths_B)
-    shifted = []
-    for offset in offsets:
-        position_T = lengths.position_T + offset
-        is_inside_T = (position_T >= 0) & (position_T < length_T)
-        before, after = max(-offset, 0), max(offset, 0)
-        shifted_TE = functional.pad(x_TE, (0, 0, before, after))[after : after + len(x_TE)]
-        shifted.append(torch.where(is_inside_T[:, None], shifted_TE, 0.0))
-    return torch.cat(shifted, 1)

@@ -61,6 +61,7 @@ struct Tile {
             case Activation::gelu: map([](V x) { return Math::gelu(x); }); break;
             case Activation::gelu_tanh: map([](V x) { return Math::gelu_tanh(x); }); break;
             case Activation::silu: map([](V x) { return Math::silu(x); }); break;
+            case Activation::tanh: map([](V x) { return Math::tanh(x); }); break;
         }
         const int column = panel * nr;
         const int columns = args.n - column < nr ? args.n - column : nr;  // the rest is padding

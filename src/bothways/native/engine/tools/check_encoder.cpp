@@ -90,6 +90,11 @@ const std::vector<Variant>& variants() {
         {"experts", [](EncoderConfig& c) { c.num_experts = 5, c.experts_per_token = 2, c.expert_blocks = {1}; }},
         {"padding within sequences",
          [](EncoderConfig& c) { c.position_offset = 2, c.position_padding_token = 1; }},
+        {"convolution",
+         [](EncoderConfig& c) {
+             c.convolution_kernel_size = 5, c.convolution_groups = 3;
+             c.convolution_activation = Activation::tanh;
+         }},
         {"vectors, sinusoidal",
          [](EncoderConfig& c) {
              c.input = Input::vectors, c.vocab_size = 0, c.num_channels = 5, c.num_segments = 0;
@@ -146,6 +151,10 @@ public:
             }
             norm(name + "feed_forward_norm", D);
             norm(name + "feed_forward_output_norm", D);
+        }
+        if (c.convolution_kernel_size) {
+            linear("convolution", c.convolution_inputs(), D);
+            norm("convolution_norm", D);
         }
         norm("final_norm", D);
     }

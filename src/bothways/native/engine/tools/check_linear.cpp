@@ -21,6 +21,7 @@ double activate(Activation activation, double x) {
         case Activation::gelu_tanh:
             return x / 2 * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x)));
         case Activation::silu: return x / (1 + std::exp(-x));
+        case Activation::tanh: return std::tanh(x);
         case Activation::none: break;
     }
     return x;
@@ -154,7 +155,7 @@ void check_linear(const Kernels& kernels) {
                               Operand::aligned);
         const Shape shape = {9, 130, 70};
         for (const Activation activation : {Activation::none, Activation::relu, Activation::gelu,
-                                            Activation::gelu_tanh, Activation::silu})
+                                            Activation::gelu_tanh, Activation::silu, Activation::tanh})
             for (const Accumulate accumulate : {Accumulate::store, Accumulate::add, Accumulate::multiply})
                 check_product(check, kernels, shape, precision, activation, accumulate, {});
     }

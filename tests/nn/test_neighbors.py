@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional
 
 from bothways.nn import Lengths
-from bothways.nn.baselines.convolution import neighbors
+from bothways.nn.neighbors import neighbors
 
 
 @pytest.mark.parametrize("dilation", [1, 2, 4, 16])
