@@ -47,7 +47,7 @@ def engine_positions(config: EncoderConfig) -> EnginePositions:
         "positions": attention.kind or ("learned" if has_table else "none"),
         "position_table": has_table,
         "rotary_frequencies": [each.frequencies for each in attention.rotations]
-        or [[]] * config.num_layers,
+        or [()] * config.num_layers,
         "rotary_magnitudes": [each.magnitude for each in attention.rotations],
         "alibi_slopes": attention.alibi_slopes,
         "distance_rows": attention.distance_rows,

@@ -55,8 +55,9 @@ class Experts(nn.Module):
 
         p_Tk, expert_Tk: probabilities and numbers of each token's experts.
         """
-        up_XFD = self.up.weight.unflatten(0, (self.num_experts, -1))
-        down_XFD = self.down.weight.unflatten(0, (self.num_experts, -1))
+        up_XFD, down_XFD = (
+            each.weight.view(self.num_experts, -1, x_TD.shape[1]) for each in (self.up, self.down)
+        )
         y_TD = torch.zeros_like(x_TD)
         for expert in range(self.num_experts):
             token_E, choice_E = torch.where(expert_Tk == expert)
