@@ -139,6 +139,7 @@ def test_tokens_have_the_spelling_of_the_vocabulary(folder_of: FolderOf) -> None
     tokens, offsets = read.describe()
     assert tokens == ["<s>", "<unk>", "ri@@", "ver", "bank", "</s>"]
     assert read.values.tolist() == [0, 3, 4, 5, 6, 2]
+    assert offsets is not None
     assert offsets.tolist() == [[0, 0], [0, 1], [2, 4], [4, 7], [8, 12], [0, 0]]
     assert continuing_tokens(reader) is None
     assert reader.vocabulary["<mask>"] == 7
