@@ -144,7 +144,7 @@ def main() -> None:
             f"{isa + ' ' + precision:18}{row['products']:9}{kinds['multiply']:9}{kinds['add']:5}"
             f"{kinds['load']:5}{kinds['other']:6}{ratio:15.2f}"
         )
-    record.write(report, options.output, "instructions_aarch64")
+    record.write(report, options.output or record.RESULTS / "instructions_aarch64.json", "")
 
 
 def _run(*command: str | Path) -> str:

@@ -61,7 +61,7 @@ def main() -> None:
     print_outside_engine(report["seconds_with_text"])
     if not options.outside_engine:
         compare(names, options, report)
-    record.write(report, options.output, f"latency/{record.processor_slug(report)}")
+    record.write(report, options.output, "latency")
 
 
 def compare(names: list[str], options: argparse.Namespace, report: dict[str, Any]) -> None:

@@ -52,9 +52,9 @@ def processor_slug(report: dict[str, Any]) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name).strip("-") or "unknown"
 
 
-def write(report: dict[str, Any], output: Path | None, default: str) -> None:
-    """Write a report to `output`, or to results/DEFAULT.json."""
-    path = output or RESULTS / f"{default}.json"
+def write(report: dict[str, Any], output: Path | None, name: str) -> None:
+    """Write a report to `output`, or to results/NAME/PROCESSOR.json."""
+    path = output or RESULTS / name / f"{processor_slug(report)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(f"results written to {path}")
@@ -68,9 +68,13 @@ def _version(distribution: str) -> str | None:
 
 
 def _processor() -> str:
+    """The processor's name; on x86 with its family and model, as virtual machines shorten names."""
     cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
+    if not cpuinfo.exists():
+        return platform.processor()
+    fields = dict(re.findall(r"^([^\t:]+)\t*: (.*)$", cpuinfo.read_text(), re.MULTILINE))
+    if "model name" not in fields:
+        return platform.processor()
+    if "cpu family" not in fields:
+        return fields["model name"]
+    return f"{fields['model name']} (family {fields['cpu family']}, model {fields['model']})"
