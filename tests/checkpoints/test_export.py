@@ -51,6 +51,17 @@ def test_tokenizer_files_are_exported(to: Format, tiny: "Tiny", tmp_path: Path) 
     assert "README.md" not in copied
 
 
+def test_a_graph_of_a_model_with_fast_bpe_has_no_tokenizer_json(
+    tiny: "Tiny", tmp_path: Path
+) -> None:
+    (tiny.path / "vocab.txt").write_text("a 3\nb 2\n")
+    (tiny.path / "bpe.codes").write_text("a b</w> 3\n")
+    tiny.edit({"tokenizer_class": "PhobertTokenizer"}, "tokenizer_config.json")
+    left_out = export(read_folder(tiny.path), tmp_path / "out", "onnx")
+    assert [part for part in left_out if "fastBPE" in part]
+    assert (tmp_path / "out" / "bpe.codes").is_file()
+
+
 @pytest.mark.parametrize(
     "modes", [("mean",), ("cls", "max"), ("last", "mean"), ("weighted_mean", "mean_sqrt_len")]
 )
