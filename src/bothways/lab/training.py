@@ -73,9 +73,9 @@ def fit(
     batches: returns the batch of a step, from step 0. loss: returns the mean over the batch's
         targets. seed: of dropout. progress: called after each step with the completed fraction.
 
-    The defaults of `bothways train` apply: the learning rate rises to its peak over a tenth of the
-    steps and then falls linearly to 0, AdamW decays matrices only, and the gradient norm is clipped
-    at 1.
+    The defaults of `bothways train` apply, except that weights are not averaged: the learning rate
+    rises to its peak over a tenth of the steps and then falls linearly to 0, AdamW decays matrices
+    only, and the gradient norm is clipped at 1.
     """
     settings = _training_settings(steps, peak_learning_rate, seed)
     warmup_steps = round(settings.warmup * steps)
