@@ -98,12 +98,14 @@ DECODERS = {"qwen2", "qwen3", "mistral", "eurobert", "gemma3_text"}
     [
         (
             pooled("classes"),
-            set(FAMILIES) - DECODERS - {"distilbert", "electra", "modernbert", "dpr", "t5"},
+            set(FAMILIES)
+            - DECODERS
+            - {"distilbert", "electra", "modernbert", "dpr", "t5", "longformer", "big_bird"},
         ),
         (pooled("classes", "mean"), set()),
         (pooled("classes", "max"), set()),
-        (TAGS, set(FAMILIES) - {"modernbert", "dpr", "gemma3_text"}),
-        (WORDS, set(FAMILIES) - DECODERS - {"dpr", "t5"}),
+        (TAGS, set(FAMILIES) - {"modernbert", "dpr", "gemma3_text", "neobert"}),
+        (WORDS, set(FAMILIES) - DECODERS - {"dpr", "t5", "neobert"}),
     ],
 )
 def test_a_head_is_exported_if_a_class_computes_the_same(head: Head, families: set[str]) -> None:
