@@ -31,6 +31,7 @@ from bothways.io.atomic import (
 )
 from bothways.io.json_files import brief, read_object, write_json
 from bothways.model.config import EncoderConfig
+from bothways.model.heads import Head
 from bothways.model.old_fields import upgrade_encoder_fields
 from bothways.training.objectives.objective import Objective
 from bothways.training.resolved_settings import ResolvedSettings, count_steps
@@ -52,11 +53,14 @@ __all__ = ["RUN_FILE", "RunFolder"]
 RUN_FILE = "training.json"
 _CHECKPOINTS = "checkpoints"
 _BEST = "best.safetensors"
-_ENCODER_DEFAULTS: dict[str, Any] = {
-    field.name: list(field.default) if isinstance(field.default, tuple) else field.default
-    for field in dataclasses.fields(EncoderConfig)
-    if field.default is not dataclasses.MISSING
-}
+_ENCODER_DEFAULTS, _HEAD_DEFAULTS = (
+    {
+        field.name: list(field.default) if isinstance(field.default, tuple) else field.default
+        for field in dataclasses.fields(config)
+        if field.default is not dataclasses.MISSING
+    }
+    for config in (EncoderConfig, Head)
+)
 _LENGTHENED_AT = "lengthened_at"
 """In training.json, the steps after which the run was lengthened."""
 
@@ -260,7 +264,7 @@ def run_description(
 
 
 def upgrade_bound(bound: Any, now: Mapping[str, Any]) -> Any:
-    """The dependencies of a run of an earlier version with the encoder fields of today.
+    """The dependencies of a run of an earlier version with the fields of today.
 
     Fields that the earlier version lacked have their defaults, which are what it did.
     now: the dependencies of the run as it would begin today.
@@ -268,7 +272,11 @@ def upgrade_bound(bound: Any, now: Mapping[str, Any]) -> Any:
     if not isinstance(bound, dict) or not isinstance(bound.get("encoder"), dict):
         return bound
     added = {name: value for name, value in _ENCODER_DEFAULTS.items() if name in now["encoder"]}
-    return bound | {"encoder": added | upgrade_encoder_fields(bound["encoder"])}
+    head = bound.get("head")
+    return bound | {
+        "encoder": added | upgrade_encoder_fields(bound["encoder"]),
+        "head": _HEAD_DEFAULTS | head if isinstance(head, dict) else head,
+    }
 
 
 def first_difference(was: Any, now: Any, name: str) -> tuple[str, Any, Any] | None:
