@@ -22,11 +22,12 @@ using namespace bothways;
 
 // Relative to the largest hidden state. int8 has a wider tolerance: values near the middle of two codes may
 // round differently, and attention scores are in int8 only on machines with dot4.
-constexpr float fp32_tolerance = 1e-5f, int8_tolerance = 1e-1f;
+constexpr float fp32_tolerance = 1e-5f, int8_tolerance = 0.15f;
 
 struct Variant {
     const char* name;
     std::function<void(EncoderConfig&)> change;
+    float tolerance_of_int8 = int8_tolerance;
 };
 
 EncoderConfig plain_config() {
@@ -87,7 +88,9 @@ const std::vector<Variant>& variants() {
                  c.distance_rows.push_back(std::clamp(40 - bucket, 0, 79));
              }
          }},
-        {"experts", [](EncoderConfig& c) { c.num_experts = 5, c.experts_per_token = 2, c.expert_blocks = {1}; }},
+        // A token that is between two experts may go to either of them.
+        {"experts", [](EncoderConfig& c) { c.num_experts = 5, c.experts_per_token = 2, c.expert_blocks = {1}; },
+         0.4f},
         {"padding within sequences",
          [](EncoderConfig& c) { c.position_offset = 2, c.position_padding_token = 1; }},
         {"convolution",
@@ -265,7 +268,7 @@ bool check(const Variant& variant, Precision precision, const std::vector<const 
             same = same && (with_same_bits.empty() || actual == with_same_bits);
             with_same_bits = actual;
         }
-        const bool close = difference <= (fp32 ? fp32_tolerance : int8_tolerance);
+        const bool close = difference <= (fp32 ? fp32_tolerance : variant.tolerance_of_int8);
         std::printf("%-6s %-10s %-42s error %.1e %s%s\n", fp32 ? "fp32" : "int8", kernels->name,
                     variant.name, static_cast<double>(difference), close ? "ok" : "TOO LARGE",
                     same ? "" : ", BITS DIFFER");
