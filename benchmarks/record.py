@@ -72,7 +72,9 @@ def _processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     if not cpuinfo.exists():
         return platform.processor()
-    fields = dict(re.findall(r"^([^\t:]+)\t*: (.*)$", cpuinfo.read_text(), re.MULTILINE))
+    fields: dict[str, str] = dict(
+        re.findall(r"^([^\t:]+)\t*: (.*)$", cpuinfo.read_text(), re.MULTILINE)
+    )
     if "model name" not in fields:
         return platform.processor()
     if "cpu family" not in fields:

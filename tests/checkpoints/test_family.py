@@ -74,7 +74,7 @@ def test_irrelevant_fields_are_dropped_by_name(model_type: str) -> None:
         ({"is_decoder": True}, "is_decoder=True: decoders"),
         ({"add_cross_attention": True}, "add_cross_attention=True: cross-attention"),
         ({"pruned_heads": {"0": [1]}}, "pruned_heads={'0': [1]}: heads have been removed"),
-        ({"rope_scaling": {"type": "yarn", "factor": 2}}, "rope_scaling="),
+        ({"rope_scaling": {"rope_type": "spiral", "factor": 2}}, "'spiral'"),
         ({"quantization_config": {"bits": 4}}, "quantization_config={'bits': 4}: its weights are"),
         ({"auto_map": {"AutoModel": "modeling.Model"}}, "auto_map={'AutoModel': 'modeling.Model'}"),
         ({"auto_map": ["modeling.Model"]}, "never runs the code of a model folder"),

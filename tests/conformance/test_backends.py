@@ -77,6 +77,7 @@ POINTS: dict[str, EncoderConfig] = {
         rotary_factor=4.0,
         rotary_original_length=30,
         rotary_turns=(0.5, 3.0),
+        rotary_whole_pairs=False,
         rotary_magnitude=1.2,
         d_model=32,
     ),

@@ -27,7 +27,9 @@ def write_loader_files(out: Path, model: ModelBundle) -> list[str]:
     if not _write_tokenizer(out, model):
         model.copy_reader_files(out)
         if has_file(out / "bpe.codes"):
-            return ["a tokenizer.json: the vocabulary of fastBPE has none, bothways reads its files"]
+            return [
+                "a tokenizer.json: the vocabulary of fastBPE has none, bothways reads its files"
+            ]
         return []
     try:
         write_json(out / "config.json", config_for_graph(model))

@@ -53,14 +53,6 @@ __all__ = ["RUN_FILE", "RunFolder"]
 RUN_FILE = "training.json"
 _CHECKPOINTS = "checkpoints"
 _BEST = "best.safetensors"
-_ENCODER_DEFAULTS, _HEAD_DEFAULTS = (
-    {
-        field.name: list(field.default) if isinstance(field.default, tuple) else field.default
-        for field in dataclasses.fields(config)
-        if field.default is not dataclasses.MISSING
-    }
-    for config in (EncoderConfig, Head)
-)
 _LENGTHENED_AT = "lengthened_at"
 """In training.json, the steps after which the run was lengthened."""
 
@@ -264,18 +256,26 @@ def run_description(
 
 
 def upgrade_bound(bound: Any, now: Mapping[str, Any]) -> Any:
-    """The dependencies of a run of an earlier version with the fields of today.
+    """The dependencies of a run of an earlier version with the fields of encoder and head of today.
 
     Fields that the earlier version lacked have their defaults, which are what it did.
     now: the dependencies of the run as it would begin today.
     """
     if not isinstance(bound, dict) or not isinstance(bound.get("encoder"), dict):
         return bound
-    added = {name: value for name, value in _ENCODER_DEFAULTS.items() if name in now["encoder"]}
-    head = bound.get("head")
-    return bound | {
-        "encoder": added | upgrade_encoder_fields(bound["encoder"]),
-        "head": _HEAD_DEFAULTS | head if isinstance(head, dict) else head,
+    encoder = _defaults(EncoderConfig, now["encoder"]) | upgrade_encoder_fields(bound["encoder"])
+    upgraded = bound | {"encoder": encoder}
+    if isinstance(bound.get("head"), dict) and now["head"]:
+        upgraded["head"] = _defaults(Head, now["head"]) | bound["head"]
+    return upgraded
+
+
+def _defaults(kind: type[EncoderConfig | Head], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The defaults, as in JSON, of those fields of a dataclass that `now` has."""
+    return {
+        field.name: list(field.default) if isinstance(field.default, tuple) else field.default
+        for field in dataclasses.fields(kind)
+        if field.default is not dataclasses.MISSING and field.name in now
     }
 
 
