@@ -68,19 +68,19 @@ def merge_adapter(folder: Path, stored: StoredWeights, prefixes: Collection[str]
         return stored
     scaling = _scaling(folder / ADAPTER_CONFIG)
     updates = _read(file)
-    arrays, file_of = dict(stored.arrays), dict(stored.file_of)
+    merged: dict[str, np.ndarray] = {}
     for key in sorted(name.removesuffix(_A) for name in updates if name.endswith(_A)):
         a, b = updates.pop(key + _A), updates.pop(key + _B, None)
         if b is None:
             raise CheckpointError(f"{file}: weight {brief(key + _B)} is missing")
-        name = _find(key.removeprefix(_PREFIX) + ".weight", arrays.keys(), prefixes)
+        name = _find(key.removeprefix(_PREFIX) + ".weight", stored.arrays.keys(), prefixes)
         if name is None:
             raise CheckpointError(f"{file}: {brief(key)}: {stored.source} has no such weight")
-        arrays[name] = _merged(arrays[name], a, b, scaling, f"{file}: {brief(key)}")
-        file_of.pop(name)
+        weight = merged.get(name, stored.arrays[name])
+        merged[name] = _merged(weight, a, b, scaling, f"{file}: {brief(key)}")
     if updates:
         raise UnsupportedModel(f"{file}: weight {brief(min(updates))}: {_PLAIN}")
-    return StoredWeights(arrays, stored.source, file_of)
+    return stored.replacing(merged)
 
 
 def _scaling(file: Path) -> float:

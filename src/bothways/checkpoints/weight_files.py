@@ -51,6 +51,11 @@ class StoredWeights(NamedTuple):
     source: Path
     file_of: Mapping[str, Path]
 
+    def replacing(self, changed: Mapping[str, np.ndarray]) -> "StoredWeights":
+        """These weights with others in the place of some, which are then in no file."""
+        file_of = {name: file for name, file in self.file_of.items() if name not in changed}
+        return StoredWeights({**self.arrays, **changed}, self.source, file_of)
+
 
 @dataclasses.dataclass(frozen=True)
 class StoredTensor:

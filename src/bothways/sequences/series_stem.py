@@ -12,6 +12,7 @@ L positions and C channels of a series; P positions per patch; n patches; K kern
 """
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Self
@@ -117,12 +118,14 @@ class Stem:
 
     def apply(self, z_LC: np.ndarray) -> np.ndarray:
         """The vectors of a standardized series, (n, F)."""
-        x_nF: np.ndarray = (self.features(z_LC) - np.array(self.mean)) / np.array(self.std)
+        mean_F, std_F = self._scales
+        x_nF: np.ndarray = (self.features(z_LC) - mean_F) / std_F
         return x_nF
 
     def values(self, x_nF: np.ndarray) -> np.ndarray:
         """The inverse of `apply`: the standardized series (L, C) of its vectors."""
-        features_nF = x_nF * np.array(self.std) + np.array(self.mean)
+        mean_F, std_F = self._scales
+        features_nF = x_nF * std_F + mean_F
         size = self.patch * self.channels
         filled = round(float(features_nF[-1, 3 * size]) * self.patch)
         z_LC: np.ndarray = features_nF[:, :size].reshape(-1, self.channels)
@@ -166,6 +169,11 @@ class Stem:
                 raise ValueError(f"{name}: expected finite numbers")
             scales.append(tuple(float(value) for value in values))
         return dataclasses.replace(stem, mean=scales[0], std=scales[1])
+
+    @functools.cached_property
+    def _scales(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of the features, (F,) each."""
+        return np.array(self.mean), np.array(self.std)
 
     def _patches(self, x_LF: np.ndarray, *, repeat_last: bool = True) -> np.ndarray:
         """The patches of an array, (n, P, F), the last one filled up with its last row or zeros."""

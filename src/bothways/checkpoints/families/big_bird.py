@@ -70,12 +70,14 @@ def fold_positions(values: Mapping[str, Any], stored: StoredWeights) -> StoredWe
             '"original_full" in config.json, attention is full at all lengths'
         )
     )
-    arrays, file_of = dict(stored.arrays), dict(stored.file_of)
-    for name in (prefix + _POSITIONS for prefix in _PREFIXES):
-        if name in arrays and arrays[name].shape[:1] == (max_positions,):
-            arrays[name] = arrays[name][:longest]
-            file_of.pop(name, None)
-    return StoredWeights(arrays, stored.source, file_of)
+    names = {prefix + _POSITIONS for prefix in _PREFIXES}
+    return stored.replacing(
+        {
+            name: array[:longest]
+            for name, array in stored.arrays.items()
+            if name in names and array.shape[:1] == (max_positions,)
+        }
+    )
 
 
 def logits_of_classes(

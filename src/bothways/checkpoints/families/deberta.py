@@ -156,10 +156,9 @@ def rearranged(
     stored: StoredWeights, ending: str, rearrange: Callable[[np.ndarray], np.ndarray]
 ) -> StoredWeights:
     """The weights with those rearranged whose names end so; they are in no file as they are."""
-    keys = [key for key in stored.arrays if key.endswith(ending)]
-    arrays = stored.arrays | {key: rearrange(stored.arrays[key]) for key in keys}
-    file_of = {key: file for key, file in stored.file_of.items() if key not in keys}
-    return StoredWeights(arrays, stored.source, file_of)
+    return stored.replacing(
+        {key: rearrange(array) for key, array in stored.arrays.items() if key.endswith(ending)}
+    )
 
 
 def unfold_convolution(

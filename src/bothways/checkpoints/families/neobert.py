@@ -54,14 +54,13 @@ def write_sizes(config: EncoderConfig) -> dict[str, Any]:
 def fold_heads(values: Mapping[str, Any], stored: StoredWeights) -> StoredWeights:
     """Reorder the rows of fused matrices: all queries, all keys, all values, halves for pairs."""
     num_heads = values.get("num_attention_heads", 12)
-    fused = {name: array for name, array in stored.arrays.items() if name.endswith(_FUSED)}
-    reordered = {
-        name: array[_order(num_heads, array.shape[0] // (3 * num_heads))]
-        for name, array in fused.items()
-        if array.ndim == 2 and array.shape[0] % (6 * num_heads) == 0
-    }
-    file_of = {name: file for name, file in stored.file_of.items() if name not in reordered}
-    return StoredWeights({**stored.arrays, **reordered}, stored.source, file_of)
+    return stored.replacing(
+        {
+            name: array[_order(num_heads, array.shape[0] // (3 * num_heads))]
+            for name, array in stored.arrays.items()
+            if name.endswith(_FUSED) and array.ndim == 2 and array.shape[0] % (6 * num_heads) == 0
+        }
+    )
 
 
 def unfold_heads(config: EncoderConfig, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
