@@ -12,7 +12,7 @@ from bothways.checkpoints.model_bundle import ModelBundle
 from bothways.checkpoints.sentence_transformers_files import SettingsFiles
 from bothways.checkpoints.weight_files import read_weights, write_safetensors
 from bothways.errors import CheckpointError
-from bothways.io.json_files import brief, read_object, write_json
+from bothways.io.json_files import brief, is_number, read_object, write_json
 
 __all__ = ["LAYER_WEIGHTS", "check_layer_weights", "with_layer_weights", "write_layer_weights"]
 
@@ -72,7 +72,7 @@ def check_layer_weights(weights: Sequence[Any], num_layers: int, file: str) -> t
     Raises:
         CheckpointError: if they are not as many numbers, or their sum is 0.
     """
-    are_numbers = all(isinstance(w, int | float) and not isinstance(w, bool) for w in weights)
+    are_numbers = all(map(is_number, weights))
     if (
         not are_numbers
         or len(weights) != num_layers + 1

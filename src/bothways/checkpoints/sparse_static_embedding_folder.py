@@ -15,7 +15,7 @@ from bothways.checkpoints.sentence_transformers_files import SettingsFiles
 from bothways.checkpoints.static_embedding_folder import TABLE, table_of_tokens
 from bothways.checkpoints.weight_files import inside, read_weights, write_safetensors
 from bothways.errors import CheckpointError, UnsupportedModel
-from bothways.io.json_files import brief, read_object, read_optional_object, write_json
+from bothways.io.json_files import brief, is_number, read_object, read_optional_object, write_json
 from bothways.model.terms import TermWeighting
 
 __all__ = [
@@ -100,7 +100,7 @@ def _of_json(file: Path, folder: Path) -> np.ndarray:
     weight = np.zeros(tokenizer.get_vocab_size(), np.float32)
     for token, value in read_object(file).items():
         index = tokenizer.token_to_id(token)
-        if index is None or isinstance(value, bool) or not isinstance(value, int | float):
+        if index is None or not is_number(value):
             raise CheckpointError(
                 f"{file}: {brief(token)}: {brief(value)}: expected a token of the vocabulary, and "
                 "a number"

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from bothways.errors import CheckpointError
 from bothways.io.wrong_content import wrong_content
@@ -19,6 +19,7 @@ __all__ = [
     "MAX_TEXT_BYTES",
     "brief",
     "has_file",
+    "is_number",
     "read_bytes",
     "read_json",
     "read_object",
@@ -144,6 +145,11 @@ def write_json(path: Path, value: Mapping[str, Any] | list[Any]) -> None:
     """Write `value` with indentation and sorted keys, so that equal values give equal bytes."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value is a number of JSON: an int or a float, and no bool."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def brief(value: Any) -> str:

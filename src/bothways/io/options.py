@@ -27,7 +27,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from bothways.errors import ConfigError
-from bothways.io.json_files import brief
+from bothways.io.json_files import brief, is_number
 
 __all__ = ["Option", "OptionField", "check_options", "from_table", "options_of", "read_toml"]
 
@@ -198,8 +198,7 @@ def _check(name: str, value: Any, field: OptionField) -> None:
     if not any(_is_instance(value, type_) for type_ in types):
         expected = " or ".join(map(_describe_type, types))
         raise ConfigError(f"{name}={brief(value)}: expected {expected}")
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and not field.option.accepts(value):
+    if is_number(value) and not field.option.accepts(value):
         raise ConfigError(f"{name}={value!r}: expected {field.option.bounds}")
 
 
@@ -213,7 +212,7 @@ def _is_instance(value: Any, annotation: Any) -> bool:
     if get_origin(annotation) is Literal:
         return isinstance(value, str) and value in get_args(annotation)
     if annotation is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return is_number(value)
     return type(value) is annotation
 
 

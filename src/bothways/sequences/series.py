@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from bothways.errors import CheckpointError, InputError
-from bothways.io.json_files import read_object
+from bothways.io.json_files import is_number, read_object
 from bothways.sequences.reader import Description, Tokenized, hint_for, type_name
 from bothways.sequences.series_stem import Stem
 
@@ -52,7 +52,7 @@ class Series:
             )
         for field, values in (("mean", self.mean), ("std", self.std)):
             for channel, value in enumerate(values):
-                if isinstance(value, bool) or not isinstance(value, int | float):
+                if not is_number(value):
                     raise InputError(f"{field}[{channel}] is {type_name(value)}; expected a number")
                 finite = abs(value) <= sys.float_info.max  # also for an int of hundreds of digits
                 if not finite or (field == "std" and value <= 0):

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from bothways.io.json_files import is_number
+
 __all__ = ["Kernel", "Stem"]
 
 _SIZE, _THREES = 9, 3
@@ -165,7 +167,7 @@ class Stem:
             values = fields[name]
             if not isinstance(values, list) or len(values) != stem.width:
                 raise ValueError(f"{name}: expected {stem.width} numbers")
-            if not all(_is_number(value) and (name == "mean" or value > 0) for value in values):
+            if not all(_is_finite(value) and (name == "mean" or value > 0) for value in values):
                 raise ValueError(f"{name}: expected finite numbers")
             scales.append(tuple(float(value) for value in values))
         return dataclasses.replace(stem, mean=scales[0], std=scales[1])
@@ -197,13 +199,12 @@ def _read_kernel(fields: Any, num_channels: int) -> Kernel:
             raise ValueError(expected)
         if not all(type(number) is int and 0 <= number < limit for number in numbers):
             raise ValueError(expected)
-    if type(dilation) is not int or not 1 <= dilation <= _LARGEST or not _is_number(bias):
+    if type(dilation) is not int or not 1 <= dilation <= _LARGEST or not _is_finite(bias):
         raise ValueError(expected)
     if len(taps) != _THREES:
         raise ValueError(expected)
     return Kernel(tuple(taps), dilation, tuple(channels), float(bias))
 
 
-def _is_number(value: Any) -> bool:
-    is_real = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_real and abs(value) <= float(np.finfo(np.float64).max)
+def _is_finite(value: Any) -> bool:
+    return is_number(value) and abs(value) <= float(np.finfo(np.float64).max)
