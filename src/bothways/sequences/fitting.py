@@ -48,6 +48,21 @@ class FittedSequence:
         return np.arange(len(self.tokenized))
 
     @property
+    def content_positions(self) -> np.ndarray:
+        """The merged positions that hold no special token, int64 (N,)."""
+        tokenized, places = self.tokenized, self.positions
+        is_content = (places >= tokenized.prefix) & (places < len(tokenized) - tokenized.suffix)
+        if tokenized.first is not None:
+            middle = tokenized.prefix + tokenized.first
+            is_content &= (places < middle) | (places >= middle + tokenized.middle)
+        return np.flatnonzero(is_content)
+
+    @property
+    def content(self) -> np.ndarray:
+        """The ids (N,) or vectors (N, C) of the content positions."""
+        return self.tokenized.values[self.positions[self.content_positions]]
+
+    @property
     def num_tokens(self) -> int:
         """The number of merged vectors."""
         return len(self.windows[0]) if len(self.windows) == 1 else len(self.tokenized)

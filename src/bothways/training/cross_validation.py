@@ -17,6 +17,7 @@ from bothways.training.data.training_data import SplitExamples, TrainingData
 from bothways.training.distributed.processes import Workers
 from bothways.training.engine.loop import fit
 from bothways.training.engine.start_options import StartOptions
+from bothways.training.ngrams.term import choose_ngram_term
 from bothways.training.plan import TrainingPlan
 from bothways.training.preparation import PreparedRun, prepare_on
 from bothways.training.report.held_out import evaluate_held_out
@@ -115,9 +116,19 @@ def _run_fold(
         from_scratch=prepared.start.from_scratch,
         options=StartOptions(validate_first=trains_head),
     )
+    objective = prepared.objective
+    if plan.objective.ngrams is not False:
+        objective = choose_ngram_term(
+            prepared.model,
+            objective,
+            prepared.examples.train,
+            validation,
+            result.settings,
+            workers,
+        )
     evaluated = evaluate_held_out(
         prepared.model,
-        prepared.objective,
+        objective,
         test,
         result.settings,
         workers,
@@ -125,7 +136,7 @@ def _run_fold(
         chose_weights=False,
         read_texts=dict,
     )
-    head = prepared.objective.head
+    head = objective.head
     if evaluated is None or head is None:
         return None
     examples = SplitExamples(prepared.examples.train, test, prepared.examples.losses)

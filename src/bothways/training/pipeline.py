@@ -16,6 +16,7 @@ from bothways.training.data.source import Stage, hidden_stage
 from bothways.training.distributed.processes import Workers, join_workers
 from bothways.training.engine.loop import TrainingResult, fit
 from bothways.training.engine.start_options import StartOptions
+from bothways.training.ngrams.term import choose_ngram_term
 from bothways.training.plan import TrainingPlan
 from bothways.training.preparation import Notify, PreparedRun, prepare
 from bothways.training.report import write_report
@@ -123,6 +124,9 @@ def train(
                 validate_first=trains_head,
             ),
         )
+        if plan.objective.ngrams is not False:
+            with open_stage("fitting a linear model of n-grams"):
+                run = _with_ngram_term(run, result.settings, workers, RunFolder(out))
         held_out = evaluate_held_out(
             run.model,
             run.objective,
@@ -158,6 +162,23 @@ def train(
         metrics=None if held_out is None else held_out.metrics,
         comparison=cross_validation or comparison,
     )
+
+
+def _with_ngram_term(
+    run: PreparedRun, settings: ResolvedSettings, workers: Workers, folder: RunFolder
+) -> PreparedRun:
+    """The run with an n-gram term in its head and in the model of the folder, if rows gain from it.
+
+    The best weights in `checkpoints` stay without it, so that a run that is resumed ends alike.
+    """
+    train, validation = run.examples.train, run.examples.validation
+    objective = choose_ngram_term(run.model, run.objective, train, validation, settings, workers)
+    if objective is run.objective:
+        return run
+    workers.run_on_main(
+        lambda: folder.save_model(folder.load_best_weights(), objective, run.start.folder)
+    )
+    return dataclasses.replace(run, objective=objective)
 
 
 def _describe_truncation(plan: TrainingPlan, run: PreparedRun) -> str | None:

@@ -23,14 +23,13 @@ from bothways.inference.session import Session
 from bothways.io.short_repr import ShortRepr
 from bothways.sequences import (
     NO_POSITION,
-    FittedSequence,
     SequenceReader,
     WordSequence,
     first_token_positions,
     join_words,
 )
 
-__all__ = ["TokenTags", "content_positions", "tag", "token_tags"]
+__all__ = ["TokenTags", "tag", "token_tags"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -87,16 +86,6 @@ def tag(
     return tags[0] if single else [tags[i] for i in range(len(rows))]
 
 
-def content_positions(fitted: FittedSequence) -> np.ndarray:
-    """Positions of the merged sequence that hold no special token, int64 (N,)."""
-    tokenized, places = fitted.tokenized, fitted.positions
-    is_content = (places >= tokenized.prefix) & (places < len(tokenized) - tokenized.suffix)
-    if tokenized.first is not None:
-        middle = tokenized.prefix + tokenized.first
-        is_content &= (places < middle) | (places >= middle + tokenized.middle)
-    return np.flatnonzero(is_content)
-
-
 def token_tags(run: HeadRun, index: int, x_LD: np.ndarray) -> TokenTags:
     """The label of each token of a sequence of the run, from its last hidden states (L, D).
 
@@ -104,7 +93,7 @@ def token_tags(run: HeadRun, index: int, x_LD: np.ndarray) -> TokenTags:
         InputError: naming the sequence, if an output is not finite.
     """
     fitted = run.fitted[index]
-    position_N = content_positions(fitted)
+    position_N = fitted.content_positions
     labels, share_NC = _labels(run, index, x_LD, position_N)
     tokens, offsets = fitted.tokens, fitted.offsets
     return TokenTags(

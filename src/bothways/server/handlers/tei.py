@@ -8,7 +8,6 @@ import numpy as np
 
 import bothways
 from bothways.inference.options import VectorOptions
-from bothways.inference.predict.tag import content_positions
 from bothways.sequences import FittedSequence
 from bothways.server import operations, predictions
 from bothways.server.api.tei import (
@@ -212,7 +211,7 @@ def _tokens(fitted: FittedSequence, *, special: bool) -> list[SimpleToken]:
             HTTPStatus.BAD_REQUEST, "unsupported_task", "this model reads series, without tokens"
         )
     is_special = np.ones(len(tokenized), dtype=bool)
-    is_special[content_positions(fitted)] = False
+    is_special[fitted.content_positions] = False
     spans = [None] * len(tokenized) if tokenized.offsets is None else tokenized.offsets.tolist()
     rows = zip(tokenized.values.tolist(), tokenized.tokens, spans, is_special.tolist(), strict=True)
     return [

@@ -11,7 +11,7 @@ import numpy as np
 from bothways.sequences import window_shares
 from bothways.training.data.dataset import Example
 
-__all__ = ["WindowMerge", "merge_windows", "whole_values"]
+__all__ = ["WindowMerge", "content_values", "merge_windows", "whole_values"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,6 +54,13 @@ def whole_values(example: Example) -> np.ndarray:
     for (positions, _), window in zip(_windows(example), example.sequences, strict=True):
         whole[positions] = window.values
     return whole
+
+
+def content_values(example: Example) -> np.ndarray:
+    """The ids or values of an example's whole sequence, without its special tokens."""
+    values, first = whole_values(example), example.sequences[0]
+    suffix = len(first.values) - first.content.stop
+    return values[first.content.start : len(values) - suffix]
 
 
 def _windows(example: Example) -> list[tuple[np.ndarray, np.ndarray]]:

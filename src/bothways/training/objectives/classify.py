@@ -12,15 +12,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from bothways.model.heads import Head
+from bothways.model.weights import Weights
 from bothways.training.data.dataset import Example
 from bothways.training.data.windows import merge_windows
 from bothways.training.model import Batch, TrainedModel
-from bothways.training.objectives.arrays import (
-    at_least_float32,
-    pack_windows,
-    stack_targets,
-    to_array,
-)
+from bothways.training.objectives.arrays import pack_windows, stack_targets, to_array
 from bothways.training.objectives.cross_entropy import (
     check_smoothing,
     check_weights,
@@ -33,6 +29,7 @@ from bothways.training.objectives.metrics import (
     confusion_matrix,
     label_counts,
 )
+from bothways.training.objectives.ngrams import FittedNgrams, head_outputs, with_ngram_targets
 from bothways.training.objectives.objective import Evaluation, Monitor, Objective, PreparedBatch
 
 __all__ = ["Classify", "ClassifyMany", "balanced_positive_weights", "balanced_weights"]
@@ -44,6 +41,7 @@ class Classify(Objective):
 
     class_weights: the weight of each class in the loss, float (K,); None for 1 each.
     label_smoothing: the fraction of the target spread evenly over all labels.
+    ngrams: the n-gram term of the head; None for none.
 
     Raises:
         ConfigError: naming the field, its value and what was expected.
@@ -52,6 +50,7 @@ class Classify(Objective):
     head: Head
     class_weights: np.ndarray | None = None
     label_smoothing: float = 0.0
+    ngrams: FittedNgrams | None = None
 
     name = "classify"
     monitor = Monitor("accuracy", "higher")
@@ -69,7 +68,9 @@ class Classify(Objective):
             weight_B = self.class_weights.astype(np.float32)[label_B]
         return PreparedBatch(
             packed=pack_windows(examples),
-            targets={"labels": label_B, "weights": weight_B},
+            targets=with_ngram_targets(
+                {"labels": label_B, "weights": weight_B}, self.ngrams, examples
+            ),
             weight=float(weight_B.sum(dtype=np.float64)),
             places=[example.place for example in examples],
             merge=merge_windows(examples),
@@ -77,11 +78,11 @@ class Classify(Objective):
 
     def loss(self, model: TrainedModel, batch: Batch) -> Tensor:
         """Cross-entropy, weighted and summed over sequences."""
-        return self._loss_by_sequence(at_least_float32(model(batch)), batch).sum()
+        return self._loss_by_sequence(head_outputs(model, batch, self.ngrams), batch).sum()
 
     def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluation:
         """`probabilities` (B, K), `targets` (B,), and `loss` and `weights` (B,)."""
-        logit_BK = at_least_float32(model(batch))
+        logit_BK = head_outputs(model, batch, self.ngrams)
         return {
             "probabilities": to_array(torch.softmax(logit_BK, 1)),
             "targets": to_array(batch.targets["labels"]),
@@ -99,6 +100,10 @@ class Classify(Objective):
             "macro_f1": class_counts(confusion).macro_f1,
         }
 
+    def to_folder(self, weights: Weights) -> dict[str, np.ndarray]:
+        """Add the weights of the n-gram term."""
+        return dict(weights) | ({} if self.ngrams is None else dict(self.ngrams.arrays))
+
     def _loss_by_sequence(self, logit_BK: Tensor, batch: Batch) -> Tensor:
         loss_B = cross_entropy(logit_BK, batch.targets["labels"], self.label_smoothing)
         return loss_B * batch.targets["weights"]
@@ -110,6 +115,7 @@ class ClassifyMany(Objective):
 
     positive_weights: the weight of a present label relative to an absent one, float (K,); None for
         1 each.
+    ngrams: the n-gram term of the head; None for none.
 
     Raises:
         ConfigError: naming the field, its value and what was expected.
@@ -117,6 +123,7 @@ class ClassifyMany(Objective):
 
     head: Head
     positive_weights: np.ndarray | None = None
+    ngrams: FittedNgrams | None = None
 
     name = "classify"
     monitor = Monitor("micro_f1", "higher")
@@ -133,7 +140,9 @@ class ClassifyMany(Objective):
             weight_BK += label_BK * (self.positive_weights.astype(np.float32) - 1)
         return PreparedBatch(
             packed=pack_windows(examples),
-            targets={"labels": label_BK, "weights": weight_BK},
+            targets=with_ngram_targets(
+                {"labels": label_BK, "weights": weight_BK}, self.ngrams, examples
+            ),
             weight=float(weight_BK.sum(dtype=np.float64)),
             places=[example.place for example in examples],
             merge=merge_windows(examples),
@@ -141,11 +150,11 @@ class ClassifyMany(Objective):
 
     def loss(self, model: TrainedModel, batch: Batch) -> Tensor:
         """Binary cross-entropy of each label, weighted and summed over labels and sequences."""
-        return _binary_cross_entropy(at_least_float32(model(batch)), batch).sum()
+        return _binary_cross_entropy(head_outputs(model, batch, self.ngrams), batch).sum()
 
     def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluation:
         """`probabilities`, `targets`, `loss` and `weights`, each (B, K)."""
-        logit_BK = at_least_float32(model(batch))
+        logit_BK = head_outputs(model, batch, self.ngrams)
         return {
             "probabilities": to_array(torch.sigmoid(logit_BK)),
             "targets": to_array(batch.targets["labels"]),
@@ -163,6 +172,10 @@ class ClassifyMany(Objective):
             "micro_f1": counts.micro_f1,
             "macro_f1": counts.macro_f1,
         }
+
+    def to_folder(self, weights: Weights) -> dict[str, np.ndarray]:
+        """Add the weights of the n-gram term."""
+        return dict(weights) | ({} if self.ngrams is None else dict(self.ngrams.arrays))
 
 
 def balanced_weights(counts: np.ndarray) -> np.ndarray:

@@ -18,7 +18,6 @@ from bothways.training.data.dataset import Example
 from bothways.training.data.windows import merge_windows
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.arrays import (
-    at_least_float32,
     pack_windows,
     stack_targets,
     to_array,
@@ -28,6 +27,7 @@ from bothways.training.objectives.metrics import (
     r_squared,
     root_mean_squared_error,
 )
+from bothways.training.objectives.ngrams import FittedNgrams, head_outputs, with_ngram_targets
 from bothways.training.objectives.objective import Evaluation, Monitor, Objective, PreparedBatch
 
 __all__ = ["Regress"]
@@ -40,6 +40,7 @@ class Regress(Objective):
     mean, scale: of each value in the training data, float64 (V,).
     huber: the standardized error above which the loss is linear, to limit the effect of outliers
         (Huber 1964, "Robust estimation of a location parameter"); None for squared error.
+    ngrams: the n-gram term of the head, for standardized outputs; None for none.
 
     The trained folder's head predicts in the original units: its last layer includes mean and
     scale.
@@ -52,6 +53,7 @@ class Regress(Objective):
     mean: np.ndarray
     scale: np.ndarray
     huber: float | None = None
+    ngrams: FittedNgrams | None = None
 
     name = "regress"
     monitor = Monitor("loss", "lower")
@@ -81,7 +83,9 @@ class Regress(Objective):
         value_BV = (stack_targets(examples) - self.mean) / self.scale
         return PreparedBatch(
             packed=pack_windows(examples),
-            targets={"values": value_BV.astype(np.float32)},
+            targets=with_ngram_targets(
+                {"values": value_BV.astype(np.float32)}, self.ngrams, examples
+            ),
             weight=float(value_BV.size),
             places=[example.place for example in examples],
             merge=merge_windows(examples),
@@ -89,11 +93,13 @@ class Regress(Objective):
 
     def loss(self, model: TrainedModel, batch: Batch) -> Tensor:
         """Squared error or Huber loss, summed over values."""
-        return self._loss_by_value(at_least_float32(model(batch)), batch.targets["values"]).sum()
+        predicted_BV = head_outputs(model, batch, self.ngrams)
+        return self._loss_by_value(predicted_BV, batch.targets["values"]).sum()
 
     def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluation:
         """`predictions` and `targets` in the original units, float64, and `loss`; each (B, V)."""
-        predicted_BV, value_BV = at_least_float32(model(batch)), batch.targets["values"]
+        predicted_BV = head_outputs(model, batch, self.ngrams)
+        value_BV = batch.targets["values"]
         return {
             "predictions": to_array(predicted_BV) * self.scale + self.mean,
             "targets": to_array(value_BV) * self.scale + self.mean,
@@ -118,9 +124,17 @@ class Regress(Objective):
         return metrics
 
     def to_folder(self, weights: Weights) -> dict[str, np.ndarray]:
-        """Convert the last layer to the original units: scale W, scale b + mean."""
+        """Convert the last layer to the original units: scale W, scale b + mean.
+
+        The weights of the n-gram term are added in these units.
+        """
         weight, bias = (weights[name].astype(np.float64) for name in self._last)
-        return self._with_last(weights, weight * self.scale[:, None], bias * self.scale + self.mean)
+        converted = self._with_last(
+            weights, weight * self.scale[:, None], bias * self.scale + self.mean
+        )
+        if self.ngrams is not None:
+            converted |= self.ngrams.in_units(self.mean, self.scale).arrays
+        return converted
 
     def from_folder(self, weights: Weights) -> dict[str, np.ndarray]:
         """Convert the last layer, if it is among the weights, to standardized units."""

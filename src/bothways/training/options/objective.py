@@ -57,6 +57,14 @@ class ObjectiveOptions:
             group=_OBJECTIVE, advanced=True, unit="FRACTION", minimum=0, below=1,
         ),
     ] = None  # fmt: skip
+    ngrams: Annotated[
+        bool | None,
+        Option(
+            "classify, regress: add a linear model of n-grams to the outputs of the head, if "
+            "held-out rows gain from it (default: up to 20,000 rows of text or symbols).",
+            group=_OBJECTIVE, advanced=True, flags=("--ngrams/--no-ngrams",),
+        ),
+    ] = None  # fmt: skip
     huber: Annotated[
         float | None,
         Option(
@@ -185,6 +193,7 @@ _TASKS_OF_OPTION: Mapping[str, tuple[TrainingTask, ...]] = {
     "head_dropout": ("classify", "regress", "tag"),
     "class_weights": ("classify", "tag"),
     "label_smoothing": ("classify", "tag"),
+    "ngrams": ("classify", "regress"),
     "huber": ("regress",),
     "mask_rate": ("mlm",),
     "masked": ("mlm",),

@@ -188,13 +188,23 @@ class RunFolder:
     def save_best_weights(
         self, weights: Mapping[str, np.ndarray], objective: Objective, template: ModelBundle
     ) -> None:
-        """Write these weights as the model of the folder.
+        """Write these weights as the best so far, and as the model of the folder.
 
         Raises:
             DataFileError: if they cannot be written; the earlier model is left unchanged.
         """
         with atomic_file(self.checkpoints / _BEST) as hidden:
             write_safetensors(hidden, weights)
+        self.save_model(weights, objective, template)
+
+    def save_model(
+        self, weights: Mapping[str, np.ndarray], objective: Objective, template: ModelBundle
+    ) -> None:
+        """Write these weights as the model of the folder, but not as those to resume with.
+
+        Raises:
+            DataFileError: if they cannot be written; the earlier model is left unchanged.
+        """
         with atomic_files(self.path, last=SETTINGS_FILE) as hidden:
             with wrap_write_errors(self.path / WEIGHTS_FILE):
                 write_bothways(hidden, trained_model(weights, objective, template))

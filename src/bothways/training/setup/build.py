@@ -107,21 +107,26 @@ def build_model(objective: Objective, start: BaseModel, *, seed: int) -> Trained
 
 
 def has_head(start: BaseModel, head: Head) -> bool:
-    """Whether the model has this head, apart from its dropout, with weights."""
+    """Whether the model has this head, apart from dropout and n-gram term, with weights."""
     heads = start.folder.spec.heads
-    return any(dataclasses.replace(other, dropout=head.dropout) == head for other in heads)
+    return any(
+        dataclasses.replace(other, dropout=head.dropout, ngrams=head.ngrams) == head
+        for other in heads
+    )
 
 
 def _head(
     task: HeadTask, options: ObjectiveOptions, start: BaseModel, labels: tuple[str, ...]
 ) -> Head:
-    """The model's head if it has the same labels and pooling, otherwise a new one."""
+    """The model's head if it has the same labels and pooling, otherwise a new one.
+
+    Its n-gram term, if it has one, is left out: it is fitted to other rows.
+    """
     pooling = options.head_pooling
     for head in start.folder.spec.heads:
         if head.task == task and head.labels == labels and pooling in (None, head.pooling):
-            if options.head_dropout is None:
-                return head
-            return dataclasses.replace(head, dropout=options.head_dropout)
+            rate = head.dropout if options.head_dropout is None else options.head_dropout
+            return dataclasses.replace(head, dropout=rate, ngrams=None)
     return head_for(
         task,
         start.folder.config,

@@ -13,7 +13,7 @@ from bothways.installation import install_command
 from bothways.model.heads import Head
 from bothways.training.data.examples import PackedExamples, TargetForm
 from bothways.training.data.training_data import SplitExamples, TrainingData
-from bothways.training.data.windows import whole_values
+from bothways.training.data.windows import content_values, whole_values
 from bothways.training.objectives.objective import Evaluation
 from bothways.training.objectives.tag import mark_spans
 from bothways.training.simple_models.fitting import (
@@ -348,9 +348,7 @@ def _inputs(
 def _content(examples: PackedExamples, index: int) -> np.ndarray:
     """The ids or values of an example without special tokens; at least one position."""
     example = examples[index]
-    values, first = whole_values(example), example.sequences[0]
     if examples.stem is not None:  # simple models have features of their own
-        return examples.stem.values(values)
-    suffix = len(first.values) - first.content.stop
-    content = values[first.content.start : len(values) - suffix]
-    return content if len(content) else values
+        return examples.stem.values(whole_values(example))
+    content = content_values(example)
+    return content if len(content) else whole_values(example)

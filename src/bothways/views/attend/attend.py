@@ -14,7 +14,6 @@ from bothways.errors import InputError
 from bothways.inference.attention import require_layers
 from bothways.inference.inputs import as_inputs
 from bothways.inference.options import RunOptions
-from bothways.inference.predict.tag import content_positions
 from bothways.inference.selection import Selection, select_indices
 from bothways.inference.session import Session
 from bothways.sequences import FittedSequence, SeriesReader
@@ -201,7 +200,7 @@ def _split(
 def _added(fitted: FittedSequence) -> np.ndarray:
     """Whether each position holds a special token or belongs to the prompt, bool (L,)."""
     added = np.ones(fitted.num_tokens, dtype=bool)
-    added[content_positions(fitted)] = False
+    added[fitted.content_positions] = False
     tokenized = fitted.tokenized
     added[: tokenized.prefix + tokenized.prompt] = True
     return added

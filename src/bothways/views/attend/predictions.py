@@ -12,7 +12,7 @@ from bothways.errors import InputError
 from bothways.inference.options import RunOptions
 from bothways.inference.predict.fill_mask import mask_predictions
 from bothways.inference.predict.head_run import HeadRun
-from bothways.inference.predict.tag import content_positions, token_tags
+from bothways.inference.predict.tag import token_tags
 from bothways.inference.predict.vocabulary import mask_token_id
 from bothways.inference.session import Session
 from bothways.model.heads import HeadTask
@@ -83,7 +83,7 @@ def _of_sequence(run: HeadRun) -> Iterator[SequencePrediction]:
 def _tags(run: HeadRun) -> Iterator[TokenPrediction]:
     ((index, states_LD),) = run.last_hidden_states()
     tags = token_tags(run, index, states_LD)
-    positions = content_positions(run.fitted[index]).tolist()
+    positions = run.fitted[index].content_positions.tolist()
     for position, share_C in zip(positions, tags.probabilities, strict=True):
         best = np.argsort(-share_C, kind="stable")[:TOP_TAGS].tolist()
         yield TokenPrediction(

@@ -1,0 +1,159 @@
+"""Linear models of n-grams: fitted by L-BFGS, and chosen by cross-validation.
+
+n sequences of ids; F buckets, of which U occur in the training sequences; O outputs.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from bothways.model.heads import NgramTerm
+from bothways.reference.ngrams import NgramCounts, count_ngrams, ngram_features, ngram_outputs
+from bothways.training.data.examples import TargetForm
+from bothways.training.engine.step import backward
+from bothways.training.objectives.ngrams import FittedNgrams
+
+__all__ = ["OutputLoss", "fit_ngrams", "loss_of"]
+
+OutputLoss = Callable[[Tensor, Tensor], Tensor]
+"""The loss of outputs (n, O), summed over n targets."""
+
+_FOLDS = 3
+_ITERATIONS = 100
+_MAX_WEIGHTS = 2**22
+_LONGEST = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class _Recipe:
+    """A candidate. strength: of the L2 penalty on the weights."""
+
+    term: NgramTerm
+    strength: float
+
+
+def loss_of(form: TargetForm) -> OutputLoss:
+    """The loss that suits targets of this form: class, labels or values."""
+    match form:
+        case "class":
+            return lambda output, target: functional.cross_entropy(output, target, reduction="sum")
+        case "labels":
+            return lambda output, target: functional.binary_cross_entropy_with_logits(
+                output, target, reduction="sum"
+            )
+        case "values":
+            return lambda output, target: functional.mse_loss(output, target, reduction="sum") / 2
+    raise ValueError(f"no loss for targets of form {form}")
+
+
+def fit_ngrams(
+    sequences: Sequence[np.ndarray],
+    target: np.ndarray,
+    form: TargetForm,
+    num_outputs: int,
+    *,
+    seed: int,
+) -> FittedNgrams:
+    """Choose features and penalty by cross-validation, and fit the model to all sequences.
+
+    target: classes, int64 (n,); labels, 0 or 1 (n, O); or standardized values (n, O).
+    """
+    loss = loss_of(form)
+    targets = torch.from_numpy(np.ascontiguousarray(target))
+    targets = targets if form == "class" else targets.double()
+    same_length = len({len(ids) for ids in sequences}) == 1
+    recipes = _recipes(form, num_outputs, same_length=same_length)
+    fold_n = np.random.default_rng(seed).permutation(len(sequences)) % _FOLDS
+    best, best_loss = recipes[0], math.inf
+    counts_of = {each.term: count_ngrams(sequences, each.term) for each in recipes}
+    for recipe in recipes:
+        counts, total = counts_of[recipe.term], 0.0
+        for fold in range(_FOLDS):
+            inside, outside = np.flatnonzero(fold_n != fold), np.flatnonzero(fold_n == fold)
+            model = _fit(_rows(counts, inside), targets[inside], recipe, loss, num_outputs)
+            predicted = ngram_outputs(_rows(counts, outside), model.arrays, model.term)
+            total += float(loss(torch.from_numpy(predicted), targets[outside]))
+        if total < best_loss:
+            best, best_loss = recipe, total
+    return _fit(counts_of[best.term], targets, best, loss, num_outputs)
+
+
+def _recipes(form: TargetForm, num_outputs: int, *, same_length: bool) -> list[_Recipe]:
+    """The candidates: those of `simple_models.candidates`, as far as they are linear."""
+    buckets = 2**15
+    while buckets * num_outputs > _MAX_WEIGHTS and buckets > 2**8:
+        buckets //= 2
+    is_value = form == "values"
+    counts = NgramTerm(
+        features="counts",
+        longest=_LONGEST,
+        buckets=buckets,
+        normalized=not is_value,
+        layers_scale=0.0,
+    )
+    recipes = [_Recipe(counts, strength) for strength in ((1.0, 30.0) if is_value else (0.1, 1.0))]
+    if same_length:
+        places = dataclasses.replace(counts, features="positions", longest=1, normalized=False)
+        recipes += [_Recipe(places, each) for each in (0.5, 5.0)]
+    return recipes
+
+
+def _fit(
+    counts: NgramCounts, target: Tensor, recipe: _Recipe, loss: OutputLoss, num_outputs: int
+) -> FittedNgrams:
+    """Fit a linear model with a penalty of strength / 2 ‖W‖²."""
+    term, num_rows = recipe.term, len(counts.starts) - 1
+    idf_F = _idf(counts, term)
+    used_U = np.flatnonzero(idf_F)
+    column_E = np.searchsorted(used_U, counts.buckets)
+    features = torch.sparse_csr_tensor(
+        torch.from_numpy(counts.starts),
+        torch.from_numpy(column_E),
+        torch.from_numpy(ngram_features(counts, idf_F, term)),
+        (num_rows, len(used_U)),
+    )
+    weight_UO = torch.zeros(len(used_U), num_outputs, dtype=torch.float64, requires_grad=True)
+    bias_O = torch.zeros(num_outputs, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [weight_UO, bias_O], max_iter=_ITERATIONS, line_search_fn="strong_wolfe",
+        tolerance_grad=1e-5, tolerance_change=1e-9,
+    )  # fmt: skip
+
+    def evaluate() -> Tensor:
+        optimizer.zero_grad()
+        total = loss(torch.sparse.mm(features, weight_UO) + bias_O, target)
+        total = total + recipe.strength / 2 * (weight_UO**2).sum()
+        backward(total)
+        return total
+
+    optimizer.step(evaluate)  # type: ignore[no-untyped-call]
+    weight_OF = np.zeros((num_outputs, term.buckets), np.float32)
+    weight_OF[:, used_U] = weight_UO.detach().numpy().T
+    bias = bias_O.detach().numpy().astype(np.float32)
+    return FittedNgrams(term, dict(zip(term.names, (weight_OF, bias, idf_F), strict=True)))
+
+
+def _idf(counts: NgramCounts, term: NgramTerm) -> np.ndarray:
+    """log((1 + n) / (1 + sequences with the bucket)) + 1, and 0 for buckets without any.
+
+    Spärck Jones 1972, "A statistical interpretation of term specificity and its application in
+    retrieval", smoothed as in scikit-learn's `TfidfTransformer`; 1 where features keep their scale.
+    """
+    frequency_F = np.bincount(counts.buckets, minlength=term.buckets)
+    idf_F = np.ones(term.buckets)
+    if term.normalized:
+        idf_F = np.log(len(counts.starts) / (1 + frequency_F)) + 1
+    return np.where(frequency_F > 0, idf_F, 0.0).astype(np.float32)
+
+
+def _rows(counts: NgramCounts, rows: np.ndarray) -> NgramCounts:
+    """The counts of some of the sequences."""
+    lengths = np.diff(counts.starts)[rows]
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    entry_E = np.repeat(counts.starts[rows] - starts[:-1], lengths) + np.arange(starts[-1])
+    return NgramCounts(starts, counts.buckets[entry_E], counts.counts[entry_E])
