@@ -117,15 +117,17 @@ def _run_fold(
         options=StartOptions(validate_first=trains_head),
     )
     objective = prepared.objective
-    if plan.objective.ngrams is not False:
-        objective = choose_ngram_term(
+    if prepared.tries_ngrams(plan):
+        choice = choose_ngram_term(
             prepared.model,
             objective,
             prepared.examples.train,
             validation,
             result.settings,
             workers,
+            refit=True,
         )
+        objective = objective if choice is None else choice.saved
     evaluated = evaluate_held_out(
         prepared.model,
         objective,

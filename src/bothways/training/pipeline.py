@@ -96,6 +96,7 @@ def train(
         run = prepare(plan, existing, Path(scratch), workers, notify, open_stage)
         if plan.settings.folds is not None:
             check_folds(run.data, plan.settings.folds, seed=plan.settings.seed)
+        tries_ngrams = run.tries_ngrams(plan)
         truncation = _describe_truncation(plan, run)
         if workers.is_main:
             run.examples.losses.warn(
@@ -124,9 +125,9 @@ def train(
                 validate_first=trains_head,
             ),
         )
-        if plan.objective.ngrams is not False:
+        if tries_ngrams:
             with open_stage("fitting a linear model of n-grams"):
-                run = _with_ngram_term(run, result.settings, workers, RunFolder(out))
+                run = _with_ngram_term(plan, run, result.settings, workers, RunFolder(out))
         held_out = evaluate_held_out(
             run.model,
             run.objective,
@@ -165,20 +166,35 @@ def train(
 
 
 def _with_ngram_term(
-    run: PreparedRun, settings: ResolvedSettings, workers: Workers, folder: RunFolder
+    plan: TrainingPlan,
+    run: PreparedRun,
+    settings: ResolvedSettings,
+    workers: Workers,
+    folder: RunFolder,
 ) -> PreparedRun:
     """The run with an n-gram term in its head and in the model of the folder, if rows gain from it.
 
     The best weights in `checkpoints` stay without it, so that a run that is resumed ends alike.
+    Rows of a validation file stay apart from what the folder has learned from.
     """
-    train, validation = run.examples.train, run.examples.validation
-    objective = choose_ngram_term(run.model, run.objective, train, validation, settings, workers)
-    if objective is run.objective:
+    held_out = run.examples.validation
+    if held_out is None:
+        return run
+    choice = choose_ngram_term(
+        run.model,
+        run.objective,
+        run.examples.train,
+        held_out,
+        settings,
+        workers,
+        refit=not plan.data.validation,
+    )
+    if choice is None:
         return run
     workers.run_on_main(
-        lambda: folder.save_model(folder.load_best_weights(), objective, run.start.folder)
+        lambda: folder.save_model(folder.load_best_weights(), choice.saved, run.start.folder)
     )
-    return dataclasses.replace(run, objective=objective)
+    return dataclasses.replace(run, objective=choice.evaluated)
 
 
 def _describe_truncation(plan: TrainingPlan, run: PreparedRun) -> str | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bothways.checkpoints import resolve
 from bothways.checkpoints.reader_files import READER_FILES
+from bothways.errors import ConfigError
 from bothways.training.data.dataset import Dataset
 from bothways.training.data.source import Stage
 from bothways.training.data.training_data import SplitExamples, TrainingData
@@ -14,6 +15,7 @@ from bothways.training.distributed.processes import Workers
 from bothways.training.engine.head_first import train_head
 from bothways.training.engine.run_settings import resolve_run_settings
 from bothways.training.model import TrainedModel
+from bothways.training.ngrams.term import MAX_ROWS, obstacle
 from bothways.training.objectives.objective import Objective
 from bothways.training.objectives.pairs import PairObjective
 from bothways.training.plan import TrainingPlan
@@ -52,6 +54,20 @@ class PreparedRun:
         if self.start.from_scratch or not settings.head_first or settings.frozen:
             return False
         return head is not None and bool(head.labels) and not has_head(self.start, head)
+
+    def tries_ngrams(self, plan: TrainingPlan) -> bool:
+        """Whether the head of the trained model may get an n-gram term.
+
+        Raises:
+            ConfigError: if the plan asks for one, and the model cannot have it.
+        """
+        asked, train = plan.objective.ngrams, self.examples.train
+        if asked is False:
+            return False
+        why_not = obstacle(self.objective, train, self.examples.validation, plan.settings)
+        if asked and why_not:
+            raise ConfigError(f"ngrams: {why_not}")
+        return why_not is None and (asked is True or len(train) <= MAX_ROWS)
 
     def train_head(self, settings: TrainingSettings, workers: Workers, folder: Path) -> None:
         """Train the head on the frozen encoder; every process calls this.

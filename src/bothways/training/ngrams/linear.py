@@ -4,7 +4,6 @@ n sequences of ids; F buckets, of which U occur in the training sequences; O out
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -18,7 +17,7 @@ from bothways.training.data.examples import TargetForm
 from bothways.training.engine.step import backward
 from bothways.training.objectives.ngrams import FittedNgrams
 
-__all__ = ["OutputLoss", "fit_ngrams", "loss_of"]
+__all__ = ["OutputLoss", "Recipe", "choose_recipe", "fit_ngrams", "loss_of", "to_tensor"]
 
 OutputLoss = Callable[[Tensor, Tensor], Tensor]
 """The loss of outputs (n, O), summed over n targets."""
@@ -30,8 +29,8 @@ _LONGEST = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class _Recipe:
-    """A candidate. strength: of the L2 penalty on the weights."""
+class Recipe:
+    """Features, and the strength of the L2 penalty on their weights."""
 
     term: NgramTerm
     strength: float
@@ -51,39 +50,59 @@ def loss_of(form: TargetForm) -> OutputLoss:
     raise ValueError(f"no loss for targets of form {form}")
 
 
-def fit_ngrams(
+def choose_recipe(
     sequences: Sequence[np.ndarray],
     target: np.ndarray,
     form: TargetForm,
     num_outputs: int,
     *,
     seed: int,
-) -> FittedNgrams:
-    """Choose features and penalty by cross-validation, and fit the model to all sequences.
+) -> Recipe:
+    """Choose features and penalty by cross-validation.
 
     target: classes, int64 (n,); labels, 0 or 1 (n, O); or standardized values (n, O).
     """
-    loss = loss_of(form)
-    targets = torch.from_numpy(np.ascontiguousarray(target))
-    targets = targets if form == "class" else targets.double()
     same_length = len({len(ids) for ids in sequences}) == 1
     recipes = _recipes(form, num_outputs, same_length=same_length)
     fold_n = np.random.default_rng(seed).permutation(len(sequences)) % _FOLDS
-    best, best_loss = recipes[0], math.inf
     counts_of = {each.term: count_ngrams(sequences, each.term) for each in recipes}
-    for recipe in recipes:
-        counts, total = counts_of[recipe.term], 0.0
-        for fold in range(_FOLDS):
-            inside, outside = np.flatnonzero(fold_n != fold), np.flatnonzero(fold_n == fold)
-            model = _fit(_rows(counts, inside), targets[inside], recipe, loss, num_outputs)
-            predicted = ngram_outputs(_rows(counts, outside), model.arrays, model.term)
-            total += float(loss(torch.from_numpy(predicted), targets[outside]))
-        if total < best_loss:
-            best, best_loss = recipe, total
-    return _fit(counts_of[best.term], targets, best, loss, num_outputs)
+    losses = [
+        _loss_outside(counts_of[each.term], target, form, num_outputs, each, fold_n)
+        for each in recipes
+    ]
+    return recipes[int(np.argmin(losses))]
 
 
-def _recipes(form: TargetForm, num_outputs: int, *, same_length: bool) -> list[_Recipe]:
+def fit_ngrams(
+    sequences: Sequence[np.ndarray],
+    target: np.ndarray,
+    form: TargetForm,
+    num_outputs: int,
+    recipe: Recipe,
+) -> FittedNgrams:
+    """Fit the linear model of a recipe; arguments as in `choose_recipe`."""
+    return _fit(count_ngrams(sequences, recipe.term), target, form, num_outputs, recipe)
+
+
+def _loss_outside(
+    counts: NgramCounts,
+    target: np.ndarray,
+    form: TargetForm,
+    num_outputs: int,
+    recipe: Recipe,
+    fold_n: np.ndarray,
+) -> float:
+    """The loss of each fold by a model of the other folds, summed."""
+    total = 0.0
+    for fold in range(_FOLDS):
+        inside, outside = np.flatnonzero(fold_n != fold), np.flatnonzero(fold_n == fold)
+        fitted = _fit(_rows(counts, inside), target[inside], form, num_outputs, recipe)
+        output = ngram_outputs(_rows(counts, outside), fitted.arrays, fitted.term)
+        total += float(loss_of(form)(torch.from_numpy(output), to_tensor(target[outside], form)))
+    return total
+
+
+def _recipes(form: TargetForm, num_outputs: int, *, same_length: bool) -> list[Recipe]:
     """The candidates: those of `simple_models.candidates`, as far as they are linear."""
     buckets = 2**15
     while buckets * num_outputs > _MAX_WEIGHTS and buckets > 2**8:
@@ -96,27 +115,28 @@ def _recipes(form: TargetForm, num_outputs: int, *, same_length: bool) -> list[_
         normalized=not is_value,
         layers_scale=0.0,
     )
-    recipes = [_Recipe(counts, strength) for strength in ((1.0, 30.0) if is_value else (0.1, 1.0))]
+    recipes = [Recipe(counts, strength) for strength in ((1.0, 30.0) if is_value else (0.1, 1.0))]
     if same_length:
         places = dataclasses.replace(counts, features="positions", longest=1, normalized=False)
-        recipes += [_Recipe(places, each) for each in (0.5, 5.0)]
+        recipes += [Recipe(places, each) for each in (0.5, 5.0)]
     return recipes
 
 
 def _fit(
-    counts: NgramCounts, target: Tensor, recipe: _Recipe, loss: OutputLoss, num_outputs: int
+    counts: NgramCounts,
+    target: np.ndarray,
+    form: TargetForm,
+    num_outputs: int,
+    recipe: Recipe,
 ) -> FittedNgrams:
     """Fit a linear model with a penalty of strength / 2 ‖W‖²."""
-    term, num_rows = recipe.term, len(counts.starts) - 1
+    loss, targets = loss_of(form), to_tensor(target, form)
+    term = recipe.term
     idf_F = _idf(counts, term)
     used_U = np.flatnonzero(idf_F)
-    column_E = np.searchsorted(used_U, counts.buckets)
-    features = torch.sparse_csr_tensor(
-        torch.from_numpy(counts.starts),
-        torch.from_numpy(column_E),
-        torch.from_numpy(ngram_features(counts, idf_F, term)),
-        (num_rows, len(used_U)),
-    )
+    column_E = torch.from_numpy(np.searchsorted(used_U, counts.buckets))
+    value_E = torch.from_numpy(ngram_features(counts, idf_F, term))
+    first_n = torch.from_numpy(counts.starts[:-1])
     weight_UO = torch.zeros(len(used_U), num_outputs, dtype=torch.float64, requires_grad=True)
     bias_O = torch.zeros(num_outputs, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS(
@@ -126,7 +146,10 @@ def _fit(
 
     def evaluate() -> Tensor:
         optimizer.zero_grad()
-        total = loss(torch.sparse.mm(features, weight_UO) + bias_O, target)
+        output_nO = bias_O + functional.embedding_bag(
+            column_E, weight_UO, first_n, mode="sum", per_sample_weights=value_E
+        )
+        total = loss(output_nO, targets)
         total = total + recipe.strength / 2 * (weight_UO**2).sum()
         backward(total)
         return total
@@ -136,6 +159,12 @@ def _fit(
     weight_OF[:, used_U] = weight_UO.detach().numpy().T
     bias = bias_O.detach().numpy().astype(np.float32)
     return FittedNgrams(term, dict(zip(term.names, (weight_OF, bias, idf_F), strict=True)))
+
+
+def to_tensor(target: np.ndarray, form: TargetForm) -> Tensor:
+    """Targets as the loss takes them: classes as int64, others as float64."""
+    targets = torch.from_numpy(np.ascontiguousarray(target))
+    return targets.long() if form == "class" else targets.double()
 
 
 def _idf(counts: NgramCounts, term: NgramTerm) -> np.ndarray:
