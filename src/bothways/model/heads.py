@@ -21,6 +21,7 @@ __all__ = [
     "HeadActivation",
     "HeadLayer",
     "HeadTask",
+    "NgramFeatures",
     "NgramTerm",
     "check_head",
     "head_layout",

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bothways.model.heads import NgramTerm
+from bothways.model.heads import NgramFeatures, NgramTerm
 from bothways.reference.ngrams import NgramCounts, count_ngrams, ngram_features, ngram_outputs
 from bothways.training.data.examples import TargetForm
 from bothways.training.engine.step import backward
@@ -25,7 +25,8 @@ OutputLoss = Callable[[Tensor, Tensor], Tensor]
 _FOLDS = 3
 _ITERATIONS = 100
 _MAX_WEIGHTS = 2**22
-_LONGEST = 4
+_LENGTHS = (1, 2, 4)
+"""Ids of the longest n-gram: words say most about texts, longer n-grams about symbols."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,23 +104,30 @@ def _loss_outside(
 
 
 def _recipes(form: TargetForm, num_outputs: int, *, same_length: bool) -> list[Recipe]:
-    """The candidates: those of `simple_models.candidates`, as far as they are linear."""
+    """The candidates, with penalties of the linear ones of `simple_models.candidates`."""
     buckets = 2**15
     while buckets * num_outputs > _MAX_WEIGHTS and buckets > 2**8:
         buckets //= 2
     is_value = form == "values"
-    counts = NgramTerm(
-        features="counts",
-        longest=_LONGEST,
+    recipes = [
+        Recipe(_term("counts", longest, buckets, normalized=not is_value), strength)
+        for longest in _LENGTHS
+        for strength in ((1.0, 30.0) if is_value else (0.1, 1.0))
+    ]
+    if same_length:
+        places = _term("positions", 1, buckets, normalized=False)
+        recipes += [Recipe(places, strength) for strength in (0.5, 5.0)]
+    return recipes
+
+
+def _term(features: NgramFeatures, longest: int, buckets: int, *, normalized: bool) -> NgramTerm:
+    return NgramTerm(
+        features=features,
+        longest=longest,
         buckets=buckets,
-        normalized=not is_value,
+        normalized=normalized,
         layers_scale=0.0,
     )
-    recipes = [Recipe(counts, strength) for strength in ((1.0, 30.0) if is_value else (0.1, 1.0))]
-    if same_length:
-        places = dataclasses.replace(counts, features="positions", longest=1, normalized=False)
-        recipes += [Recipe(places, each) for each in (0.5, 5.0)]
-    return recipes
 
 
 def _fit(
