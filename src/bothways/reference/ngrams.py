@@ -11,6 +11,7 @@ n sequences of ids, without special tokens; F buckets; E entries: the buckets th
 sequence, sequence by sequence and ascending; O outputs.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -22,6 +23,8 @@ __all__ = ["NgramCounts", "add_ngram_term", "count_ngrams", "ngram_features", "n
 
 _BASIS, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 """Of FNV-1a with 64 bits, here over ids instead of bytes."""
+_IDS_AT_A_TIME = 2**17
+"""How many ids are counted together, which bounds memory."""
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 """2^64 divided by the golden ratio: a product with it spreads a hash over its upper bits."""
 
@@ -45,28 +48,17 @@ class NgramCounts(NamedTuple):
 
 def count_ngrams(sequences: Sequence[np.ndarray], term: NgramTerm) -> NgramCounts:
     """Count the n-grams of sequences of ids, each int64 (L,)."""
-    lengths = np.array([len(ids) for ids in sequences], np.int64)
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    ids = np.concatenate([np.zeros(0, np.int64), *sequences]).astype(np.uint64)
-    row = np.repeat(np.arange(len(lengths)), lengths)
-    place = np.arange(len(ids)) - starts[row]
-    if term.features == "positions":
-        found = [(row, _hash([place.astype(np.uint64), ids]))]
-    else:
-        found = []
-        for size in range(1, term.longest + 1):
-            first = np.flatnonzero(place + size <= lengths[row])
-            found.append((row[first], _hash([ids[first + step] for step in range(size)])))
-    shift = np.uint64(64 - term.buckets.bit_length() + 1)
-    keys = np.concatenate(
-        [rows * term.buckets + (hashed >> shift).astype(np.int64) for rows, hashed in found]
-    )
-    keys, counts = np.unique(keys, return_counts=True)
-    entries = np.bincount(keys // term.buckets, minlength=len(lengths))
+    if not len(sequences):
+        return NgramCounts(np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    ends = np.cumsum([len(ids) for ids in sequences])
+    cuts = np.flatnonzero(np.diff(ends // _IDS_AT_A_TIME)) + 1
+    bounds = [0, *cuts.tolist(), len(sequences)]
+    parts = [_count(sequences[start:end], term) for start, end in itertools.pairwise(bounds)]
+    entries = np.concatenate([np.diff(part.starts) for part in parts])
     return NgramCounts(
         np.concatenate([[0], np.cumsum(entries)]),
-        keys % term.buckets,
-        counts.astype(np.float64),
+        np.concatenate([part.buckets for part in parts]),
+        np.concatenate([part.counts for part in parts]),
     )
 
 
@@ -100,6 +92,33 @@ def add_ngram_term(
     """The outputs of a head with an n-gram term, float64 (n, O), from those of its layers."""
     of_term_nO = ngram_outputs(count_ngrams(sequences, term), w, term)
     return np.asarray(term.layers_scale * output_nO.astype(np.float64) + of_term_nO)
+
+
+def _count(sequences: Sequence[np.ndarray], term: NgramTerm) -> NgramCounts:
+    """`count_ngrams` of a few sequences, at once."""
+    lengths = np.array([len(ids) for ids in sequences], np.int64)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    ids = np.concatenate(sequences).astype(np.uint64)
+    row = np.repeat(np.arange(len(lengths)), lengths)
+    place = np.arange(len(ids)) - starts[row]
+    if term.features == "positions":
+        found = [(row, _hash([place.astype(np.uint64), ids]))]
+    else:
+        found = []
+        for size in range(1, term.longest + 1):
+            first = np.flatnonzero(place + size <= lengths[row])
+            found.append((row[first], _hash([ids[first + step] for step in range(size)])))
+    shift = np.uint64(64 - term.buckets.bit_length() + 1)
+    keys = np.concatenate(
+        [rows * term.buckets + (hashed >> shift).astype(np.int64) for rows, hashed in found]
+    )
+    keys, counts = np.unique(keys, return_counts=True)
+    entries = np.bincount(keys // term.buckets, minlength=len(lengths))
+    return NgramCounts(
+        np.concatenate([[0], np.cumsum(entries)]),
+        keys % term.buckets,
+        counts.astype(np.float64),
+    )
 
 
 def _hash(parts: Sequence[np.ndarray]) -> np.ndarray:

@@ -153,7 +153,7 @@ def train(
                 settings=result.settings.to_dict(),
                 events=read_events(out / METRICS_FILE),
                 comparison=cross_validation or comparison,
-                notes=() if truncation is None else (truncation,),
+                notes=[note for note in (truncation, _describe_ngrams(run)) if note],
             )
         )
     return FinishedRun(
@@ -195,6 +195,19 @@ def _with_ngram_term(
         lambda: folder.save_model(folder.load_best_weights(), choice.saved, run.start.folder)
     )
     return dataclasses.replace(run, objective=choice.evaluated)
+
+
+def _describe_ngrams(run: PreparedRun) -> str | None:
+    """What the n-gram term of the head is, for the top of the report."""
+    term = None if run.objective.head is None else run.objective.head.ngrams
+    if term is None:
+        return None
+    counted = f"n-grams of up to {term.longest} tokens"
+    features = counted if term.features == "counts" else "the tokens at each position"
+    return (
+        f"The outputs are {term.layers_scale:.2f} times those of the encoder's head, plus those of "
+        f"a linear model of {features}."
+    )
 
 
 def _describe_truncation(plan: TrainingPlan, run: PreparedRun) -> str | None:

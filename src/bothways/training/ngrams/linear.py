@@ -23,10 +23,14 @@ OutputLoss = Callable[[Tensor, Tensor], Tensor]
 """The loss of outputs (n, O), summed over n targets."""
 
 _FOLDS = 3
+_SELECTION_IDS = 2**17
+"""Ids in the training rows that choose a recipe, at most."""
 _ITERATIONS = 100
-_MAX_WEIGHTS = 2**22
-_LENGTHS = (1, 2, 4)
-"""Ids of the longest n-gram: words say most about texts, longer n-grams about symbols."""
+_MAX_WEIGHTS = 2**20
+_WORDS = 1000
+"""Ids from here on are taken for words: of few symbols, longer n-grams say more."""
+_LENGTHS_OF_WORDS, _LENGTHS_OF_SYMBOLS = (1, 2), (1, 2, 4)
+"""Ids of the longest n-gram."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,9 +67,12 @@ def choose_recipe(
 
     target: classes, int64 (n,); labels, 0 or 1 (n, O); or standardized values (n, O).
     """
-    same_length = len({len(ids) for ids in sequences}) == 1
-    recipes = _recipes(form, num_outputs, same_length=same_length)
-    fold_n = np.random.default_rng(seed).permutation(len(sequences)) % _FOLDS
+    recipes = _recipes(sequences, form, num_outputs)
+    order = np.random.default_rng(seed).permutation(len(sequences))
+    ids_before = np.cumsum([len(sequences[row]) for row in order.tolist()])
+    chosen = order[: max(np.searchsorted(ids_before, _SELECTION_IDS), 2 * _FOLDS)]
+    sequences, target = [sequences[row] for row in chosen.tolist()], target[chosen]
+    fold_n = np.arange(len(chosen)) % _FOLDS
     counts_of = {each.term: count_ngrams(sequences, each.term) for each in recipes}
     losses = [
         _loss_outside(counts_of[each.term], target, form, num_outputs, each, fold_n)
@@ -103,18 +110,19 @@ def _loss_outside(
     return total
 
 
-def _recipes(form: TargetForm, num_outputs: int, *, same_length: bool) -> list[Recipe]:
+def _recipes(sequences: Sequence[np.ndarray], form: TargetForm, num_outputs: int) -> list[Recipe]:
     """The candidates, with penalties of the linear ones of `simple_models.candidates`."""
     buckets = 2**15
     while buckets * num_outputs > _MAX_WEIGHTS and buckets > 2**8:
         buckets //= 2
     is_value = form == "values"
+    are_words = max(int(ids.max(initial=0)) for ids in sequences) >= _WORDS
     recipes = [
         Recipe(_term("counts", longest, buckets, normalized=not is_value), strength)
-        for longest in _LENGTHS
+        for longest in (_LENGTHS_OF_WORDS if are_words else _LENGTHS_OF_SYMBOLS)
         for strength in ((1.0, 30.0) if is_value else (0.1, 1.0))
     ]
-    if same_length:
+    if len({len(ids) for ids in sequences}) == 1:
         places = _term("positions", 1, buckets, normalized=False)
         recipes += [Recipe(places, strength) for strength in (0.5, 5.0)]
     return recipes
@@ -149,7 +157,7 @@ def _fit(
     bias_O = torch.zeros(num_outputs, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS(
         [weight_UO, bias_O], max_iter=_ITERATIONS, line_search_fn="strong_wolfe",
-        tolerance_grad=1e-5, tolerance_change=1e-9,
+        tolerance_grad=1e-3, tolerance_change=1e-5,
     )  # fmt: skip
 
     def evaluate() -> Tensor:
