@@ -1,4 +1,5 @@
 import dataclasses
+import re
 from typing import Any
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 
 from bothways.errors import CheckpointError, ConfigError
 from bothways.model.config import EncoderConfig
-from bothways.model.heads import Head, HeadLayer, check_head, head_layout
+from bothways.model.heads import Head, HeadLayer, NgramTerm, check_head, head_layout
 
 CONFIG = EncoderConfig(
     num_layers=1, num_heads=2, d_model=8, d_ff=12, vocab_size=20, embedding_size=4
@@ -34,7 +35,20 @@ def test_a_layout_names_every_weight_and_its_shape() -> None:
     assert head_layout(TAGS, CONFIG)["heads.classifier.weight"] == (2, 8)
 
 
-@pytest.mark.parametrize("head", [TAGS, WORDS])
+TERM = NgramTerm(features="counts", longest=3, buckets=64, normalized=True, layers_scale=0.5)
+WITH_NGRAMS = dataclasses.replace(TAGS, task="classes", pooling="mean", ngrams=TERM)
+
+
+def test_the_layout_of_an_ngram_term_has_a_column_for_each_bucket() -> None:
+    added = head_layout(WITH_NGRAMS, CONFIG).items() - head_layout(TAGS, CONFIG).items()
+    assert dict(added) == {
+        "heads.ngrams.weight": (2, 64),
+        "heads.ngrams.bias": (2,),
+        "heads.ngrams.idf": (64,),
+    }
+
+
+@pytest.mark.parametrize("head", [TAGS, WORDS, WITH_NGRAMS])
 def test_a_head_is_read_back_from_json_values_as_it_was(head: Head) -> None:
     assert Head.from_dict(head.to_dict()) == head
 
@@ -82,6 +96,36 @@ def test_a_head_that_contradicts_itself_is_refused(change: dict[str, Any], messa
 def test_an_invalid_layer_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         dataclasses.replace(TAGS.layers[0], **change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"features": "pairs"}, "features='pairs' of an n-gram term: expected one of counts"),
+        ({"longest": 0}, "longest=0: expected 1 to 16 ids"),
+        ({"features": "positions"}, "longest=3: expected 1 with features='positions'"),
+        ({"buckets": 100}, "buckets=100: expected a power of 2"),
+        ({"buckets": 2**25}, "buckets=33554432: expected a power of 2 up to 16,777,216"),
+        ({"layers_scale": float("nan")}, "layers_scale=nan: expected at least 0"),
+    ],
+)
+def test_an_invalid_ngram_term_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        dataclasses.replace(TERM, **change)
+
+
+def test_ngram_terms_are_for_heads_that_pool_on_encoders_of_ids() -> None:
+    with pytest.raises(ConfigError, match="n-gram term of a head: expected a pooling"):
+        dataclasses.replace(TAGS, ngrams=TERM)
+    with pytest.raises(ConfigError, match="ngrams of a head: expected an object"):
+        Head.from_dict(WITH_NGRAMS.to_dict() | {"ngrams": 3})
+    with pytest.raises(ConfigError, match="longest"):
+        Head.from_dict(WITH_NGRAMS.to_dict() | {"ngrams": {"features": "counts"}})
+    series = dataclasses.replace(
+        CONFIG, input="vectors", vocab_size=0, num_channels=3, embedding_size=None
+    )
+    with pytest.raises(CheckpointError, match="an encoder without ids"):
+        check_head(WITH_NGRAMS, series, {}, "file")
 
 
 def test_an_unknown_or_missing_field_is_named() -> None:

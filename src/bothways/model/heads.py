@@ -271,6 +271,8 @@ def _check_outputs(head: Head, config: EncoderShape, source: str) -> None:
             f"{source}: a head for {head.task} with {head.num_outputs} outputs; "
             f"expected {expected[head.task]}"
         )
+    if head.ngrams is not None and not config.vocab_size:
+        raise CheckpointError(f"{source}: an n-gram term of a head, and an encoder without ids")
     if last.tied:
         width = head.layers[-2].outputs if len(head.layers) > 1 else config.d_model
         if (last.outputs, width) != (config.vocab_size, config.embedding_width):
