@@ -7,7 +7,8 @@ import pytest
 
 from bothways.errors import CheckpointError, ConfigError
 from bothways.model.config import EncoderConfig
-from bothways.model.heads import Head, HeadLayer, NgramTerm, check_head, head_layout
+from bothways.model.heads import Head, HeadLayer, check_head, head_layout
+from bothways.model.linear_terms import NgramTerm, SeriesTerm
 
 CONFIG = EncoderConfig(
     num_layers=1, num_heads=2, d_model=8, d_ff=12, vocab_size=20, embedding_size=4
@@ -35,20 +36,27 @@ def test_a_layout_names_every_weight_and_its_shape() -> None:
     assert head_layout(TAGS, CONFIG)["heads.classifier.weight"] == (2, 8)
 
 
-TERM = NgramTerm(features="counts", longest=3, buckets=64, normalized=True, layers_scale=0.5)
-WITH_NGRAMS = dataclasses.replace(TAGS, task="classes", pooling="mean", ngrams=TERM)
+NGRAMS = NgramTerm(features="counts", longest=3, buckets=64, normalized=True, layers_scale=0.5)
+POSITIONS = SeriesTerm(features="positions", length=5, layers_scale=0.5)
+WITH_NGRAMS = dataclasses.replace(TAGS, task="classes", pooling="mean", linear_term=NGRAMS)
+WITH_POSITIONS = dataclasses.replace(WITH_NGRAMS, linear_term=POSITIONS)
+OF_SERIES = dataclasses.replace(
+    CONFIG, input="vectors", vocab_size=0, num_channels=3, embedding_size=None
+)
 
 
-def test_the_layout_of_an_ngram_term_has_a_column_for_each_bucket() -> None:
+def test_the_layout_of_a_linear_term_has_a_column_for_each_feature() -> None:
     added = head_layout(WITH_NGRAMS, CONFIG).items() - head_layout(TAGS, CONFIG).items()
     assert dict(added) == {
-        "heads.ngrams.weight": (2, 64),
-        "heads.ngrams.bias": (2,),
-        "heads.ngrams.idf": (64,),
+        "heads.linear_term.weight": (2, 64),
+        "heads.linear_term.bias": (2,),
+        "heads.linear_term.idf": (64,),
     }
+    added = head_layout(WITH_POSITIONS, OF_SERIES).items() - head_layout(TAGS, OF_SERIES).items()
+    assert dict(added) == {"heads.linear_term.weight": (2, 15), "heads.linear_term.bias": (2,)}
 
 
-@pytest.mark.parametrize("head", [TAGS, WORDS, WITH_NGRAMS])
+@pytest.mark.parametrize("head", [TAGS, WORDS, WITH_NGRAMS, WITH_POSITIONS])
 def test_a_head_is_read_back_from_json_values_as_it_was(head: Head) -> None:
     assert Head.from_dict(head.to_dict()) == head
 
@@ -99,33 +107,46 @@ def test_an_invalid_layer_is_refused(change: dict[str, Any], message: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("term", "change", "message"),
     [
-        ({"features": "pairs"}, "features='pairs' of an n-gram term: expected one of counts"),
-        ({"longest": 0}, "longest=0: expected 1 to 16 ids"),
-        ({"features": "positions"}, "longest=3: expected 1 with features='positions'"),
-        ({"buckets": 100}, "buckets=100: expected a power of 2"),
-        ({"buckets": 2**25}, "buckets=33554432: expected a power of 2 up to 16,777,216"),
-        ({"layers_scale": float("nan")}, "layers_scale=nan: expected at least 0"),
+        (NGRAMS, {"features": "pairs"}, "features='pairs' of an n-gram term: expected one of"),
+        (NGRAMS, {"longest": 0}, "longest=0: expected 1 to 16 ids"),
+        (NGRAMS, {"features": "positions"}, "longest=3: expected 1 with features='positions'"),
+        (NGRAMS, {"buckets": 100}, "buckets=100: expected a power of 2"),
+        (NGRAMS, {"buckets": 2**25}, "buckets=33554432: expected a power of 2 up to 16,777,216"),
+        (NGRAMS, {"layers_scale": float("nan")}, "layers_scale=nan: expected at least 0"),
+        (POSITIONS, {"features": "counts"}, "features='counts' of a series term: expected one of"),
+        (POSITIONS, {"length": 0}, "length=0: expected 1 to"),
+        (POSITIONS, {"features": "summary"}, "length=5: expected 0 to 0"),
+        (POSITIONS, {"layers_scale": -1.0}, "layers_scale=-1.0: expected at least 0"),
     ],
 )
-def test_an_invalid_ngram_term_is_refused(change: dict[str, Any], message: str) -> None:
+def test_an_invalid_linear_term_is_refused(term: Any, change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
-        dataclasses.replace(TERM, **change)
+        dataclasses.replace(term, **change)
 
 
-def test_ngram_terms_are_for_heads_that_pool_on_encoders_of_ids() -> None:
-    with pytest.raises(ConfigError, match="n-gram term of a head: expected a pooling"):
-        dataclasses.replace(TAGS, ngrams=TERM)
-    with pytest.raises(ConfigError, match="ngrams of a head: expected an object"):
-        Head.from_dict(WITH_NGRAMS.to_dict() | {"ngrams": 3})
-    with pytest.raises(ConfigError, match="longest"):
-        Head.from_dict(WITH_NGRAMS.to_dict() | {"ngrams": {"features": "counts"}})
-    series = dataclasses.replace(
-        CONFIG, input="vectors", vocab_size=0, num_channels=3, embedding_size=None
-    )
-    with pytest.raises(CheckpointError, match="an encoder without ids"):
-        check_head(WITH_NGRAMS, series, {}, "file")
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (3, "linear_term of a head: expected an object"),
+        ({}, "kind=None of a linear term: expected ngrams or series"),
+        ({"kind": "series", "features": "summary"}, "field 'length'"),
+        ({"kind": "series", "color": 1}, "unknown field 'color'"),
+    ],
+)
+def test_a_linear_term_that_is_malformed_is_refused(fields: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Head.from_dict(WITH_NGRAMS.to_dict() | {"linear_term": fields})
+
+
+def test_a_linear_term_fits_its_head_and_its_encoder() -> None:
+    with pytest.raises(ConfigError, match="a linear term of a head: expected a pooling"):
+        dataclasses.replace(TAGS, linear_term=NGRAMS)
+    with pytest.raises(CheckpointError, match="a linear term of ngrams, and an encoder of vectors"):
+        check_head(WITH_NGRAMS, OF_SERIES, {}, "file")
+    with pytest.raises(CheckpointError, match="a linear term of series, and an encoder of tokens"):
+        check_head(WITH_POSITIONS, CONFIG, {}, "file")
 
 
 def test_an_unknown_or_missing_field_is_named() -> None:

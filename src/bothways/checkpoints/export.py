@@ -84,13 +84,13 @@ def _check_replaceable(out: Path, model: ModelBundle) -> None:
 
 
 def _write(out: Path, model: ModelBundle, to: Format) -> list[str]:
-    with_ngrams = [head.task for head in model.spec.heads if head.ngrams is not None]
-    if with_ngrams and to != "bothways":
-        left_out = _write(out, model.without_ngram_terms(), to)
+    with_term = [head.task for head in model.spec.heads if head.linear_term is not None]
+    if with_term and to != "bothways":
+        left_out = _write(out, model.without_linear_terms(), to)
         return left_out + [
-            f"the n-gram term of the head for {task}, which only bothways computes: predictions "
-            "are those of the encoder alone; a model trained with --no-ngrams has none"
-            for task in with_ngrams
+            f"the linear term of the head for {task}, which only bothways computes: predictions "
+            "are those of the encoder alone; a model trained with --no-linear-term has none"
+            for task in with_term
         ]
     if to in ("sentence-transformers", "onnx") and model.spec.late_interaction is not None:
         raise UnsupportedModel(

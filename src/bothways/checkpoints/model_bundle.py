@@ -12,7 +12,8 @@ from bothways.errors import InputError
 from bothways.model.baselines import AnyConfig
 from bothways.model.baselines.any_encoder import layout, require_transformer
 from bothways.model.config import EncoderConfig
-from bothways.model.heads import NgramTerm, check_head, head_layout
+from bothways.model.heads import check_head, head_layout
+from bothways.model.linear_terms import NAMES
 from bothways.model.pooling import module_layout
 from bothways.model.spec import ModelSpec
 from bothways.model.weights import CheckedWeights, Weights
@@ -157,10 +158,10 @@ class ModelBundle:
             source_settings=self.source_settings,
         )
 
-    def without_ngram_terms(self) -> Self:
-        """The same model with heads of layers alone, for formats that have no n-gram terms."""
-        heads = tuple(dataclasses.replace(head, ngrams=None) for head in self.spec.heads)
-        kept = [name for name in self.head_weights if name not in NgramTerm.names]
+    def without_linear_terms(self) -> Self:
+        """The same model with heads of layers alone, for formats that have no linear terms."""
+        heads = tuple(dataclasses.replace(head, linear_term=None) for head in self.spec.heads)
+        kept = [name for name in self.head_weights if name not in NAMES]
         changed = dataclasses.replace(self, head_weights=self.head_weights.select(kept))
         return changed.with_spec(heads=heads)
 

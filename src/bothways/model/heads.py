@@ -7,13 +7,14 @@ backend, `nn.heads` in training. Its weights have names that begin with `heads.`
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from bothways.errors import CheckpointError, ConfigError
 from bothways.model.config import Activation, EncoderShape, HeadPooling
 from bothways.model.fields import check_field_names, check_field_types
+from bothways.model.linear_terms import LinearTerm, NgramTerm, read_term, term_to_dict
 
 __all__ = [
     "TIED_WEIGHT",
@@ -21,8 +22,6 @@ __all__ = [
     "HeadActivation",
     "HeadLayer",
     "HeadTask",
-    "NgramFeatures",
-    "NgramTerm",
     "check_head",
     "head_layout",
 ]
@@ -42,8 +41,6 @@ HeadTask = Literal[
 """The meaning of a head's outputs. A model folder has at most one head for each task."""
 
 HeadActivation = Literal["identity", "tanh"] | Activation
-
-MAX_NGRAM, MAX_BUCKETS = 16, 2**24
 
 _PREFIX = "heads."
 _POOLED: tuple[HeadTask, ...] = ("classes", "multilabel", "values")
@@ -83,52 +80,6 @@ class HeadLayer:
             raise ConfigError(f"{self.name}: norm_eps={self.norm_eps}: expected at least 0")
 
 
-NgramFeatures = Literal["counts", "positions"]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class NgramTerm:
-    """A linear function of the n-grams of a sequence, added to the outputs of a head that pools.
-
-    `reference.ngrams` computes it, from the ids of the sequence without special tokens. Its weights
-    are named `heads.ngrams.`: `weight` (outputs, buckets), `bias` (outputs,) and `idf` (buckets,),
-    what a bucket counts for.
-
-    features: counts, how often each n-gram occurs, or positions, which id each position has, for
-        sequences whose positions correspond. longest: ids of the longest n-gram; 1 for positions.
-    buckets: into which n-grams are hashed, a power of 2. normalized: whether the features of a
-        sequence have length 1. layers_scale: factor of the outputs of the head's layers.
-
-    Raises:
-        ConfigError: naming the field, its value, and the accepted values.
-    """
-
-    features: NgramFeatures
-    longest: int
-    buckets: int
-    normalized: bool
-    layers_scale: float
-
-    names: ClassVar[tuple[str, str, str]] = (
-        "heads.ngrams.weight",
-        "heads.ngrams.bias",
-        "heads.ngrams.idf",
-    )
-
-    def __post_init__(self) -> None:
-        check_field_types(self, owner=" of an n-gram term")
-        if not 1 <= self.longest <= MAX_NGRAM:
-            raise ConfigError(f"longest={self.longest}: expected 1 to {MAX_NGRAM} ids")
-        if self.features == "positions" and self.longest != 1:
-            raise ConfigError(f"longest={self.longest}: expected 1 with features='positions'")
-        if not 1 <= self.buckets <= MAX_BUCKETS or self.buckets & (self.buckets - 1):
-            raise ConfigError(
-                f"buckets={self.buckets}: expected a power of 2 up to {MAX_BUCKETS:,}"
-            )
-        if not 0 <= self.layers_scale < float("inf"):
-            raise ConfigError(f"layers_scale={self.layers_scale}: expected at least 0")
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Head:
     """A head: from the last hidden states of a sequence to its outputs.
@@ -138,7 +89,7 @@ class Head:
     labels: the names of the outputs for classes, tags and values; empty for other tasks.
     dropout: applied in training to the input of the last layer.
     pools_outputs: whether the outputs of all positions are pooled, and not the vectors before them.
-    ngrams: added to the outputs of a head that pools; None for nothing.
+    linear_term: added to the outputs of a head that pools; None for nothing.
 
     Raises:
         ConfigError: naming the field, its value, and the accepted values.
@@ -150,7 +101,7 @@ class Head:
     labels: tuple[str, ...] = ()
     dropout: float = 0.0
     pools_outputs: bool = False
-    ngrams: NgramTerm | None = None
+    linear_term: LinearTerm | None = None
 
     def __post_init__(self) -> None:
         check_field_types(self, owner=" of a head")
@@ -160,8 +111,8 @@ class Head:
             raise ConfigError(f"pooling={self.pooling!r} does not go with task={self.task!r}")
         if self.pools_outputs and self.pooling is None:
             raise ConfigError("pools_outputs=True: expected a pooling")
-        if self.ngrams is not None and self.pooling is None:
-            raise ConfigError("an n-gram term of a head: expected a pooling")
+        if self.linear_term is not None and self.pooling is None:
+            raise ConfigError("a linear term of a head: expected a pooling")
         if self.task in _UNLABELED:
             if self.labels:
                 raise ConfigError(f"labels for task={self.task!r}: expected none")
@@ -187,8 +138,10 @@ class Head:
         fields = dataclasses.asdict(self)
         if not self.pools_outputs:
             del fields["pools_outputs"]  # as in folders from before there was one
-        if self.ngrams is None:
-            del fields["ngrams"]
+        if self.linear_term is None:
+            del fields["linear_term"]
+        else:
+            fields["linear_term"] = term_to_dict(self.linear_term)
         return fields | {"layers": list(fields["layers"]), "labels": list(self.labels)}
 
     @classmethod
@@ -210,11 +163,8 @@ class Head:
             check_field_names(HeadLayer, layer)
             layers.append(HeadLayer(**layer))
         values |= {"layers": tuple(layers), "labels": tuple(values.get("labels", ()))}
-        if values.get("ngrams") is not None:
-            if not isinstance(values["ngrams"], Mapping):
-                raise ConfigError("ngrams of a head: expected an object")
-            check_field_names(NgramTerm, values["ngrams"])
-            values["ngrams"] = NgramTerm(**values["ngrams"])
+        if values.get("linear_term") is not None:
+            values["linear_term"] = read_term(values["linear_term"])
         return cls(**values)
 
 
@@ -232,10 +182,9 @@ def head_layout(head: Head, config: EncoderShape) -> dict[str, tuple[int, ...]]:
             names[f"{layer.norm}.weight"] = (width,)
             if layer.norm_bias:
                 names[f"{layer.norm}.bias"] = (width,)
-    if head.ngrams is not None:
-        outputs, buckets = head.num_outputs, head.ngrams.buckets
-        shapes = ((outputs, buckets), (outputs,), (buckets,))
-        names |= dict(zip(NgramTerm.names, shapes, strict=True))
+    if head.linear_term is not None:
+        inputs = config.num_channels if config.input == "vectors" else config.vocab_size
+        names |= head.linear_term.layout(head.num_outputs, inputs)
     return names
 
 
@@ -271,8 +220,10 @@ def _check_outputs(head: Head, config: EncoderShape, source: str) -> None:
             f"{source}: a head for {head.task} with {head.num_outputs} outputs; "
             f"expected {expected[head.task]}"
         )
-    if head.ngrams is not None and not config.vocab_size:
-        raise CheckpointError(f"{source}: an n-gram term of a head, and an encoder without ids")
+    if isinstance(head.linear_term, NgramTerm) != (config.input == "tokens") and head.linear_term:
+        raise CheckpointError(
+            f"{source}: a linear term of {head.linear_term.kind}, and an encoder of {config.input}"
+        )
     if last.tied:
         width = head.layers[-2].outputs if len(head.layers) > 1 else config.d_model
         if (last.outputs, width) != (config.vocab_size, config.embedding_width):

@@ -1,11 +1,9 @@
-"""The n-gram term of a head: a linear function of which n-grams a sequence has, and how often.
+"""Counts of n-grams, and the linear function of them that `linear_terms` adds to a head's outputs.
 
-    z = s layers(x) + W φ + b        φ_f = idf_f log(1 + count_f), divided by ‖φ‖ if normalized
+    φ_f = idf_f log(1 + count_f), divided by ‖φ‖ if normalized
 
-It is the wide part of a wide and deep model (Cheng et al. 2016, "Wide & deep learning for
-recommender systems", section 3): what single n-grams say is learned from few sequences, what
-depends on their context needs the encoder. n-grams are hashed into F buckets instead of being
-listed (Weinberger et al. 2009, "Feature hashing for large scale multitask learning").
+n-grams are hashed into F buckets instead of being listed (Weinberger et al. 2009, "Feature hashing
+for large scale multitask learning").
 
 n sequences of ids, without special tokens; F buckets; E entries: the buckets that occur in each
 sequence, sequence by sequence and ascending; O outputs.
@@ -17,9 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bothways.model.heads import NgramTerm
+from bothways.model.linear_terms import BIAS, IDF, WEIGHT, NgramTerm
 
-__all__ = ["NgramCounts", "add_ngram_term", "count_ngrams", "ngram_features", "ngram_outputs"]
+__all__ = ["NgramCounts", "count_ngrams", "ngram_features", "ngram_outputs"]
 
 _BASIS, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 """Of FNV-1a with 64 bits, here over ids instead of bytes."""
@@ -74,24 +72,13 @@ def ngram_features(counts: NgramCounts, idf_F: np.ndarray, term: NgramTerm) -> n
 
 def ngram_outputs(counts: NgramCounts, w: Mapping[str, np.ndarray], term: NgramTerm) -> np.ndarray:
     """The term alone, W φ + b, for sequences whose n-grams are counted, float64 (n, O)."""
-    weight_OF, bias_O, idf_F = (w[name] for name in term.names)
-    value_E, num_rows = ngram_features(counts, idf_F, term), len(counts.starts) - 1
+    weight_OF, bias_O = w[WEIGHT], w[BIAS]
+    value_E, num_rows = ngram_features(counts, w[IDF], term), len(counts.starts) - 1
     output_nO = np.empty((num_rows, len(weight_OF)))
     for output, weight_F in enumerate(weight_OF):
         products_E = value_E * weight_F[counts.buckets]
         output_nO[:, output] = np.bincount(counts.rows, products_E, minlength=num_rows)
     return np.asarray(output_nO + bias_O)
-
-
-def add_ngram_term(
-    output_nO: np.ndarray,
-    sequences: Sequence[np.ndarray],
-    w: Mapping[str, np.ndarray],
-    term: NgramTerm,
-) -> np.ndarray:
-    """The outputs of a head with an n-gram term, float64 (n, O), from those of its layers."""
-    of_term_nO = ngram_outputs(count_ngrams(sequences, term), w, term)
-    return np.asarray(term.layers_scale * output_nO.astype(np.float64) + of_term_nO)
 
 
 def _count(sequences: Sequence[np.ndarray], term: NgramTerm) -> NgramCounts:

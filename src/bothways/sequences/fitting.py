@@ -60,7 +60,7 @@ class FittedSequence:
     @property
     def content(self) -> np.ndarray:
         """The ids (N,) or vectors (N, C) of the content positions."""
-        return self.tokenized.values[self.positions[self.content_positions]]
+        return np.asarray(self.tokenized.values[self.positions[self.content_positions]])
 
     @property
     def num_tokens(self) -> int:

@@ -17,7 +17,7 @@ from bothways.training.data.training_data import SplitExamples, TrainingData
 from bothways.training.distributed.processes import Workers
 from bothways.training.engine.loop import fit
 from bothways.training.engine.start_options import StartOptions
-from bothways.training.ngrams.term import choose_ngram_term
+from bothways.training.linear_term.choosing import choose_linear_term
 from bothways.training.plan import TrainingPlan
 from bothways.training.preparation import PreparedRun, prepare_on
 from bothways.training.report.held_out import evaluate_held_out
@@ -117,8 +117,8 @@ def _run_fold(
         options=StartOptions(validate_first=trains_head),
     )
     objective = prepared.objective
-    if prepared.tries_ngrams(plan):
-        choice = choose_ngram_term(
+    if prepared.tries_linear_term(plan):
+        choice = choose_linear_term(
             prepared.model,
             objective,
             prepared.examples.train,

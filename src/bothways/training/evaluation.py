@@ -19,7 +19,7 @@ from bothways.training.data.label_checks import KnownLabels
 from bothways.training.data.source import Stage, hidden_stage
 from bothways.training.distributed.processes import Workers, join_workers
 from bothways.training.engine.run_settings import resolve_run_settings
-from bothways.training.ngrams.term import with_stored_ngrams
+from bothways.training.linear_term.choosing import with_stored_term
 from bothways.training.objectives.objective import Objective
 from bothways.training.options.objective import ObjectiveOptions, TrainingTask
 from bothways.training.plan import EvaluationPlan
@@ -152,7 +152,7 @@ def _run(
         workers=workers,
     )
     model = build_model(objective, start, seed=settings.seed).to(workers.device).eval()
-    objective = with_stored_ngrams(objective, start.folder)
+    objective = with_stored_term(objective, start.folder)
     return evaluate_held_out(
         model,
         objective,

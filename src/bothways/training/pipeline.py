@@ -11,12 +11,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bothways.errors import CheckpointError, ConfigError, DataFileError
+from bothways.model.linear_terms import NgramTerm
 from bothways.training.cross_validation import check_folds, cross_validate
 from bothways.training.data.source import Stage, hidden_stage
 from bothways.training.distributed.processes import Workers, join_workers
 from bothways.training.engine.loop import TrainingResult, fit
 from bothways.training.engine.start_options import StartOptions
-from bothways.training.ngrams.term import choose_ngram_term
+from bothways.training.linear_term.choosing import choose_linear_term
 from bothways.training.plan import TrainingPlan
 from bothways.training.preparation import Notify, PreparedRun, prepare
 from bothways.training.report import write_report
@@ -96,7 +97,7 @@ def train(
         run = prepare(plan, existing, Path(scratch), workers, notify, open_stage)
         if plan.settings.folds is not None:
             check_folds(run.data, plan.settings.folds, seed=plan.settings.seed)
-        tries_ngrams = run.tries_ngrams(plan)
+        tries_term = run.tries_linear_term(plan)
         truncation = _describe_truncation(plan, run)
         if workers.is_main:
             run.examples.losses.warn(
@@ -125,9 +126,9 @@ def train(
                 validate_first=trains_head,
             ),
         )
-        if tries_ngrams:
-            with open_stage("fitting a linear model of n-grams"):
-                run = _with_ngram_term(plan, run, result.settings, workers, RunFolder(out))
+        if tries_term:
+            with open_stage("fitting a linear term"):
+                run = _with_linear_term(plan, run, result.settings, workers, RunFolder(out))
         held_out = evaluate_held_out(
             run.model,
             run.objective,
@@ -153,7 +154,7 @@ def train(
                 settings=result.settings.to_dict(),
                 events=read_events(out / METRICS_FILE),
                 comparison=cross_validation or comparison,
-                notes=[note for note in (truncation, _describe_ngrams(run)) if note],
+                notes=[note for note in (truncation, _describe_linear_term(run)) if note],
             )
         )
     return FinishedRun(
@@ -165,14 +166,14 @@ def train(
     )
 
 
-def _with_ngram_term(
+def _with_linear_term(
     plan: TrainingPlan,
     run: PreparedRun,
     settings: ResolvedSettings,
     workers: Workers,
     folder: RunFolder,
 ) -> PreparedRun:
-    """The run with an n-gram term in its head and in the model of the folder, if rows gain from it.
+    """The run with a linear term in its head and in the model of the folder, if rows gain from it.
 
     The best weights in `checkpoints` stay without it, so that a run that is resumed ends alike.
     Rows of a validation file stay apart from what the folder has learned from.
@@ -180,7 +181,7 @@ def _with_ngram_term(
     held_out = run.examples.validation
     if held_out is None:
         return run
-    choice = choose_ngram_term(
+    choice = choose_linear_term(
         run.model,
         run.objective,
         run.examples.train,
@@ -197,13 +198,20 @@ def _with_ngram_term(
     return dataclasses.replace(run, objective=choice.evaluated)
 
 
-def _describe_ngrams(run: PreparedRun) -> str | None:
-    """What the n-gram term of the head is, for the top of the report."""
-    term = None if run.objective.head is None else run.objective.head.ngrams
+def _describe_linear_term(run: PreparedRun) -> str | None:
+    """What the linear term of the head is, for the top of the report."""
+    term = None if run.objective.head is None else run.objective.head.linear_term
     if term is None:
         return None
-    counted = f"n-grams of up to {term.longest} tokens"
-    features = counted if term.features == "counts" else "the tokens at each position"
+    match term.features:
+        case "counts" if isinstance(term, NgramTerm):
+            features = f"n-grams of up to {term.longest} tokens"
+        case "moments":
+            features = "the mean, deviation and maximum of each channel"
+        case "summary":
+            features = "statistics of each channel"
+        case _:
+            features = "what is at each position"
     return (
         f"The outputs are {term.layers_scale:.2f} times those of the encoder's head, plus those of "
         f"a linear model of {features}."

@@ -14,8 +14,8 @@ from bothways.training.data.training_data import SplitExamples, TrainingData
 from bothways.training.distributed.processes import Workers
 from bothways.training.engine.head_first import train_head
 from bothways.training.engine.run_settings import resolve_run_settings
+from bothways.training.linear_term.choosing import MAX_ROWS, obstacle
 from bothways.training.model import TrainedModel
-from bothways.training.ngrams.term import MAX_ROWS, obstacle
 from bothways.training.objectives.objective import Objective
 from bothways.training.objectives.pairs import PairObjective
 from bothways.training.plan import TrainingPlan
@@ -55,18 +55,18 @@ class PreparedRun:
             return False
         return head is not None and bool(head.labels) and not has_head(self.start, head)
 
-    def tries_ngrams(self, plan: TrainingPlan) -> bool:
-        """Whether the head of the trained model may get an n-gram term.
+    def tries_linear_term(self, plan: TrainingPlan) -> bool:
+        """Whether the head of the trained model may get a linear term.
 
         Raises:
             ConfigError: if the plan asks for one, and the model cannot have it.
         """
-        asked, train = plan.objective.ngrams, self.examples.train
+        asked, train = plan.objective.linear_term, self.examples.train
         if asked is False:
             return False
         why_not = obstacle(self.objective, train, self.examples.validation, plan.settings)
         if asked and why_not:
-            raise ConfigError(f"ngrams: {why_not}")
+            raise ConfigError(f"linear_term: {why_not}")
         return why_not is None and (asked is True or len(train) <= MAX_ROWS)
 
     def train_head(self, settings: TrainingSettings, workers: Workers, folder: Path) -> None:

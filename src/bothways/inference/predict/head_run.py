@@ -17,10 +17,11 @@ from bothways.inference import runner
 from bothways.inference.finite import check_head_outputs
 from bothways.inference.options import RunOptions
 from bothways.inference.session import Session
-from bothways.model.heads import TIED_WEIGHT, Head, HeadLayer, HeadTask, NgramTerm
+from bothways.model.heads import TIED_WEIGHT, Head, HeadLayer, HeadTask
+from bothways.model.linear_terms import NAMES
 from bothways.model.weights import Weights
 from bothways.reference.heads import apply_layer, probabilities
-from bothways.reference.ngrams import add_ngram_term
+from bothways.reference.linear_terms import add_linear_term
 from bothways.reference.pooling import pool
 from bothways.sequences import FittedSequence
 
@@ -91,7 +92,7 @@ class HeadRun:
             InputError: naming a sequence with outputs that are not finite.
         """
         output_nO = _apply(pooled.astype(np.float64), self._wide_weights(), self.head.layers)
-        output_nO = self._with_ngrams(output_nO)
+        output_nO = self._with_linear_term(output_nO)
         check_head_outputs(output_nO, self.head.task, range(len(output_nO)))
         return output_nO
 
@@ -110,24 +111,24 @@ class HeadRun:
             for x_LD in states
         ]
         output_nO = np.array(rows, np.float32).reshape(len(states), self.head.num_outputs)
-        output_nO = self._with_ngrams(output_nO)
+        output_nO = self._with_linear_term(output_nO)
         check_head_outputs(output_nO, self.head.task, range(len(output_nO)))
         return output_nO
 
-    def _with_ngrams(self, output_nO: np.ndarray) -> np.ndarray:
-        """The outputs with the n-gram term of the head, if it has one, float32 (n, O)."""
-        term = self.head.ngrams
+    def _with_linear_term(self, output_nO: np.ndarray) -> np.ndarray:
+        """The outputs with the linear term of the head, if it has one, float32 (n, O)."""
+        term = self.head.linear_term
         if term is None:
             return output_nO
         contents = [fitted.content for fitted in self.fitted]
-        return add_ngram_term(output_nO, contents, self.weights, term).astype(np.float32)
+        return add_linear_term(output_nO, contents, self.weights, term).astype(np.float32)
 
     def _wide_weights(self) -> Weights:
         """The weights in float64: the rounding of a float32 product may depend on other rows."""
         return {
             name: weight.astype(np.float64)
             for name, weight in self.weights.items()
-            if name not in NgramTerm.names
+            if name not in NAMES
         }
 
     def last_hidden_states(self) -> Iterator[tuple[int, np.ndarray]]:

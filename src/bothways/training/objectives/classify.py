@@ -23,13 +23,13 @@ from bothways.training.objectives.cross_entropy import (
     cross_entropy,
     weighted_mean,
 )
+from bothways.training.objectives.linear_term import FittedTerm, head_outputs, with_term
 from bothways.training.objectives.metrics import (
     accuracy,
     class_counts,
     confusion_matrix,
     label_counts,
 )
-from bothways.training.objectives.ngrams import FittedNgrams, head_outputs, with_ngram_targets
 from bothways.training.objectives.objective import Evaluation, Monitor, Objective, PreparedBatch
 
 __all__ = ["Classify", "ClassifyMany", "balanced_positive_weights", "balanced_weights"]
@@ -41,7 +41,7 @@ class Classify(Objective):
 
     class_weights: the weight of each class in the loss, float (K,); None for 1 each.
     label_smoothing: the fraction of the target spread evenly over all labels.
-    ngrams: the n-gram term of the head; None for none.
+    linear_term: the linear term of the head; None for none.
 
     Raises:
         ConfigError: naming the field, its value and what was expected.
@@ -50,7 +50,7 @@ class Classify(Objective):
     head: Head
     class_weights: np.ndarray | None = None
     label_smoothing: float = 0.0
-    ngrams: FittedNgrams | None = None
+    linear_term: FittedTerm | None = None
 
     name = "classify"
     monitor = Monitor("accuracy", "higher")
@@ -68,9 +68,7 @@ class Classify(Objective):
             weight_B = self.class_weights.astype(np.float32)[label_B]
         return PreparedBatch(
             packed=pack_windows(examples),
-            targets=with_ngram_targets(
-                {"labels": label_B, "weights": weight_B}, self.ngrams, examples
-            ),
+            targets=with_term({"labels": label_B, "weights": weight_B}, self.linear_term, examples),
             weight=float(weight_B.sum(dtype=np.float64)),
             places=[example.place for example in examples],
             merge=merge_windows(examples),
@@ -78,11 +76,11 @@ class Classify(Objective):
 
     def loss(self, model: TrainedModel, batch: Batch) -> Tensor:
         """Cross-entropy, weighted and summed over sequences."""
-        return self._loss_by_sequence(head_outputs(model, batch, self.ngrams), batch).sum()
+        return self._loss_by_sequence(head_outputs(model, batch, self.linear_term), batch).sum()
 
     def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluation:
         """`probabilities` (B, K), `targets` (B,), and `loss` and `weights` (B,)."""
-        logit_BK = head_outputs(model, batch, self.ngrams)
+        logit_BK = head_outputs(model, batch, self.linear_term)
         return {
             "probabilities": to_array(torch.softmax(logit_BK, 1)),
             "targets": to_array(batch.targets["labels"]),
@@ -101,8 +99,8 @@ class Classify(Objective):
         }
 
     def to_folder(self, weights: Weights) -> dict[str, np.ndarray]:
-        """Add the weights of the n-gram term."""
-        return dict(weights) | ({} if self.ngrams is None else dict(self.ngrams.arrays))
+        """Add the weights of the linear term."""
+        return dict(weights) | ({} if self.linear_term is None else dict(self.linear_term.arrays))
 
     def _loss_by_sequence(self, logit_BK: Tensor, batch: Batch) -> Tensor:
         loss_B = cross_entropy(logit_BK, batch.targets["labels"], self.label_smoothing)
@@ -115,7 +113,7 @@ class ClassifyMany(Objective):
 
     positive_weights: the weight of a present label relative to an absent one, float (K,); None for
         1 each.
-    ngrams: the n-gram term of the head; None for none.
+    linear_term: the linear term of the head; None for none.
 
     Raises:
         ConfigError: naming the field, its value and what was expected.
@@ -123,7 +121,7 @@ class ClassifyMany(Objective):
 
     head: Head
     positive_weights: np.ndarray | None = None
-    ngrams: FittedNgrams | None = None
+    linear_term: FittedTerm | None = None
 
     name = "classify"
     monitor = Monitor("micro_f1", "higher")
@@ -140,8 +138,8 @@ class ClassifyMany(Objective):
             weight_BK += label_BK * (self.positive_weights.astype(np.float32) - 1)
         return PreparedBatch(
             packed=pack_windows(examples),
-            targets=with_ngram_targets(
-                {"labels": label_BK, "weights": weight_BK}, self.ngrams, examples
+            targets=with_term(
+                {"labels": label_BK, "weights": weight_BK}, self.linear_term, examples
             ),
             weight=float(weight_BK.sum(dtype=np.float64)),
             places=[example.place for example in examples],
@@ -150,11 +148,11 @@ class ClassifyMany(Objective):
 
     def loss(self, model: TrainedModel, batch: Batch) -> Tensor:
         """Binary cross-entropy of each label, weighted and summed over labels and sequences."""
-        return _binary_cross_entropy(head_outputs(model, batch, self.ngrams), batch).sum()
+        return _binary_cross_entropy(head_outputs(model, batch, self.linear_term), batch).sum()
 
     def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluation:
         """`probabilities`, `targets`, `loss` and `weights`, each (B, K)."""
-        logit_BK = head_outputs(model, batch, self.ngrams)
+        logit_BK = head_outputs(model, batch, self.linear_term)
         return {
             "probabilities": to_array(torch.sigmoid(logit_BK)),
             "targets": to_array(batch.targets["labels"]),
@@ -174,8 +172,8 @@ class ClassifyMany(Objective):
         }
 
     def to_folder(self, weights: Weights) -> dict[str, np.ndarray]:
-        """Add the weights of the n-gram term."""
-        return dict(weights) | ({} if self.ngrams is None else dict(self.ngrams.arrays))
+        """Add the weights of the linear term."""
+        return dict(weights) | ({} if self.linear_term is None else dict(self.linear_term.arrays))
 
 
 def balanced_weights(counts: np.ndarray) -> np.ndarray:

@@ -22,12 +22,12 @@ from bothways.training.objectives.arrays import (
     stack_targets,
     to_array,
 )
+from bothways.training.objectives.linear_term import FittedTerm, head_outputs, with_term
 from bothways.training.objectives.metrics import (
     mean_absolute_error,
     r_squared,
     root_mean_squared_error,
 )
-from bothways.training.objectives.ngrams import FittedNgrams, head_outputs, with_ngram_targets
 from bothways.training.objectives.objective import Evaluation, Monitor, Objective, PreparedBatch
 
 __all__ = ["Regress"]
@@ -40,7 +40,7 @@ class Regress(Objective):
     mean, scale: of each value in the training data, float64 (V,).
     huber: the standardized error above which the loss is linear, to limit the effect of outliers
         (Huber 1964, "Robust estimation of a location parameter"); None for squared error.
-    ngrams: the n-gram term of the head, for standardized outputs; None for none.
+    linear_term: the linear term of the head, for standardized outputs; None for none.
 
     The trained folder's head predicts in the original units: its last layer includes mean and
     scale.
@@ -53,7 +53,7 @@ class Regress(Objective):
     mean: np.ndarray
     scale: np.ndarray
     huber: float | None = None
-    ngrams: FittedNgrams | None = None
+    linear_term: FittedTerm | None = None
 
     name = "regress"
     monitor = Monitor("loss", "lower")
@@ -83,9 +83,7 @@ class Regress(Objective):
         value_BV = (stack_targets(examples) - self.mean) / self.scale
         return PreparedBatch(
             packed=pack_windows(examples),
-            targets=with_ngram_targets(
-                {"values": value_BV.astype(np.float32)}, self.ngrams, examples
-            ),
+            targets=with_term({"values": value_BV.astype(np.float32)}, self.linear_term, examples),
             weight=float(value_BV.size),
             places=[example.place for example in examples],
             merge=merge_windows(examples),
@@ -93,12 +91,12 @@ class Regress(Objective):
 
     def loss(self, model: TrainedModel, batch: Batch) -> Tensor:
         """Squared error or Huber loss, summed over values."""
-        predicted_BV = head_outputs(model, batch, self.ngrams)
+        predicted_BV = head_outputs(model, batch, self.linear_term)
         return self._loss_by_value(predicted_BV, batch.targets["values"]).sum()
 
     def evaluate(self, model: TrainedModel, batch: Batch) -> Evaluation:
         """`predictions` and `targets` in the original units, float64, and `loss`; each (B, V)."""
-        predicted_BV = head_outputs(model, batch, self.ngrams)
+        predicted_BV = head_outputs(model, batch, self.linear_term)
         value_BV = batch.targets["values"]
         return {
             "predictions": to_array(predicted_BV) * self.scale + self.mean,
@@ -126,14 +124,14 @@ class Regress(Objective):
     def to_folder(self, weights: Weights) -> dict[str, np.ndarray]:
         """Convert the last layer to the original units: scale W, scale b + mean.
 
-        The weights of the n-gram term are added in these units.
+        The weights of the linear term are added in these units.
         """
         weight, bias = (weights[name].astype(np.float64) for name in self._last)
         converted = self._with_last(
             weights, weight * self.scale[:, None], bias * self.scale + self.mean
         )
-        if self.ngrams is not None:
-            converted |= self.ngrams.in_units(self.mean, self.scale).arrays
+        if self.linear_term is not None:
+            converted |= self.linear_term.in_units(self.mean, self.scale).arrays
         return converted
 
     def from_folder(self, weights: Weights) -> dict[str, np.ndarray]:

@@ -57,12 +57,12 @@ class ObjectiveOptions:
             group=_OBJECTIVE, advanced=True, unit="FRACTION", minimum=0, below=1,
         ),
     ] = None  # fmt: skip
-    ngrams: Annotated[
+    linear_term: Annotated[
         bool | None,
         Option(
-            "classify, regress: add a linear model of n-grams to the outputs of the head, if "
-            "held-out rows gain from it (default: up to 20,000 rows of text or symbols).",
-            group=_OBJECTIVE, advanced=True, flags=("--ngrams/--no-ngrams",),
+            "classify, regress: add a linear model of the whole sequence to the outputs of the "
+            "head, as far as held-out rows gain from it (default: up to 20,000 rows).",
+            group=_OBJECTIVE, advanced=True, flags=("--linear-term/--no-linear-term",),
         ),
     ] = None  # fmt: skip
     huber: Annotated[
@@ -193,7 +193,7 @@ _TASKS_OF_OPTION: Mapping[str, tuple[TrainingTask, ...]] = {
     "head_dropout": ("classify", "regress", "tag"),
     "class_weights": ("classify", "tag"),
     "label_smoothing": ("classify", "tag"),
-    "ngrams": ("classify", "regress"),
+    "linear_term": ("classify", "regress"),
     "huber": ("regress",),
     "mask_rate": ("mlm",),
     "masked": ("mlm",),

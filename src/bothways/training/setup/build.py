@@ -107,10 +107,10 @@ def build_model(objective: Objective, start: BaseModel, *, seed: int) -> Trained
 
 
 def has_head(start: BaseModel, head: Head) -> bool:
-    """Whether the model has this head, apart from dropout and n-gram term, with weights."""
+    """Whether the model has this head, apart from dropout and linear term, with weights."""
     heads = start.folder.spec.heads
     return any(
-        dataclasses.replace(other, dropout=head.dropout, ngrams=head.ngrams) == head
+        dataclasses.replace(other, dropout=head.dropout, linear_term=head.linear_term) == head
         for other in heads
     )
 
@@ -120,13 +120,13 @@ def _head(
 ) -> Head:
     """The model's head if it has the same labels and pooling, otherwise a new one.
 
-    Its n-gram term, if it has one, is left out: it is fitted to other rows.
+    Its linear term, if it has one, is left out: it is fitted to other rows.
     """
     pooling = options.head_pooling
     for head in start.folder.spec.heads:
         if head.task == task and head.labels == labels and pooling in (None, head.pooling):
             rate = head.dropout if options.head_dropout is None else options.head_dropout
-            return dataclasses.replace(head, dropout=rate, ngrams=None)
+            return dataclasses.replace(head, dropout=rate, linear_term=None)
     return head_for(
         task,
         start.folder.config,

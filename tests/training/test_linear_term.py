@@ -1,4 +1,4 @@
-"""Trained models with an n-gram term, which predict the same everywhere, and models without."""
+"""Trained models with a linear term, which predict the same everywhere, and models without."""
 
 import json
 import random
@@ -15,6 +15,7 @@ from bothways.checkpoints import read_folder
 from bothways.checkpoints.export import export
 from bothways.errors import ConfigError
 from bothways.model.heads import Head
+from bothways.model.linear_terms import NgramTerm, SeriesTerm
 from bothways.training import EvaluationPlan, TrainingPlan, evaluate, preparation, train
 from bothways.training.options.data import RowOptions
 from bothways.training.pipeline import FinishedRun
@@ -92,14 +93,14 @@ def test_what_ngrams_say_is_learned_in_two_steps(
     finished = run(task, rows(300, label))
     assert finished.metrics is not None
     assert finished.metrics[metric] > least
-    term = head_of(finished).ngrams
-    assert term is not None
+    term = head_of(finished).linear_term
+    assert isinstance(term, NgramTerm)
     assert term.features == "counts"
 
 
 def test_it_can_be_left_out(run: Train) -> None:
-    finished = run("classify", rows(300, has_pair), objective={"ngrams": False})
-    assert head_of(finished).ngrams is None
+    finished = run("classify", rows(300, has_pair), objective={"linear_term": False})
+    assert head_of(finished).linear_term is None
     assert finished.metrics is not None
     assert finished.metrics["accuracy"] < 0.9
 
@@ -107,15 +108,27 @@ def test_it_can_be_left_out(run: Train) -> None:
 def test_many_rows_have_none(run: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preparation, "MAX_ROWS", 100)
     content = rows(300, has_pair)
-    assert head_of(run("classify", content)).ngrams is None
+    assert head_of(run("classify", content)).linear_term is None
     shutil.rmtree("out")
-    assert head_of(run("classify", content, objective={"ngrams": True})).ngrams is not None
+    assert (
+        head_of(run("classify", content, objective={"linear_term": True})).linear_term is not None
+    )
 
 
-def test_series_have_none(run: Train) -> None:
+@pytest.mark.parametrize("stem", [False, True])
+def test_what_statistics_of_series_say_is_learned_in_two_steps(run: Train, stem: bool) -> None:
     rng = np.random.default_rng(0)
-    series = [{"x": rng.random((5, 1)).tolist(), "y": "ab"[i % 2]} for i in range(40)]
-    assert head_of(run("classify", series, model={"alphabet": None})).ngrams is None
+    levels = rng.random(120)
+    series = [level + 0.1 * rng.standard_normal((60, 1)) for level in levels]
+    content = [
+        {"x": each.round(4).tolist(), "y": "high" if level > 0.5 else "low"}
+        for each, level in zip(series, levels, strict=True)
+    ]
+    model = {"alphabet": None, "series_stem": stem}
+    finished = run("classify", content, model=model)
+    assert isinstance(head_of(finished).linear_term, SeriesTerm)
+    results = bothways.load(finished.folder).classify(series)
+    assert np.mean(np.array(results.labels) == [row["y"] for row in content]) > 0.9
 
 
 @pytest.mark.parametrize(
@@ -130,7 +143,7 @@ def test_asking_for_one_that_cannot_be_is_an_error(
 ) -> None:
     run("classify", rows(40, has_pair), **tables)
     shutil.rmtree("out")
-    tables["objective"] = tables.get("objective", {}) | {"ngrams": True}
+    tables["objective"] = tables.get("objective", {}) | {"linear_term": True}
     with pytest.raises(ConfigError, match=reason):
         run("classify", rows(40, has_pair), **tables)
 
@@ -199,7 +212,7 @@ def test_folds_have_terms(run: Train) -> None:
 def test_other_formats_leave_it_out_and_say_so(run: Train, to: Any, tmp_path: Path) -> None:
     finished = run("classify", rows(200, has_pair), model={"architecture": "classic"})
     left_out = export(read_folder(finished.folder), tmp_path / "exported", to)
-    assert any("n-gram term of the head for classes" in sentence for sentence in left_out)
+    assert any("linear term of the head for classes" in sentence for sentence in left_out)
 
 
 def test_a_prediction_does_not_depend_on_other_sequences(run: Train) -> None:

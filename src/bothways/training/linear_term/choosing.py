@@ -1,4 +1,4 @@
-"""The n-gram term of a trained model: whether it has one, and how much it counts.
+"""The linear term of a trained model: whether it has one, and how much it counts.
 
 m held-out rows; O outputs.
 """
@@ -11,26 +11,27 @@ import numpy as np
 import torch
 
 from bothways.checkpoints import ModelBundle
+from bothways.model.linear_terms import NAMES
 from bothways.model.packing import plan_batches
 from bothways.training.data.examples import PackedExamples, TargetForm
 from bothways.training.data.windows import content_values
 from bothways.training.distributed.processes import Workers
 from bothways.training.engine.evaluation import evaluate
 from bothways.training.engine.torch_setup import torch_for_training
+from bothways.training.linear_term.fitting import choose_recipe, fit_term, loss_of, to_tensor
 from bothways.training.model import TrainedModel
-from bothways.training.ngrams.linear import choose_recipe, fit_ngrams, loss_of, to_tensor
 from bothways.training.objectives.classify import Classify, ClassifyMany
-from bothways.training.objectives.ngrams import FittedNgrams
+from bothways.training.objectives.linear_term import FittedTerm
 from bothways.training.objectives.objective import Evaluation, Objective
 from bothways.training.objectives.regress import Regress
 from bothways.training.resolved_settings import ResolvedSettings
 from bothways.training.settings import TrainingSettings
 
-__all__ = ["MAX_ROWS", "NgramChoice", "choose_ngram_term", "obstacle", "with_stored_ngrams"]
+__all__ = ["MAX_ROWS", "TermChoice", "choose_linear_term", "obstacle", "with_stored_term"]
 
 MAX_ROWS = 20_000
-"""Training rows up to which a model gets a term: more of them teach the encoder what n-grams say,
-and a linear model is fitted to this many in seconds."""
+"""Training rows up to which a model gets a term: more of them teach the encoder what it says, and
+a linear model is fitted to this many in seconds."""
 
 _SCALES = np.linspace(0, 1.5, 13).tolist()
 _USUAL_SCALE, _STRENGTH = 0.5, 3.0
@@ -42,8 +43,8 @@ _SMALLEST = 1e-9
 """Probability below which a logit is cut."""
 
 
-class NgramChoice(NamedTuple):
-    """An objective with an n-gram term, twice.
+class TermChoice(NamedTuple):
+    """An objective with a linear term, twice.
 
     evaluated: with the term of the training rows, to evaluate the held-out rows. saved: for the
     model folder, with the term of all rows or the same.
@@ -59,7 +60,7 @@ def obstacle(
     held_out: PackedExamples | None,
     settings: TrainingSettings,
 ) -> str | None:
-    """Why the model of a run cannot have an n-gram term; None if it can."""
+    """Why the model of a run cannot have a linear term; None if it can."""
     if held_out is None:
         return "no rows are held out, which choose how much the term counts"
     match objective:
@@ -70,17 +71,15 @@ def obstacle(
             if objective.huber is not None:
                 return "the loss is not the squared error (huber)"
         case _:
-            return "only heads of classes and values have an n-gram term"
+            return "only heads of classes and values have a linear term"
     if settings.frozen:
         return "only the head is trained (frozen)"
-    if train.values.ndim > 1:
-        return "series have no n-grams"
     if train.segments is not None:
         return "rows are pairs"
     return None
 
 
-def choose_ngram_term(
+def choose_linear_term(
     model: TrainedModel,
     objective: Objective,
     train: PackedExamples,
@@ -89,8 +88,8 @@ def choose_ngram_term(
     workers: Workers,
     *,
     refit: bool,
-) -> NgramChoice | None:
-    """The objective with an n-gram term; None if it is best without one.
+) -> TermChoice | None:
+    """The objective with a linear term; None if it is best without one.
 
     The term is fitted to the training rows. Its scale, and that of the head's layers, are chosen on
     the held-out rows. Every process calls this.
@@ -105,25 +104,27 @@ def choose_ngram_term(
     )
     if chosen is None:
         return None
-    return NgramChoice(*(_with_ngrams(objective, ngrams) for ngrams in chosen))
+    return TermChoice(*(_with_term(objective, fitted) for fitted in chosen))
 
 
-def with_stored_ngrams(objective: Objective, folder: ModelBundle) -> Objective:
-    """The objective of a trained model with the n-gram term of its head, if that has one."""
+def with_stored_term(objective: Objective, folder: ModelBundle) -> Objective:
+    """The objective of a trained model with the linear term of its head, if that has one."""
     for head in folder.spec.heads:
-        if objective.head is not None and head.task == objective.head.task and head.ngrams:
-            arrays = {name: folder.head_weights[name] for name in head.ngrams.names}
-            ngrams = FittedNgrams(head.ngrams, arrays)
+        if objective.head is not None and head.task == objective.head.task and head.linear_term:
+            arrays = {
+                name: folder.head_weights[name] for name in NAMES if name in folder.head_weights
+            }
+            fitted = FittedTerm(head.linear_term, arrays)
             if isinstance(objective, Regress):
-                ngrams = ngrams.out_of_units(objective.mean, objective.scale)
-            return _with_ngrams(objective, ngrams)
+                fitted = fitted.out_of_units(objective.mean, objective.scale)
+            return _with_term(objective, fitted)
     return objective
 
 
-def _with_ngrams(objective: Any, ngrams: FittedNgrams) -> Objective:
-    """The objective and its head with an n-gram term."""
-    head = dataclasses.replace(objective.head, ngrams=ngrams.term)
-    replaced: Objective = dataclasses.replace(objective, head=head, ngrams=ngrams)
+def _with_term(objective: Any, fitted: FittedTerm) -> Objective:
+    """The objective and its head with a linear term."""
+    head = dataclasses.replace(objective.head, linear_term=fitted.term)
+    replaced: Objective = dataclasses.replace(objective, head=head, linear_term=fitted)
     return replaced
 
 
@@ -135,26 +136,29 @@ def _choose(
     settings: ResolvedSettings,
     *,
     refit: bool,
-) -> tuple[FittedNgrams, FittedNgrams] | None:
+) -> tuple[FittedTerm, FittedTerm] | None:
     """The terms of a choice, in the units of training."""
     num_outputs, form = objective.head.num_outputs, train.form
     inputs, target = _contents(train), _targets(objective, train)
     recipe = choose_recipe(inputs, target, form, num_outputs, seed=settings.seed)
-    ngrams = fit_ngrams(inputs, target, form, num_outputs, recipe)
+    fitted = fit_term(inputs, target, form, num_outputs, recipe)
 
     others, other_targets = _contents(held_out), _targets(objective, held_out)
     lengths = held_out.to_dataset().lengths
     order = np.concatenate(list(plan_batches(lengths, settings.micro_tokens)))
-    of_term = ngrams.outputs([others[row] for row in order.tolist()])
+    of_term = fitted.outputs([others[row] for row in order.tolist()])
     of_layers = _outputs_of_layers(objective, evaluated)
     layers, term = _choose_scales(of_layers, of_term, other_targets[order], form)
     if not term:
         return None
     if not refit:
-        return (_scaled(ngrams, layers, term),) * 2
+        return (fitted.scaled(term=term, layers=layers),) * 2
     everything = np.concatenate([target, other_targets])
-    of_all_rows = fit_ngrams([*inputs, *others], everything, form, num_outputs, recipe)
-    return _scaled(ngrams, layers, term), _scaled(of_all_rows, layers, term)
+    of_all_rows = fit_term([*inputs, *others], everything, form, num_outputs, recipe)
+    return (
+        fitted.scaled(term=term, layers=layers),
+        of_all_rows.scaled(term=term, layers=layers),
+    )
 
 
 def _contents(examples: PackedExamples) -> list[np.ndarray]:
@@ -192,13 +196,3 @@ def _choose_scales(
         return total + _STRENGTH * sum((scale - _USUAL_SCALE) ** 2 for scale in scales)
 
     return min(itertools.product(_SCALES, _SCALES), key=penalized)
-
-
-def _scaled(ngrams: FittedNgrams, layers: float, term: float) -> FittedNgrams:
-    weight, bias, idf = ngrams.term.names
-    arrays = {
-        weight: np.float32(term) * ngrams.arrays[weight],
-        bias: np.float32(term) * ngrams.arrays[bias],
-        idf: ngrams.arrays[idf],
-    }
-    return FittedNgrams(dataclasses.replace(ngrams.term, layers_scale=layers), arrays)
