@@ -113,12 +113,11 @@ def test_a_summary_of_a_series_has_its_statistics() -> None:
     term = SeriesTerm(features="summary", length=0, layers_scale=1.0)
     line = np.linspace(0, 1, 11)[:, None]
     (features,) = series_features([line], term)
-    mean, std, largest, smallest, first, last, slope, step, step_std, *quantiles, length = features
-    assert (mean, largest, smallest, first, last) == pytest.approx((0.5, 1, 0, 0, 1))
+    mean, std, first, last, slope, step, step_std, turns, *quantiles, length = features
+    assert (mean, first, last, length) == pytest.approx((0.5, 0, 1, 11))
     assert std == pytest.approx(line.std())
-    assert (slope, step, step_std) == pytest.approx((0.5, 0.1, 0), abs=1e-12)
-    assert quantiles == pytest.approx([0.1, 0.25, 0.5, 0.75, 0.9])
-    assert length == 11
+    assert (slope, step, step_std, turns) == pytest.approx((0.5, 0.1, 0, 0), abs=1e-12)
+    assert quantiles == pytest.approx([0, 0.1, 0.25, 0.5, 0.75, 0.9, 1])
     assert np.isfinite(series_features([line[:1]], term)).all()
 
 

@@ -29,7 +29,7 @@ NAMES = (WEIGHT, BIAS, IDF)
 
 MAX_NGRAM, MAX_BUCKETS, MAX_LENGTH = 16, 2**24, 2**24
 
-NUM_MOMENTS, NUM_STATISTICS = 3, 14
+NUM_MOMENTS, NUM_STATISTICS = 3, 15
 """Features of each channel of a series."""
 
 
@@ -79,7 +79,7 @@ class NgramTerm:
 class SeriesTerm:
     """A linear function of the vectors that an encoder of a series reads.
 
-    features: moments (mean, standard deviation and maximum of each channel), summary (14 statistics
+    features: moments (mean, standard deviation and maximum of each channel), summary (15 statistics
         of each channel, and the length), or positions, the values of the first `length` positions.
     length: 0 without positions. layers_scale: factor of the outputs of the head's layers.
 

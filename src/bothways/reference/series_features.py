@@ -11,7 +11,7 @@ from bothways.model.linear_terms import SeriesTerm
 
 __all__ = ["series_features"]
 
-_QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+_QUANTILES = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 1)
 
 
 def series_features(series: Sequence[np.ndarray], term: SeriesTerm) -> np.ndarray:
@@ -19,8 +19,9 @@ def series_features(series: Sequence[np.ndarray], term: SeriesTerm) -> np.ndarra
 
     moments:    mean, standard deviation and maximum of each channel; of a stem's vectors, the mean
                 of a channel is MiniRocket's share of positive outputs of a kernel
-    summary:    also minimum, first and last value, slope, mean and deviation of the steps from one
-                position to the next, five quantiles, and the number of positions
+    summary:    mean, standard deviation, first and last value, slope, mean size and deviation of
+                the steps from one position to the next, share of the steps that turn, minimum,
+                maximum and five quantiles of each channel; and the number of positions
     positions:  the values of the first `length` positions; 0 where there is none
     """
     width = series[0].shape[1] if len(series) else 0
@@ -39,20 +40,22 @@ def _features(x_LC: np.ndarray, term: SeriesTerm) -> np.ndarray:
         case "moments":
             return np.concatenate([x_LC.mean(axis=0), x_LC.std(axis=0), x_LC.max(axis=0)])
         case "summary":
-            step_LC = np.abs(np.diff(x_LC, axis=0)) if len(x_LC) > 1 else np.zeros_like(x_LC)
-            place_L = np.linspace(-1, 1, len(x_LC))
-            return np.concatenate(
-                [
-                    x_LC.mean(axis=0),
-                    x_LC.std(axis=0),
-                    x_LC.max(axis=0),
-                    x_LC.min(axis=0),
-                    x_LC[0],
-                    x_LC[-1],
-                    place_L @ x_LC / max(float(place_L @ place_L), 1.0),
-                    step_LC.mean(axis=0),
-                    step_LC.std(axis=0),
-                    *np.quantile(x_LC, _QUANTILES, axis=0),
-                    [len(x_LC)],
-                ]
-            )
+            return np.append(_statistics(x_LC), len(x_LC))
+
+
+def _statistics(x_LC: np.ndarray) -> np.ndarray:
+    step_LC = np.diff(x_LC, axis=0) if len(x_LC) > 1 else np.zeros_like(x_LC)
+    turn_LC = np.sign(step_LC[1:]) != np.sign(step_LC[:-1])
+    place_L = np.linspace(-1, 1, len(x_LC))
+    statistics = [
+        x_LC.mean(axis=0),
+        x_LC.std(axis=0),
+        x_LC[0],
+        x_LC[-1],
+        place_L @ x_LC / max(float(place_L @ place_L), 1.0),
+        np.abs(step_LC).mean(axis=0),
+        step_LC.std(axis=0),
+        turn_LC.mean(axis=0) if len(turn_LC) else np.zeros(x_LC.shape[1]),
+        *np.quantile(x_LC, _QUANTILES, axis=0),
+    ]
+    return np.concatenate(statistics)

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bothways.model.linear_terms import SeriesTerm
+from bothways.reference.series_features import series_features
+
 __all__ = ["flat", "ngrams", "random_convolutions", "same_length", "summary"]
 
 
@@ -31,21 +34,7 @@ def flat(sequences: Sequence[np.ndarray]) -> np.ndarray:
 
 def summary(series: Sequence[np.ndarray]) -> np.ndarray:
     """Statistics of each channel and the length of each series, (n, F)."""
-    return np.stack([np.append(_statistics(each), len(each)) for each in series])
-
-
-def _statistics(series_LC: np.ndarray) -> np.ndarray:
-    steps_LC = np.diff(series_LC, axis=0) if len(series_LC) > 1 else np.zeros_like(series_LC)
-    places_L = np.linspace(-1, 1, len(series_LC))
-    slope_C = places_L @ series_LC / max(float(places_L @ places_L), 1.0)
-    quantiles_QC = np.quantile(series_LC, [0, 0.1, 0.25, 0.5, 0.75, 0.9, 1], axis=0)
-    parts = [
-        series_LC.mean(axis=0), series_LC.std(axis=0), series_LC[0], series_LC[-1], slope_C,
-        np.abs(steps_LC).mean(axis=0), steps_LC.std(axis=0),
-        (np.sign(steps_LC[1:]) != np.sign(steps_LC[:-1])).mean(axis=0)
-        if len(steps_LC) > 1 else np.zeros(series_LC.shape[1]),
-    ]  # fmt: skip
-    return np.concatenate([*parts, quantiles_QC.ravel()])
+    return series_features(series, SeriesTerm(features="summary", length=0, layers_scale=0.0))
 
 
 def random_convolutions(
