@@ -98,6 +98,11 @@ def test_what_ngrams_say_is_learned_in_two_steps(
     assert term.features == "counts"
 
 
+def test_a_handful_of_rows_has_none(run: Train) -> None:
+    content = [{"x": text, "y": text[0]} for text in ("ab", "ac", "bc", "ba")]
+    assert head_of(run("classify", content)).linear_term is None
+
+
 def test_it_can_be_left_out(run: Train) -> None:
     finished = run("classify", rows(300, has_pair), objective={"linear_term": False})
     assert head_of(finished).linear_term is None

@@ -18,7 +18,13 @@ from bothways.training.data.windows import content_values
 from bothways.training.distributed.processes import Workers
 from bothways.training.engine.evaluation import evaluate
 from bothways.training.engine.torch_setup import torch_for_training
-from bothways.training.linear_term.fitting import choose_recipe, fit_term, loss_of, to_tensor
+from bothways.training.linear_term.fitting import (
+    MIN_ROWS,
+    choose_recipe,
+    fit_term,
+    loss_of,
+    to_tensor,
+)
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.classify import Classify, ClassifyMany
 from bothways.training.objectives.linear_term import FittedTerm
@@ -76,6 +82,8 @@ def obstacle(
         return "only the head is trained (frozen)"
     if train.segments is not None:
         return "rows are pairs"
+    if len(train) < MIN_ROWS:
+        return f"there are fewer than {MIN_ROWS} training rows"
     return None
 
 

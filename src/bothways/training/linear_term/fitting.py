@@ -19,12 +19,22 @@ from bothways.training.data.examples import TargetForm
 from bothways.training.engine.step import backward
 from bothways.training.objectives.linear_term import FittedTerm
 
-__all__ = ["OutputLoss", "Recipe", "choose_recipe", "fit_term", "loss_of", "to_tensor"]
+__all__ = [
+    "MIN_ROWS",
+    "OutputLoss",
+    "Recipe",
+    "choose_recipe",
+    "fit_term",
+    "loss_of",
+    "to_tensor",
+]
 
 OutputLoss = Callable[[Tensor, Tensor], Tensor]
 """The loss of outputs (n, O), summed over n targets."""
 
 _FOLDS = 3
+MIN_ROWS = 2 * _FOLDS
+"""Training rows that cross-validation needs."""
 _SELECTION_POSITIONS = 2**17
 """Positions of the training rows that choose a recipe, at most."""
 _ITERATIONS = 100
@@ -84,7 +94,7 @@ def choose_recipe(
     """
     order = np.random.default_rng(seed).permutation(len(sequences))
     positions = np.cumsum([len(sequences[row]) for row in order.tolist()])
-    chosen = order[: max(np.searchsorted(positions, _SELECTION_POSITIONS), 2 * _FOLDS)]
+    chosen = order[: max(np.searchsorted(positions, _SELECTION_POSITIONS), MIN_ROWS)]
     inputs_of: dict[LinearTerm, TermInputs] = {}
     best, lowest = None, np.inf
     for recipe in _recipes(sequences, form, num_outputs):
