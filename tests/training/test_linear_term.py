@@ -104,7 +104,7 @@ def test_a_handful_of_rows_has_none(run: Train) -> None:
 
 
 def test_it_can_be_left_out(run: Train) -> None:
-    finished = run("classify", rows(300, has_pair), objective={"linear_term": False})
+    finished = run("classify", rows(300, has_pair), training={"linear_term": False})
     assert head_of(finished).linear_term is None
     assert finished.metrics is not None
     assert finished.metrics["accuracy"] < 0.9
@@ -115,9 +115,7 @@ def test_many_rows_have_none(run: Train, monkeypatch: pytest.MonkeyPatch) -> Non
     content = rows(300, has_pair)
     assert head_of(run("classify", content)).linear_term is None
     shutil.rmtree("out")
-    assert (
-        head_of(run("classify", content, objective={"linear_term": True})).linear_term is not None
-    )
+    assert head_of(run("classify", content, training={"linear_term": True})).linear_term is not None
 
 
 @pytest.mark.parametrize("stem", [False, True])
@@ -148,7 +146,7 @@ def test_asking_for_one_that_cannot_be_is_an_error(
 ) -> None:
     run("classify", rows(40, has_pair), **tables)
     shutil.rmtree("out")
-    tables["objective"] = tables.get("objective", {}) | {"linear_term": True}
+    tables["training"] = {"linear_term": True}
     with pytest.raises(ConfigError, match=reason):
         run("classify", rows(40, has_pair), **tables)
 

@@ -26,7 +26,7 @@ def resolve(settings: TrainingSettings, **changed: Any) -> Any:
 def test_only_limits_stay_open_after_resolving() -> None:
     values = resolve(TrainingSettings()).to_dict()
     open_fields = [name for name, value in values.items() if value is None]
-    assert open_fields == ["max_steps", "patience", "folds", "device", "threads"]
+    assert open_fields == ["max_steps", "patience", "linear_term", "folds", "device", "threads"]
 
 
 def test_resolving_keeps_the_values_that_the_user_set() -> None:

@@ -117,7 +117,7 @@ def _run_fold(
         options=StartOptions(validate_first=trains_head),
     )
     objective = prepared.objective
-    if prepared.tries_linear_term(plan):
+    if prepared.tries_linear_term(result.settings):
         choice = choose_linear_term(
             prepared.model,
             objective,

@@ -97,7 +97,7 @@ def train(
         run = prepare(plan, existing, Path(scratch), workers, notify, open_stage)
         if plan.settings.folds is not None:
             check_folds(run.data, plan.settings.folds, seed=plan.settings.seed)
-        tries_term = run.tries_linear_term(plan)
+        run.tries_linear_term(plan.settings)  # an error comes before the first step
         truncation = _describe_truncation(plan, run)
         if workers.is_main:
             run.examples.losses.warn(
@@ -126,7 +126,7 @@ def train(
                 validate_first=trains_head,
             ),
         )
-        if tries_term:
+        if run.tries_linear_term(result.settings):  # False in runs from before there was one
             with open_stage("fitting a linear term"):
                 run = _with_linear_term(plan, run, result.settings, workers, RunFolder(out))
         held_out = evaluate_held_out(

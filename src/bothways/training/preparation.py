@@ -55,16 +55,16 @@ class PreparedRun:
             return False
         return head is not None and bool(head.labels) and not has_head(self.start, head)
 
-    def tries_linear_term(self, plan: TrainingPlan) -> bool:
+    def tries_linear_term(self, settings: TrainingSettings) -> bool:
         """Whether the head of the trained model may get a linear term.
 
         Raises:
-            ConfigError: if the plan asks for one, and the model cannot have it.
+            ConfigError: if the settings ask for one, and the model cannot have it.
         """
-        asked, train = plan.objective.linear_term, self.examples.train
+        asked, train = settings.linear_term, self.examples.train
         if asked is False:
             return False
-        why_not = obstacle(self.objective, train, self.examples.validation, plan.settings)
+        why_not = obstacle(self.objective, train, self.examples.validation, settings)
         if asked and why_not:
             raise ConfigError(f"linear_term: {why_not}")
         return why_not is None and (asked is True or len(train) <= MAX_ROWS)

@@ -31,6 +31,7 @@ _ADDED_LATER: Mapping[str, Any] = {
     "head_first": False,
     "ema": 0.0,
     "layer_decay": 1.0,
+    "linear_term": False,
 }
 """Settings that runs of earlier versions lack, and what those did."""
 _MAY_CHANGE_WITH_LENGTH = ("epochs", "max_steps", "validate_every")
@@ -62,7 +63,8 @@ ThreadCount = Annotated[
 class TrainingSettings:
     """How to train. None means "choose for me", except for `patience`, `max_steps` and `folds`.
 
-    `resolved_settings.resolve_settings` chooses the open values.
+    `resolved_settings.resolve_settings` chooses the open values, but for `linear_term`, which
+    depends on the data and, in the end, on the held-out rows.
 
     Raises:
         ConfigError: naming the field, its value and what was expected.
@@ -186,6 +188,14 @@ class TrainingSettings:
             "Validate and keep a moving average of the weights, over about this fraction of all "
             "steps; 0 for the weights themselves (default 0.1 for a new model, else 0).",
             group=_OPTIMIZATION, unit="FRACTION", minimum=0, below=1, command_line=False,
+        ),
+    ] = None  # fmt: skip
+    linear_term: Annotated[
+        bool | None,
+        Option(
+            "classify, regress: add a linear model of the whole sequence to the outputs of the "
+            "head, as far as held-out rows gain from it (default: up to 20,000 rows).",
+            group=_OPTIMIZATION, advanced=True, flags=("--linear-term/--no-linear-term",),
         ),
     ] = None  # fmt: skip
     clip_norm: Annotated[

@@ -46,7 +46,7 @@ TEXTS = [{"text": f"{i} {WORDS[i % 2]}", "label": WORDS[i % 2]} for i in range(4
 
 @pytest.mark.usefixtures("simple_models")
 def test_a_report_says_when_the_simple_model_is_better(run: Train) -> None:
-    done = run("classify", TEXTS, objective={"linear_term": False})
+    done = run("classify", TEXTS, training={"linear_term": False})
     comparison = done.comparison
     assert comparison is not None
     best, constant = comparison.simple

@@ -57,14 +57,6 @@ class ObjectiveOptions:
             group=_OBJECTIVE, advanced=True, unit="FRACTION", minimum=0, below=1,
         ),
     ] = None  # fmt: skip
-    linear_term: Annotated[
-        bool | None,
-        Option(
-            "classify, regress: add a linear model of the whole sequence to the outputs of the "
-            "head, as far as held-out rows gain from it (default: up to 20,000 rows).",
-            group=_OBJECTIVE, advanced=True, flags=("--linear-term/--no-linear-term",),
-        ),
-    ] = None  # fmt: skip
     huber: Annotated[
         float | None,
         Option(
@@ -193,7 +185,6 @@ _TASKS_OF_OPTION: Mapping[str, tuple[TrainingTask, ...]] = {
     "head_dropout": ("classify", "regress", "tag"),
     "class_weights": ("classify", "tag"),
     "label_smoothing": ("classify", "tag"),
-    "linear_term": ("classify", "regress"),
     "huber": ("regress",),
     "mask_rate": ("mlm",),
     "masked": ("mlm",),
