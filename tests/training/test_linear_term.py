@@ -17,6 +17,9 @@ from bothways.errors import ConfigError
 from bothways.model.heads import Head
 from bothways.model.linear_terms import NgramTerm, SeriesTerm
 from bothways.training import EvaluationPlan, TrainingPlan, evaluate, preparation, train
+from bothways.training.linear_term import choosing
+from bothways.training.linear_term.fitting import fit_term
+from bothways.training.objectives.linear_term import FittedTerm
 from bothways.training.options.data import RowOptions
 from bothways.training.pipeline import FinishedRun
 
@@ -101,6 +104,17 @@ def test_what_ngrams_say_is_learned_in_two_steps(
 def test_a_handful_of_rows_has_none(run: Train) -> None:
     content = [{"x": text, "y": text[0]} for text in ("ab", "ac", "bc", "ba")]
     assert head_of(run("classify", content)).linear_term is None
+
+
+def test_weights_that_are_not_finite_are_left_out(
+    run: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit_nan(*given: Any) -> FittedTerm:
+        fitted = fit_term(*given)
+        return fitted.scaled(term=float("nan"), layers=0.0)
+
+    monkeypatch.setattr(choosing, "fit_term", fit_nan)
+    assert head_of(run("classify", rows(40, has_pair))).linear_term is None
 
 
 def test_it_can_be_left_out(run: Train) -> None:

@@ -159,14 +159,13 @@ def _choose(
     layers, term = _choose_scales(of_layers, of_term, other_targets[order], form)
     if not term:
         return None
-    if not refit:
-        return (fitted.scaled(term=term, layers=layers),) * 2
-    everything = np.concatenate([target, other_targets])
-    of_all_rows = fit_term([*inputs, *others], everything, form, num_outputs, recipe)
-    return (
-        fitted.scaled(term=term, layers=layers),
-        of_all_rows.scaled(term=term, layers=layers),
-    )
+    saved = fitted
+    if refit:
+        everything = np.concatenate([target, other_targets])
+        saved = fit_term([*inputs, *others], everything, form, num_outputs, recipe)
+    if not (fitted.is_finite and saved.is_finite):  # the encoder is good without it
+        return None
+    return fitted.scaled(term=term, layers=layers), saved.scaled(term=term, layers=layers)
 
 
 def _contents(examples: PackedExamples) -> list[np.ndarray]:

@@ -102,6 +102,7 @@ def choose_recipe(
         if term not in inputs_of:
             inputs_of[term] = term_inputs([sequences[row] for row in chosen.tolist()], term)
         loss = _loss_outside(inputs_of[term], target[chosen], form, num_outputs, recipe)
+        loss = np.inf if np.isnan(loss) else loss
         if best is None or loss < lowest:
             best, lowest = recipe, loss
     if best is None:

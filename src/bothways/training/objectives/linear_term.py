@@ -35,6 +35,11 @@ class FittedTerm:
         """The term alone, W φ + b, for sequences without special tokens, float64 (n, O)."""
         return term_outputs(term_inputs(sequences, self.term), self.arrays, self.term)
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether no weight is NaN or infinite."""
+        return all(np.isfinite(array).all() for array in self.arrays.values())
+
     def scaled(self, *, term: float, layers: float) -> Self:
         """The term at a fraction of its size, beside layers at another."""
         factor = np.float32(term)
