@@ -41,7 +41,7 @@ def term_outputs(inputs: TermInputs, w: Mapping[str, np.ndarray], term: LinearTe
     if isinstance(term, NgramTerm) and isinstance(inputs, NgramCounts):
         return ngram_outputs(inputs, w, term)
     if isinstance(inputs, np.ndarray):
-        output_nO = inputs.reshape(len(inputs), -1) @ w[WEIGHT].astype(np.float64).T
+        output_nO = inputs @ w[WEIGHT].astype(np.float64).T
         return np.asarray(output_nO + w[BIAS])
     raise TypeError("counts of n-grams are for an n-gram term")
 

@@ -17,7 +17,7 @@ from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Evaluation, Objective
 from bothways.training.resolved_settings import ResolvedSettings
 
-__all__ = ["evaluate", "validate"]
+__all__ = ["evaluate", "evaluation_order", "validate"]
 
 
 def validate(
@@ -61,6 +61,11 @@ def evaluate(
     arrays = [by_batch[index] for index in sorted(by_batch)]
     names = arrays[0] if arrays else ()
     return {name: np.concatenate([batch[name] for batch in arrays]) for name in names}
+
+
+def evaluation_order(data: Dataset, settings: ResolvedSettings) -> np.ndarray:
+    """The index of each example in the order of the arrays of `evaluate`, int64 (n,)."""
+    return np.concatenate(list(plan_batches(data.lengths, settings.micro_tokens)))
 
 
 def _evaluate_share(

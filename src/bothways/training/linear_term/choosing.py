@@ -12,11 +12,10 @@ import torch
 
 from bothways.checkpoints import ModelBundle
 from bothways.model.linear_terms import NAMES
-from bothways.model.packing import plan_batches
 from bothways.training.data.examples import PackedExamples, TargetForm
 from bothways.training.data.windows import content_values
 from bothways.training.distributed.processes import Workers
-from bothways.training.engine.evaluation import evaluate
+from bothways.training.engine.evaluation import evaluate, evaluation_order
 from bothways.training.engine.torch_setup import torch_for_training
 from bothways.training.linear_term.fitting import (
     MIN_ROWS,
@@ -152,8 +151,7 @@ def _choose(
     fitted = fit_term(inputs, target, form, num_outputs, recipe)
 
     others, other_targets = _contents(held_out), _targets(objective, held_out)
-    lengths = held_out.to_dataset().lengths
-    order = np.concatenate(list(plan_batches(lengths, settings.micro_tokens)))
+    order = evaluation_order(held_out.to_dataset(), settings)
     of_term = fitted.outputs([others[row] for row in order.tolist()])
     of_layers = _outputs_of_layers(objective, evaluated)
     layers, term = _choose_scales(of_layers, of_term, other_targets[order], form)

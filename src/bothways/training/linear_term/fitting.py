@@ -45,6 +45,7 @@ _WORDS = 1000
 _LENGTHS_OF_WORDS, _LENGTHS_OF_SYMBOLS = (1, 2), (1, 2, 4)
 """Ids of the longest n-gram."""
 
+_STATISTICS: tuple[Literal["moments", "summary"], ...] = ("moments", "summary")
 _MAX_FEATURES, _MAX_NUMBERS = 20_000, 2**24
 """Features of a series, and numbers in the features of all series, which bounds memory."""
 _SMALLEST_STD = 1e-3
@@ -140,9 +141,6 @@ def _recipes(
             yield from (Recipe(term, strength) for strength in (1.0, 10.0, 100.0))
 
 
-_STATISTICS: tuple[Literal["moments", "summary"], ...] = ("moments", "summary")
-
-
 def _recipes_of_ids(
     sequences: Sequence[np.ndarray], form: TargetForm, num_outputs: int, *, aligned: bool
 ) -> Iterator[Recipe]:
@@ -180,10 +178,11 @@ def _fit(
     inputs: TermInputs, target: np.ndarray, form: TargetForm, num_outputs: int, recipe: Recipe
 ) -> FittedTerm:
     """Fit a linear model with a penalty of strength / 2 ‖W‖²."""
+    problem = _Problem(target, form, num_outputs, recipe.strength)
     if isinstance(inputs, NgramCounts) and isinstance(recipe.term, NgramTerm):
-        return _fit_ngrams(inputs, recipe.term, _Problem(target, form, num_outputs, recipe))
+        return _fit_ngrams(inputs, recipe.term, problem)
     if isinstance(inputs, np.ndarray):
-        return _fit_features(inputs, recipe.term, _Problem(target, form, num_outputs, recipe))
+        return _fit_features(inputs, recipe.term, problem)
     raise TypeError("counts of n-grams are for an n-gram term")
 
 
@@ -224,7 +223,7 @@ class _Problem:
     target: np.ndarray
     form: TargetForm
     num_outputs: int
-    recipe: Recipe
+    strength: float
 
     def solve(
         self, multiply: Callable[[Tensor], Tensor], num_features: int
@@ -246,7 +245,7 @@ class _Problem:
         def evaluate() -> Tensor:
             optimizer.zero_grad()
             total = loss(multiply(weight_UO) + bias_O, targets)
-            total = total + self.recipe.strength / 2 * (weight_UO**2).sum()
+            total = total + self.strength / 2 * (weight_UO**2).sum()
             backward(total)
             return total
 

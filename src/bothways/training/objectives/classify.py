@@ -23,7 +23,12 @@ from bothways.training.objectives.cross_entropy import (
     cross_entropy,
     weighted_mean,
 )
-from bothways.training.objectives.linear_term import FittedTerm, head_outputs, with_term
+from bothways.training.objectives.linear_term import (
+    FittedTerm,
+    head_outputs,
+    with_term,
+    with_term_weights,
+)
 from bothways.training.objectives.metrics import (
     accuracy,
     class_counts,
@@ -100,7 +105,7 @@ class Classify(Objective):
 
     def to_folder(self, weights: Weights) -> dict[str, np.ndarray]:
         """Add the weights of the linear term."""
-        return dict(weights) | ({} if self.linear_term is None else dict(self.linear_term.arrays))
+        return with_term_weights(weights, self.linear_term)
 
     def _loss_by_sequence(self, logit_BK: Tensor, batch: Batch) -> Tensor:
         loss_B = cross_entropy(logit_BK, batch.targets["labels"], self.label_smoothing)
@@ -173,7 +178,7 @@ class ClassifyMany(Objective):
 
     def to_folder(self, weights: Weights) -> dict[str, np.ndarray]:
         """Add the weights of the linear term."""
-        return dict(weights) | ({} if self.linear_term is None else dict(self.linear_term.arrays))
+        return with_term_weights(weights, self.linear_term)
 
 
 def balanced_weights(counts: np.ndarray) -> np.ndarray:

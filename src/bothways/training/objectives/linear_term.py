@@ -18,7 +18,7 @@ from bothways.training.data.windows import content_values
 from bothways.training.model import Batch, TrainedModel
 from bothways.training.objectives.arrays import at_least_float32
 
-__all__ = ["FittedTerm", "head_outputs", "with_term"]
+__all__ = ["FittedTerm", "head_outputs", "with_term", "with_term_weights"]
 
 _TARGET = "linear_term"
 """The name of the term among the targets of a batch."""
@@ -78,6 +78,11 @@ def with_term(
         return targets
     outputs = fitted.outputs([content_values(example) for example in examples])
     return {**targets, _TARGET: outputs.astype(np.float32)}
+
+
+def with_term_weights(weights: Weights, fitted: FittedTerm | None) -> dict[str, np.ndarray]:
+    """The weights of a model folder, with those of the term."""
+    return {**weights, **({} if fitted is None else fitted.arrays)}
 
 
 def head_outputs(model: TrainedModel, batch: Batch, fitted: FittedTerm | None) -> Tensor:

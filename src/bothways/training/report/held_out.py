@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bothways.model.packing import plan_batches
 from bothways.training.data.dataset import Dataset
 from bothways.training.data.examples import PackedExamples
 from bothways.training.distributed.processes import Workers
-from bothways.training.engine.evaluation import evaluate
+from bothways.training.engine.evaluation import evaluate, evaluation_order
 from bothways.training.engine.torch_setup import torch_for_training
 from bothways.training.model import TrainedModel
 from bothways.training.objectives.objective import Evaluation, Objective
@@ -105,7 +104,7 @@ def evaluate_held_out(
         evaluated=evaluated,
         metrics=objective.metrics(evaluated),
         dataset=dataset,
-        order=np.concatenate(list(plan_batches(dataset.lengths, settings.micro_tokens))),
+        order=evaluation_order(dataset, settings),
         text_of=text_of,
         scores=score_model(evaluated, objective.head, examples.form),
     )
